@@ -1,0 +1,419 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Certificates: PEM or DER in; a certificate to ask about and *its* issuer out.
+
+The fields are read with the strict DER reader, because a CertID is made of the raw bytes of the
+issuer's name and key, which cryptography does not show, and because loading
+``cryptography.x509`` costs twice what all the rest of a run does.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import functools
+import re
+import typing as t
+from dataclasses import dataclass
+from datetime import datetime
+
+from . import der, signature
+from .der import Reader
+from .errors import InputError, MalformedError
+from .signature import PublicKey, Scheme
+
+AUTHORITY_INFO_ACCESS = "1.3.6.1.5.5.7.1.1"
+BASIC_CONSTRAINTS = "2.5.29.19"
+CERTIFICATE_POLICIES = "2.5.29.32"
+CRL_DISTRIBUTION_POINTS = "2.5.29.31"
+EXTENDED_KEY_USAGE = "2.5.29.37"
+KEY_USAGE = "2.5.29.15"
+NAME_CONSTRAINTS = "2.5.29.30"
+OCSP_NOCHECK = "1.3.6.1.5.5.7.48.1.5"
+SUBJECT_ALTERNATIVE_NAME = "2.5.29.17"
+TLS_FEATURE = "1.3.6.1.5.5.7.1.24"
+
+_OCSP_ACCESS_METHOD = "1.3.6.1.5.5.7.48.1"
+_STATUS_REQUEST = 5
+_DIGITAL_SIGNATURE = 0
+
+_NAME_TYPES = {
+    "2.5.4.3": "CN",
+    "2.5.4.5": "serialNumber",
+    "2.5.4.6": "C",
+    "2.5.4.7": "L",
+    "2.5.4.8": "ST",
+    "2.5.4.10": "O",
+    "2.5.4.11": "OU",
+    "0.9.2342.19200300.100.1.25": "DC",
+}
+_STRING_CODECS = {0x0C: "utf-8", 0x12: "ascii", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0x1C: "utf-32-be"}
+_BMP_STRING = 0x1E
+
+_PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----(.*?)-----END \1-----", re.DOTALL)
+_PEM_CERTIFICATES = (b"CERTIFICATE", b"X509 CERTIFICATE")
+
+
+class Extension(t.NamedTuple):
+    """One extension (RFC 5280 section 4.1); ``value`` is the content of the octet string."""
+
+    critical: bool
+    value: bytes
+
+
+Extensions = t.Dict[str, Extension]
+
+
+def read_extensions(reader: Reader) -> Extensions:
+    """Read a SEQUENCE OF Extension. Raises MalformedError, also for one that stands twice."""
+    extensions: Extensions = {}
+    entries = reader.sequence()
+    reader.finish()
+    while not entries.at_end():
+        entry = entries.sequence()
+        oid = entry.oid()
+        critical = False
+        if entry.peek() == der.BOOLEAN:
+            critical = entry.boolean()
+            if not critical:
+                raise entry.fail("default value that is written out")
+        value = entry.content(der.OCTET_STRING)
+        entry.finish()
+        if oid in extensions:
+            raise entry.fail(f"extension {oid} that stands twice")
+        extensions[oid] = Extension(critical, value)
+    return extensions
+
+
+@dataclass(frozen=True, eq=False)
+class Certificate:
+    """What OCSP needs of an X.509 certificate (RFC 5280 section 4.1). Times are aware, in UTC.
+
+    ``issuer`` and ``subject`` are the raw DER of the names, ``public_key_bits`` is the content of
+    the key's bit string. The properties raise MalformedError for an extension that does not parse.
+    """
+
+    der: bytes
+    tbs: bytes
+    serial_number: int
+    issuer: bytes
+    not_before: datetime
+    not_after: datetime
+    subject: bytes
+    spki: bytes
+    public_key_bits: bytes
+    extensions: Extensions
+    scheme: Scheme
+    signature: bytes
+
+    @classmethod
+    def from_der(cls, data: bytes) -> Certificate:
+        """Read a certificate. Raises MalformedError."""
+        outer = Reader(data, "certificate")
+        whole = outer.sequence()
+        outer.finish()
+        tbs = whole.raw(der.SEQUENCE)
+        algorithm = whole.raw(der.SEQUENCE)
+        signed = whole.bits()
+        whole.finish()
+
+        fields = Reader(tbs, "certificate").sequence()
+        version = fields.optional(der.context(0))
+        if version and version.integer() not in (1, 2):
+            raise fields.fail("version that is neither v1, v2 nor v3")
+        serial_number = fields.integer()
+        if fields.raw(der.SEQUENCE) != algorithm:
+            raise fields.fail("two different signature algorithms")
+        issuer = fields.raw(der.SEQUENCE)
+        validity = fields.sequence()
+        not_before, not_after = validity.time(), validity.time()
+        validity.finish()
+        subject = fields.raw(der.SEQUENCE)
+        spki = fields.raw(der.SEQUENCE)
+        for unique_identifier in (1, 2):
+            fields.optional(der.context(unique_identifier, constructed=False))
+        extensions = fields.optional(der.context(3), "certificate extensions")
+        fields.finish()
+
+        key = Reader(spki, "public key").sequence()
+        key.content(der.SEQUENCE)
+        return cls(
+            der=data,
+            tbs=tbs,
+            serial_number=serial_number,
+            issuer=issuer,
+            not_before=not_before,
+            not_after=not_after,
+            subject=subject,
+            spki=spki,
+            public_key_bits=key.bits(),
+            extensions=read_extensions(extensions) if extensions else {},
+            scheme=signature.parse_algorithm(algorithm),
+            signature=signed,
+        )
+
+    @property
+    def name(self) -> str:
+        """The subject for a person, as in ``CN=www.example.com,O=Example``."""
+        return name_text(self.subject)
+
+    @property
+    def public_key(self) -> PublicKey:
+        return signature.load_public_key(self.spki)
+
+    def _extension(self, oid: str, what: str) -> t.Optional[Reader]:
+        extension = self.extensions.get(oid)
+        return Reader(extension.value, what) if extension else None
+
+    @property
+    def is_ca(self) -> bool:
+        """BasicConstraints cA (RFC 5280 section 4.2.1.9)."""
+        reader = self._extension(BASIC_CONSTRAINTS, "basic constraints")
+        if reader is None:
+            return False
+        fields = reader.sequence()
+        reader.finish()
+        return fields.peek() == der.BOOLEAN and fields.boolean()
+
+    @property
+    def may_sign_responses(self) -> bool:
+        """Whether the key usage, where there is one, has digitalSignature (RFC 5280 section 4.2.1.3)."""
+        reader = self._extension(KEY_USAGE, "key usage")
+        return reader is None or _DIGITAL_SIGNATURE in reader.named_bits()
+
+    @property
+    def extended_key_usages(self) -> t.List[str]:
+        """The OIDs of ExtKeyUsageSyntax (RFC 5280 section 4.2.1.12)."""
+        reader = self._extension(EXTENDED_KEY_USAGE, "extended key usage")
+        usages: t.List[str] = []
+        if reader is not None:
+            entries = reader.sequence()
+            reader.finish()
+            while not entries.at_end():
+                usages.append(entries.oid())
+        return usages
+
+    @property
+    def responder_urls(self) -> t.List[str]:
+        """The OCSP responders that the authority information access names (RFC 5280 section 4.2.2.1)."""
+        reader = self._extension(AUTHORITY_INFO_ACCESS, "authority information access")
+        urls: t.List[str] = []
+        if reader is None:
+            return urls
+        entries = reader.sequence()
+        reader.finish()
+        while not entries.at_end():
+            entry = entries.sequence()
+            method = entry.oid()
+            uri = der.context(6, constructed=False)
+            if method == _OCSP_ACCESS_METHOD and entry.peek() == uri:
+                urls.append(entry.content(uri).decode("ascii", "backslashreplace").strip())
+        return urls
+
+    @property
+    def must_staple(self) -> bool:
+        """Whether the TLS feature status_request is present (RFC 7633)."""
+        reader = self._extension(TLS_FEATURE, "TLS feature")
+        if reader is None:
+            return False
+        entries = reader.sequence()
+        features = []
+        while not entries.at_end():
+            features.append(entries.integer())
+        return _STATUS_REQUEST in features
+
+
+class Target(t.NamedTuple):
+    """The certificate whose status is asked for, and the certificate of the CA that issued it."""
+
+    certificate: Certificate
+    issuer: Certificate
+
+
+@functools.lru_cache(maxsize=1024)
+def issuance_problem(certificate: Certificate, issuer: Certificate) -> str:
+    """Why ``issuer`` did not issue ``certificate`` (name and signature), or an empty string.
+
+    The digest's strength is not judged here. Remembered, since the same pairs come again for each
+    response. Raises MalformedError.
+    """
+    if not same_name(certificate.issuer, issuer.subject):
+        return f"it was issued by {name_text(certificate.issuer)}, not by {issuer.name}"
+    problem = signature.verify(certificate.scheme, issuer.public_key, certificate.signature, certificate.tbs)
+    return f"its signature was not made by the key of {issuer.name}: {problem}" if problem else ""
+
+
+def load_certificates(data: bytes, source: str) -> t.List[Certificate]:
+    """Load the certificates of a PEM bundle or of one DER file, in their order.
+
+    Raises InputError; ``source`` begins its message and names the option and the file.
+    """
+    if not data.strip():
+        raise InputError(f"{source} is empty; it must hold a certificate as PEM or DER")
+    blocks = [(match.group(1), match.group(2)) for match in _PEM_BLOCK.finditer(data)]
+    try:
+        if not blocks and data[:1] == b"\x30":
+            return [Certificate.from_der(data)]
+        bodies = [_decode_pem(body) for label, body in blocks if label in _PEM_CERTIFICATES]
+        certificates = [Certificate.from_der(body) for body in bodies]
+    except (MalformedError, binascii.Error) as error:
+        raise InputError(f"{source} holds a certificate that cannot be read ({error})") from None
+    if not certificates:
+        raise InputError(f"{source} {_other_content(data, [label for label, body in blocks])}")
+    return certificates
+
+
+def _decode_pem(body: bytes) -> bytes:
+    return base64.b64decode(b"".join(body.split()), validate=True)
+
+
+def _other_content(data: bytes, labels: t.Sequence[bytes]) -> str:
+    found = labels[0].decode("ascii") if labels else ""
+    if "PRIVATE KEY" in found:
+        return "holds a private key where a certificate belongs"
+    if found:
+        return f"holds a PEM block '{found}' where a certificate belongs"
+    if b"-----BEGIN" in data:
+        return "holds a PEM block that is cut off"
+    return "holds neither PEM nor DER of a certificate"
+
+
+def holds_private_key(data: bytes) -> bool:
+    return any(match.group(1).endswith(b"PRIVATE KEY") for match in _PEM_BLOCK.finditer(data))
+
+
+def find_leaf(certificates: t.Sequence[Certificate], source: str) -> Certificate:
+    """The one certificate of a bundle to ask about: the only one that is not a CA, or the first.
+
+    Raises InputError where several would do, or where its extensions cannot be read.
+    """
+    try:
+        leaves = {certificate.der: certificate for certificate in certificates if not certificate.is_ca}
+        leaf = next(iter(leaves.values()), certificates[0])
+        # Read here, so that a broken extension is an input error and never a surprise later on.
+        leaf.responder_urls, leaf.must_staple, leaf.public_key  # pylint: disable=pointless-statement  # noqa: B018
+    except MalformedError as error:
+        raise InputError(f"{source} holds a certificate that cannot be read ({error})") from None
+    if len(leaves) > 1:
+        names = " and ".join(sorted(certificate.name for certificate in leaves.values())[:3])
+        raise InputError(f"{source} holds several certificates that are not of a CA ({names}); give one and its chain")
+    return leaf
+
+
+def find_issuer(
+    leaf: Certificate, candidates: t.Sequence[Certificate], roots: t.Sequence[Certificate], source: str
+) -> Certificate:
+    """The candidate that issued the leaf, by name, key and signature, and leads to a root if any are given.
+
+    ``source`` names where the candidates come from. Raises InputError, with ``issuer_mismatch`` where
+    there are candidates and none of them will do.
+    """
+    problems = []
+    for candidate in candidates:
+        if candidate.der == leaf.der and len(candidates) > 1:
+            continue
+        try:
+            problem = issuance_problem(leaf, candidate)
+        except MalformedError as error:
+            problem = str(error)
+        if not problem:
+            if roots and not _leads_to(candidate, candidates, roots):
+                raise InputError(
+                    f"the issuer {candidate.name} in {source} does not chain to any certificate of root_path",
+                    "issuer_mismatch",
+                )
+            return candidate
+        problems.append(problem)
+    if not [candidate for candidate in candidates if candidate.der != leaf.der]:
+        raise InputError(
+            f"{source} does not hold the certificate of the issuer {name_text(leaf.issuer)}; "
+            "append it to the file or give it with issuer_path"
+        )
+    raise InputError(f"{source} does not hold the issuer of {leaf.name}: {problems[0]}", "issuer_mismatch")
+
+
+def _leads_to(certificate: Certificate, intermediates: t.Sequence[Certificate], roots: t.Sequence[Certificate]) -> bool:
+    """Whether a path of issuing CAs leads from a CA certificate to one of the roots."""
+    pending, seen = [certificate], set()
+    while pending:
+        current = pending.pop()
+        if any(current.der == root.der or _issued(current, root) for root in roots):
+            return True
+        seen.add(current.der)
+        pending.extend(ca for ca in intermediates if ca.der not in seen and _issued(current, ca))
+    return False
+
+
+def _issued(certificate: Certificate, issuer: Certificate) -> bool:
+    try:
+        return issuer.is_ca and not issuance_problem(certificate, issuer)
+    except MalformedError:
+        return False
+
+
+def same_name(one: bytes, other: bytes) -> bool:
+    """Whether two raw names are the same (RFC 5280 section 7.1).
+
+    CAs are known to write one name as PrintableString here and as UTF8String there, so unequal
+    bytes are compared by case-folded text with white space compressed.
+    """
+    if one == other:
+        return True
+    try:
+        return _comparable(one) == _comparable(other)
+    except MalformedError:
+        return False
+
+
+def _comparable(name: bytes) -> t.List[t.FrozenSet[t.Tuple[str, t.Any]]]:
+    return [
+        frozenset(
+            (oid, value if isinstance(value, bytes) else " ".join(value.split()).casefold())
+            for oid, value in attributes
+        )
+        for attributes in _read_name(name)
+    ]
+
+
+def _read_name(name: bytes) -> t.List[t.List[t.Tuple[str, t.Union[str, bytes]]]]:
+    """The attributes of a Name as (OID, text), or (OID, raw element) where it is no text."""
+    names = []
+    outer = Reader(name, "name").sequence()
+    while not outer.at_end():
+        attributes: t.List[t.Tuple[str, t.Union[str, bytes]]] = []
+        entries = outer.enter(der.SET)
+        while not entries.at_end():
+            entry = entries.sequence()
+            attributes.append((entry.oid(), _read_text(entry)))
+        names.append(attributes)
+    return names
+
+
+def _read_text(entry: Reader) -> t.Union[str, bytes]:
+    tag = entry.peek()
+    raw = entry.raw(tag)
+    entry.finish()
+    codec = "utf-16-be" if tag == _BMP_STRING else _STRING_CODECS.get(tag)
+    if codec is None:
+        return raw
+    content = Reader(raw, "name").content(tag)
+    try:
+        return content.decode(codec)
+    except UnicodeDecodeError:
+        return raw
+
+
+def name_text(name: bytes) -> str:
+    """A raw name for a person: most specific part first, control characters escaped, not parsed back."""
+    try:
+        parts = [
+            f"{_NAME_TYPES.get(oid, oid)}={value if isinstance(value, str) else value.hex()}"
+            for attributes in reversed(_read_name(name))
+            for oid, value in attributes
+        ]
+    except MalformedError:
+        return "(unreadable name)"
+    text = ",".join(parts) or "(empty name)"
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)

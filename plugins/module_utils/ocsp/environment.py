@@ -1,0 +1,43 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The world outside of the core: the time, the network and chance."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+import typing as t
+from datetime import datetime, timedelta
+
+if t.TYPE_CHECKING:
+    from .transport import HttpRequest, HttpResponse
+
+#: One HTTP exchange: the request and its timeout in seconds in, the response out; raises TransportError.
+Exchange = t.Callable[["HttpRequest", float], "HttpResponse"]
+
+
+class Environment:
+    """What a refresh needs of the world. The time starts at ``now`` (aware) and moves on from there."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        now: datetime,
+        monotonic: t.Callable[[], float] = time.monotonic,
+        sleep: t.Callable[[float], None] = time.sleep,
+        jitter: t.Callable[[], float] = random.random,
+        random_bytes: t.Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self.exchange = exchange
+        self.monotonic = monotonic
+        self.sleep = sleep
+        self.jitter = jitter
+        self.random_bytes = random_bytes
+        self._start = now
+        self._began = monotonic()
+
+    def now(self) -> datetime:
+        return self._start + timedelta(seconds=self.monotonic() - self._began)

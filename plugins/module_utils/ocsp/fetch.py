@@ -1,0 +1,250 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Ask responders until one gives a good response, within one total time.
+
+Each responder is asked down a ladder (GET, then POST; SHA-1, then SHA-256), because many serve
+only part of it. Retries are for responders that may be back in a moment.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from datetime import datetime, timedelta
+
+from . import request as ocsp_request
+from . import response as ocsp_response
+from . import schedule, wire
+from .certificate import Target
+from .environment import Environment
+from .errors import ERROR, Finding, TransportError
+from .options import Options
+from .response import Judgement
+from .transport import HttpRequest, HttpResponse
+
+_GET = "get"
+_POST = "post"
+
+#: The responder itself was not reached, or may be well in a moment: worth another round.
+_PASSING = frozenset(("unreachable", "timeout", "proxy_error"))
+#: Failures that another method or digest would meet again.
+_NO_ANSWER = _PASSING | frozenset(("url_refused", "too_large"))
+#: What a responder says that may know the certificate by the other digest (RFC 5019 successor, section 3.1.1).
+_OTHER_DIGEST_STATUSES = ("unauthorized", "malformed_request", "internal_error")
+_OTHER_DIGEST_CODES = frozenset(("unknown_status", "wrong_certificate"))
+#: What a cache on the way may be the cause of (RFC 5019 section 5).
+_STALE = frozenset(("expired", "too_old"))
+
+_IMPLAUSIBLE_OFFSET = timedelta(hours=1)
+
+
+class Attempt(t.NamedTuple):
+    """One exchange. ``code`` is None where it brought an acceptable response."""
+
+    url: str
+    method: str
+    certid_digest: str
+    code: t.Optional[str]
+    http_status: t.Optional[int]
+    seconds: float
+
+
+class _Answer(t.NamedTuple):
+    """What came of one exchange."""
+
+    error: t.Optional[Finding]
+    url: str = ""
+    data: bytes = b""
+    judgement: t.Optional[Judgement] = None
+    http_status: t.Optional[int] = None
+    retry_after: t.Optional[float] = None
+
+    @property
+    def code(self) -> str:
+        return self.error.code if self.error else ""
+
+    @property
+    def settles(self) -> bool:
+        """Whether no other responder needs to be asked: good, or the CA's word that it is revoked."""
+        return self.error is None or (self.judgement is not None and self.judgement.proves_revocation)
+
+    @property
+    def passing(self) -> bool:
+        server_error = self.code == "http_error" and (self.http_status or 0) >= 500
+        try_later = self.judgement is not None and self.judgement.response_status == "try_later"
+        return self.code in _PASSING or server_error or try_later
+
+    @property
+    def wants_other_digest(self) -> bool:
+        status = self.judgement.response_status if self.judgement else None
+        return status in _OTHER_DIGEST_STATUSES or self.code in _OTHER_DIGEST_CODES
+
+
+class Fetched(t.NamedTuple):
+    """The end of a fetch: an acceptable response (``error`` is None), or the best reason for none.
+
+    ``judgement`` is there whenever a response was judged, good or not.
+    """
+
+    attempts: t.List[Attempt]
+    error: t.Optional[Finding]
+    data: bytes = b""
+    judgement: t.Optional[Judgement] = None
+    url: t.Optional[str] = None
+
+
+def fetch(options: Options, target: Target, environment: Environment, check: t.Callable[[Judgement], None]) -> Fetched:
+    """Ask the responders of ``options`` for a response about ``target``.
+
+    ``check`` may add findings of the caller's own to each judgement. Foreign data never raises.
+    """
+    return _Fetch(options, target, environment, check).run()
+
+
+class _Fetch:
+    """The state of one fetch: its deadline, its attempts and the best reason for failing so far."""
+
+    def __init__(
+        self, options: Options, target: Target, environment: Environment, check: t.Callable[[Judgement], None]
+    ) -> None:
+        self.options = options
+        self.target = target
+        self.environment = environment
+        self.check = check
+        self.deadline = environment.monotonic() + options.total_timeout
+        self.attempts: t.List[Attempt] = []
+        self.failures: t.List[_Answer] = []
+
+    def run(self) -> Fetched:
+        pending = list(self.options.responder_urls)
+        for failures in range(1, self.options.retries + 2):
+            answers = []
+            for url in pending:
+                answer = self._ask(url)
+                if answer.settles:
+                    return self._end(answer)
+                answers.append(answer)
+            pending = [answer.url for answer in answers if answer.passing]
+            if not pending or failures > self.options.retries or not self._pause(failures, answers):
+                break
+        return self._end(self._best_failure())
+
+    def _end(self, answer: _Answer) -> Fetched:
+        return Fetched(self.attempts, answer.error, answer.data, answer.judgement, answer.url or None)
+
+    def _best_failure(self) -> _Answer:
+        """The last word of a responder says more than that another could not be reached."""
+        spoken = [failure for failure in self.failures if failure.judgement is not None]
+        return (spoken or self.failures)[-1]
+
+    def _pause(self, failures: int, answers: t.Sequence[_Answer]) -> bool:
+        """Wait before the next round. Returns whether there is time for one."""
+        wait = schedule.backoff(failures, self.environment.jitter())
+        asked = [answer.retry_after for answer in answers if answer.passing and answer.retry_after is not None]
+        if asked:
+            wait = max(wait, min(asked))
+        if self.environment.monotonic() + wait >= self.deadline:
+            return False
+        self.environment.sleep(wait)
+        return True
+
+    def _ask(self, url: str) -> _Answer:
+        """Ask one responder, down the ladder until a rung holds. Returns the last answer."""
+        answer = _Answer(None)
+        digests = ("sha1", "sha256") if self.options.certid_digest == "auto" else (self.options.certid_digest,)
+        for digest in digests:
+            nonce = self.environment.random_bytes(ocsp_request.NONCE_LENGTH) if self.options.nonce else None
+            message = ocsp_request.build_request(self.target, digest, nonce)
+            for method in self._methods(url, message):
+                answer = self._attempt(url, method, digest, message, nonce)
+                if answer.code in _STALE:
+                    answer = self._attempt(url, method, digest, message, nonce, no_cache=True)
+                if answer.settles or answer.code in _NO_ANSWER:
+                    return answer
+            if not answer.wants_other_digest:
+                break
+        return answer
+
+    def _methods(self, url: str, message: bytes) -> t.Sequence[str]:
+        if self.options.method != "auto":
+            return (self.options.method,)
+        return (_GET, _POST) if len(ocsp_request.get_url(url, message)) <= ocsp_request.GET_LIMIT else (_POST,)
+
+    def _attempt(
+        self, url: str, method: str, digest: str, message: bytes, nonce: t.Optional[bytes], no_cache: bool = False
+    ) -> _Answer:
+        began = self.environment.monotonic()
+        if began >= self.deadline:
+            total = f"{self.options.total_timeout:g}"
+            answer = _Answer(Finding("timeout", ERROR, f"{url}: the total_timeout of {total} seconds is over"), url)
+            self.failures.append(answer)
+            return answer
+        answer = self._exchange(url, method, message, nonce, no_cache, self.deadline - began)
+        seconds = round(self.environment.monotonic() - began, 3)
+        self.attempts.append(Attempt(url, method, digest, answer.code or None, answer.http_status, seconds))
+        if answer.error:
+            self.failures.append(answer)
+        return answer
+
+    def _exchange(
+        self, url: str, method: str, message: bytes, nonce: t.Optional[bytes], no_cache: bool, remaining: float
+    ) -> _Answer:
+        if method == _GET:
+            http_request = HttpRequest(ocsp_request.get_url(url, message), None, no_cache)
+        else:
+            http_request = HttpRequest(url, message, no_cache)
+        try:
+            http_response = self.environment.exchange(http_request, min(self.options.timeout, remaining))
+        except TransportError as error:
+            return _Answer(Finding(error.code, ERROR, error.message), url)
+        return self._judge(url, http_response, nonce)
+
+    def _judge(self, url: str, http_response: HttpResponse, nonce: t.Optional[bytes]) -> _Answer:
+        status, retry_after = http_response.status, http_response.retry_after
+        problem = _content_problem(http_response)
+        if problem:
+            code = "malformed" if status == 200 else "http_error"
+            return _Answer(Finding(code, ERROR, f"{url} {problem}"), url, http_status=status, retry_after=retry_after)
+        now = self.environment.now()
+        judgement = ocsp_response.judge(http_response.body, self.target, now, self.options.rules, nonce)
+        if status != 200 and judgement.response_status == wire.SUCCESSFUL:
+            judgement.warn("http_error", f"{url} sent its response under the HTTP status {status}")
+        _check_clock(judgement, http_response.date, now)
+        self.check(judgement)
+        error = None
+        if not judgement.acceptable:
+            first = next(finding for finding in judgement.findings if finding.severity == ERROR)
+            clock = [finding.message for finding in judgement.findings if finding.code == "clock_implausible"]
+            error = Finding(first.code, ERROR, "; ".join([f"{url}: {first.message}"] + clock))
+        return _Answer(error, url, http_response.body, judgement, status, retry_after)
+
+
+def _content_problem(http_response: HttpResponse) -> str:
+    """Why an HTTP answer holds no OCSP response at all, whatever its status and type say, or an empty string."""
+    kind = http_response.content_type.split(";")[0].strip() or "no content type"
+    problem = wire.parse_problem(http_response.body)
+    if not problem:
+        return ""
+    if http_response.status != 200:
+        return f"answered with the HTTP status {http_response.status} ({kind})"
+    if not http_response.body:
+        return "answered with an empty body"
+    if kind != "application/ocsp-response":
+        return f"answered with something that is not an OCSP response ({kind})"
+    return f"sent a response that is not well-formed: {problem}"
+
+
+def _check_clock(judgement: Judgement, date: t.Optional[datetime], now: datetime) -> None:
+    """Say so when the responder's clock and its response both contradict this host's clock."""
+    if date is None or judgement.this_update is None:
+        return
+    offsets = (date - now, judgement.this_update - now)
+    if all(offset > _IMPLAUSIBLE_OFFSET for offset in offsets) or all(
+        offset < -_IMPLAUSIBLE_OFFSET for offset in offsets
+    ):
+        judgement.warn(
+            "clock_implausible",
+            f"this host's clock says {schedule.format_time(now)}, but the responder's says "
+            f"{schedule.format_time(date)}; check the time of this host",
+        )

@@ -1,0 +1,236 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The options of one staple file, from the plain values of a task or of a configuration file."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import typing as t
+import urllib.parse
+from dataclasses import dataclass
+from datetime import timedelta
+
+from . import certificate as x509
+from . import files, schedule, servers
+from .certificate import Certificate, Target
+from .errors import RELAXATIONS, InputError
+from .response import SIZE_LIMIT, Rules
+from .wire import from_pem
+
+#: Octets of the largest certificate file that is read.
+CERTIFICATE_LIMIT = 4 * 1024 * 1024
+
+_CHOICES = {
+    "certid_digest": ("auto", "sha1", "sha256"),
+    "method": ("auto", "get", "post"),
+    "format": ("der", "pem"),
+    "on_missing_responder": ("skip", "fail"),
+    "on_revoked": ("fail", "keep"),
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to keep fresh, where, and how. Timeouts are in seconds.
+
+    ``responder_urls`` are those configured, or else those of the certificate. ``target`` is None
+    where there is neither a responder nor a response to judge, so that no issuer is needed.
+    ``source`` is the DER of a response that was fetched elsewhere. ``backups`` is how many copies
+    of replaced files stay, 0 for none. ``in_place`` permits to write into a file that cannot be replaced.
+    """
+
+    path: str
+    certificate: Certificate
+    target: t.Optional[Target]
+    responder_urls: t.Tuple[str, ...] = ()
+    source: t.Optional[bytes] = None
+    renewal: schedule.Renewal = schedule.Renewal()
+    rules: Rules = Rules()
+    servers: t.Tuple[str, ...] = ()
+    certid_digest: str = "auto"
+    method: str = "auto"
+    nonce: bool = False
+    on_missing_responder: str = "skip"
+    on_revoked: str = "fail"
+    force: bool = False
+    format: str = "der"
+    backups: int = 0
+    in_place: bool = False
+    timeout: float = 10.0
+    total_timeout: float = 60.0
+    retries: int = 2
+
+
+Values = t.Mapping[str, t.Any]
+
+
+def read_options(values: Values, needs_issuer: bool = False) -> Options:
+    """Check the options of ``ocsp_response`` and load the certificates they name.
+
+    ``values`` maps option names to plain values; None and a missing key mean the default. The
+    issuer is looked for where there is a responder or a source, or with ``needs_issuer``. Raises
+    InputError naming the option and, where there is one, the file.
+    """
+    source = _read_source(values)
+    certificates, where = _read_certificates(values, "certificate")
+    if not certificates:
+        raise InputError("give the certificate with certificate_path or certificate_content")
+    leaf = x509.find_leaf(certificates, where)
+    urls = _read_urls(values) or tuple(leaf.responder_urls)
+    needs_issuer = needs_issuer or bool(urls) or source is not None
+    options = Options(
+        path=values.get("path") or "",
+        certificate=leaf,
+        target=_read_target(values, leaf, certificates, where) if needs_issuer else None,
+        responder_urls=urls,
+        source=source,
+        renewal=_read_renewal(values),
+        rules=_read_rules(values),
+        servers=_read_names(values, "server", sorted(servers.SERVERS)),
+        nonce=bool(values.get("nonce")),
+        force=bool(values.get("force")),
+        backups=_whole(values, "backup_count", 5, 1, 1000) if values.get("backup") else 0,
+        in_place=bool(values.get("unsafe_writes")),
+        timeout=_seconds(values, "timeout", 10.0),
+        total_timeout=_seconds(values, "total_timeout", 60.0),
+        retries=_whole(values, "retries", 2, 0, 100),
+        **_read_choices(values),
+    )
+    if options.format == "pem" and options.servers:
+        raise InputError(f"format: pem contradicts server: {', '.join(options.servers)} reads staples as DER only")
+    return options
+
+
+def _read_choices(values: Values) -> t.Dict[str, t.Any]:
+    choices = {name: values[name] for name in _CHOICES if values.get(name) is not None}
+    for name, value in choices.items():
+        if value not in _CHOICES[name]:
+            raise InputError(f"{name}: '{value}' is not one of {', '.join(_CHOICES[name])}")
+    return choices
+
+
+def _read_urls(values: Values) -> t.Tuple[str, ...]:
+    urls = tuple(values.get("responder_urls") or ())
+    for url in urls:
+        try:
+            parts = urllib.parse.urlsplit(url)
+            if parts.username is not None or parts.password is not None:
+                raise InputError("responder_urls: a URL with a user name or password is refused; give it without them")
+            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            usable = False
+        if not usable:
+            raise InputError(f"responder_urls: '{url}' is not an http:// or https:// URL with a host")
+    return urls
+
+
+def _read_certificates(values: Values, kind: str) -> t.Tuple[t.List[Certificate], str]:
+    """The certificates that ``<kind>_path`` or ``<kind>_content`` gives, and how to name their place."""
+    data, where = _read_data(values, f"{kind}_path", f"{kind}_content")
+    return (x509.load_certificates(data, where) if data is not None else []), where
+
+
+def _read_target(values: Values, leaf: Certificate, certificates: t.List[Certificate], where: str) -> Target:
+    issuers, issuer_where = _read_certificates(values, "issuer")
+    roots = _read_certificates(values, "root")[0]
+    if issuers:
+        certificates, where = issuers, issuer_where
+    return Target(leaf, x509.find_issuer(leaf, certificates, roots, where))
+
+
+def _read_source(values: Values) -> t.Optional[bytes]:
+    """The DER of the response in ``source_path`` or ``source_content``, if one is given."""
+    content = values.get("source_content")
+    if content is not None and values.get("source_path") is None:
+        return decode_content(content, "source_content")
+    data = _read_data(values, "source_path", "source_content", SIZE_LIMIT)[0]
+    return from_pem(data) if data is not None else None
+
+
+def _read_data(
+    values: Values, path_option: str, content_option: str, limit: int = CERTIFICATE_LIMIT
+) -> t.Tuple[t.Optional[bytes], str]:
+    """The bytes that one of two options gives, and how to name them in a message."""
+    path, content = values.get(path_option), values.get(content_option)
+    if path is not None and content is not None:
+        raise InputError(f"{path_option} and {content_option} contradict each other; give one of them")
+    if content is not None:
+        data = content.encode("utf-8")
+        if x509.holds_private_key(data):
+            raise InputError(
+                f"{content_option} holds a private key, which would end up in logs; give certificates only"
+            )
+        return data, content_option
+    if path is None:
+        return None, path_option
+    where = f"{path_option}: {path}"
+    found = files.read_file(path, where, limit)
+    if found is None:
+        raise InputError(f"{where} does not exist")
+    if len(found) > limit:
+        raise InputError(f"{where} has more than {limit} octets; that is not what belongs there")
+    return found, where
+
+
+def decode_content(content: str, option: str) -> bytes:
+    """The bytes of a Base64 option. Raises InputError."""
+    try:
+        data = base64.b64decode("".join(content.split()), validate=True)
+    except (binascii.Error, ValueError):
+        data = b""
+    if not data:
+        raise InputError(f"{option} is not Base64; encode the DER of the response, for example with b64encode")
+    return data
+
+
+def _read_renewal(values: Values) -> schedule.Renewal:
+    percentage = values.get("minimum_validity_percentage")
+    percentage = 50.0 if percentage is None else percentage
+    if not 0 <= percentage <= 100:
+        raise InputError(f"minimum_validity_percentage: {percentage} is not between 0 and 100")
+    margin = _duration(values, "minimum_validity", timedelta(0))
+    return schedule.Renewal(margin or None, percentage)
+
+
+def _read_rules(values: Values) -> Rules:
+    defaults = Rules()
+    return Rules(
+        allow=frozenset(_read_names(values, "allow", RELAXATIONS)),
+        require_nocheck=bool(values.get("require_nocheck")),
+        maximum_age=_duration(values, "maximum_age", defaults.maximum_age),
+        clock_tolerance=_duration(values, "clock_tolerance", defaults.clock_tolerance),
+    )
+
+
+def _read_names(values: Values, name: str, known: t.Sequence[str]) -> t.Tuple[str, ...]:
+    names = tuple(values.get(name) or ())
+    for entry in names:
+        if entry not in known:
+            raise InputError(f"{name}: '{entry}' is not one of {', '.join(known)}")
+    return names
+
+
+def _duration(values: Values, name: str, default: timedelta) -> timedelta:
+    text = values.get(name)
+    return default if text is None else schedule.parse_duration(str(text), name)
+
+
+def _seconds(values: Values, name: str, default: float) -> float:
+    number = values.get(name)
+    if number is None:
+        return default
+    if not 0 < number <= 86400:
+        raise InputError(f"{name}: {number} is not a number of seconds between 0 and 86400")
+    return float(number)
+
+
+def _whole(values: Values, name: str, default: int, lowest: int, highest: int) -> int:
+    number = values.get(name)
+    if number is None:
+        return default
+    if not lowest <= number <= highest:
+        raise InputError(f"{name}: {number} is not between {lowest} and {highest}")
+    return int(number)

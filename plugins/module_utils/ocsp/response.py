@@ -1,0 +1,513 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The judge: bytes, a certificate, its issuer, a time and rules in; a Judgement out.
+
+Nobody else decides whether a response is good. What cannot be read or checked is refused. The
+sources of the rules are RFC 6960, RFC 5019 and its successor, RFC 9654, and the CA/Browser Forum
+Baseline Requirements (BR).
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import typing as t
+from datetime import datetime, timedelta
+
+from . import certificate as x509
+from . import der, signature
+from .certificate import Certificate, Extensions, Target
+from .errors import ERROR, WARNING, Finding, MalformedError
+from .request import NONCE_OID, issuer_hashes
+from .wire import GOOD, REVOKED, UNKNOWN, Answer, BasicResponse, parse_response
+
+#: Octets of the largest response that is looked at.
+SIZE_LIMIT = 1024 * 1024
+
+_OCSP_SIGNING = "1.3.6.1.5.5.7.3.9"
+_EXTENDED_REVOKE = "1.3.6.1.5.5.7.48.1.9"
+_ARCHIVE_CUTOFF = "1.3.6.1.5.5.7.48.1.6"
+_CRL_REASON = "2.5.29.21"
+_KNOWN_IN_RESPONSE = frozenset((NONCE_OID, _EXTENDED_REVOKE))
+_KNOWN_IN_ANSWER = frozenset((_ARCHIVE_CUTOFF,))
+_KNOWN_IN_DELEGATE = frozenset(
+    (
+        x509.BASIC_CONSTRAINTS,
+        x509.CERTIFICATE_POLICIES,
+        x509.EXTENDED_KEY_USAGE,
+        x509.KEY_USAGE,
+        x509.OCSP_NOCHECK,
+        x509.SUBJECT_ALTERNATIVE_NAME,
+    )
+)
+_UNWANTED_IN_DELEGATE = {  # BR 7.1.2.8.2
+    x509.CRL_DISTRIBUTION_POINTS: "CRL distribution points",
+    x509.NAME_CONSTRAINTS: "name constraints",
+    x509.SUBJECT_ALTERNATIVE_NAME: "a subject alternative name",
+}
+
+_CHROMIUM_MAXIMUM_AGE = timedelta(days=7)
+_SHORTEST_INTERVAL = timedelta(hours=8)  # BR 4.9.9
+_LONGEST_INTERVAL = timedelta(days=10)
+
+
+class Rules(t.NamedTuple):
+    """What may be relaxed or tightened; the defaults are what public CAs must meet.
+
+    ``allow`` holds names of errors.RELAXATIONS. ``default_life`` is how long a response without
+    nextUpdate lives from its thisUpdate, where such a response is allowed.
+    """
+
+    allow: t.FrozenSet[str] = frozenset()
+    require_nocheck: bool = False
+    maximum_age: timedelta = timedelta(days=10)
+    clock_tolerance: timedelta = timedelta(minutes=5)
+    default_life: timedelta = timedelta(hours=24)
+
+
+class Judgement:
+    """What a response says and what is wrong with it. Times are aware, in UTC; None where unknown.
+
+    What a response with errors says is returned for diagnosis alone: it may be forged.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self.findings: t.List[Finding] = []
+        self.response_status: t.Optional[str] = None
+        self.certificate_status: t.Optional[str] = None
+        self.this_update: t.Optional[datetime] = None
+        self.next_update: t.Optional[datetime] = None
+        self.produced_at: t.Optional[datetime] = None
+        self.effective_expiry: t.Optional[datetime] = None
+        self.renewable_until: t.Optional[datetime] = None
+        self.revocation_time: t.Optional[datetime] = None
+        self.revocation_reason: t.Optional[str] = None
+        self.serial_number = target.certificate.serial_number
+        self.must_staple = target.certificate.must_staple
+        self.responder_id: t.Optional[str] = None
+        self.responder_certificate_expiry: t.Optional[datetime] = None
+        self.signature_algorithm: t.Optional[str] = None
+        self.certid_digest: t.Optional[str] = None
+        self.answer_index: t.Optional[int] = None
+        self.answer_count = 0
+
+    def error(self, code: str, message: str) -> None:
+        self._add(Finding(code, ERROR, message))
+
+    def warn(self, code: str, message: str) -> None:
+        self._add(Finding(code, WARNING, message))
+
+    def _add(self, finding: Finding) -> None:
+        if finding not in self.findings:
+            self.findings.append(finding)
+
+    @property
+    def errors(self) -> t.List[str]:
+        """The codes of the findings that forbid using the response, most fundamental first."""
+        return self._codes(ERROR)
+
+    @property
+    def warnings(self) -> t.List[str]:
+        return self._codes(WARNING)
+
+    def _codes(self, severity: str) -> t.List[str]:
+        return list(dict.fromkeys(finding.code for finding in self.findings if finding.severity == severity))
+
+    @property
+    def acceptable(self) -> bool:
+        return not any(finding.severity == ERROR for finding in self.findings)
+
+    @property
+    def message(self) -> str:
+        """The sentence of the first error, or an empty string."""
+        return next((finding.message for finding in self.findings if finding.severity == ERROR), "")
+
+    @property
+    def proves_revocation(self) -> bool:
+        """Whether everything but the status is in order, so that the revocation is the CA's word."""
+        return self.errors == ["revoked"]
+
+
+def judge(
+    data: bytes, target: Target, now: datetime, rules: Rules = Rules(), nonce: t.Optional[bytes] = None
+) -> Judgement:
+    """Judge the DER of an OCSPResponse about ``target`` at the time ``now`` (aware).
+
+    ``nonce`` is what the request carried, if any. Foreign bytes never raise: they are a finding.
+    """
+    judgement = Judgement(target)
+    _check_target(target, now, judgement)
+    if len(data) > SIZE_LIMIT:
+        judgement.error("too_large", f"the response has {len(data)} octets, more than {SIZE_LIMIT}")
+        return judgement
+    try:
+        judgement.response_status, response = parse_response(data)
+        if response is None:
+            status = judgement.response_status
+            judgement.error("not_successful", f"the responder gave no answer but the response status {status}")
+        else:
+            _judge_response(response, target, now, rules, nonce, judgement)
+    except MalformedError as error:
+        judgement.error("malformed", f"the response is not well-formed: {error}")
+    except Exception as error:  # a defect of ours or of the library must not make a response good
+        judgement.error("malformed", f"the response cannot be read ({type(error).__name__}: {error})")
+    return judgement
+
+
+def certificate_expired(certificate: Certificate, now: datetime) -> t.Optional[Finding]:
+    """The finding about a certificate that has ended; nobody should ask about it (RFC 5019 section 4)."""
+    if now <= certificate.not_after:
+        return None
+    return Finding(
+        "certificate_expired",
+        ERROR,
+        f"the certificate {certificate.name} ended on {certificate.not_after:%Y-%m-%d %H:%M:%S} UTC; "
+        "there is nothing to staple for",
+    )
+
+
+def _check_target(target: Target, now: datetime, judgement: Judgement) -> None:
+    certificate = target.certificate
+    ended = certificate_expired(certificate, now)
+    if ended:
+        judgement.findings.append(ended)
+    try:
+        problem = x509.issuance_problem(certificate, target.issuer)
+    except MalformedError as error:
+        problem = str(error)
+    if problem:
+        judgement.error("issuer_mismatch", f"{target.issuer.name} did not issue {certificate.name}: {problem}")
+
+
+def _judge_response(
+    response: BasicResponse,
+    target: Target,
+    now: datetime,
+    rules: Rules,
+    nonce: t.Optional[bytes],
+    judgement: Judgement,
+) -> None:
+    judgement.produced_at = response.produced_at
+    judgement.signature_algorithm = response.scheme.name
+    judgement.responder_id = _responder_text(response)
+    answers = _matching_answers(response, target, judgement)
+    delegate = _check_signature(response, target, now, rules, judgement)
+    _check_extensions(response, answers, nonce, judgement)
+    if not answers:
+        return
+    _check_status(response, answers, judgement)
+    for answer in answers:
+        _check_times(answer, response, now, rules, judgement)
+    _fill_times(answers, target, delegate, rules, judgement)
+    _check_expiry(answers, now, rules, judgement)
+
+
+# Identity
+
+
+def _matching_answers(response: BasicResponse, target: Target, judgement: Judgement) -> t.List[Answer]:
+    """The answers about the target: all of them, since the first one may be the wrong one to believe."""
+    matching = []
+    problems = []
+    for index, answer in enumerate(response.answers):
+        problem = _answer_problem(answer, target)
+        if problem:
+            problems.append(problem)
+        else:
+            matching.append(answer)
+            if judgement.answer_index is None:
+                judgement.answer_index = index
+    judgement.answer_count = len(response.answers)
+    if not matching:
+        reason = problems[0] if problems else "it holds no answer"
+        judgement.error(
+            "wrong_certificate", f"the response is not about the certificate {target.certificate.name}: {reason}"
+        )
+    return matching
+
+
+def _answer_problem(answer: Answer, target: Target) -> str:
+    """Why an answer is not about the target (RFC 6960 section 3.2 item 1), or an empty string."""
+    if answer.serial_number != target.certificate.serial_number:
+        return f"it is about the serial number {answer.serial_number:X}, not {target.certificate.serial_number:X}"
+    if answer.digest not in ("sha1", "sha256", "sha384", "sha512"):
+        return f"its CertID uses the digest {answer.digest}, which is not supported"
+    name_hash, key_hash = issuer_hashes(target.certificate, target.issuer, answer.digest)
+    if len(answer.name_hash) != len(name_hash) or len(answer.key_hash) != len(key_hash):
+        return f"the hashes in its CertID do not have the length of {answer.digest.upper()}"
+    if answer.name_hash != name_hash:
+        return "its CertID names an issuer with another name"
+    if answer.key_hash != key_hash:
+        return "its CertID names an issuer with another key"
+    return ""
+
+
+def _responder_text(response: BasicResponse) -> str:
+    if response.responder_key_hash is not None:
+        return f"key:{response.responder_key_hash.hex()}"
+    return x509.name_text(response.responder_name or b"")
+
+
+# Signature and authority
+
+
+def _check_signature(
+    response: BasicResponse, target: Target, now: datetime, rules: Rules, judgement: Judgement
+) -> t.Optional[Certificate]:
+    """Check who signed, and how well. Returns the delegate, or None where the issuer signed itself."""
+    candidates = [target.issuer] + _embedded_certificates(response)
+    named = [candidate for candidate in candidates if _is_named(candidate, response)]
+    if not named:
+        judgement.error(
+            "unauthorized_responder",
+            f"the responder {judgement.responder_id} is neither the issuer nor a certificate that the response holds",
+        )
+        return None
+    problems = []
+    for signer in named:
+        problem = signature.verify(response.scheme, signer.public_key, response.signature, response.tbs)
+        if not problem:
+            break
+        problems.append(problem)
+    else:
+        # A scheme that is refused anyway cannot always be verified; its weakness is then the better reason.
+        if not _check_strength("the response", response.scheme, named[0], rules, judgement):
+            judgement.error("bad_signature", f"the signature of {judgement.responder_id} is wrong: {problems[0]}")
+        return None
+    _check_strength("the response", response.scheme, signer, rules, judgement)
+    if signer is target.issuer:
+        if not signer.may_sign_responses:
+            judgement.warn(
+                "issuer_key_usage",
+                f"the issuer {signer.name} signs responses, but its key usage lacks digitalSignature",
+            )
+        return None
+    _check_delegate(signer, target, now, rules, judgement)
+    return signer
+
+
+def _check_strength(
+    what: str, scheme: signature.Scheme, signer: Certificate, rules: Rules, judgement: Judgement
+) -> bool:
+    """Report a signature that proves too little. Returns whether it does."""
+    problem = signature.weakness(scheme, signer.public_key, "sha1_signature" in rules.allow)
+    if problem:
+        judgement.error("weak_signature", f"the signature of {what} by {signer.name} is too weak: {problem}")
+    return bool(problem)
+
+
+def _embedded_certificates(response: BasicResponse) -> t.List[Certificate]:
+    """The certificates in the response that can be read; surplus ones that cannot harm nobody."""
+    return [found for found in map(_read_embedded, response.certificates) if found is not None]
+
+
+@functools.lru_cache(maxsize=64)
+def _read_embedded(data: bytes) -> t.Optional[Certificate]:
+    """Remembered, since a CA sends the same certificate with each of its responses."""
+    try:
+        found = Certificate.from_der(data)
+        found.public_key  # pylint: disable=pointless-statement  # noqa: B018
+        return found
+    except MalformedError:
+        return None
+
+
+def _is_named(candidate: Certificate, response: BasicResponse) -> bool:
+    """Whether the responder ID means this certificate (RFC 6960 section 4.2.2.3)."""
+    if response.responder_key_hash is not None:
+        key_hash = hashlib.sha1(candidate.public_key_bits, usedforsecurity=False).digest()
+        return key_hash == response.responder_key_hash
+    return x509.same_name(candidate.subject, response.responder_name or b"")
+
+
+def _check_delegate(delegate: Certificate, target: Target, now: datetime, rules: Rules, judgement: Judgement) -> None:
+    """Check a delegated responder's certificate (RFC 6960 section 4.2.2.2, BR 7.1.2.8)."""
+    judgement.responder_certificate_expiry = delegate.not_after
+    problem = _authority_problem(delegate, target)
+    if problem:
+        judgement.error("unauthorized_responder", f"{delegate.name} may not sign for this issuer: {problem}")
+    else:
+        _check_strength("the responder's certificate", delegate.scheme, target.issuer, rules, judgement)
+    unknown = _unknown_critical(delegate.extensions, _KNOWN_IN_DELEGATE)
+    if unknown:
+        judgement.error(
+            "unknown_critical_extension", f"the responder's certificate has the critical extension {unknown}"
+        )
+    if now > delegate.not_after:
+        judgement.error(
+            "responder_certificate_expired",
+            f"the responder's certificate {delegate.name} ended on {delegate.not_after:%Y-%m-%d %H:%M:%S} UTC",
+        )
+    if delegate.not_before - rules.clock_tolerance > now:
+        judgement.error(
+            "responder_certificate_not_yet_valid",
+            f"the responder's certificate {delegate.name} begins on {delegate.not_before:%Y-%m-%d %H:%M:%S} UTC",
+        )
+    if x509.OCSP_NOCHECK not in delegate.extensions:
+        report = judgement.error if rules.require_nocheck else judgement.warn
+        report("responder_without_nocheck", f"the responder's certificate {delegate.name} lacks id-pkix-ocsp-nocheck")
+    for oddity in _profile_oddities(delegate):
+        judgement.warn("responder_profile", f"the responder's certificate {delegate.name} {oddity}")
+
+
+def _authority_problem(delegate: Certificate, target: Target) -> str:
+    if delegate.der == target.certificate.der:
+        return "it is the certificate that the response is about"
+    problem = x509.issuance_problem(delegate, target.issuer)
+    if problem:
+        return problem
+    if _OCSP_SIGNING not in delegate.extended_key_usages:
+        return "its extended key usage lacks OCSPSigning"
+    if delegate.is_ca:
+        return "it is a CA certificate"
+    if not delegate.may_sign_responses:
+        return "its key usage lacks digitalSignature"
+    return ""
+
+
+def _profile_oddities(delegate: Certificate) -> t.Iterator[str]:
+    if delegate.extended_key_usages != [_OCSP_SIGNING]:
+        yield "has extended key usages other than OCSPSigning"
+    key_usage = delegate.extensions.get(x509.KEY_USAGE)
+    if key_usage is None or not key_usage.critical:
+        yield "has no critical key usage"
+    for oid, what in _UNWANTED_IN_DELEGATE.items():
+        if oid in delegate.extensions:
+            yield f"has {what}"
+
+
+# Extensions
+
+
+def _unknown_critical(extensions: Extensions, known: t.FrozenSet[str]) -> str:
+    """The OID of a critical extension that is not known, or an empty string (RFC 6960 section 4.4)."""
+    return next((oid for oid, extension in extensions.items() if extension.critical and oid not in known), "")
+
+
+def _check_extensions(
+    response: BasicResponse, answers: t.Sequence[Answer], nonce: t.Optional[bytes], judgement: Judgement
+) -> None:
+    unknown = _unknown_critical(response.extensions, _KNOWN_IN_RESPONSE)
+    if unknown:
+        judgement.error("unknown_critical_extension", f"the response has the critical extension {unknown}")
+    for answer in answers:
+        unknown = _unknown_critical(answer.extensions, _KNOWN_IN_ANSWER)
+        if unknown:
+            judgement.error("unknown_critical_extension", f"the answer has the critical extension {unknown}")
+        if _CRL_REASON in answer.extensions:
+            judgement.warn("unexpected_extension", "the answer has a reasonCode extension (BR 7.3.2)")
+    returned = response.extensions.get(NONCE_OID)
+    # An absent nonce is fine, since responses made in advance cannot have one (RFC 9654 section 2.1).
+    if nonce is not None and returned is not None and returned.value != der.encode(der.OCTET_STRING, nonce):
+        judgement.error("nonce_mismatch", "the response carries another nonce than the request did")
+
+
+# Status and times
+
+
+def _check_status(response: BasicResponse, answers: t.Sequence[Answer], judgement: Judgement) -> None:
+    statuses = {answer.status for answer in answers}
+    # The strictest answer counts: believing the first one was CVE-2026-3832.
+    strictest = next(status for status in (REVOKED, UNKNOWN, GOOD) if status in statuses)
+    judgement.certificate_status = strictest
+    if len(answers) > 1 and strictest != GOOD:
+        judgement.error(
+            "ambiguous",
+            f"the response holds {len(answers)} answers about this certificate: {', '.join(sorted(statuses))}",
+        )
+    if strictest == UNKNOWN:
+        judgement.error("unknown_status", "the responder does not know the certificate")
+    if strictest == REVOKED:
+        revoked = next(answer for answer in answers if answer.status == REVOKED)
+        judgement.revocation_time = revoked.revocation_time
+        judgement.revocation_reason = revoked.revocation_reason
+        judgement.error("revoked", _revocation_text(response, revoked))
+
+
+def _revocation_text(response: BasicResponse, answer: Answer) -> str:
+    moment = f"{answer.revocation_time:%Y-%m-%d %H:%M:%S} UTC"
+    reason = f" ({answer.revocation_reason})" if answer.revocation_reason else ""
+    text = f"the certificate was revoked on {moment}{reason}"
+    # How a responder says that a certificate was never issued (RFC 6960 section 2.2).
+    non_issued = answer.revocation_reason == "certificate_hold" and moment.startswith("1970-01-01 00:00:00")
+    if non_issued or _EXTENDED_REVOKE in response.extensions:
+        text += "; the responder may mean that the CA never issued it (non-issued, RFC 6960 section 2.2)"
+    return text
+
+
+def _check_times(answer: Answer, response: BasicResponse, now: datetime, rules: Rules, judgement: Judgement) -> None:
+    this_update, next_update = answer.this_update, answer.next_update
+    for name, moment in (("thisUpdate", this_update), ("producedAt", response.produced_at)):
+        if moment > now + rules.clock_tolerance:
+            judgement.error(
+                "not_yet_valid",
+                f"{name} is {moment:%Y-%m-%d %H:%M:%S} UTC, in the future of this host's clock "
+                f"({now:%Y-%m-%d %H:%M:%S} UTC)",
+            )
+    if next_update is None:
+        if "missing_next_update" not in rules.allow:
+            judgement.error(
+                "missing_next_update",
+                "the response says no nextUpdate, so nobody can tell how long it holds; allow it with "
+                "missing_next_update if the CA cannot do better",
+            )
+    elif next_update < this_update:
+        judgement.error("inconsistent_times", "nextUpdate is before thisUpdate")
+    elif not _SHORTEST_INTERVAL <= next_update - this_update <= _LONGEST_INTERVAL:
+        interval = _duration_text(next_update - this_update)
+        judgement.warn("unusual_interval", f"the response is made for {interval}, outside of 8 hours to 10 days")
+
+
+def _fill_times(
+    answers: t.Sequence[Answer],
+    target: Target,
+    delegate: t.Optional[Certificate],
+    rules: Rules,
+    judgement: Judgement,
+) -> None:
+    """Set the times by the answer that lives shortest, capped by the certificates it depends on."""
+
+    def end(answer: Answer) -> datetime:
+        return answer.next_update or answer.this_update + rules.default_life
+
+    shortest = min(answers, key=end)
+    judgement.this_update = shortest.this_update
+    judgement.next_update = shortest.next_update
+    judgement.certid_digest = shortest.digest
+    if shortest.next_update is None and "missing_next_update" not in rules.allow:
+        return
+    renewable_until = end(shortest)
+    if delegate is not None and delegate.not_after < renewable_until:
+        judgement.warn(
+            "shortened_life",
+            f"the response ends with the responder's certificate on {delegate.not_after:%Y-%m-%d %H:%M:%S} UTC, "
+            "before its nextUpdate",
+        )
+        renewable_until = delegate.not_after
+    judgement.renewable_until = renewable_until
+    judgement.effective_expiry = min(renewable_until, target.certificate.not_after)
+
+
+def _check_expiry(answers: t.Sequence[Answer], now: datetime, rules: Rules, judgement: Judgement) -> None:
+    expiry = judgement.effective_expiry
+    if expiry is not None and now > expiry:
+        judgement.error(
+            "expired",
+            f"the response ended on {expiry:%Y-%m-%d %H:%M:%S} UTC "
+            f"(this host's clock says {now:%Y-%m-%d %H:%M:%S} UTC)",
+        )
+    age = now - min(answer.this_update for answer in answers)
+    if age > rules.maximum_age:
+        limit = _duration_text(rules.maximum_age)
+        judgement.error("too_old", f"thisUpdate is {_duration_text(age)} ago, longer than the maximum_age of {limit}")
+    elif age > _CHROMIUM_MAXIMUM_AGE:
+        judgement.warn(
+            "too_old", f"thisUpdate is {_duration_text(age)} ago; Chromium ignores responses older than 7 days"
+        )
+
+
+def _duration_text(duration: timedelta) -> str:
+    hours = duration.total_seconds() / 3600
+    return f"{hours:.3g} hours" if hours < 48 else f"{hours / 24:.3g} days"

@@ -1,0 +1,125 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""When a response is due, how long to wait after a failure, and how times and durations are written."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from datetime import datetime, timedelta, timezone
+
+from .errors import InputError
+from .response import Judgement
+
+_UNITS = {
+    "s": 1,
+    "sec": 1,
+    "second": 1,
+    "seconds": 1,
+    "m": 60,
+    "min": 60,
+    "minute": 60,
+    "minutes": 60,
+    "h": 3600,
+    "hour": 3600,
+    "hours": 3600,
+    "d": 86400,
+    "day": 86400,
+    "days": 86400,
+    "w": 604800,
+    "week": 604800,
+    "weeks": 604800,
+}
+_DURATION_PART = re.compile(r"\s*(\d{1,9})\s*([a-zA-Z]+)\s*")
+_ASN1_TIME = re.compile(r"\d{14}Z|\d{12}Z")
+
+_BACKOFF_BASE = 1.0
+_BACKOFF_LIMIT = 30.0
+
+
+class Renewal(t.NamedTuple):
+    """When to renew: as soon as less than ``minimum_validity`` or less than ``minimum_percentage``
+    (0 to 100) of the response's life is left, whichever comes first.
+    """
+
+    minimum_validity: t.Optional[timedelta] = None
+    minimum_percentage: float = 50.0
+
+
+def renew_at(judgement: Judgement, renewal: Renewal) -> t.Optional[datetime]:
+    """When an acceptable response becomes due; None where it has no times.
+
+    The end of the certificate asked about does not make a response due, since no newer response
+    outlives it. A ``minimum_validity`` that the whole life of a response cannot meet is left to the
+    percentage, or to half of the life: otherwise each run would fetch.
+    """
+    start, end = judgement.this_update, judgement.renewable_until
+    if start is None or end is None:
+        return None
+    life = end - start
+    due = end - life * (renewal.minimum_percentage / 100)
+    margin = renewal.minimum_validity
+    if margin is None:
+        return due
+    if margin < life:
+        return min(due, end - margin)
+    return due if renewal.minimum_percentage > 0 else start + life / 2
+
+
+def is_due(judgement: Judgement, renewal: Renewal, now: datetime) -> bool:
+    """Whether a response should be fetched: there is no good one, or it is time to renew it."""
+    moment = renew_at(judgement, renewal)
+    return not judgement.acceptable or moment is None or now >= moment
+
+
+def backoff(failures: int, jitter: float) -> float:
+    """Seconds to wait after so many failures (at least 1): doubled each time, at most 30.
+
+    ``jitter`` (0 to 1) spreads clients over the second half of the wait, so that a fleet that
+    failed together does not come back together.
+    """
+    wait: float = min(_BACKOFF_LIMIT, _BACKOFF_BASE * 2 ** (min(failures, 16) - 1))
+    return wait * (0.5 + 0.5 * jitter)
+
+
+def parse_duration(text: str, option: str) -> timedelta:
+    """Read ``3d``, ``1w 2d``, ``12 hours`` or ``2 hours 5 minutes``. Raises InputError naming the option."""
+    position, seconds = 0, 0
+    for part in _DURATION_PART.finditer(text):
+        unit = part.group(2).lower()
+        if part.start() != position or unit not in _UNITS:
+            break
+        seconds += int(part.group(1)) * _UNITS[unit]
+        position = part.end()
+    if not text.strip() or position != len(text):
+        raise InputError(
+            f"{option}: '{text}' is not a duration; write numbers with units, as in 3d, 12 hours or 1w 2d "
+            "(s, m, h, d, w)"
+        )
+    try:
+        return timedelta(seconds=seconds)
+    except OverflowError:
+        raise InputError(f"{option}: '{text}' is longer than any clock can count") from None
+
+
+def parse_time(text: str, option: str) -> datetime:
+    """Read an ISO 8601 time with its zone, or an ASN.1 TIME. Raises InputError naming the option."""
+    try:
+        if _ASN1_TIME.fullmatch(text):
+            form = "%Y%m%d%H%M%SZ" if len(text) == 15 else "%y%m%d%H%M%SZ"
+            return datetime.strptime(text, form).replace(tzinfo=timezone.utc)
+        moment = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text))
+        if moment.tzinfo is not None:
+            return moment.astimezone(timezone.utc)
+    except (ValueError, OverflowError):
+        pass
+    raise InputError(
+        f"{option}: '{text}' is not a time; write it as 2026-11-23T12:00:00Z (ISO 8601 in UTC) or 20261123120000Z"
+    )
+
+
+def format_time(moment: t.Optional[datetime]) -> t.Optional[str]:
+    """``2026-11-23T12:00:00Z``, as results show times; None stays None."""
+    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None

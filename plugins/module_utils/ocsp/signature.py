@@ -1,0 +1,255 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Signature algorithms and public keys: what they are, how strong they are, whether they verify.
+
+Keys and parameters are read from their DER, because no version of cryptography shows the RSA-PSS
+parameters of an OCSP response; the arithmetic is done by cryptography alone.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import typing as t
+
+from . import der
+from .errors import MalformedError
+
+try:
+    import cryptography
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
+except ImportError:
+    # Every face of the core says so in its own way, so it must be importable without the library.
+    CRYPTOGRAPHY_VERSION: t.Optional[str] = None
+else:
+    CRYPTOGRAPHY_VERSION = cryptography.__version__
+
+#: The oldest version of cryptography that can check all that is accepted.
+CRYPTOGRAPHY_MINIMUM = "3.3"
+
+RSA = "rsa"
+RSA_PSS = "rsa_pss"
+ECDSA = "ecdsa"
+ED25519 = "ed25519"
+ED448 = "ed448"
+
+MINIMUM_RSA_BITS = 2048
+
+_STRONG_DIGESTS = ("sha256", "sha384", "sha512")
+
+#: Digest names by OID (RFC 5754, RFC 3279).
+DIGEST_OIDS = {
+    "1.2.840.113549.2.5": "md5",
+    "1.3.14.3.2.26": "sha1",
+    "2.16.840.1.101.3.4.2.1": "sha256",
+    "2.16.840.1.101.3.4.2.2": "sha384",
+    "2.16.840.1.101.3.4.2.3": "sha512",
+}
+
+_PSS_OID = "1.2.840.113549.1.1.10"
+_MGF1_OID = "1.2.840.113549.1.1.8"
+_SCHEMES = {
+    "1.2.840.113549.1.1.4": (RSA, "md5"),
+    "1.2.840.113549.1.1.5": (RSA, "sha1"),
+    "1.2.840.113549.1.1.11": (RSA, "sha256"),
+    "1.2.840.113549.1.1.12": (RSA, "sha384"),
+    "1.2.840.113549.1.1.13": (RSA, "sha512"),
+    "1.2.840.10045.4.1": (ECDSA, "sha1"),
+    "1.2.840.10045.4.3.2": (ECDSA, "sha256"),
+    "1.2.840.10045.4.3.3": (ECDSA, "sha384"),
+    "1.2.840.10045.4.3.4": (ECDSA, "sha512"),
+    "1.3.101.112": (ED25519, ""),
+    "1.3.101.113": (ED448, ""),
+}
+_CURVES = {
+    "1.2.840.10045.3.1.7": "SECP256R1",
+    "1.3.132.0.34": "SECP384R1",
+    "1.3.132.0.35": "SECP521R1",
+}
+_RSA_KEY_OID = "1.2.840.113549.1.1.1"
+_EC_KEY_OID = "1.2.840.10045.2.1"
+
+
+class Scheme(t.NamedTuple):
+    """A signature algorithm. ``flaw`` says why it cannot be used at all, or is empty."""
+
+    oid: str
+    kind: str
+    digest: str
+    flaw: str = ""
+
+    @property
+    def name(self) -> str:
+        """As in ``rsa_sha256``, ``rsa_pss_sha256``, ``ecdsa_sha384``, ``ed25519``; else the OID."""
+        return "_".join(part for part in (self.kind, self.digest) if part) or self.oid
+
+
+class PublicKey(t.NamedTuple):
+    """A subject public key. ``key`` is None and ``flaw`` says why where it cannot be used."""
+
+    kind: str
+    key: t.Any
+    bits: int
+    flaw: str = ""
+
+
+@functools.lru_cache(maxsize=64)
+def parse_algorithm(algorithm: bytes) -> Scheme:
+    """Read an AlgorithmIdentifier (RFC 5280 section 4.1.1.2) of a signature."""
+    reader = der.Reader(algorithm, "signature algorithm").sequence()
+    oid = reader.oid()
+    if oid == _PSS_OID:
+        return _parse_pss(reader)
+    kind, digest = _SCHEMES.get(oid, ("", ""))
+    if kind == RSA and reader.peek() == der.NULL:
+        reader.null()
+    if not kind:
+        return Scheme(oid, "", "", f"the signature algorithm {oid} is not accepted")
+    if not reader.at_end():
+        # Parameters where RFC 5758 and RFC 8410 want none would be ignored by the verification.
+        return Scheme(oid, kind, digest, "the signature algorithm carries parameters it must not have")
+    return Scheme(oid, kind, digest)
+
+
+def _parse_pss(reader: der.Reader) -> Scheme:
+    """RSASSA-PSS-params (RFC 4055 section 3.1); absent fields mean SHA-1 and a salt of 20 octets."""
+    digest, mask_digest, salt, trailer = "sha1", "sha1", 20, 1
+    if not reader.at_end():
+        fields = reader.sequence()
+        reader.finish()
+        field = fields.optional(der.context(0))
+        if field:
+            digest = _read_digest(field)
+        field = fields.optional(der.context(1))
+        if field:
+            mask = field.sequence()
+            mask_digest = _read_digest(mask) if mask.oid() == _MGF1_OID else ""
+        field = fields.optional(der.context(2))
+        if field:
+            salt = field.integer()
+        field = fields.optional(der.context(3))
+        if field:
+            trailer = field.integer()
+        fields.finish()
+    if (
+        not digest
+        or mask_digest != digest
+        or salt != hashlib.new(digest, usedforsecurity=False).digest_size
+        or trailer != 1
+    ):
+        return Scheme(
+            _PSS_OID,
+            RSA_PSS,
+            digest,
+            "the RSA-PSS parameters are not accepted: the mask needs the digest of the signature, and the salt "
+            "its length",
+        )
+    return Scheme(_PSS_OID, RSA_PSS, digest)
+
+
+def _read_digest(reader: der.Reader) -> str:
+    algorithm = reader.sequence()
+    name = DIGEST_OIDS.get(algorithm.oid(), "")
+    if not algorithm.at_end():
+        algorithm.null()
+    algorithm.finish()
+    reader.finish()
+    return name
+
+
+@functools.lru_cache(maxsize=256)
+def load_public_key(spki: bytes) -> PublicKey:
+    """Load a SubjectPublicKeyInfo (RFC 5280 section 4.1). Raises MalformedError."""
+    info = der.Reader(spki, "public key").sequence()
+    algorithm = info.sequence()
+    bits = info.bits()
+    info.finish()
+    oid = algorithm.oid()
+    try:
+        return _build_key(oid, algorithm, bits)
+    except MalformedError:
+        raise
+    except Exception as error:  # cryptography raises many kinds for keys it will not have
+        raise MalformedError(f"public key: {error}") from None
+
+
+def _build_key(oid: str, algorithm: der.Reader, bits: bytes) -> PublicKey:
+    if oid in (_RSA_KEY_OID, _PSS_OID):
+        numbers = der.Reader(bits, "RSA public key").sequence()
+        modulus, exponent = numbers.integer(), numbers.integer()
+        numbers.finish()
+        key: t.Any = rsa.RSAPublicNumbers(exponent, modulus).public_key()
+        # A key that is for PSS alone (RFC 4055 section 1.2) verifies nothing else.
+        return PublicKey(RSA if oid == _RSA_KEY_OID else RSA_PSS, key, modulus.bit_length())
+    if oid == _EC_KEY_OID:
+        curve = algorithm.oid() if algorithm.peek() == der.OBJECT_IDENTIFIER else ""
+        if curve not in _CURVES:
+            return PublicKey(
+                ECDSA, None, 0, f"the elliptic curve {curve or 'with explicit parameters'} is not accepted"
+            )
+        key = ec.EllipticCurvePublicKey.from_encoded_point(getattr(ec, _CURVES[curve])(), bits)
+        return PublicKey(ECDSA, key, key.key_size)
+    kind = _SCHEMES.get(oid, ("", ""))[0]
+    if kind == ED25519:
+        return PublicKey(kind, ed25519.Ed25519PublicKey.from_public_bytes(bits), 256)
+    if kind == ED448:
+        return PublicKey(kind, ed448.Ed448PublicKey.from_public_bytes(bits), 456)
+    return PublicKey("", None, 0, f"public keys of the kind {oid} are not accepted")
+
+
+def library_problem() -> str:
+    """Why cryptography cannot be used on this host, or an empty string."""
+    if CRYPTOGRAPHY_VERSION is None:
+        return "it is not installed"
+    installed = tuple(int(part) for part in CRYPTOGRAPHY_VERSION.split(".")[:2])
+    wanted = tuple(int(part) for part in CRYPTOGRAPHY_MINIMUM.split("."))
+    return f"version {CRYPTOGRAPHY_VERSION} is too old" if installed < wanted else ""
+
+
+def weakness(scheme: Scheme, key: PublicKey, allow_sha1: bool = False) -> str:
+    """Why a signature by this scheme and key proves too little, or an empty string.
+
+    The accepted ones are those of CA/Browser Forum BR 7.1.3.2 and RFC 8410; ``allow_sha1`` is for
+    private PKI that cannot do better.
+    """
+    if scheme.flaw or key.flaw:
+        return scheme.flaw or key.flaw
+    if key.kind in (RSA, RSA_PSS) and key.bits < MINIMUM_RSA_BITS:
+        return f"the RSA key has {key.bits} bits, fewer than {MINIMUM_RSA_BITS}"
+    accepted = ("",) + _STRONG_DIGESTS + (("sha1",) if allow_sha1 else ())
+    if scheme.digest not in accepted:
+        return f"the digest {scheme.digest.upper()} is too weak"
+    return ""
+
+
+def verify(scheme: Scheme, key: PublicKey, signature: bytes, data: bytes) -> str:
+    """Check a signature over data. Returns why it does not verify, or an empty string."""
+    if scheme.flaw or key.flaw:
+        return scheme.flaw or key.flaw
+    if scheme.kind != key.kind and (scheme.kind, key.kind) != (RSA_PSS, RSA):
+        return f"it is of the kind {scheme.name}, but the key is of the kind {key.kind}"
+    try:
+        _verify(scheme, key, signature, data)
+    except InvalidSignature:
+        return "it does not verify"
+    except Exception as error:  # a digest that the host's policy forbids raises what the version pleases
+        return f"this host cannot check {scheme.name} ({type(error).__name__})"
+    return ""
+
+
+def _verify(scheme: Scheme, key: PublicKey, signature: bytes, data: bytes) -> None:
+    if scheme.kind in (ED25519, ED448):
+        key.key.verify(signature, data)
+        return
+    digest = getattr(hashes, scheme.digest.upper())()
+    if scheme.kind == ECDSA:
+        key.key.verify(signature, data, ec.ECDSA(digest))
+    elif scheme.kind == RSA:
+        key.key.verify(signature, data, padding.PKCS1v15(), digest)
+    else:
+        pss = padding.PSS(mgf=padding.MGF1(digest), salt_length=digest.digest_size)
+        key.key.verify(signature, data, pss, digest)

@@ -1,0 +1,269 @@
+#!/usr/bin/python
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: ocsp_response_info
+short_description: Judge an OCSP response
+version_added: 1.0.0
+author:
+  - certops.ocsp contributors (@certops)
+description:
+  - Judges an OCSP response (RFC 6960) about a certificate by the same rules as M(certops.ocsp.ocsp_response).
+  - Nothing is written and no responder is asked.
+  - The module does not fail because a response is bad or missing. It says so in RV(acceptable),
+    RV(findings) and RV(should_renew).
+extends_documentation_fragment:
+  - certops.ocsp._attributes
+  - certops.ocsp._attributes.info_module
+  - certops.ocsp._ocsp.certificate
+  - certops.ocsp._ocsp.rules
+options:
+  path:
+    description:
+      - The file that holds the response, as DER or PEM.
+    type: path
+  content:
+    description:
+      - The Base64 of the DER of the response.
+    type: str
+seealso:
+  - module: certops.ocsp.ocsp_response
+"""
+
+EXAMPLES = r"""
+- name: Look at the staple of a certificate
+  certops.ocsp.ocsp_response_info:
+    path: /etc/nginx/ocsp/www.example.com.der
+    certificate_path: /etc/ssl/www.example.com/fullchain.pem
+  register: staple
+
+- name: Be told when it is not good
+  ansible.builtin.assert:
+    that:
+      - staple.acceptable
+    fail_msg: "{{ staple.msg }}"
+
+- name: Ask whether the staple will still be good next Monday
+  certops.ocsp.ocsp_response_info:
+    path: /etc/nginx/ocsp/www.example.com.der
+    certificate_path: /etc/ssl/www.example.com/fullchain.pem
+    now: "2026-11-30T08:00:00Z"
+"""
+
+RETURN = r"""
+path:
+  description: The file that was judged, or V(null) when O(content) was given.
+  returned: always
+  type: str
+  sample: /etc/nginx/ocsp/www.example.com.der
+msg:
+  description: One sentence that says what is wrong first, or that all is well.
+  returned: always
+  type: str
+  sample: the response is good
+exists:
+  description: Whether there is a response.
+  returned: success
+  type: bool
+  sample: true
+parsable:
+  description: Whether it can be read as an OCSP response.
+  returned: success
+  type: bool
+  sample: true
+acceptable:
+  description: Whether M(certops.ocsp.ocsp_response) would write it. No finding is an error then.
+  returned: success
+  type: bool
+  sample: true
+should_renew:
+  description: Whether M(certops.ocsp.ocsp_response) would ask a responder for a new one.
+  returned: success
+  type: bool
+  sample: false
+renew_at:
+  description: When the response is due for renewal, or V(null) when it is not acceptable.
+  returned: success
+  type: str
+  sample: "2026-11-27T09:00:00Z"
+response_status:
+  description: The status of the whole OCSP response, for example V(successful), V(try_later) or V(unauthorized).
+  returned: success
+  type: str
+  sample: successful
+certificate_status:
+  description: What the response says of the certificate, V(good), V(revoked) or V(unknown).
+  returned: success
+  type: str
+  sample: good
+this_update:
+  description: Since when the response holds.
+  returned: success
+  type: str
+  sample: "2026-11-23T09:00:00Z"
+next_update:
+  description: Until when the response holds by its own word. V(null) if it does not say so.
+  returned: success
+  type: str
+  sample: "2026-11-30T09:00:00Z"
+produced_at:
+  description: When the response was signed.
+  returned: success
+  type: str
+  sample: "2026-11-23T09:00:00Z"
+effective_expiry:
+  description: Until when the response can be used, which is the earliest end of RV(next_update), of the
+    responder's certificate and of the certificate itself.
+  returned: success
+  type: str
+  sample: "2026-11-30T09:00:00Z"
+revocation_time:
+  description: When the certificate was revoked.
+  returned: success
+  type: str
+  sample: "2026-11-20T10:15:00Z"
+revocation_reason:
+  description: Why the certificate was revoked, if the CA says so, with the names of RFC 5280 in snake case.
+  returned: success
+  type: str
+  sample: key_compromise
+serial_number:
+  description: The serial number of the certificate.
+  returned: success
+  type: int
+  sample: 81238719834712
+must_staple:
+  description: Whether the certificate demands stapling (RFC 7633).
+  returned: success
+  type: bool
+  sample: false
+responder_id:
+  description: Who signed the response, a name, or V(key:) with the SHA-1 of the key.
+  returned: success
+  type: str
+  sample: CN=OCSP Responder,O=Example CA
+responder_certificate_expiry:
+  description: When the certificate of a delegated responder ends. V(null) when the issuer signed itself.
+  returned: success
+  type: str
+  sample: "2027-02-01T00:00:00Z"
+signature_algorithm:
+  description: How the response is signed.
+  returned: success
+  type: str
+  sample: rsa_sha256
+certid_digest:
+  description: The digest by which the response names the certificate.
+  returned: success
+  type: str
+  sample: sha1
+findings:
+  description: What is wrong or odd with the response, most fundamental first.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    code:
+      description: The reason code. Codes never change their meaning.
+      type: str
+      sample: expired
+    severity:
+      description: V(error) forbids to use the response, V(warning) does not.
+      type: str
+      sample: error
+    message:
+      description: One sentence.
+      type: str
+      sample: "the response ended on 2026-11-22 09:00:00 UTC (this host's clock says 2026-11-23 12:00:00 UTC)"
+sha256:
+  description: The SHA-256 of the DER of the response.
+  returned: success
+  type: str
+  sample: 5f2d1c7b0e5c0b3a5b3f6a6d7e9e0c1f2a3b4c5d6e7f8091a2b3c4d5e6f70819
+response:
+  description: The Base64 of the DER of the response, or V(null) when there is none.
+  returned: when O(return_content=true)
+  type: str
+  sample: MIIB0woBAKCCAcwwggHI...
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.certops.ocsp.plugins.module_utils import _module
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import files, refresh, report, schedule, wire
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import options as ocsp_options
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import response as ocsp_response
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import ERROR, Finding, InputError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.refresh import Outcome
+
+
+def read_content(module):
+    """The bytes to judge, or None where the file does not exist."""
+    path = module.params["path"]
+    if path is None:
+        return ocsp_options.decode_content(module.params["content"], "content")
+    return files.read_file(path, f"path: {path}", ocsp_response.SIZE_LIMIT)
+
+
+def inspect(module):
+    """Judge the response and return the values of the result."""
+    now = _module.read_now(module)
+    content = read_content(module)
+    try:
+        options = ocsp_options.read_options(module.params, needs_issuer=True)
+    except InputError as error:
+        if error.code != "issuer_mismatch":
+            raise
+        return without_issuer(module, content, error)
+    outcome = refresh.inspect(options, content, now)
+    judgement = outcome.judgement
+    values = report.judged_values(outcome, module.params["return_content"])
+    values.update(
+        exists=content is not None,
+        parsable=is_parsable(content),
+        acceptable=judgement is not None and judgement.acceptable,
+        should_renew=judgement is None or schedule.is_due(judgement, options.renewal, now),
+    )
+    return values
+
+
+def without_issuer(module, content, error):
+    """The result where the given issuer did not issue the certificate, so that nothing can be judged."""
+    values = report.judged_values(Outcome(module.params["path"], error.message), module.params["return_content"])
+    values.update(
+        exists=content is not None,
+        parsable=is_parsable(content),
+        acceptable=False,
+        should_renew=True,
+        findings=[Finding(error.code, ERROR, error.message)._asdict()],
+    )
+    return values
+
+
+def is_parsable(content):
+    return content is not None and not wire.parse_problem(wire.from_pem(content))
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec=dict(
+            _module.CERTIFICATE_SPEC,
+            **_module.RULES_SPEC,
+            path={"type": "path"},
+            content={"type": "str"},
+        ),
+        supports_check_mode=True,
+        mutually_exclusive=_module.CERTIFICATE_CONFLICTS + [("path", "content")],
+        required_one_of=[("path", "content"), ("certificate_path", "certificate_content")],
+    )
+    _module.require_cryptography(module)
+    with _module.failing_plainly(module):
+        values = inspect(module)
+    module.exit_json(**values)
+
+
+if __name__ == "__main__":
+    main()
