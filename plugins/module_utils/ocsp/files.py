@@ -42,15 +42,21 @@ def read_file(path: str, source: str, limit: int) -> t.Optional[bytes]:
         return None
     except (OSError, ValueError) as error:
         raise InputError(f"{source} cannot be read: {_reason(error)}") from None
-    with os.fdopen(descriptor, "rb") as handle:
+    try:
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
             kind = "a directory" if stat.S_ISDIR(mode) else "not a regular file"
             raise InputError(f"{source} is {kind}; give the path of a file")
-        try:
-            return handle.read(limit + 1)
-        except OSError as error:
-            raise InputError(f"{source} cannot be read: {_reason(error)}") from None
+        return _read_all(descriptor, limit + 1)
+    except OSError as error:
+        raise InputError(f"{source} cannot be read: {_reason(error)}") from None
+    finally:
+        os.close(descriptor)
+
+
+def _read_all(descriptor: int, limit: int) -> bytes:
+    with os.fdopen(descriptor, "rb", closefd=False) as handle:
+        return handle.read(limit)
 
 
 def check_folder(path: str, source: str) -> None:

@@ -353,7 +353,7 @@ def _check_delegate(delegate: Certificate, target: Target, now: datetime, rules:
 
 
 def _authority_problem(delegate: Certificate, target: Target) -> str:
-    if delegate.der == target.certificate.der:
+    if delegate.tbs == target.certificate.tbs:
         return "it is the certificate that the response is about"
     problem = x509.issuance_problem(delegate, target.issuer)
     if problem:

@@ -1,0 +1,23 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Make the checkout importable as ansible_collections.certops.ocsp, with or without Ansible."""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+if CHECKOUT.parts[-3:] != ("ansible_collections", "certops", "ocsp"):
+    _root = Path(tempfile.mkdtemp(prefix="certops-ocsp-"))
+    atexit.register(shutil.rmtree, _root, ignore_errors=True)
+    _link = _root / "ansible_collections" / "certops" / "ocsp"
+    _link.parent.mkdir(parents=True)
+    _link.symlink_to(CHECKOUT)
+    sys.path.insert(0, str(_root))

@@ -1,0 +1,265 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.certificate import Certificate, Target
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import Fetched, fetch
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import Options
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.transport import HttpRequest
+from ansible_collections.certops.ocsp.tests.unit import forge
+from ansible_collections.certops.ocsp.tests.unit.responder import Reply, World, failure, html, ok
+
+URL = "http://ocsp.example.com"
+OTHER = "http://ocsp2.example.com"
+GOOD = forge.response()
+REVOKED = forge.response(forge.single(status="revoked", reason="key_compromise"))
+EXPIRED = forge.response(forge.single(this_update=forge.NOW - 8 * forge.DAY, next_update=forge.NOW - forge.DAY))
+UNAUTHORIZED = forge.error_response("unauthorized")
+TRY_LATER = forge.error_response("try_later")
+LONG_URL = "http://ocsp.example.com/" + 200 * "a"
+
+
+def run(world: World, **options: t.Any) -> Fetched:
+    place = forge.world()
+    leaf, issuer = Certificate.from_der(place.leaf.der), Certificate.from_der(place.issuer.der)
+    options = {"responder_urls": (URL,), **options}
+    return fetch(
+        Options("/x", leaf, Target(leaf, issuer), **options),
+        Target(leaf, issuer),
+        world.environment(),
+        lambda judgement: None,
+    )
+
+
+def steps(fetched: Fetched) -> t.List[str]:
+    return [f"{attempt.method} {attempt.certid_digest} {attempt.code}" for attempt in fetched.attempts]
+
+
+def test_one_request_is_enough() -> None:
+    world = World(ok(GOOD))
+    fetched = run(world)
+    assert fetched.error is None
+    assert fetched.data == GOOD
+    assert fetched.url == URL
+    assert steps(fetched) == ["get sha1 None"]
+    assert fetched.attempts[0].http_status == 200
+    assert world.requests[0].url.startswith(URL + "/ME") and not world.requests[0].no_cache
+
+
+LADDER = [
+    pytest.param({}, [html(404), ok(GOOD)], ["get sha1 http_error", "post sha1 None"], id="post-when-get-fails"),
+    pytest.param({}, [html(500), ok(GOOD)], ["get sha1 http_error", "post sha1 None"], id="post-after-500"),
+    pytest.param({}, [html(), ok(GOOD)], ["get sha1 malformed", "post sha1 None"], id="post-after-html"),
+    pytest.param(
+        {},
+        [ok(UNAUTHORIZED), ok(UNAUTHORIZED), ok(GOOD)],
+        ["get sha1 not_successful", "post sha1 not_successful", "get sha256 None"],
+        id="sha256-when-unauthorized",
+    ),
+    pytest.param(
+        {"certid_digest": "sha1"},
+        [ok(UNAUTHORIZED)],
+        ["get sha1 not_successful", "post sha1 not_successful"],
+        id="sha1-alone",
+    ),
+    pytest.param({"certid_digest": "sha256"}, [ok(GOOD)], ["get sha256 None"], id="sha256-alone"),
+    pytest.param({"method": "post"}, [ok(GOOD)], ["post sha1 None"], id="post-alone"),
+    pytest.param({"method": "get"}, [html(404)], ["get sha1 http_error"], id="get-alone"),
+    pytest.param({"responder_urls": (LONG_URL,)}, [ok(GOOD)], ["post sha1 None"], id="post-for-a-long-url"),
+    pytest.param(
+        {"responder_urls": (LONG_URL,), "method": "get"}, [ok(GOOD)], ["get sha1 None"], id="get-for-a-long-url-if-told"
+    ),
+    pytest.param(
+        {"responder_urls": (URL, OTHER)},
+        [failure("url_refused"), ok(GOOD)],
+        ["get sha1 url_refused", "get sha1 None"],
+        id="next-url",
+    ),
+    pytest.param(
+        {}, [ok(EXPIRED), ok(GOOD)], ["get sha1 expired", "get sha1 None"], id="past-the-cache-after-an-expired-answer"
+    ),
+    pytest.param({}, [ok(GOOD, content_type="text/html")], ["get sha1 None"], id="a-wrong-type-alone-is-no-reason"),
+    pytest.param(
+        {},
+        [failure("unreachable"), ok(GOOD)],
+        ["get sha1 unreachable", "get sha1 None"],
+        id="again-when-unreachable",
+    ),
+    pytest.param(
+        {},
+        [ok(TRY_LATER), ok(TRY_LATER), ok(GOOD)],
+        ["get sha1 not_successful"] + ["post sha1 not_successful", "get sha1 None"],
+        id="again-when-asked-to-try-later",
+    ),
+]
+
+
+@pytest.mark.parametrize(("options", "replies", "expected"), LADDER)
+def test_ladder(options: t.Dict[str, t.Any], replies: t.List[Reply], expected: t.List[str]) -> None:
+    assert steps(run(World(*replies), retries=1, **options)) == expected
+
+
+def test_only_the_repeated_request_goes_past_caches() -> None:
+    world = World(ok(EXPIRED))
+    run(world, method="get")
+    assert [request.no_cache for request in world.requests] == [False, True]
+
+
+def test_revoked_is_final() -> None:
+    world = World(ok(REVOKED), ok(GOOD))
+    fetched = run(world, responder_urls=(URL, OTHER))
+    assert fetched.error is not None and fetched.error.code == "revoked"
+    assert fetched.judgement is not None and fetched.judgement.revocation_reason == "key_compromise"
+    assert len(world.requests) == 1
+
+
+def test_a_forged_revocation_is_not_final() -> None:
+    forged = forge.response(forge.single(status="revoked"), flip_signature=True)
+    fetched = run(World(ok(forged), ok(GOOD)))
+    assert steps(fetched) == ["get sha1 bad_signature", "post sha1 None"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "retried"),
+    [
+        (failure("unreachable"), True),
+        (failure("timeout"), True),
+        (failure("proxy_error"), True),
+        (html(503), True),
+        (ok(TRY_LATER), True),
+        (failure("url_refused"), False),
+        (failure("too_large"), False),
+        (html(404), False),
+        (html(), False),
+        (ok(UNAUTHORIZED), False),
+        (ok(GOOD[:-1]), False),
+    ],
+)
+def test_retries_are_for_what_may_pass(reply: Reply, retried: bool) -> None:
+    world = World(reply)
+    assert run(world, retries=2).error is not None
+    assert world.pauses == ([1.0, 2.0] if retried else [])
+
+
+def test_fallbacks_do_not_use_up_retries() -> None:
+    world = World(html(503))
+    fetched = run(world, retries=1)
+    assert steps(fetched) == ["get sha1 http_error", "post sha1 http_error"] * 2
+
+
+def test_retry_after_is_honoured() -> None:
+    world = World(html(503, retry_after=7.0))
+    run(world, method="get", retries=1)
+    assert world.pauses == [7.0]
+
+
+def test_a_retry_after_beyond_the_total_timeout_ends_the_run() -> None:
+    world = World(html(503, retry_after=3600.0))
+    fetched = run(world, method="get", total_timeout=60.0)
+    assert fetched.error is not None and fetched.error.code == "http_error"
+    assert world.pauses == []
+    assert len(world.requests) == 1
+
+
+def test_everything_ends_within_the_total_timeout() -> None:
+    world = World(failure("timeout"))
+    world.exchange_takes = 10.0
+    fetched = run(world, responder_urls=(URL, OTHER), retries=100, total_timeout=35.0)
+    assert world.seconds <= 45.0
+    assert world.timeouts == [10.0, 10.0, 10.0, 4.0]
+    assert fetched.error is not None and fetched.error.code == "timeout"
+
+
+def test_an_attempt_that_was_not_made_is_not_listed() -> None:
+    world = World(html(404))
+    world.exchange_takes = 60.0
+    fetched = run(world, total_timeout=50.0)
+    assert len(fetched.attempts) == len(world.requests) == 1
+
+
+def test_the_word_of_a_responder_outweighs_one_that_was_not_reached() -> None:
+    replies = {URL: ok(UNAUTHORIZED), OTHER: failure("unreachable")}
+    world = World(answer=lambda request: replies[OTHER if request.url.startswith(OTHER) else URL])
+    fetched = run(world, responder_urls=(URL, OTHER))
+    assert fetched.error is not None
+    assert fetched.error.code == "not_successful"
+    assert fetched.error.message.startswith(f"{URL}: ")
+    assert "unauthorized" in fetched.error.message
+
+
+@pytest.mark.parametrize("status", [400, 401, 500])
+def test_an_ocsp_error_under_an_http_error_is_read(status: int) -> None:
+    fetched = run(World(ok(UNAUTHORIZED, status=status)))
+    assert fetched.error is not None and fetched.error.code == "not_successful"
+    assert {attempt.http_status for attempt in fetched.attempts} == {status}
+
+
+def test_a_good_response_under_an_http_error_is_accepted_with_a_warning() -> None:
+    fetched = run(World(ok(GOOD, status=500)))
+    assert fetched.error is None and fetched.judgement is not None
+    assert fetched.judgement.warnings == ["http_error"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (html(), "text/html"),
+        (html(403), "HTTP status 403"),
+        (ok(b""), "empty body"),
+        (ok(b"\x30\x80"), "not well-formed"),
+    ],
+)
+def test_the_message_says_what_came_instead(reply: Reply, words: str) -> None:
+    error = run(World(reply)).error
+    assert error is not None and words in error.message and URL in error.message
+    assert "\n" not in error.message
+
+
+def test_a_nonce_is_sent_and_compared() -> None:
+    world = World(ok(forge.response(extensions=[forge.nonce(b"x" * 32)])))
+    fetched = run(world, nonce=True, method="post")
+    assert b"\x5a" * 32 in (world.requests[0].body or b"")
+    assert fetched.error is not None and fetched.error.code == "nonce_mismatch"
+
+
+@pytest.mark.parametrize(
+    ("offset", "date_offset", "implausible"),
+    [
+        (-3 * forge.HOUR, 0 * forge.HOUR, True),
+        (3 * forge.HOUR, 0 * forge.HOUR, False),
+        (0 * forge.HOUR, 0 * forge.HOUR, False),
+        (-3 * forge.HOUR, -3 * forge.HOUR, False),
+    ],
+    ids=["behind", "ahead-of-date-but-fresh", "right", "date-agrees"],
+)
+def test_a_wrong_clock_is_said(offset: t.Any, date_offset: t.Any, implausible: bool) -> None:
+    fresh = forge.response(
+        forge.single(this_update=forge.NOW, next_update=forge.NOW + forge.DAY), produced_at=forge.NOW
+    )
+    place = forge.world()
+    leaf, issuer = Certificate.from_der(place.leaf.der), Certificate.from_der(place.issuer.der)
+    world = World(ok(fresh, date=forge.NOW + date_offset))
+    fetched = fetch(
+        Options("/x", leaf, Target(leaf, issuer), responder_urls=(URL,)),
+        Target(leaf, issuer),
+        world.environment(forge.NOW + offset),
+        lambda judgement: None,
+    )
+    assert fetched.judgement is not None
+    codes = [finding.code for finding in fetched.judgement.findings]
+    assert ("clock_implausible" in codes) is (implausible or offset > forge.HOUR)
+    if implausible:
+        assert fetched.error is not None and "check the time of this host" in fetched.error.message
+
+
+def test_get_and_post_carry_the_same_request() -> None:
+    world = World(html(404), ok(GOOD))
+    run(world)
+    get, post = world.requests
+    assert get.body is None
+    assert post == HttpRequest(URL, forge.request(forge.world().leaf, forge.world().issuer), False)
