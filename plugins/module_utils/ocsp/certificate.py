@@ -37,7 +37,7 @@ TLS_FEATURE = "1.3.6.1.5.5.7.1.24"
 
 _OCSP_ACCESS_METHOD = "1.3.6.1.5.5.7.48.1"
 _STATUS_REQUEST = 5
-_DIGITAL_SIGNATURE = 0
+DIGITAL_SIGNATURE = 0
 
 _NAME_TYPES = {
     "2.5.4.3": "CN",
@@ -51,6 +51,8 @@ _NAME_TYPES = {
 }
 _STRING_CODECS = {0x0C: "utf-8", 0x12: "ascii", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0x1C: "utf-32-be"}
 _BMP_STRING = 0x1E
+
+_LONGEST_TEXT = 200
 
 _PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----(.*?)-----END \1-----", re.DOTALL)
 _PEM_CERTIFICATES = (b"CERTIFICATE", b"X509 CERTIFICATE")
@@ -74,11 +76,7 @@ def read_extensions(reader: Reader) -> Extensions:
     while not entries.at_end():
         entry = entries.sequence()
         oid = entry.oid()
-        critical = False
-        if entry.peek() == der.BOOLEAN:
-            critical = entry.boolean()
-            if not critical:
-                raise entry.fail("default value that is written out")
+        critical = entry.flag()
         value = entry.content(der.OCTET_STRING)
         entry.finish()
         if oid in extensions:
@@ -121,8 +119,10 @@ class Certificate:
 
         fields = Reader(tbs, "certificate").sequence()
         version = fields.optional(der.context(0))
-        if version and version.integer() not in (1, 2):
-            raise fields.fail("version that is neither v1, v2 nor v3")
+        if version:
+            if version.integer() not in (1, 2):
+                raise fields.fail("version that is neither v1, v2 nor v3")
+            version.finish()
         serial_number = fields.integer()
         if fields.raw(der.SEQUENCE) != algorithm:
             raise fields.fail("two different signature algorithms")
@@ -154,12 +154,12 @@ class Certificate:
             signature=signed,
         )
 
-    @property
+    @functools.cached_property
     def name(self) -> str:
         """The subject for a person, as in ``CN=www.example.com,O=Example``."""
         return name_text(self.subject)
 
-    @property
+    @functools.cached_property
     def public_key(self) -> PublicKey:
         return signature.load_public_key(self.spki)
 
@@ -167,7 +167,7 @@ class Certificate:
         extension = self.extensions.get(oid)
         return Reader(extension.value, what) if extension else None
 
-    @property
+    @functools.cached_property
     def is_ca(self) -> bool:
         """BasicConstraints cA (RFC 5280 section 4.2.1.9)."""
         reader = self._extension(BASIC_CONSTRAINTS, "basic constraints")
@@ -175,15 +175,38 @@ class Certificate:
             return False
         fields = reader.sequence()
         reader.finish()
-        return fields.peek() == der.BOOLEAN and fields.boolean()
+        is_ca = fields.flag()
+        if not fields.at_end():
+            fields.integer()
+        fields.finish()
+        return is_ca
+
+    @functools.cached_property
+    def key_usages(self) -> t.Optional[t.FrozenSet[int]]:
+        """The numbers of the bits of the key usage (RFC 5280 section 4.2.1.3), or None without one."""
+        reader = self._extension(KEY_USAGE, "key usage")
+        if reader is None:
+            return None
+        usages = reader.named_bits()
+        reader.finish()
+        return usages
 
     @property
     def may_sign_responses(self) -> bool:
-        """Whether the key usage, where there is one, has digitalSignature (RFC 5280 section 4.2.1.3)."""
-        reader = self._extension(KEY_USAGE, "key usage")
-        return reader is None or _DIGITAL_SIGNATURE in reader.named_bits()
+        """Whether the key usage, where there is one, has digitalSignature."""
+        return self.key_usages is None or DIGITAL_SIGNATURE in self.key_usages
 
-    @property
+    @functools.cached_property
+    def has_nocheck(self) -> bool:
+        """Whether the extension id-pkix-ocsp-nocheck is present (RFC 6960 section 4.2.2.2.1)."""
+        reader = self._extension(OCSP_NOCHECK, "OCSP nocheck")
+        if reader is None:
+            return False
+        reader.null()
+        reader.finish()
+        return True
+
+    @functools.cached_property
     def extended_key_usages(self) -> t.List[str]:
         """The OIDs of ExtKeyUsageSyntax (RFC 5280 section 4.2.1.12)."""
         reader = self._extension(EXTENDED_KEY_USAGE, "extended key usage")
@@ -195,7 +218,7 @@ class Certificate:
                 usages.append(entries.oid())
         return usages
 
-    @property
+    @functools.cached_property
     def responder_urls(self) -> t.List[str]:
         """The OCSP responders that the authority information access names (RFC 5280 section 4.2.2.1)."""
         reader = self._extension(AUTHORITY_INFO_ACCESS, "authority information access")
@@ -208,17 +231,21 @@ class Certificate:
             entry = entries.sequence()
             method = entry.oid()
             uri = der.context(6, constructed=False)
-            if method == _OCSP_ACCESS_METHOD and entry.peek() == uri:
-                urls.append(entry.content(uri).decode("ascii", "backslashreplace").strip())
+            tag = entry.peek()
+            location = entry.content(tag)
+            entry.finish()
+            if method == _OCSP_ACCESS_METHOD and tag == uri:
+                urls.append(location.decode("ascii", "backslashreplace").strip())
         return urls
 
-    @property
+    @functools.cached_property
     def must_staple(self) -> bool:
         """Whether the TLS feature status_request is present (RFC 7633)."""
         reader = self._extension(TLS_FEATURE, "TLS feature")
         if reader is None:
             return False
         entries = reader.sequence()
+        reader.finish()
         features = []
         while not entries.at_end():
             features.append(entries.integer())
@@ -285,21 +312,26 @@ def holds_private_key(data: bytes) -> bool:
 
 
 def find_leaf(certificates: t.Sequence[Certificate], source: str) -> Certificate:
-    """The one certificate of a bundle to ask about: the only one that is not a CA, or the first.
+    """The one certificate of a bundle to ask about: the only one that is not a CA's, or the first.
 
     Raises InputError where several would do, or where its extensions cannot be read.
     """
     try:
-        leaves = {certificate.der: certificate for certificate in certificates if not certificate.is_ca}
+        leaves = {one.der: one for one in certificates if not one.is_ca and not _names_issuer(one, certificates)}
         leaf = next(iter(leaves.values()), certificates[0])
         # Read here, so that a broken extension is an input error and never a surprise later on.
         leaf.responder_urls, leaf.must_staple, leaf.public_key  # pylint: disable=pointless-statement  # noqa: B018
     except MalformedError as error:
         raise InputError(f"{source} holds a certificate that cannot be read ({error})") from None
     if len(leaves) > 1:
-        names = " and ".join(sorted(certificate.name for certificate in leaves.values())[:3])
+        names = " and ".join(sorted(leaf.name for leaf in leaves.values())[:3])
         raise InputError(f"{source} holds several certificates that are not of a CA ({names}); give one and its chain")
     return leaf
+
+
+def _names_issuer(certificate: Certificate, certificates: t.Sequence[Certificate]) -> bool:
+    """Whether another certificate names this one as its issuer, as old CAs without basic constraints need."""
+    return any(other.der != certificate.der and same_name(other.issuer, certificate.subject) for other in certificates)
 
 
 def find_issuer(
@@ -310,7 +342,7 @@ def find_issuer(
     ``source`` names where the candidates come from. Raises InputError, with ``issuer_mismatch`` where
     there are candidates and none of them will do.
     """
-    problems = []
+    issuers, problems = [], []
     for candidate in candidates:
         if candidate.der == leaf.der and len(candidates) > 1:
             continue
@@ -318,14 +350,17 @@ def find_issuer(
             problem = issuance_problem(leaf, candidate)
         except MalformedError as error:
             problem = str(error)
-        if not problem:
-            if roots and not _leads_to(candidate, candidates, roots):
-                raise InputError(
-                    f"the issuer {candidate.name} in {source} does not chain to any certificate of root_path",
-                    "issuer_mismatch",
-                )
+        if problem:
+            problems.append(problem)
+        elif not roots or (candidate.is_ca and _leads_to(candidate, candidates, roots)):
             return candidate
-        problems.append(problem)
+        else:
+            issuers.append(candidate)
+    if issuers:
+        raise InputError(
+            f"the issuer {issuers[0].name} in {source} does not chain to any certificate of root_path",
+            "issuer_mismatch",
+        )
     if not [candidate for candidate in candidates if candidate.der != leaf.der]:
         raise InputError(
             f"{source} does not hold the certificate of the issuer {name_text(leaf.issuer)}; "
@@ -415,5 +450,10 @@ def name_text(name: bytes) -> str:
         ]
     except MalformedError:
         return "(unreadable name)"
-    text = ",".join(parts) or "(empty name)"
+    text = shorten(",".join(parts) or "(empty name)")
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+
+
+def shorten(text: str) -> str:
+    """Foreign text for a message: certificates and responses may hold far more than anyone wants to read."""
+    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}..."

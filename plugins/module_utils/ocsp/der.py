@@ -30,6 +30,9 @@ UTC_TIME = 0x17
 GENERALIZED_TIME = 0x18
 
 
+_LONGEST_OID = 64
+
+
 def context(number: int, constructed: bool = True) -> int:
     """The identifier octet of a context-specific tag."""
     return (0xA0 if constructed else 0x80) | number
@@ -122,6 +125,14 @@ class Reader:
             raise self.fail("boolean that is not DER")
         return content == b"\xff"
 
+    def flag(self) -> bool:
+        """An optional BOOLEAN that is FALSE by default, and so must not be written out as FALSE."""
+        if self.peek() != BOOLEAN:
+            return False
+        if not self.boolean():
+            raise self.fail("default value that is written out")
+        return True
+
     def oid(self) -> str:
         try:
             return _decode_oid(self.content(OBJECT_IDENTIFIER))
@@ -169,8 +180,9 @@ class Reader:
 
 @functools.lru_cache(maxsize=256)
 def _decode_oid(content: bytes) -> str:
-    if not content or content[-1] & 0x80:
-        raise ValueError("unfinished")
+    # The longest that are in use have some twenty octets; turning long numbers into text takes quadratic time.
+    if not content or content[-1] & 0x80 or len(content) > _LONGEST_OID:
+        raise ValueError("unfinished or too long")
     arcs = [0]
     fresh = True
     for octet in content:

@@ -16,7 +16,6 @@ import hashlib
 import os
 import re
 import stat
-import tempfile
 import time
 import typing as t
 from datetime import datetime, timezone
@@ -26,7 +25,8 @@ from .errors import FileError, InputError
 _LOCK_FOLDERS = ("/run/lock", "/var/lock")
 _LOCK_POLL = 0.05
 _PRESERVED_ATTRIBUTES = ("security.selinux", "system.posix_acl_access")
-_IN_PLACE_ERRORS = (errno.EBUSY, errno.EPERM, errno.EACCES, errno.EXDEV, errno.ETXTBSY)
+#: Why a file cannot be replaced that may still be written into: mounted by itself, or in a folder that is closed.
+_IN_PLACE_ERRORS = (errno.EBUSY, errno.EPERM, errno.EACCES, errno.EROFS, errno.EXDEV, errno.ETXTBSY)
 
 
 def read_file(path: str, source: str, limit: int) -> t.Optional[bytes]:
@@ -61,7 +61,10 @@ def _read_all(descriptor: int, limit: int) -> bytes:
 
 def check_folder(path: str, source: str) -> None:
     """Refuse a path whose folder is missing, before anything is fetched for it. Raises InputError."""
-    folder = os.path.dirname(os.path.realpath(path))
+    try:
+        folder = os.path.dirname(os.path.realpath(path))
+    except ValueError as error:
+        raise InputError(f"{source} is not a path: {error}") from None
     if not os.path.isdir(folder):
         raise InputError(f"{source} is in the folder {folder}, which does not exist; create it first")
 
@@ -74,40 +77,48 @@ def replace_file(path: str, content: bytes, in_place: bool = False) -> None:
     such as a file that is mounted by itself. Raises FileError; the old file is then as it was.
     """
     path = os.path.realpath(path)
-    folder = os.path.dirname(path)
-    prefix = _temporary_prefix(path)
     try:
-        _remove_leftovers(folder, prefix)
-        temporary = _write_temporary(path, folder, prefix, content)
-        try:
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-        _sync_folder(folder)
+        _remove_leftovers(path)
+        _move(_write_temporary(path, content), path)
     except OSError as error:
         if in_place and error.errno in _IN_PLACE_ERRORS:
             _overwrite(path, content)
             return
         raise FileError(f"cannot write {path}: {_reason(error)}; what was there is as it was") from None
+    _sync_folder(path)
 
 
 def _temporary_prefix(path: str) -> str:
-    return f".{os.path.basename(path)[:200]}.ocsp-"
+    """How the names of the temporary files for a path begin; it leaves room in a name of 255 octets."""
+    name = os.path.basename(path)
+    if len(os.fsencode(name)) > 200:
+        name = hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
+    return f".{name}.ocsp-"
 
 
-def _remove_leftovers(folder: str, prefix: str) -> None:
+def _remove_leftovers(path: str) -> None:
     """Remove what a killed run may have left; the lock makes sure that none is at work."""
-    with os.scandir(folder) as entries:
+    leftover = re.compile(re.escape(_temporary_prefix(path)) + "[0-9a-f]{16}")
+    with os.scandir(os.path.dirname(path)) as entries:
         for entry in entries:
-            if entry.name.startswith(prefix) and entry.is_file(follow_symlinks=False):
+            if leftover.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
                 with contextlib.suppress(OSError):
                     os.unlink(entry.path)
 
 
-def _write_temporary(path: str, folder: str, prefix: str, content: bytes) -> str:
-    """A complete, synced file with the attributes of the old one, beside it. Returns its path."""
-    temporary = os.path.join(folder, prefix + os.urandom(8).hex())
+def _move(temporary: str, path: str) -> None:
+    """Give a temporary file its final name, or remove it."""
+    try:
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _write_temporary(path: str, content: bytes) -> str:
+    """A complete, synced file with the attributes of the one at ``path``, beside it. Returns its path."""
+    folder = os.path.dirname(path)
+    temporary = os.path.join(folder, _temporary_prefix(path) + os.urandom(8).hex())
     descriptor, named = _open_temporary(folder, temporary)
     try:
         _write_all(descriptor, content)
@@ -137,7 +148,7 @@ def _open_temporary(folder: str, temporary: str) -> t.Tuple[int, bool]:
 
 
 def _give_name(descriptor: int, folder: str, name: str) -> None:
-    folder_descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    folder_descriptor = os.open(folder, os.O_PATH | os.O_CLOEXEC)
     try:
         # Only with a folder's descriptor does Python call linkat, which follows /proc to the open file.
         os.link(f"/proc/self/fd/{descriptor}", name, dst_dir_fd=folder_descriptor, follow_symlinks=True)
@@ -167,12 +178,18 @@ def _copy_attributes(path: str, descriptor: int) -> None:
             os.setxattr(descriptor, name, os.getxattr(path, name))
 
 
-def _sync_folder(folder: str) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+def _sync_folder(path: str) -> None:
+    """Have the new name on disk. Raises FileError, since the file may be lost when the power fails now."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(os.path.dirname(path), os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        # Some file systems cannot do it, and some folders may be written but not read.
+        if error.errno not in (errno.EINVAL, errno.EACCES, errno.EOPNOTSUPP):
+            raise FileError(f"{path} was written, but its folder cannot be synced: {_reason(error)}") from None
 
 
 def _overwrite(path: str, content: bytes) -> None:
@@ -202,13 +219,14 @@ def back_up(path: str, now: datetime, keep: int) -> str:
     Returns the path of the backup. Raises FileError.
     """
     path = os.path.realpath(path)
-    folder = os.path.dirname(path)
     backup = f"{path}.{now.astimezone(timezone.utc):%Y%m%dT%H%M%S.%fZ}~"
     try:
         with open(path, "rb") as handle:
             content = handle.read()
-        os.replace(_write_temporary(path, folder, _temporary_prefix(path), content), backup)
-        for old in _backups(path)[:-keep]:
+        _move(_write_temporary(path, content), backup)
+        # The one just made stays even when the clock was set back and others seem to be newer.
+        others = [other for other in _backups(path) if other != backup]
+        for old in others[: max(0, len(others) + 1 - keep)]:
             os.unlink(old)
     except OSError as error:
         raise FileError(f"cannot back up {path}: {_reason(error)}; nothing was replaced") from None
@@ -229,37 +247,50 @@ def lock(path: str, timeout: float) -> t.Iterator[None]:
     The lock lies in the system's lock folder and goes with the process. Waits at most ``timeout``
     seconds. Raises FileError.
     """
-    name = hashlib.sha256(os.path.realpath(path).encode("utf-8", "surrogateescape")).hexdigest()[:32]
-    folder = next((folder for folder in _LOCK_FOLDERS if os.access(folder, os.W_OK | os.X_OK)), tempfile.gettempdir())
-    lock_path = os.path.join(folder, f"certops-ocsp-{name}.lock")
-    deadline = time.monotonic() + timeout
+    lock_path = _lock_path(path)
+    try:
+        descriptor = _take_lock(lock_path, time.monotonic() + timeout)
+    except OSError as error:
+        raise FileError(f"cannot lock {path} with {lock_path}: {_reason(error)}") from None
+    if descriptor is None:
+        raise FileError(f"another run has been at work on {path} for {timeout:.0f} seconds (it holds {lock_path})")
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(lock_path)
+        os.close(descriptor)
+
+
+def _lock_path(path: str) -> str:
+    name = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:32]
+    folder = next((folder for folder in _LOCK_FOLDERS if os.access(folder, os.W_OK | os.X_OK)), None)
+    if folder is None:
+        import tempfile  # pylint: disable=import-outside-toplevel  # slow, and hardly ever needed
+
+        folder = tempfile.gettempdir()
+    return os.path.join(folder, f"certops-ocsp-{name}.lock")
+
+
+def _take_lock(lock_path: str, deadline: float) -> t.Optional[int]:
+    """The descriptor that holds the lock, or None where another run held it until the deadline."""
     while True:
+        descriptor = _open_lock(lock_path)
         try:
-            descriptor = _open_lock(lock_path)
-        except OSError as error:
-            raise FileError(f"cannot lock {path} with {lock_path}: {_reason(error)}") from None
-        try:
-            while not _try_lock(descriptor):
-                if time.monotonic() >= deadline:
-                    raise FileError(
-                        f"another run has been at work on {path} for {timeout:.0f} seconds (it holds {lock_path})"
-                    )
-                time.sleep(_LOCK_POLL)
-            if not _is_same_file(descriptor, lock_path):
-                continue  # the run that held it has removed it meanwhile
-            try:
-                yield
-            finally:
-                with contextlib.suppress(OSError):
-                    os.unlink(lock_path)
-            return
+            # The run that held the lock removes the file; a lock on the removed file is none.
+            if _try_lock(descriptor, deadline) and _is_same_file(descriptor, lock_path):
+                held, descriptor = descriptor, -1
+                return held
+            if time.monotonic() >= deadline:
+                return None
         finally:
-            os.close(descriptor)
+            if descriptor >= 0:
+                os.close(descriptor)
 
 
 def _open_lock(lock_path: str) -> int:
     """Open a lock file; O_CREAT is left out where it exists, as kernels refuse it in a folder for all."""
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     while True:
         with contextlib.suppress(FileNotFoundError):
             return os.open(lock_path, flags)
@@ -269,12 +300,15 @@ def _open_lock(lock_path: str) -> int:
             return descriptor
 
 
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return True
-    except BlockingIOError:
-        return False
+def _try_lock(descriptor: int, deadline: float) -> bool:
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_LOCK_POLL)
 
 
 def _is_same_file(descriptor: int, path: str) -> bool:

@@ -123,7 +123,8 @@ def _read_urls(values: Values) -> t.Tuple[str, ...]:
         except ValueError:
             usable = False
         if not usable:
-            raise InputError(f"responder_urls: '{url}' is not an http:// or https:// URL with a host")
+            shown = "one of them" if "@" in url else f"'{url}'"  # what stands before the @ may be a password
+            raise InputError(f"responder_urls: {shown} is not an http:// or https:// URL with a host")
     return urls
 
 
@@ -158,7 +159,7 @@ def _read_data(
     if path is not None and content is not None:
         raise InputError(f"{path_option} and {content_option} contradict each other; give one of them")
     if content is not None:
-        data = content.encode("utf-8")
+        data = content.encode("utf-8", "surrogateescape")
         if x509.holds_private_key(data):
             raise InputError(
                 f"{content_option} holds a private key, which would end up in logs; give certificates only"

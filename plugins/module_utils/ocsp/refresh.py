@@ -10,6 +10,7 @@ is on disk stays as it is whenever nothing better could be had.
 
 from __future__ import annotations
 
+import os
 import typing as t
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,7 +19,7 @@ from . import files, schedule, servers, wire
 from . import response as ocsp_response
 from .certificate import Target
 from .environment import Environment
-from .errors import ERROR, WARNING, Finding
+from .errors import ERROR, WARNING, Finding, InputError
 from .options import Options
 from .response import Judgement
 
@@ -75,6 +76,8 @@ def refresh(options: Options, environment: Environment, write: bool = True) -> O
 
     Raises InputError and FileError; failures to get a good response are in the outcome.
     """
+    if not options.path:
+        raise InputError("path is empty; give the path of the file that holds the response")
     if options.target is None:
         return _without_responder(options)
     files.check_folder(options.path, f"path: {options.path}")
@@ -95,6 +98,8 @@ def _without_responder(options: Options) -> Outcome:
     outcome = _blank(options)
     outcome.skipped_reason = "no_responder"
     outcome.message = f"the certificate {options.certificate.name} names no OCSP responder; there is nothing to staple"
+    if os.path.exists(options.path):
+        outcome.message += f", and nobody renews what is in {options.path}"
     if options.on_missing_responder == "fail":
         outcome.failed = True
         outcome.fetch_error = Finding("no_responder", ERROR, outcome.message)

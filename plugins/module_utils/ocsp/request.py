@@ -11,6 +11,7 @@ extension unless a nonce is asked for.
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import typing as t
 import urllib.parse
@@ -27,6 +28,7 @@ GET_LIMIT = 255
 _DIGEST_OIDS = {"sha1": "1.3.14.3.2.26", "sha256": "2.16.840.1.101.3.4.2.1"}
 
 
+@functools.lru_cache(maxsize=1024)
 def issuer_hashes(certificate: Certificate, issuer: Certificate, digest: str) -> t.Tuple[bytes, bytes]:
     """issuerNameHash and issuerKeyHash of a CertID (RFC 6960 section 4.1.1).
 

@@ -127,7 +127,7 @@ class Judgement:
     @property
     def proves_revocation(self) -> bool:
         """Whether everything but the status is in order, so that the revocation is the CA's word."""
-        return self.errors == ["revoked"]
+        return set(self.errors) - {"ambiguous"} == {"revoked"}
 
 
 def judge(
@@ -197,7 +197,7 @@ def _judge_response(
     _check_extensions(response, answers, nonce, judgement)
     if not answers:
         return
-    _check_status(response, answers, judgement)
+    _check_status(answers, judgement)
     for answer in answers:
         _check_times(answer, response, now, rules, judgement)
     _fill_times(answers, target, delegate, rules, judgement)
@@ -231,7 +231,8 @@ def _matching_answers(response: BasicResponse, target: Target, judgement: Judgem
 def _answer_problem(answer: Answer, target: Target) -> str:
     """Why an answer is not about the target (RFC 6960 section 3.2 item 1), or an empty string."""
     if answer.serial_number != target.certificate.serial_number:
-        return f"it is about the serial number {answer.serial_number:X}, not {target.certificate.serial_number:X}"
+        serial_number = x509.shorten(f"{answer.serial_number:X}")
+        return f"it is about the serial number {serial_number}, not {target.certificate.serial_number:X}"
     if answer.digest not in ("sha1", "sha256", "sha384", "sha512"):
         return f"its CertID uses the digest {answer.digest}, which is not supported"
     name_hash, key_hash = issuer_hashes(target.certificate, target.issuer, answer.digest)
@@ -246,7 +247,7 @@ def _answer_problem(answer: Answer, target: Target) -> str:
 
 def _responder_text(response: BasicResponse) -> str:
     if response.responder_key_hash is not None:
-        return f"key:{response.responder_key_hash.hex()}"
+        return x509.shorten(f"key:{response.responder_key_hash.hex()}")
     return x509.name_text(response.responder_name or b"")
 
 
@@ -265,37 +266,46 @@ def _check_signature(
             f"the responder {judgement.responder_id} is neither the issuer nor a certificate that the response holds",
         )
         return None
-    problems = []
-    for signer in named:
-        problem = signature.verify(response.scheme, signer.public_key, response.signature, response.tbs)
-        if not problem:
-            break
-        problems.append(problem)
-    else:
+    problems = [_signature_problem(response, signer) for signer in named]
+    signers = [signer for signer, problem in zip(named, problems) if not problem]
+    if not signers:
         # A scheme that is refused anyway cannot always be verified; its weakness is then the better reason.
         if not _check_strength("the response", response.scheme, named[0], rules, judgement):
             judgement.error("bad_signature", f"the signature of {judgement.responder_id} is wrong: {problems[0]}")
         return None
-    _check_strength("the response", response.scheme, signer, rules, judgement)
-    if signer is target.issuer:
-        if not signer.may_sign_responses:
+    _check_strength("the response", response.scheme, signers[0], rules, judgement)
+    if signers[0] is target.issuer:
+        if not target.issuer.may_sign_responses:
             judgement.warn(
                 "issuer_key_usage",
-                f"the issuer {signer.name} signs responses, but its key usage lacks digitalSignature",
+                f"the issuer {target.issuer.name} signs responses, but its key usage lacks digitalSignature",
             )
         return None
-    _check_delegate(signer, target, now, rules, judgement)
-    return signer
+    # One key may have several certificates, such as a renewed one beside the one that has ended.
+    verdicts = [_judge_delegate(signer, target, now, rules) for signer in signers]
+    best = min(range(len(signers)), key=lambda index: sum(finding.severity == ERROR for finding in verdicts[index]))
+    judgement.findings.extend(verdicts[best])
+    judgement.responder_certificate_expiry = signers[best].not_after
+    return signers[best]
+
+
+def _signature_problem(response: BasicResponse, signer: Certificate) -> str:
+    return signature.verify(response.scheme, signer.public_key, response.signature, response.tbs)
 
 
 def _check_strength(
     what: str, scheme: signature.Scheme, signer: Certificate, rules: Rules, judgement: Judgement
 ) -> bool:
     """Report a signature that proves too little. Returns whether it does."""
+    finding = _weakness(what, scheme, signer, rules)
+    judgement.findings.extend(finding)
+    return bool(finding)
+
+
+def _weakness(what: str, scheme: signature.Scheme, signer: Certificate, rules: Rules) -> t.List[Finding]:
     problem = signature.weakness(scheme, signer.public_key, "sha1_signature" in rules.allow)
-    if problem:
-        judgement.error("weak_signature", f"the signature of {what} by {signer.name} is too weak: {problem}")
-    return bool(problem)
+    message = f"the signature of {what} by {signer.name} is too weak: {problem}"
+    return [Finding("weak_signature", ERROR, message)] if problem else []
 
 
 def _embedded_certificates(response: BasicResponse) -> t.List[Certificate]:
@@ -322,34 +332,36 @@ def _is_named(candidate: Certificate, response: BasicResponse) -> bool:
     return x509.same_name(candidate.subject, response.responder_name or b"")
 
 
-def _check_delegate(delegate: Certificate, target: Target, now: datetime, rules: Rules, judgement: Judgement) -> None:
+def _judge_delegate(delegate: Certificate, target: Target, now: datetime, rules: Rules) -> t.List[Finding]:
     """Check a delegated responder's certificate (RFC 6960 section 4.2.2.2, BR 7.1.2.8)."""
-    judgement.responder_certificate_expiry = delegate.not_after
+    try:
+        return list(_delegate_findings(delegate, target, now, rules))
+    except MalformedError as error:
+        message = f"the responder's certificate {delegate.name} cannot be read: {error}"
+        return [Finding("unauthorized_responder", ERROR, message)]
+
+
+def _delegate_findings(delegate: Certificate, target: Target, now: datetime, rules: Rules) -> t.Iterator[Finding]:
+    name = f"the responder's certificate {delegate.name}"
     problem = _authority_problem(delegate, target)
     if problem:
-        judgement.error("unauthorized_responder", f"{delegate.name} may not sign for this issuer: {problem}")
+        yield Finding("unauthorized_responder", ERROR, f"{delegate.name} may not sign for this issuer: {problem}")
     else:
-        _check_strength("the responder's certificate", delegate.scheme, target.issuer, rules, judgement)
+        yield from _weakness("the responder's certificate", delegate.scheme, target.issuer, rules)
     unknown = _unknown_critical(delegate.extensions, _KNOWN_IN_DELEGATE)
     if unknown:
-        judgement.error(
-            "unknown_critical_extension", f"the responder's certificate has the critical extension {unknown}"
-        )
+        yield Finding("unknown_critical_extension", ERROR, f"{name} has the critical extension {unknown}")
     if now > delegate.not_after:
-        judgement.error(
-            "responder_certificate_expired",
-            f"the responder's certificate {delegate.name} ended on {delegate.not_after:%Y-%m-%d %H:%M:%S} UTC",
-        )
-    if delegate.not_before - rules.clock_tolerance > now:
-        judgement.error(
-            "responder_certificate_not_yet_valid",
-            f"the responder's certificate {delegate.name} begins on {delegate.not_before:%Y-%m-%d %H:%M:%S} UTC",
-        )
-    if x509.OCSP_NOCHECK not in delegate.extensions:
-        report = judgement.error if rules.require_nocheck else judgement.warn
-        report("responder_without_nocheck", f"the responder's certificate {delegate.name} lacks id-pkix-ocsp-nocheck")
+        message = f"{name} ended on {delegate.not_after:%Y-%m-%d %H:%M:%S} UTC"
+        yield Finding("responder_certificate_expired", ERROR, message)
+    if delegate.not_before - now > rules.clock_tolerance:
+        message = f"{name} begins on {delegate.not_before:%Y-%m-%d %H:%M:%S} UTC"
+        yield Finding("responder_certificate_not_yet_valid", ERROR, message)
+    if not delegate.has_nocheck:
+        severity = ERROR if rules.require_nocheck else WARNING
+        yield Finding("responder_without_nocheck", severity, f"{name} lacks id-pkix-ocsp-nocheck")
     for oddity in _profile_oddities(delegate):
-        judgement.warn("responder_profile", f"the responder's certificate {delegate.name} {oddity}")
+        yield Finding("responder_profile", WARNING, f"{name} {oddity}")
 
 
 def _authority_problem(delegate: Certificate, target: Target) -> str:
@@ -373,6 +385,8 @@ def _profile_oddities(delegate: Certificate) -> t.Iterator[str]:
     key_usage = delegate.extensions.get(x509.KEY_USAGE)
     if key_usage is None or not key_usage.critical:
         yield "has no critical key usage"
+    elif delegate.key_usages != frozenset((x509.DIGITAL_SIGNATURE,)):
+        yield "has key usages other than digitalSignature"
     for oid, what in _UNWANTED_IN_DELEGATE.items():
         if oid in delegate.extensions:
             yield f"has {what}"
@@ -407,7 +421,7 @@ def _check_extensions(
 # Status and times
 
 
-def _check_status(response: BasicResponse, answers: t.Sequence[Answer], judgement: Judgement) -> None:
+def _check_status(answers: t.Sequence[Answer], judgement: Judgement) -> None:
     statuses = {answer.status for answer in answers}
     # The strictest answer counts: believing the first one was CVE-2026-3832.
     strictest = next(status for status in (REVOKED, UNKNOWN, GOOD) if status in statuses)
@@ -423,16 +437,15 @@ def _check_status(response: BasicResponse, answers: t.Sequence[Answer], judgemen
         revoked = next(answer for answer in answers if answer.status == REVOKED)
         judgement.revocation_time = revoked.revocation_time
         judgement.revocation_reason = revoked.revocation_reason
-        judgement.error("revoked", _revocation_text(response, revoked))
+        judgement.error("revoked", _revocation_text(revoked))
 
 
-def _revocation_text(response: BasicResponse, answer: Answer) -> str:
+def _revocation_text(answer: Answer) -> str:
     moment = f"{answer.revocation_time:%Y-%m-%d %H:%M:%S} UTC"
     reason = f" ({answer.revocation_reason})" if answer.revocation_reason else ""
     text = f"the certificate was revoked on {moment}{reason}"
     # How a responder says that a certificate was never issued (RFC 6960 section 2.2).
-    non_issued = answer.revocation_reason == "certificate_hold" and moment.startswith("1970-01-01 00:00:00")
-    if non_issued or _EXTENDED_REVOKE in response.extensions:
+    if answer.revocation_reason == "certificate_hold" and moment.startswith("1970-01-01 00:00:00"):
         text += "; the responder may mean that the CA never issued it (non-issued, RFC 6960 section 2.2)"
     return text
 
@@ -440,7 +453,7 @@ def _revocation_text(response: BasicResponse, answer: Answer) -> str:
 def _check_times(answer: Answer, response: BasicResponse, now: datetime, rules: Rules, judgement: Judgement) -> None:
     this_update, next_update = answer.this_update, answer.next_update
     for name, moment in (("thisUpdate", this_update), ("producedAt", response.produced_at)):
-        if moment > now + rules.clock_tolerance:
+        if moment - now > rules.clock_tolerance:
             judgement.error(
                 "not_yet_valid",
                 f"{name} is {moment:%Y-%m-%d %H:%M:%S} UTC, in the future of this host's clock "

@@ -33,7 +33,8 @@ _UNITS = {
     "weeks": 604800,
 }
 _DURATION_PART = re.compile(r"\s*(\d{1,9})\s*([a-zA-Z]+)\s*")
-_ASN1_TIME = re.compile(r"\d{14}Z|\d{12}Z")
+_ISO_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d)", re.IGNORECASE | re.ASCII)
+_ASN1_TIME = re.compile(r"(\d{14}|\d{12})Z", re.ASCII)
 
 _BACKOFF_BASE = 1.0
 _BACKOFF_LIMIT = 30.0
@@ -108,11 +109,11 @@ def parse_time(text: str, option: str) -> datetime:
     """Read an ISO 8601 time with its zone, or an ASN.1 TIME. Raises InputError naming the option."""
     try:
         if _ASN1_TIME.fullmatch(text):
-            form = "%Y%m%d%H%M%SZ" if len(text) == 15 else "%y%m%d%H%M%SZ"
-            return datetime.strptime(text, form).replace(tzinfo=timezone.utc)
-        moment = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text))
-        if moment.tzinfo is not None:
-            return moment.astimezone(timezone.utc)
+            # Two digits of a year are of 1950 to 2049 (RFC 5280 section 4.1.2.5.1).
+            century = "" if len(text) == 15 else "19" if text >= "50" else "20"
+            return datetime.strptime(century + text, "%Y%m%d%H%M%SZ").replace(tzinfo=timezone.utc)
+        if _ISO_TIME.fullmatch(text):
+            return datetime.fromisoformat(re.sub("[zZ]$", "+00:00", text)).astimezone(timezone.utc)
     except (ValueError, OverflowError):
         pass
     raise InputError(

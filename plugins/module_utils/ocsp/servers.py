@@ -20,13 +20,14 @@ from .response import Judgement
 class Server(t.NamedTuple):
     """How a server treats a staple file; all of them read DER only.
 
-    ``reads_sha256``: an answer by SHA-256 CertID is stapled. ``reads_several``: a response with
+    ``needs_next_update``: a response without nextUpdate is not stapled. ``reads_sha256``: an answer by SHA-256 CertID is stapled. ``reads_several``: a response with
     several answers is stapled. ``first_answer_only``: an answer that is not the first counts as
     another certificate's. ``margin``: the life that must be left. ``survives``: a file that it
     cannot use costs the staple alone, and not TLS or the start.
     """
 
     staples: bool = True
+    needs_next_update: bool = False
     reads_sha256: bool = True
     reads_several: bool = True
     first_answer_only: bool = False
@@ -38,7 +39,7 @@ SERVERS: t.Dict[str, Server] = {
     "apache": Server(),
     "dovecot": Server(staples=False),
     "exim": Server(first_answer_only=True, survives=False),
-    "haproxy": Server(reads_sha256=False, reads_several=False, margin=timedelta(seconds=300)),
+    "haproxy": Server(needs_next_update=True, reads_sha256=False, reads_several=False, margin=timedelta(seconds=300)),
     "hitch": Server(reads_sha256=False, survives=False),
     "lighttpd": Server(),
     "nginx": Server(survives=False),
@@ -55,6 +56,8 @@ def lint(name: str, judgement: Judgement, now: datetime) -> t.List[Finding]:
     if not server.staples:
         return [_finding(name, server, "cannot staple at all", survives=True)]
     findings = []
+    if judgement.this_update is not None and judgement.next_update is None and server.needs_next_update:
+        findings.append(_finding(name, server, "ignores responses without nextUpdate"))
     if judgement.certid_digest not in (None, "sha1") and not server.reads_sha256:
         findings.append(_finding(name, server, f"ignores answers by a {judgement.certid_digest} CertID"))
     if judgement.answer_count > 1 and not server.reads_several:

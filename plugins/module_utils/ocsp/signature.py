@@ -45,6 +45,7 @@ _STRONG_DIGESTS = ("sha256", "sha384", "sha512")
 DIGEST_OIDS = {
     "1.2.840.113549.2.5": "md5",
     "1.3.14.3.2.26": "sha1",
+    "2.16.840.1.101.3.4.2.4": "sha224",
     "2.16.840.1.101.3.4.2.1": "sha256",
     "2.16.840.1.101.3.4.2.2": "sha384",
     "2.16.840.1.101.3.4.2.3": "sha512",
@@ -58,28 +59,44 @@ _SCHEMES = {
     "1.2.840.113549.1.1.11": (RSA, "sha256"),
     "1.2.840.113549.1.1.12": (RSA, "sha384"),
     "1.2.840.113549.1.1.13": (RSA, "sha512"),
+    "1.2.840.113549.1.1.14": (RSA, "sha224"),
     "1.2.840.10045.4.1": (ECDSA, "sha1"),
+    "1.2.840.10045.4.3.1": (ECDSA, "sha224"),
     "1.2.840.10045.4.3.2": (ECDSA, "sha256"),
     "1.2.840.10045.4.3.3": (ECDSA, "sha384"),
     "1.2.840.10045.4.3.4": (ECDSA, "sha512"),
     "1.3.101.112": (ED25519, ""),
     "1.3.101.113": (ED448, ""),
 }
+_STRONG_CURVES = ("SECP256R1", "SECP384R1", "SECP521R1")
+#: Curves by OID; those that are too odd for responses may still have signed a certificate.
 _CURVES = {
+    "1.2.840.10045.3.1.1": "SECP192R1",
     "1.2.840.10045.3.1.7": "SECP256R1",
+    "1.3.132.0.10": "SECP256K1",
+    "1.3.132.0.33": "SECP224R1",
     "1.3.132.0.34": "SECP384R1",
     "1.3.132.0.35": "SECP521R1",
+    "1.3.36.3.3.2.8.1.1.7": "BrainpoolP256R1",
+    "1.3.36.3.3.2.8.1.1.11": "BrainpoolP384R1",
+    "1.3.36.3.3.2.8.1.1.13": "BrainpoolP512R1",
 }
 _RSA_KEY_OID = "1.2.840.113549.1.1.1"
 _EC_KEY_OID = "1.2.840.10045.2.1"
 
 
 class Scheme(t.NamedTuple):
-    """A signature algorithm. ``flaw`` says why it cannot be used at all, or is empty."""
+    """A signature algorithm; without ``kind`` one that cannot be verified.
+
+    ``mask_digest`` and ``salt`` (octets) are the parameters of RSA-PSS. ``flaw`` says why responses
+    must not be signed like this, whatever the digest, or is empty.
+    """
 
     oid: str
     kind: str
     digest: str
+    mask_digest: str = ""
+    salt: int = 0
     flaw: str = ""
 
     @property
@@ -89,7 +106,7 @@ class Scheme(t.NamedTuple):
 
 
 class PublicKey(t.NamedTuple):
-    """A subject public key. ``key`` is None and ``flaw`` says why where it cannot be used."""
+    """A subject public key; ``key`` is None where it cannot be used, and ``flaw`` says why it should not be."""
 
     kind: str
     key: t.Any
@@ -108,10 +125,10 @@ def parse_algorithm(algorithm: bytes) -> Scheme:
     if kind == RSA and reader.peek() == der.NULL:
         reader.null()
     if not kind:
-        return Scheme(oid, "", "", f"the signature algorithm {oid} is not accepted")
+        return Scheme(oid, "", "", flaw=f"the signature algorithm {oid} is not accepted")
     if not reader.at_end():
         # Parameters where RFC 5758 and RFC 8410 want none would be ignored by the verification.
-        return Scheme(oid, kind, digest, "the signature algorithm carries parameters it must not have")
+        return Scheme(oid, "", digest, flaw=f"the signature algorithm {oid} carries parameters that it must not have")
     return Scheme(oid, kind, digest)
 
 
@@ -127,28 +144,28 @@ def _parse_pss(reader: der.Reader) -> Scheme:
         field = fields.optional(der.context(1))
         if field:
             mask = field.sequence()
+            field.finish()
             mask_digest = _read_digest(mask) if mask.oid() == _MGF1_OID else ""
-        field = fields.optional(der.context(2))
-        if field:
-            salt = field.integer()
-        field = fields.optional(der.context(3))
-        if field:
-            trailer = field.integer()
+        salt = _read_number(fields, 2, salt)
+        trailer = _read_number(fields, 3, trailer)
         fields.finish()
-    if (
-        not digest
-        or mask_digest != digest
-        or salt != hashlib.new(digest, usedforsecurity=False).digest_size
-        or trailer != 1
-    ):
-        return Scheme(
-            _PSS_OID,
-            RSA_PSS,
-            digest,
-            "the RSA-PSS parameters are not accepted: the mask needs the digest of the signature, and the salt "
-            "its length",
-        )
-    return Scheme(_PSS_OID, RSA_PSS, digest)
+    if not digest or not mask_digest or trailer != 1 or salt < 0:
+        return Scheme(_PSS_OID, "", "", flaw="the RSA-PSS parameters are not understood")
+    flaw = ""
+    if mask_digest != digest:
+        flaw = f"the RSA-PSS mask uses {mask_digest.upper()}, not the digest of the signature"
+    elif salt != hashlib.new(digest, usedforsecurity=False).digest_size:
+        flaw = "the RSA-PSS salt is not as long as the digest"
+    return Scheme(_PSS_OID, RSA_PSS, digest, mask_digest, salt, flaw)
+
+
+def _read_number(fields: der.Reader, number: int, default: int) -> int:
+    wrapped = fields.optional(der.context(number))
+    if not wrapped:
+        return default
+    value = wrapped.integer()
+    wrapped.finish()
+    return value
 
 
 def _read_digest(reader: der.Reader) -> str:
@@ -187,12 +204,12 @@ def _build_key(oid: str, algorithm: der.Reader, bits: bytes) -> PublicKey:
         return PublicKey(RSA if oid == _RSA_KEY_OID else RSA_PSS, key, modulus.bit_length())
     if oid == _EC_KEY_OID:
         curve = algorithm.oid() if algorithm.peek() == der.OBJECT_IDENTIFIER else ""
+        name = _CURVES.get(curve, curve or "with explicit parameters")
+        flaw = "" if name in _STRONG_CURVES else f"the elliptic curve {name} is not accepted"
         if curve not in _CURVES:
-            return PublicKey(
-                ECDSA, None, 0, f"the elliptic curve {curve or 'with explicit parameters'} is not accepted"
-            )
-        key = ec.EllipticCurvePublicKey.from_encoded_point(getattr(ec, _CURVES[curve])(), bits)
-        return PublicKey(ECDSA, key, key.key_size)
+            return PublicKey(ECDSA, None, 0, flaw)
+        key = ec.EllipticCurvePublicKey.from_encoded_point(getattr(ec, name)(), bits)
+        return PublicKey(ECDSA, key, key.key_size, flaw)
     kind = _SCHEMES.get(oid, ("", ""))[0]
     if kind == ED25519:
         return PublicKey(kind, ed25519.Ed25519PublicKey.from_public_bytes(bits), 256)
@@ -227,9 +244,14 @@ def weakness(scheme: Scheme, key: PublicKey, allow_sha1: bool = False) -> str:
 
 
 def verify(scheme: Scheme, key: PublicKey, signature: bytes, data: bytes) -> str:
-    """Check a signature over data. Returns why it does not verify, or an empty string."""
-    if scheme.flaw or key.flaw:
-        return scheme.flaw or key.flaw
+    """Check a signature over data. Returns why it does not verify, or an empty string.
+
+    Whether it is strong enough is another question, which ``weakness`` answers.
+    """
+    if not scheme.kind:
+        return scheme.flaw
+    if key.key is None:
+        return key.flaw
     if scheme.kind != key.kind and (scheme.kind, key.kind) != (RSA_PSS, RSA):
         return f"it is of the kind {scheme.name}, but the key is of the kind {key.kind}"
     try:
@@ -251,5 +273,6 @@ def _verify(scheme: Scheme, key: PublicKey, signature: bytes, data: bytes) -> No
     elif scheme.kind == RSA:
         key.key.verify(signature, data, padding.PKCS1v15(), digest)
     else:
-        pss = padding.PSS(mgf=padding.MGF1(digest), salt_length=digest.digest_size)
+        mask = getattr(hashes, scheme.mask_digest.upper())()
+        pss = padding.PSS(mgf=padding.MGF1(mask), salt_length=scheme.salt)
         key.key.verify(signature, data, pss, digest)

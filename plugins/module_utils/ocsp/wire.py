@@ -117,6 +117,8 @@ def parse_response(data: bytes) -> t.Tuple[str, t.Optional[BasicResponse]]:
     if status is None:
         raise whole.fail(f"response status {number}, which RFC 6960 does not define")
     if status != SUCCESSFUL:
+        whole.optional(der.context(0))
+        whole.finish()
         return status, None
     wrapped = whole.enter(der.context(0))
     whole.finish()
