@@ -69,7 +69,7 @@ def failing_plainly(module: AnsibleModule) -> t.Iterator[None]:
         yield
     except OcspError as error:
         finding = Finding(error.code, ERROR, error.message)
-        module.fail_json(msg=error.message, findings=[finding._asdict()])
+        module.fail_json(msg=error.message, path=module.params["path"], findings=[finding._asdict()])
 
 
 def show_warnings(module: AnsibleModule, findings: t.Iterable[Finding], sentences: t.Iterable[str]) -> None:

@@ -186,14 +186,14 @@ EXAMPLES = r"""
 
 - name: Ask the responder of a private CA whose responses have no nextUpdate
   certops.ocsp.ocsp_response:
-    path: /etc/haproxy/certs/intern.pem.ocsp
-    certificate_path: /etc/haproxy/certs/intern.pem
+    path: /etc/nginx/ocsp/intern.der
+    certificate_path: /etc/ssl/intern/fullchain.pem
     responder_urls:
       - http://vault.example.com:8200/v1/pki/ocsp
     allow:
       - missing_next_update
     server:
-      - haproxy
+      - nginx
 
 - name: Fetch once on the controller for hosts without a way out
   certops.ocsp.ocsp_response:
@@ -225,12 +225,12 @@ msg:
   sample: a response that is good until 2026-11-30T09:00:00Z was installed
 fetched:
   description: Whether a responder was asked and gave an acceptable response.
-  returned: success
+  returned: unless an option or a file cannot be used
   type: bool
   sample: true
 fetch_error:
   description: Why no acceptable response could be had, or V(null).
-  returned: success or when no response could be had
+  returned: unless an option or a file cannot be used
   type: dict
   contains:
     code:
@@ -243,22 +243,22 @@ fetch_error:
       sample: "cannot connect to http://ocsp.example.com: Connection refused"
 skipped_reason:
   description: V(no_responder) when the certificate names no responder, otherwise V(null).
-  returned: success
+  returned: unless an option or a file cannot be used
   type: str
   sample: no_responder
 renew_at:
   description: When the response in place is due for renewal.
-  returned: success
+  returned: unless an option or a file cannot be used
   type: str
   sample: "2026-11-27T09:00:00Z"
 responder_url:
   description: The responder that gave the response, or the last one that was asked. V(null) if none was.
-  returned: success
+  returned: unless an option or a file cannot be used
   type: str
   sample: http://ocsp.example.com
 attempts:
   description: The exchanges with responders, in their order.
-  returned: success
+  returned: unless an option or a file cannot be used
   type: list
   elements: dict
   contains:
@@ -293,73 +293,73 @@ backup_file:
   sample: /etc/nginx/ocsp/www.example.com.der.20261123T120000.000000Z~
 response_status:
   description: The status of the whole OCSP response, for example V(successful), V(try_later) or V(unauthorized).
-  returned: success
+  returned: unless an option or a file cannot be used
   type: str
   sample: successful
 certificate_status:
   description: What the response says of the certificate, V(good), V(revoked) or V(unknown).
-  returned: success
+  returned: unless an option or a file cannot be used
   type: str
   sample: good
 this_update:
   description: Since when the response holds.
-  returned: success
+  returned: unless an option or a file cannot be used
   type: str
   sample: "2026-11-23T09:00:00Z"
 next_update:
   description: Until when the response holds by its own word. V(null) if it does not say so.
-  returned: success
+  returned: unless an option or a file cannot be used
   type: str
   sample: "2026-11-30T09:00:00Z"
 produced_at:
   description: When the response was signed.
-  returned: success
+  returned: unless an option or a file cannot be used
   type: str
   sample: "2026-11-23T09:00:00Z"
 effective_expiry:
   description: Until when the response can be used, which is the earliest end of RV(next_update), of the
     responder's certificate and of the certificate itself.
-  returned: success
+  returned: unless an option or a file cannot be used
   type: str
   sample: "2026-11-30T09:00:00Z"
 revocation_time:
   description: When the certificate was revoked.
-  returned: success
+  returned: unless an option or a file cannot be used
   type: str
   sample: "2026-11-20T10:15:00Z"
 revocation_reason:
   description: Why the certificate was revoked, if the CA says so, with the names of RFC 5280 in snake case.
-  returned: success
+  returned: unless an option or a file cannot be used
   type: str
   sample: key_compromise
 serial_number:
   description: The serial number of the certificate.
-  returned: success
+  returned: unless an option or a file cannot be used
   type: int
   sample: 81238719834712
 must_staple:
   description: Whether the certificate demands stapling (RFC 7633).
-  returned: success
+  returned: unless an option or a file cannot be used
   type: bool
   sample: false
 responder_id:
   description: Who signed the response, a name, or V(key:) with the SHA-1 of the key.
-  returned: success
+  returned: unless an option or a file cannot be used
   type: str
   sample: CN=OCSP Responder,O=Example CA
 responder_certificate_expiry:
   description: When the certificate of a delegated responder ends. V(null) when the issuer signed itself.
-  returned: success
+  returned: unless an option or a file cannot be used
   type: str
   sample: "2027-02-01T00:00:00Z"
 signature_algorithm:
   description: How the response is signed.
-  returned: success
+  returned: unless an option or a file cannot be used
   type: str
   sample: rsa_sha256
 certid_digest:
   description: The digest by which the response names the certificate.
-  returned: success
+  returned: unless an option or a file cannot be used
   type: str
   sample: sha1
 findings:
@@ -382,7 +382,7 @@ findings:
       sample: "the response ended on 2026-11-22 09:00:00 UTC (this host's clock says 2026-11-23 12:00:00 UTC)"
 sha256:
   description: The SHA-256 of the DER of the response.
-  returned: success
+  returned: unless an option or a file cannot be used
   type: str
   sample: 5f2d1c7b0e5c0b3a5b3f6a6d7e9e0c1f2a3b4c5d6e7f8091a2b3c4d5e6f70819
 response:
@@ -455,6 +455,20 @@ def run(module):
     return refresh.refresh(options, Environment(make_exchange(module), _module.read_now(module)), write)
 
 
+def describe_change(outcome, absent):
+    """What the difference shows: what the responses say, before and after."""
+    after = outcome.judgement if outcome.data is not None else outcome.before
+    diff = {
+        "before_header": outcome.path,
+        "after_header": outcome.path,
+        "before": report.diff_values(outcome.before),
+        "after": report.diff_values(after),
+    }
+    if absent:
+        diff.update(before={"state": "present" if outcome.changed else "absent"}, after={"state": "absent"})
+    return diff
+
+
 def main():
     module = AnsibleModule(
         argument_spec=argument_spec(),
@@ -467,12 +481,7 @@ def main():
     with _module.failing_plainly(module):
         outcome = run(module)
     values = report.outcome_values(outcome, module.params["return_content"])
-    diff = {
-        "before_header": outcome.path,
-        "after_header": outcome.path,
-        "before": report.diff_values(outcome.before),
-        "after": report.diff_values(outcome.judgement if outcome.data is not None else outcome.before),
-    }
+    diff = describe_change(outcome, module.params["state"] == "absent")
     if outcome.failed:
         module.fail_json(**values)
     if module.params["state"] == "present" and os.path.exists(outcome.path):

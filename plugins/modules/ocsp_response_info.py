@@ -196,13 +196,14 @@ from ansible_collections.certops.ocsp.plugins.module_utils import _module
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import files, refresh, report, schedule, wire
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import options as ocsp_options
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import response as ocsp_response
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import ERROR, Finding, InputError
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.refresh import Outcome
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError
 
 
 def read_content(module):
     """The bytes to judge, or None where the file does not exist."""
     path = module.params["path"]
+    if path == "":
+        raise InputError("path is empty; give the path of the file that holds the response")
     if path is None:
         return ocsp_options.decode_content(module.params["content"], "content")
     return files.read_file(path, f"path: {path}", ocsp_response.SIZE_LIMIT)
@@ -212,12 +213,7 @@ def inspect(module):
     """Judge the response and return the values of the result."""
     now = _module.read_now(module)
     content = read_content(module)
-    try:
-        options = ocsp_options.read_options(module.params, needs_issuer=True)
-    except InputError as error:
-        if error.code != "issuer_mismatch":
-            raise
-        return without_issuer(module, content, error)
+    options = ocsp_options.read_options(module.params, judging=True)
     outcome = refresh.inspect(options, content, now)
     judgement = outcome.judgement
     values = report.judged_values(outcome, module.params["return_content"])
@@ -226,19 +222,6 @@ def inspect(module):
         parsable=is_parsable(content),
         acceptable=judgement is not None and judgement.acceptable,
         should_renew=judgement is None or schedule.is_due(judgement, options.renewal, now),
-    )
-    return values
-
-
-def without_issuer(module, content, error):
-    """The result where the given issuer did not issue the certificate, so that nothing can be judged."""
-    values = report.judged_values(Outcome(module.params["path"], error.message), module.params["return_content"])
-    values.update(
-        exists=content is not None,
-        parsable=is_parsable(content),
-        acceptable=False,
-        should_renew=True,
-        findings=[Finding(error.code, ERROR, error.message)._asdict()],
     )
     return values
 

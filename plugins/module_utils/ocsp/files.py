@@ -168,10 +168,13 @@ def _copy_attributes(path: str, descriptor: int) -> None:
     except FileNotFoundError:
         os.fchmod(descriptor, 0o644)
         return
-    with contextlib.suppress(PermissionError):
-        # Only root may give files away; the mode must not follow to another owner.
+    mode = stat.S_IMODE(old.st_mode)
+    try:
         os.fchown(descriptor, old.st_uid, old.st_gid)
-    os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
+    except PermissionError:
+        # Only root may give files away; bits that meant another user or group must not come along.
+        mode &= ~(stat.S_ISUID | stat.S_ISGID)
+    os.fchmod(descriptor, mode)
     for name in _PRESERVED_ATTRIBUTES:
         # Most systems have neither; those that do may refuse to let them be set.
         with contextlib.suppress(OSError, AttributeError):
@@ -247,8 +250,9 @@ def lock(path: str, timeout: float) -> t.Iterator[None]:
     The lock lies in the system's lock folder and goes with the process. Waits at most ``timeout``
     seconds. Raises FileError.
     """
-    lock_path = _lock_path(path)
+    lock_path = "a file in the temporary folder"
     try:
+        lock_path = _lock_path(path)
         descriptor = _take_lock(lock_path, time.monotonic() + timeout)
     except OSError as error:
         raise FileError(f"cannot lock {path} with {lock_path}: {_reason(error)}") from None

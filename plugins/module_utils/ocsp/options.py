@@ -16,7 +16,7 @@ from datetime import timedelta
 from . import certificate as x509
 from . import files, schedule, servers
 from .certificate import Certificate, Target
-from .errors import RELAXATIONS, InputError
+from .errors import ERROR, RELAXATIONS, Finding, InputError
 from .response import SIZE_LIMIT, Rules
 from .wire import from_pem
 
@@ -45,6 +45,7 @@ class Options:
     path: str
     certificate: Certificate
     target: t.Optional[Target]
+    issuer_problem: t.Optional[Finding] = None
     responder_urls: t.Tuple[str, ...] = ()
     source: t.Optional[bytes] = None
     renewal: schedule.Renewal = schedule.Renewal()
@@ -67,24 +68,37 @@ class Options:
 Values = t.Mapping[str, t.Any]
 
 
-def read_options(values: Values, needs_issuer: bool = False) -> Options:
+def read_options(values: Values, judging: bool = False) -> Options:
     """Check the options of ``ocsp_response`` and load the certificates they name.
 
     ``values`` maps option names to plain values; None and a missing key mean the default. The
-    issuer is looked for where there is a responder or a source, or with ``needs_issuer``. Raises
-    InputError naming the option and, where there is one, the file.
+    issuer is looked for where there is a responder or a source. With ``judging`` it is always
+    looked for, and one that did not issue the certificate is a finding. Raises InputError naming the
+    option and, where there is one, the file.
     """
     source = _read_source(values)
     certificates, where = _read_certificates(values, "certificate")
+    issuers, issuer_where = _read_certificates(values, "issuer")
+    roots = _read_certificates(values, "root")[0]
     if not certificates:
         raise InputError("give the certificate with certificate_path or certificate_content")
     leaf = x509.find_leaf(certificates, where)
     urls = _read_urls(values) or tuple(leaf.responder_urls)
-    needs_issuer = needs_issuer or bool(urls) or source is not None
+    target = issuer_problem = None
+    if judging or urls or source is not None:
+        candidates, where = (issuers, issuer_where) if issuers else (certificates, where)
+        try:
+            target = Target(leaf, x509.find_issuer(leaf, candidates, roots, where))
+        except InputError as error:
+            if not judging or error.code != "issuer_mismatch":
+                raise
+            issuer_problem = Finding(error.code, ERROR, error.message)
+            target = Target(leaf, next(candidate for candidate in candidates if candidate.der != leaf.der))
     options = Options(
         path=values.get("path") or "",
         certificate=leaf,
-        target=_read_target(values, leaf, certificates, where) if needs_issuer else None,
+        target=target,
+        issuer_problem=issuer_problem,
         responder_urls=urls,
         source=source,
         renewal=_read_renewal(values),
@@ -132,14 +146,6 @@ def _read_certificates(values: Values, kind: str) -> t.Tuple[t.List[Certificate]
     """The certificates that ``<kind>_path`` or ``<kind>_content`` gives, and how to name their place."""
     data, where = _read_data(values, f"{kind}_path", f"{kind}_content")
     return (x509.load_certificates(data, where) if data is not None else []), where
-
-
-def _read_target(values: Values, leaf: Certificate, certificates: t.List[Certificate], where: str) -> Target:
-    issuers, issuer_where = _read_certificates(values, "issuer")
-    roots = _read_certificates(values, "root")[0]
-    if issuers:
-        certificates, where = issuers, issuer_where
-    return Target(leaf, x509.find_issuer(leaf, certificates, roots, where))
 
 
 def _read_source(values: Values) -> t.Optional[bytes]:

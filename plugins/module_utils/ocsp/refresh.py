@@ -287,13 +287,18 @@ def remove(path: str, write: bool = True) -> Outcome:
 def inspect(options: Options, content: t.Optional[bytes], now: datetime) -> Outcome:
     """Judge the bytes of a staple file without touching anything. ``options`` must hold a target."""
     outcome = _blank(options)
-    if content is None or options.target is None:
+    outcome.data = wire.from_pem(content) if content is not None else None
+    if options.target is not None and options.issuer_problem is not None:
+        outcome.judgement = Judgement(options.target)
+        outcome.judgement.findings.append(options.issuer_problem)
+        outcome.message = options.issuer_problem.message
+        return outcome
+    if outcome.data is None or options.target is None:
         outcome.message = "there is no response"
         return outcome
-    data = wire.from_pem(content)
-    judgement = ocsp_response.judge(data, options.target, now, options.rules)
+    judgement = ocsp_response.judge(outcome.data, options.target, now, options.rules)
     _lint(judgement, options, now)
-    outcome = _outcome(options, _OnDisk(content, data, judgement))
-    outcome.data = data
+    outcome.judgement = judgement
+    outcome.renew_at = schedule.renew_at(judgement, options.renewal) if judgement.acceptable else None
     outcome.message = judgement.message or "the response is good"
     return outcome

@@ -33,7 +33,9 @@ _UNITS = {
     "weeks": 604800,
 }
 _DURATION_PART = re.compile(r"\s*(\d{1,9})\s*([a-zA-Z]+)\s*")
-_ISO_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d)", re.IGNORECASE | re.ASCII)
+_ISO_TIME = re.compile(
+    r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(Z|[+-]\d\d:\d\d)", re.IGNORECASE | re.ASCII
+)
 _ASN1_TIME = re.compile(r"(\d{14}|\d{12})Z", re.ASCII)
 
 _BACKOFF_BASE = 1.0
@@ -112,8 +114,12 @@ def parse_time(text: str, option: str) -> datetime:
             # Two digits of a year are of 1950 to 2049 (RFC 5280 section 4.1.2.5.1).
             century = "" if len(text) == 15 else "19" if text >= "50" else "20"
             return datetime.strptime(century + text, "%Y%m%d%H%M%SZ").replace(tzinfo=timezone.utc)
-        if _ISO_TIME.fullmatch(text):
-            return datetime.fromisoformat(re.sub("[zZ]$", "+00:00", text)).astimezone(timezone.utc)
+        iso = _ISO_TIME.fullmatch(text)
+        if iso:
+            # Python before 3.11 knows neither the zone Z nor other fractions than of 3 and 6 digits.
+            moment, fraction, zone = iso.groups(default="")
+            offset = "+00:00" if zone in "zZ" else zone
+            return datetime.fromisoformat(f"{moment}.{fraction:0<6}{offset}").astimezone(timezone.utc)
     except (ValueError, OverflowError):
         pass
     raise InputError(

@@ -20,10 +20,11 @@ from .response import Judgement
 class Server(t.NamedTuple):
     """How a server treats a staple file; all of them read DER only.
 
-    ``needs_next_update``: a response without nextUpdate is not stapled. ``reads_sha256``: an answer by SHA-256 CertID is stapled. ``reads_several``: a response with
-    several answers is stapled. ``first_answer_only``: an answer that is not the first counts as
-    another certificate's. ``margin``: the life that must be left. ``survives``: a file that it
-    cannot use costs the staple alone, and not TLS or the start.
+    ``needs_next_update``: a response without nextUpdate is not stapled. ``reads_sha256``: an answer
+    by SHA-256 CertID is stapled. ``reads_several``: a response with several answers is stapled.
+    ``first_answer_only``: an answer that is not the first counts as another certificate's.
+    ``margin``: the life that must be left. ``survives``: a file that it cannot use costs the staple
+    alone, and not TLS or the start.
     """
 
     staples: bool = True

@@ -106,12 +106,17 @@ class Scheme(t.NamedTuple):
 
 
 class PublicKey(t.NamedTuple):
-    """A subject public key; ``key`` is None where it cannot be used, and ``flaw`` says why it should not be."""
+    """A subject public key; ``key`` is None where it cannot be used, and ``flaw`` says why it should not be.
+
+    A key of the kind RSA_PSS is for that alone, and with parameters of its own for ``only`` those
+    (RFC 4055 section 1.2).
+    """
 
     kind: str
     key: t.Any
     bits: int
     flaw: str = ""
+    only: t.Optional[Scheme] = None
 
 
 @functools.lru_cache(maxsize=64)
@@ -196,12 +201,16 @@ def load_public_key(spki: bytes) -> PublicKey:
 
 def _build_key(oid: str, algorithm: der.Reader, bits: bytes) -> PublicKey:
     if oid in (_RSA_KEY_OID, _PSS_OID):
-        numbers = der.Reader(bits, "RSA public key").sequence()
+        outer = der.Reader(bits, "RSA public key")
+        numbers = outer.sequence()
+        outer.finish()
         modulus, exponent = numbers.integer(), numbers.integer()
         numbers.finish()
         key: t.Any = rsa.RSAPublicNumbers(exponent, modulus).public_key()
-        # A key that is for PSS alone (RFC 4055 section 1.2) verifies nothing else.
-        return PublicKey(RSA if oid == _RSA_KEY_OID else RSA_PSS, key, modulus.bit_length())
+        if oid == _RSA_KEY_OID:
+            return PublicKey(RSA, key, modulus.bit_length())
+        only = None if algorithm.at_end() else _parse_pss(algorithm)
+        return PublicKey(RSA_PSS, key, modulus.bit_length(), only=only)
     if oid == _EC_KEY_OID:
         curve = algorithm.oid() if algorithm.peek() == der.OBJECT_IDENTIFIER else ""
         name = _CURVES.get(curve, curve or "with explicit parameters")
@@ -254,6 +263,9 @@ def verify(scheme: Scheme, key: PublicKey, signature: bytes, data: bytes) -> str
         return key.flaw
     if scheme.kind != key.kind and (scheme.kind, key.kind) != (RSA_PSS, RSA):
         return f"it is of the kind {scheme.name}, but the key is of the kind {key.kind}"
+    only = key.only
+    if only and (only[:4] != scheme[:4] or scheme.salt < only.salt):
+        return f"the key is for {only.name} with other parameters"
     try:
         _verify(scheme, key, signature, data)
     except InvalidSignature:

@@ -1,0 +1,443 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reading certificates, and finding the one to ask about and the one that issued it."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import typing as t
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import certificate as x509
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.certificate import Certificate
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError, MalformedError
+from ansible_collections.certops.ocsp.tests.unit import forge
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+W = forge.world()
+OTHER_KEY = forge.key("p256", "other")
+NAMESAKE = forge.authority(W.issuer.subject, W.root, private_key=OTHER_KEY, serial=0x21)
+OTHER_ROOT = forge.authority("Other root")
+
+
+def cert(entity: forge.Entity) -> Certificate:
+    return Certificate.from_der(entity.der)
+
+
+def certs(*entities: forge.Entity) -> list[Certificate]:
+    return [cert(entity) for entity in entities]
+
+
+def ders(found: t.Iterable[Certificate]) -> list[bytes]:
+    return [certificate.der for certificate in found]
+
+
+# Fields ------------------------------------------------------------------------------------------
+
+
+def test_fields() -> None:
+    leaf = cert(W.leaf)
+    assert leaf.der == W.leaf.der
+    assert leaf.serial_number == W.leaf.serial
+    assert leaf.subject == W.leaf.subject
+    assert leaf.issuer == W.issuer.subject
+    assert (leaf.not_before, leaf.not_after) == (W.leaf.not_before, W.leaf.not_after)
+    assert leaf.not_after.utcoffset() == timedelta(0)
+    assert leaf.responder_urls == [forge.URL]
+    assert not leaf.must_staple
+    assert not leaf.is_ca
+    assert cert(W.issuer).is_ca
+
+
+@pytest.mark.parametrize("kind", ["p256", "p384", "p521", "p224", "rsa1024", "rsa2048", "ed25519", "ed448"])
+def test_public_key_bits(kind: str) -> None:
+    key = forge.key(kind)
+    assert cert(forge.leaf(W.issuer, private_key=key)).public_key_bits == forge.public_key_bits(key)
+
+
+@pytest.mark.parametrize("year", [1950, 1999, 2000, 2049, 2050, 2999, 9999])
+def test_years(year: int) -> None:
+    moment = datetime(year, 12, 31, 23, 59, 59, tzinfo=timezone.utc)
+    leaf = cert(forge.leaf(W.issuer, not_before=moment, not_after=moment))
+    assert leaf.not_before == leaf.not_after == moment
+
+
+RESPONDERS = {
+    "none at all": ([], []),
+    "issuers alone": ([forge.ocsp_urls(other=["http://example.com/ca.crt"])], []),
+    "one": ([forge.ocsp_urls("http://one.example.com")], ["http://one.example.com"]),
+    "two in their order": (
+        [forge.ocsp_urls("http://two.example.com/x", "https://one.example.com", other=["http://example.com/ca.crt"])],
+        ["http://two.example.com/x", "https://one.example.com"],
+    ),
+}
+
+
+@pytest.mark.parametrize("extensions, urls", list(RESPONDERS.values()), ids=list(RESPONDERS))
+def test_responder_urls(extensions: list[bytes], urls: list[str]) -> None:
+    assert cert(forge.leaf(W.issuer, extensions=extensions)).responder_urls == urls
+
+
+def test_responder_urls_of_other_schemes_leave_the_http_ones_in_order() -> None:
+    extension = forge.ocsp_urls("ldap://a.example.com/cn=ocsp", "http://b.example.com", "http://c.example.com")
+    urls = cert(forge.leaf(W.issuer, extensions=[extension])).responder_urls
+    assert [url for url in urls if url.startswith("http")] == ["http://b.example.com", "http://c.example.com"]
+
+
+def test_responders_that_are_no_urls_are_skipped() -> None:
+    def entry(location: bytes) -> bytes:
+        return forge.sequence(forge.oid("1.3.6.1.5.5.7.48.1"), location)
+
+    directory_name = entry(forge.tlv(0xA4, forge.name("ocsp")))
+    uri = entry(forge.tlv(0x86, b"http://b.example.com"))
+    extension = forge.extension("1.3.6.1.5.5.7.1.1", forge.sequence(directory_name, uri))
+    assert cert(forge.leaf(W.issuer, extensions=[extension])).responder_urls == ["http://b.example.com"]
+
+
+@pytest.mark.parametrize(
+    "features, expected", [((5,), True), ((5, 17), True), ((17, 5), True), ((17,), False), ((0,), False)]
+)
+def test_must_staple(features: tuple[int, ...], expected: bool) -> None:
+    assert cert(forge.leaf(W.issuer, extensions=[forge.must_staple(*features)])).must_staple is expected
+
+
+BROKEN = {
+    "empty": b"",
+    "not der": b"certificate",
+    "cut": W.leaf.der[:-1],
+    "trailing": W.leaf.der + b"\0",
+    "a response": forge.response(),
+    "a key": forge.public_key_info(W.leaf.key),
+    "serial not minimal": forge.leaf(W.issuer, raw_serial=forge.tlv(0x02, b"\0\5")).der,
+    "more behind the signature": forge.sequence(W.leaf.der[4:], forge.NULL),
+    "another algorithm outside": W.leaf.der.replace(
+        forge.algorithm("ecdsa_sha256"), forge.algorithm("ecdsa_sha384"), 1
+    ),
+    "duplicate extension": forge.leaf(W.issuer, extensions=[forge.nocheck()] * 2).der,
+}
+
+
+@pytest.mark.parametrize("data", list(BROKEN.values()), ids=list(BROKEN))
+def test_malformed(data: bytes) -> None:
+    with pytest.raises(MalformedError):
+        Certificate.from_der(data)
+
+
+PROPERTIES = (
+    "name",
+    "public_key",
+    "is_ca",
+    "may_sign_responses",
+    "extended_key_usages",
+    "responder_urls",
+    "must_staple",
+)
+STAPLED = forge.leaf(W.issuer, extensions=[*forge.DELEGATE_EXTENSIONS, forge.ocsp_urls(forge.URL), forge.must_staple()])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(st.binary(max_size=200), st.tuples(st.integers(0, len(STAPLED.der) - 1), st.integers(1, 255))))
+def test_nothing_but_malformed_is_raised(damage: t.Union[bytes, tuple[int, int]]) -> None:
+    data = bytearray(damage) if isinstance(damage, bytes) else bytearray(STAPLED.der)
+    if isinstance(damage, tuple):
+        data[damage[0]] ^= damage[1]
+    try:
+        certificate = Certificate.from_der(bytes(data))
+    except MalformedError:
+        return
+    for attribute in PROPERTIES:
+        with contextlib.suppress(MalformedError):
+            getattr(certificate, attribute)
+
+
+# Loading -----------------------------------------------------------------------------------------
+
+TEXT = b"subject=CN = leaf.example.com\n    Signature Algorithm: ecdsa-with-SHA256\n"
+KEY = forge.private_pem(W.leaf.key)
+LOADED = {
+    "der": (W.leaf.der, [W.leaf]),
+    "pem": (W.leaf.pem, [W.leaf]),
+    "pem without a last newline": (W.leaf.pem.rstrip(), [W.leaf]),
+    "bundle": (W.leaf.pem + W.issuer.pem + W.root.pem, [W.leaf, W.issuer, W.root]),
+    "text around": (TEXT + W.leaf.pem + b"\n\n" + TEXT + W.issuer.pem + TEXT, [W.leaf, W.issuer]),
+    "crlf": (
+        forge.armour(W.leaf.der, newline=b"\r\n") + forge.armour(W.issuer.der, newline=b"\r\n"),
+        [W.leaf, W.issuer],
+    ),
+    "byte order mark": (b"\xef\xbb\xbf" + W.leaf.pem, [W.leaf]),
+    "one long line": (W.leaf.pem.replace(b"\n", b"").replace(b"CERTIFICATE-----M", b"CERTIFICATE-----\nM"), [W.leaf]),
+    "old label": (forge.armour(W.leaf.der, "X509 CERTIFICATE"), [W.leaf]),
+    "key in front": (KEY + W.leaf.pem + W.issuer.pem, [W.leaf, W.issuer]),
+    "key behind": (W.leaf.pem + KEY, [W.leaf]),
+    "one twice": (W.leaf.pem + W.leaf.pem, [W.leaf, W.leaf]),
+}
+
+
+@pytest.mark.parametrize("data, entities", list(LOADED.values()), ids=list(LOADED))
+def test_load(data: bytes, entities: list[forge.Entity]) -> None:
+    assert ders(x509.load_certificates(data, "certificate_path")) == [entity.der for entity in entities]
+
+
+NOT_LOADED = {
+    "empty": b"",
+    "white space": b" \r\n\t\n",
+    "text": b"there is nothing here\n",
+    "key": KEY,
+    "request": forge.armour(W.leaf.der, "CERTIFICATE REQUEST"),
+    "response": forge.armour(forge.response(), "OCSP RESPONSE"),
+    "response as der": forge.response(),
+    "der cut": W.leaf.der[:-1],
+    "der with something behind": W.leaf.der + b"\0",
+    "pem cut": W.leaf.pem[:200],
+    "pem without an end": W.leaf.pem.replace(b"-----END CERTIFICATE-----", b""),
+    "no base64": b"-----BEGIN CERTIFICATE-----\n!!!! not base64 !!!!\n-----END CERTIFICATE-----\n",
+    "wrong padding": W.leaf.pem.replace(b"\n-----END", b"A\n-----END"),
+    "empty block": b"-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n",
+    "block in a block": b"-----BEGIN CERTIFICATE-----\n" + W.leaf.pem,
+    "second one damaged": W.leaf.pem + W.issuer.pem.replace(b"MII", b"MIX", 1),
+    "html": b"<html><body>404</body></html>",
+}
+
+
+@pytest.mark.parametrize("data", list(NOT_LOADED.values()), ids=list(NOT_LOADED))
+def test_not_loaded(data: bytes) -> None:
+    with pytest.raises(InputError) as caught:
+        x509.load_certificates(data, "certificate_path (/etc/x.pem)")
+    assert caught.value.code == "bad_input"
+    assert caught.value.message.startswith("certificate_path (/etc/x.pem)")
+    assert "PRIVATE" not in caught.value.message
+
+
+def test_holds_private_key() -> None:
+    assert x509.holds_private_key(W.leaf.pem + KEY)
+    assert not x509.holds_private_key(W.leaf.pem)
+
+
+def test_a_key_is_called_a_key() -> None:
+    with pytest.raises(InputError, match="private key"):
+        x509.load_certificates(KEY, "certificate_path")
+
+
+# The certificate to ask about --------------------------------------------------------------------
+
+
+def test_find_leaf_in_any_order() -> None:
+    for bundle in itertools.permutations((W.leaf, W.issuer, W.root)):
+        assert x509.find_leaf(certs(*bundle), "x").der == W.leaf.der
+
+
+def test_find_leaf_alone_or_twice() -> None:
+    assert x509.find_leaf(certs(W.leaf), "x").der == W.leaf.der
+    assert x509.find_leaf(certs(W.leaf, W.leaf, W.issuer), "x").der == W.leaf.der
+
+
+def test_find_leaf_takes_the_first_ca_where_there_is_nothing_else() -> None:
+    assert x509.find_leaf(certs(W.issuer, W.root), "x").der == W.issuer.der
+
+
+def test_find_leaf_among_issuers_without_basic_constraints() -> None:
+    # The roots of old private PKIs are X.509 v1.
+    old_root = forge.authority("Old root", extensions=[])
+    leaf = forge.leaf(old_root)
+    assert x509.find_leaf(certs(leaf, old_root), "x").der == leaf.der
+
+
+def test_find_leaf_refuses_to_choose() -> None:
+    sibling = forge.leaf(W.issuer, "sibling.example.com", serial=0x1001)
+    with pytest.raises(InputError, match=r"^certificate_path .*leaf\.example\.com.*sibling\.example\.com") as caught:
+        x509.find_leaf(certs(W.leaf, sibling, W.issuer), "certificate_path")
+    assert caught.value.code == "bad_input"
+
+
+@pytest.mark.parametrize("dotted", ["1.3.6.1.5.5.7.1.1", "1.3.6.1.5.5.7.1.24", "2.5.29.19"])
+def test_find_leaf_refuses_a_broken_extension(dotted: str) -> None:
+    leaf = forge.leaf(W.issuer, extensions=[forge.extension(dotted, b"\x30\x05broke")])
+    with pytest.raises(InputError, match=r"^certificate_path"):
+        x509.find_leaf(certs(leaf), "certificate_path")
+
+
+# Its issuer --------------------------------------------------------------------------------------
+
+
+def issuer_of(leaf: forge.Entity, candidates: t.Sequence[forge.Entity], roots: t.Sequence[forge.Entity] = ()) -> bytes:
+    return x509.find_issuer(cert(leaf), certs(*candidates), certs(*roots), "issuer_path").der
+
+
+def mismatch(leaf: forge.Entity, candidates: t.Sequence[forge.Entity], roots: t.Sequence[forge.Entity] = ()) -> str:
+    with pytest.raises(InputError) as caught:
+        issuer_of(leaf, candidates, roots)
+    assert caught.value.code == "issuer_mismatch"
+    assert "issuer_path" in caught.value.message
+    return caught.value.message
+
+
+def test_find_issuer_in_any_order() -> None:
+    for chain in itertools.permutations((W.leaf, W.issuer, W.root, OTHER_ROOT, W.delegate)):
+        assert issuer_of(W.leaf, chain) == W.issuer.der
+
+
+def test_find_issuer_by_key() -> None:
+    leaf = forge.leaf(NAMESAKE)
+    for candidates in itertools.permutations((W.issuer, NAMESAKE)):
+        assert issuer_of(W.leaf, candidates) == W.issuer.der
+        assert issuer_of(leaf, candidates) == NAMESAKE.der
+
+
+def test_find_issuer_with_a_root_of_the_same_name() -> None:
+    # A self-signed CA of which a cross-certificate exists: either will do, both have the key.
+    crossed = forge.authority(W.issuer.subject, OTHER_ROOT, private_key=W.issuer.key, serial=0x99)
+    assert issuer_of(W.leaf, [crossed, W.issuer]) in (crossed.der, W.issuer.der)
+    assert issuer_of(W.leaf, [crossed, W.issuer], [W.root]) == W.issuer.der
+    assert issuer_of(W.leaf, [crossed, W.issuer], [OTHER_ROOT]) == crossed.der
+
+
+MISMATCHES = {
+    "the root": (W.leaf, [W.root]),
+    "same name, other key": (W.leaf, [NAMESAKE]),
+    "same key, other name": (W.leaf, [forge.authority("Another CA", private_key=W.issuer.key)]),
+    "broken signature": (forge.leaf(W.issuer, flip_signature=True), [W.issuer]),
+    "signed by another key": (forge.leaf(W.issuer, signer_key=OTHER_KEY), [W.issuer]),
+    "key of another kind": (
+        W.leaf,
+        [forge.authority(W.issuer.subject, W.root, private_key=forge.key("rsa2048", "other"))],
+    ),
+}
+
+
+@pytest.mark.parametrize("candidates", [[], [W.leaf]], ids=["nothing", "the leaf alone"])
+def test_issuer_missing(candidates: list[forge.Entity]) -> None:
+    with pytest.raises(InputError, match=r"^issuer_path .*CN=Issuing CA"):
+        issuer_of(W.leaf, candidates)
+
+
+@pytest.mark.parametrize("leaf, candidates", list(MISMATCHES.values()), ids=list(MISMATCHES))
+def test_issuer_mismatch(leaf: forge.Entity, candidates: list[forge.Entity]) -> None:
+    mismatch(leaf, candidates)
+
+
+SCHEMES = [
+    ("rsa2048", "rsa_sha1"),
+    ("rsa2048", "rsa_md5"),
+    ("rsa1024", "rsa_sha256"),
+    ("rsa2048", "pss_sha256"),
+    ("rsa2048", "pss_sha1"),
+    ("p384", "ecdsa_sha384"),
+    ("p521", "ecdsa_sha1"),
+    ("ed25519", "ed25519"),
+    ("ed448", "ed448"),
+]
+
+
+@pytest.mark.parametrize("kind, scheme", SCHEMES)
+def test_how_the_leaf_is_signed_is_not_judged(kind: str, scheme: str) -> None:
+    issuer = forge.world(kind).issuer
+    assert issuer_of(forge.leaf(issuer, scheme=scheme), [issuer]) == issuer.der
+
+
+@pytest.mark.parametrize(
+    "kind, scheme",
+    [
+        ("rsa2048", "rsa_sha224"),
+        ("rsa2048", "pss_sha256_salt20"),
+        ("rsa2048", "pss_sha256_salt222"),
+        ("rsa2048", "pss_sha256_mgfsha1"),
+        ("p256", "ecdsa_sha224"),
+        ("p224", "ecdsa_sha256"),
+        ("secp256k1", "ecdsa_sha256"),
+    ],
+)
+def test_uncommon_schemes_on_the_leaf_are_not_judged_either(kind: str, scheme: str) -> None:
+    issuer = forge.world(kind).issuer
+    assert issuer_of(forge.leaf(issuer, scheme=scheme), [issuer]) == issuer.der
+
+
+# Names -------------------------------------------------------------------------------------------
+
+SAME = {
+    "equal": (forge.name("CA"), forge.name("CA")),
+    "other string type": (forge.name("CA"), forge.name("CA", tag=forge.PRINTABLE_STRING)),
+    "other case": (forge.name("Issuing CA"), forge.name("ISSUING ca")),
+    "other white space": (forge.name("Issuing  CA "), forge.name(" Issuing CA")),
+}
+DIFFERENT = {
+    "value": (forge.name("CA"), forge.name("CB")),
+    "organization": (forge.name("CA"), forge.name("CA", "Other")),
+    "fewer parts": (forge.name("CA"), forge.sequence(forge.name("CA")[2 + 14 + 2 :])),
+    "empty": (forge.name("CA"), forge.sequence()),
+    "no name": (forge.name("CA"), forge.NULL),
+}
+
+
+@pytest.mark.parametrize("one, other", list(SAME.values()), ids=list(SAME))
+def test_same_name(one: bytes, other: bytes) -> None:
+    assert x509.same_name(one, other)
+    assert x509.same_name(other, one)
+
+
+@pytest.mark.parametrize("one, other", list(DIFFERENT.values()), ids=list(DIFFERENT))
+def test_different_name(one: bytes, other: bytes) -> None:
+    assert not x509.same_name(one, other)
+    assert not x509.same_name(other, one)
+
+
+def test_an_issuer_whose_name_is_encoded_otherwise() -> None:
+    leaf = forge.leaf(W.issuer, issuer_name=forge.name("Issuing CA", tag=forge.PRINTABLE_STRING))
+    assert issuer_of(leaf, [W.issuer]) == W.issuer.der
+
+
+def test_name_text() -> None:
+    assert x509.name_text(forge.name("CA")) == "CN=CA,O=Forge"
+    hostile = x509.name_text(forge.name("a\x1b[31m\nb\u202e"))
+    assert hostile.isprintable()
+    assert x509.name_text(b"\x30\x01") == "(unreadable name)"
+
+
+# Roots -------------------------------------------------------------------------------------------
+
+SUB_CA = forge.authority("Sub CA", W.issuer, serial=0x30)
+SUB_LEAF = forge.leaf(SUB_CA)
+
+
+def test_the_issuer_chains_to_a_root() -> None:
+    assert issuer_of(W.leaf, [W.issuer], [W.root]) == W.issuer.der
+    assert issuer_of(W.leaf, [W.issuer], [OTHER_ROOT, W.root]) == W.issuer.der
+    assert issuer_of(W.leaf, [W.issuer], [W.issuer]) == W.issuer.der
+    root_leaf = forge.leaf(W.root)
+    assert issuer_of(root_leaf, [W.root], [W.root]) == W.root.der
+
+
+def test_the_issuer_chains_through_others() -> None:
+    for candidates in itertools.permutations((SUB_CA, W.issuer, OTHER_ROOT)):
+        assert issuer_of(SUB_LEAF, candidates, [W.root]) == SUB_CA.der
+    mismatch(SUB_LEAF, [SUB_CA], [W.root])
+
+
+def test_the_issuer_chains_to_no_root() -> None:
+    assert "root_path" in mismatch(W.leaf, [W.issuer], [OTHER_ROOT])
+    mismatch(W.leaf, [W.issuer, W.root], [OTHER_ROOT])
+    same_name = forge.authority(W.root.subject, private_key=OTHER_KEY)
+    mismatch(W.leaf, [W.issuer], [same_name])
+
+
+def test_a_root_that_cannot_be_read_is_no_root() -> None:
+    broken = forge.authority(
+        W.root.subject, private_key=W.root.key, extensions=[forge.extension("2.5.29.19", b"junk")], serial=2
+    )
+    mismatch(W.leaf, [W.issuer], [broken])
+
+
+def test_a_leaf_is_no_step_on_the_way_to_a_root() -> None:
+    false_ca = forge.authority("False CA", W.leaf)
+    mismatch(forge.leaf(false_ca), [false_ca, W.leaf, W.issuer], [W.root])
+
+
+def test_a_circle_ends() -> None:
+    one_key, two_key = forge.key("p256", "one"), forge.key("p256", "two")
+    one = forge.authority("One", private_key=one_key, signer_key=two_key, issuer_name=forge.name("Two"))
+    two = forge.authority("Two", private_key=two_key, signer_key=one_key, issuer_name=forge.name("One"))
+    mismatch(forge.leaf(one), [one, two], [W.root])

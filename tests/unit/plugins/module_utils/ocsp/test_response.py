@@ -1,0 +1,1166 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is accepted and by which reason code everything else is refused, case by case."""
+
+from __future__ import annotations
+
+import hashlib
+import typing as t
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import certificate as certificates
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import errors
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import Judgement, Rules, judge
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.wire import from_pem, to_pem
+from ansible_collections.certops.ocsp.tests.unit import forge
+from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, MINUTE, NOW, SECOND
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+W = forge.world()
+RSA = forge.world("rsa2048", "rsa2048")
+SHA1 = Rules(allow=frozenset({"sha1_signature"}))
+NO_NEXT_UPDATE = Rules(allow=frozenset({"missing_next_update"}))
+NOCHECK = Rules(require_nocheck=True)
+
+
+def target(leaf: forge.Entity, issuer: forge.Entity) -> certificates.Target:
+    return certificates.Target(
+        certificates.Certificate.from_der(leaf.der), certificates.Certificate.from_der(issuer.der)
+    )
+
+
+TARGET = target(W.leaf, W.issuer)
+RSA_TARGET = target(RSA.leaf, RSA.issuer)
+
+
+def judged(
+    data: bytes,
+    on: certificates.Target = TARGET,
+    now: datetime = NOW,
+    rules: Rules = Rules(),
+    nonce: t.Optional[bytes] = None,
+) -> Judgement:
+    judgement = judge(data, on, now, rules, nonce)
+    assert judgement.acceptable is (not judgement.errors)
+    for severity, codes in ((errors.ERROR, judgement.errors), (errors.WARNING, judgement.warnings)):
+        found_codes = [finding.code for finding in judgement.findings if finding.severity == severity]
+        assert codes == list(dict.fromkeys(found_codes))
+    for finding in judgement.findings:
+        assert finding.code in errors.JUDGEMENT_CODES
+        assert finding.message
+    return judgement
+
+
+def found(judgement: Judgement) -> list[str]:
+    """Errors as they are called, warnings in brackets."""
+    return judgement.errors + [f"({code})" for code in judgement.warnings]
+
+
+def cases(table: t.Mapping[str, t.Any]) -> t.Any:
+    return {"argvalues": list(table.values()), "ids": list(table)}
+
+
+def rsa_response(**options: t.Any) -> bytes:
+    return forge.response(forge.single(RSA.leaf, RSA.issuer), **{"signer": RSA.issuer, "certificates": [], **options})
+
+
+# Good --------------------------------------------------------------------------------------------
+
+
+def test_good_by_the_issuer() -> None:
+    judgement = judged(forge.response())
+    assert found(judgement) == []
+    assert judgement.response_status == "successful"
+    assert judgement.certificate_status == "good"
+    assert judgement.this_update == NOW - DAY
+    assert judgement.next_update == NOW + 6 * DAY
+    assert judgement.produced_at == NOW - DAY
+    assert judgement.effective_expiry == NOW + 6 * DAY
+    assert judgement.revocation_time is None
+    assert judgement.revocation_reason is None
+    assert judgement.serial_number == W.leaf.serial
+    assert judgement.must_staple is False
+    assert judgement.responder_certificate_expiry is None
+    assert judgement.certid_digest == "sha1"
+    for moment in (judgement.this_update, judgement.next_update, judgement.produced_at, judgement.effective_expiry):
+        assert moment.utcoffset() == timedelta(0)
+
+
+def test_good_by_a_delegate() -> None:
+    judgement = judged(forge.response(signer=W.delegate))
+    assert found(judgement) == []
+    assert judgement.certificate_status == "good"
+    assert judgement.effective_expiry == NOW + 6 * DAY
+    assert judgement.responder_certificate_expiry == W.delegate.not_after
+
+
+def test_responder_id() -> None:
+    key_hash = hashlib.sha1(forge.public_key_bits(W.delegate.key)).hexdigest()
+    assert key_hash in (judged(forge.response(signer=W.delegate)).responder_id or "")
+    assert "CN=Responder" in (judged(forge.response(signer=W.delegate, responder="name")).responder_id or "")
+
+
+def test_must_staple_is_told() -> None:
+    world = forge.world(must_staple=True)
+    assert judged(forge.response(), on=target(world.leaf, world.issuer)).must_staple is True
+
+
+BIG_SERIAL = 2**159 - 1
+GOOD: dict[str, bytes] = {
+    "responder by name": forge.response(responder="name"),
+    "responder by key": forge.response(responder="key"),
+    "delegate by name": forge.response(signer=W.delegate, responder="name"),
+    "explicit version v1": forge.response(version=0),
+    "certid sha256": forge.response(forge.single(digest="sha256")),
+    "certid without parameters": forge.response(forge.single(digest="sha256", parameters=b"")),
+    "produced before this update": forge.response(produced_at=NOW - 3 * DAY),
+    "unknown extension in the response": forge.response(extensions=[forge.unknown_extension()]),
+    "unknown extension in the answer": forge.response(forge.single(extensions=[forge.unknown_extension()])),
+    "unsolicited nonce": forge.response(extensions=[forge.nonce(b"n" * 32)]),
+    "issuer certificate embedded": forge.response(certificates=[W.issuer.der]),
+    "chain embedded": forge.response(signer=W.delegate, certificates=[W.root.der, W.issuer.der, W.delegate.der]),
+    "surplus certificate": forge.response(certificates=[W.delegate.der, W.leaf.der]),
+    "unparseable surplus first": forge.response(
+        signer=W.delegate, certificates=[forge.sequence(forge.integer(1)), W.delegate.der]
+    ),
+    "unparseable surplus last": forge.response(
+        signer=W.delegate, certificates=[W.delegate.der, forge.sequence(forge.NULL)]
+    ),
+    "unparseable surplus beside the issuer": forge.response(certificates=[forge.sequence()]),
+    "sha1 and sha256": forge.response(forge.single(), forge.single(digest="sha256")),
+    "another's answer first": forge.response(forge.single(serial=7, status="revoked"), forge.single()),
+    "another's answer last": forge.response(forge.single(), forge.single(serial=7, status="revoked")),
+    "another's unknown": forge.response(forge.single(serial=7, status="unknown"), forge.single()),
+    "another's expired": forge.response(forge.single(), forge.single(serial=7, next_update=NOW - HOUR)),
+    "another's, same serial, other issuer": forge.response(
+        forge.single(W.leaf, W.root, status="revoked"), forge.single()
+    ),
+    "another's digest is unknown": forge.response(forge.single(digest_oid="1.2.3.4", serial=7), forge.single()),
+}
+
+
+@pytest.mark.parametrize("data", **cases(GOOD))
+def test_good(data: bytes) -> None:
+    judgement = judged(data)
+    assert found(judgement) == []
+    assert judgement.certificate_status == "good"
+    assert judgement.effective_expiry == NOW + 6 * DAY
+
+
+@pytest.mark.parametrize("serial", [0, 1, 127, 128, 2**64, 2**152, BIG_SERIAL], ids=hex)
+def test_serials(serial: int) -> None:
+    leaf = forge.leaf(W.issuer, serial=serial)
+    on = target(leaf, W.issuer)
+    judgement = judged(forge.response(forge.single(leaf)), on=on)
+    assert judgement.errors == []
+    assert judgement.serial_number == serial
+    assert judged(forge.response(forge.single(serial=serial + 1)), on=on).errors == ["wrong_certificate"]
+
+
+def test_several_good_answers_the_shortest_life_counts() -> None:
+    first = forge.single(next_update=NOW + 6 * DAY)
+    second = forge.single(digest="sha256", next_update=NOW + 2 * DAY)
+    for data in (forge.response(first, second), forge.response(second, first)):
+        judgement = judged(data)
+        assert found(judgement) == []
+        assert judgement.next_update == NOW + 2 * DAY
+        assert judgement.effective_expiry == NOW + 2 * DAY
+
+
+FAULTS_OF_ONE_OF_TWO = {
+    "expired": (forge.single(digest="sha256", next_update=NOW - SECOND), ["expired"]),
+    "without next update": (forge.single(digest="sha256", next_update=None), ["missing_next_update"]),
+    "future": (forge.single(digest="sha256", this_update=NOW + HOUR), ["not_yet_valid"]),
+    "too old": (forge.single(digest="sha256", this_update=NOW - 11 * DAY), ["too_old"]),
+    "unknown critical": (
+        forge.single(digest="sha256", extensions=[forge.unknown_extension(True)]),
+        ["unknown_critical_extension"],
+    ),
+}
+
+
+@pytest.mark.parametrize("other, codes", **cases(FAULTS_OF_ONE_OF_TWO))
+def test_a_fault_of_one_of_two_answers_counts(other: bytes, codes: list[str]) -> None:
+    assert judged(forge.response(forge.single(), other)).errors == codes
+    assert judged(forge.response(other, forge.single())).errors == codes
+
+
+# Malformed ---------------------------------------------------------------------------------------
+
+PLAIN = forge.response()
+
+
+def _single_with(**options: t.Any) -> bytes:
+    return forge.response(forge.single(**options))
+
+
+def _with_length(data: bytes, length: bytes) -> bytes:
+    """C(data), of which the outermost length takes 2 or 3 octets, with that length field."""
+    return data[:1] + length + data[2 + (data[1] & 0x7F) :]
+
+
+BASIC = forge.basic_response()
+OID_AND_BASIC = forge.oid(forge.OCSP_BASIC) + forge.octets(BASIC)
+SUCCESS = forge.tlv(0x0A, b"\0")
+MORE = forge.NULL
+
+MALFORMED: dict[str, bytes] = {
+    "more in OCSPResponse": forge.sequence(SUCCESS, forge.tlv(0xA0, forge.sequence(OID_AND_BASIC)), MORE),
+    "more beside ResponseBytes": forge.sequence(SUCCESS, forge.tlv(0xA0, forge.sequence(OID_AND_BASIC), MORE)),
+    "more in ResponseBytes": forge.sequence(SUCCESS, forge.tlv(0xA0, forge.sequence(OID_AND_BASIC, MORE))),
+    "more beside the version": forge.response(raw_version=forge.tlv(0xA0, forge.integer(0), MORE)),
+    "more beside the responder's name": forge.response(responder=forge.tlv(0xA1, W.issuer.subject, MORE)),
+    "more beside the responder's key": forge.response(
+        responder=forge.tlv(0xA2, forge.responder_key(W.issuer)[2:], MORE)
+    ),
+    "responder of no kind": forge.response(responder=forge.tlv(0xA3, W.issuer.subject)),
+    "more beside next update": _single_with(next_update=forge.generalized(NOW + DAY) + MORE),
+    "more beside the extensions of the answer": _single_with(raw_extensions=forge.sequence() + MORE),
+    "more beside the extensions": forge.response(extra_data=forge.tlv(0xA1, forge.sequence(), MORE)),
+    "more beside the certificates": forge.response(extra_basic=forge.tlv(0xA0, forge.sequence(), MORE)),
+    "more in CertID": _single_with(serial=forge.integer(W.leaf.serial) + MORE),
+    "more in the digest of CertID": _single_with(parameters=forge.NULL + MORE),
+    "more beside the reason": _single_with(
+        status=forge.tlv(0xA1, forge.generalized(NOW - DAY), forge.tlv(0xA0, forge.tlv(0x0A, b"\1"), MORE))
+    ),
+    "more behind the reason": _single_with(
+        status=forge.tlv(0xA1, forge.generalized(NOW - DAY), forge.tlv(0xA0, forge.tlv(0x0A, b"\1")), MORE)
+    ),
+    "more in an extension": forge.response(
+        extensions=[forge.sequence(forge.oid(forge.UNKNOWN_OID), forge.octets(b""), MORE)]
+    ),
+    "empty": b"",
+    "one octet": b"\x30",
+    "zeros": bytes(64),
+    "html": b"<!DOCTYPE html>\n<html><body>503 Service Unavailable</body></html>\n",
+    "pem": forge.armour(PLAIN, "OCSP RESPONSE"),
+    "a certificate": W.leaf.der,
+    "a request": forge.request(W.leaf, W.issuer),
+    "cut": PLAIN[:-1],
+    "cut in half": PLAIN[: len(PLAIN) // 2],
+    "trailing octet": PLAIN + b"\0",
+    "trailing newline": PLAIN + b"\n",
+    "twice": PLAIN + PLAIN,
+    "trailing data after an error status": forge.error_response("try_later") + b"\0",
+    "trailing data after BasicOCSPResponse": forge.response(trailing_basic=b"\0"),
+    "trailing element after BasicOCSPResponse": forge.response(trailing_basic=forge.NULL),
+    "extra element in BasicOCSPResponse": forge.response(extra_basic=forge.NULL),
+    "extra element in ResponseData": forge.response(extra_data=forge.NULL),
+    "extra element in SingleResponse": _single_with(extra=forge.NULL),
+    "successful without bytes": forge.error_response("successful"),
+    "error status with a NULL behind": forge.sequence(forge.tlv(0x0A, b"\3"), forge.NULL),
+    "status 4": forge.error_response(4),
+    "status 7": forge.error_response(7),
+    "status 17": forge.error_response(17),
+    "status of two octets": forge.sequence(forge.tlv(0x0A, b"\0\3")),
+    "status empty": forge.sequence(forge.tlv(0x0A)),
+    "status as integer": forge.sequence(forge.integer(3)),
+    "wrong response type": forge.wrap(b"", response_type="1.3.6.1.5.5.7.48.1.2"),
+    "empty BasicOCSPResponse": forge.wrap(b""),
+    "not a BasicOCSPResponse": forge.wrap(forge.sequence(forge.NULL, forge.NULL, forge.NULL)),
+    "version v2": forge.response(version=1),
+    "version -1": forge.response(version=-1),
+    "duplicate extension in the response": forge.response(extensions=[forge.unknown_extension()] * 2),
+    "duplicate nonce": forge.response(extensions=[forge.nonce(b"1" * 16), forge.nonce(b"2" * 16)]),
+    "duplicate extension in the answer": _single_with(extensions=[forge.unknown_extension()] * 2),
+    "length not minimal": _with_length(PLAIN, b"\x83\x00" + (len(PLAIN) - 4).to_bytes(2, "big")),
+    "length indefinite": _with_length(PLAIN, b"\x80") + b"\0\0",
+    "length reserved": _with_length(PLAIN, b"\xff"),
+    "length huge": _with_length(PLAIN, b"\x88" + b"\xff" * 8),
+    "produced at with a fraction": forge.response(produced_at="20260303050607.5Z"),
+    "this update with a fraction": _single_with(this_update="20260303050607.25Z"),
+    "this update with a zero fraction": _single_with(this_update="20260303050607.0Z"),
+    "next update with a fraction": _single_with(next_update="20260310050607.5Z"),
+    "revocation time with a fraction": _single_with(status="revoked", revocation_time="20260301050607.5Z"),
+    "this update with an offset": _single_with(this_update="20260303050607+0000"),
+    "next update with an offset": _single_with(next_update="20260310060607+0100"),
+    "produced at without seconds": forge.response(produced_at="202603030506Z"),
+    "this update without seconds": _single_with(this_update="202603030506Z"),
+    "this update without zone": _single_with(this_update="20260303050607"),
+    "this update as UTCTime": _single_with(this_update=forge.tlv(0x17, b"260303050607Z")),
+    "this update in month 13": _single_with(this_update="20261303050607Z"),
+    "this update on 30 February": _single_with(this_update="20260230050607Z"),
+    "this update in second 60": _single_with(this_update="20260303050660Z"),
+    "this update with spaces": _single_with(this_update="2026 303 50607Z"),
+    "this update with a sign": _single_with(this_update="+2026303050607Z"),
+    "this update empty": _single_with(this_update=""),
+    "status choice 3": _single_with(status=forge.tlv(0x83)),
+    "good with content": _single_with(status=forge.tlv(0x80, b"\0")),
+    "unknown with content": _single_with(status=forge.tlv(0x82, b"\0")),
+    "revoked without time": _single_with(status=forge.tlv(0xA1)),
+    "reason of two octets": _single_with(
+        status=forge.tlv(0xA1, forge.generalized(NOW - DAY), forge.tlv(0xA0, forge.tlv(0x0A, b"\0\1")))
+    ),
+    "serial not minimal": _single_with(serial=forge.tlv(0x02, b"\x00\x10\x00")),
+    "serial empty": _single_with(serial=forge.tlv(0x02)),
+}
+
+
+@pytest.mark.parametrize("data", **cases(MALFORMED))
+def test_malformed(data: bytes) -> None:
+    judgement = judged(data)
+    assert judgement.errors == ["malformed"]
+    assert judgement.certificate_status is None
+
+
+def test_too_large() -> None:
+    limit = 1024 * 1024
+    assert judged(PLAIN + bytes(limit)).errors == ["too_large"]
+    assert judged(bytes(limit + 1)).errors == ["too_large"]
+    assert judged(bytes(limit)).errors == ["malformed"]
+
+
+def test_the_first_of_the_malformed_is_otherwise_good() -> None:
+    assert found(judged(_single_with(this_update="20260303050607Z", next_update="20260310050607Z"))) == []
+
+
+@pytest.mark.parametrize("status", ["malformed_request", "internal_error", "try_later", "sig_required", "unauthorized"])
+def test_not_successful(status: str) -> None:
+    judgement = judged(forge.error_response(status))
+    assert found(judgement) == ["not_successful"]
+    assert judgement.response_status == status
+    assert judgement.certificate_status is None
+    assert judgement.effective_expiry is None
+
+
+# Identity ----------------------------------------------------------------------------------------
+
+SIBLING = forge.leaf(W.issuer, "sibling.example.com", serial=0x1001)
+ROLLED = forge.authority(W.issuer.subject, W.root, private_key=forge.key("p256", "rolled"), serial=0x21)
+
+WRONG_CERTIFICATE: dict[str, bytes] = {
+    "serial": _single_with(serial=0x1001),
+    "negative serial": _single_with(serial=-0x1000),
+    "serial off by 2^64": _single_with(serial=0x1000 + 2**64),
+    "name hash": _single_with(name_hash=hashlib.sha1(W.root.subject).digest()),
+    "key hash": _single_with(key_hash=hashlib.sha1(b"another key").digest()),
+    "key hash of the rolled key": forge.response(forge.single(W.leaf, ROLLED)),
+    "key hash over the whole SubjectPublicKeyInfo": _single_with(
+        key_hash=hashlib.sha1(forge.public_key_info(W.issuer.key)).digest()
+    ),
+    "hashes exchanged": _single_with(
+        name_hash=hashlib.sha1(forge.public_key_bits(W.issuer.key)).digest(),
+        key_hash=hashlib.sha1(W.issuer.subject).digest(),
+    ),
+    "sha1 oid with sha256 hashes": _single_with(digest="sha256", digest_oid=forge.DIGEST_OIDS["sha1"]),
+    "sha256 oid with sha1 hashes": _single_with(digest="sha1", digest_oid=forge.DIGEST_OIDS["sha256"]),
+    "hashes cut": _single_with(
+        name_hash=hashlib.sha1(W.issuer.subject).digest()[:4],
+        key_hash=hashlib.sha1(forge.public_key_bits(W.issuer.key)).digest()[:4],
+    ),
+    "hashes empty": _single_with(name_hash=b"", key_hash=b""),
+    "unknown digest": _single_with(digest_oid="1.2.3.4"),
+    "md5": _single_with(digest="md5"),
+    "sibling": forge.response(forge.single(SIBLING)),
+    "two others": forge.response(forge.single(serial=5), forge.single(serial=6)),
+    "issued by the root": forge.response(forge.single(W.leaf, W.root)),
+    "no answers": forge.response(no_singles=True),
+}
+
+
+@pytest.mark.parametrize("data", **cases(WRONG_CERTIFICATE))
+def test_wrong_certificate(data: bytes) -> None:
+    judgement = judged(data)
+    assert judgement.errors == ["wrong_certificate"]
+    assert judgement.certificate_status is None
+
+
+GOOD_SINGLE = forge.single()
+BAD_SINGLES = {
+    "revoked": forge.single(status="revoked"),
+    "revoked by sha256": forge.single(status="revoked", digest="sha256"),
+    "unknown": forge.single(status="unknown"),
+    "unknown by sha256": forge.single(status="unknown", digest="sha256"),
+}
+
+
+@pytest.mark.parametrize("other", **cases(BAD_SINGLES))
+def test_ambiguous(other: bytes) -> None:
+    orders = (
+        [GOOD_SINGLE, other],
+        [other, GOOD_SINGLE],
+        [GOOD_SINGLE, other, GOOD_SINGLE],
+        [forge.single(serial=7), other, GOOD_SINGLE],
+    )
+    for order in orders:
+        judgement = judged(forge.response(*order))
+        assert "ambiguous" in judgement.errors
+        assert judgement.certificate_status != "good"
+
+
+# Signature ---------------------------------------------------------------------------------------
+
+
+def _signed_by(kind: str, scheme: str) -> tuple[bytes, certificates.Target]:
+    world = forge.world(kind)
+    single = forge.single(world.leaf, world.issuer)
+    return forge.response(single, signer=world.issuer, certificates=[], scheme=scheme), target(world.leaf, world.issuer)
+
+
+STRONG = [
+    ("rsa2048", "rsa_sha256"),
+    ("rsa2048", "rsa_sha384"),
+    ("rsa2048", "rsa_sha512"),
+    ("rsa2048", "pss_sha256"),
+    ("rsa2048", "pss_sha384"),
+    ("rsa2048", "pss_sha512"),
+    ("rsa3072", "rsa_sha256"),
+    ("p256", "ecdsa_sha256"),
+    ("p256", "ecdsa_sha384"),
+    ("p256", "ecdsa_sha512"),
+    ("p384", "ecdsa_sha384"),
+    ("p521", "ecdsa_sha512"),
+    ("ed25519", "ed25519"),
+    ("ed448", "ed448"),
+]
+
+
+@pytest.mark.parametrize("kind, scheme", STRONG)
+def test_strong_signature(kind: str, scheme: str) -> None:
+    data, on = _signed_by(kind, scheme)
+    judgement = judged(data, on=on)
+    assert found(judgement) == []
+    assert judgement.signature_algorithm
+
+
+@pytest.mark.parametrize("kind, scheme", STRONG)
+def test_strong_signature_of_a_delegate(kind: str, scheme: str) -> None:
+    delegate = forge.delegate(W.issuer, private_key=forge.key(kind, "delegate"))
+    assert found(judged(forge.response(signer=delegate, scheme=scheme))) == []
+
+
+@pytest.mark.parametrize("kind, scheme", STRONG)
+def test_bad_signature(kind: str, scheme: str) -> None:
+    world = forge.world(kind)
+    on = target(world.leaf, world.issuer)
+    single = forge.single(world.leaf, world.issuer)
+    good = {"signer": world.issuer, "certificates": [], "scheme": scheme}
+    assert judged(forge.response(single, flip_signature=True, **good), on=on).errors == ["bad_signature"]
+    other_key = forge.key(kind, "other")
+    assert judged(forge.response(single, signer_key=other_key, **good), on=on).errors == ["bad_signature"]
+
+
+WEAK = [
+    ("rsa2048", "rsa_md5"),
+    ("rsa2048", "rsa_sha1"),
+    ("rsa2048", "rsa_sha224"),
+    ("rsa1024", "rsa_sha256"),
+    ("rsa1024", "pss_sha256"),
+    ("rsa2048", "pss_sha1"),
+    ("rsa2048", "pss_sha256_salt20"),
+    ("rsa2048", "pss_sha256_salt0"),
+    ("rsa2048", "pss_sha512_salt32"),
+    ("rsa2048", "pss_sha256_mgfsha1"),
+    ("rsa2048", "pss_sha256_mgfsha512"),
+    ("p256", "ecdsa_sha1"),
+    ("p256", "ecdsa_sha224"),
+    ("p224", "ecdsa_sha256"),
+    ("secp256k1", "ecdsa_sha256"),
+]
+
+
+@pytest.mark.parametrize("kind, scheme", WEAK)
+def test_weak_signature(kind: str, scheme: str) -> None:
+    data, on = _signed_by(kind, scheme)
+    assert judged(data, on=on).errors == ["weak_signature"]
+
+
+@pytest.mark.parametrize("kind, scheme", WEAK)
+def test_weak_signature_of_a_delegate(kind: str, scheme: str) -> None:
+    delegate = forge.delegate(W.issuer, private_key=forge.key(kind, "delegate"))
+    assert judged(forge.response(signer=delegate, scheme=scheme)).errors == ["weak_signature"]
+
+
+@pytest.mark.parametrize("kind, scheme", WEAK)
+def test_weak_signature_on_the_delegate_certificate(kind: str, scheme: str) -> None:
+    world = forge.world(kind)
+    delegate = forge.delegate(world.issuer, scheme=scheme)
+    data = forge.response(forge.single(world.leaf, world.issuer), signer=delegate)
+    assert judged(data, on=target(world.leaf, world.issuer)).errors == ["weak_signature"]
+
+
+RELAXED = {
+    "rsa": ("rsa2048", "rsa_sha1", []),
+    "ecdsa": ("p256", "ecdsa_sha1", []),
+    "md5": ("rsa2048", "rsa_md5", ["weak_signature"]),
+    "sha224": ("rsa2048", "rsa_sha224", ["weak_signature"]),
+    "rsa1024": ("rsa1024", "rsa_sha1", ["weak_signature"]),
+    "secp256k1": ("secp256k1", "ecdsa_sha1", ["weak_signature"]),
+    "odd salt": ("rsa2048", "pss_sha256_salt20", ["weak_signature"]),
+    "mgf1 with sha1": ("rsa2048", "pss_sha256_mgfsha1", ["weak_signature"]),
+}
+
+
+@pytest.mark.parametrize("kind, scheme, codes", **cases(RELAXED))
+def test_sha1_allowed(kind: str, scheme: str, codes: list[str]) -> None:
+    data, on = _signed_by(kind, scheme)
+    assert judged(data, on=on, rules=SHA1).errors == codes
+    world = forge.world(kind)
+    delegate = forge.delegate(world.issuer, scheme=scheme)
+    data = forge.response(forge.single(world.leaf, world.issuer), signer=delegate)
+    assert judged(data, on=on, rules=SHA1).errors == codes
+
+
+def test_sha1_allowed_is_still_verified() -> None:
+    data = rsa_response(scheme="rsa_sha1", flip_signature=True)
+    assert judged(data, on=RSA_TARGET, rules=SHA1).errors == ["bad_signature"]
+
+
+def test_the_other_relaxation_does_not_allow_sha1() -> None:
+    assert judged(rsa_response(scheme="rsa_sha1"), on=RSA_TARGET, rules=NO_NEXT_UPDATE).errors == ["weak_signature"]
+
+
+UNFIT_ALGORITHMS = {
+    "of another digest": forge.algorithm("rsa_sha512"),
+    "of another key type": forge.algorithm("ecdsa_sha256"),
+    "unknown": forge.sequence(forge.oid("1.2.3.4")),
+    "pss without parameters": forge.sequence(forge.oid("1.2.840.113549.1.1.10")),
+    "pss with default parameters": forge.sequence(forge.oid("1.2.840.113549.1.1.10"), forge.sequence()),
+    "pss with parameters of another type": forge.sequence(forge.oid("1.2.840.113549.1.1.10"), forge.NULL),
+    "sha256 and more": forge.sequence(forge.oid("1.2.840.113549.1.1.11"), forge.NULL, forge.NULL),
+    "empty": forge.sequence(),
+}
+
+
+@pytest.mark.parametrize("identifier", **cases(UNFIT_ALGORITHMS))
+def test_unfit_algorithm_identifier(identifier: bytes) -> None:
+    data = rsa_response(signature_algorithm=identifier)
+    codes = judged(data, on=RSA_TARGET).errors
+    assert len(codes) == 1
+    assert codes[0] in ("malformed", "weak_signature", "bad_signature")
+
+
+PSS_PARAMETERS = forge.pss_parameters("sha256", "sha256", 32)
+PSS_OID = forge.oid("1.2.840.113549.1.1.10")
+ODD_PSS_IDENTIFIERS = {
+    "more behind the parameters": forge.sequence(PSS_OID, PSS_PARAMETERS, MORE),
+    "more in the parameters": forge.sequence(PSS_OID, forge.sequence(PSS_PARAMETERS[2:], MORE)),
+    "trailer 2": forge.sequence(PSS_OID, forge.sequence(PSS_PARAMETERS[2:], forge.tlv(0xA3, forge.integer(2)))),
+}
+
+
+def test_pss_identifier() -> None:
+    data = rsa_response(scheme="pss_sha256", signature_algorithm=forge.sequence(PSS_OID, PSS_PARAMETERS))
+    assert found(judged(data, on=RSA_TARGET)) == []
+
+
+@pytest.mark.parametrize("identifier", **cases(ODD_PSS_IDENTIFIERS))
+def test_odd_pss_identifier(identifier: bytes) -> None:
+    judgement = judged(rsa_response(scheme="pss_sha256", signature_algorithm=identifier), on=RSA_TARGET)
+    assert judgement.errors in (["malformed"], ["weak_signature"])
+
+
+RSA_KEY = forge.key("rsa2048", "delegate")
+RSA_BITS = forge.bits(forge.public_key_bits(RSA_KEY))
+EC_KEY_OID = forge.oid("1.2.840.10045.2.1")
+POINT = forge.bits(forge.public_key_bits(forge.key("p256")))
+KEYS: dict[str, tuple[bytes, str, list[str]]] = {
+    "for pss alone": (forge.sequence(forge.sequence(PSS_OID), RSA_BITS), "pss_sha256", []),
+    "for pss alone, pkcs1": (forge.sequence(forge.sequence(PSS_OID), RSA_BITS), "rsa_sha256", ["bad_signature"]),
+    "of an unknown kind": (
+        forge.sequence(forge.sequence(forge.oid("1.2.3.4")), RSA_BITS),
+        "rsa_sha256",
+        ["weak_signature"],
+    ),
+    "on an unknown curve": (
+        forge.sequence(forge.sequence(EC_KEY_OID, forge.oid("1.2.3.4")), POINT),
+        "ecdsa_sha256",
+        ["weak_signature"],
+    ),
+    "on an explicit curve": (
+        forge.sequence(forge.sequence(EC_KEY_OID, forge.sequence()), POINT),
+        "ecdsa_sha256",
+        ["weak_signature"],
+    ),
+    "off the curve": (
+        forge.sequence(
+            forge.sequence(EC_KEY_OID, forge.oid("1.2.840.10045.3.1.7")), forge.bits(b"\x04" + b"\x01" * 64)
+        ),
+        "ecdsa_sha256",
+        ["unauthorized_responder"],
+    ),
+    "that is no key": (
+        forge.sequence(forge.sequence(PSS_OID), forge.bits(b"key")),
+        "rsa_sha256",
+        ["unauthorized_responder"],
+    ),
+}
+
+
+@pytest.mark.parametrize("raw_key, scheme, codes", **cases(KEYS))
+def test_key_of_a_delegate(raw_key: bytes, scheme: str, codes: list[str]) -> None:
+    private_key = forge.key("p256") if scheme.startswith("ecdsa") else RSA_KEY
+    delegate = forge.delegate(W.issuer, private_key=private_key, raw_key=raw_key)
+    assert judged(forge.response(signer=delegate, scheme=scheme, responder="name")).errors == codes
+
+
+# Authority ---------------------------------------------------------------------------------------
+
+D = forge.DELEGATE_EXTENSIONS
+BASIC_CONSTRAINTS, KEY_USAGE, EKU, OCSP_NOCHECK = D
+OTHER_CA = forge.authority("Other CA", W.root, serial=0x22)
+SUB_CA = forge.authority("Sub CA", W.issuer, serial=0x23)
+SIGNING_LEAF = forge.leaf(W.issuer, extensions=D)
+CA_DELEGATE = forge.delegate(
+    W.issuer,
+    extensions=[
+        forge.basic_constraints(True),
+        forge.key_usage("digital_signature", "key_cert_sign"),
+        EKU,
+        OCSP_NOCHECK,
+    ],
+)
+
+
+def _delegate(*extensions: bytes, **options: t.Any) -> forge.Entity:
+    return forge.delegate(W.issuer, extensions=extensions, **options)
+
+
+UNAUTHORIZED: dict[str, bytes] = {
+    "the leaf": forge.response(signer=W.leaf),
+    "the leaf by name": forge.response(signer=W.leaf, responder="name"),
+    "the leaf without its certificate": forge.response(signer=W.leaf, certificates=[]),
+    "a sibling": forge.response(signer=SIBLING),
+    "any extended key usage": forge.response(
+        signer=_delegate(BASIC_CONSTRAINTS, KEY_USAGE, forge.extended_key_usage(forge.ANY_EKU), OCSP_NOCHECK)
+    ),
+    "no extended key usage": forge.response(signer=_delegate(BASIC_CONSTRAINTS, KEY_USAGE, OCSP_NOCHECK)),
+    "no extensions": forge.response(signer=_delegate()),
+    "delegate of the root": forge.response(signer=forge.delegate(W.root)),
+    "delegate of the root with its chain": forge.response(
+        signer=forge.delegate(W.root), certificates=[forge.delegate(W.root).der, W.root.der]
+    ),
+    "delegate of a sub-CA": forge.response(
+        signer=forge.delegate(SUB_CA), certificates=[forge.delegate(SUB_CA).der, SUB_CA.der]
+    ),
+    "delegate of another CA": forge.response(signer=forge.delegate(OTHER_CA)),
+    "delegate of a CA of the same name": forge.response(signer=forge.delegate(ROLLED)),
+    "delegate of a CA of another name with the same key": forge.response(
+        signer=forge.delegate(W.issuer, issuer_name=W.root.subject)
+    ),
+    "delegate with a broken signature": forge.response(signer=forge.delegate(W.issuer, flip_signature=True)),
+    "self-signed delegate": forge.response(signer=forge.certificate("Responder", extensions=D)),
+    "self-signed with the issuer's name as issuer": forge.response(
+        signer=forge.certificate("Responder", extensions=D, issuer_name=W.issuer.subject)
+    ),
+    "the root": forge.response(signer=W.root),
+    "the sub-CA": forge.response(signer=SUB_CA),
+    "a CA certificate with the EKU": forge.response(signer=CA_DELEGATE),
+    "key usage without digital signature": forge.response(
+        signer=_delegate(BASIC_CONSTRAINTS, forge.key_usage("content_commitment"), EKU, OCSP_NOCHECK)
+    ),
+    "key usage of a CA only": forge.response(
+        signer=_delegate(BASIC_CONSTRAINTS, forge.key_usage("crl_sign"), EKU, OCSP_NOCHECK)
+    ),
+    "responder id by name of another": forge.response(responder=forge.responder_name(W.root)),
+    "responder id by key of another": forge.response(responder=forge.responder_key(W.root)),
+    "responder id by an empty key hash": forge.response(responder=forge.tlv(0xA2, forge.octets(b""))),
+    "responder id by half a key hash": forge.response(
+        responder=forge.tlv(0xA2, forge.octets(hashlib.sha1(forge.public_key_bits(W.issuer.key)).digest()[:10]))
+    ),
+    "responder id by a sha256 key hash": forge.response(
+        responder=forge.tlv(0xA2, forge.octets(hashlib.sha256(forge.public_key_bits(W.issuer.key)).digest()))
+    ),
+    "delegate under the name of another": forge.response(signer=W.delegate, responder=forge.responder_name(SIBLING)),
+    "delegate under the key of another": forge.response(signer=W.delegate, responder=forge.responder_key(SIBLING)),
+    "delegate absent": forge.response(signer=W.delegate, certificates=[]),
+    "delegate absent, by name": forge.response(signer=W.delegate, certificates=[], responder="name"),
+    "delegate absent, another there": forge.response(signer=W.delegate, certificates=[SIBLING.der]),
+    "the old key of the issuer, by key": forge.response(signer=ROLLED),
+}
+
+
+@pytest.mark.parametrize("data", **cases(UNAUTHORIZED))
+def test_unauthorized_responder(data: bytes) -> None:
+    assert judged(data).errors == ["unauthorized_responder"]
+
+
+def test_the_leaf_itself_even_with_the_purpose() -> None:
+    on = target(SIGNING_LEAF, W.issuer)
+    assert judged(forge.response(forge.single(SIGNING_LEAF)), on=on).errors == []
+    for der in (SIGNING_LEAF.der, forge.other_signature(SIGNING_LEAF.der)):
+        data = forge.response(forge.single(SIGNING_LEAF), signer=SIGNING_LEAF, certificates=[der])
+        assert judged(data, on=on).errors == ["unauthorized_responder"]
+
+
+def test_the_issuer_under_the_name_of_a_delegate_that_is_there() -> None:
+    data = forge.response(responder=forge.responder_key(W.delegate), certificates=[W.delegate.der])
+    assert judged(data).errors == ["bad_signature"]
+
+
+def test_the_old_key_of_the_issuer_by_name() -> None:
+    for embedded in ([], [ROLLED.der]):
+        data = forge.response(signer=ROLLED, responder="name", certificates=embedded)
+        assert judged(data).errors in (["bad_signature"], ["unauthorized_responder"])
+
+
+def test_the_new_key_of_the_issuer() -> None:
+    leaf = forge.leaf(ROLLED)
+    on = target(leaf, ROLLED)
+    for responder in ("name", "key"):
+        data = forge.response(forge.single(leaf, ROLLED), signer=ROLLED, responder=responder, certificates=[])
+        assert found(judged(data, on=on)) == []
+        data = forge.response(
+            forge.single(leaf, ROLLED), signer=ROLLED, responder=responder, certificates=[W.issuer.der]
+        )
+        assert found(judged(data, on=on)) == []
+    assert judged(forge.response(signer=ROLLED), on=on).errors == ["wrong_certificate"]
+
+
+def test_delegates_of_one_name_are_all_tried() -> None:
+    other = forge.delegate(W.issuer, private_key=forge.key("p256", "rolled delegate"), serial=0x3001)
+    for certificates_ in ([other.der, W.delegate.der], [W.delegate.der, other.der]):
+        data = forge.response(signer=W.delegate, responder="name", certificates=certificates_)
+        assert found(judged(data)) == []
+
+
+def test_a_renewed_delegate_counts_beside_the_expired_one() -> None:
+    old = forge.delegate(W.issuer, private_key=W.delegate.key, not_after=NOW - DAY, serial=0x3001)
+    for certificates_ in ([old.der, W.delegate.der], [W.delegate.der, old.der]):
+        judgement = judged(forge.response(signer=W.delegate, certificates=certificates_))
+        assert found(judgement) == []
+        assert judgement.responder_certificate_expiry == W.delegate.not_after
+
+
+def test_an_unauthorized_namesake_does_not_hide_the_delegate() -> None:
+    intruder = forge.certificate("Responder", private_key=W.delegate.key)
+    for certificates_ in ([intruder.der, W.delegate.der], [W.delegate.der, intruder.der]):
+        for responder in ("name", "key"):
+            data = forge.response(signer=W.delegate, responder=responder, certificates=certificates_)
+            assert found(judged(data)) == []
+
+
+def test_a_delegate_with_the_name_of_the_issuer() -> None:
+    namesake = forge.delegate(W.issuer, W.issuer.subject, private_key=forge.key("p256", "namesake"))
+    for responder in ("name", "key"):
+        assert judged(forge.response(signer=namesake, responder=responder)).errors == []
+
+
+def test_issuer_key_usage() -> None:
+    issuer = forge.authority(
+        W.issuer.subject,
+        W.root,
+        private_key=W.issuer.key,
+        extensions=[forge.basic_constraints(True), forge.key_usage("key_cert_sign", "crl_sign")],
+    )
+    on = target(W.leaf, issuer)
+    assert found(judged(forge.response(), on=on)) == ["(issuer_key_usage)"]
+    assert found(judged(forge.response(signer=W.delegate), on=on)) == []
+    bare = forge.authority(W.issuer.subject, W.root, private_key=W.issuer.key, extensions=[])
+    assert found(judged(forge.response(), on=target(W.leaf, bare))) == []
+
+
+NO_KEY_USAGE = _delegate(BASIC_CONSTRAINTS, EKU, OCSP_NOCHECK)
+NO_BASIC_CONSTRAINTS = _delegate(KEY_USAGE, EKU, OCSP_NOCHECK)
+WITHOUT_NOCHECK = _delegate(BASIC_CONSTRAINTS, KEY_USAGE, EKU)
+
+
+def test_a_delegate_without_basic_constraints() -> None:
+    assert found(judged(forge.response(signer=NO_BASIC_CONSTRAINTS))) == []
+
+
+def test_a_delegate_without_key_usage() -> None:
+    assert judged(forge.response(signer=NO_KEY_USAGE)).errors == []
+
+
+def test_responder_without_nocheck() -> None:
+    data = forge.response(signer=WITHOUT_NOCHECK)
+    assert found(judged(data)) == ["(responder_without_nocheck)"]
+    assert judged(data, rules=NOCHECK).errors == ["responder_without_nocheck"]
+    assert found(judged(forge.response(signer=W.delegate), rules=NOCHECK)) == []
+    assert found(judged(forge.response(), rules=NOCHECK)) == []
+
+
+ODD_PROFILES = {
+    "another purpose": [
+        BASIC_CONSTRAINTS,
+        KEY_USAGE,
+        forge.extended_key_usage(forge.OCSP_SIGNING, forge.SERVER_AUTH),
+        OCSP_NOCHECK,
+    ],
+    "any purpose": [
+        BASIC_CONSTRAINTS,
+        KEY_USAGE,
+        forge.extended_key_usage(forge.ANY_EKU, forge.OCSP_SIGNING),
+        OCSP_NOCHECK,
+    ],
+    "key usage not critical": [
+        BASIC_CONSTRAINTS,
+        forge.key_usage("digital_signature", critical=False),
+        EKU,
+        OCSP_NOCHECK,
+    ],
+    "alternative name": [*D, forge.subject_alt_name("ocsp.example.com")],
+    "revocation list": [*D, forge.crl_distribution_points("http://crl.example.com/ca.crl")],
+    "name constraints": [*D, forge.name_constraints("example.com")],
+}
+
+
+@pytest.mark.parametrize("extensions", **cases(ODD_PROFILES))
+def test_responder_profile(extensions: list[bytes]) -> None:
+    assert found(judged(forge.response(signer=_delegate(*extensions)))) == ["(responder_profile)"]
+
+
+UNREADABLE = {
+    "basic constraints": [forge.extension("2.5.29.19", forge.sequence(forge.integer(5), forge.TRUE)), *D[1:]],
+    "basic constraints, two": [forge.extension("2.5.29.19", forge.sequence() + forge.sequence(forge.TRUE)), *D[1:]],
+    "basic constraints, explicit default": [forge.extension("2.5.29.19", forge.sequence(b"\x01\x01\x00")), *D[1:]],
+    "key usage": [D[0], forge.extension("2.5.29.15", forge.octets(b"\x80"), True), *D[2:]],
+    "key usage and more": [D[0], forge.extension("2.5.29.15", b"\x03\x02\x07\x80" + forge.NULL, True), *D[2:]],
+    "extended key usage": [*D[:2], forge.extension("2.5.29.37", forge.oid(forge.OCSP_SIGNING)), D[3]],
+    "extended key usage twice": [*D, EKU],
+    "explicitly not critical": [
+        *D[:3],
+        forge.sequence(forge.oid(forge.OCSP_NOCHECK), b"\x01\x01\x00", forge.octets(forge.NULL)),
+    ],
+}
+
+
+@pytest.mark.parametrize("extensions", **cases(UNREADABLE))
+def test_a_delegate_that_cannot_be_inspected(extensions: list[bytes]) -> None:
+    assert not judged(forge.response(signer=_delegate(*extensions))).acceptable
+
+
+@pytest.mark.parametrize("issuer", [ROLLED, W.root, OTHER_CA, W.leaf], ids=["rolled", "root", "other", "leaf"])
+def test_issuer_mismatch(issuer: forge.Entity) -> None:
+    for data in (forge.response(), forge.response(forge.single(W.leaf, issuer), signer=issuer)):
+        assert "issuer_mismatch" in judged(data, on=target(W.leaf, issuer)).errors
+
+
+# Time --------------------------------------------------------------------------------------------
+
+
+class Moment(t.NamedTuple):
+    codes: list[str]
+    single: dict[str, t.Any] = {}
+    response: dict[str, t.Any] = {}
+    now: datetime = NOW
+    rules: Rules = Rules()
+
+
+FRACTION = timedelta(microseconds=1)
+TIMES = {
+    "this update now": Moment([], {"this_update": NOW}),
+    "this update within the tolerance": Moment([], {"this_update": NOW + 5 * MINUTE}),
+    "this update beyond the tolerance": Moment(["not_yet_valid"], {"this_update": NOW + 5 * MINUTE + SECOND}),
+    "this update beyond no tolerance": Moment(
+        ["not_yet_valid"], {"this_update": NOW + SECOND}, rules=Rules(clock_tolerance=timedelta(0))
+    ),
+    "this update within a wide tolerance": Moment([], {"this_update": NOW + HOUR}, rules=Rules(clock_tolerance=HOUR)),
+    "produced at now": Moment([], response={"produced_at": NOW}),
+    "produced at within the tolerance": Moment([], response={"produced_at": NOW + 5 * MINUTE}),
+    "produced at beyond the tolerance": Moment(["not_yet_valid"], response={"produced_at": NOW + 5 * MINUTE + SECOND}),
+    "produced long ago": Moment([], response={"produced_at": NOW - 300 * DAY}),
+    "next update now": Moment([], {"next_update": NOW}),
+    "next update a microsecond ago": Moment(["expired"], {"next_update": NOW}, now=NOW + FRACTION),
+    "next update a second ago": Moment(["expired"], {"next_update": NOW - SECOND}),
+    "next update ago, whatever the tolerance": Moment(
+        ["expired"], {"next_update": NOW - SECOND}, rules=Rules(clock_tolerance=HOUR)
+    ),
+    "no next update": Moment(["missing_next_update"], {"next_update": None}),
+    "no next update, other relaxation": Moment(["missing_next_update"], {"next_update": None}, rules=SHA1),
+    "no next update, allowed, young": Moment(
+        [], {"this_update": NOW - HOUR, "next_update": None}, rules=NO_NEXT_UPDATE
+    ),
+    "no next update, allowed, one day old": Moment(
+        [], {"this_update": NOW - DAY, "next_update": None}, rules=NO_NEXT_UPDATE
+    ),
+    "no next update, allowed, over one day old": Moment(
+        ["expired"], {"this_update": NOW - DAY - SECOND, "next_update": None}, rules=NO_NEXT_UPDATE
+    ),
+    "relaxed, but next update is there and past": Moment(
+        ["expired"], {"this_update": NOW - HOUR, "next_update": NOW - SECOND}, rules=NO_NEXT_UPDATE
+    ),
+    "next update before this update": Moment(
+        ["inconsistent_times"], {"this_update": NOW + 4 * MINUTE, "next_update": NOW + MINUTE}
+    ),
+    "next update with this update": Moment([], {"this_update": NOW, "next_update": NOW}),
+    "seven days old": Moment([], {"this_update": NOW - 7 * DAY, "next_update": NOW + 3 * DAY}),
+    "ten days old": Moment([], {"this_update": NOW - 10 * DAY, "next_update": NOW}),
+    "over ten days old": Moment(["too_old"], {"this_update": NOW - 10 * DAY - SECOND, "next_update": NOW}),
+    "over a maximum of one day": Moment(["too_old"], {"this_update": NOW - DAY - SECOND}, rules=Rules(maximum_age=DAY)),
+    "a year old, allowed": Moment([], {"this_update": NOW - 365 * DAY}, rules=Rules(maximum_age=366 * DAY)),
+}
+
+
+@pytest.mark.parametrize("moment", **cases(TIMES))
+def test_times(moment: Moment) -> None:
+    for signer in (W.issuer, W.delegate):
+        data = forge.response(forge.single(**moment.single), signer=signer, **moment.response)
+        assert judged(data, now=moment.now, rules=moment.rules).errors == moment.codes
+
+
+AGES = {
+    "seven days": (NOW - 7 * DAY, NOW + 3 * DAY, []),
+    "over seven days": (NOW - 7 * DAY - SECOND, NOW + 2 * DAY, ["too_old"]),
+    "life of eight hours": (NOW - HOUR, NOW + 7 * HOUR, []),
+    "life below eight hours": (NOW - HOUR, NOW + 7 * HOUR - SECOND, ["unusual_interval"]),
+    "life of ten days": (NOW - DAY, NOW + 9 * DAY, []),
+    "life over ten days": (NOW - DAY, NOW + 9 * DAY + SECOND, ["unusual_interval"]),
+    "no life": (NOW, NOW, ["unusual_interval"]),
+}
+
+
+@pytest.mark.parametrize("this_update, next_update, warnings", **cases(AGES))
+def test_warnings_about_times(this_update: datetime, next_update: datetime, warnings: list[str]) -> None:
+    judgement = judged(_single_with(this_update=this_update, next_update=next_update))
+    assert judgement.errors == []
+    assert judgement.warnings == warnings
+
+
+def test_too_old_is_said_once() -> None:
+    judgement = judged(_single_with(this_update=NOW - 11 * DAY))
+    assert judgement.errors == ["too_old"]
+    assert "too_old" not in judgement.warnings
+
+
+def test_a_life_without_next_update() -> None:
+    judgement = judged(_single_with(this_update=NOW - HOUR, next_update=None), rules=NO_NEXT_UPDATE)
+    assert judgement.acceptable
+    assert judgement.next_update is None
+    assert judgement.effective_expiry == NOW + 23 * HOUR
+
+
+def test_responder_certificate_ends() -> None:
+    delegate = forge.delegate(W.issuer, not_after=NOW + DAY)
+    data = forge.response(signer=delegate)
+    judgement = judged(data)
+    assert found(judgement) == ["(shortened_life)"]
+    assert judgement.next_update == NOW + 6 * DAY
+    assert judgement.effective_expiry == judgement.responder_certificate_expiry == NOW + DAY
+    assert judged(data, now=NOW + DAY).errors == []
+    codes = judged(data, now=NOW + DAY + SECOND).errors
+    assert "responder_certificate_expired" in codes
+    assert set(codes) <= {"responder_certificate_expired", "expired"}
+
+
+def test_responder_certificate_begins() -> None:
+    delegate = forge.delegate(W.issuer, not_before=NOW)
+    data = forge.response(signer=delegate)
+    assert found(judged(data)) == []
+    assert judged(data, now=NOW - HOUR).errors == ["responder_certificate_not_yet_valid"]
+
+
+def test_leaf_ends() -> None:
+    leaf = forge.leaf(W.issuer, not_after=NOW + DAY)
+    on = target(leaf, W.issuer)
+    judgement = judged(forge.response(), on=on)
+    assert judgement.errors == []
+    assert judgement.effective_expiry == NOW + DAY
+    assert judged(forge.response(), on=on, now=NOW + DAY).errors == []
+    codes = judged(forge.response(), on=on, now=NOW + DAY + SECOND).errors
+    assert "certificate_expired" in codes
+    assert set(codes) <= {"certificate_expired", "expired"}
+
+
+OFFSETS = st.integers(min_value=1, max_value=8 * 24 * 3600)
+
+
+@settings(max_examples=40, deadline=None)
+@given(next_update=OFFSETS, responder_end=OFFSETS, leaf_end=OFFSETS)
+def test_effective_expiry_is_the_earliest_end(next_update: int, responder_end: int, leaf_end: int) -> None:
+    ends = [NOW + timedelta(seconds=seconds) for seconds in (next_update, responder_end, leaf_end)]
+    leaf = forge.leaf(W.issuer, not_after=ends[2])
+    delegate = forge.delegate(W.issuer, not_after=ends[1])
+    data = forge.response(forge.single(next_update=ends[0]), signer=delegate)
+    judgement = judged(data, on=target(leaf, W.issuer))
+    assert judgement.errors == []
+    assert judgement.effective_expiry == min(ends)
+    if ends[1] < min(ends[0], ends[2]):
+        assert "shortened_life" in judgement.warnings
+    if ends[1] >= ends[0]:
+        assert "shortened_life" not in judgement.warnings
+    assert judged(data, on=target(leaf, W.issuer), now=min(ends)).acceptable
+    assert not judged(data, on=target(leaf, W.issuer), now=min(ends) + SECOND).acceptable
+
+
+# Status ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reason", [None, *forge.REASONS])
+def test_revoked(reason: t.Optional[str]) -> None:
+    judgement = judged(_single_with(status="revoked", reason=reason))
+    assert found(judgement) == ["revoked"]
+    assert judgement.certificate_status == "revoked"
+    assert judgement.revocation_time == NOW - 2 * DAY
+    assert judgement.revocation_reason == reason
+
+
+@pytest.mark.parametrize("reason", [7, 11, 99])
+def test_revoked_for_a_reason_without_a_name(reason: int) -> None:
+    judgement = judged(_single_with(status="revoked", reason=reason))
+    assert judgement.errors in (["revoked"], ["malformed"])
+
+
+def test_revoked_because_never_issued() -> None:
+    single = forge.single(
+        status="revoked", reason="certificate_hold", revocation_time=datetime(1970, 1, 1, tzinfo=timezone.utc)
+    )
+    extended = forge.extension(forge.OCSP_EXTENDED_REVOKE, forge.NULL)
+    judgement = judged(forge.response(single, extensions=[extended]))
+    assert judgement.errors == ["revoked"]
+    assert "issued" in judgement.findings[0].message
+    assert judgement.revocation_reason == "certificate_hold"
+    for reason in ("certificate_hold", "key_compromise"):
+        # The extension alone says only what the responder understands (RFC 6960 4.4.8).
+        single = forge.single(status="revoked", reason=reason)
+        for extensions in ([], [extended]):
+            judgement = judged(forge.response(single, extensions=extensions))
+            assert judgement.errors == ["revoked"]
+            assert "issued" not in judgement.findings[0].message
+
+
+def test_unknown_status() -> None:
+    judgement = judged(_single_with(status="unknown"))
+    assert found(judgement) == ["unknown_status"]
+    assert judgement.certificate_status == "unknown"
+
+
+def test_a_revocation_is_proven_by_a_good_signature_alone() -> None:
+    single = forge.single(status="revoked")
+    assert judged(forge.response(single)).proves_revocation
+    assert not judged(forge.response(single, flip_signature=True)).proves_revocation
+    assert not judged(forge.response(single, signer=W.leaf)).proves_revocation
+    assert not judged(forge.response()).proves_revocation
+    forged = forge.response(single, flip_signature=True)
+    assert judged(forged).errors == ["bad_signature", "revoked"]
+
+
+# Extensions --------------------------------------------------------------------------------------
+
+CRITICAL: dict[str, bytes] = {
+    "response": forge.response(extensions=[forge.unknown_extension(True)]),
+    "response, after a known one": forge.response(extensions=[forge.nonce(b"n" * 32), forge.unknown_extension(True)]),
+    "answer": _single_with(extensions=[forge.unknown_extension(True)]),
+    "delegate": forge.response(signer=_delegate(*D, forge.unknown_extension(True))),
+}
+
+
+@pytest.mark.parametrize("data", **cases(CRITICAL))
+def test_unknown_critical_extension(data: bytes) -> None:
+    assert judged(data).errors == ["unknown_critical_extension"]
+
+
+def test_unknown_extension_of_a_delegate() -> None:
+    assert judged(forge.response(signer=_delegate(*D, forge.unknown_extension()))).errors == []
+
+
+def test_unexpected_extension() -> None:
+    judgement = judged(_single_with(extensions=[forge.reason_code(1)]))
+    assert found(judgement) == ["(unexpected_extension)"]
+
+
+SENT = b"\x01" * 32
+NONCES = {
+    "equal": ([forge.nonce(SENT)], SENT, []),
+    "equal and critical": ([forge.nonce(SENT, True)], SENT, []),
+    "equal, one octet": ([forge.nonce(b"1")], b"1", []),
+    "absent": ([], SENT, []),
+    "other": ([forge.nonce(b"\x02" * 32)], SENT, ["nonce_mismatch"]),
+    "prefix": ([forge.nonce(SENT[:16])], SENT, ["nonce_mismatch"]),
+    "longer": ([forge.nonce(SENT + b"\x01")], SENT, ["nonce_mismatch"]),
+    "empty": ([forge.nonce(b"")], SENT, ["nonce_mismatch"]),
+    "unsolicited": ([forge.nonce(SENT)], None, []),
+}
+
+
+@pytest.mark.parametrize("extensions, sent, codes", **cases(NONCES))
+def test_nonce(extensions: list[bytes], sent: t.Optional[bytes], codes: list[str]) -> None:
+    assert found(judged(forge.response(extensions=extensions), nonce=sent)) == codes
+
+
+# Anything ----------------------------------------------------------------------------------------
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=600))
+@example(b"\x30\x80")
+@example(b"\x30\x03\x0a\x01\x00")
+def test_any_bytes(data: bytes) -> None:
+    assert not judged(data).acceptable
+
+
+def test_messages_stay_short() -> None:
+    huge = 60000
+    for data in (
+        _single_with(serial=1 << (8 * huge)),
+        forge.response(responder=forge.tlv(0xA1, forge.name("x" * huge))),
+        forge.response(responder=forge.tlv(0xA2, forge.octets(bytes(huge)))),
+        forge.response(signature_algorithm=forge.sequence(forge.oid("1.2" + ".1" * huge))),
+        forge.sequence(forge.tlv(0x0A, b"\x01" * huge)),
+    ):
+        judgement = judged(data)
+        assert judgement.errors
+        assert max(len(finding.message) for finding in judgement.findings) < 2000
+
+
+@pytest.mark.parametrize("data", **cases({"good": PLAIN, "damaged": PLAIN[:-1], "empty": b"", "text": b"<html>\n"}))
+def test_pem(data: bytes) -> None:
+    pem = to_pem(data)
+    assert pem == forge.armour(data, "OCSP RESPONSE")
+    for text in (pem, pem.replace(b"\n", b"\r\n"), b"\n" + pem + b"\n"):
+        assert from_pem(text) == data
+    assert from_pem(data) == data
+    for other in (pem + b"more", b"more" + pem, pem.replace(b"-----\n", b"-----\n!", 1)):
+        assert from_pem(other) == other
+
+
+@pytest.mark.parametrize("label", ["CERTIFICATE", "OCSP REQUEST"])
+def test_pem_of_another_kind_is_not_opened(label: str) -> None:
+    pem = forge.armour(PLAIN, label)
+    assert from_pem(pem) == pem
+    assert judged(from_pem(pem)).errors == ["malformed"]
+
+
+ANSWERS = {
+    "issuer": PLAIN,
+    "delegate": forge.response(signer=W.delegate, responder="name"),
+    "rich": forge.response(
+        forge.single(serial=7, status="revoked", reason="key_compromise"),
+        forge.single(extensions=[forge.unknown_extension()]),
+        extensions=[forge.nonce(SENT)],
+        certificates=[W.leaf.der, W.delegate.der],
+        signer=W.delegate,
+    ),
+}
+
+
+def _facts(judgement: Judgement) -> tuple[t.Any, ...]:
+    return (
+        judgement.certificate_status,
+        judgement.this_update,
+        judgement.next_update,
+        judgement.produced_at,
+        judgement.effective_expiry,
+        judgement.serial_number,
+    )
+
+
+@pytest.mark.parametrize("data", **cases(ANSWERS))
+def test_any_flipped_octet(data: bytes) -> None:
+    facts = _facts(judged(data))
+    for position in range(len(data)):
+        changed = bytearray(data)
+        changed[position] ^= 1 << (position % 8)
+        judgement = judged(bytes(changed), nonce=SENT)
+        assert not judgement.acceptable or _facts(judgement) == facts
+
+
+@pytest.mark.parametrize("data", **cases(ANSWERS))
+def test_any_cut(data: bytes) -> None:
+    for length in range(len(data)):
+        assert judged(data[:length]).errors == ["malformed"]
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_any_damage_that_is_signed_again(data: st.DataObject) -> None:
+    """What no third party could do, a broken responder could: it must not raise."""
+    single = bytearray(forge.single(extensions=[forge.unknown_extension()]))
+    for _unused in range(data.draw(st.integers(1, 3))):
+        single[data.draw(st.integers(0, len(single) - 1))] = data.draw(st.integers(0, 255))
+    judged(forge.response(bytes(single)))

@@ -1,0 +1,120 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which server takes which staple file: what was measured, server by server."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import certificate as certificates
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import servers
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import Judgement, Rules, judge
+from ansible_collections.certops.ocsp.tests.unit import forge
+from ansible_collections.certops.ocsp.tests.unit.forge import HOUR, NOW, SECOND
+
+W = forge.world()
+OTHER = forge.leaf(W.issuer, "other.example.com", serial=2)
+TARGET = certificates.Target(
+    certificates.Certificate.from_der(W.leaf.der), certificates.Certificate.from_der(W.issuer.der)
+)
+
+ALL = sorted(servers.SERVERS)
+CANNOT_STAPLE = ["dovecot", "postfix"]
+CAN_STAPLE = [name for name in ALL if name not in CANNOT_STAPLE]
+
+
+def ending(seconds: int) -> bytes:
+    return forge.response(forge.single(next_update=NOW + seconds * SECOND))
+
+
+#: A file, and who does not take it: with a warning where clients get no staple, with an error where
+#: TLS or the start of the server fails.
+FILES: t.Dict[str, t.Tuple[bytes, t.Dict[str, str]]] = {
+    "good": (forge.response(), {}),
+    "delegated": (forge.response(signer=W.delegate), {}),
+    "by SHA-256": (
+        forge.response(forge.single(digest="sha256")),
+        {"haproxy": "warning", "hitch": "error"},
+    ),
+    "by SHA-512": (
+        forge.response(forge.single(digest="sha512")),
+        {"haproxy": "warning", "hitch": "error"},
+    ),
+    "two answers, ours first": (
+        forge.response(forge.single(), forge.single(OTHER)),
+        {"haproxy": "warning"},
+    ),
+    "two answers, ours second": (
+        forge.response(forge.single(OTHER), forge.single()),
+        {"haproxy": "warning", "exim": "error"},
+    ),
+    "both answers ours": (
+        forge.response(forge.single(), forge.single(digest="sha256", next_update=NOW + 7 * 24 * HOUR)),
+        {"haproxy": "warning"},
+    ),
+    "an hour left": (ending(3600), {}),
+    "300 seconds left": (ending(300), {}),
+    "299 seconds left": (ending(299), {"haproxy": "warning"}),
+    "no second left": (ending(0), {"haproxy": "warning"}),
+    "without nextUpdate": (
+        forge.response(forge.single(this_update=NOW - HOUR, next_update=None)),
+        {"haproxy": "warning"},
+    ),
+}
+
+
+def judged(data: bytes) -> Judgement:
+    judgement = judge(data, TARGET, NOW, Rules(allow=frozenset({"missing_next_update"})))
+    assert judgement.acceptable
+    return judgement
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_who_takes_which_file(file: str) -> None:
+    data, expected = FILES[file]
+    judgement = judged(data)
+    found = {name: finding.severity for name in CAN_STAPLE for finding in servers.lint(name, judgement, NOW)}
+    assert found == expected
+
+
+@pytest.mark.parametrize("name", CANNOT_STAPLE)
+@pytest.mark.parametrize("file", FILES)
+def test_who_cannot_staple_says_only_that(file: str, name: str) -> None:
+    (finding,) = servers.lint(name, judged(FILES[file][0]), NOW)
+    assert finding.severity == "warning"
+    assert finding.message == f"{name} cannot staple at all, so clients get no staple from it"
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("file", FILES)
+def test_each_finding_names_its_server_and_what_becomes_of_it(file: str, name: str) -> None:
+    for finding in servers.lint(name, judged(FILES[file][0]), NOW):
+        assert finding.code == "unfit_for_server"
+        assert finding.message.startswith(f"{name} ")
+        consequence = "so it would fail" if finding.severity == "error" else "so clients get no staple from it"
+        assert finding.message.endswith(consequence)
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("data", [b"", b"garbage", forge.error_response("try_later"), forge.response(no_singles=True)])
+def test_what_cannot_be_read_is_no_trouble(name: str, data: bytes) -> None:
+    """The judge has said all about it."""
+    findings = servers.lint(name, judge(data, TARGET, NOW), NOW)
+    assert len(findings) == (1 if name in CANNOT_STAPLE else 0)
+
+
+def test_an_expired_response_is_the_judges_matter() -> None:
+    assert servers.lint("haproxy", judge(ending(-1), TARGET, NOW), NOW) == []
+
+
+def test_each_server_says_several_things_at_once() -> None:
+    data = forge.response(forge.single(OTHER), forge.single(digest="sha256", next_update=NOW + SECOND))
+    assert len(servers.lint("haproxy", judged(data), NOW)) == 3
+
+
+def test_the_servers_are_those_that_were_measured() -> None:
+    assert ALL == ["apache", "dovecot", "exim", "haproxy", "hitch", "lighttpd", "nginx", "postfix"]
+    assert [name for name in ALL if not servers.SERVERS[name].survives] == ["exim", "hitch", "nginx"]

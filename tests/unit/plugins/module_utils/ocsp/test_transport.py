@@ -1,0 +1,1038 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import errno
+import io
+import random
+import socket
+import threading
+import typing as t
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
+
+import pytest
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import transport
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import TransportError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.transport import HttpRequest, HttpResponse, Transport
+from ansible_collections.certops.ocsp.tests.unit.http_server import (
+    Peer,
+    Pki,
+    Script,
+    Server,
+    answer,
+    forward_proxy,
+    make_pki,
+    replies,
+)
+
+PLENTY = 20.0  # for exchanges that end by themselves
+SHORT = 0.3  # for those that only the deadline ends
+DATE = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
+DATE_TEXT = "Sun, 01 Mar 2026 12:00:00 GMT"
+
+Serve = t.Callable[..., Server]
+
+
+@pytest.fixture
+def serve() -> t.Iterator[Serve]:
+    """Start servers that are closed after the test."""
+    with contextlib.ExitStack() as stack:
+
+        def start(script: Script, **options: t.Any) -> Server:
+            return stack.enter_context(contextlib.closing(Server(script, **options)))
+
+        yield start
+
+
+@pytest.fixture(scope="module")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
+    return make_pki(tmp_path_factory.mktemp("pki"))
+
+
+@pytest.fixture
+def trusted(pki: Pki, monkeypatch: pytest.MonkeyPatch) -> Pki:
+    """Make OpenSSL's default store trust the test's root."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(pki.root_path))
+    return pki
+
+
+def fetch(
+    url: str,
+    body: bytes | None = None,
+    no_cache: bool = False,
+    timeout: float = PLENTY,
+    environ: t.Mapping[str, str] | None = None,
+    **options: t.Any,
+) -> HttpResponse:
+    return Transport(environ=environ or {}, **options).exchange(HttpRequest(url, body, no_cache), timeout)
+
+
+def failure(url: str, **options: t.Any) -> TransportError:
+    """Return the error of an exchange that must fail; its message is always one clean line."""
+    with pytest.raises(TransportError) as caught:
+        fetch(url, **options)
+    assert caught.value.message.isprintable()
+    assert len(caught.value.message) < 400
+    return caught.value
+
+
+def lines(request: bytes) -> list[str]:
+    return request.partition(b"\r\n\r\n")[0].decode("ascii").split("\r\n")
+
+
+def fake_addresses(monkeypatch: pytest.MonkeyPatch, *addresses: tuple[str, int]) -> None:
+    """Inject what the resolver says about any name; address literals stay as they are."""
+    real = socket.getaddrinfo
+
+    def getaddrinfo(host: str, port: int, **options: t.Any) -> list[t.Any]:
+        if options.get("flags") == socket.AI_NUMERICHOST:
+            return real(host, port, **options)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in addresses]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+
+@pytest.fixture
+def closed_port() -> t.Iterator[int]:
+    with socket.socket() as sock:  # bound and not listening: refused, and nobody else can take it
+        sock.bind(("127.0.0.1", 0))
+        yield sock.getsockname()[1]
+
+
+@pytest.fixture
+def full_port() -> t.Iterator[int]:
+    """A port whose backlog is full: connections to it are neither accepted nor refused."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(3):
+            sock = stack.enter_context(socket.socket())
+            sock.setblocking(False)
+            sock.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+# -- what is sent
+
+
+def test_get(serve: Serve) -> None:
+    server = serve(replies(answer(b"\x30\x03")))
+    assert fetch(server.url("/ocsp/MEow?a=b")) == HttpResponse(200, b"\x30\x03")
+    assert server.requests[0].decode().split("\r\n") == [
+        "GET /ocsp/MEow?a=b HTTP/1.1",
+        f"Host: 127.0.0.1:{server.port}",
+        "User-Agent: certops.ocsp",
+        "Accept: application/ocsp-response",
+        "Connection: close",
+        "",
+        "",
+    ]
+
+
+def test_post(serve: Serve) -> None:
+    server = serve(replies(answer()))
+    body = bytes(range(256)) * 40
+    assert fetch(server.url(), body).body == b"answer"
+    assert lines(server.requests[0])[0] == "POST / HTTP/1.1"
+    assert "Content-Type: application/ocsp-request" in lines(server.requests[0])
+    assert f"Content-Length: {len(body)}" in lines(server.requests[0])
+    assert server.requests[0].partition(b"\r\n\r\n")[2] == body
+
+
+def test_no_cache_only_on_demand(serve: Serve) -> None:
+    server = serve(replies(answer()))
+    fetch(server.url())
+    fetch(server.url(), no_cache=True)
+    assert b"no-cache" not in server.requests[0]
+    assert {"Cache-Control: no-cache", "Pragma: no-cache"} <= set(lines(server.requests[1]))
+
+
+def test_agent_cannot_smuggle_headers(serve: Serve) -> None:
+    server = serve(replies(answer()))
+    fetch(server.url(), http_agent="agent\r\nX-Evil: \u2603")
+    assert "User-Agent: agent??X-Evil: ?" in lines(server.requests[0])
+
+
+@pytest.mark.parametrize(
+    ("url", "request_line", "host"),
+    [
+        ("http://ocsp.test", "GET / HTTP/1.1", "ocsp.test"),
+        ("http://ocsp.test:80/a#part", "GET /a HTTP/1.1", "ocsp.test"),
+        ("HTTP://OCSP.Test:8080?q", "GET /?q HTTP/1.1", "ocsp.test:8080"),
+        ("http://b\u00fccher.test/\u00fc?\u00fc", "GET /%C3%BC?%C3%BC HTTP/1.1", "xn--bcher-kva.test"),
+        ("http://ca_1.test./a%2Fb//c", "GET /a%2Fb//c HTTP/1.1", "ca_1.test."),
+    ],
+)
+def test_url_becomes_target_and_host(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, url: str, request_line: str, host: str
+) -> None:
+    server = serve(replies(answer()))
+    fake_addresses(monkeypatch, server.address)
+    fetch(url)
+    assert lines(server.requests[0])[:2] == [request_line, f"Host: {host}"]
+
+
+def test_ipv6(serve: Serve) -> None:
+    try:
+        server = serve(replies(answer()), host="::1")
+    except OSError:
+        pytest.skip("this machine has no IPv6 loopback")
+    assert fetch(server.url("/a", host="[0:0::1]")).status == 200
+    assert f"Host: [::1]:{server.port}" in lines(server.requests[0])
+
+
+@pytest.mark.parametrize(("port", "host"), [("", "[2001:db8::1]"), (":81", "[2001:db8::1]:81")])
+def test_ipv6_through_proxy(serve: Serve, port: str, host: str) -> None:
+    proxy = serve(replies(answer()))
+    fetch(f"http://[2001:DB8::1]{port}/", http_proxy=proxy.url())
+    assert lines(proxy.requests[0])[:2] == [f"GET http://{host}/ HTTP/1.1", f"Host: {host}"]
+
+
+# -- URLs
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("", "only http and https"),
+        ("ocsp.example.com", "only http and https"),
+        ("//ocsp.example.com/", "only http and https"),
+        ("file:///etc/passwd", "only http and https"),
+        ("ldap://ocsp.example.com/", "only http and https"),
+        ("javascript:alert(1)", "only http and https"),
+        ("http://", "names no host"),
+        ("http:///path", "names no host"),
+        ("http:ocsp.example.com", "names no host"),
+        ("http://:80/", "names no host"),
+        ("http://ocsp.example.com:0/", "port"),
+        ("http://ocsp.example.com:65536/", "port"),
+        ("http://ocsp.example.com:-1/", "port"),
+        ("http://ocsp.example.com:http/", "port"),
+        ("http://ocsp.example.com/a b", "space"),
+        (" http://ocsp.example.com/", "space"),
+        ("http://ocsp.example.com/\r\nX: y", "control character"),
+        ("http://ocsp.exa\tmple.com/", "control character"),
+        ("http://ocsp.example.com/\x00", "control character"),
+        ("http://ocsp.example.com/\u2028", "control character"),
+        ("http://ocsp.example.com/\udcff", "control character"),
+        ("http://[::1/", "host"),
+        ("http://[zz]/", "host"),
+        ("http://[127.0.0.1]/", "host"),
+        ("http://ocsp..example.com/", "host"),
+        ("http://.example.com/", "host"),
+        ("http://./", "host"),
+        (f"http://{'a' * 64}.example.com/", "host"),
+        ("http://ocsp%2eexample.com/", "host"),
+        ("http://ocsp,example.com/", "host"),
+        ("http://ocsp.example.com\\@evil/", "user name or password"),
+        ("http://\u2100.example.com/", "host"),
+    ],
+)
+def test_url_refused(url: str, reason: str) -> None:
+    with pytest.raises(TransportError, match=reason) as caught:
+        transport.check_url(url)
+    assert caught.value.code == "url_refused"
+    assert caught.value.message.isprintable()
+    assert failure(url).message == caught.value.message
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://user:s3cret@ocsp.example.com/",
+        "http://s3cret@ocsp.example.com/",
+        "http://user:s3cret/@ocsp.example.com/",
+        "http://user:s3cret%40ocsp.example.com/",
+        "http://user:s3c@s3cret@ocsp.example.com:x/",
+        "http://user:s3cret\n@ocsp.example.com/",
+        "user:s3cret@ocsp.example.com",
+        "ftp://user:s3cret@ocsp.example.com",
+        "http://user:s3cret\u2100@ocsp.example.com/",
+        "http://[user:s3cret@ocsp.example.com/",
+    ],
+)
+def test_credentials_are_refused_and_not_shown(url: str) -> None:
+    error = failure(url)
+    assert error.code == "url_refused"
+    assert "s3c" not in error.message
+    assert "***@ocsp.example.com" in error.message
+
+
+@pytest.mark.parametrize(
+    "url", ["http://ocsp.example.com", "https://ocsp.example.com:8443/a?b=c", "http://127.0.0.1/", "http://[::1]:80/@"]
+)
+def test_url_accepted(url: str) -> None:
+    transport.check_url(url)
+
+
+def test_long_urls_are_cut_in_messages() -> None:
+    assert len(failure("ftp://" + "a" * 5000).message) < 250
+
+
+# -- what comes back
+
+
+@pytest.mark.parametrize("status", ["204 No Content", "304 Not Modified", "400 Bad", "404 No", "500 Oops", "503 Later"])
+def test_any_status_is_returned(serve: Serve, status: str) -> None:
+    response = fetch(serve(replies(answer(b"", status))).url())
+    assert (response.status, response.body) == (int(status[:3]), b"")
+
+
+@pytest.mark.parametrize("status", ["400 Bad Request", "500 Internal Server Error"])
+def test_body_of_an_error_status_is_returned(serve: Serve, status: str) -> None:
+    message = answer(b"\x30\x03\x0a\x01\x03", status, ["Content-Type: Application/OCSP-Response ; charset=x"])
+    response = fetch(serve(replies(message)).url(), b"question")
+    assert response == HttpResponse(int(status[:3]), b"\x30\x03\x0a\x01\x03", "application/ocsp-response")
+
+
+def test_content_type_is_cleaned(serve: Serve) -> None:
+    content_type = fetch(serve(replies(answer(headers=["Content-Type: a\x1b[31m\x85" + "b" * 500]))).url()).content_type
+    assert content_type.isprintable()
+    assert len(content_type) <= 100
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+UNTIL_CLOSE = b"HTTP/1.0 200 OK\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        CHUNKED + b"2\r\nan\r\n4;x=y\r\nswer\r\n0\r\nTrailer: x\r\n\r\n",
+        UNTIL_CLOSE + b"answer",
+        b"HTTP/1.1 200\r\n\r\nanswer",
+        b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\nanswer",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nanswer and more",
+    ],
+    ids=["chunked", "until close", "bare", "bad length", "continue"],
+)
+def test_framings(serve: Serve, message: bytes) -> None:
+    assert fetch(serve(replies(message)).url()).body == b"answer"
+
+
+def chunked(size: int) -> bytes:
+    return CHUNKED + b"".join(b"400\r\n" + b"x" * 0x400 + b"\r\n" for _ in range(size // 0x400)) + b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [answer(b"x" * 65536), chunked(65536), UNTIL_CLOSE + b"x" * 65536],
+    ids=["length", "chunked", "until close"],
+)
+def test_largest_body(serve: Serve, message: bytes) -> None:
+    assert fetch(serve(replies(message)).url()).body == b"x" * 65536
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        answer(b"x" * 65537),
+        answer(b"x", length=10**12),
+        chunked(65536 + 1024),
+        CHUNKED + b"10000000\r\n" + b"x" * 65537,
+        CHUNKED + b"1\r\nx\r\n" * 30000 + b"0\r\n\r\n",
+        CHUNKED + b"0\r\n" + b"Trailer: x\r\n" * 20000,
+        UNTIL_CLOSE + b"x" * 65537,
+        b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 200 + b"\r\n",
+        b"HTTP/1.1 200 OK\r\nA: " + b"b" * 70000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + (b"A: " + b"b" * 60000 + b"\r\n") * 3 + b"\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 10000,
+    ],
+    ids=[
+        "length",
+        "announced",
+        "chunked",
+        "big chunk",
+        "small chunks",
+        "trailers",
+        "until close",
+        "many headers",
+        "long header",
+        "long headers",
+        "continues",
+    ],
+)
+def test_too_large(serve: Serve, message: bytes) -> None:
+    error = failure(serve(replies(message)).url())
+    assert error.code == "too_large"
+    assert error.message.startswith("the answer of http://127.0.0.1:")
+
+
+@pytest.mark.parametrize(
+    "start", [UNTIL_CLOSE, b"HTTP/1.1 200 OK\r\nA: ", b"HTTP/1.1 "], ids=["body", "header", "status"]
+)
+def test_endless(serve: Serve, start: bytes) -> None:
+    def script(peer: Peer) -> None:
+        peer.read_request()
+        peer.send(start)
+        while True:
+            peer.send(b"x" * 4096)
+
+    assert failure(serve(script).url()).code == "too_large"
+
+
+def test_endless_header_lines(serve: Serve) -> None:
+    def script(peer: Peer) -> None:
+        peer.read_request()
+        peer.send(b"HTTP/1.1 200 OK\r\n")
+        while True:
+            peer.send(b"X-Header: value\r\n" * 100)
+
+    assert failure(serve(script).url()).code == "too_large"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [answer(b"half", length=8), answer(b"", length=8), CHUNKED + b"8\r\nhalf", CHUNKED + b"4\r\nhalf\r\n", CHUNKED],
+)
+def test_truncated(serve: Serve, message: bytes) -> None:
+    error = failure(serve(replies(message)).url())
+    assert error.code == "http_error"
+    assert "breaks off before its end" in error.message
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"\x15\x03\x01\x00\x02\x02\x46",
+        b"<html>hello</html>",
+        b"HTTP/1.1 abc OK\r\n\r\n",
+        b"HTTP/1.1 99 OK\r\n\r\n",
+        b"HTTP/2.0 200 OK\r\n\r\n",
+        b"\r\n\r\n",
+        b"\x1b[2J\x00\xff" * 100 + b"\r\n",
+        CHUNKED + b"zz\r\nanswer",
+        CHUNKED + b"-1\r\nanswer",
+        CHUNKED + b"-99999999999999999999\r\nanswer",
+    ],
+)
+def test_not_http(serve: Serve, message: bytes) -> None:
+    error = failure(serve(replies(message)).url())
+    assert error.code == "http_error"
+    assert "http://127.0.0.1:" in error.message
+
+
+def test_mutations_of_an_answer_never_raise_anything_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Memory:
+        """A socket in memory, so that thousands of answers can be tried."""
+
+        def __init__(self, data: bytes) -> None:
+            self.recv_into = io.BytesIO(data).readinto
+
+        def settimeout(self, _seconds: float) -> None:
+            pass
+
+        def send(self, data: memoryview) -> int:
+            return len(data)
+
+        def close(self) -> None:
+            pass
+
+    dice = random.Random(5019)
+    dated = answer(headers=[f"Date: {DATE_TEXT}", "Age: 5", "Retry-After: 7", "Location: /a", "Content-Type: a/b"])
+    seeds = [dated, dated.replace(b"200 OK", b"302 Found"), chunked(1024), CHUNKED + b"3\r\nabc\r\n0\r\n\r\n"]
+    codes = set()
+    for _ in range(1500):
+        data = bytearray(dice.choice(seeds))
+        for _ in range(dice.randint(1, 4)):
+            place = dice.randrange(len(data))
+            data[place : place + dice.randint(0, 3)] = dice.choice(
+                [b"", b"\r\n", b"-", b"\x00", b":", b"=?utf-8?q?x?=", bytes([dice.randrange(256)]), b"9" * 30]
+            )
+        monkeypatch.setattr(transport, "_dial", lambda *_args, data=bytes(data): Memory(data))
+        try:
+            codes.add(str(fetch("http://ocsp.test/").status))
+        except TransportError as exc:
+            assert exc.message.isprintable()
+            codes.add(exc.code)
+    assert {"200", "http_error"} <= codes
+
+
+# -- the deadline
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        lambda peer: peer.hold(),
+        lambda peer: (peer.read_request(), peer.hold()),
+        lambda peer: (peer.read_request(), peer.drip(b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 90)),
+        lambda peer: (peer.read_request(), peer.drip(b"HTTP/1.1 " + b"2" * 999)),
+        lambda peer: (peer.read_request(), peer.send(UNTIL_CLOSE), peer.drip(b"x" * 999)),
+        lambda peer: (peer.read_request(), peer.send(answer(b"", length=999)), peer.drip(b"x" * 998)),
+        lambda peer: (peer.read_request(), peer.send(CHUNKED), peer.drip(b"1\r\nx\r\n" * 200)),
+        lambda peer: (peer.read_request(), peer.drip(b"HTTP/1.1 100 Continue\r\n\r\n" * 99)),
+    ],
+    ids=["silent", "no answer", "headers", "status line", "until close", "length", "chunks", "continues"],
+)
+def test_slow_responders_end_in_time(serve: Serve, script: Script) -> None:
+    error = failure(serve(script).url(), timeout=SHORT)
+    assert error.code == "timeout"
+    assert error.message.startswith("0.3 s were not enough to read the answer of http://127.0.0.1:")
+
+
+def test_deadline_covers_redirects(serve: Serve) -> None:
+    def script(peer: Peer) -> None:
+        peer.read_request()
+        peer.server.stopped.wait(0.2)
+        peer.send(answer(b"", "302 Found", ["Location: /again"]))
+
+    server = serve(script)
+    assert failure(server.url(), timeout=SHORT).code == "timeout"
+    assert server.connections == 2
+
+
+def slow_reader(peer: Peer) -> None:
+    while not peer.server.stopped.wait(0.02):
+        peer.sock.recv(1 << 18)
+
+
+@pytest.mark.parametrize("script", [lambda peer: peer.hold(), slow_reader], ids=["silent", "slow"])
+def test_deadline_covers_sending(serve: Serve, script: Script) -> None:
+    error = failure(serve(script).url(), body=b"x" * 40_000_000, timeout=SHORT)
+    assert error.code == "timeout"
+    assert "send the request to" in error.message
+
+
+def test_deadline_covers_connecting(full_port: int) -> None:
+    error = failure(f"http://127.0.0.1:{full_port}/", timeout=SHORT)
+    assert (error.code, error.message) == (
+        "timeout",
+        f"0.3 s were not enough to connect to http://127.0.0.1:{full_port}",
+    )
+
+
+def test_deadline_covers_the_resolver(monkeypatch: pytest.MonkeyPatch) -> None:
+    release = threading.Event()
+
+    def getaddrinfo(*_args: t.Any, flags: int = 0, **_options: t.Any) -> list[t.Any]:
+        if flags == socket.AI_NUMERICHOST:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        release.wait(2)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    error = failure("http://ocsp.invalid/", timeout=SHORT)
+    release.set()
+    assert error.code == "timeout"
+    assert "find the address of http://ocsp.invalid" in error.message
+
+
+@pytest.mark.parametrize(
+    "script",
+    [lambda peer: peer.hold(), lambda peer: peer.drip(b"\x16\x03\x03\x40\x00" + b"\x02" * 999)],
+    ids=["silent", "drip"],
+)
+def test_deadline_covers_tls(serve: Serve, script: Script) -> None:
+    error = failure(f"https://127.0.0.1:{serve(script).port}/", timeout=SHORT)
+    assert error.code == "timeout"
+    assert "make a TLS connection to https://127.0.0.1:" in error.message
+
+
+def test_deadline_covers_the_answer_over_tls(serve: Serve, trusted: Pki) -> None:
+    server = serve(lambda peer: (peer.read_request(), peer.drip(UNTIL_CLOSE + b"x" * 999)), tls=trusted.server)
+    assert failure(server.url(), timeout=SHORT).code == "timeout"
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        lambda peer: peer.hold(),
+        lambda peer: (peer.read_request(), peer.drip(b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 90)),
+        lambda peer: (peer.read_request(), peer.send(b"HTTP/1.1 200 OK\r\n\r\n"), peer.drip(b"\x16\x03\x03\x40" * 99)),
+    ],
+    ids=["silent", "drip in CONNECT", "drip in TLS"],
+)
+def test_deadline_covers_the_tunnel(serve: Serve, script: Script) -> None:
+    assert failure("https://ocsp.test/", http_proxy=serve(script).url(), timeout=SHORT).code == "timeout"
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan")])
+def test_no_time_at_all(timeout: float) -> None:
+    assert failure("http://127.0.0.1:1/", timeout=timeout).code == "timeout"
+
+
+def test_endless_patience(serve: Serve) -> None:
+    assert fetch(serve(replies(answer())).url(), timeout=float("inf")).status == 200
+
+
+# -- connecting
+
+
+def test_refused(closed_port: int) -> None:
+    error = failure(f"http://127.0.0.1:{closed_port}/")
+    assert error.code == "unreachable"
+    assert error.message == (
+        f"cannot connect to http://127.0.0.1:{closed_port}: Connection refused (127.0.0.1 port {closed_port})"
+    )
+
+
+def test_unresolvable(monkeypatch: pytest.MonkeyPatch) -> None:
+    def getaddrinfo(*_args: t.Any, **_options: t.Any) -> list[t.Any]:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    error = failure("http://ocsp.invalid/")
+    assert error.code == "unreachable"
+    assert error.message == "cannot find the address of http://ocsp.invalid: Name or service not known"
+
+
+def test_dead_address_leaves_time_for_the_next(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, full_port: int, closed_port: int
+) -> None:
+    server = serve(replies(answer()))
+    fake_addresses(monkeypatch, ("127.0.0.1", full_port), ("127.0.0.1", closed_port), server.address)
+    assert fetch("http://ocsp.test/", timeout=0.9).status == 200
+
+
+def test_every_address_is_named(monkeypatch: pytest.MonkeyPatch, full_port: int, closed_port: int) -> None:
+    fake_addresses(monkeypatch, ("127.0.0.1", full_port), ("127.0.0.1", closed_port))
+    error = failure("http://ocsp.test/", timeout=SHORT)
+    assert error.code == "unreachable"
+    assert error.message == (
+        f"cannot connect to http://ocsp.test: timed out (127.0.0.1 port {full_port}), "
+        f"Connection refused (127.0.0.1 port {closed_port})"
+    )
+
+
+def test_reset(serve: Serve) -> None:
+    error = failure(serve(lambda peer: (peer.read_request(), peer.reset())).url())
+    assert error.code == "unreachable"
+    assert "Connection reset by peer" in error.message
+
+
+def test_reset_in_the_body(serve: Serve) -> None:
+    def script(peer: Peer) -> None:
+        peer.read_request()
+        peer.send(answer(b"half", length=8))
+        peer.server.stopped.wait(0.1)
+        peer.reset()
+
+    assert failure(serve(script).url()).code == "unreachable"
+
+
+def test_close_without_answer(serve: Serve) -> None:
+    error = failure(serve(lambda peer: peer.read_request()).url())
+    assert error.code == "unreachable"
+    assert "closed connection without response" in error.message
+
+
+def test_timeout_of_the_kernel_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    def connect(_sock: socket.socket, _address: t.Any) -> None:
+        raise TimeoutError(errno.ETIMEDOUT, "Connection timed out")
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    error = failure("http://127.0.0.1:1/")
+    assert error.code == "unreachable"
+    assert error.message == "cannot connect to http://127.0.0.1:1: Connection timed out (127.0.0.1 port 1)"
+
+
+def test_no_thread_for_the_resolver(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    assert failure("http://ocsp.invalid/").message == (
+        "cannot find the address of http://ocsp.invalid: can't start new thread"
+    )
+
+
+# -- redirects
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("body", [None, b"question"])
+def test_redirect_keeps_the_method(serve: Serve, status: int, body: bytes | None) -> None:
+    server = serve(replies(answer(b"moved", f"{status} Moved", ["Location: ../b?c=d"]), answer()))
+    assert fetch(server.url("/x/a"), body, no_cache=True).body == b"answer"
+    method = "GET" if body is None else "POST"
+    assert [lines(request)[0] for request in server.requests] == [
+        f"{method} /x/a HTTP/1.1",
+        f"{method} /b?c=d HTTP/1.1",
+    ]
+    assert server.requests[1].partition(b"\r\n\r\n")[2] == (body or b"")
+    assert "Cache-Control: no-cache" in lines(server.requests[1])
+
+
+def test_redirect_to_another_server(serve: Serve) -> None:
+    target = serve(replies(answer(b"there")))
+    server = serve(replies(answer(b"", "307 Moved", [f"Location: {target.url('/b')}#part"])))
+    assert fetch(server.url(), b"question").body == b"there"
+    assert lines(target.requests[0])[:2] == ["POST /b HTTP/1.1", f"Host: 127.0.0.1:{target.port}"]
+
+
+def test_redirect_with_odd_characters(serve: Serve) -> None:
+    server = serve(replies(answer(b"", "302 Found", ["Location: /a b\xc3\xbc\x01"]), answer()))
+    assert fetch(server.url()).status == 200
+    assert lines(server.requests[1])[0] == "GET /a%20b%C3%BC%01 HTTP/1.1"
+
+
+def test_three_redirects_are_followed_and_no_fourth(serve: Serve) -> None:
+    moved = answer(b"", "302 Found", ["Location: /again"])
+    assert fetch(serve(replies(moved, moved, moved, answer())).url()).status == 200
+    server = serve(replies(moved))
+    error = failure(server.url())
+    assert error.code == "http_error"
+    assert "redirects more than 3 times" in error.message
+    assert len(server.requests) == 4
+
+
+@pytest.mark.parametrize("headers", [[], ["Location: "], ["Location:   "]])
+def test_redirect_to_nowhere(serve: Serve, headers: list[str]) -> None:
+    error = failure(serve(replies(answer(b"", "302 Found", headers))).url())
+    assert error.code == "http_error"
+    assert "without saying where to" in error.message
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "file:///etc/passwd",
+        "ftp://ocsp.example.com/",
+        "gopher://127.0.0.1:6379/_x",
+        "data:,x",
+        "http://[::1",
+        "http://user:s3cret@ocsp.example.com/",
+        "//user:s3cret@ocsp.example.com/",
+        "http://ocsp.example.com:99999/",
+        "http://ocsp example.com/",
+        "http://\xe4.example.com/",
+    ],
+)
+def test_redirect_refused(serve: Serve, location: str) -> None:
+    server = serve(replies(answer(b"", "302 Found", [f"Location: {location}"])))
+    error = failure(server.url())
+    assert error.code == "url_refused"
+    assert error.message.startswith(f"the redirect of http://127.0.0.1:{server.port} to ")
+    assert "s3cret" not in error.message
+
+
+def test_not_modified_and_multiple_choices_are_no_redirects(serve: Serve) -> None:
+    assert fetch(serve(replies(answer(b"", "300 Choices", ["Location: /b"]))).url()).status == 300
+
+
+# -- TLS
+
+
+def test_tls(serve: Serve, trusted: Pki) -> None:
+    server = serve(replies(answer()), tls=trusted.server)
+    client = Transport(environ={})
+    for host in ("127.0.0.1", "localhost"):
+        assert client.exchange(HttpRequest(server.url(host=host)), PLENTY).body == b"answer"
+    assert f"Host: localhost:{server.port}" in lines(server.requests[1])
+
+
+def test_tls_name_with_final_dot(serve: Serve, trusted: Pki, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = serve(replies(answer()), tls=trusted.server)
+    fake_addresses(monkeypatch, server.address)
+    assert fetch("https://localhost./").status == 200
+
+
+def test_redirect_to_tls(serve: Serve, trusted: Pki) -> None:
+    target = serve(replies(answer(b"safe")), tls=trusted.server)
+    assert fetch(serve(replies(answer(b"", "308 Moved", [f"Location: {target.url()}"]))).url()).body == b"safe"
+
+
+def test_untrusted_root(serve: Serve, pki: Pki, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/nonexistent")
+    server = serve(replies(answer()), tls=pki.server)
+    error = failure(server.url())
+    assert error.code == "unreachable"
+    assert error.message.startswith(f"the TLS certificate of https://127.0.0.1:{server.port} is not trusted: ")
+    assert error.message.endswith(" (validate_certs is true)")
+    assert server.requests == []
+    assert fetch(server.url(), validate_certs=False).body == b"answer"
+
+
+def test_wrong_name(serve: Serve, trusted: Pki, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = serve(replies(answer()), tls=trusted.server)
+    fake_addresses(monkeypatch, server.address)
+    error = failure("https://ocsp.test/")
+    assert error.code == "unreachable"
+    assert "ocsp.test" in error.message
+    assert "validate_certs" in error.message
+    assert fetch("https://ocsp.test/", validate_certs=False).status == 200
+
+
+@pytest.mark.parametrize("speech", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x00" * 50, b""])
+def test_no_tls_there(serve: Serve, speech: bytes) -> None:
+    server = serve(lambda peer: (peer.sock.recv(65536), peer.send(speech)))
+    error = failure(f"https://127.0.0.1:{server.port}/")
+    assert error.code == "unreachable"
+    assert error.message.startswith(f"cannot make a TLS connection to https://127.0.0.1:{server.port}: ")
+
+
+# -- proxies
+
+
+def test_http_through_proxy(serve: Serve) -> None:
+    server = serve(replies(answer(b"", "302 Found", ["Location: /b"]), answer()))
+    proxy = serve(forward_proxy({"ocsp.invalid": server}))
+    assert fetch("http://ocsp.invalid/a?b", b"question", http_proxy=proxy.url()).body == b"answer"
+    assert lines(proxy.requests[0])[:2] == ["POST http://ocsp.invalid/a?b HTTP/1.1", "Host: ocsp.invalid"]
+    assert lines(proxy.requests[1])[0] == "POST http://ocsp.invalid/b HTTP/1.1"
+    assert server.requests[1].endswith(b"\r\n\r\nquestion")
+    assert b"Proxy-Authorization" not in proxy.requests[0]
+
+
+def test_https_through_proxy(serve: Serve, trusted: Pki) -> None:
+    server = serve(replies(answer()), tls=trusted.server)
+    proxy = serve(forward_proxy({"localhost:443": server}))
+    secret = proxy.url().replace("//", "//user:pass@")
+    assert fetch("https://localhost/a", http_proxy=secret, http_agent="agent").body == b"answer"
+    assert lines(proxy.requests[0]) == [
+        "CONNECT localhost:443 HTTP/1.1",
+        "Host: localhost:443",
+        "User-Agent: agent",
+        "Proxy-Authorization: Basic dXNlcjpwYXNz",
+    ]
+    assert lines(server.requests[0])[:2] == ["GET /a HTTP/1.1", "Host: localhost"]
+    assert b"Proxy-Authorization" not in server.requests[0]
+
+
+def test_proxy_credentials(serve: Serve) -> None:
+    proxy = serve(replies(answer()))
+    fetch("http://ocsp.invalid/", http_proxy=f"http://us%40er:p%3Aa/ss@{proxy.url()[7:]}".replace("/ss", "%2Fss"))
+    fetch("http://ocsp.invalid/", http_proxy=f"http://user@{proxy.url()[7:]}")
+    for request, secret in zip(proxy.requests, (b"us@er:p:a/ss", b"user:")):
+        assert f"Proxy-Authorization: Basic {base64.b64encode(secret).decode()}" in lines(request)
+
+
+PROXY, OTHER = "http://PROXY", "http://OTHER"
+
+
+@pytest.mark.parametrize(
+    ("url", "environ", "options", "proxied"),
+    [
+        ("http://ocsp.test/", {}, {}, False),
+        ("http://ocsp.test/", {"http_proxy": "PROXY"}, {}, True),
+        ("http://ocsp.test/", {"http_proxy": "http://PROXY/"}, {}, True),
+        ("http://ocsp.test/", {"HTTP_PROXY": "PROXY"}, {}, True),
+        ("http://ocsp.test/", {"HTTP_PROXY": "PROXY", "http_proxy": ""}, {}, False),
+        ("http://ocsp.test/", {"HTTP_PROXY": "PROXY", "REQUEST_METHOD": "GET"}, {}, False),
+        ("http://ocsp.test/", {"http_proxy": "PROXY", "REQUEST_METHOD": "GET"}, {}, True),
+        ("http://ocsp.test/", {"https_proxy": "PROXY"}, {}, False),
+        ("http://ocsp.test/", {"http_proxy": "PROXY"}, {"use_proxy": False}, False),
+        ("http://ocsp.test/", {}, {"http_proxy": "PROXY"}, True),
+        ("http://ocsp.test/", {}, {"http_proxy": "PROXY", "use_proxy": False}, False),
+        ("http://ocsp.test/", {"http_proxy": "http://127.0.0.1:1"}, {"http_proxy": "PROXY"}, True),
+        ("http://ocsp.test/", {"no_proxy": "test"}, {"http_proxy": "PROXY"}, False),
+        ("http://ocsp.test/", {"http_proxy": "PROXY", "no_proxy": ""}, {}, True),
+        ("http://ocsp.test/", {"http_proxy": "PROXY", "no_proxy": "*"}, {}, False),
+        ("http://ocsp.test/", {"http_proxy": "PROXY", "no_proxy": "a.test, OCSP.test"}, {}, False),
+        ("http://ocsp.test/", {"http_proxy": "PROXY", "NO_PROXY": ".test"}, {}, False),
+        ("http://ocsp.test/", {"http_proxy": "PROXY", "no_proxy": "*.test"}, {}, False),
+        ("http://ocsp.test/", {"http_proxy": "PROXY", "no_proxy": "csp.test"}, {}, True),
+        ("http://ocsp.test/", {"http_proxy": "PROXY", "no_proxy": "a.ocsp.test,.,,"}, {}, True),
+        ("http://ocsp.test./", {"http_proxy": "PROXY", "no_proxy": "ocsp.test"}, {}, False),
+        ("http://ocsp.test/", {"http_proxy": "PROXY", "no_proxy": "ocsp.test:80"}, {}, False),
+        ("http://ocsp.test/", {"http_proxy": "PROXY", "no_proxy": "ocsp.test:81"}, {}, True),
+        ("http://127.0.0.1:SERVER/", {"http_proxy": "PROXY", "no_proxy": "127.0.0.1"}, {}, False),
+        ("http://127.0.0.1:SERVER/", {"http_proxy": "PROXY", "no_proxy": "127.0.0.1:SERVER"}, {}, False),
+        ("http://127.0.0.1:SERVER/", {"http_proxy": "PROXY", "no_proxy": "10.0.0.0/8,127.0.0.0/8"}, {}, False),
+        ("http://127.0.0.1:SERVER/", {"http_proxy": "PROXY", "no_proxy": "10.0.0.0/8,::/0"}, {}, True),
+        ("http://[2001:db8::1]/", {"http_proxy": "PROXY", "no_proxy": "2001:db8::2"}, {}, True),
+    ],
+)
+def test_choice_of_proxy(
+    serve: Serve,
+    monkeypatch: pytest.MonkeyPatch,
+    url: str,
+    environ: dict[str, str],
+    options: dict[str, t.Any],
+    proxied: bool,
+) -> None:
+    server, proxy = serve(replies(answer())), serve(replies(answer()))
+    fake_addresses(monkeypatch, server.address)
+
+    def fill(values: dict[str, t.Any]) -> dict[str, t.Any]:
+        names = {"PROXY": f"127.0.0.1:{proxy.port}", "SERVER": str(server.port)}
+        for name, real in names.items():
+            values = {key: value.replace(name, real) if value is not False else value for key, value in values.items()}
+        return values
+
+    fetch(url.replace("SERVER", str(server.port)), environ=fill(environ), **fill(options))
+    assert (len(server.requests), len(proxy.requests)) == ((0, 1) if proxied else (1, 0))
+
+
+@pytest.mark.parametrize("entry", ["2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:80", "2001:db8::/32"])
+def test_no_proxy_of_ipv6(monkeypatch: pytest.MonkeyPatch, entry: str) -> None:
+    def dial(url: t.Any, _attempt: t.Any) -> t.Any:
+        raise OSError(url.host_port)
+
+    monkeypatch.setattr(transport, "_dial", dial)
+    environ = {"http_proxy": "http://127.0.0.1:9", "no_proxy": entry}
+    assert "[2001:db8::1]:80" in failure("http://[2001:db8::1]/", environ=environ).message
+
+
+def test_proxies_of_the_process_are_the_default(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    proxy = serve(replies(answer()))
+    monkeypatch.setenv("http_proxy", proxy.url())
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    assert Transport().exchange(HttpRequest("http://ocsp.invalid/"), PLENTY).status == 200
+
+
+@pytest.mark.parametrize("url", ["http://ocsp.invalid/", "https://ocsp.invalid/"])
+def test_proxy_refused(closed_port: int, url: str) -> None:
+    error = failure(url, http_proxy=f"http://user:s3cret@127.0.0.1:{closed_port}")
+    assert error.code == "proxy_error"
+    assert error.message == (
+        f"cannot connect to the proxy 127.0.0.1:{closed_port}: Connection refused (127.0.0.1 port {closed_port})"
+    )
+
+
+def test_proxy_without_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    def getaddrinfo(*_args: t.Any, **_options: t.Any) -> list[t.Any]:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    error = failure("http://127.0.0.1/", http_proxy="proxy.invalid:3128")
+    assert error.code == "proxy_error"
+    assert "the proxy proxy.invalid:3128: Name or service not known" in error.message
+
+
+@pytest.mark.parametrize(
+    ("url", "status"),
+    [
+        ("http://ocsp.invalid/", "407 Proxy Authentication Required"),
+        ("https://ocsp.invalid/", "407 Proxy Authentication Required"),
+        ("https://ocsp.invalid/", "403 Forbidden\x1b[2J"),
+        ("https://ocsp.invalid/", "502 "),
+        ("https://ocsp.invalid/", "302 Found"),
+    ],
+)
+def test_proxy_says_no(serve: Serve, url: str, status: str) -> None:
+    proxy = serve(replies(answer(b"no", status)))
+    error = failure(url, http_proxy=f"http://user:s3cret@127.0.0.1:{proxy.port}")
+    assert error.code == "proxy_error"
+    assert f"the proxy 127.0.0.1:{proxy.port} refused: HTTP {status[:3]}" in error.message
+    assert "s3cret" not in error.message
+
+
+@pytest.mark.parametrize(
+    "speech",
+    [b"SSH-2.0-OpenSSH\r\n", b"", b"HTTP/1.1 x\r\n\r\n", b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 50000],
+    ids=["other protocol", "nothing", "status", "many headers"],
+)
+def test_no_proxy_there(serve: Serve, speech: bytes) -> None:
+    proxy = serve(replies(speech))
+    error = failure("https://ocsp.invalid/", http_proxy=proxy.url())
+    assert error.code == "proxy_error"
+    assert error.message.startswith(f"the proxy 127.0.0.1:{proxy.port} gave no HTTP answer to CONNECT: ")
+
+
+def test_tunnel_to_nowhere(serve: Serve) -> None:
+    proxy = serve(replies(b"HTTP/1.1 200 OK\r\n\r\n"))
+    error = failure("https://ocsp.invalid/", http_proxy=proxy.url())
+    assert error.code == "unreachable"
+    assert error.message.startswith("cannot make a TLS connection to https://ocsp.invalid: ")
+
+
+def test_proxy_resets(serve: Serve) -> None:
+    proxy = serve(lambda peer: (peer.read_request(), peer.reset()))
+    name = f"the proxy 127.0.0.1:{proxy.port}"
+    for url, peer in (("http://ocsp.invalid/", f"http://ocsp.invalid through {name}"), ("https://ocsp.invalid/", name)):
+        error = failure(url, http_proxy=proxy.url())
+        assert error.code == "proxy_error"
+        assert error.message == f"cannot read the answer of {peer}: Connection reset by peer"
+
+
+def test_responder_behind_the_proxy_is_not_trusted(serve: Serve, pki: Pki, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/nonexistent")
+    server = serve(replies(answer()), tls=pki.server)
+    proxy = serve(forward_proxy({"localhost:443": server}))
+    error = failure("https://localhost/", http_proxy=proxy.url())
+    assert error.code == "unreachable"
+    assert "https://localhost" in error.message
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "https://user:s3cret@proxy:3128",
+        "socks5://user:s3cret@proxy:3128",
+        "http://user:s3cret@proxy:port",
+        "http://user:s3cret@",
+        "user:s3cret@pro xy",
+        "http://user:s3cret@[proxy]",
+    ],
+)
+def test_unusable_proxy_setting(value: str) -> None:
+    form = "must have the form http://[user:password@]host:port"
+    error = failure("http://127.0.0.1/", http_proxy=value)
+    assert (error.code, error.message) == ("proxy_error", f"the option http_proxy {form}")
+    error = failure("https://127.0.0.1/", environ={"https_proxy": value})
+    assert (error.code, error.message) == ("proxy_error", f"the environment variable https_proxy {form}")
+
+
+# -- headers of time
+
+
+@pytest.mark.parametrize(
+    ("headers", "date"),
+    [
+        ([], None),
+        ([f"Date: {DATE_TEXT}"], DATE),
+        ([f"Date: {DATE_TEXT}", "Age: 0"], DATE),
+        ([f"Date: {DATE_TEXT}", "Age:  90 "], DATE + timedelta(seconds=90)),
+        (["Date: Sun, 01 Mar 2026 14:00:00 +0200"], DATE),
+        (["Date: Sun, 01 Mar 2026 12:00:00 -0000"], DATE),
+        (["Date: Sunday, 01-Mar-26 12:00:00 GMT"], DATE),
+        (["Age: 90"], None),
+        (["Date: yesterday"], None),
+        (["Date: "], None),
+        (["Date: 0"], None),
+        (["Date: Sun, 99 Mar 2026 12:00:00 GMT"], None),
+        (["Date: Fri, 31 Dec 9999 23:59:59 GMT", "Age: 1"], None),
+        (["Date: Fri, 31 Dec 9999 23:59:59 -2359"], None),
+        ([f"Date: {DATE_TEXT}", "Age: -1"], None),
+        ([f"Date: {DATE_TEXT}", "Age: old"], None),
+        ([f"Date: {DATE_TEXT}", "Age: 99999999999999999999"], None),
+    ],
+)
+def test_date(serve: Serve, headers: list[str], date: datetime | None) -> None:
+    found = fetch(serve(replies(answer(headers=headers))).url()).date
+    assert found == date
+    assert found is None or found.tzinfo is timezone.utc
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "seconds"),
+    [
+        ("0", 0),
+        ("120", 120),
+        ("-5", 0),
+        ("9" * 80, transport.MAX_SECONDS),
+        ("9" * 500, None),
+        ("1.5", None),
+        ("soon", None),
+        ("", None),
+        ("\xb2", None),
+        ("Sun, 01 Mar 2026 12:01:30 GMT", 90),
+        ("Sun, 01 Mar 2026 11:00:00 GMT", 0),
+        ("Sun, 01 Mar 2026 25:00:00 GMT", None),
+    ],
+)
+def test_retry_after(serve: Serve, retry_after: str, seconds: float | None) -> None:
+    message = answer(b"", "503 Later", [f"Retry-After: {retry_after}", f"Date: {DATE_TEXT}"])
+    assert fetch(serve(replies(message)).url()).retry_after == seconds
+
+
+def test_retry_after_counts_from_date_plus_age(serve: Serve) -> None:
+    headers = ["Retry-After: Sun, 01 Mar 2026 12:01:30 GMT", f"Date: {DATE_TEXT}", "Age: 30"]
+    assert fetch(serve(replies(answer(headers=headers))).url()).retry_after == 60
+
+
+def test_retry_after_without_date_counts_from_now(serve: Serve) -> None:
+    moment = format_datetime(datetime.now(timezone.utc) + timedelta(hours=1), usegmt=True)
+    found = fetch(serve(replies(answer(headers=[f"Retry-After: {moment}"]))).url()).retry_after
+    assert found is not None
+    assert 0 < found <= 3600
