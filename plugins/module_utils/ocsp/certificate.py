@@ -335,11 +335,15 @@ def _names_issuer(certificate: Certificate, certificates: t.Sequence[Certificate
 
 
 def find_issuer(
-    leaf: Certificate, candidates: t.Sequence[Certificate], roots: t.Sequence[Certificate], source: str
+    leaf: Certificate,
+    candidates: t.Sequence[Certificate],
+    roots: t.Sequence[Certificate],
+    source: str,
+    root_source: str = "root_path",
 ) -> Certificate:
     """The candidate that issued the leaf, by name, key and signature, and leads to a root if any are given.
 
-    ``source`` names where the candidates come from. Raises InputError, with ``issuer_mismatch`` where
+    ``source`` and ``root_source`` name where they come from. Raises InputError, with ``issuer_mismatch`` where
     there are candidates and none of them will do.
     """
     issuers, problems = [], []
@@ -358,7 +362,7 @@ def find_issuer(
             issuers.append(candidate)
     if issuers:
         raise InputError(
-            f"the issuer {issuers[0].name} in {source} does not chain to any certificate of root_path",
+            f"the issuer {issuers[0].name} in {source} does not chain to any certificate of {root_source}",
             "issuer_mismatch",
         )
     if not [candidate for candidate in candidates if candidate.der != leaf.der]:

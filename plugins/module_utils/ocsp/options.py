@@ -79,7 +79,7 @@ def read_options(values: Values, judging: bool = False) -> Options:
     source = _read_source(values)
     certificates, where = _read_certificates(values, "certificate")
     issuers, issuer_where = _read_certificates(values, "issuer")
-    roots = _read_certificates(values, "root")[0]
+    roots, root_where = _read_certificates(values, "root")
     if not certificates:
         raise InputError("give the certificate with certificate_path or certificate_content")
     leaf = x509.find_leaf(certificates, where)
@@ -88,7 +88,7 @@ def read_options(values: Values, judging: bool = False) -> Options:
     if judging or urls or source is not None:
         candidates, where = (issuers, issuer_where) if issuers else (certificates, where)
         try:
-            target = Target(leaf, x509.find_issuer(leaf, candidates, roots, where))
+            target = Target(leaf, x509.find_issuer(leaf, candidates, roots, where, root_where))
         except InputError as error:
             if not judging or error.code != "issuer_mismatch":
                 raise
