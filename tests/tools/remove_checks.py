@@ -188,6 +188,7 @@ def _first_failure(copy: Path, tests: Path) -> str:
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
+            check=False,
             text=True,
             timeout=SECONDS,
         )

@@ -185,7 +185,7 @@ class Pki(t.NamedTuple):
 def make_pki(folder: Path) -> Pki:
     """Make a root and a server certificate, and write them to ``folder``."""
     now = datetime.datetime.now(datetime.timezone.utc)
-    root_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    root_key, key = (ec.generate_private_key(ec.SECP256R1()) for dummy in range(2))
     usage = dict.fromkeys(
         ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "crl_sign")
         + ("encipher_only", "decipher_only"),

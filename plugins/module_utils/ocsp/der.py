@@ -77,9 +77,7 @@ class Reader:
         length = data[start - 1]
         if length >= 0x80:
             octets = length & 0x7F
-            # 4 octets of length are 4 GiB; 0 octets are BER's indefinite form.
-            if not 1 <= octets <= 4 or start + octets > len(data):
-                raise self.fail("length that is not DER")
+            # BER's indefinite form, of 0 octets, and a length that is cut off come out as too small.
             length = int.from_bytes(data[start : start + octets], "big")
             if length < 0x80 or length >> (8 * (octets - 1)) == 0:
                 raise self.fail("length that is not minimal")

@@ -221,10 +221,9 @@ class _Fetch:
 
 
 def _content_problem(http_response: HttpResponse) -> str:
-    """Why an HTTP answer holds no OCSP response at all, whatever its status and type say, or an empty string."""
+    """Why an HTTP answer holds nothing for the judge, whatever its status and type say, or an empty string."""
     kind = http_response.content_type.split(";")[0].strip() or "no content type"
-    problem = wire.parse_problem(http_response.body)
-    if not problem:
+    if not wire.parse_problem(http_response.body):
         return ""
     if http_response.status != 200:
         return f"answered with the HTTP status {http_response.status} ({kind})"
@@ -232,7 +231,7 @@ def _content_problem(http_response: HttpResponse) -> str:
         return "answered with an empty body"
     if kind != "application/ocsp-response":
         return f"answered with something that is not an OCSP response ({kind})"
-    return f"sent a response that is not well-formed: {problem}"
+    return ""  # the judge says what is wrong with it
 
 
 def _check_clock(judgement: Judgement, date: t.Optional[datetime], now: datetime) -> None:

@@ -182,7 +182,7 @@ class _Attempt:
         self.timeout = min(timeout, MAX_SECONDS)
         self.step = "connect to"
         self.peer = ""
-        self.code = "unreachable"
+        self.code = ""
         self._end = time.monotonic() + self.timeout
 
     def left(self) -> float:
@@ -209,7 +209,7 @@ class _Attempt:
             return TransportError(self.code, f"cannot {self.step} {self.peer}: {_why(exc)}")
         if isinstance(exc, http.client.IncompleteRead):
             return TransportError("http_error", f"the answer of {self.peer} breaks off before its end")
-        if isinstance(exc, http.client.LineTooLong) or type(exc) is http.client.HTTPException:
+        if isinstance(exc, http.client.LineTooLong) or exc.__class__ is http.client.HTTPException:
             return self.too_large()  # plain HTTPException: more headers than http.client reads
         return TransportError("http_error", f"{self.peer} did not answer in proper HTTP: {_why(exc)}")
 

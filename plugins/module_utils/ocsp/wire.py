@@ -19,6 +19,7 @@ from . import certificate as x509
 from . import der, signature
 from .certificate import Extensions
 from .errors import MalformedError
+from .signature import Scheme
 
 GOOD = "good"
 REVOKED = "revoked"
@@ -81,7 +82,7 @@ class BasicResponse(t.NamedTuple):
     produced_at: datetime
     answers: t.List[Answer]
     extensions: Extensions
-    scheme: signature.Scheme
+    scheme: Scheme
     signature: bytes
     certificates: t.List[bytes]
 

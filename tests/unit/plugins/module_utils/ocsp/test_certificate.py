@@ -247,6 +247,13 @@ def test_find_leaf_among_issuers_without_basic_constraints() -> None:
     assert x509.find_leaf(certs(leaf, old_root), "x").der == leaf.der
 
 
+@pytest.mark.parametrize("version", [0, 3, 255])
+def test_version_that_x509_does_not_have(version: int) -> None:
+    data = W.leaf.der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01" + bytes([version]), 1)
+    with pytest.raises(MalformedError, match="version"):
+        x509.Certificate.from_der(data)
+
+
 def test_find_leaf_refuses_to_choose() -> None:
     sibling = forge.leaf(W.issuer, "sibling.example.com", serial=0x1001)
     with pytest.raises(InputError, match=r"^certificate_path .*leaf\.example\.com.*sibling\.example\.com") as caught:
@@ -375,14 +382,12 @@ DIFFERENT = {
 
 @pytest.mark.parametrize("one, other", list(SAME.values()), ids=list(SAME))
 def test_same_name(one: bytes, other: bytes) -> None:
-    assert x509.same_name(one, other)
-    assert x509.same_name(other, one)
+    assert all(x509.same_name(*names) for names in ((one, other), (other, one)))
 
 
 @pytest.mark.parametrize("one, other", list(DIFFERENT.values()), ids=list(DIFFERENT))
 def test_different_name(one: bytes, other: bytes) -> None:
-    assert not x509.same_name(one, other)
-    assert not x509.same_name(other, one)
+    assert not any(x509.same_name(*names) for names in ((one, other), (other, one)))
 
 
 def test_an_issuer_whose_name_is_encoded_otherwise() -> None:

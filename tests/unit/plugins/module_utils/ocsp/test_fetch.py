@@ -180,6 +180,8 @@ def test_an_attempt_that_was_not_made_is_not_listed() -> None:
     world.exchange_takes = 60.0
     fetched = run(world, total_timeout=50.0)
     assert len(fetched.attempts) == len(world.requests) == 1
+    assert fetched.error is not None and fetched.error.code == "timeout"
+    assert "total_timeout of 50 seconds" in fetched.error.message
 
 
 def test_the_word_of_a_responder_outweighs_one_that_was_not_reached() -> None:

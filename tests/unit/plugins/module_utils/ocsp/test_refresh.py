@@ -326,6 +326,11 @@ def test_a_folder_that_is_missing_is_said_before_anyone_is_asked(place: Place, t
     assert world.requests == []
 
 
+def test_an_empty_path_is_said(place: Place) -> None:
+    with pytest.raises(InputError, match=r"^path is empty"):
+        place.run(World(ok(FRESH)), path="")
+
+
 def test_a_folder_in_the_place_of_the_file_is_said(place: Place, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is a directory"):
         place.run(World(ok(FRESH)), path=str(tmp_path))

@@ -260,6 +260,7 @@ MALFORMED: dict[str, bytes] = {
     "status empty": forge.sequence(forge.tlv(0x0A)),
     "status as integer": forge.sequence(forge.integer(3)),
     "wrong response type": forge.wrap(b"", response_type="1.3.6.1.5.5.7.48.1.2"),
+    "wrong type of a good response": forge.wrap(forge.basic_response(), response_type="1.3.6.1.5.5.7.48.1.2"),
     "empty BasicOCSPResponse": forge.wrap(b""),
     "not a BasicOCSPResponse": forge.wrap(forge.sequence(forge.NULL, forge.NULL, forge.NULL)),
     "version v2": forge.response(version=1),
@@ -304,6 +305,8 @@ MALFORMED: dict[str, bytes] = {
 def test_malformed(data: bytes) -> None:
     judgement = judged(data)
     assert judgement.errors == ["malformed"]
+    # Found for what it is, and not because something else went wrong later on.
+    assert "is not well-formed" in judgement.message
     assert judgement.certificate_status is None
 
 
@@ -367,6 +370,21 @@ def test_wrong_certificate(data: bytes) -> None:
     judgement = judged(data)
     assert judgement.errors == ["wrong_certificate"]
     assert judgement.certificate_status is None
+
+
+@pytest.mark.parametrize(
+    "case, words",
+    [
+        ("hashes cut", "length of SHA1"),
+        ("key hash", "another key"),
+        ("unknown digest", "the digest 1.2.3.4, which is not supported"),
+        ("md5", "the digest md5, which is not supported"),
+        ("two others", "the serial number 5, not 1000"),
+        ("no answers", "no answer"),
+    ],
+)
+def test_wrong_certificate_says_why(case: str, words: str) -> None:
+    assert words in judged(WRONG_CERTIFICATE[case]).message
 
 
 GOOD_SINGLE = forge.single()
@@ -791,6 +809,12 @@ ODD_PROFILES = {
     "key usage not critical": [
         BASIC_CONSTRAINTS,
         forge.key_usage("digital_signature", critical=False),
+        EKU,
+        OCSP_NOCHECK,
+    ],
+    "more key usages": [
+        BASIC_CONSTRAINTS,
+        forge.key_usage("digital_signature", "key_cert_sign"),
         EKU,
         OCSP_NOCHECK,
     ],

@@ -111,7 +111,7 @@ def full_port() -> t.Iterator[int]:
         listener = stack.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
-        for _ in range(3):
+        for _dummy in range(3):
             sock = stack.enter_context(socket.socket())
             sock.setblocking(False)
             sock.connect_ex(listener.getsockname())
@@ -317,7 +317,7 @@ def test_framings(serve: Serve, message: bytes) -> None:
 
 
 def chunked(size: int) -> bytes:
-    return CHUNKED + b"".join(b"400\r\n" + b"x" * 0x400 + b"\r\n" for _ in range(size // 0x400)) + b"0\r\n\r\n"
+    return CHUNKED + b"".join(b"400\r\n" + b"x" * 0x400 + b"\r\n" for _dummy in range(size // 0x400)) + b"0\r\n\r\n"
 
 
 @pytest.mark.parametrize(
@@ -439,9 +439,9 @@ def test_mutations_of_an_answer_never_raise_anything_else(monkeypatch: pytest.Mo
     dated = answer(headers=[f"Date: {DATE_TEXT}", "Age: 5", "Retry-After: 7", "Location: /a", "Content-Type: a/b"])
     seeds = [dated, dated.replace(b"200 OK", b"302 Found"), chunked(1024), CHUNKED + b"3\r\nabc\r\n0\r\n\r\n"]
     codes = set()
-    for _ in range(1500):
+    for _dummy in range(1500):
         data = bytearray(dice.choice(seeds))
-        for _ in range(dice.randint(1, 4)):
+        for _dummy in range(dice.randint(1, 4)):
             place = dice.randrange(len(data))
             data[place : place + dice.randint(0, 3)] = dice.choice(
                 [b"", b"\r\n", b"-", b"\x00", b":", b"=?utf-8?q?x?=", bytes([dice.randrange(256)]), b"9" * 30]
