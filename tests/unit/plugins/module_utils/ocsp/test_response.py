@@ -260,6 +260,8 @@ MALFORMED: dict[str, bytes] = {
     "status empty": forge.sequence(forge.tlv(0x0A)),
     "status as integer": forge.sequence(forge.integer(3)),
     "wrong response type": forge.wrap(b"", response_type="1.3.6.1.5.5.7.48.1.2"),
+    "reason 7": forge.response(forge.single(status="revoked", reason=7)),
+    "reason 11": forge.response(forge.single(status="revoked", reason=11)),
     "wrong type of a good response": forge.wrap(forge.basic_response(), response_type="1.3.6.1.5.5.7.48.1.2"),
     "empty BasicOCSPResponse": forge.wrap(b""),
     "not a BasicOCSPResponse": forge.wrap(forge.sequence(forge.NULL, forge.NULL, forge.NULL)),
