@@ -48,7 +48,7 @@ options:
   state:
     description:
       - V(present) keeps a good response in O(path).
-      - V(absent) removes the file.
+      - V(absent) removes the file. Of a symbolic link, the link is removed.
     type: str
     choices: [present, absent]
     default: present
@@ -65,7 +65,7 @@ options:
   responder_urls:
     description:
       - The URLs of the OCSP responders to ask, in this order.
-      - By default those of the certificate's authority information access extension.
+      - By default, and with an empty list, those of the certificate's authority information access extension.
     type: list
     elements: str
   certid_digest:
@@ -400,6 +400,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils import _module
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import options as ocsp_options
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import refresh, report
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.environment import Environment
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError
 
 TRANSPORT_OPTIONS = ("use_proxy", "http_proxy", "validate_certs", "http_agent")
 
@@ -455,6 +456,32 @@ def run(module):
     return refresh.refresh(options, Environment(make_exchange(module), _module.read_now(module)), write)
 
 
+def check_attributes(module):
+    """Fail on an unknown owner, group or mode before a response is written that nobody would be notified of."""
+    asked = [module.params[name] for name in ("owner", "group", "mode")]
+    if asked == [None, None, None]:
+        return
+    probe = os.path.join(module.tmpdir, "probe")
+    with open(probe, "wb"):
+        pass
+    arguments = module.load_file_common_arguments(dict(module.params, attributes=None), path=probe)
+    check_mode, module.check_mode = module.check_mode, True
+    module.set_fs_attributes_if_different(arguments, False)
+    module.check_mode = check_mode
+
+
+def set_attributes(module, outcome, diff):
+    """Set owner, mode and so on of the file; return whether anything is changed, or was before."""
+    # They belong to the file that a symbolic link leads to, as its content does.
+    path = os.path.realpath(outcome.path)
+    try:
+        arguments = module.load_file_common_arguments(module.params, path=path)
+        return module.set_fs_attributes_if_different(arguments, outcome.changed, diff)
+    except OSError as error:
+        content = "its content was replaced" if outcome.changed else "its content is as it was"
+        raise FileError(f"cannot set the owner, group or mode of {path}: {error.strerror}; {content}") from None
+
+
 def describe_change(outcome, absent):
     """What the difference shows: what the responses say, before and after."""
     after = outcome.judgement if outcome.data is not None else outcome.before
@@ -478,6 +505,7 @@ def main():
         required_if=[("state", "present", ("certificate_path", "certificate_content"), True)],
     )
     _module.require_cryptography(module)
+    check_attributes(module)
     with _module.failing_plainly(module):
         outcome = run(module)
     values = report.outcome_values(outcome, module.params["return_content"])
@@ -485,9 +513,10 @@ def main():
     if outcome.failed:
         module.fail_json(**values)
     if module.params["state"] == "present" and os.path.exists(outcome.path):
-        # Owner and mode belong to the file that a symbolic link leads to, as its content does.
-        arguments = module.load_file_common_arguments(module.params, path=os.path.realpath(outcome.path))
-        values["changed"] = module.set_fs_attributes_if_different(arguments, values["changed"], diff)
+        with _module.failing_plainly(module):
+            values["changed"] = set_attributes(module, outcome, diff)
+        if values["changed"] and not outcome.changed:
+            values["msg"] += "; the attributes of the file were not as asked for"
     _module.show_warnings(module, outcome.judgement.findings if outcome.judgement else [], outcome.warnings)
     module.exit_json(diff=diff, **values)
 

@@ -55,7 +55,10 @@ _BMP_STRING = 0x1E
 _LONGEST_TEXT = 200
 
 _PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----(.*?)-----END \1-----", re.DOTALL)
-_PEM_CERTIFICATES = (b"CERTIFICATE", b"X509 CERTIFICATE")
+_PEM_TRUSTED = b"TRUSTED CERTIFICATE"
+_PEM_CERTIFICATES = (b"CERTIFICATE", b"X509 CERTIFICATE", _PEM_TRUSTED)
+#: What may stand beside certificates in a file for a server; any other label may be a certificate's, misspelt.
+_PEM_OTHERS = (b"PRIVATE KEY", b"PUBLIC KEY", b"PARAMETERS", b"CRL", b"CERTIFICATE REQUEST")
 
 
 class Extension(t.NamedTuple):
@@ -283,17 +286,23 @@ def load_certificates(data: bytes, source: str) -> t.List[Certificate]:
     try:
         if not blocks and data[:1] == b"\x30":
             return [Certificate.from_der(data)]
-        bodies = [_decode_pem(body) for label, body in blocks if label in _PEM_CERTIFICATES]
+        bodies = [_decode_pem(label, body) for label, body in blocks if label in _PEM_CERTIFICATES]
         certificates = [Certificate.from_der(body) for body in bodies]
     except (MalformedError, binascii.Error) as error:
         raise InputError(f"{source} holds a certificate that cannot be read ({error})") from None
+    labels = [label for label, body in blocks if label not in _PEM_CERTIFICATES]
     if not certificates:
-        raise InputError(f"{source} {_other_content(data, [label for label, body in blocks])}")
+        raise InputError(f"{source} {_other_content(data, labels)}")
+    unknown = [label.decode("ascii") for label in labels if not label.endswith(_PEM_OTHERS)]
+    if unknown:
+        raise InputError(f"{source} holds a PEM block '{unknown[0]}', which may be a certificate but cannot be read")
     return certificates
 
 
-def _decode_pem(body: bytes) -> bytes:
-    return base64.b64decode(b"".join(body.split()), validate=True)
+def _decode_pem(label: bytes, body: bytes) -> bytes:
+    data = base64.b64decode(b"".join(body.split()), validate=True)
+    # OpenSSL appends what it trusts the certificate for.
+    return Reader(data, "certificate").raw(der.SEQUENCE) if label == _PEM_TRUSTED else data
 
 
 def _other_content(data: bytes, labels: t.Sequence[bytes]) -> str:
@@ -312,13 +321,15 @@ def holds_private_key(data: bytes) -> bool:
 
 
 def find_leaf(certificates: t.Sequence[Certificate], source: str) -> Certificate:
-    """The one certificate of a bundle to ask about: the only one that is not a CA's, or the first.
+    """The one certificate of a bundle to ask about: the only one that is not a CA's, or a self-signed one.
 
-    Raises InputError where several would do, or where its extensions cannot be read.
+    Raises InputError where none or several would do, or where its extensions cannot be read.
     """
     try:
         leaves = {one.der: one for one in certificates if not one.is_ca and not _names_issuer(one, certificates)}
         leaf = next(iter(leaves.values()), certificates[0])
+        if leaf.is_ca and leaf.issuer != leaf.subject:
+            raise InputError(f"{source} holds CA certificates only, such as {leaf.name}; give the server's certificate")
         # Read here, so that a broken extension is an input error and never a surprise later on.
         leaf.responder_urls, leaf.must_staple, leaf.public_key  # pylint: disable=pointless-statement  # noqa: B018
     except MalformedError as error:

@@ -134,9 +134,13 @@ class _Fetch:
         return Fetched(self.attempts, answer.error, answer.data, answer.judgement, answer.url or None)
 
     def _best_failure(self) -> _Answer:
-        """The last word of a responder says more than that another could not be reached."""
+        """The last word of a responder says more than that another could not be reached; all are told."""
         spoken = [failure for failure in self.failures if failure.judgement is not None]
-        return (spoken or self.failures)[-1]
+        best = (spoken or self.failures)[-1]
+        last = {failure.url: failure.error.message for failure in self.failures if failure.error}
+        if best.error is None or len(last) < 2:
+            return best
+        return best._replace(error=best.error._replace(message="; ".join(last.values())))
 
     def _pause(self, failures: int, answers: t.Sequence[_Answer]) -> bool:
         """Wait before the next round. Returns whether there is time for one."""

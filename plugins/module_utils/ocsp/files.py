@@ -65,8 +65,11 @@ def check_folder(path: str, source: str) -> None:
         folder = os.path.dirname(os.path.realpath(path))
     except ValueError as error:
         raise InputError(f"{source} is not a path: {error}") from None
+    if path.endswith("/"):
+        raise InputError(f"{source} ends with a slash; give the path of a file")
     if not os.path.isdir(folder):
-        raise InputError(f"{source} is in the folder {folder}, which does not exist; create it first")
+        problem = "is not a folder" if os.path.lexists(folder) else "does not exist; create it first"
+        raise InputError(f"{source} is in the folder {folder}, which {problem}")
 
 
 def replace_file(path: str, content: bytes, in_place: bool = False) -> None:
@@ -84,7 +87,8 @@ def replace_file(path: str, content: bytes, in_place: bool = False) -> None:
         if in_place and error.errno in _IN_PLACE_ERRORS:
             _overwrite(path, content)
             return
-        raise FileError(f"cannot write {path}: {_reason(error)}; what was there is as it was") from None
+        hint = " (it may be mounted by itself: set unsafe_writes)" if error.errno == errno.EBUSY else ""
+        raise FileError(f"cannot write {path}: {_reason(error)}{hint}; what was there is as it was") from None
     _sync_folder(path)
 
 
@@ -203,7 +207,8 @@ def _overwrite(path: str, content: bytes) -> None:
             handle.flush()
             os.fsync(handle.fileno())
     except OSError as error:
-        raise FileError(f"cannot write into {path}: {_reason(error)}") from None
+        message = f"cannot write into {path}: {_reason(error)}; it may be incomplete now, so run again"
+        raise FileError(message) from None
 
 
 def remove_file(path: str) -> None:

@@ -173,6 +173,8 @@ def _read_data(
         return data, content_option
     if path is None:
         return None, path_option
+    if not path:
+        raise InputError(f"{path_option} is empty; give the path of a file or leave it out")
     where = f"{path_option}: {path}"
     found = files.read_file(path, where, limit)
     if found is None:

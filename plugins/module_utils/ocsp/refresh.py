@@ -191,25 +191,25 @@ def _settle_failure(
         outcome.judgement = refused
         outcome.data = outcome.renew_at = None
         outcome.failed = options.on_revoked == "fail"
-        state = "what is in place was left as it was" if on_disk.content is not None else "nothing was written"
-        outcome.message = f"{error.message}; {state}, replace the certificate"
+        state = f"{options.path} was left as it was" if on_disk.content is not None else "nothing was written"
+        outcome.message = f"{error.message}; {state}; replace the certificate"
         if not outcome.failed:
             outcome.warnings.append(outcome.message)
     elif on_disk.judgement is not None and on_disk.acceptable:
         ends = schedule.format_time(on_disk.judgement.effective_expiry)
-        outcome.message = f"no new response could be had ({error.message}); the one in place is good until {ends}"
+        outcome.message = f"no new response could be had: {error.message}; {options.path} is good until {ends}"
         outcome.warnings.append(outcome.message)
     else:
         outcome.failed = True
         outcome.judgement = refused or on_disk.judgement
-        outcome.message = f"{error.message}; {_left_behind(on_disk)}"
+        outcome.message = f"{error.message}; {_left_behind(options.path, on_disk)}"
     return outcome
 
 
-def _left_behind(on_disk: _OnDisk) -> str:
+def _left_behind(path: str, on_disk: _OnDisk) -> str:
     if on_disk.judgement is None:
-        return "there is no response in place"
-    return f"the one in place is not good either ({on_disk.judgement.message}) and was left as it was"
+        return f"{path} does not exist, so there is nothing to staple"
+    return f"{path} was left as it was, but is not good either: {on_disk.judgement.message}"
 
 
 def _install_source(
@@ -238,7 +238,7 @@ def _install(
 ) -> None:
     """Write an acceptable response, unless what is in place is as good or newer."""
     current = on_disk.judgement
-    if current is not None and current.acceptable and on_disk.data is not None and on_disk.data != data:
+    if current is not None and current.acceptable and on_disk.data is not None:
         problem = _older(judgement, current)
         if problem:
             current.findings.append(Finding("older", WARNING, problem))
@@ -246,16 +246,35 @@ def _install(
             outcome.warnings.append(outcome.message)
         if problem or not _newer(judgement, current):
             outcome.message = outcome.message or "there is no newer response than the one in place"
+            _warn_of_delay(outcome, current, environment.now())
             _put(options, on_disk.data, on_disk, environment, write, outcome)
             return
+    elif current is not None and current.proves_revocation and _made_before(judgement, current):
+        # Whoever replays an answer from before the revocation must not get it stapled again.
+        problem = f"the new response was made before the one in {options.path}, which says: {current.message}"
+        _settle_failure(options, on_disk, Finding("older", ERROR, problem), None, outcome)
+        return
     outcome.judgement = judgement
     outcome.renew_at = schedule.renew_at(judgement, options.renewal)
     _put(options, data, on_disk, environment, write, outcome)
     ends = schedule.format_time(judgement.effective_expiry)
     done = "was installed" if write else "would be installed"
-    outcome.message = (
-        f"a response that is good until {ends} {done}" if outcome.changed else "the response in place is the newest"
-    )
+    outcome.message = f"a response that is good until {ends} {done}"
+
+
+def _made_before(judgement: Judgement, current: Judgement) -> bool:
+    new, old = judgement.this_update, current.this_update
+    return new is not None and old is not None and new < old
+
+
+def _warn_of_delay(outcome: Outcome, current: Judgement, now: datetime) -> None:
+    """Say so when a responder has had nothing newer for long, before the response in place ends."""
+    start, end = current.this_update, current.effective_expiry
+    if start is not None and end is not None and end - now < (end - start) / 4:
+        outcome.warnings.append(
+            f"there is still no newer response than the one in {outcome.path}, which ends at "
+            f"{schedule.format_time(end)}"
+        )
 
 
 def _older(judgement: Judgement, current: Judgement) -> str:
@@ -281,7 +300,8 @@ def remove(path: str, write: bool = True) -> Outcome:
     found = files.read_file(path, f"path: {path}", 0) is not None
     if found and write:
         files.remove_file(path)
-    return Outcome(path, "the response was removed" if found else "there is no response to remove", changed=found)
+    done = "was removed" if write else "would be removed"
+    return Outcome(path, f"the response {done}" if found else "there is no response to remove", changed=found)
 
 
 def inspect(options: Options, content: t.Optional[bytes], now: datetime) -> Outcome:

@@ -48,6 +48,11 @@ _UNWANTED_IN_DELEGATE = {  # BR 7.1.2.8.2
     x509.SUBJECT_ALTERNATIVE_NAME: "a subject alternative name",
 }
 
+_STATUS_HINTS = {
+    "unauthorized": ": it does not serve this certificate, or does not know it yet",
+    "try_later": ": it is busy",
+}
+
 _CHROMIUM_MAXIMUM_AGE = timedelta(days=7)
 _SHORTEST_INTERVAL = timedelta(hours=8)  # BR 4.9.9
 _LONGEST_INTERVAL = timedelta(days=10)
@@ -146,7 +151,7 @@ def judge(
         judgement.response_status, response = parse_response(data)
         if response is None:
             status = judgement.response_status
-            judgement.error("not_successful", f"the responder gave no answer but the response status {status}")
+            judgement.error("not_successful", f"the responder answered '{status}'{_STATUS_HINTS.get(status, '')}")
         else:
             _judge_response(response, target, now, rules, nonce, judgement)
     except MalformedError as error:
@@ -197,7 +202,7 @@ def _judge_response(
     _check_extensions(response, answers, nonce, judgement)
     if not answers:
         return
-    _check_status(answers, judgement)
+    _check_status(answers, target.certificate.name, judgement)
     for answer in answers:
         _check_times(answer, response, now, rules, judgement)
     _fill_times(answers, target, delegate, rules, judgement)
@@ -421,7 +426,7 @@ def _check_extensions(
 # Status and times
 
 
-def _check_status(answers: t.Sequence[Answer], judgement: Judgement) -> None:
+def _check_status(answers: t.Sequence[Answer], name: str, judgement: Judgement) -> None:
     statuses = {answer.status for answer in answers}
     # The strictest answer counts: believing the first one was CVE-2026-3832.
     strictest = next(status for status in (REVOKED, UNKNOWN, GOOD) if status in statuses)
@@ -432,18 +437,18 @@ def _check_status(answers: t.Sequence[Answer], judgement: Judgement) -> None:
             f"the response holds {len(answers)} answers about this certificate: {', '.join(sorted(statuses))}",
         )
     if strictest == UNKNOWN:
-        judgement.error("unknown_status", "the responder does not know the certificate")
+        judgement.error("unknown_status", f"the responder does not know the certificate {name}")
     if strictest == REVOKED:
         revoked = next(answer for answer in answers if answer.status == REVOKED)
         judgement.revocation_time = revoked.revocation_time
         judgement.revocation_reason = revoked.revocation_reason
-        judgement.error("revoked", _revocation_text(revoked))
+        judgement.error("revoked", _revocation_text(revoked, name))
 
 
-def _revocation_text(answer: Answer) -> str:
+def _revocation_text(answer: Answer, name: str) -> str:
     moment = f"{answer.revocation_time:%Y-%m-%d %H:%M:%S} UTC"
     reason = f" ({answer.revocation_reason})" if answer.revocation_reason else ""
-    text = f"the certificate was revoked on {moment}{reason}"
+    text = f"the certificate {name} was revoked on {moment}{reason}"
     # How a responder says that a certificate was never issued (RFC 6960 section 2.2).
     if answer.revocation_reason == "certificate_hold" and moment.startswith("1970-01-01 00:00:00"):
         text += "; the responder may mean that the CA never issued it (non-issued, RFC 6960 section 2.2)"
@@ -522,5 +527,8 @@ def _check_expiry(answers: t.Sequence[Answer], now: datetime, rules: Rules, judg
 
 
 def _duration_text(duration: timedelta) -> str:
-    hours = duration.total_seconds() / 3600
-    return f"{hours:.3g} hours" if hours < 48 else f"{hours / 24:.3g} days"
+    seconds = duration.total_seconds()
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{round(seconds / length, 1):g} {unit}"
+    return f"{seconds:g} seconds"

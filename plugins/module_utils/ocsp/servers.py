@@ -57,12 +57,13 @@ def lint(name: str, judgement: Judgement, now: datetime) -> t.List[Finding]:
     if not server.staples:
         return [_finding(name, server, "cannot staple at all", survives=True)]
     findings = []
+    verb = "ignores" if server.survives else "refuses"
     if judgement.this_update is not None and judgement.next_update is None and server.needs_next_update:
-        findings.append(_finding(name, server, "ignores responses without nextUpdate"))
+        findings.append(_finding(name, server, f"{verb} responses without nextUpdate"))
     if judgement.certid_digest not in (None, "sha1") and not server.reads_sha256:
-        findings.append(_finding(name, server, f"ignores answers by a {judgement.certid_digest} CertID"))
+        findings.append(_finding(name, server, f"{verb} answers by a {judgement.certid_digest} CertID"))
     if judgement.answer_count > 1 and not server.reads_several:
-        findings.append(_finding(name, server, f"ignores responses with several answers ({judgement.answer_count})"))
+        findings.append(_finding(name, server, f"{verb} responses with several answers ({judgement.answer_count})"))
     if judgement.answer_index and server.first_answer_only:
         findings.append(_finding(name, server, "looks at the first answer only, which is about another certificate"))
     expiry = judgement.effective_expiry
@@ -73,5 +74,5 @@ def lint(name: str, judgement: Judgement, now: datetime) -> t.List[Finding]:
 
 def _finding(name: str, server: Server, problem: str, survives: bool = False) -> Finding:
     severity = WARNING if server.survives or survives else ERROR
-    consequence = "so it would fail" if severity == ERROR else "so clients get no staple from it"
+    consequence = "so it or its TLS would fail" if severity == ERROR else "so clients get no staple from it"
     return Finding("unfit_for_server", severity, f"{name} {problem}, {consequence}")

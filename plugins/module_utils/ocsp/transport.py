@@ -192,7 +192,7 @@ class _Attempt:
         raise self.expired()
 
     def expired(self) -> TransportError:
-        return TransportError("timeout", f"{self.timeout:g} s were not enough to {self.step} {self.peer}")
+        return TransportError("timeout", f"{self.timeout:.3g} s were not enough to {self.step} {self.peer}")
 
     def too_large(self) -> TransportError:
         return TransportError("too_large", f"the answer of {self.peer} is larger than {MAX_BODY // 1024} KiB")

@@ -154,7 +154,7 @@ def test_a_response_from_elsewhere_is_installed_without_the_network(run: t.Any, 
     assert path.read_bytes() == GOOD
     second = run(source_content=b64(GOOD))
     assert not second["changed"] and not second["failed"]
-    assert second["msg"] == "the response in place is the newest"
+    assert second["msg"] == "there is no newer response than the one in place"
 
 
 def test_what_is_returned_can_be_installed_elsewhere(run: t.Any, path: Path, tmp_path: Path) -> None:
@@ -275,7 +275,7 @@ def test_a_failed_fetch_with_a_good_file_in_place_is_a_warning(run: t.Any, path:
     assert not result["failed"] and not result["changed"] and not result["fetched"]
     assert result["fetch_error"] == {"code": "unreachable", "message": "it is unreachable"}
     assert result["msg"] == (
-        "no new response could be had (it is unreachable); the one in place is good until 2026-03-06T05:06:07Z"
+        f"no new response could be had: it is unreachable; {path} is good until 2026-03-06T05:06:07Z"
     )
     assert result["warnings"] == [result["msg"]]
     assert [attempt["code"] for attempt in result["attempts"]] == ["unreachable"]
@@ -670,3 +670,37 @@ def test_a_failure_says_what_was_tried(run: t.Any, responder: t.Any, name: str) 
     result = run()
     assert result["failed"] and result[name]
     assert name not in returned(run.module, "success")
+
+
+@pytest.mark.parametrize("attributes", [{"owner": "nosuch"}, {"group": "nosuch"}, {"mode": "zz"}])
+def test_an_attribute_that_makes_no_sense_is_said_before_anything_is_written(
+    run: t.Any, path: Path, attributes: t.Dict[str, str]
+) -> None:
+    """Else the next run would find the response in place, and nobody would be notified of it."""
+    path.write_bytes(DUE)
+    assert run(source_content=b64(GOOD), **attributes)["failed"]
+    assert path.read_bytes() == DUE
+
+
+def test_an_attribute_that_cannot_be_set_is_said(run: t.Any, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path.write_bytes(GOOD)
+
+    def refuse(self: t.Any, *arguments: t.Any) -> bool:
+        if not self.check_mode:
+            raise PermissionError(1, "Operation not permitted")
+        return True
+
+    monkeypatch.setattr("ansible.module_utils.basic.AnsibleModule.set_mode_if_different", refuse)
+    result = run(mode="0600")
+    assert result["failed"]
+    assert result["msg"] == (
+        f"cannot set the owner, group or mode of {path}: Operation not permitted; its content is as it was"
+    )
+
+
+def test_a_mode_alone_is_a_change_and_said(run: t.Any, path: Path) -> None:
+    path.write_bytes(GOOD)
+    path.chmod(0o644)
+    result = run(mode="0600")
+    assert result["changed"] and result["msg"].endswith("the attributes of the file were not as asked for")
+    assert not run(mode="0600")["changed"]

@@ -19,6 +19,7 @@ from ansible_collections.certops.ocsp.tests.unit import forge
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+TRUSTED = "TRUSTED CERTIFICATE"
 W = forge.world()
 OTHER_KEY = forge.key("p256", "other")
 NAMESAKE = forge.authority(W.issuer.subject, W.root, private_key=OTHER_KEY, serial=0x21)
@@ -236,8 +237,26 @@ def test_find_leaf_alone_or_twice() -> None:
     assert x509.find_leaf(certs(W.leaf, W.leaf, W.issuer), "x").der == W.leaf.der
 
 
-def test_find_leaf_takes_the_first_ca_where_there_is_nothing_else() -> None:
-    assert x509.find_leaf(certs(W.issuer, W.root), "x").der == W.issuer.der
+def test_find_leaf_takes_a_self_signed_certificate_that_stands_alone() -> None:
+    assert x509.find_leaf(certs(W.root), "x").der == W.root.der
+
+
+@pytest.mark.parametrize("chain", [[W.issuer], [W.issuer, W.root]], ids=["intermediate", "chain"])
+def test_find_leaf_refuses_a_chain_without_the_certificate(chain: list[forge.Entity]) -> None:
+    with pytest.raises(InputError, match=r"^certificate_path holds CA certificates only, such as CN=Issuing CA"):
+        x509.find_leaf(certs(*chain), "certificate_path")
+
+
+def test_a_certificate_with_what_openssl_trusts_it_for() -> None:
+    trusted = forge.armour(W.leaf.der + forge.sequence(forge.sequence(forge.oid(forge.SERVER_AUTH))), TRUSTED)
+    (found,) = x509.load_certificates(trusted, "x")
+    assert found.der == W.leaf.der
+
+
+def test_a_block_that_may_be_a_certificate_is_not_passed_over() -> None:
+    misspelt = forge.armour(W.leaf.der, "CERTIFICAT")
+    with pytest.raises(InputError, match=r"^certificate_path holds a PEM block 'CERTIFICAT'"):
+        x509.load_certificates(misspelt + W.issuer.pem, "certificate_path")
 
 
 def test_find_leaf_among_issuers_without_basic_constraints() -> None:

@@ -153,10 +153,16 @@ def test_a_path_with_a_null_octet_is_refused() -> None:
 
 def test_the_folder_must_be_there(tmp_path: Path, staple: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "dangling").symlink_to("nowhere/x")
-    for path in ("missing/x", staple.name + "/x", "dangling"):
-        with pytest.raises(InputError, match="which does not exist; create it first") as caught:
-            files.check_folder(str(tmp_path / path), f"path: {path}")
+    for path, problem in (
+        ("missing/x", "which does not exist; create it first"),
+        ("dangling", "which does not exist; create it first"),
+        (staple.name + "/x", "which is not a folder"),
+        ("new/", "ends with a slash; give the path of a file"),
+    ):
+        with pytest.raises(InputError) as caught:
+            files.check_folder(f"{tmp_path}/{path}", f"path: {path}")
         assert caught.value.message.startswith(f"path: {path} ")
+        assert caught.value.message.endswith(problem)
     files.check_folder(str(staple), "path: x")
     files.check_folder(str(tmp_path / "new"), "path: x")
     monkeypatch.chdir(tmp_path)
@@ -362,7 +368,8 @@ def test_whatever_fails_the_old_file_stays_and_nothing_else(
         with pytest.raises(FileError) as caught:
             files.replace_file(str(staple), NEW)
     reason = os.strerror(number)
-    assert caught.value.message == f"cannot write {staple}: {reason}; what was there is as it was"
+    hint = " (it may be mounted by itself: set unsafe_writes)" if number == errno.EBUSY else ""
+    assert caught.value.message == f"cannot write {staple}: {reason}{hint}; what was there is as it was"
     assert staple.read_bytes() == OLD
     assert names(staple.parent) == [staple.name]
 

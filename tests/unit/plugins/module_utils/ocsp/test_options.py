@@ -288,7 +288,6 @@ def test_the_issuer_can_be_asked_for() -> None:
 NOT_A_CERTIFICATE = {
     "missing.pem": " does not exist",
     "leaf.pem/below": " does not exist",
-    "": " does not exist",
     "directory": " is a directory",
     "fifo": " is not a regular file",
     "key.pem": " holds a private key where a certificate belongs",
@@ -303,6 +302,11 @@ NOT_A_CERTIFICATE = {
     "response.der": " holds a certificate that cannot be read",
     "huge.pem": f" has more than {CERTIFICATE_LIMIT} octets",
 }
+
+
+@pytest.mark.parametrize("option", ["certificate_path", "issuer_path", "root_path", "source_path"])
+def test_an_empty_path_is_no_path(option: str) -> None:
+    assert refusal(**{option: ""}).message == f"{option} is empty; give the path of a file or leave it out"
 
 
 @pytest.mark.parametrize("option", ["certificate_path", "issuer_path", "root_path"])

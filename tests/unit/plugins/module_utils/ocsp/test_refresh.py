@@ -357,3 +357,33 @@ def test_a_removed_file_stays_removed(place: Place) -> None:
     assert core.remove(str(place.path)).changed
     assert not core.remove(str(place.path)).changed
     assert place.content() is None
+
+
+def test_an_answer_from_before_a_revocation_does_not_bring_the_staple_back(place: Place) -> None:
+    revoked = staple(HOUR, status="revoked")
+    place.put(revoked)
+    outcome = place.run(World(), source=FRESH)
+    assert outcome.failed and outcome.fetch_error is not None and outcome.fetch_error.code == "older"
+    assert "revoked" in outcome.message
+    assert place.content() == revoked
+    assert place.run(World(), source=staple(HOUR / 2)).changed
+
+
+def test_a_responder_that_has_nothing_newer_for_long_is_told(place: Place) -> None:
+    old = staple(5.5 * DAY)
+    place.put(old)
+    outcome = place.run(World(ok(old)))
+    assert not outcome.changed and not outcome.failed
+    assert outcome.warnings == [
+        f"there is still no newer response than the one in {place.path}, which ends at 2026-03-05T17:06:07Z"
+    ]
+    place.put(DUE)
+    assert place.run(World(ok(DUE))).warnings == []
+
+
+def test_each_of_several_responders_is_told(place: Place) -> None:
+    urls = (URL, "http://ocsp2.example.com")
+    world = World(answer=lambda request: html(404) if request.url.startswith(URL) else failure("unreachable"))
+    outcome = place.run(world, responder_urls=urls)
+    assert f"{URL} answered with the HTTP status 404" in outcome.message
+    assert "it is unreachable" in outcome.message

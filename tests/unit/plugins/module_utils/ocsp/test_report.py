@@ -90,7 +90,8 @@ def test_a_revocation() -> None:
         {
             "code": "revoked",
             "severity": "error",
-            "message": "the certificate was revoked on 2026-03-02 05:06:07 UTC (key_compromise)",
+            "message": "the certificate CN=leaf.example.com,O=Forge was revoked on 2026-03-02 05:06:07 UTC "
+            "(key_compromise)",
         }
     ]
 

@@ -94,7 +94,9 @@ def test_each_finding_names_its_server_and_what_becomes_of_it(file: str, name: s
     for finding in servers.lint(name, judged(FILES[file][0]), NOW):
         assert finding.code == "unfit_for_server"
         assert finding.message.startswith(f"{name} ")
-        consequence = "so it would fail" if finding.severity == "error" else "so clients get no staple from it"
+        consequence = (
+            "so it or its TLS would fail" if finding.severity == "error" else "so clients get no staple from it"
+        )
         assert finding.message.endswith(consequence)
 
 
