@@ -12,6 +12,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+from hypothesis import settings
+
+# The same examples on each machine, and no test that fails because a machine is busy.
+settings.register_profile("steady", deadline=None, derandomize=True)
+settings.load_profile("steady")
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 if CHECKOUT.parts[-3:] != ("ansible_collections", "certops", "ocsp"):

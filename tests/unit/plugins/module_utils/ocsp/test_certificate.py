@@ -141,7 +141,7 @@ PROPERTIES = (
 STAPLED = forge.leaf(W.issuer, extensions=[*forge.DELEGATE_EXTENSIONS, forge.ocsp_urls(forge.URL), forge.must_staple()])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.one_of(st.binary(max_size=200), st.tuples(st.integers(0, len(STAPLED.der) - 1), st.integers(1, 255))))
 def test_nothing_but_malformed_is_raised(damage: t.Union[bytes, tuple[int, int]]) -> None:
     data = bytearray(damage) if isinstance(damage, bytes) else bytearray(STAPLED.der)

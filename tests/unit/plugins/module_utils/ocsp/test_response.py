@@ -986,7 +986,7 @@ def test_leaf_ends() -> None:
 OFFSETS = st.integers(min_value=1, max_value=8 * 24 * 3600)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(next_update=OFFSETS, responder_end=OFFSETS, leaf_end=OFFSETS)
 def test_effective_expiry_is_the_earliest_end(next_update: int, responder_end: int, leaf_end: int) -> None:
     ends = [NOW + timedelta(seconds=seconds) for seconds in (next_update, responder_end, leaf_end)]
@@ -1102,7 +1102,7 @@ def test_nonce(extensions: list[bytes], sent: t.Optional[bytes], codes: list[str
 # Anything ----------------------------------------------------------------------------------------
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=600))
 @example(b"\x30\x80")
 @example(b"\x30\x03\x0a\x01\x00")
@@ -1182,7 +1182,7 @@ def test_any_cut(data: bytes) -> None:
         assert judged(data[:length]).errors == ["malformed"]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_any_damage_that_is_signed_again(data: st.DataObject) -> None:
     """What no third party could do, a broken responder could: it must not raise."""
