@@ -82,7 +82,8 @@ def refresh(options: Options, environment: Environment, write: bool = True) -> O
         return _without_responder(options)
     files.check_folder(options.path, f"path: {options.path}")
     on_disk = _read(options, options.target, environment.now())
-    if options.source is None and not options.force and not _is_due(on_disk, options, environment.now()):
+    asks = options.force or options.source is not None or _is_due(on_disk, options, environment.now())
+    if not asks and on_disk.data is not None and on_disk.content == _content(options, on_disk.data):
         return _keep_fresh(options, on_disk, environment, write)
     with files.lock(options.path, options.total_timeout + _LOCK_GRACE):
         # Another run may have refreshed the file while this one waited.
@@ -147,11 +148,16 @@ def _keep_fresh(options: Options, on_disk: _OnDisk, environment: Environment, wr
     return outcome
 
 
+def _content(options: Options, data: bytes) -> bytes:
+    """What a file holds that has this response in the format asked for."""
+    return wire.to_pem(data) if options.format == "pem" else data
+
+
 def _put(
     options: Options, data: bytes, on_disk: _OnDisk, environment: Environment, write: bool, outcome: Outcome
 ) -> None:
     """Have exactly this response in the file, in the format asked for."""
-    content = wire.to_pem(data) if options.format == "pem" else data
+    content = _content(options, data)
     outcome.data = data
     outcome.changed = content != on_disk.content
     if not outcome.changed or not write:

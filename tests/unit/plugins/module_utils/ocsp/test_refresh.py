@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import typing as t
@@ -284,6 +285,29 @@ def test_the_format_is_changed_without_asking(place: Place) -> None:
     assert place.run(world).changed
     assert place.content() == FRESH
     assert world.requests == []
+
+
+def test_nothing_is_written_without_the_lock(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that cleans up what a killed one left must not meet another at work."""
+    locked = []
+    real_lock, real_replace = core.files.lock, core.files.replace_file
+
+    @contextlib.contextmanager
+    def lock(path: str, timeout: float) -> t.Iterator[None]:
+        with real_lock(path, timeout):
+            locked.append(path)
+            yield
+            locked.remove(path)
+
+    def replace(path: str, *arguments: t.Any) -> None:
+        assert locked == [path]
+        real_replace(path, *arguments)
+
+    monkeypatch.setattr(core.files, "lock", lock)
+    monkeypatch.setattr(core.files, "replace_file", replace)
+    assert place.run(World(ok(FRESH))).changed
+    assert place.run(World(), format="pem").changed
+    assert place.run(World(), source=staple(HOUR)).changed
 
 
 def test_backups_are_kept_and_pruned(place: Place) -> None:
