@@ -39,6 +39,10 @@ _STALE = frozenset(("expired", "too_old"))
 _IMPLAUSIBLE_OFFSET = timedelta(hours=1)
 
 
+class ResponderDown(TransportError):
+    """An exchange that was not tried, because the responder is known to be down; nor is it worth another round."""
+
+
 class Attempt(t.NamedTuple):
     """One exchange. ``code`` is None where it brought an acceptable response."""
 
@@ -59,6 +63,7 @@ class _Answer(t.NamedTuple):
     judgement: t.Optional[Judgement] = None
     http_status: t.Optional[int] = None
     retry_after: t.Optional[float] = None
+    not_asked: bool = False
 
     @property
     def code(self) -> str:
@@ -71,6 +76,8 @@ class _Answer(t.NamedTuple):
 
     @property
     def passing(self) -> bool:
+        if self.not_asked:
+            return False
         server_error = self.code == "http_error" and (self.http_status or 0) >= 500
         try_later = self.judgement is not None and self.judgement.response_status == "try_later"
         return self.code in _PASSING or server_error or try_later
@@ -185,6 +192,9 @@ class _Fetch:
             self.failures.append(answer)
             return answer
         answer = self._exchange(url, method, message, nonce, no_cache, self.deadline - began)
+        if answer.not_asked:
+            self.failures.append(answer)
+            return answer
         seconds = round(self.environment.monotonic() - began, 3)
         self.attempts.append(Attempt(url, method, digest, answer.code or None, answer.http_status, seconds))
         if answer.error:
@@ -201,7 +211,8 @@ class _Fetch:
         try:
             http_response = self.environment.exchange(http_request, min(self.options.timeout, remaining))
         except TransportError as error:
-            return _Answer(Finding(error.code, ERROR, error.message), url)
+            not_asked = isinstance(error, ResponderDown)
+            return _Answer(Finding(error.code, ERROR, error.message), url, not_asked=not_asked)
         return self._judge(url, http_response, nonce)
 
     def _judge(self, url: str, http_response: HttpResponse, nonce: t.Optional[bytes]) -> _Answer:

@@ -76,15 +76,33 @@ def refresh(options: Options, environment: Environment, write: bool = True) -> O
 
     Raises InputError and FileError; failures to get a good response are in the outcome.
     """
+    return glance(options, environment, write) or renew(options, environment, write)
+
+
+def glance(options: Options, environment: Environment, write: bool = True) -> t.Optional[Outcome]:
+    """The outcome where neither the network nor a lock is needed, or None where ``renew`` is to be called.
+
+    Raises InputError and FileError.
+    """
     if not options.path:
         raise InputError("path is empty; give the path of the file that holds the response")
     if options.target is None:
         return _without_responder(options)
     files.check_folder(options.path, f"path: {options.path}")
+    if options.force or options.source is not None:
+        return None
     on_disk = _read(options, options.target, environment.now())
-    asks = options.force or options.source is not None or _is_due(on_disk, options, environment.now())
-    if not asks and on_disk.data is not None and on_disk.content == _content(options, on_disk.data):
-        return _keep_fresh(options, on_disk, environment, write)
+    if on_disk.data is None or _is_due(on_disk, options, environment.now()):
+        return None
+    if on_disk.content != _content(options, on_disk.data):
+        return None
+    return _keep_fresh(options, on_disk, environment, write)
+
+
+def renew(options: Options, environment: Environment, write: bool = True) -> Outcome:
+    """Do the part of ``refresh`` that holds the lock, where ``glance`` found something to do."""
+    if options.target is None:
+        return _without_responder(options)
     with files.lock(options.path, options.total_timeout + _LOCK_GRACE):
         # Another run may have refreshed the file while this one waited.
         on_disk = _read(options, options.target, environment.now())

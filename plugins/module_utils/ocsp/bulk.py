@@ -1,0 +1,297 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Many staple files side by side.
+
+Whether a file is fresh is found out in the calling thread, since that is computing alone; only what
+is due is handed to workers, which wait for the network.
+"""
+
+from __future__ import annotations
+
+import copy
+import queue
+import threading
+import time
+import typing as t
+import urllib.parse
+from collections import deque
+
+from . import refresh
+from .environment import Environment, Exchange
+from .errors import FileError, InputError, OcspError, TransportError
+from .fetch import ResponderDown
+from .options import Options, read_options
+from .refresh import Outcome
+from .transport import HttpRequest, HttpResponse, Transport
+
+#: The options that say how to reach a responder.
+TRANSPORT_OPTIONS = ("use_proxy", "http_proxy", "validate_certs", "http_agent")
+
+#: Due certificates that wait with their options read; those beyond are read again when it is their turn.
+_WINDOW = 64
+#: Seconds without any result after which the calling thread looks further ahead, for other responders.
+_PATIENCE = 1.0
+
+
+class Job(t.NamedTuple):
+    """One staple file: a name for it, and the plain values of the options of ``ocsp_response``."""
+
+    name: str
+    values: t.Mapping[str, t.Any]
+
+
+Result = t.Tuple[str, t.Union[Outcome, OcspError]]
+
+
+def refresh_all(
+    jobs: t.Iterable[Job],
+    environment_for: t.Callable[[Job], Environment],
+    workers: int = 16,
+    per_responder: int = 8,
+    write: bool = True,
+    on_abort: t.Optional[t.Callable[[], None]] = None,
+) -> t.Iterator[Result]:
+    """Bring many staple files up to date, and yield the name and outcome of each as soon as it is done.
+
+    ``jobs`` is read as it is needed and may be a generator; a job with ``state: absent`` removes its
+    file. ``environment_for`` gives each job its time and network; it is called in the calling thread
+    and in workers. At most ``workers`` jobs are under way at once, and at most ``per_responder``
+    exchanges with one responder (scheme, host and port). ``write`` False finds out what would be done.
+
+    Results come in no certain order. A job that cannot be done at all yields its OcspError, and never
+    stops another. A responder that could not be reached, retries included, is not asked again: the
+    later outcomes have a ``fetch_error`` with the same code that says so.
+
+    Closing the generator, or an exception in it, calls ``on_abort``, which should break off exchanges
+    under way (``Network.close``), and returns when the workers have ended.
+    """
+    run = _Run(environment_for, workers, per_responder, write)
+    finished = False
+    try:
+        yield from run.results_of(jobs)
+        finished = True
+    finally:
+        run.stop()
+        if not finished and on_abort is not None:
+            on_abort()
+        run.join()
+
+
+class Network:
+    """Transports that keep connections open, one for each set of ``TRANSPORT_OPTIONS`` that jobs have.
+
+    ``exchange_for`` serves for the environment of a job, ``close`` for ``on_abort``; use it in a ``with`` block.
+    """
+
+    def __init__(self) -> None:
+        self._mutex = threading.Lock()
+        self._transports: t.Dict[t.Tuple[t.Any, ...], Transport] = {}
+
+    def __enter__(self) -> Network:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def exchange_for(self, values: t.Mapping[str, t.Any]) -> Exchange:
+        """The network as these options want it; None and a missing one mean the default."""
+        given = {name: values[name] for name in TRANSPORT_OPTIONS if values.get(name) is not None}
+        key = tuple(given.items())
+        with self._mutex:
+            if key not in self._transports:
+                self._transports[key] = Transport(**given)
+            return self._transports[key].exchange
+
+    def close(self) -> None:
+        """End all connections, also those in use."""
+
+
+class _Task(t.NamedTuple):
+    """A job that is due. ``options`` is None where they are to be read again."""
+
+    job: Job
+    lane: _Lane
+    options: t.Optional[Options]
+
+
+class _Lane:
+    """What a run knows of one responder. ``waiting`` are tasks that begin with it when one ends."""
+
+    def __init__(self, limit: int) -> None:
+        self.slots = threading.BoundedSemaphore(limit)
+        self.active = 0
+        self.waiting: t.Deque[_Task] = deque()
+        self.down: t.Optional[ResponderDown] = None
+        self.answered_at = float("-inf")
+
+
+class _Run:
+    """The lanes, the workers and the results of one ``refresh_all``."""
+
+    def __init__(
+        self, environment_for: t.Callable[[Job], Environment], workers: int, per_responder: int, write: bool
+    ) -> None:
+        self.environment_for = environment_for
+        self.workers = workers
+        self.per_responder = per_responder
+        self.write = write
+        self.stopped = threading.Event()
+        self._mutex = threading.Lock()
+        self._lanes: t.Dict[str, _Lane] = {}
+        self._ready: queue.SimpleQueue[t.Optional[_Task]] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[Result] = queue.SimpleQueue()
+        self._threads: t.List[threading.Thread] = []
+
+    def results_of(self, jobs: t.Iterable[Job]) -> t.Iterator[Result]:
+        pending = 0
+        for job in jobs:
+            result = self._begin(job, keep=pending < _WINDOW)
+            if result is not None:
+                yield job.name, result
+            else:
+                pending += 1
+            while pending:
+                try:
+                    done = self._results.get(timeout=_PATIENCE) if pending >= _WINDOW else self._results.get_nowait()
+                except queue.Empty:
+                    break
+                pending -= 1
+                yield done
+        for _remaining in range(pending):
+            yield self._results.get()
+
+    def stop(self) -> None:
+        self.stopped.set()
+        for _thread in self._threads:
+            self._ready.put(None)
+
+    def join(self) -> None:
+        for thread in self._threads:
+            thread.join()
+
+    def lane(self, url: str) -> _Lane:
+        key = _responder(url)
+        with self._mutex:
+            if key not in self._lanes:
+                self._lanes[key] = _Lane(self.per_responder)
+            return self._lanes[key]
+
+    def _begin(self, job: Job, keep: bool) -> t.Union[Outcome, OcspError, None]:
+        """The result of a job that needs no network; None for one that was handed to the workers."""
+        try:
+            if job.values.get("state") == "absent":
+                return refresh.remove(job.values.get("path") or "", self.write)
+            options = read_options(job.values)
+            outcome = refresh.glance(options, self.environment_for(job), self.write)
+        except Exception as error:
+            return _as_error(error)
+        if outcome is None:
+            url = options.responder_urls[0] if options.responder_urls and options.source is None else ""
+            self._submit(_Task(job, self.lane(url), options if keep else None))
+        return outcome
+
+    def _submit(self, task: _Task) -> None:
+        with self._mutex:
+            if task.lane.active >= self.per_responder:
+                task.lane.waiting.append(task)
+                return
+            task.lane.active += 1
+        self._ready.put(task)
+        if len(self._threads) < self.workers:
+            thread = threading.Thread(target=self._work, name="ocsp-worker", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _work(self) -> None:
+        while True:
+            task = self._ready.get()
+            if task is None or self.stopped.is_set():
+                return
+            self._results.put((task.job.name, self._do(task)))
+            self._leave(task.lane)
+
+    def _leave(self, lane: _Lane) -> None:
+        with self._mutex:
+            if lane.waiting:
+                self._ready.put(lane.waiting.popleft())
+            else:
+                lane.active -= 1
+
+    def _do(self, task: _Task) -> t.Union[Outcome, OcspError]:
+        try:
+            options = task.options or read_options(task.job.values)
+            visit = _Visit(self, self.environment_for(task.job))
+            outcome = refresh.renew(options, visit.environment, self.write)
+            visit.close_circuits()
+            return outcome
+        except Exception as error:
+            return _as_error(error)
+
+
+class _Visit:
+    """The exchanges of one task, with the limits of the run put around them."""
+
+    def __init__(self, run: _Run, environment: Environment) -> None:
+        self._run = run
+        self._exchange: Exchange = environment.exchange
+        self._failures: t.Dict[str, t.Tuple[float, TransportError]] = {}
+        self.environment = copy.copy(environment)
+        self.environment.exchange = self.exchange
+        if environment.sleep is time.sleep:
+            self.environment.sleep = self._pause
+
+    def _pause(self, seconds: float) -> None:
+        self._run.stopped.wait(seconds)
+
+    def exchange(self, request: HttpRequest, timeout: float) -> HttpResponse:
+        lane = self._run.lane(request.url)
+        began = self.environment.monotonic()
+        if self._run.stopped.is_set():
+            raise ResponderDown("timeout", f"{_responder(request.url)} was not asked: the run was broken off")
+        if not lane.slots.acquire(timeout=timeout):
+            raise TransportError(
+                "timeout", f"{_responder(request.url)} was busy with others of this run for {timeout:.3g} s"
+            )
+        try:
+            if lane.down is not None:
+                raise lane.down
+            response = self._exchange(request, max(0.001, timeout - (self.environment.monotonic() - began)))
+        except ResponderDown:
+            raise
+        except TransportError as error:
+            if error.code in ("unreachable", "timeout", "proxy_error"):
+                first = self._failures.get(request.url, (began, error))[0]
+                self._failures[request.url] = (first, error)
+            raise
+        finally:
+            lane.slots.release()
+        lane.answered_at = self.environment.monotonic()
+        self._failures.pop(request.url, None)
+        return response
+
+    def close_circuits(self) -> None:
+        """Have no other task ask a responder that failed to the end, and answered nobody meanwhile."""
+        for url, (since, error) in self._failures.items():
+            lane = self._run.lane(url)
+            if lane.down is None and lane.answered_at < since:
+                message = f"{_responder(url)} is not asked again in this run, because: {error.message}"
+                lane.down = ResponderDown(error.code, message)
+
+
+def _responder(url: str) -> str:
+    """The scheme, host and port of a URL."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2].lower()}"
+    except ValueError:
+        return url
+
+
+def _as_error(error: Exception) -> OcspError:
+    if isinstance(error, OcspError):
+        return error
+    if isinstance(error, OSError):
+        return FileError(str(error))
+    return InputError(f"{type(error).__name__}: {error}")
