@@ -60,6 +60,30 @@ TRANSPORT_CODES = (
     "proxy_error",
 )
 
+#: Reason codes of a look at a TLS server that showed no certificate.
+PROBE_CODES = (
+    "unreachable",
+    "timeout",
+    "cut_off",
+    "not_tls",
+    "tls_alert",
+    "tls_version",
+    "starttls_refused",
+    "not_served",
+    "malformed",
+    "too_large",
+)
+
+#: Reason codes of what a TLS server serves, beside those of the judgement of its staple.
+SERVED_CODES = (
+    "missing_staple",
+    "late_staple",
+    "shared_staple",
+    "other_staple",
+    "other_certificate",
+    "missing_issuer",
+)
+
 #: Reason codes of a whole refresh.
 REFRESH_CODES = ("no_responder", "older", "clock_implausible", "bad_input", "file_error")
 
@@ -96,6 +120,17 @@ class TransportError(OcspError):
 
     ``code`` is one of TRANSPORT_CODES.
     """
+
+
+class ProbeError(OcspError):
+    """A look at a TLS server that brought no certificate; ``code`` is one of PROBE_CODES.
+
+    ``alert`` is the name of the TLS alert that the server sent, if it sent one.
+    """
+
+    def __init__(self, code: str, message: str, alert: t.Optional[str] = None) -> None:
+        super().__init__(code, message)
+        self.alert = alert
 
 
 class FileError(OcspError):
