@@ -1,0 +1,318 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The services that read staples: is one running, is its configuration sound, make it read again.
+
+What differs between them and between distributions is data. Commands are run by a callable that is
+passed in. A service that does not run is never started, since its next start reads everything anyway.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import signal
+import stat
+import typing as t
+
+from .errors import InputError
+
+#: Runs a command: ``run(argv, input=None, timeout=60.0)``, returns its exit code, output and errors.
+Run = t.Callable[..., t.Tuple[int, str, str]]
+#: Says something to a UNIX socket and returns the answer: ``ask(path, text)``; raises OSError.
+Ask = t.Callable[[str, str], str]
+
+_FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+_TIMEOUT = 60.0
+_ASK_TIMEOUT = 10.0
+_LONGEST_ANSWER = 64 * 1024
+
+
+class Kind(t.NamedTuple):
+    """What is the same on all hosts for a kind of server.
+
+    ``units`` are its names as a service, by distribution. ``tests`` are commands that check its
+    configuration; the first whose program and files are there counts. ``pid_files`` and
+    ``signal_name`` are for hosts where nothing manages it. ``sockets`` are where HAProxy listens
+    for commands. ``rereads_key_unprivileged``: reloading makes it end where it cannot read its
+    key as the user that it became, so that it has to be restarted.
+    """
+
+    units: t.Tuple[str, ...]
+    tests: t.Tuple[t.Tuple[str, ...], ...] = ()
+    pid_files: t.Tuple[str, ...] = ()
+    signal_name: str = "SIGHUP"
+    sockets: t.Tuple[str, ...] = ()
+    rereads_key_unprivileged: bool = False
+
+
+KINDS: t.Dict[str, Kind] = {
+    "apache": Kind(
+        ("apache2", "httpd"),
+        (("apache2ctl", "configtest"), ("apachectl", "configtest"), ("httpd", "-t")),
+        ("/run/apache2/apache2.pid", "/run/httpd/httpd.pid"),
+        "SIGUSR1",
+    ),
+    "dovecot": Kind(("dovecot",), (("doveconf", "-n"),), ("/run/dovecot/master.pid",)),
+    "exim": Kind(
+        ("exim4", "exim"), (("exim4", "-bV"), ("exim", "-bV")), ("/run/exim4/exim.pid", "/run/exim.pid")
+    ),
+    "haproxy": Kind(
+        ("haproxy",),
+        (("haproxy", "-c", "-q", "-f", "/etc/haproxy/haproxy.cfg"),),
+        ("/run/haproxy.pid",),
+        "SIGUSR2",
+        ("/run/haproxy/admin.sock", "/var/lib/haproxy/stats"),
+    ),
+    "hitch": Kind(("hitch",), (("hitch", "-t", "--config", "/etc/hitch/hitch.conf"),), ("/run/hitch/hitch.pid",)),
+    "lighttpd": Kind(
+        ("lighttpd",),
+        (("lighttpd", "-tt", "-f", "/etc/lighttpd/lighttpd.conf"),),
+        ("/run/lighttpd.pid",),
+        "SIGUSR1",
+        rereads_key_unprivileged=True,
+    ),
+    "nginx": Kind(("nginx",), (("nginx", "-t", "-q"),), ("/run/nginx.pid",)),
+    "postfix": Kind(("postfix",), (("postfix", "check"),), ("/var/spool/postfix/pid/master.pid",)),
+}
+
+
+class Service(t.NamedTuple):
+    """A service as configured. What is None or empty comes from its kind, if it has one.
+
+    ``unit`` is its name for systemd or service(8), ``test`` and ``reload`` are commands.
+    """
+
+    name: str
+    kind: t.Optional[str] = None
+    unit: t.Optional[str] = None
+    test: t.Tuple[str, ...] = ()
+    reload: t.Tuple[str, ...] = ()
+    socket: t.Optional[str] = None
+
+    @property
+    def units(self) -> t.Tuple[str, ...]:
+        if self.unit:
+            return (self.unit,)
+        return KINDS[self.kind].units if self.kind else (self.name,)
+
+
+class Result(t.NamedTuple):
+    """What became of a reload. ``problem`` is empty or one sentence; ``running`` is None where nobody can tell."""
+
+    reloaded: bool
+    running: t.Optional[bool]
+    problem: str = ""
+
+
+def configured(name: str, kind: t.Optional[str] = None, **settings: t.Any) -> Service:
+    """A service by its name alone, or with settings; a known name is its own kind.
+
+    Raises InputError for a kind that is not known.
+    """
+    if kind is not None and kind not in KINDS:
+        raise InputError(f"kind: '{kind}' is not one of {', '.join(sorted(KINDS))}")
+    return Service(name, kind or (name if name in KINDS else None), **settings)
+
+
+def is_running(service: Service, run: Run) -> t.Optional[bool]:
+    """Whether a service runs; None where nobody can tell."""
+    return _manager(service).running(run)
+
+
+def test(service: Service, run: Run) -> str:
+    """Check the configuration. Returns what is wrong with it, as one sentence, or an empty string."""
+    command = _test_command(service)
+    if not command:
+        return ""
+    code, output, errors = run(command, timeout=_TIMEOUT)
+    if code == 0:
+        return ""
+    shown = " ".join(command)
+    return f"the configuration of {service.name} is refused by '{shown}' ({_last_words(code, output, errors)})"
+
+
+def reload(service: Service, run: Run, keys: t.Iterable[str] = ()) -> Result:
+    """Test the configuration of a service and have it read its files again, if it runs.
+
+    ``keys`` are the private keys that it reads: lighttpd is restarted where only root may read one.
+    """
+    manager = _manager(service)
+    running = manager.running(run)
+    if running is False:
+        return Result(False, False)
+    problem = test(service, run)
+    if problem:
+        return Result(False, running, f"{problem}; it was not reloaded and goes on with what it has read before")
+    restart = bool(service.kind and KINDS[service.kind].rereads_key_unprivileged) and not all(map(_is_shared, keys))
+    problem = manager.reload(run, restart)
+    return Result(not problem, running, problem)
+
+
+def staple_by_socket(service: Service, certificate: str, data: bytes, ask: t.Optional[Ask] = None) -> str:
+    """Give HAProxy a new staple for the certificate file that it knows as ``certificate``, without a reload.
+
+    Returns why that did not work, or an empty string.
+    """
+    path = _socket_path(service)
+    if path is None:
+        return f"{service.name} has no socket for commands"
+    ask = ask or ask_socket
+    encoded = base64.b64encode(data).decode("ascii")
+    try:
+        answer = ask(path, f"set ssl cert {certificate}.ocsp <<\n{encoded}\n\n")
+        if "ransaction" not in answer:
+            return f"{service.name} refuses the staple for {certificate}: {_one_line(answer)}"
+        answer = ask(path, f"commit ssl cert {certificate}\n")
+    except OSError as error:
+        return f"the socket {path} of {service.name} does not answer: {error.strerror or error}"
+    if "Success" in answer:
+        return ""
+    with contextlib.suppress(OSError):
+        ask(path, f"abort ssl cert {certificate}\n")
+    return f"{service.name} refuses the staple for {certificate}: {_one_line(answer)}"
+
+
+def ask_socket(path: str, text: str) -> str:
+    """One command to a UNIX socket, and the answer. Raises OSError."""
+    import socket  # pylint: disable=import-outside-toplevel  # slow, and for HAProxy alone
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(_ASK_TIMEOUT)
+        connection.connect(path)
+        connection.sendall(text.encode())
+        answer = b""
+        while len(answer) < _LONGEST_ANSWER:
+            part = connection.recv(4096)
+            if not part:
+                break
+            answer += part
+    return answer.decode("utf-8", "replace")
+
+
+def has_systemd() -> bool:
+    """Whether systemd manages this host (sd_booted(3))."""
+    return os.path.isdir("/run/systemd/system")
+
+
+def _manager(service: Service) -> _Manager:
+    if service.reload and not service.unit and not service.kind:
+        return _Manager(service)
+    if has_systemd():
+        return _Systemd(service)
+    if any(os.path.exists(f"/etc/init.d/{unit}") for unit in service.units):
+        return _InitScript(service)
+    return _PidFile(service)
+
+
+class _Manager:
+    """Nobody manages the service: all there is is a command."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+
+    def running(self, run: Run) -> t.Optional[bool]:
+        return None
+
+    def reload(self, run: Run, restart: bool) -> str:
+        """Returns what went wrong, or an empty string."""
+        return self._do(run, self.service.reload) if self.service.reload else self._reload(run, restart)
+
+    def _reload(self, run: Run, restart: bool) -> str:
+        return f"nobody knows how to reload {self.service.name}; give a command"
+
+    def _do(self, run: Run, command: t.Sequence[str]) -> str:
+        code, output, errors = run(tuple(command), timeout=_TIMEOUT)
+        if code == 0:
+            return ""
+        shown = " ".join(command)
+        return f"{self.service.name} cannot be reloaded: '{shown}' failed ({_last_words(code, output, errors)})"
+
+
+class _Systemd(_Manager):
+    def __init__(self, service: Service) -> None:
+        super().__init__(service)
+        self.unit = ""
+
+    def running(self, run: Run) -> t.Optional[bool]:
+        units = [unit if "." in unit else f"{unit}.service" for unit in self.service.units]
+        states = run(("systemctl", "is-active", *units), timeout=_TIMEOUT)[1].split()
+        self.unit = next((unit for unit, state in zip(units, states) if state in ("active", "reloading")), "")
+        return bool(self.unit)
+
+    def _reload(self, run: Run, restart: bool) -> str:
+        # One that ended meanwhile is not started, and one that cannot be reloaded is restarted.
+        return self._do(run, ("systemctl", "try-restart" if restart else "try-reload-or-restart", self.unit))
+
+
+class _InitScript(_Manager):
+    @property
+    def _script(self) -> str:
+        return next(unit for unit in self.service.units if os.path.exists(f"/etc/init.d/{unit}"))
+
+    def running(self, run: Run) -> t.Optional[bool]:
+        return run(("service", self._script, "status"), timeout=_TIMEOUT)[0] == 0
+
+    def _reload(self, run: Run, restart: bool) -> str:
+        return self._do(run, ("service", self._script, "restart" if restart else "reload"))
+
+
+class _PidFile(_Manager):
+    def running(self, run: Run) -> t.Optional[bool]:
+        return self._pid() is not None if self.service.kind else None
+
+    def _pid(self) -> t.Optional[int]:
+        """The main process, by the first PID file whose process lives."""
+        for path in KINDS[self.service.kind].pid_files if self.service.kind else ():
+            with contextlib.suppress(OSError, ValueError):
+                with open(path, "rb") as handle:
+                    pid = int(handle.read(32))
+                os.kill(pid, 0)
+                return pid
+        return None
+
+    def _reload(self, run: Run, restart: bool) -> str:
+        pid = self._pid()
+        if pid is None or not self.service.kind:
+            return super()._reload(run, restart)
+        if restart:
+            return f"{self.service.name} has to be restarted, and nobody knows how; give a command"
+        try:
+            os.kill(pid, signal.Signals[KINDS[self.service.kind].signal_name])
+        except OSError as error:
+            return f"{self.service.name} cannot be reloaded: the process {pid} takes no signal ({error.strerror})"
+        return ""
+
+
+def _test_command(service: Service) -> t.Tuple[str, ...]:
+    if service.test:
+        return service.test
+    for program, *arguments in KINDS[service.kind].tests if service.kind else ():
+        path = next((f"{folder}/{program}" for folder in _FOLDERS if os.access(f"{folder}/{program}", os.X_OK)), None)
+        if path and all(os.path.exists(argument) for argument in arguments if argument.startswith("/")):
+            return (path, *arguments)
+    return ()
+
+
+def _socket_path(service: Service) -> t.Optional[str]:
+    candidates = (service.socket,) if service.socket else KINDS[service.kind].sockets if service.kind else ()
+    return next((path for path in candidates if path and os.path.exists(path)), None)
+
+
+def _is_shared(key: str) -> bool:
+    """Whether others than the owner may read a file."""
+    try:
+        return bool(os.stat(key).st_mode & (stat.S_IRGRP | stat.S_IROTH))
+    except OSError:
+        return True
+
+
+def _last_words(code: int, output: str, errors: str) -> str:
+    return _one_line(errors) or _one_line(output) or f"exit code {code}"
+
+
+def _one_line(text: str, longest: int = 500) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= longest else f"...{line[-longest:]}"

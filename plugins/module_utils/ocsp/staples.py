@@ -1,0 +1,144 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Staples in the folders that servers read: put in place and withdrawn, file by file.
+
+A set folder holds up to four files about a staple, and they appear and go in an order in which a
+server that reads between two of them, also after a kill, finds something that it survives.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import typing as t
+
+from . import files
+from .errors import FileError
+from .response import SIZE_LIMIT, Judgement
+
+#: The staple itself, as DER.
+STAPLE = "ocsp.der"
+#: When it ends, as decimal seconds since the epoch: what Exim's guard compares with its clock.
+EXPIRES = "ocsp.der.expires"
+#: The staple by the name that HAProxy looks for beside ``combined.pem``.
+HAPROXY = "combined.pem.ocsp"
+#: What a virtual host of nginx includes by a pattern that may match nothing.
+NGINX = "nginx-staple.conf"
+
+_SMALL = 4096
+
+
+class Place(t.NamedTuple):
+    """Where the staple of one certificate goes.
+
+    ``folder`` is the set folder with the files, ``live`` the stable path of that folder, as the
+    servers' configurations name it.
+    """
+
+    folder: str
+    live: str
+
+    def path(self, name: str) -> str:
+        return os.path.join(self.folder, name)
+
+
+def find(live: str) -> t.Optional[Place]:
+    """The place that a stable path leads to now, or None where there is no such folder."""
+    folder = os.path.realpath(live)
+    return Place(folder, live) if os.path.isdir(folder) else None
+
+
+@contextlib.contextmanager
+def lock(place: Place, timeout: float = 60.0) -> t.Iterator[None]:
+    """Keep others from changing the staple, or from switching ``live`` to another set meanwhile.
+
+    The lock is that of the folder that holds all sets of the certificate. Raises FileError.
+    """
+    with files.lock(os.path.dirname(os.path.realpath(place.folder)), timeout):
+        yield
+
+
+def read(place: Place) -> t.Optional[bytes]:
+    """The staple in place, or None. Raises InputError; at most SIZE_LIMIT + 1 octets are read."""
+    path = place.path(STAPLE)
+    return files.read_file(path, path, SIZE_LIMIT)
+
+
+def install(place: Place, data: bytes, judgement: Judgement, write: bool = True) -> bool:
+    """Have exactly this response stapled. Returns whether anything had to change.
+
+    ``judgement`` is that of ``data`` and must be acceptable. With ``write`` False nothing is
+    touched. Raises FileError; what was in place is then still usable.
+    """
+    if not judgement.acceptable or judgement.effective_expiry is None:
+        raise ValueError("a response that is not acceptable must not be stapled")
+    expires = int(judgement.effective_expiry.timestamp())
+    steps = [(STAPLE, data), (EXPIRES, b"%d\n" % expires)]
+    if expires < _number(place.path(EXPIRES)):
+        # Whoever reads between the two steps must not believe that the new staple lives as long as the old one.
+        steps.reverse()
+    changed = False
+    for name, content in steps:
+        changed = _put(place.path(name), content, write) or changed
+    changed = _link(place.path(HAPROXY), STAPLE, write) or changed
+    return _put(place.path(NGINX), _nginx_snippet(place), write) or changed
+
+
+def withdraw(place: Place, write: bool = True, keep_file: bool = False) -> bool:
+    """Have nothing stapled. Returns whether anything had to change.
+
+    What leads to the staple goes first, and the staple last, so that no server is told to read a
+    file that is gone. ``keep_file`` leaves the staple itself, for servers that do not start
+    without it. Raises FileError.
+    """
+    names = [NGINX, EXPIRES, HAPROXY] + ([] if keep_file else [STAPLE])
+    present = [name for name in names if os.path.lexists(place.path(name))]
+    for name in present if write else ():
+        files.remove_file(place.path(name))
+    return bool(present)
+
+
+def _nginx_snippet(place: Place) -> bytes:
+    path = os.path.join(place.live, STAPLE)
+    if not all(character.isalnum() or character in "/._-" for character in path):
+        escaped = path.replace("\\", "\\\\").replace('"', '\\"')
+        path = f'"{escaped}"'
+    return f"ssl_stapling on;\nssl_stapling_file {path};\n".encode()
+
+
+def _number(path: str) -> int:
+    """The number in a small file, 0 where there is none."""
+    content = files.read_file(path, path, _SMALL) or b""
+    return int(content) if content.strip().isdigit() else 0
+
+
+def _put(path: str, content: bytes, write: bool) -> bool:
+    """Have this content in a regular file of its own. Returns whether it had another."""
+    linked = os.path.islink(path)
+    if not linked and files.read_file(path, path, len(content)) == content:
+        return False
+    if write:
+        if linked:
+            # The file that it leads to is somebody else's.
+            files.remove_file(path)
+        files.replace_file(path, content)
+    return True
+
+
+def _link(path: str, target: str, write: bool) -> bool:
+    """Have a symbolic link to ``target``, in one step. Returns whether there was another or none."""
+    with contextlib.suppress(OSError):
+        if os.readlink(path) == target:
+            return False
+    if write:
+        temporary = f"{path}.{os.urandom(8).hex()}"
+        try:
+            os.symlink(target, temporary)
+            os.replace(temporary, path)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise FileError(f"cannot make the link {path}: {error.strerror}") from None
+    return True
