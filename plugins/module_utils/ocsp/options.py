@@ -77,9 +77,9 @@ def read_options(values: Values, judging: bool = False) -> Options:
     option and, where there is one, the file.
     """
     source = _read_source(values)
-    certificates, where = _read_certificates(values, "certificate")
-    issuers, issuer_where = _read_certificates(values, "issuer")
-    roots, root_where = _read_certificates(values, "root")
+    certificates, where = read_certificates(values, "certificate")
+    issuers, issuer_where = read_certificates(values, "issuer")
+    roots, root_where = read_certificates(values, "root")
     if not certificates:
         raise InputError("give the certificate with certificate_path or certificate_content")
     leaf = x509.find_leaf(certificates, where)
@@ -102,15 +102,15 @@ def read_options(values: Values, judging: bool = False) -> Options:
         responder_urls=urls,
         source=source,
         renewal=_read_renewal(values),
-        rules=_read_rules(values),
+        rules=read_rules(values),
         servers=_read_names(values, "server", sorted(servers.SERVERS)),
         nonce=bool(values.get("nonce")),
         force=bool(values.get("force")),
-        backups=_whole(values, "backup_count", 5, 1, 1000) if values.get("backup") else 0,
+        backups=read_whole(values, "backup_count", 5, 1, 1000) if values.get("backup") else 0,
         in_place=bool(values.get("unsafe_writes")),
-        timeout=_seconds(values, "timeout", 10.0),
-        total_timeout=_seconds(values, "total_timeout", 60.0),
-        retries=_whole(values, "retries", 2, 0, 100),
+        timeout=read_seconds(values, "timeout", 10.0),
+        total_timeout=read_seconds(values, "total_timeout", 60.0),
+        retries=read_whole(values, "retries", 2, 0, 100),
         **_read_choices(values),
     )
     if options.format == "pem" and options.servers:
@@ -142,9 +142,12 @@ def _read_urls(values: Values) -> t.Tuple[str, ...]:
     return urls
 
 
-def _read_certificates(values: Values, kind: str) -> t.Tuple[t.List[Certificate], str]:
-    """The certificates that ``<kind>_path`` or ``<kind>_content`` gives, and how to name their place."""
-    data, where = _read_data(values, f"{kind}_path", f"{kind}_content")
+def read_certificates(values: Values, kind: str) -> t.Tuple[t.List[Certificate], str]:
+    """The certificates that ``<kind>_path`` or ``<kind>_content`` gives, and how to name their place.
+
+    Raises InputError.
+    """
+    data, where = read_data(values, f"{kind}_path", f"{kind}_content")
     return (x509.load_certificates(data, where) if data is not None else []), where
 
 
@@ -153,14 +156,14 @@ def _read_source(values: Values) -> t.Optional[bytes]:
     content = values.get("source_content")
     if content is not None and values.get("source_path") is None:
         return decode_content(content, "source_content")
-    data = _read_data(values, "source_path", "source_content", SIZE_LIMIT)[0]
+    data = read_data(values, "source_path", "source_content", SIZE_LIMIT)[0]
     return from_pem(data) if data is not None else None
 
 
-def _read_data(
+def read_data(
     values: Values, path_option: str, content_option: str, limit: int = CERTIFICATE_LIMIT
 ) -> t.Tuple[t.Optional[bytes], str]:
-    """The bytes that one of two options gives, and how to name them in a message."""
+    """The bytes that one of two options gives, and how to name them in a message. Raises InputError."""
     path, content = values.get(path_option), values.get(content_option)
     if path is not None and content is not None:
         raise InputError(f"{path_option} and {content_option} contradict each other; give one of them")
@@ -204,7 +207,8 @@ def _read_renewal(values: Values) -> schedule.Renewal:
     return schedule.Renewal(margin or None, percentage)
 
 
-def _read_rules(values: Values) -> Rules:
+def read_rules(values: Values) -> Rules:
+    """The rules of judging. Raises InputError."""
     defaults = Rules()
     return Rules(
         allow=frozenset(_read_names(values, "allow", RELAXATIONS)),
@@ -227,7 +231,8 @@ def _duration(values: Values, name: str, default: timedelta) -> timedelta:
     return default if text is None else schedule.parse_duration(str(text), name)
 
 
-def _seconds(values: Values, name: str, default: float) -> float:
+def read_seconds(values: Values, name: str, default: float) -> float:
+    """A number of seconds, of a day at most. Raises InputError."""
     number = values.get(name)
     if number is None:
         return default
@@ -236,7 +241,8 @@ def _seconds(values: Values, name: str, default: float) -> float:
     return float(number)
 
 
-def _whole(values: Values, name: str, default: int, lowest: int, highest: int) -> int:
+def read_whole(values: Values, name: str, default: int, lowest: int, highest: int) -> int:
+    """A whole number within limits. Raises InputError."""
     number = values.get(name)
     if number is None:
         return default
