@@ -35,7 +35,7 @@ _WARNING = 1
 _SHOWN = 60
 
 _ALERT_HINTS = {
-    "handshake_failure": "it has no such certificate, or no cipher in common",
+    "handshake_failure": "it has no such certificate, or no cipher or group in common",
     "protocol_version": "it does not speak the versions of TLS that were offered",
     "unrecognized_name": "it does not know the host name",
     "no_application_protocol": "it wants a protocol to be named by ALPN",
@@ -93,7 +93,7 @@ class Handshake:
             raise self._cut_off()
         self._received += len(data)
         if self._received > RECEIVE_LIMIT:
-            raise ProbeError("too_large", f"it sends more than {RECEIVE_LIMIT} octets before its certificate is read")
+            raise ProbeError("too_large", f"sends more than {RECEIVE_LIMIT} octets before its certificate is read")
         self._buffer += data
         output = b""
         while self.served is None:
@@ -105,8 +105,8 @@ class Handshake:
 
     def _cut_off(self) -> ProbeError:
         if not self._received:
-            return ProbeError("cut_off", "it closes the connection without an answer to the ClientHello")
-        return ProbeError("cut_off", f"it closes the connection in the middle of the handshake, before {self._awaited}")
+            return ProbeError("cut_off", "closes the connection without an answer to the ClientHello")
+        return ProbeError("cut_off", f"closes the connection in the middle of the handshake, before {self._awaited}")
 
     def farewell(self) -> bytes:
         """What to send before the connection is closed: a close_notify, so that the server has little to log."""
@@ -124,17 +124,17 @@ class Handshake:
             return b""
         length = int.from_bytes(buffer[3:_HEADER], "big")
         if length > (_ENCRYPTED_LIMIT if self._reading else _RECORD_LIMIT):
-            raise MalformedError(f"a record claims to have {length} octets")
+            raise MalformedError(f"a record of {length} octets is longer than permitted")
         if not length:
             raise MalformedError("a record is empty")
         return _take(buffer, _HEADER + length)
 
     def _not_tls(self) -> ProbeError:
         if self._hello or self._message_count:
-            return ProbeError("malformed", "something that is not TLS follows in the middle of the handshake")
+            return ProbeError("malformed", "sends something that is not TLS in the middle of the handshake")
         line = bytes(self._buffer).split(b"\n")[0].strip()[:_SHOWN].decode("ascii", "replace")
         shown = "".join(character if character.isprintable() and character.isascii() else "?" for character in line)
-        return ProbeError("not_tls", f"it does not answer in TLS but with '{shown}'")
+        return ProbeError("not_tls", f"does not answer in TLS but with '{shown}'")
 
     def _take_record(self, record: bytes) -> bytes:
         kind, content = record[0], record[_HEADER:]
@@ -156,7 +156,7 @@ class Handshake:
     def _interrupt(self) -> None:
         self._interruptions += 1
         if self._interruptions > _INTERRUPTIONS_LIMIT:
-            raise ProbeError("too_large", f"it sends more than {_INTERRUPTIONS_LIMIT} records that mean nothing")
+            raise ProbeError("too_large", f"sends more than {_INTERRUPTIONS_LIMIT} records that mean nothing")
 
     def _take_alert(self, content: bytes) -> None:
         if len(content) != 2:
@@ -168,7 +168,7 @@ class Handshake:
             raise self._cut_off()
         else:
             hint = f"; {_ALERT_HINTS[name]}" if name in _ALERT_HINTS else ""
-            raise ProbeError("tls_alert", f"it refuses the handshake with the alert {name}{hint}", name)
+            raise ProbeError("tls_alert", f"refuses the handshake with the alert {name}{hint}", name)
 
     # Messages
 
@@ -184,13 +184,13 @@ class Handshake:
             stop = 4 + int.from_bytes(self._messages[1:4], "big")
             limit = tls.CERTIFICATE_LIMIT if kind == tls.CERTIFICATE else tls.MESSAGE_LIMIT
             if stop - 4 > limit:
-                raise ProbeError("too_large", f"a message claims to have {stop - 4} octets, more than {limit}")
+                raise ProbeError("too_large", f"announces a message of {stop - 4} octets, more than {limit}")
             message = _take(self._messages, stop)
             if not message:
                 break
             self._message_count += 1
             if self._message_count > _MESSAGES_LIMIT:
-                raise ProbeError("too_large", f"it sends more than {_MESSAGES_LIMIT} messages before its certificate")
+                raise ProbeError("too_large", f"sends more than {_MESSAGES_LIMIT} messages before its staple")
             output += self._take_message(kind, message)
         return output
 

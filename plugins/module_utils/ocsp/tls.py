@@ -288,7 +288,7 @@ def read_server_hello(content: bytes, offer: Offer, session_id: bytes) -> Server
             raise fields.fail(f"chooses the version {version:#06x} in the way of TLS 1.3")
     if version not in offer.versions:
         name = _OLD_VERSIONS.get(version, f"the version {version:#06x}")
-        raise ProbeError("tls_version", f"it answers with {name}, but only {_wanted(offer)} can be read here")
+        raise ProbeError("tls_version", f"answers with {name}, but only {_wanted(offer)} can be read here")
     if cipher not in offer.ciphers or (cipher in TLS13_CIPHERS) != (version == TLS13):
         raise fields.fail(f"chooses the cipher {cipher:#06x}, which was not offered")
     if compression:

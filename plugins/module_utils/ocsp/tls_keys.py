@@ -126,7 +126,7 @@ class Protection:
     def __init__(self, cipher: int, secret: bytes) -> None:
         kind = _CIPHERS[cipher]
         key = expand(kind.digest, secret, "key", b"", kind.key)
-        self._aead = {"AESGCM": AESGCM, "ChaCha20Poly1305": ChaCha20Poly1305}[kind.name](key)
+        self._aead: t.Any = {"AESGCM": AESGCM, "ChaCha20Poly1305": ChaCha20Poly1305}[kind.name](key)
         self._iv = int.from_bytes(expand(kind.digest, secret, "iv", b"", 12), "big")
         self._sequence = 0
 
@@ -139,7 +139,8 @@ class Protection:
         """A whole record with this content of this type."""
         plain = content + bytes((kind,))
         header = tls.record(tls.APPLICATION_DATA, bytes(len(plain) + _TAG))[:5]
-        return header + self._aead.encrypt(self._nonce(), plain, header)
+        sealed: bytes = self._aead.encrypt(self._nonce(), plain, header)
+        return header + sealed
 
     def open(self, record: bytes) -> t.Tuple[int, bytes]:
         """The type and the content of a whole record. Raises MalformedError."""

@@ -1,0 +1,580 @@
+#!/usr/bin/python
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: ocsp_staple_info
+short_description: Look at the OCSP staple that a TLS server serves
+version_added: 1.0.0
+author:
+  - certops.ocsp contributors (@certops)
+description:
+  - Connects to a TLS server as a client does, reads the certificates and OCSP staples that it sends, and judges the
+    staples by the same rules as M(certops.ocsp.ocsp_response), about the certificate that is really served.
+  - A server may have one certificate with an RSA key and one with an ECDSA key. Each is looked at by a connection of
+    its own, and has an entry in RV(certificates).
+  - The module does not fail because a server serves a bad staple or none, cannot be reached, or says something that is
+    not TLS. It says so in RV(acceptable), RV(severity), RV(error) and RV(msg). Use C(failed_when) or
+    M(ansible.builtin.assert) where such a server is to be a failure.
+  - The connection is closed as soon as certificates and staple have been read. It proves nothing about who holds the
+    private key, and neither the host name nor the trust in the root is checked.
+  - It runs where the task runs. To see a server from outside, use C(delegate_to).
+extends_documentation_fragment:
+  - certops.ocsp._attributes
+  - certops.ocsp._attributes.info_module
+options:
+  host:
+    description:
+      - The host name or the IP address to connect to.
+    type: str
+    required: true
+  port:
+    description:
+      - The TCP port.
+      - The default is V(443), or the port of the protocol in O(starttls).
+    type: int
+  server_name:
+    description:
+      - The host name to ask for in the handshake (SNI).
+      - The default is O(host), unless that is an address. An empty string keeps any name from being sent.
+    type: str
+  starttls:
+    description:
+      - The protocol in which to ask for TLS. Without it, TLS is spoken from the first byte.
+    type: str
+    choices: [ftp, imap, ldap, lmtp, pop3, postgres, sieve, smtp, xmpp, xmpp-server]
+  key_types:
+    description:
+      - The kinds of key to look for.
+      - A server that has one of them only is no error. RV(certificates[].served) says so for the other.
+    type: list
+    elements: str
+    choices: [rsa, ecdsa, eddsa]
+    default: [rsa, ecdsa]
+  tls_versions:
+    description:
+      - The versions of TLS to offer. The server chooses the newest one that it knows.
+    type: list
+    elements: str
+    choices: ['1.2', '1.3']
+    default: ['1.2', '1.3']
+  address_family:
+    description:
+      - Whether to connect by IPv4 or IPv6. V(any) takes the first address that answers.
+    type: str
+    choices: [any, ipv4, ipv6]
+    default: any
+  issuer_path:
+    description:
+      - The certificate of the CA that issued the server's certificate, as PEM or DER. A chain is fine.
+      - By default it is looked for in the chain that the server sends.
+    type: path
+  issuer_content:
+    description:
+      - The certificate of the CA that issued the server's certificate, or a chain, as PEM.
+    type: str
+  certificate_path:
+    description:
+      - The certificate that the server should serve, as PEM or DER. A full chain with the certificate first is fine.
+      - RV(matches_certificate) says whether it does.
+    type: path
+  expected_path:
+    description:
+      - The file with the response that the server should staple, as DER or PEM.
+      - RV(matches_expected) says whether it does. With such a file, a missing staple is an error.
+    type: path
+  timeout:
+    description:
+      - The seconds in which all of it must be done, from the look-up of the name to the last handshake.
+      - They are shared evenly among the O(key_types).
+    type: float
+    default: 20
+  attempts:
+    description:
+      - How many handshakes to make, a second apart, where the certificate could have a staple and none comes.
+      - Some servers fetch the staple when the first client comes. nginx does so without C(ssl_stapling_file).
+    type: int
+    default: 2
+  allow:
+    description:
+      - Faults of a private CA to put up with.
+      - V(sha1_signature) accepts signatures with SHA-1.
+      - V(missing_next_update) accepts responses that do not say how long they hold, for 24 hours.
+    type: list
+    elements: str
+    choices: [sha1_signature, missing_next_update]
+    default: []
+  require_nocheck:
+    description:
+      - Whether to refuse responses of a delegated responder whose certificate lacks C(id-pkix-ocsp-nocheck).
+    type: bool
+    default: false
+  maximum_age:
+    description:
+      - Refuse responses that were made longer ago than this. Chromium ignores those older than 7 days.
+    type: str
+    default: 10d
+  clock_tolerance:
+    description:
+      - How far in the future of this host's clock a response may have been made.
+      - There is no tolerance for responses that have expired.
+    type: str
+    default: 5m
+  now:
+    description:
+      - The time to judge by instead of this host's clock, as V(2026-11-23T12:00:00Z) or V(20261123120000Z).
+      - For tests and for looking ahead.
+    type: str
+  return_content:
+    description:
+      - Whether to return the staple in RV(certificates[].response).
+    type: bool
+    default: false
+requirements:
+  - cryptography >= 3.3
+seealso:
+  - module: certops.ocsp.ocsp_response
+  - module: certops.ocsp.ocsp_response_info
+notes:
+  - TLS 1.2 and 1.3 are read with C(cryptography) alone. Neither pyOpenSSL nor the C(openssl) program is needed.
+"""
+
+EXAMPLES = r"""
+- name: Look at what the world is served
+  certops.ocsp.ocsp_staple_info:
+    host: www.example.com
+  delegate_to: localhost
+  register: www
+
+- name: Be told when it is not good
+  ansible.builtin.assert:
+    that:
+      - www.acceptable
+    fail_msg: "{{ www.msg }}"
+
+- name: Prove after a reload that nginx serves this certificate and this response
+  certops.ocsp.ocsp_staple_info:
+    host: 127.0.0.1
+    server_name: www.example.com
+    certificate_path: /etc/ssl/www.example.com/fullchain.pem
+    expected_path: /etc/nginx/ocsp/www.example.com.der
+  register: served
+  until: served.matches_expected
+  retries: 5
+  delay: 2
+
+- name: Fail only where a client would be harmed, such as by an expired staple
+  certops.ocsp.ocsp_staple_info:
+    host: mail.example.com
+    starttls: smtp
+  register: mail
+  failed_when: mail.severity == 'error'
+
+- name: See that both certificates are stapled by TLS 1.2 over IPv6
+  certops.ocsp.ocsp_staple_info:
+    host: www.example.com
+    tls_versions: ['1.2']
+    address_family: ipv6
+  register: www6
+  failed_when: not (www6.certificates | map(attribute='acceptable') is all)
+"""
+
+RETURN = r"""
+host:
+  description: The host that was looked at.
+  returned: always
+  type: str
+  sample: www.example.com
+port:
+  description: The TCP port.
+  returned: success
+  type: int
+  sample: 443
+server_name:
+  description: The host name that was asked for, or V(null) if none was.
+  returned: success
+  type: str
+  sample: www.example.com
+starttls:
+  description: The protocol in which TLS was asked for, or V(null).
+  returned: success
+  type: str
+  sample: smtp
+msg:
+  description: One sentence that says what is wrong first, or that all is well.
+  returned: always
+  type: str
+  sample: the staple is good until 2026-11-30T09:00:00Z
+severity:
+  description:
+    - The worst of all findings, V(error) or V(warning), or V(null) when nothing is wrong or odd.
+  returned: success
+  type: str
+  sample: warning
+error:
+  description:
+    - Why there is nothing to see for one of the kinds of key, or V(null).
+  returned: success
+  type: dict
+  contains:
+    code:
+      description:
+        - V(unreachable) when the name has no address or nobody answers at it.
+        - V(timeout) when the deadline was over. The message says what was waited for.
+        - V(cut_off) when the server closed the connection too early.
+        - V(not_tls) when it answered in something else than TLS.
+        - V(tls_alert) when it refused the handshake. The message has the name of the alert.
+        - V(tls_version) when it speaks an older TLS than 1.2, or another one than asked for.
+        - V(starttls_refused) when it does not offer STARTTLS, or refuses it.
+        - V(not_served) when it serves a certificate with another kind of key than any that was asked for.
+        - V(malformed) when what it sends cannot be read.
+        - V(too_large) when it sends more than belongs into a handshake, such as a chain of over 256 KiB.
+      type: str
+      sample: timeout
+    message:
+      description: One sentence.
+      type: str
+      sample: www.example.com:443 does not send ServerHello within 10 seconds
+served:
+  description: Whether any certificate was served.
+  returned: success
+  type: bool
+  sample: true
+stapled:
+  description: Whether each certificate that is served came with a staple.
+  returned: success
+  type: bool
+  sample: true
+acceptable:
+  description:
+    - Whether each certificate that is served came with a good staple. No finding is an error then.
+    - It is false where nothing was served.
+  returned: success
+  type: bool
+  sample: true
+matches_expected:
+  description: Whether the staple is the one in O(expected_path). V(null) without that option, or when nothing is
+    served.
+  returned: success
+  type: bool
+  sample: true
+matches_certificate:
+  description: Whether the certificate is the one in O(certificate_path). V(null) without that option, or when nothing
+    is served.
+  returned: success
+  type: bool
+  sample: true
+certificates:
+  description: What is served for each kind of key, in the order of O(key_types).
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    key_type:
+      description: The kind of key that was asked for.
+      type: str
+      sample: rsa
+    served:
+      description: Whether the server has such a certificate.
+      type: bool
+      sample: true
+    error:
+      description: Why there is nothing to see, or V(null). As in RV(error).
+      type: dict
+      contains:
+        code:
+          description: The reason code.
+          type: str
+          sample: timeout
+        message:
+          description: One sentence.
+          type: str
+          sample: www.example.com:443 does not send ServerHello within 10 seconds
+    msg:
+      description: One sentence that says what is wrong first, or that all is well.
+      type: str
+      sample: the staple is good until 2026-11-30T09:00:00Z
+    severity:
+      description: The worst of RV(certificates[].findings), V(error) or V(warning), or V(null).
+      type: str
+      sample: warning
+    address:
+      description: The IP address that was connected to.
+      type: str
+      sample: 192.0.2.10
+    handshakes:
+      description: How many handshakes were made.
+      type: int
+      sample: 1
+    tls_version:
+      description: The version of TLS that the server chose.
+      type: str
+      sample: '1.3'
+    chain:
+      description: The certificates that were served as PEM, the server's own first.
+      type: list
+      elements: str
+      sample: ["-----BEGIN CERTIFICATE-----\nMIID..."]
+    subject:
+      description: The name in the server's certificate.
+      type: str
+      sample: CN=www.example.com
+    issuer:
+      description: The name of the CA that issued it.
+      type: str
+      sample: CN=Example Intermediate
+    serial_number:
+      description: The serial number of the certificate.
+      type: int
+      sample: 81238719834712
+    not_after:
+      description: When the certificate ends.
+      type: str
+      sample: "2027-01-20T09:00:00Z"
+    responder_urls:
+      description: The OCSP responders that the certificate names.
+      type: list
+      elements: str
+      sample: [http://ocsp.example.com]
+    must_staple:
+      description: Whether the certificate demands stapling (RFC 7633).
+      type: bool
+      sample: false
+    stapled:
+      description: Whether there is a staple.
+      type: bool
+      sample: true
+    acceptable:
+      description: Whether there is a staple, and no finding is an error.
+      type: bool
+      sample: true
+    matches_expected:
+      description:
+        - Whether the staple is the one in O(expected_path).
+        - V(null) without that option, and where that response is about another certificate that the server serves.
+      type: bool
+      sample: true
+    matches_certificate:
+      description:
+        - Whether the certificate is the one in O(certificate_path).
+        - V(null) without that option, and where the server serves that certificate for another kind of key.
+      type: bool
+      sample: true
+    response_status:
+      description: The status of the whole OCSP response, for example V(successful) or V(try_later).
+      type: str
+      sample: successful
+    certificate_status:
+      description: What the staple says of the certificate, V(good), V(revoked) or V(unknown).
+      type: str
+      sample: good
+    this_update:
+      description: Since when the staple holds.
+      type: str
+      sample: "2026-11-23T09:00:00Z"
+    next_update:
+      description: Until when the staple holds by its own word.
+      type: str
+      sample: "2026-11-30T09:00:00Z"
+    produced_at:
+      description: When the staple was signed.
+      type: str
+      sample: "2026-11-23T09:00:00Z"
+    effective_expiry:
+      description: Until when the staple can be used, which is the earliest end of next_update, of the responder's
+        certificate and of the certificate itself.
+      type: str
+      sample: "2026-11-30T09:00:00Z"
+    revocation_time:
+      description: When the certificate was revoked.
+      type: str
+      sample: "2026-11-20T10:15:00Z"
+    revocation_reason:
+      description: Why the certificate was revoked, if the CA says so, with the names of RFC 5280 in snake case.
+      type: str
+      sample: key_compromise
+    responder_id:
+      description: Who signed the staple, a name, or V(key:) with the SHA-1 of the key.
+      type: str
+      sample: CN=OCSP Responder,O=Example CA
+    responder_certificate_expiry:
+      description: When the certificate of a delegated responder ends. V(null) when the issuer signed itself.
+      type: str
+      sample: "2027-02-01T00:00:00Z"
+    signature_algorithm:
+      description: How the staple is signed.
+      type: str
+      sample: rsa_sha256
+    certid_digest:
+      description: The digest by which the staple names the certificate.
+      type: str
+      sample: sha1
+    findings:
+      description:
+        - What is wrong or odd with the staple, most fundamental first, with the codes of
+          M(certops.ocsp.ocsp_response_info) and those below.
+        - V(missing_staple) is an error when the certificate demands a staple, or O(expected_path) is given.
+        - V(late_staple) says that the first handshake brought no staple, and a later one did.
+        - V(shared_staple) says that the staple is about the server's other certificate. nginx does that when one
+          server block has an RSA and an ECDSA certificate and C(ssl_stapling_file).
+        - V(other_staple) says that the staple is not the one in O(expected_path).
+        - V(other_certificate) says that the certificate is not the one in O(certificate_path).
+        - V(missing_issuer) says that the server does not send the issuer, so that the staple cannot be checked.
+      type: list
+      elements: dict
+      contains:
+        code:
+          description: The reason code. Codes never change their meaning.
+          type: str
+          sample: missing_staple
+        severity:
+          description: V(error) or V(warning).
+          type: str
+          sample: warning
+        message:
+          description: One sentence.
+          type: str
+          sample: the server sends no staple for the certificate CN=www.example.com
+    other_staples:
+      description: The staples about other certificates of the chain, which TLS 1.3 permits.
+      type: list
+      elements: dict
+      contains:
+        subject:
+          description: The name in that certificate.
+          type: str
+          sample: CN=Example Intermediate
+        acceptable:
+          description: Whether that staple is good.
+          type: bool
+          sample: true
+        certificate_status:
+          description: What it says of that certificate.
+          type: str
+          sample: good
+        effective_expiry:
+          description: Until when it can be used.
+          type: str
+          sample: "2026-12-23T09:00:00Z"
+        findings:
+          description: What is wrong or odd with it.
+          type: list
+          elements: dict
+          contains:
+            code:
+              description: The reason code.
+              type: str
+              sample: expired
+            severity:
+              description: V(error) or V(warning).
+              type: str
+              sample: error
+            message:
+              description: One sentence.
+              type: str
+              sample: "the response ended on 2026-11-22 09:00:00 UTC"
+    sha256:
+      description: The SHA-256 of the staple.
+      type: str
+      sample: 5f2d1c7b0e5c0b3a5b3f6a6d7e9e0c1f2a3b4c5d6e7f8091a2b3c4d5e6f70819
+    response:
+      description: The Base64 of the staple, or V(null) when there is none.
+      returned: when O(return_content=true)
+      type: str
+      sample: MIIB0woBAKCCAcwwggHI...
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.certops.ocsp.plugins.module_utils import _module
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import certificate as x509
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import options as ocsp_options
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import probe, starttls, wire
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.connection import FAMILIES
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError, OcspError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import SIZE_LIMIT
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.tls import KEY_TYPES
+
+RULES = ("allow", "require_nocheck", "maximum_age", "clock_tolerance", "now", "return_content")
+
+
+def read_expectation(params):
+    """What should be served, by the options. Raises InputError and FileError."""
+    issuers, issuer_source = ocsp_options.read_certificates(params, "issuer")
+    certificates, certificate_source = ocsp_options.read_certificates(params, "certificate")
+    response, response_source = ocsp_options.read_data(params, "expected_path", "expected_content", SIZE_LIMIT)
+    return probe.Expectation(
+        issuers=tuple(issuers),
+        issuer_source=issuer_source,
+        certificate=x509.find_leaf(certificates, certificate_source) if certificates else None,
+        certificate_source=certificate_source,
+        response=wire.from_pem(response) if response is not None else None,
+        response_source=response_source,
+    )
+
+
+def look(module):
+    """Look at the server and return the values of the result."""
+    params = module.params
+    if not params["key_types"]:
+        raise InputError("key_types is empty; give rsa, ecdsa or both")
+    endpoint = probe.read_endpoint(
+        params["host"],
+        params["port"],
+        params["server_name"],
+        params["starttls"],
+        params["address_family"],
+        params["tls_versions"],
+    )
+    looks = probe.look(
+        endpoint,
+        _module.read_now(module),
+        key_types=list(dict.fromkeys(params["key_types"])),
+        expectation=read_expectation(params),
+        rules=ocsp_options.read_rules(params),
+        timeout=ocsp_options.read_seconds(params, "timeout", 20.0),
+        attempts=ocsp_options.read_whole(params, "attempts", 2, 1, 10),
+    )
+    values = probe.summary_values(looks, params["return_content"])
+    values.update(port=endpoint.port, server_name=endpoint.server_name or None, starttls=endpoint.starttls)
+    return values
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec=dict(
+            {name: _module.RULES_SPEC[name] for name in RULES},
+            host={"type": "str", "required": True},
+            port={"type": "int"},
+            server_name={"type": "str"},
+            starttls={"type": "str", "choices": sorted(starttls.KINDS)},
+            key_types={"type": "list", "elements": "str", "choices": list(KEY_TYPES), "default": ["rsa", "ecdsa"]},
+            tls_versions={
+                "type": "list",
+                "elements": "str",
+                "choices": list(probe.TLS_VERSIONS),
+                "default": list(probe.TLS_VERSIONS),
+            },
+            address_family={"type": "str", "choices": list(FAMILIES), "default": "any"},
+            issuer_path={"type": "path"},
+            issuer_content={"type": "str"},
+            certificate_path={"type": "path"},
+            expected_path={"type": "path"},
+            timeout={"type": "float", "default": 20},
+            attempts={"type": "int", "default": 2},
+        ),
+        supports_check_mode=True,
+        mutually_exclusive=[("issuer_path", "issuer_content")],
+    )
+    _module.require_cryptography(module)
+    try:
+        values = look(module)
+    except OcspError as error:
+        module.fail_json(msg=error.message, host=module.params["host"])
+    module.exit_json(host=module.params["host"], **values)
+
+
+if __name__ == "__main__":
+    main()
