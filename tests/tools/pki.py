@@ -120,12 +120,19 @@ class Pki:
         """The port of that URL."""
         return int(self.responder_url.rstrip("/").rpartition(":")[2])
 
-    def make(self, leaves: t.Mapping[str, t.Mapping[str, t.Any]] | None = None) -> Pki:
-        """Make everything, in an empty or missing folder."""
+    @property
+    def responder_address(self) -> str:
+        """The address in that URL."""
+        return self.responder_url.partition("//")[2].rpartition(":")[0]
+
+    def make(
+        self, leaves: t.Mapping[str, t.Mapping[str, t.Any]] | None = None, address: str = "127.0.0.1"
+    ) -> Pki:
+        """Make everything, in an empty or missing folder; the responder will be at this address."""
         self.home.mkdir(parents=True, exist_ok=True)
         if any(self.home.iterdir()):
             raise FileExistsError(f"{self.home} is not empty.")
-        (self.home / "responder.url").write_text(f"http://127.0.0.1:{free_port()}/\n")
+        (self.home / "responder.url").write_text(f"http://{address}:{free_port()}/\n")
         for name in ("root", "intermediate"):
             ca = self.home / name
             (ca / "issued").mkdir(parents=True)
@@ -418,12 +425,12 @@ class _Front(http.server.ThreadingHTTPServer):
 
     def __init__(self, responder: Responder) -> None:
         self.responder = responder
-        super().__init__(("127.0.0.1", responder.pki.responder_port), _Handler)
+        super().__init__((responder.pki.responder_address, responder.pki.responder_port), _Handler)
 
     def server_bind(self) -> None:
         """Bind without the look-up of the host's name that http.server does."""
         http.server.socketserver.TCPServer.server_bind(self)  # type: ignore[attr-defined]
-        self.server_name, self.server_port = "127.0.0.1", self.server_address[1]
+        self.server_name, self.server_port = self.responder.pki.responder_address, self.server_address[1]
 
     def handle_error(self, request: t.Any, client_address: t.Any) -> None:
         """A client that goes away is no news."""

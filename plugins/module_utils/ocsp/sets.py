@@ -1,0 +1,293 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The folders of key, certificate and staple: staged unseen, swapped by one rename, remembered, pruned.
+
+live/<name> -> ../sets/<name>/<id>      what servers read
+sets/<name>/<id>/                       one complete set; the last ones stay
+sets/<name>/.staging-<id>/              one in the making, for root alone
+pending/<service>                       a service that has not been reloaded since a swap
+transaction.json                        what was swapped and has not been looked at yet
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import stat
+import typing as t
+from datetime import datetime, timezone
+
+from .errors import FileError, InputError
+
+#: Names of the files of a set that hold the private key.
+SECRET_FILES = ("privkey.pem", "combined.pem")
+#: Files of a set that come and go with the material; the staple's are not among them.
+MATERIAL_FILES = ("privkey.pem", "cert.pem", "chain.pem", "fullchain.pem", "rootchain.pem", "combined.pem")
+
+_ID = re.compile(r"\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{8}", re.ASCII)
+_STAGING = ".staging-"
+_LARGEST_FILE = 8 * 1024 * 1024
+
+
+class Access(t.NamedTuple):
+    """Who may read a private key: numeric owner and group, and the mode."""
+
+    uid: int = 0
+    gid: int = 0
+    mode: int = 0o400
+
+
+class Layout(t.NamedTuple):
+    """Where everything lies."""
+
+    root: str = "/etc/ocsp-stapling"
+    state: str = "/var/lib/ocsp-stapling"
+
+    def live(self, name: str) -> str:
+        """The path that servers are told."""
+        return os.path.join(self.root, "live", name)
+
+    def sets(self, name: str) -> str:
+        """The folder with all sets of one name."""
+        return os.path.join(self.root, "sets", name)
+
+    def folder(self, name: str, identifier: str) -> str:
+        """The folder of one set."""
+        return os.path.join(self.root, "sets", name, identifier)
+
+    def pending(self, service: str) -> str:
+        """The mark of a service that still has to be reloaded."""
+        return os.path.join(self.state, "pending", service)
+
+    @property
+    def transaction(self) -> str:
+        """The record of what was swapped and has not been looked at."""
+        return os.path.join(self.state, "transaction.json")
+
+
+def new_id(now: datetime, fingerprint: str) -> str:
+    """An identifier that sorts by time and tells certificates apart."""
+    return f"{now.astimezone(timezone.utc):%Y%m%dT%H%M%S.%fZ}-{fingerprint[:8]}"
+
+
+def current_id(layout: Layout, name: str) -> t.Optional[str]:
+    """The identifier of the set that is live, or None. Raises InputError for what is not a link to a set."""
+    path = layout.live(name)
+    try:
+        target = os.readlink(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise InputError(f"{path} is not a symbolic link to a set ({error.strerror}); move it out of the way") from None
+    identifier = os.path.basename(target)
+    if target != _link_target(name, identifier) or not _ID.fullmatch(identifier):
+        raise InputError(f"{path} leads to {target}, which is not a set of this name; move it out of the way")
+    return identifier
+
+
+def _link_target(name: str, identifier: str) -> str:
+    return os.path.join("..", "sets", name, identifier)
+
+
+def all_names(layout: Layout) -> t.List[str]:
+    """The names that have sets."""
+    with contextlib.suppress(FileNotFoundError):
+        return sorted(os.listdir(os.path.join(layout.root, "sets")))
+    return []
+
+
+def identifiers(layout: Layout, name: str) -> t.List[str]:
+    """The identifiers of all complete sets of a name, oldest first."""
+    with contextlib.suppress(FileNotFoundError):
+        return sorted(entry for entry in os.listdir(layout.sets(name)) if _ID.fullmatch(entry))
+    return []
+
+
+def read_set(layout: Layout, name: str, identifier: str) -> t.Dict[str, bytes]:
+    """The material files of a set that are there. Raises FileError."""
+    found = {}
+    for file in MATERIAL_FILES:
+        path = os.path.join(layout.folder(name, identifier), file)
+        with contextlib.suppress(FileNotFoundError), _failing(f"cannot read {path}"), open(path, "rb") as handle:
+            found[file] = handle.read(_LARGEST_FILE)
+    return found
+
+
+def access_of(layout: Layout, name: str, identifier: str) -> t.Optional[Access]:
+    """Who may read the keys of a set; None where its files disagree or lack."""
+    found = set()
+    for file in SECRET_FILES:
+        try:
+            status = os.stat(os.path.join(layout.folder(name, identifier), file), follow_symlinks=False)
+        except OSError:
+            return None
+        found.add(Access(status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)))
+    return found.pop() if len(found) == 1 else None
+
+
+@contextlib.contextmanager
+def _failing(what: str) -> t.Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise FileError(f"{what}: {error.strerror}") from None
+
+
+def stage(layout: Layout, name: str, identifier: str, contents: t.Mapping[str, bytes], access: Access) -> str:
+    """Write a set where only root can enter, and return its folder; C(complete) makes it one that can go live.
+
+    Each file has its final mode before its first byte. Raises FileError.
+    """
+    folder = os.path.join(layout.sets(name), _STAGING + identifier)
+    try:
+        os.makedirs(os.path.join(layout.root, "live"), 0o755, exist_ok=True)
+        os.makedirs(layout.sets(name), 0o755, exist_ok=True)
+        os.mkdir(folder, 0o700)
+        for file, content in contents.items():
+            secret = file in SECRET_FILES
+            write_new(os.path.join(folder, file), content, access if secret else Access(os.geteuid(), -1, 0o644))
+    except OSError as error:
+        raise FileError(f"cannot stage the set {folder}: {error.strerror}; nothing was changed") from None
+    return folder
+
+
+def write_new(path: str, content: bytes, access: Access) -> None:
+    """Write a file that must not exist, unreadable to others from its first byte on. Raises OSError."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as handle:
+        if os.geteuid() == 0:
+            os.fchown(descriptor, access.uid, access.gid)
+        os.fchmod(descriptor, access.mode)
+        handle.write(content)
+        handle.flush()
+        os.fsync(descriptor)
+
+
+def complete(layout: Layout, name: str, identifier: str) -> str:
+    """Give a staged set its name and open its folder. Returns the folder. Raises FileError."""
+    staging = os.path.join(layout.sets(name), _STAGING + identifier)
+    folder = layout.folder(name, identifier)
+    try:
+        os.chmod(staging, 0o755)
+        _sync(staging)
+        os.rename(staging, folder)
+        _sync(layout.sets(name))
+    except OSError as error:
+        raise FileError(f"cannot complete the set {folder}: {error.strerror}; nothing was changed") from None
+    return folder
+
+
+def swap(layout: Layout, name: str, identifier: t.Optional[str]) -> None:
+    """Have a set live by one rename, or none. Raises FileError; what was live is then live still."""
+    path = layout.live(name)
+    temporary = os.path.join(layout.root, "live", f".{name}.{os.urandom(8).hex()}")
+    try:
+        if identifier is None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+        else:
+            os.symlink(_link_target(name, identifier), temporary)
+            os.replace(temporary, path)
+        _sync(os.path.join(layout.root, "live"))
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise FileError(f"cannot switch {path} to {identifier}: {error.strerror}; it is as it was") from None
+
+
+def _sync(folder: str) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with contextlib.suppress(OSError):  # not every file system can
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def clean(layout: Layout) -> None:
+    """Remove what a killed run left half made. Call it under the lock only."""
+    with contextlib.suppress(FileNotFoundError):
+        for name in os.listdir(os.path.join(layout.root, "sets")):
+            for entry in os.listdir(layout.sets(name)):
+                if entry.startswith(_STAGING):
+                    shutil.rmtree(os.path.join(layout.sets(name), entry), ignore_errors=True)
+    live = os.path.join(layout.root, "live")
+    with contextlib.suppress(FileNotFoundError):
+        for entry in os.listdir(live):
+            if entry.startswith("."):
+                with contextlib.suppress(OSError):
+                    os.unlink(os.path.join(live, entry))
+
+
+def discard(layout: Layout, name: str, identifier: str) -> None:
+    """Remove a set that is not live, or one in the making."""
+    shutil.rmtree(os.path.join(layout.sets(name), _STAGING + identifier), ignore_errors=True)
+    if current_id(layout, name) != identifier:
+        shutil.rmtree(layout.folder(name, identifier), ignore_errors=True)
+
+
+def prune(layout: Layout, name: str, keep: int, protected: t.Container[str] = ()) -> t.List[str]:
+    """Remove all but the newest ``keep`` sets; the live one and protected ones stay. Returns what was removed."""
+    live = current_id(layout, name)
+    others = [one for one in identifiers(layout, name) if one != live and one not in protected]
+    room = max(0, keep - (live is not None))
+    removed = others[: len(others) - room]
+    for identifier in removed:
+        shutil.rmtree(layout.folder(name, identifier), ignore_errors=True)
+    return removed
+
+
+def remove(layout: Layout, name: str) -> None:
+    """Remove all sets of a name, the link to the live one first. Raises FileError."""
+    if current_id(layout, name) is not None:
+        swap(layout, name, None)
+    shutil.rmtree(layout.sets(name), ignore_errors=True)
+
+
+def mark_pending(layout: Layout, services: t.Iterable[str]) -> None:
+    """Note, before a swap, which services have to be reloaded after it. Raises FileError."""
+    for service in services:
+        path = layout.pending(service)
+        try:
+            os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644))
+        except OSError as error:
+            raise FileError(f"cannot write {path}: {error.strerror}; nothing was changed") from None
+
+
+def unmark_pending(layout: Layout, services: t.Iterable[str]) -> None:
+    """Note that services need no reload."""
+    for service in services:
+        with contextlib.suppress(OSError):
+            os.unlink(layout.pending(service))
+
+
+def pending_services(layout: Layout) -> t.List[str]:
+    """The services that have not been reloaded since a swap."""
+    with contextlib.suppress(OSError):
+        return sorted(os.listdir(os.path.dirname(layout.pending("any"))))
+    return []
+
+
+Record = t.Dict[str, t.Any]
+
+
+def read_record(layout: Layout) -> Record:
+    """What was swapped and not looked at: C(sets) by name, and C(snippets) by path; empty where nothing was."""
+    record: t.Any = None
+    with contextlib.suppress(OSError, ValueError), open(layout.transaction, encoding="utf-8") as handle:
+        record = json.load(handle)
+    return record if isinstance(record, dict) else {}
+
+
+def remove_record(layout: Layout) -> None:
+    """Forget it: all is as it should be, or is back."""
+    with contextlib.suppress(OSError):
+        os.unlink(layout.transaction)
