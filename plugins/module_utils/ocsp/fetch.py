@@ -91,7 +91,8 @@ class _Answer(t.NamedTuple):
 class Fetched(t.NamedTuple):
     """The end of a fetch: an acceptable response (``error`` is None), or the best reason for none.
 
-    ``judgement`` is there whenever a response was judged, good or not.
+    ``judgement`` is there whenever a response was judged, good or not. ``retry_after`` are the seconds
+    that the responder asked to wait.
     """
 
     attempts: t.List[Attempt]
@@ -99,6 +100,7 @@ class Fetched(t.NamedTuple):
     data: bytes = b""
     judgement: t.Optional[Judgement] = None
     url: t.Optional[str] = None
+    retry_after: t.Optional[float] = None
 
 
 def fetch(options: Options, target: Target, environment: Environment, check: t.Callable[[Judgement], None]) -> Fetched:
@@ -138,7 +140,8 @@ class _Fetch:
         return self._end(self._best_failure())
 
     def _end(self, answer: _Answer) -> Fetched:
-        return Fetched(self.attempts, answer.error, answer.data, answer.judgement, answer.url or None)
+        url, judgement = answer.url or None, answer.judgement
+        return Fetched(self.attempts, answer.error, answer.data, judgement, url, answer.retry_after)
 
     def _best_failure(self) -> _Answer:
         """The last word of a responder says more than that another could not be reached; all are told."""

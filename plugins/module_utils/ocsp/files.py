@@ -258,11 +258,24 @@ def lock(path: str, timeout: float) -> t.Iterator[None]:
     lock_path = "a file in the temporary folder"
     try:
         lock_path = _lock_path(path)
-        descriptor = _take_lock(lock_path, time.monotonic() + timeout)
     except OSError as error:
         raise FileError(f"cannot lock {path} with {lock_path}: {_reason(error)}") from None
+    with lock_file(lock_path, path, timeout, 0o644):
+        yield
+
+
+@contextlib.contextmanager
+def lock_file(lock_path: str, what: str, timeout: float, mode: int = 0o600) -> t.Iterator[None]:
+    """Hold a lock that is a certain file, which goes with it. Only who can open it can hold it.
+
+    ``what`` is what it is the lock of, for a message. Waits at most ``timeout`` seconds. Raises FileError.
+    """
+    try:
+        descriptor = _take_lock(lock_path, mode, time.monotonic() + timeout)
+    except OSError as error:
+        raise FileError(f"cannot lock {what} with {lock_path}: {_reason(error)}") from None
     if descriptor is None:
-        raise FileError(f"another run has been at work on {path} for {timeout:.0f} seconds (it holds {lock_path})")
+        raise FileError(f"another run has been at work on {what} for {timeout:.0f} seconds (it holds {lock_path})")
     try:
         yield
     finally:
@@ -281,10 +294,10 @@ def _lock_path(path: str) -> str:
     return os.path.join(folder, f"certops-ocsp-{name}.lock")
 
 
-def _take_lock(lock_path: str, deadline: float) -> t.Optional[int]:
+def _take_lock(lock_path: str, mode: int, deadline: float) -> t.Optional[int]:
     """The descriptor that holds the lock, or None where another run held it until the deadline."""
     while True:
-        descriptor = _open_lock(lock_path)
+        descriptor = _open_lock(lock_path, mode)
         try:
             # The run that held the lock removes the file; a lock on the removed file is none.
             if _try_lock(descriptor, deadline) and _is_same_file(descriptor, lock_path):
@@ -297,15 +310,15 @@ def _take_lock(lock_path: str, deadline: float) -> t.Optional[int]:
                 os.close(descriptor)
 
 
-def _open_lock(lock_path: str) -> int:
+def _open_lock(lock_path: str, mode: int) -> int:
     """Open a lock file; O_CREAT is left out where it exists, as kernels refuse it in a folder for all."""
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     while True:
         with contextlib.suppress(FileNotFoundError):
             return os.open(lock_path, flags)
         with contextlib.suppress(FileExistsError):
-            descriptor = os.open(lock_path, flags | os.O_CREAT | os.O_EXCL, 0o644)
-            os.fchmod(descriptor, 0o644)
+            descriptor = os.open(lock_path, flags | os.O_CREAT | os.O_EXCL, mode)
+            os.fchmod(descriptor, mode)
             return descriptor
 
 

@@ -37,7 +37,9 @@ class Outcome:
     ``before`` is the judgement of what was found on disk, ``judgement`` that of what counts now:
     the response in place, or, after a failure with nothing good in place, the refused one. ``data``
     is the DER of the response in place, if that is good. ``fetch_error`` is why no newer response
-    could be had. ``warnings`` are sentences for the operator.
+    could be had, ``retry_after`` the seconds that the responder asked to wait, and ``refused`` the judgement
+    of the response that it gave instead, with the DER in ``proof`` where that proves a revocation.
+    ``warnings`` are sentences for the operator.
     """
 
     path: str
@@ -49,6 +51,9 @@ class Outcome:
     fetched: bool = False
     skipped_reason: t.Optional[str] = None
     fetch_error: t.Optional[Finding] = None
+    retry_after: t.Optional[float] = None
+    refused: t.Optional[Judgement] = None
+    proof: t.Optional[bytes] = None
     before: t.Optional[Judgement] = None
     judgement: t.Optional[Judgement] = None
     data: t.Optional[bytes] = None
@@ -199,6 +204,10 @@ def _fetch_and_install(
     outcome.attempts = fetched.attempts
     outcome.responder_url = fetched.url
     if fetched.error is not None:
+        outcome.retry_after = fetched.retry_after
+        outcome.refused = fetched.judgement
+        if fetched.judgement is not None and fetched.judgement.proves_revocation:
+            outcome.proof = fetched.data
         return _settle_failure(options, on_disk, fetched.error, fetched.judgement, outcome)
     outcome.fetched = True
     if fetched.judgement is not None:  # as always where there is no error

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import typing as t
 from datetime import datetime, timedelta, timezone
@@ -40,6 +41,14 @@ _ASN1_TIME = re.compile(r"(\d{14}|\d{12})Z", re.ASCII)
 
 _BACKOFF_BASE = 1.0
 _BACKOFF_LIMIT = 30.0
+
+#: The part of the time until a response is due over which those who hold it spread, and its most.
+_SPREAD = 0.1
+_SPREAD_LIMIT = timedelta(hours=12)
+_RETRY_LIMIT = timedelta(hours=12)
+#: The part of the time left that a wait between two attempts may take.
+_RETRY_SHARE = 0.125
+_RETRY_AFTER_SHARE = 0.5
 
 
 class Renewal(t.NamedTuple):
@@ -85,6 +94,40 @@ def backoff(failures: int, jitter: float) -> float:
     """
     wait: float = min(_BACKOFF_LIMIT, _BACKOFF_BASE * 2 ** (min(failures, 16) - 1))
     return wait * (0.5 + 0.5 * jitter)
+
+
+def spread(due: datetime, since: datetime, seed: bytes) -> datetime:
+    """When to renew a response of ``since`` that is ``due``: up to a tenth of the time between earlier.
+
+    The same ``seed`` always gives the same moment, and many seeds spread evenly, so that a fleet does not
+    ask at once. It is never later than due.
+    """
+    window = max(timedelta(0), min((due - since) * _SPREAD, _SPREAD_LIMIT))
+    share = int.from_bytes(hashlib.sha256(seed).digest()[:8], "big") / 2**64
+    return due - window * share
+
+
+def retry_at(
+    now: datetime,
+    failures: int,
+    ends: t.Optional[datetime],
+    interval: timedelta,
+    jitter: float,
+    retry_after: t.Optional[timedelta] = None,
+) -> datetime:
+    """When to try again after so many failed runs (at least 1), where one run follows another by ``interval``.
+
+    The wait doubles up to 12 hours, and ``jitter`` (0 to 1) spreads it over its second half. It takes at
+    most an eighth of what is left until ``ends``, the end of the response in place, so that attempts become
+    frequent again in time; without one it is at most two intervals. A responder that asks for a longer
+    wait gets up to half of what is left, or 12 hours.
+    """
+    wait = min(interval * (1 << min(failures - 1, 15)), _RETRY_LIMIT) * (0.5 + 0.5 * jitter)
+    left = None if ends is None else max(timedelta(0), ends - now)
+    wait = min(wait, interval * 2 if left is None else left * _RETRY_SHARE)
+    if retry_after is not None:
+        wait = max(wait, min(retry_after, _RETRY_LIMIT if left is None else left * _RETRY_AFTER_SHARE))
+    return now + wait
 
 
 def parse_duration(text: str, option: str) -> timedelta:

@@ -16,6 +16,13 @@ from datetime import datetime, timedelta
 from .errors import ERROR, WARNING, Finding
 from .response import Judgement
 
+#: A server reads a new staple when it is reloaded.
+RELOAD = "reload"
+#: It looks at the file by itself.
+READS = "reads"
+#: It is given the staple while it runs.
+SOCKET = "socket"
+
 
 class Server(t.NamedTuple):
     """How a server treats a staple file; all of them read DER only.
@@ -25,6 +32,10 @@ class Server(t.NamedTuple):
     ``first_answer_only``: an answer that is not the first counts as another certificate's.
     ``margin``: the life that must be left. ``survives``: a file that it cannot use costs the staple
     alone, and not TLS or the start.
+
+    ``learns``: how a new file reaches it, one of RELOAD, READS and SOCKET. ``holds``: it goes on with a
+    staple whose file is gone, and ``drops_expired``: until that has ended. ``needs_file``: once told of a
+    file, it does not start without it.
     """
 
     staples: bool = True
@@ -34,15 +45,35 @@ class Server(t.NamedTuple):
     first_answer_only: bool = False
     margin: timedelta = timedelta(0)
     survives: bool = True
+    learns: str = RELOAD
+    holds: bool = True
+    drops_expired: bool = False
+    needs_file: bool = False
+
+
+class ExpiryPlan(t.NamedTuple):
+    """What to do with a staple that ends. ``in_advance``: withdraw it before, since one of its servers would
+    serve it on or fail. ``keep_file``: let the file itself be, since one of its servers does not start without it.
+    """
+
+    in_advance: bool
+    keep_file: bool
 
 
 SERVERS: t.Dict[str, Server] = {
-    "apache": Server(),
+    "apache": Server(drops_expired=True),
     "dovecot": Server(staples=False),
-    "exim": Server(first_answer_only=True, survives=False),
-    "haproxy": Server(needs_next_update=True, reads_sha256=False, reads_several=False, margin=timedelta(seconds=300)),
-    "hitch": Server(reads_sha256=False, survives=False),
-    "lighttpd": Server(),
+    "exim": Server(first_answer_only=True, survives=False, learns=READS, holds=False),
+    "haproxy": Server(
+        needs_next_update=True,
+        reads_sha256=False,
+        reads_several=False,
+        margin=timedelta(seconds=300),
+        learns=SOCKET,
+        drops_expired=True,
+    ),
+    "hitch": Server(reads_sha256=False, survives=False, drops_expired=True, needs_file=True),
+    "lighttpd": Server(learns=READS, drops_expired=True),
     "nginx": Server(survives=False),
     "postfix": Server(staples=False),
 }
@@ -70,6 +101,29 @@ def lint(name: str, judgement: Judgement, now: datetime) -> t.List[Finding]:
     if expiry is not None and now <= expiry < now + server.margin:
         findings.append(_finding(name, server, f"does not staple in the last {server.margin.seconds} seconds"))
     return findings
+
+
+def expiry_plan(kinds: t.Iterable[t.Optional[str]]) -> ExpiryPlan:
+    """The plan for a staple that servers of these kinds read; nothing good is expected of an unknown one.
+
+    Nobody known to read it counts as unknown, too.
+    """
+    known = [SERVERS[kind] if kind in SERVERS else Server() for kind in kinds]
+    stapling = [server for server in known if server.staples]
+    return ExpiryPlan(
+        in_advance=not stapling or not all(server.drops_expired for server in stapling),
+        keep_file=any(server.needs_file for server in stapling),
+    )
+
+
+def needs_reload(kind: t.Optional[str], withdrawn: bool = False, ended: bool = False) -> bool:
+    """Whether a server has to be reloaded for a staple that is new, or ``withdrawn``, maybe since it ``ended``."""
+    server = SERVERS[kind] if kind in SERVERS else Server()
+    if not server.staples:
+        return False
+    if withdrawn:
+        return server.holds and not (ended and server.drops_expired)
+    return server.learns != READS
 
 
 def _finding(name: str, server: Server, problem: str, survives: bool = False) -> Finding:

@@ -56,9 +56,7 @@ KINDS: t.Dict[str, Kind] = {
         "SIGUSR1",
     ),
     "dovecot": Kind(("dovecot",), (("doveconf", "-n"),), ("/run/dovecot/master.pid",)),
-    "exim": Kind(
-        ("exim4", "exim"), (("exim4", "-bV"), ("exim", "-bV")), ("/run/exim4/exim.pid", "/run/exim.pid")
-    ),
+    "exim": Kind(("exim4", "exim"), (("exim4", "-bV"), ("exim", "-bV")), ("/run/exim4/exim.pid", "/run/exim.pid")),
     "haproxy": Kind(
         ("haproxy",),
         (("haproxy", "-c", "-q", "-f", "/etc/haproxy/haproxy.cfg"),),

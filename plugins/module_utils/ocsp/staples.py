@@ -54,10 +54,16 @@ def find(live: str) -> t.Optional[Place]:
 def lock(place: Place, timeout: float = 60.0) -> t.Iterator[None]:
     """Keep others from changing the staple, or from switching ``live`` to another set meanwhile.
 
-    The lock is that of the folder that holds all sets of the certificate. Raises FileError.
+    The lock is a file beside all sets of the certificate, where nobody else can hold it. Raises FileError.
     """
-    with files.lock(os.path.dirname(os.path.realpath(place.folder)), timeout):
+    folder = os.path.dirname(os.path.realpath(place.folder))
+    with files.lock_file(os.path.join(folder, ".lock"), folder, timeout):
         yield
+
+
+def in_place(place: Place) -> bool:
+    """Whether a staple is in place, all of it: neither half installed nor half withdrawn."""
+    return all(os.path.lexists(place.path(name)) for name in (STAPLE, EXPIRES, HAPROXY, NGINX))
 
 
 def read(place: Place) -> t.Optional[bytes]:

@@ -290,3 +290,50 @@ def test_pauses_double_up_to_half_a_minute_and_spread_over_their_second_half(fai
     assert schedule.backoff(failures, 0.0) == longest / 2
     assert schedule.backoff(failures, 0.5) == longest * 0.75
     assert schedule.backoff(failures, 1.0) == longest
+
+
+# The hours between playbooks -----------------------------------------------------------------------
+
+SEEDS = [f"host {number}".encode() for number in range(1000)]
+
+
+def test_a_fleet_spreads_over_a_tenth_of_the_time_before_it_is_due() -> None:
+    due = START + 5 * DAY
+    moments = [schedule.spread(due, START, seed) for seed in SEEDS]
+    assert moments == [schedule.spread(due, START, seed) for seed in SEEDS]
+    assert all(due - 12 * HOUR <= moment <= due for moment in moments)
+    per_hour = [sum(due - hour * HOUR - HOUR < moment <= due - hour * HOUR for moment in moments) for hour in range(12)]
+    assert min(per_hour) > 50, per_hour
+
+
+def test_the_spread_has_limits() -> None:
+    assert all(schedule.spread(START + 90 * DAY, START, seed) >= START + 89.5 * DAY for seed in SEEDS)
+    assert all(schedule.spread(START, START, seed) == START for seed in SEEDS)
+    assert all(schedule.spread(START, START + DAY, seed) == START for seed in SEEDS)
+
+
+RETRIES = {
+    "at the next run": (1, 7 * DAY, None, HOUR),
+    "after two": (2, 7 * DAY, None, 2 * HOUR),
+    "doubled": (4, 7 * DAY, None, 8 * HOUR),
+    "after half a day at the most": (5, 7 * DAY, None, 12 * HOUR),
+    "however often it failed": (10**9, 7 * DAY, None, 12 * HOUR),
+    "more often when the end comes near": (10**9, DAY, None, 3 * HOUR),
+    "in each run at last": (10**9, 4 * HOUR, None, HOUR / 2),
+    "and past the end": (10**9, -HOUR, None, 0 * HOUR),
+    "with nothing in place": (10**9, None, None, 2 * HOUR),
+    "as the responder asks": (1, 7 * DAY, 5 * HOUR, 5 * HOUR),
+    "not sooner because the responder asks": (3, 7 * DAY, HOUR, 4 * HOUR),
+    "as the responder asks, within what is left": (1, 7 * DAY, 30 * DAY, 3.5 * DAY),
+    "as the responder asks, with nothing in place": (1, None, 30 * DAY, 12 * HOUR),
+}
+
+
+@pytest.mark.parametrize("name", RETRIES)
+def test_when_to_try_again(name: str) -> None:
+    failures, left, retry_after, longest = RETRIES[name]
+    ends = None if left is None else NOW + left
+    assert schedule.retry_at(NOW, failures, ends, HOUR, 1.0, retry_after) == NOW + longest
+    assert NOW <= schedule.retry_at(NOW, failures, ends, HOUR, 0.0, retry_after) <= NOW + longest
+    if retry_after is None and failures < 5:
+        assert schedule.retry_at(NOW, failures, ends, HOUR, 0.0) == NOW + longest / 2

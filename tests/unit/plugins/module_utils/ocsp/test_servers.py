@@ -120,3 +120,44 @@ def test_each_server_says_several_things_at_once() -> None:
 def test_the_servers_are_those_that_were_measured() -> None:
     assert ALL == ["apache", "dovecot", "exim", "haproxy", "hitch", "lighttpd", "nginx", "postfix"]
     assert [name for name in ALL if not servers.SERVERS[name].survives] == ["exim", "hitch", "nginx"]
+
+
+# What a server does with a staple that changes or ends --------------------------------------------
+
+PLANS = {
+    "nginx": (("nginx",), (True, False)),
+    "Exim": (("exim",), (True, False)),
+    "who stops by itself": (("haproxy", "lighttpd", "apache"), (False, False)),
+    "Hitch wants its file": (("hitch",), (False, True)),
+    "the most careful of all": (("haproxy", "hitch", "nginx"), (True, True)),
+    "who cannot staple does not count": (("haproxy", "dovecot", "postfix"), (False, False)),
+    "an unknown one": (("haproxy", None), (True, False)),
+    "nobody known": ((), (True, False)),
+    "nobody who can": (("dovecot",), (True, False)),
+}
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_plans_for_a_staple_that_ends(name: str) -> None:
+    kinds, plan = PLANS[name]
+    assert servers.expiry_plan(kinds) == plan
+
+
+@pytest.mark.parametrize(
+    ("name", "new", "withdrawn", "ended"),
+    [
+        ("apache", True, True, False),
+        ("dovecot", False, False, False),
+        ("exim", False, False, False),
+        ("haproxy", True, True, False),
+        ("hitch", True, True, False),
+        ("lighttpd", False, True, False),
+        ("nginx", True, True, True),
+        ("postfix", False, False, False),
+        (None, True, True, True),
+    ],
+)
+def test_who_has_to_be_told(name: t.Optional[str], new: bool, withdrawn: bool, ended: bool) -> None:
+    assert servers.needs_reload(name) is new
+    assert servers.needs_reload(name, withdrawn=True) is withdrawn
+    assert servers.needs_reload(name, withdrawn=True, ended=True) is ended

@@ -1,0 +1,340 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Services: tested before they are reloaded, never started, and each in the way of its host."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import services
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers import SERVERS
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import Kind, Result, Service, configured
+
+Answer = t.Tuple[int, str, str]
+
+
+class Host:
+    """Answers commands by their beginning, and notes them."""
+
+    def __init__(self, answers: t.Optional[t.Mapping[str, Answer]] = None) -> None:
+        self.answers = answers or {}
+        self.commands: t.List[str] = []
+
+    def run(self, command: t.Sequence[str], input: t.Optional[str] = None, timeout: float = 60.0) -> Answer:  # noqa: A002
+        words = [os.path.basename(command[0]), *command[1:]]
+        self.commands.append(" ".join(words))
+        for beginning, answer in self.answers.items():
+            if self.commands[-1].startswith(beginning):
+                return answer
+        return 0, "", ""
+
+
+@pytest.fixture(params=["systemd", "init scripts", "PID files"])
+def manager(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each kind of host."""
+    kind = str(request.param)
+    monkeypatch.setattr(services, "has_systemd", lambda: kind == "systemd")
+    real = os.path.exists
+    monkeypatch.setattr(
+        os.path, "exists", lambda path: kind == "init scripts" if "/etc/init.d/" in str(path) else real(path)
+    )
+    return kind
+
+
+@pytest.fixture
+def systemd(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "has_systemd", lambda: True)
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Callable[[str], str]:
+    """Makes programs that services look for."""
+    monkeypatch.setattr(services, "_FOLDERS", (str(tmp_path / "nowhere"), str(tmp_path)))
+
+    def make(name: str) -> str:
+        path = tmp_path / name
+        path.write_text("#!/bin/sh\n")
+        path.chmod(0o755)
+        return str(path)
+
+    return make
+
+
+def test_all_servers_that_staples_are_judged_for_can_be_reloaded() -> None:
+    assert sorted(services.KINDS) == sorted(SERVERS)
+
+
+def test_a_known_name_is_its_own_kind() -> None:
+    assert configured("nginx").kind == "nginx"
+    assert configured("edge", "haproxy").kind == "haproxy"
+    assert configured("edge").kind is None
+    assert configured("nginx", unit="nginx-edge").units == ("nginx-edge",)
+    assert configured("edge").units == ("edge",)
+    with pytest.raises(InputError) as caught:
+        configured("edge", "iis")
+    assert caught.value.message.startswith("kind: 'iis' is not one of apache, dovecot, exim, ")
+
+
+@pytest.mark.usefixtures("systemd", "program")
+@pytest.mark.parametrize("state", ["inactive", "failed", "activating", "deactivating", "unknown"])
+def test_what_does_not_run_is_left_alone(state: str) -> None:
+    host = Host({"systemctl is-active": (3, f"{state}\n", "")})
+    assert services.reload(configured("nginx"), host.run) == Result(False, False)
+    assert host.commands == ["systemctl is-active nginx.service"]
+
+
+@pytest.mark.usefixtures("systemd")
+def test_tested_and_then_reloaded(program: t.Callable[[str], str]) -> None:
+    path = program("nginx")
+    host = Host({"systemctl is-active": (0, "active\n", "")})
+    assert services.reload(configured("nginx"), host.run) == Result(True, True)
+    assert host.commands == [
+        "systemctl is-active nginx.service",
+        "nginx -t -q",
+        "systemctl try-reload-or-restart nginx.service",
+    ]
+    host = Host(
+        {"systemctl is-active": (0, "active\n", ""), "nginx": (1, "", 'nginx: [emerg] unknown directive "x"\n')}
+    )
+    result = services.reload(configured("nginx"), host.run)
+    assert result == Result(
+        False,
+        True,
+        f"the configuration of nginx is refused by '{path} -t -q' (nginx: [emerg] unknown directive \"x\"); it was "
+        "not reloaded and goes on with what it has read before",
+    )
+    assert "systemctl try-reload-or-restart nginx.service" not in host.commands
+
+
+@pytest.mark.usefixtures("systemd", "program")
+@pytest.mark.parametrize(
+    ("name", "states", "unit"),
+    [
+        ("exim", "active\ninactive\n", "exim4.service"),
+        ("exim", "inactive\nactive\n", "exim.service"),
+        ("apache", "inactive\nreloading\n", "httpd.service"),
+    ],
+)
+def test_the_name_that_this_distribution_has(name: str, states: str, unit: str) -> None:
+    host = Host({"systemctl is-active": (0, states, "")})
+    assert services.reload(configured(name), host.run) == Result(True, True)
+    assert host.commands[-1] == f"systemctl try-reload-or-restart {unit}"
+
+
+@pytest.mark.usefixtures("systemd", "program")
+def test_a_unit_of_its_own_with_commands_of_its_own() -> None:
+    service = configured("edge", "nginx", unit="edge@1.service", test=("/opt/test", "x"), reload=("/opt/reload",))
+    host = Host({"systemctl is-active": (0, "active\n", "")})
+    assert services.reload(service, host.run) == Result(True, True)
+    assert host.commands == ["systemctl is-active edge@1.service", "test x", "reload"]
+
+
+def test_a_service_that_is_a_command_only() -> None:
+    service = Service("proxy", test=("check",), reload=("again", "now"))
+    assert services.is_running(service, Host().run) is None
+    assert services.reload(service, Host().run) == Result(True, None)
+    host = Host({"again": (7, "", "")})
+    assert services.reload(service, host.run).problem == ("proxy cannot be reloaded: 'again now' failed (exit code 7)")
+    host = Host({"check": (1, "bad\nthing\n", "")})
+    assert "is refused by 'check' (bad thing)" in services.reload(service, host.run).problem
+
+
+@pytest.mark.usefixtures("systemd", "program")
+def test_a_reload_that_fails_is_told_with_the_last_words() -> None:
+    host = Host(
+        {"systemctl is-active": (0, "active", ""), "systemctl try": (1, "", "Job failed.\n" + "x" * 1000 + " END\n")}
+    )
+    result = services.reload(configured("dovecot"), host.run)
+    assert not result.reloaded
+    assert result.problem.startswith(
+        "dovecot cannot be reloaded: 'systemctl try-reload-or-restart dovecot.service' failed (..."
+    )
+    assert result.problem.endswith("END)")
+    assert len(result.problem) < 700
+
+
+@pytest.mark.usefixtures("systemd", "program")
+@pytest.mark.parametrize(("mode", "verb"), [(0o640, "try-reload-or-restart"), (0o600, "try-restart")])
+def test_lighttpd_is_restarted_where_it_could_not_read_its_key_again(tmp_path: Path, mode: int, verb: str) -> None:
+    key = tmp_path / "privkey.pem"
+    key.touch()
+    key.chmod(mode)
+    host = Host({"systemctl is-active": (0, "active\n", "")})
+    services.reload(configured("lighttpd"), host.run, [str(key), str(tmp_path / "missing")])
+    assert host.commands[-1] == f"systemctl {verb} lighttpd.service"
+    host = Host({"systemctl is-active": (0, "active\n", "")})
+    services.reload(configured("nginx"), host.run, [str(key)])
+    assert host.commands[-1] == "systemctl try-reload-or-restart nginx.service"
+
+
+def test_a_test_is_left_out_where_its_files_are_not(
+    program: t.Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program("server")
+    kind = Kind(("server",), (("server", "-t", str(tmp_path / "server.conf")), ("server", "-T")))
+    monkeypatch.setitem(services.KINDS, "server", kind)
+    host = Host()
+    assert services.test(configured("server"), host.run) == ""
+    assert host.commands == ["server -T"]
+    (tmp_path / "server.conf").touch()
+    services.test(configured("server"), host.run)
+    assert host.commands[-1] == f"server -t {tmp_path}/server.conf"
+
+
+# Without systemd ---------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("program")
+def test_each_kind_of_host_knows_what_runs(manager: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(services.KINDS, "nginx", Kind(("nginx",), pid_files=(str(tmp_path / "pid"),)))
+    host = Host({"systemctl is-active": (3, "inactive\n", ""), "service nginx status": (3, "", "")})
+    assert services.is_running(configured("nginx"), host.run) is False
+    host = Host({"systemctl is-active": (0, "active\n", ""), "service nginx status": (0, "", "")})
+    (tmp_path / "pid").write_text(f"{os.getpid()}\n")
+    assert services.is_running(configured("nginx"), host.run) is True
+
+
+@pytest.mark.usefixtures("program")
+def test_init_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "has_systemd", lambda: False)
+    monkeypatch.setattr(os.path, "exists", lambda path: path == "/etc/init.d/exim")
+    host = Host()
+    assert services.reload(configured("exim"), host.run) == Result(True, True)
+    assert host.commands == ["service exim status", "service exim reload"]
+
+
+RELOADABLE = """
+import signal, sys
+signal.signal(signal.SIGUSR1, lambda *_arguments: (print("reloaded", flush=True), sys.exit()))
+print("up", flush=True)
+while True:
+    signal.pause()
+"""
+
+
+@pytest.mark.usefixtures("program")
+def test_where_nothing_manages_it_a_server_is_signalled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "has_systemd", lambda: False)
+    stale, pid_file = tmp_path / "stale.pid", tmp_path / "pid"
+    kind = Kind(("no-such-service",), pid_files=(str(stale), str(pid_file)), signal_name="SIGUSR1")
+    monkeypatch.setitem(services.KINDS, "server", kind)
+    service = configured("server")
+    stale.write_text("not a number")
+    assert services.reload(service, Host().run) == Result(False, False)
+    with subprocess.Popen([sys.executable, "-c", RELOADABLE], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        pid_file.write_text(f"{process.pid}\n")
+        assert services.reload(service, Host().run) == Result(True, True)
+        assert process.stdout.readline() == "reloaded\n"
+    assert services.reload(service, Host().run) == Result(False, False)
+
+
+@pytest.mark.usefixtures("program")
+def test_nobody_is_signalled_in_the_place_of_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "has_systemd", lambda: False)
+    real, sent = os.kill, []
+    monkeypatch.setattr(os, "kill", lambda pid, number: sent.append(number) if number else real(pid, number))
+    pid_file, key = tmp_path / "pid", tmp_path / "key"
+    pid_file.write_text(str(os.getpid()))
+    key.touch(0o600)
+    kind = Kind(("no-such-service",), pid_files=(str(pid_file),), rereads_key_unprivileged=True)
+    monkeypatch.setitem(services.KINDS, "server", kind)
+    result = services.reload(configured("server"), Host().run, [str(key)])
+    assert result == Result(False, True, "server has to be restarted, and nobody knows how; give a command")
+    assert sent == []
+    key.chmod(0o644)
+    assert services.reload(configured("server"), Host().run, [str(key)]) == Result(True, True)
+    assert sent == [signal.SIGHUP]
+
+
+def test_a_service_that_nobody_knows_anything_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "has_systemd", lambda: False)
+    result = services.reload(configured("no-such-service"), Host().run)
+    assert result == Result(False, None, "nobody knows how to reload no-such-service; give a command")
+
+
+# HAProxy's socket --------------------------------------------------------------------------------
+
+STAPLE = bytes(range(256))
+KNOWN = "# filename\n/etc/live/www/combined.pem\n"
+
+
+def asking(*answers: str) -> t.Tuple[t.List[str], services.Ask]:
+    said: t.List[str] = []
+    given = list(answers)
+
+    def ask(path: str, text: str) -> str:
+        said.append(text)
+        return given.pop(0)
+
+    return said, ask
+
+
+@pytest.fixture
+def proxy(tmp_path: Path) -> Service:
+    (tmp_path / "admin.sock").touch()
+    return configured("haproxy", socket=str(tmp_path / "admin.sock"))
+
+
+def test_a_staple_by_the_socket(proxy: Service) -> None:
+    said, ask = asking(
+        "Transaction created for certificate /etc/live/www/combined.pem!\n",
+        "Committing /etc/live/www/combined.pem.\nSuccess!\n",
+    )
+    assert services.staple_by_socket(proxy, "/etc/live/www/combined.pem", STAPLE, ask) == ""
+    assert said == [
+        f"set ssl cert /etc/live/www/combined.pem.ocsp <<\n{base64.b64encode(STAPLE).decode()}\n\n",
+        "commit ssl cert /etc/live/www/combined.pem\n",
+    ]
+
+
+def test_a_staple_that_the_socket_refuses(proxy: Service) -> None:
+    _said, ask = asking("Can't update /x.pem: certificate does not exist!\n\n")
+    assert services.staple_by_socket(proxy, "/x.pem", STAPLE, ask) == (
+        "haproxy refuses the staple for /x.pem: Can't update /x.pem: certificate does not exist!"
+    )
+    said, ask = asking("Transaction created", "Error: no memory", "Transaction aborted")
+    assert "refuses the staple for /x.pem: Error: no memory" in services.staple_by_socket(proxy, "/x.pem", STAPLE, ask)
+    assert said[-1] == "abort ssl cert /x.pem\n"
+
+
+def test_without_a_socket_that_answers(proxy: Service, tmp_path: Path) -> None:
+    problem = services.staple_by_socket(proxy, "/x.pem", STAPLE)
+    assert problem.startswith(f"the socket {tmp_path}/admin.sock of haproxy does not answer: ")
+    missing = proxy._replace(socket=str(tmp_path / "missing"))
+    assert services.staple_by_socket(missing, "/x.pem", STAPLE) == "haproxy has no socket for commands"
+    assert services.staple_by_socket(Service("proxy"), "/x.pem", STAPLE) == "proxy has no socket for commands"
+
+
+def test_a_real_socket(tmp_path: Path) -> None:
+    path = str(tmp_path / "socket")
+    heard = []
+    with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as listener:
+        listener.bind(path)
+        listener.listen()
+
+        def serve() -> None:
+            with listener.accept()[0] as peer:
+                heard.append(peer.recv(65536))
+                peer.sendall(b"an answer\xff ")
+                peer.sendall(b"in two parts\n")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        assert services.ask_socket(path, "a question\n") == "an answer\ufffd in two parts\n"
+        thread.join()
+    assert heard == [b"a question\n"]
