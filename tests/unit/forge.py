@@ -93,6 +93,39 @@ def octets(content: bytes) -> bytes:
     return tlv(0x04, content)
 
 
+def indefinite(tag: int, content: bytes) -> bytes:
+    """The element with BER's indefinite length."""
+    return bytes([tag, 0x80]) + content + bytes(2)
+
+
+def long_length(tag: int, content: bytes) -> bytes:
+    """The element with a length that takes more octets than it needs."""
+    return bytes([tag, 0x84]) + len(content).to_bytes(4, "big") + content
+
+
+def elements(data: bytes) -> list[tuple[int, bytes]]:
+    """Tags and contents of the DER elements that stand one behind the other."""
+    found = []
+    while data:
+        start, length = 2, data[1]
+        if length >= 0x80:
+            start += length & 0x7F
+            length = int.from_bytes(data[2:start], "big")
+        found.append((data[0], data[start : start + length]))
+        data = data[start + length :]
+    return found
+
+
+def each_changed(data: bytes, change: t.Callable[[int, bytes], bytes]) -> t.Iterator[bytes]:
+    """One DER element, time and again with C(change) applied to another element in it, itself first."""
+    ((tag, content),) = elements(data)
+    yield change(tag, content)
+    inner = [tlv(*element) for element in elements(content)] if tag & 0x20 else []
+    for index, element in enumerate(inner):
+        for changed in each_changed(element, change):
+            yield tlv(tag, *inner[:index], changed, *inner[index + 1 :])
+
+
 def bits(content: bytes, unused: int = 0) -> bytes:
     return tlv(0x03, bytes([unused]), content)
 
@@ -128,7 +161,8 @@ _CURVES: dict[str, t.Any] = {
 def key(kind: str = "p256", label: str = "") -> t.Any:
     """The private key of that kind and label, the same one for the whole process."""
     if kind.startswith("rsa"):
-        return rsa.generate_private_key(public_exponent=65537, key_size=int(kind[3:]))
+        size, _separator, exponent = kind[3:].partition("e")
+        return rsa.generate_private_key(public_exponent=int(exponent or 65537), key_size=int(size))
     if kind == "ed25519":
         return ed25519.Ed25519PrivateKey.generate()
     if kind == "ed448":
@@ -218,7 +252,16 @@ def _sign_pkcs1(private_key: t.Any, digest: str, data: bytes) -> bytes:
     if digest not in ("md5", "sha1"):
         return private_key.sign(data, padding.PKCS1v15(), _HASHES[digest]())
     # By hand: some versions and policies refuse to sign with MD5 or SHA-1.
-    info = sequence(sequence(oid(DIGEST_OIDS[digest]), NULL), octets(hashlib.new(digest, data).digest()))
+    return sign_info(private_key, digest_info(digest, data))
+
+
+def digest_info(digest: str, data: bytes, parameters: bytes = NULL) -> bytes:
+    """DigestInfo (RFC 8017 section 9.2)."""
+    return sequence(sequence(oid(DIGEST_OIDS[digest]), parameters), octets(hashlib.new(digest, data).digest()))
+
+
+def sign_info(private_key: t.Any, info: bytes) -> bytes:
+    """The PKCS #1 v1.5 signature of anything in the place of DigestInfo."""
     numbers = private_key.private_numbers()
     modulus = numbers.public_numbers.n
     size = (modulus.bit_length() + 7) // 8
@@ -345,8 +388,10 @@ def certificate(
     flip_signature: bool = False,
     raw_serial: t.Optional[bytes] = None,
     raw_key: t.Optional[bytes] = None,
+    raw_validity: t.Optional[bytes] = None,
+    reshape: t.Callable[[bytes], bytes] = bytes,
 ) -> Entity:
-    """A certificate by C(issuer), self-signed without one."""
+    """A certificate by C(issuer), self-signed without one. C(reshape) may change what is signed, before it is."""
     subject = name(subject) if isinstance(subject, str) else subject
     private_key = private_key or key("p256", subject.hex())
     signer_key = signer_key or (issuer.key if issuer else private_key)
@@ -357,11 +402,12 @@ def certificate(
         raw_serial or integer(serial),
         algorithm(scheme),
         issuer_name,
-        sequence(x509_time(not_before), x509_time(not_after)),
+        raw_validity or sequence(x509_time(not_before), x509_time(not_after)),
         subject,
         raw_key or public_key_info(private_key),
         tlv(0xA3, sequence(*extensions)) if extensions else b"",
     )
+    tbs = reshape(tbs)
     der = sequence(tbs, algorithm(scheme), bits(_maybe_flip(sign(signer_key, scheme, tbs), flip_signature)))
     return Entity(der, private_key, subject, issuer_name, serial, not_before, not_after)
 
@@ -573,6 +619,8 @@ def basic_response(
     signer_key: t.Any = None,
     signature_algorithm: t.Optional[bytes] = None,
     flip_signature: bool = False,
+    sign_by: t.Optional[t.Callable[[bytes], bytes]] = None,
+    reshape: t.Callable[[bytes], bytes] = bytes,
     extra_data: bytes = b"",
     extra_basic: bytes = b"",
     trailing_basic: bytes = b"",
@@ -581,7 +629,8 @@ def basic_response(
     """BasicOCSPResponse, signed. A signer other than the default issuer comes with its certificate.
 
     C(extra_data) goes into the signed ResponseData, C(extra_basic) into BasicOCSPResponse, and
-    C(trailing_basic) behind it.
+    C(trailing_basic) behind it. C(reshape) may change ResponseData before it is signed, and C(sign_by)
+    makes the signature of it in another way.
     """
     place = world()
     signer = signer or place.issuer
@@ -599,10 +648,12 @@ def basic_response(
         *_extensions(0xA1, extensions),
         extra_data,
     )
+    data = reshape(data)
+    signed = sign_by(data) if sign_by else sign(signer_key, scheme, data)
     basic = sequence(
         data,
         signature_algorithm or algorithm(scheme),
-        bits(_maybe_flip(sign(signer_key, scheme, data), flip_signature)),
+        bits(_maybe_flip(signed, flip_signature)),
         tlv(0xA0, sequence(*certificates)) if certificates else b"",
         extra_basic,
     )
