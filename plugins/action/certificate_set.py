@@ -30,19 +30,19 @@ class ActionModule(ActionBase):
         """Replace what names files of the controller by what is in them."""
         super().run(tmp, task_vars)
         arguments = dict(self._task.args)
-        folder = arguments.get("source")
-        if folder is not None and not boolean(arguments.get("remote_source") or False, strict=False):
-            del arguments["source"]
-        else:
-            folder = None
+        local = not boolean(arguments.get("remote_source") or False, strict=False)
+        folder = arguments.pop("source", None) if local else None
         if isinstance(arguments.get("certificates"), list):
             arguments["certificates"] = [
-                self._complete(one, folder) if isinstance(one, dict) else one for one in arguments["certificates"]
+                self._complete(one, folder, local) if isinstance(one, dict) else one
+                for one in arguments["certificates"]
             ]
         return self._execute_module(module_args=arguments, task_vars=task_vars)
 
-    def _complete(self, given: dict[str, t.Any], folder: str | None) -> dict[str, t.Any]:
+    def _complete(self, given: dict[str, t.Any], folder: str | None, local: bool) -> dict[str, t.Any]:
         one = dict(given)
+        if local:
+            folder = one.pop("source", None) or folder
         named = any(one.get(f"{part}_{kind}") for part in _PARTS for kind in ("path", "content", "src"))
         if folder is not None and not named and one.get("name"):
             one.update(self._find(str(one["name"]), self._folder(folder)))

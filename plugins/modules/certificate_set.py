@@ -92,6 +92,9 @@ options:
       root_content:
         description: The root to which the chain must lead, as PEM.
         type: str
+      source:
+        description: A folder with the files of this certificate. See O(source).
+        type: path
       services:
         description: The services that use the certificate. See O(services).
         type: list
@@ -424,6 +427,7 @@ def argument_spec():
         "name": {"type": "str", "required": True},
         "names": {"type": "list", "elements": "str"},
         "response_content": {"type": "str"},
+        "source": {"type": "path"},
         "responder_urls": {"type": "list", "elements": "str"},
     }
     for part in PARTS:
@@ -512,7 +516,7 @@ def merge(one, other):
 def read_sources(module, given):
     """The bytes of key, certificate, chain and root, from where they are."""
     where, data = {}, {}
-    folder = module.params["source"] if module.params["remote_source"] else None
+    folder = (given["source"] or module.params["source"]) if module.params["remote_source"] else None
     for part in PARTS:
         path, content = given[f"{part}_path"], given[f"{part}_content"]
         if path is not None and content is not None:
