@@ -22,8 +22,12 @@ from datetime import datetime, timezone
 
 from .errors import FileError, InputError
 
+_T = t.TypeVar("_T")
+
 _LOCK_FOLDERS = ("/run/lock", "/var/lock")
+_ROOTS_LOCK_FOLDER = "/run/certops-ocsp"
 _LOCK_POLL = 0.05
+_BACKUP_SUFFIX = re.compile(r"\.\d{8}T\d{6}\.\d{6}Z~")
 _PRESERVED_ATTRIBUTES = ("security.selinux", "system.posix_acl_access")
 #: Why a file cannot be replaced that may still be written into: mounted by itself, or in a folder that is closed.
 _IN_PLACE_ERRORS = (errno.EBUSY, errno.EPERM, errno.EACCES, errno.EROFS, errno.EXDEV, errno.ETXTBSY)
@@ -72,16 +76,20 @@ def check_folder(path: str, source: str) -> None:
         raise InputError(f"{source} is in the folder {folder}, which {problem}")
 
 
-def replace_file(path: str, content: bytes, in_place: bool = False) -> None:
+def replace_file(
+    path: str, content: bytes, in_place: bool = False, sync: t.Optional[t.Callable[[str], None]] = None
+) -> None:
     """Replace or create a file in one step, and have it on disk before returning.
 
     A symlink is followed. Owner, mode, SELinux context and ACL of the old file stay; a new file
     gets mode 0644. ``in_place`` permits to write into the old file where it cannot be replaced,
-    such as a file that is mounted by itself. Raises FileError; the old file is then as it was.
+    such as a file that is mounted by itself. ``sync`` is called with the folder instead of
+    ``sync_folder``: until that is done, the old file may come back when the power fails, but never
+    half of a file. Whoever else may write the file must be locked out. Raises FileError; the old
+    file is then as it was.
     """
     path = os.path.realpath(path)
     try:
-        _remove_leftovers(path)
         _move(_write_temporary(path, content), path)
     except OSError as error:
         if in_place and error.errno in _IN_PLACE_ERRORS:
@@ -89,25 +97,18 @@ def replace_file(path: str, content: bytes, in_place: bool = False) -> None:
             return
         hint = " (it may be mounted by itself: set unsafe_writes)" if error.errno == errno.EBUSY else ""
         raise FileError(f"cannot write {path}: {_reason(error)}{hint}; what was there is as it was") from None
-    _sync_folder(path)
+    (sync or sync_folder)(os.path.dirname(path))
 
 
-def _temporary_prefix(path: str) -> str:
-    """How the names of the temporary files for a path begin; it leaves room in a name of 255 octets."""
-    name = os.path.basename(path)
-    if len(os.fsencode(name)) > 200:
-        name = hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
-    return f".{name}.ocsp-"
+def _temporary_path(path: str) -> str:
+    """Where the new content of a path waits for its name, always the same place."""
+    folder, name = os.path.split(path)
+    return os.path.join(folder, f".{_short(name)}.ocsp-new")
 
 
-def _remove_leftovers(path: str) -> None:
-    """Remove what a killed run may have left; the lock makes sure that none is at work."""
-    leftover = re.compile(re.escape(_temporary_prefix(path)) + "[0-9a-f]{16}")
-    with os.scandir(os.path.dirname(path)) as entries:
-        for entry in entries:
-            if leftover.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
-                with contextlib.suppress(OSError):
-                    os.unlink(entry.path)
+def _short(name: str) -> str:
+    """A name to which something can be added, also where it has 255 octets."""
+    return name if len(os.fsencode(name)) <= 200 else hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
 
 
 def _move(temporary: str, path: str) -> None:
@@ -121,15 +122,14 @@ def _move(temporary: str, path: str) -> None:
 
 def _write_temporary(path: str, content: bytes) -> str:
     """A complete, synced file with the attributes of the one at ``path``, beside it. Returns its path."""
-    folder = os.path.dirname(path)
-    temporary = os.path.join(folder, _temporary_prefix(path) + os.urandom(8).hex())
-    descriptor, named = _open_temporary(folder, temporary)
+    temporary = _temporary_path(path)
+    descriptor, named = _open_temporary(temporary)
     try:
         _write_all(descriptor, content)
         _copy_attributes(path, descriptor)
         os.fsync(descriptor)
         if not named:
-            _give_name(descriptor, folder, os.path.basename(temporary))
+            _make(lambda: _give_name(descriptor, temporary), temporary)
     except BaseException:
         if named:
             os.unlink(temporary)
@@ -139,19 +139,30 @@ def _write_temporary(path: str, content: bytes) -> str:
     return temporary
 
 
-def _open_temporary(folder: str, temporary: str) -> t.Tuple[int, bool]:
-    """Open a file that has no name yet where the system can, so that a kill leaves nothing behind."""
+def _open_temporary(temporary: str) -> t.Tuple[int, bool]:
+    """Open a file that has no name yet where the system can, so that only whole files ever have one."""
     flags = getattr(os, "O_TMPFILE", 0)
     if flags and os.path.isdir("/proc/self/fd"):
         try:
-            return os.open(folder, os.O_WRONLY | os.O_CLOEXEC | flags, 0o600), False
+            return os.open(os.path.dirname(temporary), os.O_WRONLY | os.O_CLOEXEC | flags, 0o600), False
         except OSError as error:
             if error.errno not in (errno.EISDIR, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOENT):
                 raise
-    return os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), True
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    return _make(lambda: os.open(temporary, flags, 0o600), temporary), True
 
 
-def _give_name(descriptor: int, folder: str, name: str) -> None:
+def _make(make: t.Callable[[], _T], temporary: str) -> _T:
+    """Make a temporary file, once more without what a killed run left; the lock makes sure that none is at work."""
+    try:
+        return make()
+    except FileExistsError:
+        os.unlink(temporary)
+        return make()
+
+
+def _give_name(descriptor: int, temporary: str) -> None:
+    folder, name = os.path.split(temporary)
     folder_descriptor = os.open(folder, os.O_PATH | os.O_CLOEXEC)
     try:
         # Only with a folder's descriptor does Python call linkat, which follows /proc to the open file.
@@ -185,10 +196,10 @@ def _copy_attributes(path: str, descriptor: int) -> None:
             os.setxattr(descriptor, name, os.getxattr(path, name))
 
 
-def _sync_folder(path: str) -> None:
-    """Have the new name on disk. Raises FileError, since the file may be lost when the power fails now."""
+def sync_folder(folder: str) -> None:
+    """Have the names in a folder on disk. Raises FileError, since one may be lost when the power fails now."""
     try:
-        descriptor = os.open(os.path.dirname(path), os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
         try:
             os.fsync(descriptor)
         finally:
@@ -196,7 +207,7 @@ def _sync_folder(path: str) -> None:
     except OSError as error:
         # Some file systems cannot do it, and some folders may be written but not read.
         if error.errno not in (errno.EINVAL, errno.EACCES, errno.EOPNOTSUPP):
-            raise FileError(f"{path} was written, but its folder cannot be synced: {_reason(error)}") from None
+            raise FileError(f"what was written in {folder} cannot be synced: {_reason(error)}") from None
 
 
 def _overwrite(path: str, content: bytes) -> None:
@@ -243,64 +254,111 @@ def back_up(path: str, now: datetime, keep: int) -> str:
 
 def _backups(path: str) -> t.List[str]:
     """The backups of a file, oldest first."""
-    pattern = re.compile(re.escape(os.path.basename(path)) + r"\.\d{8}T\d{6}\.\d{6}Z~")
-    folder = os.path.dirname(path)
-    return sorted(os.path.join(folder, name) for name in os.listdir(folder) if pattern.fullmatch(name))
+    folder, start = os.path.split(path)
+    names = [name for name in os.listdir(folder) if name.startswith(start)]
+    return sorted(os.path.join(folder, name) for name in names if _BACKUP_SUFFIX.fullmatch(name[len(start) :]))
+
+
+class _Lock(t.NamedTuple):
+    """A lock file: its mode, and its owner where that is another than who makes it."""
+
+    path: str
+    mode: int = 0o600
+    owner: int = -1
 
 
 @contextlib.contextmanager
 def lock(path: str, timeout: float) -> t.Iterator[None]:
-    """Hold the lock of a file, so that two runs do not work on it at once.
+    """Hold the lock of a file, so that no two runs work on it at once, in one process or in several.
 
-    The lock lies in the system's lock folder and goes with the process. Waits at most ``timeout``
-    seconds. Raises FileError.
+    The lock is a file that goes with the process. Where only one user may write to the folder of
+    ``path``, nobody else can hold it: root's locks lie in a folder for root alone, those of others
+    beside the file, where root meets them. Elsewhere it lies in the system's lock folder, and any
+    user can make a run wait. Waits at most ``timeout`` seconds. Raises FileError.
     """
-    lock_path = "a file in the temporary folder"
     try:
-        lock_path = _lock_path(path)
+        resolved = os.path.realpath(path)
+        found = _private_lock(resolved) or _shared_lock(resolved)
     except OSError as error:
-        raise FileError(f"cannot lock {path} with {lock_path}: {_reason(error)}") from None
-    with lock_file(lock_path, path, timeout, 0o644):
+        raise FileError(f"cannot lock {path} with a file in the temporary folder: {_reason(error)}") from None
+    with _holding(found, path, timeout):
         yield
 
 
 @contextlib.contextmanager
-def lock_file(lock_path: str, what: str, timeout: float, mode: int = 0o600) -> t.Iterator[None]:
+def lock_file(lock_path: str, what: str, timeout: float) -> t.Iterator[None]:
     """Hold a lock that is a certain file, which goes with it. Only who can open it can hold it.
 
     ``what`` is what it is the lock of, for a message. Waits at most ``timeout`` seconds. Raises FileError.
     """
+    with _holding(_Lock(lock_path), what, timeout):
+        yield
+
+
+@contextlib.contextmanager
+def _holding(lock_: _Lock, what: str, timeout: float) -> t.Iterator[None]:
     try:
-        descriptor = _take_lock(lock_path, mode, time.monotonic() + timeout)
+        descriptor = _take_lock(lock_, time.monotonic() + timeout)
     except OSError as error:
-        raise FileError(f"cannot lock {what} with {lock_path}: {_reason(error)}") from None
+        raise FileError(f"cannot lock {what} with {lock_.path}: {_reason(error)}") from None
     if descriptor is None:
-        raise FileError(f"another run has been at work on {what} for {timeout:.0f} seconds (it holds {lock_path})")
+        raise FileError(f"another run has been at work on {what} for {timeout:.0f} seconds (it holds {lock_.path})")
     try:
         yield
     finally:
         with contextlib.suppress(OSError):
-            os.unlink(lock_path)
+            os.unlink(lock_.path)
         os.close(descriptor)
 
 
-def _lock_path(path: str) -> str:
-    name = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:32]
+def _private_lock(path: str) -> t.Optional[_Lock]:
+    """The lock of a resolved path that is for the owner of its folder and for root alone, where there can be one."""
+    folder, name = os.path.split(path)
+    with contextlib.suppress(OSError):
+        found = os.stat(folder)
+        if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or os.geteuid() not in (0, found.st_uid):
+            return None
+        if found.st_uid != 0:
+            _try_locks_in(folder)
+            return _Lock(os.path.join(folder, f".{_short(name)}.ocsp-lock"), owner=found.st_uid)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(_ROOTS_LOCK_FOLDER, 0o700)
+        roots = os.lstat(_ROOTS_LOCK_FOLDER)
+        if stat.S_ISDIR(roots.st_mode) and roots.st_uid == 0 and not roots.st_mode & 0o077:
+            return _Lock(os.path.join(_ROOTS_LOCK_FOLDER, _lock_name(path)))
+    return None
+
+
+def _try_locks_in(folder: str) -> None:
+    """Raise OSError where the file system has no locks, as some have none that come over a network."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    finally:
+        os.close(descriptor)
+
+
+def _shared_lock(path: str) -> _Lock:
+    """The lock of a resolved path that all users can take."""
     folder = next((folder for folder in _LOCK_FOLDERS if os.access(folder, os.W_OK | os.X_OK)), None)
     if folder is None:
         import tempfile  # pylint: disable=import-outside-toplevel  # slow, and hardly ever needed
 
         folder = tempfile.gettempdir()
-    return os.path.join(folder, f"certops-ocsp-{name}.lock")
+    return _Lock(os.path.join(folder, f"certops-ocsp-{_lock_name(path)}"), mode=0o644)
 
 
-def _take_lock(lock_path: str, mode: int, deadline: float) -> t.Optional[int]:
+def _lock_name(path: str) -> str:
+    return hashlib.sha256(os.fsencode(path)).hexdigest()[:32] + ".lock"
+
+
+def _take_lock(lock_: _Lock, deadline: float) -> t.Optional[int]:
     """The descriptor that holds the lock, or None where another run held it until the deadline."""
     while True:
-        descriptor = _open_lock(lock_path, mode)
+        descriptor = _open_lock(lock_)
         try:
             # The run that held the lock removes the file; a lock on the removed file is none.
-            if _try_lock(descriptor, deadline) and _is_same_file(descriptor, lock_path):
+            if _try_lock(descriptor, deadline) and _is_same_file(descriptor, lock_.path):
                 held, descriptor = descriptor, -1
                 return held
             if time.monotonic() >= deadline:
@@ -310,15 +368,19 @@ def _take_lock(lock_path: str, mode: int, deadline: float) -> t.Optional[int]:
                 os.close(descriptor)
 
 
-def _open_lock(lock_path: str, mode: int) -> int:
+def _open_lock(lock_: _Lock) -> int:
     """Open a lock file; O_CREAT is left out where it exists, as kernels refuse it in a folder for all."""
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    # NFS locks for writing only what is open for writing; another user's file may be opened for reading alone.
+    access = os.O_RDWR if lock_.mode == 0o600 else os.O_RDONLY
+    flags = access | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     while True:
         with contextlib.suppress(FileNotFoundError):
-            return os.open(lock_path, flags)
+            return os.open(lock_.path, flags)
         with contextlib.suppress(FileExistsError):
-            descriptor = os.open(lock_path, flags | os.O_CREAT | os.O_EXCL, mode)
-            os.fchmod(descriptor, mode)
+            descriptor = os.open(lock_.path, flags | os.O_CREAT | os.O_EXCL, lock_.mode)
+            os.fchmod(descriptor, lock_.mode)
+            if lock_.owner not in (-1, os.geteuid()):
+                os.fchown(descriptor, lock_.owner, -1)
             return descriptor
 
 

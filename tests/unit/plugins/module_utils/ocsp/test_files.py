@@ -18,6 +18,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import typing as t
 from datetime import datetime, timedelta, timezone
@@ -339,6 +340,10 @@ def test_the_content_is_synced_before_the_rename_and_the_folder_after_it(
     monkeypatch.setattr(os, "replace", watched_replace)
     files.replace_file(str(staple), NEW)
     assert steps == ["file", "rename", "folder"]
+    asked: t.List[str] = []
+    files.replace_file(str(staple), NEW, sync=asked.append)
+    assert steps == ["file", "rename", "folder", "file", "rename"]
+    assert asked == [str(staple.parent)]
 
 
 # Failing to replace ------------------------------------------------------------------------------
@@ -350,7 +355,6 @@ FAULTS = {
     "mode may not be set": ("fchmod", errno.EPERM),
     "read-only folder": ("open", errno.EACCES),
     "read-only file system": ("open", errno.EROFS),
-    "folder may not be listed": ("scandir", errno.EACCES),
     "file mounted by itself": ("replace", errno.EBUSY),
     "sticky folder": ("replace", errno.EPERM),
     "vanished": ("replace", errno.ENOENT),
@@ -543,7 +547,7 @@ def deadly(call):
         return call(*arguments, **options)
     return wrapper
 content = b"new" * 100000
-for name in ("open", "write", "fchown", "fchmod", "fsync", "link", "replace", "close", "unlink", "scandir"):
+for name in ("open", "write", "fchown", "fchmod", "fsync", "link", "replace", "close", "unlink"):
     setattr(os, name, deadly(getattr(os, name)))
 files.replace_file(path, content)
 os._exit(0)
@@ -593,22 +597,25 @@ def test_only_what_a_killed_run_left_is_removed(staple: Path, tmp_path: Path, mo
     with child(REPLACE_AND_DIE, 4, "named", staple) as process:
         assert process.wait() == -signal.SIGKILL
     (leftover,) = set(names(tmp_path)) - {staple.name}
-    # Those of another file, and what others named alike.
-    others = [
-        leftover.replace("www.", "ftp."),
-        f".{staple.name}",
-        f".{staple.name}.ocsp-",
-        f".{staple.name}.ocsp-notes",
-        f".{staple.name}.ocsp-notes.ocsp-0123456789abcdef",
-        f".{staple.name}.swp",
-        f"{staple.name}.ocsp-0123456789abcdef",
-        f"{staple.name}.new",
-    ]
+    assert leftover == f".{staple.name}.ocsp-new"
+    # That of another file, and what others named alike.
+    others = [".ftp.example.com.der.ocsp-new", f".{staple.name}", f".{staple.name}.ocsp-notes", f"{staple.name}.new"]
     for name in others:
         (tmp_path / name).touch()
-    (tmp_path / f".{staple.name}.ocsp-fedcba9876543210").mkdir()
     files.replace_file(str(staple), NEW)
-    assert names(tmp_path) == sorted([*others, staple.name, f".{staple.name}.ocsp-fedcba9876543210"])
+    assert names(tmp_path) == sorted([*others, staple.name])
+
+
+@pytest.mark.usefixtures("any_temporary")
+def test_what_others_put_in_the_place_of_the_temporary_file_is_not_followed(staple: Path, tmp_path: Path) -> None:
+    (tmp_path / "victim").write_bytes(OLD)
+    (tmp_path / f".{staple.name}.ocsp-new").symlink_to("victim")
+    files.replace_file(str(staple), NEW)
+    assert (staple.read_bytes(), (tmp_path / "victim").read_bytes()) == (NEW, OLD)
+    (tmp_path / f".{staple.name}.ocsp-new").mkdir()
+    with pytest.raises(FileError, match="what was there is as it was"):
+        files.replace_file(str(staple), OLD)
+    assert staple.read_bytes() == NEW
 
 
 # Removing ----------------------------------------------------------------------------------------
@@ -718,7 +725,9 @@ def test_a_backup_that_fails_leaves_nothing(staple: Path, fault: str, monkeypatc
 # Locks -------------------------------------------------------------------------------------------
 
 HOLD = """
-files._LOCK_FOLDERS = (sys.argv[1],)
+files._LOCK_FOLDERS, files._ROOTS_LOCK_FOLDER = (sys.argv[1],), sys.argv[1] + "/root"
+if sys.argv[4:]:
+    os.setuid(int(sys.argv[4]))
 with files.lock(sys.argv[2], float(sys.argv[3])):
     print("held", flush=True)
     sys.stdin.readline()
@@ -727,11 +736,35 @@ print("left", flush=True)
 
 
 @pytest.fixture
-def locks(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The system's lock folder."""
+def system_locks(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The system's lock folder, with root's in it."""
     folder = tmp_path_factory.mktemp("lock")
     monkeypatch.setattr(files, "_LOCK_FOLDERS", (str(folder),))
+    monkeypatch.setattr(files, "_ROOTS_LOCK_FOLDER", str(folder / "root"))
     return folder
+
+
+@pytest.fixture
+def locks(system_locks: Path, tmp_path: Path) -> Path:
+    """Where the lock of a file lies whose folder is open to a group."""
+    tmp_path.chmod(0o770)
+    return system_locks
+
+
+@pytest.fixture(params=["shared", "root's", "owner's"])
+def lock_place(request: pytest.FixtureRequest, system_locks: Path, tmp_path: Path) -> Path:
+    """Where the lock lies, for folders of each kind."""
+    if request.param == "shared":
+        tmp_path.chmod(0o770)
+        return system_locks
+    if request.param == "root's":
+        if not IS_ROOT:
+            pytest.skip("only root has root's locks")
+        (system_locks / "root").mkdir(0o700)
+        return system_locks / "root"
+    if IS_ROOT:
+        os.chown(tmp_path, 12345, -1)
+    return tmp_path
 
 
 def say(process: subprocess.Popen[str]) -> None:
@@ -745,11 +778,104 @@ def hear(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline().strip()
 
 
-def test_the_lock_lies_in_the_lock_folder_and_goes_with_the_run(staple: Path, locks: Path) -> None:
+def lock_names(folder: Path) -> t.List[str]:
+    return [name for name in names(folder) if name.endswith("lock")]
+
+
+def test_the_lock_lies_in_its_place_and_goes_with_the_run(staple: Path, lock_place: Path) -> None:
+    before = names(staple.parent)
     with files.lock(str(staple), 0):
-        assert len(names(locks)) == 1
-        assert names(staple.parent) == [staple.name]
-    assert names(locks) == []
+        assert len(lock_names(lock_place)) == 1
+        if lock_place != staple.parent:
+            assert names(staple.parent) == before
+    assert lock_names(lock_place) == []
+    assert names(staple.parent) == before
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root can act as others")
+def test_nobody_else_can_open_the_lock_of_a_private_folder(staple: Path, system_locks: Path) -> None:
+    staple.parent.chmod(0o755)
+    with files.lock(str(staple), 0):
+        assert mode(system_locks / "root") == 0o700
+        (name,) = names(system_locks / "root")
+        assert mode(system_locks / "root" / name) == 0o600
+    os.chown(staple.parent, 12345, -1)
+    with files.lock(str(staple), 0):
+        lock = staple.parent / f".{staple.name}.ocsp-lock"
+        assert (mode(lock), lock.stat().st_uid) == (0o600, 12345)
+    assert names(system_locks) == ["root"]
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root can act as others")
+def test_root_and_the_owner_of_a_folder_exclude_each_other(system_locks: Path) -> None:
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:  # that of pytest is closed to others
+        staple = Path(folder, "x.der")
+        os.chown(folder, 12345, -1)
+        with child(HOLD, system_locks, staple, 60, 12345) as owner:
+            assert hear(owner) == "held"
+            with pytest.raises(FileError, match="another run has been at work"), files.lock(str(staple), 0):
+                pass
+            say(owner)
+            assert hear(owner) == "left"
+        with files.lock(str(staple), 0), child(HOLD, system_locks, staple, 0, 12345) as owner:
+            assert hear(owner) == ""
+            assert owner.wait() == 1
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root has root's locks")
+@pytest.mark.parametrize("kind", ["open to all", "of another user", "no folder"])
+def test_a_lock_folder_that_is_not_roots_alone_is_not_used(staple: Path, system_locks: Path, kind: str) -> None:
+    place = system_locks / "root"
+    if kind == "no folder":
+        place.touch(0o600)
+    else:
+        place.mkdir(0o755 if kind == "open to all" else 0o700)
+        os.chown(place, 12345 if kind == "of another user" else 0, -1)
+    with files.lock(str(staple), 0):
+        assert len(lock_names(system_locks)) == 1
+
+
+def test_a_file_system_without_locks_leaves_the_lock_folder(
+    staple: Path, locks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staple.parent.chmod(0o700)
+    if IS_ROOT:
+        os.chown(staple.parent, 12345, -1)
+    flock = fcntl.flock
+
+    def refuse(descriptor: int, operation: int) -> None:
+        if os.readlink(f"/proc/self/fd/{descriptor}").startswith(str(staple.parent)):
+            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with files.lock(str(staple), 0):
+        assert len(lock_names(locks)) == 1
+
+
+def test_many_threads_of_one_process_exclude_each_other(
+    staple: Path, lock_place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside, most, ready = 0, 0, threading.Barrier(8)
+
+    def work() -> None:
+        nonlocal inside, most
+        ready.wait()
+        for _round in range(20):
+            with files.lock(str(staple), 60):
+                inside += 1
+                most = max(most, inside)
+                time.sleep(0)
+                inside -= 1
+
+    monkeypatch.setattr(files, "_LOCK_POLL", 0.001)
+    with contextlib.ExitStack() as stack:
+        threads = [threading.Thread(target=work) for _number in range(8)]
+        for thread in threads:
+            thread.start()
+            stack.callback(thread.join)
+    assert most == 1
+    assert lock_names(lock_place) == []
 
 
 def test_the_lock_goes_when_the_run_fails(staple: Path, locks: Path) -> None:
@@ -769,20 +895,20 @@ def test_another_user_can_wait_for_the_lock_whatever_the_umask(staple: Path, loc
         os.umask(before)
 
 
-def test_two_processes_exclude_each_other(staple: Path, locks: Path) -> None:
-    with child(HOLD, locks, staple, 0) as holder:
+def test_two_processes_exclude_each_other(staple: Path, lock_place: Path, system_locks: Path) -> None:
+    with child(HOLD, system_locks, staple, 0) as holder:
         assert hear(holder) == "held"
         with pytest.raises(FileError) as caught, files.lock(str(staple), 0):
             pass
-        (name,) = names(locks)
+        (name,) = lock_names(lock_place)
         assert caught.value.message == (
-            f"another run has been at work on {staple} for 0 seconds (it holds {locks / name})"
+            f"another run has been at work on {staple} for 0 seconds (it holds {lock_place / name})"
         )
         say(holder)
         assert hear(holder) == "left"
     with files.lock(str(staple), 0):
         pass
-    assert names(locks) == []
+    assert lock_names(lock_place) == []
 
 
 def test_one_that_waits_gets_the_lock_although_its_file_was_removed(staple: Path, locks: Path) -> None:
@@ -813,7 +939,8 @@ def opened(pid: int) -> t.List[str]:
 
 
 COUNT = """
-files._LOCK_FOLDERS = (sys.argv[1],)
+files._LOCK_FOLDERS, files._ROOTS_LOCK_FOLDER = (sys.argv[1],), sys.argv[1] + "/root"
+files._LOCK_POLL = 0.001
 for _round in range(40):
     with files.lock(sys.argv[2], 60):
         with open(sys.argv[2]) as handle:
@@ -823,26 +950,26 @@ for _round in range(40):
 """
 
 
-def test_no_two_of_many_hold_the_lock_at_once(tmp_path: Path, locks: Path) -> None:
+def test_no_two_of_many_hold_the_lock_at_once(tmp_path: Path, lock_place: Path, system_locks: Path) -> None:
     counter = tmp_path / "counter"
     counter.write_text("0")
-    processes = [child(COUNT, locks, counter) for _number in range(4)]
+    processes = [child(COUNT, system_locks, counter) for _number in range(4)]
     for process in processes:
         with process:
             assert process.wait() == 0
     assert counter.read_text() == "160"
-    assert names(locks) == []
+    assert lock_names(lock_place) == []
 
 
-def test_the_lock_of_a_killed_process_does_not_block(staple: Path, locks: Path) -> None:
-    with child(HOLD, locks, staple, 0) as holder:
+def test_the_lock_of_a_killed_process_does_not_block(staple: Path, lock_place: Path, system_locks: Path) -> None:
+    with child(HOLD, system_locks, staple, 0) as holder:
         assert hear(holder) == "held"
         holder.kill()
         holder.wait()
-    assert len(names(locks)) == 1
+    assert len(lock_names(lock_place)) == 1
     with files.lock(str(staple), 0):
         pass
-    assert names(locks) == []
+    assert lock_names(lock_place) == []
 
 
 def test_the_names_of_one_file_share_a_lock(staple: Path, locks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -862,6 +989,7 @@ def test_different_files_have_different_locks(staple: Path, locks: Path) -> None
 def test_where_no_lock_folder_is_the_temporary_folder_will_do(
     staple: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    tmp_path.chmod(0o770)
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr(files, "_LOCK_FOLDERS", (str(tmp_path / "missing"),))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
@@ -881,6 +1009,7 @@ def test_where_there_is_a_lock_folder_no_temporary_folder_is_needed(
 def test_without_any_folder_for_the_lock_that_is_said(
     staple: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    tmp_path.chmod(0o770)
     monkeypatch.setattr(files, "_LOCK_FOLDERS", (str(tmp_path / "missing"),))
     monkeypatch.setattr(tempfile, "gettempdir", failing(errno.ENOENT))
     with pytest.raises(FileError, match=f"^cannot lock {staple}"), files.lock(str(staple), 0):
