@@ -133,41 +133,40 @@ def _exim(groups: t.List[t.List[Entry]]) -> str:
         f"tls_certificate = {_exim_choice(groups, 'fullchain.pem')}",
         f"tls_privatekey = {_exim_choice(groups, 'privkey.pem')}",
     ]
-    if any(entry.stapled for group in groups for entry in group):
-        single = len(groups) == 1
-        guards = {len(group) for group in groups}
-        lines.append(".ifdef _HAVE_TLS_OCSP")
-        if guards == {1}:
-            file = _exim_choice(groups, "ocsp.der")
-            lines.append(f"tls_ocsp_file = {_exim_guard([file], [f'{file}.expires'])}")
-        elif single:
-            staples = [f"{entry.folder}/ocsp.der" for entry in groups[0]]
-            lines.append(f"tls_ocsp_file = {_exim_guard(staples, [f'{staple}.expires' for staple in staples])}")
-        lines.append(".endif")
-    return "\n".join(lines) + "\n"
+    if not any(entry.stapled for group in groups for entry in group):
+        return "\n".join(lines) + "\n"
+    lines.append(".ifdef _HAVE_TLS_OCSP")
+    if len(groups) == 1:
+        lines.append(f"tls_ocsp_file = {_exim_guard([f'{entry.folder}/ocsp.der' for entry in groups[0]])}")
+    elif all(len(group) == 1 for group in groups):
+        lines.append(f"OCSP_STAPLING_FILE = {_exim_choice(groups, 'ocsp.der')}")
+        lines.append(f"tls_ocsp_file = {_exim_guard(['OCSP_STAPLING_FILE'])}")
+    return "\n".join([*lines, ".endif", ""])
 
 
 def _exim_choice(groups: t.List[t.List[Entry]], file: str) -> str:
     default = _exim_list(groups[0], file)
     named = [
-        f'{name}="{_exim_list(group, file)}"'
+        f'n.{name}="{_exim_list(group, file)}"'
         for group in groups[1:]
         for name in group[0].names
         if not name.startswith("*.")
     ]
     if not named:
         return default
-    return f"${{extract{{${{lc:$tls_in_sni}}}}{{{' '.join(named)}}}{{$value}}{{{default}}}}}"
+    # The prefix is for clients that ask for no name: an empty key is an error to Exim.
+    return f"${{extract{{n.${{lc:$tls_in_sni}}}}{{{' '.join(named)}}}{{$value}}{{{default}}}}}"
 
 
 def _exim_list(group: t.Iterable[Entry], file: str) -> str:
     return " : ".join(f"{entry.folder}/{file}" for entry in group)
 
 
-def _exim_guard(staples: t.Sequence[str], ends: t.Sequence[str]) -> str:
+def _exim_guard(staples: t.Sequence[str]) -> str:
     conditions = [
-        f"{{exists{{{staple}}}}} {{exists{{{end}}}}} {{<{{$tod_epoch}}{{${{readfile{{{end}}}{{}}}}}}}}"
-        for staple, end in zip(staples, ends)
+        f"{{exists{{{staple}}}}} {{exists{{{staple}.expires}}}} "
+        f"{{<{{$tod_epoch}}{{${{readfile{{{staple}.expires}}{{}}}}}}}}"
+        for staple in staples
     ]
     return f"${{if and{{{' '.join(conditions)}}}{{{' : '.join(staples)}}}{{}}}}"
 
