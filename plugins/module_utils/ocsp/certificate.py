@@ -35,6 +35,10 @@ OCSP_NOCHECK = "1.3.6.1.5.5.7.48.1.5"
 SUBJECT_ALTERNATIVE_NAME = "2.5.29.17"
 TLS_FEATURE = "1.3.6.1.5.5.7.1.24"
 
+_VERSION = der.context(0)
+_UNIQUE_IDENTIFIERS = (der.context(1, constructed=False), der.context(2, constructed=False))
+_EXTENSIONS = der.context(3)
+_URI = der.context(6, constructed=False)
 _OCSP_ACCESS_METHOD = "1.3.6.1.5.5.7.48.1"
 _STATUS_REQUEST = 5
 DIGITAL_SIGNATURE = 0
@@ -54,7 +58,7 @@ _BMP_STRING = 0x1E
 
 _LONGEST_TEXT = 200
 
-_PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----(.*?)-----END \1-----", re.DOTALL)
+_PEM_BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----")
 _PEM_TRUSTED = b"TRUSTED CERTIFICATE"
 _PEM_CERTIFICATES = (b"CERTIFICATE", b"X509 CERTIFICATE", _PEM_TRUSTED)
 #: What may stand beside certificates in a file for a server; any other label may be a certificate's, misspelt.
@@ -74,8 +78,7 @@ Extensions = t.Dict[str, Extension]
 def read_extensions(reader: Reader) -> Extensions:
     """Read a SEQUENCE OF Extension. Raises MalformedError, also for one that stands twice."""
     extensions: Extensions = {}
-    entries = reader.sequence()
-    reader.finish()
+    entries = reader.last()
     while not entries.at_end():
         entry = entries.sequence()
         oid = entry.oid()
@@ -110,18 +113,17 @@ class Certificate:
     signature: bytes
 
     @classmethod
+    @functools.lru_cache(maxsize=128)
     def from_der(cls, data: bytes) -> Certificate:
-        """Read a certificate. Raises MalformedError."""
-        outer = Reader(data, "certificate")
-        whole = outer.sequence()
-        outer.finish()
+        """Read a certificate. Raises MalformedError. Remembered, since the same CAs and responders come again."""
+        whole = Reader(data, "certificate").last()
         tbs = whole.raw(der.SEQUENCE)
         algorithm = whole.raw(der.SEQUENCE)
         signed = whole.bits()
         whole.finish()
 
         fields = Reader(tbs, "certificate").sequence()
-        version = fields.optional(der.context(0))
+        version = fields.optional(_VERSION)
         if version:
             if version.integer() not in (1, 2):
                 raise fields.fail("version that is neither v1, v2 nor v3")
@@ -135,9 +137,9 @@ class Certificate:
         validity.finish()
         subject = fields.raw(der.SEQUENCE)
         spki = fields.raw(der.SEQUENCE)
-        for unique_identifier in (1, 2):
-            fields.optional(der.context(unique_identifier, constructed=False))
-        extensions = fields.optional(der.context(3), "certificate extensions")
+        for unique_identifier in _UNIQUE_IDENTIFIERS:
+            fields.optional(unique_identifier)
+        extensions = fields.optional(_EXTENSIONS, "certificate extensions")
         fields.finish()
 
         key = Reader(spki, "public key").sequence()
@@ -176,8 +178,7 @@ class Certificate:
         reader = self._extension(BASIC_CONSTRAINTS, "basic constraints")
         if reader is None:
             return False
-        fields = reader.sequence()
-        reader.finish()
+        fields = reader.last()
         is_ca = fields.flag()
         if not fields.at_end():
             fields.integer()
@@ -194,7 +195,7 @@ class Certificate:
         reader.finish()
         return usages
 
-    @property
+    @functools.cached_property
     def may_sign_responses(self) -> bool:
         """Whether the key usage, where there is one, has digitalSignature."""
         return self.key_usages is None or DIGITAL_SIGNATURE in self.key_usages
@@ -215,8 +216,7 @@ class Certificate:
         reader = self._extension(EXTENDED_KEY_USAGE, "extended key usage")
         usages: t.List[str] = []
         if reader is not None:
-            entries = reader.sequence()
-            reader.finish()
+            entries = reader.last()
             while not entries.at_end():
                 usages.append(entries.oid())
         return usages
@@ -228,16 +228,14 @@ class Certificate:
         urls: t.List[str] = []
         if reader is None:
             return urls
-        entries = reader.sequence()
-        reader.finish()
+        entries = reader.last()
         while not entries.at_end():
             entry = entries.sequence()
             method = entry.oid()
-            uri = der.context(6, constructed=False)
             tag = entry.peek()
             location = entry.content(tag)
             entry.finish()
-            if method == _OCSP_ACCESS_METHOD and tag == uri:
+            if method == _OCSP_ACCESS_METHOD and tag == _URI:
                 urls.append(location.decode("ascii", "backslashreplace").strip())
         return urls
 
@@ -247,8 +245,7 @@ class Certificate:
         reader = self._extension(TLS_FEATURE, "TLS feature")
         if reader is None:
             return False
-        entries = reader.sequence()
-        reader.finish()
+        entries = reader.last()
         features = []
         while not entries.at_end():
             features.append(entries.integer())
@@ -282,7 +279,7 @@ def load_certificates(data: bytes, source: str) -> t.List[Certificate]:
     """
     if not data.strip():
         raise InputError(f"{source} is empty; it must hold a certificate as PEM or DER")
-    blocks = [(match.group(1), match.group(2)) for match in _PEM_BLOCK.finditer(data)]
+    blocks = _pem_blocks(data)
     try:
         if not blocks and data[:1] == b"\x30":
             return [Certificate.from_der(data)]
@@ -297,6 +294,20 @@ def load_certificates(data: bytes, source: str) -> t.List[Certificate]:
     if unknown:
         raise InputError(f"{source} holds a PEM block '{unknown[0]}', which may be a certificate but cannot be read")
     return certificates
+
+
+def _pem_blocks(data: bytes) -> t.List[t.Tuple[bytes, bytes]]:
+    """The labels and bodies of PEM blocks; what begins without an end is passed over."""
+    blocks = []
+    begin = _PEM_BEGIN.search(data)
+    while begin:
+        label, start = begin.group(1), begin.end()
+        end = b"-----END %b-----" % label
+        stop = data.find(end, start)
+        if stop >= 0:
+            blocks.append((label, data[start:stop]))
+        begin = _PEM_BEGIN.search(data, stop + len(end) if stop >= 0 else begin.start() + 1)
+    return blocks
 
 
 def _decode_pem(label: bytes, body: bytes) -> bytes:
@@ -317,7 +328,7 @@ def _other_content(data: bytes, labels: t.Sequence[bytes]) -> str:
 
 
 def holds_private_key(data: bytes) -> bool:
-    return any(match.group(1).endswith(b"PRIVATE KEY") for match in _PEM_BLOCK.finditer(data))
+    return any(label.endswith(b"PRIVATE KEY") for label, _body in _pem_blocks(data))
 
 
 def find_leaf(certificates: t.Sequence[Certificate], source: str) -> Certificate:
@@ -417,6 +428,7 @@ def same_name(one: bytes, other: bytes) -> bool:
         return False
 
 
+@functools.lru_cache(maxsize=256)
 def _comparable(name: bytes) -> t.List[t.FrozenSet[t.Tuple[str, t.Any]]]:
     return [
         frozenset(
@@ -455,6 +467,7 @@ def _read_text(entry: Reader) -> t.Union[str, bytes]:
         return raw
 
 
+@functools.lru_cache(maxsize=256)
 def name_text(name: bytes) -> str:
     """A raw name for a person: most specific part first, control characters escaped, not parsed back."""
     try:

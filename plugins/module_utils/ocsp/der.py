@@ -30,6 +30,9 @@ UTC_TIME = 0x17
 GENERALIZED_TIME = 0x18
 
 
+#: For ``element``: nothing may follow.
+LAST = True
+
 _LONGEST_OID = 64
 
 
@@ -38,71 +41,136 @@ def context(number: int, constructed: bool = True) -> int:
     return (0xA0 if constructed else 0x80) | number
 
 
-class Reader:
-    """Reads the elements of one DER value one after the other.
+def element(data: bytes, at: int, stop: int, tag: int, what: str, last: bool = False) -> t.Tuple[int, int]:
+    """Where the content of the element at ``at`` starts and where it ends, which is not behind ``stop``.
 
-    Every method raises MalformedError for bytes that are not what it was asked for; ``what`` in
+    With ``LAST`` nothing may follow it. Raises MalformedError, like all that reads here; ``what`` in
     its message names the structure that is being read.
     """
+    start = at + 2
+    if start > stop:
+        raise MalformedError(f"{what}: ends too early")
+    if data[at] != tag:
+        raise MalformedError(f"{what}: tag 0x{data[at]:02x} where 0x{tag:02x} belongs")
+    length = data[at + 1]
+    if length >= 0x80:
+        at, start = start, start + (length & 0x7F)
+        # BER's indefinite form, of 0 octets, and a length of which nothing is there come out as 0.
+        length = int.from_bytes(data[at:start], "big")
+        if length < 0x80 or not data[at] or start > stop:
+            raise MalformedError(f"{what}: length that is not minimal")
+    end = start + length
+    if end > stop:
+        raise MalformedError(f"{what}: ends too early")
+    if last and end < stop:
+        raise MalformedError(f"{what}: trailing data")
+    return start, end
 
-    __slots__ = ("_data", "_position", "_what")
 
-    def __init__(self, data: bytes, what: str) -> None:
+def finish(at: int, stop: int, what: str) -> None:
+    """Refuse whatever is left."""
+    if at < stop:
+        raise MalformedError(f"{what}: trailing data")
+
+
+def to_integer(content: bytes, what: str) -> int:
+    if not content or (len(content) > 1 and content[0] in (0, 0xFF) and (content[0] ^ content[1]) < 0x80):
+        raise MalformedError(f"{what}: integer that is not minimal")
+    return int.from_bytes(content, "big", signed=True)
+
+
+@functools.lru_cache(maxsize=256)
+def to_oid(content: bytes, what: str) -> str:
+    arcs = [0]
+    fresh = minimal = True
+    # The longest that are in use have some twenty octets; turning long numbers into text takes quadratic time.
+    for octet in content[:_LONGEST_OID]:
+        minimal = minimal and not (fresh and octet == 0x80)
+        arcs[-1] = (arcs[-1] << 7) | (octet & 0x7F)
+        fresh = not octet & 0x80
+        if fresh:
+            arcs.append(0)
+    if not content or len(content) > _LONGEST_OID or not fresh or not minimal:
+        raise MalformedError(f"{what}: object identifier that is not DER")
+    first = min(arcs[0] // 40, 2)
+    return ".".join(str(arc) for arc in [first, arcs[0] - 40 * first] + arcs[1:-1])
+
+
+def to_octets(content: bytes, what: str) -> bytes:
+    """What a bit string of whole octets holds, as keys and signatures are."""
+    if content[:1] != b"\0":
+        raise MalformedError(f"{what}: bit string that is not of whole octets")
+    return content[1:]
+
+
+def to_flag(content: bytes, what: str) -> bool:
+    """An optional BOOLEAN that is FALSE by default, and so must not be written out as FALSE."""
+    if content != b"\xff":
+        problem = "default value that is written out" if content == b"\0" else "boolean that is not DER"
+        raise MalformedError(f"{what}: {problem}")
+    return True
+
+
+@functools.lru_cache(maxsize=256)
+def to_time(content: bytes, what: str) -> datetime:
+    """``YYYYMMDDHHMMSSZ`` (RFC 5280 section 4.1.2.5.2): no fraction, no other zone."""
+    if len(content) != 15 or not content[:14].isdigit() or content[14:] != b"Z":
+        raise MalformedError(f"{what}: time that is not YYYYMMDDHHMMSSZ")
+    fields = [int(content[:4])] + [int(content[index : index + 2]) for index in range(4, 14, 2)]
+    try:
+        return datetime(*fields, tzinfo=timezone.utc)  # type: ignore[arg-type, misc]
+    except ValueError:
+        raise MalformedError(f"{what}: time that does not exist") from None
+
+
+class Reader:
+    """Reads the elements of one DER value one after the other, where that need not be fast."""
+
+    __slots__ = ("_at", "_data", "_stop", "_what")
+
+    def __init__(self, data: bytes, what: str, at: int = 0, stop: t.Optional[int] = None) -> None:
         self._data = data
-        self._position = 0
         self._what = what
+        self._at = at
+        self._stop = len(data) if stop is None else stop
 
     def fail(self, problem: str) -> MalformedError:
         return MalformedError(f"{self._what}: {problem}")
 
     def peek(self) -> int:
         """The identifier octet of the next element, or -1 at the end."""
-        return self._data[self._position] if self._position < len(self._data) else -1
+        return self._data[self._at] if self._at < self._stop else -1
 
     def at_end(self) -> bool:
-        return self._position >= len(self._data)
+        return self._at >= self._stop
 
     def finish(self) -> None:
         """Refuse whatever is left."""
-        if self._position < len(self._data):
-            raise self.fail("trailing data")
-
-    def _next(self, tag: int) -> t.Tuple[int, int]:
-        """Step over the next element and return where its content starts and stops."""
-        data, start = self._data, self._position + 2
-        if start > len(data):
-            raise self.fail("ends too early")
-        if data[start - 2] != tag:
-            raise self.fail(f"tag 0x{data[start - 2]:02x} where 0x{tag:02x} belongs")
-        length = data[start - 1]
-        if length >= 0x80:
-            octets = length & 0x7F
-            # BER's indefinite form, of 0 octets, and a length that is cut off come out as too small.
-            length = int.from_bytes(data[start : start + octets], "big")
-            if length < 0x80 or length >> (8 * (octets - 1)) == 0:
-                raise self.fail("length that is not minimal")
-            start += octets
-        stop = start + length
-        if stop > len(data):
-            raise self.fail("ends too early")
-        self._position = stop
-        return start, stop
+        finish(self._at, self._stop, self._what)
 
     def content(self, tag: int) -> bytes:
-        start, stop = self._next(tag)
-        return self._data[start:stop]
+        start, self._at = element(self._data, self._at, self._stop, tag, self._what)
+        return self._data[start : self._at]
 
     def raw(self, tag: int) -> bytes:
         """The next element with its identifier and length octets."""
-        begin = self._position
-        return self._data[begin : self._next(tag)[1]]
+        begin = self._at
+        self._at = element(self._data, begin, self._stop, tag, self._what)[1]
+        return self._data[begin : self._at]
 
     def enter(self, tag: int, what: str = "") -> Reader:
         """A reader for the content of the next element."""
-        return Reader(self.content(tag), what or self._what)
+        start, self._at = element(self._data, self._at, self._stop, tag, self._what)
+        return Reader(self._data, what or self._what, start, self._at)
 
-    def sequence(self, what: str = "") -> Reader:
-        return self.enter(SEQUENCE, what)
+    def last(self, tag: int = SEQUENCE) -> Reader:
+        """A reader for the content of the next element, behind which nothing may follow."""
+        inner = self.enter(tag)
+        self.finish()
+        return inner
+
+    def sequence(self) -> Reader:
+        return self.enter(SEQUENCE)
 
     def optional(self, tag: int, what: str = "") -> t.Optional[Reader]:
         return self.enter(tag, what) if self.peek() == tag else None
@@ -111,38 +179,19 @@ class Reader:
         if self.content(NULL):
             raise self.fail("NULL with a content")
 
-    def integer(self, tag: int = INTEGER) -> int:
-        content = self.content(tag)
-        if not content or (len(content) > 1 and content[0] in (0, 0xFF) and (content[0] ^ content[1]) < 0x80):
-            raise self.fail("integer that is not minimal")
-        return int.from_bytes(content, "big", signed=True)
-
-    def boolean(self) -> bool:
-        content = self.content(BOOLEAN)
-        if content not in (b"\x00", b"\xff"):
-            raise self.fail("boolean that is not DER")
-        return content == b"\xff"
+    def integer(self) -> int:
+        return to_integer(self.content(INTEGER), self._what)
 
     def flag(self) -> bool:
-        """An optional BOOLEAN that is FALSE by default, and so must not be written out as FALSE."""
-        if self.peek() != BOOLEAN:
-            return False
-        if not self.boolean():
-            raise self.fail("default value that is written out")
-        return True
+        """Whether an optional BOOLEAN is there and TRUE."""
+        return self.peek() == BOOLEAN and to_flag(self.content(BOOLEAN), self._what)
 
     def oid(self) -> str:
-        try:
-            return _decode_oid(self.content(OBJECT_IDENTIFIER))
-        except ValueError:
-            raise self.fail("object identifier that is not DER") from None
+        return to_oid(self.content(OBJECT_IDENTIFIER), self._what)
 
-    def bits(self, tag: int = BIT_STRING) -> bytes:
-        """A bit string of whole octets, as keys and signatures are."""
-        content = self.content(tag)
-        if not content or content[0] != 0:
-            raise self.fail("bit string that is not of whole octets")
-        return content[1:]
+    def bits(self) -> bytes:
+        """A bit string of whole octets."""
+        return to_octets(self.content(BIT_STRING), self._what)
 
     def named_bits(self) -> t.FrozenSet[int]:
         """The numbers of the bits that are set, as in KeyUsage."""
@@ -155,44 +204,12 @@ class Reader:
             8 * index + bit for index, octet in enumerate(content[1:]) for bit in range(8) if octet & (0x80 >> bit)
         )
 
-    def generalized_time(self) -> datetime:
-        """``YYYYMMDDHHMMSSZ`` (RFC 5280 section 4.1.2.5.2): no fraction, no other zone."""
-        return self._time(self.content(GENERALIZED_TIME))
-
     def time(self) -> datetime:
         """Time of RFC 5280 section 4.1.2.5: UTCTime until 2049, GeneralizedTime after it."""
         if self.peek() != UTC_TIME:
-            return self.generalized_time()
+            return to_time(self.content(GENERALIZED_TIME), self._what)
         content = self.content(UTC_TIME)
-        return self._time((b"19" if content[:2] >= b"50" else b"20") + content)
-
-    def _time(self, text: bytes) -> datetime:
-        if len(text) != 15 or not text[:14].isdigit() or text[14:] != b"Z":
-            raise self.fail("time that is not YYYYMMDDHHMMSSZ")
-        fields = [int(text[:4])] + [int(text[index : index + 2]) for index in range(4, 14, 2)]
-        try:
-            return datetime(*fields, tzinfo=timezone.utc)  # type: ignore[arg-type, misc]
-        except ValueError:
-            raise self.fail("time that does not exist") from None
-
-
-@functools.lru_cache(maxsize=256)
-def _decode_oid(content: bytes) -> str:
-    # The longest that are in use have some twenty octets; turning long numbers into text takes quadratic time.
-    if not content or content[-1] & 0x80 or len(content) > _LONGEST_OID:
-        raise ValueError("unfinished or too long")
-    arcs = [0]
-    fresh = True
-    for octet in content:
-        if fresh and octet == 0x80:
-            raise ValueError("not minimal")
-        arcs[-1] = (arcs[-1] << 7) | (octet & 0x7F)
-        fresh = not octet & 0x80
-        if fresh:
-            arcs.append(0)
-    arcs.pop()
-    first = min(arcs[0] // 40, 2)
-    return ".".join(str(arc) for arc in [first, arcs[0] - 40 * first] + arcs[1:])
+        return to_time((b"19" if content[:2] >= b"50" else b"20") + content, self._what)
 
 
 def encode(tag: int, *contents: bytes) -> bytes:

@@ -28,15 +28,19 @@ GET_LIMIT = 255
 _DIGEST_OIDS = {"sha1": "1.3.14.3.2.26", "sha256": "2.16.840.1.101.3.4.2.1"}
 
 
-@functools.lru_cache(maxsize=1024)
 def issuer_hashes(certificate: Certificate, issuer: Certificate, digest: str) -> t.Tuple[bytes, bytes]:
     """issuerNameHash and issuerKeyHash of a CertID (RFC 6960 section 4.1.1).
 
     The name is that in the certificate asked about; the key is the content of the issuer's bit string.
     """
+    return hash_both(certificate.issuer, issuer.public_key_bits, digest)
+
+
+@functools.lru_cache(maxsize=256)
+def hash_both(name: bytes, key: bytes, digest: str) -> t.Tuple[bytes, bytes]:
     return (
-        hashlib.new(digest, certificate.issuer, usedforsecurity=False).digest(),
-        hashlib.new(digest, issuer.public_key_bits, usedforsecurity=False).digest(),
+        hashlib.new(digest, name, usedforsecurity=False).digest(),
+        hashlib.new(digest, key, usedforsecurity=False).digest(),
     )
 
 

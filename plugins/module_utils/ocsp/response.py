@@ -53,6 +53,8 @@ _STATUS_HINTS = {
     "try_later": ": it is busy",
 }
 
+_CERT_ID_DIGESTS = ("sha1", "sha256", "sha384", "sha512")
+
 _CHROMIUM_MAXIMUM_AGE = timedelta(days=7)
 _SHORTEST_INTERVAL = timedelta(hours=8)  # BR 4.9.9
 _LONGEST_INTERVAL = timedelta(days=10)
@@ -78,25 +80,26 @@ class Judgement:
     What a response with errors says is returned for diagnosis alone: it may be forged.
     """
 
+    response_status: t.Optional[str] = None
+    certificate_status: t.Optional[str] = None
+    this_update: t.Optional[datetime] = None
+    next_update: t.Optional[datetime] = None
+    produced_at: t.Optional[datetime] = None
+    effective_expiry: t.Optional[datetime] = None
+    renewable_until: t.Optional[datetime] = None
+    revocation_time: t.Optional[datetime] = None
+    revocation_reason: t.Optional[str] = None
+    responder_id: t.Optional[str] = None
+    responder_certificate_expiry: t.Optional[datetime] = None
+    signature_algorithm: t.Optional[str] = None
+    certid_digest: t.Optional[str] = None
+    answer_index: t.Optional[int] = None
+    answer_count = 0
+
     def __init__(self, target: Target) -> None:
         self.findings: t.List[Finding] = []
-        self.response_status: t.Optional[str] = None
-        self.certificate_status: t.Optional[str] = None
-        self.this_update: t.Optional[datetime] = None
-        self.next_update: t.Optional[datetime] = None
-        self.produced_at: t.Optional[datetime] = None
-        self.effective_expiry: t.Optional[datetime] = None
-        self.renewable_until: t.Optional[datetime] = None
-        self.revocation_time: t.Optional[datetime] = None
-        self.revocation_reason: t.Optional[str] = None
         self.serial_number = target.certificate.serial_number
         self.must_staple = target.certificate.must_staple
-        self.responder_id: t.Optional[str] = None
-        self.responder_certificate_expiry: t.Optional[datetime] = None
-        self.signature_algorithm: t.Optional[str] = None
-        self.certid_digest: t.Optional[str] = None
-        self.answer_index: t.Optional[int] = None
-        self.answer_count = 0
 
     def error(self, code: str, message: str) -> None:
         self._add(Finding(code, ERROR, message))
@@ -196,13 +199,13 @@ def _judge_response(
 ) -> None:
     judgement.produced_at = response.produced_at
     judgement.signature_algorithm = response.scheme.name
-    judgement.responder_id = _responder_text(response)
+    judgement.responder_id = _responder_text(response.responder_name, response.responder_key_hash)
     answers = _matching_answers(response, target, judgement)
     delegate = _check_signature(response, target, now, rules, judgement)
     _check_extensions(response, answers, nonce, judgement)
     if not answers:
         return
-    _check_status(answers, target.certificate.name, judgement)
+    _check_status(answers, target.certificate, judgement)
     for answer in answers:
         _check_times(answer, response, now, rules, judgement)
     _fill_times(answers, target, delegate, rules, judgement)
@@ -216,16 +219,16 @@ def _matching_answers(response: BasicResponse, target: Target, judgement: Judgem
     """The answers about the target: all of them, since the first one may be the wrong one to believe."""
     matching = []
     problems = []
-    for index, answer in enumerate(response.answers):
+    for answer in response.answers:
         problem = _answer_problem(answer, target)
         if problem:
             problems.append(problem)
         else:
             matching.append(answer)
-            if judgement.answer_index is None:
-                judgement.answer_index = index
     judgement.answer_count = len(response.answers)
-    if not matching:
+    if matching:
+        judgement.answer_index = response.answers.index(matching[0])
+    else:
         reason = problems[0] if problems else "it holds no answer"
         judgement.error(
             "wrong_certificate", f"the response is not about the certificate {target.certificate.name}: {reason}"
@@ -238,22 +241,19 @@ def _answer_problem(answer: Answer, target: Target) -> str:
     if answer.serial_number != target.certificate.serial_number:
         serial_number = x509.shorten(f"{answer.serial_number:X}")
         return f"it is about the serial number {serial_number}, not {target.certificate.serial_number:X}"
-    if answer.digest not in ("sha1", "sha256", "sha384", "sha512"):
+    if answer.digest not in _CERT_ID_DIGESTS:
         return f"its CertID uses the digest {answer.digest}, which is not supported"
     name_hash, key_hash = issuer_hashes(target.certificate, target.issuer, answer.digest)
+    if answer.name_hash == name_hash and answer.key_hash == key_hash:
+        return ""
     if len(answer.name_hash) != len(name_hash) or len(answer.key_hash) != len(key_hash):
         return f"the hashes in its CertID do not have the length of {answer.digest.upper()}"
-    if answer.name_hash != name_hash:
-        return "its CertID names an issuer with another name"
-    if answer.key_hash != key_hash:
-        return "its CertID names an issuer with another key"
-    return ""
+    return f"its CertID names an issuer with another {'key' if answer.name_hash == name_hash else 'name'}"
 
 
-def _responder_text(response: BasicResponse) -> str:
-    if response.responder_key_hash is not None:
-        return x509.shorten(f"key:{response.responder_key_hash.hex()}")
-    return x509.name_text(response.responder_name or b"")
+@functools.lru_cache(maxsize=64)
+def _responder_text(name: t.Optional[bytes], key_hash: t.Optional[bytes]) -> str:
+    return x509.name_text(name) if name is not None else x509.shorten(f"key:{(key_hash or b'').hex()}")
 
 
 # Signature and authority
@@ -263,64 +263,81 @@ def _check_signature(
     response: BasicResponse, target: Target, now: datetime, rules: Rules, judgement: Judgement
 ) -> t.Optional[Certificate]:
     """Check who signed, and how well. Returns the delegate, or None where the issuer signed itself."""
-    candidates = [target.issuer] + _embedded_certificates(response)
-    named = [candidate for candidate in candidates if _is_named(candidate, response)]
+    issuer = target.issuer
+    named = _named(issuer, tuple(response.certificates), response.responder_name, response.responder_key_hash)
     if not named:
         judgement.error(
             "unauthorized_responder",
             f"the responder {judgement.responder_id} is neither the issuer nor a certificate that the response holds",
         )
         return None
-    problems = [_signature_problem(response, signer) for signer in named]
-    signers = [signer for signer, problem in zip(named, problems) if not problem]
+    signers = []
+    problems = []
+    for candidate in named:
+        problem = signature.verify(response.scheme, candidate.public_key, response.signature, response.tbs)
+        if problem:
+            problems.append(problem)
+            continue
+        signers.append(candidate)
+        if candidate is issuer:
+            break
+    weakness = _weakness("the response", response.scheme, (signers or named)[0], rules)
+    judgement.findings.extend(weakness)
     if not signers:
         # A scheme that is refused anyway cannot always be verified; its weakness is then the better reason.
-        if not _check_strength("the response", response.scheme, named[0], rules, judgement):
+        if not weakness:
             judgement.error("bad_signature", f"the signature of {judgement.responder_id} is wrong: {problems[0]}")
         return None
-    _check_strength("the response", response.scheme, signers[0], rules, judgement)
-    if signers[0] is target.issuer:
-        if not target.issuer.may_sign_responses:
+    if signers[0] is issuer:
+        if not issuer.may_sign_responses:
             judgement.warn(
                 "issuer_key_usage",
-                f"the issuer {target.issuer.name} signs responses, but its key usage lacks digitalSignature",
+                f"the issuer {issuer.name} signs responses, but its key usage lacks digitalSignature",
             )
         return None
+    delegate, faults = signers[0], _judge_delegate(signers[0], target, now, rules)
     # One key may have several certificates, such as a renewed one beside the one that has ended.
-    verdicts = [_judge_delegate(signer, target, now, rules) for signer in signers]
-    best = min(range(len(signers)), key=lambda index: sum(finding.severity == ERROR for finding in verdicts[index]))
-    judgement.findings.extend(verdicts[best])
-    judgement.responder_certificate_expiry = signers[best].not_after
-    return signers[best]
+    for other in signers[1:]:
+        others_faults = _judge_delegate(other, target, now, rules)
+        if _count_errors(others_faults) < _count_errors(faults):
+            delegate, faults = other, others_faults
+    judgement.findings.extend(faults)
+    judgement.responder_certificate_expiry = delegate.not_after
+    return delegate
 
 
-def _signature_problem(response: BasicResponse, signer: Certificate) -> str:
-    return signature.verify(response.scheme, signer.public_key, response.signature, response.tbs)
-
-
-def _check_strength(
-    what: str, scheme: signature.Scheme, signer: Certificate, rules: Rules, judgement: Judgement
-) -> bool:
-    """Report a signature that proves too little. Returns whether it does."""
-    finding = _weakness(what, scheme, signer, rules)
-    judgement.findings.extend(finding)
-    return bool(finding)
-
-
-def _weakness(what: str, scheme: signature.Scheme, signer: Certificate, rules: Rules) -> t.List[Finding]:
-    problem = signature.weakness(scheme, signer.public_key, "sha1_signature" in rules.allow)
-    message = f"the signature of {what} by {signer.name} is too weak: {problem}"
-    return [Finding("weak_signature", ERROR, message)] if problem else []
-
-
-def _embedded_certificates(response: BasicResponse) -> t.List[Certificate]:
-    """The certificates in the response that can be read; surplus ones that cannot harm nobody."""
-    return [found for found in map(_read_embedded, response.certificates) if found is not None]
+def _count_errors(findings: t.Sequence[Finding]) -> int:
+    return sum(finding.severity == ERROR for finding in findings)
 
 
 @functools.lru_cache(maxsize=64)
+def _weakness(what: str, scheme: signature.Scheme, signer: Certificate, rules: Rules) -> t.Tuple[Finding, ...]:
+    """The finding about a signature that proves too little, if it does."""
+    problem = signature.weakness(scheme, signer.public_key, "sha1_signature" in rules.allow)
+    if not problem:
+        return ()
+    return (Finding("weak_signature", ERROR, f"the signature of {what} by {signer.name} is too weak: {problem}"),)
+
+
+@functools.lru_cache(maxsize=64)
+def _named(
+    issuer: Certificate, embedded: t.Tuple[bytes, ...], name: t.Optional[bytes], key_hash: t.Optional[bytes]
+) -> t.List[Certificate]:
+    """Whom the responder ID means (RFC 6960 section 4.2.2.3): the issuer, or certificates in the response.
+
+    Surplus ones that cannot be read harm nobody. Remembered, since a CA sends the same with each of its responses.
+    """
+    candidates = [issuer] + [found for found in map(_read_embedded, embedded) if found is not None]
+    if name is not None:
+        return [candidate for candidate in candidates if x509.same_name(candidate.subject, name)]
+    return [candidate for candidate in candidates if _key_hash(candidate) == key_hash]
+
+
+def _key_hash(certificate: Certificate) -> bytes:
+    return hashlib.sha1(certificate.public_key_bits, usedforsecurity=False).digest()
+
+
 def _read_embedded(data: bytes) -> t.Optional[Certificate]:
-    """Remembered, since a CA sends the same certificate with each of its responses."""
     try:
         found = Certificate.from_der(data)
         found.public_key  # pylint: disable=pointless-statement  # noqa: B018
@@ -329,50 +346,56 @@ def _read_embedded(data: bytes) -> t.Optional[Certificate]:
         return None
 
 
-def _is_named(candidate: Certificate, response: BasicResponse) -> bool:
-    """Whether the responder ID means this certificate (RFC 6960 section 4.2.2.3)."""
-    if response.responder_key_hash is not None:
-        key_hash = hashlib.sha1(candidate.public_key_bits, usedforsecurity=False).digest()
-        return key_hash == response.responder_key_hash
-    return x509.same_name(candidate.subject, response.responder_name or b"")
-
-
 def _judge_delegate(delegate: Certificate, target: Target, now: datetime, rules: Rules) -> t.List[Finding]:
     """Check a delegated responder's certificate (RFC 6960 section 4.2.2.2, BR 7.1.2.8)."""
+    is_leaf = delegate.tbs == target.certificate.tbs
     try:
-        return list(_delegate_findings(delegate, target, now, rules))
+        authority, profile = _standing_faults(delegate, target.issuer, is_leaf, rules)
     except MalformedError as error:
         message = f"the responder's certificate {delegate.name} cannot be read: {error}"
         return [Finding("unauthorized_responder", ERROR, message)]
+    return authority + _validity_faults(delegate, now, rules.clock_tolerance) + profile
 
 
-def _delegate_findings(delegate: Certificate, target: Target, now: datetime, rules: Rules) -> t.Iterator[Finding]:
+@functools.lru_cache(maxsize=64)
+def _standing_faults(
+    delegate: Certificate, issuer: Certificate, is_leaf: bool, rules: Rules
+) -> t.Tuple[t.List[Finding], t.List[Finding]]:
+    """What is wrong at any time: with the right to sign, and with the rest. Remembered, as a CA has few delegates."""
     name = f"the responder's certificate {delegate.name}"
-    problem = _authority_problem(delegate, target)
+    problem = _authority_problem(delegate, issuer, is_leaf)
     if problem:
-        yield Finding("unauthorized_responder", ERROR, f"{delegate.name} may not sign for this issuer: {problem}")
+        message = f"{delegate.name} may not sign for this issuer: {problem}"
+        authority = [Finding("unauthorized_responder", ERROR, message)]
     else:
-        yield from _weakness("the responder's certificate", delegate.scheme, target.issuer, rules)
+        authority = list(_weakness("the responder's certificate", delegate.scheme, issuer, rules))
     unknown = _unknown_critical(delegate.extensions, _KNOWN_IN_DELEGATE)
     if unknown:
-        yield Finding("unknown_critical_extension", ERROR, f"{name} has the critical extension {unknown}")
-    if now > delegate.not_after:
-        message = f"{name} ended on {delegate.not_after:%Y-%m-%d %H:%M:%S} UTC"
-        yield Finding("responder_certificate_expired", ERROR, message)
-    if delegate.not_before - now > rules.clock_tolerance:
-        message = f"{name} begins on {delegate.not_before:%Y-%m-%d %H:%M:%S} UTC"
-        yield Finding("responder_certificate_not_yet_valid", ERROR, message)
+        message = f"{name} has the critical extension {unknown}"
+        authority.append(Finding("unknown_critical_extension", ERROR, message))
+    profile = []
     if not delegate.has_nocheck:
         severity = ERROR if rules.require_nocheck else WARNING
-        yield Finding("responder_without_nocheck", severity, f"{name} lacks id-pkix-ocsp-nocheck")
-    for oddity in _profile_oddities(delegate):
-        yield Finding("responder_profile", WARNING, f"{name} {oddity}")
+        profile.append(Finding("responder_without_nocheck", severity, f"{name} lacks id-pkix-ocsp-nocheck"))
+    profile.extend(Finding("responder_profile", WARNING, f"{name} {oddity}") for oddity in _profile_oddities(delegate))
+    return authority, profile
 
 
-def _authority_problem(delegate: Certificate, target: Target) -> str:
-    if delegate.tbs == target.certificate.tbs:
+def _validity_faults(delegate: Certificate, now: datetime, tolerance: timedelta) -> t.List[Finding]:
+    faults = []
+    if now > delegate.not_after:
+        message = f"the responder's certificate {delegate.name} ended on {delegate.not_after:%Y-%m-%d %H:%M:%S} UTC"
+        faults.append(Finding("responder_certificate_expired", ERROR, message))
+    if delegate.not_before - now > tolerance:
+        message = f"the responder's certificate {delegate.name} begins on {delegate.not_before:%Y-%m-%d %H:%M:%S} UTC"
+        faults.append(Finding("responder_certificate_not_yet_valid", ERROR, message))
+    return faults
+
+
+def _authority_problem(delegate: Certificate, issuer: Certificate, is_leaf: bool) -> str:
+    if is_leaf:
         return "it is the certificate that the response is about"
-    problem = x509.issuance_problem(delegate, target.issuer)
+    problem = x509.issuance_problem(delegate, issuer)
     if problem:
         return problem
     if _OCSP_SIGNING not in delegate.extended_key_usages:
@@ -402,13 +425,16 @@ def _profile_oddities(delegate: Certificate) -> t.Iterator[str]:
 
 def _unknown_critical(extensions: Extensions, known: t.FrozenSet[str]) -> str:
     """The OID of a critical extension that is not known, or an empty string (RFC 6960 section 4.4)."""
-    return next((oid for oid, extension in extensions.items() if extension.critical and oid not in known), "")
+    for oid, extension in extensions.items():
+        if extension.critical and oid not in known:
+            return oid
+    return ""
 
 
 def _check_extensions(
     response: BasicResponse, answers: t.Sequence[Answer], nonce: t.Optional[bytes], judgement: Judgement
 ) -> None:
-    unknown = _unknown_critical(response.extensions, _KNOWN_IN_RESPONSE)
+    unknown = response.extensions and _unknown_critical(response.extensions, _KNOWN_IN_RESPONSE)
     if unknown:
         judgement.error("unknown_critical_extension", f"the response has the critical extension {unknown}")
     for answer in answers:
@@ -426,23 +452,25 @@ def _check_extensions(
 # Status and times
 
 
-def _check_status(answers: t.Sequence[Answer], name: str, judgement: Judgement) -> None:
-    statuses = {answer.status for answer in answers}
+def _check_status(answers: t.Sequence[Answer], certificate: Certificate, judgement: Judgement) -> None:
+    statuses = [answer.status for answer in answers]
     # The strictest answer counts: believing the first one was CVE-2026-3832.
-    strictest = next(status for status in (REVOKED, UNKNOWN, GOOD) if status in statuses)
+    strictest = REVOKED if REVOKED in statuses else UNKNOWN if UNKNOWN in statuses else GOOD
     judgement.certificate_status = strictest
-    if len(answers) > 1 and strictest != GOOD:
+    if strictest == GOOD:
+        return
+    if len(answers) > 1:
         judgement.error(
             "ambiguous",
-            f"the response holds {len(answers)} answers about this certificate: {', '.join(sorted(statuses))}",
+            f"the response holds {len(answers)} answers about this certificate: {', '.join(sorted(set(statuses)))}",
         )
     if strictest == UNKNOWN:
-        judgement.error("unknown_status", f"the responder does not know the certificate {name}")
+        judgement.error("unknown_status", f"the responder does not know the certificate {certificate.name}")
     if strictest == REVOKED:
         revoked = next(answer for answer in answers if answer.status == REVOKED)
         judgement.revocation_time = revoked.revocation_time
         judgement.revocation_reason = revoked.revocation_reason
-        judgement.error("revoked", _revocation_text(revoked, name))
+        judgement.error("revoked", _revocation_text(revoked, certificate.name))
 
 
 def _revocation_text(answer: Answer, name: str) -> str:
@@ -457,13 +485,10 @@ def _revocation_text(answer: Answer, name: str) -> str:
 
 def _check_times(answer: Answer, response: BasicResponse, now: datetime, rules: Rules, judgement: Judgement) -> None:
     this_update, next_update = answer.this_update, answer.next_update
-    for name, moment in (("thisUpdate", this_update), ("producedAt", response.produced_at)):
-        if moment - now > rules.clock_tolerance:
-            judgement.error(
-                "not_yet_valid",
-                f"{name} is {moment:%Y-%m-%d %H:%M:%S} UTC, in the future of this host's clock "
-                f"({now:%Y-%m-%d %H:%M:%S} UTC)",
-            )
+    if this_update - now > rules.clock_tolerance:
+        judgement.error("not_yet_valid", _future_text("thisUpdate", this_update, now))
+    if response.produced_at - now > rules.clock_tolerance:
+        judgement.error("not_yet_valid", _future_text("producedAt", response.produced_at, now))
     if next_update is None:
         if "missing_next_update" not in rules.allow:
             judgement.error(
@@ -478,6 +503,10 @@ def _check_times(answer: Answer, response: BasicResponse, now: datetime, rules: 
         judgement.warn("unusual_interval", f"the response is made for {interval}, outside of 8 hours to 10 days")
 
 
+def _future_text(name: str, moment: datetime, now: datetime) -> str:
+    return f"{name} is {moment:%Y-%m-%d %H:%M:%S} UTC, in the future of this host's clock ({now:%Y-%m-%d %H:%M:%S} UTC)"
+
+
 def _fill_times(
     answers: t.Sequence[Answer],
     target: Target,
@@ -486,17 +515,16 @@ def _fill_times(
     judgement: Judgement,
 ) -> None:
     """Set the times by the answer that lives shortest, capped by the certificates it depends on."""
-
-    def end(answer: Answer) -> datetime:
-        return answer.next_update or answer.this_update + rules.default_life
-
-    shortest = min(answers, key=end)
+    shortest = answers[0]
+    for answer in answers[1:]:
+        if _end(answer, rules) < _end(shortest, rules):
+            shortest = answer
     judgement.this_update = shortest.this_update
     judgement.next_update = shortest.next_update
     judgement.certid_digest = shortest.digest
     if shortest.next_update is None and "missing_next_update" not in rules.allow:
         return
-    renewable_until = end(shortest)
+    renewable_until = _end(shortest, rules)
     if delegate is not None and delegate.not_after < renewable_until:
         judgement.warn(
             "shortened_life",
@@ -508,6 +536,10 @@ def _fill_times(
     judgement.effective_expiry = min(renewable_until, target.certificate.not_after)
 
 
+def _end(answer: Answer, rules: Rules) -> datetime:
+    return answer.next_update or answer.this_update + rules.default_life
+
+
 def _check_expiry(answers: t.Sequence[Answer], now: datetime, rules: Rules, judgement: Judgement) -> None:
     expiry = judgement.effective_expiry
     if expiry is not None and now > expiry:
@@ -516,7 +548,7 @@ def _check_expiry(answers: t.Sequence[Answer], now: datetime, rules: Rules, judg
             f"the response ended on {expiry:%Y-%m-%d %H:%M:%S} UTC "
             f"(this host's clock says {now:%Y-%m-%d %H:%M:%S} UTC)",
         )
-    age = now - min(answer.this_update for answer in answers)
+    age = now - min([answer.this_update for answer in answers])
     if age > rules.maximum_age:
         limit = _duration_text(rules.maximum_age)
         judgement.error("too_old", f"thisUpdate is {_duration_text(age)} ago, longer than the maximum_age of {limit}")

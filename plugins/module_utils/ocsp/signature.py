@@ -102,7 +102,7 @@ class Scheme(t.NamedTuple):
     @property
     def name(self) -> str:
         """As in ``rsa_sha256``, ``rsa_pss_sha256``, ``ecdsa_sha384``, ``ed25519``; else the OID."""
-        return "_".join(part for part in (self.kind, self.digest) if part) or self.oid
+        return f"{self.kind}_{self.digest}" if self.kind and self.digest else self.kind or self.digest or self.oid
 
 
 class PublicKey(t.NamedTuple):
@@ -141,15 +141,13 @@ def _parse_pss(reader: der.Reader) -> Scheme:
     """RSASSA-PSS-params (RFC 4055 section 3.1); absent fields mean SHA-1 and a salt of 20 octets."""
     digest, mask_digest, salt, trailer = "sha1", "sha1", 20, 1
     if not reader.at_end():
-        fields = reader.sequence()
-        reader.finish()
+        fields = reader.last()
         field = fields.optional(der.context(0))
         if field:
             digest = _read_digest(field)
         field = fields.optional(der.context(1))
         if field:
-            mask = field.sequence()
-            field.finish()
+            mask = field.last()
             mask_digest = _read_digest(mask) if mask.oid() == _MGF1_OID else ""
         salt = _read_number(fields, 2, salt)
         trailer = _read_number(fields, 3, trailer)
@@ -201,9 +199,7 @@ def load_public_key(spki: bytes) -> PublicKey:
 
 def _build_key(oid: str, algorithm: der.Reader, bits: bytes) -> PublicKey:
     if oid in (_RSA_KEY_OID, _PSS_OID):
-        outer = der.Reader(bits, "RSA public key")
-        numbers = outer.sequence()
-        outer.finish()
+        numbers = der.Reader(bits, "RSA public key").last()
         modulus, exponent = numbers.integer(), numbers.integer()
         numbers.finish()
         key: t.Any = rsa.RSAPublicNumbers(exponent, modulus).public_key()
@@ -257,17 +253,17 @@ def verify(scheme: Scheme, key: PublicKey, signature: bytes, data: bytes) -> str
 
     Whether it is strong enough is another question, which ``weakness`` answers.
     """
-    if not scheme.kind:
+    kind, key_kind, public, only = scheme.kind, key.kind, key.key, key.only
+    if not kind:
         return scheme.flaw
-    if key.key is None:
+    if public is None:
         return key.flaw
-    if scheme.kind != key.kind and (scheme.kind, key.kind) != (RSA_PSS, RSA):
-        return f"it is of the kind {scheme.name}, but the key is of the kind {key.kind}"
-    only = key.only
+    if kind != key_kind and (kind, key_kind) != (RSA_PSS, RSA):
+        return f"it is of the kind {scheme.name}, but the key is of the kind {key_kind}"
     if only and (only[:4] != scheme[:4] or scheme.salt < only.salt):
         return f"the key is for {only.name} with other parameters"
     try:
-        _verify(scheme, key, signature, data)
+        public.verify(signature, data, *_how_to_verify(scheme))
     except InvalidSignature:
         return "it does not verify"
     except Exception as error:  # a digest that the host's policy forbids raises what the version pleases
@@ -275,16 +271,15 @@ def verify(scheme: Scheme, key: PublicKey, signature: bytes, data: bytes) -> str
     return ""
 
 
-def _verify(scheme: Scheme, key: PublicKey, signature: bytes, data: bytes) -> None:
+@functools.lru_cache(maxsize=64)
+def _how_to_verify(scheme: Scheme) -> t.Tuple[t.Any, ...]:
+    """The padding and the digest, as far as keys of that kind want them."""
     if scheme.kind in (ED25519, ED448):
-        key.key.verify(signature, data)
-        return
+        return ()
     digest = getattr(hashes, scheme.digest.upper())()
     if scheme.kind == ECDSA:
-        key.key.verify(signature, data, ec.ECDSA(digest))
-    elif scheme.kind == RSA:
-        key.key.verify(signature, data, padding.PKCS1v15(), digest)
-    else:
-        mask = getattr(hashes, scheme.mask_digest.upper())()
-        pss = padding.PSS(mgf=padding.MGF1(mask), salt_length=scheme.salt)
-        key.key.verify(signature, data, pss, digest)
+        return (ec.ECDSA(digest),)
+    if scheme.kind == RSA:
+        return padding.PKCS1v15(), digest
+    mask = getattr(hashes, scheme.mask_digest.upper())()
+    return padding.PSS(mgf=padding.MGF1(mask), salt_length=scheme.salt), digest

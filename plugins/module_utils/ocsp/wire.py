@@ -12,12 +12,31 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import typing as t
+from dataclasses import dataclass
 from datetime import datetime
 
 from . import certificate as x509
 from . import der, signature
 from .certificate import Extensions
+from .der import (
+    BIT_STRING,
+    ENUMERATED,
+    GENERALIZED_TIME,
+    INTEGER,
+    LAST,
+    OBJECT_IDENTIFIER,
+    OCTET_STRING,
+    SEQUENCE,
+    Reader,
+    element,
+    finish,
+    to_integer,
+    to_octets,
+    to_oid,
+    to_time,
+)
 from .errors import MalformedError
 from .signature import Scheme
 
@@ -26,8 +45,7 @@ REVOKED = "revoked"
 UNKNOWN = "unknown"
 SUCCESSFUL = "successful"
 
-_RESPONSE_STATUSES = {
-    0: SUCCESSFUL,
+_FAILURES = {
     1: "malformed_request",
     2: "internal_error",
     3: "try_later",
@@ -46,19 +64,24 @@ _REASONS = {
     9: "privilege_withdrawn",
     10: "aa_compromise",
 }
+_TAG_0, _TAG_1, _TAG_2 = (der.context(number) for number in range(3))
 _CERTIFICATE_STATUSES = {
     der.context(0, constructed=False): GOOD,
-    der.context(1): REVOKED,
+    _TAG_1: REVOKED,
     der.context(2, constructed=False): UNKNOWN,
 }
 
 _PEM_BEGIN = b"-----BEGIN OCSP RESPONSE-----"
 _PEM_END = b"-----END OCSP RESPONSE-----"
 
-_BASIC_RESPONSE = "1.3.6.1.5.5.7.48.1.1"
+# Whole elements: DER writes each value in one way only.
+_SUCCESSFUL = der.encode(ENUMERATED, b"\0")
+_BASIC_RESPONSE = der.encode_oid("1.3.6.1.5.5.7.48.1.1")
+_GOOD = der.encode(der.context(0, constructed=False))
 
 
-class Answer(t.NamedTuple):
+@dataclass(eq=False)
+class Answer:
     """A SingleResponse (RFC 6960 section 4.2.1). ``digest`` is a name, or the OID of an unknown one."""
 
     digest: str
@@ -73,7 +96,8 @@ class Answer(t.NamedTuple):
     extensions: Extensions
 
 
-class BasicResponse(t.NamedTuple):
+@dataclass(eq=False)
+class BasicResponse:
     """A BasicOCSPResponse (RFC 6960 section 4.2.1). One of the two responder identifiers is None."""
 
     tbs: bytes
@@ -110,27 +134,32 @@ def parse_response(data: bytes) -> t.Tuple[str, t.Optional[BasicResponse]]:
 
     Raises MalformedError.
     """
-    outer = der.Reader(data, "OCSPResponse")
-    whole = outer.sequence()
-    outer.finish()
-    number = whole.integer(der.ENUMERATED)
-    status = _RESPONSE_STATUSES.get(number)
-    if status is None:
-        raise whole.fail(f"response status {number}, which RFC 6960 does not define")
-    if status != SUCCESSFUL:
-        whole.optional(der.context(0))
-        whole.finish()
-        return status, None
-    wrapped = whole.enter(der.context(0))
-    whole.finish()
-    response_bytes = wrapped.sequence()
-    wrapped.finish()
-    response_type = response_bytes.oid()
-    if response_type != _BASIC_RESPONSE:
-        raise response_bytes.fail(f"response type {response_type}, which is not id-pkix-ocsp-basic")
-    content = response_bytes.content(der.OCTET_STRING)
-    response_bytes.finish()
-    return status, _parse_basic(content)
+    what = "OCSPResponse"
+    at, stop = element(data, 0, len(data), SEQUENCE, what, LAST)
+    if not data.startswith(_SUCCESSFUL, at, stop):
+        return _parse_failure(data, at, stop), None
+    at += len(_SUCCESSFUL)
+    at, stop = element(data, at, stop, _TAG_0, what, LAST)
+    at, stop = element(data, at, stop, SEQUENCE, what, LAST)
+    if not data.startswith(_BASIC_RESPONSE, at, stop):
+        start, at = element(data, at, stop, OBJECT_IDENTIFIER, what)
+        response_type = to_oid(data[start:at], what)
+        raise MalformedError(f"{what}: response type {response_type}, which is not id-pkix-ocsp-basic")
+    at += len(_BASIC_RESPONSE)
+    at, stop = element(data, at, stop, OCTET_STRING, what, LAST)
+    return SUCCESSFUL, _parse_basic(data, at, stop)
+
+
+def _parse_failure(data: bytes, at: int, stop: int) -> str:
+    what = "OCSPResponse"
+    start, at = element(data, at, stop, ENUMERATED, what)
+    number = to_integer(data[start:at], what)
+    if number not in _FAILURES:
+        raise MalformedError(f"{what}: response status {number}, which RFC 6960 does not define")
+    if at < stop and data[at] == _TAG_0:
+        at = element(data, at, stop, _TAG_0, what)[1]
+    finish(at, stop, what)
+    return _FAILURES[number]
 
 
 def parse_problem(data: bytes) -> str:
@@ -142,86 +171,99 @@ def parse_problem(data: bytes) -> str:
     return ""
 
 
-def _parse_basic(data: bytes) -> BasicResponse:
-    outer = der.Reader(data, "BasicOCSPResponse")
-    whole = outer.sequence()
-    outer.finish()
-    tbs = whole.raw(der.SEQUENCE)
-    scheme = signature.parse_algorithm(whole.raw(der.SEQUENCE))
-    signed = whole.bits()
+def _parse_basic(data: bytes, at: int, stop: int) -> BasicResponse:
+    what = "BasicOCSPResponse"
+    begin, stop = element(data, at, stop, SEQUENCE, what, LAST)
+    fields, end = element(data, begin, stop, SEQUENCE, what)
+    at = element(data, end, stop, SEQUENCE, what)[1]
+    scheme = signature.parse_algorithm(data[end:at])
+    start, at = element(data, at, stop, BIT_STRING, what)
+    signed = to_octets(data[start:at], what)
     certificates = []
-    wrapped = whole.optional(der.context(0))
-    if wrapped:
-        entries = wrapped.sequence()
-        wrapped.finish()
-        while not entries.at_end():
-            certificates.append(entries.raw(der.SEQUENCE))
-    whole.finish()
+    if at < stop and data[at] == _TAG_0:
+        start, at = element(data, at, stop, _TAG_0, what)
+        start, last = element(data, start, at, SEQUENCE, what, LAST)
+        while start < last:
+            certificate, start = start, element(data, start, last, SEQUENCE, what)[1]
+            certificates.append(data[certificate:start])
+    finish(at, stop, what)
 
-    fields = der.Reader(tbs, "ResponseData").sequence()
-    version = fields.optional(der.context(0))
-    if version:
-        # The default v1 written out is not DER, but real CAs do it, and OpenSSL, Go and BoringSSL accept it.
-        number = version.integer()
-        version.finish()
-        if number != 0:
-            raise fields.fail(f"version v{number + 1} instead of v1")
-    responder_name, responder_key_hash = _parse_responder_id(fields)
-    produced_at = fields.generalized_time()
+    what = "ResponseData"
+    at = fields
+    if at < end and data[at] == _TAG_0:
+        at = _parse_version(data, at, end)
+    tag = _TAG_1 if at < end and data[at] == _TAG_1 else _TAG_2
+    responder, at = at, element(data, at, end, tag, what)[1]
+    name, key_hash = _parse_responder(data[responder:at])
+    start, at = element(data, at, end, GENERALIZED_TIME, what)
+    produced_at = to_time(data[start:at], what)
     answers = []
-    entries = fields.sequence("SingleResponse")
-    while not entries.at_end():
-        answers.append(_parse_answer(entries.sequence()))
-    extensions = _parse_extensions(fields, 1, "responseExtensions")
-    fields.finish()
+    last, at = element(data, at, end, SEQUENCE, what)
+    while last < at:
+        start, last = element(data, last, at, SEQUENCE, "SingleResponse")
+        answers.append(_parse_answer(data, start, last))
+    extensions = _parse_extensions(data, at, end, what, "responseExtensions") if at < end else {}
     return BasicResponse(
-        tbs, responder_name, responder_key_hash, produced_at, answers, extensions, scheme, signed, certificates
+        data[begin:end], name, key_hash, produced_at, answers, extensions, scheme, signed, certificates
     )
 
 
-def _parse_responder_id(fields: der.Reader) -> t.Tuple[t.Optional[bytes], t.Optional[bytes]]:
-    wrapped = fields.optional(der.context(1))
-    if wrapped:
-        name = wrapped.raw(der.SEQUENCE)
-        wrapped.finish()
-        return name, None
-    wrapped = fields.enter(der.context(2))
-    key_hash = wrapped.content(der.OCTET_STRING)
-    wrapped.finish()
-    return None, key_hash
+def _parse_version(data: bytes, at: int, stop: int) -> int:
+    """The default v1 written out is not DER, but real CAs do it, and OpenSSL, Go and BoringSSL accept it."""
+    what = "ResponseData"
+    start, at = element(data, at, stop, _TAG_0, what)
+    start, end = element(data, start, at, INTEGER, what)
+    number = to_integer(data[start:end], what)
+    finish(end, at, what)
+    if number != 0:
+        raise MalformedError(f"{what}: version v{number + 1} instead of v1")
+    return at
 
 
-def _parse_answer(fields: der.Reader) -> Answer:
-    cert_id = fields.sequence("CertID")
-    algorithm = cert_id.sequence()
-    digest = algorithm.oid()
-    if not algorithm.at_end():
-        algorithm.null()
-    algorithm.finish()
-    name_hash = cert_id.content(der.OCTET_STRING)
-    key_hash = cert_id.content(der.OCTET_STRING)
-    serial_number = cert_id.integer()
-    cert_id.finish()
+@functools.lru_cache(maxsize=64)
+def _parse_responder(identifier: bytes) -> t.Tuple[t.Optional[bytes], t.Optional[bytes]]:
+    """A ResponderID: the name or the key hash. Remembered, since a CA has few of them."""
+    reader = Reader(identifier, "ResponseData")
+    name = key_hash = None
+    inner = reader.enter(reader.peek())
+    if identifier[0] == _TAG_1:
+        name = inner.raw(SEQUENCE)
+    else:
+        key_hash = inner.content(OCTET_STRING)
+    inner.finish()
+    return name, key_hash
 
-    tag = fields.peek()
-    status = _CERTIFICATE_STATUSES.get(tag)
-    if status is None:
-        raise fields.fail("certificate status that RFC 6960 does not define")
-    details = fields.enter(tag)
-    revocation_time = revocation_reason = None
-    if status == REVOKED:
-        revocation_time, revocation_reason = _parse_revocation(details)
-    details.finish()
-    this_update = fields.generalized_time()
+
+def _parse_answer(data: bytes, at: int, stop: int) -> Answer:
+    what = "CertID"
+    begin, at = element(data, at, stop, SEQUENCE, "SingleResponse")
+    end = element(data, begin, at, SEQUENCE, what)[1]
+    digest = _parse_digest(data[begin:end])
+    start, end = element(data, end, at, OCTET_STRING, what)
+    name_hash = data[start:end]
+    start, end = element(data, end, at, OCTET_STRING, what)
+    key_hash = data[start:end]
+    start, end = element(data, end, at, INTEGER, what)
+    serial_number = to_integer(data[start:end], what)
+    finish(end, at, what)
+
+    what = "SingleResponse"
+    status, revocation_time, revocation_reason = GOOD, None, None
+    if data.startswith(_GOOD, at, stop):
+        at += len(_GOOD)
+    else:
+        status, revocation_time, revocation_reason, at = _parse_status(data, at, stop)
+    start, at = element(data, at, stop, GENERALIZED_TIME, what)
+    this_update = to_time(data[start:at], what)
     next_update = None
-    wrapped = fields.optional(der.context(0))
-    if wrapped:
-        next_update = wrapped.generalized_time()
-        wrapped.finish()
-    extensions = _parse_extensions(fields, 1, "singleExtensions")
-    fields.finish()
+    if at < stop and data[at] == _TAG_0:
+        start, at = element(data, at, stop, _TAG_0, what)
+        start, end = element(data, start, at, GENERALIZED_TIME, what)
+        next_update = to_time(data[start:end], what)
+        finish(end, at, what)
+    extensions = _parse_extensions(data, at, stop, what, "singleExtensions") if at < stop else {}
     return Answer(
-        signature.DIGEST_OIDS.get(digest, digest),
+        digest,
         name_hash,
         key_hash,
         serial_number,
@@ -234,18 +276,43 @@ def _parse_answer(fields: der.Reader) -> Answer:
     )
 
 
-def _parse_revocation(details: der.Reader) -> t.Tuple[datetime, t.Optional[str]]:
-    revocation_time = details.generalized_time()
-    wrapped = details.optional(der.context(0))
-    if not wrapped:
-        return revocation_time, None
-    number = wrapped.integer(der.ENUMERATED)
-    wrapped.finish()
-    if number not in _REASONS:
-        raise details.fail(f"revocation reason {number}, which RFC 5280 does not define")
-    return revocation_time, _REASONS[number]
+@functools.lru_cache(maxsize=64)
+def _parse_digest(algorithm: bytes) -> str:
+    fields = Reader(algorithm, "CertID").sequence()
+    oid = fields.oid()
+    if not fields.at_end():
+        fields.null()
+    fields.finish()
+    return signature.DIGEST_OIDS.get(oid, oid)
 
 
-def _parse_extensions(fields: der.Reader, number: int, what: str) -> Extensions:
-    wrapped = fields.optional(der.context(number), what)
-    return x509.read_extensions(wrapped) if wrapped else {}
+def _parse_status(data: bytes, at: int, stop: int) -> t.Tuple[str, t.Optional[datetime], t.Optional[str], int]:
+    what = "SingleResponse"
+    tag = data[at] if at < stop else -1
+    if tag not in _CERTIFICATE_STATUSES:
+        raise MalformedError(f"{what}: certificate status that RFC 6960 does not define")
+    start, at = element(data, at, stop, tag, what)
+    revocation_time = reason = None
+    if tag == _TAG_1:
+        time, start = element(data, start, at, GENERALIZED_TIME, what)
+        revocation_time = to_time(data[time:start], what)
+        if start < at and data[start] == _TAG_0:
+            inner, start = element(data, start, at, _TAG_0, what)
+            inner, end = element(data, inner, start, ENUMERATED, what)
+            number = to_integer(data[inner:end], what)
+            finish(end, start, what)
+            if number not in _REASONS:
+                raise MalformedError(f"{what}: revocation reason {number}, which RFC 5280 does not define")
+            reason = _REASONS[number]
+    finish(start, at, what)
+    return _CERTIFICATE_STATUSES[tag], revocation_time, reason, at
+
+
+def _parse_extensions(data: bytes, at: int, stop: int, what: str, name: str) -> Extensions:
+    """The extensions that end a structure."""
+    if data[at] != _TAG_1:
+        raise MalformedError(f"{what}: trailing data")
+    start, at = element(data, at, stop, _TAG_1, what)
+    extensions = x509.read_extensions(Reader(data, name, start, at))
+    finish(at, stop, what)
+    return extensions

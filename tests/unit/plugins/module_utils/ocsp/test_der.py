@@ -26,12 +26,12 @@ READERS: dict[str, t.Callable[[der.Reader], t.Any]] = {
     "sequence": lambda reader: reader.sequence(),
     "null": lambda reader: reader.null(),
     "integer": lambda reader: reader.integer(),
-    "enumerated": lambda reader: reader.integer(der.ENUMERATED),
-    "boolean": lambda reader: reader.boolean(),
+    "enumerated": lambda reader: der.to_integer(reader.content(der.ENUMERATED), "test"),
+    "flag": lambda reader: reader.flag(),
     "oid": lambda reader: reader.oid(),
     "bits": lambda reader: reader.bits(),
     "named_bits": lambda reader: reader.named_bits(),
-    "generalized_time": lambda reader: reader.generalized_time(),
+    "generalized_time": lambda reader: der.to_time(reader.content(der.GENERALIZED_TIME), "test"),
     "time": lambda reader: reader.time(),
 }
 
@@ -55,8 +55,8 @@ GOOD = [
     ("integer", "0202ff7f", -129),
     ("integer", "0209008000000000000000", 2**63),
     ("enumerated", "0a0106", 6),
-    ("boolean", "0101ff", True),
-    ("boolean", "010100", False),
+    ("flag", "0101ff", True),
+    ("flag", "", False),
     ("oid", "06092b0601050507300101", "1.3.6.1.5.5.7.48.1.1"),
     ("oid", "0603551d0f", "2.5.29.15"),
     ("oid", "06028837", "2.999"),
@@ -106,9 +106,11 @@ REFUSED = {
     "negative with a leading ff": ("integer", b"\x02\x02\xff\x80"),
     "enumerated with a leading zero": ("enumerated", b"\x0a\x02\x00\x01"),
     "enumerated as integer": ("integer", b"\x0a\x01\x01"),
-    "boolean 1": ("boolean", b"\x01\x01\x01"),
-    "boolean empty": ("boolean", b"\x01\x00"),
-    "boolean of two octets": ("boolean", b"\x01\x02\xff\xff"),
+    "boolean 1": ("flag", b"\x01\x01\x01"),
+    "boolean empty": ("flag", b"\x01\x00"),
+    "boolean of two octets": ("flag", b"\x01\x02\xff\xff"),
+    "default written out": ("flag", b"\x01\x01\x00"),
+    "no boolean": ("flag", b"\x02\x01\x01"),
     "oid empty": ("oid", b"\x06\x00"),
     "oid unfinished": ("oid", b"\x06\x02\x2a\x86"),
     "oid with a leading 80": ("oid", b"\x06\x03\x2a\x80\x01"),
@@ -165,7 +167,7 @@ def test_one_after_the_other() -> None:
 
 def test_nested() -> None:
     reader = der.Reader(forge.sequence(forge.tlv(0xA3, forge.integer(7))), "test")
-    inner = reader.sequence("inner")
+    inner = reader.enter(der.SEQUENCE, "inner")
     reader.finish()
     tagged = inner.optional(der.context(3), "tagged")
     inner.finish()
@@ -228,12 +230,12 @@ WRITERS: dict[str, t.Callable[[t.Any], bytes]] = {
     "content": forge.octets,
     "null": lambda value: forge.NULL,
     "integer": forge.integer,
-    "boolean": lambda value: forge.TRUE if value else b"\x01\x01\x00",
+    "flag": lambda value: forge.TRUE if value else b"",
     "oid": forge.oid,
     "bits": forge.bits,
     "generalized_time": lambda value: forge.raw_time(f"{value.year:04}{value:%m%d%H%M%S}Z"),
 }
-TAGS = {"content": 4, "null": 5, "integer": 2, "boolean": 1, "oid": 6, "bits": 3, "generalized_time": 24}
+TAGS = {"content": 4, "null": 5, "integer": 2, "flag": 1, "oid": 6, "bits": 3, "generalized_time": 24}
 
 
 @settings(max_examples=300)
