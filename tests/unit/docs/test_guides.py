@@ -1,0 +1,247 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The guides: their examples work, and what they name exists."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+import textwrap
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+RST = CHECKOUT / "docs" / "docsite" / "rst"
+GUIDES = sorted(RST.glob("*.rst"))
+PAGES = [*GUIDES, CHECKOUT / "README.md", CHECKOUT / "extensions" / "monitoring" / "README.md"]
+ROLE = CHECKOUT / "roles" / "ocsp_stapling"
+NAMESPACE = "certops.ocsp."
+
+_RST_BLOCK = re.compile(r"^( *)\.\. code-block:: (\w+)\n\n((?:(?:\1 +.*)?\n)+)", re.MULTILINE)
+_MARKDOWN_BLOCK = re.compile(r"^()```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+class Block(t.NamedTuple):
+    """An example of a page."""
+
+    page: Path
+    language: str
+    text: str
+    line: int
+
+
+def blocks_of(page: Path) -> list[Block]:
+    text = page.read_text(encoding="utf-8")
+    pattern = _RST_BLOCK if page.suffix == ".rst" else _MARKDOWN_BLOCK
+    return [
+        Block(page, match.group(2), textwrap.dedent(match.group(3)), text.count("\n", 0, match.start()) + 1)
+        for match in pattern.finditer(text)
+    ]
+
+
+BLOCKS = [block for page in PAGES for block in blocks_of(page)]
+
+
+def examples(*languages: str) -> t.Any:
+    """Parametrize by the blocks in these languages."""
+    chosen = [block for block in BLOCKS if block.language in languages]
+    return pytest.mark.parametrize("block", chosen, ids=lambda block: f"{block.page.name}-{block.line}")
+
+
+def test_there_are_examples() -> None:
+    for page in GUIDES:
+        blocks = re.findall(r"^ *\.\. code-block::", page.read_text(), re.MULTILINE)
+        assert len(blocks_of(page)) == len(blocks), page
+    assert len([block for block in BLOCKS if block.language == "yaml"]) > 10
+
+
+def plays(block: Block) -> list[dict[str, t.Any]]:
+    """The plays of an example, one made of it where it has tasks only, none where it has variables only."""
+    value = yaml.safe_load(block.text)
+    if isinstance(value, dict):
+        return []
+    if all("hosts" in play for play in value):
+        return t.cast("list[dict[str, t.Any]]", value)
+    handlers = [{"name": "Reload nginx", "ansible.builtin.meta": "noop"}]
+    return [{"name": "Try an example", "hosts": "localhost", "tasks": value, "handlers": handlers}]
+
+
+@pytest.fixture(scope="session")
+def collections(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of collections in which the checkout is certops.ocsp."""
+    path = tmp_path_factory.mktemp("collections")
+    (path / "ansible_collections" / "certops").mkdir(parents=True)
+    (path / "ansible_collections" / "certops" / "ocsp").symlink_to(CHECKOUT)
+    return path
+
+
+def run_ansible(name: str, collections: Path, *arguments: str | Path) -> str:
+    """Run one of Ansible's programs, and return what it prints."""
+    beside = Path(sys.executable).with_name(name)
+    done = subprocess.run(
+        [str(beside if beside.exists() else name), *map(str, arguments)],
+        env={
+            **os.environ,
+            "ANSIBLE_COLLECTIONS_PATH": str(collections),
+            "ANSIBLE_HOME": str(collections / "home"),
+            "LC_ALL": "C.UTF-8",
+        },
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_playbooks_are_accepted(collections: Path, tmp_path: Path) -> None:
+    playbooks = []
+    for block in BLOCKS:
+        made = plays(block) if block.language == "yaml" else []
+        if made:
+            playbooks.append(tmp_path / f"{block.page.stem}-{block.line}.yml")
+            playbooks[-1].write_text(yaml.safe_dump(made))
+    assert len(playbooks) > 10
+    run_ansible("ansible-playbook", collections, "--syntax-check", "-i", "localhost,", *playbooks)
+
+
+def problems_of(spec: t.Mapping[str, t.Any], values: t.Mapping[str, t.Any]) -> list[str]:
+    return list(ArgumentSpecValidator(dict(spec)).validate(dict(values)).error_messages)
+
+
+def spec_of(documented: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Options as documented, as an argument spec."""
+    spec = {}
+    for name, option in documented.items():
+        spec[name] = {key: option[key] for key in ("type", "elements", "choices", "required") if key in option}
+        if option.get("suboptions"):
+            spec[name]["options"] = spec_of(option["suboptions"])
+    return spec
+
+
+@pytest.fixture(scope="session")
+def module_specs(collections: Path) -> dict[str, dict[str, t.Any]]:
+    """The options of each module of the collection."""
+    names = [NAMESPACE + path.stem for path in (CHECKOUT / "plugins" / "modules").glob("*.py")]
+    documented = json.loads(run_ansible("ansible-doc", collections, "--json", *names))
+    return {name: spec_of(documented[name]["doc"]["options"]) for name in names}
+
+
+def all_tasks(play: t.Mapping[str, t.Any]) -> t.Iterator[dict[str, t.Any]]:
+    for section in ("pre_tasks", "tasks", "post_tasks", "handlers"):
+        yield from play.get(section) or []
+
+
+@examples("yaml")
+def test_options_of_modules_exist(block: Block, module_specs: dict[str, dict[str, t.Any]]) -> None:
+    for play in plays(block):
+        for task in all_tasks(play):
+            for key in task:
+                if key.startswith(NAMESPACE):
+                    assert problems_of(module_specs[key], task[key]) == []
+
+
+def role_options() -> dict[str, t.Any]:
+    specs = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text())
+    return t.cast("dict[str, t.Any]", specs["argument_specs"]["main"]["options"])
+
+
+def role_variables(block: Block) -> t.Iterator[dict[str, t.Any]]:
+    """The variables for the role that an example gives."""
+    value = yaml.safe_load(block.text)
+    if isinstance(value, dict):
+        yield value
+        return
+    for play in plays(block):
+        for role in play.get("roles") or []:
+            yield {**play.get("vars", {}), **role.get("vars", {})}
+
+
+def known_keys(owner: str) -> set[str]:
+    """What the role looks at in a group, or in a domain that is a mapping."""
+    source = (ROLE / "vars" / "main.yml").read_text()
+    found = set(re.findall(rf"\b{owner}\.(\w+)", source))
+    if owner == "given":
+        parts = ("private_key", "certificate", "chain", "root")
+        found |= {part + suffix for part in parts for suffix in ("", "_content")}
+        found |= {"names", "responder_urls", "source", "options", "staple"}
+    return found
+
+
+@examples("yaml")
+def test_variables_of_the_role_exist(block: Block, module_specs: dict[str, dict[str, t.Any]]) -> None:
+    options_of_a_response = set(module_specs[NAMESPACE + "ocsp_response"])
+    for variables in role_variables(block):
+        given = {name: value for name, value in variables.items() if name.startswith("ocsp_stapling_")}
+        assert problems_of(role_options(), given) == []
+        for group in given.get("ocsp_stapling_certificates", {}).values():
+            assert set(group) <= known_keys("group")
+            for domain in group["domains"]:
+                options = domain.get("options", {}) if isinstance(domain, dict) else {}
+                assert isinstance(domain, str) or set(domain) <= known_keys("given")
+                assert set(options) <= options_of_a_response
+        assert set(given.get("ocsp_stapling_options", {})) <= options_of_a_response
+
+
+@examples("shell")
+def test_shell_is_understood(block: Block) -> None:
+    done = subprocess.run(["bash", "-n"], input=block.text, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_variables_that_are_mentioned_exist() -> None:
+    for page in PAGES:
+        mentioned = set(re.findall(r"`(ocsp_stapling_(?!metrics)[a-z_]+)`", page.read_text()))
+        assert {name for name in mentioned if not name.endswith("_seconds")} - set(role_options()) <= metrics(), page
+
+
+def metrics() -> set[str]:
+    """The metrics of the README in which they are described."""
+    return set(re.findall(r"^\| `(ocsp_stapling_\w+)`", PAGES[-1].read_text(), re.MULTILINE))
+
+
+def reason_codes() -> set[str]:
+    source = (CHECKOUT / "plugins" / "module_utils" / "ocsp" / "errors.py").read_text()
+    groups = re.findall(r"^\w+_CODES = (\(.*?\))$", source, re.MULTILINE | re.DOTALL)
+    assert len(groups) >= 5
+    return {code for group in groups for code in ast.literal_eval(group)}
+
+
+def test_each_reason_code_is_explained() -> None:
+    guide = (RST / "operations.rst").read_text()
+    section = guide[guide.index("Reason codes\n----") : guide.index("Files on a host\n----")]
+    explained = re.findall(r"^   \* - ``(\w+)``\n     - .+?\n     - ", section, re.MULTILINE | re.DOTALL)
+    assert sorted(explained) == sorted(set(explained)), "explained twice"
+    assert set(explained) == reason_codes()
+
+
+def test_links_between_guides_lead_somewhere() -> None:
+    labels = {label for page in GUIDES for label in re.findall(r"^\.\. _([\w.]+):$", page.read_text(), re.MULTILINE)}
+    for page in GUIDES:
+        assert f"ansible_collections.certops.ocsp.docsite.{page.stem}" in labels
+        for target in re.findall(r":ref:`[^`]*<([\w.]+)>`", page.read_text()):
+            assert target in labels, f"{page.name}: {target}"
+
+
+def test_each_guide_is_listed() -> None:
+    sections = yaml.safe_load((CHECKOUT / "docs" / "docsite" / "extra-docs.yml").read_text())["sections"]
+    assert sorted(name for section in sections for name in section["toctree"]) == [page.stem for page in GUIDES]
+
+
+def test_pages_begin_with_what_they_are_for() -> None:
+    """A heading, and then a paragraph: nobody has to scroll to learn whether to read on."""
+    for page in GUIDES:
+        body = page.read_text().split("=\n\n", 1)[1]
+        assert re.match(r"(This page|At the end of this page)\b", body), page
