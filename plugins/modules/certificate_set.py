@@ -819,6 +819,8 @@ def remove_sets(module, layout):
     if mentions and not module.params["force"]:
         module.fail_json(msg=f"nothing was removed, since this still uses it: {', '.join(mentions[:10])}", removed=[])
     removed = deploy.remove_names(layout, names, not module.check_mode)
+    if everything and not module.check_mode:
+        deploy.remove_shared(layout)
     done = "would be removed" if module.check_mode else "were removed"
     msg = f"{', '.join(removed)} {done}" if removed else "there was nothing to remove"
     module.exit_json(changed=bool(removed), removed=removed, msg=msg)

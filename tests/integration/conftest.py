@@ -24,12 +24,13 @@ from pathlib import Path
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(CHECKOUT / "tests" / "tools"))
+sys.path[:0] = [str(CHECKOUT / "tests" / "tools"), str(CHECKOUT / "tests" / "lab")]
 
+import lab as lab_tool  # noqa: E402
 import pki as pki_tool  # noqa: E402
 
 NAMESPACE = "certops.ocsp."
-_PATIENCE = 120
+_PATIENCE = 600
 
 
 def run_program(name: str, *arguments: str | Path, **options: t.Any) -> subprocess.CompletedProcess[str]:
@@ -87,11 +88,11 @@ class Result(t.NamedTuple):
     output: str
 
     def count(self, what: str) -> int:
-        """A number of the recap: ok, changed, failed, skipped."""
-        found = re.search(rf"\b{what}=(\d+)", self.output)
+        """A number of the recap, over all hosts: ok, changed, failed, skipped."""
+        found = re.findall(rf"\b{what}=(\d+)", self.output)
         if not found:
             raise AssertionError(f"There is no recap in: {self.output}")
-        return int(found.group(1))
+        return sum(map(int, found))
 
 
 Module = t.Callable[..., t.Dict[str, t.Any]]
@@ -246,3 +247,63 @@ def revoked(pki: pki_tool.Pki) -> t.Iterator[pki_tool.Leaf]:
     """A certificate that is good when a test begins and that the test may revoke."""
     name = f"revoked-{len(list(pki.home.glob('revoked-*.key')))}.example.com"
     yield pki.issue(name, key="ec")
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[lab_tool.Lab]:
+    """Real hosts: none at first. Only where CERTOPS_LAB asks for them."""
+    if not os.environ.get("CERTOPS_LAB"):
+        pytest.skip("CERTOPS_LAB is not set; script/test lab sets it")
+    reason = lab_tool.reason_not_to()
+    if reason:
+        raise pytest.UsageError(f"There can be no lab: it {reason}.")
+    with lab_tool.Lab(tmp_path_factory.mktemp("lab")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def lab_pki(lab: lab_tool.Lab, tmp_path_factory: pytest.TempPathFactory) -> pki_tool.Pki:
+    """A private PKI whose responder is to be at the address of the lab."""
+    return pki_tool.Pki(tmp_path_factory.mktemp("lab-pki") / "files").make({}, address=lab.address)
+
+
+@pytest.fixture
+def add_host(lab: lab_tool.Lab) -> t.Iterator[t.Callable[..., lab_tool.Host]]:
+    """Start hosts for a test, which are removed after it."""
+    hosts: list[lab_tool.Host] = []
+
+    def add(name: str, *services: str, suite: str = "bookworm") -> lab_tool.Host:
+        hosts.append(lab.add(name, services or ("none",), suite))
+        return hosts[-1]
+
+    yield add
+    for host in hosts:
+        lab.remove(host)
+
+
+@pytest.fixture
+def play(lab: lab_tool.Lab, tmp_path: Path) -> t.Callable[..., Result]:
+    """Run the role on all hosts of the lab, or on some; keyword arguments are its variables without their prefix."""
+
+    def run(
+        *hosts: lab_tool.Host,
+        check: bool = False,
+        diff: bool = False,
+        tasks: t.Sequence[t.Mapping[str, t.Any]] = (),
+        extra: t.Sequence[str] = (),
+        **variables: t.Any,
+    ) -> Result:
+        role = {
+            "role": "certops.ocsp.ocsp_stapling",
+            "vars": {f"ocsp_stapling_{name}": value for name, value in variables.items()},
+        }
+        chosen = ",".join(host.name for host in hosts) or "all"
+        path = tmp_path / "role.yml"
+        path.write_text(json.dumps([{"hosts": chosen, "roles": [role], "post_tasks": list(tasks)}], default=str))
+        switches = [*(["--check"] if check else []), *(["--diff"] if diff else []), *extra]
+        done = run_program(
+            "ansible-playbook", "-i", lab.inventory, *switches, path, env={**os.environ, "ANSIBLE_PIPELINING": "true"}
+        )
+        return Result(done.returncode, done.stdout + done.stderr)
+
+    return run

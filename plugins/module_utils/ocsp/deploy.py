@@ -14,6 +14,7 @@ A run that is killed anywhere leaves servers that serve what they served, and ma
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import stat
@@ -537,6 +538,16 @@ def remove_names(layout: Layout, names: t.Iterable[str], write: bool = True) -> 
     for name in found if write else ():
         sets.remove(layout, name)
     return found
+
+
+def remove_shared(layout: Layout) -> None:
+    """Remove the shared pieces of configuration and the folders, as far as nothing else is in them."""
+    for file in snippets.SHARED:
+        files.remove_file(snippets.path(layout.root, file))
+    sets.remove_record(layout)
+    for folder in (snippets.FOLDER, "live", "sets"):
+        with contextlib.suppress(OSError):
+            os.rmdir(os.path.join(layout.root, folder))
 
 
 def references(path: str, folders: t.Iterable[str], read: t.Callable[[str], t.Optional[bytes]]) -> t.List[str]:

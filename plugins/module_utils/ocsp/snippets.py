@@ -20,6 +20,9 @@ ONE_STAPLE = ("hitch", "lighttpd", "nginx")
 #: Servers that read the private key after they gave up root.
 READ_AS_USER = ("exim", "lighttpd")
 
+#: All files of that folder that may be written.
+SHARED = ("apache.conf", "dovecot-2.3.conf", "dovecot-2.4.conf", "exim.conf", "haproxy.list")
+
 _HEADER = "# Written by certops.ocsp, which will overwrite changes.\n"
 
 
@@ -47,7 +50,6 @@ def shared(entries: t.Sequence[Entry], root: str, apache_port: int) -> t.Dict[st
         "dovecot-2.3.conf": ("dovecot", _dovecot_23),
         "dovecot-2.4.conf": ("dovecot", _dovecot_24),
         "haproxy.list": ("haproxy", _haproxy),
-        "hitch.conf": ("hitch", _hitch),
         "apache.conf": ("apache", lambda groups: _apache_responder(root, apache_port)),
     }
     pieces = {}
@@ -203,14 +205,6 @@ def _dovecot(groups: t.List[t.List[Entry]], lines: t.Callable[[t.List[Entry]], t
 
 def _haproxy(groups: t.List[t.List[Entry]]) -> str:
     return "".join(f"{entry.live}/combined.pem\n" for group in groups for entry in group)
-
-
-def _hitch(groups: t.List[t.List[Entry]]) -> str:
-    blocks = []
-    for entry in (entry for group in reversed(groups) for entry in group):
-        staple = f'  ocsp-resp-file = "{entry.folder}/ocsp.der"\n' if entry.stapled else ""
-        blocks.append(f'pem-file = {{\n  cert = "{entry.folder}/combined.pem"\n{staple}}}\n')
-    return "".join(blocks)
 
 
 def path(root: str, file: str) -> str:

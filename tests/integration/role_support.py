@@ -1,0 +1,92 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the tests of the role share: servers' own configurations with the one line that the role asks for."""
+
+from __future__ import annotations
+
+import subprocess
+import typing as t
+
+from conftest import lab_tool, pki_tool
+
+ROOT = "/etc/ocsp-stapling"
+SUITES = ("bookworm", "trixie")
+
+_VHOST = """\
+server {{
+  listen 443 ssl;
+  server_name {name};
+  ssl_protocols TLSv1.2 TLSv1.3;
+  include {root}/live/{name}/nginx.conf;
+  location / {{ return 200 "{name}\\n"; }}
+}}
+"""
+
+
+def serve_by_nginx(host: lab_tool.Host, *names: str) -> None:
+    """Have nginx serve these names, by a configuration of the user's."""
+    host.write("/etc/nginx/sites-enabled/tls", "".join(_VHOST.format(name=name, root=ROOT) for name in names))
+    host.run("nginx", "-t", "-q")
+    host.run("systemctl", "reload-or-restart", "nginx")
+
+
+def serve_by_exim(host: lab_tool.Host) -> None:
+    """Have Debian's Exim listen everywhere, with the certificates of the role."""
+    host.write(
+        "/etc/exim4/exim4.conf.localmacros",
+        "daemon_smtp_ports = 25 : 465 : 587\n"
+        "tls_on_connect_ports = 465\n"
+        "tls_advertise_hosts = *\n"
+        f".include_if_exists {ROOT}/snippets/exim.conf\n",
+    )
+    host.run("sed", "-i", "s/^dc_local_interfaces=.*/dc_local_interfaces=''/", "/etc/exim4/update-exim4.conf.conf")
+    host.run("systemctl", "restart", "exim4")
+
+
+def serve_by_dovecot(host: lab_tool.Host) -> None:
+    """Have Dovecot serve the certificates of the role."""
+    version = host.run("dovecot", "--version")[:3]
+    host.write("/etc/dovecot/conf.d/99-tls.conf", f"ssl = required\n!include {ROOT}/snippets/dovecot-{version}.conf\n")
+    host.run("systemctl", "restart", "dovecot")
+
+
+def serial(leaf: pki_tool.Leaf) -> str:
+    """The serial number of a certificate as openssl writes it."""
+    return pki_tool.openssl("x509", "-in", leaf.certificate, "-noout", "-serial").strip().partition("=")[2]
+
+
+def is_stapled(shown: tuple[str, str, str], leaf: pki_tool.Leaf) -> bool:
+    """Whether this certificate was served with a good staple of its own."""
+    return shown == (serial(leaf), serial(leaf), "good")
+
+
+def starts(host: lab_tool.Host, unit: str) -> tuple[str, ...]:
+    """What changes when a unit is started anew, and not when it is reloaded."""
+    shown = host.run("systemctl", "show", unit, "-p", "MainPID", "-p", "NRestarts", "-p", "ActiveState", "--value")
+    return tuple(shown.split())
+
+
+def reloads(host: lab_tool.Host, unit: str) -> int:
+    """How often a unit was reloaded."""
+    journal = host.run("journalctl", "-u", unit, "-o", "cat", "--no-pager")
+    return journal.count("Reloaded ")
+
+
+def names_of(host: lab_tool.Host, folder: str) -> t.List[str]:
+    """What is in a folder of the host."""
+    return host.run("sh", "-c", 'ls -A "$1" 2>/dev/null || true', "sh", folder).split()
+
+
+def files_under(host: lab_tool.Host, *folders: str) -> str:
+    """Each file below folders with its owner, mode and content."""
+    find = 'find "$f" -not -type d -printf "%p %U:%G %m %l " -exec sha256sum {} \\;'
+    command = f'for f in "$@"; do [ ! -e "$f" ] || {find}; done'
+    return host.run("sh", "-c", command, "sh", *folders)
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """End a process as a power cut would."""
+    process.kill()
+    process.wait(timeout=30)

@@ -1,0 +1,253 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The role on real hosts: first runs, second runs, renewals, and what clients see meanwhile."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from conftest import Result, lab_tool, pki_tool
+from role_support import (
+    ROOT,
+    SUITES,
+    files_under,
+    is_stapled,
+    names_of,
+    reloads,
+    serial,
+    serve_by_dovecot,
+    serve_by_exim,
+    serve_by_nginx,
+)
+
+Play = t.Callable[..., Result]
+AddHost = t.Callable[..., lab_tool.Host]
+
+#: The block of the ancestor's role, with its variable renamed.
+ANCESTORS = {
+    "nginx": {
+        "domains": ["example.com", "example.net"],
+        "reload": ["nginx"],
+        "key_owner": "root",
+        "key_group": "root",
+        "key_mode": "0400",
+    },
+    "mailserver": {
+        "domains": ["mail.example.com"],
+        "reload": ["dovecot", "exim"],
+        "key_owner": "root",
+        "key_group": "Debian-exim",
+        "key_mode": "0440",
+    },
+}
+
+
+@pytest.fixture(scope="session")
+def files(lab_pki: pki_tool.Pki) -> pki_tool.Pki:
+    """The certificates of the ancestor's block."""
+    for name in ("example.com", "example.net", "mail.example.com"):
+        lab_pki.issue(name)
+    return lab_pki
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_ancestors_block_from_a_bare_host_to_a_renewal(
+    suite: str, lab: lab_tool.Lab, add_host: AddHost, play: Play, files: pki_tool.Pki
+) -> None:
+    host = add_host(f"all-{suite}", "nginx", "exim4", "dovecot", suite=suite)
+    variables = {"certificates": ANCESTORS, "source": files.home, "patience": 0}
+    with lab.responder(files.home):
+        checked = play(host, check=True, diff=True, **variables)
+        assert checked.rc == 0 and not host.has(ROOT), checked.output
+        assert "example.net" in checked.output and "PRIVATE KEY" not in checked.output
+
+        first = play(host, diff=True, **variables)
+        assert first.rc == 0 and "PRIVATE KEY" not in first.output, first.output
+        serve_by_nginx(host, "example.com", "example.net")
+        serve_by_exim(host)
+        serve_by_dovecot(host)
+        for name in ("example.com", "example.net"):
+            assert is_stapled(lab.look(host, name), files.leaf(name))
+        mail = files.leaf("mail.example.com")
+        for port, starttls in ((25, "smtp"), (587, "smtp"), (465, "")):
+            assert is_stapled(lab.look(host, mail.name, port, starttls), mail)
+        assert lab.look(host, mail.name, 993) == (serial(mail), "", "")
+        assert host.run("stat", "-c", "%U:%G %a", f"{ROOT}/live/example.com/privkey.pem").strip() == "root:root 400"
+        assert host.run("stat", "-c", "%G %a", f"{ROOT}/live/mail.example.com/privkey.pem").split() == [
+            "Debian-exim",
+            "440",
+        ]
+
+        for check in (True, False):
+            second = play(host, check=check, **variables)
+            assert second.rc == 0 and second.count("changed") == 0, second.output
+
+        before = {unit: reloads(host, unit) for unit in ("nginx", "dovecot", "exim4")}
+        old = serial(files.leaf("example.com"))
+        new = files.issue("example.com")
+        with lab.clients(f"{host.address}:443:example.com", f"{host.address}:443:example.net") as seen:
+            renewed = play(host, **variables)
+        assert renewed.rc == 0, renewed.output
+        assert is_stapled(lab.look(host, "example.com"), new)
+        for spec, summary in seen.items():
+            assert summary["failures"] == [] and summary["wrong_staples"] == 0, spec
+        assert {shown["certificate"] for shown in seen[f"{host.address}:443:example.com"]["shown"]} == {
+            old,
+            serial(new),
+        }
+        after = {unit: reloads(host, unit) for unit in before}
+        assert after == {**before, "nginx": before["nginx"] + 1}
+        assert "Reload exim" not in renewed.output and "Reload dovecot" not in renewed.output
+
+        new_mail = files.issue("mail.example.com")
+        with lab.clients(f"{host.address}:25:mail.example.com:smtp", f"{host.address}:993:mail.example.com") as seen:
+            renewed = play(host, **variables)
+        assert renewed.rc == 0 and "Reload nginx" not in renewed.output, renewed.output
+        assert is_stapled(lab.look(host, new_mail.name, 25, "smtp"), new_mail)
+        assert lab.look(host, new_mail.name, 993)[0] == serial(new_mail)
+        for spec, summary in seen.items():
+            assert summary["failures"] == [] and summary["wrong_staples"] == 0, spec
+
+
+def test_old_sets_are_pruned(lab: lab_tool.Lab, add_host: AddHost, play: Play, lab_pki: pki_tool.Pki) -> None:
+    host = add_host("pruned", "nginx")
+    variables = {
+        "certificates": {"web": {"domains": ["pruned.example.com"], "reload": ["nginx"]}},
+        "source": lab_pki.home,
+        "patience": 0,
+        "keep": 2,
+    }
+    with lab.responder(lab_pki.home):
+        for _number in range(3):
+            lab_pki.issue("pruned.example.com", key="ec")
+            assert play(host, **variables).rc == 0
+    sets = names_of(host, f"{ROOT}/sets/pruned.example.com")
+    assert len(sets) == 2
+    assert host.run("readlink", f"{ROOT}/live/pruned.example.com").strip().endswith(max(sets))
+
+
+def test_responder_down_for_the_whole_play(
+    lab: lab_tool.Lab, add_host: AddHost, play: Play, lab_pki: pki_tool.Pki
+) -> None:
+    """Nobody is left without TLS: a certificate that needs no staple comes without, one that does is held back."""
+    host = add_host("silent", "nginx")
+    plain = lab_pki.issue("plain.example.com", key="ec")
+    demanding = lab_pki.issue("demanding.example.com", key="ec", must_staple=True)
+    variables = {
+        "certificates": {"web": {"domains": [plain.name, demanding.name], "reload": ["nginx"]}},
+        "source": lab_pki.home,
+        "patience": 0,
+        "options": {"timeout": 1, "total_timeout": 2, "retries": 0},
+    }
+    down = play(host, **variables)
+    assert down.rc != 0 and "demanding.example.com was not deployed" in down.output, down.output
+    assert not host.has(f"{ROOT}/live/{demanding.name}")
+    serve_by_nginx(host, plain.name)
+    assert lab.look(host, plain.name) == (serial(plain), "", "")
+    with lab.responder(lab_pki.home):
+        up = play(host, **variables)
+        assert up.rc == 0, up.output
+        serve_by_nginx(host, plain.name, demanding.name)
+        for leaf in (plain, demanding):
+            assert is_stapled(lab.look(host, leaf.name), leaf)
+    renewed = lab_pki.issue(demanding.name, key="ec", must_staple=True)
+    down = play(host, **variables)
+    assert down.rc != 0 and serial(renewed) != lab.look(host, demanding.name)[0]
+    assert lab.look(host, demanding.name)[2] == "good"
+
+
+@pytest.mark.parametrize("fault", ["key", "chain", "expired", "name"])
+def test_wrong_files_change_nothing(
+    fault: str, lab: lab_tool.Lab, add_host: AddHost, play: Play, lab_pki: pki_tool.Pki, tmp_path: t.Any
+) -> None:
+    host = add_host("wrong", "nginx")
+    good, bad = lab_pki.issue("good.example.com", key="ec"), lab_pki.issue("bad.example.com", key="ec")
+    root = {"root_content": lab_pki.root.read_text()}
+    entry: dict[str, t.Any] = {
+        "name": bad.name,
+        "private_key": bad.key,
+        "certificate": bad.certificate,
+        "chain": bad.chain,
+        **root,
+    }
+    sentence = {"key": "does not fit", "chain": "issue", "expired": "expired on", "name": "is not for"}[fault]
+    if fault == "key":
+        entry["private_key"] = good.key
+    elif fault == "chain":
+        other = pki_tool.Pki(tmp_path / "other").make({})
+        entry["chain"], entry["root_content"] = other.issuer, other.root.read_text()
+    elif fault == "expired":
+        entry["certificate"] = lab_pki.issue(
+            bad.name, key="ec", period=("20240101000000Z", "20250101000000Z")
+        ).certificate
+    else:
+        entry["names"] = ["another.example.com"]
+    variables = {
+        "certificates": {"web": {"domains": [good.name, entry], "reload": ["nginx"]}},
+        "source": lab_pki.home,
+        "patience": 0,
+    }
+    for check in (True, False):
+        refused = play(host, check=check, **variables)
+        assert refused.rc != 0 and sentence in refused.output and "bad.example.com" in refused.output, refused.output
+    assert names_of(host, f"{ROOT}/live") == [] and names_of(host, f"{ROOT}/sets") == []
+
+
+def test_nginx_broken_by_somebody_else(lab: lab_tool.Lab, add_host: AddHost, play: Play, lab_pki: pki_tool.Pki) -> None:
+    host = add_host("broken", "nginx")
+    leaf = lab_pki.issue("broken.example.com", key="ec")
+    variables = {
+        "certificates": {"web": {"domains": [leaf.name], "reload": ["nginx"]}},
+        "source": lab_pki.home,
+        "patience": 0,
+    }
+    with lab.responder(lab_pki.home):
+        assert play(host, **variables).rc == 0
+        serve_by_nginx(host, leaf.name)
+        host.write("/etc/nginx/conf.d/other.conf", "this is no directive;\n")
+        lab_pki.issue(leaf.name, key="ec")
+        before = files_under(host, ROOT)
+        refused = play(host, **variables)
+        assert refused.rc != 0 and "broken before, not by this run" in refused.output, refused.output
+        assert "other.conf" in refused.output
+        assert host.run("readlink", f"{ROOT}/live/{leaf.name}").strip() in before
+        assert lab.look(host, leaf.name)[2] == "good"
+        host.run("rm", "/etc/nginx/conf.d/other.conf")
+        assert play(host, **variables).rc == 0
+        assert is_stapled(lab.look(host, leaf.name), lab_pki.leaf(leaf.name))
+
+
+def test_swapped_back_when_the_new_certificate_breaks_the_configuration(
+    lab: lab_tool.Lab, add_host: AddHost, play: Play, lab_pki: pki_tool.Pki
+) -> None:
+    """A user's configuration that goes on with a copy of the old key is found by the test of nginx."""
+    host = add_host("back", "nginx")
+    leaf = lab_pki.issue("back.example.com", key="ec")
+    variables = {
+        "certificates": {"web": {"domains": [leaf.name], "reload": ["nginx"]}},
+        "source": lab_pki.home,
+        "patience": 0,
+    }
+    with lab.responder(lab_pki.home):
+        assert play(host, **variables).rc == 0
+        host.run("cp", f"{ROOT}/live/{leaf.name}/privkey.pem", "/root/copy.key")
+        host.write(
+            "/etc/nginx/sites-enabled/tls",
+            f"server {{ listen 443 ssl; ssl_certificate {ROOT}/live/{leaf.name}/fullchain.pem;\n"
+            f"ssl_certificate_key /root/copy.key; include {ROOT}/live/{leaf.name}/nginx-staple[.]conf; }}\n",
+        )
+        host.run("systemctl", "reload", "nginx")
+        old = serial(leaf)
+        lab_pki.issue(leaf.name, key="ec")
+        with lab.clients(f"{host.address}:443:{leaf.name}") as seen:
+            refused = play(host, **variables)
+        assert refused.rc != 0 and "were taken back" in refused.output, refused.output
+        summary = seen[f"{host.address}:443:{leaf.name}"]
+        assert summary["failures"] == [] and summary["wrong_staples"] == 0
+        assert [shown["certificate"] for shown in summary["shown"]] == [old]
+        host.run("nginx", "-t", "-q")
+        host.run("systemctl", "restart", "nginx")
+        assert lab.look(host, leaf.name) == (old, old, "good")
