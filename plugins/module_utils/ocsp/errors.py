@@ -87,6 +87,9 @@ SERVED_CODES = (
 #: Reason codes of a whole refresh.
 REFRESH_CODES = ("no_responder", "older", "clock_implausible", "bad_input", "file_error")
 
+#: Reason codes of the program on the host, beside all those above.
+HOST_CODES = ("expiring", "foreign_file", "not_configured", "reload_failed")
+
 
 class OcspError(Exception):
     """A failure with a reason code and one sentence for a person.
@@ -125,12 +128,13 @@ class TransportError(OcspError):
 class ProbeError(OcspError):
     """A look at a TLS server that brought no certificate; ``code`` is one of PROBE_CODES.
 
-    ``alert`` is the name of the TLS alert that the server sent, if it sent one.
+    ``declined`` is whether the server may do no more than decline what was offered, having a
+    certificate for other offers.
     """
 
-    def __init__(self, code: str, message: str, alert: t.Optional[str] = None) -> None:
+    def __init__(self, code: str, message: str, declined: bool = False) -> None:
         super().__init__(code, message)
-        self.alert = alert
+        self.declined = declined
 
 
 class FileError(OcspError):
@@ -138,6 +142,10 @@ class FileError(OcspError):
 
     def __init__(self, message: str) -> None:
         super().__init__("file_error", message)
+
+
+class BusyError(FileError):
+    """Another run has been at work on something for as long as this one could wait."""
 
 
 class Finding(t.NamedTuple):

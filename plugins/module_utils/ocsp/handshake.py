@@ -34,6 +34,8 @@ _KINDS = (tls.CHANGE_CIPHER_SPEC, tls.ALERT, tls.HANDSHAKE, tls.APPLICATION_DATA
 _WARNING = 1
 _SHOWN = 60
 
+#: Alerts by which servers say that they have no certificate for what was offered.
+_DECLINING = ("handshake_failure", "illegal_parameter", "insufficient_security", "unsupported_certificate")
 _ALERT_HINTS = {
     "handshake_failure": "it has no such certificate, or no cipher or group in common",
     "protocol_version": "it does not speak the versions of TLS that were offered",
@@ -105,7 +107,7 @@ class Handshake:
 
     def _cut_off(self) -> ProbeError:
         if not self._received:
-            return ProbeError("cut_off", "closes the connection without an answer to the ClientHello")
+            return ProbeError("cut_off", "closes the connection without an answer to the ClientHello", declined=True)
         return ProbeError("cut_off", f"closes the connection in the middle of the handshake, before {self._awaited}")
 
     def farewell(self) -> bytes:
@@ -168,7 +170,8 @@ class Handshake:
             raise self._cut_off()
         else:
             hint = f"; {_ALERT_HINTS[name]}" if name in _ALERT_HINTS else ""
-            raise ProbeError("tls_alert", f"refuses the handshake with the alert {name}{hint}", name)
+            declined = name in _DECLINING and self._hello is None
+            raise ProbeError("tls_alert", f"refuses the handshake with the alert {name}{hint}", declined)
 
     # Messages
 

@@ -39,9 +39,10 @@ _HTTPS_PORT = 443
 _PAUSE = 1.0
 
 _HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))*", re.IGNORECASE)
+#: Ports of mail servers that speak TLS from the first byte.
+_MAIL_PORTS = (465, 993, 995)
+_MAIL_PROTOCOLS = ("smtp", "lmtp", "imap", "pop3", "sieve")
 _MAIL_GREETING = re.compile(r"but with '(220[ -]|\* OK|\+OK)")
-#: Alerts by which servers say that they have no certificate for what was offered.
-_ABSENT = ("handshake_failure", "illegal_parameter", "insufficient_security", "unsupported_certificate")
 _KINDS = {"rsa": "rsa", "rsa_pss": "rsa", "ecdsa": "ecdsa", "ed25519": "eddsa", "ed448": "eddsa"}
 
 Dial = t.Callable[[str, int, str, Deadline], Connection]
@@ -60,6 +61,10 @@ class Endpoint(t.NamedTuple):
     @property
     def name(self) -> str:
         return host_port(self.host, self.port)
+
+    @property
+    def is_mail(self) -> bool:
+        return self.starttls in _MAIL_PROTOCOLS or (not self.starttls and self.port in _MAIL_PORTS)
 
 
 class Expectation(t.NamedTuple):
@@ -93,6 +98,7 @@ class Look:
     certificate that the server serves as well.
     """
 
+    endpoint: Endpoint
     key_type: str
     error: t.Optional[ProbeError] = None
     address: t.Optional[str] = None
@@ -215,7 +221,7 @@ def look(
     for number, key_type in enumerate(key_types):
         # Shared out evenly, so that a server is seen to stall for each kind of key.
         deadline = Deadline(total.left() / (len(key_types) - number), monotonic)
-        found = Look(key_type)
+        found = Look(endpoint, key_type)
         for attempt in range(attempts):
             if attempt:
                 if deadline.left() <= _PAUSE:
@@ -243,7 +249,7 @@ def look(
 
 
 def _shake_hands(endpoint: Endpoint, key_type: str, deadline: Deadline, dial: Dial) -> Look:
-    found = Look(key_type)
+    found = Look(endpoint, key_type)
     try:
         connection = dial(endpoint.host, endpoint.port, endpoint.family, deadline)
         try:
@@ -286,7 +292,7 @@ def _read_leaf(data: bytes, key_type: str) -> Certificate:
     if kind != key_type:
         wanted, title = KEY_TYPES[key_type].title, KEY_TYPES[kind].title if kind else "unknown"
         message = f"has no {wanted} certificate: it serves {leaf.name} with a key of the kind {title}"
-        raise ProbeError("not_served", message)
+        raise ProbeError("not_served", message, declined=True)
     return leaf
 
 
@@ -294,7 +300,7 @@ def _named(error: ProbeError, endpoint: Endpoint) -> ProbeError:
     message = f"{endpoint.name} {error.message}"
     if not endpoint.starttls and _MAIL_GREETING.search(message):
         message += "; set starttls for such a server"
-    return ProbeError(error.code, message, error.alert)
+    return ProbeError(error.code, message, error.declined)
 
 
 def _may_staple_later(found: Look, expectation: Expectation) -> bool:
@@ -307,8 +313,7 @@ def _settle_absences(looks: t.Sequence[Look]) -> None:
     """A server that has a certificate with one kind of key is free to have none with another."""
     if any(found.leaf for found in looks):
         for found in looks:
-            error = found.error
-            if error and (error.code == "not_served" or error.alert in _ABSENT):
+            if found.error and found.error.declined:
                 found.error = None
 
 
@@ -376,7 +381,7 @@ def _judge(found: Look, others: t.Sequence[Look], expectation: Expectation, now:
     if found.data is None:
         ended = ocsp_response.certificate_expired(leaf, now)
         found.findings.extend([ended] if ended else [])
-        found.findings.extend(_missing_staple(leaf, expectation))
+        found.findings.extend(_missing_staple(leaf, found.endpoint, expectation))
     elif found.target:
         found.judgement = ocsp_response.judge(found.data, found.target, now, rules)
         found.findings.extend(_shared_staple(found, found.judgement, others, now, rules))
@@ -408,18 +413,19 @@ def _certificate_findings(leaf: Certificate, expectation: Expectation) -> t.Iter
         yield Finding("other_certificate", ERROR, message)
 
 
-def _missing_staple(leaf: Certificate, expectation: Expectation) -> t.Iterator[Finding]:
+def _missing_staple(leaf: Certificate, endpoint: Endpoint, expectation: Expectation) -> t.Iterator[Finding]:
+    hint = "; Dovecot and Postfix cannot staple at all" if endpoint.is_mail else ""
     if leaf.must_staple:
         message = (
-            f"the certificate {leaf.name} demands a staple (must-staple), but the server sends none; "
-            "strict clients such as Firefox refuse it"
+            f"the certificate {leaf.name} demands a staple (must-staple), but the server sends none, so that strict "
+            f"clients such as Firefox refuse it{hint}"
         )
         yield Finding("missing_staple", ERROR, message)
     elif expectation.response is not None:
-        message = f"the server sends no staple, though {expectation.response_source} is there"
+        message = f"the server sends no staple, though {expectation.response_source} is there{hint}"
         yield Finding("missing_staple", ERROR, message)
     elif leaf.responder_urls:
-        yield Finding("missing_staple", WARNING, f"the server sends no staple for the certificate {leaf.name}")
+        yield Finding("missing_staple", WARNING, f"the server sends no staple for the certificate {leaf.name}{hint}")
 
 
 def _shared_staple(

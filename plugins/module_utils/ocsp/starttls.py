@@ -62,22 +62,20 @@ class _Talk:
         taken, self._buffer = self._buffer[:count], self._buffer[count:]
         return taken
 
-    def until(self, pattern: t.Pattern[bytes]) -> t.Match[bytes]:
-        """Read up to the end of what the pattern finds."""
-        while True:
-            found = pattern.search(self._buffer)
-            if found:
-                self._buffer = self._buffer[found.end() :]
-                return found
-            self._fill()
+    def tag(self) -> str:
+        """The next tag of XML without its brackets, as in ``/stream:features``."""
+        return self._up_to(b">").rpartition(b"<")[2].decode("utf-8", "replace")
 
     def line(self) -> str:
-        while b"\n" not in self._buffer[:LINE_LIMIT]:
+        return self._up_to(b"\n").rstrip(b"\r").decode("utf-8", "replace")
+
+    def _up_to(self, end: bytes) -> bytes:
+        while end not in self._buffer[:LINE_LIMIT]:
             if len(self._buffer) >= LINE_LIMIT:
                 raise ProbeError("too_large", f"sends a line of more than {LINE_LIMIT} octets before STARTTLS")
             self._fill()
-        line, _newline, self._buffer = self._buffer.partition(b"\n")
-        return line.rstrip(b"\r").decode("utf-8", "replace")
+        piece, _end, self._buffer = self._buffer.partition(end)
+        return piece
 
     def reply(self) -> t.Tuple[str, t.List[str]]:
         """A reply of SMTP or FTP: its code, and the text of its lines (RFC 5321 section 4.2.1, RFC 959 section 4.2)."""
@@ -111,7 +109,6 @@ class _Talk:
 
 
 _ANSWER = "answer STARTTLS"
-_CAPABILITIES = "list what it can do"
 
 
 def _smtp(talk: _Talk, hello: str) -> None:
@@ -209,24 +206,30 @@ def _postgres(talk: _Talk) -> None:
         raise talk.refused(answer.decode("latin-1"))
 
 
-_XMPP_FEATURES = re.compile(rb"<(\w+:)?starttls[\s/>]|</(\w+:)?features\s*>|<(\w+:)?error[\s/>]|</(\w+:)?stream\s*>")
-_XMPP_END = re.compile(rb"</(\w+:)?features\s*>")
-_XMPP_ANSWER = re.compile(rb"<(\w+:)?(proceed|failure|error)\b[^>]*>|</(\w+:)?stream\s*>")
+def _element(tag: str) -> str:
+    """The name of an element, after a slash where the tag closes it, without its prefix."""
+    found = re.match(r"(/?)(?:[\w.-]+:)?([\w.-]*)", tag)
+    return found.group(1) + found.group(2) if found else ""
 
 
 def _xmpp(talk: _Talk, namespace: str, server_name: str) -> None:
     """RFC 6120 section 5.4."""
     stream = "xmlns:stream='http://etherx.jabber.org/streams' version='1.0'"
-    head = f"<?xml version='1.0'?><stream:stream to='{html.escape(server_name)}' xmlns='{namespace}' {stream}>"
-    talk.say(head, _CAPABILITIES)
-    found = talk.until(_XMPP_FEATURES)
-    if b"starttls" not in found.group():
-        raise talk.missing() if b"features" in found.group() else talk.refused(found.group().decode("latin-1"))
-    talk.until(_XMPP_END)
+    host = html.escape(server_name)
+    head = f"<?xml version='1.0'?><stream:stream to='{host}' xmlns='{namespace}' {stream}>"
+    talk.say(head, "list what it can do")
+    offered, tag = False, ""
+    while _element(tag) != "/features" and not (_element(tag) == "features" and tag.endswith("/")):
+        tag = talk.tag()
+        if _element(tag) in ("error", "/stream"):
+            raise talk.refused(f"<{tag}>")
+        offered = offered or _element(tag) == "starttls"
+    if not offered:
+        raise talk.missing()
     talk.say("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>", _ANSWER)
-    answer = talk.until(_XMPP_ANSWER)
-    if b"proceed" not in answer.group():
-        raise talk.refused(answer.group().decode("latin-1"))
+    tag = talk.tag()
+    if _element(tag) != "proceed" or not (tag.endswith("/") or _element(talk.tag()) == "/proceed"):
+        raise talk.refused(f"<{tag}>")
 
 
 class Kind(t.NamedTuple):

@@ -37,6 +37,8 @@ _MESSAGE_HASH = 254
 
 #: Octets of the largest Certificate message that is read, chain and TLS 1.3 staples together.
 CERTIFICATE_LIMIT = 256 * 1024
+#: Certificates of the longest chain; clients give up far sooner.
+CHAIN_LIMIT = 32
 #: Octets of any other message, of which CertificateStatus is the only one that may be long.
 MESSAGE_LIMIT = 64 * 1024
 
@@ -328,9 +330,15 @@ def read_certificate12(content: bytes) -> t.Tuple[bytes, ...]:
     chain = []
     while not entries.at_end():
         chain.append(entries.vector(3))
-    if not chain:
-        raise fields.fail("is empty")
+    _check_length(chain)
     return tuple(chain)
+
+
+def _check_length(chain: t.Sequence[bytes]) -> None:
+    if not chain:
+        raise MalformedError("Certificate: is empty")
+    if len(chain) > CHAIN_LIMIT:
+        raise ProbeError("too_large", f"sends a chain of {len(chain)} certificates, more than {CHAIN_LIMIT}")
 
 
 def read_certificate13(content: bytes) -> Served:
@@ -345,8 +353,7 @@ def read_certificate13(content: bytes) -> Served:
         chain.append(entries.vector(3))
         status = entries.extensions().get(STATUS_REQUEST)
         staples.append(None if status is None else read_certificate_status(status))
-    if not chain:
-        raise fields.fail("is empty")
+    _check_length(chain)
     return Served(TLS13, tuple(chain), tuple(staples))
 
 

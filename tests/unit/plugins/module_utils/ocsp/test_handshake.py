@@ -177,12 +177,14 @@ def test_an_alert_is_told_by_its_name(level: int, number: int) -> None:
         return
     error = refusal(Server(CHAIN, prefix=alert(level, number)))
     assert error.code == "tls_alert" and isinstance(error, ProbeError)
-    assert error.alert == tls.alert_name(number) and error.alert in error.message
+    assert tls.alert_name(number) in error.message
+    assert error.declined is (number == 40)
 
 
 def test_an_encrypted_alert_is_told_by_its_name() -> None:
     error = refusal(Server(CHAIN, raw13=[(21, b"\x02\x28")]))
-    assert (error.code, "handshake_failure" in error.message) == ("tls_alert", True)
+    assert isinstance(error, ProbeError) and (error.code, error.declined) == ("tls_alert", False)
+    assert "handshake_failure" in error.message
 
 
 PLAIN = {

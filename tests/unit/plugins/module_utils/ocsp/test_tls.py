@@ -174,6 +174,17 @@ def test_a_staple_for_the_second_certificate_alone() -> None:
     assert found.staples == (None, b"two")
 
 
+def test_the_longest_chain_and_no_longer() -> None:
+    for read, write in (
+        (tls.read_certificate12, lambda chain: tls_server.certificate12(*chain)),
+        (tls.read_certificate13, lambda chain: tls_server.certificate13(chain, [])),
+    ):
+        read(write([b"x"] * tls.CHAIN_LIMIT)[4:])
+        with pytest.raises(ProbeError) as caught:
+            read(write([b"x"] * (tls.CHAIN_LIMIT + 1))[4:])
+        assert caught.value.code == "too_large"
+
+
 def test_an_empty_staple_is_one() -> None:
     assert tls.read_certificate_status(tls_server.status(b"")) == b""
 
@@ -210,7 +221,7 @@ def test_a_bad_message_is_malformed(case: str) -> None:
 
 @given(reader=st.sampled_from(sorted(READERS)), content=st.binary(max_size=300))
 def test_any_bytes_are_a_message_or_malformed(reader: str, content: bytes) -> None:
-    with contextlib.suppress(MalformedError):
+    with contextlib.suppress(MalformedError, ProbeError):
         READERS[reader](content)
 
 
