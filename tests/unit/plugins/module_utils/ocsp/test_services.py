@@ -217,8 +217,8 @@ def test_init_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 RELOADABLE = """
-import signal, sys
-signal.signal(signal.SIGUSR1, lambda *_arguments: (print("reloaded", flush=True), sys.exit()))
+import os, signal, sys
+signal.signal(signal.SIGUSR1, lambda *_arguments: (os.write(1, b"reloaded\\n"), sys.exit()))
 print("up", flush=True)
 while True:
     signal.pause()
