@@ -39,7 +39,7 @@ def pytest_terminal_summary(terminalreporter: t.Any) -> None:
     suites: dict[str, collections.Counter[str]] = {}
     for outcome in ("passed", "failed", "error"):
         for report in terminalreporter.stats.get(outcome, ()):
-            for name, value in report.user_properties:
+            for name, value in getattr(report, "user_properties", ()):  # the report of a collection has none
                 if name == "counted":
                     suite, on_purpose = value
                     verdict = "wrong" if outcome != "passed" else "on purpose" if on_purpose else "agreed"

@@ -11,14 +11,19 @@ other validators are known to get wrong.
 from __future__ import annotations
 
 import hashlib
+import os
+import subprocess
+import sys
 import typing as t
 from datetime import datetime, timezone
+from pathlib import Path
 
 import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.certificate import Certificate, Target
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import Judgement, Rules, judge
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, MINUTE, NOW, SECOND
+from cryptography.hazmat.backends.openssl.backend import backend
 from cryptography.hazmat.primitives.asymmetric import utils
 
 W = forge.world()
@@ -701,3 +706,49 @@ def test_nothing_in_the_certificate_of_a_delegate_may_be_ber(change: t.Callable[
     for data in changed:
         certificate = made(lambda _data, data=data: data).der  # type: ignore[misc]
         assert rich(certificate=certificate).judge().errors == UNAUTHORIZED
+
+
+# A host with a policy of its own -------------------------------------------------------------------
+
+POLICY = """
+openssl_conf = start
+[start]
+alg_section = algorithms
+[algorithms]
+default_properties = fips=yes
+"""
+JUDGE = """
+import sys
+from datetime import datetime, timezone
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.certificate import Certificate, Target
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import judge
+leaf, issuer, data = (bytes.fromhex(word) for word in sys.argv[1:4])
+on = Target(Certificate.from_der(leaf), Certificate.from_der(issuer))
+judgement = judge(data, on, datetime.fromtimestamp(float(sys.argv[4]), timezone.utc))
+print(*judgement.errors)
+print(judgement.message)
+"""
+
+
+@pytest.mark.counted("generated", False)
+@pytest.mark.parametrize("world", [W, RSA], ids=["ecdsa", "rsa"])
+def test_what_the_policy_of_the_host_forbids_is_not_accepted(world: forge.World, tmp_path: Path) -> None:
+    """OpenSSL 3 without the algorithms, as RHEL forbids SHA-1 and others: refused, and said why."""
+    (tmp_path / "openssl.cnf").write_text(POLICY)
+    done = subprocess.run(
+        [
+            *(sys.executable, "-c", JUDGE),
+            *(one.hex() for one in (world.leaf.der, world.issuer.der, by_issuer(world))),
+            str(NOW.timestamp()),
+        ],
+        env={**os.environ, "OPENSSL_CONF": str(tmp_path / "openssl.cnf"), "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    codes, message = done.stdout.splitlines()
+    if backend.openssl_version_text().startswith("OpenSSL 1."):
+        assert (codes, message) == ("", "")  # it knows no such policy
+    else:
+        assert codes == "issuer_mismatch bad_signature"
+        assert f"this host cannot check {forge.default_scheme(world.issuer.key)}" in message
