@@ -147,6 +147,16 @@ def replies(*messages: bytes) -> Script:
     return script
 
 
+def converses(reply: t.Callable[[bytes], bytes | None]) -> Script:
+    """Return a script that answers one request after the other on each connection, until the reply is None."""
+
+    def script(peer: Peer) -> None:
+        while (message := reply(peer.read_request())) is not None:
+            peer.send(message)
+
+    return script
+
+
 def forward_proxy(routes: dict[str, Server]) -> Script:
     """Return the script of a forward proxy that reaches ``host:port`` (or ``host``) through ``routes``."""
 
@@ -158,10 +168,14 @@ def forward_proxy(routes: dict[str, Server]) -> Script:
                 peer.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
                 _relay(peer.sock, upstream)
             return
-        host, _slash, path = target[len("http://") :].partition("/")
-        with socket.create_connection(routes[host].address, timeout=5) as upstream:
-            upstream.sendall(request.replace(target.encode(), b"/" + path.encode(), 1))
-            _relay(peer.sock, upstream)
+        while True:
+            host, _slash, path = target[len("http://") :].partition("/")
+            with socket.create_connection(routes[host].address, timeout=5) as upstream:
+                plain = request.replace(b"Connection: keep-alive", b"Connection: close")
+                upstream.sendall(plain.replace(target.encode(), b"/" + path.encode(), 1))
+                _relay(peer.sock, upstream)
+            request = peer.read_request()
+            target = request.split(b" ")[1].decode()
 
     return script
 

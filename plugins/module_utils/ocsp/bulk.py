@@ -26,6 +26,8 @@ from .options import Options, read_options
 from .refresh import Outcome
 from .transport import HttpRequest, HttpResponse, Transport
 
+#: Connections that stay open without being used, for each set of the options below.
+_KEPT_CONNECTIONS = 64
 #: The options that say how to reach a responder.
 TRANSPORT_OPTIONS = ("use_proxy", "http_proxy", "validate_certs", "http_agent")
 
@@ -101,11 +103,15 @@ class Network:
         key = tuple(given.items())
         with self._mutex:
             if key not in self._transports:
-                self._transports[key] = Transport(**given)
+                self._transports[key] = Transport(**given, keep=_KEPT_CONNECTIONS)
             return self._transports[key].exchange
 
     def close(self) -> None:
-        """End all connections, also those in use."""
+        """End all connections, also those in use, and the exchanges on them."""
+        with self._mutex:
+            transports = list(self._transports.values())
+        for transport in transports:
+            transport.close()
 
 
 class _Task(t.NamedTuple):

@@ -11,6 +11,7 @@ import io
 import random
 import socket
 import threading
+import time
 import typing as t
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
@@ -25,6 +26,7 @@ from ansible_collections.certops.ocsp.tests.unit.http_server import (
     Script,
     Server,
     answer,
+    converses,
     forward_proxy,
     make_pki,
     replies,
@@ -309,8 +311,15 @@ UNTIL_CLOSE = b"HTTP/1.0 200 OK\r\n\r\n"
         b"HTTP/1.1 200\r\n\r\nanswer",
         b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\nanswer",
         b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nanswer and more",
+        b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nanswer",
+        CHUNKED + b"6\r\nanswer\r\n0\r\n",
+        b"HTTP/1.1 200 OK\nContent-Length: 6\n\nanswer",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 2\r\n\r\nanswer",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nContent-Length: 2\r\n\r\nanswer",
+        b"HTTP/1.1 200 OK\r\nContent-Length : 2\r\nno header\r\n\r\nanswer",
     ],
-    ids=["chunked", "until close", "bare", "bad length", "continue"],
+    ids=["chunked", "until close", "bare", "bad length", "continue", "early hints"]
+    + ["no last line", "bare newlines", "other coding", "two lengths", "no length"],
 )
 def test_framings(serve: Serve, message: bytes) -> None:
     assert fetch(serve(replies(message)).url()).body == b"answer"
@@ -411,6 +420,7 @@ def test_truncated(serve: Serve, message: bytes) -> None:
         CHUNKED + b"zz\r\nanswer",
         CHUNKED + b"-1\r\nanswer",
         CHUNKED + b"-99999999999999999999\r\nanswer",
+        CHUNKED + b"2\r\nanswer\r\n0\r\n\r\n",
     ],
 )
 def test_not_http(serve: Serve, message: bytes) -> None:
@@ -419,12 +429,18 @@ def test_not_http(serve: Serve, message: bytes) -> None:
     assert "http://127.0.0.1:" in error.message
 
 
+def test_what_is_no_http_is_seen_before_the_other_side_closes(serve: Serve) -> None:
+    error = failure(serve(lambda peer: (peer.send(b"SSH-2.0-OpenSSH_9.2\r\n"), peer.hold())).url())
+    assert error.code == "http_error"
+    assert error.message.endswith("did not answer in proper HTTP: SSH-2.0-OpenSSH_9.2?")
+
+
 def test_mutations_of_an_answer_never_raise_anything_else(monkeypatch: pytest.MonkeyPatch) -> None:
     class Memory:
         """A socket in memory, so that thousands of answers can be tried."""
 
         def __init__(self, data: bytes) -> None:
-            self.recv_into = io.BytesIO(data).readinto
+            self.recv = io.BytesIO(data).read
 
         def settimeout(self, _seconds: float) -> None:
             pass
@@ -625,10 +641,7 @@ def test_close_without_answer(serve: Serve) -> None:
 
 
 def test_timeout_of_the_kernel_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    def connect(_sock: socket.socket, _address: t.Any) -> None:
-        raise TimeoutError(errno.ETIMEDOUT, "Connection timed out")
-
-    monkeypatch.setattr(socket.socket, "connect", connect)
+    monkeypatch.setattr(socket.socket, "connect_ex", lambda _sock, _address: errno.ETIMEDOUT)
     error = failure("http://127.0.0.1:1/")
     assert error.code == "unreachable"
     assert error.message == "cannot connect to http://127.0.0.1:1: Connection timed out (127.0.0.1 port 1)"
@@ -973,6 +986,350 @@ def test_unusable_proxy_setting(value: str) -> None:
     assert (error.code, error.message) == ("proxy_error", f"the environment variable https_proxy {form}")
 
 
+# -- connections that are kept
+
+
+@pytest.fixture
+def client() -> t.Iterator[t.Callable[..., Transport]]:
+    """Make transports that keep connections, and are closed after the test."""
+    with contextlib.ExitStack() as stack:
+
+        def make(keep: int = 4, **options: t.Any) -> Transport:
+            return stack.enter_context(contextlib.closing(Transport(environ={}, keep=keep, **options)))
+
+        yield make
+
+
+Client = t.Callable[..., Transport]
+
+
+def ask(client: Transport, url: str, body: bytes | None = None, timeout: float = PLENTY) -> bytes:
+    return client.exchange(HttpRequest(url, body), timeout).body
+
+
+def echo(request: bytes) -> bytes:
+    return answer(request.split(b" ")[1])
+
+
+@pytest.mark.parametrize("body", [None, b"question"])
+def test_a_connection_is_used_again(serve: Serve, client: Client, body: bytes | None) -> None:
+    server, kept = serve(converses(echo)), client()
+    for path in ("/a", "/b", "/c"):
+        assert ask(kept, server.url(path), body) == path.encode()
+    assert server.connections == 1
+    assert "Connection: keep-alive" in lines(server.requests[0])
+
+
+def test_nothing_is_kept_unasked(serve: Serve, client: Client) -> None:
+    server, kept = serve(converses(echo)), client(keep=0)
+    for path in ("/a", "/b"):
+        assert ask(kept, server.url(path)) == path.encode()
+    assert server.connections == 2
+
+
+def test_a_chunked_answer_ends_by_itself(serve: Serve, client: Client) -> None:
+    server, kept = serve(converses(lambda request: CHUNKED + b"6;x\r\nanswer\r\n0\r\nTrailer: x\r\n\r\n")), client()
+    assert [ask(kept, server.url()) for _round in range(3)] == [b"answer"] * 3
+    assert server.connections == 1
+
+
+def test_an_old_server_says_that_it_keeps_the_connection(serve: Serve, client: Client) -> None:
+    message = answer(headers=["Connection: Keep-Alive"]).replace(b"HTTP/1.1", b"HTTP/1.0")
+    server, kept = serve(converses(lambda request: message)), client()
+    assert [ask(kept, server.url()) for _round in range(2)] == [b"answer"] * 2
+    assert server.connections == 1
+
+
+ENDING = {
+    "close": answer(headers=["Connection: close"]),
+    "close among others": answer(headers=["Connection: x, Close"]),
+    "old": answer().replace(b"HTTP/1.1", b"HTTP/1.0"),
+    "more than said": answer() + b"HTTP/1.1 200 OK",
+    "two framings": CHUNKED.replace(b"\r\n\r\n", b"\r\nContent-Length: 6\r\n\r\n") + b"6\r\nanswer\r\n0\r\n\r\n",
+    "redirect": answer(b"", "302 Found", ["Location: /answer", "Connection: close"]),
+    "too large": answer(b"x" * 65537),
+    "bad chunk": CHUNKED + b"6\r\nanswer!!0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("kind", ENDING)
+def test_a_connection_that_ends_is_not_used_again(serve: Serve, client: Client, kind: str) -> None:
+    def reply(request: bytes) -> bytes:
+        return ENDING[kind] if request.startswith(b"GET /first ") else answer()
+
+    server, kept = serve(converses(reply)), client()
+    with contextlib.suppress(TransportError):
+        assert ask(kept, server.url("/first")) == b"answer"
+    assert ask(kept, server.url()) == b"answer"
+    assert server.connections == 2
+
+
+def test_a_connection_that_the_server_closed_is_not_used(serve: Serve, client: Client) -> None:
+    closed = threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.read_request()
+        peer.send(answer())
+        peer.sock.shutdown(socket.SHUT_RDWR)
+        closed.set()
+
+    server, kept = serve(script), client()
+    for _round in range(3):
+        assert ask(kept, server.url()) == b"answer"
+        assert closed.wait(PLENTY)
+        closed.clear()
+    assert len(server.requests) == server.connections == 3
+
+
+def test_a_server_that_speaks_unasked_is_not_asked_again_there(serve: Serve, client: Client) -> None:
+    spoken = threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.read_request()
+        peer.send(answer())
+        if peer.server.connections == 1:
+            assert go_on.wait(PLENTY)
+            peer.send(answer(b"forged"))
+            spoken.set()
+            peer.hold()
+
+    go_on = threading.Event()
+    server, kept = serve(script), client()
+    assert ask(kept, server.url()) == b"answer"
+    go_on.set()
+    assert spoken.wait(PLENTY)
+    assert ask(kept, server.url()) == b"answer"
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize("end", ["close", "reset"])
+def test_a_kept_connection_that_dies_before_its_answer_is_replaced_once(serve: Serve, client: Client, end: str) -> None:
+    def script(peer: Peer) -> None:
+        if peer.read_request().startswith(b"POST /good "):
+            peer.send(answer())
+            peer.read_request()
+        if end == "reset":
+            peer.reset()
+
+    server, kept = serve(script), client()
+    assert ask(kept, server.url("/good"), b"question") == b"answer"
+    assert ask(kept, server.url("/good"), b"question") == b"answer"
+    assert (server.connections, len(server.requests)) == (2, 3)
+    assert server.requests[0] == server.requests[1] == server.requests[2]
+
+    with pytest.raises(TransportError, match=r"closed connection|reset by peer") as caught:
+        ask(kept, server.url("/bad"), b"question")
+    assert caught.value.code == "unreachable"
+    assert (server.connections, len(server.requests)) == (3, 5)
+
+
+@pytest.mark.parametrize("start", [b"H", b"HTTP/1.1 200 OK\r\n", answer(b"half", length=8)])
+def test_a_request_whose_answer_began_is_not_sent_again(serve: Serve, client: Client, start: bytes) -> None:
+    def script(peer: Peer) -> None:
+        peer.read_request()
+        peer.send(answer())
+        peer.read_request()
+        peer.send(start)
+
+    server, kept = serve(script), client()
+    assert ask(kept, server.url()) == b"answer"
+    with pytest.raises(TransportError) as caught:
+        ask(kept, server.url())
+    assert caught.value.code == "http_error"
+    assert (server.connections, len(server.requests)) == (1, 2)
+
+
+def test_a_new_connection_gets_no_more_time(serve: Serve, client: Client) -> None:
+    def script(peer: Peer) -> None:
+        peer.read_request()
+        if peer.server.connections == 1:
+            peer.send(answer())
+            peer.read_request()
+        peer.server.stopped.wait(SHORT * 2 / 3)
+        if peer.server.connections > 1:
+            peer.send(answer())
+
+    server, kept = serve(script), client()
+    assert ask(kept, server.url()) == b"answer"
+    with pytest.raises(TransportError) as caught:
+        ask(kept, server.url(), timeout=SHORT)
+    assert caught.value.code == "timeout"
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize("drip", [False, True])
+def test_the_deadline_holds_on_a_kept_connection(serve: Serve, client: Client, drip: bool) -> None:
+    def script(peer: Peer) -> None:
+        peer.read_request()
+        peer.send(answer())
+        peer.read_request()
+        if drip:
+            peer.drip(b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 90)
+        peer.hold()
+
+    server, kept = serve(script), client()
+    assert ask(kept, server.url()) == b"answer"
+    with pytest.raises(TransportError) as caught:
+        ask(kept, server.url(), timeout=SHORT)
+    assert (caught.value.code, server.connections) == ("timeout", 1)
+
+
+def test_a_connection_that_nobody_used_for_long_is_not_used_again(
+    serve: Serve, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "_IDLE_SECONDS", -1.0)
+    server, kept = serve(converses(echo)), client()
+    assert [ask(kept, server.url()) for _round in range(2)] == [b"/"] * 2
+    assert server.connections == 2
+
+
+def test_servers_have_connections_of_their_own(serve: Serve, client: Client) -> None:
+    one, other, kept = serve(converses(lambda _request: answer(b"one"))), serve(converses(echo)), client()
+    for _round in range(2):
+        assert ask(kept, one.url()) == b"one"
+        assert ask(kept, other.url("/other")) == b"/other"
+    assert (one.connections, other.connections) == (1, 1)
+
+
+def test_a_tls_connection_is_used_again(serve: Serve, client: Client, trusted: Pki) -> None:
+    server, kept = serve(converses(echo), tls=trusted.server), client()
+    assert [ask(kept, server.url(f"/{number}")) for number in range(3)] == [b"/0", b"/1", b"/2"]
+    assert server.connections == 1
+    assert ask(kept, server.url("/", host="localhost")) == b"/"
+    assert server.connections == 2  # which name was checked belongs to a connection
+
+
+def test_a_connection_to_a_proxy_serves_all_hosts(serve: Serve, client: Client) -> None:
+    server = serve(converses(echo))
+    proxy = serve(converses(lambda request: answer(request.split(b" ")[1])))
+    kept = client(http_proxy=proxy.url())
+    assert ask(kept, "http://one.invalid/a") == b"http://one.invalid/a"
+    assert ask(kept, "http://two.invalid/b") == b"http://two.invalid/b"
+    assert (proxy.connections, server.connections) == (1, 0)
+
+
+def test_a_tunnel_is_used_again(serve: Serve, client: Client, trusted: Pki) -> None:
+    server = serve(converses(echo), tls=trusted.server)
+    proxy = serve(forward_proxy({"localhost:443": server}))
+    kept = client(http_proxy=proxy.url())
+    assert [ask(kept, "https://localhost/a"), ask(kept, "https://localhost/b")] == [b"/a", b"/b"]
+    assert (proxy.connections, len(proxy.requests), server.connections) == (1, 1, 1)
+
+
+def test_a_proxy_that_dies_is_still_the_one_to_blame(serve: Serve, client: Client) -> None:
+    def script(peer: Peer) -> None:
+        peer.read_request()
+        if peer.server.connections == 1:
+            peer.send(answer())
+            peer.read_request()
+
+    proxy = serve(script)
+    kept = client(http_proxy=proxy.url())
+    assert ask(kept, "http://ocsp.invalid/") == b"answer"
+    with pytest.raises(TransportError, match=r"the proxy 127\.0\.0\.1") as caught:
+        ask(kept, "http://ocsp.invalid/")
+    assert caught.value.code == "proxy_error"
+
+
+def at_once(count: int, work: t.Callable[[int], None]) -> None:
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PLENTY)
+        assert not thread.is_alive()
+
+
+def test_threads_do_not_mix_up_their_answers(serve: Serve, client: Client) -> None:
+    server, kept = serve(converses(echo)), client(keep=8)
+    wrong: list[tuple[str, bytes]] = []
+
+    def work(number: int) -> None:
+        for round_ in range(25):
+            path = f"/{number}/{round_}"
+            body = ask(kept, server.url(path))
+            if body != path.encode():
+                wrong.append((path, body))
+
+    at_once(8, work)
+    assert wrong == []
+    assert len(server.requests) == 200
+    assert server.connections <= 8
+
+
+def test_no_more_idle_connections_are_kept_than_asked(serve: Serve, client: Client) -> None:
+    gate = threading.Barrier(5)
+    left = threading.Semaphore(0)
+
+    def script(peer: Peer) -> None:
+        try:
+            while True:
+                peer.read_request()
+                gate.wait(PLENTY)
+                peer.send(answer())
+        finally:
+            left.release()
+
+    server, kept = serve(script), client(keep=2)
+    at_once(5, lambda _number: ask(kept, server.url()) and None)
+    for _closed in range(3):
+        assert left.acquire(timeout=PLENTY)
+    assert not left.acquire(blocking=False)
+    kept.close()
+    for _closed in range(2):
+        assert left.acquire(timeout=PLENTY)
+
+
+WAITING: dict[str, Script] = {
+    "silent": lambda peer: peer.hold(),
+    "dripping": lambda peer: (peer.read_request(), peer.drip(b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 9999)),
+}
+
+
+@pytest.mark.parametrize("kind", [*WAITING, "TLS", "connecting", "resolving"])
+def test_closing_ends_what_is_under_way(
+    serve: Serve, client: Client, kind: str, full_port: int, trusted: Pki, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release, busy = threading.Event(), threading.Event()
+
+    def getaddrinfo(*_args: t.Any, flags: int = 0, **_options: t.Any) -> list[t.Any]:
+        if flags == socket.AI_NUMERICHOST:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        busy.set()
+        release.wait(PLENTY)
+        return []
+
+    if kind == "resolving":
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+        url = "http://ocsp.invalid/"
+    elif kind == "connecting":
+        url = f"http://127.0.0.1:{full_port}/"
+    else:
+        server = serve(WAITING.get(kind, WAITING["silent"]), tls=trusted.server if kind == "TLS" else None)
+        url = server.url()
+    kept, errors = client(), []
+
+    def work() -> None:
+        try:
+            ask(kept, url)
+        except TransportError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    while kind in (*WAITING, "TLS") and server.connections == 0:
+        time.sleep(0.001)
+    assert kind != "resolving" or busy.wait(PLENTY)
+    kept.close()
+    thread.join(PLENTY / 2)
+    assert not thread.is_alive()
+    release.set()
+    assert [error.code for error in errors] == ["unreachable"]
+    assert "was broken off" in errors[0].message
+    with pytest.raises(TransportError, match="was broken off"):
+        ask(kept, url)
+
+
 # -- headers of time
 
 
@@ -986,6 +1343,9 @@ def test_unusable_proxy_setting(value: str) -> None:
         (["Date: Sun, 01 Mar 2026 14:00:00 +0200"], DATE),
         (["Date: Sun, 01 Mar 2026 12:00:00 -0000"], DATE),
         (["Date: Sunday, 01-Mar-26 12:00:00 GMT"], DATE),
+        (["Date: Sunday, 01-Mar-98 12:00:00 GMT"], DATE.replace(year=1998)),
+        (["Date: Sun Mar  1 12:00:00 2026"], DATE),
+        (["Date: Sun, 01 Xyz 2026 12:00:00 GMT"], None),
         (["Age: 90"], None),
         (["Date: yesterday"], None),
         (["Date: "], None),
