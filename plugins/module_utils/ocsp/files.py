@@ -20,7 +20,7 @@ import time
 import typing as t
 from datetime import datetime, timezone
 
-from .errors import FileError, InputError
+from .errors import BusyError, FileError, InputError
 
 _T = t.TypeVar("_T")
 
@@ -302,7 +302,7 @@ def _holding(lock_: _Lock, what: str, timeout: float) -> t.Iterator[None]:
     except OSError as error:
         raise FileError(f"cannot lock {what} with {lock_.path}: {_reason(error)}") from None
     if descriptor is None:
-        raise FileError(f"another run has been at work on {what} for {timeout:.0f} seconds (it holds {lock_.path})")
+        raise BusyError(f"another run has been at work on {what} for {timeout:.0f} seconds (it holds {lock_.path})")
     try:
         yield
     finally:

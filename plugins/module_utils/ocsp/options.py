@@ -118,6 +118,19 @@ def read_options(values: Values, judging: bool = False) -> Options:
     return options
 
 
+def check_options(values: Values) -> None:
+    """Check the values that need no file, without loading anything. Raises InputError naming the option."""
+    _read_urls(values)
+    _read_renewal(values)
+    read_rules(values)
+    _read_names(values, "server", sorted(servers.SERVERS))
+    read_whole(values, "retries", 2, 0, 100)
+    read_whole(values, "backup_count", 5, 1, 1000)
+    read_seconds(values, "timeout", 10.0)
+    read_seconds(values, "total_timeout", 60.0)
+    _read_choices(values)
+
+
 def _read_choices(values: Values) -> t.Dict[str, t.Any]:
     choices = {name: values[name] for name in _CHOICES if values.get(name) is not None}
     for name, value in choices.items():

@@ -1,0 +1,297 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""``apply``: judge again what ``refresh`` left, put it in place or withdraw it, and reload who has to be told.
+
+It runs as root and without network, and believes nothing that the other user wrote.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import typing as t
+
+from ocsp import schedule, servers, services, sets, staples
+from ocsp.errors import BusyError, FileError, OcspError
+from ocsp.staples import Place
+
+from . import clock, events, plan, record, reloading, remembering
+from . import state as states
+from .config import Config, Entry
+from .events import Event, Log
+from .looking import Eyes, Look, digest
+from .plan import Decision, Facts
+from .state import State
+from .world import World
+
+#: How many intervals it takes until the next run has surely done its work; its delay and its duration count, too.
+_HORIZON = 2
+#: Seconds to wait in all for playbooks that are at work on certificates.
+_PATIENCE = 60.0
+
+INSTALLED, WITHDRAWN = "installed", "withdrawn"
+
+
+class Report(t.NamedTuple):
+    """What a run did: the changes by certificate, each INSTALLED or WITHDRAWN."""
+
+    exit_code: int
+    changes: t.Dict[str, str]
+    state: State
+
+
+class Apply:
+    """One run over all certificates. Without ``reload``, somebody else reloads what is pending."""
+
+    def __init__(self, config: Config, world: World, log: Log, trust_clock: bool = False, reload: bool = True) -> None:
+        self.config = config
+        self.world = world
+        self.log = log
+        self.trust_clock = trust_clock
+        self.reload = reload
+        self.layout = reloading.layout(config)
+        self.now = world.now()
+        self.claims, self.refused = record.load_foreign(config.folders.record)
+        self.eyes = Eyes(config, self.claims, self.now)
+        self.before = states.load(config.folders.state_file)
+        self.after = State()
+        self.clock_problem = ""
+        self.exit_code = 0
+        self.changes: t.Dict[str, str] = {}
+        self.unmarked: t.Set[str] = set()
+        self.by_socket: t.Dict[str, bool] = {}
+        self.patience = time.monotonic() + _PATIENCE
+
+    def run(self) -> Report:
+        """Raises FileError where the state cannot be written; all else is then done all the same."""
+        pending = set(reloading.pending(self.config))
+        self._look_at_state()
+        self._look_at_clock()
+        for entry in self.config.certificates:
+            self._guard(entry, self._apply)
+        for entry in self._forgotten():
+            self._guard(entry, self._forget)
+        self._finish_sockets(pending)
+        self._reload(pending)
+        self._summarize()
+        self._save()
+        return Report(self.exit_code, self.changes, self.after)
+
+    def _patience(self) -> float:
+        """Seconds that are left for waiting."""
+        return max(0.0, self.patience - time.monotonic())
+
+    def _worsen(self, exit_code: int) -> None:
+        self.exit_code = max(self.exit_code, exit_code)
+
+    def _look_at_state(self) -> None:
+        if self.before.problem:
+            message = f"{self.before.problem}; it is made anew"
+            self.log.emit(Event("state", message, events.WARNING, "file_error"))
+        if self.refused:
+            self._refuse("", self.refused)
+
+    def _look_at_clock(self) -> None:
+        latest = record.time_of(self.before.clock, "latest")
+        if not self.trust_clock:
+            contradicted = self.eyes.is_contradicted()
+            self.clock_problem = clock.problem(self.now, latest, contradicted, lambda: self.eyes.evidence(self.before))
+        believed = latest if self.clock_problem else self.now
+        self.after.clock = {"latest": schedule.format_time(believed), "problem": self.clock_problem}
+        if self.clock_problem:
+            self._worsen(1)
+            self.log.emit(Event("clock", self.clock_problem, events.ERROR, "clock_implausible"))
+
+    def _guard(self, entry: Entry, action: t.Callable[[Entry], None]) -> None:
+        """Do something about one certificate; what fails there is said and stops no other."""
+        try:
+            action(entry)
+            return
+        except BusyError as error:
+            self.log.emit(
+                Event("kept", f"{error.message}; the next run sees to it", events.NOTICE, certificate=entry.name)
+            )
+        except (OcspError, OSError) as error:
+            self._worsen(1)
+            code, message = "file_error", str(error)
+            if isinstance(error, OcspError):
+                code, message = error.code, error.message
+            self.log.emit(Event("failed", message, events.ERROR, code, entry.name))
+        if entry.name in self.before.certificates:
+            self.after.certificates.setdefault(entry.name, self.before.certificates[entry.name])
+
+    # One certificate
+
+    def _apply(self, entry: Entry) -> None:
+        look = self.eyes.look(entry)
+        decision = self._decide(look)
+        if look.refused:
+            self._refuse(entry.name, look.refused)
+        if self._would_change(look, decision):
+            with staples.lock(t.cast(Place, look.place), self._patience()):
+                # A playbook may have switched the set while this run waited.
+                look = self.eyes.look(entry)
+                decision = self._decide(look)
+                if self._would_change(look, decision):
+                    self._carry_out(look, decision)
+        elif look.place is None:
+            self._tell_of_file(look)
+        self._conclude(look, decision)
+
+    def _refuse(self, name: str, message: str) -> None:
+        self._worsen(1)
+        self.log.emit(Event("refused", message, events.ERROR, "foreign_file", name))
+
+    def _plan(self, entry: Entry) -> servers.ExpiryPlan:
+        return servers.expiry_plan(self.config.kinds(entry.services))
+
+    def _decide(self, look: Look) -> Decision:
+        # A file that servers read where refresh put it is not ours to withdraw.
+        expiry_plan = self._plan(look.entry)._replace(**({} if look.place else {"in_advance": False}))
+        horizon = self.config.interval * _HORIZON
+        return plan.decide(look.facts, expiry_plan, self.now, horizon, self.clock_problem)
+
+    def _would_change(self, look: Look, decision: Decision) -> bool:
+        return look.place is not None and self._change(look, decision, write=False)
+
+    def _change(self, look: Look, decision: Decision, write: bool = True) -> bool:
+        """Have the files as decided. Returns whether they had to change."""
+        place = t.cast(Place, look.place)
+        if decision.action == plan.WITHDRAW:
+            return staples.withdraw(place, write, self._plan(look.entry).keep_file)
+        data = remembering.stapled(look, decision)
+        if data is None or decision.judgement is None:
+            return False
+        return staples.install(place, data, decision.judgement, write)
+
+    def _carry_out(self, look: Look, decision: Decision) -> None:
+        """Change what servers read. Those that have to be told are noted before, in case this run is killed."""
+        entry = look.entry
+        withdrawn = decision.action == plan.WITHDRAW
+        told = self._mark(entry, withdrawn, decision.ended)
+        self._change(look, decision)
+        self.changes[entry.name] = WITHDRAWN if withdrawn else INSTALLED
+        data = remembering.stapled(look, decision)
+        if data is not None:
+            self._tell_by_socket(entry, data)
+        self._say_change(entry, decision, told)
+
+    def _mark(self, entry: Entry, withdrawn: bool = False, ended: bool = False) -> t.List[str]:
+        """Note which services have to be reloaded. Raises FileError where that cannot be noted."""
+        told = [
+            name
+            for name, kind in zip(entry.services, self.config.kinds(entry.services))
+            if servers.needs_reload(kind, withdrawn, ended)
+        ]
+        try:
+            sets.mark_pending(self.layout, told)
+        except FileError:
+            if not withdrawn:
+                raise
+            # A full disk must not keep a staple in place that ends; they are reloaded if this run is not killed.
+            self.unmarked.update(told)
+        return told
+
+    def _tell_by_socket(self, entry: Entry, data: bytes) -> None:
+        for name in entry.services:
+            service = self.config.service(name)
+            if service.kind is not None and servers.SERVERS[service.kind].learns == servers.SOCKET:
+                certificate = os.path.join(entry.live or "", "combined.pem")
+                problem = services.staple_by_socket(service, certificate, data)
+                self.by_socket[name] = self.by_socket.get(name, True) and not problem
+
+    def _finish_sockets(self, pending: t.Set[str]) -> None:
+        """Those that took all staples by their socket need no reload, unless there is another reason for one."""
+        withdrawn = {
+            name
+            for entry in self.config.certificates
+            if self.changes.get(entry.name) == WITHDRAWN
+            for name in entry.services
+        }
+        well = {name for name, well in self.by_socket.items() if well}
+        sets.unmark_pending(self.layout, well - pending - withdrawn)
+
+    def _tell_of_file(self, look: Look) -> None:
+        """Have services reloaded that read a response where refresh put it."""
+        known = record.mapping(self.before.certificates.get(look.entry.name), "staple")
+        if look.left is not None and look.entry.services and known.get("sha256") != digest(look.left):
+            self._mark(look.entry)
+            self.changes[look.entry.name] = INSTALLED
+
+    def _forgotten(self) -> t.List[Entry]:
+        """The certificates that are no longer configured, so that nobody would see their staples end."""
+        names = {entry.name for entry in self.config.certificates}
+        return [
+            Entry(name, {}, known.get("live"), tuple(map(str, known.get("services") or ())), "")
+            for name, known in self.before.certificates.items()
+            if name not in names and isinstance(known.get("live"), str)
+        ]
+
+    def _forget(self, entry: Entry) -> None:
+        place = staples.find(entry.live or "")
+        if place is None:
+            return
+        look = Look(entry, place, Facts(in_place=True))
+        decision = Decision(plan.WITHDRAW, None, "not_configured", "it is no longer configured")
+        with staples.lock(place, self._patience()):
+            if self._would_change(look, decision):
+                self._carry_out(look, decision)
+
+    # What is said and remembered
+
+    def _say_change(self, entry: Entry, decision: Decision, told: t.Sequence[str]) -> None:
+        whom = f"; to be reloaded: {', '.join(told)}" if told else ""
+        if decision.judgement is not None:
+            ends = schedule.format_time(decision.judgement.effective_expiry)
+            message = f"a staple that is good until {ends} is in place{whom}"
+            self.log.emit(Event("installed", message, certificate=entry.name))
+        else:
+            message = f"the staple was withdrawn: {decision.message}{whom}"
+            priority = events.CRITICAL if decision.alarming else events.WARNING
+            self.log.emit(Event("withdrawn", message, priority, decision.code, entry.name))
+
+    def _conclude(self, look: Look, decision: Decision) -> None:
+        before = self.before.certificates.get(look.entry.name, {})
+        stapled = decision.action != plan.WITHDRAW
+        harmless = not decision.code or decision.code == "no_responder"
+        self._worsen(0 if harmless else 1 if stapled and decision.code != "revoked" else 2)
+        # What concerns the clock was said for all of them together, and why a staple went when it went.
+        said = decision.code in ("", "clock_implausible") or self.changes.get(look.entry.name) == WITHDRAWN
+        if not said and (decision.alarming or before.get("code") != decision.code):
+            priority = events.NOTICE if harmless else events.CRITICAL if decision.alarming else events.ERROR
+            what = "skipped" if harmless else "revoked" if decision.code == "revoked" else "failed"
+            self.log.emit(Event(what, decision.message, priority, decision.code, look.entry.name))
+        claims = self.claims.entry(look.entry.name)
+        self.after.certificates[look.entry.name] = remembering.entry_values(look, decision, before, claims, self.now)
+
+    def _reload(self, pending: t.Set[str]) -> None:
+        still = set(reloading.pending(self.config)) | self.unmarked
+        if self.reload:
+            if not reloading.reload_services(self.config, self.world, self.log, sorted(still)):
+                self._worsen(1)
+        elif self.unmarked or still & pending:
+            self._worsen(1)
+
+    def _summarize(self) -> None:
+        done = list(self.changes.values())
+        known = self.after.certificates.values()
+        missing = sum(entry.get("staple") is None and entry.get("code") != "no_responder" for entry in known)
+        message = (
+            f"apply judged {len(self.config.certificates)} certificates in {self.world.elapsed():.1f} s: "
+            f"{done.count(INSTALLED)} installed, {done.count(WITHDRAWN)} withdrawn, {missing} without a staple"
+        )
+        self.log.emit(Event("run", message))
+
+    def _save(self) -> None:
+        run = self.claims.run
+        self.after.runs = {
+            "apply": states.run_values(self.world.now(), self.world.elapsed(), self.exit_code),
+            "refresh": {
+                "ended": schedule.format_time(record.time_of(run, "ended")),
+                "seconds": record.seconds_of(run, "seconds"),
+                "exit_code": record.number_of(run, "exit_code"),
+            },
+        }
+        self.after.save(self.config.folders.state_file, self.now)

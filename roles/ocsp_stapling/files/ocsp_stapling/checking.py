@@ -1,0 +1,79 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""``check``: judge response files by hand, against a certificate that is given or found."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from datetime import datetime
+
+from ocsp import files, refresh, report
+from ocsp.errors import InputError
+from ocsp.options import read_options
+from ocsp.response import SIZE_LIMIT, Judgement
+
+from .config import Config, Values
+from .tables import paragraph
+
+_BESIDE = ("fullchain.pem", "cert.pem")
+
+
+class Verdict(t.NamedTuple):
+    """What came of one file. ``values`` are those of ocsp_response_info."""
+
+    path: str
+    good: bool
+    text: str
+    values: t.Dict[str, t.Any]
+
+
+def check(path: str, given: Values, config: t.Optional[Config], now: datetime) -> Verdict:
+    """Judge one file. Raises InputError where there is nothing to judge it by."""
+    values = {**_known_values(path, given, config), **given}
+    options = read_options(values, judging=True)
+    content = files.read_file(path, path, SIZE_LIMIT)
+    if content is None:
+        raise InputError(f"{path} does not exist")
+    outcome = refresh.inspect(options, content, now)
+    judgement = outcome.judgement
+    good = judgement is not None and judgement.acceptable
+    shown = {**report.judged_values(outcome), "path": path, "acceptable": good}
+    return Verdict(path, good, _text(path, options.certificate.name, judgement, shown), shown)
+
+
+def _known_values(path: str, given: Values, config: t.Optional[Config]) -> Values:
+    """The options of the certificate that a file belongs to: as configured, or what lies beside it."""
+    if any(given.get(key) for key in ("certificate_path", "certificate_content")):
+        return {}
+    real = os.path.realpath(path)
+    for entry in config.certificates if config is not None else ():
+        if real in (os.path.realpath(entry.path), os.path.realpath(os.path.join(entry.live or "/", "ocsp.der"))):
+            return entry.values
+    for name in _BESIDE:
+        beside = os.path.join(os.path.dirname(os.path.abspath(path)), name)
+        if os.path.exists(beside):
+            return {"certificate_path": beside}
+    raise InputError(f"{path}: nobody knows which certificate it is about; give it with --certificate")
+
+
+def _text(path: str, name: str, judgement: t.Optional[Judgement], values: Values) -> str:
+    lines = [f"{path}: {'good' if values['acceptable'] else 'refused'}\n"]
+    facts = (
+        ("certificate", name),
+        ("status", values["certificate_status"]),
+        ("this update", values["this_update"]),
+        ("next update", values["next_update"]),
+        ("usable until", values["effective_expiry"]),
+        ("renew at", values["renew_at"]),
+        ("responder", values["responder_id"]),
+        ("signature", values["signature_algorithm"]),
+        ("revoked at", values["revocation_time"]),
+    )
+    lines += [f"  {label + ':':14}{value}\n" for label, value in facts if value]
+    for finding in judgement.findings if judgement is not None else ():
+        text = f"  {finding.severity}: {finding.message} [{finding.code}]"
+        lines.append(paragraph(text, indent="    "))
+    return "".join(lines)

@@ -1,0 +1,138 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The command line of ocsp-stapling."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import traceback
+import typing as t
+
+from ocsp.errors import BusyError, FileError, InputError, OcspError
+from ocsp.signature import library_problem
+
+from . import commands, events
+from . import config as configuration
+from .events import Event, Log
+from .located import ConfigError
+from .state import PROGRAM
+
+USAGE, SOFTWARE, IO_ERROR, TEMPORARY, CONFIGURATION = 64, 70, 74, 75, 78
+
+
+class Stopped(BaseException):
+    """Somebody asked the program to end."""
+
+
+def main(arguments: t.Optional[t.Sequence[str]] = None) -> int:
+    """Run one command. Returns its exit code; what goes wrong is one sentence."""
+    options = _parser().parse_args(arguments)
+    log = Log(options.journal_socket, options.syslog_socket, options.debug)
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        return _run(options, log)
+    except Stopped:
+        log.emit(Event("run", f"{options.command} was told to end, and ended", events.NOTICE))
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return 128 + signal.SIGTERM
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        # Who reads the output has seen enough; nothing more must be flushed to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if options.debug:
+            traceback.print_exc()
+        message = (
+            f"{options.command} met a defect of its own ({type(error).__name__}: {error}); what was in place is in "
+            "place. Please report it with what the option --debug shows"
+        )
+        log.emit(Event("run", message, events.CRITICAL))
+        return SOFTWARE
+    finally:
+        log.close()
+
+
+def _stop(_number: int, _frame: object) -> t.NoReturn:
+    raise Stopped
+
+
+def _run(options: argparse.Namespace, log: Log) -> int:
+    try:
+        problem = library_problem()
+        if problem:
+            raise ConfigError(f"the Python library cryptography cannot be used: {problem}")
+        run: t.Callable[[argparse.Namespace, Log], int] = options.run
+        return run(options, log)
+    except ConfigError as error:
+        log.emit(Event("configuration", f"{error}; nothing was done", events.CRITICAL))
+        commands.note_failure(options, CONFIGURATION)
+        return CONFIGURATION
+    except OcspError as error:
+        log.emit(Event("run", error.message, events.ERROR, error.code))
+        if isinstance(error, InputError):
+            return USAGE
+        return TEMPORARY if isinstance(error, BusyError) else IO_ERROR if isinstance(error, FileError) else SOFTWARE
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> t.NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(USAGE, f"{self.prog}: {message}\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="ocsp-stapling", description="Keeps OCSP responses fresh, and servers stapling them.")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {PROGRAM}")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+    common = _common()
+
+    def command(name: str, run: t.Callable[[argparse.Namespace, Log], int], text: str) -> argparse.ArgumentParser:
+        subparser: argparse.ArgumentParser = subparsers.add_parser(name, parents=[common], help=text, description=text)
+        subparser.set_defaults(run=run)
+        return subparser
+
+    refresh = command("refresh", commands.refresh, "Fetch the responses that are due. Needs no privileges.")
+    refresh.add_argument("names", nargs="*", metavar="NAME", help="only these certificates")
+    refresh.add_argument("--force", action="store_true", help="ask the responders although nothing is due")
+    refresh.add_argument("--json", action="store_true", help="print what came of each certificate")
+
+    apply = command("apply", commands.apply, "Put responses in place and reload services. For root, without network.")
+    apply.add_argument("--no-reload", action="store_true", help="leave the reloads to 'reload --pending'")
+    apply.add_argument("--trust-clock", action="store_true", help="believe the clock, whatever speaks against it")
+    apply.add_argument("--json", action="store_true", help="print what changed")
+
+    status = command("status", commands.status, "Show how all staples are.")
+    form = status.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print all that is known")
+    form.add_argument("--nagios", action="store_true", help="print one line, and exit as Nagios wants it")
+
+    check = command("check", commands.check, "Judge response files by hand.")
+    check.add_argument("files", nargs="+", metavar="FILE")
+    check.add_argument("--certificate", metavar="FILE", help="the certificate, maybe with its chain")
+    check.add_argument("--issuer", metavar="FILE", help="the certificate of its issuer")
+    check.add_argument("--allow", action="append", metavar="NAME", help="a relaxation, as the option of ocsp_response")
+    check.add_argument("--json", action="store_true", help="print all that was found")
+
+    reload = command("reload", commands.reload, "Test the configuration of services and reload them. For root.")
+    reload.add_argument("services", nargs="*", metavar="SERVICE")
+    reload.add_argument("--pending", action="store_true", help="those that were not reloaded since a change, too")
+    return parser
+
+
+def _common() -> _Parser:
+    common = _Parser(add_help=False)
+    common.add_argument("--config", default=configuration.DEFAULT_PATH, metavar="FILE", help="default: %(default)s")
+    common.add_argument("--state", default=configuration.DEFAULT_STATE, metavar="FOLDER", help="default: %(default)s")
+    common.add_argument("--now", metavar="TIME", help="believe that it is this time, for tests")
+    common.add_argument("--debug", action="store_true", help="say more, and show where a defect is")
+    common.add_argument("--journal-socket", default=events.JOURNAL, help=argparse.SUPPRESS)
+    common.add_argument("--syslog-socket", default=events.SYSLOG, help=argparse.SUPPRESS)
+    return common

@@ -1,0 +1,58 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whether this host's clock can be believed, since by a wrong one good staples look expired.
+
+The clock is doubted when it is behind the latest time that was seen, when it is weeks ahead of it, and when
+responders contradict it. What a CA signed settles it: a response that is good by this clock, and that came
+since the last run or is recent.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from datetime import datetime, timedelta
+
+from ocsp.schedule import format_time
+
+#: How far a clock may be set back, as by a time server after a start.
+_BACK = timedelta(hours=1)
+#: How long a host may have been off.
+_AHEAD = timedelta(days=30)
+
+
+class Evidence(t.NamedTuple):
+    """What the responses at hand say: one came since the last run and is good by this clock, or is good at all."""
+
+    new: bool
+    good: bool
+
+
+def problem(
+    now: datetime,
+    latest: t.Optional[datetime],
+    contradicted: bool,
+    evidence: t.Callable[[], Evidence],
+) -> str:
+    """Why the clock is not believed, as one sentence, or an empty string.
+
+    ``latest`` is the latest time at which the clock was believed. ``evidence`` is asked only in doubt.
+    """
+    if latest is not None and now < latest - _BACK:
+        doubt = f"is behind the {format_time(latest)} of an earlier run"
+        proven = evidence().new
+    elif latest is not None and now > latest + _AHEAD:
+        doubt = f"is {(now - latest).days} days ahead of the last run"
+        proven = evidence().good
+    elif contradicted:
+        doubt = "contradicts the responders' clocks by more than an hour"
+        proven = evidence().new
+    else:
+        return ""
+    if proven:
+        return ""
+    return (
+        f"this host's clock says {format_time(now)}, which {doubt}; no staple is withdrawn because of the time. "
+        "Check the time (timedatectl); if it is right, run 'ocsp-stapling apply --trust-clock' once"
+    )

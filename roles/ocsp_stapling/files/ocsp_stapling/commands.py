@@ -1,0 +1,193 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the commands do with their options, and print."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import sys
+import typing as t
+
+from ocsp import bulk, files, report, schedule
+from ocsp.environment import Environment
+from ocsp.errors import FileError, InputError, OcspError
+
+from . import checking, events, metrics, refreshing, reloading
+from . import config as configuration
+from . import state as states
+from .applying import Apply
+from .config import Config, Folders
+from .events import Event, Log
+from .located import ConfigError
+from .status import Status
+from .tables import WIDTH
+from .world import World
+
+#: Seconds to wait for another run.
+_PATIENCE = 60.0
+#: Certificates from which on a terminal is told how far a run is.
+_MANY = 20
+_WIDEST = 120
+
+
+def refresh(options: argparse.Namespace, log: Log) -> int:
+    world = _world(options)
+    config = _load(options, log, world)
+    _check_names(options.names, config)
+    responses = config.folders.responses
+    _drop_privileges(responses)
+
+    def environment_for(job: bulk.Job) -> Environment:
+        return Environment(network.exchange_for(job.values), world.now())
+
+    with bulk.Network() as network, _only_one(os.path.join(responses, ".refresh.lock"), responses):
+        run = refreshing.Refresh(
+            config, world, log, environment_for, options.names, options.force, network.close, _progress()
+        )
+        done = run.run()
+    if options.json:
+        _print_json({"exit_code": done.exit_code, "certificates": _outcomes(done.outcomes)})
+    return done.exit_code
+
+
+def _outcomes(outcomes: t.Mapping[str, refreshing.Result]) -> t.Dict[str, t.Any]:
+    shown: t.Dict[str, t.Any] = {}
+    for name, result in outcomes.items():
+        if isinstance(result, OcspError):
+            shown[name] = {"changed": False, "failed": True, "code": result.code, "msg": result.message}
+        else:
+            shown[name] = {**report.outcome_values(result), "failed": result.failed}
+    return shown
+
+
+def apply(options: argparse.Namespace, log: Log) -> int:
+    world = _world(options)
+    config = _load(options, log, world)
+    state = config.folders.state
+    with _only_one(os.path.join(state, ".apply.lock"), state):
+        done = Apply(config, world, log, options.trust_clock, not options.no_reload).run()
+        metrics.write(done.state, config.folders.metrics)
+    if options.json:
+        _print_json({"exit_code": done.exit_code, "changes": done.changes})
+    return done.exit_code
+
+
+def status(options: argparse.Namespace, log: Log) -> int:
+    world = _world(options)
+    try:
+        config = _load(options, log, world)
+    except ConfigError as error:
+        if not options.nagios:
+            raise
+        print(f"OCSP UNKNOWN - {error}".replace("|", "/"))
+        return 3
+    shown = Status(config, states.load(config.folders.state_file), world.now())
+    if options.nagios:
+        sys.stdout.write(shown.nagios())
+    elif options.json:
+        sys.stdout.write(shown.json())
+    else:
+        terminal = sys.stdout.isatty()
+        width = min(_WIDEST, shutil.get_terminal_size((WIDTH, 0)).columns) if terminal else WIDTH
+        sys.stdout.write(shown.text(terminal and "NO_COLOR" not in os.environ, width))
+    sys.stdout.flush()
+    return shown.level
+
+
+def check(options: argparse.Namespace, log: Log) -> int:
+    config = None
+    with contextlib.suppress(ConfigError):  # a host need not have one
+        config = configuration.load(options.config, options.state)
+    given = {"certificate_path": options.certificate, "issuer_path": options.issuer, "allow": options.allow}
+    given = {key: value for key, value in given.items() if value is not None}
+    now = _world(options).now()
+    verdicts = [checking.check(path, given, config, now) for path in options.files]
+    if options.json:
+        _print_json([verdict.values for verdict in verdicts])
+    else:
+        sys.stdout.write("\n".join(verdict.text for verdict in verdicts))
+        sys.stdout.flush()
+    return 0 if all(verdict.good for verdict in verdicts) else 1
+
+
+def reload(options: argparse.Namespace, log: Log) -> int:
+    world = _world(options)
+    config = _load(options, log, world)
+    if not options.services and not options.pending:
+        raise InputError("which services? Give their names, or --pending")
+    names = [*options.services, *(reloading.pending(config) if options.pending else [])]
+    return 0 if reloading.reload_services(config, world, log, dict.fromkeys(names)) else 1
+
+
+def note_failure(options: argparse.Namespace, exit_code: int) -> None:
+    """Have a run that did not get to the certificates show in the metrics; that it shows nowhere is no error."""
+    if options.command != "apply":
+        return
+    folders = Folders(os.path.dirname(os.path.abspath(options.config)), options.state)
+    with contextlib.suppress(OcspError):
+        world = _world(options)
+        state = states.load(folders.state_file)
+        state.runs["apply"] = states.run_values(world.now(), world.elapsed(), exit_code)
+        state.save(folders.state_file, world.now())
+        metrics.write(state, folders.metrics)
+
+
+def _world(options: argparse.Namespace) -> World:
+    return World(schedule.parse_time(options.now, "--now") if options.now is not None else None)
+
+
+def _load(options: argparse.Namespace, log: Log, world: World) -> Config:
+    config = configuration.load(options.config, options.state)
+    if config.log_file and options.command != "status":
+        problem = log.open_file(events.log_file_name(config.log_file, world.now().astimezone()))
+        if problem:
+            log.emit(Event("run", problem, events.WARNING, "file_error"))
+    return config
+
+
+def _check_names(names: t.Iterable[str], config: Config) -> None:
+    known = {entry.name for entry in config.certificates}
+    for name in names:
+        if name not in known:
+            raise InputError(f"there is no certificate {name} in the configuration")
+
+
+def _only_one(lock: str, what: str) -> t.ContextManager[None]:
+    if not os.path.isdir(what):
+        raise FileError(f"the folder {what} does not exist; the role ocsp_stapling makes it")
+    return files.lock_file(lock, what, _PATIENCE)
+
+
+def _drop_privileges(folder: str) -> None:
+    """Become the owner of the responses where root called: what is in that folder must not lead root astray."""
+    if os.geteuid() != 0 or not os.path.isdir(folder):
+        return
+    owner = os.stat(folder)
+    if owner.st_uid != 0:
+        os.setgroups([])
+        os.setgid(owner.st_gid)
+        os.setuid(owner.st_uid)
+
+
+def _progress() -> t.Optional[refreshing.Progress]:
+    if not sys.stderr.isatty():
+        return None
+
+    def show(done: int, total: int, failed: int) -> None:
+        if total >= _MANY:
+            end = "\n" if done == total else ""
+            print(f"\r\033[K{done} of {total} certificates, {failed} failed", end=end, file=sys.stderr, flush=True)
+
+    return show
+
+
+def _print_json(values: t.Any) -> None:
+    json.dump(values, sys.stdout, indent=2, sort_keys=True)
+    sys.stdout.write("\n")
+    sys.stdout.flush()

@@ -1,0 +1,427 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The configuration: config.json and conf.d/*.json beside it, read, checked and merged.
+
+    version        1
+    defaults       options of ocsp_response for all certificates
+    certificates   [{name, services, live, path, certificate_path, and any of those options}]
+    services       {name: {kind, unit, test, reload, socket}}
+    scan           [{folder, recursive, certificate, chain, root, response, services, and options}]
+    workers, per_responder, backup_count, log_file
+    interval       the longest time from one run to the next, as the timer or cron has it
+    fetch          false where responses are brought by others, so that no responder is asked
+
+Files of conf.d are read in the order of their names. They add certificates, services and folders, and
+their other keys count more than those of earlier files. Everything that cannot be used is refused
+before anything is done, with its file, line and key.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import stat
+import typing as t
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from ocsp import schedule
+from ocsp.errors import InputError
+from ocsp.options import check_options
+from ocsp.servers import SERVERS
+from ocsp.services import Service, configured
+
+from . import scan
+from .located import ConfigError, Document, Path, parse
+
+DEFAULT_PATH = "/etc/ocsp-stapling/config.json"
+DEFAULT_STATE = "/var/lib/ocsp-stapling"
+
+_LARGEST = 64 * 1024 * 1024
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}", re.ASCII)
+
+Check = t.Callable[[t.Any], str]
+Values = t.Mapping[str, t.Any]
+
+
+def _is(kind: t.Union[type, t.Tuple[type, ...]], wanted: str) -> Check:
+    def check(value: t.Any) -> str:
+        if isinstance(value, bool) and kind is not bool:
+            return f"must be {wanted}"
+        return "" if isinstance(value, kind) else f"must be {wanted}"
+
+    return check
+
+
+def _texts(value: t.Any) -> str:
+    if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
+        return ""
+    return "must be a list of texts"
+
+
+def _path(value: t.Any) -> str:
+    if not isinstance(value, str) or not value.startswith("/") or "\0" in value:
+        return "must be an absolute path"
+    return ""
+
+
+def _whole(lowest: int, highest: int) -> Check:
+    def check(value: t.Any) -> str:
+        if isinstance(value, int) and not isinstance(value, bool) and lowest <= value <= highest:
+            return ""
+        return f"must be a whole number from {lowest} to {highest}"
+
+    return check
+
+
+def _command(value: t.Any) -> str:
+    try:
+        words = shlex.split(value) if isinstance(value, str) else value
+    except ValueError as error:
+        return f"is not a command: {error}"
+    return "" if _texts(words) == "" and words else "must be a command, as a text or as a list of words"
+
+
+def _mask(value: t.Any) -> str:
+    if isinstance(value, str) and scan.is_mask(value):
+        return ""
+    return "must be a file name with {domain} in it"
+
+
+def _version(value: t.Any) -> str:
+    return "" if value == 1 and value is not True else "is not known to this program, which reads version 1"
+
+
+def _name(value: t.Any) -> str:
+    if isinstance(value, str) and _NAME.fullmatch(value):
+        return ""
+    return "must be a name of letters, digits, dots, dashes and underscores"
+
+
+_text, _flag, _number = _is(str, "a text"), _is(bool, "true or false"), _is((int, float), "a number")
+_object, _list = _is(dict, "an object"), _is(list, "a list")
+
+#: The options of ocsp_response that a host program has a use for.
+_OPTIONS: t.Dict[str, Check] = {
+    "certificate_path": _path,
+    "certificate_content": _text,
+    "issuer_path": _path,
+    "issuer_content": _text,
+    "root_path": _path,
+    "responder_urls": _texts,
+    "minimum_validity": _text,
+    "minimum_validity_percentage": _number,
+    "certid_digest": _text,
+    "method": _text,
+    "nonce": _flag,
+    "allow": _texts,
+    "require_nocheck": _flag,
+    "maximum_age": _text,
+    "clock_tolerance": _text,
+    "on_missing_responder": _text,
+    "on_revoked": _text,
+    "timeout": _number,
+    "total_timeout": _number,
+    "retries": _whole(0, 100),
+    "use_proxy": _flag,
+    "http_proxy": _text,
+    "validate_certs": _flag,
+    "http_agent": _text,
+    "server": _texts,
+}
+_CERTIFICATE = {**_OPTIONS, "name": _name, "path": _path, "live": _path, "services": _texts}
+_SCAN = {
+    **_OPTIONS,
+    "folder": _path,
+    "recursive": _flag,
+    "services": _texts,
+    **dict.fromkeys(scan.MASKS, _mask),
+}
+_SERVICE: t.Dict[str, Check] = {
+    "kind": _text,
+    "unit": _text,
+    "test": _command,
+    "reload": _command,
+    "socket": _path,
+}
+_TOP: t.Dict[str, Check] = {
+    "version": _version,
+    "defaults": _object,
+    "certificates": _list,
+    "services": _object,
+    "scan": _list,
+    "workers": _whole(1, 1000),
+    "per_responder": _whole(1, 1000),
+    "backup_count": _whole(0, 1000),
+    "log_file": _path,
+    "interval": _text,
+    "fetch": _flag,
+}
+#: What may be null, which means its default.
+_NULLABLE = {*_OPTIONS, *_SERVICE, "log_file", "live", "path", "services"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One certificate: the options for the core, and where its staple goes.
+
+    ``live`` is the folder that servers read, and None where they read ``path`` itself. ``where`` says where
+    it was configured.
+    """
+
+    name: str
+    values: Values
+    live: t.Optional[str]
+    services: t.Tuple[str, ...]
+    where: str
+
+    @property
+    def path(self) -> str:
+        return str(self.values["path"])
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where the program keeps what, below its two folders."""
+
+    root: str = os.path.dirname(DEFAULT_PATH)
+    state: str = DEFAULT_STATE
+
+    @property
+    def responses(self) -> str:
+        return os.path.join(self.state, "responses")
+
+    @property
+    def record(self) -> str:
+        return os.path.join(self.responses, "refresh.json")
+
+    @property
+    def state_file(self) -> str:
+        return os.path.join(self.state, "state.json")
+
+    @property
+    def metrics(self) -> str:
+        return os.path.join(self.state, "metrics", "ocsp_stapling.prom")
+
+
+@dataclass(frozen=True)
+class Config:
+    """All that was configured. ``scan`` are folders that are looked through anew by each run."""
+
+    folders: Folders = Folders()
+    certificates: t.Tuple[Entry, ...] = ()
+    services: t.Mapping[str, Service] = field(default_factory=dict)
+    workers: int = 16
+    per_responder: int = 8
+    interval: timedelta = timedelta(hours=1)
+    log_file: t.Optional[str] = None
+    fetch: bool = True
+
+    def service(self, name: str) -> Service:
+        return self.services.get(name) or configured(name)
+
+    def kinds(self, services: t.Iterable[str]) -> t.List[t.Optional[str]]:
+        return [self.service(name).kind for name in services]
+
+
+def load(path: str = DEFAULT_PATH, state: str = DEFAULT_STATE) -> Config:
+    """Read and check the whole configuration. Raises ConfigError."""
+    documents = [_read(path)]
+    folder = os.path.join(os.path.dirname(os.path.abspath(path)), "conf.d")
+    if os.path.isdir(folder):
+        names = sorted(name for name in os.listdir(folder) if name.endswith(".json") and not name.startswith("."))
+        documents += [_read(os.path.join(folder, name)) for name in names]
+    for document in documents:
+        _check(document)
+    return _merge(documents, Folders(os.path.dirname(os.path.abspath(path)), state))
+
+
+def _read(path: str) -> Document:
+    try:
+        with open(path, "rb") as handle:
+            _check_owner(path, os.fstat(handle.fileno()))
+            data = handle.read(_LARGEST)
+        text = data.decode("utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: the configuration cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path}, line {line}: this is not UTF-8") from None
+    return parse(text, path)
+
+
+def _check_owner(path: str, status: os.stat_result) -> None:
+    """Refuse what others could write, since it says which commands root runs."""
+    if not stat.S_ISREG(status.st_mode):
+        raise ConfigError(f"{path}: this is not a file")
+    if os.geteuid() == 0 and (status.st_uid != 0 or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
+        raise ConfigError(f"{path}: others than root can write this file; chown root and chmod go-w it")
+
+
+def _check(document: Document) -> None:
+    """Check all of one file by itself."""
+    if not isinstance(document.value, dict):
+        raise document.fail((), "the configuration must be an object, {...}")
+    _check_keys(document, (), document.value, _TOP)
+    _check_options(document, ("defaults",), _given(document.value, "defaults", {}), _OPTIONS)
+    _check_interval(document)
+    for index, entry in enumerate(_given(document.value, "certificates", [])):
+        _check_options(document, ("certificates", index), entry, _CERTIFICATE)
+        if "name" not in entry:
+            raise document.fail(("certificates", index), "a certificate has no name")
+    for index, entry in enumerate(_given(document.value, "scan", [])):
+        _check_options(document, ("scan", index), entry, _SCAN)
+        if "folder" not in entry:
+            raise document.fail(("scan", index), "an entry of scan has no folder")
+    for name, entry in _given(document.value, "services", {}).items():
+        _check_service(document, name, entry)
+
+
+def _given(values: Values, key: str, default: t.Any) -> t.Any:
+    value = values.get(key)
+    return default if value is None else value
+
+
+def _check_keys(document: Document, path: Path, values: t.Any, known: t.Mapping[str, Check]) -> None:
+    if not isinstance(values, dict):
+        raise document.fail(path, f"{_shown(path)}: must be an object, {{...}}")
+    for key, value in values.items():
+        if key not in known:
+            raise document.fail((*path, key), f"{_shown((*path, key))}: this key is not known; {_similar(key, known)}")
+        problem = "" if value is None and key in _NULLABLE else known[key](value)
+        if problem:
+            raise document.fail((*path, key), f"{_shown((*path, key))}: {problem}")
+
+
+def _check_options(document: Document, path: Path, values: t.Any, known: t.Mapping[str, Check]) -> None:
+    _check_keys(document, path, values, known)
+    try:
+        check_options(values)
+    except InputError as error:
+        key = error.message.partition(":")[0]
+        prefix = _shown(path)
+        raise document.fail((*path, key), f"{prefix}.{error.message}") from None
+
+
+def _check_interval(document: Document) -> None:
+    if "interval" in document.value:
+        try:
+            length = schedule.parse_duration(document.value["interval"], "interval")
+        except InputError as error:
+            raise document.fail(("interval",), error.message) from None
+        if not timedelta(minutes=1) <= length <= timedelta(days=7):
+            raise document.fail(("interval",), "interval: must be from one minute to one week")
+
+
+def _check_service(document: Document, name: str, entry: t.Any) -> None:
+    path = ("services", name)
+    if _name(name):
+        raise document.fail(path, f"{_shown(path)}: the service {_name(name)}")
+    _check_keys(document, path, entry, _SERVICE)
+    try:
+        configured(name, entry.get("kind"))
+    except InputError as error:
+        raise document.fail((*path, "kind"), f"{_shown(path)}.{error.message}") from None
+
+
+def _shown(path: Path) -> str:
+    """A key for a person: certificates[3].timeout."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.lstrip(".")
+
+
+def _similar(key: str, known: t.Iterable[str]) -> str:
+    import difflib  # pylint: disable=import-outside-toplevel  # for an error alone
+
+    close = difflib.get_close_matches(key, known, 1)
+    return f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(known))}"
+
+
+def _merge(documents: t.Sequence[Document], folders: Folders) -> Config:
+    settings: t.Dict[str, t.Any] = {}
+    defaults: t.Dict[str, t.Any] = {}
+    for document in documents:
+        settings.update({key: value for key, value in document.value.items() if value is not None})
+        defaults.update(_given(document.value, "defaults", {}))
+    services = _services(documents)
+    builder = _Builder(folders, defaults, int(settings.get("backup_count", 0)), services)
+    for document in documents:
+        builder.add(document)
+    return Config(
+        folders=folders,
+        certificates=tuple(builder.entries.values()),
+        services=services,
+        workers=settings.get("workers", 16),
+        per_responder=settings.get("per_responder", 8),
+        interval=schedule.parse_duration(settings.get("interval", "1h"), "interval"),
+        log_file=settings.get("log_file"),
+        fetch=settings.get("fetch", True),
+    )
+
+
+def _services(documents: t.Iterable[Document]) -> t.Dict[str, Service]:
+    services: t.Dict[str, Service] = {}
+    sources: t.Dict[str, str] = {}
+    for document in documents:
+        for name, entry in _given(document.value, "services", {}).items():
+            if name in services:
+                raise document.fail(("services", name), f"the service {name} is already in {sources[name]}")
+            given = {key: value for key, value in entry.items() if value is not None}
+            for key in ("test", "reload"):
+                if key in given:
+                    given[key] = tuple(shlex.split(given[key]) if isinstance(given[key], str) else given[key])
+            services[name] = configured(name, **given)
+            sources[name] = _place(document, ("services", name))
+    return services
+
+
+def _place(document: Document, path: Path) -> str:
+    return f"{document.source}, line {document.lines.get(path, 1)}"
+
+
+class _Builder:
+    """Makes entries of what the files say, and refuses names that stand twice."""
+
+    def __init__(
+        self, folders: Folders, defaults: Values, backup_count: int, services: t.Mapping[str, Service]
+    ) -> None:
+        self.folders = folders
+        self.defaults = dict(defaults)
+        if backup_count:
+            self.defaults.update(backup=True, backup_count=backup_count)
+        self.services = services
+        self.entries: t.Dict[str, Entry] = {}
+        self.paths: t.Dict[str, Entry] = {}
+
+    def add(self, document: Document) -> None:
+        for index, given in enumerate(_given(document.value, "certificates", [])):
+            self._add(document, ("certificates", index), given["name"], given)
+        for index, given in enumerate(_given(document.value, "scan", [])):
+            options = {key: value for key, value in given.items() if key in _OPTIONS}
+            for found in scan.find(given):
+                values = {**options, **found.values, "live": None, "services": given.get("services")}
+                self._add(document, ("scan", index), found.name, values)
+
+    def _add(self, document: Document, place: Path, name: str, given: Values) -> None:
+        entry = self._entry(name, given, _place(document, place))
+        for known, what in ((self.entries.get(name), name), (self.paths.get(entry.path), f"the path {entry.path}")):
+            if known is not None:
+                raise document.fail((*place, "name"), f"{what} is already in {known.where}; each may stand once")
+        self.entries[name] = self.paths[entry.path] = entry
+
+    def _entry(self, name: str, given: Values, where: str) -> Entry:
+        live = os.path.join(self.folders.root, "live", name)
+        values = {**self.defaults, **{key: value for key, value in given.items() if value is not None}}
+        for key in ("name", "live", "services"):
+            values.pop(key, None)
+        services = tuple(dict.fromkeys(given.get("services") or ()))
+        if "certificate_path" not in values and "certificate_content" not in values:
+            values["certificate_path"] = os.path.join(given.get("live") or live, "fullchain.pem")
+        values.setdefault("path", os.path.join(self.folders.responses, f"{name}.der"))
+        kinds = (self.services[one].kind if one in self.services else one for one in services)
+        reading = [kind for kind in kinds if kind in SERVERS and SERVERS[kind].staples]
+        values.setdefault("server", sorted(set(reading)))
+        return Entry(name, values, given.get("live", live), services, where)

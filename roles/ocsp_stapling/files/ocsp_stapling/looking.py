@@ -1,0 +1,119 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What there is of a certificate: its files, the response that ``refresh`` left, and the staple in place."""
+
+from __future__ import annotations
+
+import hashlib
+import typing as t
+from datetime import datetime
+
+from ocsp import servers, staples, wire
+from ocsp.errors import ERROR, Finding, InputError
+from ocsp.options import Options, read_options
+from ocsp.response import SIZE_LIMIT, Judgement, judge
+from ocsp.staples import Place
+
+from . import inbox, record
+from .clock import Evidence
+from .config import Config, Entry
+from .plan import Facts
+from .record import Record
+from .state import State
+
+
+class Look(t.NamedTuple):
+    """What was found of one certificate.
+
+    ``options`` is None where its files cannot be used, ``place`` where no folder is read by servers. ``left`` is
+    the response that refresh left and ``current`` the one in place. ``refused`` says why the former was not read.
+    """
+
+    entry: Entry
+    place: t.Optional[Place]
+    facts: Facts
+    options: t.Optional[Options] = None
+    left: t.Optional[bytes] = None
+    current: t.Optional[bytes] = None
+    refused: str = ""
+
+
+class Eyes:
+    """Looks at certificates at one moment, with what is claimed about them."""
+
+    def __init__(self, config: Config, claims: Record, now: datetime) -> None:
+        self.config = config
+        self.claims = claims
+        self.now = now
+
+    def look(self, entry: Entry) -> Look:
+        """Read and judge what there is. Raises InputError where the staple in place cannot be read."""
+        place = staples.find(entry.live) if entry.live is not None else None
+        current = staples.read(place) if place is not None else None
+        try:
+            options = read_options(entry.values)
+        except InputError as error:
+            facts = Facts(current is not None, obstacle=Finding(error.code, ERROR, error.message))
+            return Look(entry, place, facts, current=current)
+        facts = Facts(
+            in_place=current is not None,
+            must_staple=bool(options.certificate.must_staple),
+            keep_revoked=options.on_revoked == "keep",
+        )
+        if options.target is None:
+            message = f"the certificate {options.certificate.name} names no OCSP responder; there is nothing to staple"
+            facts = facts._replace(obstacle=Finding("no_responder", ERROR, message))
+            return Look(entry, place, facts, options, current=current)
+        left, refused = _read_left(entry)
+        candidate = self._judge(left, options)
+        facts = facts._replace(
+            current=candidate if current == left else self._judge(current, options),
+            candidate=candidate,
+            proof=self._judge(record.proof_of(self.claims.entry(entry.name)), options),
+        )
+        return Look(entry, place, facts, options, left, current, refused)
+
+    def _judge(self, data: t.Optional[bytes], options: Options) -> t.Optional[Judgement]:
+        if data is None or options.target is None:
+            return None
+        judgement = judge(data, options.target, self.now, options.rules)
+        for name in options.servers:
+            judgement.findings.extend(servers.lint(name, judgement, self.now))
+        return judgement
+
+    def evidence(self, before: State) -> Evidence:
+        """What the responses that refresh left say about the clock."""
+        new = good = False
+        for entry in self.config.certificates:
+            look = self.look(entry)
+            if look.left is None or look.facts.candidate is None or not look.facts.candidate.acceptable:
+                continue
+            good = True
+            new = new or record.mapping(before.certificates.get(entry.name), "staple").get("sha256") != digest(
+                look.left
+            )
+        return Evidence(new, good)
+
+    def is_contradicted(self) -> bool:
+        """Whether a responder's clock disagreed with this host's in the last run of refresh."""
+        since = record.time_of(self.claims.run, "started")
+        for entry in self.config.certificates:
+            known = self.claims.entry(entry.name)
+            looked = record.time_of(known, "looked")
+            if known.get("clock_implausible") is True and since is not None and looked is not None and looked >= since:
+                return True
+        return False
+
+
+def _read_left(entry: Entry) -> t.Tuple[t.Optional[bytes], str]:
+    try:
+        content = inbox.read(entry.path, SIZE_LIMIT)
+    except inbox.Refused as error:
+        return None, error.message
+    return (None if content is None else wire.from_pem(content)), ""
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

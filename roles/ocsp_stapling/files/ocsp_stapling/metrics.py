@@ -1,0 +1,130 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The state as metrics for the textfile collector of Prometheus' node_exporter."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ocsp import files
+
+from . import record
+from .record import Values
+from .state import PROGRAM, State
+
+_PREFIX = "ocsp_stapling_"
+
+Sample = t.Tuple[t.Dict[str, str], t.Optional[float]]
+#: A value of one certificate, None where there is none.
+Value = t.Callable[[Values], t.Optional[float]]
+
+
+def _time(part: str, key: str) -> Value:
+    def value(entry: Values) -> t.Optional[float]:
+        moment = record.time_of(record.mapping(entry, part) if part else entry, key)
+        return moment.timestamp() if moment is not None else None
+
+    return value
+
+
+def _flag(key: str) -> Value:
+    def value(entry: Values) -> t.Optional[float]:
+        certificate = record.mapping(entry, "certificate")
+        return float(bool(certificate.get(key))) if certificate else None
+
+    return value
+
+
+def _is_there(key: str) -> Value:
+    return lambda entry: float(isinstance(entry.get(key), dict))
+
+
+_OF_CERTIFICATES: t.Tuple[t.Tuple[str, str, Value], ...] = (
+    (
+        "response_expiry_timestamp_seconds",
+        "When the OCSP response in place stops being usable.",
+        _time("staple", "effective_expiry"),
+    ),
+    (
+        "response_this_update_timestamp_seconds",
+        "The thisUpdate of the OCSP response in place.",
+        _time("staple", "this_update"),
+    ),
+    (
+        "response_next_update_timestamp_seconds",
+        "The nextUpdate of the OCSP response in place.",
+        _time("staple", "next_update"),
+    ),
+    (
+        "response_renew_timestamp_seconds",
+        "When the OCSP response in place is due for renewal.",
+        _time("staple", "renew_at"),
+    ),
+    (
+        "last_success_timestamp_seconds",
+        "When a responder last gave an acceptable response.",
+        _time("", "succeeded"),
+    ),
+    ("staple_in_place", "Whether an OCSP response is in place for servers to staple.", _is_there("staple")),
+    ("certificate_must_staple", "Whether the certificate demands a staple (RFC 7633).", _flag("must_staple")),
+    ("certificate_revoked", "Whether the CA says that the certificate is revoked.", _is_there("revoked")),
+    ("certificate_has_responder", "Whether there is an OCSP responder for the certificate.", _flag("has_responder")),
+    (
+        "certificate_expiry_timestamp_seconds",
+        "When the certificate ends.",
+        _time("certificate", "not_after"),
+    ),
+)
+
+
+def render(state: State) -> str:
+    """The text of the metrics file."""
+    lines: t.List[str] = []
+    certificates = sorted(state.certificates.items())
+    for name, text, value in _OF_CERTIFICATES:
+        _family(lines, name, text, (({"name": label}, value(entry)) for label, entry in certificates))
+    _family(
+        lines,
+        "consecutive_failures",
+        "Failed attempts in a row to get a newer response, by the reason of the last one.",
+        (
+            ({"name": label, "code": record.text_of(entry, "failure_code")}, float(record.number_of(entry, "failures")))
+            for label, entry in certificates
+        ),
+    )
+    runs = [({"command": command}, run) for command, run in sorted(state.runs.items())]
+    for name, text, moment in (
+        ("last_run_timestamp_seconds", "When the command last ended.", _time("", "ended")),
+        ("last_run_duration_seconds", "How long it took.", lambda run: record.seconds_of(run, "seconds")),
+        ("last_run_exit_code", "Its exit code.", lambda run: float(record.number_of(run, "exit_code"))),
+    ):
+        _family(lines, name, text, ((labels, moment(run)) for labels, run in runs if run.get("ended")))
+    _family(lines, "build_info", "The version of ocsp-stapling.", [({"version": PROGRAM}, 1.0)])
+    return "".join(lines)
+
+
+def write(state: State, path: str) -> None:
+    """Write the metrics in one step. Raises FileError."""
+    files.replace_file(path, render(state).encode())
+
+
+def _family(lines: t.List[str], name: str, text: str, samples: t.Iterable[Sample]) -> None:
+    rendered = [
+        f"{_PREFIX}{name}{{{_labels(labels)}}} {_number(value)}\n" for labels, value in samples if value is not None
+    ]
+    if rendered:
+        lines += [f"# HELP {_PREFIX}{name} {text}\n", f"# TYPE {_PREFIX}{name} gauge\n", *rendered]
+
+
+def _labels(labels: t.Mapping[str, str]) -> str:
+    return ",".join(f'{name}="{_escape(value)}"' for name, value in labels.items())
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _number(value: float) -> str:
+    return f"{int(value)}" if value == int(value) else f"{value!r}"

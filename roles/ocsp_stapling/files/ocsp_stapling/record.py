@@ -1,0 +1,141 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What ``refresh`` remembers from run to run, and tells ``apply``: responses/refresh.json.
+
+It belongs to the unprivileged user, so ``apply`` takes it for claims: it decides by nothing in it but the
+proof of a revocation, which is judged, and a clock that is said to be wrong, which only makes it careful.
+
+    {"version": 1,
+     "run": {"started": TIME, "ended": TIME, "exit_code": 0},
+     "certificates": {NAME: {
+         "inputs": DIGEST, "response": DIGEST,     of the configuration and the files at the last look
+         "attempted": TIME, "succeeded": TIME,     when the responder was asked, and when that brought a response
+         "next_attempt": TIME,
+         "failures": 0, "code": "", "message": "",  failed attempts in a row, and why the last one failed
+         "idle": 0,                                 attempts in a row that brought nothing newer
+         "ends": TIME, "renew_at": TIME,            of the good response in place
+         "responder_url": URL, "sha256": DIGEST,    where the response in place came from
+         "clock_implausible": false,
+         "proof": BASE64}}}                         the response that says that the certificate is revoked
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import typing as t
+from datetime import datetime
+
+from ocsp import files, schedule
+from ocsp.errors import InputError, OcspError
+
+from . import inbox
+
+Values = t.Dict[str, t.Any]
+
+VERSION = 1
+_LARGEST = 64 * 1024 * 1024
+_LONGEST_TEXT = 1000
+
+
+class Record:
+    """The record of all certificates. What cannot be read starts anew: it costs one early look at each response."""
+
+    def __init__(self, values: t.Optional[Values] = None) -> None:
+        self.run: Values = mapping(values, "run")
+        self._certificates: Values = mapping(values, "certificates", of_mappings=True)
+
+    def entry(self, name: str) -> Values:
+        """What is known of a certificate; may be empty, and may be changed."""
+        return t.cast(Values, self._certificates.setdefault(name, {}))
+
+    def keep_only(self, names: t.Container[str]) -> None:
+        self._certificates = {name: entry for name, entry in self._certificates.items() if name in names}
+
+    def save(self, path: str) -> None:
+        """Write it in one step. Raises FileError."""
+        values = {"version": VERSION, "run": self.run, "certificates": self._certificates}
+        files.replace_file(path, dump(values))
+
+
+def load(path: str) -> Record:
+    """The own record."""
+    try:
+        return parse(files.read_file(path, path, _LARGEST))
+    except InputError:
+        return Record()
+
+
+def load_foreign(path: str) -> t.Tuple[Record, str]:
+    """The record that another user wrote, and why it was refused, if it was."""
+    try:
+        return parse(inbox.read(path, _LARGEST)), ""
+    except OcspError as error:
+        return Record(), error.message
+
+
+def dump(values: Values) -> bytes:
+    """JSON with a line for each certificate."""
+    head = {key: value for key, value in values.items() if key != "certificates"}
+    entries = sorted(values["certificates"].items())
+    lines = [f"  {json.dumps(name)}: {json.dumps(entry, sort_keys=True)}" for name, entry in entries]
+    body = ",\n".join(lines)
+    return f'{json.dumps(head)[:-1]}, "certificates": {{\n{body}\n}}}}\n'.encode()
+
+
+def parse(data: t.Optional[bytes]) -> Record:
+    """Read what may be anything."""
+    try:
+        values = json.loads(data or b"{}")
+    except (ValueError, RecursionError):
+        values = {}
+    known = isinstance(values, dict) and values.get("version") == VERSION
+    return Record(values if known else {})
+
+
+def mapping(values: t.Any, key: str, of_mappings: bool = False) -> Values:
+    """The mapping at a key, or an empty one; with ``of_mappings`` without what is none itself."""
+    found = values.get(key) if isinstance(values, dict) else None
+    if not isinstance(found, dict):
+        return {}
+    return {name: entry for name, entry in found.items() if isinstance(entry, dict) or not of_mappings}
+
+
+def time_of(entry: Values, key: str) -> t.Optional[datetime]:
+    try:
+        return schedule.parse_time(str(entry.get(key) or ""), key)
+    except InputError:
+        return None
+
+
+def number_of(entry: Values, key: str) -> int:
+    value = entry.get(key)
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**9 else 0
+
+
+def seconds_of(entry: Values, key: str) -> float:
+    value = entry.get(key)
+    return float(value) if isinstance(value, (int, float)) and 0 <= value < 10**9 else 0.0
+
+
+def text_of(entry: Values, key: str) -> str:
+    """A text of one line and bounded length, without control characters."""
+    value = entry.get(key)
+    if not isinstance(value, str):
+        return ""
+    return "".join(character if character.isprintable() else "?" for character in value[:_LONGEST_TEXT])
+
+
+def proof_of(entry: Values) -> t.Optional[bytes]:
+    try:
+        return base64.b64decode(text_of_any_length(entry, "proof"), validate=True) or None
+    except (binascii.Error, ValueError):
+        return None
+
+
+def text_of_any_length(entry: Values, key: str) -> str:
+    value = entry.get(key)
+    return value if isinstance(value, str) else ""

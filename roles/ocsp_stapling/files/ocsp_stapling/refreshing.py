@@ -1,0 +1,276 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""``refresh``: ask for the responses that are due, and remember how it went. Services are not its business."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import json
+import os
+import typing as t
+from collections import Counter
+from datetime import datetime, timedelta
+
+from ocsp import bulk, schedule
+from ocsp.bulk import Job
+from ocsp.environment import Environment
+from ocsp.errors import FileError, OcspError
+from ocsp.refresh import Outcome
+
+from . import events, record
+from .config import Config, Entry
+from .events import Event, Log
+from .record import Record, Values
+from .world import World
+
+Result = t.Union[Outcome, OcspError]
+EnvironmentFor = t.Callable[[Job], Environment]
+Progress = t.Callable[[int, int, int], None]
+
+#: A plan that is further off was made by a clock that was wrong.
+_LONGEST_PLAN = timedelta(days=32)
+_REST = timedelta(days=7)
+
+
+class Report(t.NamedTuple):
+    """What a run did. ``outcomes`` are of the certificates that were looked at."""
+
+    exit_code: int
+    outcomes: t.Dict[str, Result]
+
+
+class Refresh:
+    """One run over all certificates, or those of ``only``."""
+
+    def __init__(
+        self,
+        config: Config,
+        world: World,
+        log: Log,
+        environment_for: EnvironmentFor,
+        only: t.Collection[str] = (),
+        force: bool = False,
+        on_abort: t.Optional[t.Callable[[], None]] = None,
+        progress: t.Optional[Progress] = None,
+    ) -> None:
+        self.config = config
+        self.world = world
+        self.log = log
+        self.environment_for = environment_for
+        self.entries = [entry for entry in config.certificates if not only or entry.name in only]
+        self.force = force
+        self.on_abort = on_abort
+        self.progress = progress
+        self.record = Record()
+        self.inputs: t.Dict[str, str] = {}
+        self.outcomes: t.Dict[str, Result] = {}
+
+    def run(self) -> Report:
+        """Raises FileError where the record cannot be written."""
+        folders = self.config.folders
+        if not os.path.isdir(folders.responses):
+            raise FileError(f"the folder {folders.responses} does not exist; create it for the user of the program")
+        self.record = record.load(folders.record)
+        self.record.keep_only({entry.name for entry in self.config.certificates})
+        self.record.run = {"started": schedule.format_time(self.world.now())}
+        try:
+            self._refresh()
+        finally:
+            exit_code = self._exit_code()
+            seconds = round(self.world.elapsed(), 3)
+            self.record.run.update(ended=schedule.format_time(self.world.now()), seconds=seconds, exit_code=exit_code)
+            self.record.save(folders.record)
+        self._summarize(seconds)
+        return Report(exit_code, self.outcomes)
+
+    # Which
+
+    def _refresh(self) -> None:
+        if not self.config.fetch:
+            return
+        entries = {entry.name: entry for entry in self.entries}
+        jobs = list(self._jobs())
+        results = bulk.refresh_all(
+            jobs,
+            self.environment_for,
+            self.config.workers,
+            self.config.per_responder,
+            on_abort=self.on_abort,
+        )
+        failed = 0
+        with contextlib.closing(t.cast("t.Generator[bulk.Result, None, None]", results)):
+            for number, (name, result) in enumerate(results, 1):
+                self.outcomes[name] = result
+                self._note(entries[name], result)
+                failed += bool(self.record.entry(name).get("failures"))
+                if self.progress is not None:
+                    self.progress(number, len(jobs), failed)
+
+    def _jobs(self) -> t.Iterator[Job]:
+        for entry in self.entries:
+            known = self.record.entry(entry.name)
+            inputs = _inputs(entry)
+            same = known.get("inputs") == inputs and known.get("response") == _stamp(entry.path)
+            if same and not self.force and not self._is_time(known):
+                continue
+            self.inputs[entry.name] = inputs
+            # Where nothing has changed it is time by the plan, although the response may not be due by its own rule.
+            yield Job(entry.name, {**entry.values, "force": same or self.force})
+
+    def _is_time(self, known: Values) -> bool:
+        now = self.world.now()
+        looked, planned = record.time_of(known, "looked"), record.time_of(known, "next_attempt")
+        if planned is None or looked is None or now < looked:
+            return True
+        return now >= planned or planned > now + _LONGEST_PLAN
+
+    # What came of it
+
+    def _note(self, entry: Entry, result: Result) -> None:
+        known = self.record.entry(entry.name)
+        now = self.world.now()
+        if isinstance(result, OcspError):
+            self._note_failure(entry, known, result.code, result.message, None)
+        elif result.skipped_reason is not None:
+            self._note_skipped(entry, known, result)
+        elif result.fetch_error is not None:
+            self._note_failure(entry, known, result.fetch_error.code, result.message, result)
+        else:
+            self._note_success(entry, known, result)
+        known.update(inputs=self.inputs[entry.name], response=_stamp(entry.path), looked=schedule.format_time(now))
+
+    def _note_skipped(self, entry: Entry, known: Values, outcome: Outcome) -> None:
+        if known.get("code") != outcome.skipped_reason:
+            self._emit(entry, "skipped", outcome.message, events.NOTICE, outcome.skipped_reason or "")
+        known.clear()
+        known.update(code=outcome.skipped_reason, next_attempt=schedule.format_time(self.world.now() + _REST))
+
+    def _note_success(self, entry: Entry, known: Values, outcome: Outcome) -> None:
+        now, judgement = self.world.now(), outcome.judgement
+        assert judgement is not None
+        assert judgement.effective_expiry is not None
+        idle = record.number_of(known, "idle") + 1 if outcome.fetched and not outcome.changed else 0
+        if idle:
+            planned = schedule.retry_at(
+                now, idle, judgement.effective_expiry, self.config.interval, self.world.jitter()
+            )
+        else:
+            planned = self._planned(entry, outcome)
+        if outcome.fetched:
+            known.update(attempted=schedule.format_time(now), succeeded=schedule.format_time(now))
+        self._note_source(known, outcome)
+        known.update(
+            failures=0,
+            code="",
+            message="",
+            idle=idle,
+            clock_implausible=False,
+            next_attempt=schedule.format_time(planned),
+            ends=schedule.format_time(judgement.effective_expiry),
+            renew_at=schedule.format_time(outcome.renew_at),
+        )
+        known.pop("proof", None)
+        if outcome.fetched and outcome.changed:
+            self._emit(entry, "renewed", outcome.message)
+        for warning in outcome.warnings:
+            self._emit(entry, "kept", warning, events.WARNING)
+
+    def _planned(self, entry: Entry, outcome: Outcome) -> datetime:
+        """When to renew: somewhat before it is due, at a time that is this host's and this certificate's own."""
+        now, judgement = self.world.now(), outcome.judgement
+        if outcome.renew_at is None or judgement is None or judgement.this_update is None:
+            return now
+        seed = b"%s %s %d" % (self.world.machine, entry.name.encode(), outcome.serial_number or 0)
+        return schedule.spread(outcome.renew_at, judgement.this_update, seed)
+
+    def _note_source(self, known: Values, outcome: Outcome) -> None:
+        """Remember where the response in place came from; one that somebody else put there has no responder."""
+        digest = hashlib.sha256(outcome.data).hexdigest() if outcome.data is not None else None
+        if known.get("sha256") != digest:
+            known.update(sha256=digest, responder_url=outcome.responder_url)
+
+    def _note_failure(self, entry: Entry, known: Values, code: str, message: str, outcome: t.Optional[Outcome]) -> None:
+        now = self.world.now()
+        failures = record.number_of(known, "failures") + 1
+        ends = None
+        if outcome is not None and outcome.data is not None and outcome.judgement is not None:
+            ends = outcome.judgement.effective_expiry
+        refused = outcome.refused if outcome is not None else None
+        doubted = refused is not None and "clock_implausible" in refused.warnings
+        retry_after = timedelta(seconds=outcome.retry_after) if outcome is not None and outcome.retry_after else None
+        planned = now
+        if outcome is not None and code != "certificate_expired" and not doubted:
+            # A revocation is hardly ever taken back, so that nothing is lost by asking rarely.
+            until = now + _REST if code == "revoked" else ends
+            planned = schedule.retry_at(now, failures, until, self.config.interval, self.world.jitter(), retry_after)
+        if outcome is not None and outcome.attempts:
+            known["attempted"] = schedule.format_time(now)
+        if outcome is not None and outcome.proof is not None:
+            known["proof"] = base64.b64encode(outcome.proof).decode("ascii")
+        known.update(
+            failures=failures,
+            code=code,
+            message=message,
+            idle=0,
+            clock_implausible=doubted,
+            next_attempt=schedule.format_time(planned),
+            ends=schedule.format_time(ends),
+        )
+        self._emit(entry, "revoked" if code == "revoked" else "failed", message, _priority(code, outcome), code)
+
+    def _emit(self, entry: Entry, what: str, message: str, priority: int = events.INFO, code: str = "") -> None:
+        self.log.emit(Event(what, message, priority, code, entry.name))
+
+    # In all
+
+    def _exit_code(self) -> int:
+        """0 where all is well, 1 where a good response is in place wherever one failed, else 2."""
+        worst = 0
+        for entry in self.entries:
+            known = self.record.entry(entry.name)
+            if known.get("code") in (None, "", "no_responder"):
+                continue
+            ends = record.time_of(known, "ends")
+            worst = max(worst, 1 if ends is not None and ends > self.world.now() else 2)
+        return worst
+
+    def _summarize(self, seconds: float) -> None:
+        codes = Counter(str(self.record.entry(entry.name).get("code") or "") for entry in self.entries)
+        renewed = sum(isinstance(one, Outcome) and one.fetched and one.changed for one in self.outcomes.values())
+        waiting = codes.pop("", 0)
+        failing = ", ".join(f"{count} {code}" for code, count in sorted(codes.items()))
+        self.log.emit(
+            Event(
+                "run",
+                f"refresh looked at {len(self.outcomes)} of {len(self.entries)} certificates in {seconds:.1f} s: "
+                f"{renewed} renewed, {waiting} well{', ' if failing else ''}{failing}",
+            )
+        )
+
+
+def _priority(code: str, outcome: t.Optional[Outcome]) -> int:
+    if code == "revoked":
+        return events.CRITICAL
+    if outcome is not None and outcome.data is not None:
+        return events.WARNING
+    return events.CRITICAL if outcome is not None and outcome.must_staple else events.ERROR
+
+
+def _inputs(entry: Entry) -> str:
+    """A digest of all that decides what is asked for: the options, and the state of the files they name."""
+    paths = [value for key, value in sorted(entry.values.items()) if key.endswith("_path") and isinstance(value, str)]
+    text = json.dumps([entry.values, [_stamp(path) for path in paths]], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _stamp(path: str) -> str:
+    """What changes when a file does; empty where there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return ""
+    return f"{status.st_ino}:{status.st_mtime_ns}:{status.st_size}"

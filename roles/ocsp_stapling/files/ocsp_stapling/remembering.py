@@ -1,0 +1,86 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the state says of a certificate."""
+
+from __future__ import annotations
+
+import typing as t
+from datetime import datetime
+
+from ocsp.options import Options
+from ocsp.response import Judgement
+from ocsp.schedule import format_time, renew_at
+
+from . import plan, record
+from .looking import Look, digest
+from .plan import Decision
+from .record import Values
+
+
+def entry_values(look: Look, decision: Decision, before: Values, claims: Values, now: datetime) -> Values:
+    """All that the state says of one certificate. ``before`` is what it said, ``claims`` what refresh says."""
+    failures = record.number_of(claims, "failures")
+    return {
+        "live": look.entry.live,
+        "services": list(look.entry.services),
+        "certificate": certificate_values(look.options),
+        "staple": staple_values(look, decision, record.mapping(before, "staple"), claims, now),
+        "revoked": revocation_values(look.facts.proof) if decision.code == "revoked" else None,
+        "code": decision.code,
+        "message": decision.message,
+        "failures": failures,
+        "failure_code": record.text_of(claims, "code") if failures else "",
+        "failure_message": record.text_of(claims, "message") if failures else "",
+        "succeeded": format_time(record.time_of(claims, "succeeded")),
+        "next_attempt": format_time(record.time_of(claims, "next_attempt")),
+    }
+
+
+def certificate_values(options: t.Optional[Options]) -> t.Optional[Values]:
+    if options is None:
+        return None
+    certificate = options.certificate
+    return {
+        "serial_number": f"{certificate.serial_number:x}",
+        "sha256": digest(certificate.der),
+        "subject": certificate.name,
+        "not_after": format_time(certificate.not_after),
+        "must_staple": bool(certificate.must_staple),
+        "has_responder": bool(options.responder_urls),
+    }
+
+
+def stapled(look: Look, decision: Decision) -> t.Optional[bytes]:
+    """The response that the decision wants in place, or None."""
+    if decision.action == plan.WITHDRAW:
+        return None
+    return look.left if decision.action == plan.INSTALL else look.current
+
+
+def staple_values(look: Look, decision: Decision, before: Values, claims: Values, now: datetime) -> t.Optional[Values]:
+    """What is in place after the decision was carried out, and where it came from."""
+    data = stapled(look, decision)
+    judgement = decision.judgement or look.facts.current
+    if data is None or judgement is None or look.options is None:
+        return None
+    sha256 = digest(data)
+    same = before.get("sha256") == sha256
+    source = record.text_of(claims, "responder_url") if claims.get("sha256") == sha256 else ""
+    return {
+        "sha256": sha256,
+        "this_update": format_time(judgement.this_update),
+        "next_update": format_time(judgement.next_update),
+        "effective_expiry": format_time(judgement.effective_expiry),
+        "renew_at": format_time(renew_at(judgement, look.options.renewal)),
+        "responder_url": (source or (before.get("responder_url") if same else None)) or None,
+        "certificate_sha256": digest(look.options.certificate.der),
+        "installed": before.get("installed") if same else format_time(now),
+    }
+
+
+def revocation_values(proof: t.Optional[Judgement]) -> t.Optional[Values]:
+    if proof is None:
+        return None
+    return {"time": format_time(proof.revocation_time), "reason": proof.revocation_reason}

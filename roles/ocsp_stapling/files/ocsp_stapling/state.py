@@ -1,0 +1,93 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What ``apply`` knows, for monitoring and for its next run: /var/lib/ocsp-stapling/state.json.
+
+Everybody may read it. It is written in one step, after each run; one that cannot be read is made anew, which
+costs no staple. A newer ``version`` than 1 means that keys changed their meaning; keys may be added at any time.
+
+    {"version": 1, "program": "1.0.0",
+     "written": TIME,                  when
+     "clock": {"latest": TIME,         the latest time at which this host's clock was believed
+               "problem": ""},         why it is not believed now
+     "runs": {"refresh": {"ended": TIME, "seconds": 1.5, "exit_code": 0}, "apply": {...}},
+     "certificates": {NAME: {
+         "live": PATH, "services": [NAME],         as configured
+         "certificate": {"serial_number": HEX, "sha256": HEX, "subject": TEXT, "not_after": TIME,
+                         "must_staple": false, "has_responder": true} or null,
+         "staple": {"sha256": HEX, "this_update": TIME, "next_update": TIME, "effective_expiry": TIME,
+                    "renew_at": TIME, "responder_url": URL, "certificate_sha256": HEX,
+                    "installed": TIME} or null,    what is in place, and where it came from
+         "revoked": {"time": TIME, "reason": TEXT} or null,
+         "code": "", "message": "",                why there is no staple, or why it will soon be none
+         "failures": 0, "failure_code": "", "failure_message": "",    attempts of refresh, in a row
+         "succeeded": TIME, "next_attempt": TIME}}}
+
+TIME is ISO 8601 in UTC or null.
+"""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from datetime import datetime
+
+from ocsp import files
+from ocsp.errors import InputError
+from ocsp.schedule import format_time
+
+from . import record
+
+Values = t.Dict[str, t.Any]
+
+VERSION = 1
+PROGRAM = "1.0.0"
+_LARGEST = 256 * 1024 * 1024
+
+
+class State:
+    """The state; ``problem`` says why that of the last run could not be read, if it could not."""
+
+    def __init__(self, values: t.Optional[Values] = None, problem: str = "") -> None:
+        values = values or {}
+        self.problem = problem
+        self.written: t.Any = values.get("written")
+        self.clock: Values = record.mapping(values, "clock")
+        self.runs: Values = record.mapping(values, "runs", of_mappings=True)
+        self.certificates: Values = record.mapping(values, "certificates", of_mappings=True)
+
+    def save(self, path: str, now: datetime) -> None:
+        """Write it in one step. Raises FileError."""
+        self.written = format_time(now)
+        values = {
+            "version": VERSION,
+            "program": PROGRAM,
+            "written": self.written,
+            "clock": self.clock,
+            "runs": self.runs,
+            "certificates": self.certificates,
+        }
+        files.replace_file(path, record.dump(values))
+
+
+def load(path: str) -> State:
+    """The state of the last run, or an empty one."""
+    try:
+        data = files.read_file(path, path, _LARGEST)
+    except InputError as error:
+        return State(problem=error.message)
+    if data is None:
+        return State()
+    try:
+        values = json.loads(data)
+    except (ValueError, RecursionError):
+        return State(problem=f"{path} is not JSON")
+    if not isinstance(values, dict) or values.get("version") != VERSION:
+        return State(problem=f"{path} is not of version {VERSION}")
+    return State(values)
+
+
+def run_values(now: datetime, seconds: float, exit_code: int) -> Values:
+    """What is remembered of a run that ends ``now``."""
+    return {"ended": format_time(now), "seconds": round(seconds, 3), "exit_code": exit_code}

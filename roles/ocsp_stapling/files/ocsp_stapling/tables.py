@@ -1,0 +1,68 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Tables and sentences for people: they fit a narrow terminal, and have colours only on one."""
+
+from __future__ import annotations
+
+import textwrap
+import typing as t
+
+WIDTH = 80
+GOOD, WARNING, BAD, PLAIN = "\033[32m", "\033[33m", "\033[31m", ""
+_END = "\033[0m"
+_GAP = "  "
+
+
+class Cell(t.NamedTuple):
+    """A text, and the colour it has on a terminal."""
+
+    text: str
+    colour: str = PLAIN
+
+
+def table(heads: t.Sequence[str], rows: t.Sequence[t.Sequence[Cell]], colours: bool, width: int = WIDTH) -> str:
+    """Lines of columns that are as wide as they must be; the first one is cut where all would be too wide."""
+    widths = [
+        max(len(cell) for cell in column) for column in zip(heads, *([cell.text for cell in row] for row in rows))
+    ]
+    others = sum(widths[1:]) + len(_GAP) * (len(widths) - 1)
+    widths[0] = max(10, min(widths[0], width - others))
+    lines = [_row([Cell(head) for head in heads], widths, False)]
+    lines += [_row(row, widths, colours) for row in rows]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _row(cells: t.Sequence[Cell], widths: t.Sequence[int], colours: bool) -> str:
+    texts = []
+    for index, (cell, width) in enumerate(zip(cells, widths)):
+        text = shorten(cell.text, width)
+        padding = " " * (width - len(text)) if index < len(cells) - 1 else ""
+        texts.append((f"{cell.colour}{text}{_END}" if colours and cell.colour else text) + padding)
+    return _GAP.join(texts).rstrip()
+
+
+def shorten(text: str, width: int) -> str:
+    """Cut a text in its middle, since names differ at both ends."""
+    if len(text) <= width:
+        return text
+    tail = (width - 1) // 2
+    return f"{text[: width - 1 - tail]}~{text[len(text) - tail :]}"
+
+
+def paragraph(text: str, width: int = WIDTH, indent: str = "") -> str:
+    return textwrap.fill(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False) + "\n"
+
+
+def duration(seconds: float) -> str:
+    """A length of time by its two largest units: 3d 4h, 12m, -2h 5m."""
+    sign, left = ("-", int(-seconds)) if seconds < 0 else ("", int(seconds))
+    parts: t.List[str] = []
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, left = divmod(left, size)
+        if count or parts:
+            parts.append(f"{count}{unit}" if count else "")
+        if len(parts) == 2:
+            break
+    return sign + (" ".join(part for part in parts if part) or "0s")

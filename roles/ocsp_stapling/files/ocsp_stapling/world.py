@@ -1,0 +1,83 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the program needs of its host: the time, commands, chance and a name of its own."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import tempfile
+import time
+import typing as t
+from datetime import datetime, timedelta, timezone
+
+_MACHINE_ID = "/etc/machine-id"
+_LONGEST_OUTPUT = 64 * 1024
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def run_command(
+    argv: t.Sequence[str],
+    input: t.Optional[str] = None,  # noqa: A002
+    timeout: float = 60.0,
+) -> t.Tuple[int, str, str]:
+    """Run a command without a shell, in an environment of its own; what cannot be run has an exit code, too."""
+    environment = {"PATH": _PATH, "LC_ALL": "C.UTF-8"}
+    # Into files: a daemon that a command leaves behind would hold a pipe open.
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        try:
+            done = subprocess.run(
+                argv,
+                check=False,
+                input=(input or "").encode(),
+                stdout=output,
+                stderr=errors,
+                timeout=timeout,
+                env=environment,
+            )
+        except subprocess.TimeoutExpired:
+            return 124, "", f"it took more than {timeout:.0f} seconds"
+        except OSError as error:
+            return 127, "", f"{error.strerror}"
+        return done.returncode, _read(output), _read(errors)
+
+
+def _read(handle: t.IO[bytes]) -> str:
+    handle.seek(0)
+    return handle.read(_LONGEST_OUTPUT).decode("utf-8", "replace")
+
+
+def _machine() -> bytes:
+    """What tells this host from others, for spreading requests over time."""
+    try:
+        with open(_MACHINE_ID, "rb") as handle:
+            return handle.read(64).strip()
+    except OSError:
+        return os.uname().nodename.encode()
+
+
+class World:
+    """The host. The time starts at ``start`` or with its clock, and moves on with a clock that nobody sets."""
+
+    def __init__(
+        self,
+        start: t.Optional[datetime] = None,
+        run: t.Callable[..., t.Tuple[int, str, str]] = run_command,
+        jitter: t.Callable[[], float] = random.random,
+        machine: t.Optional[bytes] = None,
+    ) -> None:
+        self._start = start or datetime.now(timezone.utc)
+        self._began = time.monotonic()
+        self.run = run
+        self.jitter = jitter
+        self.machine = _machine() if machine is None else machine
+
+    def now(self) -> datetime:
+        return self._start + timedelta(seconds=self.elapsed())
+
+    def elapsed(self) -> float:
+        """Seconds since the beginning."""
+        return time.monotonic() - self._began
