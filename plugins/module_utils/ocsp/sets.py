@@ -236,9 +236,9 @@ def discard(layout: Layout, name: str, identifier: str) -> None:
 def prune(layout: Layout, name: str, keep: int, protected: t.Container[str] = ()) -> t.List[str]:
     """Remove all but the newest ``keep`` sets; the live one and protected ones stay. Returns what was removed."""
     live = current_id(layout, name)
-    others = [one for one in identifiers(layout, name) if one != live and one not in protected]
+    others = [one for one in identifiers(layout, name) if one != live]
     room = max(0, keep - (live is not None))
-    removed = others[: len(others) - room]
+    removed = [one for one in others[: len(others) - room] if one not in protected]
     for identifier in removed:
         shutil.rmtree(layout.folder(name, identifier), ignore_errors=True)
     return removed

@@ -116,7 +116,8 @@ def test_prune_keeps_the_newest_the_live_and_the_protected(layout: sets.Layout) 
     sets.swap(layout, NAME, made[1])
     assert sets.prune(layout, NAME, 3, (made[0],)) == [made[2], made[3]]
     assert sets.identifiers(layout, NAME) == [made[0], made[1], made[4], made[5]]
-    assert sets.prune(layout, NAME, 1) == [made[0], made[4], made[5]]
+    assert sets.prune(layout, NAME, 2, (made[5],)) == [made[0], made[4]]
+    assert sets.prune(layout, NAME, 1) == [made[5]]
     assert sets.identifiers(layout, NAME) == [made[1]]
 
 
