@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from . import der, signature
-from .der import Reader
+from .der import Reader, element
 from .errors import InputError, MalformedError
 from .signature import PublicKey, Scheme
 
@@ -75,19 +75,23 @@ class Extension(t.NamedTuple):
 Extensions = t.Dict[str, Extension]
 
 
-def read_extensions(reader: Reader) -> Extensions:
+def read_extensions(data: bytes, what: str) -> Extensions:
     """Read a SEQUENCE OF Extension. Raises MalformedError, also for one that stands twice."""
     extensions: Extensions = {}
-    entries = reader.last()
-    while not entries.at_end():
-        entry = entries.sequence()
-        oid = entry.oid()
-        critical = entry.flag()
-        value = entry.content(der.OCTET_STRING)
-        entry.finish()
+    at, stop = element(data, 0, len(data), der.SEQUENCE, what, der.LAST)
+    while at < stop:
+        start, at = element(data, at, stop, der.SEQUENCE, what)
+        start, end = element(data, start, at, der.OBJECT_IDENTIFIER, what)
+        oid = der.to_oid(data[start:end], what)
+        critical = False
+        if end < at and data[end] == der.BOOLEAN:
+            start, end = element(data, end, at, der.BOOLEAN, what)
+            critical = der.to_flag(data[start:end], what)
+        start, end = element(data, end, at, der.OCTET_STRING, what)
+        der.finish(end, at, what)
         if oid in extensions:
-            raise entry.fail(f"extension {oid} that stands twice")
-        extensions[oid] = Extension(critical, value)
+            raise MalformedError(f"{what}: extension {oid} that stands twice")
+        extensions[oid] = Extension(critical, data[start:end])
     return extensions
 
 
@@ -113,7 +117,7 @@ class Certificate:
     signature: bytes
 
     @classmethod
-    @functools.lru_cache(maxsize=128)
+    @functools.lru_cache(maxsize=64)
     def from_der(cls, data: bytes) -> Certificate:
         """Read a certificate. Raises MalformedError. Remembered, since the same CAs and responders come again."""
         whole = Reader(data, "certificate").last()
@@ -139,7 +143,7 @@ class Certificate:
         spki = fields.raw(der.SEQUENCE)
         for unique_identifier in _UNIQUE_IDENTIFIERS:
             fields.optional(unique_identifier)
-        extensions = fields.optional(_EXTENSIONS, "certificate extensions")
+        extensions = fields.content(_EXTENSIONS) if fields.peek() == _EXTENSIONS else None
         fields.finish()
 
         key = Reader(spki, "public key").sequence()
@@ -154,7 +158,7 @@ class Certificate:
             subject=subject,
             spki=spki,
             public_key_bits=key.bits(),
-            extensions=read_extensions(extensions) if extensions else {},
+            extensions={} if extensions is None else read_extensions(extensions, "certificate extensions"),
             scheme=signature.parse_algorithm(algorithm),
             signature=signed,
         )
@@ -428,7 +432,7 @@ def same_name(one: bytes, other: bytes) -> bool:
         return False
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=64)
 def _comparable(name: bytes) -> t.List[t.FrozenSet[t.Tuple[str, t.Any]]]:
     return [
         frozenset(
@@ -467,7 +471,7 @@ def _read_text(entry: Reader) -> t.Union[str, bytes]:
         return raw
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=64)
 def name_text(name: bytes) -> str:
     """A raw name for a person: most specific part first, control characters escaped, not parsed back."""
     try:

@@ -177,16 +177,16 @@ def certificate_expired(certificate: Certificate, now: datetime) -> t.Optional[F
 
 
 def _check_target(target: Target, now: datetime, judgement: Judgement) -> None:
-    certificate = target.certificate
+    certificate, issuer = target
     ended = certificate_expired(certificate, now)
     if ended:
         judgement.findings.append(ended)
     try:
-        problem = x509.issuance_problem(certificate, target.issuer)
+        problem = x509.issuance_problem(certificate, issuer)
     except MalformedError as error:
         problem = str(error)
     if problem:
-        judgement.error("issuer_mismatch", f"{target.issuer.name} did not issue {certificate.name}: {problem}")
+        judgement.error("issuer_mismatch", f"{issuer.name} did not issue {certificate.name}: {problem}")
 
 
 def _judge_response(
@@ -207,8 +207,8 @@ def _judge_response(
         return
     _check_status(answers, target.certificate, judgement)
     for answer in answers:
-        _check_times(answer, response, now, rules, judgement)
-    _fill_times(answers, target, delegate, rules, judgement)
+        _check_times(answer, response.produced_at, now, rules, judgement)
+    _fill_times(answers, target.certificate, delegate, rules, judgement)
     _check_expiry(answers, now, rules, judgement)
 
 
@@ -238,12 +238,13 @@ def _matching_answers(response: BasicResponse, target: Target, judgement: Judgem
 
 def _answer_problem(answer: Answer, target: Target) -> str:
     """Why an answer is not about the target (RFC 6960 section 3.2 item 1), or an empty string."""
-    if answer.serial_number != target.certificate.serial_number:
+    certificate, issuer = target
+    if answer.serial_number != certificate.serial_number:
         serial_number = x509.shorten(f"{answer.serial_number:X}")
-        return f"it is about the serial number {serial_number}, not {target.certificate.serial_number:X}"
+        return f"it is about the serial number {serial_number}, not {certificate.serial_number:X}"
     if answer.digest not in _CERT_ID_DIGESTS:
         return f"its CertID uses the digest {answer.digest}, which is not supported"
-    name_hash, key_hash = issuer_hashes(target.certificate, target.issuer, answer.digest)
+    name_hash, key_hash = issuer_hashes(certificate, issuer, answer.digest)
     if answer.name_hash == name_hash and answer.key_hash == key_hash:
         return ""
     if len(answer.name_hash) != len(name_hash) or len(answer.key_hash) != len(key_hash):
@@ -264,7 +265,7 @@ def _check_signature(
 ) -> t.Optional[Certificate]:
     """Check who signed, and how well. Returns the delegate, or None where the issuer signed itself."""
     issuer = target.issuer
-    named = _named(issuer, tuple(response.certificates), response.responder_name, response.responder_key_hash)
+    named = _named(issuer, response.certificates, response.responder_name, response.responder_key_hash)
     if not named:
         judgement.error(
             "unauthorized_responder",
@@ -434,7 +435,7 @@ def _unknown_critical(extensions: Extensions, known: t.FrozenSet[str]) -> str:
 def _check_extensions(
     response: BasicResponse, answers: t.Sequence[Answer], nonce: t.Optional[bytes], judgement: Judgement
 ) -> None:
-    unknown = response.extensions and _unknown_critical(response.extensions, _KNOWN_IN_RESPONSE)
+    unknown = _unknown_critical(response.extensions, _KNOWN_IN_RESPONSE)
     if unknown:
         judgement.error("unknown_critical_extension", f"the response has the critical extension {unknown}")
     for answer in answers:
@@ -483,12 +484,12 @@ def _revocation_text(answer: Answer, name: str) -> str:
     return text
 
 
-def _check_times(answer: Answer, response: BasicResponse, now: datetime, rules: Rules, judgement: Judgement) -> None:
-    this_update, next_update = answer.this_update, answer.next_update
-    if this_update - now > rules.clock_tolerance:
+def _check_times(answer: Answer, produced_at: datetime, now: datetime, rules: Rules, judgement: Judgement) -> None:
+    this_update, next_update, tolerance = answer.this_update, answer.next_update, rules.clock_tolerance
+    if this_update - now > tolerance:
         judgement.error("not_yet_valid", _future_text("thisUpdate", this_update, now))
-    if response.produced_at - now > rules.clock_tolerance:
-        judgement.error("not_yet_valid", _future_text("producedAt", response.produced_at, now))
+    if produced_at - now > tolerance:
+        judgement.error("not_yet_valid", _future_text("producedAt", produced_at, now))
     if next_update is None:
         if "missing_next_update" not in rules.allow:
             judgement.error(
@@ -509,7 +510,7 @@ def _future_text(name: str, moment: datetime, now: datetime) -> str:
 
 def _fill_times(
     answers: t.Sequence[Answer],
-    target: Target,
+    certificate: Certificate,
     delegate: t.Optional[Certificate],
     rules: Rules,
     judgement: Judgement,
@@ -519,12 +520,12 @@ def _fill_times(
     for answer in answers[1:]:
         if _end(answer, rules) < _end(shortest, rules):
             shortest = answer
+    renewable_until = _end(shortest, rules)
     judgement.this_update = shortest.this_update
     judgement.next_update = shortest.next_update
     judgement.certid_digest = shortest.digest
     if shortest.next_update is None and "missing_next_update" not in rules.allow:
         return
-    renewable_until = _end(shortest, rules)
     if delegate is not None and delegate.not_after < renewable_until:
         judgement.warn(
             "shortened_life",
@@ -533,7 +534,7 @@ def _fill_times(
         )
         renewable_until = delegate.not_after
     judgement.renewable_until = renewable_until
-    judgement.effective_expiry = min(renewable_until, target.certificate.not_after)
+    judgement.effective_expiry = min(renewable_until, certificate.not_after)
 
 
 def _end(answer: Answer, rules: Rules) -> datetime:

@@ -45,7 +45,8 @@ REVOKED = "revoked"
 UNKNOWN = "unknown"
 SUCCESSFUL = "successful"
 
-_FAILURES = {
+_RESPONSE_STATUSES = {
+    0: SUCCESSFUL,
     1: "malformed_request",
     2: "internal_error",
     3: "try_later",
@@ -74,10 +75,13 @@ _CERTIFICATE_STATUSES = {
 _PEM_BEGIN = b"-----BEGIN OCSP RESPONSE-----"
 _PEM_END = b"-----END OCSP RESPONSE-----"
 
-# Whole elements: DER writes each value in one way only.
-_SUCCESSFUL = der.encode(ENUMERATED, b"\0")
-_BASIC_RESPONSE = der.encode_oid("1.3.6.1.5.5.7.48.1.1")
+_BASIC_RESPONSE = "1.3.6.1.5.5.7.48.1.1"
+#: The whole element: DER writes each value in one way only.
 _GOOD = der.encode(der.context(0, constructed=False))
+
+#: How successful responses that were read begin, by the length of the whole.
+_envelopes: t.Dict[int, bytes] = {}
+_MOST_ENVELOPES = 64
 
 
 @dataclass(eq=False)
@@ -108,7 +112,7 @@ class BasicResponse:
     extensions: Extensions
     scheme: Scheme
     signature: bytes
-    certificates: t.List[bytes]
+    certificates: t.Tuple[bytes, ...]
 
 
 def from_pem(data: bytes) -> bytes:
@@ -134,32 +138,42 @@ def parse_response(data: bytes) -> t.Tuple[str, t.Optional[BasicResponse]]:
 
     Raises MalformedError.
     """
+    stop = len(data)
+    # All before the content of BasicOCSPResponse ends with the response, so equal octets in front of as many
+    # octets mean the same, and a CA's responses mostly agree in both.
+    envelope = _envelopes.get(stop)
+    if envelope is None or not data.startswith(envelope):
+        status, at = _parse_envelope(data)
+        if status != SUCCESSFUL:
+            return status, None
+        if len(_envelopes) >= _MOST_ENVELOPES:
+            _envelopes.clear()
+        envelope = _envelopes[stop] = data[:at]
+    return SUCCESSFUL, _parse_basic(data, len(envelope), stop)
+
+
+def _parse_envelope(data: bytes) -> t.Tuple[str, int]:
+    """The status and, where that is successful, where the content of BasicOCSPResponse starts."""
     what = "OCSPResponse"
     at, stop = element(data, 0, len(data), SEQUENCE, what, LAST)
-    if not data.startswith(_SUCCESSFUL, at, stop):
-        return _parse_failure(data, at, stop), None
-    at += len(_SUCCESSFUL)
-    at, stop = element(data, at, stop, _TAG_0, what, LAST)
-    at, stop = element(data, at, stop, SEQUENCE, what, LAST)
-    if not data.startswith(_BASIC_RESPONSE, at, stop):
-        start, at = element(data, at, stop, OBJECT_IDENTIFIER, what)
-        response_type = to_oid(data[start:at], what)
-        raise MalformedError(f"{what}: response type {response_type}, which is not id-pkix-ocsp-basic")
-    at += len(_BASIC_RESPONSE)
-    at, stop = element(data, at, stop, OCTET_STRING, what, LAST)
-    return SUCCESSFUL, _parse_basic(data, at, stop)
-
-
-def _parse_failure(data: bytes, at: int, stop: int) -> str:
-    what = "OCSPResponse"
     start, at = element(data, at, stop, ENUMERATED, what)
     number = to_integer(data[start:at], what)
-    if number not in _FAILURES:
+    if number not in _RESPONSE_STATUSES:
         raise MalformedError(f"{what}: response status {number}, which RFC 6960 does not define")
-    if at < stop and data[at] == _TAG_0:
-        at = element(data, at, stop, _TAG_0, what)[1]
-    finish(at, stop, what)
-    return _FAILURES[number]
+    status = _RESPONSE_STATUSES[number]
+    if status != SUCCESSFUL:
+        if at < stop and data[at] == _TAG_0:
+            at = element(data, at, stop, _TAG_0, what)[1]
+        finish(at, stop, what)
+        return status, at
+    at, stop = element(data, at, stop, _TAG_0, what, LAST)
+    at, stop = element(data, at, stop, SEQUENCE, what, LAST)
+    start, at = element(data, at, stop, OBJECT_IDENTIFIER, what)
+    response_type = to_oid(data[start:at], what)
+    if response_type != _BASIC_RESPONSE:
+        raise MalformedError(f"{what}: response type {response_type}, which is not id-pkix-ocsp-basic")
+    at, stop = element(data, at, stop, OCTET_STRING, what, LAST)
+    return status, element(data, at, stop, SEQUENCE, "BasicOCSPResponse", LAST)[0]
 
 
 def parse_problem(data: bytes) -> str:
@@ -171,9 +185,9 @@ def parse_problem(data: bytes) -> str:
     return ""
 
 
-def _parse_basic(data: bytes, at: int, stop: int) -> BasicResponse:
+def _parse_basic(data: bytes, begin: int, stop: int) -> BasicResponse:
+    """Read the content of a BasicOCSPResponse."""
     what = "BasicOCSPResponse"
-    begin, stop = element(data, at, stop, SEQUENCE, what, LAST)
     fields, end = element(data, begin, stop, SEQUENCE, what)
     at = element(data, end, stop, SEQUENCE, what)[1]
     scheme = signature.parse_algorithm(data[end:at])
@@ -204,7 +218,7 @@ def _parse_basic(data: bytes, at: int, stop: int) -> BasicResponse:
         answers.append(_parse_answer(data, start, last))
     extensions = _parse_extensions(data, at, end, what, "responseExtensions") if at < end else {}
     return BasicResponse(
-        data[begin:end], name, key_hash, produced_at, answers, extensions, scheme, signed, certificates
+        data[begin:end], name, key_hash, produced_at, answers, extensions, scheme, signed, tuple(certificates)
     )
 
 
@@ -313,6 +327,6 @@ def _parse_extensions(data: bytes, at: int, stop: int, what: str, name: str) -> 
     if data[at] != _TAG_1:
         raise MalformedError(f"{what}: trailing data")
     start, at = element(data, at, stop, _TAG_1, what)
-    extensions = x509.read_extensions(Reader(data, name, start, at))
+    extensions = x509.read_extensions(data[start:at], name)
     finish(at, stop, what)
     return extensions
