@@ -32,7 +32,7 @@ class Stopped(BaseException):
 def main(arguments: t.Optional[t.Sequence[str]] = None) -> int:
     """Run one command. Returns its exit code; what goes wrong is one sentence."""
     options = _parser().parse_args(arguments)
-    log = Log(options.journal_socket, options.syslog_socket, options.debug)
+    log = Log(options.journal_socket, options.syslog_socket, options.debug, options.quiet)
     signal.signal(signal.SIGTERM, _stop)
     try:
         return _run(options, log)
@@ -132,6 +132,7 @@ def _common() -> _Parser:
     common.add_argument("--config", default=configuration.DEFAULT_PATH, metavar="FILE", help="default: %(default)s")
     common.add_argument("--state", default=configuration.DEFAULT_STATE, metavar="FOLDER", help="default: %(default)s")
     common.add_argument("--now", metavar="TIME", help="believe that it is this time, for tests")
+    common.add_argument("--quiet", action="store_true", help="on the standard error, only what is wrong")
     common.add_argument("--debug", action="store_true", help="say more, and show where a defect is")
     common.add_argument("--journal-socket", default=events.JOURNAL, help=argparse.SUPPRESS)
     common.add_argument("--syslog-socket", default=events.SYSLOG, help=argparse.SUPPRESS)

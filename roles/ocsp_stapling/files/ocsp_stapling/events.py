@@ -57,12 +57,12 @@ class Log:
     journal or syslog, and for what is wrong the standard error as well.
     """
 
-    def __init__(self, journal: str = JOURNAL, syslog: str = SYSLOG, debug: bool = False) -> None:
+    def __init__(self, journal: str = JOURNAL, syslog: str = SYSLOG, debug: bool = False, quiet: bool = False) -> None:
         self._file: t.Optional[int] = None
         self._debug = debug
         self._socket: t.Optional[socket.socket] = None
         self._native = False
-        self._stderr_from = DEBUG
+        self._stderr_from = WARNING if quiet else DEBUG
         self.events: t.List[Event] = []
         under_systemd = "JOURNAL_STREAM" in os.environ
         if under_systemd or not sys.stderr.isatty():
