@@ -21,7 +21,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import (
     InputError,
     ProbeError,
 )
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.probe import Expectation, Look, read_endpoint
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.probe import Endpoint, Expectation, Look, read_endpoint
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import Rules
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, NOW
@@ -80,12 +80,12 @@ def no_pause(seconds: float) -> None:
     raise AssertionError("nothing is to be waited for")
 
 
-def see(*wires: t.Any, key_types: t.Sequence[str] = ("rsa", "ecdsa"), **options: t.Any) -> t.List[Look]:
+def see(
+    *wires: t.Any, endpoint: Endpoint = ENDPOINT, key_types: t.Sequence[str] = ("rsa", "ecdsa"), **options: t.Any
+) -> t.List[Look]:
     """Look at a server that has these connections to give, one after the other."""
     network = Network(*wires)
-    options = {"sleep": no_pause, "endpoint": ENDPOINT, "attempts": 1, **options}
-    endpoint = options.pop("endpoint")
-    looks = probe.look(endpoint, NOW, key_types, dial=network, **options)
+    looks = probe.look(endpoint, NOW, key_types, dial=network, **{"sleep": no_pause, "attempts": 1, **options})
     assert not network.wires, "all connections were asked for"
     assert all(wire.closed for wire in network.used)
     for found in looks:
