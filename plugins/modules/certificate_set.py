@@ -621,10 +621,11 @@ class Host:
 
 def make_fetch(module):
     """Fetches responses side by side, or refuses to."""
-    from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import bulk, transport
+    from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import bulk
+    from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import ResponderDown
 
     def refuse(request, timeout):
-        raise transport.TransportError("unreachable", "fetching is turned off on this host")
+        raise ResponderDown("unreachable", "fetching is turned off on this host")
 
     def fetch(jobs):
         with bulk.Network() as network:

@@ -247,8 +247,8 @@ def _options(layout: Layout, item: Item, folder: str) -> t.Dict[str, t.Any]:
     read = item.material
     values = dict(item.wanted.options)
     values["certificate_content"] = _text([read.certificate, *read.chain])
-    if read.chain or read.roots:
-        values["issuer_content"] = _text([*read.chain, *read.roots])
+    if read.pool:
+        values["issuer_content"] = _text(read.pool)
     values["server"] = sorted(item.wanted.known_kinds)
     values["source_content"] = item.wanted.source
     # The staple of a live set counts where the certificate is the same, also when the key's mode changes.
@@ -280,11 +280,13 @@ def _settle(work: Plan, item: Item) -> None:
         work.warnings.append(f"{name}: {outcome.judgement.message}{left}")
     elif outcome.data is not None:
         work.warnings.extend(f"{name}: {sentence}" for sentence in outcome.warnings)
-    elif outcome.failed and item.changes and item.material.certificate.must_staple:
-        item.held_back = f"it must not be used without a staple: {outcome.message}"
-        work.warnings.append(f"{name}: the certificate demands stapling and is not deployed: {outcome.message}")
     elif outcome.failed:
-        work.warnings.append(f"{name}: there is no staple yet: {outcome.message}")
+        reason = outcome.fetch_error.message if outcome.fetch_error is not None else outcome.message
+        if item.changes and item.material.certificate.must_staple:
+            item.held_back = f"it must not be used without a staple: {reason}"
+            work.warnings.append(f"{name}: the certificate demands stapling and is not deployed: {reason}")
+        else:
+            work.warnings.append(f"{name}: there is no staple yet: {reason}")
 
 
 def entries(work: Plan) -> t.List[snippets.Entry]:

@@ -30,13 +30,17 @@ _IP_ADDRESS = der.context(7, constructed=False)
 
 @dataclass(frozen=True)
 class Material:
-    """What a server needs besides the staple. ``chain`` begins with the issuer and has no root in it."""
+    """What a server needs besides the staple.
+
+    ``chain`` begins with the issuer and has no root in it. ``pool`` are all certificates of CAs that were given.
+    """
 
     name: str
     key: bytes = field(repr=False)
     certificate: Certificate
     chain: t.Tuple[Certificate, ...]
     roots: t.Tuple[Certificate, ...]
+    pool: t.Tuple[Certificate, ...] = ()
 
     def files(self) -> t.Dict[str, bytes]:
         """The content of each file of a set by its name; what nothing is known about is left out."""
@@ -81,8 +85,9 @@ def read_material(name: str, sources: Sources) -> Material:
     given = x509.load_certificates(sources.chain, where["chain"]) if sources.chain is not None else []
     anchors = x509.load_certificates(sources.root, where["root"]) if sources.root is not None else []
     roots = [one for one in anchors if _is_self_issued(one)] or anchors
-    chain = _order(leaf, [*given, *certificates, *anchors], roots)
-    return Material(name, read_key(sources.key, where["key"]), leaf, tuple(chain), tuple(roots))
+    pool = [one for one in (*given, *certificates, *anchors) if one.der != leaf.der]
+    chain = _order(leaf, pool, roots)
+    return Material(name, read_key(sources.key, where["key"]), leaf, tuple(chain), tuple(roots), tuple(pool))
 
 
 def _is_self_issued(certificate: Certificate) -> bool:

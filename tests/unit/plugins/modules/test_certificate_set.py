@@ -1,0 +1,329 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The module certificate_set: all of it or nothing, and no word of a private key."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import json
+import os
+import typing as t
+import zlib
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+from ansible_collections.certops.ocsp.tests.unit import forge
+from ansible_collections.certops.ocsp.tests.unit.run_module import (
+    Result,
+    Runner,
+    comparable,
+    documentation,
+    specification,
+)
+
+NOW = datetime.now(timezone.utc).replace(microsecond=0)
+ROOT = forge.authority("Root", not_before=NOW - 30 * forge.DAY, not_after=NOW + 300 * forge.DAY)
+ISSUER = forge.authority("Issuer", ROOT, not_before=NOW - 30 * forge.DAY, not_after=NOW + 300 * forge.DAY)
+OTHER = forge.authority("Other", not_before=NOW - 30 * forge.DAY, not_after=NOW + 300 * forge.DAY)
+#: A service that is known to no host, so that nothing of this machine is tested or looked at.
+SERVICE = "certops-test"
+
+
+def leaf(name: str, label: str = "", kind: str = "p256", urls: bool = True, demands: bool = False) -> forge.Entity:
+    extensions = [forge.subject_alt_name(name)]
+    extensions += [forge.ocsp_urls(forge.URL)] if urls else []
+    extensions += [forge.must_staple()] if demands else []
+    return forge.leaf(
+        ISSUER,
+        name,
+        private_key=forge.key(kind, name + label),
+        serial=zlib.crc32((name + label).encode()),
+        not_before=NOW - 20 * forge.DAY,
+        not_after=NOW + 60 * forge.DAY,
+        extensions=extensions,
+    )
+
+
+@functools.cache
+def staple(subject: forge.Entity, status: str = "good") -> str:
+    answer = forge.single(subject, ISSUER, status=status, this_update=NOW - forge.HOUR, next_update=NOW + 6 * forge.DAY)
+    return base64.b64encode(forge.response(answer, signer=ISSUER, produced_at=NOW - forge.HOUR)).decode()
+
+
+def entry(subject: forge.Entity, title: str, **given: t.Any) -> t.Dict[str, t.Any]:
+    values = {
+        "name": title,
+        "private_key_content": forge.private_pem(subject.key).decode(),
+        "certificate_content": subject.pem.decode(),
+        "chain_content": ISSUER.pem.decode(),
+        "services": [SERVICE],
+    }
+    return {name: value for name, value in {**values, **given}.items() if value is not None}
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> t.Callable[..., Result]:
+    runner = Runner("certificate_set", monkeypatch, capfd)
+    user = {"owner": str(os.geteuid()), "group": str(os.getegid())}
+    paths = {"path": str(tmp_path / "etc"), "state_path": str(tmp_path / "var")}
+    return functools.partial(runner, fetch=False, **user, **paths)
+
+
+def live(tmp_path: Path, name: str) -> Path:
+    return tmp_path / "etc" / "live" / name
+
+
+def tree(tmp_path: Path) -> t.Dict[str, t.Any]:
+    return {
+        str(path.relative_to(tmp_path)): os.readlink(path) if path.is_symlink() else path.read_bytes()
+        for path in tmp_path.rglob("*")
+        if path.is_symlink() or path.is_file()
+    }
+
+
+def test_documentation_and_spec_agree(monkeypatch: pytest.MonkeyPatch, run: t.Callable[..., Result]) -> None:
+    module = run.func.module  # type: ignore[attr-defined]
+    documented, spec = documentation(module), specification(module, monkeypatch)
+    assert comparable(documented) == comparable(spec)
+    for name in ("certificates", "endpoints"):
+        assert comparable(documented[name]["suboptions"]) == comparable(spec[name]["options"])
+
+
+def test_a_set_is_deployed_once(run: t.Callable[..., Result], tmp_path: Path) -> None:
+    one = leaf("www.example.com")
+    certificates = [entry(one, "www.example.com", response_content=staple(one))]
+    checked = run(check=True, diff=True, certificates=certificates)
+    assert checked["changed"] and checked["reload"] == [SERVICE] and tree(tmp_path) == {}
+    first = run(diff=True, certificates=certificates)
+    assert first["changed"] and first["reload"] == first["unconfirmed"] == [SERVICE] and first["warnings"] == []
+    assert first["diff"] == checked["diff"]
+    files = live(tmp_path, "www.example.com")
+    assert base64.b64encode((files / "ocsp.der").read_bytes()).decode() == staple(one)
+    assert (files / "fullchain.pem").read_bytes().count(b"BEGIN CERTIFICATE") == 2
+    assert (files / "privkey.pem").stat().st_mode & 0o777 == 0o400
+    assert (tmp_path / "var/pending" / SERVICE).exists()
+
+    again = run(certificates=certificates)
+    assert again["changed"] and again["reload"] == [SERVICE], "nobody has reloaded the service yet"
+    (tmp_path / "var/pending" / SERVICE).unlink()
+    before = tree(tmp_path)
+    for check in (True, False):
+        idle = run(check=check, certificates=certificates)
+        assert not idle["changed"] and idle["reload"] == [] and tree(tmp_path) == before
+
+
+def test_nothing_of_a_key_is_told(run: t.Callable[..., Result], tmp_path: Path) -> None:
+    one = leaf("www.example.com")
+    key = forge.private_pem(one.key).decode().splitlines()[1]
+    for wrong in (None, forge.private_pem(forge.key("p256", "x")).decode()):
+        given = entry(one, "www.example.com", response_content=staple(one))
+        given.update({"private_key_content": wrong} if wrong else {})
+        result = json.dumps(run(diff=True, certificates=[given]))
+        for secret in (key, "PRIVATE KEY-----", *(wrong.splitlines()[1:2] if wrong else ())):
+            assert secret not in result
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"private_key_content": forge.private_pem(forge.key("p256", "x")).decode()}, "does not fit"),
+        ({"chain_content": OTHER.pem.decode()}, "does not hold the issuer"),
+        ({"root_content": OTHER.pem.decode()}, "does not chain to any certificate of root_content"),
+        ({"names": ["other.example.com"]}, "is not for other.example.com"),
+        ({"mode": "0444"}, "lets everybody at the private key"),
+        ({"mode": "rw"}, "is not an octal number"),
+        ({"group": "no-such-group"}, "no-such-group"),
+        ({"services": ["exim"], "owner": "0", "group": "0"}, "exim could not read the private key"),
+        ({"private_key_content": None}, "there is no private key"),
+        (
+            {"private_key_content": None, "private_key_path": "/nonexistent"},
+            "private_key_path: /nonexistent does not exist",
+        ),
+        ({"options": {"timeout": -1}}, "timeout"),
+        ({"name": "*.example.com"}, "cannot name a set"),
+    ],
+)
+def test_one_bad_certificate_stops_all(
+    change: t.Dict[str, t.Any], sentence: str, run: t.Callable[..., Result], tmp_path: Path
+) -> None:
+    good, bad = leaf("good.example.com"), leaf("bad.example.com")
+    certificates = [entry(good, "good.example.com"), entry(bad, "bad.example.com", **change)]
+    result = run(certificates=certificates)
+    assert result["failed"] and sentence in result["msg"] and not [path for path in tree(tmp_path) if "live" in path]
+
+
+def test_all_that_is_wrong_is_said_at_once(run: t.Callable[..., Result]) -> None:
+    one, two = leaf("one.example.com"), leaf("two.example.com")
+    certificates = [
+        entry(one, "one.example.com", names=["x.example.com"], private_key_content=forge.private_pem(two.key).decode()),
+        entry(two, "two.example.com", names=["y.example.com"]),
+    ]
+    message = run(certificates=certificates)["msg"]
+    for part in ("one.example.com: the private key", "is not for x.example.com", "is not for y.example.com"):
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    ("services", "urls", "sentence"),
+    [
+        (["nginx"], True, ""),
+        (["nginx", "dovecot"], True, "which dovecot cannot do"),
+        (["postfix"], True, "which postfix cannot do"),
+        (["nginx"], False, "names no OCSP responder; give responder_urls"),
+    ],
+)
+def test_must_staple_only_where_it_can_be_kept(
+    services: t.List[str], urls: bool, sentence: str, run: t.Callable[..., Result]
+) -> None:
+    one = leaf("www.example.com", urls=urls, demands=True)
+    result = run(
+        check=True, certificates=[entry(one, "www.example.com", services=services, response_content=staple(one))]
+    )
+    assert result["failed"] is bool(sentence) and sentence in result["msg"]
+
+
+@pytest.mark.parametrize(
+    ("service", "change", "refused"),
+    [
+        ("nginx", {}, True),
+        ("lighttpd", {}, True),
+        ("haproxy", {}, False),
+        ("nginx", {"staple": False}, False),
+    ],
+)
+def test_two_kinds_of_keys_for_one_name(
+    service: str, change: t.Dict[str, t.Any], refused: bool, run: t.Callable[..., Result]
+) -> None:
+    certificates = [
+        entry(
+            leaf("www.example.com", label, kind),
+            f"www.example.com{label}",
+            names=["www.example.com"],
+            services=[service],
+            mode="0440",
+            group="1",
+            **change,
+        )
+        for label, kind in (("", "p256"), ("-rsa", "rsa2048"))
+    ]
+    result = run(check=True, certificates=certificates)
+    assert result["failed"] is refused, result["msg"]
+    assert not refused or "ecdsa and rsa keys" in result["msg"]
+
+
+def test_certificate_that_demands_a_staple_waits_for_it(run: t.Callable[..., Result], tmp_path: Path) -> None:
+    one, two = leaf("one.example.com", demands=True), leaf("two.example.com")
+    certificates = [entry(one, "one.example.com"), entry(two, "two.example.com")]
+    result = run(certificates=certificates)
+    assert result["failed"] and "one.example.com: it must not be used without a staple" in result["msg"]
+    assert result["held_back"] == ["one.example.com"]
+    assert not live(tmp_path, "one.example.com").exists() and live(tmp_path, "two.example.com").exists()
+    assert [sentence for sentence in result["warnings"] if "two.example.com: there is no staple yet" in sentence]
+    certificates[0]["response_content"] = staple(one)
+    assert run(certificates=certificates, fail_on_held_back=False)["held_back"] == []
+    assert (live(tmp_path, "one.example.com") / "ocsp.der").exists()
+
+
+def test_revoked_certificate_is_not_deployed(run: t.Callable[..., Result], tmp_path: Path) -> None:
+    good, bad = leaf("www.example.com"), leaf("www.example.com", "new")
+    run(certificates=[entry(good, "www.example.com", response_content=staple(good))])
+    before = tree(tmp_path)
+    revoked = entry(bad, "www.example.com", response_content=staple(bad, "revoked"))
+    result = run(certificates=[revoked], fail_on_held_back=False)
+    assert result["held_back"] == result["revoked"] == ["www.example.com"]
+    assert {path: content for path, content in tree(tmp_path).items() if "etc" in path} == {
+        path: content for path, content in before.items() if "etc" in path
+    }
+
+
+def test_staple_survives_a_change_of_mode_and_goes_with_another_certificate(
+    run: t.Callable[..., Result], tmp_path: Path
+) -> None:
+    one, two = leaf("www.example.com"), leaf("www.example.com", "new")
+    run(certificates=[entry(one, "www.example.com", response_content=staple(one))])
+    changed = run(certificates=[entry(one, "www.example.com", mode="0440")])
+    assert changed["certificates"][0]["reasons"] == ["owner, group or mode of the key"]
+    assert (live(tmp_path, "www.example.com") / "ocsp.der").exists()
+    run(certificates=[entry(two, "www.example.com")])
+    assert not (live(tmp_path, "www.example.com") / "ocsp.der").exists()
+    assert not (live(tmp_path, "www.example.com") / "nginx-staple.conf").exists()
+
+
+def test_damage_is_repaired(run: t.Callable[..., Result], tmp_path: Path) -> None:
+    one = leaf("www.example.com")
+    certificates = [entry(one, "www.example.com", response_content=staple(one))]
+    run(certificates=certificates)
+    (live(tmp_path, "www.example.com") / "chain.pem").unlink()
+    (live(tmp_path, "www.example.com") / "ocsp.der").write_bytes(b"damaged")
+    repaired = run(certificates=certificates)
+    assert repaired["certificates"][0]["reasons"] == ["chain.pem"]
+    assert (live(tmp_path, "www.example.com") / "chain.pem").exists()
+    assert base64.b64encode((live(tmp_path, "www.example.com") / "ocsp.der").read_bytes()).decode() == staple(one)
+
+
+def test_test_of_a_service_decides(run: t.Callable[..., Result], tmp_path: Path) -> None:
+    one, two = leaf("www.example.com"), leaf("www.example.com", "new")
+    # The configuration passes with the first certificate only.
+    expected = live(tmp_path, "www.example.com") / "cert.pem"
+    copy = tmp_path / "expected.pem"
+    settings = {SERVICE: {"test": ["cmp", str(expected), str(copy)], "reload": ["true"]}}
+    run(certificates=[entry(one, "www.example.com")])
+    copy.write_bytes(expected.read_bytes())
+    (tmp_path / "var/pending" / SERVICE).unlink()
+    (tmp_path / "var/transaction.json").unlink()
+    before = os.readlink(live(tmp_path, "www.example.com"))
+    refused = run(certificates=[entry(two, "www.example.com")], service_settings=settings)
+    assert refused["failed"] and "were taken back" in refused["msg"]
+    assert os.readlink(live(tmp_path, "www.example.com")) == before
+    assert refused["reload"] == [] and not (tmp_path / "var/transaction.json").exists()
+    copy.write_bytes(b"broken by somebody else")
+    refused = run(certificates=[entry(two, "www.example.com")], service_settings=settings)
+    assert refused["failed"] and "broken before, not by this run" in refused["msg"]
+    assert os.readlink(live(tmp_path, "www.example.com")) == before
+
+
+def test_service_that_could_not_be_reloaded_gets_the_old_set_back(run: t.Callable[..., Result], tmp_path: Path) -> None:
+    one, two = leaf("www.example.com"), leaf("www.example.com", "new")
+    settings = {SERVICE: {"test": ["true"], "reload": ["touch", str(tmp_path / "reloaded")]}}
+    run(certificates=[entry(one, "www.example.com")], service_settings=settings)
+    (tmp_path / "var/pending" / SERVICE).unlink()
+    assert not run(state="served", service_settings=settings)["failed"]
+    before = os.readlink(live(tmp_path, "www.example.com"))
+    run(certificates=[entry(two, "www.example.com")], service_settings=settings)
+    assert os.readlink(live(tmp_path, "www.example.com")) != before
+    failed = run(state="served", service_settings=settings)
+    assert failed["failed"] and f"{SERVICE} was not reloaded" in failed["msg"]
+    assert failed["swapped_back"] == ["www.example.com"]
+    assert os.readlink(live(tmp_path, "www.example.com")) == before
+    assert (tmp_path / "reloaded").exists() and not (tmp_path / "var/pending" / SERVICE).exists()
+
+
+def test_two_entries_of_a_name_are_one(run: t.Callable[..., Result]) -> None:
+    one = leaf("www.example.com")
+    certificates = [entry(one, "www.example.com", services=[service]) for service in (SERVICE, "another")]
+    assert run(check=True, certificates=certificates)["reload"] == ["another", SERVICE]
+    certificates[1]["mode"] = "0440"
+    assert "given twice" in run(check=True, certificates=certificates)["msg"]
+
+
+def test_absent_removes_sets_and_nothing_else(run: t.Callable[..., Result], tmp_path: Path) -> None:
+    certificates = [entry(leaf(name), name) for name in ("one.example.com", "two.example.com")]
+    run(certificates=certificates)
+    (tmp_path / "etc/config.json").write_text("{}")
+    assert run(state="absent", check=True, certificates=[{"name": "one.example.com"}])["removed"] == ["one.example.com"]
+    assert run(state="absent", certificates=[{"name": "one.example.com"}])["changed"]
+    assert not live(tmp_path, "one.example.com").exists() and live(tmp_path, "two.example.com").exists()
+    assert run(state="absent")["removed"] == ["two.example.com"]
+    assert not run(state="absent")["changed"]
+    assert os.listdir(tmp_path / "etc") == ["config.json"]
+
+
+def test_certificates_without_responder_are_listed(run: t.Callable[..., Result]) -> None:
+    one = leaf("www.example.com", urls=False)
+    result = run(certificates=[entry(one, "www.example.com")])
+    assert result["without_responder"] == ["www.example.com"] and result["warnings"] == []
+    assert result["changed"] and not result["failed"]
