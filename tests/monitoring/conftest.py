@@ -6,16 +6,19 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 import typing as t
 import urllib.error
 import urllib.parse
 import urllib.request
+from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -64,56 +67,55 @@ class Prometheus:
         return t.cast("list[dict[str, t.Any]]", found["result"])
 
 
-def _metrics(now: float) -> str:
-    """A metrics file with something to see for each panel and for most alerts."""
-    day = 86400
-    good = {"expiry": now + 4 * day, "renew": now + day / 2, "in_place": 1}
-    certificates: dict[str, dict[str, t.Any]] = {
-        "good.example.com": good,
-        "late.example.com": {"expiry": now + day, "renew": now - 2 * day, "in_place": 1, "failures": ("timeout", 5)},
-        "refused.example.com": {**good, "failures": ("bad_signature", 4)},
-        "new.example.com": {"failures": ("not_successful", 1)},
-        "must.example.com": {"failures": ("timeout", 7), "must_staple": 1},
-        "revoked.example.com": {"revoked": 1},
-        "silent.example.com": {"responder": 0},
+def _state(now: datetime) -> dict[str, t.Any]:
+    """The state of a host with something to see for each panel and for most alerts."""
+
+    def at(**offset: float) -> str:
+        return (now + timedelta(**offset)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def certificate(**facts: t.Any) -> dict[str, t.Any]:
+        known = {"not_after": at(days=60), "must_staple": False, "has_responder": True}
+        staple = facts.pop("staple", None)
+        if staple:
+            ends, due = staple
+            end = at(days=ends)
+            staple = {
+                "effective_expiry": end,
+                "next_update": end,
+                "this_update": at(days=ends - 7),
+                "renew_at": at(days=due),
+            }
+            facts["succeeded"] = at(days=ends - 7)
+        return {"certificate": {**known, **facts.pop("certificate", {})}, "staple": staple, "failures": 0, **facts}
+
+    run = {"ended": at(minutes=-10), "seconds": 1.25, "exit_code": 2}
+    return {
+        "runs": {"refresh": run, "apply": run},
+        "certificates": {
+            "good.example.com": certificate(staple=(4, 0.5)),
+            "late.example.com": certificate(staple=(1, -2), failures=5, failure_code="timeout"),
+            "refused.example.com": certificate(staple=(4, 0.5), failures=4, failure_code="bad_signature"),
+            "new.example.com": certificate(failures=1, failure_code="not_successful"),
+            "must.example.com": certificate(certificate={"must_staple": True}, failures=7, failure_code="timeout"),
+            "revoked.example.com": certificate(revoked={"time": at(days=-1), "reason": "key_compromise"}),
+            "silent.example.com": certificate(certificate={"has_responder": False}),
+        },
     }
-    values: dict[str, list[tuple[str, float]]] = {}
-
-    def add(metric: str, value: t.Optional[float], **labels: str) -> None:
-        if value is not None:
-            text = ",".join(f'{label}="{content}"' for label, content in labels.items())
-            values.setdefault(f"ocsp_stapling_{metric}", []).append((text, value))
-
-    for name, facts in certificates.items():
-        expiry = facts.get("expiry")
-        add("response_expiry_timestamp_seconds", expiry, name=name)
-        add("response_this_update_timestamp_seconds", expiry and expiry - 7 * day, name=name)
-        add("response_next_update_timestamp_seconds", expiry, name=name)
-        add("response_renew_timestamp_seconds", facts.get("renew"), name=name)
-        add("last_success_timestamp_seconds", expiry and expiry - 7 * day, name=name)
-        if "failures" in facts:
-            add("consecutive_failures", facts["failures"][1], name=name, code=facts["failures"][0])
-        add("staple_in_place", facts.get("in_place", 0), name=name)
-        add("certificate_must_staple", facts.get("must_staple", 0), name=name)
-        add("certificate_revoked", facts.get("revoked", 0), name=name)
-        add("certificate_has_responder", facts.get("responder", 1), name=name)
-        add("certificate_expiry_timestamp_seconds", now + 60 * day, name=name)
-    for command in ("refresh", "apply"):
-        add("last_run_timestamp_seconds", now - 600, command=command)
-        add("last_run_duration_seconds", 1.25, command=command)
-        add("last_run_exit_code", 2, command=command)
-    add("build_info", 1, version="1.0.0")
-    lines = []
-    for metric, series in values.items():
-        lines += [f"# HELP {metric} See the operations guide.", f"# TYPE {metric} gauge"]
-        lines += [f"{metric}{{{labels}}} {value}" for labels, value in series]
-    return "\n".join(lines) + "\n"
 
 
 @pytest.fixture(scope="session")
-def metrics() -> str:
-    """A metrics file of now."""
-    return _metrics(time.time())
+def metrics(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The metrics file that the host program would write now."""
+    library = tmp_path_factory.mktemp("library")
+    (library / "ocsp").symlink_to(CHECKOUT / "plugins" / "module_utils" / "ocsp")
+    (library / "ocsp_stapling").symlink_to(CHECKOUT / "roles" / "ocsp_stapling" / "files" / "ocsp_stapling")
+    sys.path.insert(0, str(library))
+    try:
+        program = importlib.import_module("ocsp_stapling.metrics")
+        state = importlib.import_module("ocsp_stapling.state")
+    finally:
+        sys.path.remove(str(library))
+    return str(program.render(state.State(_state(datetime.now(timezone.utc)))))
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import time
 import typing as t
 from pathlib import Path
@@ -143,3 +144,10 @@ def test_all_metrics_that_are_used_exist(metrics: str) -> None:
     for path in ("prometheus/ocsp-stapling.rules.yml", "grafana/ocsp-stapling.json"):
         assert names((MONITORING / path).read_text()) <= exported, path
     assert names((MONITORING / "README.md").read_text()) == exported
+
+
+def test_metrics_follow_the_conventions(metrics: str) -> None:
+    done = subprocess.run(
+        ["promtool", "check", "metrics"], input=metrics, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0 and not done.stderr, done.stderr

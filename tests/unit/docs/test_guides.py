@@ -10,6 +10,7 @@ import ast
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -24,6 +25,7 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 RST = CHECKOUT / "docs" / "docsite" / "rst"
 GUIDES = sorted(RST.glob("*.rst"))
 PAGES = [*GUIDES, CHECKOUT / "README.md", CHECKOUT / "extensions" / "monitoring" / "README.md"]
+RULES = CHECKOUT / "extensions" / "monitoring" / "prometheus" / "ocsp-stapling.rules.yml"
 ROLE = CHECKOUT / "roles" / "ocsp_stapling"
 NAMESPACE = "certops.ocsp."
 
@@ -203,8 +205,34 @@ def test_shell_is_understood(block: Block) -> None:
 
 def test_variables_that_are_mentioned_exist() -> None:
     for page in PAGES:
-        mentioned = set(re.findall(r"`(ocsp_stapling_(?!metrics)[a-z_]+)`", page.read_text()))
-        assert {name for name in mentioned if not name.endswith("_seconds")} - set(role_options()) <= metrics(), page
+        mentioned = set(re.findall(r"`(ocsp_stapling_[a-z_]+)`", page.read_text()))
+        assert mentioned - metrics() <= set(role_options()), page
+
+
+def test_commands_that_are_mentioned_exist(tmp_path: Path) -> None:
+    """Each ``ocsp-stapling COMMAND --option`` of the pages and the alerts is one that the program knows."""
+    # Copies, since the launcher lets Python write beside what it reads.
+    shutil.copytree(CHECKOUT / "plugins" / "module_utils" / "ocsp", tmp_path / "ocsp")
+    shutil.copytree(ROLE / "files" / "ocsp_stapling", tmp_path / "ocsp_stapling")
+    groups = yaml.safe_load(RULES.read_text())["groups"]
+    texts = [rule["annotations"]["description"] for group in groups for rule in group["rules"]]
+    mentioned: dict[str, set[str]] = {}
+    for text in [*texts, *(page.read_text() for page in PAGES)]:
+        for command, rest in re.findall(r'(?:[`"]|; )ocsp-stapling ([a-z]+)((?: [^`";]+)?)[`";]', text):
+            mentioned.setdefault(command, set()).update(re.findall(r"--[a-z-]+", rest))
+    assert {"status", "refresh", "apply", "check", "reload"} <= set(mentioned)
+    for command, options in mentioned.items():
+        done = subprocess.run(
+            ["sh", str(ROLE / "files" / "ocsp-stapling"), command, "--help"],
+            env={**os.environ, "OCSP_STAPLING_LIB": str(tmp_path), "OCSP_STAPLING_PYTHON": sys.executable},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+        assert options <= set(re.findall(r"--[a-z-]+", done.stdout)), command
 
 
 def metrics() -> set[str]:
