@@ -11,6 +11,11 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from ocsp_stapling.cli import main  # pylint: disable=wrong-import-position
+try:
+    from ocsp_stapling.cli import main
+except Exception as error:
+    # Python's own exit code would be 1, which says that all is well but for a responder.
+    print(f"ocsp-stapling is not completely installed: {type(error).__name__}: {error}", file=sys.stderr)
+    sys.exit(70)
 
 sys.exit(main())

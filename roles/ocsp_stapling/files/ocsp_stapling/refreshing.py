@@ -144,8 +144,8 @@ class Refresh:
         known.update(inputs=self.inputs[entry.name], response=_stamp(entry.path), looked=schedule.format_time(now))
 
     def _note_skipped(self, entry: Entry, known: Values, outcome: Outcome) -> None:
-        if known.get("code") != outcome.skipped_reason:
-            self._emit(entry, "skipped", outcome.message, events.NOTICE, outcome.skipped_reason or "")
+        # apply says so, when it withdraws what may be in place.
+        self._emit(entry, "skipped", outcome.message, events.DEBUG, outcome.skipped_reason or "")
         known.clear()
         known.update(code=outcome.skipped_reason, next_attempt=schedule.format_time(self.world.now() + _REST))
 
@@ -175,7 +175,8 @@ class Refresh:
         )
         known.pop("proof", None)
         if outcome.fetched and outcome.changed:
-            self._emit(entry, "renewed", outcome.message)
+            ends = schedule.format_time(judgement.effective_expiry)
+            self._emit(entry, "renewed", f"{outcome.responder_url} gave a response that is good until {ends}")
         for warning in outcome.warnings:
             self._emit(entry, "kept", warning, events.WARNING)
 
