@@ -11,11 +11,12 @@ is due is handed to workers, which wait for the network.
 from __future__ import annotations
 
 import copy
+import functools
 import queue
+import re
 import threading
 import time
 import typing as t
-import urllib.parse
 from collections import deque
 
 from . import refresh
@@ -26,15 +27,22 @@ from .options import Options, read_options
 from .refresh import Outcome
 from .transport import HttpRequest, HttpResponse, Transport
 
-#: Connections that stay open without being used, for each set of the options below.
-_KEPT_CONNECTIONS = 64
 #: The options that say how to reach a responder.
 TRANSPORT_OPTIONS = ("use_proxy", "http_proxy", "validate_certs", "http_agent")
 
+#: Connections that stay open without being used, for each set of these options.
+_KEPT_CONNECTIONS = 64
 #: Due certificates that wait with their options read; those beyond are read again when it is their turn.
 _WINDOW = 64
 #: Seconds without any result after which the calling thread looks further ahead, for other responders.
 _PATIENCE = 1.0
+
+#: The failures after which a responder is not asked again.
+_DOWN = ("unreachable", "timeout", "proxy_error")
+#: The options that a responder may be down for: others may reach it in another way, or wait longer.
+_CIRCUIT_OPTIONS = (*TRANSPORT_OPTIONS, "timeout", "total_timeout", "retries")
+_START = re.compile(r"[^:/?#]*:?/*[^/?#]*")
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 class Job(t.NamedTuple):
@@ -58,13 +66,14 @@ def refresh_all(
     """Bring many staple files up to date, and yield the name and outcome of each as soon as it is done.
 
     ``jobs`` is read as it is needed and may be a generator; a job with ``state: absent`` removes its
-    file. ``environment_for`` gives each job its time and network; it is called in the calling thread
-    and in workers. At most ``workers`` jobs are under way at once, and at most ``per_responder``
-    exchanges with one responder (scheme, host and port). ``write`` False finds out what would be done.
+    file. ``environment_for`` gives each job its time and network. At most ``workers`` jobs are under
+    way at once, and at most ``per_responder`` exchanges with one responder (scheme, host and port).
+    ``write`` False finds out what would be done.
 
     Results come in no certain order. A job that cannot be done at all yields its OcspError, and never
     stops another. A responder that could not be reached, retries included, is not asked again: the
-    later outcomes have a ``fetch_error`` with the same code that says so.
+    later outcomes have a ``fetch_error`` with the same code that says so. Folders are synced once, at
+    the end, which raises FileError if it fails: until then, an old file may come back when the power fails.
 
     Closing the generator, or an exception in it, calls ``on_abort``, which should break off exchanges
     under way (``Network.close``), and returns when the workers have ended.
@@ -79,6 +88,7 @@ def refresh_all(
         if not finished and on_abort is not None:
             on_abort()
         run.join()
+        run.sync()
 
 
 class Network:
@@ -115,9 +125,10 @@ class Network:
 
 
 class _Task(t.NamedTuple):
-    """A job that is due. ``options`` is None where they are to be read again."""
+    """A job that is due. ``options`` is None where they are to be read again, so that memory stays flat."""
 
     job: Job
+    environment: Environment
     lane: _Lane
     options: t.Optional[Options]
 
@@ -129,8 +140,15 @@ class _Lane:
         self.slots = threading.BoundedSemaphore(limit)
         self.active = 0
         self.waiting: t.Deque[_Task] = deque()
-        self.down: t.Optional[ResponderDown] = None
+        self.down: t.Dict[t.Tuple[t.Any, ...], ResponderDown] = {}
         self.answered_at = float("-inf")
+
+
+class _Aborted(OcspError):
+    """The run was broken off; nobody sees it."""
+
+    def __init__(self) -> None:
+        super().__init__("timeout", "the run was broken off")
 
 
 class _Run:
@@ -139,11 +157,12 @@ class _Run:
     def __init__(
         self, environment_for: t.Callable[[Job], Environment], workers: int, per_responder: int, write: bool
     ) -> None:
-        self.environment_for = environment_for
-        self.workers = workers
-        self.per_responder = per_responder
-        self.write = write
         self.stopped = threading.Event()
+        self.unsynced: t.Dict[str, t.Callable[[str], None]] = {}
+        self._environment_for = environment_for
+        self._workers = workers
+        self._per_responder = per_responder
+        self._write = write
         self._mutex = threading.Lock()
         self._lanes: t.Dict[str, _Lane] = {}
         self._ready: queue.SimpleQueue[t.Optional[_Task]] = queue.SimpleQueue()
@@ -151,7 +170,7 @@ class _Run:
         self._threads: t.List[threading.Thread] = []
 
     def results_of(self, jobs: t.Iterable[Job]) -> t.Iterator[Result]:
-        pending = 0
+        pending, allowed = 0, _WINDOW
         for job in jobs:
             result = self._begin(job, keep=pending < _WINDOW)
             if result is not None:
@@ -160,11 +179,14 @@ class _Run:
                 pending += 1
             while pending:
                 try:
-                    done = self._results.get(timeout=_PATIENCE) if pending >= _WINDOW else self._results.get_nowait()
+                    done = self._results.get(pending >= allowed, _PATIENCE)
                 except queue.Empty:
+                    allowed = max(allowed, pending * 2 if pending >= allowed else 0)
                     break
                 pending -= 1
                 yield done
+            if pending < _WINDOW:
+                allowed = _WINDOW
         for _remaining in range(pending):
             yield self._results.get()
 
@@ -177,35 +199,41 @@ class _Run:
         for thread in self._threads:
             thread.join()
 
+    def sync(self) -> None:
+        for folder, sync in self.unsynced.items():
+            sync(folder)
+
     def lane(self, url: str) -> _Lane:
-        key = _responder(url)
+        key = responder(url)
         with self._mutex:
-            if key not in self._lanes:
-                self._lanes[key] = _Lane(self.per_responder)
-            return self._lanes[key]
+            found = self._lanes.get(key)
+            if found is None:
+                found = self._lanes[key] = _Lane(self._per_responder)
+            return found
 
     def _begin(self, job: Job, keep: bool) -> t.Union[Outcome, OcspError, None]:
         """The result of a job that needs no network; None for one that was handed to the workers."""
         try:
             if job.values.get("state") == "absent":
-                return refresh.remove(job.values.get("path") or "", self.write)
+                return refresh.remove(job.values.get("path") or "", self._write)
             options = read_options(job.values)
-            outcome = refresh.glance(options, self.environment_for(job), self.write)
+            environment = self._environment_for(job)
+            outcome = refresh.glance(options, environment, self._write)
         except Exception as error:
             return _as_error(error)
         if outcome is None:
             url = options.responder_urls[0] if options.responder_urls and options.source is None else ""
-            self._submit(_Task(job, self.lane(url), options if keep else None))
+            self._submit(_Task(job, environment, self.lane(url), options if keep else None))
         return outcome
 
     def _submit(self, task: _Task) -> None:
         with self._mutex:
-            if task.lane.active >= self.per_responder:
+            if task.lane.active >= self._per_responder:
                 task.lane.waiting.append(task)
                 return
             task.lane.active += 1
         self._ready.put(task)
-        if len(self._threads) < self.workers:
+        if len(self._threads) < self._workers:
             thread = threading.Thread(target=self._work, name="ocsp-worker", daemon=True)
             self._threads.append(thread)
             thread.start()
@@ -215,22 +243,20 @@ class _Run:
             task = self._ready.get()
             if task is None or self.stopped.is_set():
                 return
-            self._results.put((task.job.name, self._do(task)))
-            self._leave(task.lane)
-
-    def _leave(self, lane: _Lane) -> None:
-        with self._mutex:
-            if lane.waiting:
-                self._ready.put(lane.waiting.popleft())
-            else:
-                lane.active -= 1
+            result = self._do(task)
+            with self._mutex:
+                if task.lane.waiting:
+                    self._ready.put(task.lane.waiting.popleft())
+                else:
+                    task.lane.active -= 1
+            self._results.put((task.job.name, result))
 
     def _do(self, task: _Task) -> t.Union[Outcome, OcspError]:
         try:
             options = task.options or read_options(task.job.values)
-            visit = _Visit(self, self.environment_for(task.job))
-            outcome = refresh.renew(options, visit.environment, self.write)
-            visit.close_circuits()
+            visit = _Visit(self, task)
+            outcome = refresh.renew(options, visit.environment, self._write)
+            visit.open_circuits()
             return outcome
         except Exception as error:
             return _as_error(error)
@@ -239,60 +265,69 @@ class _Run:
 class _Visit:
     """The exchanges of one task, with the limits of the run put around them."""
 
-    def __init__(self, run: _Run, environment: Environment) -> None:
+    def __init__(self, run: _Run, task: _Task) -> None:
         self._run = run
-        self._exchange: Exchange = environment.exchange
+        self._exchange = task.environment.exchange
+        self._sync_folder = task.environment.sync_folder
+        self._circuit = tuple(task.job.values.get(name) for name in _CIRCUIT_OPTIONS)
         self._failures: t.Dict[str, t.Tuple[float, TransportError]] = {}
-        self.environment = copy.copy(environment)
+        self.environment = copy.copy(task.environment)
         self.environment.exchange = self.exchange
-        if environment.sleep is time.sleep:
-            self.environment.sleep = self._pause
+        self.environment.sync_folder = self.sync_later
+        if task.environment.sleep is time.sleep:
+            self.environment.sleep = self.sleep
 
-    def _pause(self, seconds: float) -> None:
-        self._run.stopped.wait(seconds)
+    def sleep(self, seconds: float) -> None:
+        if self._run.stopped.wait(seconds):
+            raise _Aborted
+
+    def sync_later(self, folder: str) -> None:
+        self._run.unsynced[folder] = self._sync_folder
 
     def exchange(self, request: HttpRequest, timeout: float) -> HttpResponse:
+        if self._run.stopped.is_set():
+            raise _Aborted
         lane = self._run.lane(request.url)
         began = self.environment.monotonic()
-        if self._run.stopped.is_set():
-            raise ResponderDown("timeout", f"{_responder(request.url)} was not asked: the run was broken off")
         if not lane.slots.acquire(timeout=timeout):
             raise TransportError(
-                "timeout", f"{_responder(request.url)} was busy with others of this run for {timeout:.3g} s"
+                "timeout", f"{responder(request.url)} was busy with others of this run for {timeout:.3g} s"
             )
         try:
-            if lane.down is not None:
-                raise lane.down
+            if self._circuit in lane.down:
+                raise lane.down[self._circuit]
             response = self._exchange(request, max(0.001, timeout - (self.environment.monotonic() - began)))
-        except ResponderDown:
-            raise
         except TransportError as error:
-            if error.code in ("unreachable", "timeout", "proxy_error"):
-                first = self._failures.get(request.url, (began, error))[0]
-                self._failures[request.url] = (first, error)
+            if error.code in _DOWN and not isinstance(error, ResponderDown):
+                since, _earlier = self._failures.get(responder(request.url), (began, error))
+                self._failures[responder(request.url)] = (since, error)
             raise
         finally:
             lane.slots.release()
         lane.answered_at = self.environment.monotonic()
-        self._failures.pop(request.url, None)
+        self._failures.pop(responder(request.url), None)
         return response
 
-    def close_circuits(self) -> None:
+    def open_circuits(self) -> None:
         """Have no other task ask a responder that failed to the end, and answered nobody meanwhile."""
-        for url, (since, error) in self._failures.items():
-            lane = self._run.lane(url)
-            if lane.down is None and lane.answered_at < since:
-                message = f"{_responder(url)} is not asked again in this run, because: {error.message}"
-                lane.down = ResponderDown(error.code, message)
+        for name, (since, error) in self._failures.items():
+            lane = self._run.lane(name)
+            if lane.answered_at < since:
+                message = f"{name} is not asked again in this run, because {error.message}"
+                lane.down.setdefault(self._circuit, ResponderDown(error.code, message))
 
 
-def _responder(url: str) -> str:
-    """The scheme, host and port of a URL."""
-    try:
-        parts = urllib.parse.urlsplit(url)
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2].lower()}"
-    except ValueError:
-        return url
+def responder(url: str) -> str:
+    """The scheme, host and port of a URL, as in ``http://ocsp.example.com:8080``; the usual port is left out."""
+    start = _START.match(url)
+    return _responder(start.group() if start else url)
+
+
+@functools.lru_cache(maxsize=256)
+def _responder(start: str) -> str:
+    scheme, separator, place = start.lower().partition("://")
+    usual = _DEFAULT_PORTS.get(scheme)
+    return scheme + separator + (place[: -len(usual)] if usual and place.endswith(usual) else place)
 
 
 def _as_error(error: Exception) -> OcspError:
@@ -300,4 +335,4 @@ def _as_error(error: Exception) -> OcspError:
         return error
     if isinstance(error, OSError):
         return FileError(str(error))
-    return InputError(f"{type(error).__name__}: {error}")
+    return InputError(f"it cannot be worked on ({type(error).__name__}: {error})")

@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""The world outside of the core: the time, the network and chance."""
+"""The world outside of the core: the time, the network, chance, and when what was written is on disk."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import time
 import typing as t
 from datetime import datetime, timedelta
 
+from . import files
+
 if t.TYPE_CHECKING:
     from .transport import HttpRequest, HttpResponse
 
@@ -20,7 +22,10 @@ Exchange = t.Callable[["HttpRequest", float], "HttpResponse"]
 
 
 class Environment:
-    """What a refresh needs of the world. The time starts at ``now`` (aware) and moves on from there."""
+    """What a refresh needs of the world. The time starts at ``now`` (aware) and moves on from there.
+
+    ``sync_folder`` has the names in a folder on disk; whoever writes many files may do so once for all.
+    """
 
     def __init__(
         self,
@@ -30,12 +35,14 @@ class Environment:
         sleep: t.Callable[[float], None] = time.sleep,
         jitter: t.Callable[[], float] = random.random,
         random_bytes: t.Callable[[int], bytes] = os.urandom,
+        sync_folder: t.Callable[[str], None] = files.sync_folder,
     ) -> None:
         self.exchange = exchange
         self.monotonic = monotonic
         self.sleep = sleep
         self.jitter = jitter
         self.random_bytes = random_bytes
+        self.sync_folder = sync_folder
         self._start = now
         self._began = monotonic()
 

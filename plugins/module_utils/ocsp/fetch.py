@@ -170,49 +170,42 @@ class _Fetch:
         for digest in digests:
             nonce = self.environment.random_bytes(ocsp_request.NONCE_LENGTH) if self.options.nonce else None
             message = ocsp_request.build_request(self.target, digest, nonce)
-            for method in self._methods(url, message):
-                answer = self._attempt(url, method, digest, message, nonce)
+            for method, asked in self._requests(url, message):
+                answer = self._attempt(url, method, digest, asked, nonce)
                 if answer.code in _STALE:
-                    answer = self._attempt(url, method, digest, message, nonce, no_cache=True)
+                    answer = self._attempt(url, method, digest, asked._replace(no_cache=True), nonce)
                 if answer.settles or answer.code in _NO_ANSWER:
                     return answer
             if not answer.wants_other_digest:
                 break
         return answer
 
-    def _methods(self, url: str, message: bytes) -> t.Sequence[str]:
+    def _requests(self, url: str, message: bytes) -> t.List[t.Tuple[str, HttpRequest]]:
+        """The ways to ask, in their order."""
+        by_get, by_post = HttpRequest(ocsp_request.get_url(url, message)), HttpRequest(url, message)
         if self.options.method != "auto":
-            return (self.options.method,)
-        return (_GET, _POST) if len(ocsp_request.get_url(url, message)) <= ocsp_request.GET_LIMIT else (_POST,)
+            return [(self.options.method, by_get if self.options.method == _GET else by_post)]
+        short = len(by_get.url) <= ocsp_request.GET_LIMIT
+        return [(_GET, by_get), (_POST, by_post)] if short else [(_POST, by_post)]
 
-    def _attempt(
-        self, url: str, method: str, digest: str, message: bytes, nonce: t.Optional[bytes], no_cache: bool = False
-    ) -> _Answer:
+    def _attempt(self, url: str, method: str, digest: str, asked: HttpRequest, nonce: t.Optional[bytes]) -> _Answer:
         began = self.environment.monotonic()
         if began >= self.deadline:
             total = f"{self.options.total_timeout:g}"
             answer = _Answer(Finding("timeout", ERROR, f"{url}: the total_timeout of {total} seconds is over"), url)
             self.failures.append(answer)
             return answer
-        answer = self._exchange(url, method, message, nonce, no_cache, self.deadline - began)
-        if answer.not_asked:
-            self.failures.append(answer)
-            return answer
-        seconds = round(self.environment.monotonic() - began, 3)
-        self.attempts.append(Attempt(url, method, digest, answer.code or None, answer.http_status, seconds))
+        answer = self._exchange(url, asked, nonce, self.deadline - began)
+        if not answer.not_asked:
+            seconds = round(self.environment.monotonic() - began, 3)
+            self.attempts.append(Attempt(url, method, digest, answer.code or None, answer.http_status, seconds))
         if answer.error:
             self.failures.append(answer)
         return answer
 
-    def _exchange(
-        self, url: str, method: str, message: bytes, nonce: t.Optional[bytes], no_cache: bool, remaining: float
-    ) -> _Answer:
-        if method == _GET:
-            http_request = HttpRequest(ocsp_request.get_url(url, message), None, no_cache)
-        else:
-            http_request = HttpRequest(url, message, no_cache)
+    def _exchange(self, url: str, asked: HttpRequest, nonce: t.Optional[bytes], remaining: float) -> _Answer:
         try:
-            http_response = self.environment.exchange(http_request, min(self.options.timeout, remaining))
+            http_response = self.environment.exchange(asked, min(self.options.timeout, remaining))
         except TransportError as error:
             not_asked = isinstance(error, ResponderDown)
             return _Answer(Finding(error.code, ERROR, error.message), url, not_asked=not_asked)
@@ -220,12 +213,12 @@ class _Fetch:
 
     def _judge(self, url: str, http_response: HttpResponse, nonce: t.Optional[bytes]) -> _Answer:
         status, retry_after = http_response.status, http_response.retry_after
-        problem = _content_problem(http_response)
+        now = self.environment.now()
+        judgement = ocsp_response.judge(http_response.body, self.target, now, self.options.rules, nonce)
+        problem = _content_problem(http_response) if judgement.response_status is None else ""
         if problem:
             code = "malformed" if status == 200 else "http_error"
             return _Answer(Finding(code, ERROR, f"{url} {problem}"), url, http_status=status, retry_after=retry_after)
-        now = self.environment.now()
-        judgement = ocsp_response.judge(http_response.body, self.target, now, self.options.rules, nonce)
         if status != 200 and judgement.response_status == wire.SUCCESSFUL:
             judgement.warn("http_error", f"{url} sent its response under the HTTP status {status}")
         _check_clock(judgement, http_response.date, now)
@@ -242,7 +235,7 @@ def _content_problem(http_response: HttpResponse) -> str:
     """Why an HTTP answer holds nothing for the judge, whatever its status and type say, or an empty string."""
     kind = http_response.content_type.split(";")[0].strip() or "no content type"
     if not wire.parse_problem(http_response.body):
-        return ""
+        return ""  # it can be read, and what is wrong is what it says
     if http_response.status != 200:
         return f"answered with the HTTP status {http_response.status} ({kind})"
     if not http_response.body:

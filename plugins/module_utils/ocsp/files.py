@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import functools
 import hashlib
 import os
 import re
@@ -63,21 +64,27 @@ def _read_all(descriptor: int, limit: int) -> bytes:
         return handle.read(limit)
 
 
-def check_folder(path: str, source: str) -> None:
-    """Refuse a path whose folder is missing, before anything is fetched for it. Raises InputError."""
+def resolve(path: str, source: str) -> str:
+    """The path without symlinks. Raises InputError where its folder is missing, before anything is fetched for it."""
     try:
-        folder = os.path.dirname(os.path.realpath(path))
+        resolved = os.path.realpath(path)
     except ValueError as error:
         raise InputError(f"{source} is not a path: {error}") from None
     if path.endswith("/"):
         raise InputError(f"{source} ends with a slash; give the path of a file")
+    folder = os.path.dirname(resolved)
     if not os.path.isdir(folder):
         problem = "is not a folder" if os.path.lexists(folder) else "does not exist; create it first"
         raise InputError(f"{source} is in the folder {folder}, which {problem}")
+    return resolved
 
 
 def replace_file(
-    path: str, content: bytes, in_place: bool = False, sync: t.Optional[t.Callable[[str], None]] = None
+    path: str,
+    content: bytes,
+    in_place: bool = False,
+    sync: t.Optional[t.Callable[[str], None]] = None,
+    resolved: bool = False,
 ) -> None:
     """Replace or create a file in one step, and have it on disk before returning.
 
@@ -85,10 +92,10 @@ def replace_file(
     gets mode 0644. ``in_place`` permits to write into the old file where it cannot be replaced,
     such as a file that is mounted by itself. ``sync`` is called with the folder instead of
     ``sync_folder``: until that is done, the old file may come back when the power fails, but never
-    half of a file. Whoever else may write the file must be locked out. Raises FileError; the old
-    file is then as it was.
+    half of a file. ``resolved`` says that the path is what ``resolve`` returned. Whoever else may
+    write the file must be locked out. Raises FileError; the old file is then as it was.
     """
-    path = os.path.realpath(path)
+    path = path if resolved else os.path.realpath(path)
     try:
         _move(_write_temporary(path, content), path)
     except OSError as error:
@@ -142,7 +149,7 @@ def _write_temporary(path: str, content: bytes) -> str:
 def _open_temporary(temporary: str) -> t.Tuple[int, bool]:
     """Open a file that has no name yet where the system can, so that only whole files ever have one."""
     flags = getattr(os, "O_TMPFILE", 0)
-    if flags and os.path.isdir("/proc/self/fd"):
+    if flags and _proc_is_there():
         try:
             return os.open(os.path.dirname(temporary), os.O_WRONLY | os.O_CLOEXEC | flags, 0o600), False
         except OSError as error:
@@ -150,6 +157,11 @@ def _open_temporary(temporary: str) -> t.Tuple[int, bool]:
                 raise
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     return _make(lambda: os.open(temporary, flags, 0o600), temporary), True
+
+
+@functools.cache
+def _proc_is_there() -> bool:
+    return os.path.isdir("/proc/self/fd")
 
 
 def _make(make: t.Callable[[], _T], temporary: str) -> _T:
@@ -162,13 +174,8 @@ def _make(make: t.Callable[[], _T], temporary: str) -> _T:
 
 
 def _give_name(descriptor: int, temporary: str) -> None:
-    folder, name = os.path.split(temporary)
-    folder_descriptor = os.open(folder, os.O_PATH | os.O_CLOEXEC)
-    try:
-        # Only with a folder's descriptor does Python call linkat, which follows /proc to the open file.
-        os.link(f"/proc/self/fd/{descriptor}", name, dst_dir_fd=folder_descriptor, follow_symlinks=True)
-    finally:
-        os.close(folder_descriptor)
+    # Only with some descriptor of a folder, of no use here, does Python call linkat, which follows /proc to the file.
+    os.link(f"/proc/self/fd/{descriptor}", os.path.abspath(temporary), dst_dir_fd=descriptor, follow_symlinks=True)
 
 
 def _write_all(descriptor: int, content: bytes) -> None:
@@ -268,20 +275,23 @@ class _Lock(t.NamedTuple):
 
 
 @contextlib.contextmanager
-def lock(path: str, timeout: float) -> t.Iterator[None]:
+def lock(
+    path: str, timeout: float, resolved: bool = False, sleep: t.Callable[[float], None] = time.sleep
+) -> t.Iterator[None]:
     """Hold the lock of a file, so that no two runs work on it at once, in one process or in several.
 
     The lock is a file that goes with the process. Where only one user may write to the folder of
     ``path``, nobody else can hold it: root's locks lie in a folder for root alone, those of others
     beside the file, where root meets them. Elsewhere it lies in the system's lock folder, and any
-    user can make a run wait. Waits at most ``timeout`` seconds. Raises FileError.
+    user can make a run wait. Waits at most ``timeout`` seconds. ``resolved`` says that the path is
+    what ``resolve`` returned; ``sleep`` may raise to end the wait. Raises FileError.
     """
     try:
-        resolved = os.path.realpath(path)
-        found = _private_lock(resolved) or _shared_lock(resolved)
+        place = path if resolved else os.path.realpath(path)
+        found = _private_lock(place) or _shared_lock(place)
     except OSError as error:
         raise FileError(f"cannot lock {path} with a file in the temporary folder: {_reason(error)}") from None
-    with _holding(found, path, timeout):
+    with _holding(found, path, timeout, sleep):
         yield
 
 
@@ -291,14 +301,14 @@ def lock_file(lock_path: str, what: str, timeout: float) -> t.Iterator[None]:
 
     ``what`` is what it is the lock of, for a message. Waits at most ``timeout`` seconds. Raises FileError.
     """
-    with _holding(_Lock(lock_path), what, timeout):
+    with _holding(_Lock(lock_path), what, timeout, time.sleep):
         yield
 
 
 @contextlib.contextmanager
-def _holding(lock_: _Lock, what: str, timeout: float) -> t.Iterator[None]:
+def _holding(lock_: _Lock, what: str, timeout: float, sleep: t.Callable[[float], None]) -> t.Iterator[None]:
     try:
-        descriptor = _take_lock(lock_, time.monotonic() + timeout)
+        descriptor = _take_lock(lock_, time.monotonic() + timeout, sleep)
     except OSError as error:
         raise FileError(f"cannot lock {what} with {lock_.path}: {_reason(error)}") from None
     if descriptor is None:
@@ -321,12 +331,18 @@ def _private_lock(path: str) -> t.Optional[_Lock]:
         if found.st_uid != 0:
             _try_locks_in(folder)
             return _Lock(os.path.join(folder, f".{_short(name)}.ocsp-lock"), owner=found.st_uid)
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(_ROOTS_LOCK_FOLDER, 0o700)
-        roots = os.lstat(_ROOTS_LOCK_FOLDER)
-        if stat.S_ISDIR(roots.st_mode) and roots.st_uid == 0 and not roots.st_mode & 0o077:
+        if _make_roots_folder(_ROOTS_LOCK_FOLDER):
             return _Lock(os.path.join(_ROOTS_LOCK_FOLDER, _lock_name(path)))
     return None
+
+
+@functools.lru_cache(maxsize=4)
+def _make_roots_folder(path: str) -> bool:
+    """Make the folder for root's locks. Returns whether it is for root alone. Raises OSError."""
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path, 0o700)
+    found = os.lstat(path)
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == 0 and not found.st_mode & 0o077
 
 
 def _try_locks_in(folder: str) -> None:
@@ -352,13 +368,13 @@ def _lock_name(path: str) -> str:
     return hashlib.sha256(os.fsencode(path)).hexdigest()[:32] + ".lock"
 
 
-def _take_lock(lock_: _Lock, deadline: float) -> t.Optional[int]:
+def _take_lock(lock_: _Lock, deadline: float, sleep: t.Callable[[float], None]) -> t.Optional[int]:
     """The descriptor that holds the lock, or None where another run held it until the deadline."""
     while True:
         descriptor = _open_lock(lock_)
         try:
             # The run that held the lock removes the file; a lock on the removed file is none.
-            if _try_lock(descriptor, deadline) and _is_same_file(descriptor, lock_.path):
+            if _try_lock(descriptor, deadline, sleep) and _is_same_file(descriptor, lock_.path):
                 held, descriptor = descriptor, -1
                 return held
             if time.monotonic() >= deadline:
@@ -374,17 +390,19 @@ def _open_lock(lock_: _Lock) -> int:
     access = os.O_RDWR if lock_.mode == 0o600 else os.O_RDONLY
     flags = access | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     while True:
-        with contextlib.suppress(FileNotFoundError):
-            return os.open(lock_.path, flags)
-        with contextlib.suppress(FileExistsError):
+        try:
             descriptor = os.open(lock_.path, flags | os.O_CREAT | os.O_EXCL, lock_.mode)
-            os.fchmod(descriptor, lock_.mode)
-            if lock_.owner not in (-1, os.geteuid()):
-                os.fchown(descriptor, lock_.owner, -1)
-            return descriptor
+        except FileExistsError:
+            with contextlib.suppress(FileNotFoundError):
+                return os.open(lock_.path, flags)
+            continue
+        os.fchmod(descriptor, lock_.mode)
+        if lock_.owner not in (-1, os.geteuid()):
+            os.fchown(descriptor, lock_.owner, -1)
+        return descriptor
 
 
-def _try_lock(descriptor: int, deadline: float) -> bool:
+def _try_lock(descriptor: int, deadline: float, sleep: t.Callable[[float], None]) -> bool:
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -392,7 +410,7 @@ def _try_lock(descriptor: int, deadline: float) -> bool:
         except BlockingIOError:
             if time.monotonic() >= deadline:
                 return False
-            time.sleep(_LOCK_POLL)
+            sleep(_LOCK_POLL)
 
 
 def _is_same_file(descriptor: int, path: str) -> bool:

@@ -65,8 +65,12 @@ class Outcome:
 
 
 class _OnDisk(t.NamedTuple):
-    """A response as found: the bytes of the file, their DER and its judgement. All None without a file."""
+    """A response as found: the bytes of the file, their DER and its judgement. All None without a file.
 
+    ``place`` is the resolved path, once it is locked.
+    """
+
+    place: str = ""
     content: t.Optional[bytes] = None
     data: t.Optional[bytes] = None
     judgement: t.Optional[Judgement] = None
@@ -93,7 +97,6 @@ def glance(options: Options, environment: Environment, write: bool = True) -> t.
         raise InputError("path is empty; give the path of the file that holds the response")
     if options.target is None:
         return _without_responder(options)
-    files.check_folder(options.path, f"path: {options.path}")
     if options.force or options.source is not None:
         return None
     on_disk = _read(options, options.target, environment.now())
@@ -108,9 +111,10 @@ def renew(options: Options, environment: Environment, write: bool = True) -> Out
     """Do the part of ``refresh`` that holds the lock, where ``glance`` found something to do."""
     if options.target is None:
         return _without_responder(options)
-    with files.lock(options.path, options.total_timeout + _LOCK_GRACE):
+    place = files.resolve(options.path, f"path: {options.path}")
+    with files.lock(place, options.total_timeout + _LOCK_GRACE, resolved=True, sleep=environment.sleep):
         # Another run may have refreshed the file while this one waited.
-        on_disk = _read(options, options.target, environment.now())
+        on_disk = _read(options, options.target, environment.now(), place)
         if options.source is not None:
             return _install_source(options, options.target, options.source, on_disk, environment, write)
         if not options.force and not _is_due(on_disk, options, environment.now()):
@@ -130,14 +134,14 @@ def _without_responder(options: Options) -> Outcome:
     return outcome
 
 
-def _read(options: Options, target: Target, now: datetime) -> _OnDisk:
+def _read(options: Options, target: Target, now: datetime, place: str = "") -> _OnDisk:
     content = files.read_file(options.path, f"path: {options.path}", ocsp_response.SIZE_LIMIT)
     if content is None:
-        return _OnDisk()
+        return _OnDisk(place)
     data = wire.from_pem(content)
     judgement = ocsp_response.judge(data, target, now, options.rules)
     _lint(judgement, options, now)
-    return _OnDisk(content, data, judgement)
+    return _OnDisk(place, content, data, judgement)
 
 
 def _lint(judgement: Judgement, options: Options, now: datetime) -> None:
@@ -186,8 +190,8 @@ def _put(
     if not outcome.changed or not write:
         return
     if options.backups and on_disk.content is not None:
-        outcome.backup_file = files.back_up(options.path, environment.now(), options.backups)
-    files.replace_file(options.path, content, options.in_place)
+        outcome.backup_file = files.back_up(on_disk.place, environment.now(), options.backups)
+    files.replace_file(on_disk.place, content, options.in_place, environment.sync_folder, resolved=True)
 
 
 def _fetch_and_install(

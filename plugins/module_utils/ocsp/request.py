@@ -14,7 +14,6 @@ import base64
 import functools
 import hashlib
 import typing as t
-import urllib.parse
 
 from . import der
 from .certificate import Certificate, Target
@@ -65,5 +64,6 @@ def build_request(target: Target, digest: str = "sha1", nonce: t.Optional[bytes]
 
 def get_url(responder_url: str, request: bytes) -> str:
     """The URL that asks by GET: Base64, then URL-encoded, appended to the responder's URL."""
-    encoded = urllib.parse.quote(base64.b64encode(request).decode("ascii"), safe="")
+    encoded = base64.b64encode(request).decode("ascii")
+    encoded = encoded.replace("+", "%2B").replace("/", "%2F").replace("=", "%3D")
     return f"{responder_url.rstrip('/')}/{encoded}"

@@ -161,18 +161,18 @@ def test_the_folder_must_be_there(tmp_path: Path, staple: Path, monkeypatch: pyt
         ("new/", "ends with a slash; give the path of a file"),
     ):
         with pytest.raises(InputError) as caught:
-            files.check_folder(f"{tmp_path}/{path}", f"path: {path}")
+            files.resolve(f"{tmp_path}/{path}", f"path: {path}")
         assert caught.value.message.startswith(f"path: {path} ")
         assert caught.value.message.endswith(problem)
-    files.check_folder(str(staple), "path: x")
-    files.check_folder(str(tmp_path / "new"), "path: x")
+    files.resolve(str(staple), "path: x")
+    files.resolve(str(tmp_path / "new"), "path: x")
     monkeypatch.chdir(tmp_path)
-    files.check_folder("new", "path: x")
+    files.resolve("new", "path: x")
 
 
 def test_the_folder_of_a_path_with_a_null_octet() -> None:
     with pytest.raises(InputError, match=r"^path: it"):
-        files.check_folder("/tmp/\0/x", "path: it")
+        files.resolve("/tmp/\0/x", "path: it")
 
 
 # Replacing ---------------------------------------------------------------------------------------

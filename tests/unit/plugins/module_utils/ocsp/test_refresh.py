@@ -293,15 +293,15 @@ def test_nothing_is_written_without_the_lock(place: Place, monkeypatch: pytest.M
     real_lock, real_replace = core.files.lock, core.files.replace_file
 
     @contextlib.contextmanager
-    def lock(path: str, timeout: float) -> t.Iterator[None]:
-        with real_lock(path, timeout):
+    def lock(path: str, timeout: float, **options: t.Any) -> t.Iterator[None]:
+        with real_lock(path, timeout, **options):
             locked.append(path)
             yield
             locked.remove(path)
 
-    def replace(path: str, *arguments: t.Any) -> None:
+    def replace(path: str, *arguments: t.Any, **options: t.Any) -> None:
         assert locked == [path]
-        real_replace(path, *arguments)
+        real_replace(path, *arguments, **options)
 
     monkeypatch.setattr(core.files, "lock", lock)
     monkeypatch.setattr(core.files, "replace_file", replace)
@@ -364,9 +364,9 @@ def test_a_run_that_waited_for_another_one_finds_its_response(place: Place, monk
     world = World(failure("unreachable"))
     real_lock = core.files.lock
 
-    def slow_lock(path: str, timeout: float) -> t.Any:
+    def slow_lock(path: str, timeout: float, **options: t.Any) -> t.Any:
         place.put(FRESH)  # what the other run did meanwhile
-        return real_lock(path, timeout)
+        return real_lock(path, timeout, **options)
 
     monkeypatch.setattr(core.files, "lock", slow_lock)
     outcome = place.run(world)
