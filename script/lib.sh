@@ -17,11 +17,13 @@ fi
 
 # All that is used from Debian beside python3, git and ca-certificates.
 # shellcheck disable=SC2034 # used by the scripts that read this file
-PACKAGES=(python3-venv openssl nginx-light)
+PACKAGES=(python3-venv openssl nginx-light prometheus mmdebstrap systemd-container iproute2 openssh-client)
 
 # What "the newest" means in the tests.
 # shellcheck disable=SC2034
 NEWEST_CRYPTOGRAPHY=50.0.2
+# shellcheck disable=SC2034
+CRYPTOGRAPHY_VERSIONS=(3.4.8 36.0.1 38.0.4 41.0.7 43.0.0 "$NEWEST_CRYPTOGRAPHY")
 # shellcheck disable=SC2034
 RUFF=ruff==0.17.6
 

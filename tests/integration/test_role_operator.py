@@ -1,0 +1,318 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What an operator meets with the role: refusals, revocations, kills, hosts without systemd, and going away again."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+import typing as t
+from pathlib import Path
+
+from conftest import Result, lab_tool, pki_tool
+from role_support import (
+    ROOT,
+    files_under,
+    is_stapled,
+    names_of,
+    serial,
+    serve_by_dovecot,
+    serve_by_nginx,
+    starts,
+)
+
+Play = t.Callable[..., Result]
+AddHost = t.Callable[..., lab_tool.Host]
+
+
+def web(*domains: t.Any, **group: t.Any) -> dict[str, t.Any]:
+    """One group of certificates for nginx."""
+    return {"web": {"domains": list(domains), "reload": ["nginx"], **group}}
+
+
+def test_one_of_two_is_revoked(lab: lab_tool.Lab, add_host: AddHost, play: Play, lab_pki: pki_tool.Pki) -> None:
+    host = add_host("revoked", "nginx")
+    good, bad = lab_pki.issue("valid.example.com", key="ec"), lab_pki.issue("revoked.example.com", key="ec")
+    variables = {"certificates": web(good.name, bad.name), "source": lab_pki.home, "patience": 0}
+    with lab.responder(lab_pki.home):
+        assert play(host, **variables).rc == 0
+        serve_by_nginx(host, good.name, bad.name)
+        old_good, old_bad = serial(good), serial(bad)
+        lab_pki.issue(good.name, key="ec")
+        lab_pki.issue(bad.name, key="ec")
+        lab_pki.revoke(bad.name)
+        specs = [f"{host.address}:443:{name}" for name in (good.name, bad.name)]
+        with lab.clients(*specs) as seen:
+            renewed = play(host, **variables)
+        assert renewed.rc != 0 and "revoked.example.com was not deployed" in renewed.output, renewed.output
+        assert is_stapled(lab.look(host, good.name), lab_pki.leaf(good.name))
+        assert lab.look(host, bad.name) == (old_bad, old_bad, "good")
+        for spec in specs:
+            assert seen[spec]["failures"] == [] and seen[spec]["wrong_staples"] == 0
+        assert {shown["certificate"] for shown in seen[specs[0]]["shown"]} == {old_good, serial(good)}
+
+
+def test_what_servers_cannot_do_is_refused(
+    lab: lab_tool.Lab, add_host: AddHost, play: Play, lab_pki: pki_tool.Pki
+) -> None:
+    """Must-staple on Dovecot; two kinds of keys for one name on nginx; a key that Exim could not read."""
+    host = add_host("refused", "dovecot", "nginx")
+    must = lab_pki.issue("must.example.com", key="ec", must_staple=True)
+    ecdsa, rsa = lab_pki.issue("dual.example.com", key="ec"), lab_pki.issue("dual-rsa.example.com")
+    both = [ecdsa.name, {"name": rsa.name, "names": [ecdsa.name, rsa.name]}]
+    rsa_names = {"names": [rsa.name]}
+    refusals = {
+        "which dovecot cannot do": {"mail": {"domains": [must.name], "reload": ["dovecot"]}},
+        "exim could not read the private key": {"mail": {"domains": [ecdsa.name], "reload": ["exim"]}},
+    }
+    for check in (True, False):
+        for sentence, groups in refusals.items():
+            refused = play(host, check=check, certificates=groups, source=lab_pki.home, patience=0)
+            assert refused.rc != 0 and sentence in " ".join(refused.output.split()), refused.output
+    assert rsa_names and both
+    dual = lab_pki.issue("dual.example.com-rsa")
+    _issue_for(lab_pki, dual.name, "dual.example.com")
+    pair = web(ecdsa.name, {"name": dual.name, "names": [ecdsa.name]})
+    refused = play(host, certificates=pair, source=lab_pki.home, patience=0)
+    assert refused.rc != 0 and "one staple file for a name" in " ".join(refused.output.split()), refused.output
+    assert names_of(host, f"{ROOT}/live") == []
+
+
+def _issue_for(pki: pki_tool.Pki, name: str, host: str) -> None:
+    """Issue a certificate for a host under the file names of another name."""
+    leaf, other = pki.issue(host), pki.leaf(name)
+    for source, target in zip(leaf[1:], other[1:]):
+        Path(target).write_bytes(Path(source).read_bytes())
+    pki.issue(host, key="ec")
+
+
+def test_certificate_without_responder(lab: lab_tool.Lab, add_host: AddHost, play: Play, lab_pki: pki_tool.Pki) -> None:
+    """The CA stops naming a responder: the staple goes, TLS stays, and nobody is warned."""
+    host = add_host("sunset", "nginx")
+    leaf = lab_pki.issue("sunset.example.com", key="ec")
+    variables = {"certificates": web(leaf.name), "source": lab_pki.home, "patience": 0}
+    with lab.responder(lab_pki.home):
+        assert play(host, **variables).rc == 0
+        serve_by_nginx(host, leaf.name)
+        assert is_stapled(lab.look(host, leaf.name), leaf)
+        new = lab_pki.issue(leaf.name, key="ec", ocsp=False)
+        with lab.clients(f"{host.address}:443:{leaf.name}") as seen:
+            done = play(host, **variables)
+        assert done.rc == 0 and "WARNING" not in done.output, done.output
+        assert "name no OCSP responder: sunset.example.com" in done.output
+        assert lab.look(host, leaf.name) == (serial(new), "", "")
+        assert seen[f"{host.address}:443:{leaf.name}"]["failures"] == []
+        again = play(host, **variables)
+        assert again.rc == 0 and again.count("changed") == 0, again.output
+
+
+def test_thirty_domains_cost_little_more_than_one(
+    lab: lab_tool.Lab, add_host: AddHost, play: Play, lab_pki: pki_tool.Pki
+) -> None:
+    host = add_host("many", "nginx")
+    names = [f"domain-{number:02}.example.com" for number in range(30)]
+    for name in names:
+        lab_pki.issue(name, key="ec")
+    with lab.responder(lab_pki.home):
+        first = play(host, certificates=web(*names), source=lab_pki.home, patience=0)
+    assert first.rc == 0, first.output
+    assert names_of(host, f"{ROOT}/live") == names
+    serve_by_nginx(host, *names)
+    for name in (names[0], names[-1]):
+        assert is_stapled(lab.look(host, name), lab_pki.leaf(name))
+    second = play(host, certificates=web(*names), source=lab_pki.home, patience=0)
+    assert second.rc == 0 and second.count("changed") == 0, second.output
+    assert "domain-" not in re.sub(r"^.*fatal.*$", "", second.output), "no task is about one domain"
+
+
+def test_a_playbook_killed_anywhere_is_completed_by_the_next(
+    lab: lab_tool.Lab, add_host: AddHost, play: Play, lab_pki: pki_tool.Pki, tmp_path: Path
+) -> None:
+    """Killed before and right after the swap: what was served is served, and the next run reloads."""
+    host = add_host("killed", "nginx")
+    leaf = lab_pki.issue("killed.example.com", key="ec")
+    variables = {"certificates": web(leaf.name), "source": lab_pki.home, "patience": 0}
+    with lab.responder(lab_pki.home):
+        assert play(host, **variables).rc == 0
+        serve_by_nginx(host, leaf.name)
+        for moment in ("before the swap", "after the swap"):
+            old = serial(leaf)
+            leaf = lab_pki.issue(leaf.name, key="ec")
+            link = host.run("readlink", f"{ROOT}/live/{leaf.name}")
+            process = _start(lab, host, variables, tmp_path)
+            watched = "sets" if moment == "before the swap" else "live"
+            before = host.run("ls", "-lR", f"{ROOT}/{watched}")
+            deadline = time.monotonic() + 120
+            while host.run("ls", "-lR", f"{ROOT}/{watched}") == before and time.monotonic() < deadline:
+                pass
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            _end_modules(host)
+            assert lab.look(host, leaf.name) == (old, old, "good"), moment
+            if moment == "after the swap":
+                assert host.run("readlink", f"{ROOT}/live/{leaf.name}") != link
+            completed = play(host, **variables)
+            assert completed.rc == 0, completed.output
+            assert is_stapled(lab.look(host, leaf.name), leaf), moment
+            idle = play(host, **variables)
+            assert idle.rc == 0 and idle.count("changed") == 0, idle.output
+    assert not [name for name in names_of(host, f"{ROOT}/sets/{leaf.name}") if name.startswith(".")]
+
+
+def _start(
+    lab: lab_tool.Lab, host: lab_tool.Host, variables: dict[str, t.Any], folder: Path
+) -> subprocess.Popen[bytes]:
+    """A playbook in a process group of its own, which can be killed as a whole."""
+    role = {
+        "role": "certops.ocsp.ocsp_stapling",
+        "vars": {f"ocsp_stapling_{name}": value for name, value in variables.items()},
+    }
+    path = folder / "killed.yml"
+    path.write_text(json.dumps([{"hosts": host.name, "roles": [role]}], default=str))
+    return subprocess.Popen(
+        ["ansible-playbook", "-i", str(lab.inventory), str(path)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        env={**os.environ, "PATH": f"{Path(os.sys.executable).parent}:{os.environ['PATH']}"},  # type: ignore[attr-defined]
+    )
+
+
+def _end_modules(host: lab_tool.Host) -> None:
+    """Kill what goes on running on the host: a module does not end with its playbook."""
+    host.run("pkill", "-KILL", "-f", "AnsiballZ|ansible-tmp", check=False)
+
+
+def test_fetched_once_for_all_hosts(
+    lab: lab_tool.Lab, add_host: AddHost, play: Play, pki: pki_tool.Pki, responder: pki_tool.Responder, tmp_path: Path
+) -> None:
+    """The responder is on the controller's side, where no host can reach it."""
+    hosts = [add_host(f"fanned-{number}", "nginx") for number in (1, 2)]
+    leaf = pki.leaf("rsa.example.com")
+    variables = {
+        "certificates": web(leaf.name),
+        "source": pki.home,
+        "patience": 0,
+        "fetch_from": "controller",
+        "controller_cache": tmp_path / "cache",
+    }
+    done = play(*hosts, **variables)
+    assert done.rc == 0, done.output
+    assert responder.count == 1
+    staples = {host.run("sha256sum", f"{ROOT}/live/{leaf.name}/ocsp.der") for host in hosts}
+    assert len(staples) == 1
+    assert json.loads(hosts[0].read(f"{ROOT}/config.json"))["fetch"] is False
+    again = play(*hosts, **variables)
+    assert again.rc == 0 and again.count("changed") == 0, again.output
+
+
+def test_host_without_systemd(lab: lab_tool.Lab, add_host: AddHost, play: Play, lab_pki: pki_tool.Pki) -> None:
+    """Cron starts the program, and nginx is reloaded by its process id."""
+    host = add_host("plain", "nginx")
+    leaf = lab_pki.issue("plain-init.example.com", key="ec")
+    variables = {"certificates": web(leaf.name), "source": lab_pki.home, "patience": 0}
+    # What Ansible and sd_booted(3) look at; the processes run on.
+    host.run("mv", "/run/systemd/system", "/run/systemd/system.away")
+    host.run("sh", "-c", "mkdir -p /etc/ansible/facts.d; ln -sf /usr/sbin/cron /root/init")
+    extra = ["-e", json.dumps({"ansible_facts": {"service_mgr": "sysvinit"}})]
+    with lab.responder(lab_pki.home):
+        first = play(host, extra=extra, **variables)
+        assert first.rc == 0, first.output
+        assert host.has("/etc/cron.d/ocsp-stapling") and not host.has("/etc/systemd/system/ocsp-stapling.timer")
+        host.write(
+            "/etc/nginx/sites-enabled/tls",
+            f"server {{ listen 443 ssl; server_name {leaf.name}; include {ROOT}/live/{leaf.name}/nginx.conf; }}\n",
+        )
+        host.run("nginx", "-s", "reload")
+        before = starts(host, "nginx") if host.has("/run/systemd/system") else ()
+        new = lab_pki.issue(leaf.name, key="ec")
+        renewed = play(host, extra=extra, **variables)
+        assert renewed.rc == 0, renewed.output
+        assert is_stapled(lab.look(host, leaf.name), new) and before == ()
+    host.run("mv", "/run/systemd/system.away", "/run/systemd/system")
+
+
+def test_going_away_leaves_what_was_there(
+    lab: lab_tool.Lab, add_host: AddHost, play: Play, lab_pki: pki_tool.Pki
+) -> None:
+    host = add_host("gone", "nginx", "dovecot")
+    leaf = lab_pki.issue("gone.example.com", key="ec")
+    folders = ("/etc", "/usr/local", "/var/lib/ocsp-stapling", "/etc/systemd/system")
+    # Accounts leave traces in backups and in how files end; Ansible's own traces are no trace of the role.
+    ignored = re.compile(r"^(/etc/(passwd|group|shadow|gshadow|subuid|subgid)-? |/etc/\.pwd\.lock)")
+    bare = _lines(files_under(host, *folders), ignored)
+    variables = {
+        "certificates": {"all": {"domains": [leaf.name], "reload": ["nginx", "dovecot"]}},
+        "source": lab_pki.home,
+        "patience": 0,
+    }
+    with lab.responder(lab_pki.home):
+        assert play(host, **variables).rc == 0
+        serve_by_nginx(host, leaf.name)
+        serve_by_dovecot(host)
+        refused = play(host, state="absent")
+        assert refused.rc != 0 and "/etc/nginx/sites-enabled/tls:5" in refused.output, refused.output
+        assert is_stapled(lab.look(host, leaf.name), leaf)
+        assert host.run("systemctl", "is-active", "ocsp-stapling.timer").strip() == "active"
+        host.run("rm", "/etc/nginx/sites-enabled/tls", "/etc/dovecot/conf.d/99-tls.conf")
+        host.write(f"{ROOT}/conf.d/mine.json", "{}")
+        for check in (True, False):
+            gone = play(host, check=check, state="absent")
+            assert gone.rc == 0, gone.output
+    assert host.read(f"{ROOT}/conf.d/mine.json") == "{}"
+    host.run("rm", "-r", ROOT)
+    assert _lines(files_under(host, *folders), ignored) == bare
+    assert "ocsp-stapling" not in host.read("/etc/passwd") + host.read("/etc/group")
+    host.run("nginx", "-t", "-q")
+    assert play(host, state="absent").count("changed") == 0
+
+
+def _lines(text: str, ignored: re.Pattern[str]) -> list[str]:
+    return sorted(line for line in text.splitlines() if not ignored.search(line))
+
+
+def test_folder_that_is_scanned(lab: lab_tool.Lab, add_host: AddHost, play: Play, pki: pki_tool.Pki) -> None:
+    """On the host: its own files, without a list of names."""
+    host = add_host("scanned", "nginx")
+    leaf = pki.leaf("no-ocsp.example.com")
+    for path in (leaf.key, leaf.certificate, leaf.chain):
+        host.write(f"/root/tls/site/{path.name}", path.read_text())
+    variables: dict[str, t.Any] = {
+        "remote_source": True,
+        "scan": [{"path": "/root/tls", "recursive": True, "reload": ["nginx"]}],
+        "patience": 0,
+    }
+    assert play(host, **variables).rc == 0
+    assert names_of(host, f"{ROOT}/live") == [leaf.name]
+    again = play(host, **variables)
+    assert again.rc == 0 and again.count("changed") == 0, again.output
+
+
+def test_by_hand_with_the_fixtures_of_pytest_ansible(
+    lab: lab_tool.Lab, add_host: AddHost, lab_pki: pki_tool.Pki, ansible_adhoc: t.Callable[..., t.Any]
+) -> None:
+    """The module alone, on two releases of Debian at once."""
+    for suite in ("bookworm", "trixie"):
+        add_host(f"hand-{suite}", suite=suite)
+    leaf = lab_pki.issue("hand.example.com", key="ec")
+    hosts = ansible_adhoc(inventory=str(lab.inventory), host_pattern="all")
+    entry = {
+        "name": leaf.name,
+        "private_key_content": leaf.key.read_text(),
+        "certificate_content": leaf.certificate.read_text(),
+        "chain_content": leaf.chain.read_text(),
+    }
+    with lab.responder(lab_pki.home):
+        for changed in (True, False):
+            results = hosts.all.certops.ocsp.certificate_set(certificates=[entry])
+            for name in ("hand-bookworm", "hand-trixie"):
+                assert results[name]["changed"] is changed and results[name]["certificates"][0]["stapled"], results[
+                    name
+                ]
