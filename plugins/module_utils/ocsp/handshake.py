@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import typing as t
 
 from . import tls
@@ -134,9 +135,10 @@ class Handshake:
     def _not_tls(self) -> ProbeError:
         if self._hello or self._message_count:
             return ProbeError("malformed", "sends something that is not TLS in the middle of the handshake")
-        line = bytes(self._buffer).split(b"\n")[0].strip()[:_SHOWN].decode("ascii", "replace")
-        shown = "".join(character if character.isprintable() and character.isascii() else "?" for character in line)
-        return ProbeError("not_tls", f"does not answer in TLS but with '{shown}'")
+        text = re.match(rb"[ -~]*", self._buffer.lstrip()[:_SHOWN])
+        shown = text.group().strip().decode("ascii") if text else ""
+        message = f"does not answer in TLS but with '{shown}'" if shown else "answers in neither TLS nor plain text"
+        return ProbeError("not_tls", message)
 
     def _take_record(self, record: bytes) -> bytes:
         kind, content = record[0], record[_HEADER:]

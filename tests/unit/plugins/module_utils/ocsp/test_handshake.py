@@ -188,13 +188,16 @@ def test_an_encrypted_alert_is_told_by_its_name() -> None:
 
 
 PLAIN = {
-    "HTTP": (b"HTTP/1.1 400 Bad Request\r\nServer: x\r\n\r\n", "'HTTP/1.1 400 Bad Request'"),
-    "SMTP": (b"220 mail.example.com ESMTP\r\n", "'220 mail.example.com ESMTP'"),
-    "binary": (b"\0\1\2\xff", "'???"),
-    "one byte": (b"x\n", "'x'"),
-    "SSL 2": (b"\x80\x03\0\0\1", "'?"),
-    "control characters": (b"\x1b[2J\x1b[31mred\n", "'?[2J?[31mred'"),
-    "TLS of another kind": (b"\x16\x02\0\0\1\0", "'?"),
+    "HTTP": (b"HTTP/1.1 400 Bad Request\r\nServer: x\r\n\r\n", "with 'HTTP/1.1 400 Bad Request'"),
+    "SMTP": (b"220 mail.example.com ESMTP\r\n", "with '220 mail.example.com ESMTP'"),
+    "one word": (b"x\n", "with 'x'"),
+    "blank lines first": (b"\r\n\r\nx\r\n", "with 'x'"),
+    "binary": (b"\0\1\2\xff", "neither TLS nor plain text"),
+    "SSL 2": (b"\x80\x03\0\0\1", "neither TLS nor plain text"),
+    "control characters": (b"\x1b[2J\x1b[31mred\n", "neither TLS nor plain text"),
+    "control characters later": (b"red\x1b[31m\n", "with 'red'"),
+    "TLS of another kind": (b"\x16\x02\0\0\1\0", "neither TLS nor plain text"),
+    "a very long line": (b"x" * 5000, f"with '{'x' * 60}'"),
 }
 
 

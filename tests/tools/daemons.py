@@ -1,0 +1,321 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Real TLS servers on loopback, each with certificates and staples and a configuration of its own.
+
+    with daemons.running("nginx", [Site(leaf, staple)]) as server:
+        ... server.port, server.starttls, server.up ...
+
+A server that does not start because of its staple is a result as well: ``up`` is false then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import typing as t
+from pathlib import Path
+
+from pki import Leaf, free_port
+
+_PATIENCE = 20.0
+_PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+
+
+class Site(t.NamedTuple):
+    """A certificate and the DER of its staple, or None for none."""
+
+    leaf: Leaf
+    staple: bytes | None = None
+
+
+class _Files(t.NamedTuple):
+    """Where a site lies in the folder of a server."""
+
+    key: Path
+    certificate: Path
+    combined: Path
+    staple: Path | None
+
+
+class Running(t.NamedTuple):
+    """A server that was started; ``up`` is whether it accepts connections."""
+
+    folder: Path
+    port: int
+    starttls: str | None
+    up: bool
+
+
+class _Daemon(t.NamedTuple):
+    """How to start a server: ``configure`` writes its files and returns the command."""
+
+    program: str
+    configure: t.Callable[[Path, list[_Files], int], list[str | Path]]
+    starttls: str | None = None
+    needs_root: bool = False
+
+
+def _nginx(folder: Path, sites: list[_Files], port: int, extra: str = "", stapling: str = "") -> list[str | Path]:
+    pairs = "".join(f"ssl_certificate {one.certificate}; ssl_certificate_key {one.key};\n" for one in sites)
+    if sites[0].staple:
+        stapling = f"ssl_stapling on; ssl_stapling_file {sites[0].staple};"
+    listen6 = f"listen [::1]:{port} ssl;" if Path("/proc/net/if_inet6").exists() else ""
+    paths = "".join(
+        f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    (folder / "nginx.conf").write_text(f"""
+        daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/log; events {{}}
+        http {{
+            access_log off; ssl_protocols TLSv1.2 TLSv1.3; {paths} {extra}
+            server {{ listen 127.0.0.1:{port} ssl; {listen6} {pairs} {stapling} return 204; }}
+        }}
+    """)
+    return ["nginx", "-e", folder / "log", "-c", folder / "nginx.conf"]
+
+
+def _nginx_that_asks(folder: Path, sites: list[_Files], port: int) -> list[str | Path]:
+    """nginx that fetches the staple by itself, which it begins with the first handshake, from another part of it."""
+    responder = free_port()
+    www = folder / "www"
+    www.mkdir()
+    if sites[0].staple:
+        shutil.copy(sites[0].staple, www / "response")
+    extra = (
+        f"server {{ listen 127.0.0.1:{responder}; root {www}; default_type application/ocsp-response; "
+        "rewrite ^ /response break; }"
+    )
+    stapling = f"ssl_stapling on; ssl_stapling_responder http://127.0.0.1:{responder}/; resolver 127.0.0.1;"
+    return _nginx(folder, [one._replace(staple=None) for one in sites], port, extra, stapling)
+
+
+def _s_server(folder: Path, sites: list[_Files], port: int) -> list[str | Path]:
+    """OpenSSL's test server has one staple for all certificates, as nginx has."""
+    command: list[str | Path] = ["openssl", "s_server", "-quiet", "-accept", f"127.0.0.1:{port}"]
+    for one, switches in zip(sites, (("-cert", "-key", "-cert_chain"), ("-dcert", "-dkey", "-dcert_chain"))):
+        for switch, path in zip(switches, (one.certificate, one.key, one.certificate.with_suffix(".chain"))):
+            command += [switch, path]
+    return command + (["-status_file", sites[0].staple] if sites[0].staple else [])
+
+
+def _haproxy(folder: Path, sites: list[_Files], port: int) -> list[str | Path]:
+    (folder / "haproxy.cfg").write_text(f"""
+global
+    ssl-default-bind-options ssl-min-ver TLSv1.2
+defaults
+    mode http
+    timeout client 10s
+    timeout server 10s
+    timeout connect 5s
+frontend site
+    bind 127.0.0.1:{port} ssl {" ".join(f"crt {one.combined}" for one in sites)}
+    http-request return status 200
+""")
+    return ["haproxy", "-db", "-f", folder / "haproxy.cfg"]
+
+
+def _lighttpd(folder: Path, sites: list[_Files], port: int) -> list[str | Path]:
+    (one,) = sites
+    staple = f'ssl.stapling-file = "{one.staple}"' if one.staple else ""
+    (folder / "lighttpd.conf").write_text(f"""
+server.document-root = "{folder}"
+server.bind = "127.0.0.1"
+server.port = {port}
+server.errorlog = "{folder}/log"
+server.modules += ( "mod_openssl" )
+ssl.engine = "enable"
+ssl.pemfile = "{one.certificate}"
+ssl.privkey = "{one.key}"
+ssl.openssl.ssl-conf-cmd = ( "MinProtocol" => "TLSv1.2" )
+{staple}
+""")
+    return ["lighttpd", "-D", "-f", folder / "lighttpd.conf"]
+
+
+_APACHE_MODULES = ("mpm_event", "authz_core", "alias", "mime", "socache_shmcb", "ssl")
+
+
+def _apache(folder: Path, sites: list[_Files], port: int) -> list[str | Path]:
+    """Apache takes no staple from a file, but its own responder may be a file that it serves itself."""
+    responder = free_port()
+    www = folder / "www"
+    www.mkdir()
+    stapling = ""
+    if sites[0].staple:
+        shutil.copy(sites[0].staple, www / "response.ocsp")
+        stapling = f"""
+            SSLUseStapling on
+            SSLStaplingForceURL http://127.0.0.1:{responder}/response.ocsp
+            SSLStaplingReturnResponderErrors off
+            SSLStaplingFakeTryLater off
+        """
+    modules = "\n".join(f"LoadModule {one}_module /usr/lib/apache2/modules/mod_{one}.so" for one in _APACHE_MODULES)
+    pairs = "\n".join(f"SSLCertificateFile {one.certificate}\nSSLCertificateKeyFile {one.key}" for one in sites)
+    user = "User www-data\nGroup www-data\n" if os.geteuid() == 0 else ""
+    (folder / "types").touch()
+    (folder / "apache.conf").write_text(f"""
+ServerRoot {folder}
+ServerName localhost
+PidFile {folder}/pid
+DefaultRuntimeDir {folder}
+Mutex file:{folder} default
+ErrorLog {folder}/log
+{modules}
+{user}
+TypesConfig {folder}/types
+AddType application/ocsp-response .ocsp
+SSLStaplingCache shmcb:{folder}/stapling(65536)
+Listen 127.0.0.1:{port}
+Listen 127.0.0.1:{responder}
+DocumentRoot {www}
+<VirtualHost 127.0.0.1:{port}>
+    SSLEngine on
+    {pairs}
+    {stapling}
+</VirtualHost>
+""")
+    return ["apache2", "-DFOREGROUND", "-f", folder / "apache.conf"]
+
+
+def _exim(folder: Path, sites: list[_Files], port: int) -> list[str | Path]:
+    staples = [str(one.staple) for one in sites if one.staple]
+    (folder / "spool").mkdir()
+    (folder / "spool").chmod(0o777)
+    (folder / "exim.conf").write_text(f"""
+primary_hostname = mail.example.com
+spool_directory = {folder}/spool
+log_file_path = {folder}/spool/%slog
+keep_environment =
+tls_advertise_hosts = *
+tls_certificate = {" : ".join(str(one.certificate) for one in sites)}
+tls_privatekey = {" : ".join(str(one.key) for one in sites)}
+{"tls_ocsp_file = " + " : ".join(staples) if staples else ""}
+begin acl
+begin routers
+begin transports
+begin retry
+""")
+    return ["exim4", "-bdf", "-C", folder / "exim.conf", "-oX", f"<; [127.0.0.1]:{port}"]
+
+
+def _dovecot(folder: Path, sites: list[_Files], port: int) -> list[str | Path]:
+    version = subprocess.run(["dovecot", "--version"], capture_output=True, text=True, check=True, timeout=60).stdout
+    one = sites[0]
+    if version.startswith("2.3"):
+        head = "passdb {\n  driver = static\n}"
+        ssl = {"ssl_cert": f"<{one.certificate}", "ssl_key": f"<{one.key}"}
+    else:
+        head = "dovecot_config_version = 2.4.0\ndovecot_storage_version = 2.4.0\npassdb static {\n}"
+        ssl = {"ssl_server_cert_file": str(one.certificate), "ssl_server_key_file": str(one.key)}
+    settings = "\n".join(f"{name} = {value}" for name, value in ssl.items())
+    (folder / "dovecot.conf").write_text(f"""
+{head}
+protocols = imap
+listen = 127.0.0.1
+base_dir = {folder}/run
+log_path = {folder}/log
+ssl = required
+{settings}
+service imap-login {{
+  inet_listener imap {{
+    port = {port}
+  }}
+  inet_listener imaps {{
+    port = 0
+  }}
+}}
+""")
+    return ["dovecot", "-F", "-c", folder / "dovecot.conf"]
+
+
+_DAEMONS = {
+    "apache2": _Daemon("apache2", _apache),
+    "dovecot": _Daemon("dovecot", _dovecot, "imap", needs_root=True),
+    "exim4": _Daemon("exim4", _exim, "smtp", needs_root=True),
+    "haproxy": _Daemon("haproxy", _haproxy),
+    "lighttpd": _Daemon("lighttpd", _lighttpd),
+    "nginx": _Daemon("nginx", _nginx),
+    "nginx that asks": _Daemon("nginx", _nginx_that_asks),
+    "s_server": _Daemon("openssl", _s_server),
+}
+
+
+def obstacle(name: str) -> str:
+    """Why a server cannot be run here, or an empty string."""
+    daemon = _DAEMONS[name]
+    if not shutil.which(daemon.program, path=_PATH):
+        return f"there is no {daemon.program} here"
+    if name == "lighttpd" and not list(Path("/usr/lib/lighttpd").glob("mod_openssl.so")):
+        return "there is no lighttpd-mod-openssl here"
+    return f"{name} is started by root only" if daemon.needs_root and os.geteuid() != 0 else ""
+
+
+@contextlib.contextmanager
+def running(name: str, sites: t.Sequence[Site]) -> t.Iterator[Running]:
+    """Run a server for the time of a ``with`` block."""
+    daemon = _DAEMONS[name]
+    # Not in a folder of pytest's, which other users must not enter; servers give up root.
+    folder = Path(tempfile.mkdtemp(prefix="certops-daemon-"))
+    folder.chmod(0o755)
+    port = free_port()
+    try:
+        files = [_place(site, folder, str(number)) for number, site in enumerate(sites)]
+        command = [str(part) for part in daemon.configure(folder, files, port)]
+        with (folder / "output").open("wb") as output:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                env={**os.environ, "PATH": _PATH},
+            )
+        try:
+            yield Running(folder, port, daemon.starttls, _wait(process, port))
+        finally:
+            _stop(process)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _place(site: Site, folder: Path, name: str) -> _Files:
+    files = _Files(
+        folder / f"{name}.key",
+        folder / f"{name}.pem",
+        folder / f"{name}.combined",
+        folder / f"{name}.der" if site.staple is not None else None,
+    )
+    key, chain = site.leaf.key.read_bytes(), site.leaf.fullchain.read_bytes()
+    files.key.write_bytes(key)
+    files.certificate.write_bytes(chain)
+    files.certificate.with_suffix(".chain").write_bytes(site.leaf.chain.read_bytes())
+    files.combined.write_bytes(key + chain)
+    if files.staple and site.staple is not None:
+        files.staple.write_bytes(site.staple)
+        files.combined.with_name(f"{files.combined.name}.ocsp").write_bytes(site.staple)
+    return files
+
+
+def _wait(process: subprocess.Popen[bytes], port: int) -> bool:
+    """Wait until the server accepts connections or ends."""
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if process.poll() is None:
+            os.killpg(process.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(5)
