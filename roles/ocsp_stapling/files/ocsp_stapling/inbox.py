@@ -49,14 +49,16 @@ def _read_in(folder: int, name: str, path: str, limit: int) -> t.Optional[bytes]
         return None
     except OSError as error:
         raise _refused(path, error) from None
-    with os.fdopen(descriptor, "rb") as handle:
+    try:
         problem = _problem(os.fstat(descriptor), {0, os.fstat(folder).st_uid}, limit)
         if problem:
             raise Refused(f"{path} {problem}; it is not read, remove it")
-        try:
+        with os.fdopen(descriptor, "rb", closefd=False) as handle:
             return handle.read(limit)
-        except OSError as error:
-            raise Refused(f"{path} cannot be read: {error.strerror}") from None
+    except OSError as error:
+        raise Refused(f"{path} cannot be read: {error.strerror}") from None
+    finally:
+        os.close(descriptor)
 
 
 def _problem(status: os.stat_result, owners: t.Container[int], limit: int) -> str:

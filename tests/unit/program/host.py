@@ -1,0 +1,276 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A host for the program: its folders, a certificate authority, and a responder that can be told to misbehave."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import subprocess
+import sys
+import typing as t
+import urllib.parse
+from datetime import datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+
+from ansible_collections.certops.ocsp.tests.unit import forge
+from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, NOW, Entity
+from ansible_collections.certops.ocsp.tests.unit.http_server import Peer, Server, answer
+
+_LAUNCHER = Path(__file__).resolve().parents[3] / "roles/ocsp_stapling/files/ocsp-stapling"
+_TYPE = "Content-Type: application/ocsp-response"
+
+#: A response of a certificate at a time of the responder's clock.
+Maker = t.Callable[[Entity, datetime], bytes]
+
+
+def good(leaf: Entity, now: datetime, life: timedelta = 7 * DAY, age: timedelta = HOUR) -> bytes:
+    """A response that was made an hour ago."""
+    start = now - age
+    return forge.response(forge.single(leaf, this_update=start, next_update=start + life), produced_at=start)
+
+
+def revoked(leaf: Entity, now: datetime) -> bytes:
+    start = now - HOUR
+    single = forge.single(
+        leaf,
+        status="revoked",
+        reason="key_compromise",
+        this_update=start,
+        next_update=start + 7 * DAY,
+        revocation_time=start,
+    )
+    return forge.response(single, produced_at=start)
+
+
+def unknown(leaf: Entity, now: datetime) -> bytes:
+    start = now - HOUR
+    single = forge.single(leaf, status="unknown", this_update=start, next_update=start + 7 * DAY)
+    return forge.response(single, produced_at=start)
+
+
+def about_another(_leaf: Entity, now: datetime) -> bytes:
+    return good(forge.leaf(forge.world().issuer, "other.example.com", serial=99), now)
+
+
+def forged(leaf: Entity, now: datetime) -> bytes:
+    start = now - HOUR
+    single = forge.single(leaf, this_update=start, next_update=start + 7 * DAY)
+    return forge.response(single, produced_at=start, flip_signature=True)
+
+
+def expired(leaf: Entity, now: datetime) -> bytes:
+    return good(leaf, now, life=DAY, age=2 * DAY)
+
+
+def try_later(_leaf: Entity, _now: datetime) -> bytes:
+    return forge.error_response("try_later")
+
+
+class Result(t.NamedTuple):
+    """What a command of the program did."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Host:
+    """Folders like those of a real host below ``home``, and the program as a process on them.
+
+    ``now`` is the clock of the host and ``responder_now`` that of the responder, None for the same.
+    """
+
+    def __init__(self, home: Path, library: Path) -> None:
+        self.home = home
+        self.library = library
+        self.root = home / "etc"
+        self.state = home / "var"
+        self.responses = self.state / "responses"
+        self.now = NOW
+        self.responder_now: t.Optional[datetime] = None
+        self.leaves: t.Dict[str, Entity] = {}
+        self.makers: t.Dict[str, Maker] = {}
+        self.maker: Maker = good
+        self.sends_date = False
+        self.headers: t.List[str] = []
+        self.status = "200 OK"
+        self.slow = False
+        self.down = False
+        self.config: t.Dict[str, t.Any] = {"version": 1, "certificates": [], "defaults": {"retries": 0}}
+        self._server = Server(self._serve)
+        for folder in (self.root / "live", self.responses, self.state / "metrics", self.state / "pending"):
+            folder.mkdir(parents=True)
+
+    def __enter__(self) -> Host:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._server.close()
+
+    # The responder
+
+    @property
+    def url(self) -> str:
+        return self._server.url("/")
+
+    @property
+    def requests(self) -> int:
+        return len(self._server.requests)
+
+    def _serve(self, peer: Peer) -> None:
+        while True:
+            request = peer.read_request()
+            if self.down:
+                peer.reset()
+                return
+            if self.slow:
+                peer.hold()
+                return
+            moment = self.responder_now or self.now
+            leaf = self._asked(request)
+            body = self.makers.get(_name(self.leaves, leaf), self.maker)(leaf, moment)
+            date = [f"Date: {format_datetime(moment, usegmt=True)}"] if self.sends_date else []
+            peer.send(answer(body, self.status, [_TYPE, *date, *self.headers]))
+
+    def _asked(self, request: bytes) -> Entity:
+        """The certificate that a request is about, by its serial number."""
+        head, _separator, body = request.partition(b"\r\n\r\n")
+        if not body:
+            path = urllib.parse.unquote(head.split(b" ")[1].decode())
+            body = base64.b64decode(path.lstrip("/"))
+        return next(leaf for leaf in self.leaves.values() if forge.integer(leaf.serial) in body)
+
+    # Certificates
+
+    def issue(self, name: str, must_staple: bool = False, **options: t.Any) -> Entity:
+        """A new certificate for a name."""
+        urls = options.pop("urls", (self.url,))
+        extensions = [
+            forge.basic_constraints(False),
+            forge.key_usage("digital_signature"),
+            forge.extended_key_usage(forge.SERVER_AUTH),
+            *([forge.ocsp_urls(*urls)] if urls else []),
+            *([forge.must_staple()] if must_staple else []),
+        ]
+        serial = 0x5A000000_00000000 + len(self.leaves) * 0x10001 + int.from_bytes(os.urandom(4), "big")
+        leaf = forge.leaf(forge.world().issuer, name, serial=serial, extensions=extensions, **options)
+        self.leaves[name] = leaf
+        return leaf
+
+    def deploy(self, name: str, services: t.Sequence[str] = (), must_staple: bool = False, **options: t.Any) -> Path:
+        """Put a new certificate into a new set, switch to it, and have it in the configuration. Returns its folder."""
+        leaf_options = {key: options.pop(key) for key in ("urls", "not_after", "not_before") if key in options}
+        leaf = self.issue(name, must_staple, **leaf_options)
+        folder = self.root / "sets" / name / os.urandom(4).hex()
+        folder.mkdir(parents=True)
+        (folder / "fullchain.pem").write_bytes(leaf.pem + forge.world().issuer.pem)
+        (folder / "privkey.pem").write_text("not a key")
+        (folder / "privkey.pem").chmod(0o640)
+        self.switch(name, folder)
+        known = [entry for entry in self.config["certificates"] if entry["name"] != name]
+        self.config["certificates"] = [*known, {"name": name, "services": list(services), **options}]
+        self.configure()
+        return folder
+
+    def switch(self, name: str, folder: Path) -> None:
+        live = self.root / "live" / name
+        live.unlink(missing_ok=True)
+        live.symlink_to(os.path.relpath(folder, live.parent))
+
+    def configure(self, **values: t.Any) -> None:
+        self.config.update(values)
+        (self.root / "config.json").write_text(json.dumps(self.config, indent=2))
+
+    def service(self, name: str, **settings: t.Any) -> Path:
+        """A service whose reload is a command that notes it in the file that is returned."""
+        noted = self.home / f"{name}.reloads"
+        command = {"reload": ["/bin/sh", "-c", f"echo {name} >> {noted}"], **settings}
+        self.config.setdefault("services", {})[name] = command
+        self.configure()
+        return noted
+
+    def reloads(self, name: str) -> int:
+        noted = self.home / f"{name}.reloads"
+        return len(noted.read_text().splitlines()) if noted.exists() else 0
+
+    # The program
+
+    def command(self, command: str, *arguments: str) -> t.List[str]:
+        places = ["--config", str(self.root / "config.json"), "--state", str(self.state)]
+        sockets = ["--journal-socket", str(self.home / "journal"), "--syslog-socket", str(self.home / "syslog")]
+        now = ["--now", self.now.strftime("%Y-%m-%dT%H:%M:%SZ")]
+        return ["/bin/sh", str(_LAUNCHER), command, *places, *sockets, *now, *arguments]
+
+    @property
+    def environment(self) -> t.Dict[str, str]:
+        return {
+            "PATH": os.environ["PATH"],
+            "OCSP_STAPLING_LIB": str(self.library),
+            "OCSP_STAPLING_PYTHON": sys.executable,
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+
+    def run(self, command: str, *arguments: str) -> Result:
+        done = subprocess.run(
+            self.command(command, *arguments),
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    def start(self, command: str, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self.command(command, *arguments),
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def hour(self) -> t.Tuple[Result, Result]:
+        """What the timer does each hour."""
+        return self.run("refresh"), self.run("apply")
+
+    def later(self, length: timedelta) -> None:
+        self.now += length
+
+    # What there is
+
+    def staple(self, name: str) -> t.Optional[bytes]:
+        path = self.root / "live" / name / "ocsp.der"
+        return path.read_bytes() if path.exists() else None
+
+    def pieces(self, name: str) -> t.List[str]:
+        """The files of a staple that are in place."""
+        folder = self.root / "live" / name
+        return sorted(path.name for path in folder.iterdir() if "ocsp" in path.name or "staple" in path.name)
+
+    def known(self, name: str) -> t.Dict[str, t.Any]:
+        """What the state says of a certificate."""
+        found = json.loads((self.state / "state.json").read_text())["certificates"][name]
+        assert isinstance(found, dict)
+        return found
+
+    def pending(self) -> t.List[str]:
+        return sorted(path.name for path in (self.state / "pending").iterdir())
+
+
+def _name(leaves: t.Mapping[str, Entity], leaf: Entity) -> str:
+    return next(name for name, other in leaves.items() if other is leaf)
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    process.send_signal(signal.SIGKILL)
+    process.communicate()

@@ -1,0 +1,314 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The configuration: whatever is wrong with it is named with its file, line and key, and then nothing is done."""
+
+from __future__ import annotations
+
+import json
+import os
+import typing as t
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ocsp_stapling import config as configuration
+from ocsp_stapling.config import Config
+from ocsp_stapling.located import ConfigError, parse
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "conf.d").mkdir()
+    return tmp_path
+
+
+def load(folder: Path, text: str, **others: str) -> Config:
+    """Load a configuration; ``others`` are files of conf.d by their names without the suffix."""
+    (folder / "config.json").write_text(text)
+    for name, content in others.items():
+        (folder / "conf.d" / f"{name}.json").write_text(content)
+    return configuration.load(str(folder / "config.json"), "/state")
+
+
+def test_what_is_left_out_has_a_default(folder: Path) -> None:
+    config = load(folder, '{"certificates": [{"name": "www.example.com", "services": ["nginx", "dovecot", "nginx"]}]}')
+    (entry,) = config.certificates
+    assert entry.live == f"{folder}/live/www.example.com"
+    assert entry.services == ("nginx", "dovecot")
+    assert entry.values == {
+        "certificate_path": f"{folder}/live/www.example.com/fullchain.pem",
+        "path": "/state/responses/www.example.com.der",
+        "server": ["nginx"],
+    }
+    assert (config.workers, config.per_responder, config.interval) == (16, 8, timedelta(hours=1))
+    assert config.fetch
+    assert config.log_file is None
+
+
+def test_an_empty_configuration_is_one(folder: Path) -> None:
+    assert load(folder, "{}").certificates == ()
+
+
+def test_defaults_are_for_all_and_certificates_say_otherwise(folder: Path) -> None:
+    text = json.dumps(
+        {
+            "version": 1,
+            "defaults": {"minimum_validity": "3d", "timeout": 5, "allow": ["sha1_signature"]},
+            "backup_count": 4,
+            "certificates": [{"name": "a"}, {"name": "b", "timeout": 20.5, "minimum_validity": None, "live": None}],
+        }
+    )
+    first, second = load(folder, text).certificates
+    assert first.values["timeout"] == 5
+    assert second.values["timeout"] == 20.5
+    assert second.values["minimum_validity"] == "3d"
+    assert second.live is None
+    assert first.values["backup"] is True
+    assert first.values["backup_count"] == 4
+
+
+def test_files_of_the_folder_are_merged_in_the_order_of_their_names(folder: Path) -> None:
+    config = load(
+        folder,
+        '{"workers": 1, "defaults": {"timeout": 1, "retries": 1}, "certificates": [{"name": "z"}]}',
+        b='{"workers": 3, "defaults": {"timeout": 3}, "certificates": [{"name": "b"}]}',
+        a='{"workers": 2, "certificates": [{"name": "a"}], "services": {"edge": {"kind": "nginx", "test": "n -t"}}}',
+    )
+    (folder / "conf.d" / "ignored.json~").write_text("not JSON")
+    assert [entry.name for entry in config.certificates] == ["z", "a", "b"]
+    assert config.workers == 3
+    assert dict(config.certificates[0].values)["timeout"] == 3
+    assert dict(config.certificates[0].values)["retries"] == 1
+    assert config.service("edge").test == ("n", "-t")
+    assert config.kinds(["edge", "exim", "other"]) == ["nginx", "exim", None]
+
+
+#: What is wrong, and the line and the words by which it is named.
+BROKEN: t.Dict[str, t.Tuple[str, str]] = {
+    "nothing": ("", "line 1, column 1: the file is empty; at least {} is needed"),
+    "cut off": ('{"version": 1,\n "certificates": [', "line 2, column 19: this is not JSON (expecting value)"),
+    "a comma too many": ('{\n "workers": 4,\n}', "line 2, column 14: this is not JSON (illegal trailing comma"),
+    "a comma too few": ('{"workers": 4\n "per_responder": 2}', "line 2, column 2: this is not JSON (expecting ',' del"),
+    "no object": ("[]", "line 1: the configuration must be an object, {...}"),
+    "a key that is not known": (
+        '{\n "certificats": []}',
+        "line 2: certificats: this key is not known; did you mean cert",
+    ),
+    "another": (
+        '{"unheard_of": 1}',
+        "line 1: unheard_of: this key is not known; known are backup_count, certificates, ",
+    ),
+    "a key that stands twice": ('{"workers": 1,\n\n "workers": 2}', 'line 3: "workers" stands here a second time'),
+    "a version to come": ('{"version": 2}', "line 1: version: is not known to this program, which reads version 1"),
+    "a flag for a number": ('{"workers": true}', "line 1: workers: must be a whole number from 1 to 1000"),
+    "a number out of range": ('{"backup_count": -1}', "line 1: backup_count: must be a whole number from 0 to 1000"),
+    "a name that is missing": ('{"certificates": [\n {"name": "a"},\n {}]}', "line 3: a certificate has no name"),
+    "a name that leads elsewhere": (
+        '{"certificates": [{"name":\n "../etc"}]}',
+        "line 1: certificates[0].name: must be a name of letters, digits, dots, dashes and underscores",
+    ),
+    "a certificate that is none": ('{"certificates": [\n"a"]}', "line 2: certificates[0]: must be an object, {...}"),
+    "an option that is not known": (
+        '{"certificates": [\n {"name": "a",\n  "tiemout": 3}]}',
+        "line 3: certificates[0].tiemout: this key is not known; did you mean timeout?",
+    ),
+    "an option of another type": (
+        '{"certificates": [{"name": "a"}, {"name": "b",\n "timeout": "3s"}]}',
+        "line 2: certificates[1].timeout: must be a number",
+    ),
+    "an option that the core refuses": (
+        '{"defaults": {\n\n"minimum_validity": "3 months"}}',
+        "line 3: defaults.minimum_validity: '3 months' is not a duration",
+    ),
+    "a choice that is none": (
+        '{"certificates": [{"name": "a", "method":\n"put"}]}',
+        "line 1: certificates[0].method: 'put' is not one of auto, get, post",
+    ),
+    "a URL that is none": (
+        '{"certificates": [{"name": "a",\n"responder_urls": ["ocsp.example.com"]}]}',
+        "line 2: certificates[0].responder_urls: 'ocsp.example.com' is not an http:// or https:// URL",
+    ),
+    "a relaxation that is none": ('{"defaults": {"allow": ["all"]}}', "line 1: defaults.allow: 'all' is not one of "),
+    "services that are no list": (
+        '{"certificates": [{"name": "a", "services": "nginx"}]}',
+        "line 1: certificates[0].services: must be a list of texts",
+    ),
+    "a relative path": (
+        '{"certificates": [{"name": "a", "path": "a"}]}',
+        "certificates[0].path: must be an absolute p",
+    ),
+    "a kind that is not known": (
+        '{"services": {"web": {\n"kind": "iis"}}}',
+        "line 2: services.web.kind: 'iis' is not one of apache, dovecot, ",
+    ),
+    "a service that leads elsewhere": ('{"services": {"../x": {}}}', "services.../x: the service must be a name of"),
+    "a command that does not end": (
+        '{"services": {"web": {"reload": "systemctl \'reload"}}}',
+        "line 1: services.web.reload: is not a command: No closing quotation",
+    ),
+    "a command without words": (
+        '{"services": {"web": {"test": []}}}',
+        "services.web.test: must be a command, as a text",
+    ),
+    "no interval": ('{"interval": "often"}', "line 1: interval: 'often' is not a duration"),
+    "an interval too short": ('{"interval": "1s"}', "line 1: interval: must be from one minute to one week"),
+    "a folder without a place": ('{"scan": [{}]}', "line 1: an entry of scan has no folder"),
+    "a mask without a domain": (
+        '{"scan": [{"folder": "/x",\n"chain": "chain.pem"}]}',
+        "line 2: scan[0].chain: must be a file name with {domain} in it",
+    ),
+    "not a number": ('{"workers": NaN}', "this is not usable JSON (NaN is not a number that JSON knows)"),
+    "too deep": ("[" * 100000, "this is not usable JSON"),
+    "a name that stands twice": (
+        '{"certificates": [\n{"name": "a"},\n{"name": "a"}]}',
+        "line 3: a is already in FOLDER/config.json, line 2; each may stand once",
+    ),
+    "a path that stands twice": (
+        '{"certificates": [{"name": "a", "path": "/x"}, {"name": "b",\n "path": "/x"}]}',
+        "the path /x is already in FOLDER/config.json, line 1; each may stand once",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_is_wrong_is_named(folder: Path, name: str) -> None:
+    text, words = BROKEN[name]
+    with pytest.raises(ConfigError) as caught:
+        load(folder, text)
+    message = str(caught.value).replace(str(folder), "FOLDER")
+    assert message.startswith("FOLDER/config.json")
+    if name == "a comma too many" and "trailing comma" not in message:
+        words = words.partition("line")[0]  # Python before 3.13 says it in other words, and of the line after it
+    assert words in message
+
+
+def test_a_name_in_two_files_names_both(folder: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(folder, '{"certificates": [\n{"name": "a"}]}', more='{"certificates": [\n\n{"name": "a"}]}')
+    assert str(caught.value) == (
+        f"{folder}/conf.d/more.json, line 3: a is already in {folder}/config.json, line 2; each may stand once"
+    )
+    with pytest.raises(ConfigError) as caught:
+        load(folder, '{"services": {"web": {}}}', more='{"services":\n {"web": {}}}')
+    assert str(caught.value) == (
+        f"{folder}/conf.d/more.json, line 2: the service web is already in {folder}/config.json, line 1"
+    )
+
+
+def test_what_cannot_be_read_is_named(folder: Path) -> None:
+    with pytest.raises(ConfigError, match=r"config.json: the configuration cannot be read: No such file"):
+        configuration.load(str(folder / "config.json"))
+    (folder / "config.json").write_bytes(b'{"workers":\n "\xff"}')
+    with pytest.raises(ConfigError, match=r"config.json, line 2: this is not UTF-8"):
+        configuration.load(str(folder / "config.json"))
+    (folder / "config.json").unlink()
+    (folder / "config.json").mkdir()
+    with pytest.raises(ConfigError, match=r"config.json: the configuration cannot be read: Is a directory"):
+        configuration.load(str(folder / "config.json"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone is careful about the owner")
+def test_root_believes_no_configuration_that_others_can_write(folder: Path) -> None:
+    load(folder, "{}")
+    for owner, mode in ((0, 0o666), (0, 0o664), (4711, 0o644)):
+        os.chown(folder / "config.json", owner, 0)
+        (folder / "config.json").chmod(mode)
+        with pytest.raises(ConfigError, match=r"others than root can write this file; chown root and chmod go-w it"):
+            configuration.load(str(folder / "config.json"))
+
+
+# Lines -------------------------------------------------------------------------------------------
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+def paths_of(value: t.Any, path: t.Tuple[t.Any, ...] = ()) -> t.Iterator[t.Tuple[t.Any, ...]]:
+    yield path
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in pairs:
+        yield from paths_of(inner, (*path, key))
+
+
+@given(_VALUES, st.sampled_from([None, 0, 2]))
+def test_each_key_and_element_has_its_line(value: t.Any, indent: t.Optional[int]) -> None:
+    text = json.dumps(value, indent=indent)
+    document = parse(text, "x")
+    assert document.value == value
+    lines = text.split("\n")
+    for path in paths_of(value):
+        line = lines[document.lines[path] - 1]
+        if path and isinstance(path[-1], str):
+            assert json.dumps(path[-1]) in line
+    assert set(document.lines) == set(paths_of(value))
+
+
+@given(st.text())
+def test_any_text_is_read_or_refused(text: str) -> None:
+    try:
+        parse(text, "x")
+    except ConfigError as error:
+        assert str(error).startswith("x")
+
+
+# Folders that are looked through -----------------------------------------------------------------
+
+PEM = "-----BEGIN CERTIFICATE-----\n"
+
+
+def put(folder: Path, *names: str, text: str = PEM) -> None:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def found(folder: Path, **settings: t.Any) -> t.Dict[str, t.Mapping[str, t.Any]]:
+    config = load(folder, json.dumps({"scan": [{"folder": str(folder / "ssl"), **settings}]}))
+    return {entry.name: entry.values for entry in config.certificates}
+
+
+def test_certificates_below_a_folder(folder: Path) -> None:
+    put(folder / "ssl", "a.test.pem", "a.test-chain.pem", "a.test-rootchain.pem", "b.test.pem", "a.test.ocsp-resp")
+    put(folder / "ssl", "deep/er/c.test.pem", "notes.txt")
+    put(folder / "ssl", "dhparam.pem", text="-----BEGIN DH PARAMETERS-----\n")
+    ssl = folder / "ssl"
+    a = {
+        "certificate_path": f"{ssl}/a.test.pem",
+        "issuer_path": f"{ssl}/a.test-chain.pem",
+        "root_path": f"{ssl}/a.test-rootchain.pem",
+        "path": f"{ssl}/a.test.ocsp-resp",
+        "server": [],
+    }
+    b = {"certificate_path": f"{ssl}/b.test.pem", "path": f"{ssl}/b.test.ocsp-resp", "server": []}
+    assert found(folder) == {"a.test": a, "b.test": b}
+    assert set(found(folder, recursive=True)) == {"a.test", "b.test", "deep/er/c.test"}
+
+
+def test_certificates_by_masks_of_ones_own(folder: Path) -> None:
+    put(folder / "ssl", "cert-a.crt", "cert-a.ca", "b.crt")
+    masks = {"certificate": "cert-{domain}.crt", "chain": "cert-{domain}.ca", "response": "{domain}.der"}
+    values = found(folder, **masks, services=["nginx"], timeout=7)
+    assert set(values) == {"a"}
+    assert values["a"]["issuer_path"] == f"{folder}/ssl/cert-a.ca"
+    assert values["a"]["path"] == f"{folder}/ssl/a.der"
+    assert values["a"]["timeout"] == 7
+    assert values["a"]["server"] == ["nginx"]
+
+
+def test_a_folder_that_is_not_there_holds_nothing(folder: Path) -> None:
+    assert found(folder) == {}
+
+
+def test_what_was_found_and_what_was_given_must_not_meet(folder: Path) -> None:
+    put(folder / "ssl", "a.test.pem")
+    text = json.dumps({"certificates": [{"name": "a.test"}], "scan": [{"folder": f"{folder}/ssl"}]})
+    with pytest.raises(ConfigError, match=r"line 1: a.test is already in .*config.json, line 1"):
+        load(folder, text)

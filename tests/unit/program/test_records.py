@@ -1,0 +1,195 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The record, the state and the metrics: whatever is in the files, they are read, and what cannot be is made anew."""
+
+from __future__ import annotations
+
+import json
+import re
+import typing as t
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ocsp_stapling import metrics, record, state
+from ocsp_stapling.record import Record
+from ocsp_stapling.state import PROGRAM, State
+
+NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=timezone.utc)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text() | st.integers(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=10,
+)
+FIELDS = st.sampled_from(["looked", "failures", "code", "proof", "clock_implausible", "sha256", "next_attempt"])
+
+
+def test_a_record_comes_back(tmp_path: Path) -> None:
+    kept = Record()
+    kept.run = {"started": "2026-03-04T05:06:07Z", "exit_code": 1}
+    kept.entry("www.example.com").update(failures=3, code="timeout")
+    kept.entry('"odd"\n').update(failures=1)
+    kept.save(str(tmp_path / "refresh.json"))
+    assert json.loads((tmp_path / "refresh.json").read_text())["version"] == 1
+    for again in (record.load(str(tmp_path / "refresh.json")), record.load_foreign(str(tmp_path / "refresh.json"))[0]):
+        assert again.run == kept.run
+        assert again.entry("www.example.com") == {"failures": 3, "code": "timeout"}
+        assert again.entry('"odd"\n') == {"failures": 1}
+    again.keep_only({"www.example.com"})
+    assert again.entry('"odd"\n') == {}
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"null", b'{"version": 2, "run": {"x": 1}}', b"\xff", b"[" * 9999]
+)
+def test_a_record_that_cannot_be_read_starts_anew(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "refresh.json").write_bytes(content)
+    assert record.load(str(tmp_path / "refresh.json")).run == {}
+    found, problem = record.load_foreign(str(tmp_path / "refresh.json"))
+    assert (found.run, problem) == ({}, "")
+
+
+def test_a_foreign_record_is_refused_with_a_reason(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_text('{"version": 1, "run": {"exit_code": 1}}')
+    (tmp_path / "refresh.json").symlink_to("elsewhere")
+    found, problem = record.load_foreign(str(tmp_path / "refresh.json"))
+    assert found.run == {}
+    assert "is a symbolic link" in problem
+
+
+@given(st.fixed_dictionaries({"version": st.just(1)}, optional={"run": JSON, "certificates": JSON}))
+def test_claims_of_any_shape_are_read(values: t.Any) -> None:
+    found = record.parse(json.dumps(values).encode())
+    assert isinstance(found.run, dict)
+    assert found.entry("a") == {} or isinstance(found.entry("a"), dict)
+
+
+@given(st.dictionaries(FIELDS, JSON))
+def test_values_of_any_type_are_read(entry: t.Dict[str, t.Any]) -> None:
+    for key in (*entry, "missing"):
+        assert record.time_of(entry, key) is None or isinstance(record.time_of(entry, key), datetime)
+        assert 0 <= record.number_of(entry, key) < 10**9
+        assert 0 <= record.seconds_of(entry, key) < 10**9
+        assert len(record.text_of(entry, key)) <= 1000
+        assert all(character.isprintable() for character in record.text_of(entry, key))
+        assert isinstance(record.mapping(entry, key), dict)
+    assert record.proof_of(entry) is None or isinstance(record.proof_of(entry), bytes)
+
+
+def test_the_state_comes_back(tmp_path: Path) -> None:
+    kept = State()
+    kept.certificates = {"www.example.com": {"code": "expired"}}
+    kept.clock = {"latest": "2026-03-04T05:06:07Z"}
+    kept.runs = {"apply": state.run_values(NOW, 1.5, 2)}
+    kept.save(str(tmp_path / "state.json"), NOW)
+    again = state.load(str(tmp_path / "state.json"))
+    assert (again.certificates, again.clock, again.runs) == (kept.certificates, kept.clock, kept.runs)
+    assert again.written == "2026-03-04T05:06:07Z"
+    assert again.problem == ""
+    assert (tmp_path / "state.json").stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"{", "is not JSON"),
+        (b"", "is not JSON"),
+        (b"[]", "is not of version 1"),
+        (b'{"version": 2}', "is not of version 1"),
+    ],
+)
+def test_a_state_that_cannot_be_read_is_told(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "state.json").write_bytes(content)
+    found = state.load(str(tmp_path / "state.json"))
+    assert found.problem == f"{tmp_path}/state.json {words}"
+    assert found.certificates == {}
+    assert state.load(str(tmp_path / "missing")).problem == ""
+
+
+def test_the_program_and_the_collection_have_one_version() -> None:
+    galaxy = Path(__file__).resolve().parents[3] / "galaxy.yml"
+    assert f"version: {PROGRAM}\n" in galaxy.read_text()
+
+
+# Metrics -----------------------------------------------------------------------------------------
+
+ENTRY = {
+    "certificate": {"not_after": "2026-05-03T05:06:07Z", "must_staple": True, "has_responder": True},
+    "staple": {
+        "effective_expiry": "2026-03-11T04:06:07Z",
+        "this_update": "2026-03-04T04:06:07Z",
+        "next_update": "2026-03-11T04:06:07Z",
+        "renew_at": "2026-03-07T16:06:07Z",
+    },
+    "revoked": None,
+    "succeeded": "2026-03-04T05:06:07Z",
+    "failures": 2,
+    "failure_code": "timeout",
+}
+
+NAMES = {
+    "ocsp_stapling_response_expiry_timestamp_seconds": 1773201967,
+    "ocsp_stapling_response_this_update_timestamp_seconds": 1772597167,
+    "ocsp_stapling_response_next_update_timestamp_seconds": 1773201967,
+    "ocsp_stapling_response_renew_timestamp_seconds": 1772899567,
+    "ocsp_stapling_last_success_timestamp_seconds": 1772600767,
+    "ocsp_stapling_staple_in_place": 1,
+    "ocsp_stapling_certificate_must_staple": 1,
+    "ocsp_stapling_certificate_revoked": 0,
+    "ocsp_stapling_certificate_has_responder": 1,
+    "ocsp_stapling_certificate_expiry_timestamp_seconds": 1777784767,
+}
+SAMPLE = re.compile(r'([a-z_]+)(\{([a-z]+="(\\[\\n"]|[^\\"\n])*",?)+\}) (-?\d+(\.\d+)?)')
+
+
+def test_metrics_by_their_names() -> None:
+    found = State()
+    found.certificates = {"www.example.com": ENTRY}
+    found.runs = {"refresh": state.run_values(NOW, 1.25, 1), "apply": state.run_values(NOW, 2, 0)}
+    text = metrics.render(found)
+    for name, value in NAMES.items():
+        assert f'# TYPE {name} gauge\n{name}{{name="www.example.com"}} {value}\n' in text
+    assert 'ocsp_stapling_consecutive_failures{name="www.example.com",code="timeout"} 2\n' in text
+    for command, seconds, code in (("apply", "2", 0), ("refresh", "1.25", 1)):
+        assert f'ocsp_stapling_last_run_timestamp_seconds{{command="{command}"}} 1772600767\n' in text
+        assert f'ocsp_stapling_last_run_duration_seconds{{command="{command}"}} {seconds}\n' in text
+        assert f'ocsp_stapling_last_run_exit_code{{command="{command}"}} {code}\n' in text
+    assert f'ocsp_stapling_build_info{{version="{PROGRAM}"}} 1\n' in text
+
+
+def test_each_family_stands_once_with_its_help() -> None:
+    found = State()
+    found.certificates = dict.fromkeys(("a", "b", 'with "quotes", \\ and\nlines'), ENTRY)
+    families = []
+    for line in metrics.render(found).splitlines():
+        if line.startswith("# HELP "):
+            families.append(line.split()[2])
+        elif line.startswith("# TYPE "):
+            assert line == f"# TYPE {families[-1]} gauge"
+        else:
+            match = SAMPLE.fullmatch(line)
+            assert match, line
+            assert match.group(1) == families[-1]
+    assert len(families) == len(set(families)) == len(NAMES) + 2
+
+
+def test_what_is_not_known_has_no_sample() -> None:
+    found = State()
+    found.certificates = {"a": {"staple": None, "certificate": None, "revoked": {"time": None}}}
+    text = metrics.render(found)
+    assert 'ocsp_stapling_staple_in_place{name="a"} 0\n' in text
+    assert 'ocsp_stapling_certificate_revoked{name="a"} 1\n' in text
+    assert "expiry" not in text
+    assert "must_staple" not in text
+    assert "last_run" not in text
+
+
+@given(st.dictionaries(st.text(max_size=5), JSON, max_size=3))
+def test_a_state_of_any_shape_has_metrics(certificates: t.Dict[str, t.Any]) -> None:
+    found = State({"version": 1, "certificates": certificates, "runs": certificates})
+    for line in metrics.render(found).split("\n")[:-1]:
+        assert line.startswith("# ") or SAMPLE.fullmatch(line), line
