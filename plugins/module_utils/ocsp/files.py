@@ -28,6 +28,7 @@ _T = t.TypeVar("_T")
 _LOCK_FOLDERS = ("/run/lock", "/var/lock")
 _ROOTS_LOCK_FOLDER = "/run/certops-ocsp"
 _LOCK_POLL = 0.05
+_READ_SIZE = 256 * 1024
 _BACKUP_SUFFIX = re.compile(r"\.\d{8}T\d{6}\.\d{6}Z~")
 _PRESERVED_ATTRIBUTES = ("security.selinux", "system.posix_acl_access")
 #: Why a file cannot be replaced that may still be written into: mounted by itself, or in a folder that is closed.
@@ -60,8 +61,14 @@ def read_file(path: str, source: str, limit: int) -> t.Optional[bytes]:
 
 
 def _read_all(descriptor: int, limit: int) -> bytes:
-    with os.fdopen(descriptor, "rb", closefd=False) as handle:
-        return handle.read(limit)
+    pieces, size = [], 0
+    while size < limit:
+        piece = os.read(descriptor, min(limit - size, _READ_SIZE))
+        if not piece:
+            break
+        pieces.append(piece)
+        size += len(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def resolve(path: str, source: str) -> str:

@@ -172,4 +172,4 @@ def parse_time(text: str, option: str) -> datetime:
 
 def format_time(moment: t.Optional[datetime]) -> t.Optional[str]:
     """``2026-11-23T12:00:00Z``, as results show times; None stays None."""
-    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None
+    return moment.astimezone(timezone.utc).isoformat(timespec="seconds")[:19] + "Z" if moment else None
