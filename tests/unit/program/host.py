@@ -7,9 +7,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import io
 import json
 import os
-import signal
 import subprocess
 import sys
 import typing as t
@@ -201,43 +202,45 @@ class Host:
 
     # The program
 
-    def command(self, command: str, *arguments: str) -> t.List[str]:
+    def arguments(self, command: str, *arguments: str) -> t.List[str]:
         places = ["--config", str(self.root / "config.json"), "--state", str(self.state)]
         sockets = ["--journal-socket", str(self.home / "journal"), "--syslog-socket", str(self.home / "syslog")]
-        now = ["--now", self.now.strftime("%Y-%m-%dT%H:%M:%SZ")]
-        return ["/bin/sh", str(_LAUNCHER), command, *places, *sockets, *now, *arguments]
-
-    @property
-    def environment(self) -> t.Dict[str, str]:
-        return {
-            "PATH": os.environ["PATH"],
-            "OCSP_STAPLING_LIB": str(self.library),
-            "OCSP_STAPLING_PYTHON": sys.executable,
-            "PYTHONDONTWRITEBYTECODE": "1",
-        }
+        return [command, *places, *sockets, "--now", self.now.strftime("%Y-%m-%dT%H:%M:%SZ"), *arguments]
 
     def run(self, command: str, *arguments: str) -> Result:
-        done = subprocess.run(
-            self.command(command, *arguments),
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert "Traceback" not in done.stderr, done.stderr
-        return Result(done.returncode, done.stdout, done.stderr)
+        """Run a command in this process, which is much faster than in one of its own."""
+        from ocsp_stapling.cli import main
+
+        output, errors = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+            try:
+                code = main(self.arguments(command, *arguments))
+            except SystemExit as ended:
+                code = ended.code if isinstance(ended.code, int) else 1
+        return Result(code, output.getvalue(), errors.getvalue())
 
     def start(self, command: str, *arguments: str) -> subprocess.Popen[str]:
+        """Start a command as it is started on a host."""
         return subprocess.Popen(
-            self.command(command, *arguments),
-            env=self.environment,
+            ["/bin/sh", str(_LAUNCHER), *self.arguments(command, *arguments)],
+            env={
+                "PATH": os.environ["PATH"],
+                "OCSP_STAPLING_LIB": str(self.library),
+                "OCSP_STAPLING_PYTHON": sys.executable,
+                "PYTHONDONTWRITEBYTECODE": "1",
+            },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
+
+    def process(self, command: str, *arguments: str) -> Result:
+        """Run a command as it is run on a host."""
+        with self.start(command, *arguments) as process:
+            output, errors = process.communicate(timeout=120)
+        assert "Traceback" not in errors, errors
+        return Result(process.returncode, output, errors)
 
     def hour(self) -> t.Tuple[Result, Result]:
         """What the timer does each hour."""
@@ -269,8 +272,3 @@ class Host:
 
 def _name(leaves: t.Mapping[str, Entity], leaf: Entity) -> str:
     return next(name for name, other in leaves.items() if other is leaf)
-
-
-def kill(process: subprocess.Popen[str]) -> None:
-    process.send_signal(signal.SIGKILL)
-    process.communicate()

@@ -1,0 +1,476 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""``apply``: what servers find afterwards, who is reloaded, and what is said and remembered."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.certops.ocsp.tests.unit import forge
+from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, MINUTE
+from ansible_collections.certops.ocsp.tests.unit.program import host as hosts
+from ansible_collections.certops.ocsp.tests.unit.program.host import Host
+
+NAME = "www.example.com"
+ALL = ["combined.pem.ocsp", "nginx-staple.conf", "ocsp.der", "ocsp.der.expires"]
+
+
+@pytest.fixture
+def web(host: Host) -> Host:
+    """A host with one certificate, read by a server that nothing good is expected of."""
+    host.service("web")
+    host.deploy(NAME, ["web"])
+    return host
+
+
+def test_a_staple_is_put_in_place_and_its_server_told(web: Host) -> None:
+    refreshed, applied = web.hour()
+    assert (refreshed.code, applied.code) == (0, 0)
+    assert web.pieces(NAME) == ALL
+    assert web.staple(NAME) == (web.responses / f"{NAME}.der").read_bytes()
+    assert web.reloads("web") == 1
+    lines = applied.err.splitlines()
+    assert lines[:2] == [
+        f"{NAME}: a staple that is good until 2026-03-11T04:06:07Z is in place; to be reloaded: web",
+        "web was reloaded",
+    ]
+    assert lines[2].startswith("apply judged 1 certificates in ")
+    assert web.pending() == []
+
+
+def test_nothing_new_is_one_line(web: Host) -> None:
+    web.hour()
+    web.later(HOUR)
+    done = web.run("apply")
+    assert done.code == 0
+    assert len(done.err.splitlines()) == 1
+    assert done.err.endswith(": 0 installed, 0 withdrawn, 0 without a staple\n")
+    assert web.reloads("web") == 1
+
+
+def test_only_whose_staples_changed_are_reloaded(host: Host) -> None:
+    for service in ("web", "mail", "idle"):
+        host.service(service)
+    host.deploy("a.example.com", ["web"])
+    host.deploy("b.example.com", ["web", "mail"])
+    host.deploy("c.example.com", ["idle"])
+    host.hour()
+    assert [host.reloads(name) for name in ("web", "mail", "idle")] == [1, 1, 1]
+    host.run("refresh", "--force", "a.example.com")  # nothing newer
+    host.run("apply")
+    assert [host.reloads(name) for name in ("web", "mail", "idle")] == [1, 1, 1]
+    host.later(HOUR)
+    host.run("refresh", "--force", "b.example.com")
+    host.run("apply")
+    assert [host.reloads(name) for name in ("web", "mail", "idle")] == [2, 2, 1]
+
+
+def test_where_a_staple_came_from(web: Host) -> None:
+    web.hour()
+    known = web.known(NAME)
+    leaf = web.leaves[NAME]
+    assert known["staple"] == {
+        "sha256": hashlib.sha256(web.staple(NAME) or b"").hexdigest(),
+        "this_update": "2026-03-04T04:06:07Z",
+        "next_update": "2026-03-11T04:06:07Z",
+        "effective_expiry": "2026-03-11T04:06:07Z",
+        "renew_at": "2026-03-07T16:06:07Z",
+        "responder_url": web.url,
+        "certificate_sha256": hashlib.sha256(leaf.der).hexdigest(),
+        "installed": "2026-03-04T05:06:07Z",
+    }
+    assert known["certificate"]["serial_number"] == f"{leaf.serial:x}"
+    web.later(HOUR)
+    web.hour()
+    assert web.known(NAME)["staple"]["installed"] == "2026-03-04T05:06:07Z"
+    assert web.known(NAME)["staple"]["responder_url"] == web.url
+
+
+# What refresh left is judged again ----------------------------------------------------------------
+
+BAD: t.Dict[str, t.Tuple[hosts.Maker, str]] = {
+    "revoked": (hosts.revoked, "revoked"),
+    "unknown": (hosts.unknown, "unknown_status"),
+    "about another certificate": (hosts.about_another, "wrong_certificate"),
+    "forged": (hosts.forged, "bad_signature"),
+    "expired": (hosts.expired, "expired"),
+    "an error": (hosts.try_later, "not_successful"),
+    "garbage": (lambda _leaf, _now: b"garbage", "malformed"),
+    "nothing": (lambda _leaf, _now: b"", "malformed"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+@pytest.mark.parametrize("in_place", [False, True])
+def test_what_is_not_good_never_reaches_a_server(web: Host, name: str, in_place: bool) -> None:
+    maker, code = BAD[name]
+    if in_place:
+        web.hour()
+    before = web.staple(NAME)
+    (web.responses / f"{NAME}.der").write_bytes(maker(web.leaves[NAME], web.now))
+    done = web.run("apply")
+    assert web.staple(NAME) == before
+    assert done.code == (0 if in_place else 2)
+    assert web.known(NAME)["code"] == ("" if in_place else code)
+    assert web.reloads("web") == (1 if in_place else 0)
+
+
+def test_an_older_one_does_not_come_back(web: Host) -> None:
+    web.hour()
+    old = web.staple(NAME)
+    web.later(DAY)
+    web.run("refresh", "--force")
+    web.run("apply")
+    new = web.staple(NAME)
+    assert new != old
+    (web.responses / f"{NAME}.der").write_bytes(old or b"")
+    assert web.run("apply").code == 0
+    assert web.staple(NAME) == new
+
+
+def test_a_file_that_is_no_plain_one_is_refused_and_told(web: Host, tmp_path: Path) -> None:
+    web.hour()
+    staple = web.staple(NAME)
+    response = web.responses / f"{NAME}.der"
+    web.later(DAY)
+    newer = tmp_path / "newer"
+    newer.write_bytes(hosts.good(web.leaves[NAME], web.now))
+    response.unlink()
+    response.symlink_to(newer)
+    done = web.run("apply")
+    assert done.code == 1
+    assert (
+        f"{NAME}: {response} is a symbolic link or lies in one; it is not read, remove it [foreign_file]\n" in done.err
+    )
+    response.unlink()
+    os.link(newer, response)
+    assert "has 2 names (hard links)" in web.run("apply").err
+    newer.unlink()
+    response.write_bytes(b"x" * (1024 * 1024 + 1))
+    assert "has 1048577 octets, more than 1048576" in web.run("apply").err
+    assert web.staple(NAME) == staple
+    assert web.reloads("web") == 1
+
+
+def test_claims_decide_nothing(web: Host) -> None:
+    web.hour()
+    before = web.staple(NAME)
+    record = {
+        "version": 1,
+        "run": {"started": web.now.isoformat(), "ended": "tomorrow", "exit_code": "none", "seconds": []},
+        "certificates": {
+            NAME: {
+                "sha256": "0" * 64,
+                "responder_url": "http://evil/\n\x1b[31m",
+                "failures": 10**12,
+                "code": {},
+                "message": "x" * 10**6,
+                "proof": "not Base64",
+                "succeeded": 5,
+            }
+        },
+    }
+    (web.responses / "refresh.json").write_text(json.dumps(record))
+    assert web.run("apply").code == 0
+    assert web.staple(NAME) == before
+    assert web.known(NAME)["staple"]["responder_url"] == web.url
+    assert web.known(NAME)["failures"] == 0
+
+
+# Ends ---------------------------------------------------------------------------------------------
+
+
+def test_a_staple_is_withdrawn_before_it_ends_and_comes_back(web: Host) -> None:
+    web.hour()
+    web.down = True
+    web.later(7 * DAY - 4 * HOUR)
+    assert web.run("apply").code == 0
+    assert web.pieces(NAME) == ALL
+    web.later(HOUR)
+    done = web.run("apply")
+    assert done.code == 2
+    assert done.err.startswith(
+        f"{NAME}: the staple was withdrawn: the last good response ends at 2026-03-11T04:06:07Z, before the next run "
+        "could see to it, and no newer one could be had; to be reloaded: web [expiring]\n"
+    )
+    assert web.pieces(NAME) == []
+    assert web.reloads("web") == 2
+    # It is said once.
+    web.later(HOUR)
+    done = web.run("apply")
+    assert (done.code, len(done.err.splitlines())) == (2, 1)
+    web.down = False
+    refreshed, applied = web.hour()
+    assert (refreshed.code, applied.code) == (0, 0)
+    assert web.pieces(NAME) == ALL
+    assert web.reloads("web") == 3
+
+
+def test_a_must_staple_certificate_keeps_its_staple_to_the_end_and_is_louder(host: Host) -> None:
+    host.service("web")
+    host.deploy(NAME, ["web"], must_staple=True)
+    host.hour()
+    host.later(7 * DAY - 3 * HOUR)
+    for _run in range(2):
+        done = host.run("apply")
+        assert done.code == 1
+        assert f"{NAME}: it demands a staple (must-staple), and its last one ends at 2026-03-11T04:06:07Z" in done.err
+        assert host.pieces(NAME) == ALL
+        host.later(30 * MINUTE)
+    host.later(2 * HOUR)
+    done = host.run("apply")
+    assert done.code == 2
+    assert host.pieces(NAME) == []
+    for _run in range(2):
+        host.later(HOUR)
+        assert f"{NAME}: " in host.run("apply").err, "the alarm goes on"
+
+
+def test_servers_that_stop_by_themselves_are_left_alone_until_the_end(host: Host) -> None:
+    host.service("lighttpd", kind="lighttpd")
+    host.deploy(NAME, ["lighttpd", "haproxy", "apache", "dovecot"])
+    host.hour()
+    host.later(7 * DAY - 2 * HOUR)
+    assert host.run("apply").code == 0
+    assert host.pieces(NAME) == ALL
+    host.later(2 * HOUR)
+    assert host.run("apply").code == 2
+    assert host.pieces(NAME) == []
+    assert host.pending() == []
+
+
+def test_hitch_keeps_the_file_that_it_does_not_start_without(host: Host) -> None:
+    host.deploy(NAME, ["hitch"])
+    host.hour()
+    host.later(7 * DAY)
+    assert host.run("apply").code == 2
+    assert host.pieces(NAME) == ["ocsp.der"]
+    assert host.known(NAME)["staple"] is None
+
+
+def test_the_interval_of_the_timer_counts(web: Host) -> None:
+    web.configure(interval="1d")
+    web.hour()
+    web.later(5 * DAY + 2 * HOUR)
+    done = web.run("apply")
+    assert done.code == 2
+    assert "[expiring]" in done.err
+
+
+# Certificates -------------------------------------------------------------------------------------
+
+
+def test_a_staple_never_outlives_its_certificate_file(web: Host) -> None:
+    web.hour()
+    (web.root / "live" / NAME / "fullchain.pem").unlink()
+    done = web.run("apply")
+    assert done.code == 2
+    assert web.pieces(NAME) == []
+    assert (
+        f"{NAME}: the staple was withdrawn: certificate_path: {web.root}/live/{NAME}/fullchain.pem does not exist"
+        in (done.err)
+    )
+    assert web.reloads("web") == 2
+
+
+def test_a_staple_never_outlives_the_certificate_that_it_is_about(web: Host) -> None:
+    web.hour()
+    folder = web.root / "live" / NAME
+    leaf = web.issue(NAME)
+    (folder / "fullchain.pem").write_bytes(leaf.pem + forge.world().issuer.pem)
+    web.down = True
+    web.hour()
+    assert web.pieces(NAME) == []
+    assert web.known(NAME)["code"] == "wrong_certificate"
+    web.down = False
+    web.later(HOUR)
+    web.hour()
+    assert web.pieces(NAME) == ALL
+
+
+def test_another_set_is_seen_to_at_once(web: Host) -> None:
+    web.hour()
+    old = Path(os.path.realpath(web.root / "live" / NAME))
+    web.deploy(NAME, ["web"])
+    assert web.pieces(NAME) == []
+    web.hour()
+    assert web.pieces(NAME) == ALL
+    assert web.staple(NAME) != (old / "ocsp.der").read_bytes()
+
+
+def test_a_certificate_that_ends_ends_its_staple(host: Host) -> None:
+    host.service("web")
+    host.deploy(NAME, ["web"], not_after=host.now + DAY)
+    host.hour()
+    assert host.known(NAME)["staple"]["effective_expiry"] == "2026-03-05T05:06:07Z"
+    host.later(DAY - HOUR)
+    host.run("apply")
+    assert host.pieces(NAME) == []
+    host.later(2 * HOUR)
+    host.hour()
+    assert host.known(NAME)["code"] == "certificate_expired"
+
+
+def test_without_a_responder_a_staple_is_withdrawn_and_that_is_said_once(web: Host) -> None:
+    web.hour()
+    folder = web.root / "live" / NAME
+    leaf = web.issue(NAME, urls=())
+    (folder / "fullchain.pem").write_bytes(leaf.pem + forge.world().issuer.pem)
+    refreshed, applied = web.hour()
+    assert (refreshed.code, applied.code) == (0, 0)
+    assert web.pieces(NAME) == []
+    assert "names no OCSP responder" in applied.err
+    assert web.reloads("web") == 2
+    web.later(HOUR)
+    refreshed, applied = web.hour()
+    assert (refreshed.code, applied.code) == (0, 0)
+    assert "no OCSP responder" not in refreshed.err + applied.err
+
+
+def test_a_revoked_certificate_is_not_stapled_for(web: Host) -> None:
+    web.hour()
+    web.later(4 * DAY)
+    web.maker = hosts.revoked
+    refreshed, applied = web.hour()
+    assert (refreshed.code, applied.code) == (2, 2)
+    assert web.pieces(NAME) == []
+    assert "was revoked" in refreshed.err
+    assert "[revoked]" in applied.err
+    assert web.known(NAME)["revoked"]["reason"] == "key_compromise"
+    assert web.reloads("web") == 2
+    # Whoever replays the answer from before does not get it stapled again.
+    (web.responses / f"{NAME}.der").write_bytes(hosts.good(web.leaves[NAME], web.now - 2 * HOUR))
+    web.run("apply")
+    assert web.pieces(NAME) == []
+    web.maker = hosts.good
+    web.later(13 * HOUR)
+    web.hour()
+    assert web.pieces(NAME) == ALL
+    assert web.known(NAME)["revoked"] is None
+
+
+def test_what_is_no_longer_configured_is_withdrawn(web: Host) -> None:
+    web.hour()
+    web.configure(certificates=[])
+    done = web.run("apply")
+    assert done.code == 0
+    assert (
+        f"{NAME}: the staple was withdrawn: it is no longer configured; to be reloaded: web [not_configured]"
+        in done.err
+    )
+    assert web.pieces(NAME) == []
+    assert web.reloads("web") == 2
+    assert len(web.run("apply").err.splitlines()) == 1
+
+
+def test_a_file_that_servers_read_where_refresh_put_it(host: Host) -> None:
+    host.service("web")
+    leaf = host.issue(NAME)
+    certificate, path = host.home / "cert.pem", host.responses / "mine.der"
+    certificate.write_bytes(leaf.pem + forge.world().issuer.pem)
+    entry = {"name": NAME, "certificate_path": str(certificate), "path": str(path), "live": None, "services": ["web"]}
+    host.configure(certificates=[entry])
+    host.hour()
+    assert host.reloads("web") == 1
+    assert host.known(NAME)["staple"] is not None
+    host.later(HOUR)
+    host.hour()
+    assert host.reloads("web") == 1
+    host.run("refresh", "--force")
+    host.run("apply")
+    assert host.reloads("web") == 2
+
+
+# Services -----------------------------------------------------------------------------------------
+
+
+def test_a_configuration_that_is_refused_is_not_loaded_and_tried_again(web: Host) -> None:
+    broken = web.home / "broken"
+    broken.touch()
+    web.service("web", test=["/bin/sh", "-c", f"test ! -e {broken} || {{ echo 'unknown directive' >&2; exit 1; }}"])
+    done = web.run("refresh"), web.run("apply")
+    assert done[1].code == 1
+    assert "the configuration of web is refused by '/bin/sh -c " in done[1].err
+    assert (
+        "(unknown directive); it was not reloaded and goes on with what it has read before; the next run" in done[1].err
+    )
+    assert "[reload_failed]" in done[1].err
+    assert web.reloads("web") == 0
+    assert web.pending() == ["web"]
+    assert web.pieces(NAME) == ALL
+    broken.unlink()
+    web.later(HOUR)
+    assert web.run("apply").code == 0
+    assert web.reloads("web") == 1
+    assert web.pending() == []
+
+
+def test_reloads_can_be_left_to_another_command(web: Host) -> None:
+    web.run("refresh")
+    assert web.run("apply", "--no-reload").code == 0
+    assert web.pending() == ["web"]
+    assert web.reloads("web") == 0
+    assert web.run("reload", "--pending").code == 0
+    assert web.reloads("web") == 1
+    assert web.pending() == []
+    assert web.run("reload", "--pending").code == 0
+    assert web.reloads("web") == 1
+
+
+def test_what_was_left_pending_shows_in_the_exit_code(web: Host) -> None:
+    web.run("refresh")
+    web.run("apply", "--no-reload")
+    assert web.run("apply", "--no-reload").code == 1
+
+
+def test_handlers_reload_by_name(web: Host) -> None:
+    (web.state / "pending" / "web").touch()
+    done = web.run("reload", "web")
+    assert (done.code, done.err) == (0, "web was reloaded\n")
+    assert web.pending() == []
+    done = web.run("reload")
+    assert done.code == 64
+    assert done.err == "which services? Give their names, or --pending [bad_input]\n"
+    web.service("web", reload=["/bin/false"])
+    done = web.run("reload", "web")
+    assert done.code == 1
+    assert done.err == (
+        "web cannot be reloaded: '/bin/false' failed (exit code 1); the next run tries again [reload_failed]\n"
+    )
+
+
+# The state ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"version": 99}', '{"version": 1, "certificates": [1], "clock": 3}']
+)
+def test_a_state_that_cannot_be_read_is_made_anew(web: Host, content: str) -> None:
+    web.hour()
+    (web.state / "state.json").write_text(content)
+    done = web.run("apply")
+    assert done.code == 0
+    assert ("it is made anew" in done.err) == (content[-1:] != "}" or "99" in content)
+    assert web.known(NAME)["staple"] is not None
+    assert web.reloads("web") == 1
+
+
+def test_the_metrics_are_there_for_all(web: Host) -> None:
+    web.hour()
+    path = web.state / "metrics" / "ocsp_stapling.prom"
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert f'ocsp_stapling_staple_in_place{{name="{NAME}"}} 1\n' in path.read_text()
+    assert 'ocsp_stapling_last_run_exit_code{command="refresh"} 0\n' in path.read_text()
+
+
+def test_changes_as_json(web: Host) -> None:
+    web.run("refresh")
+    assert json.loads(web.run("apply", "--json").out) == {"exit_code": 0, "changes": {NAME: "installed"}}
+    assert json.loads(web.run("apply", "--json").out) == {"exit_code": 0, "changes": {}}

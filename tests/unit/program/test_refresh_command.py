@@ -1,0 +1,285 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""``refresh``: what it asks for and when, what it says and remembers, and its exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import typing as t
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, MINUTE
+from ansible_collections.certops.ocsp.tests.unit.program import host as hosts
+from ansible_collections.certops.ocsp.tests.unit.program.host import Host
+
+NAME = "www.example.com"
+
+
+def known(host: Host, name: str = NAME) -> t.Dict[str, t.Any]:
+    found = json.loads((host.responses / "refresh.json").read_text())["certificates"][name]
+    assert isinstance(found, dict)
+    return found
+
+
+def attempts(host: Host, length: timedelta, step: timedelta = HOUR) -> t.List[float]:
+    """The hours after now at which the responder was asked, where the timer starts a run in each step."""
+    begin, asked = host.now, []
+    while host.now - begin < length:
+        before = host.requests
+        host.run("refresh")
+        if host.requests > before:
+            asked.append((host.now - begin) / HOUR)
+        host.later(step)
+    return asked
+
+
+def test_a_response_is_fetched_and_then_left_alone(host: Host) -> None:
+    host.deploy(NAME)
+    done = host.run("refresh")
+    assert done.code == 0
+    assert done.err == (
+        f"{NAME}: {host.url} gave a response that is good until 2026-03-11T04:06:07Z\n{done.err.splitlines()[1]}\n"
+    )
+    assert done.err.splitlines()[1].startswith("refresh looked at 1 of 1 certificates in ")
+    assert (host.responses / f"{NAME}.der").read_bytes()
+    assert host.requests == 1
+    host.later(HOUR)
+    done = host.run("refresh")
+    assert done.code == 0
+    assert done.err.startswith("refresh looked at 0 of 1 certificates in 0.0 s: 0 renewed, 1 well\n")
+    assert host.requests == 1
+
+
+def test_a_response_is_renewed_somewhat_before_it_is_due(host: Host) -> None:
+    host.deploy(NAME)
+    asked = attempts(host, 5 * DAY)
+    # It lives from an hour before the first run on, so it is due after 83 hours, and a tenth of 84 may be spread over.
+    assert asked[0] == 0
+    assert 83 - 8.4 - 1 <= asked[1] <= 83
+    assert asked[2:] == []
+
+
+def test_each_certificate_has_a_time_of_its_own(host: Host) -> None:
+    names = [f"{number}.example.com" for number in range(20)]
+    for name in names:
+        host.deploy(name)
+    host.run("refresh")
+    planned = {known(host, name)["next_attempt"] for name in names}
+    assert len(planned) == 20
+    assert len({moment[:13] for moment in planned}) >= 4  # hours
+
+
+def test_a_certificate_that_was_replaced_is_asked_for_at_once(host: Host) -> None:
+    host.deploy(NAME)
+    host.run("refresh")
+    host.deploy(NAME)
+    host.later(MINUTE)
+    assert host.run("refresh").code == 0
+    assert host.requests == 2
+
+
+def test_a_response_that_vanished_is_fetched_again_at_once(host: Host) -> None:
+    host.deploy(NAME)
+    host.run("refresh")
+    (host.responses / f"{NAME}.der").unlink()
+    host.run("refresh")
+    assert host.requests == 2
+    (host.responses / f"{NAME}.der").write_bytes(b"damaged")
+    host.run("refresh")
+    assert host.requests == 3
+
+
+def test_other_options_count_at_once(host: Host) -> None:
+    host.deploy(NAME)
+    host.run("refresh")
+    host.configure(defaults={"retries": 0, "minimum_validity_percentage": 100})
+    host.run("refresh")
+    assert host.requests == 2
+
+
+def test_by_name_and_by_force(host: Host) -> None:
+    host.deploy(NAME)
+    host.deploy("other.example.com")
+    assert host.run("refresh", NAME).code == 0
+    assert host.requests == 1
+    host.run("refresh", "--force")
+    assert host.requests == 3
+    done = host.run("refresh", "unheard.of")
+    assert done.code == 64
+    assert done.err == "there is no certificate unheard.of in the configuration [bad_input]\n"
+
+
+# Failures ----------------------------------------------------------------------------------------
+
+
+def test_a_responder_that_is_down_is_asked_less_and_less_and_then_more_again(host: Host) -> None:
+    host.deploy(NAME)
+    host.run("refresh")
+    host.down = True
+    asked = attempts(host, 7 * DAY)
+    waits = [later - earlier for earlier, later in zip(asked, asked[1:])]
+    end = 7 * 24 - 1
+    assert 83 - 8.4 - 1 <= asked[0] <= 83
+    assert waits[0] <= 2
+    assert max(waits) >= 4, waits
+    late = [hour for hour in asked if hour < end]
+    for earlier, later in zip(late, late[1:]):
+        assert later - earlier <= max(1.0, (end - earlier) / 8 + 1), waits
+    assert max(late) >= end - 1, "it is asked until the end"
+    assert len(asked) < 50
+    host.down = False
+    host.run("refresh", "--force")
+    assert known(host)["failures"] == 0
+
+
+def test_what_is_failing_is_told_by_the_exit_code(host: Host) -> None:
+    host.deploy(NAME)
+    host.down = True
+    done = host.run("refresh")
+    assert done.code == 2
+    assert f"{NAME}: " in done.err
+    assert "so there is nothing to staple [unreachable]" in done.err
+    # While it waits for the next attempt, it still fails.
+    host.later(MINUTE)
+    asked = host.requests
+    assert host.run("refresh").code == 2
+    assert host.requests == asked
+    host.down = False
+    host.later(2 * HOUR)
+    assert host.run("refresh").code == 0
+    host.down = True
+    host.later(4 * DAY)
+    done = host.run("refresh")
+    assert done.code == 1
+    assert "is good until 2026-03-11" in done.err
+
+
+def test_a_responder_that_asks_to_wait_is_given_time(host: Host) -> None:
+    host.deploy(NAME)
+    host.run("refresh")
+    host.status, host.headers = "503 Service Unavailable", ["Retry-After: 36000"]
+    host.maker = lambda _leaf, _now: b"busy"
+    asked = attempts(host, 5 * DAY)
+    assert len(asked) >= 2
+    assert asked[1] - asked[0] >= 10
+
+
+def test_a_clock_that_jumped_back_does_not_keep_it_from_asking(host: Host) -> None:
+    host.deploy(NAME)
+    host.run("refresh")
+    host.later(-200 * DAY)
+    host.responder_now = host.now + 200 * DAY
+    host.sends_date = True
+    host.run("refresh")
+    host.later(HOUR)
+    host.run("refresh")
+    assert known(host)["clock_implausible"] is True
+    assert host.requests >= 3, "each run asks, since what is wrong is here"
+
+
+def test_one_failing_certificate_stops_no_other(host: Host) -> None:
+    host.deploy("a.example.com")
+    (host.deploy("b.example.com") / "fullchain.pem").unlink()
+    (host.deploy("c.example.com") / "fullchain.pem").write_text("damaged")
+    host.deploy("d.example.com")
+    host.makers["d.example.com"] = hosts.forged
+    host.deploy("e.example.com")
+    done = host.run("refresh", "--json")
+    assert done.code == 2
+    found = json.loads(done.out)
+    assert found["exit_code"] == 2
+    shown = {
+        name: values.get("code") or (values["fetch_error"] or {}).get("code")
+        for name, values in found["certificates"].items()
+    }
+    assert shown == {
+        "a.example.com": None,
+        "b.example.com": "bad_input",
+        "c.example.com": "bad_input",
+        "d.example.com": "bad_signature",
+        "e.example.com": None,
+    }
+    assert sorted(path.name for path in host.responses.glob("*.der")) == ["a.example.com.der", "e.example.com.der"]
+
+
+def test_without_a_responder_there_is_nothing_to_do(host: Host) -> None:
+    host.deploy(NAME, urls=())
+    assert host.run("refresh").code == 0
+    assert "1 no_responder" in host.run("refresh").err
+    assert host.requests == 0
+
+
+def test_responses_that_others_bring_are_not_asked_for(host: Host) -> None:
+    host.deploy(NAME)
+    host.configure(fetch=False)
+    assert host.run("refresh").code == 0
+    assert host.requests == 0
+
+
+# Files -------------------------------------------------------------------------------------------
+
+
+def test_old_responses_are_kept_and_pruned(host: Host) -> None:
+    host.deploy(NAME)
+    host.configure(backup_count=2)
+    for _number in range(5):
+        host.run("refresh", "--force")
+        host.later(HOUR)
+    assert len(list(host.responses.glob(f"{NAME}.der.*~"))) == 2
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"version": 1, "certificates": {"www.example.com": 3}}'])
+def test_a_record_that_cannot_be_read_costs_nothing(host: Host, content: str) -> None:
+    host.deploy(NAME)
+    host.run("refresh")
+    (host.responses / "refresh.json").write_text(content)
+    assert host.run("refresh").code == 0
+    assert host.requests == 1
+    assert known(host)["failures"] == 0
+
+
+def test_what_is_no_longer_configured_is_forgotten(host: Host) -> None:
+    host.deploy(NAME)
+    host.deploy("other.example.com")
+    host.run("refresh")
+    host.config["certificates"].pop(0)
+    host.configure()
+    host.run("refresh")
+    assert list(json.loads((host.responses / "refresh.json").read_text())["certificates"]) == ["other.example.com"]
+
+
+def test_a_missing_folder_is_named(host: Host) -> None:
+    host.deploy(NAME)
+    host.responses.rmdir()
+    done = host.run("refresh")
+    assert done.code == 74
+    assert done.err == (f"the folder {host.responses} does not exist; the role ocsp_stapling makes it [file_error]\n")
+
+
+def open_to_all(path: Path) -> bool:
+    """Whether any user gets to a file."""
+    return all(folder.stat().st_mode & 0o001 for folder in path.resolve().parents)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.skipif(not open_to_all(Path(os.__file__)), reason="this Python is for one user alone")
+def test_root_becomes_the_owner_of_the_responses(host: Host) -> None:
+    for folder in (host.library, host.home, *list(host.home.parents)[:2]):
+        folder.chmod(0o755)
+    host.deploy(NAME)
+    os.chown(host.responses, 4711, 4712)
+    (host.home / "victim").write_text("untouched")
+    (host.responses / f"{NAME}.der").symlink_to(host.home / "victim")
+    done = host.process("refresh")
+    assert (host.home / "victim").read_text() == "untouched"
+    assert done.code == 2, done
+    (host.responses / f"{NAME}.der").unlink()
+    done = host.process("refresh")
+    assert done.code == 0, done
+    status = (host.responses / f"{NAME}.der").stat()
+    assert (status.st_uid, status.st_gid) == (4711, 4712)
