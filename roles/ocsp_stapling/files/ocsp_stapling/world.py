@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import random
 import subprocess
-import tempfile
 import time
 import typing as t
 from datetime import datetime, timedelta, timezone
@@ -26,8 +25,8 @@ def run_command(
 ) -> t.Tuple[int, str, str]:
     """Run a command without a shell, in an environment of its own; what cannot be run has an exit code, too."""
     environment = {"PATH": _PATH, "LC_ALL": "C.UTF-8"}
-    # Into files: a daemon that a command leaves behind would hold a pipe open.
-    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+    # Not into pipes, which a daemon that a command leaves behind would hold open; nor onto a disk, which may be full.
+    with _memory_file() as output, _memory_file() as errors:
         try:
             done = subprocess.run(
                 argv,
@@ -43,6 +42,10 @@ def run_command(
         except OSError as error:
             return 127, "", f"{error.strerror}"
         return done.returncode, _read(output), _read(errors)
+
+
+def _memory_file() -> t.IO[bytes]:
+    return os.fdopen(os.memfd_create("output"), "w+b")
 
 
 def _read(handle: t.IO[bytes]) -> str:

@@ -1,0 +1,517 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Faults: never an unusable staple in place, never a good one lost, and one clear sentence for who is on call.
+
+With CERTOPS_FAULT_TABLE set to a path, the table of what was seen is written there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+import typing as t
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from ansible_collections.certops.ocsp.tests.unit import forge
+from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR
+from ansible_collections.certops.ocsp.tests.unit.program import host as hosts
+from ansible_collections.certops.ocsp.tests.unit.program.host import Host
+from ocsp.certificate import Certificate, Target
+from ocsp.response import judge
+
+NAME = "www.example.com"
+ALL = ["combined.pem.ocsp", "nginx-staple.conf", "ocsp.der", "ocsp.der.expires"]
+
+Fault = t.Callable[[Host], t.ContextManager[None]]
+
+
+@pytest.fixture
+def web(host: Host) -> Host:
+    host.service("web")
+    host.deploy(NAME, ["web"])
+    host.configure(defaults={"retries": 0, "timeout": 0.5, "total_timeout": 1})
+    return host
+
+
+def usable(host: Host, name: str = NAME) -> bool:
+    """Whether what is in place can be stapled now; nothing in place cannot be wrong."""
+    staple = host.staple(name)
+    if staple is None:
+        return True
+    target = Target(Certificate.from_der(host.leaves[name].der), Certificate.from_der(forge.world().issuer.der))
+    return judge(staple, target, host.now).acceptable
+
+
+def tell(fault: str, host: Host, codes: t.Tuple[int, int], said: str) -> None:
+    """Note a line of the fault table."""
+    path = os.environ.get("CERTOPS_FAULT_TABLE")
+    if path:
+        left = "the good staple" if host.staple(NAME) else "none"
+        sentence = said.replace(str(host.home), "").replace("|", "/")
+        with open(path, "a") as table:
+            table.write(f"| {fault} | {left} | {codes[0]} / {codes[1]} | {sentence} |\n")
+
+
+@contextlib.contextmanager
+def answering(host: Host, **faults: t.Any) -> t.Iterator[None]:
+    before = {name: getattr(host, name) for name in faults}
+    for name, value in faults.items():
+        setattr(host, name, value)
+    yield
+    for name, value in before.items():
+        setattr(host, name, value)
+
+
+def with_maker(maker: hosts.Maker) -> Fault:
+    return lambda host: answering(host, maker=maker)
+
+
+#: What the responder does, the reason code of it, and words of what is said.
+RESPONDERS: t.Dict[str, t.Tuple[Fault, str, str]] = {
+    "responder down": (lambda host: answering(host, down=True), "unreachable", "closed the connection"),
+    "responder slow": (lambda host: answering(host, slow=True), "timeout", "no answer within 0.5 seconds"),
+    "responder lies: about another certificate": (with_maker(hosts.about_another), "wrong_certificate", "is not about"),
+    "responder lies: signed by nobody": (with_maker(hosts.forged), "bad_signature", "is wrong"),
+    "responder gives an old answer": (with_maker(hosts.expired), "expired", "ended"),
+    "responder says unknown": (with_maker(hosts.unknown), "unknown_status", "does not know"),
+    "responder says try later": (with_maker(hosts.try_later), "not_successful", "'try_later'"),
+    "responder gives HTML": (
+        lambda host: answering(host, maker=lambda _leaf, _now: b"<html>Please log in</html>", status="502 Bad Gateway"),
+        "http_error",
+        "502",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", RESPONDERS)
+def test_a_responder_that_fails_costs_nothing_while_there_is_a_good_staple(web: Host, fault: str) -> None:
+    make, code, _words = RESPONDERS[fault]
+    web.hour()
+    staple = web.staple(NAME)
+    with make(web):
+        web.later(4 * DAY)
+        refreshed, applied = web.hour()
+    assert (refreshed.code, applied.code) == (1, 0)
+    assert web.staple(NAME) == staple
+    assert usable(web)
+    assert f"[{code}]\n" in refreshed.err
+    assert web.known(NAME)["failure_code"] == code
+    tell(f"{fault}, a good staple in place", web, (refreshed.code, applied.code), refreshed.err.splitlines()[0])
+
+
+@pytest.mark.parametrize("fault", RESPONDERS)
+def test_a_responder_that_fails_from_the_first_day_on_is_told(web: Host, fault: str) -> None:
+    make, code, _words = RESPONDERS[fault]
+    with make(web):
+        refreshed, applied = web.hour()
+    assert (refreshed.code, applied.code) == (2, 2)
+    assert web.pieces(NAME) == []
+    assert f"[{code}]\n" in refreshed.err
+    tell(f"{fault}, none in place", web, (refreshed.code, applied.code), refreshed.err.splitlines()[0])
+
+
+@pytest.mark.parametrize("fault", RESPONDERS)
+def test_a_responder_that_fails_to_the_end_leaves_nothing_that_ended(web: Host, fault: str) -> None:
+    make, code, _words = RESPONDERS[fault]
+    web.hour()
+    with make(web):
+        for _hour in range(4):
+            web.later(2 * DAY - HOUR)
+            web.hour()
+            assert usable(web)
+    assert web.pieces(NAME) == []
+    assert web.known(NAME)["failure_code"] == code
+
+
+def test_revoked(web: Host) -> None:
+    web.hour()
+    with answering(web, maker=hosts.revoked):
+        web.later(4 * DAY)
+        refreshed, applied = web.hour()
+    assert (refreshed.code, applied.code) == (2, 2)
+    assert web.pieces(NAME) == []
+    tell("certificate revoked", web, (refreshed.code, applied.code), applied.err.splitlines()[0])
+
+
+def test_dns_is_dead(web: Host) -> None:
+    web.config["certificates"][0]["responder_urls"] = ["http://ocsp.invalid/"]
+    web.configure()
+    refreshed, applied = web.hour()
+    assert (refreshed.code, applied.code) == (2, 2)
+    assert "ocsp.invalid" in refreshed.err
+    tell("DNS dead", web, (refreshed.code, applied.code), refreshed.err.splitlines()[0])
+
+
+# Disks --------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def failing_calls(monkeypatch: pytest.MonkeyPatch, name: str, number: int, below: Path) -> t.Iterator[None]:
+    """Have a call of the system fail for files below a folder; descriptors count by where they lead."""
+    real = getattr(os, name)
+
+    def call(*arguments: t.Any, **options: t.Any) -> t.Any:
+        path = arguments[0]
+        if isinstance(path, int):
+            path = os.readlink(f"/proc/self/fd/{path}")
+        if str(path).startswith(str(below)):
+            raise OSError(number, os.strerror(number))
+        return real(*arguments, **options)
+
+    with monkeypatch.context() as context:
+        context.setattr(os, name, call)
+        yield
+
+
+@pytest.mark.parametrize("where", ["responses", "sets", "state"])
+def test_a_disk_that_is_full(web: Host, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    web.hour()
+    staple = web.staple(NAME)
+    web.later(4 * DAY)
+    below = {"responses": web.responses, "sets": web.root / "sets", "state": web.state}[where]
+    with failing_calls(monkeypatch, "write", errno.ENOSPC, below):
+        refreshed, applied = web.hour()
+    assert usable(web)
+    assert web.staple(NAME) is not None
+    codes = {"responses": (74, 0), "sets": (0, 1), "state": (74, 74)}[where]
+    assert (refreshed.code, applied.code) == codes
+    assert "No space left on device" in refreshed.err + applied.err
+    if where != "state":
+        assert web.staple(NAME) == staple
+    tell(
+        f"disk full ({where})",
+        web,
+        codes,
+        next(line for line in (refreshed.err + applied.err).splitlines() if "No space" in line),
+    )
+    # With space again, the next run completes it.
+    refreshed, applied = web.hour()
+    assert (refreshed.code, applied.code) == (0, 0)
+    assert web.staple(NAME) != staple
+    assert list(web.root.glob("sets/*/*/.*")) == []
+
+
+def test_a_full_disk_keeps_no_staple_in_place_that_ends(web: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    web.hour()
+    web.down = True
+    web.later(7 * DAY - 2 * HOUR)
+    monkeypatch.setattr(os, "write", _full)
+    real = os.open
+
+    def no_new_file(path: t.Any, flags: int, *arguments: t.Any, **options: t.Any) -> int:
+        if flags & (os.O_CREAT | os.O_TMPFILE & ~os.O_DIRECTORY) and ".lock" not in str(path):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(path, flags, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", no_new_file)
+    done = web.run("apply")
+    assert web.pieces(NAME) == []
+    assert web.reloads("web") == 2
+    assert done.code == 74
+
+
+def _full(*_arguments: t.Any) -> t.NoReturn:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write into any folder")
+def test_a_folder_that_may_not_be_written(web: Host) -> None:
+    web.responses.chmod(0o555)
+    assert web.run("refresh").code == 74
+    web.responses.chmod(0o755)
+
+
+def test_a_process_that_may_write_no_byte(web: Host) -> None:
+    """The limit of the file size makes each write fail, as a full disk does, in a process of its own."""
+    web.hour()
+    staple = web.staple(NAME)
+    web.later(4 * DAY)
+    script = (
+        "import resource, signal, sys; sys.path.insert(0, sys.argv.pop(1)); "
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); "
+        "from ocsp_stapling.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    for command, code in (("refresh", 74), ("apply", 74)):
+        done = subprocess.run(
+            [sys.executable, "-c", script, str(web.library), *web.arguments(command)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == code, done
+        assert "File too large" in done.stderr
+        assert "Traceback" not in done.stderr
+    assert web.staple(NAME) == staple
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 0
+
+
+# Clocks -------------------------------------------------------------------------------------------
+
+JUMPS = {
+    "clock years ahead": 3650 * DAY,
+    "clock months ahead": 100 * DAY,
+    "clock years back": -3650 * DAY,
+    "clock days back": -3 * DAY,
+}
+
+
+@pytest.mark.parametrize("sends_date", [False, True])
+@pytest.mark.parametrize("jump", JUMPS)
+def test_a_clock_that_jumps_withdraws_nothing(web: Host, jump: str, sends_date: bool) -> None:
+    web.hour()
+    staple = web.staple(NAME)
+    web.responder_now = web.now
+    web.sends_date = sends_date
+    web.later(JUMPS[jump])
+    for _run in range(3):
+        web.later(HOUR)
+        web.responder_now += HOUR
+        refreshed, applied = web.hour()
+        assert web.staple(NAME) == staple
+        assert applied.code >= 1
+        assert "no staple is withdrawn because of the time. Check the time (timedatectl)" in applied.err
+    said = next(line for line in applied.err.splitlines() if "timedatectl" in line)
+    if not sends_date:
+        tell(jump, web, (refreshed.code, applied.code), said)
+    # The clock is right again, and all goes on.
+    web.now = web.responder_now
+    refreshed, applied = web.hour()
+    assert (refreshed.code, applied.code) == (0, 0)
+    assert usable(web)
+    web.responder_now = None
+    web.later(4 * DAY)
+    assert [done.code for done in web.hour()] == [0, 0]
+    assert web.staple(NAME) != staple
+
+
+def test_a_clock_that_was_wrong_from_the_first_run_on_is_put_right(web: Host) -> None:
+    right = web.now
+    web.responder_now = right
+    web.later(3650 * DAY)
+    web.hour()
+    web.now = right
+    refreshed, applied = web.hour()
+    assert (refreshed.code, applied.code) == (0, 0)
+    assert web.pieces(NAME) == ALL
+
+
+def test_a_clock_that_is_right_although_nobody_says_so(web: Host) -> None:
+    web.hour()
+    web.down = True
+    web.later(60 * DAY)
+    assert web.run("apply").code == 2 or web.pieces(NAME) == ALL
+    assert web.pieces(NAME) == ALL
+    done = web.run("apply", "--trust-clock")
+    assert done.code == 2
+    assert web.pieces(NAME) == []
+    assert "timedatectl" not in web.run("apply").err
+
+
+def test_a_staple_that_expired_on_disk(web: Host) -> None:
+    """The host was off for a week, and its responder is down."""
+    web.hour()
+    web.down = True
+    web.later(8 * DAY)
+    refreshed, applied = web.hour()
+    assert (refreshed.code, applied.code) == (2, 2)
+    assert web.pieces(NAME) == []
+    tell("expired on disk", web, (refreshed.code, applied.code), applied.err.splitlines()[0])
+
+
+# Kills --------------------------------------------------------------------------------------------
+
+#: Forks a child for each line of input, which runs a command, and says its number.
+_ZYGOTE = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+from ocsp import fetch, refresh, bulk, transport, report
+from ocsp_stapling.cli import main
+from ocsp_stapling import applying, refreshing
+for line in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        try:
+            code = main(line.rstrip("\\n").split("\\t"))
+        except SystemExit as ended:
+            code = ended.code
+        os._exit(code)
+    print(child, flush=True)
+    print(os.waitpid(child, 0)[1], flush=True)
+"""
+
+
+class Zygote:
+    """Starts commands within a millisecond, so that a kill hits their work and not their start."""
+
+    def __init__(self, library: Path) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _ZYGOTE, str(library)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def run(self, arguments: t.Sequence[str], kill_after: t.Optional[float] = None) -> t.Tuple[float, bool]:
+        """Run a command. Returns how long it took, and whether it was killed."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        began = time.monotonic()
+        self._process.stdin.write("\t".join(arguments) + "\n")
+        self._process.stdin.flush()
+        child = int(self._process.stdout.readline())
+        if kill_after is not None:
+            time.sleep(kill_after)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        status = int(self._process.stdout.readline())
+        return time.monotonic() - began, os.WIFSIGNALED(status)
+
+    def close(self) -> None:
+        self._process.communicate()
+
+
+@pytest.fixture
+def zygote(library: Path) -> t.Iterator[Zygote]:
+    one = Zygote(library)
+    yield one
+    one.close()
+
+
+def survived(host: Host) -> None:
+    """What servers demand of the folder at any moment."""
+    there = host.pieces(NAME)
+    assert usable(host)
+    if "nginx-staple.conf" in there or "combined.pem.ocsp" in there:
+        assert "ocsp.der" in there
+    if "ocsp.der.expires" in there and "ocsp.der" in there:
+        ends = int((host.root / "live" / NAME / "ocsp.der.expires").read_text())
+        assert ends > host.now.timestamp()
+
+
+def test_killed_at_100_random_moments(web: Host, zygote: Zygote) -> None:
+    chance = random.Random(7)
+    lengths: t.Dict[str, float] = {}
+    for command in ("refresh", "apply"):
+        zygote.run(web.arguments(command))
+        web.later(HOUR)
+    kills = 0
+    for _round in range(400):
+        if kills >= 100:
+            break
+        # An hour, as by the timer, or as long as the staple in place lasts anyway.
+        ends = (web.known(NAME)["staple"] or {}).get("effective_expiry")
+        left = datetime.fromisoformat(ends.replace("Z", "+00:00")) - web.now if ends else timedelta(0)
+        web.later(HOUR if chance.random() < 0.5 or left < 80 * HOUR else 77 * HOUR)
+        web.down = chance.random() < 0.2
+        for command in ("refresh", "apply"):
+            length = lengths.get(command, 0.1)
+            took, killed = zygote.run(web.arguments(command), chance.uniform(0, length))
+            lengths[command] = max(0.02, 0.9 * length) if killed else took
+            kills += killed
+            survived(web)
+            if command == "apply" and killed:
+                # What the killed run changed has been noted, so that its server is told by the next one.
+                before = web.reloads("web")
+                changed = bool(web.pending())
+                zygote.run(web.arguments("apply"))
+                assert web.pending() == []
+                assert web.reloads("web") > before or not changed
+                survived(web)
+    assert kills >= 100
+    web.down = False
+    web.later(HOUR)
+    refreshed, applied = web.run("refresh", "--force"), web.run("apply")
+    assert (refreshed.code, applied.code) == (0, 0)
+    assert web.pieces(NAME) == ALL
+    leftovers = [path.name for path in (*web.responses.iterdir(), *web.state.iterdir()) if path.name.startswith(".")]
+    assert leftovers == []
+    tell("kill -9 at 100 random moments", web, (refreshed.code, applied.code), "nothing; the next run completes it")
+
+
+# Two at once --------------------------------------------------------------------------------------
+
+
+def test_the_second_of_two_runs_waits(web: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    web.configure(defaults={"retries": 0, "timeout": 30})
+    web.slow = True
+    with web.start("refresh") as first:
+        while web.requests == 0:
+            time.sleep(0.01)
+        web.slow = False
+        with monkeypatch.context() as context:
+            context.setattr("ocsp_stapling.commands._PATIENCE", 0.1)
+            done = web.run("refresh")
+        assert done.code == 75
+        assert done.err.startswith(f"another run has been at work on {web.responses} for 0 seconds (it holds ")
+        first.terminate()
+        first.communicate(timeout=30)
+    assert web.run("refresh").code == 0
+
+
+def test_sigterm_ends_cleanly(web: Host) -> None:
+    names = [f"{number}.example.com" for number in range(4)]
+    for name in names:
+        web.deploy(name)
+    web.configure(workers=1, defaults={"retries": 0, "timeout": 30})
+    stuck = names[-1]
+    released = threading.Event()
+
+    def hang(_leaf: forge.Entity, _now: datetime) -> bytes:
+        released.wait(30)
+        return b""
+
+    web.makers[stuck] = hang
+    with web.start("refresh") as process:
+        while web.requests < 5:
+            time.sleep(0.01)
+        process.terminate()
+        _output, errors = process.communicate(timeout=20)
+    released.set()
+    assert process.returncode == -signal.SIGTERM
+    assert errors.endswith("refresh was told to end, and ended\n")
+    assert "Traceback" not in errors
+    # What it had done is remembered: only the one that it was at is asked again.
+    web.makers = {}
+    before = web.requests
+    assert web.run("refresh").code == 0
+    assert web.requests == before + 1
+
+
+def test_a_playbook_at_work_on_a_set_is_left_alone(web: Host, library: Path) -> None:
+    web.hour()
+    web.later(4 * DAY)
+    web.run("refresh")
+    staple = web.staple(NAME)
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from ocsp import staples\n"
+        "with staples.lock(staples.find(sys.argv[2]), 0): print('held', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", script, str(library), str(web.root / "live" / NAME)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as playbook:
+        assert playbook.stdout is not None
+        assert playbook.stdout.readline() == "held\n"
+        with pytest.MonkeyPatch.context() as context:
+            context.setattr("ocsp_stapling.applying._PATIENCE", 0.1)
+            done = web.run("apply")
+        assert "another run has been at work on" in done.err
+        assert done.code == 0
+        assert web.staple(NAME) == staple
+        assert web.known(NAME)["staple"] is not None
+        playbook.communicate()
+    assert web.run("apply").code == 0
+    assert web.staple(NAME) != staple
