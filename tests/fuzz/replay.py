@@ -4,9 +4,10 @@
 
 """Give the verdict of a target on each file in some folders, as one JSON object by file name.
 
-    python tests/fuzz/replay.py TARGET FOLDER...
+    python tests/fuzz/replay.py [--backwards] TARGET FOLDER...
 
-This runs under each version of cryptography to be compared, and under coverage.
+This runs under each version of cryptography to be compared, and under coverage. Backwards, what was
+remembered of one input meets others than it does forwards.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ from ansible_collections.certops.ocsp.tests.fuzz import targets
 
 def main() -> None:
     warnings.simplefilter("ignore")
-    target = targets.TARGETS[sys.argv[1]]
-    files = sorted((path.name, path) for folder in sys.argv[2:] for path in Path(folder).iterdir())
+    backwards = sys.argv[1] == "--backwards"
+    name, *folders = sys.argv[2:] if backwards else sys.argv[1:]
+    target = targets.TARGETS[name]
+    files = sorted(((path.name, path) for folder in folders for path in Path(folder).iterdir()), reverse=backwards)
     json.dump({name: target.verdict(path.read_bytes()) for name, path in files}, sys.stdout, sort_keys=True)
 
 

@@ -41,6 +41,9 @@ _COUNT = re.compile(r"stat::number_of_executed_units: (\d+)")
 _PULSE = re.compile(r"^#(\d+)\s.*?\bcov: (\d+) ft: (\d+) corp: (\d+)/", re.MULTILINE)
 
 
+_engines: set[subprocess.Popen[bytes]] = set()
+
+
 class Result(t.NamedTuple):
     """What became of one target. ``lines`` and ``branches`` of the core are pairs: reached, and all."""
 
@@ -115,11 +118,9 @@ class Campaign:
             child = subprocess.Popen(
                 command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env={**os.environ, "PYTHONHASHSEED": "0"}
             )
-            try:
-                code = child.wait()
-            finally:
-                child.kill()
-                child.wait()
+            _engines.add(child)
+            code = child.wait()
+            _engines.discard(child)
         return code, self.log.read_bytes()[start:].decode(errors="replace")
 
     def edges(self) -> int:
@@ -154,7 +155,8 @@ class Campaign:
         ours = json.loads(verdicts)
         differing: dict[str, list[str]] = {}
         for version, python in others.items():
-            theirs = json.loads(_run([python, "-P", str(HERE / "replay.py"), self.target, *self.inputs()]))
+            command = [python, "-P", str(HERE / "replay.py"), "--backwards", self.target, *self.inputs()]
+            theirs = json.loads(_run(command))
             for name in sorted(ours):
                 fields = targets.disagreement(self.target, ours[name], theirs[name])
                 if fields:
@@ -165,6 +167,13 @@ class Campaign:
         """Keep an input that is in the corpus or among the seeds with the findings."""
         source = next(folder / name for folder in (self.corpus, self.seeds) if (folder / name).exists())
         return Path(shutil.copy(source, self.findings / f"versions-{name}"))
+
+
+def _stop(number: int, frame: t.Any) -> None:
+    """End at once, and the engines too. Their corpora are on the disk."""
+    for child in list(_engines):
+        child.kill()
+    os._exit(128 + number)
 
 
 def _run(command: t.Sequence[str]) -> str:
@@ -231,7 +240,8 @@ def main() -> int:
     unknown = set(options.targets) - set(targets.TARGETS)
     if unknown:
         parser.error(f"there is no target {sorted(unknown)[0]}; there are {', '.join(targets.TARGETS)}")
-    signal.signal(signal.SIGTERM, lambda *arguments: sys.exit(143))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
 
     campaigns = [Campaign(target, options.folder) for target in options.targets or targets.TARGETS]
     locks = [campaign.lock() for campaign in campaigns]

@@ -163,7 +163,7 @@ def _check_signature(data: bytes, response: t.Any, question: Question) -> None:
         try:
             candidates.append(x509.load_der_x509_certificate(element.encode()))
             candidates[-1].public_key()
-        except (ValueError, UnsupportedAlgorithm, TypeError):
+        except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
             continue
     reasons = ["nobody is named"]
     for candidate in candidates:
@@ -202,6 +202,8 @@ def _folded(name: x509.Name) -> list[t.Any]:
 def _verify(key: t.Any, response: t.Any, signed: bytes, question: Question) -> None:
     signature, oid = response.signature, response.signature_algorithm_oid.dotted_string
     if isinstance(key, (ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)):
+        if oid != ("1.3.101.112" if isinstance(key, ed25519.Ed25519PublicKey) else "1.3.101.113"):
+            raise Doubt("the key is of another kind")
         key.verify(signature, signed)
         return
     if oid == _PSS:

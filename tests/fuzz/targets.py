@@ -68,7 +68,7 @@ class Target(t.NamedTuple):
 
 # Changes -----------------------------------------------------------------------------------------
 
-_DONOR_OIDS = (
+DONOR_OIDS = (
     ("1.3.6.1.5.5.7.48.1.1", "1.3.6.1.5.5.7.48.1.2", "1.3.6.1.5.5.7.48.1.5", "1.3.6.1.5.5.7.48.1.6")
     + ("1.3.6.1.5.5.7.48.1.9", "1.3.6.1.5.5.7.3.9", "2.5.29.37.0", "2.5.29.14", "2.5.29.15", "2.5.29.17")
     + ("2.5.29.19", "2.5.29.21", "2.5.29.30", "2.5.29.31", "2.5.29.32", "2.5.29.35", "2.5.29.37")
@@ -82,7 +82,7 @@ _DONOR_OIDS = (
 @functools.cache
 def _donors() -> tuple[tree.Node, ...]:
     """Elements to put in: small ones of each kind, and all that the seeds are made of."""
-    small = [forge.oid(dotted) for dotted in _DONOR_OIDS]
+    small = [forge.oid(dotted) for dotted in DONOR_OIDS]
     small += [forge.NULL, forge.TRUE, b"\x01\x01\x00", forge.integer(0), forge.integer(-1), forge.octets(b"")]
     small += [forge.pss_parameters(digest, mask, salt) for digest, mask, salt in (("sha256", "sha256", 32),)]
     small += [forge.algorithm(scheme) for scheme in ("pss_sha256", "pss_sha1", "ed25519", "ed448", "ecdsa_sha384")]
@@ -96,7 +96,7 @@ def _donors() -> tuple[tree.Node, ...]:
 
 def dictionary() -> list[bytes]:
     """What plain bytes are changed with: object identifiers, and identifier and length octets."""
-    words = [forge.oid(dotted) for dotted in _DONOR_OIDS]
+    words = [forge.oid(dotted) for dotted in DONOR_OIDS]
     words += [bytes((tag,)) for tag in tree.TAGS] + [b"\x80", b"\x81\x80", b"\x82\x01\x00", b"\x84\xff\xff\xff\xff"]
     return words + [forge.NULL, forge.TRUE, b"\x0a\x01\x00", b"\x80\x00", b"\x82\x00", forge.generalized(world.NOW)]
 
@@ -106,7 +106,7 @@ def _bend(data: bytes, chance: random.Random, plain: Plain) -> tree.Forest:
     if chance.random() < 1 / 6:
         return tree.parse(plain(data))
     forest = tree.parse(data)
-    for _index in range(chance.choice((1, 1, 1, 2, 3, 6))):
+    for _index in range(chance.choice((1, 1, 1, 1, 2, 4))):
         tree.change(chance, forest, _donors())
     return forest
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import random
 import typing as t
+from datetime import datetime, timedelta
 
 _OCTET_STRING = 0x04
 _BIT_STRING = 0x03
@@ -153,13 +154,17 @@ def elements(forest: Forest) -> t.Iterator[Node]:
         yield from elements(node.children)
 
 
-def _any_place(chance: random.Random, forest: Forest) -> Place:
-    """A place in a forest that is not empty. Large parts are as likely as small ones beside them."""
+def _any_place(chance: random.Random, forest: Forest, halt: float) -> Place:
+    """A place in a forest that is not empty, rather in the large parts than in the small ones beside them.
+
+    ``halt`` is the chance to take an element that is made of others.
+    """
     siblings = forest
     while True:
-        index = chance.randrange(len(siblings))
+        weights = [(len(node.content) + 2) ** 0.5 for node in siblings]
+        (index,) = chance.choices(range(len(siblings)), weights)
         children = siblings[index].children
-        if not children or chance.random() < 0.12:
+        if not children or chance.random() < halt:
             return Place(siblings, index)
         siblings = children
 
@@ -282,7 +287,29 @@ def _octets(chance: random.Random, place: Place, donors: t.Sequence[Node]) -> No
     node.content = bytes(content)
 
 
-_CHANGES: tuple[Change, ...] = (
+def _fit(chance: random.Random, place: Place, donors: t.Sequence[Node]) -> None:
+    """Another value that is as well-formed as the one that was there."""
+    node = place.node
+    if node.tag == 0x18:
+        moment = _BEGIN + timedelta(seconds=chance.choice((0, 1, 86400, chance.randrange(-(10**6), 10**6))))
+        node.content = chance.choice((moment.strftime("%Y%m%d%H%M%SZ").encode(), *_TIMES[:8]))
+    elif node.tag in (0x80, 0x82, 0xA1) and len(node.content) < 30:
+        begun = Node(0x18, b"20260301000000Z").encode()
+        tag, content = chance.choice(((0x80, b""), (0x82, b""), (0xA1, begun), (0xA1, begun + _REASON)))
+        place.siblings[place.index] = Node(tag, content)
+    elif node.tag == 0x02:
+        value = chance.randrange(1, 2 ** chance.choice((3, 7, 8, 64, 159)))
+        node.content = value.to_bytes(value.bit_length() // 8 + 1, "big")
+    elif node.children:
+        chance.choice((_delete, _duplicate, _duplicate, _swap))(chance, place, donors)
+    else:
+        _replace(chance, place, donors)
+
+
+_BEGIN = datetime(2026, 3, 4, 5, 6, 7)
+_REASON = Node(0xA0, b"\x0a\x01\x06").encode()
+
+_HARSH: tuple[Change, ...] = (
     (_delete, _duplicate, _swap, _tag, _length, _insert, _adopt, _wrap, _unwrap)
     + (_replace,) * 3
     + (_value,) * 4
@@ -291,8 +318,15 @@ _CHANGES: tuple[Change, ...] = (
 
 
 def change(chance: random.Random, forest: Forest, donors: t.Sequence[Node]) -> None:
-    """Change one element of a forest. ``donors`` must not be empty."""
-    if forest:
-        chance.choice(_CHANGES)(chance, _any_place(chance, forest), donors)
-    else:
+    """Change one element of a forest, in most cases to another one that is well-formed. There must be donors."""
+    if not forest:
         forest.append(chance.choice(donors).copy())
+    elif chance.random() < 0.6:
+        place = _any_place(chance, forest, 0.1)
+        for _attempt in range(5):
+            if not place.node.children or all(node.tag == 0x30 for node in place.siblings):
+                break
+            place = _any_place(chance, forest, 0.05)
+        _fit(chance, place, donors)
+    else:
+        chance.choice(_HARSH)(chance, _any_place(chance, forest, 0.12), donors)
