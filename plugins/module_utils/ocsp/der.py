@@ -116,9 +116,11 @@ def to_time(content: bytes, what: str) -> datetime:
     """``YYYYMMDDHHMMSSZ`` (RFC 5280 section 4.1.2.5.2): no fraction, no other zone."""
     if len(content) != 15 or not content[:14].isdigit() or content[14:] != b"Z":
         raise MalformedError(f"{what}: time that is not YYYYMMDDHHMMSSZ")
-    fields = [int(content[:4])] + [int(content[index : index + 2]) for index in range(4, 14, 2)]
+    date, time = divmod(int(content[:14]), 10**6)
     try:
-        return datetime(*fields, tzinfo=timezone.utc)  # type: ignore[arg-type, misc]
+        return datetime(
+            date // 10**4, date // 100 % 100, date % 100, time // 10**4, time // 100 % 100, time % 100, 0, timezone.utc
+        )
     except ValueError:
         raise MalformedError(f"{what}: time that does not exist") from None
 

@@ -80,26 +80,25 @@ class Judgement:
     What a response with errors says is returned for diagnosis alone: it may be forged.
     """
 
-    response_status: t.Optional[str] = None
-    certificate_status: t.Optional[str] = None
-    this_update: t.Optional[datetime] = None
-    next_update: t.Optional[datetime] = None
-    produced_at: t.Optional[datetime] = None
-    effective_expiry: t.Optional[datetime] = None
-    renewable_until: t.Optional[datetime] = None
-    revocation_time: t.Optional[datetime] = None
-    revocation_reason: t.Optional[str] = None
-    responder_id: t.Optional[str] = None
-    responder_certificate_expiry: t.Optional[datetime] = None
-    signature_algorithm: t.Optional[str] = None
-    certid_digest: t.Optional[str] = None
-    answer_index: t.Optional[int] = None
-    answer_count = 0
-
     def __init__(self, target: Target) -> None:
         self.findings: t.List[Finding] = []
+        self.response_status: t.Optional[str] = None
+        self.certificate_status: t.Optional[str] = None
+        self.this_update: t.Optional[datetime] = None
+        self.next_update: t.Optional[datetime] = None
+        self.produced_at: t.Optional[datetime] = None
+        self.effective_expiry: t.Optional[datetime] = None
+        self.renewable_until: t.Optional[datetime] = None
+        self.revocation_time: t.Optional[datetime] = None
+        self.revocation_reason: t.Optional[str] = None
         self.serial_number = target.certificate.serial_number
         self.must_staple = target.certificate.must_staple
+        self.responder_id: t.Optional[str] = None
+        self.responder_certificate_expiry: t.Optional[datetime] = None
+        self.signature_algorithm: t.Optional[str] = None
+        self.certid_digest: t.Optional[str] = None
+        self.answer_index: t.Optional[int] = None
+        self.answer_count = 0
 
     def error(self, code: str, message: str) -> None:
         self._add(Finding(code, ERROR, message))

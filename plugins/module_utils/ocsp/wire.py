@@ -263,8 +263,8 @@ def _parse_answer(data: bytes, at: int, stop: int) -> Answer:
 
     what = "SingleResponse"
     status, revocation_time, revocation_reason = GOOD, None, None
-    if data.startswith(_GOOD, at, stop):
-        at += len(_GOOD)
+    if data[at : at + 2] == _GOOD and at + 2 <= stop:
+        at += 2
     else:
         status, revocation_time, revocation_reason, at = _parse_status(data, at, stop)
     start, at = element(data, at, stop, GENERALIZED_TIME, what)
