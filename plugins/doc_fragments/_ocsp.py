@@ -97,3 +97,129 @@ options:
     type: bool
     default: false
 """
+
+    RESPONSE = r"""
+options:
+  state:
+    description:
+      - V(present) keeps a good response in the file.
+      - V(absent) removes the file. Of a symbolic link, the link is removed.
+    type: str
+    choices: [present, absent]
+    default: present
+  source_path:
+    description:
+      - A file with a response that was fetched elsewhere, as DER or PEM.
+      - It is judged by the same rules and installed when it is newer. No responder is asked.
+    type: path
+  source_content:
+    description:
+      - The Base64 of the DER of a response that was fetched elsewhere, as in
+        RV(certops.ocsp.ocsp_response#module:response).
+      - It is judged by the same rules and installed when it is newer. No responder is asked.
+      - V(null) is the same as leaving it out, so that a responder is asked. Where that must not happen, as on hosts
+        without a way out, give the task a condition such as C(staple.response is not none).
+    type: str
+  responder_urls:
+    description:
+      - The URLs of the OCSP responders to ask, in this order.
+      - By default, and with an empty list, those of the certificate's authority information access extension.
+    type: list
+    elements: str
+  certid_digest:
+    description:
+      - The digest that names the certificate in the request.
+      - With V(auto), SHA-1 is tried first, since all responders understand it, and SHA-256 when a responder
+        will not have it. This use of SHA-1 is not a matter of security.
+    type: str
+    choices: [auto, sha1, sha256]
+    default: auto
+  method:
+    description:
+      - How to ask.
+      - With V(auto), GET is used where the URL has at most 255 characters, and POST where it is longer or
+        where GET failed.
+    type: str
+    choices: [auto, get, post]
+    default: auto
+  nonce:
+    description:
+      - Whether to send a nonce. A response that carries another one is refused, one that carries none is not.
+      - It defeats caches and makes the responder sign anew, so it is rarely wanted.
+    type: bool
+    default: false
+  on_missing_responder:
+    description:
+      - What to do when the certificate names no responder and O(responder_urls) is not given.
+      - With V(skip), nothing changes and RV(certops.ocsp.ocsp_response#module:skipped_reason) says V(no_responder).
+    type: str
+    choices: [skip, fail]
+    default: skip
+  on_revoked:
+    description:
+      - What to do when the CA says that the certificate is revoked. The response is never written.
+      - With V(keep), the module warns and does not fail.
+    type: str
+    choices: [fail, keep]
+    default: fail
+  force:
+    description:
+      - Ask a responder also when the response in place is not due yet.
+      - A newer response is not replaced by an older one even then.
+    type: bool
+    default: false
+  format:
+    description:
+      - The format of the file. All servers that O(server) knows read V(der) only.
+    type: str
+    choices: [der, pem]
+    default: der
+  backup:
+    description:
+      - Whether to keep a copy of the response that is replaced, under its name with the time appended.
+    type: bool
+    default: false
+  backup_count:
+    description:
+      - How many of these copies stay. Older ones are removed.
+    type: int
+    default: 5
+  timeout:
+    description:
+      - The seconds that one exchange with a responder may take in all.
+    type: float
+    default: 10
+  total_timeout:
+    description:
+      - The seconds that all exchanges, and the pauses between them, may take together.
+    type: float
+    default: 60
+  retries:
+    description:
+      - How often to try again when a responder cannot be reached, takes too long, has an internal problem, or
+        asks to try later.
+      - Other ways to ask, and other responders, do not count.
+    type: int
+    default: 2
+  use_proxy:
+    description:
+      - If V(false), no proxy is used, not even one that the environment names.
+    type: bool
+    default: true
+  http_proxy:
+    description:
+      - The URL of the proxy to ask through, for example V(http://proxy.example.com:3128).
+      - By default the environment variables C(http_proxy), C(https_proxy) and C(no_proxy) count.
+    type: str
+  validate_certs:
+    description:
+      - Whether to check the certificate of a responder whose URL is V(https://...).
+      - Responses are signed, so this is no question of their truth.
+    type: bool
+    default: true
+  http_agent:
+    description:
+      - The User-Agent to send.
+    type: str
+    default: certops.ocsp
+"""

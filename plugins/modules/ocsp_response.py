@@ -25,6 +25,7 @@ extends_documentation_fragment:
   - certops.ocsp._attributes
   - certops.ocsp._attributes.files
   - certops.ocsp._ocsp.certificate
+  - certops.ocsp._ocsp.response
   - certops.ocsp._ocsp.rules
 attributes:
   check_mode:
@@ -45,126 +46,8 @@ options:
       - A new file gets the mode V(0644) unless O(mode) says otherwise. The attributes of an old file stay.
     type: path
     required: true
-  state:
-    description:
-      - V(present) keeps a good response in O(path).
-      - V(absent) removes the file. Of a symbolic link, the link is removed.
-    type: str
-    choices: [present, absent]
-    default: present
-  source_path:
-    description:
-      - A file with a response that was fetched elsewhere, as DER or PEM.
-      - It is judged by the same rules and installed when it is newer. No responder is asked.
-    type: path
-  source_content:
-    description:
-      - The Base64 of the DER of a response that was fetched elsewhere, as in RV(response).
-      - It is judged by the same rules and installed when it is newer. No responder is asked.
-    type: str
-  responder_urls:
-    description:
-      - The URLs of the OCSP responders to ask, in this order.
-      - By default, and with an empty list, those of the certificate's authority information access extension.
-    type: list
-    elements: str
-  certid_digest:
-    description:
-      - The digest that names the certificate in the request.
-      - With V(auto), SHA-1 is tried first, since all responders understand it, and SHA-256 when a responder
-        will not have it. This use of SHA-1 is not a matter of security.
-    type: str
-    choices: [auto, sha1, sha256]
-    default: auto
-  method:
-    description:
-      - How to ask.
-      - With V(auto), GET is used where the URL has at most 255 characters, and POST where it is longer or
-        where GET failed.
-    type: str
-    choices: [auto, get, post]
-    default: auto
-  nonce:
-    description:
-      - Whether to send a nonce. A response that carries another one is refused, one that carries none is not.
-      - It defeats caches and makes the responder sign anew, so it is rarely wanted.
-    type: bool
-    default: false
-  on_missing_responder:
-    description:
-      - What to do when the certificate names no responder and O(responder_urls) is not given.
-      - With V(skip), nothing changes and RV(skipped_reason) says V(no_responder).
-    type: str
-    choices: [skip, fail]
-    default: skip
-  on_revoked:
-    description:
-      - What to do when the CA says that the certificate is revoked. The response is never written.
-      - With V(keep), the module warns and does not fail.
-    type: str
-    choices: [fail, keep]
-    default: fail
-  force:
-    description:
-      - Ask a responder also when the response in place is not due yet.
-      - A newer response is not replaced by an older one even then.
-    type: bool
-    default: false
-  format:
-    description:
-      - The format of the file. All servers that O(server) knows read V(der) only.
-    type: str
-    choices: [der, pem]
-    default: der
-  backup:
-    description:
-      - Whether to keep a copy of the response that is replaced, under its name with the time appended.
-    type: bool
-    default: false
-  backup_count:
-    description:
-      - How many of these copies stay. Older ones are removed.
-    type: int
-    default: 5
-  timeout:
-    description:
-      - The seconds that one exchange with a responder may take in all.
-    type: float
-    default: 10
-  total_timeout:
-    description:
-      - The seconds that all exchanges, and the pauses between them, may take together.
-    type: float
-    default: 60
-  retries:
-    description:
-      - How often to try again when a responder cannot be reached, takes too long, has an internal problem, or
-        asks to try later.
-      - Other ways to ask, and other responders, do not count.
-    type: int
-    default: 2
-  use_proxy:
-    description:
-      - If V(false), no proxy is used, not even one that the environment names.
-    type: bool
-    default: true
-  http_proxy:
-    description:
-      - The URL of the proxy to ask through, for example V(http://proxy.example.com:3128).
-      - By default the environment variables C(http_proxy), C(https_proxy) and C(no_proxy) count.
-    type: str
-  validate_certs:
-    description:
-      - Whether to check the certificate of a responder whose URL is V(https://...).
-      - Responses are signed, so this is no question of their truth.
-    type: bool
-    default: true
-  http_agent:
-    description:
-      - The User-Agent to send.
-    type: str
-    default: certops.ocsp
 seealso:
+  - module: certops.ocsp.ocsp_responses
   - module: certops.ocsp.ocsp_response_info
 """
 
@@ -209,6 +92,7 @@ EXAMPLES = r"""
     path: /etc/nginx/ocsp/www.example.com.der
     certificate_path: /etc/ssl/www.example.com/fullchain.pem
     source_content: "{{ staple.response }}"
+  when: staple.response is not none
   notify: Reload nginx
 """
 
@@ -400,38 +284,6 @@ from ansible_collections.certops.ocsp.plugins.module_utils import _module
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import options as ocsp_options
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import refresh, report
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.environment import Environment
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError
-
-TRANSPORT_OPTIONS = ("use_proxy", "http_proxy", "validate_certs", "http_agent")
-
-
-def argument_spec():
-    return dict(
-        _module.CERTIFICATE_SPEC,
-        **_module.RULES_SPEC,
-        path={"type": "path", "required": True},
-        state={"type": "str", "choices": ["present", "absent"], "default": "present"},
-        source_path={"type": "path"},
-        source_content={"type": "str"},
-        responder_urls={"type": "list", "elements": "str"},
-        certid_digest={"type": "str", "choices": ["auto", "sha1", "sha256"], "default": "auto"},
-        method={"type": "str", "choices": ["auto", "get", "post"], "default": "auto"},
-        nonce={"type": "bool", "default": False},
-        on_missing_responder={"type": "str", "choices": ["skip", "fail"], "default": "skip"},
-        on_revoked={"type": "str", "choices": ["fail", "keep"], "default": "fail"},
-        force={"type": "bool", "default": False},
-        format={"type": "str", "choices": ["der", "pem"], "default": "der"},
-        backup={"type": "bool", "default": False},
-        backup_count={"type": "int", "default": 5},
-        timeout={"type": "float", "default": 10},
-        total_timeout={"type": "float", "default": 60},
-        retries={"type": "int", "default": 2},
-        use_proxy={"type": "bool", "default": True},
-        # The URL of a proxy may hold its password.
-        http_proxy={"type": "str", "no_log": True},
-        validate_certs={"type": "bool", "default": True},
-        http_agent={"type": "str", "default": "certops.ocsp"},
-    )
 
 
 def make_exchange(module):
@@ -442,7 +294,7 @@ def make_exchange(module):
         # Imported here, because the HTTP libraries cost more than all that a fresh response needs.
         from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.transport import Transport
 
-        return Transport(**{name: module.params[name] for name in TRANSPORT_OPTIONS})
+        return Transport(**{name: module.params[name] for name in _module.TRANSPORT_OPTIONS})
 
     return lambda request, timeout: transport().exchange(request, timeout)
 
@@ -456,68 +308,34 @@ def run(module):
     return refresh.refresh(options, Environment(make_exchange(module), _module.read_now(module)), write)
 
 
-def check_attributes(module):
-    """Fail on an unknown owner, group or mode before a response is written that nobody would be notified of."""
-    asked = [module.params[name] for name in ("owner", "group", "mode")]
-    if asked == [None, None, None]:
-        return
-    probe = os.path.join(module.tmpdir, "probe")
-    with open(probe, "wb"):
-        pass
-    arguments = module.load_file_common_arguments(dict(module.params, attributes=None), path=probe)
-    check_mode, module.check_mode = module.check_mode, True
-    module.set_fs_attributes_if_different(arguments, False)
-    module.check_mode = check_mode
-
-
-def set_attributes(module, outcome, diff):
-    """Set owner, mode and so on of the file; return whether anything is changed, or was before."""
-    # They belong to the file that a symbolic link leads to, as its content does.
-    path = os.path.realpath(outcome.path)
-    try:
-        arguments = module.load_file_common_arguments(module.params, path=path)
-        return module.set_fs_attributes_if_different(arguments, outcome.changed, diff)
-    except OSError as error:
-        content = "its content was replaced" if outcome.changed else "its content is as it was"
-        raise FileError(f"cannot set the owner, group or mode of {path}: {error.strerror}; {content}") from None
-
-
-def describe_change(outcome, absent):
-    """What the difference shows: what the responses say, before and after."""
-    after = outcome.judgement if outcome.data is not None else outcome.before
-    diff = {
-        "before_header": outcome.path,
-        "after_header": outcome.path,
-        "before": report.diff_values(outcome.before),
-        "after": report.diff_values(after),
-    }
-    if absent:
-        diff.update(before={"state": "present" if outcome.changed else "absent"}, after={"state": "absent"})
-    return diff
-
-
 def main():
     module = AnsibleModule(
-        argument_spec=argument_spec(),
+        argument_spec=dict(
+            _module.CERTIFICATE_SPEC,
+            **_module.RESPONSE_SPEC,
+            **_module.RULES_SPEC,
+            path={"type": "path", "required": True},
+        ),
         add_file_common_args=True,
         supports_check_mode=True,
-        mutually_exclusive=_module.CERTIFICATE_CONFLICTS + [("source_path", "source_content")],
+        mutually_exclusive=_module.CERTIFICATE_CONFLICTS + _module.SOURCE_CONFLICTS,
         required_if=[("state", "present", ("certificate_path", "certificate_content"), True)],
     )
     _module.require_cryptography(module)
-    check_attributes(module)
+    _module.check_attributes(module, module.params)
     with _module.failing_plainly(module):
         outcome = run(module)
     values = report.outcome_values(outcome, module.params["return_content"])
-    diff = describe_change(outcome, module.params["state"] == "absent")
+    diff = report.difference(outcome, module.params["state"] == "absent")
     if outcome.failed:
         module.fail_json(**values)
     if module.params["state"] == "present" and os.path.exists(outcome.path):
         with _module.failing_plainly(module):
-            values["changed"] = set_attributes(module, outcome, diff)
+            values["changed"] = _module.set_attributes(module, module.params, outcome, diff)
         if values["changed"] and not outcome.changed:
-            values["msg"] += "; the attributes of the file were not as asked for"
-    _module.show_warnings(module, outcome.judgement.findings if outcome.judgement else [], outcome.warnings)
+            values["msg"] += _module.ATTRIBUTES_CHANGED
+    findings = outcome.judgement.findings if outcome.judgement else []
+    _module.show_warnings(module, _module.warnings_of(findings, outcome.warnings))
     module.exit_json(diff=diff, **values)
 
 

@@ -64,8 +64,10 @@ def documentation(module: types.ModuleType, *fragments: str) -> t.Dict[str, t.An
     return options
 
 
-def specification(module: types.ModuleType, monkeypatch: pytest.MonkeyPatch) -> t.Dict[str, t.Any]:
-    """The argument spec that the module gives to Ansible."""
+def specification(
+    module: types.ModuleType, monkeypatch: pytest.MonkeyPatch, class_name: str = "AnsibleModule"
+) -> t.Dict[str, t.Any]:
+    """The argument spec that the module gives to Ansible, by the name of the class that takes it."""
 
     class Caught(Exception):
         """With the spec."""
@@ -74,7 +76,7 @@ def specification(module: types.ModuleType, monkeypatch: pytest.MonkeyPatch) -> 
         raise Caught(argument_spec)
 
     with monkeypatch.context() as context, pytest.raises(Caught) as caught:
-        context.setattr(module, "AnsibleModule", catch)
+        context.setattr(module, class_name, catch)
         module.main()
     spec: t.Dict[str, t.Any] = caught.value.args[0]
     return spec

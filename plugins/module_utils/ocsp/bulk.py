@@ -20,12 +20,13 @@ import typing as t
 from collections import deque
 
 from . import refresh
-from .environment import Environment, Exchange
+from .environment import Environment, Exchange, ResponderDown
 from .errors import FileError, InputError, OcspError, TransportError
-from .fetch import ResponderDown
 from .options import Options, read_options
 from .refresh import Outcome
-from .transport import HttpRequest, HttpResponse, Transport
+
+if t.TYPE_CHECKING:
+    from .transport import HttpRequest, HttpResponse, Transport
 
 #: The options that say how to reach a responder.
 TRANSPORT_OPTIONS = ("use_proxy", "http_proxy", "validate_certs", "http_agent")
@@ -100,6 +101,7 @@ class Network:
     def __init__(self) -> None:
         self._mutex = threading.Lock()
         self._transports: t.Dict[t.Tuple[t.Any, ...], Transport] = {}
+        self._closed = False
 
     def __enter__(self) -> Network:
         return self
@@ -110,15 +112,25 @@ class Network:
     def exchange_for(self, values: t.Mapping[str, t.Any]) -> Exchange:
         """The network as these options want it; None and a missing one mean the default."""
         given = {name: values[name] for name in TRANSPORT_OPTIONS if values.get(name) is not None}
+        return functools.partial(self._exchange, given)
+
+    def _exchange(self, given: t.Dict[str, t.Any], request: HttpRequest, timeout: float) -> HttpResponse:
+        # Imported here, because the HTTP libraries cost more than many fresh responses.
+        from .transport import Transport  # pylint: disable=import-outside-toplevel
+
         key = tuple(given.items())
         with self._mutex:
             if key not in self._transports:
                 self._transports[key] = Transport(**given, keep=_KEPT_CONNECTIONS)
-            return self._transports[key].exchange
+            transport = self._transports[key]
+            if self._closed:
+                transport.close()
+        return transport.exchange(request, timeout)
 
     def close(self) -> None:
         """End all connections, also those in use, and the exchanges on them."""
         with self._mutex:
+            self._closed = True
             transports = list(self._transports.values())
         for transport in transports:
             transport.close()

@@ -13,12 +13,17 @@ import typing as t
 from datetime import datetime, timedelta
 
 from . import files
+from .errors import TransportError
 
 if t.TYPE_CHECKING:
     from .transport import HttpRequest, HttpResponse
 
 #: One HTTP exchange: the request and its timeout in seconds in, the response out; raises TransportError.
 Exchange = t.Callable[["HttpRequest", float], "HttpResponse"]
+
+
+class ResponderDown(TransportError):
+    """An exchange that was not tried, because the responder is known to be down; nor is it worth another round."""
 
 
 class Environment:

@@ -17,7 +17,7 @@ from . import request as ocsp_request
 from . import response as ocsp_response
 from . import schedule, wire
 from .certificate import Target
-from .environment import Environment
+from .environment import Environment, ResponderDown
 from .errors import ERROR, Finding, TransportError
 from .options import Options
 from .response import Judgement
@@ -37,10 +37,6 @@ _OTHER_DIGEST_CODES = frozenset(("unknown_status", "wrong_certificate"))
 _STALE = frozenset(("expired", "too_old"))
 
 _IMPLAUSIBLE_OFFSET = timedelta(hours=1)
-
-
-class ResponderDown(TransportError):
-    """An exchange that was not tried, because the responder is known to be down; nor is it worth another round."""
 
 
 class Attempt(t.NamedTuple):

@@ -336,6 +336,8 @@ def _private_lock(path: str) -> t.Optional[_Lock]:
         if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or os.geteuid() not in (0, found.st_uid):
             return None
         if found.st_uid != 0:
+            if not os.access(folder, os.W_OK | os.X_OK):
+                return None
             _try_locks_in(folder)
             return _Lock(os.path.join(folder, f".{_short(name)}.ocsp-lock"), owner=found.st_uid)
         if _make_roots_folder(_ROOTS_LOCK_FOLDER):

@@ -206,6 +206,8 @@ def decode_content(content: str, option: str) -> bytes:
         data = base64.b64decode("".join(content.split()), validate=True)
     except (binascii.Error, ValueError):
         data = b""
+    if not content.strip():
+        raise InputError(f"{option} is empty; give the Base64 of the DER of a response, or leave it out")
     if not data:
         raise InputError(f"{option} is not Base64; encode the DER of the response, for example with b64encode")
     return data

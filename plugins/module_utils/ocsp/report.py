@@ -83,3 +83,17 @@ def diff_values(judgement: t.Optional[Judgement]) -> Values:
     """The facts of a response that a diff shows; the bytes would tell nobody anything."""
     values = judgement_values(judgement)
     return {name: values[name] for name in _DIFF_FACTS if values[name] is not None}
+
+
+def difference(outcome: Outcome, absent: bool = False) -> Values:
+    """What Ansible shows as the difference: what the responses say, before and after."""
+    after = outcome.judgement if outcome.data is not None else outcome.before
+    diff = {
+        "before_header": outcome.path,
+        "after_header": outcome.path,
+        "before": diff_values(outcome.before),
+        "after": diff_values(after),
+    }
+    if absent:
+        diff.update(before={"state": "present" if outcome.changed else "absent"}, after={"state": "absent"})
+    return diff

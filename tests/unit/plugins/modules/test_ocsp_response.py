@@ -17,6 +17,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.certops.ocsp.plugins.module_utils import _module
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import response as ocsp_response
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import signature, transport
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import read_options
@@ -573,15 +574,16 @@ def test_without_the_library_it_says_so(
     assert not path.exists()
 
 
-@pytest.mark.parametrize("name", ["ocsp_response", "ocsp_response_info"])
+@pytest.mark.parametrize("name", ["ocsp_response", "ocsp_responses", "ocsp_response_info"])
 def test_where_the_library_is_missing_there_is_no_traceback(run: t.Any, name: str) -> None:
+    options = {"certificates": []} if name == "ocsp_responses" else {"path": "/x", "certificate_path": "/x"}
     script = f"""
 import sys
 sys.modules["cryptography"] = None
 sys.path[:0] = {sys.path!r}
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.certops.ocsp.plugins.modules import {name}
-with patch_module_args({{"path": "/x", "certificate_path": "/x"}}):
+with patch_module_args({options!r}):
     {name}.main()
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
@@ -596,7 +598,7 @@ with patch_module_args({{"path": "/x", "certificate_path": "/x"}}):
 
 def test_the_options_are_documented_as_they_are(run: t.Any, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = comparable(specification(run.module, monkeypatch))
-    assert spec == comparable(documentation(run.module, "CERTIFICATE", "RULES"))
+    assert spec == comparable(documentation(run.module, "CERTIFICATE", "RESPONSE", "RULES"))
     assert not FILE_OPTIONS & set(spec)
 
 
@@ -609,7 +611,7 @@ def test_the_defaults_are_those_of_the_core(run: t.Any, monkeypatch: pytest.Monk
         if name not in ("certificate", "target"):
             assert getattr(mine, name) == getattr(cores, name), name
     defaults = transport.Transport.__init__.__kwdefaults__
-    for name in run.module.TRANSPORT_OPTIONS:
+    for name in _module.TRANSPORT_OPTIONS:
         assert given[name] == defaults[name], name
 
 

@@ -262,7 +262,7 @@ BAD_INPUT = {
         "certificate_content does not hold the certificate of the issuer",
     ),
     "Base64": ({"path": None, "content": "***"}, "content is not Base64"),
-    "empty Base64": ({"path": None, "content": ""}, "content is not Base64"),
+    "empty Base64": ({"path": None, "content": ""}, "content is empty"),
     "time": ({"now": "noon"}, "now: 'noon' is not a time"),
     "unit": ({"maximum_age": "3 moons"}, "maximum_age: '3 moons' is not a duration"),
     "percentage": (

@@ -449,7 +449,7 @@ BAD: t.Dict[str, t.Tuple[t.Dict[str, t.Any], str, str]] = {
     "not quite Base64": ({"source_content": "MI!IB"}, "source_content is not Base64", "bad_input"),
     "not ASCII": ({"source_content": "MIIÜ"}, "source_content is not Base64", "bad_input"),
     "bad padding": ({"source_content": "MIIB0"}, "source_content is not Base64", "bad_input"),
-    "empty source": ({"source_content": ""}, "source_content is not Base64", "bad_input"),
+    "empty source": ({"source_content": " "}, "source_content is empty", "bad_input"),
     "DER for Base64": ({"source_content": RESPONSE.decode("latin-1")}, "source_content is not Base64", "bad_input"),
     # Durations and numbers
     "unknown unit": ({"minimum_validity": "3 months"}, "minimum_validity: '3 months' is not a duration", "bad_input"),

@@ -1,0 +1,416 @@
+#!/usr/bin/python
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: ocsp_responses
+short_description: Keep the OCSP responses of many certificates fresh, side by side
+version_added: 1.0.0
+author:
+  - certops.ocsp contributors (@certops)
+description:
+  - Does for many certificates what M(certops.ocsp.ocsp_response) does for one, in one task. Responders are asked
+    side by side and over connections that stay open.
+  - One bad certificate never stops the others. See O(fail_on).
+  - A responder that cannot be reached is not asked again for each of its certificates. Those that still have a
+    good response keep it, and their C(fetch_error) says so.
+extends_documentation_fragment:
+  - ansible.builtin.files
+  - certops.ocsp._attributes
+  - certops.ocsp._attributes.files
+  - certops.ocsp._ocsp.certificate
+  - certops.ocsp._ocsp.response
+  - certops.ocsp._ocsp.rules
+attributes:
+  check_mode:
+    support: full
+    details:
+      - In check mode responders are asked for the responses that are due, and nothing is written.
+  diff_mode:
+    support: full
+    details:
+      - The differences show what the responses say, and not their bytes.
+  idempotent:
+    support: full
+options:
+  certificates:
+    description:
+      - The certificates. Each is a dictionary with C(path), the file that holds its response, and any other option
+        of M(certops.ocsp.ocsp_response), among them those for the owner, group and mode of the file.
+      - An option that is not given for a certificate is taken from the task, where each of them can stand once for
+        all certificates.
+      - C(name) is under which name the certificate is returned in RV(responses), by default its C(path). No two
+        certificates may have the same name or the same path.
+      - A certificate that cannot be read, and a file that cannot be written, is a failure of that certificate alone.
+        Options that do not exist, or have a value of the wrong kind, fail the task before anything is done.
+    type: list
+    elements: dict
+    required: true
+  workers:
+    description:
+      - How many certificates are worked on at once.
+    type: int
+    default: 16
+  per_responder:
+    description:
+      - How many requests one responder (scheme, host and port) is sent at once.
+    type: int
+    default: 8
+  fail_on:
+    description:
+      - When the task fails. It is always done with all certificates first, and returns the same values.
+      - With V(any), when M(certops.ocsp.ocsp_response) would fail for some certificate.
+      - With V(must_staple), when that is so for a certificate that demands stapling, or for one that cannot be read.
+      - With V(none), never. See RV(failed_count).
+      - A task that fails notifies no handlers, although some responses may have changed. With V(none), servers are
+        reloaded first and a later task can fail.
+    type: str
+    choices: [any, none, must_staple]
+    default: any
+notes:
+  - The results of all certificates are returned, about 4 kB for each. Where a fleet has many thousands of certificates
+    on one host, the program C(ocsp-stapling) of the role P(certops.ocsp.ocsp_stapling#role) renews them on the host.
+seealso:
+  - module: certops.ocsp.ocsp_response
+  - module: certops.ocsp.ocsp_response_info
+"""
+
+EXAMPLES = r"""
+- name: Keep the staples of all certificates of a server fresh
+  certops.ocsp.ocsp_responses:
+    certificates:
+      - name: www
+        path: /etc/nginx/ocsp/www.example.com.der
+        certificate_path: /etc/ssl/www.example.com/fullchain.pem
+      - name: mail
+        path: /etc/exim4/ocsp/mail.example.com.der
+        certificate_path: /etc/ssl/mail.example.com/fullchain.pem
+        group: Debian-exim
+        server: [exim]
+    minimum_validity: 3d
+    server: [nginx]
+  notify: Reload servers
+
+- name: Renew what is due, reload the servers, and only then fail if something is missing
+  certops.ocsp.ocsp_responses:
+    certificates: "{{ my_certificates }}"
+    fail_on: none
+  register: staples
+  notify: Reload servers
+
+- name: Reload the servers
+  ansible.builtin.meta: flush_handlers
+
+- name: Name the certificates without a good response
+  ansible.builtin.assert:
+    that: staples.failed_count == 0
+    fail_msg: "{{ staples.responses | dict2items | selectattr('value.failed') | map(attribute='key') | join(', ') }}"
+"""
+
+RETURN = r"""
+msg:
+  description: One sentence that says what was done, or what is wrong with the first few certificates that failed.
+  returned: always
+  type: str
+  sample: 2 of 40 files changed
+responses:
+  description:
+    - What became of each certificate, by its name and in the given order.
+    - The values are those that M(certops.ocsp.ocsp_response) returns, with C(changed) and C(failed).
+  returned: unless an option cannot be used
+  type: dict
+  sample:
+    www:
+      changed: true
+      failed: false
+      path: /etc/nginx/ocsp/www.example.com.der
+      msg: a response that is good until 2026-11-30T09:00:00Z was installed
+      certificate_status: good
+      effective_expiry: "2026-11-30T09:00:00Z"
+total:
+  description: How many certificates were given.
+  returned: unless an option cannot be used
+  type: int
+  sample: 40
+fetched:
+  description: For how many a responder was asked and gave an acceptable response.
+  returned: unless an option cannot be used
+  type: int
+  sample: 2
+changed_count:
+  description: How many files changed, or would change in check mode.
+  returned: unless an option cannot be used
+  type: int
+  sample: 2
+failed_count:
+  description: For how many M(certops.ocsp.ocsp_response) would fail.
+  returned: unless an option cannot be used
+  type: int
+  sample: 0
+skipped_count:
+  description: How many name no responder, so that there is nothing to staple.
+  returned: unless an option cannot be used
+  type: int
+  sample: 1
+"""
+
+import os
+
+from ansible.module_utils.basic import FILE_COMMON_ARGUMENTS, AnsibleModule
+from ansible.module_utils.common.validation import (
+    check_type_bool,
+    check_type_float,
+    check_type_int,
+    check_type_list,
+    check_type_path,
+    check_type_str,
+)
+from ansible_collections.certops.ocsp.plugins.module_utils import _module
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import report
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.bulk import Job, Network, refresh_all
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.environment import Environment
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import ERROR, Finding, InputError, OcspError
+
+OPTIONS = dict(_module.CERTIFICATE_SPEC, **_module.RESPONSE_SPEC, **_module.RULES_SPEC)
+ENTRY = dict(
+    OPTIONS, **FILE_COMMON_ARGUMENTS, path={"type": "path", "required": True}, name={"type": "str", "default": None}
+)
+CONFLICTS = _module.CERTIFICATE_CONFLICTS + _module.SOURCE_CONFLICTS
+CHECKS = {
+    "bool": check_type_bool,
+    "float": check_type_float,
+    "int": check_type_int,
+    "list": check_type_list,
+    "path": check_type_path,
+    "raw": lambda value: value,
+    "str": check_type_str,
+}
+
+#: What is set on a file once its content is right.
+ATTRIBUTES = [name for name in FILE_COMMON_ARGUMENTS if name != "unsafe_writes"]
+#: How many certificates a message names, and how many warnings are shown.
+SHOWN = 5
+#: The most workers, and requests to one responder, that make sense on one host.
+LIMIT = 1000
+
+
+class Module(AnsibleModule):
+    """A module whose own functions for files fail one certificate and not the task, while ``one_of_many`` is set."""
+
+    one_of_many = False
+
+    def fail_json(self, msg, **results):
+        if self.one_of_many:
+            raise InputError(msg)
+        super().fail_json(msg, **results)
+
+
+def read_entries(given):
+    """The certificates with their options converted, by name. Raises InputError for what no certificate can have."""
+    entries, paths = {}, {}
+    for number, one in enumerate(given):
+        entry = read_entry(one, f"certificates[{number}]")
+        name, path = entry["name"], os.path.abspath(entry["path"])
+        if name in entries:
+            raise InputError(f"certificates: two have the name '{name}'; give each its own")
+        if path in paths:
+            raise InputError(f"certificates: '{paths[path]}' and '{name}' have the same path {path}")
+        entries[name], paths[path] = entry, name
+    return entries
+
+
+def read_entry(given, where):
+    entry = {}
+    for key, value in given.items():
+        name = "attributes" if key == "attr" else key
+        if name not in ENTRY:
+            raise InputError(f"{where}: '{key}' is not an option; see the documentation of ocsp_response")
+        if value is not None:
+            entry[name] = convert(ENTRY[name], value, f"{where}.{key}")
+    if not entry.get("path"):
+        raise InputError(f"{where} has no path; give the file that holds its response")
+    entry.setdefault("name", entry["path"])
+    for one, other in CONFLICTS:
+        if one in entry and other in entry:
+            raise InputError(f"{where}: {one} and {other} contradict each other; give one of them")
+    return entry
+
+
+def convert(spec, value, where):
+    """A value as the argument spec wants it, by the rules of Ansible."""
+    try:
+        value = CHECKS[spec["type"]](value)
+        if spec["type"] == "list":
+            value = [CHECKS[spec["elements"]](element) for element in value]
+    except TypeError as error:
+        raise InputError(f"{where} is not of type {spec['type']}: {error}") from None
+    choices = spec.get("choices")
+    for one in value if isinstance(value, list) else [value]:
+        if choices and one not in choices:
+            raise InputError(f"{where}: '{one}' is not one of {', '.join(choices)}")
+    return value
+
+
+def defaults_of(params):
+    """What the task says for all certificates."""
+    return {name: params[name] for name in ENTRY if name in params and params[name] is not None}
+
+
+def options_of(entry, defaults):
+    """All options of one certificate. What it says itself also displaces what contradicts that."""
+    options = {**defaults, **entry}
+    for pair in CONFLICTS:
+        own = [name for name in pair if name in entry]
+        for name in pair:
+            if own and name not in own:
+                options.pop(name, None)
+    return options
+
+
+class Finisher:
+    """Turns outcomes into return values, and collects what the task says in the end."""
+
+    def __init__(self, module):
+        self.module = module
+        self.responses = {}
+        self.warnings = []
+        self.differences = []
+        self.checked = {}
+
+    def check(self, options):
+        """Refuse an owner, group or mode that makes no sense before a response is written. Raises InputError."""
+        asked = tuple(str(options.get(name)) for name in ("owner", "group", "mode"))
+        if asked not in self.checked:
+            self.checked[asked] = None
+            try:
+                _module.check_attributes(self.module, options)
+            except InputError as error:
+                self.checked[asked] = error
+        if self.checked[asked] is not None:
+            raise self.checked[asked]
+
+    def add(self, name, options, result):
+        try:
+            if isinstance(result, OcspError):
+                raise result
+            self.responses[name] = self.values(name, options, result)
+        except OcspError as error:
+            finding = Finding(error.code, ERROR, error.message)
+            self.responses[name] = {
+                "changed": getattr(result, "changed", False),
+                "failed": True,
+                "path": options["path"],
+                "msg": error.message,
+                "findings": [finding._asdict()],
+            }
+
+    def values(self, name, options, outcome):
+        absent = options["state"] == "absent"
+        values = report.outcome_values(outcome, options["return_content"])
+        values["failed"] = outcome.failed
+        difference = report.difference(outcome, absent)
+        if not outcome.failed:
+            asked = any(options.get(attribute) is not None for attribute in ATTRIBUTES)
+            if asked and not absent and os.path.exists(outcome.path):
+                values["changed"] = _module.set_attributes(self.module, options, outcome, difference)
+                if values["changed"] and not outcome.changed:
+                    values["msg"] += _module.ATTRIBUTES_CHANGED
+            findings = outcome.judgement.findings if outcome.judgement else []
+            self.warnings += [f"{name}: {one}" for one in _module.warnings_of(findings, outcome.warnings)]
+        if values["changed"] and self.module._diff:
+            self.differences.append(difference)
+        return values
+
+    def end(self, names, fail_on):
+        """Leave the module with all that was found."""
+        responses = {name: self.responses[name] for name in names}
+        failed = [name for name in names if responses[name]["failed"]]
+        changed = sum(one["changed"] for one in responses.values())
+        sentence = f"{changed} of {len(names)} files changed"
+        if failed:
+            reasons = [f"{name}: {responses[name]['msg']}" for name in failed]
+            sentence += f", {len(failed)} failed: {shorten(reasons, '; ')}"
+        results = {
+            "msg": sentence,
+            "responses": responses,
+            "total": len(names),
+            "fetched": sum(one.get("fetched", False) for one in responses.values()),
+            "changed_count": changed,
+            "failed_count": len(failed),
+            "skipped_count": sum(one.get("skipped_reason") is not None for one in responses.values()),
+            "changed": changed > 0,
+        }
+        if self.module._diff:
+            results["diff"] = self.differences
+        _module.show_warnings(self.module, self.warnings[:SHOWN])
+        if len(self.warnings) > SHOWN:
+            self.module.warn(f"and {len(self.warnings) - SHOWN} more warnings; see responses")
+        fatal = [name for name in failed if fail_on == "any" or responses[name].get("must_staple") is not False]
+        if fatal and fail_on != "none":
+            self.module.fail_json(**results)
+        self.module.exit_json(**results)
+
+
+def shorten(parts, separator):
+    more = [f"and {len(parts) - SHOWN} more"] if len(parts) > SHOWN else []
+    return separator.join(parts[:SHOWN] + more)
+
+
+def run(module):
+    """Bring all files into the states asked for, and leave the module."""
+    for name in ("workers", "per_responder"):
+        if not 1 <= module.params[name] <= LIMIT:
+            raise InputError(f"{name}: {module.params[name]} is not between 1 and {LIMIT}")
+    entries, defaults = read_entries(module.params["certificates"]), defaults_of(module.params)
+    module.no_log_values.update(entry["http_proxy"] for entry in entries.values() if "http_proxy" in entry)
+    finisher = Finisher(module)
+    module.one_of_many = True
+
+    def jobs():
+        for name, entry in entries.items():
+            options = options_of(entry, defaults)
+            try:
+                finisher.check(options)
+            except OcspError as error:
+                finisher.add(name, options, error)
+            else:
+                yield Job(name, options)
+
+    with Network() as network:
+
+        def environment_for(job):
+            return Environment(network.exchange_for(job.values), _module.time_of(job.values))
+
+        limits = module.params["workers"], module.params["per_responder"]
+        for name, result in refresh_all(jobs(), environment_for, *limits, not module.check_mode, network.close):
+            finisher.add(name, options_of(entries[name], defaults), result)
+    module.one_of_many = False
+    finisher.end(list(entries), module.params["fail_on"])
+
+
+def main():
+    module = Module(
+        argument_spec=dict(
+            OPTIONS,
+            certificates={"type": "list", "elements": "dict", "required": True},
+            workers={"type": "int", "default": 16},
+            per_responder={"type": "int", "default": 8},
+            fail_on={"type": "str", "choices": ["any", "none", "must_staple"], "default": "any"},
+        ),
+        add_file_common_args=True,
+        supports_check_mode=True,
+        mutually_exclusive=CONFLICTS,
+    )
+    _module.require_cryptography(module)
+    try:
+        run(module)
+    except OcspError as error:
+        module.one_of_many = False
+        module.fail_json(msg=error.message)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,410 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The module ocsp_responses: what a task sees of it."""
+
+from __future__ import annotations
+
+import base64
+import os
+import stat
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.certops.ocsp.plugins.module_utils import _module
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import bulk, signature, transport
+from ansible_collections.certops.ocsp.tests.unit import forge
+from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, NOW
+from ansible_collections.certops.ocsp.tests.unit.responder import Reply, World, failure, ok
+from ansible_collections.certops.ocsp.tests.unit.run_module import (
+    FILE_OPTIONS,
+    Result,
+    Runner,
+    check_types,
+    comparable,
+    documentation,
+    returned,
+    specification,
+)
+
+W = forge.world()
+CHAIN = (W.leaf.pem + W.issuer.pem).decode()
+STAPLED = forge.world(must_staple=True)
+STAPLED_CHAIN = (STAPLED.leaf.pem + STAPLED.issuer.pem).decode()
+SILENT = forge.leaf(W.issuer, extensions=[forge.basic_constraints(False)]).pem.decode()
+
+GOOD = forge.response()
+DUE = forge.response(forge.single(this_update=NOW - 5 * DAY, next_update=NOW + 2 * DAY))
+NEWER = forge.response(forge.single(this_update=NOW - HOUR, next_update=NOW + 7 * DAY))
+EXPIRED = forge.response(forge.single(this_update=NOW - 8 * DAY, next_update=NOW - DAY))
+REVOKED = forge.response(forge.single(status="revoked", reason="key_compromise"))
+
+RUN = "2026-03-04T05:06:07Z"
+IS_ROOT = os.geteuid() == 0
+
+Entry = t.Dict[str, t.Any]
+
+
+def b64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> t.Callable[..., Result]:
+    """Run the module on certificates; names become files of the folder, and a chain is there unless one is given."""
+    runner = Runner("ocsp_responses", monkeypatch, capfd)
+
+    def run_(*entries: Entry, check: bool = False, diff: bool = False, **options: t.Any) -> Result:
+        certificates = [
+            {"path": str(tmp_path / f"{entry['name']}.der"), **entry} if "name" in entry else entry for entry in entries
+        ]
+        if not any("certificate_path" in entry for entry in entries):
+            options = {"certificate_content": CHAIN, **options}
+        options = {"now": RUN, "retries": 0, "certificates": certificates, **options}
+        return runner(check, diff, **{name: value for name, value in options.items() if value is not None})
+
+    run_.module = runner.module  # type: ignore[attr-defined]
+    return run_
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def exchange(self: t.Any, request: t.Any, timeout: float) -> t.NoReturn:
+        raise AssertionError(f"{request.url} was asked")
+
+    monkeypatch.setattr(transport.Transport, "exchange", exchange)
+
+
+@pytest.fixture
+def responder(monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., World]:
+    """Let responders give these replies, the last one for ever."""
+
+    def answer(*replies: Reply, **options: t.Any) -> World:
+        world = World(*replies, **options)
+        monkeypatch.setattr(transport.Transport, "exchange", lambda self, *arguments: world.exchange(*arguments))
+        return world
+
+    return answer
+
+
+def names(count: int) -> t.List[Entry]:
+    return [{"name": f"n{number}"} for number in range(count)]
+
+
+# What is done ------------------------------------------------------------------------------------
+
+
+def test_many_are_fetched_and_the_second_run_asks_nobody(run: t.Any, responder: t.Any, tmp_path: Path) -> None:
+    world = responder(ok(GOOD))
+    result = run(*names(40))
+    assert not result["failed"] and result["changed"]
+    assert list(result["responses"]) == [f"n{number}" for number in range(40)]
+    assert all((tmp_path / f"n{number}.der").read_bytes() == GOOD for number in range(40))
+    counts = ("total", "fetched", "changed_count", "failed_count", "skipped_count")
+    assert [result[name] for name in counts] == [40, 40, 40, 0, 0]
+    assert result["msg"] == "40 of 40 files changed"
+    assert len(world.requests) == 40
+
+    again = run(*names(40))
+    assert not again["changed"] and len(world.requests) == 40
+    assert [again[name] for name in counts] == [40, 0, 0, 0, 0]
+
+
+def test_each_result_is_that_of_ocsp_response(
+    run: t.Any, responder: t.Any, monkeypatch: pytest.MonkeyPatch, capfd: t.Any, tmp_path: Path
+) -> None:
+    responder(ok(GOOD))
+    one = Runner("ocsp_response", monkeypatch, capfd)
+    options = {"path": str(tmp_path / "n0.der"), "certificate_content": CHAIN, "now": RUN, "return_content": True}
+    alone = one(**options)
+    os.unlink(tmp_path / "n0.der")
+    many = run(*names(1), return_content=True)["responses"]["n0"]
+    for added in ("invocation", "warnings", "diff", "uid", "gid", "owner", "group", "mode", "state", "size"):
+        alone.pop(added, None)
+    for attempt in (alone["attempts"][0], many["attempts"][0]):
+        attempt.pop("seconds")
+    assert many == alone
+
+
+def test_what_a_certificate_says_stands_before_what_the_task_says(run: t.Any, responder: t.Any, tmp_path: Path) -> None:
+    responder(ok(DUE))
+    entries = [
+        {"name": "task"},
+        {"name": "own", "minimum_validity_percentage": "0", "format": "pem", "return_content": "no"},
+    ]
+    result = run(*entries, minimum_validity_percentage=100, return_content=True)
+    responses = result["responses"]
+    assert responses["task"]["renew_at"] == "2026-02-27T05:06:07Z"
+    assert responses["own"]["renew_at"] == "2026-03-06T05:06:07Z"
+    assert "response" in responses["task"] and "response" not in responses["own"]
+    assert (tmp_path / "own.der").read_bytes().startswith(b"-----BEGIN OCSP RESPONSE")
+
+
+def test_what_a_certificate_says_displaces_what_contradicts_it(run: t.Any, tmp_path: Path) -> None:
+    (tmp_path / "chain.pem").write_text(CHAIN)
+    entries = [{"name": "own", "certificate_path": str(tmp_path / "chain.pem")}]
+    result = run(*entries, certificate_content=SILENT, source_content=b64(GOOD))
+    assert result["responses"]["own"]["sha256"]
+    given = {"certificate_path": "/missing", "certificate_content": None, "source_content": b64(GOOD)}
+    assert not run({"name": "own", "certificate_content": CHAIN}, **given)["failed"]
+
+
+def test_names_are_paths_by_default(run: t.Any, tmp_path: Path) -> None:
+    path = str(tmp_path / "x.der")
+    assert list(run({"path": path}, source_content=b64(GOOD))["responses"]) == [path]
+
+
+def test_without_certificates_nothing_is_done(run: t.Any) -> None:
+    result = run()
+    assert (result["failed"], result["changed"], result["total"], result["responses"]) == (False, False, 0, {})
+
+
+def test_absent(run: t.Any, tmp_path: Path) -> None:
+    (tmp_path / "gone.der").write_bytes(GOOD)
+    (tmp_path / "stays.der").write_bytes(GOOD)
+    result = run({"name": "gone", "state": "absent"}, {"name": "never", "state": "absent"}, {"name": "stays"})
+    assert result["changed_count"] == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["stays.der"]
+
+
+def test_check_mode_asks_and_writes_nothing(run: t.Any, responder: t.Any, tmp_path: Path) -> None:
+    world = responder(ok(GOOD))
+    result = run(*names(3), check=True)
+    assert (result["changed_count"], len(world.requests)) == (3, 3)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_differences_are_of_what_changed(run: t.Any, responder: t.Any, tmp_path: Path) -> None:
+    (tmp_path / "n0.der").write_bytes(NEWER)
+    responder(ok(GOOD))
+    (difference,) = run(*names(2), diff=True)["diff"]
+    assert difference["after_header"] == str(tmp_path / "n1.der")
+    assert (difference["before"], difference["after"]["certificate_status"]) == ({}, "good")
+    assert "diff" not in run(*names(2))
+
+
+# Failures ----------------------------------------------------------------------------------------
+
+
+def test_one_bad_certificate_never_stops_the_others(run: t.Any, responder: t.Any, tmp_path: Path) -> None:
+    (tmp_path / "garbage.pem").write_text("garbage")
+    (tmp_path / "kept.der").write_bytes(DUE)
+
+    def answer(request: transport.HttpRequest) -> Reply:
+        return ok(REVOKED) if "revoked" in request.url else failure("timeout") if "late" in request.url else ok(GOOD)
+
+    responder(answer=answer)
+    entries: t.List[Entry] = [
+        {"name": "missing", "certificate_path": "/nonexistent", "certificate_content": None},
+        {"name": "garbage", "certificate_path": str(tmp_path / "garbage.pem")},
+        {"name": "none", "certificate_content": ""},
+        {"name": "folder", "path": "/nonexistent/x.der"},
+        {"name": "duration", "minimum_validity": "soon"},
+        {"name": "time", "now": "tomorrow"},
+        {"name": "revoked", "responder_urls": ["http://revoked.example.com"]},
+        {"name": "kept", "responder_urls": "http://late.example.com"},
+        {"name": "late", "responder_urls": ["http://late.example.com"]},
+        {"name": "silent", "certificate_content": SILENT},
+        {"name": "good"},
+    ]
+    result = run(*entries, certificate_content=CHAIN)
+    responses = result["responses"]
+    failed = [name for name, one in responses.items() if one["failed"]]
+    assert failed == ["missing", "garbage", "none", "folder", "duration", "time", "revoked", "late"]
+    assert result["failed"] and result["changed"]
+    assert (result["failed_count"], result["changed_count"], result["skipped_count"]) == (8, 1, 1)
+    assert result["msg"].startswith(
+        "1 of 11 files changed, 8 failed: missing: certificate_path: /nonexistent does not exist; garbage: "
+    )
+    assert result["msg"].endswith("; and 3 more")
+    assert responses["revoked"]["fetch_error"]["code"] == "revoked"
+    assert responses["missing"]["findings"][0]["code"] == "bad_input"
+    assert responses["kept"]["fetch_error"]["code"] == "timeout" and not responses["kept"]["failed"]
+    assert (tmp_path / "good.der").read_bytes() == GOOD
+    assert any(sentence.startswith("kept: no new response could be had") for sentence in result["warnings"])
+
+
+@pytest.mark.parametrize(
+    ("fail_on", "entry", "fails"),
+    [
+        ("any", {}, True),
+        ("none", {}, False),
+        ("must_staple", {}, False),
+        ("none", {"certificate_content": STAPLED_CHAIN}, False),
+        ("must_staple", {"certificate_content": STAPLED_CHAIN}, True),
+        ("must_staple", {"certificate_content": "garbage"}, True),
+        ("none", {"certificate_content": "garbage"}, False),
+    ],
+)
+def test_when_the_task_fails(run: t.Any, responder: t.Any, fail_on: str, entry: Entry, fails: bool) -> None:
+    responder(failure("unreachable"))
+    result = run({"name": "bad", **entry}, {"name": "also", "source_content": b64(GOOD)}, fail_on=fail_on)
+    assert (result["failed"], result["failed_count"], result["changed_count"]) == (fails, 1, 1)
+    assert result["responses"]["bad"]["failed"]
+
+
+def test_a_responder_that_is_down_is_not_asked_for_each(run: t.Any, responder: t.Any) -> None:
+    world = responder(failure("unreachable"))
+    result = run(*names(50), per_responder=2)
+    assert result["failed_count"] == 50
+    assert len(world.requests) <= 4
+    errors = [one["fetch_error"] for one in result["responses"].values()]
+    assert {error["code"] for error in errors} == {"unreachable"}
+    assert sum("is not asked again in this run" in error["message"] for error in errors) >= 46
+
+
+def test_warnings_do_not_flood(run: t.Any, responder: t.Any, tmp_path: Path) -> None:
+    responder(failure("unreachable"))
+    for number in range(20):
+        (tmp_path / f"n{number}.der").write_bytes(DUE)
+    result = run(*names(20))
+    assert not result["failed"]
+    assert len(result["warnings"]) == 6
+    assert result["warnings"][-1] == "and 15 more warnings; see responses"
+
+
+@pytest.mark.parametrize(
+    ("entries", "sentence"),
+    [
+        ([{"name": "a", "path": "/x"}, {"name": "a", "path": "/y"}], "certificates: two have the name 'a'"),
+        (
+            [{"name": "a", "path": "/x"}, {"name": "b", "path": "/./x"}],
+            "certificates: 'a' and 'b' have the same path /x",
+        ),
+        ([{"path": "/x"}, {"certificate_path": "/c"}], "certificates[1] has no path; give the file"),
+        ([{"path": "/x", "paht": "/y"}], "certificates[0]: 'paht' is not an option"),
+        ([{"path": "/x", "certificates": []}], "certificates[0]: 'certificates' is not an option"),
+        ([{"path": "/x", "retries": "many"}], "certificates[0].retries is not of type int: "),
+        ([{"path": "/x", "force": "perhaps"}], "certificates[0].force is not of type bool: "),
+        ([{"path": "/x", "method": "put"}], "certificates[0].method: 'put' is not one of auto, get, post"),
+        ([{"path": "/x", "server": ["iis"]}], "certificates[0].server: 'iis' is not one of "),
+        ([{"path": "/x", "responder_urls": {}}], "certificates[0].responder_urls is not of type list"),
+        (
+            [{"path": "/x", "issuer_path": "/i", "issuer_content": "i"}],
+            "certificates[0]: issuer_path and issuer_content contradict each other",
+        ),
+    ],
+)
+def test_what_no_certificate_can_have_fails_the_task(run: t.Any, entries: t.List[Entry], sentence: str) -> None:
+    result = run(*entries)
+    assert result["failed"]
+    assert result["msg"].startswith(sentence)
+    assert "responses" not in result
+
+
+@pytest.mark.parametrize("option", ["workers", "per_responder"])
+@pytest.mark.parametrize("value", [0, -1, 1001])
+def test_limits_have_limits(run: t.Any, option: str, value: int) -> None:
+    result = run(*names(1), **{option: value})
+    assert (result["failed"], result["msg"]) == (True, f"{option}: {value} is not between 1 and 1000")
+
+
+def test_the_limits_are_those_of_the_run(run: t.Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    real = bulk.refresh_all
+
+    def watched(jobs: t.Any, environment_for: t.Any, workers: int, per_responder: int, *rest: t.Any) -> t.Any:
+        seen.append((workers, per_responder))
+        return real(jobs, environment_for, workers, per_responder, *rest)
+
+    monkeypatch.setattr(run.module, "refresh_all", watched)
+    run(*names(1), source_content=b64(GOOD))
+    run(*names(1), source_content=b64(GOOD), workers=5, per_responder=3)
+    assert seen == [(16, 8), (5, 3)]
+
+
+def test_the_password_of_a_proxy_is_not_shown(run: t.Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()  # of the transport: nobody listens on port 1
+    proxy = "http://user:s3cret@127.0.0.1:1"
+    result = run({"name": "own", "http_proxy": proxy}, {"name": "task"}, http_proxy=proxy.replace("s3cret", "s3cr3t"))
+    assert result["failed_count"] == 2
+    assert "s3cret" not in str(result) and "s3cr3t" not in str(result)
+    assert result["responses"]["own"]["fetch_error"]["code"] == "proxy_error"
+
+
+def test_without_the_library_it_says_so(run: t.Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signature, "CRYPTOGRAPHY_VERSION", None)
+    result = run(*names(1), source_content=b64(GOOD))
+    assert result["failed"]
+    assert result["msg"].startswith("Failed to import the required Python library (cryptography >= 3.3) on ")
+
+
+# Attributes --------------------------------------------------------------------------------------
+
+
+def test_each_file_has_the_mode_asked_for(run: t.Any, tmp_path: Path) -> None:
+    entries = [{"name": "task"}, {"name": "own", "mode": "0600"}, {"name": "old", "mode": "u=rw,g=r,o="}]
+    (tmp_path / "old.der").write_bytes(GOOD)
+    result = run(*entries, mode="0640", source_content=b64(GOOD))
+    modes = [stat.S_IMODE((tmp_path / f"{entry['name']}.der").stat().st_mode) for entry in entries]
+    assert modes == [0o640, 0o600, 0o640]
+    assert result["changed_count"] == 3
+    assert result["responses"]["old"]["msg"].endswith("; the attributes of the file were not as asked for")
+    assert not run(*entries, mode="0640", source_content=b64(GOOD))["changed"]
+
+
+@pytest.mark.parametrize("entry", [{"mode": "0999"}, {"owner": "nobody-of-that-name"}, {"group": "none-of-that-name"}])
+def test_an_attribute_that_makes_no_sense_fails_one_before_it_is_written(
+    run: t.Any, tmp_path: Path, entry: Entry
+) -> None:
+    result = run({"name": "bad", **entry}, {"name": "good"}, source_content=b64(GOOD))
+    assert result["responses"]["bad"]["failed"] and not result["responses"]["good"]["failed"]
+    assert [path.name for path in tmp_path.iterdir()] == ["good.der"]
+    assert (result["failed_count"], result["changed_count"]) == (1, 1)
+
+
+def test_an_attribute_that_cannot_be_set_fails_one_and_says_that_it_changed(
+    run: t.Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = run.module.Module.set_mode_if_different
+
+    def refuse(self: t.Any, path: str, *arguments: t.Any, **options: t.Any) -> t.Any:
+        if path.endswith("bad.der"):
+            self.fail_json(path=path, msg="chmod failed")
+        return real(self, path, *arguments, **options)
+
+    monkeypatch.setattr(run.module.Module, "set_mode_if_different", refuse)
+    result = run({"name": "bad"}, {"name": "good"}, mode="0600", source_content=b64(GOOD))
+    bad = result["responses"]["bad"]
+    assert (bad["failed"], bad["changed"], bad["msg"]) == (True, True, "chmod failed")
+    assert (result["failed_count"], result["changed_count"]) == (1, 2)
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root may give files away")
+def test_owners(run: t.Any, tmp_path: Path) -> None:
+    run({"name": "own", "owner": "12345"}, {"name": "task"}, owner="54321", source_content=b64(GOOD))
+    assert [(tmp_path / f"{name}.der").stat().st_uid for name in ("own", "task")] == [12345, 54321]
+
+
+# Documentation -----------------------------------------------------------------------------------
+
+
+def test_the_options_are_documented_as_they_are(run: t.Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = comparable(specification(run.module, monkeypatch, "Module"))
+    assert spec == comparable(documentation(run.module, "CERTIFICATE", "RESPONSE", "RULES"))
+    assert not FILE_OPTIONS & set(spec)
+
+
+def test_a_certificate_can_have_every_option_of_ocsp_response(
+    run: t.Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    one = specification(Runner("ocsp_response", monkeypatch, capfd).module, monkeypatch)
+    assert set(run.module.ENTRY) == set(one) | FILE_OPTIONS | {"name"}
+    assert comparable({name: run.module.ENTRY[name] for name in one}) == comparable(one)
+    assert {option["type"] for option in run.module.ENTRY.values()} <= set(run.module.CHECKS)
+
+
+def test_what_is_documented_is_what_is_returned(run: t.Any, responder: t.Any) -> None:
+    responder(failure("unreachable"))
+    for options in ({}, {"fail_on": "none"}, {"source_content": b64(GOOD)}):
+        result = run(*names(2), **options)
+        expected = returned(run.module, "always", "unless an option cannot be used")
+        assert set(result) - {"invocation", "warnings", "changed", "failed", "deprecations", "exception"} == expected
+        check_types(run.module, result)
+    assert set(run({"name": "x", "y": 1})) >= returned(run.module, "always")
+
+
+def test_options_of_the_network_are_those_of_the_core() -> None:
+    assert _module.TRANSPORT_OPTIONS == bulk.TRANSPORT_OPTIONS
