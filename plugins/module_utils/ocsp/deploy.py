@@ -375,11 +375,15 @@ def carry_out(work: Plan, apache_port: int, test: Test, look: Look, endpoints: t
     _write_record(work, outdated, _look_around(work, look, endpoints))
     already = sets.pending_services(work.layout)
     sets.mark_pending(work.layout, services)
-    for item in work.items:
-        if item.changed:
-            sets.swap(work.layout, item.wanted.name, item.identifier)
-    for path in outdated:
-        write_snippet(path, wanted[path])
+    try:
+        for item in work.items:
+            if item.changed:
+                sets.swap(work.layout, item.wanted.name, item.identifier)
+        for path in outdated:
+            write_snippet(path, wanted[path])
+    except BaseException:
+        swap_back(work.layout)
+        raise
     failed = {service: problem for service in services for problem in [test(service)] if problem}
     if not failed:
         return ""

@@ -16,6 +16,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.run_module import (
     Result,
@@ -300,6 +301,27 @@ def test_service_that_could_not_be_reloaded_gets_the_old_set_back(run: t.Callabl
     assert failed["swapped_back"] == ["www.example.com"]
     assert os.readlink(live(tmp_path, "www.example.com")) == before
     assert (tmp_path / "reloaded").exists() and not (tmp_path / "var/pending" / SERVICE).exists()
+
+
+def test_swap_that_fails_half_way_is_undone(
+    run: t.Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["one.example.com", "two.example.com"]
+    run(certificates=[entry(leaf(name), name) for name in names])
+    (tmp_path / "var/transaction.json").unlink()
+    before = {name: os.readlink(live(tmp_path, name)) for name in names}
+    sets = run.func.module.deploy.sets  # type: ignore[attr-defined]
+    swap = sets.swap
+
+    def fail_for_new(layout: t.Any, name: str, identifier: str) -> None:
+        if name == "two.example.com":
+            raise FileError("no space left")
+        swap(layout, name, identifier)
+
+    monkeypatch.setattr(sets, "swap", fail_for_new)
+    failed = run(certificates=[entry(leaf(name, "new"), name) for name in names])
+    assert failed["failed"] and failed["msg"] == "no space left"
+    assert {name: os.readlink(live(tmp_path, name)) for name in names} == before
 
 
 def test_two_entries_of_a_name_are_one(run: t.Callable[..., Result]) -> None:
