@@ -237,7 +237,7 @@ error:
     message:
       description: One sentence.
       type: str
-      sample: www.example.com:443 does not send ServerHello within 10 seconds
+      sample: www.example.com:443 does not send ServerHello within 10 s
 served:
   description: Whether any certificate was served.
   returned: success
@@ -292,7 +292,7 @@ certificates:
         message:
           description: One sentence.
           type: str
-          sample: www.example.com:443 does not send ServerHello within 10 seconds
+          sample: www.example.com:443 does not send ServerHello within 10 s
     msg:
       description: One sentence that says what is wrong first, or that all is well.
       type: str

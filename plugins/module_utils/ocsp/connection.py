@@ -97,7 +97,7 @@ class Connection:
         return left
 
     def _expired(self) -> ProbeError:
-        return ProbeError("timeout", f"does not {self.step} within {self._deadline.seconds:.3g} seconds")
+        return ProbeError("timeout", f"does not {self.step} within {self._deadline.seconds:.3g} s")
 
 
 def connect(host: str, port: int, family: str, deadline: Deadline) -> Connection:
@@ -121,7 +121,7 @@ def connect(host: str, port: int, family: str, deadline: Deadline) -> Connection
             silent = isinstance(error, socket.timeout) and error.errno is None
             reasons.append(f"{'no answer' if silent else error.strerror or error} ({address[0]})")
     if deadline.left() <= 0:
-        raise ProbeError("timeout", f"does not accept a connection within {deadline.seconds:.3g} seconds")
+        raise ProbeError("timeout", f"does not accept a connection within {deadline.seconds:.3g} s")
     raise ProbeError("unreachable", f"cannot be connected to: {', '.join(reasons[:4])}")
 
 
@@ -141,7 +141,7 @@ def _look_up(host: str, port: int, family: str, deadline: Deadline) -> t.List[t.
     try:
         result = found.get(timeout=max(deadline.left(), 0.0))
     except queue.Empty:
-        raise ProbeError("timeout", f"has no address that is found within {deadline.seconds:.3g} seconds") from None
+        raise ProbeError("timeout", f"has no address that is found within {deadline.seconds:.3g} s") from None
     if isinstance(result, Exception):
         reason = result.strerror if isinstance(result, OSError) else type(result).__name__
         wanted = "address" if family == "any" else f"{family.replace('ipv', 'IPv')} address"

@@ -463,12 +463,13 @@ def summary_values(looks: t.Sequence[Look], return_content: bool = False) -> t.D
     present = [found for found in looks if found.leaf or found.error]
     worst = min(present or looks, key=lambda found: (ERROR, WARNING, None).index(found.severity))
     error = next((found.error for found in looks if found.error), None)
-    prefix = f"{worst.title}: " if len({found.message for found in present}) > 1 else ""
+    served = any(found.leaf for found in looks)
+    prefix = f"{worst.title}: " if served and len(present) > 1 and worst.severity else ""
     return {
         "msg": prefix + worst.message,
         "severity": worst.severity,
         "error": _error_values(error),
-        "served": any(found.leaf for found in looks),
+        "served": served,
         "stapled": all(found.data is not None for found in present),
         "acceptable": all(found.acceptable for found in present),
         "matches_expected": _all_match(found.matches_expected for found in looks),

@@ -101,7 +101,7 @@ def test_a_silent_server(serve: t.Callable[..., int]) -> None:
         with pytest.raises(ProbeError) as caught:
             found.receive()
     assert caught.value.code == "timeout"
-    assert caught.value.message == "does not send ServerHello within 0.2 seconds"
+    assert caught.value.message == "does not send ServerHello within 0.2 s"
 
 
 def test_a_dripping_server_cannot_stretch_the_deadline(serve: t.Callable[..., int]) -> None:
@@ -164,7 +164,7 @@ def test_a_full_backlog_is_waited_for_no_longer_than_permitted() -> None:
             sock.setblocking(False)
             sock.connect_ex(listener.getsockname())
         error = failure("127.0.0.1", listener.getsockname()[1], seconds=SHORT)
-    assert error.code == "timeout" and "0.2 seconds" in error.message
+    assert error.code == "timeout" and "0.2 s" in error.message
 
 
 def fake_resolver(monkeypatch: pytest.MonkeyPatch, answer: t.Callable[[], t.Any]) -> None:
