@@ -41,7 +41,7 @@ def test_a_staple_is_put_in_place_and_its_server_told(web: Host) -> None:
         f"{NAME}: a staple that is good until 2026-03-11T04:06:07Z is in place; to be reloaded: web",
         "web was reloaded",
     ]
-    assert lines[2].startswith("apply judged 1 certificates in ")
+    assert lines[2].startswith("apply judged 1 certificate in ")
     assert web.pending() == []
 
 

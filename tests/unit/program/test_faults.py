@@ -41,7 +41,6 @@ Fault = t.Callable[[Host], t.ContextManager[None]]
 def web(host: Host) -> Host:
     host.service("web")
     host.deploy(NAME, ["web"])
-    host.configure(defaults={"retries": 0, "timeout": 0.5, "total_timeout": 1})
     return host
 
 
@@ -74,6 +73,15 @@ def answering(host: Host, **faults: t.Any) -> t.Iterator[None]:
         setattr(host, name, value)
 
 
+@contextlib.contextmanager
+def slow(host: Host) -> t.Iterator[None]:
+    defaults = host.config["defaults"]
+    host.configure(defaults={"retries": 0, "timeout": 0.5, "total_timeout": 1})
+    with answering(host, slow=True):
+        yield
+    host.configure(defaults=defaults)
+
+
 def with_maker(maker: hosts.Maker) -> Fault:
     return lambda host: answering(host, maker=maker)
 
@@ -81,7 +89,7 @@ def with_maker(maker: hosts.Maker) -> Fault:
 #: What the responder does, the reason code of it, and words of what is said.
 RESPONDERS: t.Dict[str, t.Tuple[Fault, str, str]] = {
     "responder down": (lambda host: answering(host, down=True), "unreachable", "closed the connection"),
-    "responder slow": (lambda host: answering(host, slow=True), "timeout", "no answer within 0.5 seconds"),
+    "responder slow": (slow, "timeout", "no answer within 0.5 seconds"),
     "responder lies: about another certificate": (with_maker(hosts.about_another), "wrong_certificate", "is not about"),
     "responder lies: signed by nobody": (with_maker(hosts.forged), "bad_signature", "is wrong"),
     "responder gives an old answer": (with_maker(hosts.expired), "expired", "ended"),

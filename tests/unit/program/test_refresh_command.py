@@ -45,13 +45,13 @@ def test_a_response_is_fetched_and_then_left_alone(host: Host) -> None:
     assert done.err == (
         f"{NAME}: {host.url} gave a response that is good until 2026-03-11T04:06:07Z\n{done.err.splitlines()[1]}\n"
     )
-    assert done.err.splitlines()[1].startswith("refresh looked at 1 of 1 certificates in ")
+    assert done.err.splitlines()[1].startswith("refresh looked at 1 of 1 certificate in ")
     assert (host.responses / f"{NAME}.der").read_bytes()
     assert host.requests == 1
     host.later(HOUR)
     done = host.run("refresh")
     assert done.code == 0
-    assert done.err.startswith("refresh looked at 0 of 1 certificates in 0.0 s: 0 renewed, 1 well\n")
+    assert done.err.startswith("refresh looked at 0 of 1 certificate in 0.0 s: 0 renewed, 1 well\n")
     assert host.requests == 1
 
 

@@ -24,6 +24,7 @@ from .events import Event, Log
 from .looking import Eyes, Look, digest
 from .plan import Decision, Facts
 from .state import State
+from .tables import count
 from .world import World
 
 #: How many intervals it takes until the next run has surely done its work; its delay and its duration count, too.
@@ -279,7 +280,7 @@ class Apply:
         known = self.after.certificates.values()
         missing = sum(entry.get("staple") is None and entry.get("code") != "no_responder" for entry in known)
         message = (
-            f"apply judged {len(self.config.certificates)} certificates in {self.world.elapsed():.1f} s: "
+            f"apply judged {count(len(self.config.certificates), 'certificate')} in {self.world.elapsed():.1f} s: "
             f"{done.count(INSTALLED)} installed, {done.count(WITHDRAWN)} withdrawn, {missing} without a staple"
         )
         self.log.emit(Event("run", message))

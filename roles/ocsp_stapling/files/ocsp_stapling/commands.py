@@ -33,7 +33,7 @@ from .world import World
 _PATIENCE = 60.0
 #: Certificates from which on a terminal is told how far a run is.
 _MANY = 20
-_WIDEST = 120
+_NARROWEST, _WIDEST = 60, 120
 
 
 def refresh(options: argparse.Namespace, log: Log) -> int:
@@ -94,8 +94,7 @@ def status(options: argparse.Namespace, log: Log) -> int:
         sys.stdout.write(shown.json())
     else:
         terminal = sys.stdout.isatty()
-        width = min(_WIDEST, shutil.get_terminal_size((WIDTH, 0)).columns) if terminal else WIDTH
-        sys.stdout.write(shown.text(terminal and "NO_COLOR" not in os.environ, width))
+        sys.stdout.write(shown.text(terminal and "NO_COLOR" not in os.environ, _width() if terminal else WIDTH))
     sys.stdout.flush()
     return shown.level
 
@@ -185,6 +184,12 @@ def _progress() -> t.Optional[refreshing.Progress]:
             print(f"\r\033[K{done} of {total} certificates, {failed} failed", end=end, file=sys.stderr, flush=True)
 
     return show
+
+
+def _width() -> int:
+    """How wide a table may be here; some terminals say that they have no column."""
+    columns = shutil.get_terminal_size((WIDTH, 0)).columns or WIDTH
+    return max(_NARROWEST, min(_WIDEST, columns))
 
 
 def _print_json(values: t.Any) -> None:

@@ -25,6 +25,7 @@ from . import events, record
 from .config import Config, Entry
 from .events import Event, Log
 from .record import Record, Values
+from .tables import count
 from .world import World
 
 Result = t.Union[Outcome, OcspError]
@@ -243,14 +244,13 @@ class Refresh:
         codes = Counter(str(self.record.entry(entry.name).get("code") or "") for entry in self.entries)
         renewed = sum(isinstance(one, Outcome) and one.fetched and one.changed for one in self.outcomes.values())
         waiting = codes.pop("", 0)
-        failing = ", ".join(f"{count} {code}" for code, count in sorted(codes.items()))
-        self.log.emit(
-            Event(
-                "run",
-                f"refresh looked at {len(self.outcomes)} of {len(self.entries)} certificates in {seconds:.1f} s: "
-                f"{renewed} renewed, {waiting} well{', ' if failing else ''}{failing}",
-            )
+        failing = ", ".join(f"{number} {code}" for code, number in sorted(codes.items()))
+        total = count(len(self.entries), "certificate")
+        message = (
+            f"refresh looked at {len(self.outcomes)} of {total} in {seconds:.1f} s: {renewed} renewed, "
+            f"{waiting} well{', ' if failing else ''}{failing}"
         )
+        self.log.emit(Event("run", message))
 
 
 def _priority(code: str, outcome: t.Optional[Outcome]) -> int:

@@ -16,7 +16,7 @@ from . import record, reloading
 from .config import Config
 from .record import Values
 from .state import State
-from .tables import BAD, GOOD, PLAIN, WARNING, Cell, duration, paragraph, table
+from .tables import BAD, GOOD, PLAIN, WARNING, Cell, count, duration, paragraph, table
 
 OK, DEGRADED, CRITICAL, UNKNOWN = 0, 1, 2, 3
 _WORDS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
@@ -155,7 +155,7 @@ class Status:
         sentences += [sentence for _level, sentence in self.problems]
         soonest = [line.ends_in for line in self.lines if line.ends_in is not None]
         more = f" (and {len(sentences) - 1} more)" if len(sentences) > 1 else ""
-        what = f"{sentences[0]}{more}" if sentences else f"{len(self.lines)} certificates are well"
+        what = f"{sentences[0]}{more}" if sentences else f"{count(len(self.lines), 'certificate')}: all is well"
         data = f"certificates={len(self.lines)} good={counts[OK]} critical={counts[CRITICAL]}"
         if soonest:
             data += f" soonest_end={int(min(soonest))}s"

@@ -13,6 +13,7 @@ WIDTH = 80
 GOOD, WARNING, BAD, PLAIN = "\033[32m", "\033[33m", "\033[31m", ""
 _END = "\033[0m"
 _GAP = "  "
+_NARROWEST = 10
 
 
 class Cell(t.NamedTuple):
@@ -28,7 +29,7 @@ def table(heads: t.Sequence[str], rows: t.Sequence[t.Sequence[Cell]], colours: b
         max(len(cell) for cell in column) for column in zip(heads, *([cell.text for cell in row] for row in rows))
     ]
     others = sum(widths[1:]) + len(_GAP) * (len(widths) - 1)
-    widths[0] = max(10, min(widths[0], width - others))
+    widths[0] = min(widths[0], max(_NARROWEST, width - others))
     lines = [_row([Cell(head) for head in heads], widths, False)]
     lines += [_row(row, widths, colours) for row in rows]
     return "".join(f"{line}\n" for line in lines)
@@ -53,6 +54,11 @@ def shorten(text: str, width: int) -> str:
 
 def paragraph(text: str, width: int = WIDTH, indent: str = "") -> str:
     return textwrap.fill(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False) + "\n"
+
+
+def count(number: int, noun: str) -> str:
+    """1 certificate, 2 certificates."""
+    return f"{number} {noun}{'s' if number != 1 else ''}"
 
 
 def duration(seconds: float) -> str:
