@@ -60,26 +60,13 @@ class Log:
     def __init__(self, journal: str = JOURNAL, syslog: str = SYSLOG, debug: bool = False, quiet: bool = False) -> None:
         self._file: t.Optional[int] = None
         self._debug = debug
-        self._socket: t.Optional[socket.socket] = None
-        self._native = False
-        self._stderr_from = WARNING if quiet else DEBUG
         self.events: t.List[Event] = []
         under_systemd = "JOURNAL_STREAM" in os.environ
-        if under_systemd or not sys.stderr.isatty():
-            self._connect(journal, syslog)
-        if self._socket is not None:
-            self._stderr_from = CRITICAL - 1 if under_systemd else WARNING
-
-    def _connect(self, journal: str, syslog: str) -> None:
-        for path, native in ((journal, True), (syslog, False)):
-            connection = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            try:
-                connection.connect(path)
-            except OSError:
-                connection.close()
-                continue
-            self._socket, self._native = connection, native
-            return
+        local = under_systemd or not sys.stderr.isatty()
+        self._socket, self._native = _connect(journal, syslog) if local else (None, False)
+        self._stderr_from = WARNING if quiet or self._socket is not None else DEBUG
+        if under_systemd and self._socket is not None:
+            self._stderr_from = CRITICAL - 1
 
     def open_file(self, path: str) -> str:
         """Log to a file as well. Returns why that does not work, or an empty string."""
@@ -123,6 +110,18 @@ def log_file_name(template: str, moment: datetime) -> str:
     ):
         template = template.replace(f"{{{field}}}", moment.strftime(form))
     return template
+
+
+def _connect(journal: str, syslog: str) -> t.Tuple[t.Optional[socket.socket], bool]:
+    """Where the host collects its log, and whether that is the journal."""
+    for path, native in ((journal, True), (syslog, False)):
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            connection.connect(path)
+            return connection, native
+        except OSError:
+            connection.close()
+    return None, False
 
 
 def _open_log(path: str) -> int:
