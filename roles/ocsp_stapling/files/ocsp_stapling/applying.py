@@ -175,9 +175,8 @@ class Apply:
         self._change(look, decision)
         self.changes[entry.name] = WITHDRAWN if withdrawn else INSTALLED
         data = remembering.stapled(look, decision)
-        if data is not None:
-            self._tell_by_socket(entry, data)
-        self._say_change(entry, decision, told)
+        given = self._tell_by_socket(entry, data) if data is not None else []
+        self._say_change(entry, decision, [name for name in told if name not in given])
 
     def _mark(self, entry: Entry, withdrawn: bool = False, ended: bool = False) -> t.List[str]:
         """Note which services have to be reloaded. Raises FileError where that cannot be noted."""
@@ -195,13 +194,19 @@ class Apply:
             self.unmarked.update(told)
         return told
 
-    def _tell_by_socket(self, entry: Entry, data: bytes) -> None:
+    def _tell_by_socket(self, entry: Entry, data: bytes) -> t.List[str]:
+        """Give the staple to servers that take it while they run. Returns which did."""
+        given = []
         for name in entry.services:
             service = self.config.service(name)
             if service.kind is not None and servers.SERVERS[service.kind].learns == servers.SOCKET:
                 certificate = os.path.join(entry.live or "", "combined.pem")
                 problem = services.staple_by_socket(service, certificate, data)
                 self.by_socket[name] = self.by_socket.get(name, True) and not problem
+                given += [] if problem else [name]
+                if problem:
+                    self.log.emit(Event("reload_failed", f"{problem}; it will be reloaded", events.DEBUG, service=name))
+        return given
 
     def _finish_sockets(self, pending: t.Set[str]) -> None:
         """Those that took all staples by their socket need no reload, unless there is another reason for one."""
