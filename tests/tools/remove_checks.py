@@ -47,6 +47,12 @@ TESTS_OF = {
     "schedule.py": ["test_schedule.py", "test_options.py"],
     "servers.py": ["test_servers.py", "test_refresh.py"],
     "transport.py": ["test_transport.py"],
+    "connection.py": ["test_connection.py"],
+    "handshake.py": ["test_handshake.py"],
+    "probe.py": ["test_probe.py"],
+    "starttls.py": ["test_starttls.py"],
+    "tls.py": ["test_tls.py", "test_handshake.py"],
+    "tls_keys.py": ["test_tls_keys.py"],
 }
 #: What the exception classes and helpers of errors.py stand for.
 CODES_OF_CALLS = {
@@ -141,7 +147,7 @@ def _code_of(node: ast.AST, codes: t.Set[str]) -> str:
     name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
     literals = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
     named = [literal for literal in literals if isinstance(literal, str) and literal in codes]
-    if named and name in ("error", "warn", "report", "Finding", "TransportError", "InputError"):
+    if named and name in ("error", "warn", "report", "Finding", "TransportError", "ProbeError", "InputError"):
         return named[0]
     return CODES_OF_CALLS.get(name, "")
 

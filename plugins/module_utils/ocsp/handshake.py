@@ -128,8 +128,6 @@ class Handshake:
         length = int.from_bytes(buffer[3:_HEADER], "big")
         if length > (_ENCRYPTED_LIMIT if self._reading else _RECORD_LIMIT):
             raise MalformedError(f"a record of {length} octets is longer than permitted")
-        if not length:
-            raise MalformedError("a record is empty")
         return _take(buffer, _HEADER + length)
 
     def _not_tls(self) -> ProbeError:

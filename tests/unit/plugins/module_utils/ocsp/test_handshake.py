@@ -219,12 +219,20 @@ def hello13(extra: bytes = b"") -> t.Callable[[bytes], bytes]:
     return answer
 
 
+def together(data: bytes) -> bytes:
+    """A server that adds what must be encrypted to the very record of its ServerHello."""
+    flight = Server(CHAIN).answer(data)
+    hello = flight[5 : 5 + int.from_bytes(flight[3:5], "big")]
+    return record(22, hello + GOOD13)
+
+
 EMPTY = message(8, vector(2))
 GOOD13 = EMPTY + tls_server.certificate13(CHAIN, [STAPLE])
 
 HOSTILE: t.Dict[str, t.Tuple[t.Any, str]] = {
     "plain text in the middle": (hello13(b"HTTP/1.1 400 Bad Request\r\n"), "malformed"),
     "a message that is not encrypted": (hello13(record(22, GOOD13)), "malformed"),
+    "a message that is not encrypted in the same record": (together, "malformed"),
     "a record that is not encrypted": (hello13(record(23, GOOD13)), "malformed"),
     "a record too long": (Server(CHAIN, prefix=record(22, b"", length=16385)), "malformed"),
     "a record of the longest length": (Server(CHAIN, prefix=record(22, b"", length=65535)), "malformed"),
