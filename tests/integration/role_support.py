@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import typing as t
 
 from conftest import lab_tool, pki_tool
@@ -62,12 +61,6 @@ def is_stapled(shown: tuple[str, str, str], leaf: pki_tool.Leaf) -> bool:
     return shown == (serial(leaf), serial(leaf), "good")
 
 
-def starts(host: lab_tool.Host, unit: str) -> tuple[str, ...]:
-    """What changes when a unit is started anew, and not when it is reloaded."""
-    shown = host.run("systemctl", "show", unit, "-p", "MainPID", "-p", "NRestarts", "-p", "ActiveState", "--value")
-    return tuple(shown.split())
-
-
 def reloads(host: lab_tool.Host, unit: str) -> int:
     """How often a unit was reloaded."""
     journal = host.run("journalctl", "-u", unit, "-o", "cat", "--no-pager")
@@ -84,9 +77,3 @@ def files_under(host: lab_tool.Host, *folders: str) -> str:
     find = 'find "$f" -not -type d -printf "%p %U:%G %m %l " -exec sha256sum {} \\;'
     command = f'for f in "$@"; do [ ! -e "$f" ] || {find}; done'
     return host.run("sh", "-c", command, "sh", *folders)
-
-
-def kill(process: subprocess.Popen[str]) -> None:
-    """End a process as a power cut would."""
-    process.kill()
-    process.wait(timeout=30)
