@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import handshake as handshakes
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import tls
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import tls, tls_keys
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import MalformedError, OcspError, ProbeError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.handshake import Handshake
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.tls import TLS12, TLS13, Offer, Served
@@ -305,6 +305,16 @@ def test_a_second_retry_is_refused() -> None:
     )
     with pytest.raises(MalformedError):
         client.receive(record(22, retry))
+
+
+def test_the_share_after_a_retry_is_of_the_group_that_was_asked_for() -> None:
+    client = Handshake(OFFER)
+    server = Server(CHAIN, group=0x18)
+    client.receive(server.answer(client.start()))
+    share = extension(51, b"\0\x1d" + vector(2, tls_keys.KeyShares().share(0x1D)))
+    hello = tls_server.server_hello(server.hellos[0], TLS13, 0x1301, [extension(43, b"\3\4"), share])
+    with pytest.raises(MalformedError):
+        client.receive(record(22, hello))
 
 
 @pytest.mark.parametrize("group", [b"\0\x1d", b"\x63\x99", b"\0\0"])
