@@ -93,7 +93,7 @@ options:
     type: str
   return_content:
     description:
-      - Whether to return the response in RV(response).
+      - Whether to return the response in RV(ignore:response).
     type: bool
     default: false
 """
