@@ -517,8 +517,10 @@ def test_a_consumer_that_raises_leaves_nobody_at_work(bench: Bench, serve: t.Any
 
     def consume() -> None:
         with Network() as network:
-            environment_for = lambda job: Environment(network.exchange_for(job.values), NOW)  # noqa: E731
-            with contextlib.closing(refresh_all(jobs, environment_for, on_abort=network.close)) as results:
+            results = refresh_all(
+                jobs, lambda job: Environment(network.exchange_for(job.values), NOW), on_abort=network.close
+            )
+            with contextlib.closing(results):
                 for _name, _result in results:
                     raise ZeroDivisionError
 
