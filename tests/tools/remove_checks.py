@@ -35,15 +35,15 @@ TESTS = Path("tests/unit/plugins/module_utils/ocsp")
 
 #: Which tests speak about which file, quickest first; a check is missed only when all of them pass.
 TESTS_OF = {
-    "der.py": ["test_der.py", "test_response.py"],
-    "wire.py": ["test_response.py"],
+    "der.py": ["test_der.py", "test_response.py", "test_fuzz_findings.py"],
+    "wire.py": ["test_response.py", "test_fuzz_findings.py"],
     "signature.py": ["test_signature.py", "test_response.py"],
-    "certificate.py": ["test_certificate.py", "test_options.py", "test_response.py"],
+    "certificate.py": ["test_certificate.py", "test_options.py", "test_response.py", "test_fuzz_findings.py"],
     "fetch.py": ["test_fetch.py", "test_refresh.py"],
     "files.py": ["test_files.py", "test_options.py", "test_refresh.py"],
     "options.py": ["test_options.py", "test_refresh.py"],
     "refresh.py": ["test_refresh.py"],
-    "response.py": ["test_response.py"],
+    "response.py": ["test_response.py", "test_fuzz_findings.py"],
     "schedule.py": ["test_schedule.py", "test_options.py"],
     "servers.py": ["test_servers.py", "test_refresh.py"],
     "transport.py": ["test_transport.py"],

@@ -57,6 +57,8 @@ _STRING_CODECS = {0x0C: "utf-8", 0x12: "ascii", 0x13: "ascii", 0x14: "latin-1", 
 _BMP_STRING = 0x1E
 
 _LONGEST_TEXT = 200
+#: Octets of the longest name that is taken apart. A response may come with many names to compare.
+_LONGEST_NAME = 8192
 
 _PEM_BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----")
 _PEM_TRUSTED = b"TRUSTED CERTIFICATE"
@@ -443,8 +445,15 @@ def _comparable(name: bytes) -> t.List[t.FrozenSet[t.Tuple[str, t.Any]]]:
     ]
 
 
+def check_name(name: bytes) -> None:
+    """Raises MalformedError for bytes that are no Name."""
+    _read_name(name)
+
+
 def _read_name(name: bytes) -> t.List[t.List[t.Tuple[str, t.Union[str, bytes]]]]:
     """The attributes of a Name as (OID, text), or (OID, raw element) where it is no text."""
+    if len(name) > _LONGEST_NAME:
+        raise MalformedError(f"name: {len(name)} octets, more than {_LONGEST_NAME}")
     names = []
     outer = Reader(name, "name").sequence()
     while not outer.at_end():
@@ -482,10 +491,15 @@ def name_text(name: bytes) -> str:
         ]
     except MalformedError:
         return "(unreadable name)"
-    text = shorten(",".join(parts) or "(empty name)")
-    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+    text = ",".join(parts) or "(empty name)"
+    return shorten("".join(character if character.isprintable() else repr(character)[1:-1] for character in text))
 
 
 def shorten(text: str) -> str:
     """Foreign text for a message: certificates and responses may hold far more than anyone wants to read."""
     return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}..."
+
+
+def number_text(number: int) -> str:
+    """A foreign number for a message. Python takes quadratic time to write a long one in decimal, or refuses to."""
+    return str(number) if number.bit_length() <= 64 else shorten(hex(number))

@@ -34,6 +34,8 @@ GENERALIZED_TIME = 0x18
 LAST = True
 
 _LONGEST_OID = 64
+#: Octets of the longest list of named bits; those that are in use have two.
+_LONGEST_BITS = 32
 
 
 def context(number: int, constructed: bool = True) -> int:
@@ -198,7 +200,8 @@ class Reader:
     def named_bits(self) -> t.FrozenSet[int]:
         """The numbers of the bits that are set, as in KeyUsage."""
         content = self.content(BIT_STRING)
-        if not content or content[0] > 7 or (len(content) == 1 and content[0]):
+        # Each bit becomes a number: some 500 times the memory.
+        if not content or content[0] > 7 or (len(content) == 1 and content[0]) or len(content) > _LONGEST_BITS:
             raise self.fail("bit string that is not DER")
         if content[0] and content[-1] & ((1 << content[0]) - 1):
             raise self.fail("bit string whose unused bits are set")

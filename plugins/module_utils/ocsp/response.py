@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import typing as t
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 from . import certificate as x509
 from . import der, signature
@@ -25,6 +25,10 @@ from .wire import GOOD, REVOKED, UNKNOWN, Answer, BasicResponse, parse_response
 
 #: Octets of the largest response that is looked at.
 SIZE_LIMIT = 1024 * 1024
+#: Certificates of a response that are looked at, the first ones: a signature is verified with each that is named.
+_MOST_CERTIFICATES = 64
+#: Findings of one code and severity that are told of, as there may be thousands of answers.
+_MOST_ALIKE = 8
 
 _OCSP_SIGNING = "1.3.6.1.5.5.7.3.9"
 _EXTENDED_REVOKE = "1.3.6.1.5.5.7.48.1.9"
@@ -56,6 +60,7 @@ _STATUS_HINTS = {
 _CERT_ID_DIGESTS = ("sha1", "sha256", "sha384", "sha512")
 
 _CHROMIUM_MAXIMUM_AGE = timedelta(days=7)
+_LATEST = datetime.max.replace(tzinfo=timezone.utc)
 _SHORTEST_INTERVAL = timedelta(hours=8)  # BR 4.9.9
 _LONGEST_INTERVAL = timedelta(days=10)
 
@@ -107,7 +112,8 @@ class Judgement:
         self._add(Finding(code, WARNING, message))
 
     def _add(self, finding: Finding) -> None:
-        if finding not in self.findings:
+        alike = [other for other in self.findings if other[:2] == finding[:2]]
+        if finding not in alike and len(alike) < _MOST_ALIKE:
             self.findings.append(finding)
 
     @property
@@ -264,7 +270,8 @@ def _check_signature(
 ) -> t.Optional[Certificate]:
     """Check who signed, and how well. Returns the delegate, or None where the issuer signed itself."""
     issuer = target.issuer
-    named = _named(issuer, response.certificates, response.responder_name, response.responder_key_hash)
+    embedded = response.certificates[:_MOST_CERTIFICATES]
+    named = _named(issuer, embedded, response.responder_name, response.responder_key_hash)
     if not named:
         judgement.error(
             "unauthorized_responder",
@@ -398,6 +405,8 @@ def _authority_problem(delegate: Certificate, issuer: Certificate, is_leaf: bool
     problem = x509.issuance_problem(delegate, issuer)
     if problem:
         return problem
+    # Whoever cannot read its name, such as OpenSSL, cannot read the whole response.
+    x509.check_name(delegate.subject)
     if _OCSP_SIGNING not in delegate.extended_key_usages:
         return "its extended key usage lacks OCSPSigning"
     if delegate.is_ca:
@@ -537,7 +546,9 @@ def _fill_times(
 
 
 def _end(answer: Answer, rules: Rules) -> datetime:
-    return answer.next_update or answer.this_update + rules.default_life
+    if answer.next_update is not None:
+        return answer.next_update
+    return min(answer.this_update, _LATEST - rules.default_life) + rules.default_life
 
 
 def _check_expiry(answers: t.Sequence[Answer], now: datetime, rules: Rules, judgement: Judgement) -> None:

@@ -159,7 +159,7 @@ def _parse_envelope(data: bytes) -> t.Tuple[str, int]:
     start, at = element(data, at, stop, ENUMERATED, what)
     number = to_integer(data[start:at], what)
     if number not in _RESPONSE_STATUSES:
-        raise MalformedError(f"{what}: response status {number}, which RFC 6960 does not define")
+        raise MalformedError(f"{what}: response status {x509.number_text(number)}, which RFC 6960 does not define")
     status = _RESPONSE_STATUSES[number]
     if status != SUCCESSFUL:
         if at < stop and data[at] == _TAG_0:
@@ -230,7 +230,7 @@ def _parse_version(data: bytes, at: int, stop: int) -> int:
     number = to_integer(data[start:end], what)
     finish(end, at, what)
     if number != 0:
-        raise MalformedError(f"{what}: version v{number + 1} instead of v1")
+        raise MalformedError(f"{what}: version v{x509.number_text(number + 1)} instead of v1")
     return at
 
 
@@ -316,7 +316,9 @@ def _parse_status(data: bytes, at: int, stop: int) -> t.Tuple[str, t.Optional[da
             number = to_integer(data[inner:end], what)
             finish(end, start, what)
             if number not in _REASONS:
-                raise MalformedError(f"{what}: revocation reason {number}, which RFC 5280 does not define")
+                raise MalformedError(
+                    f"{what}: revocation reason {x509.number_text(number)}, which RFC 5280 does not define"
+                )
             reason = _REASONS[number]
     finish(start, at, what)
     return _CERTIFICATE_STATUSES[tag], revocation_time, reason, at

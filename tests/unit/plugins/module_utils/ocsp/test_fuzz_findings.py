@@ -1,0 +1,158 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What fuzzing found, each with the smallest input that shows it."""
+
+from __future__ import annotations
+
+import typing as t
+from datetime import timedelta
+
+import pytest
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import der, signature
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import response as judging
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.certificate import (
+    Certificate,
+    Target,
+    name_text,
+    same_name,
+)
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import MalformedError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import Judgement, Rules, judge
+from ansible_collections.certops.ocsp.tests.unit import forge
+
+W = forge.world()
+#: Python refuses to write a number of so many octets in decimal.
+LONG = b"\x7f" * 2000
+
+
+def judged(data: bytes, rules: Rules = Rules()) -> Judgement:
+    target = Target(Certificate.from_der(W.leaf.der), Certificate.from_der(W.issuer.der))
+    return judge(data, target, forge.NOW, rules)
+
+
+def in_brackets(number: bytes) -> bytes:
+    return forge.tlv(0xA0, number)
+
+
+LONG_REASON = forge.tlv(0xA1, forge.generalized(forge.NOW), in_brackets(forge.tlv(0x0A, LONG)))
+
+
+@pytest.mark.parametrize(
+    "data, what",
+    [
+        (forge.sequence(forge.tlv(0x0A, LONG)), "response status 0x7f7f"),
+        (forge.response(raw_version=in_brackets(forge.tlv(0x02, LONG))), "version v0x7f7f"),
+        (forge.response(forge.single(status=LONG_REASON)), "revocation reason 0x7f7f"),
+        (forge.sequence(forge.tlv(0x0A, b"\x09")), "response status 9, which"),
+        (forge.response(version=1), "version v2 instead"),
+    ],
+)
+def test_long_numbers_in_sentences(data: bytes, what: str) -> None:
+    """Python raised ValueError where the sentence was made, or took seconds where it has no such limit."""
+    judgement = judged(data)
+    assert judgement.errors == ["malformed"]
+    assert what in judgement.message
+    assert "not well-formed" in judgement.message
+    assert len(judgement.message) < 400
+
+
+@pytest.mark.parametrize("next_update", [None, "99991231235959Z"])
+def test_the_end_of_time(next_update: t.Optional[str]) -> None:
+    """A day after the last one there is raised OverflowError."""
+    rules = Rules(allow=frozenset({"missing_next_update"}))
+    data = forge.response(forge.single(this_update="99991231235959Z", next_update=next_update))
+    assert judged(data, rules).errors == ["not_yet_valid"]
+
+
+def certificates_of(signer: forge.Entity, count: int) -> list[bytes]:
+    return [forge.certificate("Responder", private_key=signer.key, serial=number).der for number in range(1, count + 1)]
+
+
+def test_a_signature_is_verified_with_few_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A response of 1 MiB held thousands that had to be tried, which took ten seconds with costly keys."""
+    signer = forge.certificate("Responder", private_key=forge.key("ed25519", "hostile"))
+    data = forge.response(signer=signer, responder="name", certificates=certificates_of(signer, 300))
+    tried = []
+    verify = signature.verify
+
+    def count(*arguments: t.Any) -> str:
+        tried.append(arguments)
+        return verify(*arguments)
+
+    monkeypatch.setattr(signature, "verify", count)
+    assert judged(data).errors == ["unauthorized_responder"]
+    assert len(tried) < 140
+
+
+@pytest.mark.parametrize("surplus, errors", [(63, []), (64, ["unauthorized_responder"])])
+def test_the_delegate_is_among_the_first_certificates(surplus: int, errors: list[str]) -> None:
+    others = certificates_of(forge.certificate("Responder"), surplus)
+    data = forge.response(signer=W.delegate, certificates=[*others, W.delegate.der])
+    assert judged(data).errors == errors
+
+
+def test_a_delegate_whose_name_cannot_be_read() -> None:
+    """It was believed, where cryptography and OpenSSL cannot read it."""
+    nameless = forge.delegate(W.issuer, forge.sequence(forge.integer(1)))
+    judgement = judged(forge.response(signer=nameless))
+    assert judgement.errors == ["unauthorized_responder"]
+    assert "cannot be read" in judgement.message
+
+
+def long_name(octets: int) -> bytes:
+    attribute = forge.tlv(0x31, forge.sequence(forge.oid("2.5.4.3"), forge.tlv(0x0C, b"x")))
+    return forge.sequence(attribute * (octets // len(attribute)))
+
+
+def test_long_names_are_not_taken_apart() -> None:
+    """One of 500 kB was, for each of a thousand certificates: a minute for a third of that."""
+    name = long_name(9000)
+    assert same_name(long_name(8000), long_name(8000).replace(b"x", b"X"))
+    assert same_name(name, long_name(9000))
+    assert not same_name(name, name.replace(b"x", b"X"))
+    assert name_text(name) == "(unreadable name)"
+    assert judged(forge.response(responder=forge.tlv(0xA1, name))).errors == ["unauthorized_responder"]
+
+
+def test_names_that_must_be_escaped_are_short_too() -> None:
+    name = forge.name("\x00" * 150)
+    assert len(name_text(name)) < 210
+    assert name_text(name).startswith("CN=\\x00\\x00")
+
+
+@pytest.mark.parametrize("octets, refused", [(31, False), (32, True), (100_000, True)])
+def test_many_named_bits(octets: int, refused: bool) -> None:
+    """Each became a number: 540 MB for a key usage of 1 MiB."""
+    reader = der.Reader(forge.bits(b"\xff" * octets), "test")
+    if refused:
+        with pytest.raises(MalformedError, match=r"^test: bit string that is not DER"):
+            reader.named_bits()
+    else:
+        assert len(reader.named_bits()) == 8 * octets
+
+
+def test_few_findings_of_many_answers() -> None:
+    """Thousands were told of, in quadratic time."""
+    answers = [
+        forge.single(
+            this_update=forge.NOW + timedelta(hours=1, seconds=index),
+            next_update=forge.NOW + timedelta(minutes=1, seconds=index),
+        )
+        for index in range(100)
+    ]
+    judgement = judged(forge.response(*answers))
+    assert judgement.errors == ["not_yet_valid", "inconsistent_times"]
+    assert len(judgement.findings) == judging._MOST_ALIKE + 1
+
+
+def test_warnings_never_hide_an_error() -> None:
+    odd = [
+        forge.single(this_update=forge.NOW - timedelta(seconds=index), next_update=forge.NOW + timedelta(days=30))
+        for index in range(1, 30)
+    ]
+    judgement = judged(forge.response(*odd, forge.single(status="revoked")))
+    assert judgement.errors == ["ambiguous", "revoked"]
+    late = forge.single(next_update=forge.NOW - forge.HOUR)
+    assert judged(forge.response(*odd, late)).errors == ["expired"]
