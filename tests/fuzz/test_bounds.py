@@ -1,0 +1,191 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A large response costs in proportion to its length, however it is made.
+
+Responses come over plain HTTP, so anybody on the way may send one of 1 MiB. What is counted does not
+depend on how fast or busy a machine is: calls of functions, signatures that are verified, octets of
+memory, and what is told.
+"""
+
+from __future__ import annotations
+
+import sys
+import tracemalloc
+import typing as t
+from datetime import timedelta
+
+import pytest
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import certificate as x509
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import signature
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import Judgement, Rules, judge
+from ansible_collections.certops.ocsp.tests.fuzz import targets, world
+from ansible_collections.certops.ocsp.tests.unit import forge
+
+RULES = Rules(allow=frozenset(("sha1_signature", "missing_next_update")))
+SMALL, LARGE = 30_000, 120_000
+#: What four times the length may cost: a quadratic effort costs sixteen times as much.
+MOST_GROWTH = 6
+MOST_VERIFICATIONS = 130
+MEMORY_PER_OCTET = 40
+
+
+def moment(seconds: int) -> t.Any:
+    return world.NOW - timedelta(seconds=seconds)
+
+
+def many(make: t.Callable[[int], bytes], size: int) -> list[bytes]:
+    """As many different elements as fill so many octets."""
+    return [make(index) for index in range(1, 1 + size // len(make(1)))]
+
+
+def name_of(size: int) -> bytes:
+    return forge.sequence(*many(attribute_set, size))
+
+
+def attribute_set(index: int) -> bytes:
+    return forge.tlv(0x31, forge.sequence(forge.oid("2.5.4.3"), forge.tlv(0x0C, b"%08d" % index)))
+
+
+def delegate(index: int, **options: t.Any) -> forge.Entity:
+    """A certificate that nobody issued, with a key that signs what is to be judged."""
+    key = world.signers()["delegate"].key
+    return forge.certificate("Responder", private_key=key, serial=index, **options)
+
+
+def signed_by(certificate: forge.Entity, certificates: t.Sequence[bytes]) -> bytes:
+    return forge.response(world.answer(), signer=certificate, responder="name", certificates=certificates)
+
+
+def odd_delegate(size: int, **options: t.Any) -> bytes:
+    one = delegate(1, **options)
+    return signed_by(one, [one.der])
+
+
+#: Responses of about so many octets.
+HOSTILE: dict[str, t.Callable[[int], bytes]] = {
+    "answers about others": lambda size: world.respond(*many(lambda index: world.answer(serial=index), size)),
+    "answers with different faults": lambda size: world.respond(
+        *many(lambda index: world.answer(this_update=moment(-index), next_update=moment(index)), size)
+    ),
+    "answers with different intervals": lambda size: world.respond(
+        *many(lambda index: world.answer(this_update=moment(index), next_update=moment(-1000)), size)
+    ),
+    "answers that revoke": lambda size: world.respond(
+        *many(lambda index: world.answer(status="revoked", revocation_time=moment(index)), size)
+    ),
+    "answers that do not begin": lambda size: world.respond(*[b"\x30\x00"] * (size // 2)),
+    "extensions": lambda size: world.respond(
+        extensions=many(lambda index: forge.extension(f"1.3.6.1.4.1.{index}", b"", critical=True), size)
+    ),
+    "extensions of answers": lambda size: world.respond(
+        world.answer(extensions=many(lambda index: forge.extension(f"1.3.6.1.4.1.{index}", b"", critical=True), size))
+    ),
+    "certificates that are none": lambda size: world.respond(certificates=[b"\x30\x00"] * (size // 2)),
+    "certificates of others": lambda size: world.respond(certificates=many(lambda index: delegate(index).der, size)),
+    "certificates of the named responder": lambda size: signed_by(
+        delegate(1), many(lambda index: delegate(index).der, size)
+    ),
+    "certificates with the wrong key": lambda size: signed_by(
+        delegate(1),
+        many(lambda index: forge.certificate("Responder", private_key=world.leaf().key, serial=index).der, size),
+    ),
+    "a long name of the responder": lambda size: world.respond(responder=forge.tlv(0xA1, name_of(size))),
+    "a long name of the responder, and certificates": lambda size: world.respond(
+        responder=forge.tlv(0xA1, name_of(size // 2)),
+        certificates=many(lambda index: delegate(index).der, size // 2),
+    ),
+    "a long name of the responder that ends badly, and certificates": lambda size: world.respond(
+        responder=forge.tlv(0xA1, forge.sequence(*many(attribute_set, size // 2), b"\x30\x00")),
+        certificates=many(lambda index: delegate(index).der, size // 2),
+    ),
+    "a long name of the delegate": lambda size: odd_delegate(0, issuer_name=name_of(size)),
+    "a long name of the delegate's own": lambda size: signed_by(
+        *(lambda one: (one, [one.der]))(forge.certificate(name_of(size), private_key=world.signers()["delegate"].key))
+    ),
+    "a long key usage of the delegate": lambda size: odd_delegate(
+        0, extensions=[forge.extension("2.5.29.15", forge.bits(b"\xff" * size), critical=True)]
+    ),
+    "many purposes of the delegate": lambda size: odd_delegate(
+        0, extensions=[forge.extended_key_usage(*(f"1.3.6.1.4.1.{index}" for index in range(size // 10)))]
+    ),
+    "a long status": lambda size: forge.sequence(forge.tlv(0x0A, b"\x7f" * size)),
+    "a long version": lambda size: world.respond(raw_version=forge.tlv(0xA0, forge.tlv(0x02, b"\x7f" * size))),
+    "a long reason": lambda size: world.respond(
+        world.answer(
+            status=forge.tlv(0xA1, forge.generalized(world.NOW), forge.tlv(0xA0, forge.tlv(0x0A, b"\x7f" * size)))
+        )
+    ),
+    "a long serial number": lambda size: world.respond(world.answer(serial=forge.tlv(0x02, b"\x7f" * size))),
+    "a long digest": lambda size: world.respond(world.answer(parameters=forge.octets(bytes(size)))),
+    "a long object identifier": lambda size: world.respond(
+        extensions=[forge.sequence(forge.tlv(0x06, b"\x81" * size + b"\x01"), forge.octets(b""))]
+    ),
+    "a long salt": lambda size: world.respond(
+        signature_algorithm=forge.sequence(
+            forge.oid("1.2.840.113549.1.1.10"), forge.sequence(forge.tlv(0xA2, forge.tlv(0x02, b"\x7f" * size)))
+        )
+    ),
+    "a long signature": lambda size: world.respond(extra_basic=forge.tlv(0xA0, forge.sequence(bytes(size)))),
+    "nothing but nesting": lambda size: b"".join(
+        b"\x30\x84" + (size - index).to_bytes(4, "big") for index in range(6, size, 6)
+    ),
+}
+
+
+class Cost(t.NamedTuple):
+    """What judging took: calls of functions, and of those the verifications; and what came of it."""
+
+    calls: int
+    verifications: int
+    judgement: Judgement
+
+
+def target() -> x509.Target:
+    """New ones for each judgement, for which nothing is remembered."""
+    return x509.Target(*(x509.Certificate.from_der(entity.der) for entity in (world.leaf(), world.issuer())))
+
+
+def cost_of(data: bytes) -> Cost:
+    calls = verifications = 0
+    about = target()
+    verify = signature.verify.__code__
+
+    def count(frame: t.Any, event: str, argument: t.Any) -> None:
+        nonlocal calls, verifications
+        if event in ("call", "c_call"):
+            calls += 1
+            verifications += event == "call" and frame.f_code is verify
+
+    sys.setprofile(count)
+    try:
+        judgement = judge(data, about, world.NOW, RULES)
+    finally:
+        sys.setprofile(None)
+    return Cost(calls, verifications, judgement)
+
+
+@pytest.mark.parametrize("name", sorted(HOSTILE))
+def test_effort_grows_with_the_length(name: str) -> None:
+    small, large = (cost_of(HOSTILE[name](size)) for size in (SMALL, LARGE))
+    assert large.calls <= MOST_GROWTH * small.calls + 2000
+    assert large.verifications <= MOST_VERIFICATIONS
+
+
+@pytest.mark.parametrize("name", sorted(HOSTILE))
+def test_memory_is_in_proportion(name: str) -> None:
+    data, about = HOSTILE[name](LARGE), target()
+    tracemalloc.start()
+    try:
+        judge(data, about, world.NOW, RULES)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < MEMORY_PER_OCTET * len(data)
+
+
+@pytest.mark.parametrize("name", sorted(HOSTILE))
+def test_what_is_told_is_short(name: str) -> None:
+    """Also, no exception came that nobody foresaw, such as Python's own about long numbers."""
+    targets.TARGETS["judge"].check(HOSTILE[name](LARGE))
