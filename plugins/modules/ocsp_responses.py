@@ -311,7 +311,7 @@ class Finisher:
         absent = options["state"] == "absent"
         values = report.outcome_values(outcome, options["return_content"])
         values["failed"] = outcome.failed
-        difference = report.difference(outcome, absent)
+        difference = report.difference(outcome, absent) if self.module._diff else {}
         if not outcome.failed:
             asked = any(options.get(attribute) is not None for attribute in ATTRIBUTES)
             if asked and not absent and os.path.exists(outcome.path):
@@ -320,7 +320,7 @@ class Finisher:
                     values["msg"] += _module.ATTRIBUTES_CHANGED
             findings = outcome.judgement.findings if outcome.judgement else []
             self.warnings += [f"{name}: {one}" for one in _module.warnings_of(findings, outcome.warnings)]
-        if values["changed"] and self.module._diff:
+        if values["changed"]:
             self.differences.append(difference)
         return values
 
