@@ -27,6 +27,8 @@ from .wire import GOOD, REVOKED, UNKNOWN, Answer, BasicResponse, parse_response
 SIZE_LIMIT = 1024 * 1024
 #: Certificates of a response that are looked at, the first ones: a signature is verified with each that is named.
 _MOST_CERTIFICATES = 64
+#: Octets of the largest certificate that is looked at there, as some of what was read is remembered.
+_LARGEST_CERTIFICATE = 16384
 #: Findings of one code and severity that are told of, as there may be thousands of answers.
 _MOST_ALIKE = 8
 
@@ -345,6 +347,8 @@ def _key_hash(certificate: Certificate) -> bytes:
 
 
 def _read_embedded(data: bytes) -> t.Optional[Certificate]:
+    if len(data) > _LARGEST_CERTIFICATE:
+        return None
     try:
         found = Certificate.from_der(data)
         found.public_key  # pylint: disable=pointless-statement  # noqa: B018

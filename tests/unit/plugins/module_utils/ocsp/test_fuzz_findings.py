@@ -93,6 +93,14 @@ def test_the_delegate_is_among_the_first_certificates(surplus: int, errors: list
     assert judged(data).errors == errors
 
 
+@pytest.mark.parametrize("octets, errors", [(15_000, []), (17_000, ["unauthorized_responder"])])
+def test_the_delegate_is_not_too_large(octets: int, errors: list[str]) -> None:
+    """A thousand different ones of 1 MiB, and what had been read of them, were remembered."""
+    filler = forge.extension(forge.UNKNOWN_OID, bytes(octets))
+    large = forge.delegate(W.issuer, extensions=[*forge.DELEGATE_EXTENSIONS, filler])
+    assert judged(forge.response(signer=large)).errors == errors
+
+
 def test_a_delegate_whose_name_cannot_be_read() -> None:
     """It was believed, where cryptography and OpenSSL cannot read it."""
     nameless = forge.delegate(W.issuer, forge.sequence(forge.integer(1)))
