@@ -157,6 +157,7 @@ skipped_count:
   sample: 1
 """
 
+import collections
 import os
 
 from ansible.module_utils.basic import FILE_COMMON_ARGUMENTS, AnsibleModule
@@ -386,7 +387,7 @@ def run(module):
 
         limits = module.params["workers"], module.params["per_responder"]
         for name, result in refresh_all(jobs(), environment_for, *limits, not module.check_mode, network.close):
-            finisher.add(name, options_of(entries[name], defaults), result)
+            finisher.add(name, collections.ChainMap(entries[name], defaults), result)
     module.one_of_many = False
     finisher.end(list(entries), module.params["fail_on"])
 

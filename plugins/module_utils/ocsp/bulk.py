@@ -111,13 +111,13 @@ class Network:
 
     def exchange_for(self, values: t.Mapping[str, t.Any]) -> Exchange:
         """The network as these options want it; None and a missing one mean the default."""
-        given = {name: values[name] for name in TRANSPORT_OPTIONS if values.get(name) is not None}
-        return functools.partial(self._exchange, given)
+        return functools.partial(self._exchange, values)
 
-    def _exchange(self, given: t.Dict[str, t.Any], request: HttpRequest, timeout: float) -> HttpResponse:
+    def _exchange(self, values: t.Mapping[str, t.Any], request: HttpRequest, timeout: float) -> HttpResponse:
         # Imported here, because the HTTP libraries cost more than many fresh responses.
         from .transport import Transport  # pylint: disable=import-outside-toplevel
 
+        given = {name: values[name] for name in TRANSPORT_OPTIONS if values.get(name) is not None}
         key = tuple(given.items())
         with self._mutex:
             if key not in self._transports:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import typing as t
 import urllib.parse
 from dataclasses import dataclass
@@ -30,6 +31,24 @@ _CHOICES = {
     "on_missing_responder": ("skip", "fail"),
     "on_revoked": ("fail", "keep"),
 }
+_PLAIN = (
+    *_CHOICES,
+    "minimum_validity",
+    "minimum_validity_percentage",
+    "allow",
+    "require_nocheck",
+    "maximum_age",
+    "clock_tolerance",
+    "server",
+    "nonce",
+    "force",
+    "backup",
+    "backup_count",
+    "unsafe_writes",
+    "timeout",
+    "total_timeout",
+    "retries",
+)
 
 
 @dataclass(frozen=True)
@@ -101,17 +120,7 @@ def read_options(values: Values, judging: bool = False) -> Options:
         issuer_problem=issuer_problem,
         responder_urls=urls,
         source=source,
-        renewal=_read_renewal(values),
-        rules=read_rules(values),
-        servers=_read_names(values, "server", sorted(servers.SERVERS)),
-        nonce=bool(values.get("nonce")),
-        force=bool(values.get("force")),
-        backups=read_whole(values, "backup_count", 5, 1, 1000) if values.get("backup") else 0,
-        in_place=bool(values.get("unsafe_writes")),
-        timeout=read_seconds(values, "timeout", 10.0),
-        total_timeout=read_seconds(values, "total_timeout", 60.0),
-        retries=read_whole(values, "retries", 2, 0, 100),
-        **_read_choices(values),
+        **_read_plain(values),
     )
     if options.format == "pem" and options.servers:
         raise InputError(f"format: pem contradicts server: {', '.join(options.servers)} reads staples as DER only")
@@ -121,14 +130,36 @@ def read_options(values: Values, judging: bool = False) -> Options:
 def check_options(values: Values) -> None:
     """Check the values that need no file, without loading anything. Raises InputError naming the option."""
     _read_urls(values)
-    _read_renewal(values)
-    read_rules(values)
-    _read_names(values, "server", sorted(servers.SERVERS))
-    read_whole(values, "retries", 2, 0, 100)
     read_whole(values, "backup_count", 5, 1, 1000)
-    read_seconds(values, "timeout", 10.0)
-    read_seconds(values, "total_timeout", 60.0)
-    _read_choices(values)
+    _read_plain(values)
+
+
+def _read_plain(values: Values) -> t.Dict[str, t.Any]:
+    """The options that need neither a file nor one another. Raises InputError."""
+    given = tuple(tuple(value) if isinstance(value, list) else value for value in map(values.get, _PLAIN))
+    try:
+        return _check_plain(given)
+    except TypeError:  # something of a wrong kind cannot be remembered either
+        return _check_plain.__wrapped__(given)
+
+
+@functools.lru_cache(maxsize=64)
+def _check_plain(given: t.Tuple[t.Any, ...]) -> t.Dict[str, t.Any]:
+    """As ``_read_plain``, for the values of ``_PLAIN``. Remembered, since of many certificates most have the same."""
+    values = dict(zip(_PLAIN, given))
+    return {
+        "renewal": _read_renewal(values),
+        "rules": read_rules(values),
+        "servers": _read_names(values, "server", sorted(servers.SERVERS)),
+        "nonce": bool(values["nonce"]),
+        "force": bool(values["force"]),
+        "backups": read_whole(values, "backup_count", 5, 1, 1000) if values["backup"] else 0,
+        "in_place": bool(values["unsafe_writes"]),
+        "timeout": read_seconds(values, "timeout", 10.0),
+        "total_timeout": read_seconds(values, "total_timeout", 60.0),
+        "retries": read_whole(values, "retries", 2, 0, 100),
+        **_read_choices(values),
+    }
 
 
 def _read_choices(values: Values) -> t.Dict[str, t.Any]:
