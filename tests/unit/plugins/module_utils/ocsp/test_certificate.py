@@ -335,6 +335,14 @@ MISMATCHES = {
 }
 
 
+def test_a_candidate_whose_key_cannot_be_read_is_passed_over() -> None:
+    no_key = forge.sequence(forge.sequence(forge.oid("1.2.840.113549.1.1.1"), forge.NULL), forge.bits(b"no key"))
+    broken = forge.authority(W.issuer.subject, W.root, raw_key=no_key, serial=0x24)
+    assert "RSA public key: " in mismatch(W.leaf, [broken])
+    for candidates in itertools.permutations((broken, W.issuer)):
+        assert issuer_of(W.leaf, candidates) == W.issuer.der
+
+
 @pytest.mark.parametrize("candidates", [[], [W.leaf]], ids=["nothing", "the leaf alone"])
 def test_issuer_missing(candidates: list[forge.Entity]) -> None:
     with pytest.raises(InputError, match=r"^issuer_path .*CN=Issuing CA"):

@@ -171,6 +171,14 @@ def test_several_good_answers_the_shortest_life_counts() -> None:
         assert judgement.effective_expiry == NOW + 2 * DAY
 
 
+def test_what_two_answers_have_in_common_is_said_once() -> None:
+    extensions = [forge.unknown_extension(True)]
+    judgement = judged(
+        forge.response(forge.single(extensions=extensions), forge.single(digest="sha256", extensions=extensions))
+    )
+    assert [finding.code for finding in judgement.findings] == ["unknown_critical_extension"]
+
+
 FAULTS_OF_ONE_OF_TWO = {
     "expired": (forge.single(digest="sha256", next_update=NOW - SECOND), ["expired"]),
     "without next update": (forge.single(digest="sha256", next_update=None), ["missing_next_update"]),
@@ -855,6 +863,15 @@ def test_a_delegate_that_cannot_be_inspected(extensions: list[bytes]) -> None:
 def test_issuer_mismatch(issuer: forge.Entity) -> None:
     for data in (forge.response(), forge.response(forge.single(W.leaf, issuer), signer=issuer)):
         assert "issuer_mismatch" in judged(data, on=target(W.leaf, issuer)).errors
+
+
+def test_an_issuer_whose_key_cannot_be_read() -> None:
+    no_key = forge.sequence(forge.sequence(forge.oid("1.2.840.113549.1.1.1"), forge.NULL), forge.bits(b"no key"))
+    issuer = forge.authority(W.issuer.subject, W.root, raw_key=no_key)
+    for data in (forge.response(), forge.response(signer=W.delegate), forge.error_response("try_later")):
+        judgement = judged(data, on=target(W.leaf, issuer))
+        assert judgement.errors[0] == "issuer_mismatch"
+        assert "CN=Issuing CA,O=Forge did not issue CN=leaf.example.com,O=Forge: RSA public key: " in judgement.message
 
 
 # Time --------------------------------------------------------------------------------------------

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 import typing as t
 
 import pytest
@@ -436,6 +438,16 @@ VERSIONS = {
 def test_the_library_must_be_there_and_new_enough(version: t.Optional[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signature, "CRYPTOGRAPHY_VERSION", version)
     assert signature.library_problem() == VERSIONS[version]
+
+
+def test_a_host_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The module must be there to say what is missing."""
+    monkeypatch.setitem(sys.modules, "cryptography", None)
+    spec = importlib.util.spec_from_file_location(f"{signature.__name__}_alone", signature.__file__)
+    assert spec is not None and spec.loader is not None
+    alone = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(alone)
+    assert alone.library_problem() == "it is not installed"
 
 
 def test_the_library_that_is_here_will_do() -> None:
