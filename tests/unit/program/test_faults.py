@@ -15,6 +15,7 @@ import os
 import random
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -153,12 +154,17 @@ def test_revoked(web: Host) -> None:
     tell("certificate revoked", web, (refreshed.code, applied.code), applied.err.splitlines()[0])
 
 
-def test_dns_is_dead(web: Host) -> None:
-    web.config["certificates"][0]["responder_urls"] = ["http://ocsp.invalid/"]
+def test_dns_is_dead(web: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(*_arguments: t.Any, **_options: t.Any) -> t.NoReturn:
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    web.config["certificates"][0]["responder_urls"] = ["http://ocsp.example.com/"]
     web.configure()
+    monkeypatch.setattr(socket, "getaddrinfo", nobody)
     refreshed, applied = web.hour()
     assert (refreshed.code, applied.code) == (2, 2)
-    assert "ocsp.invalid" in refreshed.err
+    assert "http://ocsp.example.com: Temporary failure in name resolution" in refreshed.err
+    assert refreshed.err.splitlines()[0].endswith("[unreachable]")
     tell("DNS dead", web, (refreshed.code, applied.code), refreshed.err.splitlines()[0])
 
 

@@ -136,7 +136,7 @@ class Refresh:
         now = self.world.now()
         if isinstance(result, OcspError):
             self._note_failure(entry, known, result.code, result.message, None)
-        elif result.skipped_reason is not None:
+        elif result.skipped_reason is not None and not result.failed:
             self._note_skipped(entry, known, result)
         elif result.fetch_error is not None:
             self._note_failure(entry, known, result.fetch_error.code, result.message, result)
@@ -234,7 +234,7 @@ class Refresh:
         worst = 0
         for entry in self.entries:
             known = self.record.entry(entry.name)
-            if known.get("code") in (None, "", "no_responder"):
+            if not record.number_of(known, "failures"):
                 continue
             ends = record.time_of(known, "ends")
             worst = max(worst, 1 if ends is not None and ends > self.world.now() else 2)
