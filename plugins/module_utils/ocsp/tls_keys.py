@@ -83,15 +83,13 @@ class KeyShares:
 
     def secret(self, group: int, share: bytes) -> bytes:
         """The secret shared with the owner of a share. Raises MalformedError."""
-        key = self._keys.get(group)
-        if key is None:
-            raise MalformedError(f"key share: is of the group {group:#06x}, of which none was sent")
         try:
+            key = self._keys[group]
             if group == X25519:
                 return t.cast(bytes, key.exchange(x25519.X25519PublicKey.from_public_bytes(share)))
             peer = ec.EllipticCurvePublicKey.from_encoded_point(getattr(ec, _CURVES[group])(), share)
             return t.cast(bytes, key.exchange(ec.ECDH(), peer))
-        except Exception as error:  # a point that is not on the curve, or of low order
+        except Exception as error:  # of a group that was not offered, not on the curve, or of low order
             raise MalformedError(f"key share: cannot be used ({type(error).__name__})") from None
 
 

@@ -225,6 +225,13 @@ def test_an_endless_server_gets_no_farther(kind: str, said: bytes) -> None:
     assert len(caught.value.message) < 250
 
 
+@pytest.mark.parametrize("kind", ["smtp", "imap", "xmpp"])
+def test_a_line_has_an_end_before_all_that_may_be_said(kind: str) -> None:
+    with pytest.raises(ProbeError) as caught:
+        starttls.negotiate(kind, Endless(b"x" * 100), "example.com")
+    assert (caught.value.code, "a line of more than 8192" in caught.value.message) == ("too_large", True)
+
+
 def test_the_step_says_what_is_waited_for() -> None:
     wire = negotiate("smtp", GOOD["smtp"][1])
     assert wire.steps == ["greet in the way of SMTP", "answer EHLO", "answer STARTTLS"]

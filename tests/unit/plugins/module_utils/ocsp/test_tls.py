@@ -128,7 +128,7 @@ BAD_HELLOS = {
     "a share and more": server_hello(extensions=[CHOSEN, extension(51, b"\0\x1d\0\1ab")]),
     "a retry with a share": server_hello(extensions=[CHOSEN, SHARE], random=tls_server.RETRY),
     "an extension twice": server_hello(extensions=[CHOSEN, SHARE, SHARE]),
-    "the version of TLS 1.2 in the way of TLS 1.3": server_hello(extensions=[extension(43, number(TLS12, 2)), SHARE]),
+    "the version of TLS 1.2 in the way of TLS 1.3": server_hello(cipher=0xC02F, extensions=[extension(43, b"\3\3")]),
     "half a version": server_hello(extensions=[extension(43, b"\3"), SHARE]),
     "a version and more": server_hello(extensions=[extension(43, b"\3\4\0"), SHARE]),
 }
