@@ -13,6 +13,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import certificate as certificates
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import errors
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import response as judging
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import Judgement, Rules, judge
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.wire import from_pem, to_pem
 from ansible_collections.certops.ocsp.tests.unit import forge
@@ -1125,6 +1126,17 @@ def test_nonce(extensions: list[bytes], sent: t.Optional[bytes], codes: list[str
 @example(b"\x30\x03\x0a\x01\x00")
 def test_any_bytes(data: bytes) -> None:
     assert not judged(data).acceptable
+
+
+@pytest.mark.parametrize("place", ["parse_response", "issuer_hashes"])
+def test_a_defect_makes_no_response_good(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def defect(*arguments: t.Any) -> t.NoReturn:
+        raise ZeroDivisionError("a defect")
+
+    monkeypatch.setattr(judging, place, defect)
+    judgement = judged(PLAIN)
+    assert judgement.errors == ["malformed"]
+    assert judgement.message == "the response cannot be read (ZeroDivisionError: a defect)"
 
 
 def test_messages_stay_short() -> None:
