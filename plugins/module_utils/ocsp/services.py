@@ -144,7 +144,8 @@ def reload(service: Service, run: Run, keys: t.Iterable[str] = ()) -> Result:
     problem = test(service, run)
     if problem:
         return Result(False, running, f"{problem}; it was not reloaded and goes on with what it has read before")
-    restart = bool(service.kind and KINDS[service.kind].rereads_key_unprivileged) and not all(map(_is_shared, keys))
+    rereads_unprivileged = bool(service.kind and KINDS[service.kind].rereads_key_unprivileged)
+    restart = rereads_unprivileged and not all(_is_shared(key) for key in keys)
     problem = manager.reload(run, restart)
     return Result(not problem, running, problem)
 

@@ -75,7 +75,7 @@ def test_a_table_for_people(mixed: Host) -> None:
 
 def test_a_table_fits_a_narrow_terminal(mixed: Host) -> None:
     for line in mixed.run("status").out.splitlines():
-        longest = max(map(len, line.split()), default=0)
+        longest = max((len(word) for word in line.split()), default=0)
         assert len(line) <= max(80, longest + 2), line
     assert any("~" in name for name in rows(mixed.run("status").out))
 

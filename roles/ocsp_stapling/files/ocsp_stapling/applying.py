@@ -230,7 +230,7 @@ class Apply:
         """The certificates that are no longer configured, so that nobody would see their staples end."""
         names = {entry.name for entry in self.config.certificates}
         return [
-            Entry(name, {}, known.get("live"), tuple(map(str, known.get("services") or ())), "")
+            Entry(name, {}, known.get("live"), tuple(str(service) for service in known.get("services") or ()), "")
             for name, known in self.before.certificates.items()
             if name not in names and isinstance(known.get("live"), str)
         ]
