@@ -247,8 +247,13 @@ class _Run:
         self._ready.put(task)
         if len(self._threads) < self._workers:
             thread = threading.Thread(target=self._work, name="ocsp-worker", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError:  # the system has no more threads to give
+                if not self._threads:
+                    raise
+            else:
+                self._threads.append(thread)
 
     def _work(self) -> None:
         while True:
@@ -270,7 +275,7 @@ class _Run:
             outcome = refresh.renew(options, visit.environment, self._write)
             visit.open_circuits()
             return outcome
-        except Exception as error:
+        except BaseException as error:  # whoever waits for the result must get one
             return _as_error(error)
 
 
@@ -342,7 +347,7 @@ def _responder(start: str) -> str:
     return scheme + separator + (place[: -len(usual)] if usual and place.endswith(usual) else place)
 
 
-def _as_error(error: Exception) -> OcspError:
+def _as_error(error: BaseException) -> OcspError:
     if isinstance(error, OcspError):
         return error
     if isinstance(error, OSError):

@@ -347,11 +347,12 @@ def _private_lock(path: str) -> t.Optional[_Lock]:
 
 @functools.lru_cache(maxsize=4)
 def _make_roots_folder(path: str) -> bool:
-    """Make the folder for root's locks. Returns whether it is for root alone. Raises OSError."""
+    """Make the folder for root's locks. Returns whether it is for root alone and can be written. Raises OSError."""
     with contextlib.suppress(FileExistsError):
         os.mkdir(path, 0o700)
     found = os.lstat(path)
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == 0 and not found.st_mode & 0o077
+    private = stat.S_ISDIR(found.st_mode) and found.st_uid == 0 and not found.st_mode & 0o077
+    return private and os.access(path, os.W_OK | os.X_OK)
 
 
 def _try_locks_in(folder: str) -> None:

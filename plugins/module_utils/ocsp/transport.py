@@ -224,7 +224,8 @@ class Transport:
             raise TransportError("proxy_error", message) from exc
         if not 200 <= answer.status < 300:
             raise proxy.refusal(answer)
-        connection.proxy = None  # from here on it is the responder's
+        # From here on it is the responder's, and a new one for it.
+        connection.proxy, connection.used = None, False
 
     def _message(self, url: _Url, request: HttpRequest, proxy: t.Optional[_Proxy]) -> bytes:
         forwarded = proxy if url.scheme == "http" else None

@@ -138,6 +138,28 @@ def test_a_defect_fails_one_alone(bench: Bench) -> None:
     assert sum(isinstance(result, Outcome) and result.fetched for result in found.values()) == 10
 
 
+def test_fewer_threads_than_workers_will_do(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    start, started = threading.Thread.start, []
+
+    def limited(thread: threading.Thread) -> None:
+        if len(started) == 2:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    results = dict(refresh_all(bench.jobs(30), asking(good)))
+    assert sum(outcome(result).fetched for result in results.values()) == 30
+
+
+def test_a_worker_that_is_told_to_exit_still_delivers(bench: Bench) -> None:
+    def exchange(request: HttpRequest, timeout: float) -> HttpResponse:
+        raise SystemExit(1)
+
+    ((_name, error),) = refresh_all(bench.jobs(1), asking(exchange))
+    assert isinstance(error, OcspError)
+
+
 def test_fresh_ones_need_no_thread_and_no_network(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(20):
         bench.path(f"n{number}").write_bytes(GOOD)

@@ -823,14 +823,18 @@ def test_root_and_the_owner_of_a_folder_exclude_each_other(system_locks: Path) -
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="only root has root's locks")
-@pytest.mark.parametrize("kind", ["open to all", "of another user", "no folder"])
-def test_a_lock_folder_that_is_not_roots_alone_is_not_used(staple: Path, system_locks: Path, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["open to all", "of another user", "no folder", "read-only"])
+def test_a_lock_folder_that_is_not_roots_alone_is_not_used(
+    staple: Path, system_locks: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place = system_locks / "root"
     if kind == "no folder":
         place.touch(0o600)
     else:
         place.mkdir(0o755 if kind == "open to all" else 0o700)
         os.chown(place, 12345 if kind == "of another user" else 0, -1)
+    if kind == "read-only":
+        monkeypatch.setattr(os, "access", lambda path, mode: str(path) != str(place))
     with files.lock(str(staple), 0):
         assert len(lock_names(system_locks)) == 1
 

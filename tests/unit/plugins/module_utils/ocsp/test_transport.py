@@ -1217,6 +1217,16 @@ def test_a_tunnel_is_used_again(serve: Serve, client: Client, trusted: Pki) -> N
     assert (proxy.connections, len(proxy.requests), server.connections) == (1, 1, 1)
 
 
+@pytest.mark.parametrize("keep", [0, 4])
+def test_a_responder_behind_a_tunnel_that_says_nothing(serve: Serve, client: Client, trusted: Pki, keep: int) -> None:
+    server = serve(lambda peer: peer.read_request(), tls=trusted.server)
+    proxy = serve(forward_proxy({"localhost:443": server}))
+    with pytest.raises(TransportError, match="closed connection without response") as caught:
+        ask(client(keep, http_proxy=proxy.url()), "https://localhost/")
+    assert caught.value.code == "unreachable"
+    assert len(server.requests) == 1
+
+
 def test_a_proxy_that_dies_is_still_the_one_to_blame(serve: Serve, client: Client) -> None:
     def script(peer: Peer) -> None:
         peer.read_request()
