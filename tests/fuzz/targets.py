@@ -310,7 +310,8 @@ def _check_certificate(data: bytes) -> None:
     one, other = certificate.subject, certificate.issuer
     if not x509.same_name(one, one):
         raise Violation("certificate: a name differs from itself")
-    if x509.same_name(one, other) != x509.same_name(other, one):
+    there, back = (one, other), (other, one)
+    if x509.same_name(*there) != x509.same_name(*back):
         raise Violation("certificate: names are the same one way round only")
     _compare(certificate, fields)
 
@@ -363,7 +364,8 @@ def _check_judge(data: bytes) -> None:
     for finding in judgement.findings:
         _check_message(finding.message)
         if finding.message.startswith(_UNFORESEEN):
-            raise Violation(f"judge: unforeseen {finding.message[len(_UNFORESEEN) :].split(':')[0]}", finding.message)
+            kind = finding.message[len(_UNFORESEEN) :].split(":", maxsplit=1)[0]
+            raise Violation(f"judge: unforeseen {kind}", finding.message)
     if len(judgement.findings) > MOST_FINDINGS:
         raise Violation("judge: findings without end", str(len(judgement.findings)))
     json.dumps(_facts(judgement)).encode()
@@ -386,7 +388,7 @@ def _check_acceptance(data: bytes, judgement: Judgement, rules: Rules) -> None:
     try:
         answers = second_opinion.believe(data, question)
     except second_opinion.Doubt as doubt:
-        raise Violation(f"judge: accepted, although {str(doubt).split(': ')[0]}", str(doubt)) from None
+        raise Violation(f"judge: accepted, although {str(doubt).split(': ', maxsplit=1)[0]}", str(doubt)) from None
     if judgement.certificate_status != "good":
         raise Violation("judge: accepted, and not good")
     times = [(answer.this_update_utc, answer.next_update_utc) for answer in answers]

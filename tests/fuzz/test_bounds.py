@@ -58,9 +58,13 @@ def signed_by(certificate: forge.Entity, certificates: t.Sequence[bytes]) -> byt
     return forge.response(world.answer(), signer=certificate, responder="name", certificates=certificates)
 
 
+def signed_by_itself(certificate: forge.Entity) -> bytes:
+    """Signed by a certificate that the response holds."""
+    return signed_by(certificate, [certificate.der])
+
+
 def odd_delegate(size: int, **options: t.Any) -> bytes:
-    one = delegate(1, **options)
-    return signed_by(one, [one.der])
+    return signed_by_itself(delegate(1, **options))
 
 
 #: Responses of about so many octets.
@@ -101,8 +105,8 @@ HOSTILE: dict[str, t.Callable[[int], bytes]] = {
         certificates=many(lambda index: delegate(index).der, size // 2),
     ),
     "a long name of the delegate": lambda size: odd_delegate(0, issuer_name=name_of(size)),
-    "a long name of the delegate's own": lambda size: signed_by(
-        *(lambda one: (one, [one.der]))(forge.certificate(name_of(size), private_key=world.signers()["delegate"].key))
+    "a long name of the delegate's own": lambda size: signed_by_itself(
+        forge.certificate(name_of(size), private_key=world.signers()["delegate"].key)
     ),
     "a long key usage of the delegate": lambda size: odd_delegate(
         0, extensions=[forge.extension("2.5.29.15", forge.bits(b"\xff" * size), critical=True)]

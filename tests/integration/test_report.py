@@ -32,12 +32,12 @@ class Page(html.parser.HTMLParser):
         self.references: list[str] = []
         self.feed(text)
 
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Count it, and see whether it would load anything."""
         self.elements.append(tag)
         if tag not in ("meta", "path", "wbr"):
             self.open.append(tag)
-        self.references += [name for name, _value in attributes if name in ("href", "src", "srcset", "data", "action")]
+        self.references += [name for name, _value in attrs if name in ("href", "src", "srcset", "data", "action")]
 
     def handle_endtag(self, tag: str) -> None:
         """Each element is closed in its turn."""

@@ -33,6 +33,7 @@ def serve() -> t.Iterator[t.Callable[..., int]]:
             listener = stack.enter_context(socket.socket(family))
             listener.bind((host, 0))
             listener.listen(1)
+
             def run() -> None:
                 with contextlib.suppress(OSError), listener.accept()[0] as sock:
                     sock.settimeout(PLENTY)
