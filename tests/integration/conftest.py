@@ -299,7 +299,8 @@ def play(lab: lab_tool.Lab, tmp_path: Path) -> t.Callable[..., Result]:
         }
         chosen = ",".join(host.name for host in hosts) or "all"
         path = tmp_path / "role.yml"
-        path.write_text(json.dumps([{"hosts": chosen, "gather_facts": False, "roles": [role], "post_tasks": list(tasks)}], default=str))
+        play = {"hosts": chosen, "gather_facts": False, "roles": [role], "post_tasks": list(tasks)}
+        path.write_text(json.dumps([play], default=str))
         switches = [*(["--check"] if check else []), *(["--diff"] if diff else []), *extra]
         done = run_program(
             "ansible-playbook", "-i", lab.inventory, *switches, path, env={**os.environ, "ANSIBLE_PIPELINING": "true"}

@@ -125,9 +125,7 @@ class Pki:
         """The address in that URL."""
         return self.responder_url.partition("//")[2].rpartition(":")[0]
 
-    def make(
-        self, leaves: t.Mapping[str, t.Mapping[str, t.Any]] | None = None, address: str = "127.0.0.1"
-    ) -> Pki:
+    def make(self, leaves: t.Mapping[str, t.Mapping[str, t.Any]] | None = None, address: str = "127.0.0.1") -> Pki:
         """Make everything, in an empty or missing folder; the responder will be at this address."""
         self.home.mkdir(parents=True, exist_ok=True)
         if any(self.home.iterdir()):
