@@ -161,10 +161,11 @@ def _check_signature(data: bytes, response: t.Any, question: Question) -> None:
     candidates = [question.issuer]
     for element in basic.at(3, 0).children if len(basic.children) > 3 else []:
         try:
-            candidates.append(x509.load_der_x509_certificate(element.encode()))
-            candidates[-1].public_key()
+            candidate = x509.load_der_x509_certificate(element.encode())
+            candidate.public_key()
         except Exception:
             continue
+        candidates.append(candidate)
     reasons = ["nobody is named"]
     for candidate in candidates:
         if not _is_named(candidate, response):

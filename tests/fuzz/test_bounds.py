@@ -24,7 +24,7 @@ from ansible_collections.certops.ocsp.tests.fuzz import targets, world
 from ansible_collections.certops.ocsp.tests.unit import forge
 
 RULES = Rules(allow=frozenset(("sha1_signature", "missing_next_update")))
-SMALL, LARGE = 30_000, 120_000
+SMALL, LARGE = 20_000, 80_000
 #: What four times the length may cost: a quadratic effort costs sixteen times as much.
 MOST_GROWTH = 6
 MOST_VERIFICATIONS = 130
