@@ -6,9 +6,12 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
+import socket
+import threading
 import typing as t
 from pathlib import Path
 
@@ -430,6 +433,68 @@ def test_what_was_left_pending_shows_in_the_exit_code(web: Host) -> None:
     assert web.run("apply", "--no-reload").code == 1
 
 
+class Proxy:
+    """HAProxy's socket for commands, with one answer for each."""
+
+    def __init__(self, path: Path, *answers: str) -> None:
+        self.heard: t.List[str] = []
+        self._answers = list(answers)
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.bind(str(path))
+        self._listener.listen()
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        for answer in self._answers:
+            with self._listener.accept()[0] as peer:
+                self.heard.append(peer.recv(65536).decode())
+                peer.sendall(answer.encode())
+
+    def close(self) -> None:
+        self._thread.join(10)
+        self._listener.close()
+
+
+@pytest.mark.parametrize("takes_it", [True, False])
+def test_haproxy_is_given_a_staple_while_it_runs(host: Host, takes_it: bool) -> None:
+    path = host.home / "s"
+    answers = ("Transaction created for certificate x!\n", "Success!\n") if takes_it else ("unknown command\n",)
+    proxy = Proxy(path, *answers)
+    host.configure(services={"edge": {"kind": "haproxy", "socket": str(path)}})
+    host.deploy(NAME, ["edge"])
+    host.run("refresh")
+    assert host.run("apply", "--no-reload").code == 0
+    proxy.close()
+    assert proxy.heard[0] == (
+        f"set ssl cert {host.root}/live/{NAME}/combined.pem.ocsp <<\n"
+        f"{base64.b64encode(host.staple(NAME) or b'').decode()}\n\n"
+    )
+    assert host.pending() == ([] if takes_it else ["edge"])
+
+
+def test_a_defect_at_one_certificate_stops_no_other(web: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    web.deploy("a.example.com", ["web"])
+    web.deploy("b.example.com", ["web"])
+    web.run("refresh")
+
+    from ocsp_stapling import looking
+
+    real = looking.judge
+
+    def judge(data: bytes, target: t.Any, *arguments: t.Any) -> t.Any:
+        if target.certificate.name.startswith("CN=a."):
+            raise KeyError("x")
+        return real(data, target, *arguments)
+
+    monkeypatch.setattr(looking, "judge", judge)
+    done = web.run("apply")
+    assert done.code == 2
+    assert "a.example.com: its staple was not looked at, because of a defect (KeyError: 'x')\n" in done.err
+    assert web.pieces("b.example.com") == ALL
+    assert web.pieces(NAME) == ALL
+
+
 def test_handlers_reload_by_name(web: Host) -> None:
     (web.state / "pending" / "web").touch()
     done = web.run("reload", "web")
@@ -450,7 +515,15 @@ def test_handlers_reload_by_name(web: Host) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]", '{"version": 99}', '{"version": 1, "certificates": [1], "clock": 3}']
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        '{"version": 99}',
+        '{"version": 1, "certificates": [1], "clock": 3}',
+        '{"version": 1, "certificates": {"x": {"live": "/", "services": 3}}}',
+    ],
 )
 def test_a_state_that_cannot_be_read_is_made_anew(web: Host, content: str) -> None:
     web.hour()

@@ -9,12 +9,11 @@ It runs as root and without network, and believes nothing that the other user wr
 
 from __future__ import annotations
 
-import os
 import time
 import typing as t
 
-from ocsp import schedule, servers, services, sets, staples
-from ocsp.errors import BusyError, FileError, OcspError
+from ocsp import schedule, servers, staples
+from ocsp.errors import BusyError, OcspError
 from ocsp.staples import Place
 
 from . import clock, events, plan, record, reloading, remembering
@@ -52,7 +51,6 @@ class Apply:
         self.log = log
         self.trust_clock = trust_clock
         self.reload = reload
-        self.layout = reloading.layout(config)
         self.now = world.now()
         self.claims, self.refused = record.load_foreign(config.folders.record)
         self.eyes = Eyes(config, self.claims, self.now)
@@ -61,28 +59,25 @@ class Apply:
         self.clock_problem = ""
         self.exit_code = 0
         self.changes: t.Dict[str, str] = {}
-        self.unmarked: t.Set[str] = set()
-        self.by_socket: t.Dict[str, bool] = {}
-        self.patience = time.monotonic() + _PATIENCE
+        self.messenger = reloading.Messenger(config, world, log)
+        self.deadline = time.monotonic() + _PATIENCE
 
     def run(self) -> Report:
         """Raises FileError where the state cannot be written; all else is then done all the same."""
-        pending = set(reloading.pending(self.config))
         self._look_at_state()
         self._look_at_clock()
         for entry in self.config.certificates:
             self._guard(entry, self._apply)
         for entry in self._forgotten():
             self._guard(entry, self._forget)
-        self._finish_sockets(pending)
-        self._reload(pending)
+        self._worsen(0 if self.messenger.finish(self.reload) else 1)
         self._summarize()
         self._save()
         return Report(self.exit_code, self.changes, self.after)
 
     def _patience(self) -> float:
         """Seconds that are left for waiting."""
-        return max(0.0, self.patience - time.monotonic())
+        return max(0.0, self.deadline - time.monotonic())
 
     def _worsen(self, exit_code: int) -> None:
         self.exit_code = max(self.exit_code, exit_code)
@@ -114,12 +109,13 @@ class Apply:
             self.log.emit(
                 Event("kept", f"{error.message}; the next run sees to it", events.NOTICE, certificate=entry.name)
             )
-        except (OcspError, OSError) as error:
+        except OcspError as error:
             self._worsen(1)
-            code, message = "file_error", str(error)
-            if isinstance(error, OcspError):
-                code, message = error.code, error.message
-            self.log.emit(Event("failed", message, events.ERROR, code, entry.name))
+            self.log.emit(Event("failed", error.message, events.ERROR, error.code, entry.name))
+        except Exception as error:
+            self._worsen(2)
+            message = f"its staple was not looked at, because of a defect ({type(error).__name__}: {error})"
+            self.log.emit(Event("failed", message, events.CRITICAL, "", entry.name))
         if entry.name in self.before.certificates:
             self.after.certificates.setdefault(entry.name, self.before.certificates[entry.name])
 
@@ -171,66 +167,25 @@ class Apply:
         """Change what servers read. Those that have to be told are noted before, in case this run is killed."""
         entry = look.entry
         withdrawn = decision.action == plan.WITHDRAW
-        told = self._mark(entry, withdrawn, decision.ended)
+        told = self.messenger.note(entry, withdrawn, decision.ended)
         self._change(look, decision)
         self.changes[entry.name] = WITHDRAWN if withdrawn else INSTALLED
         data = remembering.stapled(look, decision)
-        given = self._tell_by_socket(entry, data) if data is not None else []
+        given = self.messenger.give(entry, data) if data is not None else []
         self._say_change(entry, decision, [name for name in told if name not in given])
-
-    def _mark(self, entry: Entry, withdrawn: bool = False, ended: bool = False) -> t.List[str]:
-        """Note which services have to be reloaded. Raises FileError where that cannot be noted."""
-        told = [
-            name
-            for name, kind in zip(entry.services, self.config.kinds(entry.services))
-            if servers.needs_reload(kind, withdrawn, ended)
-        ]
-        try:
-            sets.mark_pending(self.layout, told)
-        except FileError:
-            if not withdrawn:
-                raise
-            # A full disk must not keep a staple in place that ends; they are reloaded if this run is not killed.
-            self.unmarked.update(told)
-        return told
-
-    def _tell_by_socket(self, entry: Entry, data: bytes) -> t.List[str]:
-        """Give the staple to servers that take it while they run. Returns which did."""
-        given = []
-        for name in entry.services:
-            service = self.config.service(name)
-            if service.kind is not None and servers.SERVERS[service.kind].learns == servers.SOCKET:
-                certificate = os.path.join(entry.live or "", "combined.pem")
-                problem = services.staple_by_socket(service, certificate, data)
-                self.by_socket[name] = self.by_socket.get(name, True) and not problem
-                given += [] if problem else [name]
-                if problem:
-                    self.log.emit(Event("reload_failed", f"{problem}; it will be reloaded", events.DEBUG, service=name))
-        return given
-
-    def _finish_sockets(self, pending: t.Set[str]) -> None:
-        """Those that took all staples by their socket need no reload, unless there is another reason for one."""
-        withdrawn = {
-            name
-            for entry in self.config.certificates
-            if self.changes.get(entry.name) == WITHDRAWN
-            for name in entry.services
-        }
-        well = {name for name, well in self.by_socket.items() if well}
-        sets.unmark_pending(self.layout, well - pending - withdrawn)
 
     def _tell_of_file(self, look: Look) -> None:
         """Have services reloaded that read a response where refresh put it."""
         known = record.mapping(self.before.certificates.get(look.entry.name), "staple")
         if look.left is not None and look.entry.services and known.get("sha256") != digest(look.left):
-            self._mark(look.entry)
+            self.messenger.note(look.entry)
             self.changes[look.entry.name] = INSTALLED
 
     def _forgotten(self) -> t.List[Entry]:
         """The certificates that are no longer configured, so that nobody would see their staples end."""
         names = {entry.name for entry in self.config.certificates}
         return [
-            Entry(name, {}, known.get("live"), tuple(str(service) for service in known.get("services") or ()), "")
+            Entry(name, {}, known.get("live"), _texts(known.get("services")), "")
             for name, known in self.before.certificates.items()
             if name not in names and isinstance(known.get("live"), str)
         ]
@@ -272,14 +227,6 @@ class Apply:
         claims = self.claims.entry(look.entry.name)
         self.after.certificates[look.entry.name] = remembering.entry_values(look, decision, before, claims, self.now)
 
-    def _reload(self, pending: t.Set[str]) -> None:
-        still = set(reloading.pending(self.config)) | self.unmarked
-        if self.reload:
-            if not reloading.reload_services(self.config, self.world, self.log, sorted(still)):
-                self._worsen(1)
-        elif self.unmarked or still & pending:
-            self._worsen(1)
-
     def _summarize(self) -> None:
         done = list(self.changes.values())
         known = self.after.certificates.values()
@@ -301,3 +248,7 @@ class Apply:
             },
         }
         self.after.save(self.config.folders.state_file, self.now)
+
+
+def _texts(value: t.Any) -> t.Tuple[str, ...]:
+    return tuple(text for text in value if isinstance(text, str)) if isinstance(value, list) else ()

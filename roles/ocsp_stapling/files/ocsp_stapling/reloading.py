@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ocsp import services, sets
+from ocsp import servers, services, sets
+from ocsp.errors import FileError
 
 from . import events
-from .config import Config
+from .config import Config, Entry
 from .events import Event, Log
 from .world import World
 
@@ -42,6 +43,64 @@ def reload_services(config: Config, world: World, log: Log, names: t.Iterable[st
         else:
             log.emit(Event("reloaded", f"{name} does not run and was left alone", events.DEBUG, service=name))
     return well
+
+
+class Messenger:
+    """Tells services that staples changed: by their socket where they have one, else by a reload at the end.
+
+    Who is to be reloaded is noted before anything changes, so that the next run does what a killed one could not.
+    """
+
+    def __init__(self, config: Config, world: World, log: Log) -> None:
+        self.config = config
+        self.world = world
+        self.log = log
+        self._before = set(pending(config))
+        self._unnoted: t.Set[str] = set()
+        self._to_reload: t.Set[str] = set()
+        self._by_socket: t.Set[str] = set()
+
+    def note(self, entry: Entry, withdrawn: bool = False, ended: bool = False) -> t.List[str]:
+        """Note who has to be told of a change, before it is made. Raises FileError where that cannot be noted."""
+        told = [
+            name
+            for name, kind in zip(entry.services, self.config.kinds(entry.services))
+            if servers.needs_reload(kind, withdrawn, ended)
+        ]
+        try:
+            sets.mark_pending(layout(self.config), told)
+        except FileError:
+            if not withdrawn:
+                raise
+            # A full disk must not keep a staple in place that ends; they are reloaded if this run is not killed.
+            self._unnoted.update(told)
+        if withdrawn:
+            self._to_reload.update(told)
+        return told
+
+    def give(self, entry: Entry, data: bytes) -> t.List[str]:
+        """Give a staple to servers that take it while they run. Returns which did."""
+        given = []
+        for name in entry.services:
+            service = self.config.service(name)
+            if service.kind is None or servers.SERVERS[service.kind].learns != servers.SOCKET:
+                continue
+            problem = services.staple_by_socket(service, os.path.join(entry.live or "", "combined.pem"), data)
+            if problem:
+                self._to_reload.add(name)
+                self.log.emit(Event("reload_failed", f"{problem}; it will be reloaded", events.DEBUG, service=name))
+            else:
+                self._by_socket.add(name)
+                given.append(name)
+        return given
+
+    def finish(self, reload: bool) -> bool:
+        """Reload who has to be, or leave that to somebody else. Returns whether nothing of an earlier run is left."""
+        sets.unmark_pending(layout(self.config), self._by_socket - self._to_reload - self._before)
+        left = set(pending(self.config)) | self._unnoted
+        if reload:
+            return reload_services(self.config, self.world, self.log, sorted(left))
+        return not self._unnoted and not left & self._before
 
 
 def _keys(config: Config, name: str) -> t.List[str]:
