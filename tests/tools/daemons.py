@@ -282,7 +282,15 @@ def running(name: str, sites: t.Sequence[Site]) -> t.Iterator[Running]:
         finally:
             _stop(process)
     finally:
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder into which some child of a server may still be writing its last words."""
+    deadline = time.monotonic() + _PATIENCE
+    while folder.exists() and time.monotonic() < deadline:
         shutil.rmtree(folder, ignore_errors=True)
+        time.sleep(0.02)
 
 
 def _place(site: Site, folder: Path, name: str) -> _Files:
