@@ -155,6 +155,19 @@ def test_the_timer_fires_and_persists(host: lab_tool.Host) -> None:
     host.run("systemctl", "stop", "ocsp-stapling.timer")
 
 
+def test_what_would_end_before_the_next_run_is_not_left_in_place(host: lab_tool.Host) -> None:
+    """However the timer was changed, apply asks systemd when it will start the next run."""
+    staple = f"{ROOT}/live/one.example.com/ocsp.der"
+    drop_in(host, "ocsp-stapling.timer", "OnCalendar=", "OnCalendar=2099-01-01")
+    host.run("systemctl", "restart", "ocsp-stapling.timer")
+    start(host)
+    assert not host.has(staple)
+    assert events(host, "OCSP_EVENT=withdrawn")[-1]["OCSP_CODE"] == "expiring"
+    restore(host)
+    start(host)
+    assert host.has(staple)
+
+
 def test_the_sandboxes_hold(host: lab_tool.Host) -> None:
     for unit in UNITS[:2]:
         shown = host.run("systemd-analyze", "security", "--no-pager", unit)

@@ -267,6 +267,38 @@ def test_the_interval_of_the_timer_counts(web: Host) -> None:
     assert "[expiring]" in done.err
 
 
+@pytest.mark.parametrize(
+    ("shown", "withdrawn"),
+    [
+        ("Thu 2026-03-05 05:00:00 UTC\n", True),
+        ("Wed 2026-03-04 08:00:00 UTC\n", False),
+        ("\n", False),
+        ("n/a\n", False),
+        ("Thu 2026-03-05 05:00:00 CET\n", False),
+    ],
+)
+def test_the_next_start_of_the_timer_counts(
+    web: Host, shown: str, withdrawn: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A timer that was changed without the interval that should match it."""
+    from ocsp_stapling import world
+
+    web.maker = lambda leaf, now: hosts.good(leaf, now, life=12 * HOUR)
+    web.hour()
+    commands = []
+
+    def run(argv: t.Sequence[str], **_options: t.Any) -> t.Tuple[int, str, str]:
+        commands.append(tuple(argv))
+        return 0, shown, ""
+
+    monkeypatch.setattr(world.services, "has_systemd", lambda: True)
+    monkeypatch.setattr(world.World.__init__, "__defaults__", (None, run, *world.World.__init__.__defaults__[2:]))
+    done = web.run("apply", "--no-reload")
+    assert commands == [("systemctl", "show", "--property=NextElapseUSecRealtime", "--value", "ocsp-stapling.timer")]
+    assert (web.pieces(NAME) == []) == withdrawn
+    assert ("[expiring]" in done.err) == withdrawn
+
+
 # Certificates -------------------------------------------------------------------------------------
 
 

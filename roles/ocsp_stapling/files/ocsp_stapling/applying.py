@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 import typing as t
+from datetime import timedelta
 
 from ocsp import schedule, servers, staples
 from ocsp.errors import BusyError, OcspError
@@ -26,8 +27,8 @@ from .state import State
 from .tables import count
 from .world import World
 
-#: How many intervals it takes until the next run has surely done its work; its delay and its duration count, too.
-_HORIZON = 2
+#: Intervals until the next run has surely done its work; its delay and its duration count, too.
+_INTERVALS = 2
 #: Seconds to wait in all for playbooks that are at work on certificates.
 _PATIENCE = 60.0
 
@@ -57,6 +58,7 @@ class Apply:
         self.before = states.load(config.folders.state_file)
         self.after = State()
         self.clock_problem = ""
+        self.horizon = self._horizon()
         self.exit_code = 0
         self.changes: t.Dict[str, str] = {}
         self.messenger = reloading.Messenger(config, world, log)
@@ -74,6 +76,12 @@ class Apply:
         self._summarize()
         self._save()
         return Report(self.exit_code, self.changes, self.after)
+
+    def _horizon(self) -> timedelta:
+        """How long it takes until the next run has surely done its work."""
+        horizon = self.config.interval * _INTERVALS
+        following = self.world.next_run()
+        return horizon if following is None else max(horizon, following - self.now + self.config.interval)
 
     def _patience(self) -> float:
         """Seconds that are left for waiting."""
@@ -147,8 +155,7 @@ class Apply:
     def _decide(self, look: Look) -> Decision:
         # A file that servers read where refresh put it is not ours to withdraw.
         expiry_plan = self._plan(look.entry)._replace(**({} if look.place else {"in_advance": False}))
-        horizon = self.config.interval * _HORIZON
-        return plan.decide(look.facts, expiry_plan, self.now, horizon, self.clock_problem)
+        return plan.decide(look.facts, expiry_plan, self.now, self.horizon, self.clock_problem)
 
     def _would_change(self, look: Look, decision: Decision) -> bool:
         return look.place is not None and self._change(look, decision, write=False)

@@ -13,6 +13,9 @@ import time
 import typing as t
 from datetime import datetime, timedelta, timezone
 
+from ocsp import services
+
+_TIMER = "ocsp-stapling.timer"
 _MACHINE_ID = "/etc/machine-id"
 _LONGEST_OUTPUT = 64 * 1024
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -24,7 +27,7 @@ def run_command(
     timeout: float = 60.0,
 ) -> t.Tuple[int, str, str]:
     """Run a command without a shell, in an environment of its own; what cannot be run has an exit code, too."""
-    environment = {"PATH": _PATH, "LC_ALL": "C.UTF-8"}
+    environment = {"PATH": _PATH, "LC_ALL": "C.UTF-8", "TZ": "UTC"}
     # Not into pipes, which a daemon that a command leaves behind would hold open; nor onto a disk, which may be full.
     with _memory_file() as output, _memory_file() as errors:
         try:
@@ -80,6 +83,16 @@ class World:
 
     def now(self) -> datetime:
         return self._start + timedelta(seconds=self.elapsed())
+
+    def next_run(self) -> t.Optional[datetime]:
+        """When systemd will start the next run, None where that is not known."""
+        if not services.has_systemd():
+            return None
+        shown = self.run(("systemctl", "show", "--property=NextElapseUSecRealtime", "--value", _TIMER), timeout=10.0)[1]
+        try:
+            return datetime.strptime(shown.strip(), "%a %Y-%m-%d %H:%M:%S UTC").replace(tzinfo=timezone.utc)
+        except ValueError:
+            return None
 
     def elapsed(self) -> float:
         """Seconds since the beginning."""
