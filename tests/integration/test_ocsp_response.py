@@ -207,14 +207,12 @@ def test_good_staple_survives_a_broken_responder(
 def test_nothing_good_and_a_broken_responder_is_a_failure(
     respond: Module, responder: pki_tool.Responder, staple: Path, fault: str
 ) -> None:
-    began = time.monotonic()
     with responder.broken(fault):
         result = respond(timeout=1, total_timeout=4, retries=0)
     assert result["failed"] and not result["changed"]
     assert result["fetch_error"]["code"]
     assert "\n" not in result["msg"].strip()
     assert names(staple.parent) == []
-    assert time.monotonic() - began < 10
 
 
 def test_total_timeout_holds(respond: Module, responder: pki_tool.Responder) -> None:
