@@ -36,7 +36,7 @@ TESTS = Path("tests/unit/plugins/module_utils/ocsp")
 #: Which tests speak about which file, quickest first; a check is missed only when all of them pass.
 TESTS_OF = {
     "der.py": ["test_der.py", "test_response.py", "test_fuzz_findings.py"],
-    "wire.py": ["test_response.py", "test_fuzz_findings.py"],
+    "wire.py": ["test_wire.py", "test_response.py", "test_fuzz_findings.py"],
     "signature.py": ["test_signature.py", "test_response.py"],
     "certificate.py": ["test_certificate.py", "test_options.py", "test_response.py", "test_fuzz_findings.py"],
     "fetch.py": ["test_fetch.py", "test_refresh.py"],
