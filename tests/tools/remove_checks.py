@@ -12,48 +12,36 @@ removed check goes unnoticed.
 
     python tests/tools/remove_checks.py [--jobs 2] [--only CODE]
 
-Needs pytest, hypothesis and cryptography in the interpreter that runs it.
+All tests run once to see which of them reach which line. Then, for each check, those that reach it run, quickest
+first, until one fails; when none does, all tests have their say. Each run is a fork of this process, which has
+imported the libraries and nothing of the collection.
+
+Needs pytest, hypothesis, coverage, cryptography and ansible-core in the interpreter that runs it.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
-import concurrent.futures
+import importlib
+import multiprocessing
+import multiprocessing.connection
 import os
-import re
+import resource
 import shutil
-import subprocess
 import sys
 import tempfile
+import time
 import typing as t
 from pathlib import Path
 
+import coverage
+import pytest
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 CORE = Path("plugins/module_utils/ocsp")
-TESTS = Path("tests/unit/plugins/module_utils/ocsp")
+TESTS = Path("tests/unit/plugins")
 
-#: Which tests speak about which file, quickest first; a check is missed only when all of them pass.
-TESTS_OF = {
-    "der.py": ["test_der.py", "test_response.py", "test_fuzz_findings.py"],
-    "wire.py": ["test_wire.py", "test_response.py", "test_fuzz_findings.py"],
-    "signature.py": ["test_signature.py", "test_response.py"],
-    "certificate.py": ["test_certificate.py", "test_options.py", "test_response.py", "test_fuzz_findings.py"],
-    "fetch.py": ["test_fetch.py", "test_refresh.py"],
-    "files.py": ["test_files.py", "test_options.py", "test_refresh.py"],
-    "options.py": ["test_options.py", "test_refresh.py"],
-    "refresh.py": ["test_refresh.py"],
-    "response.py": ["test_response.py", "test_fuzz_findings.py"],
-    "schedule.py": ["test_schedule.py", "test_options.py"],
-    "servers.py": ["test_servers.py", "test_refresh.py"],
-    "transport.py": ["test_transport.py"],
-    "connection.py": ["test_connection.py"],
-    "handshake.py": ["test_handshake.py"],
-    "probe.py": ["test_probe.py"],
-    "starttls.py": ["test_starttls.py"],
-    "tls.py": ["test_tls.py", "test_handshake.py"],
-    "tls_keys.py": ["test_tls_keys.py"],
-}
 #: What the exception classes and helpers of errors.py stand for.
 CODES_OF_CALLS = {
     "MalformedError": "malformed",
@@ -71,7 +59,13 @@ SENTENCES = {
     "issuance_problem": "issuer_mismatch",
     "weakness": "weak_signature",
 }
-SECONDS = 300
+#: What takes longest to import. Nothing of the collection, which differs from run to run.
+LIBRARIES = ("ansible.module_utils.basic", "cryptography.x509.ocsp", "hypothesis.strategies")
+#: How much longer than before the tests may take without a check.
+PATIENCE = 10
+SECONDS = 20
+MEMORY = 4 << 30
+_FORK = multiprocessing.get_context("fork")
 
 
 class Check(t.NamedTuple):
@@ -100,8 +94,8 @@ def known_codes() -> t.Set[str]:
 def find_checks() -> t.List[Check]:
     codes = known_codes()
     checks = []
-    for name in sorted(TESTS_OF):
-        path = CORE / name
+    for file in sorted((CHECKOUT / CORE).glob("*.py")):
+        path = CORE / file.name
         lines = (CHECKOUT / path).read_text().splitlines()
         tree = ast.parse("\n".join(lines))
         for node in ast.walk(tree):
@@ -164,45 +158,173 @@ def _indent(line: str) -> str:
     return line[: len(line) - len(line.lstrip())]
 
 
-def remove(check: Check, home: Path) -> str:
-    """Remove one check in a copy and run the tests. Returns the test that failed, or an empty string."""
-    copy = Path(tempfile.mkdtemp(prefix="removed-", dir=home))
-    try:
-        shutil.copytree(CHECKOUT / CORE, copy / CORE, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copytree(CHECKOUT / "tests/unit", copy / "tests/unit", ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(CHECKOUT / "pyproject.toml", copy)
-        lines = (copy / check.path).read_text().splitlines()
+class Reach:
+    """Which tests reach which lines of the core, and how long each of them takes."""
+
+    def __init__(self, recorded: Path, seconds: t.Mapping[str, float]) -> None:
+        self._data = coverage.CoverageData(str(recorded))
+        self._data.read()
+        self._seconds = seconds
+        self._lines: t.Dict[str, t.Dict[int, t.List[str]]] = {}
+
+    def tests(self, check: Check) -> t.List[str]:
+        """The tests that reach a check, quickest first."""
+        name = check.path.name
+        if name not in self._lines:
+            file = next((file for file in self._data.measured_files() if Path(file).name == name), "")
+            self._lines[name] = self._data.contexts_by_lineno(file)
+        found = {test for line in range(check.first, check.last + 1) for test in self._lines[name].get(line, ())}
+        return sorted(found & self._seconds.keys(), key=lambda test: (self._seconds[test], test))
+
+    def seconds(self, tests: t.Iterable[str]) -> float:
+        """How long these tests may take, or all if these are none."""
+        return SECONDS + PATIENCE * sum(self._seconds[test] for test in list(tests) or self._seconds)
+
+
+class _Witness:
+    """Plugin of pytest that notes the first test that fails."""
+
+    failed = ""
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.failed = self.failed or report.nodeid
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.failed = self.failed or report.nodeid
+
+
+class _Recorder(_Witness):
+    """Notes for coverage which test runs, and how long it takes."""
+
+    def __init__(self, measured: coverage.Coverage) -> None:
+        self.measured = measured
+        self.seconds: t.Dict[str, float] = {}
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> t.Iterator[None]:
+        begin = time.monotonic()
+        self.measured.switch_context(item.nodeid)
+        yield
+        self.seconds[item.nodeid] = time.monotonic() - begin
+
+
+class _Chooser(_Witness):
+    """Runs the tests given, in their order."""
+
+    def __init__(self, tests: t.Sequence[str]) -> None:
+        self.order = {test: number for number, test in enumerate(tests)}
+
+    def pytest_collection_modifyitems(self, items: t.List[pytest.Item]) -> None:
+        if self.order:
+            chosen = [item for item in items if item.nodeid in self.order]
+            items[:] = sorted(chosen, key=lambda item: self.order[item.nodeid])
+
+
+def _pytest(copy: Path, files: t.Iterable[str], plugin: object) -> int:
+    """Run pytest in a copy, silently."""
+    os.chdir(copy)
+    os.environ.update(
+        TMPDIR=str(copy), PYTHONDONTWRITEBYTECODE="1", HYPOTHESIS_STORAGE_DIRECTORY=str(copy / "examples")
+    )
+    sys.dont_write_bytecode = True
+    tempfile.tempdir = None
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nothing, stream)
+    imported = "ignore:Module already imported:pytest.PytestAssertRewriteWarning"  # so it is, and before the fork
+    options = ["-x", "-q", "--tb=no", "-p", "no:cacheprovider", "-W", imported]
+    return pytest.main([*options, *files], plugins=[plugin])
+
+
+def _record(copy: Path, answer: multiprocessing.connection.Connection) -> None:
+    measured = coverage.Coverage(data_file=str(copy / "reach"), include=[str(copy / CORE / "*")], config_file=False)
+    measured.start()
+    recorder = _Recorder(measured)
+    code = _pytest(copy, [str(TESTS)], recorder)
+    measured.stop()
+    measured.save()
+    answer.send((code, recorder.failed, recorder.seconds))
+
+
+def _first_failure(copy: Path, tests: t.List[str], answer: multiprocessing.connection.Connection) -> None:
+    """Send the test that failed first among those that reach a check, else among all, or an empty string."""
+    chooser = _Chooser(tests)
+    code = _pytest(copy, sorted({test.partition("::")[0] for test in tests}) or [str(TESTS)], chooser)
+    answer.send("" if code == 0 else chooser.failed or f"exit code {code}")
+
+
+class Run:
+    """The tests that run for one check, in a fork."""
+
+    def __init__(self, check: Check, home: Path, tests: t.List[str], seconds: float) -> None:
+        self.check = check
+        self.tests = tests
+        self.copy = _copy(home)
+        lines = (self.copy / check.path).read_text().splitlines()
         lines[check.first - 1 : check.last] = check.removed.splitlines()
-        (copy / check.path).write_text("\n".join(lines) + "\n")
-        for name in TESTS_OF[check.path.name]:
-            failed = _first_failure(copy, TESTS / name)
-            if failed:
-                return failed
-        return ""
-    finally:
-        shutil.rmtree(copy)
+        (self.copy / check.path).write_text("\n".join(lines) + "\n")
+        self.answer, other = _FORK.Pipe(duplex=False)
+        self.process = _FORK.Process(target=_first_failure, args=(self.copy, tests, other))
+        self.process.start()
+        other.close()
+        self.end = time.monotonic() + seconds
+
+    def result(self) -> str:
+        """The test that failed, or an empty string; waits for it."""
+        try:
+            if not self.answer.poll(max(0.0, self.end - time.monotonic())):
+                self.process.kill()
+                return "the tests did not end"
+            return str(self.answer.recv())
+        except EOFError:
+            return "the tests ended the interpreter"
+        finally:
+            self.process.join()
+            shutil.rmtree(self.copy)
 
 
-def _first_failure(copy: Path, tests: Path) -> str:
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-p", "no:cacheprovider", str(tests)]
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    try:
-        result = subprocess.run(
-            command,
-            cwd=copy,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-            text=True,
-            timeout=SECONDS,
-        )
-    except subprocess.TimeoutExpired:
-        return f"{tests.name} did not end"
-    if result.returncode == 0:
-        return ""
-    found = re.search(r"^(?:FAILED|ERROR) \S*?([^/\s]+\.py\S*)", result.stdout, re.MULTILINE)
-    return found.group(1) if found else f"{tests.name} (exit code {result.returncode})"
+def _copy(home: Path) -> Path:
+    copy = Path(tempfile.mkdtemp(prefix="removed-", dir=home))
+    leave_out = shutil.ignore_patterns(".*", "__pycache__", "integration", "conformance", "docs")
+    shutil.copytree(CHECKOUT, copy, ignore=leave_out, dirs_exist_ok=True)
+    return copy
+
+
+def find_reach(home: Path) -> Reach:
+    """Run all tests with nothing removed."""
+    copy = _copy(home)
+    answer, other = _FORK.Pipe(duplex=False)
+    process = _FORK.Process(target=_record, args=(copy, other))
+    process.start()
+    other.close()
+    code, failed, seconds = answer.recv()
+    process.join()
+    if code != 0:
+        raise SystemExit(f"The tests end with {code} before any check is removed: {failed}")
+    return Reach(copy / "reach", seconds)
+
+
+def remove_all(checks: t.Sequence[Check], jobs: int, home: Path) -> t.Iterator[t.Tuple[Check, str]]:
+    """Remove each check and yield it with the test that failed, or with an empty string."""
+    reach = find_reach(home)
+    waiting = [(check, reach.tests(check)) for check in reversed(checks)]
+    running: t.List[Run] = []
+    while waiting or running:
+        while waiting and len(running) < jobs:
+            check, tests = waiting.pop()
+            running.append(Run(check, home, tests, reach.seconds(tests)))
+        first_end = min(run.end for run in running)
+        multiprocessing.connection.wait([run.answer for run in running], max(0.0, first_end - time.monotonic()))
+        for run in [run for run in running if run.answer.poll() or run.end <= time.monotonic()]:
+            running.remove(run)
+            failed = run.result()
+            if failed or not run.tests:
+                yield run.check, failed
+            else:
+                waiting.append((run.check, []))
 
 
 def main() -> int:
@@ -212,13 +334,12 @@ def main() -> int:
     arguments = parser.parse_args()
     checks = [check for check in find_checks() if arguments.only in (None, check.code)]
     noticed: t.Dict[str, t.List[bool]] = {code: [] for code in sorted(known_codes()) if arguments.only in (None, code)}
-    with (
-        tempfile.TemporaryDirectory(prefix="remove-checks-") as home,
-        concurrent.futures.ThreadPoolExecutor(arguments.jobs) as executor,
-    ):
-        for check, failed in zip(checks, executor.map(lambda check: remove(check, Path(home)), checks)):
+    for library in LIBRARIES:
+        importlib.import_module(library)
+    with tempfile.TemporaryDirectory(prefix="remove-checks-") as home:
+        for check, failed in remove_all(checks, arguments.jobs, Path(home)):
             noticed.setdefault(check.code, []).append(bool(failed))
-            print(f"{check.code:38} {check.place:22} {failed or 'NOT NOTICED'}", flush=True)
+            print(f"{check.code:38} {check.place:22} {Path(failed).name or 'NOT NOTICED'}", flush=True)
     print(f"\n{'reason code':38} removed  noticed")
     for code, results in noticed.items():
         print(f"{code:38} {len(results):7}  {sum(results):7}")

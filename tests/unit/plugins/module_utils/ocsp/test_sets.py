@@ -95,6 +95,20 @@ def test_swap_is_one_rename(layout: sets.Layout, monkeypatch: pytest.MonkeyPatch
     assert sets.current_id(layout, NAME) is None and sets.identifiers(layout, NAME) == [one, two]
 
 
+def test_what_the_disk_refuses_is_said_with_its_path(layout: sets.Layout, tmp_path: Path) -> None:
+    one = make(layout, 1)
+    folder = Path(layout.folder(NAME, one))
+    (folder / "cert.pem").unlink()
+    (folder / "cert.pem").mkdir()
+    with pytest.raises(FileError, match=rf"cannot read {folder}/cert\.pem: Is a directory"):
+        sets.read_set(layout, NAME, one)
+    with pytest.raises(FileError, match=r"cannot complete the set .*: No such file or directory; nothing was changed"):
+        sets.complete(layout, NAME, identifier(2))
+    Path(layout.state).write_text("in the place of a folder")
+    with pytest.raises(FileError, match=r"cannot write .*/pending/nginx: Not a directory; nothing was changed"):
+        sets.mark_pending(layout, ["nginx"])
+
+
 @pytest.mark.parametrize(
     "target", ["/etc/passwd", "../sets/other/20260304T050601.000000Z-00000001", "../sets/example.com/x"]
 )

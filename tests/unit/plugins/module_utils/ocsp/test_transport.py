@@ -591,6 +591,11 @@ def test_refused(closed_port: int) -> None:
     )
 
 
+def test_what_fails_before_anybody_is_asked_is_unreachable() -> None:
+    error = transport._Attempt(1).failure(OSError(errno.EMFILE, "Too many open files"))
+    assert (error.code, error.message) == ("unreachable", "cannot connect to the responder: Too many open files")
+
+
 def test_unresolvable(monkeypatch: pytest.MonkeyPatch) -> None:
     def getaddrinfo(*_args: t.Any, **_options: t.Any) -> list[t.Any]:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
