@@ -61,6 +61,14 @@ def is_stapled(shown: tuple[str, str, str], leaf: pki_tool.Leaf) -> bool:
     return shown == (serial(leaf), serial(leaf), "good")
 
 
+def is_unharmed(summary: t.Mapping[str, t.Any], refused: int = 0) -> bool:
+    """Whether clients saw no failure and no staple of another certificate, and hardly ever a closed port.
+
+    Exim closes its port for the moment in which it reads its configuration anew.
+    """
+    return summary["failures"] == [] and summary["wrong_staples"] == 0 and summary["refused"] <= refused
+
+
 def reloads(host: lab_tool.Host, unit: str) -> int:
     """How often a unit was reloaded."""
     journal = host.run("journalctl", "-u", unit, "-o", "cat", "--no-pager")

@@ -23,6 +23,7 @@ import time
 
 # The certificate of a delegated responder may come before, within the staple.
 _CERTIFICATE = re.compile(r"^Server certificate\n-----BEGIN CERTIFICATE-----(.*?)-----END", re.DOTALL | re.MULTILINE)
+_REFUSED = "connect:errno=111"
 _STAPLE_SERIAL = re.compile(r"Certificate ID:.*?Serial Number: ([0-9A-F]+)", re.DOTALL)
 
 
@@ -58,6 +59,7 @@ class Client(threading.Thread):
         self.every = every
         self.counts: collections.Counter[tuple[str, str, str]] = collections.Counter()
         self.failures: list[str] = []
+        self.refused = 0
         self.stopped = threading.Event()
 
     def run(self) -> None:
@@ -68,11 +70,13 @@ class Client(threading.Thread):
             certificate, staple, status = look(*self.spec.split(":"))
             if certificate:
                 self.counts[certificate, staple, status] += 1
+            elif status == _REFUSED:
+                self.refused += 1
             else:
                 self.failures.append(status)
 
     def summary(self) -> dict[str, object]:
-        """The counts, and how many staples were about another certificate."""
+        """The counts, how often nobody listened, and how many staples were about another certificate."""
         shown = [
             {"certificate": certificate, "staple": staple, "status": status, "count": count}
             for (certificate, staple, status), count in self.counts.items()
@@ -83,6 +87,7 @@ class Client(threading.Thread):
         return {
             "handshakes": sum(self.counts.values()) + len(self.failures),
             "failures": self.failures,
+            "refused": self.refused,
             "wrong_staples": wrong,
             "shown": shown,
         }

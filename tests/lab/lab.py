@@ -10,11 +10,13 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import typing as t
+from datetime import datetime
 from pathlib import Path
 
 _HERE = Path(__file__).resolve().parent
@@ -77,9 +79,8 @@ class Lab:
         self.home = home
         self.address = f"{NETWORK}.1"
         self.inventory = home / "inventory.yml"
+        # No address is used twice: ssh goes on for a while with the connection that it had to the last host there.
         self._numbers = itertools.count(11)
-        self._free: list[int] = []
-        self._hosts: dict[str, int] = {}
 
     def __enter__(self) -> Lab:
         self.home.mkdir(parents=True, exist_ok=True)
@@ -91,17 +92,14 @@ class Lab:
 
     def add(self, name: str, services: t.Sequence[str] = ("none",), suite: str = "bookworm") -> Host:
         """Start a host with these services of those that it has installed."""
-        number = self._free.pop() if self._free else next(self._numbers)
-        address = f"{NETWORK}.{number}"
+        address = f"{NETWORK}.{next(self._numbers)}"
         _succeed(labhosts("add", f"{name}={address}:{','.join(services)}@{suite}"))
-        self._hosts[name] = number
         self.inventory.write_text(_succeed(labhosts("inventory")))
         return Host(name, address)
 
     def remove(self, host: Host) -> None:
         """Stop a host and forget it."""
         _succeed(labhosts("remove", host.name))
-        self._free.append(self._hosts.pop(host.name))
 
     @contextlib.contextmanager
     def responder(self, pki: Path, days: int = 7) -> t.Iterator[None]:
@@ -125,6 +123,13 @@ class Lab:
         arguments = ["in", "env", f"PYTHONPATH={_HERE}", sys.executable, "-c", code, host.address, str(port), name]
         shown = _succeed(labhosts(*arguments, *([starttls] if starttls else []))).strip().split("|")
         return shown[0], shown[1], shown[2]
+
+    def staple_time(self, host: Host, name: str, port: int = 443) -> str:
+        """When the staple that is served was made, as a text that sorts, or an empty string."""
+        connection = ["-connect", f"{host.address}:{port}", "-servername", name]
+        shown = labhosts("in", "openssl", "s_client", *connection, "-status").stdout
+        found = re.search(r"Produced At: (.*) GMT", shown)
+        return f"{datetime.strptime(found.group(1), '%b %d %H:%M:%S %Y'):%Y%m%d%H%M%S}" if found else ""
 
 
 def _succeed(done: subprocess.CompletedProcess[str]) -> str:

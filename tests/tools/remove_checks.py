@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Remove each check of the core once, in a copy, and see that a unit test fails for it.
+"""Remove each check of the core and of the program once, in a copy, and see that a unit test fails for it.
 
-A check is a place in the core that names a reason code: a finding that is reported, an error that
+A check is a place there that names a reason code: a finding that is reported, an error that
 is raised or returned; or a rule inside of a function that returns what is wrong as a sentence.
 Statements that report, raise or return a sentence are removed; elsewhere the code is replaced by
 another one. Prints a line for each place and a table of the reason codes; exits with 1 when a
@@ -40,7 +40,8 @@ import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 CORE = Path("plugins/module_utils/ocsp")
-TESTS = Path("tests/unit/plugins")
+PROGRAM = Path("roles/ocsp_stapling/files/ocsp_stapling")
+TESTS = ("tests/unit/plugins", "tests/unit/program")
 
 #: What the exception classes and helpers of errors.py stand for.
 CODES_OF_CALLS = {
@@ -49,6 +50,8 @@ CODES_OF_CALLS = {
     "InputError": "bad_input",
     "FileError": "file_error",
 }
+#: What a helper of the program stands for.
+CODES_OF_ITS_CALLS = {**CODES_OF_CALLS, "fail": "bad_input"}
 #: Functions that return the sentence of a rule that is broken, and the reason code that comes of it.
 SENTENCES = {
     "_answer_problem": "wrong_certificate",
@@ -94,8 +97,7 @@ def known_codes() -> t.Set[str]:
 def find_checks() -> t.List[Check]:
     codes = known_codes()
     checks = []
-    for file in sorted((CHECKOUT / CORE).glob("*.py")):
-        path = CORE / file.name
+    for path in [folder / file.name for folder in (CORE, PROGRAM) for file in (CHECKOUT / folder).glob("*.py")]:
         lines = (CHECKOUT / path).read_text().splitlines()
         tree = ast.parse("\n".join(lines))
         for node in ast.walk(tree):
@@ -117,7 +119,8 @@ def _rules_of(path: Path, function: ast.FunctionDef, lines: t.List[str]) -> t.It
 
 def _checks_of(path: Path, statement: ast.stmt, lines: t.List[str], codes: t.Set[str]) -> t.Iterator[Check]:
     for node in ast.walk(statement):
-        code = _code_of(node, codes) or _assigned_code(statement, node, codes)
+        calls = CODES_OF_ITS_CALLS if PROGRAM in path.parents else CODES_OF_CALLS
+        code = _code_of(node, codes, calls) or _assigned_code(statement, node, codes)
         if not code:
             continue
         if isinstance(statement, (ast.Expr, ast.Raise)):
@@ -134,16 +137,27 @@ def _removal(path: Path, code: str, statement: ast.stmt, lines: t.List[str]) -> 
     return Check(path, code, first, last, _indent(lines[first - 1]) + "pass")
 
 
-def _code_of(node: ast.AST, codes: t.Set[str]) -> str:
+def _code_of(node: ast.AST, codes: t.Set[str], calls: t.Mapping[str, str]) -> str:
     """The reason code that a call names, or an empty string."""
     if not isinstance(node, ast.Call):
         return ""
     name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
     literals = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
     named = [literal for literal in literals if isinstance(literal, str) and literal in codes]
-    if named and name in ("error", "warn", "report", "Finding", "TransportError", "ProbeError", "InputError"):
+    if named and name in (
+        "error",
+        "warn",
+        "report",
+        "Finding",
+        "TransportError",
+        "ProbeError",
+        "InputError",
+        "Event",
+        "Decision",
+        "_without",
+    ):
         return named[0]
-    return CODES_OF_CALLS.get(name, "")
+    return calls.get(name, "")
 
 
 def _assigned_code(statement: ast.stmt, node: ast.AST, codes: t.Set[str]) -> str:
@@ -165,15 +179,15 @@ class Reach:
         self._data = coverage.CoverageData(str(recorded))
         self._data.read()
         self._seconds = seconds
-        self._lines: t.Dict[str, t.Dict[int, t.List[str]]] = {}
+        self._lines: t.Dict[Path, t.Dict[int, t.List[str]]] = {}
 
     def tests(self, check: Check) -> t.List[str]:
         """The tests that reach a check, quickest first."""
-        name = check.path.name
-        if name not in self._lines:
-            file = next((file for file in self._data.measured_files() if Path(file).name == name), "")
-            self._lines[name] = self._data.contexts_by_lineno(file)
-        found = {test for line in range(check.first, check.last + 1) for test in self._lines[name].get(line, ())}
+        if check.path not in self._lines:
+            file = next((file for file in self._data.measured_files() if file.endswith(f"/{check.path}")), "")
+            self._lines[check.path] = self._data.contexts_by_lineno(file)
+        reached = self._lines[check.path]
+        found = {test for line in range(check.first, check.last + 1) for test in reached.get(line, ())}
         return sorted(found & self._seconds.keys(), key=lambda test: (self._seconds[test], test))
 
     def seconds(self, tests: t.Iterable[str]) -> float:
@@ -240,10 +254,11 @@ def _pytest(copy: Path, files: t.Iterable[str], plugin: object) -> int:
 
 
 def _record(copy: Path, answer: multiprocessing.connection.Connection) -> None:
-    measured = coverage.Coverage(data_file=str(copy / "reach"), include=[str(copy / CORE / "*")], config_file=False)
+    sources = [str(copy / folder / "*") for folder in (CORE, PROGRAM)]
+    measured = coverage.Coverage(data_file=str(copy / "reach"), include=sources, config_file=False)
     measured.start()
     recorder = _Recorder(measured)
-    code = _pytest(copy, [str(TESTS)], recorder)
+    code = _pytest(copy, TESTS, recorder)
     measured.stop()
     measured.save()
     answer.send((code, recorder.failed, recorder.seconds))
@@ -252,7 +267,7 @@ def _record(copy: Path, answer: multiprocessing.connection.Connection) -> None:
 def _first_failure(copy: Path, tests: t.List[str], answer: multiprocessing.connection.Connection) -> None:
     """Send the test that failed first among those that reach a check, else among all, or an empty string."""
     chooser = _Chooser(tests)
-    code = _pytest(copy, sorted({test.partition("::")[0] for test in tests}) or [str(TESTS)], chooser)
+    code = _pytest(copy, sorted({test.partition("::")[0] for test in tests}) or TESTS, chooser)
     answer.send("" if code == 0 else chooser.failed or f"exit code {code}")
 
 
@@ -287,7 +302,7 @@ class Run:
 
 
 def _copy(home: Path) -> Path:
-    copy = Path(tempfile.mkdtemp(prefix="removed-", dir=home))
+    copy = Path(tempfile.mkdtemp(prefix="", dir=home))  # short, as sockets must fit in below it
     leave_out = shutil.ignore_patterns(".*", "__pycache__", "integration", "conformance", "docs")
     shutil.copytree(CHECKOUT, copy, ignore=leave_out, dirs_exist_ok=True)
     return copy
@@ -327,6 +342,12 @@ def remove_all(checks: t.Sequence[Check], jobs: int, home: Path) -> t.Iterator[t
                 waiting.append((run.check, []))
 
 
+def _shown(test: str) -> str:
+    """A test without its folder and the end of a long parameter."""
+    path, colons, name = test.partition("::")
+    return f"{Path(path).name}{colons}{name[:100]}"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Remove each check of the core once and see that a test fails.")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
@@ -336,10 +357,10 @@ def main() -> int:
     noticed: t.Dict[str, t.List[bool]] = {code: [] for code in sorted(known_codes()) if arguments.only in (None, code)}
     for library in LIBRARIES:
         importlib.import_module(library)
-    with tempfile.TemporaryDirectory(prefix="remove-checks-") as home:
+    with tempfile.TemporaryDirectory(prefix="removed-") as home:
         for check, failed in remove_all(checks, arguments.jobs, Path(home)):
             noticed.setdefault(check.code, []).append(bool(failed))
-            print(f"{check.code:38} {check.place:22} {Path(failed).name or 'NOT NOTICED'}", flush=True)
+            print(f"{check.code:38} {check.place:22} {_shown(failed) or 'NOT NOTICED'}", flush=True)
     print(f"\n{'reason code':38} removed  noticed")
     for code, results in noticed.items():
         print(f"{code:38} {len(results):7}  {sum(results):7}")

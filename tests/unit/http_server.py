@@ -14,6 +14,7 @@ import socket
 import ssl
 import struct
 import threading
+import traceback
 import typing as t
 from pathlib import Path
 
@@ -121,12 +122,20 @@ class Server:
                 sock = self._tls.wrap_socket(plain, server_side=True)
                 self._open.add(sock)
             self._script(Peer(sock, self))
-        except OSError:
-            pass  # the client left, which is its right
+        except OSError as exc:  # the client left, which is its right
+            _close_half_made(exc)
         finally:
             self._open.difference_update((plain, sock))
             sock.close()
             plain.close()
+
+
+def _close_half_made(exc: OSError) -> None:
+    """Close what wrap_socket() of Python up to 3.11 leaves open when a reset comes at a bad moment."""
+    for frame, _line in traceback.walk_tb(exc.__traceback__):
+        half_made = frame.f_locals.get("self")
+        if isinstance(half_made, ssl.SSLSocket):
+            half_made.close()
 
 
 def answer(

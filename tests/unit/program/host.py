@@ -12,7 +12,6 @@ import io
 import json
 import os
 import subprocess
-import sys
 import typing as t
 import urllib.parse
 from datetime import datetime, timedelta
@@ -226,8 +225,7 @@ class Host:
             env={
                 "PATH": os.environ["PATH"],
                 "OCSP_STAPLING_LIB": str(self.library),
-                "OCSP_STAPLING_PYTHON": sys.executable,
-                "PYTHONDONTWRITEBYTECODE": "1",
+                "OCSP_STAPLING_PYTHON": str(self.library / "python"),
             },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -176,6 +176,15 @@ def test_a_staple_that_ended_in_place_is_told(host: Host) -> None:
     assert "its staple ended and is still in place; run 'ocsp-stapling\n  apply' as root\n" in done.out
 
 
+def test_a_log_file_that_cannot_be_written_costs_the_log_file_alone(host: Host) -> None:
+    host.deploy(NAME)
+    host.configure(log_file=f"{host.home}/missing/ocsp.log")
+    done = host.run("refresh")
+    assert done.code == 0
+    said = f"the log file {host.home}/missing/ocsp.log cannot be written: No such file or directory"
+    assert done.err.startswith(f"{said} [file_error]\n")
+
+
 def test_what_is_pending_is_told(host: Host) -> None:
     host.deploy(NAME)
     host.hour()
@@ -195,7 +204,7 @@ def test_a_configuration_that_cannot_be_used_is_unknown_to_nagios(host: Host) ->
 def test_a_reader_that_leaves_is_no_error(mixed: Host) -> None:
     script = " ".join(f"'{word}'" for word in mixed.arguments("status"))
     launcher = Path(__file__).resolve().parents[3] / "roles/ocsp_stapling/files/ocsp-stapling"
-    environment = {"OCSP_STAPLING_LIB": str(mixed.library), "OCSP_STAPLING_PYTHON": sys.executable}
+    environment = {"OCSP_STAPLING_LIB": str(mixed.library), "OCSP_STAPLING_PYTHON": str(mixed.library / "python")}
     done = subprocess.run(
         ["/bin/sh", "-c", f"{{ /bin/sh '{launcher}' {script}; echo $? >&2; }} | :"],
         env={**os.environ, **environment},
@@ -349,6 +358,7 @@ def test_a_program_that_is_not_complete_does_not_seem_to_be_well(host: Host, tmp
     host.deploy(NAME)
     broken = tmp_path / "lib"
     shutil.copytree(host.library / "ocsp_stapling", broken / "ocsp_stapling")
+    shutil.copy(host.library / "python", broken)
     host.library = broken
     done = host.process("refresh")
     assert done.code == 70

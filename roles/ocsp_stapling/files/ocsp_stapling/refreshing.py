@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from ocsp import bulk, schedule
 from ocsp.bulk import Job
 from ocsp.environment import Environment
-from ocsp.errors import FileError, OcspError
+from ocsp.errors import OcspError
 from ocsp.refresh import Outcome
 
 from . import events, record
@@ -73,8 +73,6 @@ class Refresh:
     def run(self) -> Report:
         """Raises FileError where the record cannot be written."""
         folders = self.config.folders
-        if not os.path.isdir(folders.responses):
-            raise FileError(f"the folder {folders.responses} does not exist; create it for the user of the program")
         self.record = record.load(folders.record)
         self.record.keep_only({entry.name for entry in self.config.certificates})
         self.record.run = {"started": schedule.format_time(self.world.now())}

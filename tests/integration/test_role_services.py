@@ -1,0 +1,123 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The servers beside nginx, Exim and Dovecot: each staples what the role deployed, by the one line that it asks for."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from conftest import Result, lab_tool, pki_tool
+from role_support import ROOT, SUITES, is_stapled, is_unharmed, names_of, reloads, serial
+
+Play = t.Callable[..., Result]
+AddHost = t.Callable[..., lab_tool.Host]
+
+#: Where each server listens.
+PORTS = {"haproxy": 443, "lighttpd": 8443, "apache": 9443, "hitch": 10443}
+UNITS = {"haproxy": "haproxy", "lighttpd": "lighttpd", "apache": "apache2", "hitch": "hitch"}
+#: What reads its key as a user of its own.
+KEYS = {"lighttpd": {"key_group": "www-data", "key_mode": "0440"}}
+
+
+def name_of(server: str) -> str:
+    """The name that a server serves."""
+    return f"{server}.example.com"
+
+
+def serve(host: lab_tool.Host) -> None:
+    """The users' own configurations, all on one host."""
+    haproxy = host.read("/etc/haproxy/haproxy.cfg")
+    host.write(
+        "/etc/haproxy/haproxy.cfg",
+        f"{haproxy}\nfrontend site\n  bind :{PORTS['haproxy']} ssl crt-list {ROOT}/snippets/haproxy.list\n"
+        "  http-request return status 200\n",
+    )
+    host.write(
+        "/etc/lighttpd/conf-enabled/99-tls.conf",
+        'server.modules += ( "mod_openssl" )\n'
+        f'$SERVER["socket"] == ":{PORTS["lighttpd"]}" {{\n  ssl.engine = "enable"\n'
+        f'  include "{ROOT}/live/{name_of("lighttpd")}/lighttpd.conf"\n}}\n',
+    )
+    host.write("/etc/apache2/ports.conf", f"Listen {PORTS['apache']}\n")
+    host.write(
+        "/etc/apache2/sites-available/tls.conf",
+        f"Include {ROOT}/snippets/apache.conf\n<VirtualHost *:{PORTS['apache']}>\n  ServerName {name_of('apache')}\n"
+        f"  SSLEngine on\n  Include {ROOT}/live/{name_of('apache')}/apache.conf\n</VirtualHost>\n",
+    )
+    host.run("a2enmod", "-q", "ssl")
+    host.run("a2dissite", "-q", "000-default")
+    host.run("a2ensite", "-q", "tls")
+    live = f"{ROOT}/live/{name_of('hitch')}"
+    host.write(
+        "/etc/hitch/hitch.conf",
+        f'frontend = {{ host = "*" port = "{PORTS["hitch"]}" }}\nbackend = "[127.0.0.1]:80"\ndaemon = on\n'
+        f'pem-file = {{ cert = "{live}/combined.pem" ocsp-resp-file = "{live}/ocsp.der" }}\n',
+    )
+    for unit in UNITS.values():
+        host.run("systemctl", "unmask", unit)
+        host.run("systemctl", "restart", unit)
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_each_server_staples_and_renews(
+    suite: str, lab: lab_tool.Lab, add_host: AddHost, play: Play, lab_pki: pki_tool.Pki
+) -> None:
+    host = add_host(f"many-{suite}", "haproxy", "lighttpd", suite=suite)
+    for server in PORTS:
+        lab_pki.issue(name_of(server))
+    groups = {server: {"domains": [name_of(server)], "reload": [server], **KEYS.get(server, {})} for server in PORTS}
+    variables = {
+        "certificates": groups,
+        "source": lab_pki.home,
+        "patience": 0,
+        "endpoints": [{"service": server, "port": port} for server, port in PORTS.items()],
+    }
+    with lab.responder(lab_pki.home):
+        assert play(host, **variables).rc == 0
+        serve(host)
+        for server, port in PORTS.items():
+            assert is_stapled(lab.look(host, name_of(server), port), lab_pki.leaf(name_of(server))), server
+        second = play(host, **variables)
+        assert second.rc == 0 and second.count("changed") == 0, second.output
+
+        # New certificates, while clients connect.
+        old = {server: serial(lab_pki.leaf(name_of(server))) for server in PORTS}
+        new = {server: lab_pki.issue(name_of(server)) for server in PORTS}
+        specs = {server: f"{host.address}:{port}:{name_of(server)}" for server, port in PORTS.items()}
+        with lab.clients(*specs.values(), every=0.2) as seen:
+            renewed = play(host, **variables)
+        assert renewed.rc == 0, renewed.output
+        for server, port in PORTS.items():
+            assert is_stapled(lab.look(host, name_of(server), port), new[server]), server
+            assert is_unharmed(seen[specs[server]]), (server, seen)
+            assert {shown["certificate"] for shown in seen[specs[server]]["shown"]} == {
+                old[server],
+                serial(new[server]),
+            }
+
+        # New staples for the same certificates, by the program; HAProxy takes its own by its socket.
+        before = {server: (lab.staple_time(host, name_of(server), port)) for server, port in PORTS.items()}
+        reloaded = {server: reloads(host, unit) for server, unit in UNITS.items()}
+        host.run("sleep", "1")  # the time in a staple is in whole seconds
+        host.run("ocsp-stapling", "refresh", "--force")
+        host.run("ocsp-stapling", "apply")
+        for server, port in PORTS.items():
+            assert lab.staple_time(host, name_of(server), port) > before[server] != "", server
+            assert is_stapled(lab.look(host, name_of(server), port), new[server]), server
+        assert reloads(host, UNITS["haproxy"]) == reloaded["haproxy"]
+        assert reloads(host, UNITS["hitch"]) == reloaded["hitch"] + 1
+
+
+def test_mail_servers_that_cannot_staple_get_no_certificate_that_demands_it(
+    lab: lab_tool.Lab, add_host: AddHost, play: Play, lab_pki: pki_tool.Pki
+) -> None:
+    host = add_host("demands")
+    leaf = lab_pki.issue("demands.example.com", key="ec", must_staple=True)
+    for server in ("postfix", "dovecot"):
+        groups = {"mail": {"domains": [leaf.name], "reload": [server]}}
+        refused = play(host, certificates=groups, source=lab_pki.home, patience=0)
+        assert refused.rc != 0 and f"which {server} cannot do" in " ".join(refused.output.split()), refused.output
+    assert names_of(host, f"{ROOT}/live") == []
