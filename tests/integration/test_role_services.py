@@ -53,7 +53,7 @@ def serve(host: lab_tool.Host) -> None:
     live = f"{ROOT}/live/{name_of('hitch')}"
     host.write(
         "/etc/hitch/hitch.conf",
-        f'frontend = {{ host = "*" port = "{PORTS["hitch"]}" }}\nbackend = "[127.0.0.1]:80"\ndaemon = on\n'
+        f'frontend = {{ host = "*" port = "{PORTS["hitch"]}" }}\nbackend = "[127.0.0.1]:80"\n'
         f'pem-file = {{ cert = "{live}/combined.pem" ocsp-resp-file = "{live}/ocsp.der" }}\n',
     )
     for unit in UNITS.values():
@@ -98,17 +98,19 @@ def test_each_server_staples_and_renews(
                 serial(new[server]),
             }
 
-        # New staples for the same certificates, by the program; HAProxy takes its own by its socket.
-        before = {server: (lab.staple_time(host, name_of(server), port)) for server, port in PORTS.items()}
+        # New staples for the same certificates, by the program. HAProxy takes its own by its socket, and lighttpd
+        # reads the file by itself in the last minutes of the old one.
+        before = {server: lab.staple_time(host, name_of(server), port) for server, port in PORTS.items()}
         reloaded = {server: reloads(host, unit) for server, unit in UNITS.items()}
         host.run("sleep", "1")  # the time in a staple is in whole seconds
         host.run("ocsp-stapling", "refresh", "--force")
         host.run("ocsp-stapling", "apply")
         for server, port in PORTS.items():
-            assert lab.staple_time(host, name_of(server), port) > before[server] != "", server
+            now = lab.staple_time(host, name_of(server), port)
+            assert now == before[server] if server == "lighttpd" else now > before[server], server
             assert is_stapled(lab.look(host, name_of(server), port), new[server]), server
-        assert reloads(host, UNITS["haproxy"]) == reloaded["haproxy"]
-        assert reloads(host, UNITS["hitch"]) == reloaded["hitch"] + 1
+        told = {server: reloads(host, unit) - reloaded[server] for server, unit in UNITS.items()}
+        assert told == {"haproxy": 0, "lighttpd": 0, "apache": 1, "hitch": 1}
 
 
 def test_mail_servers_that_cannot_staple_get_no_certificate_that_demands_it(
