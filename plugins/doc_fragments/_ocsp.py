@@ -38,7 +38,7 @@ requirements:
   - cryptography >= 3.3
 """
 
-    RULES = r"""
+    RENEWAL = r"""
 options:
   minimum_validity:
     description:
@@ -52,6 +52,23 @@ options:
       - Renew the response when less than this share of its life is left, from V(0) to V(100).
     type: float
     default: 50
+  server:
+    description:
+      - The TLS servers that will read the file. What they cannot use becomes a finding
+        V(unfit_for_server), and an error where the server would fail because of it.
+    type: list
+    elements: str
+    choices: [apache, dovecot, exim, haproxy, hitch, lighttpd, nginx, postfix]
+    default: []
+  return_content:
+    description:
+      - Whether to return the response in RV(ignore:response).
+    type: bool
+    default: false
+"""
+
+    RULES = r"""
+options:
   allow:
     description:
       - Faults of a private CA to put up with.
@@ -78,24 +95,11 @@ options:
       - There is no tolerance for responses that have expired.
     type: str
     default: 5m
-  server:
-    description:
-      - The TLS servers that will read the file. What they cannot use becomes a finding
-        V(unfit_for_server), and an error where the server would fail because of it.
-    type: list
-    elements: str
-    choices: [apache, dovecot, exim, haproxy, hitch, lighttpd, nginx, postfix]
-    default: []
   now:
     description:
       - The time to judge by instead of this host's clock, as V(2026-11-23T12:00:00Z) or V(20261123120000Z).
       - For tests and for looking ahead.
     type: str
-  return_content:
-    description:
-      - Whether to return the response in RV(ignore:response).
-    type: bool
-    default: false
 """
 
     RESPONSE = r"""

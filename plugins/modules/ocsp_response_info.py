@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - certops.ocsp._attributes
   - certops.ocsp._attributes.info_module
   - certops.ocsp._ocsp.certificate
+  - certops.ocsp._ocsp.renewal
   - certops.ocsp._ocsp.rules
 options:
   path:

@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - certops.ocsp._attributes.files
   - certops.ocsp._ocsp.certificate
   - certops.ocsp._ocsp.response
+  - certops.ocsp._ocsp.renewal
   - certops.ocsp._ocsp.rules
 attributes:
   check_mode:

@@ -25,6 +25,7 @@ description:
 extends_documentation_fragment:
   - certops.ocsp._attributes
   - certops.ocsp._attributes.info_module
+  - certops.ocsp._ocsp.rules
 options:
   host:
     description:
@@ -98,36 +99,6 @@ options:
       - Some servers fetch the staple when the first client comes. nginx does so without C(ssl_stapling_file).
     type: int
     default: 2
-  allow:
-    description:
-      - Faults of a private CA to put up with.
-      - V(sha1_signature) accepts signatures with SHA-1.
-      - V(missing_next_update) accepts responses that do not say how long they hold, for 24 hours.
-    type: list
-    elements: str
-    choices: [sha1_signature, missing_next_update]
-    default: []
-  require_nocheck:
-    description:
-      - Whether to refuse responses of a delegated responder whose certificate lacks C(id-pkix-ocsp-nocheck).
-    type: bool
-    default: false
-  maximum_age:
-    description:
-      - Refuse responses that were made longer ago than this. Chromium ignores those older than 7 days.
-    type: str
-    default: 10d
-  clock_tolerance:
-    description:
-      - How far in the future of this host's clock a response may have been made.
-      - There is no tolerance for responses that have expired.
-    type: str
-    default: 5m
-  now:
-    description:
-      - The time to judge by instead of this host's clock, as V(2026-11-23T12:00:00Z) or V(20261123120000Z).
-      - For tests and for looking ahead.
-    type: str
   return_content:
     description:
       - Whether to return the staple in RV(certificates[].response).

@@ -116,6 +116,9 @@ class Lab:
             process.send_signal(signal.SIGTERM)
             output = process.communicate(timeout=60)[0]
             seen.update(json.loads(output.strip().splitlines()[-1]))
+        if os.environ.get("CERTOPS_CLIENTS_TABLE"):
+            with open(os.environ["CERTOPS_CLIENTS_TABLE"], "a") as table:
+                table.write(f"{os.environ.get('PYTEST_CURRENT_TEST')}: {json.dumps(seen)}\n")
 
     def look(self, host: Host, name: str, port: int = 443, starttls: str = "") -> tuple[str, str, str]:
         """The serial number of the certificate served, the one in its staple, and the staple's status."""

@@ -496,13 +496,16 @@ def test_haproxy_is_given_a_staple_while_it_runs(host: Host, takes_it: bool) -> 
     host.configure(services={"edge": {"kind": "haproxy", "socket": str(path)}})
     host.deploy(NAME, ["edge"])
     host.run("refresh")
-    assert host.run("apply", "--no-reload").code == 0
+    done = host.run("apply", "--no-reload", "--debug")
+    assert done.code == 0
     proxy.close()
     assert proxy.heard[0] == (
         f"set ssl cert {host.root}/live/{NAME}/combined.pem.ocsp <<\n"
         f"{base64.b64encode(host.staple(NAME) or b'').decode()}\n\n"
     )
     assert host.pending() == ([] if takes_it else ["edge"])
+    refused = f"edge refuses the staple for {host.root}/live/{NAME}/combined.pem: unknown command; it will be reloaded\n"
+    assert (refused in done.err) == (not takes_it)
 
 
 def test_a_defect_at_one_certificate_stops_no_other(web: Host, monkeypatch: pytest.MonkeyPatch) -> None:

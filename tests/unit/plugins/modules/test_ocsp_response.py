@@ -598,7 +598,7 @@ with patch_module_args({options!r}):
 
 def test_the_options_are_documented_as_they_are(run: t.Any, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = comparable(specification(run.module, monkeypatch))
-    assert spec == comparable(documentation(run.module, "CERTIFICATE", "RESPONSE", "RULES"))
+    assert spec == comparable(documentation(run.module, "CERTIFICATE", "RESPONSE", "RENEWAL", "RULES"))
     assert not FILE_OPTIONS & set(spec)
 
 

@@ -301,7 +301,7 @@ def test_without_the_library_it_says_so(run: t.Any, monkeypatch: pytest.MonkeyPa
 
 def test_the_options_are_documented_as_they_are(run: t.Any, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = comparable(specification(run.module, monkeypatch))
-    assert spec == comparable(documentation(run.module, "CERTIFICATE", "RULES"))
+    assert spec == comparable(documentation(run.module, "CERTIFICATE", "RENEWAL", "RULES"))
 
 
 OUTCOMES: t.Dict[str, t.Dict[str, t.Any]] = {

@@ -383,7 +383,7 @@ def test_owners(run: t.Any, tmp_path: Path) -> None:
 
 def test_the_options_are_documented_as_they_are(run: t.Any, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = comparable(specification(run.module, monkeypatch, "Module"))
-    assert spec == comparable(documentation(run.module, "CERTIFICATE", "RESPONSE", "RULES"))
+    assert spec == comparable(documentation(run.module, "CERTIFICATE", "RESPONSE", "RENEWAL", "RULES"))
     assert not FILE_OPTIONS & set(spec)
 
 
