@@ -247,9 +247,20 @@ class Transport:
     def _context(self) -> ssl.SSLContext:
         import ssl  # pylint: disable=import-outside-toplevel  # slow, and few responders need it
 
+        class TlsSocket(ssl.SSLSocket):
+            """Closes itself when the other side is gone before the handshake, where Python would leave it open."""
+
+            def getpeername(self) -> t.Any:
+                try:
+                    return super().getpeername()
+                except OSError:
+                    self.close()
+                    raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)) from None
+
         with self._mutex:
             if self._tls_context is None:
                 context = ssl.create_default_context()
+                context.sslsocket_class = TlsSocket
                 if not self._validate_certs:
                     context.check_hostname = False
                     context.verify_mode = ssl.CERT_NONE

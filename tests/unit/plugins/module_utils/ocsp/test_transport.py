@@ -8,8 +8,11 @@ import base64
 import contextlib
 import errno
 import io
+import os
 import random
+import select
 import socket
+import struct
 import threading
 import time
 import typing as t
@@ -1344,6 +1347,21 @@ def test_closing_ends_what_is_under_way(
     assert "was broken off" in errors[0].message
     with pytest.raises(TransportError, match="was broken off"):
         ask(kept, url)
+
+
+def test_a_reset_before_the_handshake_leaves_nothing_open() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        sock = socket.create_connection(listener.getsockname())
+        peer = listener.accept()[0]
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.close()
+        select.select([sock], [], [], PLENTY)
+        number = sock.fileno()
+        connection, attempt = transport._Connection(sock, (), None), transport._Attempt(PLENTY)
+        with pytest.raises(ConnectionResetError):
+            connection.start_tls(Transport()._context(), "localhost", attempt)
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(number)
 
 
 # -- headers of time
