@@ -12,15 +12,9 @@ import typing as t
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.sets import SOURCE_SUFFIXES
 
-_PARTS = ("private_key", "certificate", "chain", "root")
-#: What is looked for in a folder; of the two for a certificate, the first that is there counts.
-_SUFFIXES = {
-    "private_key": (".key",),
-    "certificate": (".pem", "-fullchain.pem"),
-    "chain": ("-chain.pem", "-fullchain.pem"),
-    "root": ("-rootchain.pem",),
-}
+_PARTS = tuple(SOURCE_SUFFIXES)
 
 
 class ActionModule(ActionBase):
@@ -40,30 +34,30 @@ class ActionModule(ActionBase):
         return self._execute_module(module_args=arguments, task_vars=task_vars)
 
     def _complete(self, given: dict[str, t.Any], folder: str | None, local: bool) -> dict[str, t.Any]:
+        """The options of one certificate with the contents of files; their paths stay, for messages."""
         one = dict(given)
         if local:
             folder = one.pop("source", None) or folder
-        named = any(one.get(f"{part}_{kind}") for part in _PARTS for kind in ("path", "content", "src"))
-        if folder is not None and not named and one.get("name"):
-            one.update(self._find(str(one["name"]), self._folder(folder)))
+        given_parts = {part for part in _PARTS for kind in ("path", "content", "src") if one.get(f"{part}_{kind}")}
+        if folder is not None and not given_parts & {"private_key", "certificate"} and one.get("name"):
+            one.update(self._find(str(one["name"]), self._folder(folder), given_parts))
         for part in _PARTS:
-            source = one.pop(f"{part}_src", None)
-            if source:
-                one[f"{part}_content"] = self._read(self._path(source))
+            if one.get(f"{part}_src"):
+                one[f"{part}_src"] = self._path(one[f"{part}_src"])
+                one[f"{part}_content"] = self._read(one[f"{part}_src"])
         return one
 
-    def _find(self, name: str, folder: str) -> dict[str, str]:
-        """The files of a certificate in a folder."""
+    def _find(self, name: str, folder: str, given: t.Container[str]) -> dict[str, str]:
+        """The files of a certificate in a folder, but for those that are given."""
         found = {}
-        for part, suffixes in _SUFFIXES.items():
-            for suffix in suffixes:
-                path = os.path.join(folder, name + suffix)
-                if os.path.isfile(path):
-                    found[f"{part}_src"] = path
-                    break
+        for part, suffixes in SOURCE_SUFFIXES.items():
+            paths = [os.path.join(folder, name + suffix) for suffix in suffixes]
+            path = next((path for path in paths if os.path.isfile(path)), None)
+            if path is not None and part not in given:
+                found[f"{part}_src"] = path
         for part in ("private_key", "certificate"):
             if f"{part}_src" not in found:
-                names = " nor ".join(name + suffix for suffix in _SUFFIXES[part])
+                names = " nor ".join(name + suffix for suffix in SOURCE_SUFFIXES[part])
                 raise AnsibleActionFail(f"{name}: there is no {part.replace('_', ' ')}: {folder} holds no {names}")
         return found
 
@@ -82,7 +76,10 @@ class ActionModule(ActionBase):
 
     def _read(self, path: str) -> str:
         try:
-            with open(self._loader.get_real_file(path), encoding="ascii") as handle:
-                return handle.read()
-        except (OSError, UnicodeDecodeError) as error:
-            raise AnsibleActionFail(f"{path} cannot be read as PEM: {error}") from error
+            with open(self._loader.get_real_file(path), "rb") as handle:
+                content = handle.read()
+        except OSError as error:
+            raise AnsibleActionFail(f"{path} cannot be read: {error}") from error
+        if b"-----BEGIN " not in content:
+            raise AnsibleActionFail(f"{path} holds no PEM; convert it with openssl, by -inform DER -outform PEM")
+        return content.decode("latin-1")  # what is no ASCII is a comment

@@ -420,6 +420,18 @@ LOOK_TIMEOUT = 4
 LOOK_PATIENCE = 15
 
 
+class Module(AnsibleModule):
+    """Logs no options. Ansible logs a list as Python writes it, in which it would not find a private key to mask."""
+
+    def _log_invocation(self):
+        names = ", ".join(one["name"] for one in self.params["certificates"])
+        self.log(f"Invoked with state={self.params['state']} for {names or 'all certificates'}")
+
+
+#: Runs a command for which a folder is empty, in a mount namespace of its own; the folder and the command follow.
+HIDE = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs tmpfs "$0" && exec "$@"']
+
+
 def argument_spec():
     shared = {"services": {"type": "list", "elements": "str"}, "owner": {"type": "str"}, "group": {"type": "str"}}
     shared.update(mode={"type": "raw"}, staple={"type": "bool"}, options={"type": "dict"})
@@ -431,12 +443,11 @@ def argument_spec():
         "responder_urls": {"type": "list", "elements": "str"},
     }
     for part in PARTS:
-        secret = {"no_log": part == "private_key"}
-        # The path of a key is no secret; its content is.
+        # The path of a key is no secret; its content is, also where it stands beside the certificate.
         one.update(
             {f"{part}_path": {"type": "path", "no_log": False}, f"{part}_src": {"type": "path", "no_log": False}}
         )
-        one[f"{part}_content"] = {"type": "str", **secret}
+        one[f"{part}_content"] = {"type": "str", "no_log": True}
     defaults = {"services": [], "owner": "root", "group": "root", "mode": "0400", "staple": True, "options": {}}
     endpoint = {
         "service": {"type": "str", "required": True},
@@ -489,9 +500,11 @@ def read_one(module, given):
     material.check_name(given["name"])
     values = {name: given[name] if given[name] is not None else module.params[name] for name in ("services", "staple")}
     options = dict(module.params["options"], **(given["options"] or {}))
+    deploy.check_option_names(options)
     if given["responder_urls"]:
         options["responder_urls"] = given["responder_urls"]
-    kinds = [service(module, name).kind or "" for name in values["services"]]
+    host = Host(module)
+    kinds = [host.known(name).kind or "" for name in values["services"]]
     return deploy.Wanted(
         name=given["name"],
         sources=read_sources(module, given),
@@ -509,6 +522,8 @@ def merge(one, other):
     """Two entries of the same name as one. Raises InputError where they contradict each other."""
     if one.sources[:4] != other.sources[:4] or one.access != other.access:
         raise InputError("it is given twice, with different files, or owner, group or mode of the key")
+    if one.staple != other.staple or one.options != other.options:
+        raise InputError("it is given twice, with different values of staple or options")
     services = dict(zip(one.services + other.services, one.kinds + other.kinds))
     return deploy.Wanted(**dict(vars(one), services=tuple(services), kinds=tuple(services.values())))
 
@@ -518,22 +533,20 @@ def read_sources(module, given):
     where, data = {}, {}
     folder = (given["source"] or module.params["source"]) if module.params["remote_source"] else None
     for part in PARTS:
-        path, content = given[f"{part}_path"], given[f"{part}_content"]
+        path, content, source = given[f"{part}_path"], given[f"{part}_content"], given[f"{part}_src"]
         if path is not None and content is not None:
             raise InputError(f"{part}_path and {part}_content contradict each other; give one of them")
-        if given[f"{part}_src"] is not None:
+        if source is not None and content is None:
             raise InputError(f"{part}_src is read on the controller, which did not happen")
-        where[part] = f"{part}_content" if content is not None else f"{part}_path: {path}"
+        where[part] = source or (f"{part}_content" if content is not None else f"{part}_path: {path}")
         data[part] = content.encode() if content is not None else _read(path, where[part]) if path else None
-    if folder and not any(data.values()):
-        for part, suffix in (("private_key", ".key"), ("chain", "-chain.pem"), ("root", "-rootchain.pem")):
-            where[part] = os.path.join(folder, given["name"] + suffix)
-            data[part] = files.read_file(where[part], where[part], CERTIFICATE_LIMIT)
-        for suffix in ("-fullchain.pem", ".pem"):
-            path = os.path.join(folder, given["name"] + suffix)
-            content = files.read_file(path, path, CERTIFICATE_LIMIT)
-            if content is not None:
-                where["certificate"], data["certificate"] = path, content
+    if folder and not data["private_key"] and not data["certificate"]:
+        for part in PARTS:
+            paths = [os.path.join(folder, given["name"] + suffix) for suffix in sets.SOURCE_SUFFIXES[part]]
+            for path in paths if data[part] is None else ():
+                where[part], data[part] = path, files.read_file(path, path, CERTIFICATE_LIMIT)
+                if data[part] is not None:
+                    break
     for part in ("private_key", "certificate"):
         if data[part] is None:
             named = where[part] if folder else f"{part}_path, {part}_src or {part}_content"
@@ -576,13 +589,24 @@ def service(module, name):
 
 
 class Host:
-    """The services of this host: tested, looked at, reloaded."""
+    """The services of this host: tested, looked at, reloaded. ``hidden`` is a folder that commands find empty."""
 
-    def __init__(self, module):
+    def __init__(self, module, hidden=None):
         self.module = module
+        self.prefix = [*HIDE, hidden] if hidden else []
 
     def run(self, argv, input=None, timeout=60.0):  # noqa: A002
-        return self.module.run_command(list(argv), data=input, environ_update={"LC_ALL": "C"})
+        return self.module.run_command([*self.prefix, *argv], data=input, environ_update={"LC_ALL": "C"})
+
+    def known(self, name):
+        """A service that can be told of changes. Raises InputError for one that nobody has heard of."""
+        one = service(self.module, name)
+        if not ocsp_services.is_known(one, self.run):
+            raise InputError(
+                f"services: {name} is none of {', '.join(sorted(ocsp_services.KINDS))}, and there is no such service "
+                "on this host; correct the name, or give its unit or reload in service_settings"
+            )
+        return one
 
     def test(self, name):
         """Why the configuration of a service that runs is no good, or an empty string."""
@@ -819,12 +843,26 @@ def remove_sets(module, layout):
         mentions += deploy.references(path, folders, _read_quietly)
     if mentions and not module.params["force"]:
         module.fail_json(msg=f"nothing was removed, since this still uses it: {', '.join(mentions[:10])}", removed=[])
+    if everything and os.path.isdir(layout.root) and not module.params["force"]:
+        broken = broken_without(module, layout.root)
+        if broken:
+            module.fail_json(msg=f"nothing was removed, since it is still used: {'; '.join(broken)}", removed=[])
     removed = deploy.remove_names(layout, names, not module.check_mode)
     if everything and not module.check_mode:
         deploy.remove_shared(layout)
     done = "would be removed" if module.check_mode else "were removed"
     msg = f"{', '.join(removed)} {done}" if removed else "there was nothing to remove"
     module.exit_json(changed=bool(removed), removed=removed, msg=msg)
+
+
+def broken_without(module, folder):
+    """Which configurations are good with a folder and would not be without it; a configuration may lie anywhere."""
+    here, there = Host(module), Host(module, hidden=folder)
+    if there.run(["true"])[0] != 0:
+        return []
+    described = [service(module, name) for name in sorted(ocsp_services.KINDS)]
+    good = [one for one in described if not ocsp_services.test(one, here.run)]
+    return [problem for problem in (ocsp_services.test(one, there.run) for one in good) if problem]
 
 
 def _read_quietly(path):
@@ -834,7 +872,7 @@ def _read_quietly(path):
 
 
 def main():
-    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
+    module = Module(argument_spec=argument_spec(), supports_check_mode=True)
     _module.require_cryptography(module)
     layout = sets.Layout(module.params["path"], module.params["state_path"])
     steps = {"present": deploy_certificates, "served": look_at_servers, "absent": remove_sets}

@@ -82,6 +82,8 @@ def test_ancestors_block_from_a_bare_host_to_a_renewal(
             "440",
         ]
 
+        assert "PRIVATE KEY" not in host.run("journalctl", "--no-pager", "-o", "cat")
+
         for check in (True, False):
             second = play(host, check=check, **variables)
             assert second.rc == 0 and second.count("changed") == 0, second.output

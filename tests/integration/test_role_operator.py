@@ -82,6 +82,27 @@ def test_what_servers_cannot_do_is_refused(
     assert names_of(host, f"{ROOT}/live") == []
 
 
+def test_what_cannot_be_understood_changes_nothing(
+    lab: lab_tool.Lab, add_host: AddHost, play: Play, lab_pki: pki_tool.Pki
+) -> None:
+    """A slip of the pen is named, with where it is, and not passed over."""
+    host = add_host("slips", "nginx")
+    leaf = lab_pki.issue("slips.example.com", key="ec")
+    slips: dict[str, dict[str, t.Any]] = {
+        "web: relaod is not known": {"certificates": web(leaf.name, relaod=["nginx"])},
+        "web: reload must be a list": {"certificates": {"web": {"domains": [leaf.name], "reload": "nginx"}}},
+        "a group is a mapping with a list of domains": {"certificates": {"web": {"domains": leaf.name}}},
+        "responder_url is not known": {"certificates": web({"name": leaf.name, "responder_url": "http://x"})},
+        "ngnix is none of apache": {"certificates": {"web": {"domains": [leaf.name], "reload": ["ngnix"]}}},
+        "did you mean minimum_validity?": {"certificates": web(leaf.name), "options": {"minimum_validty": "3d"}},
+        "key_mode 0670 permits more": {"certificates": web(leaf.name, key_mode=440)},
+    }
+    for sentence, variables in slips.items():
+        refused = play(host, source=lab_pki.home, patience=0, **variables)
+        assert refused.rc != 0 and sentence in " ".join(refused.output.split()), refused.output
+    assert names_of(host, f"{ROOT}/live") == [] and not host.has(f"{ROOT}/config.json")
+
+
 def test_certificate_without_responder(lab: lab_tool.Lab, add_host: AddHost, play: Play, lab_pki: pki_tool.Pki) -> None:
     """The CA stops naming a responder: the staple goes, TLS stays, and nobody is warned."""
     host = add_host("sunset", "nginx")
@@ -247,7 +268,13 @@ def test_going_away_leaves_what_was_there(
         assert refused.rc != 0 and "/etc/nginx/sites-enabled/tls:5" in refused.output, refused.output
         assert is_stapled(lab.look(host, leaf.name), leaf)
         assert host.run("systemctl", "is-active", "ocsp-stapling.timer").strip() == "active"
-        host.run("rm", "/etc/nginx/sites-enabled/tls", "/etc/dovecot/conf.d/99-tls.conf")
+        host.run("rm", "/etc/dovecot/conf.d/99-tls.conf")
+        host.run("mv", "/etc/nginx/sites-enabled/tls", "/opt/tls")
+        host.write("/etc/nginx/conf.d/tls.conf", "include /opt/tls;\n")
+        refused = play(host, state="absent")
+        assert refused.rc != 0 and "the configuration of nginx is refused" in refused.output, refused.output
+        assert is_stapled(lab.look(host, leaf.name), leaf)
+        host.run("rm", "/etc/nginx/conf.d/tls.conf")
         host.write(f"{ROOT}/conf.d/mine.json", "{}")
         for check in (True, False):
             gone = play(host, check=check, state="absent")

@@ -15,6 +15,7 @@ A run that is killed anywhere leaves servers that serve what they served, and ma
 from __future__ import annotations
 
 import contextlib
+import difflib
 import json
 import os
 import stat
@@ -32,6 +33,31 @@ from .sets import Access, Layout
 
 #: Reason codes of a responder that may know a new certificate in a few minutes.
 PASSING_CODES = ("not_successful", "unknown_status", "unreachable", "timeout", "http_error", "proxy_error")
+#: The options of ``ocsp_response`` that can be given for a set, which hold for the hours between playbooks as well.
+OPTION_NAMES = (
+    "responder_urls",
+    "minimum_validity",
+    "minimum_validity_percentage",
+    "certid_digest",
+    "method",
+    "nonce",
+    "allow",
+    "require_nocheck",
+    "maximum_age",
+    "clock_tolerance",
+    "on_missing_responder",
+    "on_revoked",
+    "timeout",
+    "total_timeout",
+    "retries",
+    "use_proxy",
+    "http_proxy",
+    "validate_certs",
+    "http_agent",
+    "server",
+)
+#: What may be permitted for a private key.
+_KEY_MODES = 0o640
 _NO_FILE = "-"
 
 
@@ -130,6 +156,15 @@ class Plan:
         return sorted({one for item in self.items if item.changed for one in item.wanted.services})
 
 
+def check_option_names(options: t.Mapping[str, t.Any]) -> None:
+    """Refuse options that are not known. Raises InputError."""
+    for name in options:
+        if name not in OPTION_NAMES:
+            close = difflib.get_close_matches(name, OPTION_NAMES, 1)
+            hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(OPTION_NAMES)}"
+            raise InputError(f"options: {name} is not known; {hint}")
+
+
 def plan(layout: Layout, wanted: t.Sequence[Wanted], now: datetime) -> Plan:
     """Read, check and compare. Raises InputError with all that is wrong, before anything was changed."""
     problems: t.List[str] = []
@@ -192,8 +227,11 @@ def _unusable(item: Item) -> t.List[str]:
                 else "the certificate demands stapling (must-staple), but names no OCSP responder; give responder_urls"
             )
     access = wanted.access
-    if access.mode & 0o007:
-        problems.append(f"key_mode {access.mode:04o} lets everybody at the private key")
+    if access.mode & ~_KEY_MODES:
+        problems.append(
+            f"key_mode {access.mode:04o} permits more than reading by owner and group and writing by the owner; "
+            'use "0400", "0440", "0600" or "0640", in quotes'
+        )
     if access.uid == 0 and not (access.gid and access.mode & stat.S_IRGRP):
         blind = [kind for kind in wanted.known_kinds if kind in snippets.READ_AS_USER]
         if blind:

@@ -115,6 +115,17 @@ def configured(name: str, kind: t.Optional[str] = None, **settings: t.Any) -> Se
     return Service(name, kind or (name if name in KINDS else None), **settings)
 
 
+def is_known(service: Service, run: Run) -> bool:
+    """Whether a service is of a known kind, or described, or there on this host."""
+    if service.kind or service.unit or service.reload:
+        return True
+    if has_systemd():
+        names = [unit if "." in unit else f"{unit}.service" for unit in service.units]
+        shown = run(("systemctl", "show", "--property=LoadState", "--value", *names), timeout=_TIMEOUT)[1]
+        return not set(shown.split()) <= {"not-found"}
+    return any(os.path.exists(f"/etc/init.d/{unit}") for unit in service.units)
+
+
 def is_running(service: Service, run: Run) -> t.Optional[bool]:
     """Whether a service runs; None where nobody can tell."""
     return _manager(service).running(run)

@@ -33,6 +33,14 @@ _ID = re.compile(r"\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{8}", re.ASCII)
 _STAGING = ".staging-"
 _LARGEST_FILE = 8 * 1024 * 1024
 
+#: What the files of a certificate are called after its name. Of several that are there, the first one counts.
+SOURCE_SUFFIXES = {
+    "private_key": (".key",),
+    "certificate": (".pem", "-fullchain.pem"),
+    "chain": ("-chain.pem", "-fullchain.pem"),
+    "root": ("-rootchain.pem",),
+}
+
 
 class Access(t.NamedTuple):
     """Who may read a private key: numeric owner and group, and the mode."""

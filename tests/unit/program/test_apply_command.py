@@ -504,7 +504,9 @@ def test_haproxy_is_given_a_staple_while_it_runs(host: Host, takes_it: bool) -> 
         f"{base64.b64encode(host.staple(NAME) or b'').decode()}\n\n"
     )
     assert host.pending() == ([] if takes_it else ["edge"])
-    refused = f"edge refuses the staple for {host.root}/live/{NAME}/combined.pem: unknown command; it will be reloaded\n"
+    refused = (
+        f"edge refuses the staple for {host.root}/live/{NAME}/combined.pem: unknown command; it will be reloaded\n"
+    )
     assert (refused in done.err) == (not takes_it)
 
 

@@ -16,6 +16,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.run_module import (
@@ -69,9 +70,11 @@ def entry(subject: forge.Entity, title: str, **given: t.Any) -> t.Dict[str, t.An
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> t.Callable[..., Result]:
     runner = Runner("certificate_set", monkeypatch, capfd)
+    # The servers of this machine are no part of these tests.
+    monkeypatch.setattr(runner.module, "broken_without", lambda module, folder: [])
     user = {"owner": str(os.geteuid()), "group": str(os.getegid())}
     paths = {"path": str(tmp_path / "etc"), "state_path": str(tmp_path / "var")}
-    return functools.partial(runner, fetch=False, **user, **paths)
+    return functools.partial(runner, fetch=False, service_settings={SERVICE: {"unit": SERVICE}}, **user, **paths)
 
 
 def live(tmp_path: Path, name: str) -> Path:
@@ -88,7 +91,7 @@ def tree(tmp_path: Path) -> t.Dict[str, t.Any]:
 
 def test_documentation_and_spec_agree(monkeypatch: pytest.MonkeyPatch, run: t.Callable[..., Result]) -> None:
     module = run.func.module  # type: ignore[attr-defined]
-    documented, spec = documentation(module), specification(module, monkeypatch)
+    documented, spec = documentation(module), specification(module, monkeypatch, "Module")
     assert comparable(documented) == comparable(spec)
     for name in ("certificates", "endpoints"):
         assert comparable(documented[name]["suboptions"]) == comparable(spec[name]["options"])
@@ -117,6 +120,29 @@ def test_a_set_is_deployed_once(run: t.Callable[..., Result], tmp_path: Path) ->
         assert not idle["changed"] and idle["reload"] == [] and tree(tmp_path) == before
 
 
+def test_nothing_of_a_key_is_logged(
+    run: t.Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not by Ansible either, which logs each task to the journal of the host."""
+    logged: t.List[str] = []
+    monkeypatch.setattr(AnsibleModule, "log", lambda self, msg, log_args=None: logged.append(f"{msg} {log_args}"))
+    one = leaf("www.example.com")
+    private = forge.private_pem(one.key).decode()
+    path = tmp_path / "www.example.com.key"
+    path.write_text(private)
+    path.chmod(0o600)
+    both = one.pem.decode() + private
+    for given in (
+        entry(one, "www.example.com"),
+        entry(one, "www.example.com", private_key_content=None, private_key_path=str(path)),
+        entry(one, "www.example.com", certificate_content=both),
+        entry(one, "www.example.com", private_key_content=forge.private_pem(forge.key("p256", "x")).decode()),
+    ):
+        run(diff=True, certificates=[given])
+    assert any("www.example.com" in line for line in logged)
+    assert not [line for line in logged if "PRIVATE KEY" in line or private.splitlines()[1] in line]
+
+
 def test_nothing_of_a_key_is_told(run: t.Callable[..., Result], tmp_path: Path) -> None:
     one = leaf("www.example.com")
     key = forge.private_pem(one.key).decode().splitlines()[1]
@@ -135,7 +161,15 @@ def test_nothing_of_a_key_is_told(run: t.Callable[..., Result], tmp_path: Path) 
         ({"chain_content": OTHER.pem.decode()}, "does not hold the issuer"),
         ({"root_content": OTHER.pem.decode()}, "does not chain to any certificate of root_content"),
         ({"names": ["other.example.com"]}, "is not for other.example.com"),
-        ({"mode": "0444"}, "lets everybody at the private key"),
+        ({"mode": "0444"}, "key_mode 0444 permits more than reading by owner and group"),
+        ({"mode": 440}, "key_mode 0670 permits more than"),
+        ({"mode": 400}, "key_mode 0620 permits more than"),
+        ({"mode": "04400"}, "key_mode 4400 permits more than"),
+        (
+            {"options": {"minimum_validty": "3d"}},
+            "options: minimum_validty is not known; did you mean minimum_validity?",
+        ),
+        ({"services": ["ngnix"]}, "services: ngnix is none of apache, dovecot, exim"),
         ({"mode": "rw"}, "is not an octal number"),
         ({"group": "no-such-group"}, "no-such-group"),
         ({"services": ["exim"], "owner": "0", "group": "0"}, "exim could not read the private key"),
@@ -326,10 +360,13 @@ def test_swap_that_fails_half_way_is_undone(
 
 def test_two_entries_of_a_name_are_one(run: t.Callable[..., Result]) -> None:
     one = leaf("www.example.com")
-    certificates = [entry(one, "www.example.com", services=[service]) for service in (SERVICE, "another")]
-    assert run(check=True, certificates=certificates)["reload"] == ["another", SERVICE]
-    certificates[1]["mode"] = "0440"
-    assert "given twice" in run(check=True, certificates=certificates)["msg"]
+    services = {name: {"unit": name} for name in (SERVICE, "another")}
+    certificates = [entry(one, "www.example.com", services=[service]) for service in services]
+    assert run(check=True, certificates=certificates, service_settings=services)["reload"] == ["another", SERVICE]
+    for change in ({"mode": "0440"}, {"staple": False}, {"options": {"timeout": 3}}):
+        other = {**certificates[1], **change}
+        refused = run(check=True, certificates=[certificates[0], other], service_settings=services)
+        assert refused["failed"] and "it is given twice, with different" in refused["msg"]
 
 
 def test_absent_removes_sets_and_nothing_else(run: t.Callable[..., Result], tmp_path: Path) -> None:

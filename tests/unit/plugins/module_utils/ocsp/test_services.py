@@ -88,6 +88,15 @@ def test_a_known_name_is_its_own_kind() -> None:
     assert caught.value.message.startswith("kind: 'iis' is not one of apache, dovecot, exim, ")
 
 
+def test_a_service_that_nobody_has_heard_of_is_not_known(manager: str) -> None:
+    host = Host({"systemctl show --property=LoadState --value ngnix.service": (0, "not-found\n", "")})
+    assert services.is_known(configured("ngnix"), host.run) is (manager == "init scripts")
+    there = Host({"systemctl show": (0, "masked\n", "")})
+    assert services.is_known(configured("mine"), there.run) is (manager != "PID files")
+    for described in (configured("nginx"), configured("x", unit="mine"), configured("x", reload=("true",))):
+        assert services.is_known(described, host.run)
+
+
 @pytest.mark.usefixtures("systemd", "program")
 @pytest.mark.parametrize("state", ["inactive", "failed", "activating", "deactivating", "unknown"])
 def test_what_does_not_run_is_left_alone(state: str) -> None:
