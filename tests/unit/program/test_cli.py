@@ -176,6 +176,79 @@ def test_a_staple_that_ended_in_place_is_told(host: Host) -> None:
     assert "its staple ended and is still in place; run 'ocsp-stapling\n  apply' as root\n" in done.out
 
 
+def make_link(path: Path) -> None:
+    path.symlink_to(path.parent / "refresh.json")
+
+
+def make_fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def make_huge(path: Path) -> None:
+    path.write_bytes(b"x" * (1024 * 1024 + 1))
+
+
+FOREIGN: t.Dict[str, t.Tuple[t.Callable[[Path], None], str]] = {
+    "a link": (make_link, "is a symbolic link or lies in one; it is not read, remove it"),
+    "a FIFO": (make_fifo, "is not a regular file; it is not read, remove it"),
+    "a huge file": (make_huge, "has 1048577 octets, more than 1048576; it is not read, remove it"),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_foreign_file_is_told_until_it_is_gone(host: Host, name: str) -> None:
+    make, problem = FOREIGN[name]
+    host.deploy(NAME)
+    host.hour()
+    response = host.responses / f"{NAME}.der"
+    content = response.read_bytes()
+    response.unlink()
+    make(response)
+    assert host.run("apply").code == 1
+    sentence = f"{NAME}: {response} {problem}"
+    done = host.run("status")
+    assert done.code == 1
+    assert rows(done.out)[NAME][0::3] == ["good", "foreign_file"]
+    assert sentence in done.out.replace("\n  ", " ")
+    done = host.run("status", "--nagios")
+    assert done.code == 1
+    assert done.out.startswith(f"OCSP WARNING - {sentence} | ")
+    found = json.loads(host.run("status", "--json").out)["certificates"][NAME]
+    assert (found["level"], found["status"], found["reason"]) == (1, "good", "foreign_file")
+    assert found["refused"] == f"{response} {problem}"
+    response.unlink()
+    response.write_bytes(content)
+    assert host.run("apply").code == 0
+    assert host.run("status").code == 0
+
+
+def test_a_foreign_file_leads_where_there_is_no_staple(host: Host) -> None:
+    host.deploy(NAME)
+    make_fifo(host.responses / f"{NAME}.der")
+    host.hour()
+    done = host.run("status", "--nagios")
+    assert done.code == 2
+    assert done.out.startswith(f"OCSP CRITICAL - {NAME}: {host.responses}/{NAME}.der is not a regular file;")
+    assert rows(host.run("status").out)[NAME][0::3] == ["missing", "foreign_file"]
+
+
+def test_a_foreign_record_is_told_until_it_is_gone(host: Host) -> None:
+    host.deploy(NAME)
+    host.hour()
+    path = host.responses / "refresh.json"
+    path.rename(host.home / "refresh.json")
+    path.symlink_to(host.home / "refresh.json")
+    assert host.run("apply").code == 1
+    done = host.run("status")
+    assert done.code == 1
+    assert f"{path} is a symbolic link or lies in one" in done.out.replace("\n  ", " ")
+    assert "refresh has not run yet" not in done.out
+    path.unlink()
+    (host.home / "refresh.json").rename(path)
+    assert host.run("apply").code == 0
+    assert host.run("status").code == 0
+
+
 def test_a_log_file_that_cannot_be_written_costs_the_log_file_alone(host: Host) -> None:
     host.deploy(NAME)
     host.configure(log_file=f"{host.home}/missing/ocsp.log")

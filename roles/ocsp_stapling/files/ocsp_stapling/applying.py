@@ -57,6 +57,7 @@ class Apply:
         self.eyes = Eyes(config, self.claims, self.now)
         self.before = states.load(config.folders.state_file)
         self.after = State()
+        self.after.refused = self.refused
         self.clock_problem = ""
         self.horizon = self._horizon()
         self.exit_code = 0

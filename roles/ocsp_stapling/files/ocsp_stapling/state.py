@@ -11,6 +11,7 @@ costs no staple. A newer ``version`` than 1 means that keys changed their meanin
      "written": TIME,                  when
      "clock": {"latest": TIME,         the latest time at which this host's clock was believed
                "problem": ""},         why it is not believed now
+     "refused": "",                    why the record of refresh was not read, by the code foreign_file
      "runs": {"refresh": {"ended": TIME, "seconds": 1.5, "exit_code": 0}, "apply": {...}},
      "certificates": {NAME: {
          "live": PATH, "services": [NAME],         as configured
@@ -21,6 +22,7 @@ costs no staple. A newer ``version`` than 1 means that keys changed their meanin
                     "installed": TIME} or null,    what is in place, and where it came from
          "revoked": {"time": TIME, "reason": TEXT} or null,
          "code": "", "message": "",                why there is no staple, or why it will soon be none
+         "refused": "",                            why what refresh left was not read, by the code foreign_file
          "failures": 0, "failure_code": "", "failure_message": "",    attempts of refresh, in a row
          "succeeded": TIME, "next_attempt": TIME}}}
 
@@ -54,6 +56,7 @@ class State:
         self.problem = problem
         self.written: t.Any = values.get("written")
         self.clock: Values = record.mapping(values, "clock")
+        self.refused = record.text_of(values, "refused")
         self.runs: Values = record.mapping(values, "runs", of_mappings=True)
         self.certificates: Values = record.mapping(values, "certificates", of_mappings=True)
 
@@ -65,6 +68,7 @@ class State:
             "program": PROGRAM,
             "written": self.written,
             "clock": self.clock,
+            "refused": self.refused,
             "runs": self.runs,
             "certificates": self.certificates,
         }

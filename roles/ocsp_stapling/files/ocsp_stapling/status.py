@@ -69,13 +69,10 @@ class Status:
         staple = record.mapping(entry, "staple")
         ends_in = self._left(record.time_of(staple, "effective_expiry"))
         renews_in = self._left(record.time_of(entry, "next_attempt"))
-        code, failure = record.text_of(entry, "code"), record.text_of(entry, "failure_code")
+        code = record.text_of(entry, "code")
+        failure = "foreign_file" if record.text_of(entry, "refused") else record.text_of(entry, "failure_code")
         level, word = _verdict(entry, code, bool(staple), ends_in, bool(failure))
-        sentences = [
-            f"{name}: {sentence}"
-            for sentence in dict.fromkeys((record.text_of(entry, "message"), record.text_of(entry, "failure_message")))
-            if sentence and level != OK
-        ]
+        sentences = [f"{name}: {sentence}" for sentence in _reasons(entry) if level != OK]
         if level == CRITICAL and not sentences:
             sentences = [f"{name}: its staple ended and is still in place; run 'ocsp-stapling apply' as root"]
         return Line(name, level, word, ends_in, renews_in, failure or code, tuple(sentences))
@@ -88,10 +85,13 @@ class Status:
         clock = record.text_of(self.state.clock, "problem")
         if clock:
             found.append((DEGRADED, clock))
+        if self.state.refused:
+            found.append((DEGRADED, self.state.refused))
         for service in reloading.pending(self.config):
             hint = f"see why with 'ocsp-stapling reload {service}' as root"
             found.append((DEGRADED, f"{service} has not been reloaded since its staples changed; {hint}"))
-        for command in ("refresh", "apply") if self.config.fetch else ("apply",):
+        # How refresh went stands in the record that was refused.
+        for command in ("refresh", "apply") if self.config.fetch and not self.state.refused else ("apply",):
             found += self._missed(command)
         return found
 
@@ -144,7 +144,8 @@ class Status:
         return json.dumps(values, indent=2, sort_keys=True) + "\n"
 
     def _json_line(self, line: Line) -> Values:
-        return {**self.state.certificates.get(line.name, {}), "level": line.level, "status": line.word}
+        known = self.state.certificates.get(line.name, {})
+        return {**known, "level": line.level, "status": line.word, "reason": line.error}
 
     def nagios(self) -> str:
         """One line with performance data, for the plugin interface of Nagios and its successors."""
@@ -174,6 +175,15 @@ def _verdict(entry: Values, code: str, stapled: bool, ends_in: t.Optional[float]
     if code or failing:
         return DEGRADED, "good"
     return OK, "good"
+
+
+def _reasons(entry: Values) -> t.List[str]:
+    """The sentences that explain how a certificate is; that there is no response counts where nothing else is known."""
+    message = record.text_of(entry, "message")
+    others = [record.text_of(entry, key) for key in ("refused", "failure_message")]
+    if any(others) and entry.get("code") == "missing_staple":
+        message = ""
+    return list(dict.fromkeys(sentence for sentence in (message, *others) if sentence))
 
 
 def _planned(seconds: t.Optional[float]) -> str:
