@@ -222,6 +222,36 @@ def test_responses_that_others_bring_are_not_asked_for(host: Host) -> None:
     assert host.requests == 0
 
 
+@pytest.mark.parametrize("refreshes", [True, False])
+def test_failures_are_forgotten_when_others_bring_the_responses(host: Host, refreshes: bool) -> None:
+    host.deploy(NAME)
+    host.down = True
+    assert [done.code for done in host.hour()] == [2, 2]
+    host.configure(fetch=False)
+    (host.responses / f"{NAME}.der").write_bytes(hosts.good(host.leaves[NAME], host.now))
+    if refreshes:
+        assert host.run("refresh").code == 0
+        assert known(host).get("code") is None
+    assert host.run("apply").code == 0
+    assert host.known(NAME)["failures"] == 0
+    done = host.run("status")
+    assert done.code == 0
+    assert "unreachable" not in done.out
+    host.configure(fetch=True)
+    assert host.run("refresh").code == 0
+
+
+def test_a_revocation_is_not_forgotten_when_others_bring_the_responses(host: Host) -> None:
+    host.deploy(NAME)
+    host.makers[NAME] = hosts.revoked
+    host.hour()
+    host.configure(fetch=False)
+    (host.responses / f"{NAME}.der").write_bytes(hosts.good(host.leaves[NAME], host.now - HOUR))
+    assert host.run("refresh").code == 0
+    assert host.run("apply").code == 2
+    assert host.known(NAME)["code"] == "revoked"
+
+
 # Files -------------------------------------------------------------------------------------------
 
 

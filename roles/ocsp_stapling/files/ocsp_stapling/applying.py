@@ -232,7 +232,8 @@ class Apply:
             priority = events.NOTICE if harmless else events.CRITICAL if decision.alarming else events.ERROR
             what = "skipped" if harmless else "revoked" if decision.code == "revoked" else "failed"
             self.log.emit(Event(what, decision.message, priority, decision.code, look.entry.name))
-        claims = self.claims.entry(look.entry.name)
+        # Where others bring the responses, what refresh says of its attempts is from before.
+        claims = self.claims.entry(look.entry.name) if self.config.fetch else {}
         self.after.certificates[look.entry.name] = remembering.entry_values(look, decision, before, claims, self.now)
 
     def _summarize(self) -> None:

@@ -90,6 +90,7 @@ class Refresh:
 
     def _refresh(self) -> None:
         if not self.config.fetch:
+            self._forget_attempts()
             return
         entries = {entry.name: entry for entry in self.entries}
         jobs = list(self._jobs())
@@ -108,6 +109,12 @@ class Refresh:
                 failed += bool(self.record.entry(name).get("failures"))
                 if self.progress is not None:
                     self.progress(number, len(jobs), failed)
+
+    def _forget_attempts(self) -> None:
+        """Others bring the responses now, so that nothing more is tried; a revocation that is proven still is."""
+        for entry in self.entries:
+            for key in ("failures", "code", "message", "next_attempt"):
+                self.record.entry(entry.name).pop(key, None)
 
     def _jobs(self) -> t.Iterator[Job]:
         for entry in self.entries:
