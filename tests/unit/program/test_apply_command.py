@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import os
+import shutil
 import socket
 import threading
 import typing as t
@@ -328,6 +329,38 @@ def test_a_staple_never_outlives_the_certificate_that_it_is_about(web: Host) -> 
     web.later(HOUR)
     web.hour()
     assert web.pieces(NAME) == ALL
+
+
+def test_a_certificate_that_was_never_deployed_is_a_warning(web: Host) -> None:
+    live = web.root / "live" / NAME
+    folder = live.resolve()
+    live.unlink()
+    refreshed, applied = web.hour()
+    assert (refreshed.code, applied.code) == (0, 1)
+    sentence = f"{NAME}: it is not deployed yet: there is no {live}; the playbook says why"
+    assert applied.err.splitlines()[0] == f"{sentence} [bad_input]"
+    assert NAME not in refreshed.err
+    assert web.requests == 0
+    done = web.run("status")
+    assert done.code == 1
+    assert sentence in done.out.replace("\n  ", " ")
+    assert web.run("status", "--nagios").out.startswith(f"OCSP WARNING - {sentence} | ")
+    # It is said once.
+    web.later(HOUR)
+    assert len(web.hour()[1].err.splitlines()) == 1
+    web.switch(NAME, folder)
+    refreshed, applied = web.hour()
+    assert (refreshed.code, applied.code) == (0, 0)
+    assert web.pieces(NAME) == ALL
+
+
+def test_a_set_that_vanished_is_no_certificate_that_was_never_deployed(web: Host) -> None:
+    web.hour()
+    live = web.root / "live" / NAME
+    shutil.rmtree(live.resolve())
+    refreshed, applied = web.hour()
+    assert (refreshed.code, applied.code) == (2, 2)
+    assert "fullchain.pem does not exist" in applied.err
 
 
 def test_another_set_is_seen_to_at_once(web: Host) -> None:

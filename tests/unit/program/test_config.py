@@ -49,6 +49,24 @@ def test_what_is_left_out_has_a_default(folder: Path) -> None:
     assert config.log_file is None
 
 
+def test_what_lies_elsewhere_need_not_be_deployed(folder: Path) -> None:
+    text = json.dumps(
+        {
+            "certificates": [
+                {"name": "a"},
+                {"name": "b", "live": "/missing/b/"},
+                {"name": "c", "certificate_path": "/x/c.pem"},
+                {"name": "d", "certificate_path": "/x/d.pem", "live": None},
+                {"name": "e", "certificate_content": "x"},
+                {"name": "f"},
+            ]
+        }
+    )
+    (folder / "live").mkdir()
+    (folder / "live" / "f").symlink_to("vanished")
+    assert [entry.name for entry in load(folder, text).certificates if entry.undeployed] == ["a", "b"]
+
+
 def test_an_empty_configuration_is_one(folder: Path) -> None:
     assert load(folder, "{}").certificates == ()
 

@@ -225,13 +225,13 @@ class Apply:
         before = self.before.certificates.get(look.entry.name, {})
         stapled = decision.action != plan.WITHDRAW
         harmless = not decision.code or decision.code == "no_responder"
-        self._worsen(0 if harmless else 1 if stapled and decision.code != "revoked" else 2)
+        bearable = not look.deployed or (stapled and decision.code != "revoked")
+        self._worsen(0 if harmless else 1 if bearable else 2)
         # What concerns the clock was said for all of them together, and why a staple went when it went.
         said = decision.code in ("", "clock_implausible") or self.changes.get(look.entry.name) == WITHDRAWN
         if not said and (decision.alarming or before.get("code") != decision.code):
-            priority = events.NOTICE if harmless else events.CRITICAL if decision.alarming else events.ERROR
-            what = "skipped" if harmless else "revoked" if decision.code == "revoked" else "failed"
-            self.log.emit(Event(what, decision.message, priority, decision.code, look.entry.name))
+            what = "skipped" if harmless or not look.deployed else "revoked" if decision.code == "revoked" else "failed"
+            self.log.emit(Event(what, decision.message, _priority(look, decision), decision.code, look.entry.name))
         # Where others bring the responses, what refresh says of its attempts is from before.
         claims = self.claims.entry(look.entry.name) if self.config.fetch else {}
         self.after.certificates[look.entry.name] = remembering.entry_values(look, decision, before, claims, self.now)
@@ -257,6 +257,14 @@ class Apply:
             },
         }
         self.after.save(self.config.folders.state_file, self.now)
+
+
+def _priority(look: Look, decision: Decision) -> int:
+    if decision.code == "no_responder":
+        return events.NOTICE
+    if not look.deployed:
+        return events.WARNING
+    return events.CRITICAL if decision.alarming else events.ERROR
 
 
 def _texts(value: t.Any) -> t.Tuple[str, ...]:

@@ -164,6 +164,10 @@ _TOP: t.Dict[str, Check] = {
 _NULLABLE = {*_OPTIONS, *_SERVICE, "log_file", "live", "path", "services"}
 
 
+def _in_set(live: str) -> str:
+    return os.path.join(live, "fullchain.pem")
+
+
 @dataclass(frozen=True)
 class Entry:
     """One certificate: the options for the core, and where its staple goes.
@@ -181,6 +185,14 @@ class Entry:
     @property
     def path(self) -> str:
         return str(self.values["path"])
+
+    @property
+    def undeployed(self) -> str:
+        """Why there is no certificate yet that a server could use, as one sentence, or an empty string."""
+        in_set = self.live is not None and self.values.get("certificate_path") == _in_set(self.live)
+        if not in_set or os.path.lexists(str(self.live)):
+            return ""
+        return f"it is not deployed yet: there is no {self.live}; the playbook says why"
 
 
 @dataclass(frozen=True)
@@ -419,7 +431,7 @@ class _Builder:
             values.pop(key, None)
         services = tuple(dict.fromkeys(given.get("services") or ()))
         if "certificate_path" not in values and "certificate_content" not in values:
-            values["certificate_path"] = os.path.join(given.get("live") or live, "fullchain.pem")
+            values["certificate_path"] = _in_set(given.get("live") or live)
         values.setdefault("path", os.path.join(self.folders.responses, f"{name}.der"))
         kinds = (self.services[one].kind if one in self.services else one for one in services)
         reading = [kind for kind in kinds if kind in SERVERS and SERVERS[kind].staples]

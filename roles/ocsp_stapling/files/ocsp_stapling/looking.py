@@ -29,6 +29,7 @@ class Look(t.NamedTuple):
 
     ``options`` is None where its files cannot be used, ``place`` where no folder is read by servers. ``left`` is
     the response that refresh left and ``current`` the one in place. ``refused`` says why the former was not read.
+    ``deployed``: there is, or was, a set that servers can use.
     """
 
     entry: Entry
@@ -38,6 +39,7 @@ class Look(t.NamedTuple):
     left: t.Optional[bytes] = None
     current: t.Optional[bytes] = None
     refused: str = ""
+    deployed: bool = True
 
 
 class Eyes:
@@ -50,6 +52,10 @@ class Eyes:
 
     def look(self, entry: Entry) -> Look:
         """Read and judge what there is. Raises InputError where the staple in place cannot be read."""
+        undeployed = entry.undeployed
+        if undeployed:
+            obstacle = Finding("bad_input", ERROR, undeployed)
+            return Look(entry, None, Facts(False, obstacle=obstacle), deployed=False)
         place = staples.find(entry.live) if entry.live is not None else None
         current = staples.read(place) if place is not None else None
         try:

@@ -119,6 +119,9 @@ class Refresh:
     def _jobs(self) -> t.Iterator[Job]:
         for entry in self.entries:
             known = self.record.entry(entry.name)
+            if entry.undeployed:
+                self._note_undeployed(entry, known)
+                continue
             inputs = _inputs(entry)
             same = known.get("inputs") == inputs and known.get("response") == _stamp(entry.path)
             if same and not self.force and not self._is_time(known):
@@ -148,6 +151,12 @@ class Refresh:
         else:
             self._note_success(entry, known, result)
         known.update(inputs=self.inputs[entry.name], response=_stamp(entry.path), looked=schedule.format_time(now))
+
+    def _note_undeployed(self, entry: Entry, known: Values) -> None:
+        # apply says so; as long as no server uses it, it is no failure of this run.
+        self._emit(entry, "skipped", entry.undeployed, events.DEBUG, "bad_input")
+        known.clear()
+        known.update(code="bad_input")
 
     def _note_skipped(self, entry: Entry, known: Values, outcome: Outcome) -> None:
         # apply says so, when it withdraws what may be in place.

@@ -25,6 +25,7 @@ def entry_values(look: Look, decision: Decision, before: Values, claims: Values,
     return {
         "live": look.entry.live,
         "services": list(look.entry.services),
+        "deployed": look.deployed,
         "certificate": certificate_values(look.options),
         "staple": staple_values(look, decision, record.mapping(before, "staple"), claims, now),
         "revoked": revocation_values(look.facts.proof) if decision.code == "revoked" else None,

@@ -15,6 +15,7 @@ costs no staple. A newer ``version`` than 1 means that keys changed their meanin
      "runs": {"refresh": {"ended": TIME, "seconds": 1.5, "exit_code": 0}, "apply": {...}},
      "certificates": {NAME: {
          "live": PATH, "services": [NAME],         as configured
+         "deployed": true,                         false where there is no set of it
          "certificate": {"serial_number": HEX, "sha256": HEX, "subject": TEXT, "not_after": TIME,
                          "must_staple": false, "has_responder": true} or null,
          "staple": {"sha256": HEX, "this_update": TIME, "next_update": TIME, "effective_expiry": TIME,

@@ -170,6 +170,8 @@ def _verdict(entry: Values, code: str, stapled: bool, ends_in: t.Optional[float]
         return CRITICAL, "expired"
     if code == "no_responder":
         return OK, "none"
+    if entry.get("deployed") is False:
+        return DEGRADED, "not deployed"
     if not stapled:
         return CRITICAL, "missing"
     if code or failing:
