@@ -102,7 +102,7 @@ def test_where_a_staple_came_from(web: Host) -> None:
 BAD: t.Dict[str, t.Tuple[hosts.Maker, str]] = {
     "revoked": (hosts.revoked, "revoked"),
     "unknown": (hosts.unknown, "unknown_status"),
-    "about another certificate": (hosts.about_another, "wrong_certificate"),
+    "about another certificate": (hosts.about_another, "missing_staple"),
     "forged": (hosts.forged, "bad_signature"),
     "expired": (hosts.expired, "expired"),
     "an error": (hosts.try_later, "not_successful"),
@@ -371,6 +371,21 @@ def test_another_set_is_seen_to_at_once(web: Host) -> None:
     web.hour()
     assert web.pieces(NAME) == ALL
     assert web.staple(NAME) != (old / "ocsp.der").read_bytes()
+
+
+def test_why_a_new_certificate_has_no_response_leads(web: Host) -> None:
+    web.hour()
+    web.deploy(NAME, ["web"])
+    web.down = True
+    refreshed, applied = web.hour()
+    assert (refreshed.code, applied.code) == (2, 2)
+    assert applied.err.splitlines()[0] == (
+        f"{NAME}: there is no response about it, only one about another certificate [missing_staple]"
+    )
+    known = web.known(NAME)
+    assert (known["code"], known["failure_code"]) == ("missing_staple", "unreachable")
+    assert web.run("status", "--nagios").out.startswith(f"OCSP CRITICAL - {NAME}: {known['failure_message']} | ")
+    assert "about another certificate" not in web.run("status").out
 
 
 def test_a_certificate_that_ends_ends_its_staple(host: Host) -> None:

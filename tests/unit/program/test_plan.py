@@ -65,6 +65,7 @@ CASES: t.Dict[str, t.Tuple[Facts, str, str]] = {
     "a bad one": (Facts(True, OLD, GONE), KEEP, ""),
     "none, with a good one in place": (Facts(True, OLD, None), KEEP, ""),
     "a good one in the place of one about another certificate": (Facts(True, OTHER, FRESH), INSTALL, ""),
+    "left by the certificate before": (Facts(False, None, OTHER), WITHDRAW, "missing_staple"),
     "none at all": (Facts(False, None, None), WITHDRAW, "missing_staple"),
     "one that ended": (Facts(True, GONE, GONE), WITHDRAW, "expired"),
     "one about another certificate": (Facts(True, OTHER, None), WITHDRAW, "wrong_certificate"),

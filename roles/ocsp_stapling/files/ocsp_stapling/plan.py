@@ -124,7 +124,10 @@ def _revoked(facts: Facts, best: t.Optional[Judgement]) -> t.Optional[Decision]:
 
 def _without_good(facts: Facts, clock_problem: str) -> Decision:
     """The decision where nothing is good: neither what is in place nor what was left."""
-    bad = facts.current if facts.in_place and facts.current is not None else facts.candidate
+    in_place = facts.in_place and facts.current is not None
+    bad = facts.current if in_place else facts.candidate
+    if bad is not None and not in_place and "wrong_certificate" in bad.errors:
+        return _without(facts, "missing_staple", "there is no response about it, only one about another certificate")
     code = bad.errors[0] if bad is not None and bad.errors else "missing_staple"
     message = bad.message if bad is not None and bad.message else "there is no response"
     of_time = bad is not None and set(bad.errors) <= _OF_TIME
