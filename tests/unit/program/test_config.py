@@ -229,6 +229,15 @@ def test_what_cannot_be_read_is_named(folder: Path) -> None:
         configuration.load(str(folder / "config.json"))
 
 
+@pytest.mark.parametrize("name", ["config.json", "conf.d/x.json"])
+def test_a_fifo_is_no_configuration(folder: Path, name: str) -> None:
+    (folder / "config.json").write_text("{}")
+    (folder / name).unlink(missing_ok=True)
+    os.mkfifo(folder / name)
+    with pytest.raises(ConfigError, match=rf"{name}: this is not a file"):
+        configuration.load(str(folder / "config.json"))
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="root alone is careful about the owner")
 def test_root_believes_no_configuration_that_others_can_write(folder: Path) -> None:
     load(folder, "{}")
@@ -319,6 +328,13 @@ def test_certificates_by_masks_of_ones_own(folder: Path) -> None:
     assert values["a"]["path"] == f"{folder}/ssl/a.der"
     assert values["a"]["timeout"] == 7
     assert values["a"]["server"] == ["nginx"]
+
+
+def test_a_fifo_hangs_no_run(folder: Path) -> None:
+    put(folder / "ssl", "a.test.pem")
+    os.mkfifo(folder / "ssl" / "b.test.pem")
+    (folder / "ssl" / "c.test.pem").symlink_to("vanished")
+    assert set(found(folder)) == {"a.test", "b.test", "c.test"}, "whoever uses them says what is wrong"
 
 
 def test_a_folder_that_is_not_there_holds_nothing(folder: Path) -> None:

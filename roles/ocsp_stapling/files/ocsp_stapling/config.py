@@ -253,7 +253,7 @@ def load(path: str = DEFAULT_PATH, state: str = DEFAULT_STATE) -> Config:
 
 def _read(path: str) -> Document:
     try:
-        with open(path, "rb") as handle:
+        with open(path, "rb", opener=_open_at_once) as handle:
             _check_owner(path, os.fstat(handle.fileno()))
             data = handle.read(_LARGEST)
         text = data.decode("utf-8")
@@ -263,6 +263,11 @@ def _read(path: str) -> Document:
         line = data.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"{path}, line {line}: this is not UTF-8") from None
     return parse(text, path)
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open without blocking: a FIFO in the place of a file must not hang the run."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
 
 
 def _check_owner(path: str, status: os.stat_result) -> None:

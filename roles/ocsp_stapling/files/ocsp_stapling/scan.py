@@ -10,6 +10,9 @@ import os
 import re
 import typing as t
 
+from ocsp import files
+from ocsp.errors import InputError
+
 #: What the files of a domain are called, and which option of the core each one is.
 MASKS = {
     "certificate": "{domain}.pem",
@@ -58,11 +61,13 @@ def _pattern(mask: str) -> t.Pattern[str]:
 
 def _is_certificate(parent: str, name: str) -> bool:
     """Whether a file is worth a look: keys and parameters are called .pem as well."""
+    path = os.path.join(parent, name)
     try:
-        with open(os.path.join(parent, name), "rb") as handle:
-            return b"-----BEGIN CERTIFICATE-----" in handle.read(_LOOK)
-    except OSError:
-        return True  # whoever reads it says what is wrong
+        data = files.read_file(path, path, _LOOK)
+    except InputError:
+        data = None
+    # Whoever uses what cannot be read says what is wrong.
+    return data is None or b"-----BEGIN CERTIFICATE-----" in data
 
 
 def _found(folder: str, parent: str, domain: str, masks: t.Mapping[str, str], names: t.Container[str]) -> Found:
