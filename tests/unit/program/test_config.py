@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import typing as t
@@ -227,6 +228,33 @@ def test_what_cannot_be_read_is_named(folder: Path) -> None:
     (folder / "config.json").mkdir()
     with pytest.raises(ConfigError, match=r"config.json: the configuration cannot be read: Is a directory"):
         configuration.load(str(folder / "config.json"))
+
+
+@contextlib.contextmanager
+def as_somebody(folder: Path) -> t.Iterator[None]:
+    """Be a user who is not root, and gets as far as this folder."""
+    if os.geteuid() != 0:
+        yield
+        return
+    for parent in (folder, *list(folder.parents)[:2]):
+        parent.chmod(0o755)
+    os.seteuid(4711)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.parametrize(("name", "mode"), [("config.json", "0644"), ("conf.d/x.json", "0644"), ("conf.d", "0755")])
+def test_who_must_be_able_to_read_is_told(folder: Path, name: str, mode: str) -> None:
+    (folder / "config.json").write_text("{}")
+    (folder / "conf.d" / "x.json").write_text("{}")
+    (folder / name).chmod(0)
+    with as_somebody(folder), pytest.raises(ConfigError) as caught:
+        configuration.load(str(folder / "config.json"))
+    (folder / name).chmod(0o755)
+    hint = f"the user of the program must be able to read it (chmod {mode})"
+    assert str(caught.value) == f"{folder}/{name}: the configuration cannot be read: Permission denied; {hint}"
 
 
 @pytest.mark.parametrize("name", ["config.json", "conf.d/x.json"])

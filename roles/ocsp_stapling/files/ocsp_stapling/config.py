@@ -20,6 +20,7 @@ before anything is done, with its file, line and key.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shlex
@@ -244,11 +245,18 @@ def load(path: str = DEFAULT_PATH, state: str = DEFAULT_STATE) -> Config:
     documents = [_read(path)]
     folder = os.path.join(os.path.dirname(os.path.abspath(path)), "conf.d")
     if os.path.isdir(folder):
-        names = sorted(name for name in os.listdir(folder) if name.endswith(".json") and not name.startswith("."))
+        names = sorted(name for name in _names_in(folder) if name.endswith(".json") and not name.startswith("."))
         documents += [_read(os.path.join(folder, name)) for name in names]
     for document in documents:
         _check(document)
     return _merge(documents, Folders(os.path.dirname(os.path.abspath(path)), state))
+
+
+def _names_in(folder: str) -> t.List[str]:
+    try:
+        return os.listdir(folder)
+    except OSError as error:
+        raise _unreadable(folder, error, "0755") from None
 
 
 def _read(path: str) -> Document:
@@ -258,11 +266,16 @@ def _read(path: str) -> Document:
             data = handle.read(_LARGEST)
         text = data.decode("utf-8")
     except OSError as error:
-        raise ConfigError(f"{path}: the configuration cannot be read: {error.strerror}") from None
+        raise _unreadable(path, error, "0644") from None
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"{path}, line {line}: this is not UTF-8") from None
     return parse(text, path)
+
+
+def _unreadable(path: str, error: OSError, mode: str) -> ConfigError:
+    hint = f"; the user of the program must be able to read it (chmod {mode})" if error.errno == errno.EACCES else ""
+    return ConfigError(f"{path}: the configuration cannot be read: {error.strerror}{hint}")
 
 
 def _open_at_once(path: str, flags: int) -> int:
