@@ -347,18 +347,54 @@ def test_the_certificate_of_a_known_file_is_known(host: Host) -> None:
     (host.root / "config.json").unlink()
     assert host.run("check", str(host.root / "live" / NAME / "ocsp.der")).code == 0
     done = host.run("check", str(host.responses / f"{NAME}.der"))
-    assert done.code == 64
-    assert done.err == (
-        f"{host.responses}/{NAME}.der: nobody knows which certificate it is about; give it with --certificate "
-        "[bad_input]\n"
-    )
+    assert (done.code, done.err) == (1, "")
+    assert "nobody knows which certificate it is about; give it with --certificate" in done.out.replace("\n   ", "")
+
+
+def test_each_file_has_a_verdict(host: Host, tmp_path: Path) -> None:
+    host.deploy(NAME)
+    host.hour()
+    good, missing, foreign = f"{host.responses}/{NAME}.der", "/nonexistent", f"{tmp_path}/foreign"
+    Path(foreign).write_text("root:x:0:0\n")
+    done = host.run("check", foreign, missing, good)
+    assert (done.code, done.err) == (1, "")
+    assert [text.split("\n")[0] for text in done.out.split("\n\n")] == [
+        f"{foreign}: cannot be judged",
+        f"{missing}: cannot be judged",
+        f"{good}: good",
+    ]
+    found = json.loads(host.run("check", "--json", foreign, missing, good).out)
+    assert [(one["path"], one["acceptable"], one.get("code")) for one in found] == [
+        (foreign, False, "bad_input"),
+        (missing, False, "bad_input"),
+        (good, True, None),
+    ]
 
 
 def test_a_file_that_is_not_there(host: Host, tmp_path: Path) -> None:
     leaf = host.issue(NAME)
     (tmp_path / "leaf.pem").write_bytes(leaf.pem + forge.world().issuer.pem)
-    done = host.run("check", "--certificate", f"{tmp_path}/leaf.pem", f"{tmp_path}/missing.der")
-    assert (done.code, done.err) == (64, f"{tmp_path}/missing.der does not exist [bad_input]\n")
+    missing = f"{tmp_path}/missing.der"
+    done = host.run("check", "--certificate", f"{tmp_path}/leaf.pem", missing)
+    assert done.code == 1
+    assert " ".join(done.out.split()) == f"{missing}: cannot be judged error: {missing} does not exist [bad_input]"
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("--certificate", "/nonexistent"), "certificate_path: /nonexistent does not exist [bad_input]\n"),
+        (("--allow", "everything"), "allow: 'everything' is not one of "),
+    ],
+)
+def test_what_is_given_for_all_files_is_a_matter_of_the_command_line(
+    host: Host, words: t.Tuple[str, ...], problem: str
+) -> None:
+    host.deploy(NAME)
+    host.hour()
+    done = host.run("check", *words, f"{host.responses}/{NAME}.der")
+    assert (done.code, done.out) == (64, "")
+    assert done.err.startswith(problem)
 
 
 # Usage --------------------------------------------------------------------------------------------

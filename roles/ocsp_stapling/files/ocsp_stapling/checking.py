@@ -12,7 +12,7 @@ from datetime import datetime
 
 from ocsp import files, refresh, report
 from ocsp.errors import InputError
-from ocsp.options import read_options
+from ocsp.options import check_options, read_options
 from ocsp.response import SIZE_LIMIT, Judgement
 
 from .config import Config, Values
@@ -22,7 +22,7 @@ _BESIDE = ("fullchain.pem", "cert.pem")
 
 
 class Verdict(t.NamedTuple):
-    """What came of one file. ``values`` are those of ocsp_response_info."""
+    """What came of one file. ``values`` are those of ocsp_response_info, or why there are none."""
 
     path: str
     good: bool
@@ -30,8 +30,23 @@ class Verdict(t.NamedTuple):
     values: t.Dict[str, t.Any]
 
 
+def check_given(given: Values) -> None:
+    """Raises InputError where what is given for all files cannot be used."""
+    check_options(given)
+    if given.get("certificate_path"):
+        read_options(given, judging=True)
+
+
 def check(path: str, given: Values, config: t.Optional[Config], now: datetime) -> Verdict:
-    """Judge one file. Raises InputError where there is nothing to judge it by."""
+    """Judge one file, or say why it cannot be judged."""
+    try:
+        return _judge(path, given, config, now)
+    except InputError as error:
+        text = f"{path}: cannot be judged\n{paragraph(f'  error: {error.message} [{error.code}]', indent='    ')}"
+        return Verdict(path, False, text, {"path": path, "acceptable": False, "code": error.code, "msg": error.message})
+
+
+def _judge(path: str, given: Values, config: t.Optional[Config], now: datetime) -> Verdict:
     values = {**_known_values(path, given, config), **given}
     options = read_options(values, judging=True)
     content = files.read_file(path, path, SIZE_LIMIT)

@@ -105,6 +105,7 @@ def check(options: argparse.Namespace, log: Log) -> int:
         config = configuration.load(options.config, options.state)
     given = {"certificate_path": options.certificate, "issuer_path": options.issuer, "allow": options.allow}
     given = {key: value for key, value in given.items() if value is not None}
+    checking.check_given(given)
     now = _world(options).now()
     verdicts = [checking.check(path, given, config, now) for path in options.files]
     if options.json:
