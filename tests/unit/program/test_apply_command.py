@@ -510,6 +510,25 @@ def test_reloads_can_be_left_to_another_command(web: Host) -> None:
 def test_what_was_left_pending_shows_in_the_exit_code(web: Host) -> None:
     web.run("refresh")
     web.run("apply", "--no-reload")
+    for _run in range(2):
+        done = web.run("apply", "--no-reload")
+        assert done.code == 1
+        assert done.err.startswith(
+            "web has not been reloaded since the last run noted it; see why with 'ocsp-stapling reload web' as root "
+            "[reload_failed]\n"
+        )
+
+
+def test_what_others_have_just_noted_is_no_failure(web: Host) -> None:
+    mark = web.state / "pending" / "web"
+    mark.touch()
+    web.run("refresh")
+    done = web.run("apply", "--no-reload")
+    assert (done.code, web.pending()) == (0, ["web"])
+    assert web.run("reload", "--pending").code == 0
+    # A playbook notes it anew.
+    mark.touch()
+    assert web.run("apply", "--no-reload").code == 0
     assert web.run("apply", "--no-reload").code == 1
 
 

@@ -62,7 +62,7 @@ class Apply:
         self.horizon = self._horizon()
         self.exit_code = 0
         self.changes: t.Dict[str, str] = {}
-        self.messenger = reloading.Messenger(config, world, log)
+        self.messenger = reloading.Messenger(config, world, log, self.before.pending)
         self.deadline = time.monotonic() + _PATIENCE
 
     def run(self) -> Report:
@@ -256,6 +256,7 @@ class Apply:
                 "exit_code": record.number_of(run, "exit_code"),
             },
         }
+        self.after.pending = reloading.marks(self.config)
         self.after.save(self.config.folders.state_file, self.now)
 
 

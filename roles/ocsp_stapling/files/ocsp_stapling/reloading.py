@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import typing as t
 
@@ -25,6 +26,15 @@ def layout(config: Config) -> sets.Layout:
 def pending(config: Config) -> t.List[str]:
     """The services that still have to be reloaded."""
     return sets.pending_services(layout(config))
+
+
+def marks(config: Config) -> t.Dict[str, int]:
+    """When each service was noted that still has to be reloaded, in nanoseconds: another time is another note."""
+    found = {}
+    for name in pending(config):
+        with contextlib.suppress(OSError):
+            found[name] = os.stat(layout(config).pending(name)).st_mtime_ns
+    return found
 
 
 def reload_services(config: Config, world: World, log: Log, names: t.Iterable[str]) -> bool:
@@ -51,11 +61,13 @@ class Messenger:
     Who is to be reloaded is noted before anything changes, so that the next run does what a killed one could not.
     """
 
-    def __init__(self, config: Config, world: World, log: Log) -> None:
+    def __init__(self, config: Config, world: World, log: Log, left: t.Mapping[str, t.Any]) -> None:
+        """``left`` are the marks that the run before left to somebody else."""
         self.config = config
         self.world = world
         self.log = log
         self._before = set(pending(config))
+        self._overdue = {name for name, mark in marks(config).items() if left.get(name) == mark}
         self._unnoted: t.Set[str] = set()
         self._to_reload: t.Set[str] = set()
         self._by_socket: t.Set[str] = set()
@@ -95,12 +107,19 @@ class Messenger:
         return given
 
     def finish(self, reload: bool) -> bool:
-        """Reload who has to be, or leave that to somebody else. Returns whether nothing of an earlier run is left."""
+        """Reload who has to be, or leave that to somebody else. Returns whether nothing is left that should not be.
+
+        What others have noted since the last run is on its way; what that run left should have been reloaded by now.
+        """
         sets.unmark_pending(layout(self.config), self._by_socket - self._to_reload - self._before)
         left = set(pending(self.config)) | self._unnoted
         if reload:
             return reload_services(self.config, self.world, self.log, sorted(left))
-        return not self._unnoted and not left & self._before
+        for name in sorted(left & self._overdue):
+            hint = f"see why with 'ocsp-stapling reload {name}' as root"
+            message = f"{name} has not been reloaded since the last run noted it; {hint}"
+            self.log.emit(Event("reload_failed", message, events.WARNING, "reload_failed", service=name))
+        return not self._unnoted and not left & self._overdue
 
 
 def _keys(config: Config, name: str) -> t.List[str]:

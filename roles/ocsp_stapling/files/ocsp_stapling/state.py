@@ -12,6 +12,7 @@ costs no staple. A newer ``version`` than 1 means that keys changed their meanin
      "clock": {"latest": TIME,         the latest time at which this host's clock was believed
                "problem": ""},         why it is not believed now
      "refused": "",                    why the record of refresh was not read, by the code foreign_file
+     "pending": {NAME: NUMBER},        services left to be reloaded, and what tells one note of that from the next
      "runs": {"refresh": {"ended": TIME, "seconds": 1.5, "exit_code": 0}, "apply": {...}},
      "certificates": {NAME: {
          "live": PATH, "services": [NAME],         as configured
@@ -58,6 +59,7 @@ class State:
         self.written: t.Any = values.get("written")
         self.clock: Values = record.mapping(values, "clock")
         self.refused = record.text_of(values, "refused")
+        self.pending: Values = record.mapping(values, "pending")
         self.runs: Values = record.mapping(values, "runs", of_mappings=True)
         self.certificates: Values = record.mapping(values, "certificates", of_mappings=True)
 
@@ -70,6 +72,7 @@ class State:
             "written": self.written,
             "clock": self.clock,
             "refused": self.refused,
+            "pending": self.pending,
             "runs": self.runs,
             "certificates": self.certificates,
         }
