@@ -1,0 +1,84 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What an operator gives the role that cannot be used: it is said before anything changes."""
+
+from __future__ import annotations
+
+import typing as t
+
+from conftest import Result, lab_tool, pki_tool
+from role_support import ROOT, is_stapled, names_of, serve_by_nginx
+
+Play = t.Callable[..., Result]
+AddHost = t.Callable[..., lab_tool.Host]
+
+PROGRAM = "/usr/local/sbin/ocsp-stapling"
+
+
+def web(*domains: t.Any) -> dict[str, t.Any]:
+    """One group of certificates for nginx."""
+    return {"web": {"domains": list(domains), "reload": ["nginx"]}}
+
+
+def said(result: Result) -> str:
+    """What a play that failed said, without line breaks."""
+    assert result.rc != 0, result.output
+    return " ".join(result.output.split())
+
+
+def test_configuration_that_the_program_refuses(
+    lab: lab_tool.Lab, add_host: AddHost, play: Play, lab_pki: pki_tool.Pki
+) -> None:
+    """In the role's variables, in conf.d, and in both together."""
+    host = add_host("misled", "nginx")
+    leaf = lab_pki.issue("misled.example.com", key="ec")
+    variables: dict[str, t.Any] = {"certificates": web(leaf.name), "source": lab_pki.home, "patience": 0}
+    wrong = {**variables, "services": {"nginx": {"kind": "nginx", "sockets": "/run/x"}}}
+    mine = f"{ROOT}/conf.d/mine.json"
+    with lab.responder(lab_pki.home):
+        assert play(host, check=True, **variables).rc == 0
+        assert "services.nginx.sockets" in said(play(host, **wrong))
+        assert names_of(host, f"{ROOT}/live") == [] and not host.has(f"{ROOT}/config.json")
+        assert play(host, **variables).rc == 0
+        serve_by_nginx(host, leaf.name)
+        before = host.read(f"{ROOT}/config.json")
+        link = host.run("readlink", f"{ROOT}/live/{leaf.name}")
+        new = lab_pki.issue(leaf.name, key="ec")
+        for check in (True, False):
+            refused = said(play(host, check=check, **wrong))
+            assert f"{ROOT}/config.json, line " in refused and "did you mean socket?" in refused, refused
+        for content, sentence in (
+            ('{\n "workers": 0}', f"{mine}, line 2: workers: must be a whole number"),
+            (f'{{"certificates": [{{"name": "{leaf.name}"}}]}}', f"{leaf.name} is already in {ROOT}/config.json, line "),
+        ):
+            host.write(mine, content)
+            for check in (True, False):
+                refused = said(play(host, check=check, **variables))
+                assert f"no certificate was touched: {mine}" in refused and sentence in refused, refused
+        assert host.read(f"{ROOT}/config.json") == before
+        assert host.run("readlink", f"{ROOT}/live/{leaf.name}") == link
+        assert host.run("sh", "-c", "ls -d /tmp/ocsp-stapling-* || true") == ""
+        assert "nothing was done" not in host.run("journalctl", "-t", "ocsp-stapling", "-o", "cat", "--no-pager")
+        host.write(mine, '{"workers": 4}')
+        assert play(host, **variables).rc == 0
+        assert is_stapled(lab.look(host, leaf.name), new)
+        again = play(host, check=True, **variables)
+        assert again.rc == 0 and again.count("changed") == 0, again.output
+
+
+def test_a_reload_that_cannot_even_begin_says_why(
+    lab: lab_tool.Lab, add_host: AddHost, play: Play, lab_pki: pki_tool.Pki
+) -> None:
+    """A file of conf.d breaks while the role runs: what the handler says is shown."""
+    host = add_host("broken", "nginx")
+    leaf = lab_pki.issue("broken.example.com", key="ec")
+    mine = f"{ROOT}/conf.d/mine.json"
+    # After all was judged, systemd starts the timer: a unit of it breaks the file.
+    units = "/etc/systemd/system"
+    host.write(f"{units}/breaker.service", f"[Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo > {mine}'\n")
+    host.write(f"{units}/ocsp-stapling.timer.d/break.conf", "[Unit]\nRequires=breaker.service\nAfter=breaker.service\n")
+    with lab.responder(lab_pki.home):
+        failed = said(play(host, certificates=web(leaf.name), source=lab_pki.home, patience=0))
+    assert f"{mine}, line 2, column 1: the file is empty" in failed and "was not reloaded" not in failed, failed
