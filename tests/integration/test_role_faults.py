@@ -82,3 +82,24 @@ def test_a_reload_that_cannot_even_begin_says_why(
     with lab.responder(lab_pki.home):
         failed = said(play(host, certificates=web(leaf.name), source=lab_pki.home, patience=0))
     assert f"{mine}, line 2, column 1: the file is empty" in failed and "was not reloaded" not in failed, failed
+
+
+def test_password_of_a_proxy(lab: lab_tool.Lab, add_host: AddHost, play: Play, lab_pki: pki_tool.Pki) -> None:
+    """It is for root and the program alone, also where a diff is asked for."""
+    host = add_host("proxied", "nginx")
+    leaf = lab_pki.issue("proxied.example.com", key="ec")
+    variables: dict[str, t.Any] = {"certificates": web(leaf.name), "source": lab_pki.home, "patience": 0}
+    with lab.responder(lab_pki.home):
+        assert play(host, **variables).rc == 0
+        options = {"http_proxy": f"http://staple:hunter2@{lab.address}:9", "retries": 0}
+        for check in (True, False):
+            done = play(host, check=check, diff=True, options=options, **variables)
+            assert done.rc == 0 and "hunter2" not in done.output, done.output
+    path = f"{ROOT}/config.json"
+    assert "hunter2" in host.read(path)
+    assert host.run("stat", "-c", "%U:%G %a", path) == "root:ocsp-stapling 640\n"
+    host.run("systemctl", "start", "ocsp-stapling.service", "ocsp-stapling-apply.service")
+    status = [PROGRAM, "status"]
+    told = host.run("sh", "-c", f"! runuser -u nobody -- {' '.join(status)} 2>&1")
+    assert told == f"{path}: the configuration cannot be read: Permission denied; nothing was done\n"
+    host.run("setpriv", "--reuid=nobody", "--regid=nogroup", "--groups=ocsp-stapling", *status)
