@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import typing as t
+from pathlib import Path
 
 from conftest import Result, lab_tool, pki_tool
 from role_support import ROOT, is_stapled, names_of, serve_by_nginx
@@ -103,3 +104,24 @@ def test_password_of_a_proxy(lab: lab_tool.Lab, add_host: AddHost, play: Play, l
     told = host.run("sh", "-c", f"! runuser -u nobody -- {' '.join(status)} 2>&1")
     assert told == f"{path}: the configuration cannot be read: Permission denied; nothing was done\n"
     host.run("setpriv", "--reuid=nobody", "--regid=nogroup", "--groups=ocsp-stapling", *status)
+
+
+def test_controller_says_why_it_has_no_response(
+    add_host: AddHost, play: Play, lab_pki: pki_tool.Pki, tmp_path: Path
+) -> None:
+    """In check mode, too, where there is no folder for responses yet."""
+    host = add_host("unfetched", "nginx")
+    leaf = lab_pki.issue("unfetched.example.com", key="ec")
+    responder = f"http://127.0.0.1:{pki_tool.free_port()}"
+    variables = {
+        "certificates": web({"name": leaf.name, "responder_urls": [responder]}),
+        "source": lab_pki.home,
+        "patience": 0,
+        "options": {"retries": 0, "timeout": 2},
+        "fetch_from": "controller",
+        "controller_cache": tmp_path / "cache",
+    }
+    for check in (True, False):
+        done = play(host, check=check, **variables)
+        assert done.rc == 0, done.output
+        assert f"{leaf.name}: cannot connect to {responder}" in done.output, done.output
