@@ -125,3 +125,12 @@ def test_controller_says_why_it_has_no_response(
         done = play(host, check=check, **variables)
         assert done.rc == 0, done.output
         assert f"{leaf.name}: cannot connect to {responder}" in done.output, done.output
+
+
+def test_time_that_systemd_refuses(lab: lab_tool.Lab, add_host: AddHost, play: Play) -> None:
+    host = add_host("untimely")
+    for option, value in (("timer", "hourlyy"), ("timer_delay", "soon")):
+        for check in (True, False):
+            refused = said(play(host, check=check, **{option: value}))
+            assert f"systemd refuses ocsp_stapling_{option}, " in refused and value in refused, refused
+    assert not host.has(ROOT) and not host.has("/etc/systemd/system/ocsp-stapling.timer")
