@@ -134,3 +134,37 @@ def test_time_that_systemd_refuses(lab: lab_tool.Lab, add_host: AddHost, play: P
             refused = said(play(host, check=check, **{option: value}))
             assert f"systemd refuses ocsp_stapling_{option}, " in refused and value in refused, refused
     assert not host.has(ROOT) and not host.has("/etc/systemd/system/ocsp-stapling.timer")
+
+
+def test_log_file_has_a_folder_of_its_own(
+    lab: lab_tool.Lab, add_host: AddHost, play: Play, lab_pki: pki_tool.Pki
+) -> None:
+    """Both parts of the program write to it, and nobody else's files are within their reach."""
+    host = add_host("logging", "nginx")
+    leaf = lab_pki.issue("logging.example.com", key="ec")
+    variables: dict[str, t.Any] = {"certificates": web(leaf.name), "source": lab_pki.home, "patience": 0}
+    for path in ("/var/log/staple-{year}.log", "/var/log/{year}/staple.log", "/staple.log", "staple.log"):
+        for check in (True, False):
+            refused = said(play(host, check=check, log_file=path, **variables))
+            assert f"ocsp_stapling_log_file is {path}, but " in refused and "nothing was changed" in refused, refused
+    assert not host.has(ROOT)
+    folder = "/var/log/staples"
+    with lab.responder(lab_pki.home):
+        for check in (True, False):
+            done = play(host, check=check, log_file=f"{folder}/{{year}}.log", **variables)
+            assert done.rc == 0, done.output
+        again = play(host, log_file=f"{folder}/{{year}}.log", **variables)
+        assert again.rc == 0 and again.count("changed") == 0, again.output
+        host.run("systemctl", "start", "ocsp-stapling-apply.service")
+        host.run("systemctl", "start", "ocsp-stapling.service")
+    assert host.run("sh", "-c", f"stat -c %U {folder} {folder}/*").split() == ["ocsp-stapling"] * 2
+    journal = host.run("journalctl", "-t", "ocsp-stapling", "-o", "cat", "--no-pager")
+    assert "cannot be written" not in journal
+    lines = len(host.run("sh", "-c", f"cat {folder}/*.log").splitlines())
+    host.run("runuser", "-u", "ocsp-stapling", "--", PROGRAM, "refresh", "--force")
+    assert len(host.run("sh", "-c", f"cat {folder}/*.log").splitlines()) > lines
+    assert play(host, state="absent", log_file=f"{folder}/{{year}}.log").rc == 0
+    assert host.run("find", "/var/log", "-nouser") == ""
+    gone = play(host, state="absent", log_file=f"{folder}/{{year}}.log")
+    assert gone.rc == 0 and gone.count("changed") == 0, gone.output
+    assert host.has("/var/log/ocsp-stapling") and host.run("stat", "-c", "%U:%G", folder) == "root:root\n"
