@@ -52,7 +52,7 @@ def test_configuration_that_the_program_refuses(
             assert f"{ROOT}/config.json, line " in refused and "did you mean socket?" in refused, refused
         for content, sentence in (
             ('{\n "workers": 0}', f"{mine}, line 2: workers: must be a whole number"),
-            (f'{{"certificates": [{{"name": "{leaf.name}"}}]}}', f"{leaf.name} is already in {ROOT}/config.json, line "),
+            (f'{{"certificates": [{{"name": "{leaf.name}"}}]}}', f"{leaf.name} is already in {ROOT}/config.json, "),
         ):
             host.write(mine, content)
             for check in (True, False):
