@@ -245,15 +245,15 @@ def as_somebody(folder: Path) -> t.Iterator[None]:
         os.seteuid(0)
 
 
-@pytest.mark.parametrize(("name", "mode"), [("config.json", "0644"), ("conf.d/x.json", "0644"), ("conf.d", "0755")])
-def test_who_must_be_able_to_read_is_told(folder: Path, name: str, mode: str) -> None:
+@pytest.mark.parametrize("name", ["config.json", "conf.d/x.json", "conf.d"])
+def test_who_must_be_able_to_read_is_told(folder: Path, name: str) -> None:
     (folder / "config.json").write_text("{}")
     (folder / "conf.d" / "x.json").write_text("{}")
     (folder / name).chmod(0)
     with as_somebody(folder), pytest.raises(ConfigError) as caught:
         configuration.load(str(folder / "config.json"))
     (folder / name).chmod(0o755)
-    hint = f"the user of the program must be able to read it (chmod {mode})"
+    hint = "the user ocsp-stapling and whoever runs this must be able to read it"
     assert str(caught.value) == f"{folder}/{name}: the configuration cannot be read: Permission denied; {hint}"
 
 

@@ -256,7 +256,7 @@ def _names_in(folder: str) -> t.List[str]:
     try:
         return os.listdir(folder)
     except OSError as error:
-        raise _unreadable(folder, error, "0755") from None
+        raise _unreadable(folder, error) from None
 
 
 def _read(path: str) -> Document:
@@ -266,15 +266,16 @@ def _read(path: str) -> Document:
             data = handle.read(_LARGEST)
         text = data.decode("utf-8")
     except OSError as error:
-        raise _unreadable(path, error, "0644") from None
+        raise _unreadable(path, error) from None
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"{path}, line {line}: this is not UTF-8") from None
     return parse(text, path)
 
 
-def _unreadable(path: str, error: OSError, mode: str) -> ConfigError:
-    hint = f"; the user of the program must be able to read it (chmod {mode})" if error.errno == errno.EACCES else ""
+def _unreadable(path: str, error: OSError) -> ConfigError:
+    denied = error.errno == errno.EACCES
+    hint = "; the user ocsp-stapling and whoever runs this must be able to read it" if denied else ""
     return ConfigError(f"{path}: the configuration cannot be read: {error.strerror}{hint}")
 
 
