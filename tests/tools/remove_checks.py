@@ -305,6 +305,7 @@ def _copy(home: Path) -> Path:
     copy = Path(tempfile.mkdtemp(prefix="", dir=home))  # short, as sockets must fit in below it
     leave_out = shutil.ignore_patterns(".*", "__pycache__", "integration", "conformance", "docs")
     shutil.copytree(CHECKOUT, copy, ignore=leave_out, dirs_exist_ok=True)
+    copy.chmod(0o755)  # some tests become another user
     return copy
 
 
@@ -358,6 +359,7 @@ def main() -> int:
     for library in LIBRARIES:
         importlib.import_module(library)
     with tempfile.TemporaryDirectory(prefix="removed-") as home:
+        os.chmod(home, 0o755)
         for check, failed in remove_all(checks, arguments.jobs, Path(home)):
             noticed.setdefault(check.code, []).append(bool(failed))
             print(f"{check.code:38} {check.place:22} {_shown(failed) or 'NOT NOTICED'}", flush=True)
