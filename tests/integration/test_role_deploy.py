@@ -106,7 +106,8 @@ def test_ancestors_block_from_a_bare_host_to_a_renewal(
         assert "Reload exim" not in renewed.output and "Reload dovecot" not in renewed.output
 
         new_mail = files.issue("mail.example.com")
-        with lab.clients(f"{host.address}:25:mail.example.com:smtp", f"{host.address}:993:mail.example.com") as seen:
+        specs = (f"{host.address}:25:mail.example.com:smtp", f"{host.address}:993:mail.example.com")
+        with lab.clients(*specs, every=0.2) as seen:
             renewed = play(host, **variables)
         assert renewed.rc == 0 and "Reload nginx" not in renewed.output, renewed.output
         assert is_stapled(lab.look(host, new_mail.name, 25, "smtp"), new_mail)

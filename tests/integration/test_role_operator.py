@@ -113,7 +113,7 @@ def test_certificate_without_responder(lab: lab_tool.Lab, add_host: AddHost, pla
         serve_by_nginx(host, leaf.name)
         assert is_stapled(lab.look(host, leaf.name), leaf)
         new = lab_pki.issue(leaf.name, key="ec", ocsp=False)
-        with lab.clients(f"{host.address}:443:{leaf.name}") as seen:
+        with lab.clients(f"{host.address}:443:{leaf.name}", every=0.2) as seen:
             done = play(host, **variables)
         assert done.rc == 0 and "WARNING" not in done.output, done.output
         assert "name no OCSP responder: sunset.example.com" in done.output
