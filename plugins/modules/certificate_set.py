@@ -398,7 +398,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import ER
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import CERTIFICATE_LIMIT
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.schedule import format_time
 
-PARTS = ("private_key", "certificate", "chain", "root")
+PARTS = tuple(sets.SOURCE_SUFFIXES)
 STARTTLS = ["", "smtp", "imap", "pop3", "lmtp", "sieve", "ftp", "ldap", "xmpp-client", "xmpp-server", "postgres"]
 STARTTLS += ["mysql", "nntp"]
 #: Where a kind of server listens, as a rule.

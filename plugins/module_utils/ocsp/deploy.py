@@ -15,7 +15,6 @@ A run that is killed anywhere leaves servers that serve what they served, and ma
 from __future__ import annotations
 
 import contextlib
-import difflib
 import json
 import os
 import stat
@@ -28,6 +27,7 @@ from . import servers as ocsp_servers
 from .certificate import Certificate, load_certificates
 from .errors import InputError, OcspError
 from .material import Material, Sources
+from .options import did_you_mean
 from .refresh import Outcome
 from .sets import Access, Layout
 
@@ -160,9 +160,7 @@ def check_option_names(options: t.Mapping[str, t.Any]) -> None:
     """Refuse options that are not known. Raises InputError."""
     for name in options:
         if name not in OPTION_NAMES:
-            close = difflib.get_close_matches(name, OPTION_NAMES, 1)
-            hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(OPTION_NAMES)}"
-            raise InputError(f"options: {name} is not known; {hint}")
+            raise InputError(f"options: {name} is not known; {did_you_mean(name, OPTION_NAMES)}")
 
 
 def plan(layout: Layout, wanted: t.Sequence[Wanted], now: datetime) -> Plan:

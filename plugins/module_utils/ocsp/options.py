@@ -127,6 +127,15 @@ def read_options(values: Values, judging: bool = False) -> Options:
     return options
 
 
+def did_you_mean(name: str, known: t.Iterable[str]) -> str:
+    """What to write instead of a name that is not known, for the end of a sentence."""
+    import difflib  # pylint: disable=import-outside-toplevel  # for an error alone
+
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, 1)
+    return f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
+
+
 def check_options(values: Values) -> None:
     """Check the values that need no file, without loading anything. Raises InputError naming the option."""
     _read_urls(values)

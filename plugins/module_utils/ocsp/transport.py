@@ -247,20 +247,10 @@ class Transport:
     def _context(self) -> ssl.SSLContext:
         import ssl  # pylint: disable=import-outside-toplevel  # slow, and few responders need it
 
-        class TlsSocket(ssl.SSLSocket):
-            """Closes itself when the other side is gone before the handshake, where Python would leave it open."""
-
-            def getpeername(self) -> t.Any:
-                try:
-                    return super().getpeername()
-                except OSError:
-                    self.close()
-                    raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)) from None
-
         with self._mutex:
             if self._tls_context is None:
                 context = ssl.create_default_context()
-                context.sslsocket_class = TlsSocket
+                context.sslsocket_class = _tls_socket_class()
                 if not self._validate_certs:
                     context.check_hostname = False
                     context.verify_mode = ssl.CERT_NONE
@@ -731,6 +721,23 @@ def _redirect(url: _Url, answer: _Answer) -> _Url:
     with contextlib.suppress(ValueError):  # _parse says what is wrong with it
         location = urljoin(url.origin + url.target, location)
     return _parse(location, f"the redirect of {url.origin} to")
+
+
+@functools.cache
+def _tls_socket_class() -> t.Type[ssl.SSLSocket]:
+    import ssl  # pylint: disable=import-outside-toplevel  # slow, and few responders need it
+
+    class TlsSocket(ssl.SSLSocket):
+        """Closes itself when the other side is gone before the handshake, where Python would leave it open."""
+
+        def getpeername(self) -> t.Any:
+            try:
+                return super().getpeername()
+            except OSError:
+                self.close()
+                raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)) from None
+
+    return TlsSocket
 
 
 def _dial(url: _Url, attempt: _Attempt) -> socket.socket:

@@ -31,7 +31,7 @@ from datetime import timedelta
 
 from ocsp import schedule
 from ocsp.errors import InputError
-from ocsp.options import check_options
+from ocsp.options import check_options, did_you_mean
 from ocsp.servers import SERVERS
 from ocsp.services import Service, configured
 
@@ -321,7 +321,9 @@ def _check_keys(document: Document, path: Path, values: t.Any, known: t.Mapping[
         raise document.fail(path, f"{_shown(path)}: must be an object, {{...}}")
     for key, value in values.items():
         if key not in known:
-            raise document.fail((*path, key), f"{_shown((*path, key))}: this key is not known; {_similar(key, known)}")
+            raise document.fail(
+                (*path, key), f"{_shown((*path, key))}: this key is not known; {did_you_mean(key, known)}"
+            )
         problem = "" if value is None and key in _NULLABLE else known[key](value)
         if problem:
             raise document.fail((*path, key), f"{_shown((*path, key))}: {problem}")
@@ -362,13 +364,6 @@ def _shown(path: Path) -> str:
     """A key for a person: certificates[3].timeout."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return text.lstrip(".")
-
-
-def _similar(key: str, known: t.Iterable[str]) -> str:
-    import difflib  # pylint: disable=import-outside-toplevel  # for an error alone
-
-    close = difflib.get_close_matches(key, known, 1)
-    return f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(known))}"
 
 
 def _merge(documents: t.Sequence[Document], folders: Folders) -> Config:
