@@ -15,12 +15,13 @@ from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, MINUTE, NOW, SECOND
 from ansible_collections.certops.ocsp.tests.unit.program import host
 from ocsp.certificate import Certificate, Target
+from ocsp.decision import INSTALL, KEEP, WITHDRAW, Decision, Facts
+from ocsp.decision import decide as decide_at
 from ocsp.errors import ERROR, Finding
 from ocsp.response import Judgement, judge
 from ocsp.servers import ExpiryPlan
-from ocsp_stapling import clock, plan
+from ocsp_stapling import clock
 from ocsp_stapling.clock import Evidence
-from ocsp_stapling.plan import INSTALL, KEEP, WITHDRAW, Decision, Facts
 
 W = forge.world()
 TARGET = Target(Certificate.from_der(W.leaf.der), Certificate.from_der(W.issuer.der))
@@ -52,7 +53,7 @@ VANISHED = Finding("bad_input", ERROR, "the certificate does not exist")
 
 
 def decide(facts: Facts, expiry_plan: ExpiryPlan = CAREFUL, clock_problem: str = "") -> Decision:
-    return plan.decide(facts, expiry_plan, NOW, HORIZON, clock_problem)
+    return decide_at(facts, expiry_plan, NOW, HORIZON, clock_problem)
 
 
 #: Facts, and what is decided by a server that has to be spared: what to do, and the code.

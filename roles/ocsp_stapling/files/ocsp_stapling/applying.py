@@ -14,15 +14,15 @@ import typing as t
 from datetime import timedelta
 
 from ocsp import schedule, servers, staples
+from ocsp.decision import WITHDRAW, Decision, Facts, decide
 from ocsp.errors import BusyError, OcspError
 from ocsp.staples import Place
 
-from . import clock, events, plan, record, reloading, remembering
+from . import clock, events, record, reloading, remembering
 from . import state as states
 from .config import Config, Entry
 from .events import Event, Log
 from .looking import Eyes, Look, digest
-from .plan import Decision, Facts
 from .state import State
 from .tables import count
 from .world import World
@@ -156,7 +156,7 @@ class Apply:
     def _decide(self, look: Look) -> Decision:
         # A file that servers read where refresh put it is not ours to withdraw.
         expiry_plan = self._plan(look.entry)._replace(**({} if look.place else {"in_advance": False}))
-        return plan.decide(look.facts, expiry_plan, self.now, self.horizon, self.clock_problem)
+        return decide(look.facts, expiry_plan, self.now, self.horizon, self.clock_problem)
 
     def _would_change(self, look: Look, decision: Decision) -> bool:
         return look.place is not None and self._change(look, decision, write=False)
@@ -164,7 +164,7 @@ class Apply:
     def _change(self, look: Look, decision: Decision, write: bool = True) -> bool:
         """Have the files as decided. Returns whether they had to change."""
         place = t.cast(Place, look.place)
-        if decision.action == plan.WITHDRAW:
+        if decision.action == WITHDRAW:
             return staples.withdraw(place, write, self._plan(look.entry).keep_file)
         data = remembering.stapled(look, decision)
         if data is None or decision.judgement is None:
@@ -174,7 +174,7 @@ class Apply:
     def _carry_out(self, look: Look, decision: Decision) -> None:
         """Change what servers read. Those that have to be told are noted before, in case this run is killed."""
         entry = look.entry
-        withdrawn = decision.action == plan.WITHDRAW
+        withdrawn = decision.action == WITHDRAW
         told = self.messenger.note(entry, withdrawn, decision.ended)
         self._change(look, decision)
         self.changes[entry.name] = WITHDRAWN if withdrawn else INSTALLED
@@ -203,7 +203,7 @@ class Apply:
         if place is None:
             return
         look = Look(entry, place, Facts(in_place=True))
-        decision = Decision(plan.WITHDRAW, None, "not_configured", "it is no longer configured")
+        decision = Decision(WITHDRAW, None, "not_configured", "it is no longer configured")
         with staples.lock(place, self._patience()):
             if self._would_change(look, decision):
                 self._carry_out(look, decision)
@@ -223,7 +223,7 @@ class Apply:
 
     def _conclude(self, look: Look, decision: Decision) -> None:
         before = self.before.certificates.get(look.entry.name, {})
-        stapled = decision.action != plan.WITHDRAW
+        stapled = decision.action != WITHDRAW
         harmless = not decision.code or decision.code == "no_responder"
         bearable = not look.deployed or (stapled and decision.code != "revoked")
         self._worsen(0 if harmless else 1 if bearable else 2)

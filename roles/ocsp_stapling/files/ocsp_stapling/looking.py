@@ -11,6 +11,7 @@ import typing as t
 from datetime import datetime
 
 from ocsp import servers, staples, wire
+from ocsp.decision import Facts
 from ocsp.errors import ERROR, Finding, InputError
 from ocsp.options import Options, read_options
 from ocsp.response import SIZE_LIMIT, Judgement, judge
@@ -19,7 +20,6 @@ from ocsp.staples import Place
 from . import inbox, record
 from .clock import Evidence
 from .config import Config, Entry
-from .plan import Facts
 from .record import Record
 from .state import State
 

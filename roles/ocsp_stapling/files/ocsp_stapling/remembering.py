@@ -9,13 +9,13 @@ from __future__ import annotations
 import typing as t
 from datetime import datetime
 
+from ocsp.decision import INSTALL, WITHDRAW, Decision
 from ocsp.options import Options
 from ocsp.response import Judgement
 from ocsp.schedule import format_time, renew_at
 
-from . import plan, record
+from . import record
 from .looking import Look, digest
-from .plan import Decision
 from .record import Values
 
 
@@ -56,9 +56,9 @@ def certificate_values(options: t.Optional[Options]) -> t.Optional[Values]:
 
 def stapled(look: Look, decision: Decision) -> t.Optional[bytes]:
     """The response that the decision wants in place, or None."""
-    if decision.action == plan.WITHDRAW:
+    if decision.action == WITHDRAW:
         return None
-    return look.left if decision.action == plan.INSTALL else look.current
+    return look.left if decision.action == INSTALL else look.current
 
 
 def staple_values(look: Look, decision: Decision, before: Values, claims: Values, now: datetime) -> t.Optional[Values]:

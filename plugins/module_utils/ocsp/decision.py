@@ -1,6 +1,6 @@
 # Copyright (c) 2026, certops.ocsp contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-# SPDX-License-Identifier: GPL-3.0-or-later
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
 
 """What is to be done about one staple. Nothing here touches anything."""
 
@@ -9,10 +9,10 @@ from __future__ import annotations
 import typing as t
 from datetime import datetime, timedelta
 
-from ocsp.errors import ERROR, Finding
-from ocsp.response import Judgement
-from ocsp.schedule import format_time
-from ocsp.servers import ExpiryPlan
+from .errors import ERROR, Finding
+from .response import Judgement
+from .schedule import format_time
+from .servers import ExpiryPlan
 
 INSTALL, KEEP, WITHDRAW = "install", "keep", "withdraw"
 
