@@ -335,8 +335,7 @@ def main():
             values["changed"] = _module.set_attributes(module, module.params, outcome, diff)
         if values["changed"] and not outcome.changed:
             values["msg"] += _module.ATTRIBUTES_CHANGED
-    findings = outcome.judgement.findings if outcome.judgement else []
-    _module.show_warnings(module, _module.warnings_of(findings, outcome.warnings))
+    _module.show_warnings(module, _module.warnings_of(outcome.findings, outcome.warnings))
     module.exit_json(diff=diff, **values)
 
 

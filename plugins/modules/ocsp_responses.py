@@ -320,8 +320,7 @@ class Finisher:
                 values["changed"] = _module.set_attributes(self.module, options, outcome, difference)
                 if values["changed"] and not outcome.changed:
                     values["msg"] += _module.ATTRIBUTES_CHANGED
-            findings = outcome.judgement.findings if outcome.judgement else []
-            self.warnings += [f"{name}: {one}" for one in _module.warnings_of(findings, outcome.warnings)]
+            self.warnings += [f"{name}: {one}" for one in _module.warnings_of(outcome.findings, outcome.warnings)]
         if values["changed"]:
             self.differences.append(difference)
         return values

@@ -20,7 +20,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.certificate import Certificate, Target
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import Judgement, Rules, judge
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judgement import Judgement
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import Rules, judge
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, MINUTE, NOW, SECOND
 from cryptography.hazmat.backends.openssl.backend import backend

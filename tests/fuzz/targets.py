@@ -29,7 +29,8 @@ from datetime import datetime
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import certificate as x509
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import der, wire
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError, MalformedError
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import Judgement, Rules, judge
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judgement import Judgement
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import Rules, judge
 from ansible_collections.certops.ocsp.tests.fuzz import tree, world
 from ansible_collections.certops.ocsp.tests.unit import forge
 

@@ -2,9 +2,9 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Many staple files side by side.
+"""Many staples side by side, in files or without.
 
-Whether a file is fresh is found out in the calling thread, since that is computing alone; only what
+Whether a response is fresh is found out in the calling thread, since that is computing alone; only what
 is due is handed to workers, which wait for the network.
 """
 
@@ -40,8 +40,6 @@ _PATIENCE = 1.0
 
 #: The failures after which a responder is not asked again.
 _DOWN = ("unreachable", "timeout", "proxy_error")
-#: The options that a responder may be down for: others may reach it in another way, or wait longer.
-_CIRCUIT_OPTIONS = (*TRANSPORT_OPTIONS, "timeout", "total_timeout", "retries")
 _START = re.compile(r"[^:/?#]*:?/*[^/?#]*")
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
@@ -51,6 +49,19 @@ class Job(t.NamedTuple):
 
     name: str
     values: t.Mapping[str, t.Any]
+
+
+class Request(t.NamedTuple):
+    """One response that goes into no file.
+
+    ``current`` is the DER of the one in place, if there is one. ``values`` are plain options, of which those that
+    say how to reach a responder (TRANSPORT_OPTIONS) are for ``Network.exchange_for``.
+    """
+
+    name: str
+    options: Options
+    current: t.Optional[bytes] = None
+    values: t.Mapping[str, t.Any] = {}
 
 
 Result = t.Tuple[str, t.Union[Outcome, OcspError]]
@@ -79,10 +90,32 @@ def refresh_all(
     Closing the generator, or an exception in it, calls ``on_abort``, which should break off exchanges
     under way (``Network.close``), and returns when the workers have ended.
     """
-    run = _Run(environment_for, workers, per_responder, write)
+    starts = ((job.name, functools.partial(_begin_job, job, environment_for, write)) for job in jobs)
+    return _run(starts, workers, per_responder, on_abort)
+
+
+def obtain_all(
+    requests: t.Iterable[Request],
+    environment_for: t.Callable[[Request], Environment],
+    workers: int = 16,
+    per_responder: int = 8,
+    on_abort: t.Optional[t.Callable[[], None]] = None,
+) -> t.Iterator[Result]:
+    """As ``refresh_all``, but with responses that go into no file, each as ``refresh.obtain`` has it.
+
+    No file is read, locked or written.
+    """
+    starts = ((request.name, functools.partial(_begin_request, request, environment_for)) for request in requests)
+    return _run(starts, workers, per_responder, on_abort)
+
+
+def _run(
+    starts: t.Iterable[_Start], workers: int, per_responder: int, on_abort: t.Optional[t.Callable[[], None]]
+) -> t.Iterator[Result]:
+    run = _Run(workers, per_responder)
     finished = False
     try:
-        yield from run.results_of(jobs)
+        yield from run.results_of(starts)
         finished = True
     finally:
         run.stop()
@@ -136,13 +169,73 @@ class Network:
             transport.close()
 
 
-class _Task(t.NamedTuple):
-    """A job that is due. ``options`` is None where they are to be read again, so that memory stays flat."""
+class _Due(t.NamedTuple):
+    """What cannot be done without the network.
 
-    job: Job
+    ``work`` does it in an environment, ``url`` is who is asked first, empty for nobody. ``circuit`` are the options
+    that a responder may be down for: others may reach it in another way, or wait longer.
+    """
+
     environment: Environment
+    work: t.Callable[[Environment], Outcome]
+    url: str
+    circuit: t.Tuple[t.Any, ...]
+
+
+#: Begins something, given whether its options may be held until it is its turn: what came of it, or what is left.
+_Begin = t.Callable[[bool], t.Union[Outcome, _Due]]
+_Start = t.Tuple[str, _Begin]
+
+
+def _begin_job(
+    job: Job, environment_for: t.Callable[[Job], Environment], write: bool, keep: bool
+) -> t.Union[Outcome, _Due]:
+    if job.values.get("state") == "absent":
+        return refresh.remove(job.values.get("path") or "", write)
+    options = read_options(job.values)
+    environment = environment_for(job)
+    outcome = refresh.check_fresh(options, environment)
+    if outcome is not None:
+        return outcome
+    kept = options if keep else None
+
+    def work(limited: Environment) -> Outcome:
+        return refresh.refresh_locked(kept or read_options(job.values), limited, write)
+
+    return _due(options, job.values, environment, work)
+
+
+def _begin_request(
+    request: Request, environment_for: t.Callable[[Request], Environment], _keep: bool
+) -> t.Union[Outcome, _Due]:
+    options, current, environment = request.options, request.current, environment_for(request)
+    outcome = refresh.check_current(options.target, options, current, environment.now())
+    if outcome is not None:
+        return outcome
+
+    def work(limited: Environment) -> Outcome:
+        return refresh.obtain(options.target, options, current, limited)
+
+    return _due(options, request.values, environment, work)
+
+
+def _due(
+    options: Options,
+    values: t.Mapping[str, t.Any],
+    environment: Environment,
+    work: t.Callable[[Environment], Outcome],
+) -> _Due:
+    url = options.responder_urls[0] if options.responder_urls and options.source is None else ""
+    way = [values.get(name) for name in TRANSPORT_OPTIONS]
+    return _Due(environment, work, url, (*way, options.timeout, options.total_timeout, options.retries))
+
+
+class _Task(t.NamedTuple):
+    """Something that is due, in the lane of the responder that is asked first."""
+
+    name: str
+    due: _Due
     lane: _Lane
-    options: t.Optional[Options]
 
 
 class _Lane:
@@ -164,29 +257,25 @@ class _Aborted(OcspError):
 
 
 class _Run:
-    """The lanes, the workers and the results of one ``refresh_all``."""
+    """The lanes, the workers and the results of one ``refresh_all`` or ``obtain_all``."""
 
-    def __init__(
-        self, environment_for: t.Callable[[Job], Environment], workers: int, per_responder: int, write: bool
-    ) -> None:
+    def __init__(self, workers: int, per_responder: int) -> None:
         self.stopped = threading.Event()
         self.unsynced: t.Dict[str, t.Callable[[str], None]] = {}
-        self._environment_for = environment_for
         self._workers = workers
         self._per_responder = per_responder
-        self._write = write
         self._mutex = threading.Lock()
         self._lanes: t.Dict[str, _Lane] = {}
         self._ready: queue.SimpleQueue[t.Optional[_Task]] = queue.SimpleQueue()
         self._results: queue.SimpleQueue[Result] = queue.SimpleQueue()
         self._threads: t.List[threading.Thread] = []
 
-    def results_of(self, jobs: t.Iterable[Job]) -> t.Iterator[Result]:
+    def results_of(self, starts: t.Iterable[_Start]) -> t.Iterator[Result]:
         pending, allowed = 0, _WINDOW
-        for job in jobs:
-            result = self._begin(job, keep=pending < _WINDOW)
+        for name, begin in starts:
+            result = self._begin(name, begin, keep=pending < _WINDOW)
             if result is not None:
-                yield job.name, result
+                yield name, result
             else:
                 pending += 1
             while pending:
@@ -223,20 +312,16 @@ class _Run:
                 found = self._lanes[key] = _Lane(self._per_responder)
             return found
 
-    def _begin(self, job: Job, keep: bool) -> t.Union[Outcome, OcspError, None]:
-        """The result of a job that needs no network; None for one that was handed to the workers."""
+    def _begin(self, name: str, begin: _Begin, keep: bool) -> t.Union[Outcome, OcspError, None]:
+        """The result of what needs no network; None for what was handed to the workers."""
         try:
-            if job.values.get("state") == "absent":
-                return refresh.remove(job.values.get("path") or "", self._write)
-            options = read_options(job.values)
-            environment = self._environment_for(job)
-            outcome = refresh.glance(options, environment, self._write)
+            found = begin(keep)
         except Exception as error:
             return _as_error(error)
-        if outcome is None:
-            url = options.responder_urls[0] if options.responder_urls and options.source is None else ""
-            self._submit(_Task(job, environment, self.lane(url), options if keep else None))
-        return outcome
+        if isinstance(found, Outcome):
+            return found
+        self._submit(_Task(name, found, self.lane(found.url)))
+        return None
 
     def _submit(self, task: _Task) -> None:
         with self._mutex:
@@ -266,13 +351,12 @@ class _Run:
                     self._ready.put(task.lane.waiting.popleft())
                 else:
                     task.lane.active -= 1
-            self._results.put((task.job.name, result))
+            self._results.put((task.name, result))
 
     def _do(self, task: _Task) -> t.Union[Outcome, OcspError]:
         try:
-            options = task.options or read_options(task.job.values)
-            visit = _Visit(self, task)
-            outcome = refresh.renew(options, visit.environment, self._write)
+            visit = _Visit(self, task.due)
+            outcome = task.due.work(visit.environment)
             visit.open_circuits()
             return outcome
         except BaseException as error:  # whoever waits for the result must get one
@@ -282,16 +366,16 @@ class _Run:
 class _Visit:
     """The exchanges of one task, with the limits of the run put around them."""
 
-    def __init__(self, run: _Run, task: _Task) -> None:
+    def __init__(self, run: _Run, due: _Due) -> None:
         self._run = run
-        self._exchange = task.environment.exchange
-        self._sync_folder = task.environment.sync_folder
-        self._circuit = tuple(task.job.values.get(name) for name in _CIRCUIT_OPTIONS)
+        self._exchange = due.environment.exchange
+        self._sync_folder = due.environment.sync_folder
+        self._circuit = due.circuit
         self._failures: t.Dict[str, t.Tuple[float, TransportError]] = {}
-        self.environment = copy.copy(task.environment)
+        self.environment = copy.copy(due.environment)
         self.environment.exchange = self.exchange
         self.environment.sync_folder = self.sync_later
-        if task.environment.sleep is time.sleep:
+        if due.environment.sleep is time.sleep:
             self.environment.sleep = self.sleep
 
     def sleep(self, seconds: float) -> None:

@@ -2,19 +2,26 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""What is to be done about one staple. Nothing here touches anything."""
+"""What to do about one staple: install a response, keep the one in place, or have none.
+
+Nothing here touches anything. Whether one response may take the place of another, and whether a
+certificate still counts as revoked, is decided here alone.
+"""
 
 from __future__ import annotations
 
 import typing as t
 from datetime import datetime, timedelta
 
-from .errors import ERROR, Finding
-from .response import Judgement
+from .errors import Finding
+from .judgement import Judgement
 from .schedule import format_time
 from .servers import ExpiryPlan
 
 INSTALL, KEEP, WITHDRAW = "install", "keep", "withdraw"
+
+#: For those who leave a staple that is about to end to somebody else.
+LET_IT_END = ExpiryPlan(in_advance=False, keep_file=True)
 
 #: Findings that another time of day would not have made.
 _OF_TIME = frozenset(
@@ -28,12 +35,16 @@ _OF_TIME = frozenset(
     )
 )
 
+#: What may be wrong with the proof of a revocation: it stays true when the response that says so has ended.
+_HARMLESS_IN_PROOF = frozenset(("ambiguous", "expired", "too_old", "responder_certificate_expired"))
+
 
 class Facts(t.NamedTuple):
     """What is known of a staple.
 
-    ``current`` is the judgement of what is in place and ``candidate`` of what ``refresh`` left, ``proof`` that of
-    a response that says that the certificate is revoked. ``obstacle`` is why there can be no staple at all.
+    ``current`` is the judgement of what is in place, ``candidate`` that of the response that may take its place,
+    good or not, and ``proof`` that of one that may say that the certificate is revoked. ``obstacle`` is why there
+    can be no staple at all. ``keep_revoked``: a revocation alone does not remove a good staple.
     """
 
     in_place: bool
@@ -48,6 +59,10 @@ class Facts(t.NamedTuple):
 class Decision(t.NamedTuple):
     """What to do, and why. ``code`` and ``message`` are empty where all is well.
 
+    ``judgement`` is that of the response to be in place afterwards: the candidate's for INSTALL, that of what is in
+    place for KEEP, and None where there is no good one. WITHDRAW says that nothing may be stapled.
+    ``passed_over`` is why a candidate that is good by itself is not used, where that is worth telling. ``proof`` is
+    the judgement of the response that proves the revocation, where the code is ``revoked``.
     ``ended``: it is withdrawn because it ends, so that servers that notice that need not be told.
     ``alarming``: clients fail already, or will unless somebody does something.
     """
@@ -56,70 +71,115 @@ class Decision(t.NamedTuple):
     judgement: t.Optional[Judgement] = None
     code: str = ""
     message: str = ""
+    passed_over: str = ""
+    proof: t.Optional[Judgement] = None
     ended: bool = False
     alarming: bool = False
 
 
-def decide(facts: Facts, plan: ExpiryPlan, now: datetime, horizon: timedelta, clock_problem: str) -> Decision:
-    """Decide about one staple.
+def decide(
+    facts: Facts,
+    now: datetime,
+    plan: ExpiryPlan = LET_IT_END,
+    horizon: timedelta = timedelta(0),
+    clock_problem: str = "",
+) -> Decision:
+    """Decide about one staple at the time ``now`` (aware).
 
-    ``horizon`` is how long it takes until the next run has surely done its work: what ends before cannot
-    be left to it.
+    ``plan`` is what its servers need when it ends, and ``horizon`` how long it takes until the next run has surely
+    done its work: what ends before cannot be left to it. ``clock_problem`` is why the clock is not believed, if it
+    is not: nothing is withdrawn because of the time then.
     """
     if facts.obstacle is not None:
         return _without(facts, facts.obstacle.code, facts.obstacle.message)
-    best, action = _best(facts)
-    revoked = _revoked(facts, best)
-    if revoked is not None:
-        return revoked
+    current, candidate = _good(facts.current), _good(facts.candidate)
+    problem = _older(candidate, current) if candidate is not None and current is not None else ""
+    installing = candidate is not None and not problem and not _same_times(candidate, current)
+    best = candidate if installing else current
+    proof = _latest_proof(facts)
+    if proof is not None and not _is_later(best, proof):
+        return _revoked(facts, proof, current, candidate)
     if best is None or best.effective_expiry is None:
         return _without_good(facts, clock_problem)
+    action = INSTALL if installing else KEEP
     left = best.effective_expiry - now
     if left > horizon or not plan.in_advance:
-        return Decision(action, best)
+        return Decision(action, best, passed_over=problem)
     ends = format_time(best.effective_expiry)
     if facts.must_staple:
         message = f"it demands a staple (must-staple), and its last one ends at {ends}; no newer one could be had"
-        return Decision(action, best, "expiring", message, alarming=True)
+        return Decision(action, best, "expiring", message, problem, alarming=True)
     if clock_problem:
-        return Decision(action, best, "clock_implausible", clock_problem)
+        return Decision(action, best, "clock_implausible", clock_problem, problem)
     return _without(facts, "expiring", _expiring(best, horizon, ends), ended=True)
 
 
-def _best(facts: Facts) -> t.Tuple[t.Optional[Judgement], str]:
-    """The better one of two responses, and what it takes to have it in place."""
-    current = facts.current if facts.current is not None and facts.current.acceptable else None
-    candidate = facts.candidate if facts.candidate is not None and facts.candidate.acceptable else None
-    if candidate is None:
-        return current, KEEP
-    if current is None or _is_newer(candidate, current):
-        return candidate, INSTALL
-    return current, KEEP
+def _good(judgement: t.Optional[Judgement]) -> t.Optional[Judgement]:
+    return judgement if judgement is not None and judgement.acceptable else None
 
 
-def _is_newer(new: Judgement, old: Judgement) -> bool:
-    """Whether a response is of a later time and does not end before the other."""
-    if new.this_update is None or old.this_update is None or None in (new.effective_expiry, old.effective_expiry):
-        return False
-    return (
-        new.this_update >= old.this_update
-        and t.cast(datetime, new.effective_expiry) >= t.cast(datetime, old.effective_expiry)
-        and (new.this_update, new.effective_expiry) != (old.this_update, old.effective_expiry)
+# Which of two
+
+
+def _older(new: Judgement, current: Judgement) -> str:
+    """Why a good response must not replace the good one in place, or an empty string.
+
+    Whoever replays a response from before must not shorten the life of what is stapled, nor turn back its time.
+    """
+    for what, own, other in (
+        ("is older than", new.this_update, current.this_update),
+        ("ends before", new.effective_expiry, current.effective_expiry),
+    ):
+        if own is None or other is None:
+            return "it cannot be told whether the new response is newer than the one in place"
+        if own < other:
+            return f"the new response {what} the one in place ({format_time(own)} against {format_time(other)})"
+    return ""
+
+
+def _same_times(new: Judgement, current: t.Optional[Judgement]) -> bool:
+    return current is not None and (new.this_update, new.effective_expiry) == (
+        current.this_update,
+        current.effective_expiry,
     )
 
 
-def _revoked(facts: Facts, best: t.Optional[Judgement]) -> t.Optional[Decision]:
-    """The decision where the CA says that the certificate is revoked, and has not said otherwise since."""
-    proof = facts.proof
-    if proof is None or not proof.proves_revocation or proof.this_update is None:
-        return None
-    if best is not None and best.this_update is not None and best.this_update > proof.this_update:
-        return None
-    message = next(finding.message for finding in proof.findings if finding.severity == ERROR)
-    if best is not None and facts.in_place and (facts.must_staple or facts.keep_revoked):
-        stays = "the response from before stays in place until it ends"
-        return Decision(KEEP, best, "revoked", f"{message}; {stays}; replace the certificate", alarming=True)
-    return _without(facts, "revoked", f"{message}; replace the certificate", alarming=True)
+# Revocation
+
+
+def _latest_proof(facts: Facts) -> t.Optional[Judgement]:
+    """The CA's last word that the certificate is revoked, be it remembered or, against all rules, in place."""
+    known = (facts.proof, facts.current)
+    return max((one for one in known if one is not None and _proves(one)), key=_moment, default=None)
+
+
+def _proves(judgement: Judgement) -> bool:
+    """As ``proves_revocation``, but not for a day only: a revocation does not end with the response that says so."""
+    return set(judgement.errors) - _HARMLESS_IN_PROOF == {"revoked"}
+
+
+def _is_later(best: t.Optional[Judgement], proof: Judgement) -> bool:
+    """Whether the CA has said otherwise since. Of two answers of the same time, the revocation counts."""
+    return best is not None and _moment(best) > _moment(proof)
+
+
+def _moment(judgement: Judgement) -> float:
+    return judgement.this_update.timestamp() if judgement.this_update is not None else float("-inf")
+
+
+def _revoked(
+    facts: Facts, proof: Judgement, current: t.Optional[Judgement], candidate: t.Optional[Judgement]
+) -> Decision:
+    said = next(finding.message for finding in proof.findings if finding.code == "revoked")
+    passed_over = "the new response was made no later than the one that proves the revocation" if candidate else ""
+    if current is not None and facts.in_place and (facts.must_staple or facts.keep_revoked):
+        message = f"{said}; the response from before stays in place until it ends; replace the certificate"
+        return Decision(KEEP, current, "revoked", message, passed_over, proof, alarming=True)
+    message = f"{said}; replace the certificate"
+    return Decision(WITHDRAW, None, "revoked", message, passed_over, proof, alarming=True)
+
+
+# None
 
 
 def _without_good(facts: Facts, clock_problem: str) -> Decision:
@@ -137,7 +197,8 @@ def _without_good(facts: Facts, clock_problem: str) -> Decision:
 
 
 def _without(facts: Facts, code: str, message: str, ended: bool = False, alarming: bool = False) -> Decision:
-    return Decision(WITHDRAW, None, code, message, ended, alarming or (facts.must_staple and code != "no_responder"))
+    alarming = alarming or (facts.must_staple and code != "no_responder")
+    return Decision(WITHDRAW, None, code, message, ended=ended, alarming=alarming)
 
 
 def _expiring(best: Judgement, horizon: timedelta, ends: t.Optional[str]) -> str:

@@ -11,7 +11,6 @@ only part of it. Retries are for responders that may be back in a moment.
 from __future__ import annotations
 
 import typing as t
-from datetime import datetime, timedelta
 
 from . import request as ocsp_request
 from . import response as ocsp_response
@@ -19,8 +18,8 @@ from . import schedule, wire
 from .certificate import Target
 from .environment import Environment, ResponderDown
 from .errors import ERROR, Finding, TransportError
+from .judgement import Judgement
 from .options import Options
-from .response import Judgement
 from .transport import HttpRequest, HttpResponse
 
 _GET = "get"
@@ -35,8 +34,6 @@ _OTHER_DIGEST_STATUSES = ("unauthorized", "malformed_request", "internal_error")
 _OTHER_DIGEST_CODES = frozenset(("unknown_status", "wrong_certificate"))
 #: What a cache on the way may be the cause of (RFC 5019 section 5).
 _STALE = frozenset(("expired", "too_old"))
-
-_IMPLAUSIBLE_OFFSET = timedelta(hours=1)
 
 
 class Attempt(t.NamedTuple):
@@ -99,24 +96,18 @@ class Fetched(t.NamedTuple):
     retry_after: t.Optional[float] = None
 
 
-def fetch(options: Options, target: Target, environment: Environment, check: t.Callable[[Judgement], None]) -> Fetched:
-    """Ask the responders of ``options`` for a response about ``target``.
-
-    ``check`` may add findings of the caller's own to each judgement. Foreign data never raises.
-    """
-    return _Fetch(options, target, environment, check).run()
+def fetch(options: Options, target: Target, environment: Environment) -> Fetched:
+    """Ask the responders of ``options`` for a response about ``target``. Foreign data never raises."""
+    return _Fetch(options, target, environment).run()
 
 
 class _Fetch:
     """The state of one fetch: its deadline, its attempts and the best reason for failing so far."""
 
-    def __init__(
-        self, options: Options, target: Target, environment: Environment, check: t.Callable[[Judgement], None]
-    ) -> None:
+    def __init__(self, options: Options, target: Target, environment: Environment) -> None:
         self.options = options
         self.target = target
         self.environment = environment
-        self.check = check
         self.deadline = environment.monotonic() + options.total_timeout
         self.attempts: t.List[Attempt] = []
         self.failures: t.List[_Answer] = []
@@ -209,21 +200,23 @@ class _Fetch:
 
     def _judge(self, url: str, http_response: HttpResponse, nonce: t.Optional[bytes]) -> _Answer:
         status, retry_after = http_response.status, http_response.retry_after
-        now = self.environment.now()
-        judgement = ocsp_response.judge(http_response.body, self.target, now, self.options.rules, nonce)
+        judgement = ocsp_response.judge(
+            http_response.body,
+            self.target,
+            self.environment.now(),
+            self.options.rules,
+            nonce,
+            self.options.servers,
+            ocsp_response.Received(url, status, http_response.date),
+        )
         problem = _content_problem(http_response) if judgement.response_status is None else ""
         if problem:
             code = "malformed" if status == 200 else "http_error"
             return _Answer(Finding(code, ERROR, f"{url} {problem}"), url, http_status=status, retry_after=retry_after)
-        if status != 200 and judgement.response_status == wire.SUCCESSFUL:
-            judgement.warn("http_error", f"{url} sent its response under the HTTP status {status}")
-        _check_clock(judgement, http_response.date, now)
-        self.check(judgement)
-        error = None
-        if not judgement.acceptable:
-            first = next(finding for finding in judgement.findings if finding.severity == ERROR)
+        error = judgement.error
+        if error is not None:
             clock = [finding.message for finding in judgement.findings if finding.code == "clock_implausible"]
-            error = Finding(first.code, ERROR, "; ".join([f"{url}: {first.message}"] + clock))
+            error = error._replace(message="; ".join([f"{url}: {error.message}"] + clock))
         return _Answer(error, url, http_response.body, judgement, status, retry_after)
 
 
@@ -239,18 +232,3 @@ def _content_problem(http_response: HttpResponse) -> str:
     if kind != "application/ocsp-response":
         return f"answered with something that is not an OCSP response ({kind})"
     return ""  # the judge says what is wrong with it
-
-
-def _check_clock(judgement: Judgement, date: t.Optional[datetime], now: datetime) -> None:
-    """Say so when the responder's clock and its response both contradict this host's clock."""
-    if date is None or judgement.this_update is None:
-        return
-    offsets = (date - now, judgement.this_update - now)
-    if all(offset > _IMPLAUSIBLE_OFFSET for offset in offsets) or all(
-        offset < -_IMPLAUSIBLE_OFFSET for offset in offsets
-    ):
-        judgement.warn(
-            "clock_implausible",
-            f"this host's clock says {schedule.format_time(now)}, but the responder's says "
-            f"{schedule.format_time(date)}; check the time of this host",
-        )

@@ -56,9 +56,10 @@ class Options:
     """What to keep fresh, where, and how. Timeouts are in seconds.
 
     ``responder_urls`` are those configured, or else those of the certificate. ``target`` is None
-    where there is neither a responder nor a response to judge, so that no issuer is needed.
+    where there is neither a responder nor a response to judge, so that no issuer is needed. ``path`` may be empty
+    where the response goes into no file.
     ``source`` is the DER of a response that was fetched elsewhere. ``backups`` is how many copies
-    of replaced files stay, 0 for none. ``in_place`` permits to write into a file that cannot be replaced.
+    of replaced files stay, 0 for none. ``in_place`` allows writing into a file that cannot be replaced.
     """
 
     path: str
@@ -102,21 +103,53 @@ def read_options(values: Values, judging: bool = False) -> Options:
     if not certificates:
         raise InputError("give the certificate with certificate_path or certificate_content")
     leaf = x509.find_leaf(certificates, where)
-    urls = _read_urls(values) or tuple(leaf.responder_urls)
-    target = issuer_problem = None
-    if judging or urls or source is not None:
-        candidates, where = (issuers, issuer_where) if issuers else (certificates, where)
-        try:
-            target = Target(leaf, x509.find_issuer(leaf, candidates, roots, where, root_where))
-        except InputError as error:
-            if not judging or error.code != "issuer_mismatch":
-                raise
-            issuer_problem = Finding(error.code, ERROR, error.message)
-            target = Target(leaf, next(candidate for candidate in candidates if candidate.der != leaf.der))
+    urls = _urls_of(values, leaf)
+    if not judging and source is None and not urls:
+        return _make_options(values, leaf, None, urls)
+    candidates, where = (issuers, issuer_where) if issuers else (certificates, where)
+    try:
+        issuer = x509.find_issuer(leaf, candidates, roots, where, root_where)
+    except InputError as error:
+        if not judging or error.code != "issuer_mismatch":
+            raise
+        problem = Finding(error.code, ERROR, error.message)
+        issuer = next(candidate for candidate in candidates if candidate.der != leaf.der)
+        return _make_options(values, leaf, issuer, urls, source, problem)
+    return _make_options(values, leaf, issuer, urls, source)
+
+
+def make_options(
+    values: Values, leaf: Certificate, issuer: t.Optional[Certificate], source: t.Optional[bytes] = None
+) -> Options:
+    """As ``read_options``, but for certificates that are loaded, and maybe for a response without a file.
+
+    ``values`` are the plain options, of which those that give certificates or a source are not looked at; without
+    ``path`` the options are for ``refresh.obtain`` alone. ``issuer`` may be None where there is neither a responder
+    nor a ``source`` (the DER of a response). Whether it did issue the certificate is for the judge to say. Raises
+    InputError naming the option.
+    """
+    urls = _urls_of(values, leaf)
+    needed = source is not None or bool(urls)
+    if needed and issuer is None:
+        raise InputError(
+            f"the issuer of {leaf.name} is missing, and its OCSP responses cannot be checked without it; "
+            "give the certificate of the CA that issued it"
+        )
+    return _make_options(values, leaf, issuer if needed else None, urls, source)
+
+
+def _make_options(
+    values: Values,
+    leaf: Certificate,
+    issuer: t.Optional[Certificate],
+    urls: t.Tuple[str, ...],
+    source: t.Optional[bytes] = None,
+    issuer_problem: t.Optional[Finding] = None,
+) -> Options:
     options = Options(
         path=values.get("path") or "",
         certificate=leaf,
-        target=target,
+        target=Target(leaf, issuer) if issuer is not None else None,
         issuer_problem=issuer_problem,
         responder_urls=urls,
         source=source,
@@ -125,6 +158,11 @@ def read_options(values: Values, judging: bool = False) -> Options:
     if options.format == "pem" and options.servers:
         raise InputError(f"format: pem contradicts server: {', '.join(options.servers)} reads staples as DER only")
     return options
+
+
+def _urls_of(values: Values, leaf: Certificate) -> t.Tuple[str, ...]:
+    """The responders to ask: those configured, or else those of the certificate. Raises InputError."""
+    return _read_urls(values) or tuple(leaf.responder_urls)
 
 
 def did_you_mean(name: str, known: t.Iterable[str]) -> str:

@@ -26,8 +26,9 @@ from .certificate import Certificate, Target
 from .connection import FAMILIES, Connection, Deadline, connect, host_port
 from .errors import ERROR, WARNING, Finding, InputError, MalformedError, OcspError, ProbeError
 from .handshake import Handshake
-from .report import judgement_values
-from .response import Judgement, Rules
+from .judgement import Judgement
+from .report import finding_values, judgement_values
+from .response import Rules
 from .schedule import format_time
 from .tls import KEY_TYPES, Offer, Served
 
@@ -511,7 +512,7 @@ def look_values(found: Look, return_content: bool = False) -> t.Dict[str, t.Any]
         acceptable=found.acceptable,
         matches_expected=found.matches_expected,
         matches_certificate=found.matches_certificate,
-        findings=[finding._asdict() for finding in found.findings],
+        findings=finding_values(found.findings),
         other_staples=[_other_values(other) for other in found.other_staples],
         sha256=hashlib.sha256(data).hexdigest() if data is not None else None,
     )
@@ -527,7 +528,7 @@ def _other_values(other: OtherStaple) -> t.Dict[str, t.Any]:
         "acceptable": judgement.acceptable,
         "certificate_status": judgement.certificate_status,
         "effective_expiry": format_time(judgement.effective_expiry),
-        "findings": [finding._asdict() for finding in judgement.findings],
+        "findings": finding_values(judgement.findings),
     }
 
 

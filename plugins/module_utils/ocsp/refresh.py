@@ -2,26 +2,27 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""The cycle for one staple file: read, judge, due?, fetch, judge, newer?, write.
+"""The cycle for one staple: judge, due?, fetch, judge, newer?, and for a staple file also read and write.
 
-A response with an error is never written, a newer one is never replaced by an older one, and what
-is on disk stays as it is whenever nothing better could be had.
+``obtain`` is the cycle; ``refresh`` puts a file around it. A response with an error is never written, a newer
+one is never replaced by an older one, and what is on disk stays as it is whenever nothing better could be had.
 """
 
 from __future__ import annotations
 
 import os
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from . import files, schedule, servers, wire
+from . import files, schedule, wire
 from . import response as ocsp_response
 from .certificate import Target
+from .decision import INSTALL, Facts, decide
 from .environment import Environment
 from .errors import ERROR, WARNING, Finding, InputError
+from .judgement import Judgement
 from .options import Options
-from .response import Judgement
 
 if t.TYPE_CHECKING:
     from .fetch import Attempt
@@ -30,16 +31,16 @@ if t.TYPE_CHECKING:
 _LOCK_GRACE = 30.0
 
 
-@dataclass
+@dataclass(frozen=True)
 class Outcome:
-    """What became of one staple file.
+    """What became of one staple.
 
-    ``before`` is the judgement of what was found on disk, ``judgement`` that of what counts now:
-    the response in place, or, after a failure with nothing good in place, the refused one. ``data``
-    is the DER of the response in place, if that is good. ``fetch_error`` is why no newer response
-    could be had, ``retry_after`` the seconds that the responder asked to wait, and ``refused`` the judgement
-    of the response that it gave instead, with the DER in ``proof`` where that proves a revocation.
-    ``warnings`` are sentences for the operator.
+    ``path`` is empty where it is in no file. ``before`` is the judgement of what was found in place, ``judgement``
+    that of what counts now: the response in place, or, after a failure with nothing good in place, the refused one.
+    ``data`` is the DER of the response in place, if that is good. ``older`` is why a response that came, good by
+    itself, was not put in its place. ``fetch_error`` is why no newer response could be had, ``retry_after`` the
+    seconds that the responder asked to wait, and ``refused`` the judgement of the response that it gave instead,
+    with the DER in ``proof`` where that proves a revocation. ``warnings`` are sentences for the operator.
     """
 
     path: str
@@ -56,28 +57,248 @@ class Outcome:
     proof: t.Optional[bytes] = None
     before: t.Optional[Judgement] = None
     judgement: t.Optional[Judgement] = None
+    older: t.Optional[Finding] = None
     data: t.Optional[bytes] = None
     renew_at: t.Optional[datetime] = None
     responder_url: t.Optional[str] = None
     backup_file: t.Optional[str] = None
-    attempts: t.List[Attempt] = field(default_factory=list)
-    warnings: t.List[str] = field(default_factory=list)
+    attempts: t.Tuple[Attempt, ...] = ()
+    warnings: t.Tuple[str, ...] = ()
+
+    @property
+    def findings(self) -> t.Tuple[Finding, ...]:
+        """What is to be said of the response that counts now, and of one that it was preferred to."""
+        found = self.judgement.findings if self.judgement is not None else ()
+        return (*found, self.older) if self.older is not None else found
 
 
-class _OnDisk(t.NamedTuple):
-    """A response as found: the bytes of the file, their DER and its judgement. All None without a file.
+class _Current(t.NamedTuple):
+    """The response in place: its DER and its judgement. Both None where there is none."""
 
-    ``place`` is the resolved path, once it is locked.
-    """
-
-    place: str = ""
-    content: t.Optional[bytes] = None
     data: t.Optional[bytes] = None
     judgement: t.Optional[Judgement] = None
 
     @property
-    def acceptable(self) -> bool:
-        return self.judgement is not None and self.judgement.acceptable
+    def good(self) -> t.Optional[Judgement]:
+        return self.judgement if self.judgement is not None and self.judgement.acceptable else None
+
+
+class _Came(t.NamedTuple):
+    """What came of asking, or was given: a good response, or an ``error`` and maybe a bad one."""
+
+    error: t.Optional[Finding] = None
+    data: t.Optional[bytes] = None
+    judgement: t.Optional[Judgement] = None
+    fetched: bool = False
+    url: t.Optional[str] = None
+    retry_after: t.Optional[float] = None
+    attempts: t.Tuple[Attempt, ...] = ()
+
+    @property
+    def proves_revocation(self) -> bool:
+        return self.judgement is not None and self.judgement.proves_revocation
+
+
+# Without a file
+
+
+def obtain(
+    target: t.Optional[Target], options: Options, current: t.Optional[bytes], environment: Environment
+) -> Outcome:
+    """Get a good response about ``target``, unless ``current`` is good and not yet due.
+
+    ``current`` is the DER of the response in place, or None; a ``target`` of None means that there is no responder.
+    No file is read, locked or written. In the outcome, ``data`` is the DER of what should be in place, None where
+    nothing is good, and ``changed`` is whether that is not what was given. Failures to get a good response are in the
+    outcome, and foreign data never raises.
+    """
+    if target is None:
+        return _without_responder(options)
+    known = _judge_current(target, options, current, environment.now())
+    fresh = _fresh(options, known, environment.now())
+    if fresh is not None:
+        return fresh
+    came = _given(target, options, environment.now()) if options.source is not None else None
+    return _settle(options, known, came or _ask(target, options, environment), environment.now())
+
+
+def check_current(
+    target: t.Optional[Target], options: Options, current: t.Optional[bytes], now: datetime
+) -> t.Optional[Outcome]:
+    """What ``obtain`` would return, where that takes no network; else None."""
+    if target is None:
+        return _without_responder(options)
+    return _fresh(options, _judge_current(target, options, current, now), now)
+
+
+def _without_responder(options: Options, left: str = "") -> Outcome:
+    """The outcome where nobody can be asked; ``left`` ends the sentence with what is in place all the same."""
+    name = options.certificate.name
+    message = f"the certificate {name} names no OCSP responder; there is nothing to staple{left}"
+    failed = options.on_missing_responder == "fail"
+    return replace(
+        _unchanged(options, _Current()),
+        message=message,
+        skipped_reason="no_responder",
+        failed=failed,
+        fetch_error=Finding("no_responder", ERROR, message) if failed else None,
+    )
+
+
+def _judge_current(target: Target, options: Options, data: t.Optional[bytes], now: datetime) -> _Current:
+    return _Current() if data is None else _Current(data, _judge(target, options, data, now))
+
+
+def _judge(target: Target, options: Options, data: bytes, now: datetime) -> Judgement:
+    return ocsp_response.judge(data, target, now, options.rules, servers=options.servers)
+
+
+def _unchanged(options: Options, known: _Current, came: _Came = _Came()) -> Outcome:
+    """The outcome if what is in place stays."""
+    return Outcome(
+        options.path,
+        serial_number=options.certificate.serial_number,
+        must_staple=options.certificate.must_staple,
+        fetched=came.fetched and came.error is None,
+        before=known.judgement,
+        judgement=known.judgement,
+        data=known.data if known.good else None,
+        renew_at=schedule.renew_at(known.good, options.renewal) if known.good else None,
+        responder_url=came.url,
+        attempts=came.attempts,
+    )
+
+
+def _fresh(options: Options, known: _Current, now: datetime) -> t.Optional[Outcome]:
+    """The outcome where nobody needs to be asked, or None."""
+    if options.force or options.source is not None or known.judgement is None:
+        return None
+    if schedule.is_due(known.judgement, options.renewal, now):
+        return None
+    outcome = _unchanged(options, known)
+    due = schedule.format_time(outcome.renew_at)
+    return replace(outcome, message=f"the response is good and is due for renewal at {due}")
+
+
+def _given(target: Target, options: Options, now: datetime) -> _Came:
+    """The response that was fetched elsewhere, under the same rules and without the network."""
+    data = options.source or b""
+    judgement = _judge(target, options, data, now)
+    error = judgement.error
+    if error is not None:
+        error = error._replace(message=f"the given response is refused: {error.message}")
+    return _Came(error, data, judgement)
+
+
+def _ask(target: Target, options: Options, environment: Environment) -> _Came:
+    # Imported here, because the HTTP libraries cost more than all that a fresh response needs.
+    from .fetch import fetch  # pylint: disable=import-outside-toplevel
+
+    ended = ocsp_response.certificate_expired(options.certificate, environment.now())
+    if ended:
+        return _Came(ended)
+    found = fetch(options, target, environment)
+    return _Came(found.error, found.data, found.judgement, True, found.url, found.retry_after, tuple(found.attempts))
+
+
+def _settle(options: Options, known: _Current, came: _Came, now: datetime) -> Outcome:
+    """Decide between what is in place and what came, and say so."""
+    decision = decide(Facts(known.data is not None, known.judgement, came.judgement, came.judgement), now)
+    if decision.action == INSTALL and decision.judgement is not None:
+        return _replaced(options, known, came, decision.judgement)
+    if came.error is not None:
+        return _failed(options, known, came, came.error)
+    if known.good is None:
+        # Whoever replays an answer from before the revocation must not get it stapled again.
+        return _failed(options, known, came, Finding("older", ERROR, decision.passed_over))
+    return _kept(options, known, came, decision.passed_over, now)
+
+
+def _replaced(options: Options, known: _Current, came: _Came, judgement: Judgement) -> Outcome:
+    return replace(
+        _unchanged(options, known, came),
+        message=f"a response that is good until {schedule.format_time(judgement.effective_expiry)} was obtained",
+        changed=came.data != known.data,
+        judgement=judgement,
+        data=came.data,
+        renew_at=schedule.renew_at(judgement, options.renewal),
+    )
+
+
+def _kept(options: Options, known: _Current, came: _Came, problem: str, now: datetime) -> Outcome:
+    """The outcome where a good response came that is no newer than the good one in place."""
+    message = "there is no newer response than the one in place"
+    warnings = []
+    if problem:
+        message = f"{problem}; the one in place was kept"
+        warnings.append(message)
+    delay = _delay(options, known.good, now)
+    return replace(
+        _unchanged(options, known, came),
+        message=message,
+        older=Finding("older", WARNING, problem) if problem else None,
+        warnings=(*warnings, *delay),
+    )
+
+
+def _delay(options: Options, good: t.Optional[Judgement], now: datetime) -> t.Iterator[str]:
+    """Say so when a responder has had nothing newer for long, before the response in place ends."""
+    start, end = (good.this_update, good.effective_expiry) if good is not None else (None, None)
+    if start is not None and end is not None and end - now < (end - start) / 4:
+        where = f"in {options.path}" if options.path else "in place"
+        ends = schedule.format_time(end)
+        yield f"there is still no newer response than the one {where}, which expires at {ends}"
+
+
+def _failed(options: Options, known: _Current, came: _Came, error: Finding) -> Outcome:
+    """The outcome where no response came that can be put in place."""
+    outcome = replace(
+        _unchanged(options, known, came),
+        fetch_error=error,
+        retry_after=came.retry_after,
+        refused=came.judgement if came.error is not None and came.fetched else None,
+        proof=came.data if came.fetched and came.proves_revocation else None,
+    )
+    if came.proves_revocation:
+        return _revoked(options, known, came, outcome)
+    if known.good is not None:
+        ends = schedule.format_time(known.good.effective_expiry)
+        tried = "" if options.source is not None else "could not fetch a new response: "
+        message = f"{tried}{error.message}; {options.path or 'the one in place'} is good until {ends}"
+        return replace(outcome, message=message, warnings=(message,))
+    refused = came.judgement if came.error is not None else None
+    message = f"{error.message}; {_left_behind(options.path, known)}"
+    return replace(outcome, message=message, failed=True, judgement=refused or known.judgement)
+
+
+def _revoked(options: Options, known: _Current, came: _Came, outcome: Outcome) -> Outcome:
+    """The outcome where the CA says that the certificate is revoked. What is in place is the user's to remove."""
+    said = came.error.message if came.error is not None else ""
+    state = ""
+    if options.path:
+        state = f"; {options.path} was left as it was" if known.data is not None else "; nothing was written"
+    message = f"{said}{state}; replace the certificate"
+    failed = options.on_revoked == "fail"
+    return replace(
+        outcome,
+        message=message,
+        failed=failed,
+        judgement=came.judgement,
+        data=None,
+        renew_at=None,
+        warnings=() if failed else (message,),
+    )
+
+
+def _left_behind(path: str, known: _Current) -> str:
+    if known.judgement is None:
+        missing = f"{path} does not exist" if path else "there is no response in place"
+        return f"{missing}, so there is nothing to staple"
+    state = f"{path} was left as it was, but is" if path else "the one in place is"
+    return f"{state} not good either: {known.judgement.message}"
+
+
+# With a file
 
 
 def refresh(options: Options, environment: Environment, write: bool = True) -> Outcome:
@@ -85,251 +306,71 @@ def refresh(options: Options, environment: Environment, write: bool = True) -> O
 
     Raises InputError and FileError; failures to get a good response are in the outcome.
     """
-    return glance(options, environment, write) or renew(options, environment, write)
+    return check_fresh(options, environment) or refresh_locked(options, environment, write)
 
 
-def glance(options: Options, environment: Environment, write: bool = True) -> t.Optional[Outcome]:
-    """The outcome where neither the network nor a lock is needed, or None where ``renew`` is to be called.
+def check_fresh(options: Options, environment: Environment) -> t.Optional[Outcome]:
+    """The outcome where neither the network nor a lock is needed, or None where ``refresh_locked`` is to be called.
 
     Raises InputError and FileError.
     """
     if not options.path:
         raise InputError("path is empty; give the path of the file that holds the response")
     if options.target is None:
-        return _without_responder(options)
+        exists = os.path.exists(options.path)
+        return _without_responder(options, f"; {options.path} exists but is no longer renewed" if exists else "")
     if options.force or options.source is not None:
         return None
-    on_disk = _read(options, options.target, environment.now())
-    if on_disk.data is None or _is_due(on_disk, options, environment.now()):
-        return None
-    if on_disk.content != _content(options, on_disk.data):
-        return None
-    return _keep_fresh(options, on_disk, environment, write)
+    content, data = _read(options)
+    now = environment.now()
+    fresh = _fresh(options, _judge_current(options.target, options, data, now), now)
+    return fresh if fresh is not None and content == _content(options, fresh.data) else None
 
 
-def renew(options: Options, environment: Environment, write: bool = True) -> Outcome:
-    """Do the part of ``refresh`` that holds the lock, where ``glance`` found something to do."""
-    if options.target is None:
-        return _without_responder(options)
+def refresh_locked(options: Options, environment: Environment, write: bool = True) -> Outcome:
+    """Do the part of ``refresh`` that holds the lock, where ``check_fresh`` found something to do."""
     place = files.resolve(options.path, f"path: {options.path}")
     with files.lock(place, options.total_timeout + _LOCK_GRACE, resolved=True, sleep=environment.sleep):
         # Another run may have refreshed the file while this one waited.
-        on_disk = _read(options, options.target, environment.now(), place)
-        if options.source is not None:
-            return _install_source(options, options.target, options.source, on_disk, environment, write)
-        if not options.force and not _is_due(on_disk, options, environment.now()):
-            return _keep_fresh(options, on_disk, environment, write)
-        return _fetch_and_install(options, options.target, on_disk, environment, write)
+        content, data = _read(options)
+        outcome = obtain(options.target, options, data, environment)
+        return _put(options, outcome, place, content, environment, write)
 
 
-def _without_responder(options: Options) -> Outcome:
-    outcome = _blank(options)
-    outcome.skipped_reason = "no_responder"
-    outcome.message = f"the certificate {options.certificate.name} names no OCSP responder; there is nothing to staple"
-    if os.path.exists(options.path):
-        outcome.message += f", and nobody renews what is in {options.path}"
-    if options.on_missing_responder == "fail":
-        outcome.failed = True
-        outcome.fetch_error = Finding("no_responder", ERROR, outcome.message)
-    return outcome
-
-
-def _read(options: Options, target: Target, now: datetime, place: str = "") -> _OnDisk:
+def _read(options: Options) -> t.Tuple[t.Optional[bytes], t.Optional[bytes]]:
+    """What is in the file, and the DER in that; None without a file."""
     content = files.read_file(options.path, f"path: {options.path}", ocsp_response.SIZE_LIMIT)
-    if content is None:
-        return _OnDisk(place)
-    data = wire.from_pem(content)
-    judgement = ocsp_response.judge(data, target, now, options.rules)
-    _lint(judgement, options, now)
-    return _OnDisk(place, content, data, judgement)
+    return content, wire.from_pem(content) if content is not None else None
 
 
-def _lint(judgement: Judgement, options: Options, now: datetime) -> None:
-    for name in options.servers:
-        judgement.findings.extend(servers.lint(name, judgement, now))
-
-
-def _is_due(on_disk: _OnDisk, options: Options, now: datetime) -> bool:
-    return on_disk.judgement is None or schedule.is_due(on_disk.judgement, options.renewal, now)
-
-
-def _blank(options: Options) -> Outcome:
-    certificate = options.certificate
-    return Outcome(options.path, serial_number=certificate.serial_number, must_staple=certificate.must_staple)
-
-
-def _outcome(options: Options, on_disk: _OnDisk) -> Outcome:
-    """The outcome if nothing is done."""
-    outcome = _blank(options)
-    outcome.before = outcome.judgement = on_disk.judgement
-    if on_disk.judgement is not None and on_disk.acceptable:
-        outcome.data = on_disk.data
-        outcome.renew_at = schedule.renew_at(on_disk.judgement, options.renewal)
-    return outcome
-
-
-def _keep_fresh(options: Options, on_disk: _OnDisk, environment: Environment, write: bool) -> Outcome:
-    outcome = _outcome(options, on_disk)
-    outcome.message = f"the response is good and is due for renewal at {schedule.format_time(outcome.renew_at)}"
-    _put(options, on_disk.data or b"", on_disk, environment, write, outcome)
-    return outcome
-
-
-def _content(options: Options, data: bytes) -> bytes:
+def _content(options: Options, data: t.Optional[bytes]) -> t.Optional[bytes]:
     """What a file holds that has this response in the format asked for."""
-    return wire.to_pem(data) if options.format == "pem" else data
+    return wire.to_pem(data) if options.format == "pem" and data is not None else data
 
 
 def _put(
-    options: Options, data: bytes, on_disk: _OnDisk, environment: Environment, write: bool, outcome: Outcome
-) -> None:
-    """Have exactly this response in the file, in the format asked for."""
-    content = _content(options, data)
-    outcome.data = data
-    outcome.changed = content != on_disk.content
-    if not outcome.changed or not write:
-        return
-    if options.backups and on_disk.content is not None:
-        outcome.backup_file = files.back_up(on_disk.place, environment.now(), options.backups)
-    files.replace_file(on_disk.place, content, options.in_place, environment.sync_folder, resolved=True)
-
-
-def _fetch_and_install(
-    options: Options, target: Target, on_disk: _OnDisk, environment: Environment, write: bool
-) -> Outcome:
-    # Imported here, because the HTTP libraries cost more than all that a fresh response needs.
-    from .fetch import fetch  # pylint: disable=import-outside-toplevel
-
-    ended = ocsp_response.certificate_expired(options.certificate, environment.now())
-    if ended:
-        return _settle_failure(options, on_disk, ended, None, _outcome(options, on_disk))
-    fetched = fetch(options, target, environment, lambda judgement: _lint(judgement, options, environment.now()))
-    outcome = _outcome(options, on_disk)
-    outcome.attempts = fetched.attempts
-    outcome.responder_url = fetched.url
-    if fetched.error is not None:
-        outcome.retry_after = fetched.retry_after
-        outcome.refused = fetched.judgement
-        if fetched.judgement is not None and fetched.judgement.proves_revocation:
-            outcome.proof = fetched.data
-        return _settle_failure(options, on_disk, fetched.error, fetched.judgement, outcome)
-    outcome.fetched = True
-    if fetched.judgement is not None:  # as always where there is no error
-        _install(options, fetched.data, fetched.judgement, on_disk, environment, write, outcome)
-    return outcome
-
-
-def _settle_failure(
-    options: Options, on_disk: _OnDisk, error: Finding, refused: t.Optional[Judgement], outcome: Outcome
-) -> Outcome:
-    """The outcome where no acceptable response could be had; ``refused`` is the judgement of a bad one."""
-    outcome.fetch_error = error
-    if refused is not None and refused.proves_revocation:
-        outcome.judgement = refused
-        outcome.data = outcome.renew_at = None
-        outcome.failed = options.on_revoked == "fail"
-        state = f"{options.path} was left as it was" if on_disk.content is not None else "nothing was written"
-        outcome.message = f"{error.message}; {state}; replace the certificate"
-        if not outcome.failed:
-            outcome.warnings.append(outcome.message)
-    elif on_disk.judgement is not None and on_disk.acceptable:
-        ends = schedule.format_time(on_disk.judgement.effective_expiry)
-        outcome.message = f"no new response could be had: {error.message}; {options.path} is good until {ends}"
-        outcome.warnings.append(outcome.message)
-    else:
-        outcome.failed = True
-        outcome.judgement = refused or on_disk.judgement
-        outcome.message = f"{error.message}; {_left_behind(options.path, on_disk)}"
-    return outcome
-
-
-def _left_behind(path: str, on_disk: _OnDisk) -> str:
-    if on_disk.judgement is None:
-        return f"{path} does not exist, so there is nothing to staple"
-    return f"{path} was left as it was, but is not good either: {on_disk.judgement.message}"
-
-
-def _install_source(
-    options: Options, target: Target, data: bytes, on_disk: _OnDisk, environment: Environment, write: bool
-) -> Outcome:
-    """Install a response that was fetched elsewhere, under the same rules and without the network."""
-    judgement = ocsp_response.judge(data, target, environment.now(), options.rules)
-    _lint(judgement, options, environment.now())
-    outcome = _outcome(options, on_disk)
-    if judgement.acceptable:
-        _install(options, data, judgement, on_disk, environment, write, outcome)
-        return outcome
-    first = next(finding for finding in judgement.findings if finding.severity == ERROR)
-    error = Finding(first.code, ERROR, f"the given response is refused: {first.message}")
-    return _settle_failure(options, on_disk, error, judgement, outcome)
-
-
-def _install(
     options: Options,
-    data: bytes,
-    judgement: Judgement,
-    on_disk: _OnDisk,
+    outcome: Outcome,
+    place: str,
+    found: t.Optional[bytes],
     environment: Environment,
     write: bool,
-    outcome: Outcome,
-) -> None:
-    """Write an acceptable response, unless what is in place is as good or newer."""
-    current = on_disk.judgement
-    if current is not None and current.acceptable and on_disk.data is not None:
-        problem = _older(judgement, current)
-        if problem:
-            current.findings.append(Finding("older", WARNING, problem))
-            outcome.message = f"{problem}; the one in place was kept"
-            outcome.warnings.append(outcome.message)
-        if problem or not _newer(judgement, current):
-            outcome.message = outcome.message or "there is no newer response than the one in place"
-            _warn_of_delay(outcome, current, environment.now())
-            _put(options, on_disk.data, on_disk, environment, write, outcome)
-            return
-    elif current is not None and current.proves_revocation and _made_before(judgement, current):
-        # Whoever replays an answer from before the revocation must not get it stapled again.
-        problem = f"the new response was made before the one in {options.path}, which says: {current.message}"
-        _settle_failure(options, on_disk, Finding("older", ERROR, problem), None, outcome)
-        return
-    outcome.judgement = judgement
-    outcome.renew_at = schedule.renew_at(judgement, options.renewal)
-    _put(options, data, on_disk, environment, write, outcome)
-    ends = schedule.format_time(judgement.effective_expiry)
-    done = "was installed" if write else "would be installed"
-    outcome.message = f"a response that is good until {ends} {done}"
-
-
-def _made_before(judgement: Judgement, current: Judgement) -> bool:
-    new, old = judgement.this_update, current.this_update
-    return new is not None and old is not None and new < old
-
-
-def _warn_of_delay(outcome: Outcome, current: Judgement, now: datetime) -> None:
-    """Say so when a responder has had nothing newer for long, before the response in place ends."""
-    start, end = current.this_update, current.effective_expiry
-    if start is not None and end is not None and end - now < (end - start) / 4:
-        outcome.warnings.append(
-            f"there is still no newer response than the one in {outcome.path}, which ends at "
-            f"{schedule.format_time(end)}"
-        )
-
-
-def _older(judgement: Judgement, current: Judgement) -> str:
-    """Why a response must not replace the good one in place, or an empty string."""
-    for what, new, old in (
-        ("is older than", judgement.this_update, current.this_update),
-        ("ends before", judgement.effective_expiry, current.effective_expiry),
-    ):
-        if new is not None and old is not None and new < old:
-            return (
-                f"the new response {what} the one in place "
-                f"({schedule.format_time(new)} against {schedule.format_time(old)})"
-            )
-    return ""
-
-
-def _newer(judgement: Judgement, current: Judgement) -> bool:
-    return (judgement.this_update, judgement.effective_expiry) != (current.this_update, current.effective_expiry)
+) -> Outcome:
+    """Have exactly the response of the outcome in the file, in the format asked for, where one is good."""
+    content = _content(options, outcome.data)
+    if content is None or outcome.fetch_error is not None:
+        return outcome
+    message = outcome.message
+    if outcome.changed and outcome.judgement is not None:
+        ends = schedule.format_time(outcome.judgement.effective_expiry)
+        message = f"a response that is good until {ends} {'was' if write else 'would be'} installed"
+    changed = content != found
+    backup = None
+    if changed and write:
+        if options.backups and found is not None:
+            backup = files.back_up(place, environment.now(), options.backups)
+        files.replace_file(place, content, options.in_place, environment.sync_folder, resolved=True)
+    return replace(outcome, message=message, changed=changed, backup_file=backup)
 
 
 def remove(path: str, write: bool = True) -> Outcome:
@@ -343,19 +384,19 @@ def remove(path: str, write: bool = True) -> Outcome:
 
 def inspect(options: Options, content: t.Optional[bytes], now: datetime) -> Outcome:
     """Judge the bytes of a staple file without touching anything. ``options`` must hold a target."""
-    outcome = _blank(options)
-    outcome.data = wire.from_pem(content) if content is not None else None
-    if options.target is not None and options.issuer_problem is not None:
-        outcome.judgement = Judgement(options.target)
-        outcome.judgement.findings.append(options.issuer_problem)
-        outcome.message = options.issuer_problem.message
+    data = wire.from_pem(content) if content is not None else None
+    outcome = replace(_unchanged(options, _Current()), data=data, message="there is no response")
+    if options.target is None:
         return outcome
-    if outcome.data is None or options.target is None:
-        outcome.message = "there is no response"
+    if options.issuer_problem is not None:
+        judgement = ocsp_response.without_issuer(options.target, options.issuer_problem)
+    elif data is not None:
+        judgement = _judge(options.target, options, data, now)
+    else:
         return outcome
-    judgement = ocsp_response.judge(outcome.data, options.target, now, options.rules)
-    _lint(judgement, options, now)
-    outcome.judgement = judgement
-    outcome.renew_at = schedule.renew_at(judgement, options.renewal) if judgement.acceptable else None
-    outcome.message = judgement.message or "the response is good"
-    return outcome
+    return replace(
+        outcome,
+        message=judgement.message or "the response is good",
+        judgement=judgement,
+        renew_at=schedule.renew_at(judgement, options.renewal) if judgement.acceptable else None,
+    )

@@ -10,8 +10,9 @@ import base64
 import hashlib
 import typing as t
 
+from .errors import Finding
+from .judgement import Judgement
 from .refresh import Outcome
-from .response import Judgement
 from .schedule import format_time
 
 Values = t.Dict[str, t.Any]
@@ -42,14 +43,19 @@ def judgement_values(judgement: t.Optional[Judgement]) -> Values:
         "responder_certificate_expiry": format_time(judgement.responder_certificate_expiry) if judgement else None,
         "signature_algorithm": judgement.signature_algorithm if judgement else None,
         "certid_digest": judgement.certid_digest if judgement else None,
-        "findings": [finding._asdict() for finding in judgement.findings] if judgement else [],
+        "findings": finding_values(judgement.findings) if judgement else [],
     }
+
+
+def finding_values(findings: t.Iterable[Finding]) -> t.List[Values]:
+    return [finding._asdict() for finding in findings]
 
 
 def judged_values(outcome: Outcome, return_content: bool = False) -> Values:
     """The file and the response in it, as it was judged."""
     values = judgement_values(outcome.judgement)
     values.update(
+        findings=finding_values(outcome.findings),
         path=outcome.path or None,
         msg=outcome.message,
         serial_number=outcome.serial_number,

@@ -14,14 +14,18 @@ from __future__ import annotations
 import functools
 import hashlib
 import typing as t
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 from . import certificate as x509
 from . import der, signature
 from .certificate import Certificate, Extensions, Target
 from .errors import ERROR, WARNING, Finding, MalformedError
+from .judgement import Judgement
 from .request import NONCE_OID, issuer_hashes
-from .wire import GOOD, REVOKED, UNKNOWN, Answer, BasicResponse, parse_response
+from .schedule import format_time
+from .servers import lint
+from .wire import GOOD, REVOKED, SUCCESSFUL, UNKNOWN, Answer, BasicResponse, parse_response
 
 #: Octets of the largest response that is looked at.
 SIZE_LIMIT = 1024 * 1024
@@ -65,6 +69,8 @@ _CHROMIUM_MAXIMUM_AGE = timedelta(days=7)
 _LATEST = datetime.max.replace(tzinfo=timezone.utc)
 _SHORTEST_INTERVAL = timedelta(hours=8)  # BR 4.9.9
 _LONGEST_INTERVAL = timedelta(days=10)
+#: How far the responder's clock may be from this host's before one of them must be wrong.
+_IMPLAUSIBLE_OFFSET = timedelta(hours=1)
 
 
 class Rules(t.NamedTuple):
@@ -81,14 +87,21 @@ class Rules(t.NamedTuple):
     default_life: timedelta = timedelta(hours=24)
 
 
-class Judgement:
-    """What a response says and what is wrong with it. Times are aware, in UTC; None where unknown.
+class Received(t.NamedTuple):
+    """What came with a response over HTTP: the URL that was asked, the status, and the time of the header Date."""
 
-    What a response with errors says is returned for diagnosis alone: it may be forged.
-    """
+    url: str
+    status: int = 200
+    date: t.Optional[datetime] = None
+
+
+class _Draft:
+    """A judgement in the making. Its attributes are those of a Judgement, and mean the same."""
 
     def __init__(self, target: Target) -> None:
         self.findings: t.List[Finding] = []
+        self.serial_number = target.certificate.serial_number
+        self.must_staple = target.certificate.must_staple
         self.response_status: t.Optional[str] = None
         self.certificate_status: t.Optional[str] = None
         self.this_update: t.Optional[datetime] = None
@@ -98,8 +111,6 @@ class Judgement:
         self.renewable_until: t.Optional[datetime] = None
         self.revocation_time: t.Optional[datetime] = None
         self.revocation_reason: t.Optional[str] = None
-        self.serial_number = target.certificate.serial_number
-        self.must_staple = target.certificate.must_staple
         self.responder_id: t.Optional[str] = None
         self.responder_certificate_expiry: t.Optional[datetime] = None
         self.signature_algorithm: t.Optional[str] = None
@@ -118,57 +129,45 @@ class Judgement:
         if finding not in alike and len(alike) < _MOST_ALIKE:
             self.findings.append(finding)
 
-    @property
-    def errors(self) -> t.List[str]:
-        """The codes of the findings that forbid using the response, most fundamental first."""
-        return self._codes(ERROR)
-
-    @property
-    def warnings(self) -> t.List[str]:
-        return self._codes(WARNING)
-
-    def _codes(self, severity: str) -> t.List[str]:
-        return list(dict.fromkeys(finding.code for finding in self.findings if finding.severity == severity))
-
-    @property
-    def acceptable(self) -> bool:
-        return not any(finding.severity == ERROR for finding in self.findings)
-
-    @property
-    def message(self) -> str:
-        """The sentence of the first error, or an empty string."""
-        return next((finding.message for finding in self.findings if finding.severity == ERROR), "")
-
-    @property
-    def proves_revocation(self) -> bool:
-        """Whether everything but the status is in order, so that the revocation is the CA's word."""
-        return set(self.errors) - {"ambiguous"} == {"revoked"}
+    def seal(self) -> Judgement:
+        # The constructor of a frozen class sets each attribute by a call, at a tenth of the cost of the whole judging.
+        judgement = object.__new__(Judgement)
+        vars(judgement).update(vars(self), findings=tuple(self.findings))
+        return judgement
 
 
 def judge(
-    data: bytes, target: Target, now: datetime, rules: Rules = Rules(), nonce: t.Optional[bytes] = None
+    data: bytes,
+    target: Target,
+    now: datetime,
+    rules: Rules = Rules(),
+    nonce: t.Optional[bytes] = None,
+    servers: t.Sequence[str] = (),
+    received: t.Optional[Received] = None,
 ) -> Judgement:
     """Judge the DER of an OCSPResponse about ``target`` at the time ``now`` (aware).
 
-    ``nonce`` is what the request carried, if any. Foreign bytes never raise: they are a finding.
+    ``nonce`` is what the request carried, if any, and ``received`` what came with the response over HTTP.
+    ``servers`` are names of servers.SERVERS that are to staple it; what they will not take is a finding.
+    Foreign bytes never raise: they are a finding.
     """
-    judgement = Judgement(target)
-    _check_target(target, now, judgement)
-    if len(data) > SIZE_LIMIT:
-        judgement.error("too_large", f"the response has {len(data)} octets, more than {SIZE_LIMIT}")
+    draft = _Draft(target)
+    _check_target(target, now, draft)
+    _check_response(data, target, now, rules, nonce, draft)
+    if received is not None:
+        _check_received(received, now, draft)
+    judgement = draft.seal()
+    if not servers:
         return judgement
-    try:
-        judgement.response_status, response = parse_response(data)
-        if response is None:
-            status = judgement.response_status
-            judgement.error("not_successful", f"the responder answered '{status}'{_STATUS_HINTS.get(status, '')}")
-        else:
-            _judge_response(response, target, now, rules, nonce, judgement)
-    except MalformedError as error:
-        judgement.error("malformed", f"the response is not well-formed: {error}")
-    except Exception as error:  # a defect of ours or of the library must not make a response good
-        judgement.error("malformed", f"the response cannot be read ({type(error).__name__}: {error})")
-    return judgement
+    unfit = [finding for name in servers for finding in lint(name, judgement, now)]
+    return replace(judgement, findings=(*judgement.findings, *unfit))
+
+
+def without_issuer(target: Target, problem: Finding) -> Judgement:
+    """The judgement of any response about a certificate whose issuer is not known; ``problem`` says why."""
+    draft = _Draft(target)
+    draft.findings.append(problem)
+    return draft.seal()
 
 
 def certificate_expired(certificate: Certificate, now: datetime) -> t.Optional[Finding]:
@@ -183,46 +182,65 @@ def certificate_expired(certificate: Certificate, now: datetime) -> t.Optional[F
     )
 
 
-def _check_target(target: Target, now: datetime, judgement: Judgement) -> None:
+def _check_target(target: Target, now: datetime, draft: _Draft) -> None:
     certificate, issuer = target
     ended = certificate_expired(certificate, now)
     if ended:
-        judgement.findings.append(ended)
+        draft.findings.append(ended)
     try:
         problem = x509.issuance_problem(certificate, issuer)
     except MalformedError as error:
         problem = str(error)
     if problem:
-        judgement.error("issuer_mismatch", f"{issuer.name} did not issue {certificate.name}: {problem}")
+        draft.error("issuer_mismatch", f"{issuer.name} did not issue {certificate.name}: {problem}")
 
 
-def _judge_response(
+def _check_response(
+    data: bytes, target: Target, now: datetime, rules: Rules, nonce: t.Optional[bytes], draft: _Draft
+) -> None:
+    if len(data) > SIZE_LIMIT:
+        draft.error("too_large", f"the response has {len(data)} octets, more than {SIZE_LIMIT}")
+        return
+    try:
+        draft.response_status, response = parse_response(data)
+        if response is None:
+            status = draft.response_status
+            draft.error("not_successful", f"the responder answered '{status}'{_STATUS_HINTS.get(status, '')}")
+        else:
+            _check_basic(response, target, now, rules, nonce, draft)
+    except MalformedError as error:
+        draft.error("malformed", f"the response is not well-formed: {error}")
+    except Exception as error:  # a defect of ours or of the library must not make a response good
+        draft.error("malformed", f"the response cannot be read ({type(error).__name__}: {error})")
+
+
+def _check_basic(
     response: BasicResponse,
     target: Target,
     now: datetime,
     rules: Rules,
     nonce: t.Optional[bytes],
-    judgement: Judgement,
+    draft: _Draft,
 ) -> None:
-    judgement.produced_at = response.produced_at
-    judgement.signature_algorithm = response.scheme.name
-    judgement.responder_id = _responder_text(response.responder_name, response.responder_key_hash)
-    answers = _matching_answers(response, target, judgement)
-    delegate = _check_signature(response, target, now, rules, judgement)
-    _check_extensions(response, answers, nonce, judgement)
+    draft.produced_at = response.produced_at
+    draft.signature_algorithm = response.scheme.name
+    draft.responder_id = _responder_text(response.responder_name, response.responder_key_hash)
+    answers = _matching_answers(response, target, draft)
+    delegate = _check_signature(response, target, now, rules, draft)
+    _check_extensions(response, answers, nonce, draft)
     if not answers:
         return
-    _check_status(answers, target.certificate, judgement)
+    _check_status(answers, target.certificate, draft)
     for answer in answers:
-        _check_times(answer, response.produced_at, now, rules, judgement)
-    _fill_times(answers, target.certificate, delegate, rules, judgement)
-    _check_expiry(answers, now, rules, judgement)
+        _check_times(answer, response.produced_at, now, rules, draft)
+    _fill_times(answers, target.certificate, delegate, rules, draft)
+    _check_expiry(answers, now, rules, draft)
 
 
 # Identity
 
 
-def _matching_answers(response: BasicResponse, target: Target, judgement: Judgement) -> t.List[Answer]:
+def _matching_answers(response: BasicResponse, target: Target, draft: _Draft) -> t.List[Answer]:
     """The answers about the target: all of them, since the first one may be the wrong one to believe."""
     matching = []
     problems = []
@@ -232,12 +250,12 @@ def _matching_answers(response: BasicResponse, target: Target, judgement: Judgem
             problems.append(problem)
         else:
             matching.append(answer)
-    judgement.answer_count = len(response.answers)
+    draft.answer_count = len(response.answers)
     if matching:
-        judgement.answer_index = response.answers.index(matching[0])
+        draft.answer_index = response.answers.index(matching[0])
     else:
         reason = problems[0] if problems else "it holds no answer"
-        judgement.error(
+        draft.error(
             "wrong_certificate", f"the response is not about the certificate {target.certificate.name}: {reason}"
         )
     return matching
@@ -268,16 +286,16 @@ def _responder_text(name: t.Optional[bytes], key_hash: t.Optional[bytes]) -> str
 
 
 def _check_signature(
-    response: BasicResponse, target: Target, now: datetime, rules: Rules, judgement: Judgement
+    response: BasicResponse, target: Target, now: datetime, rules: Rules, draft: _Draft
 ) -> t.Optional[Certificate]:
     """Check who signed, and how well. Returns the delegate, or None where the issuer signed itself."""
     issuer = target.issuer
     embedded = response.certificates[:_MOST_CERTIFICATES]
     named = _named(issuer, embedded, response.responder_name, response.responder_key_hash)
     if not named:
-        judgement.error(
+        draft.error(
             "unauthorized_responder",
-            f"the responder {judgement.responder_id} is neither the issuer nor a certificate that the response holds",
+            f"the responder {draft.responder_id} is neither the issuer nor a certificate that the response holds",
         )
         return None
     signers = []
@@ -291,15 +309,15 @@ def _check_signature(
         if candidate is issuer:
             break
     weakness = _weakness("the response", response.scheme, (signers or named)[0], rules)
-    judgement.findings.extend(weakness)
+    draft.findings.extend(weakness)
     if not signers:
         # A scheme that is refused anyway cannot always be verified; its weakness is then the better reason.
         if not weakness:
-            judgement.error("bad_signature", f"the signature of {judgement.responder_id} is wrong: {problems[0]}")
+            draft.error("bad_signature", f"the signature of {draft.responder_id} is wrong: {problems[0]}")
         return None
     if signers[0] is issuer:
         if not issuer.may_sign_responses:
-            judgement.warn(
+            draft.warn(
                 "issuer_key_usage",
                 f"the issuer {issuer.name} signs responses, but its key usage lacks digitalSignature",
             )
@@ -310,8 +328,8 @@ def _check_signature(
         others_faults = _judge_delegate(other, target, now, rules)
         if _count_errors(others_faults) < _count_errors(faults):
             delegate, faults = other, others_faults
-    judgement.findings.extend(faults)
-    judgement.responder_certificate_expiry = delegate.not_after
+    draft.findings.extend(faults)
+    draft.responder_certificate_expiry = delegate.not_after
     return delegate
 
 
@@ -445,45 +463,45 @@ def _unknown_critical(extensions: Extensions, known: t.FrozenSet[str]) -> str:
 
 
 def _check_extensions(
-    response: BasicResponse, answers: t.Sequence[Answer], nonce: t.Optional[bytes], judgement: Judgement
+    response: BasicResponse, answers: t.Sequence[Answer], nonce: t.Optional[bytes], draft: _Draft
 ) -> None:
     unknown = _unknown_critical(response.extensions, _KNOWN_IN_RESPONSE)
     if unknown:
-        judgement.error("unknown_critical_extension", f"the response has the critical extension {unknown}")
+        draft.error("unknown_critical_extension", f"the response has the critical extension {unknown}")
     for answer in answers:
         unknown = _unknown_critical(answer.extensions, _KNOWN_IN_ANSWER)
         if unknown:
-            judgement.error("unknown_critical_extension", f"the answer has the critical extension {unknown}")
+            draft.error("unknown_critical_extension", f"the answer has the critical extension {unknown}")
         if _CRL_REASON in answer.extensions:
-            judgement.warn("unexpected_extension", "the answer has a reasonCode extension (BR 7.3.2)")
+            draft.warn("unexpected_extension", "the answer has a reasonCode extension (BR 7.3.2)")
     returned = response.extensions.get(NONCE_OID)
     # An absent nonce is fine, since responses made in advance cannot have one (RFC 9654 section 2.1).
     if nonce is not None and returned is not None and returned.value != der.encode(der.OCTET_STRING, nonce):
-        judgement.error("nonce_mismatch", "the response carries another nonce than the request did")
+        draft.error("nonce_mismatch", "the response carries another nonce than the request did")
 
 
 # Status and times
 
 
-def _check_status(answers: t.Sequence[Answer], certificate: Certificate, judgement: Judgement) -> None:
+def _check_status(answers: t.Sequence[Answer], certificate: Certificate, draft: _Draft) -> None:
     statuses = [answer.status for answer in answers]
     # The strictest answer counts: believing the first one was CVE-2026-3832.
     strictest = REVOKED if REVOKED in statuses else UNKNOWN if UNKNOWN in statuses else GOOD
-    judgement.certificate_status = strictest
+    draft.certificate_status = strictest
     if strictest == GOOD:
         return
     if len(answers) > 1:
-        judgement.error(
+        draft.error(
             "ambiguous",
             f"the response holds {len(answers)} answers about this certificate: {', '.join(sorted(set(statuses)))}",
         )
     if strictest == UNKNOWN:
-        judgement.error("unknown_status", f"the responder does not know the certificate {certificate.name}")
+        draft.error("unknown_status", f"the responder does not know the certificate {certificate.name}")
     if strictest == REVOKED:
         revoked = next(answer for answer in answers if answer.status == REVOKED)
-        judgement.revocation_time = revoked.revocation_time
-        judgement.revocation_reason = revoked.revocation_reason
-        judgement.error("revoked", _revocation_text(revoked, certificate.name))
+        draft.revocation_time = revoked.revocation_time
+        draft.revocation_reason = revoked.revocation_reason
+        draft.error("revoked", _revocation_text(revoked, certificate.name))
 
 
 def _revocation_text(answer: Answer, name: str) -> str:
@@ -496,24 +514,24 @@ def _revocation_text(answer: Answer, name: str) -> str:
     return text
 
 
-def _check_times(answer: Answer, produced_at: datetime, now: datetime, rules: Rules, judgement: Judgement) -> None:
+def _check_times(answer: Answer, produced_at: datetime, now: datetime, rules: Rules, draft: _Draft) -> None:
     this_update, next_update, tolerance = answer.this_update, answer.next_update, rules.clock_tolerance
     if this_update - now > tolerance:
-        judgement.error("not_yet_valid", _future_text("thisUpdate", this_update, now))
+        draft.error("not_yet_valid", _future_text("thisUpdate", this_update, now))
     if produced_at - now > tolerance:
-        judgement.error("not_yet_valid", _future_text("producedAt", produced_at, now))
+        draft.error("not_yet_valid", _future_text("producedAt", produced_at, now))
     if next_update is None:
         if "missing_next_update" not in rules.allow:
-            judgement.error(
+            draft.error(
                 "missing_next_update",
                 "the response says no nextUpdate, so nobody can tell how long it holds; allow it with "
                 "missing_next_update if the CA cannot do better",
             )
     elif next_update < this_update:
-        judgement.error("inconsistent_times", "nextUpdate is before thisUpdate")
+        draft.error("inconsistent_times", "nextUpdate is before thisUpdate")
     elif not _SHORTEST_INTERVAL <= next_update - this_update <= _LONGEST_INTERVAL:
         interval = _duration_text(next_update - this_update)
-        judgement.warn("unusual_interval", f"the response is made for {interval}, outside of 8 hours to 10 days")
+        draft.warn("unusual_interval", f"the response is made for {interval}, outside of 8 hours to 10 days")
 
 
 def _future_text(name: str, moment: datetime, now: datetime) -> str:
@@ -525,7 +543,7 @@ def _fill_times(
     certificate: Certificate,
     delegate: t.Optional[Certificate],
     rules: Rules,
-    judgement: Judgement,
+    draft: _Draft,
 ) -> None:
     """Set the times by the answer that lives shortest, capped by the certificates it depends on."""
     shortest = answers[0]
@@ -533,20 +551,20 @@ def _fill_times(
         if _end(answer, rules) < _end(shortest, rules):
             shortest = answer
     renewable_until = _end(shortest, rules)
-    judgement.this_update = shortest.this_update
-    judgement.next_update = shortest.next_update
-    judgement.certid_digest = shortest.digest
+    draft.this_update = shortest.this_update
+    draft.next_update = shortest.next_update
+    draft.certid_digest = shortest.digest
     if shortest.next_update is None and "missing_next_update" not in rules.allow:
         return
     if delegate is not None and delegate.not_after < renewable_until:
-        judgement.warn(
+        draft.warn(
             "shortened_life",
             f"the response ends with the responder's certificate on {delegate.not_after:%Y-%m-%d %H:%M:%S} UTC, "
             "before its nextUpdate",
         )
         renewable_until = delegate.not_after
-    judgement.renewable_until = renewable_until
-    judgement.effective_expiry = min(renewable_until, certificate.not_after)
+    draft.renewable_until = renewable_until
+    draft.effective_expiry = min(renewable_until, certificate.not_after)
 
 
 def _end(answer: Answer, rules: Rules) -> datetime:
@@ -555,10 +573,10 @@ def _end(answer: Answer, rules: Rules) -> datetime:
     return min(answer.this_update, _LATEST - rules.default_life) + rules.default_life
 
 
-def _check_expiry(answers: t.Sequence[Answer], now: datetime, rules: Rules, judgement: Judgement) -> None:
-    expiry = judgement.effective_expiry
+def _check_expiry(answers: t.Sequence[Answer], now: datetime, rules: Rules, draft: _Draft) -> None:
+    expiry = draft.effective_expiry
     if expiry is not None and now > expiry:
-        judgement.error(
+        draft.error(
             "expired",
             f"the response ended on {expiry:%Y-%m-%d %H:%M:%S} UTC "
             f"(this host's clock says {now:%Y-%m-%d %H:%M:%S} UTC)",
@@ -566,11 +584,9 @@ def _check_expiry(answers: t.Sequence[Answer], now: datetime, rules: Rules, judg
     age = now - min([answer.this_update for answer in answers])
     if age > rules.maximum_age:
         limit = _duration_text(rules.maximum_age)
-        judgement.error("too_old", f"thisUpdate is {_duration_text(age)} ago, longer than the maximum_age of {limit}")
+        draft.error("too_old", f"thisUpdate is {_duration_text(age)} ago, longer than the maximum_age of {limit}")
     elif age > _CHROMIUM_MAXIMUM_AGE:
-        judgement.warn(
-            "too_old", f"thisUpdate is {_duration_text(age)} ago; Chromium ignores responses older than 7 days"
-        )
+        draft.warn("too_old", f"thisUpdate is {_duration_text(age)} ago; Chromium ignores responses older than 7 days")
 
 
 def _duration_text(duration: timedelta) -> str:
@@ -579,3 +595,22 @@ def _duration_text(duration: timedelta) -> str:
         if seconds >= 2 * length:
             return f"{round(seconds / length, 1):g} {unit}"
     return f"{seconds:g} seconds"
+
+
+# What came with it
+
+
+def _check_received(received: Received, now: datetime, draft: _Draft) -> None:
+    url, status, date = received
+    if status != 200 and draft.response_status == SUCCESSFUL:
+        draft.warn("http_error", f"{url} sent its response under the HTTP status {status}")
+    if date is None or draft.this_update is None:
+        return
+    # The responder's clock and its response must both contradict this host's clock, in the same direction.
+    offsets = (date - now, draft.this_update - now)
+    if min(offsets) > _IMPLAUSIBLE_OFFSET or max(offsets) < -_IMPLAUSIBLE_OFFSET:
+        draft.warn(
+            "clock_implausible",
+            f"this host's clock says {format_time(now)}, but the responder's says {format_time(date)}; "
+            "check the time of this host",
+        )

@@ -12,7 +12,7 @@ import typing as t
 from datetime import datetime, timedelta, timezone
 
 from .errors import InputError
-from .response import Judgement
+from .judgement import Judgement
 
 _UNITS = {
     "s": 1,

@@ -14,7 +14,7 @@ import typing as t
 from datetime import datetime, timedelta
 
 from .errors import ERROR, WARNING, Finding
-from .response import Judgement
+from .judgement import Judgement
 
 #: A server reads a new staple when it is reloaded.
 RELOAD = "reload"

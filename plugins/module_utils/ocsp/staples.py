@@ -16,7 +16,8 @@ import typing as t
 
 from . import files
 from .errors import FileError
-from .response import SIZE_LIMIT, Judgement
+from .judgement import Judgement
+from .response import SIZE_LIMIT
 
 #: The staple itself, as DER.
 STAPLE = "ocsp.der"

@@ -586,10 +586,10 @@ def test_a_defect_at_one_certificate_stops_no_other(web: Host, monkeypatch: pyte
 
     real = looking.judge
 
-    def judge(data: bytes, target: t.Any, *arguments: t.Any) -> t.Any:
+    def judge(data: bytes, target: t.Any, *arguments: t.Any, **options: t.Any) -> t.Any:
         if target.certificate.name.startswith("CN=a."):
             raise KeyError("x")
-        return real(data, target, *arguments)
+        return real(data, target, *arguments, **options)
 
     monkeypatch.setattr(looking, "judge", judge)
     done = web.run("apply")

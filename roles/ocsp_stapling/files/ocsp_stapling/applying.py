@@ -156,7 +156,7 @@ class Apply:
     def _decide(self, look: Look) -> Decision:
         # A file that servers read where refresh put it is not ours to withdraw.
         expiry_plan = self._plan(look.entry)._replace(**({} if look.place else {"in_advance": False}))
-        return decide(look.facts, expiry_plan, self.now, self.horizon, self.clock_problem)
+        return decide(look.facts, self.now, expiry_plan, self.horizon, self.clock_problem)
 
     def _would_change(self, look: Look, decision: Decision) -> bool:
         return look.place is not None and self._change(look, decision, write=False)

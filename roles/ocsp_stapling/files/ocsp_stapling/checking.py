@@ -12,8 +12,9 @@ from datetime import datetime
 
 from ocsp import files, refresh, report
 from ocsp.errors import InputError
+from ocsp.judgement import Judgement
 from ocsp.options import check_options, read_options
-from ocsp.response import SIZE_LIMIT, Judgement
+from ocsp.response import SIZE_LIMIT
 
 from .config import Config, Values
 from .tables import paragraph

@@ -10,11 +10,12 @@ import hashlib
 import typing as t
 from datetime import datetime
 
-from ocsp import servers, staples, wire
+from ocsp import staples, wire
 from ocsp.decision import Facts
 from ocsp.errors import ERROR, Finding, InputError
+from ocsp.judgement import Judgement
 from ocsp.options import Options, read_options
-from ocsp.response import SIZE_LIMIT, Judgement, judge
+from ocsp.response import SIZE_LIMIT, judge
 from ocsp.staples import Place
 
 from . import inbox, record
@@ -84,10 +85,7 @@ class Eyes:
     def _judge(self, data: t.Optional[bytes], options: Options) -> t.Optional[Judgement]:
         if data is None or options.target is None:
             return None
-        judgement = judge(data, options.target, self.now, options.rules)
-        for name in options.servers:
-            judgement.findings.extend(servers.lint(name, judgement, self.now))
-        return judgement
+        return judge(data, options.target, self.now, options.rules, servers=options.servers)
 
     def evidence(self, before: State) -> Evidence:
         """What the responses that refresh left say about the clock."""

@@ -10,8 +10,8 @@ import typing as t
 from datetime import datetime
 
 from ocsp.decision import INSTALL, WITHDRAW, Decision
+from ocsp.judgement import Judgement
 from ocsp.options import Options
-from ocsp.response import Judgement
 from ocsp.schedule import format_time, renew_at
 
 from . import record
@@ -28,7 +28,7 @@ def entry_values(look: Look, decision: Decision, before: Values, claims: Values,
         "deployed": look.deployed,
         "certificate": certificate_values(look.options),
         "staple": staple_values(look, decision, record.mapping(before, "staple"), claims, now),
-        "revoked": revocation_values(look.facts.proof) if decision.code == "revoked" else None,
+        "revoked": revocation_values(decision.proof),
         "code": decision.code,
         "message": decision.message,
         "refused": look.refused,

@@ -46,6 +46,7 @@ OLDER = forge.response(forge.single(this_update=NOW - 2 * DAY, next_update=NOW +
 DUE = forge.response(forge.single(this_update=NOW - 5 * DAY, next_update=NOW + 2 * DAY))
 EXPIRED = forge.response(forge.single(this_update=NOW - 8 * DAY, next_update=NOW - DAY))
 REVOKED = forge.response(forge.single(status="revoked", reason="key_compromise"))
+REVOKED_BEFORE = forge.response(forge.single(status="revoked", this_update=NOW - 2 * DAY))
 SHA256 = forge.response(forge.single(digest="sha256"))
 
 RUN = "2026-03-04T05:06:07Z"
@@ -167,7 +168,7 @@ def test_what_is_returned_can_be_installed_elsewhere(run: t.Any, path: Path, tmp
     assert other.read_bytes() == GOOD
 
 
-@pytest.mark.parametrize("garbage", [b"", b"garbage", EXPIRED, GOOD[:-1], REVOKED])
+@pytest.mark.parametrize("garbage", [b"", b"garbage", EXPIRED, GOOD[:-1], REVOKED_BEFORE])
 def test_what_is_not_good_on_disk_is_a_reason_to_fetch(
     run: t.Any, path: Path, responder: t.Any, garbage: bytes
 ) -> None:
@@ -276,7 +277,7 @@ def test_a_failed_fetch_with_a_good_file_in_place_is_a_warning(run: t.Any, path:
     assert not result["failed"] and not result["changed"] and not result["fetched"]
     assert result["fetch_error"] == {"code": "unreachable", "message": "it is unreachable"}
     assert result["msg"] == (
-        f"no new response could be had: it is unreachable; {path} is good until 2026-03-06T05:06:07Z"
+        f"could not fetch a new response: it is unreachable; {path} is good until 2026-03-06T05:06:07Z"
     )
     assert result["warnings"] == [result["msg"]]
     assert [attempt["code"] for attempt in result["attempts"]] == ["unreachable"]

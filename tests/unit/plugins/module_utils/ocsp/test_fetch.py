@@ -32,7 +32,6 @@ def run(world: World, **options: t.Any) -> Fetched:
         Options("/x", leaf, Target(leaf, issuer), **options),
         Target(leaf, issuer),
         world.environment(),
-        lambda judgement: None,
     )
 
 
@@ -250,7 +249,6 @@ def test_a_wrong_clock_is_said(offset: t.Any, date_offset: t.Any, implausible: b
         Options("/x", leaf, Target(leaf, issuer), responder_urls=(URL,)),
         Target(leaf, issuer),
         world.environment(forge.NOW + offset),
-        lambda judgement: None,
     )
     assert fetched.judgement is not None
     codes = [finding.code for finding in fetched.judgement.findings]

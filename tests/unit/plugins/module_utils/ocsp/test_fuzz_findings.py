@@ -19,7 +19,8 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.certificate impo
     same_name,
 )
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import MalformedError
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import Judgement, Rules, judge
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judgement import Judgement
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import Rules, judge
 from ansible_collections.certops.ocsp.tests.unit import forge
 
 W = forge.world()

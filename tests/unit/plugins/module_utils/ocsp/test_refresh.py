@@ -38,6 +38,7 @@ FRESH = staple()
 DUE = staple(4 * DAY)
 EXPIRED = staple(8 * DAY)
 REVOKED = staple(status="revoked", reason="key_compromise")
+REVOKED_BEFORE = staple(2 * DAY, status="revoked", reason="certificate_hold")
 
 
 class Place:
@@ -89,7 +90,8 @@ def test_a_due_response_is_renewed(place: Place) -> None:
 
 
 @pytest.mark.parametrize(
-    "broken", [b"", b"garbage", b"\x00" * 3000, forge.error_response("try_later"), FRESH[:-1], EXPIRED, REVOKED]
+    "broken",
+    [b"", b"garbage", b"\x00" * 3000, forge.error_response("try_later"), FRESH[:-1], EXPIRED, REVOKED_BEFORE],
 )
 def test_what_is_not_good_on_disk_is_a_reason_to_fetch(place: Place, broken: bytes) -> None:
     place.put(broken)
@@ -120,7 +122,7 @@ def test_a_bad_answer_leaves_a_good_file_alone(place: Place, reply: t.Any, code:
     outcome = place.run(World(reply))
     assert (outcome.changed, outcome.failed) == (False, False)
     assert outcome.fetch_error is not None and outcome.fetch_error.code == code
-    assert outcome.warnings == [outcome.message]
+    assert outcome.warnings == (outcome.message,)
     assert outcome.judgement is not None and outcome.judgement.acceptable
     assert place.content() == outcome.data == DUE
     assert place.names() == ["staple.der"]
@@ -157,7 +159,7 @@ def test_revoked_is_put_up_with_if_told(place: Place) -> None:
     outcome = place.run(World(ok(REVOKED)), on_revoked="keep")
     assert (outcome.changed, outcome.failed) == (False, False)
     assert outcome.fetch_error is not None and outcome.fetch_error.code == "revoked"
-    assert outcome.warnings == [outcome.message]
+    assert outcome.warnings == (outcome.message,)
     assert place.content() == DUE
 
 
@@ -175,8 +177,9 @@ def test_a_newer_response_is_never_replaced_by_an_older_one(place: Place, curren
     place.put(current)
     outcome = place.run(World(ok(new)), force=True)
     assert (outcome.changed, outcome.failed) == (False, False)
-    assert outcome.judgement is not None and outcome.judgement.warnings == ["older"]
-    assert outcome.warnings == [outcome.message]
+    assert [(finding.code, finding.severity) for finding in outcome.findings] == [("older", "warning")]
+    assert outcome.judgement is not None and outcome.judgement.findings == ()
+    assert outcome.warnings == (outcome.message,)
     assert place.content() == outcome.data == current
 
 
@@ -192,7 +195,7 @@ def test_a_response_of_the_same_times_changes_nothing(place: Place) -> None:
     )
     place.put(FRESH)
     outcome = place.run(World(ok(other)), force=True)
-    assert not outcome.changed and outcome.warnings == []
+    assert not outcome.changed and outcome.warnings == ()
     assert place.content() == FRESH
 
 
@@ -259,7 +262,7 @@ def test_a_source_is_judged_and_nobody_is_asked(place: Place) -> None:
     newer = place.run(world, source=FRESH)
     assert newer.changed and not newer.fetched
     older = place.run(world, source=DUE)
-    assert not older.changed and older.judgement is not None and older.judgement.warnings == ["older"]
+    assert not older.changed and [finding.code for finding in older.findings] == ["older"]
     assert not place.run(world, source=FRESH).changed
     assert place.content() == FRESH
     assert world.requests == []
@@ -398,11 +401,11 @@ def test_a_responder_that_has_nothing_newer_for_long_is_told(place: Place) -> No
     place.put(old)
     outcome = place.run(World(ok(old)))
     assert not outcome.changed and not outcome.failed
-    assert outcome.warnings == [
-        f"there is still no newer response than the one in {place.path}, which ends at 2026-03-05T17:06:07Z"
-    ]
+    assert outcome.warnings == (
+        f"there is still no newer response than the one in {place.path}, which expires at 2026-03-05T17:06:07Z",
+    )
     place.put(DUE)
-    assert place.run(World(ok(DUE))).warnings == []
+    assert place.run(World(ok(DUE))).warnings == ()
 
 
 def test_each_of_several_responders_is_told(place: Place) -> None:

@@ -16,8 +16,9 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import certifica
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import report
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import Finding
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import Attempt
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judgement import Judgement
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.refresh import Outcome
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import Judgement, judge
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import judge
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, NOW
 
@@ -118,10 +119,10 @@ def full_outcome() -> Outcome:
         renew_at=NOW + DAY,
         responder_url="http://ocsp.example.com",
         backup_file="/etc/ocsp.der~",
-        attempts=[
+        attempts=(
             Attempt("http://ocsp.example.com", "get", "sha1", "http_error", 404, 0.25),
             Attempt("http://ocsp.example.com", "post", "sha1", None, 200, 0.5),
-        ],
+        ),
     )
 
 

@@ -14,7 +14,8 @@ import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import certificate as certificates
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import errors
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import response as judging
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import Judgement, Rules, judge
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judgement import Judgement
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import Rules, judge
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.wire import from_pem, to_pem
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, MINUTE, NOW, SECOND

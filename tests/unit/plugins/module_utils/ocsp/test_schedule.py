@@ -14,7 +14,8 @@ import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import certificate as certificates
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import schedule
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import Judgement, Rules, judge
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judgement import Judgement
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import Rules, judge
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.schedule import Renewal
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, MINUTE, NOW, SECOND

@@ -11,7 +11,8 @@ import typing as t
 import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import certificate as certificates
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import servers
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import Judgement, Rules, judge
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judgement import Judgement
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import Rules, judge
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import HOUR, NOW, SECOND
 

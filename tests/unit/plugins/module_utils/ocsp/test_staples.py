@@ -18,7 +18,8 @@ import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import certificate as certificates
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import files, staples
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import Judgement, judge
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judgement import Judgement
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import judge
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.staples import Place
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, NOW
