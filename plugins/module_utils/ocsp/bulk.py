@@ -91,7 +91,7 @@ def refresh_all(
     under way (``Network.close``), and returns when the workers have ended.
     """
     starts = ((job.name, functools.partial(_begin_job, job, environment_for, write)) for job in jobs)
-    return _run(starts, workers, per_responder, on_abort)
+    return _side_by_side(starts, workers, per_responder, on_abort)
 
 
 def obtain_all(
@@ -106,10 +106,10 @@ def obtain_all(
     No file is read, locked or written.
     """
     starts = ((request.name, functools.partial(_begin_request, request, environment_for)) for request in requests)
-    return _run(starts, workers, per_responder, on_abort)
+    return _side_by_side(starts, workers, per_responder, on_abort)
 
 
-def _run(
+def _side_by_side(
     starts: t.Iterable[_Start], workers: int, per_responder: int, on_abort: t.Optional[t.Callable[[], None]]
 ) -> t.Iterator[Result]:
     run = _Run(workers, per_responder)
@@ -202,7 +202,7 @@ def _begin_job(
     def work(limited: Environment) -> Outcome:
         return refresh.refresh_locked(kept or read_options(job.values), limited, write)
 
-    return _due(options, job.values, environment, work)
+    return _due_work(options, job.values, environment, work)
 
 
 def _begin_request(
@@ -216,10 +216,10 @@ def _begin_request(
     def work(limited: Environment) -> Outcome:
         return refresh.obtain(options.target, options, current, limited)
 
-    return _due(options, request.values, environment, work)
+    return _due_work(options, request.values, environment, work)
 
 
-def _due(
+def _due_work(
     options: Options,
     values: t.Mapping[str, t.Any],
     environment: Environment,

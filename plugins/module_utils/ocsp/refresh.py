@@ -203,7 +203,8 @@ def _ask(target: Target, options: Options, environment: Environment) -> _Came:
 
 def _settle(options: Options, known: _Current, came: _Came, now: datetime) -> Outcome:
     """Decide between what is in place and what came, and say so."""
-    decision = decide(Facts(known.data is not None, known.judgement, came.judgement, came.judgement), now)
+    in_place = known.data is not None
+    decision = decide(Facts(in_place, known.judgement, candidate=came.judgement, proof=came.judgement), now)
     if decision.action == INSTALL and decision.judgement is not None:
         return _replaced(options, known, came, decision.judgement)
     if came.error is not None:

@@ -417,6 +417,25 @@ def test_without_a_responder_a_staple_is_withdrawn_and_that_is_said_once(web: Ho
     assert "no OCSP responder" not in refreshed.err + applied.err
 
 
+def test_the_end_of_a_staple_that_stays_after_a_revocation_is_its_own(host: Host) -> None:
+    """Exim compares it with its clock, and would staple the file for longer than it lasts."""
+    host.service("web")
+    host.deploy(NAME, ["web"], must_staple=True)
+    host.hour()
+    expires = (host.root / "live" / NAME / "ocsp.der.expires").read_bytes()
+    before = host.staple(NAME)
+    host.later(HOUR)
+    newer = hosts.good(host.leaves[NAME], host.now)
+    host.later(HOUR)
+    host.maker = hosts.revoked
+    host.run("refresh", "--force")
+    (host.responses / f"{NAME}.der").write_bytes(newer)
+    applied = host.run("apply")
+    assert "the response from before stays in place until it ends" in applied.err
+    assert host.staple(NAME) == before
+    assert (host.root / "live" / NAME / "ocsp.der.expires").read_bytes() == expires
+
+
 def test_a_revoked_certificate_is_not_stapled_for(web: Host) -> None:
     web.hour()
     web.later(4 * DAY)
