@@ -40,7 +40,7 @@ options:
   server_name:
     description:
       - The host name to ask for in the handshake (SNI).
-      - The default is O(host), unless that is an address. An empty string keeps any name from being sent.
+      - The default is O(host). An empty string keeps any name from being sent, and an address is never sent.
     type: str
   starttls:
     description:
@@ -520,7 +520,7 @@ def main():
             host={"type": "str", "required": True},
             port={"type": "int"},
             server_name={"type": "str"},
-            starttls={"type": "str", "choices": sorted(starttls.KINDS)},
+            starttls={"type": "str", "choices": list(starttls.PROTOCOLS)},
             key_types={"type": "list", "elements": "str", "choices": list(KEY_TYPES), "default": ["rsa", "ecdsa"]},
             tls_versions={
                 "type": "list",

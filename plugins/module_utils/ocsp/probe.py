@@ -20,13 +20,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from . import certificate as x509
+from . import names, starttls, tls
 from . import response as ocsp_response
-from . import starttls, tls
 from .certificate import Certificate, Target
 from .connection import FAMILIES, Connection, Deadline, connect, host_port
 from .errors import ERROR, WARNING, Finding, InputError, MalformedError, OcspError, ProbeError
 from .handshake import Handshake
 from .judgement import Judgement
+from .options import did_you_mean
 from .report import finding_values, judgement_values
 from .response import Rules
 from .schedule import format_time
@@ -39,7 +40,7 @@ _HTTPS_PORT = 443
 #: Seconds between two handshakes with a server that begins to staple with the first of them.
 _PAUSE = 1.0
 
-_HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))*", re.IGNORECASE)
+_WITH_PORT = re.compile(r"([^:\[\]\s]+|\[[0-9a-f:.]+\]):[0-9]+", re.IGNORECASE)
 #: Ports of mail servers that speak TLS from the first byte.
 _MAIL_PORTS = (465, 993, 995)
 _MAIL_PROTOCOLS = ("smtp", "lmtp", "imap", "pop3", "sieve")
@@ -159,18 +160,20 @@ def read_endpoint(
     family: str = "any",
     versions: t.Iterable[str] = tuple(TLS_VERSIONS),
 ) -> Endpoint:
-    """Check what a user gives. ``kind`` is of starttls.KINDS, ``versions`` are of TLS_VERSIONS. Raises InputError.
+    """Check what a user gives. ``kind`` is of starttls.PROTOCOLS, ``versions`` are of TLS_VERSIONS. Raises InputError.
 
-    The port is the protocol's by default. The host name is sent to the server where it is no
-    address and no other is given; an empty one keeps it from being sent.
+    Without ``kind``, or with an empty one, TLS is spoken from the first byte. The port is the protocol's by
+    default. The host name is sent to the server where no other is given; an empty one keeps it from being sent.
+    An address is never sent (RFC 6066 section 3).
     """
-    for value, known, option in (
-        (kind, (None, *starttls.KINDS), "starttls"),
-        (family, FAMILIES, "address_family"),
-        *((version, TLS_VERSIONS, "tls_versions") for version in versions),
-    ):
-        if value not in known:
-            raise InputError(f"{option}: '{value}' is not one of {', '.join(filter(None, known))}")
+    if kind and kind not in starttls.KINDS:
+        raise InputError(f"starttls: '{x509.shorten(kind)}' is not known; {did_you_mean(kind, starttls.PROTOCOLS)}")
+    if family not in FAMILIES:
+        raise InputError(f"address_family: '{family}' is not one of {', '.join(FAMILIES)}")
+    versions = tuple(versions)
+    for version in versions:
+        if version not in TLS_VERSIONS:
+            raise InputError(f"tls_versions: '{version}' is not one of {', '.join(TLS_VERSIONS)}")
     wanted = tuple(sorted({TLS_VERSIONS[version] for version in versions}, reverse=True))
     if not wanted:
         raise InputError("tls_versions is empty; give 1.2, 1.3 or both")
@@ -178,27 +181,37 @@ def read_endpoint(
         port = starttls.KINDS[kind].port if kind else _HTTPS_PORT
     if not 0 < port < 65536:
         raise InputError(f"port: {port} is not between 1 and 65535")
-    host = host[1:-1] if host[:1] == "[" and host[-1:] == "]" else host
-    try:
-        ipaddress.ip_address(host)
-        name = ""
-    except ValueError:
-        host = name = _read_name(host, "host")
+    host, name = _read_host(host, "host")
     if server_name is not None:
-        name = _read_name(server_name, "server_name") if server_name else ""
-    return Endpoint(host, port, name, kind, family, wanted)
+        name = _read_host(server_name, "server_name")[1] if server_name else ""
+    return Endpoint(host, port, name, kind or None, family, wanted)
 
 
-def _read_name(text: str, option: str) -> str:
-    """A host name in ASCII, without the dot of the root."""
-    name = text[:-1] if text.endswith(".") else text
+def _read_host(text: str, option: str) -> t.Tuple[str, str]:
+    """Where to connect to, and the name to ask for there, which is none for an address."""
+    bare = text[1:-1] if text[:1] == "[" and text[-1:] == "]" else text
     try:
-        name = name if name.isascii() else name.encode("idna").decode("ascii")
-    except UnicodeError:
-        name = ""
-    if not _HOST_NAME.fullmatch(name):
-        raise InputError(f"{option}: '{x509.shorten(text)}' is neither a host name nor an IP address")
-    return name
+        ipaddress.ip_address(bare)
+    except ValueError:
+        name = names.host_name(text)
+        if name is None:
+            raise InputError(f"{option}: {_not_a_name(text)}") from None
+        return name, name
+    return bare, ""
+
+
+def _not_a_name(text: str) -> str:
+    """What is wrong with a host, so that a user can put it right."""
+    shown = "".join(character if character.isprintable() else "?" for character in x509.shorten(text))
+    if not text:
+        return "'' is empty; give a host name or an IP address"
+    if "://" in text:
+        return f"'{shown}' is a URL; give its host alone"
+    if _WITH_PORT.fullmatch(text):
+        return f"'{shown}' has a port in it; give the host alone, and the port in port"
+    if any(character.isspace() for character in text):
+        return f"'{shown}' has a space or a line break in it, which no host name has"
+    return f"'{shown}' is neither a host name nor an IP address"
 
 
 def look(

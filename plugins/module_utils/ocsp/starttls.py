@@ -240,6 +240,7 @@ class Kind(t.NamedTuple):
     speak: t.Callable[[_Talk, str], None]
 
 
+#: By the name that users write: the one list of what can be spoken before TLS.
 KINDS = {
     "smtp": Kind("SMTP", 25, lambda talk, _host: _smtp(talk, "EHLO")),
     "lmtp": Kind("LMTP", 24, lambda talk, _host: _smtp(talk, "LHLO")),
@@ -252,6 +253,8 @@ KINDS = {
     "xmpp": Kind("XMPP", 5222, lambda talk, host: _xmpp(talk, "jabber:client", host)),
     "xmpp-server": Kind("XMPP", 5269, lambda talk, host: _xmpp(talk, "jabber:server", host)),
 }
+#: The names of all that can be spoken, for the choices of options.
+PROTOCOLS = tuple(sorted(KINDS))
 
 
 def negotiate(name: str, wire: Wire, server_name: str) -> None:

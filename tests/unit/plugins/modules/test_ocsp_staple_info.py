@@ -221,10 +221,10 @@ def test_nginx_with_one_file_for_two_certificates(look: Look) -> None:
 # Bad input ---------------------------------------------------------------------------------------
 
 BAD_INPUT = {
-    "host": ({"host": "https://www.example.com/"}, "host: 'https://www.example.com/' is neither"),
-    "no host": ({"host": ""}, "host: '' is neither"),
+    "host": ({"host": "https://www.example.com/"}, "host: 'https://www.example.com/' is a URL"),
+    "no host": ({"host": ""}, "host: '' is empty"),
     "port": ({"port": 70000}, "port: 70000 is not between"),
-    "name": ({"server_name": "a b"}, "server_name: 'a b' is neither"),
+    "name": ({"server_name": "a b"}, "server_name: 'a b' has a space"),
     "no kind of key": ({"key_types": []}, "key_types is empty"),
     "no version": ({"tls_versions": []}, "tls_versions is empty"),
     "time": ({"now": "noon"}, "now: 'noon' is not a time"),

@@ -237,6 +237,10 @@ def test_the_step_says_what_is_waited_for() -> None:
     assert wire.steps == ["greet in the way of SMTP", "answer EHLO", "answer STARTTLS"]
 
 
+def test_what_can_be_chosen_is_what_is_spoken() -> None:
+    assert starttls.PROTOCOLS == tuple(sorted(starttls.KINDS)) == tuple(sorted({kind for kind, _talk in GOOD.values()}))
+
+
 WORDS = st.sampled_from(
     [
         b"220",

@@ -1,0 +1,56 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import names
+
+SERVER_NAMES: t.Dict[str, t.Optional[str]] = {
+    "www.example.org": "www.example.org",
+    "WWW.Example.ORG.": "www.example.org",
+    "*.Example.org.": "*.example.org",
+    "*.bücher.example": "*.xn--bcher-kva.example",
+    "_imaps.example.org": "_imaps.example.org",
+    "localhost": "localhost",
+    "3com.example": "3com.example",
+    f"{'a' * 63}.example": f"{'a' * 63}.example",
+    f"{'a' * 64}.example": None,
+    ".".join(["a" * 49] * 6): None,
+    "192.0.2.1": None,
+    "192.0.2.256": None,
+    "*.192.0.2": None,
+    "2001:db8::1": None,
+    "[2001:db8::1]": None,
+    "": None,
+    ".": None,
+    "*": None,
+    "*.": None,
+    "*.*.example.org": None,
+    "w*.example.org": None,
+    "www..example.org": None,
+    "www.example.org..": None,
+    "-www.example.org": None,
+    "www example.org": None,
+    "www.example.org\n": None,
+    'www"}.example.org': None,
+    "$tls_in_sni": None,
+    "\ud800.example.org": None,
+}
+
+
+@pytest.mark.parametrize("text", SERVER_NAMES)
+def test_server_names(text: str) -> None:
+    assert names.server_name(text) == SERVER_NAMES[text]
+
+
+def test_a_host_name_keeps_its_case() -> None:
+    assert names.host_name("WWW.Example.ORG.") == "WWW.Example.ORG"
+
+
+def test_a_wildcard_is_for_one_label() -> None:
+    assert names.wildcard_for("a.b.example.org") == "*.b.example.org"
+    assert names.is_wildcard("*.example.org") and not names.is_wildcard("a.example.org")
