@@ -8,6 +8,9 @@
         ... server.port, server.starttls, server.up ...
 
 A server that does not start because of its staple is a result as well: ``up`` is false then.
+
+    with daemons.including("exim4", text) as server:
+        ... a server whose certificates are those that a piece of configuration names ...
 """
 
 from __future__ import annotations
@@ -61,6 +64,7 @@ class _Daemon(t.NamedTuple):
     configure: t.Callable[[Path, list[_Files], int], list[str | Path]]
     starttls: str | None = None
     needs_root: bool = False
+    include: t.Callable[[Path, str, int], list[str | Path]] | None = None
 
 
 def _nginx(folder: Path, sites: list[_Files], port: int, extra: str = "", stapling: str = "") -> list[str | Path]:
@@ -106,6 +110,15 @@ def _s_server(folder: Path, sites: list[_Files], port: int) -> list[str | Path]:
 
 
 def _haproxy(folder: Path, sites: list[_Files], port: int) -> list[str | Path]:
+    return _haproxy_with(folder, " ".join(f"crt {one.combined}" for one in sites), port)
+
+
+def _haproxy_including(folder: Path, piece: str, port: int) -> list[str | Path]:
+    (folder / "list").write_text(piece)
+    return _haproxy_with(folder, f"crt-list {folder}/list", port)
+
+
+def _haproxy_with(folder: Path, certificates: str, port: int) -> list[str | Path]:
     (folder / "haproxy.cfg").write_text(f"""
 global
     ssl-default-bind-options ssl-min-ver TLSv1.2
@@ -115,7 +128,7 @@ defaults
     timeout server 10s
     timeout connect 5s
 frontend site
-    bind 127.0.0.1:{port} ssl {" ".join(f"crt {one.combined}" for one in sites)}
+    bind 127.0.0.1:{port} ssl {certificates}
     http-request return status 200
 """)
     return ["haproxy", "-db", "-f", folder / "haproxy.cfg"]
@@ -186,6 +199,15 @@ DocumentRoot {www}
 
 def _exim(folder: Path, sites: list[_Files], port: int) -> list[str | Path]:
     staples = [str(one.staple) for one in sites if one.staple]
+    lines = [
+        f"tls_certificate = {' : '.join(str(one.certificate) for one in sites)}",
+        f"tls_privatekey = {' : '.join(str(one.key) for one in sites)}",
+        f"tls_ocsp_file = {' : '.join(staples)}" if staples else "",
+    ]
+    return _exim_including(folder, "\n".join(lines), port)
+
+
+def _exim_including(folder: Path, piece: str, port: int) -> list[str | Path]:
     (folder / "spool").mkdir()
     (folder / "spool").chmod(0o777)
     (folder / "exim.conf").write_text(f"""
@@ -194,9 +216,7 @@ spool_directory = {folder}/spool
 log_file_path = {folder}/spool/%slog
 keep_environment =
 tls_advertise_hosts = *
-tls_certificate = {" : ".join(str(one.certificate) for one in sites)}
-tls_privatekey = {" : ".join(str(one.key) for one in sites)}
-{"tls_ocsp_file = " + " : ".join(staples) if staples else ""}
+{piece}
 begin acl
 begin routers
 begin transports
@@ -205,16 +225,27 @@ begin retry
     return ["exim4", "-bdf", "-C", folder / "exim.conf", "-oX", f"<; [127.0.0.1]:{port}"]
 
 
+def dovecot_version() -> str:
+    """The version of Dovecot as far as its configuration depends on it, such as 2.3."""
+    program = ["dovecot", "--version"]
+    environment = {**os.environ, "PATH": _PATH}
+    done = subprocess.run(program, capture_output=True, text=True, check=True, timeout=60, env=environment)
+    return ".".join(done.stdout.split(".")[:2])
+
+
 def _dovecot(folder: Path, sites: list[_Files], port: int) -> list[str | Path]:
-    version = subprocess.run(["dovecot", "--version"], capture_output=True, text=True, check=True, timeout=60).stdout
     one = sites[0]
-    if version.startswith("2.3"):
+    if dovecot_version() == "2.3":
+        return _dovecot_including(folder, f"ssl_cert = <{one.certificate}\nssl_key = <{one.key}", port)
+    lines = f"ssl_server_cert_file = {one.certificate}\nssl_server_key_file = {one.key}"
+    return _dovecot_including(folder, lines, port)
+
+
+def _dovecot_including(folder: Path, piece: str, port: int) -> list[str | Path]:
+    if dovecot_version() == "2.3":
         head = "passdb {\n  driver = static\n}"
-        ssl = {"ssl_cert": f"<{one.certificate}", "ssl_key": f"<{one.key}"}
     else:
         head = "dovecot_config_version = 2.4.0\ndovecot_storage_version = 2.4.0\npassdb static {\n}"
-        ssl = {"ssl_server_cert_file": str(one.certificate), "ssl_server_key_file": str(one.key)}
-    settings = "\n".join(f"{name} = {value}" for name, value in ssl.items())
     (folder / "dovecot.conf").write_text(f"""
 {head}
 protocols = imap
@@ -222,7 +253,7 @@ listen = 127.0.0.1
 base_dir = {folder}/run
 log_path = {folder}/log
 ssl = required
-{settings}
+{piece}
 service imap-login {{
   inet_listener imap {{
     port = {port}
@@ -237,9 +268,9 @@ service imap-login {{
 
 _DAEMONS = {
     "apache2": _Daemon("apache2", _apache),
-    "dovecot": _Daemon("dovecot", _dovecot, "imap", needs_root=True),
-    "exim4": _Daemon("exim4", _exim, "smtp", needs_root=True),
-    "haproxy": _Daemon("haproxy", _haproxy),
+    "dovecot": _Daemon("dovecot", _dovecot, "imap", needs_root=True, include=_dovecot_including),
+    "exim4": _Daemon("exim4", _exim, "smtp", needs_root=True, include=_exim_including),
+    "haproxy": _Daemon("haproxy", _haproxy, include=_haproxy_including),
     "lighttpd": _Daemon("lighttpd", _lighttpd),
     "nginx": _Daemon("nginx", _nginx),
     "nginx that asks": _Daemon("nginx", _nginx_that_asks),
@@ -261,13 +292,34 @@ def obstacle(name: str) -> str:
 def running(name: str, sites: t.Sequence[Site]) -> t.Iterator[Running]:
     """Run a server for the time of a ``with`` block."""
     daemon = _DAEMONS[name]
+
+    def configure(folder: Path, port: int) -> list[str | Path]:
+        files = [_place(site, folder, str(number)) for number, site in enumerate(sites)]
+        return daemon.configure(folder, files, port)
+
+    with _run(daemon, configure) as started:
+        yield started
+
+
+@contextlib.contextmanager
+def including(name: str, piece: str) -> t.Iterator[Running]:
+    """Run a server with a piece of configuration that says where its certificates are."""
+    daemon = _DAEMONS[name]
+    include = daemon.include
+    if include is None:
+        raise ValueError(f"{name} is given its certificates as sites only.")
+    with _run(daemon, lambda folder, port: include(folder, piece, port)) as started:
+        yield started
+
+
+@contextlib.contextmanager
+def _run(daemon: _Daemon, configure: t.Callable[[Path, int], list[str | Path]]) -> t.Iterator[Running]:
     # Not in a folder of pytest's, which other users must not enter; servers give up root.
     folder = Path(tempfile.mkdtemp(prefix="certops-daemon-"))
     folder.chmod(0o755)
     port = free_port()
     try:
-        files = [_place(site, folder, str(number)) for number, site in enumerate(sites)]
-        command = [str(part) for part in daemon.configure(folder, files, port)]
+        command = [str(part) for part in configure(folder, port)]
         with (folder / "output").open("wb") as output:
             process = subprocess.Popen(
                 command,

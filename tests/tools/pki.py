@@ -166,14 +166,15 @@ class Pki:
         must_staple: bool = False,
         days: int = 90,
         period: tuple[str, str] | None = None,
+        names: t.Sequence[str] | None = None,
     ) -> Leaf:
-        """Issue a server certificate; ``period`` are its two ends as YYYYMMDDHHMMSSZ."""
+        """Issue a server certificate; ``period`` are its two ends as YYYYMMDDHHMMSSZ, ``names`` what it is for."""
         leaf = self.leaf(name)
         request = self.home / f"{name}.csr"
         _new_key(leaf.key, key)
         _request(leaf.key, name, request)
         extensions = [
-            f"subjectAltName = DNS:{name}",
+            f"subjectAltName = {','.join(f'DNS:{one}' for one in names or [name])}",
             "keyUsage = critical, digitalSignature",
             "extendedKeyUsage = serverAuth",
         ]

@@ -13,6 +13,8 @@ from __future__ import annotations
 import os
 import typing as t
 
+from . import names
+
 #: The folder of the pieces that are about all certificates of a server, under the root folder.
 FOLDER = "snippets"
 #: Servers that have one staple file for one name, whatever the key: two kinds of keys cannot be stapled for.
@@ -27,7 +29,10 @@ _HEADER = "# Written by certops.ocsp, which will overwrite changes.\n"
 
 
 class Entry(t.NamedTuple):
-    """One live set: ``folder`` is its own, ``live`` the link to it. ``stapled``: a staple is or will be there."""
+    """One live set: ``folder`` is its own, ``live`` the link to it. ``stapled``: a staple is or will be there.
+
+    ``names`` are the server names and addresses that it is for.
+    """
 
     name: str
     folder: str
@@ -35,6 +40,10 @@ class Entry(t.NamedTuple):
     names: t.Tuple[str, ...]
     kinds: t.Tuple[str, ...]
     stapled: bool
+
+
+#: The sets for the same server names, one for each kind of key: a client is served by one of them.
+Group = t.List[Entry]
 
 
 def for_set(entry: Entry) -> t.Dict[str, bytes]:
@@ -45,7 +54,7 @@ def for_set(entry: Entry) -> t.Dict[str, bytes]:
 
 def shared(entries: t.Sequence[Entry], root: str, apache_port: int) -> t.Dict[str, bytes]:
     """The pieces about all certificates of a server, by file name; the first certificate is the default one."""
-    makers: t.Dict[str, t.Tuple[str, t.Callable[[t.List[t.List[Entry]]], str]]] = {
+    makers: t.Dict[str, t.Tuple[str, t.Callable[[t.List[Group]], str]]] = {
         "exim.conf": ("exim", _exim),
         "dovecot-2.3.conf": ("dovecot", _dovecot_23),
         "dovecot-2.4.conf": ("dovecot", _dovecot_24),
@@ -69,12 +78,41 @@ def _encode(text: str) -> bytes:
     return (_HEADER + text).encode("ascii")
 
 
-def _by_names(entries: t.Iterable[Entry]) -> t.List[t.List[Entry]]:
-    """The sets in their order, those for the same server names together."""
-    groups: t.Dict[t.Tuple[str, ...], t.List[Entry]] = {}
+def _by_names(entries: t.Iterable[Entry]) -> t.List[Group]:
+    """The sets in their order, those for the same server names together, in whatever order and spelling."""
+    groups: t.Dict[t.FrozenSet[str], Group] = {}
     for entry in entries:
-        groups.setdefault(entry.names or (entry.name,), []).append(entry)
+        spelled = frozenset(names.server_name(name) or _address(name) for name in entry.names)
+        groups.setdefault(spelled or frozenset([entry.name]), []).append(entry)
     return list(groups.values())
+
+
+def _address(text: str) -> str:
+    import ipaddress  # pylint: disable=import-outside-toplevel  # rare, and slow to import
+
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return text
+
+
+def _choices(groups: t.Sequence[Group]) -> t.Dict[str, Group]:
+    """Which sets serve a name: the most specific names first, without those that are left to the default.
+
+    A name fits what a client asks for exactly, or it is the one wildcard for that, which counts less. Of sets
+    with a name in common the first has it. The default needs no names but those that a wildcard would take away.
+    """
+    found: t.Dict[str, Group] = {}
+    for group in groups:
+        for name in filter(None, map(names.server_name, group[0].names)):
+            found.setdefault(name, group)
+    default = groups[0]
+    ordered = sorted(found, key=lambda name: (names.is_wildcard(name), -name.count("."), name))
+    return {
+        name: found[name]
+        for name in ordered
+        if found[name] is not default or found.get(names.wildcard_for(name), default) is not default
+    }
 
 
 def _nginx(entry: Entry) -> str:
@@ -125,81 +163,86 @@ def _apache_responder(root: str, port: int) -> str:
     )
 
 
-def _exim(groups: t.List[t.List[Entry]]) -> str:
+#: What the client asks for, as names are written in the choices.
+_EXIM_NAME = r"${sg{${lc:$tls_in_sni}}{\N[.]$\N}{}}"
+_EXIM_WILDCARD = r"${sg{OCSP_STAPLING_NAME}{\N^[^.]+[.]\N}{*.}}"
+
+
+def _exim(groups: t.List[Group]) -> str:
     """Certificates by the name that the client asks for, where there are several.
 
     All is read for each connection, and from the same folder. A missing or outdated staple costs the staple
     alone: with GnuTLS Exim would refuse each TLS session.
     """
-    lines = [
-        f"tls_certificate = {_exim_choice(groups, 'fullchain.pem')}",
-        f"tls_privatekey = {_exim_choice(groups, 'privkey.pem')}",
+    choices = _choices(groups)
+    lines = [f"OCSP_STAPLING_NAME = {_EXIM_NAME}"] if choices else []
+    lines += [
+        f"tls_certificate = {_exim_choice(groups[0], choices, 'fullchain.pem')}",
+        f"tls_privatekey = {_exim_choice(groups[0], choices, 'privkey.pem')}",
     ]
-    if not any(entry.stapled for group in groups for entry in group):
-        return "\n".join(lines) + "\n"
-    lines.append(".ifdef _HAVE_TLS_OCSP")
-    if len(groups) == 1:
-        lines.append(f"tls_ocsp_file = {_exim_guard([f'{entry.folder}/ocsp.der' for entry in groups[0]])}")
-    elif all(len(group) == 1 for group in groups):
-        lines.append(f"OCSP_STAPLING_FILE = {_exim_choice(groups, 'ocsp.der')}")
-        lines.append(f"tls_ocsp_file = {_exim_guard(['OCSP_STAPLING_FILE'])}")
-    return "\n".join([*lines, ".endif", ""])
+    if any(entry.stapled for group in groups for entry in group):
+        lines += [
+            ".ifdef _HAVE_TLS_OCSP",
+            f"OCSP_STAPLING_FILES = {_exim_choice(groups[0], choices, 'ocsp.der')}",
+            f"tls_ocsp_file = {_EXIM_STAPLES}",
+            ".endif",
+        ]
+    return "\n".join([*lines, ""])
 
 
-def _exim_choice(groups: t.List[t.List[Entry]], file: str) -> str:
-    default = _exim_list(groups[0], file)
-    named = [
-        f'n.{name}="{_exim_list(group, file)}"'
-        for group in groups[1:]
-        for name in group[0].names
-        if not name.startswith("*.")
-    ]
-    if not named:
-        return default
-    # The prefix is for clients that ask for no name: an empty key is an error to Exim.
-    return f"${{extract{{n.${{lc:$tls_in_sni}}}}{{{' '.join(named)}}}{{$value}}{{{default}}}}}"
+def _exim_choice(default: Group, choices: t.Mapping[str, Group], file: str) -> str:
+    """The files for a name: those that have it, else those of its wildcard, else the default's."""
+    choice = _exim_list(default, file)
+    for key, wildcards in ((_EXIM_WILDCARD, True), ("OCSP_STAPLING_NAME", False)):
+        values = [
+            f'n.{name}="{_exim_list(group, file)}"'
+            for name, group in choices.items()
+            if names.is_wildcard(name) is wildcards
+        ]
+        if values:
+            # The prefix is for clients that ask for no name: an empty key is an error to Exim.
+            choice = f"${{extract{{n.{key}}}{{{' '.join(values)}}}{{$value}}{{{choice}}}}}"
+    return choice
 
 
-def _exim_list(group: t.Iterable[Entry], file: str) -> str:
+def _exim_list(group: Group, file: str) -> str:
     return " : ".join(f"{entry.folder}/{file}" for entry in group)
 
 
-def _exim_guard(staples: t.Sequence[str]) -> str:
-    conditions = [
-        f"{{exists{{{staple}}}}} {{exists{{{staple}.expires}}}} "
-        f"{{<{{$tod_epoch}}{{${{readfile{{{staple}.expires}}{{}}}}}}}}"
-        for staple in staples
-    ]
-    return f"${{if and{{{' '.join(conditions)}}}{{{' : '.join(staples)}}}{{}}}}"
+#: Staples are given as a list as long as that of the certificates, or not at all.
+_EXIM_STAPLES = (
+    "${if forall{OCSP_STAPLING_FILES}{and{{exists{$item}} {exists{${item}.expires}} "
+    "{<{$tod_epoch}{${readfile{${item}.expires}{}}}}}}{OCSP_STAPLING_FILES}{}}"
+)
 
 
-def _dovecot_23(groups: t.List[t.List[Entry]]) -> str:
-    def lines(group: t.List[Entry]) -> t.List[str]:
-        return [
-            f"ssl_{prefix}{kind} = <{entry.live}/{file}"
-            for prefix, entry in zip(("", "alt_"), group)
-            for kind, file in (("cert", "fullchain.pem"), ("key", "privkey.pem"))
-        ]
-
-    return _dovecot(groups, lines)
+def _dovecot_23(groups: t.List[Group]) -> str:
+    """Of the blocks that fit, Dovecot 2.3 takes the first."""
+    return _dovecot(groups, list(_choices(groups).items()), ("ssl_{}cert = {}", "ssl_{}key = {}"), "<")
 
 
-def _dovecot_24(groups: t.List[t.List[Entry]]) -> str:
-    def lines(group: t.List[Entry]) -> t.List[str]:
-        return [
-            f"ssl_server_{prefix}{kind}_file = {entry.live}/{file}"
-            for prefix, entry in zip(("", "alt_"), group)
-            for kind, file in (("cert", "fullchain.pem"), ("key", "privkey.pem"))
-        ]
-
-    return _dovecot(groups, lines)
+def _dovecot_24(groups: t.List[Group]) -> str:
+    """Of the blocks that fit, Dovecot 2.4 takes the last."""
+    settings = ("ssl_server_{}cert_file = {}", "ssl_server_{}key_file = {}")
+    return _dovecot(groups, list(_choices(groups).items())[::-1], settings, "")
 
 
-def _dovecot(groups: t.List[t.List[Entry]], lines: t.Callable[[t.List[Entry]], t.List[str]]) -> str:
-    text = lines(groups[0])
-    for group in groups[1:]:
-        for name in group[0].names:
-            text += [f"local_name {name} {{", *(f"  {line}" for line in lines(group)), "}"]
+def _dovecot(
+    groups: t.Sequence[Group], blocks: t.Iterable[t.Tuple[str, Group]], settings: t.Tuple[str, str], mark: str
+) -> str:
+    """The default, then a block for each name; ``mark`` stands before the path of a file."""
+
+    def lines(group: Group, second: bool) -> t.Iterator[str]:
+        for number, prefix in enumerate(("", "alt_") if second else ("",)):
+            for setting, file in zip(settings, ("fullchain.pem", "privkey.pem")):
+                value = f"{mark}{group[number].live}/{file}" if number < len(group) else ""
+                yield setting.format(prefix, value).rstrip()
+
+    # What a block does not set comes from the next one that fits, or from the default: another name's certificate.
+    second = any(len(group) > 1 for group in groups)
+    text = list(lines(groups[0], len(groups[0]) > 1))
+    for name, group in blocks:
+        text += [f"local_name {name} {{", *(f"  {line}" for line in lines(group, second)), "}"]
     return "\n".join(text) + "\n"
 
 

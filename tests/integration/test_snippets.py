@@ -1,0 +1,116 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The pieces about several certificates, included by the servers that they are for: who is served what."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import typing as t
+from pathlib import Path
+
+import daemons
+import pytest
+from conftest import CHECKOUT, pki_tool
+
+sys.path.insert(0, str(CHECKOUT / "tests" / "unit"))
+sys.path.insert(0, str(CHECKOUT / "plugins" / "module_utils"))
+
+import choices
+from ocsp import snippets
+
+SERVERS = {"dovecot": "dovecot", "exim": "exim4", "haproxy": "haproxy"}
+#: Each kind of key is asked for by a client that knows no other.
+CIPHERS = {"rsa": "ECDHE-RSA-AES128-GCM-SHA256", "ec": "ECDHE-ECDSA-AES128-GCM-SHA256"}
+
+
+@pytest.fixture
+def root() -> t.Iterator[Path]:
+    """A folder for sets that servers can read after they gave up root."""
+    folder = Path(tempfile.mkdtemp(prefix="certops-sets-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def is_address(text: str) -> bool:
+    return ":" in text or text.replace(".", "").isdigit()
+
+
+class Sets:
+    """Sets as they lie on a host, of certificates that are issued once for a name."""
+
+    def __init__(self, pki: pki_tool.Pki, root: Path) -> None:
+        self.pki = pki
+        self.root = root
+
+    def place(self, site: choices.Site, staple: bool) -> None:
+        leaf = self.pki.leaf(site.name)
+        names = [name.encode("idna").decode().rstrip(".") for name in site.names if not is_address(name)]
+        if not leaf.key.exists():
+            self.pki.issue(site.name, key=site.key, names=names or None)
+        folder = self.root / site.name
+        folder.mkdir()
+        for file, paths in {
+            "fullchain.pem": [leaf.fullchain],
+            "privkey.pem": [leaf.key],
+            "combined.pem": [leaf.fullchain, leaf.key],
+        }.items():
+            (folder / file).write_bytes(b"".join(path.read_bytes() for path in paths))
+        if staple:
+            self.pki.response(site.name, folder / "ocsp.der")
+            (folder / "ocsp.der.expires").write_text(f"{int(time.time()) + 3600}\n")
+
+    def piece(self, kind: str, sites: t.Sequence[choices.Site]) -> str:
+        for site in sites:
+            self.place(site, staple=kind == "exim")
+        entries = [
+            snippets.Entry(site.name, f"{self.root}/{site.name}", f"{self.root}/{site.name}", site.names, (kind,), True)
+            for site in sites
+        ]
+        file = {"dovecot": f"dovecot-{daemons.dovecot_version()}.conf", "exim": "exim.conf", "haproxy": "haproxy.list"}
+        return snippets.shared(entries, str(self.root), 2562)[file[kind]].decode()
+
+
+def ask(server: daemons.Running, name: t.Optional[str], key: str) -> t.Tuple[str, bool]:
+    """The common name of the certificate that is served, empty for none, and whether a staple comes with it."""
+    command = ["openssl", "s_client", "-connect", f"127.0.0.1:{server.port}", "-tls1_2", "-cipher", CIPHERS[key]]
+    command += ["-status", *(["-starttls", server.starttls] if server.starttls else [])]
+    command += ["-noservername"] if name is None else ["-servername", name]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+    subject = next((line for line in done.stdout.splitlines() if line.startswith("subject=")), "")
+    return subject.rpartition("=")[2].strip(), "OCSP Response Status: successful" in done.stdout
+
+
+#: Exim needs long for a handshake; the unit tests have it expand its options for all cases in each order.
+CASES = {
+    "dovecot": tuple(choices.CASES),
+    "exim": ("wildcards of two levels", "two kinds of key"),
+    "haproxy": tuple(choices.CASES),
+}
+
+
+@pytest.mark.parametrize(("kind", "case"), [(kind, case) for kind in CASES for case in CASES[kind]])
+def test_who_is_served_what(kind: str, case: str, pki: pki_tool.Pki, root: Path) -> None:
+    """A certificate with another kind of key is not shown to a client because it could take that one only."""
+    problem = daemons.obstacle(SERVERS[kind])
+    if problem:
+        pytest.skip(problem)
+    sites, answers = choices.CASES[case]
+    keys = {site.name: site.key for site in sites}
+    found, wanted = {}, {}
+    with daemons.including(SERVERS[kind], Sets(pki, root).piece(kind, sites)) as server:
+        assert server.up, (server.folder / "output").read_text()
+        for asked, served in answers.items():
+            # HAProxy has one certificate for clients that ask for none, whatever the key.
+            served = served[:1] if kind == "haproxy" and asked is None else served
+            for key in sorted(set(keys.values())):
+                name = next((name for name in served if keys[name] == key), "")
+                wanted[asked, key] = (name, kind == "exim" and name != "")
+                found[asked, key] = ask(server, asked, key)
+    assert found == wanted
