@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import ipaddress
 import typing as t
 from datetime import datetime, timedelta, timezone
 
@@ -149,11 +150,13 @@ TRUE = b"\x01\x01\xff"
 # Keys and signatures -----------------------------------------------------------------------------
 
 _CURVES: dict[str, t.Any] = {
+    "p192": ec.SECP192R1,
     "p224": ec.SECP224R1,
     "p256": ec.SECP256R1,
     "p384": ec.SECP384R1,
     "p521": ec.SECP521R1,
     "secp256k1": ec.SECP256K1,
+    "brainpool": ec.BrainpoolP256R1,
 }
 
 
@@ -288,8 +291,9 @@ def ocsp_urls(*urls: str, other: t.Sequence[str] = ()) -> bytes:
     )
 
 
-def basic_constraints(ca: bool, critical: bool = True) -> bytes:
-    return extension("2.5.29.19", sequence(TRUE if ca else b""), critical)
+def basic_constraints(ca: bool, critical: bool = True, path_length: t.Optional[int] = None) -> bytes:
+    limit = b"" if path_length is None else integer(path_length)
+    return extension("2.5.29.19", sequence(TRUE if ca else b"", limit), critical)
 
 
 _USAGES = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
@@ -315,16 +319,74 @@ def must_staple(*features: int) -> bytes:
     return extension("1.3.6.1.5.5.7.1.24", sequence(*(integer(feature) for feature in features or (5,))))
 
 
-def subject_alt_name(host: str) -> bytes:
-    return extension("2.5.29.17", sequence(tlv(0x82, host.encode())))
+def subject_alt_name(*hosts: t.Union[str, bytes]) -> bytes:
+    """DNS names, and whole elements for names of other kinds, see L(address_name)."""
+    return extension("2.5.29.17", sequence(*map(_general_name, hosts)))
+
+
+def _general_name(given: t.Union[str, bytes]) -> bytes:
+    return tlv(0x82, given.encode()) if isinstance(given, str) else given
+
+
+def address_name(address: str) -> bytes:
+    """The GeneralName of an IP address, or of a network (C(192.0.2.0/24)) as name constraints have it."""
+    if "/" not in address:
+        return tlv(0x87, ipaddress.ip_address(address).packed)
+    network = ipaddress.ip_network(address)
+    return tlv(0x87, network.network_address.packed + network.netmask.packed)
+
+
+def email_name(address: str) -> bytes:
+    return tlv(0x81, address.encode())
+
+
+def uri_name(uri: str) -> bytes:
+    return tlv(0x86, uri.encode())
+
+
+def directory_name(subject: bytes) -> bytes:
+    return tlv(0xA4, subject)
+
+
+def registered_id(dotted: str) -> bytes:
+    return tlv(0x88, elements(oid(dotted))[0][1])
+
+
+def subject_key_identifier(value: bytes) -> bytes:
+    return extension("2.5.29.14", octets(value))
+
+
+def authority_key_identifier(
+    value: bytes = b"", issuer: t.Optional[bytes] = None, serial: t.Optional[int] = None
+) -> bytes:
+    """By the key's identifier, or by name and number of the issuer's certificate."""
+    parts = [tlv(0x80, value)] if value else []
+    if issuer is not None:
+        parts.append(tlv(0xA1, directory_name(issuer)))
+    if serial is not None:
+        parts.append(tlv(0x82, elements(integer(serial))[0][1]))
+    return extension("2.5.29.35", sequence(*parts))
+
+
+def netscape_type(bit: int) -> bytes:
+    """The old certificate type: bit 0 is a client, bit 1 a server."""
+    return extension("2.16.840.1.113730.1.1", bits(bytes([0x80 >> bit]), 7 - bit))
 
 
 def crl_distribution_points(url: str) -> bytes:
     return extension("2.5.29.31", sequence(sequence(tlv(0xA0, tlv(0xA0, tlv(0x86, url.encode()))))))
 
 
-def name_constraints(host: str) -> bytes:
-    return extension("2.5.29.30", sequence(tlv(0xA0, sequence(tlv(0x82, host.encode())))))
+def name_constraints(
+    *permitted: t.Union[str, bytes], excluded: t.Sequence[t.Union[str, bytes]] = (), critical: bool = False
+) -> bytes:
+    """The names as L(subject_alt_name) has them."""
+    parts = [
+        tlv(tag, *(sequence(_general_name(one)) for one in names))
+        for tag, names in ((0xA0, permitted), (0xA1, excluded))
+        if names
+    ]
+    return extension("2.5.29.30", sequence(*parts), critical)
 
 
 def nonce(value: bytes, critical: bool = False) -> bytes:
@@ -390,6 +452,7 @@ def certificate(
     raw_key: t.Optional[bytes] = None,
     raw_validity: t.Optional[bytes] = None,
     reshape: t.Callable[[bytes], bytes] = bytes,
+    version: int = 3,
 ) -> Entity:
     """A certificate by C(issuer), self-signed without one. C(reshape) may change what is signed, before it is."""
     subject = name(subject) if isinstance(subject, str) else subject
@@ -398,7 +461,7 @@ def certificate(
     issuer_name = issuer_name or (issuer.subject if issuer else subject)
     scheme = scheme or default_scheme(signer_key)
     tbs = sequence(
-        tlv(0xA0, integer(2)),
+        tlv(0xA0, integer(version - 1)) if version > 1 else b"",
         raw_serial or integer(serial),
         algorithm(scheme),
         issuer_name,

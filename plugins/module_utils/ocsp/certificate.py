@@ -25,26 +25,39 @@ from .errors import InputError, MalformedError
 from .signature import PublicKey, Scheme
 
 AUTHORITY_INFO_ACCESS = "1.3.6.1.5.5.7.1.1"
+AUTHORITY_KEY_IDENTIFIER = "2.5.29.35"
 BASIC_CONSTRAINTS = "2.5.29.19"
 CERTIFICATE_POLICIES = "2.5.29.32"
 CRL_DISTRIBUTION_POINTS = "2.5.29.31"
 EXTENDED_KEY_USAGE = "2.5.29.37"
 KEY_USAGE = "2.5.29.15"
 NAME_CONSTRAINTS = "2.5.29.30"
+NETSCAPE_CERTIFICATE_TYPE = "2.16.840.1.113730.1.1"
 OCSP_NOCHECK = "1.3.6.1.5.5.7.48.1.5"
 SUBJECT_ALTERNATIVE_NAME = "2.5.29.17"
+SUBJECT_KEY_IDENTIFIER = "2.5.29.14"
 TLS_FEATURE = "1.3.6.1.5.5.7.1.24"
 
 _VERSION = der.context(0)
 _UNIQUE_IDENTIFIERS = (der.context(1, constructed=False), der.context(2, constructed=False))
 _EXTENSIONS = der.context(3)
-_URI = der.context(6, constructed=False)
 _OCSP_ACCESS_METHOD = "1.3.6.1.5.5.7.48.1"
 _STATUS_REQUEST = 5
 DIGITAL_SIGNATURE = 0
+KEY_ENCIPHERMENT = 2
+KEY_AGREEMENT = 4
+KEY_CERT_SIGN = 5
 
+#: Identifier octets of the forms of GeneralName (RFC 5280 section 4.2.1.6) that are looked into.
+RFC822_NAME = der.context(1, constructed=False)
+DNS_NAME = der.context(2, constructed=False)
+DIRECTORY_NAME = der.context(4)
+URI_NAME = der.context(6, constructed=False)
+IP_ADDRESS = der.context(7, constructed=False)
+
+COMMON_NAME = "2.5.4.3"
 _NAME_TYPES = {
-    "2.5.4.3": "CN",
+    COMMON_NAME: "CN",
     "2.5.4.5": "serialNumber",
     "2.5.4.6": "C",
     "2.5.4.7": "L",
@@ -65,6 +78,38 @@ _PEM_TRUSTED = b"TRUSTED CERTIFICATE"
 _PEM_CERTIFICATES = (b"CERTIFICATE", b"X509 CERTIFICATE", _PEM_TRUSTED)
 #: What may stand beside certificates in a file for a server; any other label may be a certificate's, misspelt.
 _PEM_OTHERS = (b"PRIVATE KEY", b"PUBLIC KEY", b"PARAMETERS", b"CRL", b"CERTIFICATE REQUEST")
+
+
+class GeneralName(t.NamedTuple):
+    """One name (RFC 5280 section 4.2.1.6): its identifier octet and its content, for a directory name the raw Name."""
+
+    tag: int
+    value: bytes
+
+
+class KeyIdentifier(t.NamedTuple):
+    """What an authority key identifier (RFC 5280 section 4.2.1.1) says about the issuer; None for what it leaves out.
+
+    ``issuer`` is the raw name of the issuer *of the issuer*, ``serial_number`` the issuer's own.
+    """
+
+    key: t.Optional[bytes] = None
+    issuer: t.Optional[bytes] = None
+    serial_number: t.Optional[int] = None
+
+
+class Subtree(t.NamedTuple):
+    """One GeneralSubtree (RFC 5280 section 4.2.1.10); ``bounded`` where it has the minimum or maximum nobody uses."""
+
+    base: GeneralName
+    bounded: bool
+
+
+class NameConstraints(t.NamedTuple):
+    """What a CA may and must not issue certificates for (RFC 5280 section 4.2.1.10)."""
+
+    permitted: t.Tuple[Subtree, ...] = ()
+    excluded: t.Tuple[Subtree, ...] = ()
 
 
 class Extension(t.NamedTuple):
@@ -179,17 +224,100 @@ class Certificate:
         return Reader(extension.value, what) if extension else None
 
     @functools.cached_property
-    def is_ca(self) -> bool:
-        """BasicConstraints cA (RFC 5280 section 4.2.1.9)."""
+    def _basic_constraints(self) -> t.Tuple[bool, t.Optional[int]]:
         reader = self._extension(BASIC_CONSTRAINTS, "basic constraints")
         if reader is None:
-            return False
+            return False, None
         fields = reader.last()
         is_ca = fields.flag()
-        if not fields.at_end():
-            fields.integer()
+        path_length = None if fields.at_end() else fields.integer()
         fields.finish()
-        return is_ca
+        return is_ca, path_length
+
+    @property
+    def is_ca(self) -> bool:
+        """BasicConstraints cA (RFC 5280 section 4.2.1.9)."""
+        return self._basic_constraints[0]
+
+    @property
+    def path_length(self) -> t.Optional[int]:
+        """How many intermediate CAs may follow this one (RFC 5280 section 4.2.1.9), or None for any number."""
+        return self._basic_constraints[1]
+
+    @functools.cached_property
+    def has_version_1(self) -> bool:
+        """Whether this is an X.509 v1 certificate, which has no place for extensions."""
+        return Reader(self.tbs, "certificate").sequence().peek() != _VERSION
+
+    @functools.cached_property
+    def is_self_issued(self) -> bool:
+        """Whether subject and issuer are the same name, as in roots and in certificates of a key that was changed."""
+        return same_name(self.issuer, self.subject)
+
+    @functools.cached_property
+    def is_self_signed(self) -> bool:
+        """Whether it is signed by its own key; where this host cannot verify that, its names decide."""
+        if not self.is_self_issued:
+            return False
+        try:
+            return signature.verify(self.scheme, self.public_key, self.signature, self.tbs) != signature.MISMATCH
+        except MalformedError:
+            return True
+
+    @functools.cached_property
+    def subject_key_identifier(self) -> t.Optional[bytes]:
+        """The identifier that the CA gave the key (RFC 5280 section 4.2.1.2)."""
+        reader = self._extension(SUBJECT_KEY_IDENTIFIER, "subject key identifier")
+        if reader is None:
+            return None
+        identifier = reader.content(der.OCTET_STRING)
+        reader.finish()
+        return identifier
+
+    @functools.cached_property
+    def authority_key_identifier(self) -> KeyIdentifier:
+        """Which certificate of the issuer is meant (RFC 5280 section 4.2.1.1)."""
+        reader = self._extension(AUTHORITY_KEY_IDENTIFIER, "authority key identifier")
+        if reader is None:
+            return KeyIdentifier()
+        fields = reader.last()
+        key = issuer = serial = None
+        if fields.peek() == der.context(0, constructed=False):
+            key = fields.content(der.context(0, constructed=False))
+        names = fields.optional(der.context(1))
+        if names:
+            issuer = next((one.value for one in _read_general_names(names) if one.tag == DIRECTORY_NAME), None)
+        if fields.peek() == der.context(2, constructed=False):
+            serial = der.to_integer(fields.content(der.context(2, constructed=False)), "authority key identifier")
+        fields.finish()
+        return KeyIdentifier(key, issuer, serial)
+
+    @functools.cached_property
+    def alternative_names(self) -> t.List[GeneralName]:
+        """The subject alternative names (RFC 5280 section 4.2.1.6)."""
+        reader = self._extension(SUBJECT_ALTERNATIVE_NAME, "subject alternative name")
+        return _read_general_names(reader.last()) if reader else []
+
+    @functools.cached_property
+    def name_constraints(self) -> NameConstraints:
+        """The names that what it issues must keep to (RFC 5280 section 4.2.1.10)."""
+        reader = self._extension(NAME_CONSTRAINTS, "name constraints")
+        if reader is None:
+            return NameConstraints()
+        fields = reader.last()
+        subtrees = [_read_subtrees(fields.optional(der.context(number))) for number in (0, 1)]
+        fields.finish()
+        return NameConstraints(*subtrees)
+
+    @functools.cached_property
+    def netscape_types(self) -> t.Optional[t.FrozenSet[int]]:
+        """The bits of the Netscape certificate type, which OpenSSL still looks at, or None without one."""
+        reader = self._extension(NETSCAPE_CERTIFICATE_TYPE, "Netscape certificate type")
+        if reader is None:
+            return None
+        types = reader.named_bits()
+        reader.finish()
+        return types
 
     @functools.cached_property
     def key_usages(self) -> t.Optional[t.FrozenSet[int]]:
@@ -241,7 +369,7 @@ class Certificate:
             tag = entry.peek()
             location = entry.content(tag)
             entry.finish()
-            if method == _OCSP_ACCESS_METHOD and tag == _URI:
+            if method == _OCSP_ACCESS_METHOD and tag == URI_NAME:
                 urls.append(location.decode("ascii", "backslashreplace").strip())
         return urls
 
@@ -256,6 +384,31 @@ class Certificate:
         while not entries.at_end():
             features.append(entries.integer())
         return _STATUS_REQUEST in features
+
+
+def _read_general_names(entries: Reader) -> t.List[GeneralName]:
+    names = []
+    while not entries.at_end():
+        tag = entries.peek()
+        names.append(GeneralName(tag, entries.content(tag)))
+    return names
+
+
+def _read_subtrees(entries: t.Optional[Reader]) -> t.Tuple[Subtree, ...]:
+    subtrees = []
+    while entries is not None and not entries.at_end():
+        entry = entries.sequence()
+        tag = entry.peek()
+        base = GeneralName(tag, entry.content(tag))
+        bounded = False
+        for number in (0, 1):
+            bound = der.context(number, constructed=False)
+            if entry.peek() == bound:
+                # A minimum of 0 is the default and means nothing, also where it is written out.
+                bounded = entry.content(bound) != b"\0" or number == 1 or bounded
+        entry.finish()
+        subtrees.append(Subtree(base, bounded))
+    return tuple(subtrees)
 
 
 class Target(t.NamedTuple):
@@ -274,8 +427,13 @@ def issuance_problem(certificate: Certificate, issuer: Certificate) -> str:
     """
     if not same_name(certificate.issuer, issuer.subject):
         return f"it was issued by {name_text(certificate.issuer)}, not by {issuer.name}"
-    problem = signature.verify(certificate.scheme, issuer.public_key, certificate.signature, certificate.tbs)
-    return f"its signature was not made by the key of {issuer.name}: {problem}" if problem else ""
+    scheme, key = certificate.scheme, issuer.public_key
+    problem = signature.verify(scheme, key, certificate.signature, certificate.tbs)
+    if not problem:
+        return ""
+    if signature.unsupported(scheme, key) or problem.startswith(signature.HOST_CANNOT):
+        return f"its signature cannot be checked with the key of {issuer.name}, as this kind is not supported: {problem}"
+    return f"its signature was not made by the key of {issuer.name}: {problem}"
 
 
 def load_certificates(data: bytes, source: str) -> t.List[Certificate]:
@@ -429,19 +587,30 @@ def same_name(one: bytes, other: bytes) -> bool:
     if one == other:
         return True
     try:
-        return _comparable(one) == _comparable(other)
+        return comparable_name(one) == comparable_name(other)
     except MalformedError:
         return False
 
 
 @functools.lru_cache(maxsize=64)
-def _comparable(name: bytes) -> t.List[t.FrozenSet[t.Tuple[str, t.Any]]]:
-    return [
+def comparable_name(name: bytes) -> t.Tuple[t.FrozenSet[t.Tuple[str, t.Any]], ...]:
+    """What is equal for equal names, part by part from the top. Raises MalformedError for bytes that are no Name."""
+    return tuple(
         frozenset(
             (oid, value if isinstance(value, bytes) else " ".join(value.split()).casefold())
             for oid, value in attributes
         )
         for attributes in _read_name(name)
+    )
+
+
+def attribute_texts(name: bytes, wanted: str) -> t.List[str]:
+    """The texts of the attributes of a raw name that have this OID. Raises MalformedError for bytes that are no Name."""
+    return [
+        value
+        for attributes in _read_name(name)
+        for oid, value in attributes
+        if oid == wanted and isinstance(value, str)
     ]
 
 

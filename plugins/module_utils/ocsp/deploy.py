@@ -167,6 +167,7 @@ def plan(layout: Layout, wanted: t.Sequence[Wanted], now: datetime) -> Plan:
     """Read, check and compare. Raises InputError with all that is wrong, before anything was changed."""
     problems: t.List[str] = []
     items: t.List[Item] = []
+    warnings: t.List[str] = []
     for one in wanted:
         try:
             item, found = _plan_one(layout, one, now)
@@ -174,25 +175,24 @@ def plan(layout: Layout, wanted: t.Sequence[Wanted], now: datetime) -> Plan:
             problems.append(f"{one.name}: {error.message}")
         else:
             items.append(item)
-            problems += [f"{one.name}: {sentence}" for sentence in found]
+            problems += [f"{one.name}: {sentence}" for sentence in found.problems]
+            warnings += [f"{one.name}: {sentence}" for sentence in found.warnings]
     problems += _conflicts(items)
     if problems:
         raise InputError("nothing was changed: " + "; ".join(problems))
-    return Plan(layout, items)
+    return Plan(layout, items, warnings)
 
 
-def _plan_one(layout: Layout, wanted: Wanted, now: datetime) -> t.Tuple[Item, t.List[str]]:
+def _plan_one(layout: Layout, wanted: Wanted, now: datetime) -> t.Tuple[Item, material.Examination]:
     material.check_name(wanted.name)
-    read = material.read_material(wanted.name, wanted.sources)
+    read = material.read_material(wanted.name, wanted.sources, now)
     previous = sets.current_id(layout, wanted.name)
     item = Item(wanted, read, previous, previous or "")
     item.changes = _differences(layout, item)
     if item.changes:
         item.identifier = sets.new_id(now, material.fingerprint(read.certificate))
-    problems = _unusable(item)
-    if item.changes:
-        problems += material.problems(read, wanted.sources, wanted.names, now)
-    return item, problems
+    found = material.examine(read, wanted.names) if item.changes else material.Examination((), read.path.warnings)
+    return item, found._replace(problems=(*_unusable(item), *found.problems))
 
 
 def _differences(layout: Layout, item: Item) -> t.List[str]:

@@ -6,41 +6,51 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
+import ipaddress
 import re
 import typing as t
+import unicodedata
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from . import certificate as x509
-from . import der, signature
+from . import constraints, keys, loading, signature
+from . import path as paths
 from .certificate import Certificate
 from .errors import InputError, MalformedError
-from .schedule import format_time
 
 #: Octets of the largest private key file that is read.
 KEY_LIMIT = 64 * 1024
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}", re.ASCII)
-_KEY_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]{0,40}PRIVATE KEY)-----(.*?)-----END \1-----", re.DOTALL)
-_DNS_NAME = der.context(2, constructed=False)
-_IP_ADDRESS = der.context(7, constructed=False)
 
 
 @dataclass(frozen=True)
 class Material:
     """What a server needs besides the staple.
 
-    ``chain`` begins with the issuer and has no root in it. ``pool`` are all certificates of CAs that were given.
+    ``path`` is the way from the certificate up to a root, as far as what was given goes; ``pool`` are all
+    certificates of CAs that were given, and ``where`` is that of the Sources.
     """
 
     name: str
     key: bytes = field(repr=False)
     certificate: Certificate
-    chain: t.Tuple[Certificate, ...]
+    path: paths.Path
     roots: t.Tuple[Certificate, ...]
-    pool: t.Tuple[Certificate, ...] = ()
+    pool: t.Tuple[Certificate, ...]
+    where: t.Mapping[str, str]
+
+    @property
+    def chain(self) -> t.Tuple[Certificate, ...]:
+        """What is served besides the certificate: the issuer first, no root."""
+        return self.path.chain
+
+    @property
+    def issuer(self) -> t.Optional[Certificate]:
+        """The CA certificate whose key signed the certificate, which may be a root's, if it was given."""
+        return self.path.issuer
 
     def files(self) -> t.Dict[str, bytes]:
         """The content of each file of a set by its name; what nothing is known about is left out."""
@@ -51,8 +61,16 @@ class Material:
         if self.chain:
             files["chain.pem"] = chain
         if self.roots:
-            files["rootchain.pem"] = chain + b"".join(map(to_pem, self.roots))
+            served = {one.der for one in self.chain}
+            files["rootchain.pem"] = chain + b"".join(to_pem(root) for root in self.roots if root.der not in served)
         return files
+
+
+class Examination(t.NamedTuple):
+    """Sentences: why a set must not go live, and what its operator should know."""
+
+    problems: t.Tuple[str, ...]
+    warnings: t.Tuple[str, ...]
 
 
 class Sources(t.NamedTuple):
@@ -74,161 +92,108 @@ def check_name(name: str) -> None:
         )
 
 
-def read_material(name: str, sources: Sources) -> Material:
-    """Read what was given and put it in order; nothing is checked against anything but what the order needs.
+def read_material(
+    name: str, sources: Sources, now: datetime, tolerance: timedelta = paths.CLOCK_TOLERANCE
+) -> Material:
+    """Read what was given and find the path; what is wrong with it, L(examine) says.
 
-    Raises InputError naming the set and the file.
+    Raises InputError naming the file for what cannot be read.
     """
     where = sources.where
     certificates = x509.load_certificates(sources.certificate, where["certificate"])
     leaf = x509.find_leaf(certificates, where["certificate"])
-    given = x509.load_certificates(sources.chain, where["chain"]) if sources.chain is not None else []
+    chain = x509.load_certificates(sources.chain, where["chain"]) if sources.chain is not None else []
     anchors = x509.load_certificates(sources.root, where["root"]) if sources.root is not None else []
-    roots = [one for one in anchors if _is_self_issued(one)] or anchors
-    pool = [one for one in (*given, *certificates, *anchors) if one.der != leaf.der]
-    chain = _order(leaf, pool, roots)
-    return Material(name, read_key(sources.key, where["key"]), leaf, tuple(chain), tuple(roots), tuple(pool))
-
-
-def _is_self_issued(certificate: Certificate) -> bool:
-    return certificate.issuer == certificate.subject
-
-
-def _order(leaf: Certificate, pool: t.Sequence[Certificate], roots: t.Sequence[Certificate]) -> t.List[Certificate]:
-    """The issuing CAs from the leaf's upwards, as far as the pool goes, without self-signed ones and roots."""
-    ends = {root.der for root in roots}
-    chain: t.List[Certificate] = []
-    current = leaf
-    while not _is_self_issued(current):
-        following = next((one for one in pool if _may_follow(current, one) and one not in chain), None)
-        if following is None or following.der in ends or _is_self_issued(following):
-            break
-        chain.append(following)
-        current = following
-    return chain
-
-
-def _may_follow(certificate: Certificate, issuer: Certificate) -> bool:
-    try:
-        return issuer.der != certificate.der and issuer.is_ca and not x509.issuance_problem(certificate, issuer)
-    except MalformedError:
-        return False
-
-
-def read_key(data: bytes, source: str) -> bytes:
-    """The one PEM block of a private key, with the end of line that servers expect. Raises InputError."""
-    blocks = list(_KEY_BLOCK.finditer(data))
-    if not blocks:
-        raise InputError(f"{source} holds no private key in PEM")
-    if len(blocks) > 1:
-        raise InputError(f"{source} holds several private keys; give the one of the certificate")
-    if b"ENCRYPTED" in blocks[0].group(1) or b"ENCRYPTED" in blocks[0].group(2)[:80]:
-        raise InputError(f"{source} is protected by a password, with which no server can start; give it without")
-    return blocks[0].group(0).replace(b"\r\n", b"\n") + b"\n"
+    given = [paths.Given(one, where["chain"]) for one in chain]
+    given += [paths.Given(one, where["certificate"]) for one in certificates if one.der != leaf.der]
+    trusted = [paths.Given(one, where["root"]) for one in anchors]
+    path = paths.find_path(paths.Given(leaf, where["certificate"]), given, trusted, now, tolerance)
+    return Material(
+        name=name,
+        key=keys.read_key(sources.key, where["key"]),
+        certificate=leaf,
+        path=path,
+        roots=tuple([one for one in anchors if one.is_self_signed] or anchors),
+        pool=tuple(one.certificate for one in (*given, *trusted) if one.certificate.der != leaf.der),
+        where=where,
+    )
 
 
 def to_pem(certificate: Certificate) -> bytes:
     """A certificate as PEM with lines of 64 characters (RFC 7468)."""
-    text = base64.b64encode(certificate.der)
-    lines = [text[start : start + 64] for start in range(0, len(text), 64)]
-    return b"\n".join([b"-----BEGIN CERTIFICATE-----", *lines, b"-----END CERTIFICATE-----", b""])
+    return keys.to_pem(certificate.der, "CERTIFICATE")
 
 
-def problems(material: Material, sources: Sources, names: t.Sequence[str], now: datetime) -> t.List[str]:
-    """All that is wrong with a set, each as a sentence; an empty list when a server can use it."""
-    where = sources.where
-    found = [key_problem(material.key, material.certificate, where["key"], where["certificate"])]
-    found.append(_chain_problem(material, sources))
-    for one in (material.certificate, *material.chain):
-        found.append(_time_problem(one, now))
-    missing = [name for name in names if not covers(material.certificate, name)]
+def examine(material: Material, names: t.Sequence[str]) -> Examination:
+    """All that is wrong with a set for a server of these names, and what is odd; loaded once by the host's OpenSSL.
+
+    The path is judged at the time for which the material was read.
+    """
+    path, certificate, where = material.path, material.certificate, material.where
+    problems = [keys.key_problem(material.key, certificate, where["key"], where["certificate"]), *path.problems]
+    missing = [name for name in names if not covers(certificate, name)]
     if missing:
-        held = ", ".join(server_names(material.certificate)[:5]) or "none"
-        found.append(f"the certificate {material.certificate.name} is not for {', '.join(missing)} (its names: {held})")
-    return [problem for problem in found if problem]
-
-
-def key_problem(key: bytes, certificate: Certificate, key_source: str, certificate_source: str) -> str:
-    """Why a private key is not the certificate's, or an empty string."""
-    # Imported here: a run that changes nothing needs no private key.
-    from cryptography.hazmat.primitives import serialization  # pylint: disable=import-outside-toplevel
-
-    encoding = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    try:
-        public = serialization.load_pem_private_key(key, None).public_key().public_bytes(*encoding)
-    except Exception as error:  # cryptography raises many kinds, and none may show what is in the key
-        return f"{key_source} holds a private key that cannot be read ({type(error).__name__})"
-    try:
-        wanted = certificate.public_key.key
-    except MalformedError as error:
-        return f"{certificate_source} has a public key that cannot be read ({error})"
-    if wanted is None or wanted.public_bytes(*encoding) != public:
-        return (
-            f"the private key of {key_source} does not fit the certificate {certificate.name} of {certificate_source}"
-        )
-    return ""
-
-
-def _chain_problem(material: Material, sources: Sources) -> str:
-    leaf, where = material.certificate, sources.where
-    if sources.chain is None and not material.roots:
-        return ""
-    candidates = [*material.chain, *material.roots]
-    if sources.chain is not None:
-        candidates.extend(x509.load_certificates(sources.chain, where["chain"]))
-    if _is_self_issued(leaf):
-        return ""
-    source = where["chain"] if sources.chain is not None else where["certificate"]
-    try:
-        x509.find_issuer(leaf, candidates, material.roots, source, where["root"])
-    except InputError as error:
-        return error.message
-    return ""
-
-
-def _time_problem(certificate: Certificate, now: datetime) -> str:
-    if certificate.not_after <= now:
-        return f"the certificate {certificate.name} expired on {format_time(certificate.not_after)}"
-    if certificate.not_before > now:
-        return f"the certificate {certificate.name} is not valid before {format_time(certificate.not_before)}"
-    return ""
+        held = ", ".join(server_names(certificate)[:5]) or "none"
+        problems.append(f"the certificate {certificate.name} is not for {', '.join(missing)} (its names: {held})")
+    problems = [problem for problem in problems if problem]
+    warnings = [*path.warnings, *path.unused]
+    if not problems:
+        loaded = loading.try_load(material.files()["fullchain.pem"], material.key)
+        problems = [loaded.refusal] if loaded.refusal else []
+        warnings += [loaded.warning] if loaded.warning else []
+    return Examination(tuple(problems), tuple(warnings))
 
 
 def server_names(certificate: Certificate) -> t.List[str]:
     """The DNS names and IP addresses of a certificate; clients look at the alternative names alone (RFC 9525)."""
-    extension = certificate.extensions.get(x509.SUBJECT_ALTERNATIVE_NAME)
-    names: t.List[str] = []
-    if extension is None:
-        return names
     try:
-        outer = der.Reader(extension.value, "subject alternative name")
-        entries = outer.sequence()
-        while not entries.at_end():
-            tag = entries.peek()
-            content = entries.content(tag)
-            if tag == _DNS_NAME:
-                names.append(content.decode("ascii", "backslashreplace").lower())
-            elif tag == _IP_ADDRESS:
-                names.append(_address(content))
+        names = certificate.alternative_names
     except MalformedError:
         return []
-    return names
-
-
-def _address(content: bytes) -> str:
-    import ipaddress  # pylint: disable=import-outside-toplevel  # rare, and slow to import
-
-    try:
-        return str(ipaddress.ip_address(content))
-    except ValueError:
-        return content.hex()
+    return [
+        constraints.name_text(name).lower() for name in names if name.tag in (x509.DNS_NAME, x509.IP_ADDRESS)
+    ]
 
 
 def covers(certificate: Certificate, name: str) -> bool:
-    """Whether a certificate is for a server name; a wildcard stands for one label (RFC 9525 section 6.3)."""
-    name = name.lower().rstrip(".")
-    names = server_names(certificate)
-    return name in names or ("." in name and f"*.{name.split('.', 1)[1]}" in names)
+    """Whether a certificate is for a server name; a wildcard stands for one label (RFC 9525 section 6.3).
+
+    ``name`` may be in Unicode, and an IP address in any spelling, also in brackets.
+    """
+    try:
+        names = certificate.alternative_names
+    except MalformedError:
+        return False
+    address = _address(name)
+    if address is not None:
+        return any(one == x509.GeneralName(x509.IP_ADDRESS, address) for one in names)
+    held = {one.value.lower() for one in names if one.tag == x509.DNS_NAME}
+    return any(
+        spelling in held or b"*." + spelling.partition(b".")[2] in held if b"." in spelling else spelling in held
+        for spelling in _spellings(name)
+    )
+
+
+def _address(name: str) -> t.Optional[bytes]:
+    try:
+        return ipaddress.ip_address(name.strip("[]")).packed
+    except ValueError:
+        return None
+
+
+def _spellings(name: str) -> t.Set[bytes]:
+    """A host name as certificates have it: in A-labels (RFC 5890), by the rules of 2003 and of 2008."""
+    labels = unicodedata.normalize("NFC", name.lower()).rstrip(".").split(".")
+    found = {b".".join(_to_ascii(label) for label in labels)}
+    try:
+        found.add(name.rstrip(".").encode("idna").lower())
+    except UnicodeError:
+        pass
+    return found
+
+
+def _to_ascii(label: str) -> bytes:
+    return label.encode("ascii") if label.isascii() else b"xn--" + label.encode("punycode")
 
 
 def fingerprint(certificate: Certificate) -> str:

@@ -39,6 +39,11 @@ ED448 = "ed448"
 
 MINIMUM_RSA_BITS = 2048
 
+#: What ``verify`` says where key and algorithm are understood, and the signature was made by another key.
+MISMATCH = "it does not verify"
+#: How ``verify`` begins where the host's library or its policy will not do it.
+HOST_CANNOT = "this host cannot check"
+
 _STRONG_DIGESTS = ("sha256", "sha384", "sha512")
 
 #: Digest names by OID (RFC 5754, RFC 3279).
@@ -223,6 +228,12 @@ def _build_key(oid: str, algorithm: der.Reader, bits: bytes) -> PublicKey:
     return PublicKey("", None, 0, f"public keys of the kind {oid} are not accepted")
 
 
+def has_explicit_curve(spki: bytes) -> bool:
+    """Whether an elliptic curve is written out instead of named, which RFC 5480 forbids. Raises MalformedError."""
+    algorithm = der.Reader(spki, "public key").sequence().sequence()
+    return algorithm.oid() == _EC_KEY_OID and algorithm.peek() == der.SEQUENCE
+
+
 def library_problem() -> str:
     """Why cryptography cannot be used on this host, or an empty string."""
     if CRYPTOGRAPHY_VERSION is None:
@@ -248,16 +259,21 @@ def weakness(scheme: Scheme, key: PublicKey, allow_sha1: bool = False) -> str:
     return ""
 
 
+def unsupported(scheme: Scheme, key: PublicKey) -> str:
+    """Why nothing can be said about a signature by this scheme and key, or an empty string."""
+    if not scheme.kind:
+        return scheme.flaw
+    return key.flaw if key.key is None else ""
+
+
 def verify(scheme: Scheme, key: PublicKey, signature: bytes, data: bytes) -> str:
     """Check a signature over data. Returns why it does not verify, or an empty string.
 
     Whether it is strong enough is another question, which ``weakness`` answers.
     """
     kind, key_kind, public, only = scheme.kind, key.kind, key.key, key.only
-    if not kind:
-        return scheme.flaw
-    if public is None:
-        return key.flaw
+    if not kind or public is None:
+        return unsupported(scheme, key)
     if kind != key_kind and (kind, key_kind) != (RSA_PSS, RSA):
         return f"it is of the kind {scheme.name}, but the key is of the kind {key_kind}"
     if only and (only[:4] != scheme[:4] or scheme.salt < only.salt):
@@ -265,9 +281,9 @@ def verify(scheme: Scheme, key: PublicKey, signature: bytes, data: bytes) -> str
     try:
         public.verify(signature, data, *_how_to_verify(scheme))
     except InvalidSignature:
-        return "it does not verify"
+        return MISMATCH
     except Exception as error:  # a digest that the host's policy forbids raises what the version pleases
-        return f"this host cannot check {scheme.name} ({type(error).__name__})"
+        return f"{HOST_CANNOT} {scheme.name} ({type(error).__name__})"
     return ""
 
 

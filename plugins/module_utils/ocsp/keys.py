@@ -1,0 +1,281 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Private keys: out of whatever a file holds, in the one form that every server reads.
+
+The label and the lines are made anew (RFC 7468); what they wrap is taken apart here rather than by cryptography,
+whose versions differ in what they take. No message quotes anything of what was given.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import typing as t
+
+from . import der
+from .certificate import Certificate
+from .errors import InputError, MalformedError
+
+_MARKER = re.compile(rb"-----[ \t]*(BEGIN|END)[ \t]+([A-Z0-9][A-Z0-9 \t]{0,60}?)[ \t]*-----")
+#: White space, and what looks like it in text that was copied from a web page.
+_SPACE = re.compile(rb"[\s\0]+|\xc2\xa0|\xe2\x80\x8b|\xef\xbb\xbf")
+_HEADERS = re.compile(rb"\A\s*(?:[A-Za-z-]+:[^\r\n]*(?:\r\n|\r|\n))+\s*?(?:\r\n|\r|\n)")
+_BASE64 = re.compile(rb"[A-Za-z0-9+/]+={0,2}")
+
+_PKCS7_OIDS = "1.2.840.113549.1.7."
+_ATTRIBUTES = der.context(0)
+_PUBLIC_KEY = der.context(1, constructed=False)
+
+#: Kinds by what the DER looks like.
+_PKCS8, _PKCS1, _SEC1, _DSA = "PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "DSA PRIVATE KEY"
+_LABELS = (_PKCS8, _PKCS1, _SEC1, _DSA)
+
+_REMOVE_PASSWORD = "is protected by a password, with which no server starts by itself; remove it with 'openssl pkey -in OLD -out NEW'"
+_OTHERS = {
+    "ENCRYPTED PRIVATE KEY": _REMOVE_PASSWORD,
+    "PUBLIC KEY": "holds a public key where the private key belongs",
+    "RSA PUBLIC KEY": "holds a public key where the private key belongs",
+    "CERTIFICATE REQUEST": "holds a certificate signing request (CSR) where the private key belongs",
+    "NEW CERTIFICATE REQUEST": "holds a certificate signing request (CSR) where the private key belongs",
+    "CERTIFICATE": "holds a certificate where the private key belongs",
+    "X509 CERTIFICATE": "holds a certificate where the private key belongs",
+    "TRUSTED CERTIFICATE": "holds a certificate where the private key belongs",
+    "X509 CRL": "holds a revocation list (CRL) where the private key belongs",
+    "EC PARAMETERS": "holds the parameters of an elliptic curve, but no private key",
+    "DH PARAMETERS": "holds Diffie-Hellman parameters, but no private key",
+    "PKCS7": "holds PKCS#7, which has certificates and no private key",
+    "CMS": "holds PKCS#7, which has certificates and no private key",
+    "PKCS12": "holds PKCS#12; take the key out with 'openssl pkcs12 -nodes -nocerts -in FILE -out KEY'",
+    "OPENSSH PRIVATE KEY": (
+        "holds a private key in the format of OpenSSH, which servers for TLS do not read; convert a copy of it with "
+        "'ssh-keygen -p -m PKCS8 -f COPY'"
+    ),
+    "SSH2 ENCRYPTED PRIVATE KEY": "holds a private key in a format of SSH, which servers for TLS do not read",
+    "PGP PRIVATE KEY BLOCK": "holds a private key of OpenPGP, which servers for TLS do not read",
+}
+_CUT_OFF = "holds a private key that is cut off; copy the file again as a whole"
+_DAMAGED = "holds a private key whose Base64 is damaged; copy the file again as a whole"
+
+
+def read_key(data: bytes, source: str) -> bytes:
+    """The one private key in PEM: lines of 64 characters, LF, and the label of what it is.
+
+    Whatever stands around it and however it was folded, the result is the same; see L(_canonical) for the one
+    thing that is changed in the key. Raises InputError; ``source`` begins its message.
+    """
+    try:
+        kind, content = _find_key(data)
+    except _NoKey as problem:
+        raise InputError(f"{source} {problem}") from None
+    return to_pem(content, kind)
+
+
+def to_pem(data: bytes, label: str) -> bytes:
+    """PEM with lines of 64 characters (RFC 7468)."""
+    text = base64.b64encode(data)
+    lines = [text[start : start + 64] for start in range(0, len(text), 64)]
+    return b"\n".join([f"-----BEGIN {label}-----".encode(), *lines, f"-----END {label}-----".encode(), b""])
+
+
+class _NoKey(Exception):
+    """What was given instead, as the end of a sentence."""
+
+
+def _find_key(data: bytes) -> t.Tuple[str, bytes]:
+    if not data.strip():
+        raise _NoKey("is empty; it must hold a private key in PEM")
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"-\0-\0" in data:
+        raise _NoKey("is encoded in UTF-16; convert it with 'iconv -f UTF-16 -t UTF-8'")
+    blocks, is_cut = _pem_blocks(data)
+    keys = [(label, body) for label, body in blocks if "PRIVATE KEY" in label]
+    if len(keys) > 1:
+        raise _NoKey("holds several private keys; give only the one that belongs to the certificate")
+    if keys:
+        return _read_block(*keys[0])
+    raise _NoKey(_other_content(data, [label for label, _body in blocks], is_cut))
+
+
+def _pem_blocks(data: bytes) -> t.Tuple[t.List[t.Tuple[str, bytes]], bool]:
+    """Labels and bodies, and whether a private key begins that does not end."""
+    blocks = []
+    is_cut = False
+    begin: t.Optional[t.Match[bytes]] = None
+    for marker in _MARKER.finditer(data):
+        if begin is not None and marker.group(1) == b"END":
+            blocks.append((_label(begin), data[begin.end() : marker.start()]))
+            begin = None
+        elif marker.group(1) == b"BEGIN":
+            is_cut = is_cut or (begin is not None and "PRIVATE KEY" in _label(begin))
+            begin = marker
+    return blocks, is_cut or (begin is not None and "PRIVATE KEY" in _label(begin))
+
+
+def _label(marker: t.Match[bytes]) -> str:
+    return " ".join(marker.group(2).decode("ascii").split())
+
+
+def _read_block(label: str, body: bytes) -> t.Tuple[str, bytes]:
+    if label in _OTHERS:
+        raise _NoKey(_OTHERS[label])
+    if b"Proc-Type:" in body and b"ENCRYPTED" in body:
+        raise _NoKey(_REMOVE_PASSWORD)
+    if b"\\n" in body or b"\\r" in body:
+        raise _NoKey(
+            "has the two characters '\\n' where lines should end; write real ends of line (in YAML a block with '|', "
+            "or double quotes around the text)"
+        )
+    content = _decode(_HEADERS.sub(b"", body))
+    kind = _kind_of(content)
+    if kind not in _LABELS:
+        raise _NoKey(_OTHERS.get(kind, "holds a private key that cannot be read: it is none of PKCS#8, PKCS#1 and SEC 1"))
+    return kind, _canonical(kind, content)
+
+
+def _decode(body: bytes) -> bytes:
+    text = _SPACE.sub(b"", body)
+    if not text:
+        raise _NoKey("holds a private key with nothing between its first and its last line")
+    bare = text.rstrip(b"=")
+    try:
+        content = base64.b64decode(bare + b"=" * (-len(bare) % 4), validate=True)
+    except binascii.Error:
+        raise _NoKey(_CUT_OFF if _BASE64.fullmatch(text) else _DAMAGED) from None
+    size = _size_of(content)
+    if size > len(content):
+        raise _NoKey(_CUT_OFF)
+    # What follows the key is padding of old tools, which OpenSSL passes over too.
+    return content[:size]
+
+
+def _size_of(content: bytes) -> int:
+    """Octets of the DER element at the start, by its own account."""
+    if len(content) < 2:
+        return 2
+    length = content[1]
+    if length < 0x80:
+        return 2 + length
+    octets = length & 0x7F
+    return 2 + octets + int.from_bytes(content[2 : 2 + octets], "big")
+
+
+def _kind_of(content: bytes) -> str:
+    """The PEM label that fits the DER, or an empty string."""
+    elements = _elements(content)
+    tags = [tag for tag, _content in elements]
+    if tags[:3] == [der.INTEGER, der.SEQUENCE, der.OCTET_STRING]:
+        return _PKCS8
+    if tags[:2] == [der.INTEGER, der.OCTET_STRING]:
+        return _SEC1
+    if set(tags) == {der.INTEGER} or (set(tags[:9]) == {der.INTEGER} and len(tags) == 10):
+        return {2: "RSA PUBLIC KEY", 6: _DSA, 9: _PKCS1, 10: _PKCS1}.get(len(tags), "")
+    if tags == [der.SEQUENCE, der.OCTET_STRING]:
+        return "ENCRYPTED PRIVATE KEY"
+    if tags == [der.SEQUENCE, der.BIT_STRING]:
+        return "PUBLIC KEY"
+    if tags == [der.SEQUENCE, der.SEQUENCE, der.BIT_STRING]:
+        inner = [tag for tag, _content in _elements(der.encode(der.SEQUENCE, elements[0][1]))]
+        return "CERTIFICATE REQUEST" if inner[3:] == [der.context(0)] and inner[0] == der.INTEGER else "CERTIFICATE"
+    if tags[:2] == [der.INTEGER, der.SEQUENCE]:
+        return "PKCS12"
+    return "PKCS7" if tags[:1] == [der.OBJECT_IDENTIFIER] and _is_pkcs7(content) else ""
+
+
+def _is_pkcs7(content: bytes) -> bool:
+    try:
+        return der.Reader(content, "key").sequence().oid().startswith(_PKCS7_OIDS)
+    except MalformedError:
+        return False
+
+
+def _elements(content: bytes) -> t.List[t.Tuple[int, bytes]]:
+    """Tags and contents of what a SEQUENCE holds; nothing where it is none."""
+    found = []
+    try:
+        reader = der.Reader(content, "key").last()
+        while not reader.at_end() and len(found) < 16:
+            tag = reader.peek()
+            found.append((tag, reader.content(tag)))
+    except MalformedError:
+        return []
+    return found
+
+
+def _canonical(kind: str, content: bytes) -> bytes:
+    """The key as it is, but PKCS#8 without the copy of the public key (RFC 5958), which OpenSSL up to 3.x refuses."""
+    if kind != _PKCS8:
+        return content
+    reader = der.Reader(content, "key").last()
+    reader.integer()
+    fields = [reader.raw(der.SEQUENCE), reader.raw(der.OCTET_STRING)]
+    if reader.peek() == _ATTRIBUTES:
+        fields.append(reader.raw(_ATTRIBUTES))
+    return content if reader.at_end() else der.encode(der.SEQUENCE, der.encode_integer(0), *fields)
+
+
+def _other_content(data: bytes, labels: t.Sequence[str], is_cut: bool) -> str:
+    """What a file without a private key holds."""
+    if is_cut:
+        return _CUT_OFF
+    if labels:
+        return _OTHERS.get(labels[0], f"holds a PEM block '{labels[0]}' where the private key belongs")
+    if data[:1] == b"\x30" and _elements(data):
+        return _der_content(_kind_of(data))
+    if data.lstrip().startswith(b"PuTTY-User-Key-File"):
+        return "holds a private key of PuTTY, which servers for TLS do not read; export it as OpenSSH, then convert that"
+    text = _SPACE.sub(b"", data)
+    if _BASE64.fullmatch(text):
+        return _base64_content(base64.b64decode(text + b"=" * (-len(text) % 4)) if len(text.rstrip(b"=")) % 4 != 1 else b"")
+    if b"BEGIN" in data and b"PRIVATE KEY" in data:
+        return "holds a private key whose first or last line is damaged; they are '-----BEGIN PRIVATE KEY-----' and '-----END PRIVATE KEY-----'"
+    return "holds no private key in PEM"
+
+
+def _der_content(kind: str) -> str:
+    if kind in _LABELS:
+        return "holds a private key in DER; convert it to PEM with 'openssl pkey -inform DER -in OLD -out NEW'"
+    if kind == "ENCRYPTED PRIVATE KEY":
+        return (
+            "holds a private key in DER that is protected by a password; convert it with 'openssl pkey -inform DER -in "
+            "OLD -out NEW'"
+        )
+    return _OTHERS.get(kind, "holds no private key in PEM")
+
+
+def _base64_content(content: bytes) -> str:
+    if b"-----BEGIN " in content:
+        return "holds the Base64 of a PEM file; decode it first, with 'base64 -d' or the filter b64decode"
+    if _elements(content) and _kind_of(content) in _LABELS:
+        return (
+            "holds a private key without its first and last line; put '-----BEGIN PRIVATE KEY-----' and "
+            "'-----END PRIVATE KEY-----' around it"
+        )
+    return "holds no private key in PEM"
+
+
+def key_problem(key: bytes, certificate: Certificate, key_source: str, certificate_source: str) -> str:
+    """Why a private key is certainly not the certificate's, or an empty string.
+
+    Nothing is said where the installed cryptography does not know this kind of key: whether it can be used
+    is then up to the OpenSSL that has to load it.
+    """
+    # Imported here: a run that changes nothing needs no private key.
+    from cryptography.hazmat.primitives import serialization  # pylint: disable=import-outside-toplevel
+
+    encoding = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    try:
+        public = serialization.load_pem_private_key(key, None).public_key().public_bytes(*encoding)
+        fits = public == certificate.spki
+        if not fits:
+            # The same key may be written in another way: a point compressed, an RSA key for RSA-PSS alone.
+            held = certificate.public_key.key or serialization.load_der_public_key(certificate.spki)
+            fits = held.public_bytes(*encoding) == public
+    except Exception:  # cryptography raises many kinds, and none may show what is in the key
+        return ""
+    return (
+        ""
+        if fits
+        else f"the private key of {key_source} does not fit the certificate {certificate.name} of {certificate_source}"
+    )

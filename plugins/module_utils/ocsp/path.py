@@ -1,0 +1,483 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The certification path that a TLS client would walk (RFC 5280 section 6.1), found among what was given and checked.
+
+A client that is served a chain (RFC 8446 section 4.4.2) looks for a path from it to a root of its own. Here the
+path is looked for beforehand, and what clients would refuse in it is said.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from . import certificate as x509
+from . import constraints, signature
+from .certificate import Certificate
+from .errors import MalformedError
+from .schedule import format_time
+
+#: How far the clocks of this host and of the CA may differ, as for responses.
+CLOCK_TOLERANCE = timedelta(minutes=5)
+
+SERVER_AUTH = "1.3.6.1.5.5.7.3.1"
+_ANY_USAGE = "2.5.29.37.0"
+#: Server Gated Cryptography of Microsoft and Netscape, which OpenSSL takes for serverAuth.
+_GATED = ("1.3.6.1.4.1.311.10.3.3", "2.16.840.1.113730.4.1")
+_NETSCAPE_SERVER = 1
+
+#: Extensions that may be critical: those that OpenSSL knows.
+_KNOWN_EXTENSIONS = frozenset(
+    (
+        x509.BASIC_CONSTRAINTS,
+        x509.CERTIFICATE_POLICIES,
+        x509.CRL_DISTRIBUTION_POINTS,
+        x509.EXTENDED_KEY_USAGE,
+        x509.KEY_USAGE,
+        x509.NAME_CONSTRAINTS,
+        x509.NETSCAPE_CERTIFICATE_TYPE,
+        x509.SUBJECT_ALTERNATIVE_NAME,
+        "2.5.29.33",  # policy mappings
+        "2.5.29.36",  # policy constraints
+        "2.5.29.54",  # inhibit any policy
+        "1.3.6.1.5.5.7.1.7",  # IP address blocks (RFC 3779)
+        "1.3.6.1.5.5.7.1.8",  # AS numbers (RFC 3779)
+    )
+)
+
+#: Bounds of the search, far above what is in use, so that no input makes it hang.
+_MOST_AUTHORITIES = 1000
+_MOST_SIGNATURES = 300
+_MOST_PATHS = 100
+_LONGEST_PATH = 12
+#: Sentences about certificates that were not used.
+_MOST_SENTENCES = 5
+
+
+class Given(t.NamedTuple):
+    """A certificate with the option or file that it came from."""
+
+    certificate: Certificate
+    source: str
+
+
+@dataclass(frozen=True)
+class Path:
+    """The path from a leaf, as far as it goes.
+
+    ``chain`` is what a server sends besides the leaf, the issuer first. ``anchor`` is where the path ends in a
+    self-signed certificate or in one that was given as a root, ``issuer`` who issued the leaf. ``unused``,
+    ``problems`` (what clients refuse) and ``warnings`` are sentences.
+    """
+
+    chain: t.Tuple[Certificate, ...] = ()
+    anchor: t.Optional[Certificate] = None
+    issuer: t.Optional[Certificate] = None
+    unused: t.Tuple[str, ...] = ()
+    problems: t.Tuple[str, ...] = ()
+    warnings: t.Tuple[str, ...] = ()
+
+
+class _Walk(t.NamedTuple):
+    """One possible path, from the leaf upwards, with what is wrong with it."""
+
+    certificates: t.Tuple[Certificate, ...]
+    is_anchored: bool
+    problems: t.Tuple[str, ...]
+    warnings: t.Tuple[str, ...]
+
+    @property
+    def served(self) -> t.Tuple[Certificate, ...]:
+        return tuple(one for one in self.certificates[1:] if not one.is_self_signed)
+
+
+def find_path(
+    leaf: Given,
+    authorities: t.Sequence[Given],
+    anchors: t.Sequence[Given],
+    now: datetime,
+    tolerance: timedelta = CLOCK_TOLERANCE,
+) -> Path:
+    """The best path from a leaf through the CAs that were given to one of the anchors, where there are any.
+
+    Without an error goes before with one; of those that are left the path that stays valid longest wins. Nothing
+    is raised: what is wrong with the best path stands in its ``problems``.
+    """
+    search = _Search(leaf, authorities, anchors)
+    walks = [_examine(search, certificates, now, tolerance) for certificates in search.paths()]
+    best = min(walks, key=lambda walk: _rank(walk, bool(search.anchors)))
+    problems = [*_break(search, best), *best.problems]
+    if problems and search.is_cut:
+        problems.append("so many certificates were given that not all of their combinations were tried; give fewer")
+    warnings = [*best.warnings, *_missing(search, best)]
+    end = best.certificates[-1]
+    return Path(
+        chain=best.served,
+        anchor=end if end.is_self_signed or end.der in search.anchors else None,
+        issuer=best.certificates[1] if len(best.certificates) > 1 else None,
+        unused=() if problems else _unused(search, best, now, tolerance),
+        problems=tuple(problems),
+        warnings=tuple(warnings),
+    )
+
+
+class _Search:
+    """What was given, by name, and the paths through it."""
+
+    def __init__(self, leaf: Given, authorities: t.Sequence[Given], anchors: t.Sequence[Given]) -> None:
+        self.leaf = leaf
+        self.anchors = {one.certificate.der for one in anchors}
+        self.anchor_source = anchors[0].source if anchors else ""
+        everything = {one.certificate.der: one for one in reversed((*authorities, *anchors))}
+        everything.pop(leaf.certificate.der, None)
+        given = list(reversed(list(everything.values())))
+        self.is_cut = len(given) > _MOST_AUTHORITIES
+        self.given = given[:_MOST_AUTHORITIES]
+        self._by_name: t.Dict[t.Any, t.List[Certificate]] = {}
+        for one in self.given:
+            self._by_name.setdefault(_name_key(one.certificate.subject), []).append(one.certificate)
+        self._signatures = 0
+
+    def paths(self) -> t.List[t.Tuple[Certificate, ...]]:
+        """Each way up that cannot be continued, and each that has come to an anchor."""
+        found: t.List[t.Tuple[Certificate, ...]] = []
+        pending = [(self.leaf.certificate,)]
+        while pending and len(found) < _MOST_PATHS:
+            path = pending.pop()
+            onwards = [(*path, issuer) for issuer in self._issuers(path)]
+            if not onwards or path[-1].der in self.anchors:
+                found.append(path)
+            pending.extend(reversed(onwards))
+        self.is_cut = self.is_cut or bool(pending)
+        return found
+
+    def _issuers(self, path: t.Tuple[Certificate, ...]) -> t.List[Certificate]:
+        last = path[-1]
+        if last.is_self_signed:
+            return []
+        if len(path) >= _LONGEST_PATH:
+            self.is_cut = True
+            return []
+        return [one for one in self.named(last.issuer) if one not in path and not self._issuance_problem(last, one)]
+
+    def named(self, name: bytes) -> t.List[Certificate]:
+        """The CAs of this name."""
+        return self._by_name.get(_name_key(name), [])
+
+    def _issuance_problem(self, certificate: Certificate, issuer: Certificate) -> str:
+        self._signatures += 1
+        if self._signatures > _MOST_SIGNATURES:
+            self.is_cut = True
+            return "too many"
+        return _issuance_problem(certificate, issuer)
+
+    def source(self, certificate: Certificate) -> str:
+        """Where a certificate came from."""
+        return next((one.source for one in self.given if one.certificate is certificate), self.leaf.source)
+
+
+def _name_key(name: bytes) -> t.Any:
+    try:
+        return x509.comparable_name(name)
+    except MalformedError:
+        return name
+
+
+def _issuance_problem(certificate: Certificate, issuer: Certificate) -> str:
+    try:
+        return x509.issuance_problem(certificate, issuer)
+    except MalformedError as error:
+        return f"{issuer.name} cannot be read ({error})"
+
+
+def _rank(walk: _Walk, has_anchors: bool) -> t.Tuple[t.Any, ...]:
+    """Smaller is better."""
+    is_broken = has_anchors and not walk.is_anchored
+    trouble = (bool(walk.problems) or is_broken, is_broken, len(walk.problems), len(walk.warnings))
+    if has_anchors and walk.certificates[-1].is_self_signed:
+        return (*trouble, False, _ends(walk.certificates), len(walk.certificates))
+    # Nobody knows where clients begin, so the chain that serves more of them wins.
+    ends = _ends((walk.certificates[0], *walk.served))
+    return (*trouble, True, ends[:1], -len(walk.served), ends)
+
+
+def _ends(certificates: t.Iterable[Certificate]) -> t.List[float]:
+    """When a path ends to be valid, for want of this certificate and of that, the later the smaller."""
+    return [-moment.timestamp() for moment in sorted(one.not_after for one in certificates)]
+
+
+# What is wrong with one path -----------------------------------------------------------------------------------------
+
+
+def _examine(
+    search: _Search, certificates: t.Tuple[Certificate, ...], now: datetime, tolerance: timedelta
+) -> _Walk:
+    problems: t.List[str] = []
+    warnings: t.List[str] = []
+    for depth, one in enumerate(certificates):
+        is_root = 0 < depth == len(certificates) - 1 and one.is_self_signed
+        in_time = time_problem(one, now, tolerance)
+        if in_time and is_root:
+            warnings.append(
+                f"{in_time}; it is the root of {search.source(one)}, and clients that have no other certificate of this "
+                "CA will refuse the connection"
+            )
+        elif in_time:
+            problems.append(in_time)
+        hard, soft = _faults(certificates, depth, is_root)
+        problems += hard
+        warnings += soft
+    is_anchored = any(one.der in search.anchors for one in certificates)
+    return _Walk(certificates, is_anchored, tuple(problems), tuple(warnings))
+
+
+def time_problem(certificate: Certificate, now: datetime, tolerance: timedelta = CLOCK_TOLERANCE) -> str:
+    """Why a certificate is not valid now, with the clock that says so, or an empty string."""
+    clock = f"the clock of this host says {format_time(now)}"
+    if certificate.not_after <= now:
+        return f"the certificate {certificate.name} expired at {format_time(certificate.not_after)} ({clock})"
+    if certificate.not_before - now > tolerance:
+        return f"the certificate {certificate.name} is not valid before {format_time(certificate.not_before)} ({clock})"
+    return ""
+
+
+_Faults = t.Tuple[t.List[str], t.List[str]]
+
+
+def _faults(certificates: t.Tuple[Certificate, ...], depth: int, is_root: bool) -> _Faults:
+    """What clients refuse in one certificate of a path, and what some of them refuse."""
+    one = certificates[depth]
+    try:
+        hard, soft = _authority_faults(certificates, depth, is_root) if depth else _leaf_faults(one)
+        hard = [*_extension_faults(one), *hard, *_constraint_faults(certificates, depth)]
+        if depth + 1 < len(certificates):
+            issuer = certificates[depth + 1]
+            hard += _identifier_faults(one, issuer)
+            soft = [*soft, *_weaknesses(one, issuer)]
+    except MalformedError as error:
+        return [f"the certificate {one.name} holds something that clients cannot read ({error})"], []
+    return hard, soft
+
+
+def _extension_faults(one: Certificate) -> t.List[str]:
+    unknown = sorted(oid for oid, held in one.extensions.items() if held.critical and oid not in _KNOWN_EXTENSIONS)
+    faults = [
+        f"the certificate {one.name} has the critical extension {oid}, which clients do not know" for oid in unknown[:3]
+    ]
+    if signature.has_explicit_curve(one.spki):
+        faults.append(
+            f"the public key of {one.name} has its elliptic curve written out, which clients refuse (RFC 5480 section "
+            "2.1.1); make the key anew with a named curve"
+        )
+    return faults
+
+
+def _leaf_faults(leaf: Certificate) -> _Faults:
+    """RFC 5280 sections 4.2.1.3 and 4.2.1.12, as far as they concern a server."""
+    hard: t.List[str] = []
+    soft: t.List[str] = []
+    purpose = _purpose_fault(leaf)
+    if purpose:
+        hard.append(purpose)
+    elif _has_any_usage_only(leaf):
+        soft.append(_any_usage_sentence(leaf))
+    usages = leaf.key_usages
+    if usages is not None and not usages & {x509.DIGITAL_SIGNATURE, x509.KEY_ENCIPHERMENT, x509.KEY_AGREEMENT}:
+        hard.append(
+            f"the key usage of {leaf.name} has none of digitalSignature, keyEncipherment and keyAgreement, so clients "
+            "refuse it for a server"
+        )
+    elif usages is not None and x509.DIGITAL_SIGNATURE not in usages:
+        soft.append(f"the key usage of {leaf.name} lacks digitalSignature, without which browsers and TLS 1.3 refuse it")
+    netscape = leaf.netscape_types
+    if netscape is not None and _NETSCAPE_SERVER not in netscape:
+        hard.append(f"the Netscape certificate type of {leaf.name} is not that of a server; clients with OpenSSL refuse it")
+    if leaf.is_self_signed:
+        # Whoever trusts a self-signed certificate itself asks nothing more of it.
+        return [], hard + soft
+    return hard, soft
+
+
+def _purpose_fault(one: Certificate) -> str:
+    usages = one.extended_key_usages
+    if x509.EXTENDED_KEY_USAGE not in one.extensions or {SERVER_AUTH, _ANY_USAGE, *_GATED} & set(usages):
+        return ""
+    held = ", ".join(_USAGE_NAMES.get(usage, usage) for usage in usages[:5]) or "none"
+    return f"the extended key usage of {one.name} lacks serverAuth, so clients refuse it for a server (it has: {held})"
+
+
+_USAGE_NAMES = {
+    "1.3.6.1.5.5.7.3.2": "clientAuth",
+    "1.3.6.1.5.5.7.3.3": "codeSigning",
+    "1.3.6.1.5.5.7.3.4": "emailProtection",
+    "1.3.6.1.5.5.7.3.8": "timeStamping",
+    "1.3.6.1.5.5.7.3.9": "OCSPSigning",
+}
+
+
+def _has_any_usage_only(one: Certificate) -> bool:
+    usages = set(one.extended_key_usages)
+    return _ANY_USAGE in usages and not usages & {SERVER_AUTH, *_GATED}
+
+
+def _any_usage_sentence(one: Certificate) -> str:
+    return (
+        f"the extended key usage of {one.name} has anyExtendedKeyUsage without serverAuth, which clients with OpenSSL "
+        "refuse for a server"
+    )
+
+
+def _authority_faults(certificates: t.Tuple[Certificate, ...], depth: int, is_root: bool) -> _Faults:
+    """RFC 5280 section 6.1.4 (k) to (n); of a root less is asked (section 6.1.1 d)."""
+    one, below = certificates[depth], certificates[depth - 1]
+    hard: t.List[str] = []
+    soft: t.List[str] = []
+    signs = one.key_usages is None or x509.KEY_CERT_SIGN in one.key_usages
+    if not signs:
+        hard.append(f"the key usage of {one.name} lacks keyCertSign, so clients do not accept that it issued {below.name}")
+    if not one.is_ca:
+        if not is_root or x509.BASIC_CONSTRAINTS in one.extensions:
+            hard.append(f"{one.name} is not a CA (basic constraints), so clients do not accept that it issued {below.name}")
+        elif signs and one.key_usages is None and not one.has_version_1:
+            soft.append(f"the root {one.name} has no basic constraints; clients with OpenSSL do not take it for a CA")
+    between = sum(not ca.is_self_issued for ca in certificates[1:depth])
+    if one.path_length is not None and between > one.path_length:
+        hard.append(
+            f"{one.name} allows {one.path_length} intermediate CAs below it (path length), but there are {between}"
+        )
+    if not is_root:
+        purpose = _purpose_fault(one)
+        if purpose:
+            hard.append(purpose)
+        elif _has_any_usage_only(one):
+            soft.append(_any_usage_sentence(one))
+    return hard, soft
+
+
+def _identifier_faults(one: Certificate, issuer: Certificate) -> t.List[str]:
+    """Name and key fit, but the authority key identifier (RFC 5280 section 4.2.1.1) means another certificate."""
+    wanted = one.authority_key_identifier
+    held = issuer.subject_key_identifier
+    if wanted.key is not None and held is not None and wanted.key != held:
+        differs = "subject key identifier"
+    elif wanted.serial_number is not None and wanted.serial_number != issuer.serial_number:
+        differs = "serial number"
+    elif wanted.issuer is not None and not x509.same_name(wanted.issuer, issuer.issuer):
+        differs = "issuer"
+    else:
+        return []
+    return [
+        f"the authority key identifier of {one.name} names another certificate of {issuer.name} (its {differs} differs); "
+        "clients with OpenSSL refuse that, so give the certificate that it names"
+    ]
+
+
+def _weaknesses(one: Certificate, issuer: Certificate) -> t.List[str]:
+    weak = signature.weakness(one.scheme, issuer.public_key)
+    return [f"the signature on {one.name} is too weak for browsers: {weak}"] if weak else []
+
+
+def _constraint_faults(certificates: t.Tuple[Certificate, ...], depth: int) -> t.List[str]:
+    one = certificates[depth]
+    if depth and one.is_self_issued:
+        # RFC 5280 section 6.1.3 (b).
+        return []
+    for authority in certificates[depth + 1 :]:
+        problem = constraints.violation(one, authority, is_leaf=depth == 0)
+        if problem:
+            return [problem]
+    return []
+
+
+# What is missing, and what was too much ------------------------------------------------------------------------------
+
+
+def _break(search: _Search, walk: _Walk) -> t.List[str]:
+    """Why the path does not get to where it should."""
+    leaf, last = walk.certificates[0], walk.certificates[-1]
+    if walk.is_anchored or (leaf.is_self_signed and not search.anchors):
+        return []
+    if leaf.is_self_signed:
+        return [f"the certificate {leaf.name} of {search.leaf.source} is self-signed and not in {search.anchor_source}"]
+    if last is leaf:
+        return [_no_issuer(search)] if search.given else []
+    if not search.anchors:
+        return []
+    return [
+        f"the issuer {walk.certificates[1].name} in {search.source(walk.certificates[1])} does not chain to any "
+        f"certificate of {search.anchor_source}: {_end_reason(search, last)}"
+    ]
+
+
+def _end_reason(search: _Search, last: Certificate) -> str:
+    if last.is_self_signed:
+        return f"the path ends at {last.name} of {search.source(last)}, which signed itself"
+    namesakes = search.named(last.issuer)
+    if namesakes:
+        return f"{last.name} was not issued by the {namesakes[0].name} that was given: " + _issuance_problem(
+            last, namesakes[0]
+        )
+    return f"the certificate of {x509.name_text(last.issuer)}, which issued {last.name}, is missing"
+
+
+def _no_issuer(search: _Search) -> str:
+    leaf = search.leaf.certificate
+    namesakes = search.named(leaf.issuer)
+    others = [one for one in search.given if one.certificate.der not in search.anchors]
+    if namesakes:
+        problem = _issuance_problem(leaf, namesakes[0])
+        return f"{search.source(namesakes[0])} does not hold the issuer of {leaf.name}: {problem}"
+    if others:
+        problem = _issuance_problem(leaf, others[0].certificate)
+        return f"{others[0].source} does not hold the issuer of {leaf.name}: {problem}"
+    return (
+        f"{search.leaf.source} does not hold the certificate of the issuer {x509.name_text(leaf.issuer)}, and neither does "
+        f"{search.anchor_source}; append it to the certificate or give it as the chain"
+    )
+
+
+def _missing(search: _Search, walk: _Walk) -> t.List[str]:
+    leaf = search.leaf.certificate
+    if search.given or search.anchors or leaf.is_self_signed:
+        return []
+    return [
+        f"{search.leaf.source} holds no chain and none was given: clients that do not already have the certificate of the "
+        f"issuer {x509.name_text(leaf.issuer)} will refuse the connection; append it to the certificate or give it as the "
+        "chain"
+    ]
+
+
+def _unused(search: _Search, walk: _Walk, now: datetime, tolerance: timedelta) -> t.Tuple[str, ...]:
+    """What was given and is not served, unless it is a root: those are for clients, and every file may have them."""
+    ends = {_name_key(walk.certificates[-1].subject), _name_key(walk.certificates[-1].issuer)}
+    sentences = []
+    for certificate, source in search.given:
+        is_root = certificate.is_self_signed
+        if certificate in walk.certificates or (is_root and certificate.der in search.anchors):
+            continue
+        in_time = time_problem(certificate, now, tolerance)
+        if is_root and not in_time and _name_key(certificate.subject) in ends:
+            continue
+        reason = in_time or _idle_reason(walk, certificate)
+        sentences.append(f"{certificate.name} of {source} was left out of the chain: {reason}")
+    more = len(sentences) - _MOST_SENTENCES
+    if more > 0:
+        sentences[_MOST_SENTENCES:] = [f"{more} more certificates were left out of the chain"]
+    return tuple(sentences)
+
+
+def _idle_reason(walk: _Walk, certificate: Certificate) -> str:
+    for below, used in zip(walk.certificates, walk.certificates[1:]):
+        if x509.same_name(below.issuer, certificate.subject):
+            problem = _issuance_problem(below, certificate)
+            return problem and f"{below.name} was not issued by it ({problem})" or (
+                f"the path through another certificate of {used.name} is better or valid longer"
+            )
+    last = walk.certificates[-1]
+    if x509.same_name(last.issuer, certificate.subject):
+        problem = _issuance_problem(last, certificate)
+        return f"{last.name} was not issued by it ({problem})" if problem else "the path does not need it"
+    return f"it did not issue any certificate on the path from {walk.certificates[0].name}"
