@@ -177,7 +177,7 @@ def test_wrong_files_change_nothing(
         "chain": bad.chain,
         **root,
     }
-    sentence = {"key": "does not fit", "chain": "issue", "expired": "expired on", "name": "is not for"}[fault]
+    sentence = {"key": "does not fit", "chain": "issue", "expired": "expired at", "name": "is not for"}[fault]
     if fault == "key":
         entry["private_key"] = good.key
     elif fault == "chain":

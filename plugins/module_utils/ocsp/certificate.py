@@ -432,7 +432,9 @@ def issuance_problem(certificate: Certificate, issuer: Certificate) -> str:
     if not problem:
         return ""
     if signature.unsupported(scheme, key) or problem.startswith(signature.HOST_CANNOT):
-        return f"its signature cannot be checked with the key of {issuer.name}, as this kind is not supported: {problem}"
+        return (
+            f"its signature cannot be checked with the key of {issuer.name}, as this kind is not supported: {problem}"
+        )
     return f"its signature was not made by the key of {issuer.name}: {problem}"
 
 
@@ -605,7 +607,7 @@ def comparable_name(name: bytes) -> t.Tuple[t.FrozenSet[t.Tuple[str, t.Any]], ..
 
 
 def attribute_texts(name: bytes, wanted: str) -> t.List[str]:
-    """The texts of the attributes of a raw name that have this OID. Raises MalformedError for bytes that are no Name."""
+    """The texts of the attributes of a raw name that have this OID. Raises MalformedError for what is no Name."""
     return [
         value
         for attributes in _read_name(name)

@@ -41,7 +41,9 @@ def violation(certificate: Certificate, authority: Certificate, is_leaf: bool) -
     for name in names:
         problem = _name_problem(name, permitted, excluded)
         if problem:
-            return f"the CA {authority.name} must not issue for {name_text(name)}, as its name constraints say: {problem}"
+            return (
+                f"the CA {authority.name} must not issue for {name_text(name)}, as its name constraints say: {problem}"
+            )
     return ""
 
 
@@ -87,7 +89,9 @@ def _name_problem(name: GeneralName, permitted: t.Sequence[Subtree], excluded: t
 
 def _matches_dns(name: bytes, base: bytes) -> bool:
     name, base = name.lower(), base.lower()
-    return not base or name == base or (name.endswith(base) and (base[:1] == b"." or name[-len(base) - 1 :][:1] == b"."))
+    return (
+        not base or name == base or (name.endswith(base) and (base[:1] == b"." or name[-len(base) - 1 :][:1] == b"."))
+    )
 
 
 def _matches_host(host: bytes, base: bytes) -> bool:

@@ -33,7 +33,9 @@ _PUBLIC_KEY = der.context(1, constructed=False)
 _PKCS8, _PKCS1, _SEC1, _DSA = "PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "DSA PRIVATE KEY"
 _LABELS = (_PKCS8, _PKCS1, _SEC1, _DSA)
 
-_REMOVE_PASSWORD = "is protected by a password, with which no server starts by itself; remove it with 'openssl pkey -in OLD -out NEW'"
+_REMOVE_PASSWORD = (
+    "is protected by a password, with which no server starts by itself; remove it with 'openssl pkey -in OLD -out NEW'"
+)
 _OTHERS = {
     "ENCRYPTED PRIVATE KEY": _REMOVE_PASSWORD,
     "PUBLIC KEY": "holds a public key where the private key belongs",
@@ -91,11 +93,13 @@ def _find_key(data: bytes) -> t.Tuple[str, bytes]:
         raise _NoKey("is encoded in UTF-16; convert it with 'iconv -f UTF-16 -t UTF-8'")
     blocks, is_cut = _pem_blocks(data)
     keys = [(label, body) for label, body in blocks if "PRIVATE KEY" in label]
+    if is_cut:
+        raise _NoKey(_CUT_OFF)
     if len(keys) > 1:
         raise _NoKey("holds several private keys; give only the one that belongs to the certificate")
     if keys:
         return _read_block(*keys[0])
-    raise _NoKey(_other_content(data, [label for label, _body in blocks], is_cut))
+    raise _NoKey(_other_content(data, [label for label, _body in blocks]))
 
 
 def _pem_blocks(data: bytes) -> t.Tuple[t.List[t.Tuple[str, bytes]], bool]:
@@ -130,7 +134,9 @@ def _read_block(label: str, body: bytes) -> t.Tuple[str, bytes]:
     content = _decode(_HEADERS.sub(b"", body))
     kind = _kind_of(content)
     if kind not in _LABELS:
-        raise _NoKey(_OTHERS.get(kind, "holds a private key that cannot be read: it is none of PKCS#8, PKCS#1 and SEC 1"))
+        raise _NoKey(
+            _OTHERS.get(kind, "holds a private key that cannot be read: it is none of PKCS#8, PKCS#1 and SEC 1")
+        )
     return kind, _canonical(kind, content)
 
 
@@ -192,7 +198,7 @@ def _is_pkcs7(content: bytes) -> bool:
 
 def _elements(content: bytes) -> t.List[t.Tuple[int, bytes]]:
     """Tags and contents of what a SEQUENCE holds; nothing where it is none."""
-    found = []
+    found: t.List[t.Tuple[int, bytes]] = []
     try:
         reader = der.Reader(content, "key").last()
         while not reader.at_end() and len(found) < 16:
@@ -215,21 +221,26 @@ def _canonical(kind: str, content: bytes) -> bytes:
     return content if reader.at_end() else der.encode(der.SEQUENCE, der.encode_integer(0), *fields)
 
 
-def _other_content(data: bytes, labels: t.Sequence[str], is_cut: bool) -> str:
+def _other_content(data: bytes, labels: t.Sequence[str]) -> str:
     """What a file without a private key holds."""
-    if is_cut:
-        return _CUT_OFF
     if labels:
         return _OTHERS.get(labels[0], f"holds a PEM block '{labels[0]}' where the private key belongs")
     if data[:1] == b"\x30" and _elements(data):
         return _der_content(_kind_of(data))
     if data.lstrip().startswith(b"PuTTY-User-Key-File"):
-        return "holds a private key of PuTTY, which servers for TLS do not read; export it as OpenSSH, then convert that"
+        return (
+            "holds a private key of PuTTY, which servers for TLS do not read; export it as OpenSSH, then convert that"
+        )
     text = _SPACE.sub(b"", data)
     if _BASE64.fullmatch(text):
-        return _base64_content(base64.b64decode(text + b"=" * (-len(text) % 4)) if len(text.rstrip(b"=")) % 4 != 1 else b"")
+        return _base64_content(
+            base64.b64decode(text + b"=" * (-len(text) % 4)) if len(text.rstrip(b"=")) % 4 != 1 else b""
+        )
     if b"BEGIN" in data and b"PRIVATE KEY" in data:
-        return "holds a private key whose first or last line is damaged; they are '-----BEGIN PRIVATE KEY-----' and '-----END PRIVATE KEY-----'"
+        return (
+            "holds a private key whose first or last line is damaged; they are '-----BEGIN PRIVATE KEY-----' and "
+            "'-----END PRIVATE KEY-----'"
+        )
     return "holds no private key in PEM"
 
 

@@ -22,7 +22,8 @@ _WEAK = {
     "CA_KEY_TOO_SMALL": "its key is too small; ask the CA for a newer chain",
     "CA_MD_TOO_WEAK": "it was signed with a digest that is too weak, such as SHA-1; have it issued anew with SHA-256",
 }
-_MISMATCH = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH")
+#: The last one is said of a key of another kind than the certificate's.
+_MISMATCH = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")
 
 
 class Loaded(t.NamedTuple):
@@ -48,7 +49,9 @@ def try_load(chain_pem: bytes, key_pem: bytes) -> Loaded:
     refused = _load(chain_pem, key_pem, _NO_LEVEL)
     certificate = _culprit(chain_pem, key_pem, _NO_LEVEL if refused else _DEFAULT_LEVEL)
     if refused:
-        return Loaded(refusal=f"{_version()} on this host does not load the certificate {_sentence(certificate, refused)}")
+        return Loaded(
+            refusal=f"{_version()} on this host does not load the certificate {_sentence(certificate, refused)}"
+        )
     return Loaded(
         warning=f"servers on this host will not load the certificate {_sentence(certificate, problem)} (at the default "
         f"security level of {_version()})"

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import ipaddress
 import re
@@ -92,9 +93,7 @@ def check_name(name: str) -> None:
         )
 
 
-def read_material(
-    name: str, sources: Sources, now: datetime, tolerance: timedelta = paths.CLOCK_TOLERANCE
-) -> Material:
+def read_material(name: str, sources: Sources, now: datetime, tolerance: timedelta = paths.CLOCK_TOLERANCE) -> Material:
     """Read what was given and find the path; what is wrong with it, L(examine) says.
 
     Raises InputError naming the file for what cannot be read.
@@ -150,9 +149,7 @@ def server_names(certificate: Certificate) -> t.List[str]:
         names = certificate.alternative_names
     except MalformedError:
         return []
-    return [
-        constraints.name_text(name).lower() for name in names if name.tag in (x509.DNS_NAME, x509.IP_ADDRESS)
-    ]
+    return [constraints.name_text(name).lower() for name in names if name.tag in (x509.DNS_NAME, x509.IP_ADDRESS)]
 
 
 def covers(certificate: Certificate, name: str) -> bool:
@@ -185,10 +182,8 @@ def _spellings(name: str) -> t.Set[bytes]:
     """A host name as certificates have it: in A-labels (RFC 5890), by the rules of 2003 and of 2008."""
     labels = unicodedata.normalize("NFC", name.lower()).rstrip(".").split(".")
     found = {b".".join(_to_ascii(label) for label in labels)}
-    try:
+    with contextlib.suppress(UnicodeError):
         found.add(name.rstrip(".").encode("idna").lower())
-    except UnicodeError:
-        pass
     return found
 
 

@@ -144,10 +144,10 @@ class _Search:
     def paths(self) -> t.List[t.Tuple[Certificate, ...]]:
         """Each way up that cannot be continued, and each that has come to an anchor."""
         found: t.List[t.Tuple[Certificate, ...]] = []
-        pending = [(self.leaf.certificate,)]
+        pending: t.List[t.Tuple[Certificate, ...]] = [(self.leaf.certificate,)]
         while pending and len(found) < _MOST_PATHS:
             path = pending.pop()
-            onwards = [(*path, issuer) for issuer in self._issuers(path)]
+            onwards: t.List[t.Tuple[Certificate, ...]] = [(*path, issuer) for issuer in self._issuers(path)]
             if not onwards or path[-1].der in self.anchors:
                 found.append(path)
             pending.extend(reversed(onwards))
@@ -212,9 +212,7 @@ def _ends(certificates: t.Iterable[Certificate]) -> t.List[float]:
 # What is wrong with one path -----------------------------------------------------------------------------------------
 
 
-def _examine(
-    search: _Search, certificates: t.Tuple[Certificate, ...], now: datetime, tolerance: timedelta
-) -> _Walk:
+def _examine(search: _Search, certificates: t.Tuple[Certificate, ...], now: datetime, tolerance: timedelta) -> _Walk:
     problems: t.List[str] = []
     warnings: t.List[str] = []
     for depth, one in enumerate(certificates):
@@ -222,8 +220,8 @@ def _examine(
         in_time = time_problem(one, now, tolerance)
         if in_time and is_root:
             warnings.append(
-                f"{in_time}; it is the root of {search.source(one)}, and clients that have no other certificate of this "
-                "CA will refuse the connection"
+                f"{in_time}; it is the root of {search.source(one)}, and clients that have no other certificate of "
+                "this CA will refuse the connection"
             )
         elif in_time:
             problems.append(in_time)
@@ -277,13 +275,7 @@ def _extension_faults(one: Certificate) -> t.List[str]:
 
 def _leaf_faults(leaf: Certificate) -> _Faults:
     """RFC 5280 sections 4.2.1.3 and 4.2.1.12, as far as they concern a server."""
-    hard: t.List[str] = []
-    soft: t.List[str] = []
-    purpose = _purpose_fault(leaf)
-    if purpose:
-        hard.append(purpose)
-    elif _has_any_usage_only(leaf):
-        soft.append(_any_usage_sentence(leaf))
+    hard, soft = _usage_faults(leaf)
     usages = leaf.key_usages
     if usages is not None and not usages & {x509.DIGITAL_SIGNATURE, x509.KEY_ENCIPHERMENT, x509.KEY_AGREEMENT}:
         hard.append(
@@ -291,22 +283,33 @@ def _leaf_faults(leaf: Certificate) -> _Faults:
             "refuse it for a server"
         )
     elif usages is not None and x509.DIGITAL_SIGNATURE not in usages:
-        soft.append(f"the key usage of {leaf.name} lacks digitalSignature, without which browsers and TLS 1.3 refuse it")
+        soft.append(
+            f"the key usage of {leaf.name} lacks digitalSignature, without which browsers and TLS 1.3 refuse it"
+        )
     netscape = leaf.netscape_types
     if netscape is not None and _NETSCAPE_SERVER not in netscape:
-        hard.append(f"the Netscape certificate type of {leaf.name} is not that of a server; clients with OpenSSL refuse it")
-    if leaf.is_self_signed:
-        # Whoever trusts a self-signed certificate itself asks nothing more of it.
-        return [], hard + soft
+        hard.append(
+            f"the Netscape certificate type of {leaf.name} is not that of a server; clients with OpenSSL refuse it"
+        )
+    if signature.is_dsa(leaf.spki):
+        hard.append(
+            f"the key of {leaf.name} is for DSA, and this kind of key is not supported by any TLS client of today"
+        )
+    elif leaf.public_key.kind == signature.ECDSA and leaf.public_key.flaw:
+        soft.append(f"{leaf.public_key.flaw} by TLS clients unless they are set up for it, so they refuse {leaf.name}")
     return hard, soft
 
 
-def _purpose_fault(one: Certificate) -> str:
+def _usage_faults(one: Certificate) -> _Faults:
+    """Clients ask the same of a server's certificate and of all CAs above it."""
     usages = one.extended_key_usages
-    if x509.EXTENDED_KEY_USAGE not in one.extensions or {SERVER_AUTH, _ANY_USAGE, *_GATED} & set(usages):
-        return ""
+    if x509.EXTENDED_KEY_USAGE not in one.extensions or {SERVER_AUTH, *_GATED} & set(usages):
+        return [], []
+    lacking = f"the extended key usage of {one.name} lacks serverAuth"
+    if _ANY_USAGE in usages:
+        return [], [f"{lacking}, and to clients with OpenSSL anyExtendedKeyUsage is no substitute"]
     held = ", ".join(_USAGE_NAMES.get(usage, usage) for usage in usages[:5]) or "none"
-    return f"the extended key usage of {one.name} lacks serverAuth, so clients refuse it for a server (it has: {held})"
+    return [f"{lacking}, so clients refuse it for a server (it has: {held})"], []
 
 
 _USAGE_NAMES = {
@@ -318,16 +321,10 @@ _USAGE_NAMES = {
 }
 
 
-def _has_any_usage_only(one: Certificate) -> bool:
-    usages = set(one.extended_key_usages)
-    return _ANY_USAGE in usages and not usages & {SERVER_AUTH, *_GATED}
-
-
-def _any_usage_sentence(one: Certificate) -> str:
-    return (
-        f"the extended key usage of {one.name} has anyExtendedKeyUsage without serverAuth, which clients with OpenSSL "
-        "refuse for a server"
-    )
+def _names_another_key(one: Certificate) -> bool:
+    wanted, own = one.authority_key_identifier, one.subject_key_identifier
+    by_number = wanted.serial_number is not None and wanted.serial_number != one.serial_number
+    return by_number or (None not in (wanted.key, own) and wanted.key != own)
 
 
 def _authority_faults(certificates: t.Tuple[Certificate, ...], depth: int, is_root: bool) -> _Faults:
@@ -337,10 +334,14 @@ def _authority_faults(certificates: t.Tuple[Certificate, ...], depth: int, is_ro
     soft: t.List[str] = []
     signs = one.key_usages is None or x509.KEY_CERT_SIGN in one.key_usages
     if not signs:
-        hard.append(f"the key usage of {one.name} lacks keyCertSign, so clients do not accept that it issued {below.name}")
+        hard.append(
+            f"the key usage of {one.name} lacks keyCertSign, so clients do not accept that it issued {below.name}"
+        )
     if not one.is_ca:
         if not is_root or x509.BASIC_CONSTRAINTS in one.extensions:
-            hard.append(f"{one.name} is not a CA (basic constraints), so clients do not accept that it issued {below.name}")
+            hard.append(
+                f"{one.name} is not a CA (basic constraints), so clients do not accept that it issued {below.name}"
+            )
         elif signs and one.key_usages is None and not one.has_version_1:
             soft.append(f"the root {one.name} has no basic constraints; clients with OpenSSL do not take it for a CA")
     between = sum(not ca.is_self_issued for ca in certificates[1:depth])
@@ -348,13 +349,13 @@ def _authority_faults(certificates: t.Tuple[Certificate, ...], depth: int, is_ro
         hard.append(
             f"{one.name} allows {one.path_length} intermediate CAs below it (path length), but there are {between}"
         )
-    if not is_root:
-        purpose = _purpose_fault(one)
-        if purpose:
-            hard.append(purpose)
-        elif _has_any_usage_only(one):
-            soft.append(_any_usage_sentence(one))
-    return hard, soft
+    if one.is_self_issued and not is_root and not _names_another_key(one):
+        hard.append(
+            f"issuer and subject of {one.name} have the same name, and no authority key identifier says that another "
+            "key signed it; clients with OpenSSL take it for a root"
+        )
+    usage_hard, usage_soft = _usage_faults(one)
+    return hard + usage_hard, soft + usage_soft
 
 
 def _identifier_faults(one: Certificate, issuer: Certificate) -> t.List[str]:
@@ -369,10 +370,11 @@ def _identifier_faults(one: Certificate, issuer: Certificate) -> t.List[str]:
         differs = "issuer"
     else:
         return []
-    return [
-        f"the authority key identifier of {one.name} names another certificate of {issuer.name} (its {differs} differs); "
-        "clients with OpenSSL refuse that, so give the certificate that it names"
-    ]
+    sentence = (
+        f"the authority key identifier of {one.name} names another certificate of {issuer.name} (its {differs} "
+        "differs); clients with OpenSSL refuse that, so give the certificate that it names"
+    )
+    return [sentence]
 
 
 def _weaknesses(one: Certificate, issuer: Certificate) -> t.List[str]:
@@ -407,8 +409,10 @@ def _break(search: _Search, walk: _Walk) -> t.List[str]:
     if not search.anchors:
         return []
     return [
-        f"the issuer {walk.certificates[1].name} in {search.source(walk.certificates[1])} does not chain to any "
-        f"certificate of {search.anchor_source}: {_end_reason(search, last)}"
+        (
+            f"the issuer {walk.certificates[1].name} in {search.source(walk.certificates[1])} does not chain to any "
+            f"certificate of {search.anchor_source}: {_end_reason(search, last)}"
+        )
     ]
 
 
@@ -434,8 +438,8 @@ def _no_issuer(search: _Search) -> str:
         problem = _issuance_problem(leaf, others[0].certificate)
         return f"{others[0].source} does not hold the issuer of {leaf.name}: {problem}"
     return (
-        f"{search.leaf.source} does not hold the certificate of the issuer {x509.name_text(leaf.issuer)}, and neither does "
-        f"{search.anchor_source}; append it to the certificate or give it as the chain"
+        f"{search.leaf.source} does not hold the certificate of the issuer {x509.name_text(leaf.issuer)}, and neither "
+        f"does {search.anchor_source}; append it to the certificate or give it as the chain"
     )
 
 
@@ -443,11 +447,12 @@ def _missing(search: _Search, walk: _Walk) -> t.List[str]:
     leaf = search.leaf.certificate
     if search.given or search.anchors or leaf.is_self_signed:
         return []
-    return [
-        f"{search.leaf.source} holds no chain and none was given: clients that do not already have the certificate of the "
-        f"issuer {x509.name_text(leaf.issuer)} will refuse the connection; append it to the certificate or give it as the "
-        "chain"
-    ]
+    sentence = (
+        f"{search.leaf.source} holds no chain and none was given: clients that do not already have the certificate of "
+        f"the issuer {x509.name_text(leaf.issuer)} will refuse the connection; append it to the certificate or give it "
+        "as the chain"
+    )
+    return [sentence]
 
 
 def _unused(search: _Search, walk: _Walk, now: datetime, tolerance: timedelta) -> t.Tuple[str, ...]:
@@ -473,7 +478,7 @@ def _idle_reason(walk: _Walk, certificate: Certificate) -> str:
     for below, used in zip(walk.certificates, walk.certificates[1:]):
         if x509.same_name(below.issuer, certificate.subject):
             problem = _issuance_problem(below, certificate)
-            return problem and f"{below.name} was not issued by it ({problem})" or (
+            return (problem and f"{below.name} was not issued by it ({problem})") or (
                 f"the path through another certificate of {used.name} is better or valid longer"
             )
     last = walk.certificates[-1]

@@ -87,6 +87,7 @@ _CURVES = {
     "1.3.36.3.3.2.8.1.1.13": "BrainpoolP512R1",
 }
 _RSA_KEY_OID = "1.2.840.113549.1.1.1"
+_DSA_KEY_OID = "1.2.840.10040.4.1"
 _EC_KEY_OID = "1.2.840.10045.2.1"
 
 
@@ -226,6 +227,11 @@ def _build_key(oid: str, algorithm: der.Reader, bits: bytes) -> PublicKey:
     if kind == ED448:
         return PublicKey(kind, ed448.Ed448PublicKey.from_public_bytes(bits), 456)
     return PublicKey("", None, 0, f"public keys of the kind {oid} are not accepted")
+
+
+def is_dsa(spki: bytes) -> bool:
+    """Whether a key is one for DSA, which TLS 1.3 and the ciphers of today have no place for. Raises MalformedError."""
+    return der.Reader(spki, "public key").sequence().sequence().oid() == _DSA_KEY_OID
 
 
 def has_explicit_curve(spki: bytes) -> bool:
