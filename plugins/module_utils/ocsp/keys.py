@@ -15,7 +15,7 @@ import binascii
 import re
 import typing as t
 
-from . import der
+from . import der, signature
 from .certificate import Certificate
 from .errors import InputError, MalformedError
 
@@ -267,26 +267,69 @@ def _base64_content(content: bytes) -> str:
 
 
 def key_problem(key: bytes, certificate: Certificate, key_source: str, certificate_source: str) -> str:
-    """Why a private key is certainly not the certificate's, or an empty string.
+    """Why a private key as L(read_key) returns it is certainly not the certificate's, or an empty string.
 
     Nothing is said where the installed cryptography does not know this kind of key: whether it can be used
     is then up to the OpenSSL that has to load it.
     """
+    try:
+        numbers = _rsa_numbers(key)
+        fits = _is_rsa_key_of(numbers, certificate) if numbers else _is_key_of(key, certificate)
+    except Exception:  # cryptography raises many kinds, and none may show what is in the key
+        return ""
+    if not fits:
+        return (
+            f"the private key of {key_source} does not fit the certificate {certificate.name} of {certificate_source}"
+        )
+    if numbers and not _is_sound(numbers):
+        return f"{key_source} holds a private key that is damaged: its numbers do not fit one another"
+    return ""
+
+
+def _rsa_numbers(key: bytes) -> t.List[int]:
+    """The numbers of an RSA key (RFC 8017 A.1.2) from the modulus on; none for other kinds.
+
+    They are read here because cryptography takes up to 0.3 s for each key to prove its primes.
+    """
+    content = base64.b64decode(b"".join(key.split(b"\n")[1:-2]))
+    elements = _elements(content)
+    if _kind_of(content) == _PKCS8:
+        content = elements[2][1]
+        elements = _elements(content)
+    if _kind_of(content) != _PKCS1:
+        return []
+    # Of more than two primes, which nobody uses for TLS, the first numbers alone would not fit one another.
+    return [int.from_bytes(number, "big") for _tag, number in elements[1:]] if len(elements) == 9 else []
+
+
+def _is_rsa_key_of(numbers: t.Sequence[int], certificate: Certificate) -> bool:
+    if certificate.public_key.kind not in (signature.RSA, signature.RSA_PSS):
+        return False
+    public = der.Reader(certificate.public_key_bits, "RSA public key").last()
+    return [public.integer(), public.integer()] == list(numbers[:2])
+
+
+def _is_sound(numbers: t.Sequence[int]) -> bool:
+    modulus, public, private, prime_1, prime_2, exponent_1, exponent_2, coefficient = numbers
+    if modulus != prime_1 * prime_2:
+        return False
+    return (
+        public * private % (prime_1 - 1) == 1
+        and public * private % (prime_2 - 1) == 1
+        and exponent_1 == private % (prime_1 - 1)
+        and exponent_2 == private % (prime_2 - 1)
+        and coefficient * prime_2 % prime_1 == 1
+    )
+
+
+def _is_key_of(key: bytes, certificate: Certificate) -> bool:
     # Imported here: a run that changes nothing needs no private key.
     from cryptography.hazmat.primitives import serialization  # pylint: disable=import-outside-toplevel
 
     encoding = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    try:
-        public = serialization.load_pem_private_key(key, None).public_key().public_bytes(*encoding)
-        fits = public == certificate.spki
-        if not fits:
-            # The same key may be written in another way: a point compressed, an RSA key for RSA-PSS alone.
-            held = certificate.public_key.key or serialization.load_der_public_key(certificate.spki)
-            fits = held.public_bytes(*encoding) == public
-    except Exception:  # cryptography raises many kinds, and none may show what is in the key
-        return ""
-    return (
-        ""
-        if fits
-        else f"the private key of {key_source} does not fit the certificate {certificate.name} of {certificate_source}"
-    )
+    public = serialization.load_pem_private_key(key, None).public_key().public_bytes(*encoding)
+    if public == certificate.spki:
+        return True
+    # The same key may be written in another way, such as with its point compressed.
+    held = certificate.public_key.key or serialization.load_der_public_key(certificate.spki)
+    return bool(held.public_bytes(*encoding) == public)

@@ -284,6 +284,16 @@ def test_only_a_key_of_another_certificate_does_not_fit() -> None:
     assert keys.key_problem(forge.armour(unknown, "PRIVATE KEY"), leaf, "the key", "the certificate") == ""
 
 
+@pytest.mark.parametrize("number", range(3, 9))
+def test_a_damaged_key_is_not_taken_for_a_sound_one(number: int) -> None:
+    (outer,) = forge.elements(traditional("rsa2048"))
+    parts = [forge.tlv(*part) for part in forge.elements(outer[1])]
+    parts[number] = forge.integer(int.from_bytes(forge.elements(parts[number])[0][1], "big") ^ 2)
+    leaf = Certificate.from_der(entity("rsa2048").der)
+    found = keys.read_key(forge.armour(forge.sequence(*parts), "RSA PRIVATE KEY"), "the key")
+    assert "the key holds a private key that is damaged" in keys.key_problem(found, leaf, "the key", "the certificate")
+
+
 def test_keys_for_dsa_are_compared_as_well() -> None:
     one, other = (dsa.generate_private_key(1024) for _ in range(2))
     leaf = forge.certificate(private_key=one, raw_key=forge.public_key_info(one), signer_key=forge.key("p256"))
