@@ -13,9 +13,11 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
+import re
 import signal
 import stat
 import typing as t
+from datetime import datetime
 
 from .errors import InputError
 
@@ -23,6 +25,10 @@ from .errors import InputError
 Run = t.Callable[..., t.Tuple[int, str, str]]
 #: Says something to a UNIX socket and returns the answer: ``ask(path, text)``; raises OSError.
 Ask = t.Callable[[str, str], str]
+
+#: A time as systemctl shows it, with microseconds where it can: Sat 2026-11-28 18:44:51.476766 UTC.
+_SYSTEMD_TIME = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(\.\d{1,6})?")
+_START_TIME = re.compile(r"start_time=\[([^\]]*)\]")
 
 _FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 _TIMEOUT = 60.0
@@ -77,6 +83,19 @@ KINDS: t.Dict[str, Kind] = {
 }
 
 
+#: Where a kind of server listens, as a rule: the port, and the protocol that is spoken before TLS.
+USUAL_PORTS: t.Dict[str, t.Sequence[t.Tuple[int, str]]] = {
+    "apache": ((443, ""),),
+    "dovecot": ((993, ""), (143, "imap")),
+    "exim": ((25, "smtp"), (465, ""), (587, "smtp")),
+    "haproxy": ((443, ""),),
+    "hitch": ((443, ""),),
+    "lighttpd": ((443, ""),),
+    "nginx": ((443, ""),),
+    "postfix": ((25, "smtp"), (465, ""), (587, "smtp")),
+}
+
+
 class Service(t.NamedTuple):
     """A service as configured. What is None or empty comes from its kind, if it has one.
 
@@ -124,6 +143,42 @@ def is_known(service: Service, run: Run) -> bool:
         shown = run(("systemctl", "show", "--property=LoadState", "--value", *names), timeout=_TIMEOUT)[1]
         return not set(shown.split()) <= {"not-found"}
     return any(os.path.exists(f"/etc/init.d/{unit}") for unit in service.units)
+
+
+class Services:
+    """The services of one host by their names. ``described`` are those of which the user said more than that."""
+
+    def __init__(self, described: t.Mapping[str, Service], run: Run) -> None:
+        self._described = described
+        self._run = run
+
+    def get(self, name: str) -> Service:
+        """The service of a name."""
+        return self._described.get(name) or configured(name)
+
+    def kinds(self, names: t.Iterable[str]) -> t.List[t.Optional[str]]:
+        """The kind of each service, None where it is not known."""
+        return [self.get(name).kind for name in names]
+
+    def is_known(self, name: str) -> bool:
+        """Whether there is such a service, as far as that can be told."""
+        return is_known(self.get(name), self._run)
+
+    def test(self, name: str) -> str:
+        """Why the configuration of a service that runs would be refused, or an empty string."""
+        service = self.get(name)
+        return "" if is_running(service, self._run) is False else test(service, self._run)
+
+    def loaded_since(self, name: str, moment: float) -> t.Optional[bool]:
+        """Whether a service has loaded its files since ``moment`` (CLOCK_MONOTONIC, seconds); None if nobody can tell.
+
+        One that does not run will load them when it starts.
+        """
+        return _manager(self.get(name)).loaded_since(self._run, moment)
+
+    def reload(self, name: str, keys: t.Iterable[str] = ()) -> Result:
+        """As the function of this name."""
+        return reload(self.get(name), self._run, keys)
 
 
 def is_running(service: Service, run: Run) -> t.Optional[bool]:
@@ -226,6 +281,9 @@ class _Manager:
     def running(self, run: Run) -> t.Optional[bool]:
         return None
 
+    def loaded_since(self, run: Run, moment: float) -> t.Optional[bool]:
+        return True if self.running(run) is False else None
+
     def reload(self, run: Run, restart: bool) -> str:
         """Returns what went wrong, or an empty string."""
         return self._do(run, self.service.reload) if self.service.reload else self._reload(run, restart)
@@ -252,9 +310,50 @@ class _Systemd(_Manager):
         self.unit = next((unit for unit, state in zip(units, states) if state in ("active", "reloading")), "")
         return bool(self.unit)
 
+    def loaded_since(self, run: Run, moment: float) -> t.Optional[bool]:
+        if not self.running(run):
+            return True
+        values = self._show(run)
+        changed = values.get("StateChangeTimestampMonotonic", [""])[0]
+        if not changed.isdigit():
+            return None
+        if values.get("ActiveState") != ["active"] or values.get("ReloadResult", ["success"]) != ["success"]:
+            return False
+        # A reload that had begun before the moment may have read some files before it.
+        return int(changed) / 1_000_000 - _length_of_reload(values) > moment
+
+    def _show(self, run: Run) -> t.Dict[str, t.List[str]]:
+        """What systemd knows of the unit: it notes each start and reload, whoever asked for it."""
+        wanted = "ActiveState,ExecReload,ReloadResult,StateChangeTimestamp,StateChangeTimestampMonotonic"
+        for precision in (("--timestamp=us",), ()):  # before systemd 247 there are seconds only
+            code, shown, _errors = run(("systemctl", "show", *precision, f"--property={wanted}", self.unit))
+            if code == 0:
+                break
+        values: t.Dict[str, t.List[str]] = {}
+        for line in shown.splitlines():
+            name, _separator, value = line.partition("=")
+            values.setdefault(name, []).append(value)
+        return values
+
     def _reload(self, run: Run, restart: bool) -> str:
         # One that ended meanwhile is not started, and one that cannot be reloaded is restarted.
         return self._do(run, ("systemctl", "try-restart" if restart else "try-reload-or-restart", self.unit))
+
+
+def _length_of_reload(values: t.Mapping[str, t.Sequence[str]]) -> float:
+    """How many seconds the last change of state took, where it was a reload by commands, else 0."""
+    ended = [_read_time(text) for text in values.get("StateChangeTimestamp", [])]
+    began = [_read_time(match) for text in values.get("ExecReload", []) for match in _START_TIME.findall(text)]
+    known = [moment for moment in began if moment is not None]
+    if not ended or ended[0] is None or not known:
+        return 0.0
+    # Both are of one time zone, whichever that is, so that their difference needs none.
+    return max(0.0, (ended[0] - min(known)).total_seconds())
+
+
+def _read_time(text: str) -> t.Optional[datetime]:
+    match = _SYSTEMD_TIME.search(text)
+    return datetime.fromisoformat(f"{match.group(1)}{(match.group(2) or '.0').ljust(7, '0')}") if match else None
 
 
 class _InitScript(_Manager):

@@ -7,8 +7,9 @@
 live/<name> -> ../sets/<name>/<id>      what servers read
 sets/<name>/<id>/                       one complete set; the last ones stay
 sets/<name>/.staging-<id>/              one in the making, for root alone
-pending/<service>                       a service that has not been reloaded since a swap
-transaction.json                        what was swapped and has not been looked at yet
+pending/<service>                       a service that may still use what was there before
+journal.json                            what a switch that has not ended would put back
+transaction.json                        what was switched and has not been confirmed yet
 """
 
 from __future__ import annotations
@@ -22,12 +23,16 @@ import stat
 import typing as t
 from datetime import datetime, timezone
 
+from . import files
 from .errors import FileError, InputError
 
 #: Names of the files of a set that hold the private key.
 SECRET_FILES = ("privkey.pem", "combined.pem")
 #: Files of a set that come and go with the material; the staple's are not among them.
 MATERIAL_FILES = ("privkey.pem", "cert.pem", "chain.pem", "fullchain.pem", "rootchain.pem", "combined.pem")
+
+#: The file of a set that says what it is for.
+DESCRIPTION = "set.json"
 
 _ID = re.compile(r"\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{8}", re.ASCII)
 _STAGING = ".staging-"
@@ -73,8 +78,13 @@ class Layout(t.NamedTuple):
         return os.path.join(self.state, "pending", service)
 
     @property
+    def journal(self) -> str:
+        """What a switch that has not ended would put back."""
+        return os.path.join(self.state, "journal.json")
+
+    @property
     def transaction(self) -> str:
-        """The record of what was swapped and has not been looked at."""
+        """The record of what was switched and has not been confirmed."""
         return os.path.join(self.state, "transaction.json")
 
 
@@ -104,15 +114,18 @@ def _link_target(name: str, identifier: str) -> str:
 
 def all_names(layout: Layout) -> t.List[str]:
     """The names that have sets."""
-    with contextlib.suppress(FileNotFoundError):
-        return sorted(os.listdir(os.path.join(layout.root, "sets")))
-    return []
+    return _names_in(os.path.join(layout.root, "sets"))
 
 
 def identifiers(layout: Layout, name: str) -> t.List[str]:
     """The identifiers of all complete sets of a name, oldest first."""
-    with contextlib.suppress(FileNotFoundError):
-        return sorted(entry for entry in os.listdir(layout.sets(name)) if _ID.fullmatch(entry))
+    return [entry for entry in _names_in(layout.sets(name)) if _ID.fullmatch(entry)]
+
+
+def _names_in(folder: str) -> t.List[str]:
+    """The names in a folder, in their order; none where there is no folder."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        return sorted(os.listdir(folder))
     return []
 
 
@@ -220,18 +233,16 @@ def _sync(folder: str) -> None:
 
 
 def clean(layout: Layout) -> None:
-    """Remove what a killed run left half made. Call it under the lock only."""
-    with contextlib.suppress(FileNotFoundError):
-        for name in os.listdir(os.path.join(layout.root, "sets")):
-            for entry in os.listdir(layout.sets(name)):
-                if entry.startswith(_STAGING):
-                    shutil.rmtree(os.path.join(layout.sets(name), entry), ignore_errors=True)
+    """Remove what a killed run left half made, as far as that can be done. Call it under the lock only."""
+    for name in _names_in(os.path.join(layout.root, "sets")):
+        for entry in _names_in(layout.sets(name)):
+            if entry.startswith(_STAGING):
+                shutil.rmtree(os.path.join(layout.sets(name), entry), ignore_errors=True)
     live = os.path.join(layout.root, "live")
-    with contextlib.suppress(FileNotFoundError):
-        for entry in os.listdir(live):
-            if entry.startswith("."):
-                with contextlib.suppress(OSError):
-                    os.unlink(os.path.join(live, entry))
+    for entry in _names_in(live):
+        if entry.startswith("."):
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(live, entry))
 
 
 def discard(layout: Layout, name: str, identifier: str) -> None:
@@ -259,43 +270,27 @@ def remove(layout: Layout, name: str) -> None:
     shutil.rmtree(layout.sets(name), ignore_errors=True)
 
 
-def mark_pending(layout: Layout, services: t.Iterable[str]) -> None:
-    """Note, before a swap, which services have to be reloaded after it. Raises FileError."""
-    for service in services:
-        path = layout.pending(service)
-        try:
-            os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644))
-        except OSError as error:
-            raise FileError(f"cannot write {path}: {error.strerror}; nothing was changed") from None
-
-
-def unmark_pending(layout: Layout, services: t.Iterable[str]) -> None:
-    """Note that services need no reload."""
-    for service in services:
-        with contextlib.suppress(OSError):
-            os.unlink(layout.pending(service))
-
-
-def pending_services(layout: Layout) -> t.List[str]:
-    """The services that have not been reloaded since a swap."""
-    with contextlib.suppress(OSError):
-        return sorted(os.listdir(os.path.dirname(layout.pending("any"))))
-    return []
-
-
-Record = t.Dict[str, t.Any]
-
-
-def read_record(layout: Layout) -> Record:
-    """What was swapped and not looked at: C(sets) by name, and C(snippets) by path; empty where nothing was."""
-    record: t.Any = None
-    with contextlib.suppress(OSError, ValueError), open(layout.transaction, encoding="utf-8") as handle:
-        record = json.load(handle)
-    return record if isinstance(record, dict) else {}
-
-
 def remove_record(layout: Layout) -> None:
-    """Forget it: all is as it should be, or is back."""
-    with contextlib.suppress(OSError):
-        os.unlink(layout.transaction)
+    """Forget what was switched: it is confirmed, or gone. Raises FileError."""
+    files.remove_file(layout.transaction)
+
+
+def describe(names: t.Sequence[str], services: t.Sequence[str]) -> bytes:
+    """What lies in a set to say what it is for: its server names, and the services that use it."""
+    values = {"version": 1, "names": list(names), "services": list(services)}
+    return json.dumps(values, indent=1).encode("ascii") + b"\n"
+
+
+def services_of(folder: str) -> t.List[str]:
+    """The services that use the set in a folder, as far as it says so."""
+    path = os.path.join(folder, DESCRIPTION)
+    try:
+        found = json.loads(files.read_file(path, path, _LARGEST_FILE) or b"{}")["services"]
+    except Exception:  # not there, or somebody else's
+        return []
+    return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
+
+
+def live_names(layout: Layout) -> t.List[str]:
+    """The names that have a live set."""
+    return [name for name in _names_in(os.path.join(layout.root, "live")) if not name.startswith(".")]

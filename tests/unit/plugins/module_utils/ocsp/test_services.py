@@ -347,3 +347,65 @@ def test_a_real_socket(tmp_path: Path) -> None:
         assert services.ask_socket(path, "a question\n") == "an answer\ufffd in two parts\n"
         thread.join()
     assert heard == [b"a question\n"]
+
+
+# Loaded since -------------------------------------------------------------------------------------
+
+
+def unit(
+    changed: t.Optional[float],
+    began: str = "n/a",
+    state: str = "active",
+    result: str = "success",
+    precise: bool = True,
+) -> Host:
+    """A unit whose state changed at this second of its host's clock; a reload had begun at 18:44:BEGAN."""
+    fraction = "{:.6f}" if precise else "{:.0f}"
+    start = f"Sat 2026-11-28 18:44:{began} UTC" if began != "n/a" else "n/a"
+    reload = f"{{ path=/usr/sbin/nginx ; argv[]=/usr/sbin/nginx -s reload ; start_time=[{start}] ; stop_time=[n/a] }}"
+    shown = f"ReloadResult={result}\nExecReload={reload}\nExecReload={reload}\nActiveState={state}\n"
+    if changed is not None:
+        seconds = fraction.format(changed - 1500).zfill(9 if precise else 2)
+        shown += f"StateChangeTimestamp=Sat 2026-11-28 18:44:{seconds} UTC\n"
+        shown += f"StateChangeTimestampMonotonic={changed * 1_000_000:.0f}\n"
+    refused: t.Dict[str, Answer] = {} if precise else {"systemctl show --timestamp": (1, "", "unrecognized option")}
+    return Host({"systemctl is-active": (0, "active\n", ""), **refused, "systemctl show": (0, shown, "")})
+
+
+@pytest.mark.usefixtures("systemd")
+@pytest.mark.parametrize(
+    ("host", "loaded"),
+    [
+        (unit(1551.5), True),  # started since
+        (unit(1549.5), False),
+        (unit(1550.0), False),
+        (unit(1551.5, "51.400000"), True),  # reloaded since
+        (unit(1551.5, "49.900000"), False),  # a reload that had begun before
+        (unit(1549.9, "49.800000"), False),
+        (unit(1555.0, "53", precise=False), True),
+        (unit(1550.9, "50", precise=False), False),
+        (unit(1551.5, "51.400000", state="reloading"), False),
+        (unit(1551.5, "51.400000", result="exit-code"), False),
+        (unit(None), None),
+    ],
+)
+def test_systemd_knows_whether_a_service_has_loaded_its_files(host: Host, loaded: t.Optional[bool]) -> None:
+    assert services.Services({}, host.run).loaded_since("nginx", 1550.0) is loaded
+
+
+def test_what_does_not_run_loads_its_files_when_it_starts(manager: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(services.KINDS, "nginx", Kind(("nginx",), pid_files=("/nonexistent",)))
+    down = Host({"systemctl is-active": (3, "inactive\n", ""), "service nginx status": (3, "", "")})
+    assert services.Services({}, down.run).loaded_since("nginx", 1550.0) is True
+
+
+def test_elsewhere_nobody_can_tell(manager: str) -> None:
+    known = {"mine": Service("mine", reload=("true",))}
+    assert services.Services(known, Host().run).loaded_since("mine", 1550.0) is None
+    if manager == "init scripts":
+        assert services.Services({}, Host().run).loaded_since("nginx", 1550.0) is None
+
+
+def test_services_by_name() -> None:
+    known = services.Services({"edge": Service("edge", "haproxy")}, Host().run)
+    assert known.kinds(["edge", "nginx", "mine"]) == ["haproxy", "nginx", None]

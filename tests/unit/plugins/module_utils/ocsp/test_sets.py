@@ -105,8 +105,6 @@ def test_what_the_disk_refuses_is_said_with_its_path(layout: sets.Layout, tmp_pa
     with pytest.raises(FileError, match=r"cannot complete the set .*: No such file or directory; nothing was changed"):
         sets.complete(layout, NAME, identifier(2))
     Path(layout.state).write_text("in the place of a folder")
-    with pytest.raises(FileError, match=r"cannot write .*/pending/nginx: Not a directory; nothing was changed"):
-        sets.mark_pending(layout, ["nginx"])
 
 
 @pytest.mark.parametrize(
@@ -153,20 +151,3 @@ def test_discard_spares_what_is_live(layout: sets.Layout) -> None:
     assert sets.identifiers(layout, NAME) == [one]
     sets.remove(layout, NAME)
     assert not Path(layout.sets(NAME)).exists() and not os.path.lexists(layout.live(NAME))
-
-
-def test_pending_services(layout: sets.Layout) -> None:
-    assert sets.pending_services(layout) == []
-    sets.mark_pending(layout, ["nginx", "exim"])
-    sets.mark_pending(layout, ["nginx"])
-    assert sets.pending_services(layout) == ["exim", "nginx"]
-    sets.unmark_pending(layout, ["exim", "dovecot"])
-    assert sets.pending_services(layout) == ["nginx"]
-
-
-@pytest.mark.parametrize("content", [None, b"", b"[]", b"{", b"\xff"])
-def test_unreadable_record_counts_as_none(layout: sets.Layout, content: t.Optional[bytes]) -> None:
-    if content is not None:
-        Path(layout.state).mkdir()
-        Path(layout.transaction).write_bytes(content)
-    assert sets.read_record(layout) == {}

@@ -1,0 +1,238 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The only way to change what servers read: note which services have to be told, change the files, tell them.
+
+A run that is killed anywhere leaves notes and, where it was switching sets, a journal. Whoever comes next, a playbook
+or the program on the host, puts back what was half switched and tells the services that are noted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+import types
+import typing as t
+
+from . import files, pending, sets, staples
+from .errors import FileError, OcspError
+from .judgement import Judgement
+from .services import Result, Services
+from .sets import Layout
+from .staples import Place
+
+_LARGEST = 256 * 1024 * 1024
+
+#: The certificates that changed, by the services that have to load them.
+Told = t.Mapping[str, t.Iterable[str]]
+
+
+class Refused(OcspError):
+    """Services whose configuration does not pass its test with the new files, so that these were taken back."""
+
+    def __init__(self, message: str, services: t.Collection[str]) -> None:
+        super().__init__("reload_failed", message)
+        self.services = services
+
+
+class Change:
+    """Changes files that servers read. ``Installation`` makes it, when it is noted who has to be told."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+
+    def switch(self, name: str, identifier: t.Optional[str]) -> None:
+        """Have a set live, or none. Raises FileError."""
+        sets.swap(self._layout, name, identifier)
+
+    def install(self, place: Place, data: bytes, judgement: Judgement) -> bool:
+        """Have this response stapled. Returns whether anything had to change. Raises FileError."""
+        return staples.install(place, data, judgement)
+
+    def withdraw(self, place: Place, keep_file: bool = False) -> bool:
+        """Have nothing stapled. Returns whether anything had to change. Raises FileError."""
+        return staples.withdraw(place, keep_file=keep_file)
+
+    def put(self, path: str, content: t.Optional[bytes]) -> None:
+        """Have this content in a file, whose folder is made, or no file. Raises FileError."""
+        if content is None:
+            files.remove_file(path)
+            return
+        try:
+            os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
+        except OSError as error:
+            raise FileError(f"cannot create {os.path.dirname(path)}: {error.strerror}") from None
+        files.replace_file(path, content)
+
+
+class Installation:
+    """What servers of this host read, while nobody else changes it: use it in a ``with`` block.
+
+    Entering it waits at most ``timeout`` seconds for others, then puts back what a killed run left half switched.
+    Raises BusyError where others do not end, and FileError. ``put_back`` are the names that were put back.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        services: Services,
+        timeout: float = 60.0,
+        monotonic: t.Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.layout = layout
+        self.services = services
+        self.put_back: t.List[str] = []
+        #: Services that could not be noted, as on a full disk; they are told unless this run is killed.
+        self.unnoted: t.Set[str] = set()
+        self._timeout = timeout
+        self._monotonic = monotonic
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Installation:
+        state = self.layout.state
+        try:
+            os.makedirs(state, 0o755, exist_ok=True)
+        except OSError as error:
+            raise FileError(f"cannot create {state}: {error.strerror}; nothing was changed") from None
+        self._stack.enter_context(files.lock_file(os.path.join(state, ".installation.lock"), state, self._timeout))
+        try:
+            self._resume()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: t.Optional[t.Type[BaseException]],
+        error: t.Optional[BaseException],
+        traceback: t.Optional[types.TracebackType],
+    ) -> None:
+        self._stack.close()
+
+    # Changing
+
+    @contextlib.contextmanager
+    def changing(self, told: Told, must_note: bool = True) -> t.Iterator[Change]:
+        """Change files in the block. It is noted first that the services of ``told`` have to load them.
+
+        Raises FileError where that cannot be noted; without ``must_note`` the change is made all the same.
+        """
+        for service, names in told.items():
+            try:
+                pending.add(self.layout, service, names)
+            except FileError:
+                if must_note:
+                    raise
+                self.unnoted.add(service)
+        try:
+            yield Change(self.layout)
+        finally:
+            moment = self._monotonic()
+            for service in told:
+                # An incomplete note is one as well; the next run completes it.
+                with contextlib.suppress(FileError):
+                    pending.complete(self.layout, service, moment)
+
+    @contextlib.contextmanager
+    def switching(self, names: t.Iterable[str], paths: t.Iterable[str], told: Told) -> t.Iterator[Change]:
+        """Change the live sets of ``names`` and the files ``paths`` in the block, together or not at all.
+
+        Where the block raises, they are put back as they were, and so are the notes of services that cannot have
+        loaded them meanwhile. Where it is killed, the next run puts them back.
+        """
+        noted = {service: pending.read(self.layout, service) for service in told}
+        began = self._monotonic()
+        self._write_journal(names, paths)
+        try:
+            with self.changing(told) as change:
+                yield change
+        except BaseException as error:
+            self._put_back(_read_journal(self.layout))
+            refused = error.services if isinstance(error, Refused) else ()
+            for service, note in noted.items():
+                if service in refused or self.services.loaded_since(service, began) is False:
+                    pending.restore(self.layout, service, note)
+            raise
+        files.remove_file(self.layout.journal)
+
+    # Telling
+
+    def outstanding(self) -> t.List[str]:
+        """The services that have to be told. Notes of those that have loaded their files since are removed."""
+        for service in pending.services(self.layout):
+            if self._has_loaded(service):
+                pending.forget(self.layout, service)
+        return sorted({*pending.services(self.layout), *self.unnoted})
+
+    def tell(self, service: str, keys: t.Iterable[str] = (), always: bool = False) -> Result:
+        """Have a service load its files, if it has not done so since they changed, or ``always``. Raises FileError.
+
+        ``keys`` are the private keys that it reads, as for ``services.reload``.
+        """
+        noted = service in self.unnoted or pending.read(self.layout, service) is not None
+        if not always and (not noted or self._has_loaded(service)):
+            result = Result(False, None)
+        else:
+            result = self.services.reload(service, keys)
+        if not result.problem:
+            pending.forget(self.layout, service)
+            self.unnoted.discard(service)
+        return result
+
+    def _has_loaded(self, service: str) -> bool:
+        note = pending.read(self.layout, service)
+        if note is None or note.complete is None or service in self.unnoted:
+            return False
+        return self.services.loaded_since(service, note.complete) is True
+
+    # What a killed run left
+
+    def _resume(self) -> None:
+        journal = _read_journal(self.layout)
+        if journal:
+            self.put_back = self._put_back(journal)
+        sets.clean(self.layout)
+        moment = self._monotonic()
+        for service in pending.services(self.layout):
+            note = pending.read(self.layout, service)
+            if note is not None and note.complete is None:
+                pending.complete(self.layout, service, moment)
+
+    def _write_journal(self, names: t.Iterable[str], paths: t.Iterable[str]) -> None:
+        before: t.Dict[str, t.Optional[str]] = {}
+        for path in paths:
+            content = files.read_file(path, path, _LARGEST)
+            before[path] = content.decode("utf-8", "surrogateescape") if content is not None else None
+        live = {name: sets.current_id(self.layout, name) for name in names}
+        values = {"version": 1, "live": live, "files": before}
+        files.replace_file(self.layout.journal, json.dumps(values, indent=1).encode("ascii"))
+
+    def _put_back(self, journal: t.Mapping[str, t.Mapping[str, t.Optional[str]]]) -> t.List[str]:
+        """Have live what the journal says. Returns the names of the sets that were switched back."""
+        change = Change(self.layout)
+        switched = []
+        for name, identifier in journal["live"].items():
+            if sets.current_id(self.layout, name) != identifier:
+                change.switch(name, identifier)
+                switched.append(name)
+        for path, content in journal["files"].items():
+            change.put(path, content.encode("utf-8", "surrogateescape") if content is not None else None)
+        files.remove_file(self.layout.journal)
+        return switched
+
+
+def _read_journal(layout: Layout) -> t.Dict[str, t.Dict[str, t.Optional[str]]]:
+    """What a switch that has not ended would put back; empty where there is none."""
+    path = layout.journal
+    content = files.read_file(path, path, _LARGEST)
+    if content is None:
+        return {}
+    try:
+        values = json.loads(content)
+        return {"live": dict(values["live"]), "files": dict(values["files"])}
+    except (ValueError, KeyError, TypeError):
+        raise FileError(f"{path} is damaged; see what is live in {layout.root}/live, then remove it") from None
