@@ -253,3 +253,8 @@ def _haproxy(groups: t.List[t.List[Entry]]) -> str:
 def path(root: str, file: str) -> str:
     """Where a shared piece lies."""
     return os.path.join(root, FOLDER, file)
+
+
+def kind_of(path: str) -> str:
+    """The kind of server that a shared piece is for."""
+    return os.path.basename(path).split(".")[0].split("-")[0]

@@ -7,9 +7,13 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import functools
 import json
 import os
+import socket
+import ssl
+import threading
 import typing as t
 import zlib
 from datetime import datetime, timezone
@@ -17,6 +21,7 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import confirm, removal, sets
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.run_module import (
@@ -71,7 +76,7 @@ def entry(subject: forge.Entity, title: str, **given: t.Any) -> t.Dict[str, t.An
 def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> t.Callable[..., Result]:
     runner = Runner("certificate_set", monkeypatch, capfd)
     # The servers of this machine are no part of these tests.
-    monkeypatch.setattr(runner.module, "broken_without", lambda module, folder: [])
+    monkeypatch.setattr(removal, "broken_without", lambda folder, run: [])
     user = {"owner": str(os.geteuid()), "group": str(os.getegid())}
     paths = {"path": str(tmp_path / "etc"), "state_path": str(tmp_path / "var")}
     return functools.partial(runner, fetch=False, service_settings={SERVICE: {"unit": SERVICE}}, **user, **paths)
@@ -161,10 +166,10 @@ def test_nothing_of_a_key_is_told(run: t.Callable[..., Result], tmp_path: Path) 
         ({"chain_content": OTHER.pem.decode()}, "does not hold the issuer"),
         ({"root_content": OTHER.pem.decode()}, "does not chain to any certificate of root_content"),
         ({"names": ["other.example.com"]}, "is not for other.example.com"),
-        ({"mode": "0444"}, "key_mode 0444 permits more than reading by owner and group"),
-        ({"mode": 440}, "key_mode 0670 permits more than"),
-        ({"mode": 400}, "key_mode 0620 permits more than"),
-        ({"mode": "04400"}, "key_mode 4400 permits more than"),
+        ({"mode": "0444"}, "key_mode 0444 allows more than reading by owner and group"),
+        ({"mode": 440}, "key_mode 0670 allows more than"),
+        ({"mode": 400}, "key_mode 0620 allows more than"),
+        ({"mode": "04400"}, "key_mode 4400 allows more than"),
         (
             {"options": {"minimum_validty": "3d"}},
             "options: minimum_validty is not known; did you mean minimum_validity?",
@@ -321,17 +326,89 @@ def test_test_of_a_service_decides(run: t.Callable[..., Result], tmp_path: Path)
     assert os.readlink(live(tmp_path, "www.example.com")) == before
 
 
-def test_service_that_could_not_be_reloaded_gets_the_old_set_back(run: t.Callable[..., Result], tmp_path: Path) -> None:
-    one, two = leaf("www.example.com"), leaf("www.example.com", "new")
+class TlsServer:
+    """A real one on the loopback, which loads the live set when it is told to."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._context: t.Optional[ssl.SSLContext] = None
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def load(self) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self._folder / "fullchain.pem", self._folder / "privkey.pem")
+        self._context = context
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection = self._listener.accept()[0]
+            except OSError:
+                return
+            with contextlib.suppress(OSError), connection:
+                if self._context is not None:
+                    connection.settimeout(5)
+                    with self._context.wrap_socket(connection, server_side=True) as secured:
+                        secured.recv(1)
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join(10)
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[TlsServer]:
+    monkeypatch.setattr(confirm, "PATIENCE", 0.1)
+    one = TlsServer(live(tmp_path, "www.example.com"))
+    yield one
+    one.close()
+
+
+def test_what_is_served_confirms_a_deployment_whoever_reloaded(
+    run: t.Callable[..., Result], tmp_path: Path, server: TlsServer
+) -> None:
+    """As the examples do it: nothing but the server itself tells that it has loaded the new certificate."""
+    at = [{"service": SERVICE, "host": "127.0.0.1", "port": server.port, "starttls": ""}]
+    for label in ("first", "second"):
+        given = [entry(leaf("www.example.com", label), "www.example.com")]
+        assert run(certificates=given, endpoints=at)["reload"] == [SERVICE]
+        server.load()
+        verified = run(state="verify")
+        assert not verified["failed"] and verified["msg"] == f"{SERVICE}: all is served as it should be"
+        idle = run(certificates=given, endpoints=at)
+        assert not idle["changed"] and idle["reload"] == idle["unconfirmed"] == []
+
+
+def test_what_a_server_has_loaded_is_recognised_without_a_verification(
+    run: t.Callable[..., Result], tmp_path: Path, server: TlsServer
+) -> None:
+    at = [{"service": SERVICE, "host": "127.0.0.1", "port": server.port, "starttls": ""}]
+    given = [entry(leaf("www.example.com"), "www.example.com")]
+    run(certificates=given, endpoints=at)
+    assert run(certificates=given, endpoints=at)["reload"] == [SERVICE]
+    server.load()
+    assert not run(certificates=given, endpoints=at)["changed"]
+
+
+def test_service_that_did_not_load_the_new_set_gets_the_old_one_back(
+    run: t.Callable[..., Result], tmp_path: Path, server: TlsServer
+) -> None:
+    at = [{"service": SERVICE, "host": "127.0.0.1", "port": server.port, "starttls": ""}]
     settings = {SERVICE: {"test": ["true"], "reload": ["touch", str(tmp_path / "reloaded")]}}
-    run(certificates=[entry(one, "www.example.com")], service_settings=settings)
-    (tmp_path / "var/pending" / SERVICE).unlink()
-    assert not run(state="served", service_settings=settings)["failed"]
+    run(certificates=[entry(leaf("www.example.com"), "www.example.com")], endpoints=at, service_settings=settings)
+    server.load()
+    assert not run(state="verify", service_settings=settings)["failed"]
     before = os.readlink(live(tmp_path, "www.example.com"))
-    run(certificates=[entry(two, "www.example.com")], service_settings=settings)
+    run(
+        certificates=[entry(leaf("www.example.com", "new"), "www.example.com")], endpoints=at, service_settings=settings
+    )
     assert os.readlink(live(tmp_path, "www.example.com")) != before
-    failed = run(state="served", service_settings=settings)
-    assert failed["failed"] and f"{SERVICE} was not reloaded" in failed["msg"]
+    failed = run(state="verify", service_settings=settings)
+    assert failed["failed"] and "the old certificate is still served" in failed["msg"]
     assert failed["swapped_back"] == ["www.example.com"]
     assert os.readlink(live(tmp_path, "www.example.com")) == before
     assert (tmp_path / "reloaded").exists() and not (tmp_path / "var/pending" / SERVICE).exists()
@@ -344,7 +421,6 @@ def test_swap_that_fails_half_way_is_undone(
     run(certificates=[entry(leaf(name), name) for name in names])
     (tmp_path / "var/transaction.json").unlink()
     before = {name: os.readlink(live(tmp_path, name)) for name in names}
-    sets = run.func.module.deploy.sets  # type: ignore[attr-defined]
     swap = sets.swap
 
     def fail_for_new(layout: t.Any, name: str, identifier: str) -> None:

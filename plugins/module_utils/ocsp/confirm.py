@@ -1,0 +1,290 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What comes after a switch and a reload: is it served as it should be? If it is worse than before, go back.
+
+The record of what was switched and has not been confirmed, transaction.json:
+
+    {"version": 1,
+     "sets": {NAME: {"previous": ID or null, "current": ID, "services": [SERVICE],
+                     "fingerprint": SHA-256 of the certificate, "stapled": true,
+                     "sights": [[SERVICE, HOST, PORT, STARTTLS, server name,
+                                 {fingerprint: whether it was stapled}]]}},     what was served before
+     "snippets": {PATH: its content before, or null}}
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+import typing as t
+
+from . import material, pending, sets, staples
+from .certificate import load_certificates
+from .errors import OcspError
+from .installation import Installation
+from .sets import Layout
+
+#: Seconds that a service has to come back with what it was told to load.
+PATIENCE = 15.0
+_PAUSE = 0.5
+
+
+class Endpoint(t.NamedTuple):
+    """Where a service is looked at; ``starttls`` is the protocol before TLS, or empty."""
+
+    service: str
+    host: str
+    port: int
+    starttls: str
+
+
+class Sight(t.NamedTuple):
+    """What clients are shown: a staple or None by the SHA-256 of each certificate; else why there is nothing."""
+
+    shown: t.Mapping[str, t.Optional[bytes]]
+    problem: str = ""
+
+
+#: Looks at an endpoint as a client that asks for a server name.
+Look = t.Callable[[Endpoint, str], Sight]
+
+
+class Sighted(t.NamedTuple):
+    """What an endpoint showed for a server name before a switch."""
+
+    endpoint: Endpoint
+    asked: str
+    sight: Sight
+
+
+class Switched(t.NamedTuple):
+    """A certificate of which another set went live."""
+
+    name: str
+    previous: t.Optional[str]
+    current: str
+    services: t.Sequence[str]
+    fingerprint: str
+    stapled: bool
+    sights: t.Sequence[Sighted]
+
+
+class Verdict(t.NamedTuple):
+    """What a look says of one certificate of a service. ``served``: it is served as it should be."""
+
+    service: str
+    name: str
+    served: bool
+    problem: str
+
+
+Record = t.Dict[str, t.Any]
+
+
+def server_name(names: t.Sequence[str]) -> str:
+    """The name that a client asks for: the first one that is no wildcard, else one below the first wildcard."""
+    exact = next((name for name in names if not name.startswith("*.")), "")
+    return exact or next((f"www{name[1:]}" for name in names), "")
+
+
+# The record
+
+
+def read_record(layout: Layout) -> Record:
+    """What was switched and has not been confirmed; empty where nothing was."""
+    record: t.Any = None
+    with contextlib.suppress(OSError, ValueError), open(layout.transaction, encoding="utf-8") as handle:
+        record = json.load(handle)
+    return record if isinstance(record, dict) else {}
+
+
+def extend_record(record: Record, switched: t.Iterable[Switched], snippets: t.Mapping[str, t.Optional[bytes]]) -> bytes:
+    """The record with what is going to be switched, keeping what an earlier run noted and nobody has confirmed yet."""
+    noted: Record = dict(record.get("sets", {}))
+    for one in switched:
+        older = noted.get(one.name, {})
+        follows = bool(older) and older.get("current") == one.previous
+        noted[one.name] = {
+            "previous": older["previous"] if follows else one.previous,
+            "current": one.current,
+            "services": list(one.services),
+            "fingerprint": one.fingerprint,
+            "stapled": one.stapled,
+            "sights": older["sights"] if follows else [_sighted(sighted) for sighted in one.sights],
+        }
+    before = {
+        path: content.decode("ascii", "replace") if content is not None else None for path, content in snippets.items()
+    }
+    values = {"version": 1, "sets": noted, "snippets": {**before, **record.get("snippets", {})}}
+    return json.dumps(values, indent=1).encode("ascii")
+
+
+def _sighted(sighted: Sighted) -> t.List[t.Any]:
+    stapled = {fingerprint: staple is not None for fingerprint, staple in sighted.sight.shown.items()}
+    return [*sighted.endpoint, sighted.asked, stapled]
+
+
+def previous_sets(layout: Layout) -> t.Dict[str, t.Optional[str]]:
+    """The set of each name to which an unconfirmed switch may have to go back."""
+    return {name: noted["previous"] for name, noted in read_record(layout).get("sets", {}).items()}
+
+
+def unconfirmed(layout: Layout) -> t.List[str]:
+    """The services of switches that nobody has confirmed yet."""
+    noted = read_record(layout).get("sets", {})
+    return sorted({service for one in noted.values() for service in one["services"]})
+
+
+# Looking
+
+
+def examine(layout: Layout, look: Look) -> t.List[Verdict]:
+    """Look at all that was switched and is live still."""
+    verdicts = []
+    for name, noted in read_record(layout).get("sets", {}).items():
+        if sets.current_id(layout, name) != noted["current"]:
+            continue
+        replaced = _fingerprint_of(layout, name, noted["previous"])
+        for service, host, port, starttls, asked, before in noted["sights"]:
+            sight = look(Endpoint(service, host, port, starttls), asked)
+            problem = _fault(sight, before, replaced, noted) or _staple_fault(sight, before, noted, layout.live(name))
+            served = not problem and noted["fingerprint"] in sight.shown
+            where = f"{service} on {host}:{port} for {asked or name}: "
+            verdicts.append(Verdict(service, name, served, problem and where + problem))
+    return verdicts
+
+
+def _fingerprint_of(layout: Layout, name: str, identifier: t.Optional[str]) -> str:
+    """The fingerprint of the certificate of a set; empty where there is none."""
+    content = sets.read_set(layout, name, identifier).get("cert.pem") if identifier else None
+    return material.fingerprint(load_certificates(content, "cert.pem")[0]) if content else ""
+
+
+def _fault(sight: Sight, before: t.Mapping[str, bool], replaced: str, noted: t.Mapping[str, t.Any]) -> str:
+    if sight.problem:
+        return f"there is no TLS any more ({sight.problem})" if before else ""
+    if replaced in before and noted["fingerprint"] not in sight.shown:
+        return "the old certificate is still served" if replaced in sight.shown else "the new certificate is not served"
+    return ""
+
+
+def _staple_fault(sight: Sight, before: t.Mapping[str, bool], noted: t.Mapping[str, t.Any], live: str) -> str:
+    if noted["fingerprint"] not in sight.shown:
+        return ""
+    staple = sight.shown[noted["fingerprint"]]
+    if staple is None:
+        return "the certificate is served without its staple" if noted["stapled"] and any(before.values()) else ""
+    place = staples.find(live)
+    if place is not None and staples.read(place) != staple:
+        return "a staple is served that is not the one of the certificate"
+    return ""
+
+
+# Confirming
+
+
+class Verified(t.NamedTuple):
+    """The end of a verification: what is worse than before by service, empty where all is well.
+
+    ``untold`` are services of which nobody can tell whether they have loaded their files.
+    """
+
+    faults: t.Dict[str, str]
+    services: t.List[str]
+    untold: t.List[str]
+
+
+def verify(
+    installation: Installation,
+    look: Look,
+    sleep: t.Callable[[float], None] = time.sleep,
+    monotonic: t.Callable[[], float] = time.monotonic,
+) -> Verified:
+    """Confirm what was switched, as soon as it is served, within ``PATIENCE`` seconds.
+
+    Where all is well, the record is removed, and so are the notes of services that serve what is on disk.
+    """
+    layout, services = installation.layout, unconfirmed(installation.layout)
+    deadline = monotonic() + PATIENCE
+    while True:
+        verdicts = examine(layout, look)
+        faults = _faults(installation, services, verdicts)
+        if not faults or monotonic() >= deadline:
+            break
+        sleep(_PAUSE)
+    _recognise(installation, verdicts)
+    if faults:
+        return Verified(faults, services, [])
+    untold = [service for service in installation.outstanding() if service in services]
+    sets.remove_record(layout)
+    return Verified({}, services, untold)
+
+
+def recognise(installation: Installation, look: Look) -> None:
+    """Remove the notes of services that serve what is on disk, whoever reloaded them."""
+    if installation.outstanding():
+        _recognise(installation, examine(installation.layout, look))
+
+
+def _recognise(installation: Installation, verdicts: t.Iterable[Verdict]) -> None:
+    wrong = {(verdict.service, verdict.name) for verdict in verdicts if not verdict.served}
+    for verdict in verdicts:
+        if verdict.served and (verdict.service, verdict.name) not in wrong:
+            pending.forget(installation.layout, verdict.service, (verdict.name,))
+
+
+def _faults(installation: Installation, services: t.Iterable[str], verdicts: t.Sequence[Verdict]) -> t.Dict[str, str]:
+    """What is worse than before, the first of each service."""
+    faults: t.Dict[str, str] = {}
+    for verdict in verdicts:
+        if verdict.problem:
+            faults.setdefault(verdict.service, verdict.problem)
+    seen = {verdict.service for verdict in verdicts if verdict.served or verdict.problem}
+    for service in services:
+        if service not in seen and _is_behind(installation, service):
+            refused = installation.services.test(service)
+            faults[service] = refused or f"{service} has not been reloaded since its files changed"
+    return faults
+
+
+def _is_behind(installation: Installation, service: str) -> bool:
+    """Whether a service certainly has not loaded what is on disk."""
+    note = pending.read(installation.layout, service)
+    if note is None or note.complete is None:
+        return False
+    return installation.services.loaded_since(service, note.complete) is False
+
+
+def take_back(installation: Installation) -> t.List[str]:
+    """Have live what was live before the switches on record. Returns the names of the sets. Raises FileError."""
+    layout, record = installation.layout, read_record(installation.layout)
+    noted = {
+        name: one for name, one in record.get("sets", {}).items() if sets.current_id(layout, name) == one["current"]
+    }
+    pieces: t.Mapping[str, t.Optional[str]] = record.get("snippets", {})
+    told: t.Dict[str, t.List[str]] = {service: [] for service in unconfirmed(layout)}
+    for name, one in noted.items():
+        for service in one["services"]:
+            told[service].append(name)
+    with installation.switching(noted, [*pieces, layout.transaction], told) as change:
+        for name, one in noted.items():
+            change.switch(name, one["previous"])
+        for path, content in pieces.items():
+            change.put(path, content.encode("ascii", "replace") if content is not None else None)
+        change.put(layout.transaction, None)
+    return sorted(noted)
+
+
+def reload_all(installation: Installation, services: t.Iterable[str]) -> t.List[str]:
+    """Reload services whatever they may have loaded. Returns what went wrong, each as a sentence."""
+    problems = []
+    for service in services:
+        try:
+            problem = installation.tell(service, always=True).problem
+        except OcspError as error:
+            problem = error.message
+        problems += [problem] if problem else []
+    return problems

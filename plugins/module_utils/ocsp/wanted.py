@@ -1,0 +1,200 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The certificates that a user wants deployed, from the plain values of a task: read, merged, and said by file."""
+
+from __future__ import annotations
+
+import contextlib
+import grp
+import os
+import pwd
+import typing as t
+from dataclasses import dataclass, field, replace
+
+from . import files, material, sets
+from .errors import InputError, OcspError
+from .material import Sources
+from .options import CERTIFICATE_LIMIT, did_you_mean
+from .services import KINDS, Services
+from .sets import Access
+
+#: The options of ``ocsp_response`` that can be given for a set, which hold for the hours between playbooks as well.
+OPTION_NAMES = (
+    "responder_urls",
+    "minimum_validity",
+    "minimum_validity_percentage",
+    "certid_digest",
+    "method",
+    "nonce",
+    "allow",
+    "require_nocheck",
+    "maximum_age",
+    "clock_tolerance",
+    "on_missing_responder",
+    "on_revoked",
+    "timeout",
+    "total_timeout",
+    "retries",
+    "use_proxy",
+    "http_proxy",
+    "validate_certs",
+    "http_agent",
+    "server",
+)
+#: What a certificate consists of before it is deployed.
+PARTS = tuple(sets.SOURCE_SUFFIXES)
+
+Values = t.Mapping[str, t.Any]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One certificate as it should be deployed.
+
+    ``kinds`` are the kinds of its services in their order, empty where unknown. ``options`` are those of
+    ``ocsp_response`` about fetching and judging. ``source`` is the Base64 of a response fetched elsewhere.
+    """
+
+    name: str
+    sources: Sources
+    access: Access = Access()
+    names: t.Tuple[str, ...] = ()
+    services: t.Tuple[str, ...] = ()
+    kinds: t.Tuple[str, ...] = ()
+    staple: bool = True
+    source: t.Optional[str] = None
+    options: Values = field(default_factory=dict)
+
+    @property
+    def known_kinds(self) -> t.Tuple[str, ...]:
+        """The kinds of its services that are known."""
+        return tuple(dict.fromkeys(kind for kind in self.kinds if kind))
+
+
+def read_wanted(values: Values, services: Services) -> t.List[Wanted]:
+    """The certificates of the options of ``certificate_set``, each name once. Raises InputError naming the one."""
+    found: t.Dict[str, Wanted] = {}
+    for given in values["certificates"]:
+        with _named(given["name"]):
+            one = _read_one(values, given, services)
+            found[one.name] = _merge(found[one.name], one) if one.name in found else one
+    return list(found.values())
+
+
+@contextlib.contextmanager
+def _named(name: str) -> t.Iterator[None]:
+    try:
+        yield
+    except OcspError as error:
+        raise InputError(f"nothing was changed: {name}: {error.message}") from None
+
+
+def _read_one(values: Values, given: Values, services: Services) -> Wanted:
+    material.check_name(given["name"])
+
+    def option(name: str) -> t.Any:
+        return values[name] if given[name] is None else given[name]
+
+    options = {**values["options"], **(given["options"] or {})}
+    for name in options:
+        if name not in OPTION_NAMES:
+            raise InputError(f"options: {name} is not known; {did_you_mean(name, OPTION_NAMES)}")
+    if given["responder_urls"]:
+        options["responder_urls"] = given["responder_urls"]
+    names = option("services")
+    for name in names:
+        _check_service(name, services)
+    return Wanted(
+        name=given["name"],
+        sources=_read_sources(values, given),
+        access=_read_access(option("owner"), option("group"), option("mode")),
+        names=tuple([given["name"]] if given["names"] is None else given["names"]),
+        services=tuple(names),
+        kinds=tuple(kind or "" for kind in services.kinds(names)),
+        staple=option("staple"),
+        source=given["response_content"],
+        options=options,
+    )
+
+
+def _check_service(name: str, services: Services) -> None:
+    """Refuse a service that cannot be told of changes. Raises InputError."""
+    if not services.is_known(name):
+        raise InputError(
+            f"services: {name} is none of {', '.join(sorted(KINDS))}, and there is no such service on this host; "
+            "correct the name, or give its unit or reload in service_settings"
+        )
+
+
+def _merge(one: Wanted, other: Wanted) -> Wanted:
+    """Two entries of the same name as one. Raises InputError where they contradict each other."""
+    if one.sources[:4] != other.sources[:4] or one.access != other.access:
+        raise InputError("it is given twice, with different files, or owner, group or mode of the key")
+    if one.staple != other.staple or one.options != other.options:
+        raise InputError("it is given twice, with different values of staple or options")
+    services = dict(zip(one.services + other.services, one.kinds + other.kinds))
+    return replace(one, services=tuple(services), kinds=tuple(services.values()))
+
+
+def _read_sources(values: Values, given: Values) -> Sources:
+    """The bytes of key, certificate, chain and root, from where they are. Raises InputError."""
+    where: t.Dict[str, str] = {}
+    data: t.Dict[str, t.Optional[bytes]] = {}
+    for part in PARTS:
+        where[part], data[part] = _read_part(given, part)
+    folder = (given["source"] or values["source"]) if values["remote_source"] else None
+    if folder and not data["private_key"] and not data["certificate"]:
+        for part in PARTS:
+            if data[part] is None:
+                where[part], data[part] = _find_part(folder, given["name"], part)
+    for part in ("private_key", "certificate"):
+        if data[part] is None:
+            named = where[part] if folder else f"{part}_path, {part}_src or {part}_content"
+            raise InputError(f"there is no {part.replace('_', ' ')}: {named} is missing")
+    where["key"] = where.pop("private_key")
+    return Sources(data["private_key"] or b"", data["certificate"] or b"", data["chain"], data["root"], where)
+
+
+def _read_part(given: Values, part: str) -> t.Tuple[str, t.Optional[bytes]]:
+    """How to name the place of a part in messages, and what is there, if it is given. Raises InputError."""
+    path, content, source = given[f"{part}_path"], given[f"{part}_content"], given[f"{part}_src"]
+    if path is not None and content is not None:
+        raise InputError(f"{part}_path and {part}_content contradict each other; give one of them")
+    if source is not None and content is None:
+        raise InputError(f"{part}_src is read on the controller, which did not happen")
+    if content is not None:
+        return source or f"{part}_content", content.encode("utf-8", "surrogateescape")
+    where = f"{part}_path: {path}"
+    if path is None:
+        return where, None
+    found = files.read_file(path, where, CERTIFICATE_LIMIT)
+    if found is None:
+        raise InputError(f"{where} does not exist")
+    return where, found
+
+
+def _find_part(folder: str, name: str, part: str) -> t.Tuple[str, t.Optional[bytes]]:
+    """The first of the files of a part in a folder that is there, else the last one's path. Raises InputError."""
+    path, found = "", None
+    for suffix in sets.SOURCE_SUFFIXES[part]:
+        path = os.path.join(folder, name + suffix)
+        found = files.read_file(path, path, CERTIFICATE_LIMIT)
+        if found is not None:
+            break
+    return path, found
+
+
+def _read_access(owner: t.Any, group: t.Any, mode: t.Any) -> Access:
+    """Owner, group and mode of a key as numbers. Raises InputError."""
+    try:
+        uid = int(owner) if str(owner).isdigit() else pwd.getpwnam(owner).pw_uid
+        gid = int(group) if str(group).isdigit() else grp.getgrnam(group).gr_gid
+    except KeyError as error:
+        raise InputError(f"owner or group of the key: {error.args[0]}") from None
+    try:
+        number = mode if isinstance(mode, int) else int(str(mode), 8)
+    except ValueError:
+        raise InputError(f"mode: '{mode}' is not an octal number; write it as a string such as \"0400\"") from None
+    return Access(uid, gid, number)

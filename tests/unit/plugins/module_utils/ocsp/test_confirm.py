@@ -1,0 +1,204 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""After a switch: what is served decides whether it stays."""
+
+from __future__ import annotations
+
+import typing as t
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import confirm, material, pending, sets
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.certificate import Certificate
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.confirm import Endpoint, Sight
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.installation import Installation
+from ansible_collections.certops.ocsp.tests.unit import forge
+from ansible_collections.certops.ocsp.tests.unit.fleet import Clock, Fleet
+
+NAME = "example.com"
+AT = Endpoint("nginx", "127.0.0.1", 443, "")
+
+
+class World:
+    """Two sets of a name, of which the second one goes live, and a server that shows what it is told to."""
+
+    def __init__(self, home: Path) -> None:
+        self.layout = sets.Layout(str(home / "etc"), str(home / "var"))
+        self.fleet = Fleet()
+        self.clock = Clock()
+        self.certificates = [forge.leaf(forge.world().issuer, NAME, serial=number) for number in (1, 2)]
+        self.prints = [material.fingerprint(Certificate.from_der(one.der)) for one in self.certificates]
+        self.identifiers = [self._make(number) for number in (0, 1)]
+        self.shown: t.Dict[str, t.Optional[bytes]] = {self.prints[0]: None}
+        self.problem = ""
+        self.looks = 0
+        self.slept: t.List[float] = []
+
+    def _make(self, number: int) -> str:
+        identifier = sets.new_id(datetime(2026, 3, 4, 5, 6, number, tzinfo=timezone.utc), f"{number:08x}")
+        sets.stage(self.layout, NAME, identifier, {"cert.pem": self.certificates[number].pem}, sets.Access())
+        sets.complete(self.layout, NAME, identifier)
+        return identifier
+
+    def enter(self) -> Installation:
+        return Installation(self.layout, self.fleet, 0.0, self.clock)
+
+    def look(self, endpoint: Endpoint, name: str) -> Sight:
+        assert (endpoint, name) == (AT, NAME)
+        self.looks += 1
+        return Sight({} if self.problem else self.shown, self.problem)
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.clock.seconds += seconds
+
+    def switch(self, before: t.Optional[Sight] = None, stapled: bool = False, endpoints: bool = True) -> None:
+        """The first set is live and served, then the second one goes live."""
+        sets.swap(self.layout, NAME, self.identifiers[0])
+        seen = before or Sight({self.prints[0]: b"staple" if stapled else None})
+        sighted = [confirm.Sighted(AT, NAME, seen)] if endpoints else []
+        switched = confirm.Switched(
+            NAME, self.identifiers[0], self.identifiers[1], ["nginx"], self.prints[1], stapled, sighted
+        )
+        record = confirm.extend_record(confirm.read_record(self.layout), [switched], {})
+        with self.enter() as one, one.switching([NAME], [self.layout.transaction], {"nginx": [NAME]}) as change:
+            change.put(self.layout.transaction, record)
+            change.switch(NAME, self.identifiers[1])
+
+    def verify(self) -> confirm.Verified:
+        with self.enter() as one:
+            return confirm.verify(one, self.look, self.sleep, self.clock)
+
+    def take_back(self) -> t.List[str]:
+        with self.enter() as one:
+            return confirm.take_back(one)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def test_what_is_served_confirms_it_whoever_reloaded_the_service(world: World) -> None:
+    """As after a plain reload by a handler of the user's: nobody removed the note."""
+    world.switch()
+    world.shown = {world.prints[1]: None}
+    assert world.verify() == confirm.Verified({}, ["nginx"], [])
+    assert pending.services(world.layout) == [] and confirm.read_record(world.layout) == {}
+    assert world.fleet.reloads == []
+
+
+def test_a_service_may_take_a_moment_to_load(world: World) -> None:
+    world.switch()
+    look = world.look
+
+    def later(endpoint: Endpoint, name: str) -> Sight:
+        if len(world.slept) == 3:
+            world.shown = {world.prints[1]: None}
+        return look(endpoint, name)
+
+    world.look = later  # type: ignore[method-assign]
+    assert world.verify().faults == {}
+    assert len(world.slept) == 3
+
+
+@pytest.mark.parametrize(
+    ("shown", "stapled", "problem"),
+    [
+        ((0,), False, "nginx on 127.0.0.1:443 for example.com: the old certificate is still served"),
+        ((), False, "nginx on 127.0.0.1:443 for example.com: the new certificate is not served"),
+        ((1,), True, "nginx on 127.0.0.1:443 for example.com: the certificate is served without its staple"),
+    ],
+)
+def test_worse_than_before_goes_back(world: World, shown: t.Tuple[int, ...], stapled: bool, problem: str) -> None:
+    world.switch(stapled=stapled)
+    world.shown = {world.prints[number]: None for number in shown} or {"0" * 64: None}
+    verified = world.verify()
+    assert verified.faults == {"nginx": problem}
+    assert sum(world.slept) >= confirm.PATIENCE
+    assert sets.current_id(world.layout, NAME) == world.identifiers[1], "who asked decides what to do"
+    assert world.take_back() == [NAME]
+    assert sets.current_id(world.layout, NAME) == world.identifiers[0]
+    assert confirm.read_record(world.layout) == {}
+    assert pending.services(world.layout) == ["nginx"], "it may have loaded the new ones"
+    with world.enter() as one:
+        assert confirm.reload_all(one, ["nginx"]) == []
+    assert world.fleet.reloads == ["nginx"] and pending.services(world.layout) == []
+
+
+def test_no_tls_any_more_is_worse(world: World) -> None:
+    world.switch()
+    world.problem = "it closes the connection"
+    fault = "nginx on 127.0.0.1:443 for example.com: there is no TLS any more (it closes the connection)"
+    assert world.verify().faults == {"nginx": fault}
+
+
+def test_what_showed_nothing_before_cannot_be_worse(world: World) -> None:
+    """A first deployment, to a server that is configured later: nothing is known, so its note stays."""
+    world.switch(before=Sight({}, "connection refused"))
+    world.problem = "connection refused"
+    assert world.verify() == confirm.Verified({}, ["nginx"], ["nginx"])
+    assert pending.services(world.layout) == ["nginx"]
+
+
+@pytest.mark.parametrize(("loaded", "faults"), [(None, 0), (999.0, 1), (1001.0, 0)])
+def test_where_nothing_can_be_seen_the_service_manager_is_asked(
+    world: World, loaded: t.Optional[float], faults: int
+) -> None:
+    world.switch(endpoints=False)
+    if loaded is not None:
+        world.fleet.loaded["nginx"] = loaded
+    verified = world.verify()
+    assert len(verified.faults) == faults
+    assert (
+        verified.faults.get("nginx", "has not been reloaded since").endswith(
+            "has not been reloaded since its files changed"
+        )
+        or not faults
+    )
+    assert verified.untold == (["nginx"] if loaded is None else [])
+    assert pending.services(world.layout) == ([] if loaded == 1001.0 else ["nginx"])
+
+
+def test_a_configuration_that_is_refused_explains_why_nothing_was_loaded(world: World) -> None:
+    world.switch(endpoints=False)
+    world.fleet.loaded["nginx"] = 999.0
+    world.fleet.tests["nginx"] = lambda: "the configuration of nginx is refused"
+    assert world.verify().faults == {"nginx": "the configuration of nginx is refused"}
+
+
+def test_an_unconfirmed_switch_goes_back_to_what_was_confirmed_last(world: World) -> None:
+    world.switch()
+    again = confirm.Switched(NAME, world.identifiers[1], "next", ["nginx"], "f" * 64, False, ())
+    record = confirm.extend_record(confirm.read_record(world.layout), [again], {"/piece": b"new"})
+    Path(world.layout.transaction).write_bytes(record)
+    assert confirm.previous_sets(world.layout) == {NAME: world.identifiers[0]}
+    noted = confirm.read_record(world.layout)
+    assert noted["sets"][NAME]["current"] == "next" and len(noted["sets"][NAME]["sights"]) == 1
+    assert noted["snippets"] == {"/piece": "new"}
+    # What somebody else has made live meanwhile is not known to be worse than anything.
+    assert world.verify().faults == {} and world.looks == 0
+
+
+@pytest.mark.parametrize("content", [None, b"", b"[]", b"{", b"\xff"])
+def test_unreadable_record_counts_as_none(tmp_path: Path, content: t.Optional[bytes]) -> None:
+    layout = sets.Layout(str(tmp_path), str(tmp_path))
+    if content is not None:
+        Path(layout.transaction).write_bytes(content)
+    assert confirm.read_record(layout) == {} and confirm.unconfirmed(layout) == []
+
+
+@pytest.mark.parametrize(
+    ("names", "asked"),
+    [
+        (["example.com", "www.example.com"], "example.com"),
+        (["*.example.com", "example.com"], "example.com"),
+        (["*.example.com"], "www.example.com"),
+        ([], ""),
+    ],
+)
+def test_the_name_that_is_asked_for(names: t.List[str], asked: str) -> None:
+    assert confirm.server_name(names) == asked

@@ -1,0 +1,74 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Taking sets away: what still uses them is found first."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import removal, sets
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.installation import Installation
+from ansible_collections.certops.ocsp.tests.unit.fleet import Fleet
+from ansible_collections.certops.ocsp.tests.unit.plugins.module_utils.ocsp.test_sets import NAME, make
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> sets.Layout:
+    return sets.Layout(str(tmp_path / "etc"), str(tmp_path / "var"))
+
+
+def test_a_line_of_a_configuration_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "nginx/sites-enabled"
+    folder.mkdir(parents=True)
+    used = "/etc/ocsp-stapling/live/example.com"
+    (folder / "tls").write_text(f"server {{\n  # include {used}/nginx.conf;\n  include {used}/nginx.conf;\n}}\n")
+    (folder / "other").write_bytes(b"\xff\0 nothing of the kind")
+    os.mkfifo(folder / "pipe")
+    (tmp_path / "nginx/ssh_config").write_text("include /etc/ocsp-stapling/live/example.org/nginx.conf;\n")
+    assert removal.references(used, str(tmp_path)) == [f"{folder}/tls:3"]
+    assert removal.references(f"{used}/", str(tmp_path)) == [f"{folder}/tls:3"]
+
+
+def test_all_is_removed_but_what_is_the_users(layout: sets.Layout) -> None:
+    identifier = make(layout, 1)
+    sets.swap(layout, NAME, identifier)
+    Path(layout.root, "config.json").write_text("{}")
+    Path(layout.root, "snippets").mkdir()
+    Path(layout.root, "snippets/exim.conf").write_text("ours")
+    Path(layout.root, "snippets/mine.conf").write_text("the user's")
+    assert removal.present(layout, [NAME, "other.example.com"]) == [NAME]
+    with Installation(layout, Fleet(), 0.0) as one:
+        removal.remove(one, [NAME], shared=True)
+    assert sorted(os.listdir(layout.root)) == ["config.json", "snippets"]
+    assert os.listdir(Path(layout.root, "snippets")) == ["mine.conf"]
+
+
+def test_one_name_leaves_the_others(layout: sets.Layout) -> None:
+    sets.swap(layout, NAME, make(layout, 1))
+    with Installation(layout, Fleet(), 0.0) as one:
+        removal.remove(one, [], shared=False)
+    assert sets.current_id(layout, NAME) is not None
+
+
+def test_a_configuration_that_needs_the_folder_is_found_by_its_own_test() -> None:
+    """Where the tests pass with the folder and fail without it, in a namespace where it is empty."""
+    commands: t.List[t.Sequence[str]] = []
+
+    def run(argv: t.Sequence[str], **_options: t.Any) -> t.Tuple[int, str, str]:
+        commands.append(argv)
+        hidden = argv[0] == "unshare"
+        return (1, "", "no such file") if hidden and argv[-1] != "true" else (0, "", "")
+
+    problems = removal.broken_without("/etc/ocsp-stapling", run)
+    assert all("no such file" in problem for problem in problems)
+    assert commands[0][-2:] == ("/etc/ocsp-stapling", "true")
+
+    def cannot(_argv: t.Sequence[str], **_options: t.Any) -> t.Tuple[int, str, str]:
+        return 1, "", "not permitted"
+
+    assert removal.broken_without("/etc/ocsp-stapling", cannot) == []
