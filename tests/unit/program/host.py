@@ -72,6 +72,11 @@ def try_later(_leaf: Entity, _now: datetime) -> bytes:
     return forge.error_response("try_later")
 
 
+def write_json(path: Path, values: t.Any) -> None:
+    """As the role writes a configuration."""
+    path.write_text(json.dumps(values, indent=2))
+
+
 class Result(t.NamedTuple):
     """What a command of the program did."""
 
@@ -185,7 +190,7 @@ class Host:
 
     def configure(self, **values: t.Any) -> None:
         self.config.update(values)
-        (self.root / "config.json").write_text(json.dumps(self.config, indent=2))
+        write_json(self.root / "config.json", self.config)
 
     def service(self, name: str, **settings: t.Any) -> Path:
         """A service whose reload is a command that notes it in the file that is returned."""

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from ocsp.deploy import OPTION_NAMES
+from ocsp.wanted import OPTION_NAMES
 from ocsp_stapling import config
 
 

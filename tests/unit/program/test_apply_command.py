@@ -17,6 +17,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import sets
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, MINUTE
 from ansible_collections.certops.ocsp.tests.unit.program import host as hosts
@@ -458,18 +459,42 @@ def test_a_revoked_certificate_is_not_stapled_for(web: Host) -> None:
     assert web.known(NAME)["revoked"] is None
 
 
-def test_what_is_no_longer_configured_is_withdrawn(web: Host) -> None:
+@pytest.mark.parametrize("known", [True, False], ids=["seen by an earlier run", "never seen"])
+def test_what_is_live_but_not_configured_is_withdrawn_before_it_expires(web: Host, known: bool) -> None:
+    """A playbook deployed it, and another one took it out of the configuration, maybe before any run saw it."""
     web.hour()
+    if not known:
+        (web.state / "state.json").unlink()
+        (web.root / "live" / NAME / "set.json").write_bytes(sets.describe([NAME], ["web"]))
     web.configure(certificates=[])
-    done = web.run("apply")
-    assert done.code == 0
-    assert (
-        f"{NAME}: the staple was withdrawn: it is no longer configured; to be reloaded: web [not_configured]"
-        in done.err
-    )
-    assert web.pieces(NAME) == []
-    assert web.reloads("web") == 2
+    for _run in range(2):
+        done = web.run("apply")
+        assert done.code == 0 and web.pieces(NAME) == ALL and web.reloads("web") == 1
+        assert web.known(NAME)["code"] == "not_configured"
+        shown = web.run("status")
+        assert f"{NAME}: it is live but no longer configured, so its staple is not renewed and will go before" in (
+            " ".join(shown.out.split())
+        )
+        assert shown.code == 1
+    web.later(7 * DAY - 2 * HOUR)
+    gone = web.run("apply")
+    assert gone.code == 0
+    assert f"{NAME}: the staple was withdrawn: the last good response ends at" in gone.err
+    assert "to be reloaded: web [expiring]" in gone.err
+    assert web.pieces(NAME) == [] and web.reloads("web") == 2
     assert len(web.run("apply").err.splitlines()) == 1
+    assert "not configured" not in web.run("status").out
+
+
+def test_a_must_staple_certificate_that_is_not_configured_keeps_its_staple_to_the_end(host: Host) -> None:
+    host.service("web")
+    host.deploy(NAME, ["web"], must_staple=True)
+    host.hour()
+    host.configure(certificates=[])
+    host.later(7 * DAY - 2 * HOUR)
+    done = host.run("apply")
+    assert host.pieces(NAME) == ALL and done.code == 1
+    assert "demands a staple (must-staple), and its last one ends at" in done.err
 
 
 def test_a_file_that_servers_read_where_refresh_put_it(host: Host) -> None:
@@ -575,11 +600,16 @@ class Proxy:
 
 
 @pytest.mark.parametrize("takes_it", [True, False])
-def test_haproxy_is_given_a_staple_while_it_runs(host: Host, takes_it: bool) -> None:
-    path = host.home / "s"
+def test_haproxy_is_given_a_staple_while_it_runs(host: Host, takes_it: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ocsp import services
+
+    path, running = host.home / "s", host.home / "haproxy.pid"
+    running.write_text(str(os.getpid()))
+    kind = services.KINDS["haproxy"]._replace(pid_files=(str(running),))
+    monkeypatch.setitem(services.KINDS, "haproxy", kind)
     answers = ("Transaction created for certificate x!\n", "Success!\n") if takes_it else ("unknown command\n",)
     proxy = Proxy(path, *answers)
-    host.configure(services={"edge": {"kind": "haproxy", "socket": str(path)}})
+    host.configure(services={"edge": {"kind": "haproxy", "unit": "certops-edge", "socket": str(path)}})
     host.deploy(NAME, ["edge"])
     host.run("refresh")
     done = host.run("apply", "--no-reload", "--debug")

@@ -506,24 +506,26 @@ def test_sigterm_ends_cleanly(web: Host) -> None:
     assert web.requests == before + 1
 
 
-def test_a_playbook_at_work_on_a_set_is_left_alone(web: Host, library: Path) -> None:
+def test_a_playbook_at_work_is_waited_for(web: Host, library: Path) -> None:
     web.hour()
     web.later(4 * DAY)
     web.run("refresh")
     staple = web.staple(NAME)
     script = (
-        "import sys; sys.path.insert(0, sys.argv[1]); from ocsp import staples\n"
-        "with staples.lock(staples.find(sys.argv[2]), 0): print('held', flush=True); sys.stdin.read()"
+        "import sys; sys.path.insert(0, sys.argv[1]); from ocsp import installation, services, sets\n"
+        "layout = sets.Layout(sys.argv[2], sys.argv[3])\n"
+        "with installation.Installation(layout, services.Services({}, None)):\n"
+        "    print('held', flush=True); sys.stdin.read()"
     )
-    command = [sys.executable, "-c", script, str(library), str(web.root / "live" / NAME)]
+    command = [sys.executable, "-c", script, str(library), str(web.root), str(web.state)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as playbook:
         assert playbook.stdout is not None
         assert playbook.stdout.readline() == "held\n"
         with pytest.MonkeyPatch.context() as context:
-            context.setattr("ocsp_stapling.applying._PATIENCE", 0.1)
-            done = web.run("apply")
-        assert "another run has been at work on" in done.err
-        assert done.code == 0
+            context.setattr("ocsp_stapling.commands._PATIENCE", 0.1)
+            for command in (["apply"], ["reload", "web"]):
+                done = web.run(*command)
+                assert done.code == 75 and "another run has been at work on" in done.err
         assert web.staple(NAME) == staple
         assert web.known(NAME)["staple"] is not None
         playbook.communicate()

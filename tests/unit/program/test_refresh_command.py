@@ -292,6 +292,42 @@ def test_a_missing_folder_is_named(host: Host) -> None:
     assert done.err == (f"the folder {host.responses} does not exist; the role ocsp_stapling makes it [file_error]\n")
 
 
+def deploy_with_staple(host: Host, maker: hosts.Maker = hosts.good) -> bytes:
+    """As a playbook does: a set that comes with its staple."""
+    folder = host.deploy(NAME)
+    staple = maker(host.leaves[NAME], host.now)
+    (folder / "ocsp.der").write_bytes(staple)
+    return staple
+
+
+def test_the_first_run_after_a_deployment_begins_with_its_staple(host: Host) -> None:
+    staple = deploy_with_staple(host)
+    done = host.run("refresh")
+    assert done.code == 0 and host.requests == 0
+    assert (host.responses / f"{NAME}.der").read_bytes() == staple
+    assert ": 0 renewed, 1 well\n" in done.err
+    # And goes on as with a response of its own.
+    host.later(4 * DAY)
+    assert host.run("refresh").code == 0 and host.requests == 1
+    assert (host.responses / f"{NAME}.der").read_bytes() != staple
+
+
+@pytest.mark.parametrize("maker", [hosts.expired, hosts.revoked, hosts.about_another, hosts.forged])
+def test_a_staple_that_is_not_good_is_nothing_to_begin_with(host: Host, maker: hosts.Maker) -> None:
+    staple = deploy_with_staple(host, maker)
+    assert host.run("refresh").code == 0 and host.requests == 1
+    assert (host.responses / f"{NAME}.der").read_bytes() != staple
+
+
+def test_an_older_staple_does_not_replace_the_own_response(host: Host) -> None:
+    host.deploy(NAME)
+    host.run("refresh")
+    own = (host.responses / f"{NAME}.der").read_bytes()
+    (host.root / "live" / NAME / "ocsp.der").write_bytes(hosts.good(host.leaves[NAME], host.now - HOUR))
+    host.run("refresh")
+    assert (host.responses / f"{NAME}.der").read_bytes() == own and host.requests == 1
+
+
 def open_to_all(path: Path) -> bool:
     """Whether any user gets to a file."""
     return all(folder.stat().st_mode & 0o001 for folder in path.resolve().parents)

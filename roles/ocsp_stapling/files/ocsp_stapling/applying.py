@@ -9,13 +9,14 @@ It runs as root and without network, and believes nothing that the other user wr
 
 from __future__ import annotations
 
-import time
+import os
 import typing as t
 from datetime import timedelta
 
-from ocsp import schedule, servers, staples
-from ocsp.decision import WITHDRAW, Decision, Facts, decide
-from ocsp.errors import BusyError, OcspError
+from ocsp import schedule, servers, sets, staples
+from ocsp.decision import WITHDRAW, Decision, decide
+from ocsp.errors import OcspError
+from ocsp.installation import Change, Installation
 from ocsp.staples import Place
 
 from . import clock, events, record, reloading, remembering
@@ -29,8 +30,6 @@ from .world import World
 
 #: Intervals until the next run has surely done its work; its delay and its duration count, too.
 _INTERVALS = 2
-#: Seconds to wait in all for playbooks that are at work on certificates.
-_PATIENCE = 60.0
 
 INSTALLED, WITHDRAWN = "installed", "withdrawn"
 
@@ -44,10 +43,22 @@ class Report(t.NamedTuple):
 
 
 class Apply:
-    """One run over all certificates. Without ``reload``, somebody else reloads what is pending."""
+    """One run over all certificates, those that are live and no longer configured among them.
 
-    def __init__(self, config: Config, world: World, log: Log, trust_clock: bool = False, reload: bool = True) -> None:
+    Nobody else changes what servers read meanwhile. Without ``reload``, somebody else reloads who has to be.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        world: World,
+        log: Log,
+        installed: Installation,
+        trust_clock: bool = False,
+        reload: bool = True,
+    ) -> None:
         self.config = config
+        self.installed = installed
         self.world = world
         self.log = log
         self.trust_clock = trust_clock
@@ -62,8 +73,7 @@ class Apply:
         self.horizon = self._horizon()
         self.exit_code = 0
         self.changes: t.Dict[str, str] = {}
-        self.messenger = reloading.Messenger(config, world, log, self.before.pending)
-        self.deadline = time.monotonic() + _PATIENCE
+        self.messenger = reloading.Messenger(installed, config, log, self.before.pending)
 
     def run(self) -> Report:
         """Raises FileError where the state cannot be written; all else is then done all the same."""
@@ -71,8 +81,8 @@ class Apply:
         self._look_at_clock()
         for entry in self.config.certificates:
             self._guard(entry, self._apply)
-        for entry in self._forgotten():
-            self._guard(entry, self._forget)
+        for entry in self._unconfigured():
+            self._guard(entry, self._apply_unconfigured)
         self._worsen(0 if self.messenger.finish(self.reload) else 1)
         self._summarize()
         self._save()
@@ -84,10 +94,6 @@ class Apply:
         following = self.world.next_run()
         return horizon if following is None else max(horizon, following - self.now + self.config.interval)
 
-    def _patience(self) -> float:
-        """Seconds that are left for waiting."""
-        return max(0.0, self.deadline - time.monotonic())
-
     def _worsen(self, exit_code: int) -> None:
         self.exit_code = max(self.exit_code, exit_code)
 
@@ -97,6 +103,9 @@ class Apply:
             self.log.emit(Event("state", message, events.WARNING, "file_error"))
         if self.refused:
             self._refuse("", self.refused)
+        for name in self.installed.put_back:
+            message = "a run was killed while it switched to another set; the one from before is live again"
+            self.log.emit(Event("kept", message, events.WARNING, certificate=name))
 
     def _look_at_clock(self) -> None:
         latest = record.time_of(self.before.clock, "latest")
@@ -114,10 +123,6 @@ class Apply:
         try:
             action(entry)
             return
-        except BusyError as error:
-            self.log.emit(
-                Event("kept", f"{error.message}; the next run sees to it", events.NOTICE, certificate=entry.name)
-            )
         except OcspError as error:
             self._worsen(1)
             self.log.emit(Event("failed", error.message, events.ERROR, error.code, entry.name))
@@ -135,15 +140,26 @@ class Apply:
         decision = self._decide(look)
         if look.refused:
             self._refuse(entry.name, look.refused)
-        if self._would_change(look, decision):
-            with staples.lock(t.cast(Place, look.place), self._patience()):
-                # A playbook may have switched the set while this run waited.
-                look = self.eyes.look(entry)
-                decision = self._decide(look)
-                if self._would_change(look, decision):
-                    self._carry_out(look, decision)
-        elif look.place is None:
+        if look.place is None:
             self._tell_of_file(look)
+        elif self._would_change(look.place, look, decision):
+            self._carry_out(look.place, look, decision)
+        self._conclude(look, decision)
+
+    def _apply_unconfigured(self, entry: Entry) -> None:
+        """See to a staple that nobody renews: it stays while it is good, and is withdrawn before it ends."""
+        look = self.eyes.look(entry)
+        decision = self._decide(look)
+        if look.place is None or not look.facts.in_place:
+            return
+        if self._would_change(look.place, look, decision):
+            self._carry_out(look.place, look, decision)
+            if decision.action == WITHDRAW and not decision.alarming:
+                return
+        if not decision.code:
+            ends = schedule.format_time(decision.judgement.effective_expiry if decision.judgement else None)
+            message = f"it is live but no longer configured, so its staple is not renewed and will go before {ends}"
+            decision = decision._replace(code="not_configured", message=message)
         self._conclude(look, decision)
 
     def _refuse(self, name: str, message: str) -> None:
@@ -158,55 +174,55 @@ class Apply:
         expiry_plan = self._plan(look.entry)._replace(**({} if look.place else {"in_advance": False}))
         return decide(look.facts, self.now, expiry_plan, self.horizon, self.clock_problem)
 
-    def _would_change(self, look: Look, decision: Decision) -> bool:
-        return look.place is not None and self._change(look, decision, write=False)
-
-    def _change(self, look: Look, decision: Decision, write: bool = True) -> bool:
-        """Have the files as decided. Returns whether they had to change."""
-        place = t.cast(Place, look.place)
+    def _would_change(self, place: Place, look: Look, decision: Decision) -> bool:
+        """Whether the files are not as decided."""
         if decision.action == WITHDRAW:
-            return staples.withdraw(place, write, self._plan(look.entry).keep_file)
+            return staples.withdraw(place, False, self._plan(look.entry).keep_file)
         data = remembering.stapled(look, decision)
         if data is None or decision.judgement is None:
             return False
-        return staples.install(place, data, decision.judgement, write)
+        return staples.install(place, data, decision.judgement, False)
 
-    def _carry_out(self, look: Look, decision: Decision) -> None:
-        """Change what servers read. Those that have to be told are noted before, in case this run is killed."""
-        entry = look.entry
+    def _carry_out(self, place: Place, look: Look, decision: Decision) -> None:
+        """Change what servers read, and tell those that take a staple while they run."""
+        entry, data = look.entry, remembering.stapled(look, decision)
         withdrawn = decision.action == WITHDRAW
-        told = self.messenger.note(entry, withdrawn, decision.ended)
-        self._change(look, decision)
+        told = self.messenger.told(entry, withdrawn, decision.ended)
+        before = self.messenger.notes(told)
+        # A full disk must not keep a staple in place that ends.
+        with self.messenger.changing(entry, told, must_note=not withdrawn) as change:
+            self._change(change, place, look, decision)
         self.changes[entry.name] = WITHDRAWN if withdrawn else INSTALLED
-        data = remembering.stapled(look, decision)
-        given = self.messenger.give(entry, data) if data is not None else []
+        given = self.messenger.give(entry, data, before) if data is not None else []
         self._say_change(entry, decision, [name for name in told if name not in given])
+
+    def _change(self, change: Change, place: Place, look: Look, decision: Decision) -> None:
+        data = remembering.stapled(look, decision)
+        if decision.action == WITHDRAW:
+            change.withdraw(place, self._plan(look.entry).keep_file)
+        elif data is not None and decision.judgement is not None:
+            change.install(place, data, decision.judgement)
 
     def _tell_of_file(self, look: Look) -> None:
         """Have services reloaded that read a response where refresh put it."""
-        known = record.mapping(self.before.certificates.get(look.entry.name), "staple")
-        if look.left is not None and look.entry.services and known.get("sha256") != digest(look.left):
-            self.messenger.note(look.entry)
-            self.changes[look.entry.name] = INSTALLED
+        entry = look.entry
+        known = record.mapping(self.before.certificates.get(entry.name), "staple")
+        if look.left is not None and entry.services and known.get("sha256") != digest(look.left):
+            with self.messenger.changing(entry, self.messenger.told(entry)):
+                self.changes[entry.name] = INSTALLED
 
-    def _forgotten(self) -> t.List[Entry]:
-        """The certificates that are no longer configured, so that nobody would see their staples end."""
-        names = {entry.name for entry in self.config.certificates}
+    def _unconfigured(self) -> t.List[Entry]:
+        """The certificates that are live and not configured, whoever deployed them and whatever the state knows."""
+        configured = {entry.name for entry in self.config.certificates}
+        layout = self.installed.layout
         return [
-            Entry(name, {}, known.get("live"), _texts(known.get("services")), "")
-            for name, known in self.before.certificates.items()
-            if name not in names and isinstance(known.get("live"), str)
+            self.config.entry(name, sets.services_of(layout.live(name)) or self._former_services(name))
+            for name in sets.live_names(layout)
+            if name not in configured and os.path.isdir(layout.live(name))
         ]
 
-    def _forget(self, entry: Entry) -> None:
-        place = staples.find(entry.live or "")
-        if place is None:
-            return
-        look = Look(entry, place, Facts(in_place=True))
-        decision = Decision(WITHDRAW, None, "not_configured", "it is no longer configured")
-        with staples.lock(place, self._patience()):
-            if self._would_change(look, decision):
-                self._carry_out(look, decision)
+    def _former_services(self, name: str) -> t.Sequence[str]:
+        return _texts(record.mapping(self.before.certificates, name).get("services"))
 
     # What is said and remembered
 
@@ -224,7 +240,7 @@ class Apply:
     def _conclude(self, look: Look, decision: Decision) -> None:
         before = self.before.certificates.get(look.entry.name, {})
         stapled = decision.action != WITHDRAW
-        harmless = not decision.code or decision.code == "no_responder"
+        harmless = decision.code in ("", "no_responder", "not_configured")
         bearable = not look.deployed or (stapled and decision.code != "revoked")
         self._worsen(0 if harmless else 1 if bearable else 2)
         # What concerns the clock was said for all of them together, and why a staple went when it went.

@@ -122,8 +122,8 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--json", action="store_true", help="print all that was found")
 
     reload = command("reload", commands.reload, "Test the configuration of services and reload them. For root.")
-    reload.add_argument("services", nargs="*", metavar="SERVICE")
-    reload.add_argument("--pending", action="store_true", help="those that were not reloaded since a change, too")
+    reload.add_argument("services", nargs="*", metavar="SERVICE", help="with --pending: only these")
+    reload.add_argument("--pending", action="store_true", help="only those that have not loaded what changed")
     return parser
 
 

@@ -17,6 +17,7 @@ import typing as t
 from ocsp import bulk, files, report, schedule
 from ocsp.environment import Environment
 from ocsp.errors import FileError, InputError, OcspError
+from ocsp.installation import Installation
 
 from . import checking, events, metrics, refreshing, reloading
 from . import config as configuration
@@ -69,9 +70,8 @@ def _outcomes(outcomes: t.Mapping[str, refreshing.Result]) -> t.Dict[str, t.Any]
 def apply(options: argparse.Namespace, log: Log) -> int:
     world = _world(options)
     config = _load(options, log, world)
-    state = config.folders.state
-    with _only_one(os.path.join(state, ".apply.lock"), state):
-        done = Apply(config, world, log, options.trust_clock, not options.no_reload).run()
+    with _installation(config, world) as installed:
+        done = Apply(config, world, log, installed, options.trust_clock, not options.no_reload).run()
         metrics.write(done.state, config.folders.metrics)
     if options.json:
         _print_json({"exit_code": done.exit_code, "changes": done.changes})
@@ -121,8 +121,14 @@ def reload(options: argparse.Namespace, log: Log) -> int:
     config = _load(options, log, world)
     if not options.services and not options.pending:
         raise InputError("which services? Give their names, or --pending")
-    names = [*options.services, *(reloading.pending(config) if options.pending else [])]
-    return 0 if reloading.reload_services(config, world, log, dict.fromkeys(names)) else 1
+    with _installation(config, world) as installed:
+        outstanding = installed.outstanding()
+        if not options.pending:
+            names = options.services
+        else:
+            names = [name for name in outstanding if not options.services or name in options.services]
+        well = reloading.tell(installed, config, log, dict.fromkeys(names), always=not options.pending)
+    return 0 if well else 1
 
 
 def note_failure(options: argparse.Namespace, exit_code: int) -> None:
@@ -158,10 +164,20 @@ def _check_names(names: t.Iterable[str], config: Config) -> None:
             raise InputError(f"there is no certificate {name} in the configuration")
 
 
+def _installation(config: Config, world: World) -> Installation:
+    """What servers read, for root to change. Raises FileError where the role has not made its folder."""
+    _check_folder(config.folders.state)
+    return reloading.installation(config, world, _PATIENCE)
+
+
 def _only_one(lock: str, what: str) -> t.ContextManager[None]:
-    if not os.path.isdir(what):
-        raise FileError(f"the folder {what} does not exist; the role ocsp_stapling makes it")
+    _check_folder(what)
     return files.lock_file(lock, what, _PATIENCE)
+
+
+def _check_folder(path: str) -> None:
+    if not os.path.isdir(path):
+        raise FileError(f"the folder {path} does not exist; the role ocsp_stapling makes it")
 
 
 def _drop_privileges(folder: str) -> None:

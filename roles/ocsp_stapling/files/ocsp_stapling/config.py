@@ -232,6 +232,11 @@ class Config:
     interval: timedelta = timedelta(hours=1)
     log_file: t.Optional[str] = None
     fetch: bool = True
+    defaults: Values = field(default_factory=dict)
+
+    def entry(self, name: str, services: t.Iterable[str]) -> Entry:
+        """A certificate that is live but not configured, as if it were."""
+        return _entry(self.folders, self.defaults, self.services, name, {"services": services}, "")
 
     def service(self, name: str) -> Service:
         return self.services.get(name) or configured(name)
@@ -385,6 +390,7 @@ def _merge(documents: t.Sequence[Document], folders: Folders) -> Config:
         interval=schedule.parse_duration(settings.get("interval", "1h"), "interval"),
         log_file=settings.get("log_file"),
         fetch=settings.get("fetch", True),
+        defaults=builder.defaults,
     )
 
 
@@ -432,22 +438,25 @@ class _Builder:
                 self._add(document, ("scan", index), found.name, values)
 
     def _add(self, document: Document, place: Path, name: str, given: Values) -> None:
-        entry = self._entry(name, given, _place(document, place))
+        entry = _entry(self.folders, self.defaults, self.services, name, given, _place(document, place))
         for known, what in ((self.entries.get(name), name), (self.paths.get(entry.path), f"the path {entry.path}")):
             if known is not None:
                 raise document.fail((*place, "name"), f"{what} is already in {known.where}; each may stand once")
         self.entries[name] = self.paths[entry.path] = entry
 
-    def _entry(self, name: str, given: Values, where: str) -> Entry:
-        live = os.path.join(self.folders.root, "live", name)
-        values = {**self.defaults, **{key: value for key, value in given.items() if value is not None}}
-        for key in ("name", "live", "services"):
-            values.pop(key, None)
-        services = tuple(dict.fromkeys(given.get("services") or ()))
-        if "certificate_path" not in values and "certificate_content" not in values:
-            values["certificate_path"] = _in_set(given.get("live") or live)
-        values.setdefault("path", os.path.join(self.folders.responses, f"{name}.der"))
-        kinds = (self.services[one].kind if one in self.services else one for one in services)
-        reading = [kind for kind in kinds if kind in SERVERS and SERVERS[kind].staples]
-        values.setdefault("server", sorted(set(reading)))
-        return Entry(name, values, given.get("live", live), services, where)
+
+def _entry(
+    folders: Folders, defaults: Values, services: t.Mapping[str, Service], name: str, given: Values, where: str
+) -> Entry:
+    live = os.path.join(folders.root, "live", name)
+    values = {**defaults, **{key: value for key, value in given.items() if value is not None}}
+    for key in ("name", "live", "services"):
+        values.pop(key, None)
+    users = tuple(dict.fromkeys(given.get("services") or ()))
+    if "certificate_path" not in values and "certificate_content" not in values:
+        values["certificate_path"] = _in_set(given.get("live") or live)
+    values.setdefault("path", os.path.join(folders.responses, f"{name}.der"))
+    kinds = (services[one].kind if one in services else one for one in users)
+    reading = [kind for kind in kinds if kind in SERVERS and SERVERS[kind].staples]
+    values.setdefault("server", sorted(set(reading)))
+    return Entry(name, values, given.get("live", live), users, where)

@@ -13,12 +13,14 @@ import json
 import os
 import typing as t
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from ocsp import bulk, schedule
+from ocsp import bulk, files, refresh, schedule, staples
 from ocsp.bulk import Job
-from ocsp.environment import Environment
+from ocsp.environment import Environment, ResponderDown
 from ocsp.errors import OcspError
+from ocsp.options import read_options
 from ocsp.refresh import Outcome
 
 from . import events, record
@@ -122,6 +124,7 @@ class Refresh:
             if entry.undeployed:
                 self._note_undeployed(entry, known)
                 continue
+            self._adopt(entry)
             inputs = _inputs(entry)
             same = known.get("inputs") == inputs and known.get("response") == _stamp(entry.path)
             if same and not self.force and not self._is_time(known):
@@ -129,6 +132,18 @@ class Refresh:
             self.inputs[entry.name] = inputs
             # Where nothing has changed it is time by the plan, although the response may not be due by its own rule.
             yield Job(entry.name, {**entry.values, "force": same or self.force})
+
+    def _adopt(self, entry: Entry) -> None:
+        """Begin with the staple that a playbook has deployed, where it is better than the own response."""
+        try:
+            place = staples.find(entry.live) if entry.live is not None else None
+            staple = staples.read(place) if place is not None else None
+            if staple is None or staple == files.read_file(entry.path, entry.path, len(staple)):
+                return
+            options = replace(read_options(entry.values), source=staple)
+            refresh.refresh(options, Environment(_no_network, self.world.now()))
+        except OcspError:
+            return  # whatever is wrong is said where the certificate is looked at
 
     def _is_time(self, known: Values) -> bool:
         now = self.world.now()
@@ -265,6 +280,10 @@ class Refresh:
             f"{waiting} well{', ' if failing else ''}{failing}"
         )
         self.log.emit(Event("run", message))
+
+
+def _no_network(_request: t.Any, _timeout: float) -> t.NoReturn:
+    raise ResponderDown("unreachable", "nothing is fetched here")
 
 
 def _priority(code: str, outcome: t.Optional[Outcome]) -> int:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reload services, each after a test of its configuration, and remember those for which that has not worked yet."""
+"""Have services load what changed, each after a test of its configuration, and say what became of it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import contextlib
 import os
 import typing as t
 
-from ocsp import servers, services, sets
-from ocsp.errors import FileError
+from ocsp import pending, servers, services, sets
+from ocsp.errors import OcspError
+from ocsp.installation import Change, Installation
 
 from . import events
 from .config import Config, Entry
@@ -23,75 +24,73 @@ def layout(config: Config) -> sets.Layout:
     return sets.Layout(config.folders.root, config.folders.state)
 
 
-def pending(config: Config) -> t.List[str]:
-    """The services that still have to be reloaded."""
-    return sets.pending_services(layout(config))
+def installation(config: Config, world: World, timeout: float) -> Installation:
+    """What servers of this host read; enter it to change it, or to tell them."""
+    return Installation(layout(config), services.Services(config.services, world.run), timeout)
+
+
+def noted(config: Config) -> t.List[str]:
+    """The services that may still use what was there before."""
+    return pending.services(layout(config))
 
 
 def marks(config: Config) -> t.Dict[str, int]:
-    """When each service was noted that still has to be reloaded, in nanoseconds: another time is another note."""
+    """When each service was noted that has not been told, in nanoseconds: another time is another note."""
     found = {}
-    for name in pending(config):
+    for name in noted(config):
         with contextlib.suppress(OSError):
             found[name] = os.stat(layout(config).pending(name)).st_mtime_ns
     return found
 
 
-def reload_services(config: Config, world: World, log: Log, names: t.Iterable[str]) -> bool:
-    """Reload services, and say what became of each. Returns whether nothing is left to be done."""
+def tell(installed: Installation, config: Config, log: Log, names: t.Iterable[str], always: bool = False) -> bool:
+    """Reload services that have not loaded what is on disk, or with ``always`` all of them.
+
+    Says what became of each, and returns whether nothing is left to be done.
+    """
     well = True
     for name in names:
-        result = services.reload(config.service(name), world.run, _keys(config, name))
+        try:
+            result = installed.tell(name, _keys(config, name), always)
+        except OcspError as error:
+            result = services.Result(False, None, error.message)
         if result.problem:
             well = False
             message = f"{result.problem}; the next run tries again"
             log.emit(Event("reload_failed", message, events.ERROR, "reload_failed", service=name))
-            continue
-        sets.unmark_pending(layout(config), [name])
-        if result.reloaded:
+        elif result.reloaded:
             log.emit(Event("reloaded", f"{name} was reloaded", service=name))
-        else:
+        elif result.running is False:
             log.emit(Event("reloaded", f"{name} does not run and was left alone", events.DEBUG, service=name))
+        else:
+            log.emit(Event("reloaded", f"{name} has loaded what is on disk", events.DEBUG, service=name))
     return well
 
 
 class Messenger:
-    """Tells services that staples changed: by their socket where they have one, else by a reload at the end.
+    """Tells services that staples changed: by their socket where they have one, else by a reload at the end."""
 
-    Who is to be reloaded is noted before anything changes, so that the next run does what a killed one could not.
-    """
-
-    def __init__(self, config: Config, world: World, log: Log, left: t.Mapping[str, t.Any]) -> None:
+    def __init__(self, installed: Installation, config: Config, log: Log, left: t.Mapping[str, t.Any]) -> None:
         """``left`` are the marks that the run before left to somebody else."""
+        self.installed = installed
         self.config = config
-        self.world = world
         self.log = log
-        self._before = set(pending(config))
         self._overdue = {name for name, mark in marks(config).items() if left.get(name) == mark}
-        self._unnoted: t.Set[str] = set()
-        self._to_reload: t.Set[str] = set()
-        self._by_socket: t.Set[str] = set()
 
-    def note(self, entry: Entry, withdrawn: bool = False, ended: bool = False) -> t.List[str]:
-        """Note who has to be told of a change, before it is made. Raises FileError where that cannot be noted."""
-        told = [
-            name
-            for name, kind in zip(entry.services, self.config.kinds(entry.services))
-            if servers.needs_reload(kind, withdrawn, ended)
-        ]
-        try:
-            sets.mark_pending(layout(self.config), told)
-        except FileError:
-            if not withdrawn:
-                raise
-            # A full disk must not keep a staple in place that ends; they are reloaded if this run is not killed.
-            self._unnoted.update(told)
-        if withdrawn:
-            self._to_reload.update(told)
-        return told
+    def told(self, entry: Entry, withdrawn: bool = False, ended: bool = False) -> t.List[str]:
+        """The services that have to be told of a change to a staple."""
+        kinds = self.config.kinds(entry.services)
+        return [name for name, kind in zip(entry.services, kinds) if servers.needs_reload(kind, withdrawn, ended)]
 
-    def give(self, entry: Entry, data: bytes) -> t.List[str]:
-        """Give a staple to servers that take it while they run. Returns which did."""
+    def changing(self, entry: Entry, told: t.Iterable[str], must_note: bool = True) -> t.ContextManager[Change]:
+        """Change the staple of a certificate in a block; who has to be told is noted before. Raises FileError."""
+        return self.installed.changing({name: [entry.name] for name in told}, must_note)
+
+    def give(self, entry: Entry, data: bytes, before: t.Mapping[str, t.Optional[pending.Note]]) -> t.List[str]:
+        """Give a staple to servers that take it while they run. Returns which did.
+
+        ``before`` are their notes from before the change: what those are about is still to be loaded.
+        """
         given = []
         for name in entry.services:
             service = self.config.service(name)
@@ -99,27 +98,32 @@ class Messenger:
                 continue
             problem = services.staple_by_socket(service, os.path.join(entry.live or "", "combined.pem"), data)
             if problem:
-                self._to_reload.add(name)
                 self.log.emit(Event("reload_failed", f"{problem}; it will be reloaded", events.DEBUG, service=name))
-            else:
-                self._by_socket.add(name)
-                given.append(name)
+                continue
+            given.append(name)
+            note = before.get(name)
+            if note is None or (note.names and entry.name not in note.names):
+                pending.forget(self.installed.layout, name, (entry.name,))
         return given
+
+    def notes(self, names: t.Iterable[str]) -> t.Dict[str, t.Optional[pending.Note]]:
+        """What is noted of these services now."""
+        return {name: pending.read(self.installed.layout, name) for name in names}
 
     def finish(self, reload: bool) -> bool:
         """Reload who has to be, or leave that to somebody else. Returns whether nothing is left that should not be.
 
         What others have noted since the last run is on its way; what that run left should have been reloaded by now.
         """
-        sets.unmark_pending(layout(self.config), self._by_socket - self._to_reload - self._before)
-        left = set(pending(self.config)) | self._unnoted
+        left = self.installed.outstanding()
         if reload:
-            return reload_services(self.config, self.world, self.log, sorted(left))
-        for name in sorted(left & self._overdue):
+            return tell(self.installed, self.config, self.log, left)
+        overdue = sorted(self._overdue & set(left))
+        for name in overdue:
             hint = f"see why with 'ocsp-stapling reload {name}' as root"
             message = f"{name} has not been reloaded since the last run noted it; {hint}"
             self.log.emit(Event("reload_failed", message, events.WARNING, "reload_failed", service=name))
-        return not self._unnoted and not left & self._overdue
+        return not self.installed.unnoted and not overdue
 
 
 def _keys(config: Config, name: str) -> t.List[str]:

@@ -47,7 +47,9 @@ class Status:
         self.config = config
         self.state = state
         self.now = now
-        lines = [self._line(entry.name) for entry in config.certificates]
+        # What is live and no longer configured is in the state as long as it is stapled.
+        names = dict.fromkeys([*(entry.name for entry in config.certificates), *state.certificates])
+        lines = [self._line(name) for name in names]
         #: What is worst stands last, where it is seen beside its reasons.
         self.lines = sorted(lines, key=lambda line: _ORDER[line.level])
         self.problems = self._problems()
@@ -87,7 +89,7 @@ class Status:
             found.append((DEGRADED, clock))
         if self.state.refused:
             found.append((DEGRADED, self.state.refused))
-        for service in reloading.pending(self.config):
+        for service in reloading.noted(self.config):
             hint = f"see why with 'ocsp-stapling reload {service}' as root"
             found.append((DEGRADED, f"{service} has not been reloaded since its staples changed; {hint}"))
         # How refresh went stands in the record that was refused.
@@ -137,7 +139,7 @@ class Status:
             "written": self.state.written,
             "clock": self.state.clock,
             "runs": self.state.runs,
-            "pending_reloads": reloading.pending(self.config),
+            "pending_reloads": reloading.noted(self.config),
             "problems": [sentence for _level, sentence in self.problems],
             "certificates": {line.name: self._json_line(line) for line in self.lines},
         }
