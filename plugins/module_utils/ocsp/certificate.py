@@ -256,13 +256,25 @@ class Certificate:
 
     @functools.cached_property
     def is_self_signed(self) -> bool:
-        """Whether it is signed by its own key; where this host cannot verify that, its names decide."""
+        """Whether it is its own issuer: by name, by identifier and by key, as far as this host can verify that."""
         if not self.is_self_issued:
             return False
         try:
-            return signature.verify(self.scheme, self.public_key, self.signature, self.tbs) != signature.MISMATCH
+            verified = signature.verify(self.scheme, self.public_key, self.signature, self.tbs)
+            return verified != signature.MISMATCH and not self.identifier_problem(self)
         except MalformedError:
             return True
+
+    def identifier_problem(self, issuer: Certificate) -> str:
+        """What of an issuer is not as the authority key identifier (RFC 5280 section 4.2.1.1) has it, or empty."""
+        wanted, held = self.authority_key_identifier, issuer.subject_key_identifier
+        if wanted.key is not None and held is not None and wanted.key != held:
+            return "subject key identifier"
+        if wanted.serial_number is not None and wanted.serial_number != issuer.serial_number:
+            return "serial number"
+        if wanted.issuer is not None and not same_name(wanted.issuer, issuer.issuer):
+            return "issuer"
+        return ""
 
     @functools.cached_property
     def subject_key_identifier(self) -> t.Optional[bytes]:

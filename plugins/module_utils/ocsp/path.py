@@ -253,7 +253,7 @@ def _faults(certificates: t.Tuple[Certificate, ...], depth: int, is_root: bool) 
         hard = [*_extension_faults(one), *hard, *_constraint_faults(certificates, depth)]
         if depth + 1 < len(certificates):
             issuer = certificates[depth + 1]
-            hard += _identifier_faults(one, issuer)
+            hard += _identifier_faults(one, issuer, certificates[-1])
             soft = [*soft, *_weaknesses(one, issuer)]
     except MalformedError as error:
         return [f"the certificate {one.name} holds something that clients cannot read ({error})"], []
@@ -321,12 +321,6 @@ _USAGE_NAMES = {
 }
 
 
-def _names_another_key(one: Certificate) -> bool:
-    wanted, own = one.authority_key_identifier, one.subject_key_identifier
-    by_number = wanted.serial_number is not None and wanted.serial_number != one.serial_number
-    return by_number or (None not in (wanted.key, own) and wanted.key != own)
-
-
 def _authority_faults(certificates: t.Tuple[Certificate, ...], depth: int, is_root: bool) -> _Faults:
     """RFC 5280 section 6.1.4 (k) to (n); of a root less is asked (section 6.1.1 d)."""
     one, below = certificates[depth], certificates[depth - 1]
@@ -349,7 +343,7 @@ def _authority_faults(certificates: t.Tuple[Certificate, ...], depth: int, is_ro
         hard.append(
             f"{one.name} allows {one.path_length} intermediate CAs below it (path length), but there are {between}"
         )
-    if one.is_self_issued and not is_root and not _names_another_key(one):
+    if one.is_self_issued and not is_root and not one.identifier_problem(one):
         hard.append(
             f"issuer and subject of {one.name} have the same name, and no authority key identifier says that another "
             "key signed it; clients with OpenSSL take it for a root"
@@ -358,23 +352,24 @@ def _authority_faults(certificates: t.Tuple[Certificate, ...], depth: int, is_ro
     return hard + usage_hard, soft + usage_soft
 
 
-def _identifier_faults(one: Certificate, issuer: Certificate) -> t.List[str]:
-    """Name and key fit, but the authority key identifier (RFC 5280 section 4.2.1.1) means another certificate."""
-    wanted = one.authority_key_identifier
-    held = issuer.subject_key_identifier
-    if wanted.key is not None and held is not None and wanted.key != held:
-        differs = "subject key identifier"
-    elif wanted.serial_number is not None and wanted.serial_number != issuer.serial_number:
-        differs = "serial number"
-    elif wanted.issuer is not None and not x509.same_name(wanted.issuer, issuer.issuer):
-        differs = "issuer"
-    else:
-        return []
-    sentence = (
-        f"the authority key identifier of {one.name} names another certificate of {issuer.name} (its {differs} "
-        "differs); clients with OpenSSL refuse that, so give the certificate that it names"
-    )
-    return [sentence]
+def _identifier_faults(one: Certificate, issuer: Certificate, end: Certificate) -> t.List[str]:
+    """Name and key fit, but clients with OpenSSL, which tries one certificate only, would take another."""
+    differs = one.identifier_problem(issuer)
+    if differs:
+        sentence = (
+            f"the authority key identifier of {one.name} names another certificate of {issuer.name} (its {differs} "
+            "differs); clients with OpenSSL refuse that, so give the certificate that it names"
+        )
+        return [sentence]
+    # It looks among its roots first.
+    namesake = end is not issuer and end.is_self_signed and x509.same_name(one.issuer, end.subject)
+    if namesake and not one.identifier_problem(end) and _issuance_problem(one, end):
+        sentence = (
+            f"the root {end.name} has the name but not the key of the issuer of {one.name}, whose authority key "
+            "identifier does not tell them apart; clients with OpenSSL take the root for the issuer"
+        )
+        return [sentence]
+    return []
 
 
 def _weaknesses(one: Certificate, issuer: Certificate) -> t.List[str]:

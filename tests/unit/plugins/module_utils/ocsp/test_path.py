@@ -168,6 +168,9 @@ def rolled() -> t.List[Case]:
             [new_root],
             served=[ISSUER, middle, old_with_new],
         ),
+        Case(
+            "old key by the new, issuer unmarked", LEAF, [ISSUER, MIDDLE, old_with_new], [new_root], "take the root for"
+        ),
         Case("old key by the new, unmarked", LEAF, [ISSUER, MIDDLE, unmarked], [new_root], "take it for a root"),
         Case("two cross-signs", LEAF, [ISSUER, cross, MIDDLE], [ROOT], served=[ISSUER, MIDDLE], unused=["longer"]),
         Case(
