@@ -73,6 +73,10 @@ _LONGEST_TEXT = 200
 #: Octets of the longest name that is taken apart. A response may come with many names to compare.
 _LONGEST_NAME = 8192
 
+#: What all content types of PKCS#7 (RFC 2315) begin with.
+PKCS7_OIDS = "1.2.840.113549.1.7."
+_PKCS7_ADVICE = "holds PKCS#7; take its certificates out with 'openssl pkcs7 {}-print_certs -in OLD -out NEW'"
+
 _PEM_BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----")
 _PEM_TRUSTED = b"TRUSTED CERTIFICATE"
 _PEM_CERTIFICATES = (b"CERTIFICATE", b"X509 CERTIFICATE", _PEM_TRUSTED)
@@ -457,7 +461,12 @@ def load_certificates(data: bytes, source: str) -> t.List[Certificate]:
     """
     if not data.strip():
         raise InputError(f"{source} is empty; it must hold a certificate as PEM or DER")
+    garbled = encoding_problem(data)
+    if garbled:
+        raise InputError(f"{source} {garbled}")
     blocks = _pem_blocks(data)
+    if not blocks and data[:1] == b"\x30" and _holds_pkcs7(data):
+        raise InputError(f"{source} {_PKCS7_ADVICE.format('-inform DER ')}")
     try:
         if not blocks and data[:1] == b"\x30":
             return [Certificate.from_der(data)]
@@ -494,8 +503,29 @@ def _decode_pem(label: bytes, body: bytes) -> bytes:
     return Reader(data, "certificate").raw(der.SEQUENCE) if label == _PEM_TRUSTED else data
 
 
+def encoding_problem(data: bytes) -> str:
+    """What was done to the text of a PEM file so that nothing can be read in it, or an empty string."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"-\0-\0" in data:
+        return "is encoded in UTF-16; convert it with 'iconv -f UTF-16 -t UTF-8'"
+    if b"-----\\n" in data or b"-----\\r\\n" in data:
+        return (
+            "has the two characters '\\n' where lines should end; write real ends of line (in YAML a block with '|', "
+            "or double quotes around the text)"
+        )
+    return ""
+
+
+def _holds_pkcs7(data: bytes) -> bool:
+    try:
+        return Reader(data, "PKCS#7").sequence().oid().startswith(PKCS7_OIDS)
+    except MalformedError:
+        return False
+
+
 def _other_content(data: bytes, labels: t.Sequence[bytes]) -> str:
     found = labels[0].decode("ascii") if labels else ""
+    if found in ("PKCS7", "CMS"):
+        return _PKCS7_ADVICE.format("")
     if "PRIVATE KEY" in found:
         return "holds a private key where a certificate belongs"
     if found:

@@ -9,6 +9,7 @@ What is compared how follows OpenSSL, whose clients refuse what it refuses.
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from . import certificate as x509
@@ -27,10 +28,12 @@ _KINDS = {
 }
 
 
+@functools.lru_cache(maxsize=1024)
 def violation(certificate: Certificate, authority: Certificate, is_leaf: bool) -> str:
     """Which name constraint of a CA above it a certificate breaks, or an empty string.
 
-    Common names count as DNS names in a leaf that has no others. Raises MalformedError.
+    Common names count as DNS names in a leaf that has no others. Remembered, since the same pairs come again on
+    other paths. Raises MalformedError.
     """
     permitted, excluded = authority.name_constraints
     if not permitted and not excluded:

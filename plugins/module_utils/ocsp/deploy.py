@@ -21,7 +21,6 @@ from datetime import datetime
 
 from . import bulk, confirm, files, material, sets, snippets, staples
 from . import servers as ocsp_servers
-from .certificate import name_text
 from .confirm import Endpoint, Look
 from .errors import InputError, OcspError
 from .installation import Installation, Refused
@@ -168,12 +167,15 @@ def _plan_one(layout: Layout, wanted: Wanted, now: datetime) -> t.Tuple[Item, t.
     previous = sets.current_id(layout, wanted.name)
     item = Item(wanted, read, previous, previous or "")
     item.reasons = _differences(layout, item)
-    problems = _unusable(item)
-    if not item.reasons:
-        return item, problems, [*read.path.warnings, *(f"it is live, but {one}" for one in read.path.problems)]
-    item.identifier = sets.new_id(now, material.fingerprint(read.certificate))
-    found = material.examine(read, wanted.names)
-    return item, [*problems, *found.problems], list(found.warnings)
+    found = material.Examination((), (*read.path.warnings, *(f"it is live, but {one}" for one in read.path.problems)))
+    if item.reasons:
+        item.identifier = sets.new_id(now, material.fingerprint(read.certificate))
+        found = material.examine(read, wanted.names)
+    problems = [*_unusable(item), *found.problems]
+    if item.stapled and not problems:
+        problem = material.issuer_problem(read)
+        problems += [problem] if problem else []
+    return item, problems, list(found.warnings)
 
 
 def _differences(layout: Layout, item: Item) -> t.List[str]:
@@ -196,11 +198,6 @@ def _unusable(item: Item) -> t.List[str]:
 def _unstapled(item: Item) -> t.Iterator[str]:
     """What keeps a certificate from being stapled for that has to be."""
     wanted, certificate = item.wanted, item.material.certificate
-    if item.stapled and item.material.issuer is None:
-        yield (
-            f"the certificate of its issuer {name_text(certificate.issuer)} is missing, without which no OCSP response "
-            f"can be checked; add it to {wanted.sources.where['certificate']}, give it as chain, or set staple to false"
-        )
     if not certificate.must_staple:
         return
     mute = [kind for kind in wanted.known_kinds if not ocsp_servers.SERVERS[kind].staples]

@@ -16,7 +16,7 @@ import re
 import typing as t
 
 from . import der, signature
-from .certificate import Certificate
+from .certificate import PKCS7_OIDS, Certificate, encoding_problem
 from .errors import InputError, MalformedError
 
 _MARKER = re.compile(rb"-----[ \t]*(BEGIN|END)[ \t]+([A-Z0-9][A-Z0-9 \t]{0,60}?)[ \t]*-----")
@@ -25,7 +25,6 @@ _SPACE = re.compile(rb"[\s\0]+|\xc2\xa0|\xe2\x80\x8b|\xef\xbb\xbf")
 _HEADERS = re.compile(rb"\A\s*(?:[A-Za-z-]+:[^\r\n]*(?:\r\n|\r|\n))+\s*?(?:\r\n|\r|\n)")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]+={0,2}")
 
-_PKCS7_OIDS = "1.2.840.113549.1.7."
 _ATTRIBUTES = der.context(0)
 _PUBLIC_KEY = der.context(1, constructed=False)
 
@@ -89,8 +88,9 @@ class _NoKey(Exception):
 def _find_key(data: bytes) -> t.Tuple[str, bytes]:
     if not data.strip():
         raise _NoKey("is empty; it must hold a private key in PEM")
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"-\0-\0" in data:
-        raise _NoKey("is encoded in UTF-16; convert it with 'iconv -f UTF-16 -t UTF-8'")
+    garbled = encoding_problem(data)
+    if garbled:
+        raise _NoKey(garbled)
     blocks, is_cut = _pem_blocks(data)
     keys = [(label, body) for label, body in blocks if "PRIVATE KEY" in label]
     if is_cut:
@@ -126,11 +126,6 @@ def _read_block(label: str, body: bytes) -> t.Tuple[str, bytes]:
         raise _NoKey(_OTHERS[label])
     if b"Proc-Type:" in body and b"ENCRYPTED" in body:
         raise _NoKey(_REMOVE_PASSWORD)
-    if b"\\n" in body or b"\\r" in body:
-        raise _NoKey(
-            "has the two characters '\\n' where lines should end; write real ends of line (in YAML a block with '|', "
-            "or double quotes around the text)"
-        )
     content = _decode(_HEADERS.sub(b"", body))
     kind = _kind_of(content)
     if kind not in _LABELS:
@@ -191,7 +186,7 @@ def _kind_of(content: bytes) -> str:
 
 def _is_pkcs7(content: bytes) -> bool:
     try:
-        return der.Reader(content, "key").sequence().oid().startswith(_PKCS7_OIDS)
+        return der.Reader(content, "key").sequence().oid().startswith(PKCS7_OIDS)
     except MalformedError:
         return False
 

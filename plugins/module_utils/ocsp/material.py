@@ -143,6 +143,17 @@ def examine(material: Material, names: t.Sequence[str]) -> Examination:
     return Examination(tuple(problems), tuple(warnings))
 
 
+def issuer_problem(material: Material) -> str:
+    """Why there can be no staple, which takes the certificate of the issuer, or an empty string."""
+    if material.issuer is not None:
+        return ""
+    issuer, source = x509.name_text(material.certificate.issuer), material.where["certificate"]
+    return (
+        f"the staple cannot be checked without the certificate of the issuer {issuer}; append it to {source} or give "
+        "it as the chain"
+    )
+
+
 def server_names(certificate: Certificate) -> t.List[str]:
     """The DNS names and IP addresses of a certificate; clients look at the alternative names alone (RFC 9525)."""
     try:

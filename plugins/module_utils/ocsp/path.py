@@ -113,11 +113,12 @@ def find_path(
     if problems and search.is_cut:
         problems.append("so many certificates were given that not all of their combinations were tried; give fewer")
     warnings = [*best.warnings, *_missing(search, best)]
-    end = best.certificates[-1]
+    # Who signed itself is its own issuer.
+    issuer, end = best.certificates[:2][-1], best.certificates[-1]
     return Path(
         chain=best.served,
         anchor=end if end.is_self_signed or end.der in search.anchors else None,
-        issuer=best.certificates[1] if len(best.certificates) > 1 else None,
+        issuer=issuer if issuer is not leaf.certificate or issuer.is_self_signed else None,
         unused=() if problems else _unused(search, best, now, tolerance),
         problems=tuple(problems),
         warnings=tuple(warnings),

@@ -214,6 +214,20 @@ def test_not_loaded(data: bytes) -> None:
     assert "PRIVATE" not in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (W.leaf.pem.decode().encode("utf-16"), "UTF-16"),
+        (W.leaf.pem.replace(b"\n", b"\\n"), r"two characters '\\n'"),
+        (forge.armour(forge.sequence(forge.oid("1.2.840.113549.1.7.2")), "PKCS7"), "openssl pkcs7 -print_certs"),
+        (forge.sequence(forge.oid("1.2.840.113549.1.7.2")), "openssl pkcs7 -inform DER -print_certs"),
+    ],
+)
+def test_other_formats_are_named(data: bytes, sentence: str) -> None:
+    with pytest.raises(InputError, match=f"^the chain .*{sentence}"):
+        x509.load_certificates(data, "the chain")
+
+
 def test_holds_private_key() -> None:
     assert x509.holds_private_key(W.leaf.pem + KEY)
     assert not x509.holds_private_key(W.leaf.pem)

@@ -116,9 +116,25 @@ def test_times_of_all_certificates_count() -> None:
         ("*.example.com", "*.example.com", True),
         ("*.example.com", "a.b.example.com", False),
         ("*.example.com", "example.com", False),
+        ("xn--bcher-kva.example", "b\u00fccher.example", True),
+        ("xn--bcher-kva.example", "BU\u0308CHER.example.", True),
+        ("xn--bcher-kva.example", "xn--bcher-kva.example", True),
+        ("*.xn--bcher-kva.example", "www.b\u00fccher.example", True),
+        ("*.xn--bcher-kva.example", "*.b\u00fccher.example", True),
+        ("xn--strae-oqa.example", "stra\u00dfe.example", True),
+        ("strasse.example", "stra\u00dfe.example", True),
+        (forge.address_name("2001:db8::1"), "2001:0DB8:0:0::1", True),
+        (forge.address_name("2001:db8::1"), "[2001:db8::1]", True),
+        (forge.address_name("2001:db8::1"), "2001:db8::2", False),
+        (forge.address_name("192.0.2.1"), "192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.1", False),
+        ("*.0.2.1", "192.0.2.1", False),
+        ("localhost", "localhost", True),
+        ("example.com", "", False),
+        ("example.com", "a..b", False),
     ],
 )
-def test_names(held: str, asked: str, covered: bool) -> None:
+def test_names(held: t.Union[str, bytes], asked: str, covered: bool) -> None:
     leaf = forge.leaf(ISSUER, extensions=[forge.subject_alt_name(held)])
     assert material.covers(Certificate.from_der(leaf.der), asked) is covered
 
@@ -127,6 +143,46 @@ def test_common_name_is_no_name() -> None:
     leaf = forge.leaf(ISSUER, NAME)
     given = sources(key=forge.private_pem(leaf.key), certificate=leaf.pem)
     assert "its names: none" in check(given)[0]
+
+
+def test_issuer_may_be_a_root() -> None:
+    assert read().issuer is None
+    missing = (
+        "without the certificate of the issuer CN=Issuer,O=Forge; append it to the certificate or give it as the chain"
+    )
+    assert missing in material.issuer_problem(read())
+    own = forge.certificate(NAME)
+    assert material.issuer_problem(read(key=forge.private_pem(own.key), certificate=own.pem)) == ""
+    assert read(chain=pem(ISSUER, MIDDLE)).issuer.der == ISSUER.der
+    direct = forge.leaf(ROOT)
+    found = read(key=forge.private_pem(direct.key), certificate=direct.pem, root=ROOT.pem)
+    assert found.issuer.der == ROOT.der and found.chain == ()
+
+
+def test_an_intermediate_given_as_root_is_served_and_written_once() -> None:
+    found = read(chain=ISSUER.pem, root=MIDDLE.pem)
+    assert [one.der for one in found.chain] == [ISSUER.der, MIDDLE.der]
+    files = found.files()
+    assert files["rootchain.pem"] == files["chain.pem"]
+    assert material.examine(found, (NAME,)) == ((), ())
+
+
+def test_a_missing_chain_is_said() -> None:
+    (warning,) = material.examine(read(), (NAME,)).warnings
+    assert "the certificate holds no chain and none was given" in warning and "CN=Issuer,O=Forge" in warning
+
+
+def test_another_chain_is_refused_wherever_it_stands() -> None:
+    for given in ({"certificate": pem(LEAF, STRANGER)}, {"chain": STRANGER.pem}, {"certificate": pem(STRANGER, LEAF)}):
+        (problem,) = check(sources(**given))
+        assert "does not hold the issuer of CN=leaf.example.com,O=Forge: it was issued by CN=Issuer,O=Forge" in problem
+
+
+def test_loading_is_tried_last() -> None:
+    small = forge.leaf(ISSUER, private_key=forge.key("rsa1024"), extensions=[forge.subject_alt_name(NAME)])
+    found = read(key=forge.private_pem(small.key), certificate=small.pem, chain=pem(ISSUER, MIDDLE))
+    problems, warnings = material.examine(found, (NAME,))
+    assert problems == () and "its key is too small" in warnings[0]
 
 
 def test_key_shows_nowhere() -> None:

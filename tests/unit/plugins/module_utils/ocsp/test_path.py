@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import random
 import shutil
 import subprocess
 import typing as t
@@ -13,7 +15,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import material
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import material, path
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.certificate import Certificate
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, NOW, Entity, authority, certificate
 
@@ -505,24 +508,26 @@ def read(case: Case) -> material.Material:
 
 def openssl_problem(case: Case, found: material.Material, folder: Path) -> str:
     """What openssl says of what would be served, or where that is refused of all that was given."""
-    untrusted: t.Sequence[bytes] = [material.to_pem(one) for one in found.chain]
+    untrusted = [material.to_pem(one) for one in found.chain]
     if case.problem:
         untrusted = [entity.pem for entity in (*case.chain, *case.root)]
-    trusted = [entity.pem for entity in case.trust or case.root]
-    for name, content in (("leaf", [case.leaf.pem]), ("chain", untrusted), ("root", trusted)):
-        (folder / name).write_bytes(b"".join(content))
+    asked = [("-verify_ip" if name[:1].isdigit() else "-verify_hostname", name) for name in case.names]
+    results = (verify(case.leaf, untrusted, case.trust or case.root, folder, one) for one in asked or [()])
+    return next(filter(None, results), "")
+
+
+def verify(
+    leaf: Entity, untrusted: t.Sequence[bytes], trusted: t.Sequence[Entity], folder: Path, asked: t.Sequence[str] = ()
+) -> str:
+    """What openssl has against a chain, or an empty string."""
+    (folder / "leaf").write_bytes(leaf.pem)
+    (folder / "chain").write_bytes(b"".join(untrusted))
+    (folder / "root").write_bytes(b"".join(entity.pem for entity in trusted))
     command = [str(OPENSSL), "verify", "-purpose", "sslserver", "-no-CApath", "-no-CAstore"]
     command += ["-attime", str(int(NOW.timestamp())), "-auth_level", "0"]
     command += ["-CAfile", str(folder / "root")] if trusted else ["-no-CAfile"]
     command += ["-untrusted", str(folder / "chain")] if untrusted else []
-    for name in case.names:
-        one = [*command, "-verify_ip" if name[:1].isdigit() else "-verify_hostname", name, str(folder / "leaf")]
-        result = subprocess.run(one, capture_output=True, text=True, check=False)
-        if result.returncode:
-            return result.stderr
-    if case.names:
-        return ""
-    result = subprocess.run([*command, str(folder / "leaf")], capture_output=True, text=True, check=False)
+    result = subprocess.run([*command, *asked, str(folder / "leaf")], capture_output=True, text=True, check=False)
     return result.stderr if result.returncode else ""
 
 
@@ -550,3 +555,99 @@ def test_openssl_is_of_the_same_opinion(case: Case, tmp_path: Path) -> None:
     problem = openssl_problem(case, read(case), tmp_path)
     agrees = bool(problem) == bool(case.problem)
     assert agrees != bool(case.differs), problem or "openssl accepts it"
+
+
+class Hierarchy:
+    """A handful of CAs of few names and keys, which issued for one another at random, and a leaf."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.cas: t.List[Entity] = [self.make_ca(None)]
+        for _number in range(self.random.randrange(1, 7)):
+            self.cas.append(self.make_ca(self.random.choice([None, *self.cas, *self.cas])))
+        issuer = self.random.choice(self.cas)
+        self.leaf = server(issuer, *self.identifiers(forge.key("p256", "leaf"), issuer), serial=0x7000)
+        roots = [one for one in self.cas if one.subject == one.issuer and Certificate.from_der(one.der).is_self_signed]
+        self.root = self.random.choice(roots)
+        self.chain = [one for one in self.cas if one is not self.root]
+        self.random.shuffle(self.chain)
+
+    def make_ca(self, issuer: t.Optional[Entity]) -> Entity:
+        name = self.random.choice("ABCD")
+        key = forge.key("p256", name + self.random.choices("12", [4, 1])[0])
+        life = OLD if self.random.random() < 0.12 else {"not_after": NOW + self.random.randrange(90, 4000) * DAY}
+        limit = self.random.choice([None] * 6 + [0, 1])
+        usage = self.random.choices([SIGNS, None, forge.key_usage("digital_signature")], [12, 2, 1])[0]
+        extra = [
+            forge.extended_key_usage(CLIENT_AUTH),
+            forge.extended_key_usage(forge.SERVER_AUTH),
+            forge.name_constraints("example.com", critical=True),
+            forge.name_constraints("example.org", critical=True),
+            forge.unknown_extension(True),
+        ]
+        held = [self.random.choice(extra)] if self.random.random() < 0.2 else []
+        extensions = ca(*self.identifiers(key, issuer), *held, limit=limit, usage=usage)
+        serial = len(getattr(self, "cas", ())) + 0x100
+        return authority(name, issuer, private_key=key, serial=serial, extensions=extensions, **life)
+
+    def identifiers(self, key: t.Any, issuer: t.Optional[Entity]) -> t.List[bytes]:
+        def identifier(one: t.Any) -> bytes:
+            return hashlib.sha256(forge.public_key_bits(one)).digest()[:20]
+
+        found = [forge.subject_key_identifier(identifier(key))] if self.random.random() < 0.9 else []
+        way = self.random.choice(["key", "key", "key", "none", "number"])
+        if way == "key":
+            found.append(forge.authority_key_identifier(identifier(issuer.key if issuer else key)))
+        elif way == "number" and issuer:
+            found.append(forge.authority_key_identifier(issuer=issuer.issuer, serial=issuer.serial))
+        return found
+
+
+@pytest.mark.skipif(not OPENSSL, reason="needs the program openssl")
+@pytest.mark.parametrize("seed", range(100))
+def test_openssl_agrees_about_any_hierarchy(seed: int, tmp_path: Path) -> None:
+    made = Hierarchy(seed)
+    found = path.find_path(given([made.leaf])[0], given(made.chain), given([made.root]), NOW)
+    served = [material.to_pem(one) for one in found.chain]
+    if found.problems:
+        served = [entity.pem for entity in made.chain]
+    is_warned = any("it is the root of" in sentence for sentence in found.warnings)
+    assert bool(verify(made.leaf, served, [made.root], tmp_path)) == (bool(found.problems) or is_warned), found
+
+
+def given(entities: t.Sequence[Entity]) -> t.List[path.Given]:
+    return [path.Given(Certificate.from_der(entity.der), "the chain") for entity in entities]
+
+
+def test_many_ways_up_do_not_make_it_hang() -> None:
+    """Ten floors of ten CAs each, of which all of one floor issued all of the next, are ten thousand million paths."""
+    floors = [[authority(f"Floor {floor}", serial=number) for number in range(10)] for floor in range(10)]
+    keys_of = [floor[0].key for floor in floors]
+    everything = [
+        certificate(f"Floor {floor}", floors[floor + 1][0], private_key=keys_of[floor], serial=number, extensions=ca())
+        for floor in range(9)
+        for number in range(10)
+    ]
+    found = path.find_path(given([server(floors[0][0])])[0], given(everything), given([OTHER_ROOT]), NOW)
+    assert any("give fewer" in sentence for sentence in found.problems)
+
+
+def test_a_ring_has_an_end() -> None:
+    one = authority("One")
+    other = certificate("Other", one, extensions=ca())
+    ring = certificate("One", other, private_key=one.key, extensions=ca())
+    found = path.find_path(given([server(ring)])[0], given([ring, other]), [], NOW)
+    assert found.problems == () and len(found.chain) == 2
+
+
+def test_many_strangers_are_summed_up() -> None:
+    strangers = [authority(f"Stranger {number}", OTHER_ROOT) for number in range(9)]
+    found = path.find_path(given([LEAF])[0], given([*strangers, ISSUER, MIDDLE]), given([ROOT]), NOW)
+    assert len(found.unused) == 6 and found.unused[-1] == "4 more certificates were left out of the chain"
+
+
+def test_a_bundle_of_roots_is_said_nothing_of() -> None:
+    roots = [authority(f"Root {number}") for number in range(50)]
+    found = path.find_path(given([LEAF])[0], given([ISSUER, MIDDLE]), given([*roots, ROOT]), NOW)
+    assert (found.unused, found.problems, found.warnings) == ((), (), ())
+    assert found.anchor is not None and found.anchor.der == ROOT.der
