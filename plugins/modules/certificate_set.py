@@ -286,6 +286,7 @@ EXAMPLES = r"""
         group: Debian-exim
         mode: "0440"
     patience: 300
+  notify: Reload mail servers
 """
 
 RETURN = r"""
