@@ -33,11 +33,13 @@ NAMESPACE = "certops.ocsp."
 _PATIENCE = 600
 
 
-def run_program(name: str, *arguments: str | Path, **options: t.Any) -> subprocess.CompletedProcess[str]:
-    """Run one of Ansible's programs, from the environment of the tests."""
+def run_program(
+    name: str, *arguments: str | Path, prefix: t.Sequence[str | Path] = (), **options: t.Any
+) -> subprocess.CompletedProcess[str]:
+    """Run one of Ansible's programs, from the environment of the tests; ``prefix`` is a command that runs it."""
     beside = Path(sys.executable).with_name(name)
     return subprocess.run(
-        [str(beside if beside.exists() else name), *map(str, arguments)],
+        [*map(str, prefix), str(beside if beside.exists() else name), *map(str, arguments)],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -44,10 +44,15 @@ def serve_by_exim(host: lab_tool.Host) -> None:
     host.run("systemctl", "restart", "exim4")
 
 
-def serve_by_dovecot(host: lab_tool.Host) -> None:
-    """Have Dovecot serve the certificates of the role."""
+def configure_dovecot(host: lab_tool.Host) -> None:
+    """Have Dovecot serve the certificates of the role from its next reload on."""
     version = host.run("dovecot", "--version")[:3]
     host.write("/etc/dovecot/conf.d/99-tls.conf", f"ssl = required\n!include {ROOT}/snippets/dovecot-{version}.conf\n")
+
+
+def serve_by_dovecot(host: lab_tool.Host) -> None:
+    """Have Dovecot serve the certificates of the role."""
+    configure_dovecot(host)
     host.run("systemctl", "restart", "dovecot")
 
 

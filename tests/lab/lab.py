@@ -102,9 +102,10 @@ class Lab:
         _succeed(labhosts("remove", host.name))
 
     @contextlib.contextmanager
-    def responder(self, pki: Path, days: int = 7) -> t.Iterator[None]:
-        """Answer for a PKI at the address of the lab, for the time of a ``with`` block."""
-        with _running("python", str(_PKI), "respond", str(pki), "--days", str(days)):
+    def responder(self, pki: Path, minutes: int = 7 * 1440, url: str | None = None) -> t.Iterator[None]:
+        """Answer for a PKI at the address of the lab, or at a URL there, for the time of a ``with`` block."""
+        where = ["--url", url] if url else []
+        with _running("python", str(_PKI), "respond", str(pki), "--minutes", str(minutes), *where):
             yield
 
     @contextlib.contextmanager
@@ -126,6 +127,14 @@ class Lab:
         arguments = ["in", "env", f"PYTHONPATH={_HERE}", sys.executable, "-c", code, host.address, str(port), name]
         shown = _succeed(labhosts(*arguments, *([starttls] if starttls else []))).strip().split("|")
         return shown[0], shown[1], shown[2]
+
+    def verify(self, host: Host, name: str, root: Path, port: int = 443, starttls: str = "") -> list[str]:
+        """The certificates, as PEM, that are served to a client that refuses all that does not verify."""
+        command = ["openssl", "s_client", "-connect", f"{host.address}:{port}", "-servername", name, "-showcerts"]
+        command += ["-CAfile", str(root), "-verify_return_error", "-verify_hostname", name]
+        command += ["-starttls", starttls] if starttls else []
+        shown = _succeed(labhosts("in", *command))
+        return re.findall(r"-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----", shown)
 
     def staple_time(self, host: Host, name: str, port: int = 443) -> str:
         """When the staple that is served was made, as a text that sorts, or an empty string."""

@@ -8,7 +8,7 @@ The demonstration, the integration tests and the benchmarks all use this file. I
 and openssl 3.0, nothing else, and talks to 127.0.0.1 only.
 
     python3 pki.py make DIRECTORY                  a root, an intermediate and the leaves below
-    python3 pki.py respond DIRECTORY [--days 7]    answer OCSP requests until stopped
+    python3 pki.py respond DIRECTORY               answer OCSP requests until stopped
     python3 pki.py revoke DIRECTORY NAME           withdraw a leaf at the CA
     python3 pki.py port                            a port that nothing listens on
 """
@@ -29,6 +29,7 @@ import sys
 import threading
 import time
 import typing as t
+import urllib.parse
 from pathlib import Path
 
 #: What ``make`` issues: every kind of leaf that something here is shown or tested with.
@@ -64,6 +65,11 @@ policy = any
 [any]
 commonName = supplied
 """
+
+_CA_EXTENSIONS = (
+    "basicConstraints = critical, CA:TRUE",
+    "keyUsage = critical, keyCertSign, cRLSign, digitalSignature",
+)
 
 
 def openssl(*arguments: str | Path) -> str:
@@ -115,18 +121,16 @@ class Pki:
         """The URL that the leaves carry."""
         return (self.home / "responder.url").read_text().strip()
 
-    @property
-    def responder_port(self) -> int:
-        """The port of that URL."""
-        return int(self.responder_url.rstrip("/").rpartition(":")[2])
+    def make(
+        self,
+        leaves: t.Mapping[str, t.Mapping[str, t.Any]] | None = None,
+        address: str = "127.0.0.1",
+        owner: str = "Example",
+    ) -> Pki:
+        """Make everything, in an empty or missing folder; the responder will be at this address.
 
-    @property
-    def responder_address(self) -> str:
-        """The address in that URL."""
-        return self.responder_url.partition("//")[2].rpartition(":")[0]
-
-    def make(self, leaves: t.Mapping[str, t.Mapping[str, t.Any]] | None = None, address: str = "127.0.0.1") -> Pki:
-        """Make everything, in an empty or missing folder; the responder will be at this address."""
+        The names of the CAs begin with ``owner``.
+        """
         self.home.mkdir(parents=True, exist_ok=True)
         if any(self.home.iterdir()):
             raise FileExistsError(f"{self.home} is not empty.")
@@ -137,10 +141,10 @@ class Pki:
             (ca / "index.txt").touch()
             (ca / "openssl.cnf").write_text(_CA_CONFIG.format(home=ca))
             _new_key(ca / "ca.key", "rsa")
-        _request(self.home / "root" / "ca.key", "Example Root", self.home / "root" / "ca.csr")
+        _request(self.home / "root" / "ca.key", f"{owner} Root", self.home / "root" / "ca.csr")
         self._sign("root", "root", ca="root", is_ca=True, days=3650)
         shutil.copy(self.home / "root" / "ca.pem", self.root)
-        _request(self.home / "intermediate" / "ca.key", "Example Intermediate", self.home / "intermediate" / "ca.csr")
+        _request(self.home / "intermediate" / "ca.key", f"{owner} Intermediate", self.home / "intermediate" / "ca.csr")
         self._sign("intermediate", "intermediate", ca="root", is_ca=True, days=1825)
 
         _new_key(self.responder_key, "rsa")
@@ -187,6 +191,14 @@ class Pki:
         leaf.fullchain.write_text(leaf.certificate.read_text() + self.issuer.read_text())
         return leaf
 
+    def twin_of_issuer(self, period: tuple[str, str]) -> Path:
+        """Another certificate of the intermediate, for the same key and name, with the two ends of ``period``."""
+        home = self.home / "intermediate"
+        request, twin = home / "twin.csr", home / f"twin-{period[1]}.pem"
+        openssl("x509", "-x509toreq", "-in", self.issuer, "-signkey", home / "ca.key", "-out", request)
+        self._sign_request(request, twin, "root", _CA_EXTENSIONS, days=0, period=period)
+        return twin
+
     def leaf(self, name: str) -> Leaf:
         """The files of a leaf, issued or to be issued."""
         return Leaf(
@@ -214,24 +226,20 @@ class Pki:
         return state.st_ino, state.st_mtime_ns
 
     def responder_arguments(self, minutes: int) -> list[str]:
-        """What ``openssl ocsp`` needs to answer as this PKI's delegated responder."""
+        """What ``openssl ocsp`` needs to answer as this PKI's delegated responder; 0 minutes are no nextUpdate."""
         arguments = {
             "-index": self.home / "intermediate" / "index.txt",
             "-CA": self.issuer,
             "-rsigner": self.responder_certificate,
             "-rkey": self.responder_key,
-            "-nmin": minutes,
+            **({"-nmin": minutes} if minutes else {}),
         }
         return [str(part) for pair in arguments.items() for part in pair]
 
     def _sign(self, name: str, subject: str, *, ca: str, is_ca: bool, days: int) -> None:
         home = self.home / subject
-        extensions = [
-            "basicConstraints = critical, CA:TRUE",
-            "keyUsage = critical, keyCertSign, cRLSign, digitalSignature",
-        ]
         options = ["-selfsign"] if name == ca else []
-        self._sign_request(home / "ca.csr", home / "ca.pem", ca, extensions, days=days, options=options)
+        self._sign_request(home / "ca.csr", home / "ca.pem", ca, _CA_EXTENSIONS, days=days, options=options)
 
     def _sign_request(
         self,
@@ -279,13 +287,13 @@ class Responder:
     """``openssl ocsp`` behind a small front that counts the requests and can be told to fail.
 
     ``openssl ocsp`` serves one request at a time, listens on every address, and cannot be told to
-    misbehave; the front, at the URL that the leaves carry, does the rest. ``log`` gets one line for
-    each request.
+    misbehave; the front, at the URL that the leaves carry or at another one, does the rest. ``log``
+    gets one line for each request.
     """
 
-    def __init__(self, pki: Pki, *, minutes: int = 10080, log: Path | None = None) -> None:
+    def __init__(self, pki: Pki, *, minutes: int = 10080, log: Path | None = None, url: str | None = None) -> None:
         self.pki = pki
-        self.url = pki.responder_url
+        self.url = url or pki.responder_url
         self.requests: list[Request] = []
         self.delay = 0.0
         self._minutes = minutes
@@ -373,7 +381,8 @@ class Responder:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=_PATIENCE)
         try:
             headers = {"Content-Type": "application/ocsp-request"} if request.body else {}
-            connection.request(request.method, request.path, request.body or None, headers)
+            path = request.path[len(urllib.parse.urlsplit(self.url).path.rstrip("/")) :]  # openssl ocsp is at /
+            connection.request(request.method, path or "/", request.body or None, headers)
             reply = connection.getresponse()
             return reply.status, reply.headers.get("Content-Type", ""), reply.read()
         finally:
@@ -424,12 +433,13 @@ class _Front(http.server.ThreadingHTTPServer):
 
     def __init__(self, responder: Responder) -> None:
         self.responder = responder
-        super().__init__((responder.pki.responder_address, responder.pki.responder_port), _Handler)
+        where = urllib.parse.urlsplit(responder.url)
+        super().__init__((where.hostname or "", where.port or 80), _Handler)
 
     def server_bind(self) -> None:
         """Bind without the look-up of the host's name that http.server does."""
         http.server.socketserver.TCPServer.server_bind(self)  # type: ignore[attr-defined]
-        self.server_name, self.server_port = self.responder.pki.responder_address, self.server_address[1]
+        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
 
     def handle_error(self, request: t.Any, client_address: t.Any) -> None:
         """A client that goes away is no news."""
@@ -467,7 +477,7 @@ def _respond(arguments: argparse.Namespace) -> None:
         signal.signal(number, lambda *_: sys.exit(0))
     log = pki.home / "requests.log"
     log.touch()
-    with Responder(pki, minutes=arguments.days * 1440, log=log) as responder:
+    with Responder(pki, minutes=arguments.minutes, log=log, url=arguments.url) as responder:
         print(f"ready {responder.url}", flush=True)
         responder.wait()
     sys.exit(f"openssl ocsp ended by itself, see {pki.home / 'responder.log'}.")
@@ -487,7 +497,8 @@ def main(arguments: t.Sequence[str] | None = None) -> None:
     port.set_defaults(run=lambda given: print(free_port()))
     for command in (make, respond, revoke):
         command.add_argument("directory", type=lambda path: Path(path).resolve())
-    respond.add_argument("--days", type=int, default=7, help="how long an answer lives (7)")
+    respond.add_argument("--minutes", type=int, default=10080, help="how long an answer lives, 0: no end (10080)")
+    respond.add_argument("--url", help="where to answer (at the URL that the leaves carry)")
     revoke.add_argument("name", help="for instance rsa.example.com")
     given = parser.parse_args(arguments)
     given.run(given)
