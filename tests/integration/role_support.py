@@ -56,6 +56,16 @@ def serve_by_dovecot(host: lab_tool.Host) -> None:
     host.run("systemctl", "restart", "dovecot")
 
 
+def configure_hitch(host: lab_tool.Host, name: str, port: int) -> None:
+    """Have Hitch serve a certificate of the role from its next start on."""
+    live = f"{ROOT}/live/{name}"
+    host.write(
+        "/etc/hitch/hitch.conf",
+        f'frontend = {{ host = "*" port = "{port}" }}\nbackend = "[127.0.0.1]:80"\n'
+        f'pem-file = {{ cert = "{live}/combined.pem" ocsp-resp-file = "{live}/ocsp.der" }}\n',
+    )
+
+
 def serial(leaf: pki_tool.Leaf) -> str:
     """The serial number of a certificate as openssl writes it."""
     return pki_tool.openssl("x509", "-in", leaf.certificate, "-noout", "-serial").strip().partition("=")[2]

@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 from conftest import Result, lab_tool, pki_tool
-from role_support import ROOT, SUITES, is_stapled, is_unharmed, names_of, reloads, serial
+from role_support import ROOT, SUITES, configure_hitch, is_stapled, is_unharmed, names_of, reloads, serial
 
 Play = t.Callable[..., Result]
 AddHost = t.Callable[..., lab_tool.Host]
@@ -50,12 +50,7 @@ def serve(host: lab_tool.Host) -> None:
     host.run("a2enmod", "-q", "ssl")
     host.run("a2dissite", "-q", "000-default")
     host.run("a2ensite", "-q", "tls")
-    live = f"{ROOT}/live/{name_of('hitch')}"
-    host.write(
-        "/etc/hitch/hitch.conf",
-        f'frontend = {{ host = "*" port = "{PORTS["hitch"]}" }}\nbackend = "[127.0.0.1]:80"\n'
-        f'pem-file = {{ cert = "{live}/combined.pem" ocsp-resp-file = "{live}/ocsp.der" }}\n',
-    )
+    configure_hitch(host, name_of("hitch"), PORTS["hitch"])
     for unit in UNITS.values():
         host.run("systemctl", "unmask", unit)
         host.run("systemctl", "restart", unit)
