@@ -6,12 +6,15 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
 
 from conftest import lab_tool, pki_tool
 
 ROOT = "/etc/ocsp-stapling"
 SUITES = ("bookworm", "trixie")
+#: What the role installs for systemd beside the timer.
+UNITS = ("ocsp-stapling.service", "ocsp-stapling-apply.service", "ocsp-stapling-reload.service")
 
 _VHOST = """\
 server {{
@@ -88,6 +91,16 @@ def reloads(host: lab_tool.Host, unit: str) -> int:
     """How often a unit was reloaded."""
     journal = host.run("journalctl", "-u", unit, "-o", "cat", "--no-pager")
     return journal.count("Reloaded ")
+
+
+def wait_for_idle(host: lab_tool.Host) -> None:
+    """Wait until none of the program's units is at work."""
+    for _attempt in range(600):
+        states = host.run("systemctl", "is-active", *UNITS, check=False).split()
+        if "activating" not in states and "deactivating" not in states and not host.run("systemctl", "list-jobs", "-q"):
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{host.name}: {states}")
 
 
 def names_of(host: lab_tool.Host, folder: str) -> t.List[str]:

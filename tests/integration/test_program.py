@@ -13,13 +13,12 @@ import typing as t
 
 import pytest
 from conftest import Result, lab_tool, pki_tool
-from role_support import ROOT, SUITES, is_stapled, reloads, serve_by_exim, serve_by_nginx
+from role_support import ROOT, SUITES, UNITS, is_stapled, reloads, serve_by_exim, serve_by_nginx, wait_for_idle
 
 Play = t.Callable[..., Result]
 
 WEB = ("one.example.com", "two.example.com")
 MAIL = "mx.example.com"
-UNITS = ("ocsp-stapling.service", "ocsp-stapling-apply.service", "ocsp-stapling-reload.service")
 STATE = "/var/lib/ocsp-stapling"
 
 
@@ -70,16 +69,6 @@ def restore(host: lab_tool.Host) -> None:
     """Take back what a test has changed of the units."""
     host.run("sh", "-c", "rm -rf /etc/systemd/system/ocsp-stapling*.d; systemctl daemon-reload; systemctl reset-failed")
     host.run("systemctl", "restart", "ocsp-stapling.timer")
-
-
-def wait_for_idle(host: lab_tool.Host) -> None:
-    """Wait until none of the units is at work."""
-    for _attempt in range(600):
-        states = host.run("systemctl", "is-active", *UNITS, check=False).split()
-        if "activating" not in states and "deactivating" not in states and not host.run("systemctl", "list-jobs", "-q"):
-            return
-        time.sleep(0.1)
-    raise AssertionError(f"{host.name}: {states}")
 
 
 def start(host: lab_tool.Host, unit: str = UNITS[0]) -> None:
