@@ -26,7 +26,14 @@ from role_support import (
 Play = t.Callable[..., Result]
 
 #: By nginx.
-NAMES = ("chain.example.com", "fullchain.example.com", "namesake.example.com", "twin.example.com", "folded.example.com")
+NAMES = (
+    "chain.example.com",
+    "fullchain.example.com",
+    "namesake.example.com",
+    "twin.example.com",
+    "rootless.example.com",
+    "folded.example.com",
+)
 #: The one by nginx and the one by Hitch that are watched while Hitch is broken.
 A, B = "a.example.com", "b.example.com"
 HITCH = 10443
@@ -85,13 +92,26 @@ def spec(host: lab_tool.Host, name: str) -> str:
 
 
 @contextlib.contextmanager
-def watched(lab: lab_tool.Lab, host: lab_tool.Host, *names: str) -> t.Iterator[None]:
-    """Clients of these names, for the time of the block, none of which may come to harm."""
+def watched(lab: lab_tool.Lab, host: lab_tool.Host, pki: pki_tool.Pki, *names: str) -> t.Iterator[None]:
+    """Clients of these names for the time of the block: none comes to harm, and in the end all verifies."""
     with lab.clients(*(spec(host, name) for name in names)) as seen:
         yield
     for one, summary in seen.items():
         assert is_unharmed(summary) and summary["handshakes"] > 0, (one, summary)
         assert all(shown["status"] == "good" for shown in summary["shown"]), (one, summary)
+    for name in names:
+        lab.verify(host, name, pki.root, HITCH if name == B else 443)
+
+
+@contextlib.contextmanager
+def hitch_broken(host: lab_tool.Host) -> t.Iterator[None]:
+    """Somebody breaks the configuration of Hitch, and repairs it at the end of the block."""
+    good = host.read("/etc/hitch/hitch.conf")
+    host.write("/etc/hitch/hitch.conf", f"{good}nonsense = 1\n")
+    try:
+        yield
+    finally:
+        host.write("/etc/hitch/hitch.conf", good)
 
 
 def staple_times(lab: lab_tool.Lab, host: lab_tool.Host, later: t.Mapping[str, str] | None = None) -> dict[str, str]:
@@ -109,47 +129,42 @@ def test_one_server_is_broken_while_the_staples_of_both_are_renewed(
     lab: lab_tool.Lab, host: lab_tool.Host, lab_pki: pki_tool.Pki
 ) -> None:
     """By the program: one is told, and the other as soon as it can be."""
-    good = host.read("/etc/hitch/hitch.conf")
     before, told = staple_times(lab, host), reloads(host, "hitch")
-    with lab.responder(lab_pki.home), watched(lab, host, A, B):
+    with lab.responder(lab_pki.home), watched(lab, host, lab_pki, A, B):
         host.run("sleep", "1")  # the time in a staple is in whole seconds
-        host.write("/etc/hitch/hitch.conf", f"{good}nonsense = 1\n")
-        host.run("ocsp-stapling", "refresh", "--force", A, B)
+        with hitch_broken(host):
+            host.run("ocsp-stapling", "refresh", "--force", A, B)
+            host.run("ocsp-stapling", "apply", check=False)
+            between = staple_times(lab, host, later=before)
+            assert "hitch has not been reloaded" in host.run("ocsp-stapling", "status", check=False)
         host.run("ocsp-stapling", "apply", check=False)
-        between = staple_times(lab, host, later=before)
-        assert "hitch has not been reloaded" in host.run("ocsp-stapling", "status", check=False)
-        host.write("/etc/hitch/hitch.conf", good)
-        host.run("ocsp-stapling", "apply", check=False)
-    after = staple_times(lab, host)
+        after = staple_times(lab, host)
     assert between[A] > before[A] and between[B] == before[B]
     assert after[A] == between[A] and after[B] > before[B]
     assert reloads(host, "hitch") == told + 1
     assert "has not been reloaded" not in host.run("ocsp-stapling", "status", check=False)
 
 
-def test_one_server_is_broken_while_its_certificate_and_the_staple_of_the_other_are_renewed(
+def test_one_server_is_broken_while_the_staple_of_the_other_is_renewed_by_the_role(
     lab: lab_tool.Lab, host: lab_tool.Host, lab_pki: pki_tool.Pki, run: t.Callable[..., Result]
 ) -> None:
-    """By the role: it fails, and yet the server with the new staple is told, at the latest by the next timer run."""
-    good = host.read("/etc/hitch/hitch.conf")
+    """The new certificate of the one is refused; the other gets its staple, by the next timer run at the latest."""
     before, old = staple_times(lab, host), serial(lab_pki.leaf(B))
     new = lab_pki.issue(B, key="ec")
     # What lives for a week is due some seconds after it was made.
     impatient = {"options": {"minimum_validity": f"{7 * 86400 - 5}s"}}
-    with lab.responder(lab_pki.home, minutes=10 * 1440), watched(lab, host, A, B):
-        host.write("/etc/hitch/hitch.conf", f"{good}nonsense = 1\n")
-        refused = run(groups(), **impatient)
-        assert refused.rc != 0 and "the configuration of hitch is refused" in refused.output, refused.output
-        host.run("ocsp-stapling", "apply", check=False)
-        between = staple_times(lab, host, later=before)
-        assert lab.look(host, B, HITCH) == (old, old, "good")
-        host.write("/etc/hitch/hitch.conf", good)
+    with lab.responder(lab_pki.home, minutes=10 * 1440), watched(lab, host, lab_pki, A, B):
+        with hitch_broken(host):
+            refused = run(groups(), **impatient)
+            assert refused.rc != 0 and "the configuration of hitch is refused" in refused.output, refused.output
+            host.run("ocsp-stapling", "apply", check=False)
+            between = staple_times(lab, host, later=before)
+            assert lab.look(host, B, HITCH) == (old, old, "good")
         done = run(groups(), **impatient)
     assert done.rc == 0, done.output
     assert between[A] > before[A] and between[B] == before[B]
     for leaf, port in ((lab_pki.leaf(A), 443), (new, HITCH)):
         assert is_stapled(lab.look(host, leaf.name, port), leaf)
-        lab.verify(host, leaf.name, lab_pki.root, port)
     assert "has not been reloaded" not in host.run("ocsp-stapling", "status", check=False)
 
 
@@ -174,57 +189,42 @@ def test_the_wrong_intermediate(
             both.write_text(leaf.certificate.read_text() + issuer.issuer.read_text())
             entries[name].update(certificate=both)
     before = files_under(host, ROOT)
-    with watched(lab, host, "fullchain.example.com"):
+    with watched(lab, host, lab_pki, "fullchain.example.com"):
         refused = run(groups(**entries))
     said = " ".join(refused.output.split())
     assert refused.rc != 0 and "nothing was changed: " in said, refused.output
     for name in entries:
         assert f"{name}.example.com: " in said.partition("nothing was changed: ")[2], refused.output
-        lab.verify(host, f"{name}.example.com", lab_pki.root)
     assert files_under(host, ROOT) == before
 
 
-@pytest.mark.parametrize("root", [True, False], ids=["root", "no-root"])
-def test_an_expired_twin_of_the_issuer_comes_first(
-    root: bool,
+def test_odd_files_that_make_sense(
     lab: lab_tool.Lab,
     host: lab_tool.Host,
     lab_pki: pki_tool.Pki,
     run: t.Callable[..., Result],
     tmp_path: Path,
 ) -> None:
-    leaf = lab_pki.issue("twin.example.com", key="ec")
+    """An expired twin of the issuer before the valid one, with and without a root; a key that YAML has folded by >."""
+    leaves = {name: lab_pki.issue(f"{name}.example.com", key="ec") for name in ("twin", "rootless", "folded")}
+    entries: dict[str, dict[str, t.Any]] = {
+        name: {"name": leaf.name, "private_key": leaf.key, "certificate": leaf.certificate}
+        for name, leaf in leaves.items()
+    }
     twin = lab_pki.twin_of_issuer(EXPIRED).read_text()
     chain = tmp_path / "chain.pem"
     chain.write_text(twin + lab_pki.issuer.read_text())
-    entry = {"name": leaf.name, "private_key": leaf.key, "certificate": leaf.certificate, "chain": chain}
-    if root:
-        entry["root"] = lab_pki.root
-    with lab.responder(lab_pki.home), watched(lab, host, leaf.name):
-        done = run(groups(twin=entry))
-    assert done.rc == 0, done.output
-    assert is_stapled(lab.look(host, leaf.name), leaf)
-    served = lab.verify(host, leaf.name, lab_pki.root)
-    assert lab_pki.issuer.read_text().strip() in served and twin.strip() not in served
-
-
-def test_a_key_that_yaml_has_folded(
-    lab: lab_tool.Lab, host: lab_tool.Host, lab_pki: pki_tool.Pki, run: t.Callable[..., Result]
-) -> None:
-    """All on one line, as by C(>)."""
-    leaf = lab_pki.issue("folded.example.com", key="ec")
-    entry = {
-        "name": leaf.name,
-        "private_key_content": " ".join(leaf.key.read_text().split("\n")).strip() + "\n",
-        "certificate": leaf.certificate,
-        "chain": leaf.chain,
-    }
-    with lab.responder(lab_pki.home), watched(lab, host, leaf.name):
-        done = run(groups(folded=entry))
+    entries["twin"].update(chain=chain, root=lab_pki.root)
+    entries["rootless"].update(chain=chain)
+    key = entries["folded"].pop("private_key")
+    entries["folded"].update(private_key_content=" ".join(key.read_text().splitlines()) + "\n", chain=lab_pki.issuer)
+    with lab.responder(lab_pki.home), watched(lab, host, lab_pki, *(leaf.name for leaf in leaves.values())):
+        done = run(groups(**entries))
     assert done.rc == 0 and "PRIVATE KEY" not in done.output, done.output
-    live = f"{ROOT}/live/{leaf.name}"
+    for leaf in leaves.values():
+        assert is_stapled(lab.look(host, leaf.name), leaf)
+        served = lab.verify(host, leaf.name, lab_pki.root)
+        assert lab_pki.issuer.read_text().strip() in served and twin.strip() not in served
     for file in ("privkey.pem", "combined.pem"):
-        public = host.run("openssl", "pkey", "-in", f"{live}/{file}", "-pubout")
-        assert public == pki_tool.openssl("pkey", "-in", leaf.key, "-pubout"), file
-    assert is_stapled(lab.look(host, leaf.name), leaf)
-    lab.verify(host, leaf.name, lab_pki.root)
+        public = host.run("openssl", "pkey", "-in", f"{ROOT}/live/folded.example.com/{file}", "-pubout")
+        assert public == pki_tool.openssl("pkey", "-in", key, "-pubout"), file
