@@ -86,12 +86,10 @@ class Check(t.NamedTuple):
 
 
 def known_codes() -> t.Set[str]:
-    """The reason codes that errors.py lists."""
-    codes: t.Set[str] = set()
-    for node in ast.parse((CHECKOUT / CORE / "errors.py").read_text()).body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "").endswith("_CODES"):
-            codes.update(ast.literal_eval(node.value))
-    return codes
+    """The reason codes of the table in codes.py, which is not imported: forks of this process import it."""
+    nodes = ast.walk(ast.parse((CHECKOUT / CORE / "codes.py").read_text()))
+    rows = [node for node in nodes if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Code"]
+    return {ast.literal_eval(row.args[0]) for row in rows}
 
 
 def find_checks() -> t.List[Check]:

@@ -14,13 +14,8 @@ import typing as t
 import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import certificate as x509
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import probe, tls
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import (
-    JUDGEMENT_CODES,
-    PROBE_CODES,
-    SERVED_CODES,
-    InputError,
-    ProbeError,
-)
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.codes import JUDGEMENT_CODES, PROBE_CODES, SERVED_CODES
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError, ProbeError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.probe import Endpoint, Expectation, Look, read_endpoint
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import Rules
 from ansible_collections.certops.ocsp.tests.unit import forge
