@@ -169,7 +169,9 @@ findings:
   elements: dict
   contains:
     code:
-      description: The reason code. Codes never change their meaning.
+      description:
+        - The reason code. Codes never change their meaning.
+        - R(The guide lists them all,ansible_collections.certops.ocsp.docsite.operations.codes).
       type: str
       sample: expired
     severity:

@@ -193,16 +193,18 @@ error:
   contains:
     code:
       description:
-        - V(unreachable) when the name has no address or nobody answers at it.
-        - V(timeout) when the deadline was over. The message says what was waited for.
-        - V(cut_off) when the server closed the connection too early.
-        - V(not_tls) when it answered in something else than TLS.
-        - V(tls_alert) when it refused the handshake. The message has the name of the alert.
-        - V(tls_version) when it speaks an older TLS than 1.2, or another one than asked for.
-        - V(starttls_refused) when it does not offer STARTTLS, or refuses it.
-        - V(not_served) when it serves a certificate with another kind of key than any that was asked for.
-        - V(malformed) when what it sends cannot be read.
-        - V(too_large) when it sends more than belongs into a handshake, such as a chain of over 256 KiB.
+        # BEGIN reason codes: probe, written by tests/tools/code_tables.py
+        - V(unreachable) - The name has no address, or nothing accepts a connection there.
+        - V(timeout) - The server took longer than O(timeout). The message says what it was expected to do.
+        - V(cut_off) - The server closed the connection before it had sent its certificate and staple.
+        - V(not_tls) - Something answers, but it is not TLS.
+        - V(tls_alert) - The server ended the handshake with a TLS alert. The message names it.
+        - V(tls_version) - The server speaks none of the TLS versions that were offered.
+        - V(starttls_refused) - The server does not offer STARTTLS, or refused it.
+        - V(not_served) - The server has no certificate with any of the kinds of key in O(key_types).
+        - V(malformed) - What the server sends during the handshake cannot be parsed.
+        - V(too_large) - The server sends more than belongs in a handshake, such as a chain of more than 256 KiB.
+        # END reason codes
       type: str
       sample: timeout
     message:
@@ -387,18 +389,24 @@ certificates:
       description:
         - What is wrong or odd with the staple, most fundamental first, with the codes of
           M(certops.ocsp.ocsp_response_info) and those below.
-        - V(missing_staple) is an error when the certificate demands a staple, or O(expected_path) is given.
-        - V(late_staple) says that the first handshake brought no staple, and a later one did.
-        - V(shared_staple) says that the staple is about the server's other certificate. nginx does that when one
-          server block has an RSA and an ECDSA certificate and C(ssl_stapling_file).
-        - V(other_staple) says that the staple is not the one in O(expected_path).
-        - V(other_certificate) says that the certificate is not the one in O(certificate_path).
-        - V(missing_issuer) says that the server does not send the issuer, so that the staple cannot be checked.
+        # BEGIN reason codes: served, written by tests/tools/code_tables.py
+        - V(missing_staple) (warning; error for a must-staple certificate, or if O(expected_path) exists) - The server
+          sends no staple, although the certificate has a responder or one is expected.
+        - V(late_staple) (warning) - The first handshake brought no staple, and a later one did.
+        - V(shared_staple) (error) - The staple is about the server's other certificate. nginx sends one file with both
+          if a server block has an RSA and an ECDSA certificate and C(ssl_stapling_file).
+        - V(other_staple) (warning) - The staple is not the one in O(expected_path).
+        - V(other_certificate) (error) - The certificate is not the one in O(certificate_path).
+        - V(missing_issuer) (error) - The server does not send the certificate of its CA, so the staple cannot be
+          checked.
+        # END reason codes
       type: list
       elements: dict
       contains:
         code:
-          description: The reason code. Codes never change their meaning.
+          description:
+            - The reason code. Codes never change their meaning.
+            - R(The guide lists them all,ansible_collections.certops.ocsp.docsite.operations.codes).
           type: str
           sample: missing_staple
         severity:

@@ -240,12 +240,55 @@ def metrics() -> set[str]:
     return set(re.findall(r"^\| `(ocsp_stapling_\w+)`", PAGES[-1].read_text(), re.MULTILINE))
 
 
-def test_each_reason_code_is_explained() -> None:
+def test_tables_of_reason_codes_are_those_of_the_core() -> None:
+    tool = CHECKOUT / "tests" / "tools" / "code_tables.py"
+    done = subprocess.run([sys.executable, "-B", tool, "--check"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_guide_lists_all_reason_codes() -> None:
     guide = (RST / "operations.rst").read_text()
     section = guide[guide.index("Reason codes\n----") : guide.index("Files on a host\n----")]
-    explained = re.findall(r"^   \* - ``(\w+)``\n     - .+?\n     - ", section, re.MULTILINE | re.DOTALL)
-    assert sorted(explained) == sorted(set(explained)), "explained twice"
-    assert set(explained) == {code.name for code in codes.CODES}
+    listed = re.findall(r"^   \* - ``(\w+)``$", section, re.MULTILINE)
+    assert sorted(listed) == sorted(code.name for code in codes.CODES)
+    assert set(re.findall(r"^\.\. BEGIN reason codes: (\w+)", section, re.MULTILINE)) == set(codes.AREAS)
+
+
+def test_the_readme_lists_the_checks_and_points_to_all_codes() -> None:
+    readme = (CHECKOUT / "README.md").read_text()
+    section = readme[readme.index("## Reason codes") : readme.index("## Testing")]
+    assert tuple(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == codes.JUDGEMENT_CODES
+    assert "/docs/docsite/rst/operations.rst#reason-codes)" in section
+
+
+def test_documentation_of_a_look_at_servers_lists_its_codes(collections: Path) -> None:
+    name = NAMESPACE + "ocsp_staple_info"
+    returned = json.loads(run_ansible("ansible-doc", collections, "--json", name))[name]["return"]
+    described = {
+        codes.PROBE: returned["error"]["contains"]["code"]["description"],
+        codes.SERVED: returned["certificates"]["contains"]["findings"]["description"],
+    }
+    for area, sentences in described.items():
+        assert tuple(re.findall(r"^V\((\w+)\)", "\n".join(sentences), re.MULTILINE)) == codes.of_area(area)
+
+
+#: Where other pages put reason codes into a table of their own, and what else stands there in the same type.
+OTHER_TABLES = {
+    "look_at_servers.rst": ("What servers make of a file", {"openssl s_server", "ssl_stapling_file"}),
+    "private_pki.rst": ("Most private responders need nothing at all.", {"unauthorized", "https"}),
+}
+
+
+@pytest.mark.parametrize("page", OTHER_TABLES)
+def test_reason_codes_in_other_tables_exist(page: str) -> None:
+    beginning, others = OTHER_TABLES[page]
+    text = (RST / page).read_text().partition(beginning)[2]
+    table = text[text.index(".. list-table::") :]
+    cells = re.findall(r"^   \* - (.*)\n", table, re.MULTILINE)
+    if page == "look_at_servers.rst":
+        cells += re.findall(r"^     - (.*)\n", table, re.MULTILINE)
+    mentioned = {code for cell in cells for code in re.findall(r"``([^`]+)``", cell)}
+    assert len(mentioned) > 5 and mentioned - others <= {code.name for code in codes.CODES}
 
 
 def test_links_between_guides_lead_somewhere() -> None:
