@@ -93,10 +93,11 @@ def families() -> t.Dict[str, t.Set[str]]:
         if isinstance(node, ast.ClassDef)
     }
 
-    def line(name: str) -> t.Set[str]:
-        return {name}.union(*(line(base) for base in bases.get(name, ()) if base != name))
-
-    return {name: line(name) for name in bases if "OcspError" in line(name)}
+    lines = {name: {name} for name in bases}
+    for _generation in bases:
+        for name, line in lines.items():
+            line.update(*(lines.get(base, {base}) for base in bases[name]))
+    return {name: line for name, line in lines.items() if "OcspError" in line}
 
 
 def _read(path: Path) -> _Module:
@@ -229,32 +230,34 @@ class _Reader(ast.NodeVisitor):
         line = getattr(node, "lineno", 0)
         self.found += [Use(text, severities, by, self._path, line) for text in texts if _CODE.fullmatch(text)]
 
-    def _values(self, node: t.Optional[ast.expr]) -> t.Iterator[ast.expr]:
-        """What an expression may be, as far as that is written in this function or as a constant of a module."""
+    def _values(self, node: t.Optional[ast.expr], within: t.Tuple[str, ...] = ()) -> t.Iterator[ast.expr]:
+        """What an expression may be, as far as that is written in this function or as a constant of a module.
+
+        ``within`` are the names that led here, since one may be given what it was before.
+        """
+        parts: t.Sequence[ast.expr] = ()
         if isinstance(node, ast.IfExp):
-            yield from self._values(node.body)
-            yield from self._values(node.orelse)
+            parts = (node.body, node.orelse)
         elif isinstance(node, ast.BoolOp):
-            for value in node.values:
-                yield from self._values(value)
+            parts = node.values
         elif isinstance(node, (ast.Tuple, ast.List, ast.Set)):
-            for value in node.elts:
-                yield from self._values(value)
+            parts = node.elts
         elif isinstance(node, ast.Call) and _name(node.func) in ("frozenset", "set", "tuple"):
-            for value in node.args:
-                yield from self._values(value)
-        elif isinstance(node, ast.Name):
-            assigned = [
-                one.value
-                for one in ast.walk(self._functions[-1] if self._functions else ast.Module([], []))
-                if isinstance(one, ast.Assign) and any(_name(target) == node.id for target in one.targets)
-            ]
-            known = assigned or [self._constants[name] for name in [node.id] if name in self._constants]
-            values = [value for value in known if not isinstance(value, ast.Name)]
-            yield from (found for value in values for found in self._values(value))
+            parts = node.args
+        elif isinstance(node, ast.Name) and node.id not in within:
+            parts = self._given(node.id)
+            within = (*within, node.id)
+        for part in parts:
+            yield from self._values(part, within)
+        if node is not None:
             yield node
-        elif node is not None:
-            yield node
+
+    def _given(self, name: str) -> t.List[ast.expr]:
+        """What this function assigns to a name, or what the constant of that name is."""
+        statements = ast.walk(self._functions[-1]) if self._functions else ()
+        assigned = [one for one in statements if isinstance(one, ast.Assign)]
+        found = [one.value for one in assigned if any(_name(target) == name for target in one.targets)]
+        return found or [value for constant, value in self._constants.items() if constant == name]
 
     def _texts(self, node: ast.expr) -> t.Set[str]:
         values = (value.value for value in self._values(node) if isinstance(value, ast.Constant))
