@@ -12,9 +12,9 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import certificate as certificates
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import codes as reasons
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import errors
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import response as judging
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.codes import JUDGEMENT_CODES
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judgement import Judgement
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import Rules, judge
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.wire import from_pem, to_pem
@@ -53,7 +53,7 @@ def judged(
         found_codes = [finding.code for finding in judgement.findings if finding.severity == severity]
         assert codes == list(dict.fromkeys(found_codes))
     for finding in judgement.findings:
-        assert finding.code in JUDGEMENT_CODES
+        assert finding.code in reasons.JUDGEMENT_CODES
         assert finding.message
     return judgement
 
