@@ -25,6 +25,7 @@ from .errors import BusyError, FileError, InputError
 
 _T = t.TypeVar("_T")
 
+_TEMPORARY = ".ocsp-new"
 _LOCK_FOLDERS = ("/run/lock", "/var/lock")
 _ROOTS_LOCK_FOLDER = "/run/certops-ocsp"
 _LOCK_POLL = 0.05
@@ -114,10 +115,19 @@ def replace_file(
     (sync or sync_folder)(os.path.dirname(path))
 
 
-def _temporary_path(path: str) -> str:
+def temporary_path(path: str) -> str:
     """Where the new content of a path waits for its name, always the same place."""
     folder, name = os.path.split(path)
-    return os.path.join(folder, f".{_short(name)}.ocsp-new")
+    return os.path.join(folder, f".{_short(name)}{_TEMPORARY}")
+
+
+def remove_temporary(folder: str) -> None:
+    """Remove what a killed run left in a folder on its way to a name, as far as that can be done."""
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):
+            if name.startswith(".") and name.endswith(_TEMPORARY):
+                with contextlib.suppress(OSError):
+                    os.unlink(os.path.join(folder, name))
 
 
 def _short(name: str) -> str:
@@ -136,7 +146,7 @@ def _move(temporary: str, path: str) -> None:
 
 def _write_temporary(path: str, content: bytes) -> str:
     """A complete, synced file with the attributes of the one at ``path``, beside it. Returns its path."""
-    temporary = _temporary_path(path)
+    temporary = temporary_path(path)
     descriptor, named = _open_temporary(temporary)
     try:
         _write_all(descriptor, content)

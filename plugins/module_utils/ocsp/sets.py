@@ -23,7 +23,7 @@ import stat
 import typing as t
 from datetime import datetime, timezone
 
-from . import files
+from . import files, snippets
 from .errors import FileError, InputError
 
 #: Names of the files of a set that hold the private key.
@@ -243,6 +243,10 @@ def clean(layout: Layout) -> None:
         if entry.startswith("."):
             with contextlib.suppress(OSError):
                 os.unlink(os.path.join(live, entry))
+        else:
+            files.remove_temporary(os.path.join(live, entry))
+    for folder in (layout.state, os.path.dirname(layout.pending("any")), os.path.join(layout.root, snippets.FOLDER)):
+        files.remove_temporary(folder)
 
 
 def discard(layout: Layout, name: str, identifier: str) -> None:

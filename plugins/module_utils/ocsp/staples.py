@@ -140,8 +140,10 @@ def _link(path: str, target: str, write: bool) -> bool:
         if os.readlink(path) == target:
             return False
     if write:
-        temporary = f"{path}.{os.urandom(8).hex()}"
+        temporary = files.temporary_path(path)
         try:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)  # a killed run's
             os.symlink(target, temporary)
             os.replace(temporary, path)
         except OSError as error:
