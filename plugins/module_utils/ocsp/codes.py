@@ -398,8 +398,8 @@ CODES = (
         "not_configured",
         HOST,
         WARNING,
-        "The certificate is live but no longer configured, so its staple is not renewed. It stays while it is good and is "
-        "withdrawn before it expires; a must-staple certificate keeps it to the end.",
+        "The certificate is live but no longer configured, so its staple is not renewed. It stays while it is good and "
+        "is withdrawn before it expires; a must-staple certificate keeps it to the end.",
         "Configure the certificate again if a server still uses it.",
     ),
     Code(

@@ -149,17 +149,17 @@ class Apply:
     def _apply_unconfigured(self, entry: Entry) -> None:
         """See to a staple that nobody renews: it stays while it is good, and is withdrawn before it ends."""
         look = self.eyes.look(entry)
-        decision = self._decide(look)
-        if look.place is None or not look.facts.in_place:
+        if look.place is None or not (look.facts.in_place or entry.name in self.before.certificates):
             return
+        decision = self._decide(look)
         if self._would_change(look.place, look, decision):
             self._carry_out(look.place, look, decision)
-            if decision.action == WITHDRAW and not decision.alarming:
-                return
-        if not decision.code:
+        message = "it is live but no longer configured, so its staple is not renewed and "
+        if decision.action == WITHDRAW and not decision.alarming:
+            decision = decision._replace(code="not_configured", message=f"{message}was withdrawn")
+        elif not decision.code:
             ends = schedule.format_time(decision.judgement.effective_expiry if decision.judgement else None)
-            message = f"it is live but no longer configured, so its staple is not renewed and will go before {ends}"
-            decision = decision._replace(code="not_configured", message=message)
+            decision = decision._replace(code="not_configured", message=f"{message}will be withdrawn before {ends}")
         self._conclude(look, decision)
 
     def _refuse(self, name: str, message: str) -> None:
@@ -255,7 +255,8 @@ class Apply:
     def _summarize(self) -> None:
         done = list(self.changes.values())
         known = self.after.certificates.values()
-        missing = sum(entry.get("staple") is None and entry.get("code") != "no_responder" for entry in known)
+        wanted = [entry for entry in known if entry.get("code") not in ("no_responder", "not_configured")]
+        missing = sum(entry.get("staple") is None for entry in wanted)
         message = (
             f"apply judged {count(len(self.config.certificates), 'certificate')} in {self.world.elapsed():.1f} s: "
             f"{done.count(INSTALLED)} installed, {done.count(WITHDRAWN)} withdrawn, {missing} without a staple"

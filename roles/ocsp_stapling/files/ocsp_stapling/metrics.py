@@ -82,7 +82,7 @@ _OF_CERTIFICATES: t.Tuple[t.Tuple[str, str, Value], ...] = (
 def render(state: State) -> str:
     """The text of the metrics file."""
     lines: t.List[str] = []
-    certificates = sorted(state.certificates.items())
+    certificates = [(label, entry) for label, entry in sorted(state.certificates.items()) if not _is_retired(entry)]
     for name, text, value in _OF_CERTIFICATES:
         _family(lines, name, text, (({"name": label}, value(entry)) for label, entry in certificates))
     _family(
@@ -103,6 +103,11 @@ def render(state: State) -> str:
         _family(lines, name, text, ((labels, moment(run)) for labels, run in runs if run.get("ended")))
     _family(lines, "build_info", "The version of ocsp-stapling.", [({"version": PROGRAM}, 1.0)])
     return "".join(lines)
+
+
+def _is_retired(entry: Values) -> bool:
+    """Whether nothing is expected of a certificate any more: nobody configures it, and its staple was withdrawn."""
+    return entry.get("code") == "not_configured" and entry.get("staple") is None
 
 
 def write(state: State, path: str) -> None:

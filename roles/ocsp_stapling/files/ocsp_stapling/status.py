@@ -47,7 +47,7 @@ class Status:
         self.config = config
         self.state = state
         self.now = now
-        # What is live and no longer configured is in the state as long as it is stapled.
+        # What is live and no longer configured is in the state as well.
         names = dict.fromkeys([*(entry.name for entry in config.certificates), *state.certificates])
         lines = [self._line(name) for name in names]
         #: What is worst stands last, where it is seen beside its reasons.
@@ -170,7 +170,7 @@ def _verdict(entry: Values, code: str, stapled: bool, ends_in: t.Optional[float]
         return CRITICAL, "revoked"
     if stapled and ends_in is not None and ends_in < 0:
         return CRITICAL, "expired"
-    if code == "no_responder":
+    if code == "no_responder" or (code == "not_configured" and not stapled):
         return OK, "none"
     if entry.get("deployed") is False:
         return DEGRADED, "not deployed"
