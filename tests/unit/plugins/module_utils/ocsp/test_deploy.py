@@ -1,0 +1,278 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The transaction: what is refused before anything, what goes live, who is told, and what is said."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import os
+import typing as t
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import confirm, deploy, pending, sets
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.certificate import Certificate
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.confirm import Endpoint, Sight
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.environment import Environment
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError, InputError, TransportError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.installation import Installation
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.refresh import obtain
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.wanted import Sources, Wanted
+from ansible_collections.certops.ocsp.tests.unit import forge
+from ansible_collections.certops.ocsp.tests.unit.fleet import Clock, Fleet
+from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, NOW, Entity
+
+W = forge.world()
+WHERE = {"key": "a.key", "certificate": "a.pem", "chain": "a-chain.pem", "root": "a-rootchain.pem"}
+ACCESS = sets.Access(os.geteuid(), os.getegid(), 0o400)
+
+
+@functools.cache
+def leaf(name: str, number: int = 1, issuer: Entity = W.issuer, urls: bool = True, demands: bool = False) -> Entity:
+    extensions = [forge.subject_alt_name(name)]
+    extensions += [forge.ocsp_urls(forge.URL)] if urls else []
+    extensions += [forge.must_staple()] if demands else []
+    return forge.leaf(
+        issuer, name, private_key=forge.key("p256", f"{name}{number}"), serial=number, extensions=extensions
+    )
+
+
+@functools.cache
+def staple(subject: Entity, age: timedelta = HOUR, status: str = "good") -> str:
+    single = forge.single(subject, status=status, this_update=NOW - age, next_update=NOW - age + 7 * DAY)
+    return base64.b64encode(forge.response(single, produced_at=NOW - age)).decode()
+
+
+def wanted(subject: Entity, name: str, *services: str, **given: t.Any) -> Wanted:
+    chain = given.pop("chain", W.issuer.pem)
+    sources = Sources(forge.private_pem(subject.key), subject.pem, chain, given.pop("root", None), WHERE)
+    kinds = tuple(service if service in ("nginx", "exim", "haproxy", "dovecot") else "" for service in services)
+    return Wanted(name, sources, ACCESS, (name,), services, kinds, **given)
+
+
+def unreachable(_request: t.Any, _timeout: float) -> t.NoReturn:
+    raise TransportError("unreachable", "no responder is asked in these tests")
+
+
+class Host:
+    """A host with no servers, deployed to by the steps of the transaction."""
+
+    def __init__(self, home: Path) -> None:
+        self.layout = sets.Layout(str(home / "etc"), str(home / "var"))
+        self.fleet = Fleet()
+        self.clock = Clock()
+        self.now = NOW
+
+    def plan(self, *certificates: Wanted) -> deploy.Plan:
+        work = deploy.plan(self.layout, certificates, self.now, 2562)
+        deploy.obtain(work, self._fetch)
+        return work
+
+    def _fetch(self, requests: t.Sequence[t.Any]) -> t.Dict[str, t.Any]:
+        environment = Environment(unreachable, self.now, sleep=lambda seconds: None)
+        return {one.name: obtain(one.options.target, one.options, one.current, environment) for one in requests}
+
+    def deploy(self, *certificates: Wanted) -> t.Tuple[deploy.Plan, str]:
+        work = self.plan(*certificates)
+        with Installation(self.layout, self.fleet, 0.0, self.clock) as installation:
+            deploy.renew(work, installation)
+            deploy.stage(work)
+            problem = deploy.switch(work, installation, self._look, [Endpoint("web", "127.0.0.1", 443, "")])
+        return work, problem
+
+    def _look(self, endpoint: Endpoint, name: str) -> Sight:
+        return Sight({}, f"nothing listens for {name}")
+
+    def live(self, name: str) -> t.Dict[str, bytes]:
+        folder = Path(self.layout.live(name))
+        return {path.name: path.read_bytes() for path in folder.iterdir()} if folder.exists() else {}
+
+    def loaded(self) -> None:
+        """All services have loaded all."""
+        for service in pending.services(self.layout):
+            pending.forget(self.layout, service)
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path)
+
+
+def test_a_set_goes_live_with_its_staple(host: Host) -> None:
+    one = leaf("a.example.com")
+    work, problem = host.deploy(wanted(one, "a.example.com", "web", source=staple(one)))
+    assert not problem and deploy.summary(work, False) == "1 of 1 certificate changed: a.example.com"
+    files = host.live("a.example.com")
+    assert files["fullchain.pem"] == one.pem + W.issuer.pem and base64.b64encode(files["ocsp.der"]).decode() == staple(
+        one
+    )
+    assert pending.read(host.layout, "web") == pending.Note(("a.example.com",), 1000.0)
+    assert sets.services_of(host.layout.live("a.example.com")) == ["web"]
+    assert confirm.unconfirmed(host.layout) == ["web"]
+
+
+@pytest.mark.parametrize("age", [HOUR, 3 * HOUR], ids=["newer", "the same"])
+def test_the_staple_of_a_set_that_stays_is_told_although_another_service_refuses(host: Host, age: timedelta) -> None:
+    """One certificate stays and gets a newer staple, while the service of another refuses its configuration."""
+    stays, changes = leaf("a.example.com"), leaf("b.example.com")
+    host.deploy(
+        wanted(stays, "a.example.com", "web", source=staple(stays, 3 * HOUR)),
+        wanted(changes, "b.example.com", "mail", source=staple(changes)),
+    )
+    host.loaded()
+    before = host.live("b.example.com")
+    host.fleet.tests["mail"] = lambda: "broken"
+    newer = leaf("b.example.com", 2)
+    work, problem = host.deploy(
+        wanted(stays, "a.example.com", "web", source=staple(stays, age)),
+        wanted(newer, "b.example.com", "mail", source=staple(newer)),
+    )
+    assert "the configuration of mail was broken before, not by this run" in problem
+    assert host.live("b.example.com") == before
+    renewed = age == HOUR
+    assert work.items[0].renewed is renewed
+    assert pending.services(host.layout) == (["web"] if renewed else [])
+    assert base64.b64encode(host.live("a.example.com")["ocsp.der"]).decode() == staple(stays, age)
+
+
+def test_an_older_note_survives_a_refusal(host: Host) -> None:
+    one = leaf("a.example.com")
+    host.deploy(wanted(one, "a.example.com", "web", "mail"))
+    assert pending.services(host.layout) == ["mail", "web"]
+    host.fleet.tests["mail"] = lambda: "broken"
+    host.deploy(wanted(leaf("a.example.com", 2), "a.example.com", "web", "mail"))
+    assert host.live("a.example.com")["cert.pem"] == one.pem
+    assert pending.services(host.layout) == ["mail", "web"]
+
+
+def test_a_new_file_that_is_refused_is_blamed(host: Host) -> None:
+    one = leaf("a.example.com")
+    host.deploy(wanted(one, "a.example.com", "web"))
+    host.fleet.tests["web"] = lambda: "" if host.live("a.example.com")["cert.pem"] == one.pem else "bad certificate"
+    _work, problem = host.deploy(wanted(leaf("a.example.com", 2), "a.example.com", "web"))
+    assert problem == "web refused its configuration with the new files, which were taken back: bad certificate"
+    assert host.live("a.example.com")["cert.pem"] == one.pem
+    assert not os.path.exists(host.layout.journal)
+
+
+def test_only_who_needs_it_is_told_of_a_staple(host: Host) -> None:
+    """Exim reads it by itself, and Dovecot has none."""
+    one = leaf("a.example.com")
+    services = ("nginx", "exim", "dovecot", "web")
+    access = sets.Access(os.geteuid(), 1, 0o440)
+    first = wanted(one, "a.example.com", *services, source=staple(one, 3 * HOUR))
+    host.deploy(Wanted(**{**vars(first), "access": access}))
+    assert pending.services(host.layout) == ["dovecot", "exim", "nginx", "web"]
+    host.loaded()
+    host.deploy(Wanted(**{**vars(first), "access": access, "source": staple(one)}))
+    assert pending.services(host.layout) == ["nginx", "web"]
+
+
+def test_a_service_that_comes_to_a_set_that_stays_gets_its_piece_and_is_told(host: Host) -> None:
+    one = leaf("a.example.com")
+    host.deploy(wanted(one, "a.example.com", "web"))
+    host.loaded()
+    work, _problem = host.deploy(wanted(one, "a.example.com", "web", "nginx"))
+    assert work.items[0].renewed and not work.items[0].changed
+    assert "nginx.conf" in host.live("a.example.com") and pending.services(host.layout) == ["nginx"]
+    assert deploy.summary(work, False) == "renewed in place: a.example.com"
+    assert sets.services_of(host.layout.live("a.example.com")) == ["web", "nginx"]
+
+
+def test_what_was_held_back_is_said_first(host: Host) -> None:
+    one, two, three = leaf("a.example.com", demands=True), leaf("b.example.com"), leaf("c.example.com")
+    work, _problem = host.deploy(
+        wanted(one, "a.example.com", "web"),
+        wanted(two, "b.example.com", "web"),
+        wanted(three, "c.example.com", "web", source=staple(three, status="revoked")),
+    )
+    said = deploy.summary(work, False)
+    assert said.startswith("held back: a.example.com: it must not be used without a staple: ")
+    assert "; c.example.com: the certificate CN=c.example.com,O=Forge was revoked on " in said
+    assert said.endswith("; 1 of 3 certificates changed: b.example.com")
+    assert host.live("a.example.com") == host.live("c.example.com") == {}
+    assert [sentence for sentence in work.warnings if sentence.startswith("b.example.com: there is no staple yet")]
+
+
+def test_nothing_to_do_is_said_as_well(host: Host) -> None:
+    one, two = leaf("a.example.com"), leaf("b.example.com")
+    both = [wanted(one, "a.example.com", "web"), wanted(two, "b.example.com", "web")]
+    host.deploy(*both)
+    assert deploy.summary(host.plan(*both), True) == "2 certificates: all as they should be"
+    assert deploy.summary(host.plan(both[0]), True) == "1 certificate: all as it should be"
+
+
+OTHER = forge.authority("Other CA")
+
+
+@pytest.mark.parametrize(
+    ("given", "sentences"),
+    [
+        ({"chain": OTHER.pem}, ["a-chain.pem", "CN=Other CA"]),
+        ({"chain": None, "root": OTHER.pem}, ["a-rootchain.pem"]),
+        ({"chain": None}, ["the certificate of the issuer", "a.pem"]),
+    ],
+)
+def test_a_path_that_clients_would_refuse_changes_nothing(
+    host: Host, given: t.Dict[str, t.Any], sentences: t.List[str]
+) -> None:
+    one = leaf("a.example.com")
+    with pytest.raises(InputError) as caught:
+        host.plan(wanted(one, "a.example.com", "web", **given))
+    assert caught.value.message.startswith("nothing was changed: a.example.com: ")
+    for sentence in sentences:
+        assert sentence in caught.value.message
+    assert host.live("a.example.com") == {}
+
+
+def test_a_chain_that_is_missing_is_said(host: Host) -> None:
+    one = leaf("a.example.com", urls=False)
+    work, _problem = host.deploy(wanted(one, "a.example.com", "web", chain=None))
+    (said,) = work.warnings
+    assert said.startswith("a.example.com: ") and Certificate.from_der(W.issuer.der).name in said
+
+
+def test_what_is_live_and_has_expired_is_said_and_not_refused(host: Host) -> None:
+    one = leaf("a.example.com", urls=False)
+    certificate = wanted(one, "a.example.com", "web")
+    host.deploy(certificate)
+    host.now = NOW + timedelta(days=4000)
+    work = host.plan(certificate)
+    assert not work.changed
+    assert [sentence for sentence in work.warnings if "it is live, but " in sentence and "expired" in sentence]
+
+
+def test_half_a_stage_leaves_nothing(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    work = host.plan(*(wanted(leaf(name), name, "web") for name in ("a.example.com", "b.example.com")))
+    real = sets.stage
+
+    def full(layout: sets.Layout, name: str, *arguments: t.Any) -> str:
+        if name == "b.example.com":
+            raise FileError("no space left on device")
+        return real(layout, name, *arguments)
+
+    monkeypatch.setattr(sets, "stage", full)
+    with pytest.raises(FileError):
+        deploy.stage(work)
+    assert all(os.listdir(host.layout.sets(name)) == [] for name in sets.all_names(host.layout))
+
+
+def test_who_has_to_wait_for_a_responder_is_asked_again(host: Host) -> None:
+    one = leaf("a.example.com")
+    work = deploy.plan(host.layout, [wanted(one, "a.example.com", "web")], NOW, 2562)
+    attempts: t.List[int] = []
+
+    def fetch(requests: t.Sequence[t.Any]) -> t.Dict[str, t.Any]:
+        def exchange(_request: t.Any, _timeout: float) -> t.NoReturn:
+            raise TransportError("unreachable", "connection refused")
+
+        environment = Environment(exchange, NOW, sleep=lambda seconds: None)
+        return {one.name: obtain(one.options.target, one.options, one.current, environment) for one in requests}
+
+    deploy.obtain(work, fetch, lambda attempt: not attempts.append(attempt) and attempt < 3)  # type: ignore[func-returns-value]
+    assert attempts == [1, 2, 3]
+    assert work.warnings == [f"a.example.com: there is no staple yet: {work.items[0].outcome.fetch_error.message}"]  # type: ignore[union-attr]
