@@ -414,6 +414,25 @@ def test_service_that_did_not_load_the_new_set_gets_the_old_one_back(
     assert (tmp_path / "reloaded").exists() and not (tmp_path / "var/pending" / SERVICE).exists()
 
 
+@pytest.mark.parametrize(
+    ("at", "sentence"),
+    [
+        ({"host": "https://example.com"}, "host: 'https://example.com'"),
+        ({"port": 99999}, "port: 99999 is not between 1 and 65535"),
+        ({"starttls": "mysql"}, "mysql"),
+        ({"starttls": "xmpp-client"}, "xmpp-client"),
+    ],
+)
+def test_an_endpoint_that_cannot_be_looked_at_is_refused_before_anything(
+    at: t.Dict[str, t.Any], sentence: str, run: t.Callable[..., Result], tmp_path: Path
+) -> None:
+    endpoint = {"service": SERVICE, "host": "127.0.0.1", "port": 443, **at}
+    given = [entry(leaf("www.example.com"), "www.example.com")]
+    for check in (True, False):
+        refused = run(check=check, certificates=given, endpoints=[endpoint])
+        assert refused["failed"] and sentence in refused["msg"] and tree(tmp_path) == {}
+
+
 def test_swap_that_fails_half_way_is_undone(
     run: t.Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
