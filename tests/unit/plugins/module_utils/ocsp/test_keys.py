@@ -295,7 +295,7 @@ def test_a_damaged_key_is_not_taken_for_a_sound_one(number: int) -> None:
 
 
 def test_keys_for_dsa_are_compared_as_well() -> None:
-    one, other = (dsa.generate_private_key(1024) for _ in range(2))
+    one, other = (dsa.generate_private_key(1024) for _number in range(2))
     leaf = forge.certificate(private_key=one, raw_key=forge.public_key_info(one), signer_key=forge.key("p256"))
     for key, problem in ((one, ""), (other, "does not fit")):
         for structure in (PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL):
