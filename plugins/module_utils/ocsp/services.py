@@ -151,6 +151,7 @@ class Services:
     def __init__(self, described: t.Mapping[str, Service], run: Run) -> None:
         self._described = described
         self._run = run
+        self._known: t.Dict[str, bool] = {}
 
     def get(self, name: str) -> Service:
         """The service of a name."""
@@ -161,8 +162,10 @@ class Services:
         return [self.get(name).kind for name in names]
 
     def is_known(self, name: str) -> bool:
-        """Whether there is such a service, as far as that can be told."""
-        return is_known(self.get(name), self._run)
+        """Whether there is such a service, as far as that can be told; found out once."""
+        if name not in self._known:
+            self._known[name] = is_known(self.get(name), self._run)
+        return self._known[name]
 
     def test(self, name: str) -> str:
         """Why the configuration of a service that runs would be refused, or an empty string."""

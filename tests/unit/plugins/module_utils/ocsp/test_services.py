@@ -409,3 +409,11 @@ def test_elsewhere_nobody_can_tell(manager: str) -> None:
 def test_services_by_name() -> None:
     known = services.Services({"edge": Service("edge", "haproxy")}, Host().run)
     assert known.kinds(["edge", "nginx", "mine"]) == ["haproxy", "nginx", None]
+
+
+@pytest.mark.usefixtures("systemd")
+def test_whether_there_is_a_service_is_asked_once() -> None:
+    host = Host({"systemctl show": (0, "loaded\n", "")})
+    known = services.Services({}, host.run)
+    assert known.is_known("mine") and known.is_known("mine")
+    assert len(host.commands) == 1
