@@ -218,17 +218,15 @@ def _examine(search: _Search, certificates: t.Tuple[Certificate, ...], now: date
     warnings: t.List[str] = []
     for depth, one in enumerate(certificates):
         is_root = 0 < depth == len(certificates) - 1 and one.is_self_signed
+        hard, soft = _faults(certificates, depth, is_root)
         in_time = time_problem(one, now, tolerance)
         if in_time and is_root:
-            warnings.append(
-                f"{in_time}; it is the root of {search.source(one)}, and clients that have no other certificate of "
-                "this CA will refuse the connection"
-            )
+            soft = [f"{in_time}; clients that have no other certificate of this root will refuse the connection", *soft]
         elif in_time:
-            problems.append(in_time)
-        hard, soft = _faults(certificates, depth, is_root)
-        problems += hard
-        warnings += soft
+            hard = [f"{in_time}; give a newer one" if one.not_after <= now else in_time, *hard]
+        source = search.source(one)
+        problems += [f"in {source}, {sentence}" for sentence in hard]
+        warnings += [f"in {source}, {sentence}" for sentence in soft]
     is_anchored = any(one.der in search.anchors for one in certificates)
     return _Walk(certificates, is_anchored, tuple(problems), tuple(warnings))
 
@@ -310,7 +308,7 @@ def _usage_faults(one: Certificate) -> _Faults:
     if _ANY_USAGE in usages:
         return [], [f"{lacking}, and to clients with OpenSSL anyExtendedKeyUsage is no substitute"]
     held = ", ".join(_USAGE_NAMES.get(usage, usage) for usage in usages[:5]) or "none"
-    return [f"{lacking}, so clients refuse it for a server (it has: {held})"], []
+    return [f"{lacking}, so clients refuse it for a server (it has: {held}); have it issued anew"], []
 
 
 _USAGE_NAMES = {
@@ -425,14 +423,12 @@ def _end_reason(search: _Search, last: Certificate) -> str:
 
 def _no_issuer(search: _Search) -> str:
     leaf = search.leaf.certificate
-    namesakes = search.named(leaf.issuer)
-    others = [one for one in search.given if one.certificate.der not in search.anchors]
-    if namesakes:
-        problem = _issuance_problem(leaf, namesakes[0])
-        return f"{search.source(namesakes[0])} does not hold the issuer of {leaf.name}: {problem}"
-    if others:
-        problem = _issuance_problem(leaf, others[0].certificate)
-        return f"{others[0].source} does not hold the issuer of {leaf.name}: {problem}"
+    others = [one.certificate for one in search.given if one.certificate.der not in search.anchors]
+    # One of the right name says more than the rest.
+    closest = next(iter((*search.named(leaf.issuer), *others)), None)
+    if closest is not None:
+        problem, source = _issuance_problem(leaf, closest), search.source(closest)
+        return f"{source} does not hold the issuer of {leaf.name}: {problem}; give the chain that came with it"
     return (
         f"{search.leaf.source} does not hold the certificate of the issuer {x509.name_text(leaf.issuer)}, and neither "
         f"does {search.anchor_source}; append it to the certificate or give it as the chain"
