@@ -13,12 +13,12 @@ import typing as t
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from . import bulk, confirm, deploy, files, material, pending, removal, services, sets, staples
+from . import bulk, confirm, deploy, files, material, removal, services, sets, staples
 from .certificate import Certificate, load_certificates
 from .confirm import Endpoint, Sight
 from .environment import Environment, ResponderDown
 from .errors import ERROR, InputError, OcspError
-from .installation import Installation
+from .installation import Installation, outstanding
 from .schedule import format_time
 from .sets import Layout
 from .wanted import Values, read_wanted
@@ -103,7 +103,7 @@ def _present(task: Task) -> Result:
     before = [_facts(layout, item.name) for item in work.items] if task.diff else []
     deploy.obtain(work, _fetcher(values), _retrier(task))
     if task.check:
-        told = {*deploy.renew(work, None), *work.told(work.outdated_snippets()), *pending.services(layout)}
+        told = {*deploy.renew(work, None), *work.told(work.outdated_snippets()), *outstanding(layout, known)}
         problem = ""
         unconfirmed = sorted({service for item in work.changed for service in item.wanted.services})
     else:

@@ -163,31 +163,23 @@ class Installation:
 
     def outstanding(self) -> t.List[str]:
         """The services that have to be told. Notes of those that have loaded their files since are removed."""
+        left = outstanding(self.layout, self.services)
         for service in pending.services(self.layout):
-            if self._has_loaded(service):
+            if service not in left and service not in self.unnoted:
                 pending.forget(self.layout, service)
-        return sorted({*pending.services(self.layout), *self.unnoted})
+        return sorted({*left, *self.unnoted})
 
     def tell(self, service: str, keys: t.Iterable[str] = (), always: bool = False) -> Result:
         """Have a service load its files, if it has not done so since they changed, or ``always``. Raises FileError.
 
         ``keys`` are the private keys that it reads, as for ``services.reload``.
         """
-        noted = service in self.unnoted or pending.read(self.layout, service) is not None
-        if not always and (not noted or self._has_loaded(service)):
-            result = Result(False, None)
-        else:
-            result = self.services.reload(service, keys)
+        needed = always or service in self.unnoted or service in outstanding(self.layout, self.services)
+        result = self.services.reload(service, keys) if needed else Result(False, None)
         if not result.problem:
             pending.forget(self.layout, service)
             self.unnoted.discard(service)
         return result
-
-    def _has_loaded(self, service: str) -> bool:
-        note = pending.read(self.layout, service)
-        if note is None or note.complete is None or service in self.unnoted:
-            return False
-        return self.services.loaded_since(service, note.complete) is True
 
     # What a killed run left
 
@@ -223,6 +215,18 @@ class Installation:
             change.put(path, content.encode("utf-8", "surrogateescape") if content is not None else None)
         files.remove_file(self.layout.journal)
         return switched
+
+
+def outstanding(layout: Layout, services: Services) -> t.List[str]:
+    """The services that have not loaded their files since they changed, as far as anybody can tell."""
+    return [service for service in pending.services(layout) if not _has_loaded(layout, services, service)]
+
+
+def _has_loaded(layout: Layout, services: Services, service: str) -> bool:
+    note = pending.read(layout, service)
+    if note is None or note.complete is None:
+        return False
+    return services.loaded_since(service, note.complete) is True
 
 
 def _read_journal(layout: Layout) -> t.Dict[str, t.Dict[str, t.Optional[str]]]:
