@@ -369,6 +369,7 @@ reload:
   description:
     - The services that have to be reloaded now, also those that an earlier run could not tell. A service that has
       loaded its files since they changed is not among them, whoever reloaded it.
+    - The names are those of O(services). The unit of a service may have another one, as C(exim4) of C(exim) on Debian.
   returned: when O(state=present)
   type: list
   elements: str
