@@ -21,7 +21,7 @@ import json
 import time
 import typing as t
 
-from . import material, pending, sets, staples
+from . import material, names, pending, sets, staples
 from .certificate import load_certificates
 from .errors import OcspError
 from .installation import Installation
@@ -84,10 +84,14 @@ class Verdict(t.NamedTuple):
 Record = t.Dict[str, t.Any]
 
 
-def server_name(names: t.Sequence[str]) -> str:
-    """The name that a client asks for: the first one that is no wildcard, else one below the first wildcard."""
-    exact = next((name for name in names if not name.startswith("*.")), "")
-    return exact or next((f"www{name[1:]}" for name in names), "")
+def server_name(wanted: t.Iterable[str]) -> str:
+    """The name that a client asks for: the first one that is no wildcard, else one below the first wildcard.
+
+    Addresses are not asked for (RFC 6066 section 3); empty where there is no name.
+    """
+    known = [name for name in map(names.server_name, wanted) if name]
+    exact = next((name for name in known if not names.is_wildcard(name)), "")
+    return exact or next((f"www{name[1:]}" for name in known), "")
 
 
 # The record

@@ -197,6 +197,9 @@ def test_unreadable_record_counts_as_none(tmp_path: Path, content: t.Optional[by
         (["example.com", "www.example.com"], "example.com"),
         (["*.example.com", "example.com"], "example.com"),
         (["*.example.com"], "www.example.com"),
+        (["192.0.2.1", "example.com"], "example.com"),
+        (["2001:db8::1"], ""),
+        (["B\u00fccher.example"], "xn--bcher-kva.example"),
         ([], ""),
     ],
 )
