@@ -162,6 +162,8 @@ def _shown(value: t.Any) -> t.Any:
         return hex(value)
     if isinstance(value, (set, frozenset)):
         return sorted(value)
+    if isinstance(value, (list, tuple)):
+        return [_shown(entry) for entry in value]
     return "reader" if isinstance(value, der.Reader) else value
 
 
