@@ -75,12 +75,11 @@ def test_a_reload_that_cannot_even_begin_says_why(
     host = add_host("broken", "nginx")
     leaf = lab_pki.issue("broken.example.com", key="ec")
     mine = f"{ROOT}/conf.d/mine.json"
-    # After all was judged, systemd starts the timer: a unit of it breaks the file.
-    units = "/etc/systemd/system"
-    host.write(f"{units}/breaker.service", f"[Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo > {mine}'\n")
-    host.write(f"{units}/ocsp-stapling.timer.d/break.conf", "[Unit]\nRequires=breaker.service\nAfter=breaker.service\n")
+    # After all was judged, the configuration of nginx is tested: that breaks the file.
+    breaking = {"nginx": {"test": ["/bin/sh", "-c", f"echo > {mine}"]}}
+    variables = {"certificates": web(leaf.name), "services": breaking, "source": lab_pki.home, "patience": 0}
     with lab.responder(lab_pki.home):
-        failed = said(play(host, certificates=web(leaf.name), source=lab_pki.home, patience=0))
+        failed = said(play(host, **variables))
     assert f"{mine}, line 2, column 1: the file is empty" in failed and "was not reloaded" not in failed, failed
 
 
