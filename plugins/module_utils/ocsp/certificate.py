@@ -464,6 +464,8 @@ def load_certificates(data: bytes, source: str) -> t.List[Certificate]:
     garbled = encoding_problem(data)
     if garbled:
         raise InputError(f"{source} {garbled}")
+    if _is_cut_off(data):
+        raise InputError(f"{source} holds a certificate that is cut off; copy the file again as a whole")
     blocks = _pem_blocks(data)
     if not blocks and data[:1] == b"\x30" and _holds_pkcs7(data):
         raise InputError(f"{source} {_PKCS7_ADVICE.format('-inform DER ')}")
@@ -495,6 +497,17 @@ def _pem_blocks(data: bytes) -> t.List[t.Tuple[bytes, bytes]]:
             blocks.append((label, data[start:stop]))
         begin = _PEM_BEGIN.search(data, stop + len(end) if stop >= 0 else begin.start() + 1)
     return blocks
+
+
+def _is_cut_off(data: bytes) -> bool:
+    """Whether a certificate begins that does not end before the next block, which would be a chain without it."""
+    for begin in _PEM_BEGIN.finditer(data):
+        if begin.group(1) in _PEM_CERTIFICATES:
+            end = data.find(b"-----END %b-----" % begin.group(1), begin.end())
+            following = data.find(b"-----BEGIN ", begin.end())
+            if end < 0 or 0 <= following < end:
+                return True
+    return False
 
 
 def _decode_pem(label: bytes, body: bytes) -> bytes:

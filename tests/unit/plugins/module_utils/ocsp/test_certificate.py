@@ -228,6 +228,22 @@ def test_other_formats_are_named(data: bytes, sentence: str) -> None:
         x509.load_certificates(data, "the chain")
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        W.leaf.pem[:-30],
+        W.leaf.pem + W.issuer.pem[:-30],
+        W.leaf.pem + W.issuer.pem[:-1].replace(b"-----END CERTIFICATE-----", b""),
+        W.leaf.pem.replace(b"-----END CERTIFICATE-----\n", b"") + W.issuer.pem,
+        W.leaf.pem + b"-----BEGIN CERTIFICATE-----\n",
+    ],
+)
+def test_a_certificate_that_is_cut_off_is_not_passed_over(data: bytes) -> None:
+    """Or a chain would be served without it."""
+    with pytest.raises(InputError, match=r"^fullchain\.pem holds a certificate that is cut off; copy the file again"):
+        x509.load_certificates(data, "fullchain.pem")
+
+
 def test_holds_private_key() -> None:
     assert x509.holds_private_key(W.leaf.pem + KEY)
     assert not x509.holds_private_key(W.leaf.pem)
