@@ -112,7 +112,7 @@ def find_path(
     problems = [*_break(search, best), *best.problems]
     if problems and search.is_cut:
         problems.append("so many certificates were given that not all of their combinations were tried; give fewer")
-    warnings = [*best.warnings, *_missing(search, best)]
+    warnings = [*best.warnings, *_missing(search, best), *_unfinished(search, best)]
     # Who signed itself is its own issuer.
     issuer, end = best.certificates[:2][-1], best.certificates[-1]
     return Path(
@@ -132,6 +132,7 @@ class _Search:
         self.leaf = leaf
         self.anchors = {one.certificate.der for one in anchors}
         self.anchor_source = anchors[0].source if anchors else ""
+        self.chain_source = authorities[0].source if authorities else ""
         everything = {one.certificate.der: one for one in reversed((*authorities, *anchors))}
         everything.pop(leaf.certificate.der, None)
         given = list(reversed(list(everything.values())))
@@ -227,7 +228,9 @@ def _examine(search: _Search, certificates: t.Tuple[Certificate, ...], now: date
         source = search.source(one)
         problems += [f"in {source}, {sentence}" for sentence in hard]
         warnings += [f"in {source}, {sentence}" for sentence in soft]
-    is_anchored = any(one.der in search.anchors for one in certificates)
+    # A certificate cannot be its own anchor: clients have the CA, not the leaf.
+    above = certificates if certificates[0].is_self_signed else certificates[1:]
+    is_anchored = any(one.der in search.anchors for one in above)
     return _Walk(certificates, is_anchored, tuple(problems), tuple(warnings))
 
 
@@ -399,7 +402,7 @@ def _break(search: _Search, walk: _Walk) -> t.List[str]:
     if leaf.is_self_signed:
         return [f"the certificate {leaf.name} of {search.leaf.source} is self-signed and not in {search.anchor_source}"]
     if last is leaf:
-        return [_no_issuer(search)] if search.given else []
+        return [_no_issuer(search)] if search.given or search.anchors else []
     if not search.anchors:
         return []
     return [
@@ -439,10 +442,25 @@ def _missing(search: _Search, walk: _Walk) -> t.List[str]:
     leaf = search.leaf.certificate
     if search.given or search.anchors or leaf.is_self_signed:
         return []
+    found = f"{search.leaf.source} holds no chain and none was given"
+    if search.chain_source:
+        found = f"{search.chain_source} holds no chain, but the certificate alone"
     sentence = (
-        f"{search.leaf.source} holds no chain and none was given: clients that do not already have the certificate of "
-        f"the issuer {x509.name_text(leaf.issuer)} will refuse the connection; append it to the certificate or give it "
-        "as the chain"
+        f"{found}: clients that do not already have the certificate of the issuer {x509.name_text(leaf.issuer)} will "
+        "refuse the connection; append it to the certificate or give it as the chain"
+    )
+    return [sentence]
+
+
+def _unfinished(search: _Search, walk: _Walk) -> t.List[str]:
+    """A path that ends at an intermediate CA given as an anchor, although a root was given too."""
+    last = walk.certificates[-1]
+    has_root = any(one.certificate.is_self_signed and one.certificate.der in search.anchors for one in search.given)
+    if not walk.is_anchored or last.is_self_signed or not has_root:
+        return []
+    sentence = (
+        f"the path ends at the intermediate CA {last.name} of {search.anchor_source} and does not reach a root: "
+        f"{_end_reason(search, last)}; clients that have only the root will refuse the connection"
     )
     return [sentence]
 

@@ -247,6 +247,32 @@ def missing() -> t.List[Case]:
         Case("middle missing", LEAF, [ISSUER], [ROOT], "does not chain to any certificate of the root"),
         Case("another root", LEAF, [ISSUER, MIDDLE], [OTHER_ROOT], "does not chain to any certificate of the root"),
         Case("root of the chain, not of the root", LEAF, [ISSUER, MIDDLE, ROOT], [OTHER_ROOT], "which signed itself"),
+        Case("the certificate as its own root", LEAF, [], [LEAF], "and neither does the root", trust=[ROOT]),
+        Case(
+            "the certificate in place of the root",
+            LEAF,
+            [ISSUER, MIDDLE],
+            [LEAF],
+            "does not chain to any certificate of the root",
+            trust=[ROOT],
+            differs="what was given as the root is not the root",
+        ),
+        Case(
+            "the certificate as its chain",
+            LEAF,
+            [LEAF],
+            [],
+            warning="the chain holds no chain, but the certificate alone",
+            differs="a client may have the issuer already",
+        ),
+        Case(
+            "an intermediate as an anchor beside a root that it does not reach",
+            LEAF,
+            [ISSUER],
+            [ISSUER, ROOT],
+            warning="does not reach a root: the certificate of CN=Middle,O=Forge",
+            differs="a client may have the intermediate as an anchor",
+        ),
         Case("expired and its twin of another CA", LEAF, [expired, OTHER, MIDDLE], [ROOT], "expired at"),
     ]
 
