@@ -140,9 +140,12 @@ def is_known(service: Service, run: Run) -> bool:
         return True
     if has_systemd():
         names = [unit if "." in unit else f"{unit}.service" for unit in service.units]
-        shown = run(("systemctl", "show", "--property=LoadState", "--value", *names), timeout=_TIMEOUT)[1]
-        return not set(shown.split()) <= {"not-found"}
+        return not _load_states(names, run) <= {"not-found"}
     return any(os.path.exists(f"/etc/init.d/{unit}") for unit in service.units)
+
+
+def _load_states(units: t.Sequence[str], run: Run) -> t.Set[str]:
+    return set(run(("systemctl", "show", "--property=LoadState", "--value", *units), timeout=_TIMEOUT)[1].split())
 
 
 class Services:
@@ -311,11 +314,16 @@ class _Systemd(_Manager):
         units = [unit if "." in unit else f"{unit}.service" for unit in self.service.units]
         states = run(("systemctl", "is-active", *units), timeout=_TIMEOUT)[1].split()
         self.unit = next((unit for unit, state in zip(units, states) if state in ("active", "reloading")), "")
-        return bool(self.unit)
+        if self.unit:
+            return True
+        # What systemd has never heard of may run elsewhere: in a container, or as a unit that only another play names.
+        elsewhere = self.service.unit or self.service.reload or not self.service.kind
+        return None if elsewhere and _load_states(units, run) == {"not-found"} else False
 
     def loaded_since(self, run: Run, moment: float) -> t.Optional[bool]:
-        if not self.running(run):
-            return True
+        running = self.running(run)
+        if not running:
+            return None if running is None else True
         values = self._show(run)
         changed = values.get("StateChangeTimestampMonotonic", [""])[0]
         if not changed.isdigit():
@@ -339,6 +347,12 @@ class _Systemd(_Manager):
         return values
 
     def _reload(self, run: Run, restart: bool) -> str:
+        if not self.unit:
+            units = " or ".join(self.service.units)
+            return (
+                f"{self.service.name} cannot be reloaded: systemd has no unit {units}; give its unit or a command to "
+                "reload it in service_settings"
+            )
         # One that ended meanwhile is not started, and one that cannot be reloaded is restarted.
         return self._do(run, ("systemctl", "try-restart" if restart else "try-reload-or-restart", self.unit))
 

@@ -105,6 +105,28 @@ def test_what_does_not_run_is_left_alone(state: str) -> None:
     assert host.commands == ["systemctl is-active nginx.service"]
 
 
+@pytest.mark.usefixtures("systemd", "program")
+@pytest.mark.parametrize("service", [configured("web"), configured("web", "nginx", unit="nginx-web")])
+def test_a_unit_that_is_not_there_is_not_one_that_is_stopped(service: Service) -> None:
+    """Another play may describe the service, and its server may run: nobody can tell what it has loaded."""
+    host = Host({"systemctl is-active": (3, "inactive\n", ""), "systemctl show": (0, "not-found\n", "")})
+    assert services.Services({"web": service}, host.run).loaded_since("web", 1.0) is None
+    result = services.reload(service, host.run)
+    assert (result.reloaded, result.running) == (False, None)
+    assert result.problem == (
+        f"web cannot be reloaded: systemd has no unit {service.units[0]}; give its unit or a command to reload it in "
+        "service_settings"
+    )
+
+
+@pytest.mark.usefixtures("systemd", "program")
+def test_a_server_in_a_container_is_reloaded_by_its_command() -> None:
+    host = Host({"systemctl is-active": (3, "inactive\n", ""), "systemctl show": (0, "not-found\n", "")})
+    contained = configured("nginx", reload=("podman", "exec", "web", "nginx", "-s", "reload"))
+    assert services.reload(contained, host.run) == Result(True, None)
+    assert host.commands[-1] == "podman exec web nginx -s reload"
+
+
 @pytest.mark.usefixtures("systemd")
 def test_tested_and_then_reloaded(program: t.Callable[[str], str]) -> None:
     path = program("nginx")
