@@ -453,7 +453,10 @@ def main():
     _module.require_cryptography(module)
 
     def run(argv, input=None, timeout=60.0):  # noqa: A002
-        return module.run_command(list(argv), data=input, environ_update={"LC_ALL": "C"})
+        try:
+            return module.run_command(list(argv), data=input, environ_update={"LC_ALL": "C"}, handle_exceptions=False)
+        except OSError as error:
+            return 127, "", error.strerror
 
     result = deployment.carry_out(deployment.Task(module.params, run, module.check_mode, module._diff))
     for sentence in result.warnings:

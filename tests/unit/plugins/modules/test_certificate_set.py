@@ -326,6 +326,13 @@ def test_test_of_a_service_decides(run: t.Callable[..., Result], tmp_path: Path)
     assert os.readlink(live(tmp_path, "www.example.com")) == before
 
 
+def test_a_test_that_cannot_be_run_is_named(run: t.Callable[..., Result], tmp_path: Path) -> None:
+    settings = {SERVICE: {"reload": ["true"], "test": ["/nowhere/checkconf", "-t"]}}
+    refused = run(certificates=[entry(leaf("www.example.com"), "www.example.com")], service_settings=settings)
+    assert refused["failed"]
+    assert f"{SERVICE} is refused by '/nowhere/checkconf -t' (No such file or directory)" in refused["msg"]
+
+
 class TlsServer:
     """A real one on the loopback, which loads the live set when it is told to."""
 
