@@ -14,6 +14,7 @@ Everything that servers read is changed through an ``Installation``. ``confirm``
 
 from __future__ import annotations
 
+import contextlib
 import stat
 import typing as t
 from dataclasses import dataclass, field
@@ -392,7 +393,25 @@ def switch(work: Plan, installation: Installation, look: Look, endpoints: t.Sequ
     """Switch to all staged sets and shared pieces of configuration, or to none of them.
 
     Returns why a service refused its configuration, so that all is as it was, or an empty string. Raises FileError.
+    What was staged and did not go live is removed: it holds private keys, and counts as a set that is kept.
     """
+    try:
+        problem = _switch(work, installation, look, endpoints)
+    except BaseException:
+        _discard(work)
+        raise
+    if problem:
+        _discard(work)
+    return problem
+
+
+def _discard(work: Plan) -> None:
+    for item in work.changed:
+        with contextlib.suppress(OcspError):
+            sets.discard(work.layout, item.name, item.identifier)
+
+
+def _switch(work: Plan, installation: Installation, look: Look, endpoints: t.Sequence[Endpoint]) -> str:
     layout, outdated = work.layout, work.outdated_snippets()
     told = work.told(outdated)
     before = {service: installation.services.test(service) for service in told}
@@ -440,8 +459,8 @@ def _switched(item: Item, look: Look, endpoints: t.Sequence[Endpoint]) -> confir
 def _blame(service: str, problem: str, before: str) -> str:
     if before:
         return (
-            f"the configuration of {service} was broken before, not by this run, so that nothing was changed; repair "
-            f"it first: {problem}"
+            f"the configuration of {service} was broken before, not by this run, so that no certificate was replaced; "
+            f"repair it first: {problem}"
         )
     return f"{service} refused its configuration with the new files, which were taken back: {problem}"
 
@@ -456,19 +475,24 @@ def prune(work: Plan, keep: int) -> None:
 # What is said
 
 
-def summary(work: Plan, check: bool) -> str:
-    """What happened, or with ``check`` would happen, in one sentence."""
+def summary(work: Plan, check: bool, told: t.Sequence[str] = (), problem: str = "") -> str:
+    """What happened, or with ``check`` would happen, in one sentence.
+
+    ``told`` are the services to be reloaded, ``problem`` is why no new set is live.
+    """
     changed = [item.name for item in work.changed]
     renewed = [item.name for item in work.items if item.renewed]
     held_back = [f"{item.name}: {item.held_back}" for item in work.items if item.held_back]
-    parts = [f"held back: {'; '.join(held_back)}"] if held_back else []
-    if changed:
+    parts = [problem] if problem else []
+    parts += [f"held back: {'; '.join(held_back)}"] if held_back else []
+    if changed and not problem:
         verb = "would change" if check else "changed"
         parts.append(f"{len(changed)} of {_certificates(len(work.items))} {verb}: {_listed(changed)}")
     if renewed:
         parts.append(f"{'would be renewed' if check else 'renewed'} in place: {_listed(renewed)}")
     if not parts:
-        return f"{_certificates(len(work.items))}: all as {'it' if len(work.items) == 1 else 'they'} should be"
+        still = f", but {_listed(told)} still has to be reloaded" if told else ""
+        return f"{_certificates(len(work.items))}: all as {'it' if len(work.items) == 1 else 'they'} should be{still}"
     return "; ".join(parts)
 
 

@@ -114,7 +114,7 @@ def _present(task: Task) -> Result:
     result = _values(work, sorted(told), unconfirmed)
     if task.diff:
         result["diff"] = _difference(work, before)
-    result["msg"] = problem or deploy.summary(work, task.check)
+    result["msg"] = deploy.summary(work, task.check, sorted(told), problem)
     held_back = bool(result["held_back"]) and values["fail_on_held_back"]
     changed = bool(told or any(item.changed or item.renewed for item in work.items))
     return Result(result, changed and not problem, bool(problem) or held_back, work.warnings)

@@ -118,6 +118,7 @@ def test_a_set_is_deployed_once(run: t.Callable[..., Result], tmp_path: Path) ->
 
     again = run(certificates=certificates)
     assert again["changed"] and again["reload"] == [SERVICE], "nobody has reloaded the service yet"
+    assert again["msg"] == f"1 certificate: all as it should be, but {SERVICE} still has to be reloaded"
     (tmp_path / "var/pending" / SERVICE).unlink()
     before = tree(tmp_path)
     for check in (True, False):
@@ -324,6 +325,16 @@ def test_test_of_a_service_decides(run: t.Callable[..., Result], tmp_path: Path)
     refused = run(certificates=[entry(two, "www.example.com")], service_settings=settings)
     assert refused["failed"] and "broken before, not by this run" in refused["msg"]
     assert os.readlink(live(tmp_path, "www.example.com")) == before
+    kept = os.listdir(tmp_path / "etc/sets/www.example.com")
+    assert kept == [os.path.basename(before)], "what was refused must not push out the sets to go back to"
+
+    # Of a set that stays the staple is renewed all the same, and that is said.
+    other = leaf("other.example.com")
+    settings["another"] = {"reload": ["true"]}
+    stays = entry(one, "www.example.com", response_content=staple(one))
+    refused = run(certificates=[stays, entry(other, "other.example.com")], service_settings=settings)
+    assert refused["failed"] and refused["msg"].endswith("; renewed in place: www.example.com")
+    assert "no certificate was replaced" in refused["msg"] and "nothing was changed" not in refused["msg"]
 
 
 def test_a_test_that_cannot_be_run_is_named(run: t.Callable[..., Result], tmp_path: Path) -> None:
