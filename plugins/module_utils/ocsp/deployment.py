@@ -116,8 +116,9 @@ def _present(task: Task) -> Result:
         result["diff"] = _difference(work, before)
     result["msg"] = deploy.summary(work, task.check, sorted(told), problem)
     held_back = bool(result["held_back"]) and values["fail_on_held_back"]
-    changed = bool(told or any(item.changed or item.renewed for item in work.items))
-    return Result(result, changed and not problem, bool(problem) or held_back, work.warnings)
+    renewed = any(item.renewed for item in work.items)
+    changed = renewed or (not problem and bool(told or work.changed))
+    return Result(result, changed, bool(problem) or held_back, work.warnings)
 
 
 def _install(work: deploy.Plan, installation: Installation, endpoints: t.Sequence[Endpoint], keep: int) -> str:
