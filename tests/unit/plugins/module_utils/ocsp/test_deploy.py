@@ -276,3 +276,9 @@ def test_who_has_to_wait_for_a_responder_is_asked_again(host: Host) -> None:
     deploy.obtain(work, fetch, lambda attempt: not attempts.append(attempt) and attempt < 3)  # type: ignore[func-returns-value]
     assert attempts == [1, 2, 3]
     assert work.warnings == [f"a.example.com: there is no staple yet: {work.items[0].outcome.fetch_error.message}"]  # type: ignore[union-attr]
+
+
+def test_a_certificate_that_cannot_be_asked_about_stops_all(host: Host) -> None:
+    work = deploy.plan(host.layout, [wanted(leaf("a.example.com"), "a.example.com", "web")], NOW, 2562)
+    with pytest.raises(InputError, match=r"^nothing was changed: a\.example\.com: too large$"):
+        deploy.obtain(work, lambda requests: {one.name: InputError("too large") for one in requests})
