@@ -16,6 +16,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import certifica
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.certificate import Certificate
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError, MalformedError
 from ansible_collections.certops.ocsp.tests.unit import forge
+from cryptography.hazmat.primitives.asymmetric import dsa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -503,3 +504,12 @@ def test_a_circle_ends() -> None:
     one = forge.authority("One", private_key=one_key, signer_key=two_key, issuer_name=forge.name("Two"))
     two = forge.authority("Two", private_key=two_key, signer_key=one_key, issuer_name=forge.name("One"))
     mismatch(forge.leaf(one), [one, two], [W.root])
+
+
+def test_a_kind_of_key_that_nobody_can_check_is_not_said_to_be_another_key() -> None:
+    private = dsa.generate_private_key(1024)
+    key = forge.public_key_info(private)
+    issuer = forge.certificate("DSA CA", private_key=private, raw_key=key, signer_key=forge.key())
+    leaf = forge.leaf(forge.authority("DSA CA"))
+    problem = x509.issuance_problem(Certificate.from_der(leaf.der), Certificate.from_der(issuer.der))
+    assert "cannot be checked with the key of CN=DSA CA,O=Forge, as this kind is not supported" in problem
