@@ -58,7 +58,7 @@ options:
         V(unfit_for_server), and an error where the server would fail because of it.
     type: list
     elements: str
-    choices: [apache, dovecot, exim, haproxy, hitch, lighttpd, nginx, postfix]
+    choices: [apache, dnsdist, dovecot, exim, haproxy, hitch, lighttpd, nginx, postfix, trafficserver]
     default: []
   return_content:
     description:

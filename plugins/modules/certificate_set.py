@@ -150,7 +150,8 @@ options:
   services:
     description:
       - The services that use the certificates. What C(nginx), C(exim), C(dovecot), C(haproxy), C(lighttpd),
-        C(apache), C(hitch) and C(postfix) need is known. Others can be described in O(service_settings).
+        C(apache), C(hitch), C(postfix), C(dnsdist) and C(trafficserver) need is known. Others can be described in
+        O(service_settings).
     type: list
     elements: str
     default: []

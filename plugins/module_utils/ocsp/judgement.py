@@ -17,14 +17,17 @@ from .errors import ERROR, WARNING, Finding
 class Judgement:
     """What a response says and what is wrong with it. Times are aware, in UTC; None where unknown.
 
-    ``findings`` come in the order in which they count, errors and warnings mixed. ``serial_number`` and
-    ``must_staple`` are those of the certificate asked about, all else is what the response says. What a
-    response with errors says is returned for diagnosis alone: it may be forged.
+    ``findings`` come in the order in which they count, errors and warnings mixed. ``serial_number``,
+    ``must_staple`` and ``names_responder`` are about the certificate asked about, all else is about the
+    response, whose ``size`` is in octets. What a response with errors says is returned for diagnosis alone:
+    it may be forged.
     """
 
     findings: t.Tuple[Finding, ...]
     serial_number: int
     must_staple: t.Optional[bool]
+    names_responder: bool
+    size: int = 0
     response_status: t.Optional[str] = None
     certificate_status: t.Optional[str] = None
     this_update: t.Optional[datetime] = None

@@ -17,7 +17,20 @@ from .options import CERTIFICATE_LIMIT
 from .sets import Layout
 
 #: Where configurations of servers lie, below /etc.
-_CONFIGURATIONS = ("apache2", "dovecot", "exim", "exim4", "haproxy", "hitch", "httpd", "lighttpd", "nginx", "postfix")
+_CONFIGURATIONS = (
+    "apache2",
+    "dnsdist",
+    "dovecot",
+    "exim",
+    "exim4",
+    "haproxy",
+    "hitch",
+    "httpd",
+    "lighttpd",
+    "nginx",
+    "postfix",
+    "trafficserver",
+)
 #: Runs a command for which a folder is empty, in a mount namespace of its own; the folder and the command follow.
 _HIDE = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs tmpfs "$0" && exec "$@"')
 _MOST_MENTIONS = 10

@@ -102,6 +102,8 @@ class _Draft:
         self.findings: t.List[Finding] = []
         self.serial_number = target.certificate.serial_number
         self.must_staple = target.certificate.must_staple
+        self.names_responder = bool(target.certificate.responder_urls)
+        self.size = 0
         self.response_status: t.Optional[str] = None
         self.certificate_status: t.Optional[str] = None
         self.this_update: t.Optional[datetime] = None
@@ -152,6 +154,7 @@ def judge(
     Foreign bytes never raise: they are a finding.
     """
     draft = _Draft(target)
+    draft.size = len(data)
     _check_target(target, now, draft)
     _check_response(data, target, now, rules, nonce, draft)
     if received is not None:

@@ -30,8 +30,9 @@ class Server(t.NamedTuple):
     ``needs_next_update``: a response without nextUpdate is not stapled. ``reads_sha256``: an answer
     by SHA-256 CertID is stapled. ``reads_several``: a response with several answers is stapled.
     ``first_answer_only``: an answer that is not the first counts as another certificate's.
-    ``margin``: the life that must be left. ``survives``: a file that it cannot use costs the staple
-    alone, and not TLS or the start.
+    ``margin``: the life that must be left. ``largest``: the octets of a response beyond which it crashes.
+    ``needs_responder``: it staples only for certificates that name a responder, even from a file.
+    ``survives``: a file that it cannot use costs the staple alone, and not TLS or the start.
 
     ``learns``: how a new file reaches it, one of RELOAD, READS and SOCKET. ``holds``: it goes on with a
     staple whose file is gone, and ``drops_expired``: until that has ended. ``needs_file``: once told of a
@@ -44,6 +45,8 @@ class Server(t.NamedTuple):
     reads_several: bool = True
     first_answer_only: bool = False
     margin: timedelta = timedelta(0)
+    largest: t.Optional[int] = None
+    needs_responder: bool = False
     survives: bool = True
     learns: str = RELOAD
     holds: bool = True
@@ -62,6 +65,8 @@ class ExpiryPlan(t.NamedTuple):
 
 SERVERS: t.Dict[str, Server] = {
     "apache": Server(drops_expired=True),
+    # As dnsdist 1.7 does; 1.9 starts without a staple that it cannot use.
+    "dnsdist": Server(needs_next_update=True, reads_several=False, survives=False, needs_file=True),
     "dovecot": Server(staples=False),
     "exim": Server(first_answer_only=True, survives=False, learns=READS, holds=False),
     "haproxy": Server(
@@ -76,6 +81,7 @@ SERVERS: t.Dict[str, Server] = {
     "lighttpd": Server(learns=READS, drops_expired=True),
     "nginx": Server(survives=False),
     "postfix": Server(staples=False),
+    "trafficserver": Server(largest=10240, needs_responder=True),
 }
 
 
@@ -86,8 +92,13 @@ def lint(name: str, judgement: Judgement, now: datetime) -> t.List[Finding]:
     """
     server = SERVERS[name]
     if not server.staples:
-        return [_finding(name, server, "cannot staple at all", survives=True)]
+        return [_finding(name, server, "cannot staple at all", WARNING)]
     findings = []
+    if server.largest is not None and judgement.size > server.largest:
+        problem = f"crashes on responses of more than {server.largest} octets (it has {judgement.size})"
+        findings.append(_finding(name, server, problem, ERROR))
+    if server.needs_responder and not judgement.names_responder:
+        findings.append(_finding(name, server, "staples only for certificates that name an OCSP responder"))
     verb = "ignores" if server.survives else "refuses"
     if judgement.this_update is not None and judgement.next_update is None and server.needs_next_update:
         findings.append(_finding(name, server, f"{verb} responses without nextUpdate"))
@@ -126,7 +137,7 @@ def needs_reload(kind: t.Optional[str], withdrawn: bool = False, ended: bool = F
     return server.learns != READS
 
 
-def _finding(name: str, server: Server, problem: str, survives: bool = False) -> Finding:
-    severity = WARNING if server.survives or survives else ERROR
+def _finding(name: str, server: Server, problem: str, severity: t.Optional[str] = None) -> Finding:
+    severity = severity or (WARNING if server.survives else ERROR)
     consequence = "so it or its TLS would fail" if severity == ERROR else "so clients get no staple from it"
     return Finding("unfit_for_server", severity, f"{name} {problem}, {consequence}")

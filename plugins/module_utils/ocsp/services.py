@@ -43,7 +43,8 @@ class Kind(t.NamedTuple):
     configuration; the first whose program and files are there counts. ``pid_files`` and
     ``signal_name`` are for hosts where nothing manages it. ``sockets`` are where HAProxy listens
     for commands. ``rereads_key_unprivileged``: reloading makes it end where it cannot read its
-    key as the user that it became, so that it has to be restarted.
+    key as the user that it became, so that it has to be restarted. ``touched`` are files that have to
+    look new, or it would not read its staples again when it is reloaded.
     """
 
     units: t.Tuple[str, ...]
@@ -52,6 +53,7 @@ class Kind(t.NamedTuple):
     signal_name: str = "SIGHUP"
     sockets: t.Tuple[str, ...] = ()
     rereads_key_unprivileged: bool = False
+    touched: t.Tuple[str, ...] = ()
 
 
 KINDS: t.Dict[str, Kind] = {
@@ -61,6 +63,8 @@ KINDS: t.Dict[str, Kind] = {
         ("/run/apache2/apache2.pid", "/run/httpd/httpd.pid"),
         "SIGUSR1",
     ),
+    # It has no signal for a reload: SIGHUP ends it. Its unit has none either, so that it is restarted.
+    "dnsdist": Kind(("dnsdist",), (("dnsdist", "--check-config"),)),
     "dovecot": Kind(("dovecot",), (("doveconf", "-n"),), ("/run/dovecot/master.pid",)),
     "exim": Kind(("exim4", "exim"), (("exim4", "-bV"), ("exim", "-bV")), ("/run/exim4/exim.pid", "/run/exim.pid")),
     "haproxy": Kind(
@@ -80,12 +84,19 @@ KINDS: t.Dict[str, Kind] = {
     ),
     "nginx": Kind(("nginx",), (("nginx", "-t", "-q"),), ("/run/nginx.pid",)),
     "postfix": Kind(("postfix",), (("postfix", "check"),), ("/var/spool/postfix/pid/master.pid",)),
+    "trafficserver": Kind(
+        ("trafficserver",),
+        (("traffic_server", "-C", "verify_config"),),
+        ("/run/trafficserver/manager.lock",),
+        touched=("/etc/trafficserver/ssl_multicert.config", "/etc/ocsp-stapling/snippets/trafficserver.config"),
+    ),
 }
 
 
 #: Where a kind of server listens, as a rule: the port, and the protocol that is spoken before TLS.
 USUAL_PORTS: t.Dict[str, t.Sequence[t.Tuple[int, str]]] = {
     "apache": ((443, ""),),
+    "dnsdist": ((853, ""), (443, "")),
     "dovecot": ((993, ""), (143, "imap")),
     "exim": ((25, "smtp"), (465, ""), (587, "smtp")),
     "haproxy": ((443, ""),),
@@ -93,6 +104,7 @@ USUAL_PORTS: t.Dict[str, t.Sequence[t.Tuple[int, str]]] = {
     "lighttpd": ((443, ""),),
     "nginx": ((443, ""),),
     "postfix": ((25, "smtp"), (465, ""), (587, "smtp")),
+    "trafficserver": ((443, ""),),
 }
 
 
@@ -216,8 +228,11 @@ def reload(service: Service, run: Run, keys: t.Iterable[str] = ()) -> Result:
     problem = test(service, run)
     if problem:
         return Result(False, running, f"{problem}; it was not reloaded and goes on with what it has read before")
-    rereads_unprivileged = bool(service.kind and KINDS[service.kind].rereads_key_unprivileged)
-    restart = rereads_unprivileged and not all(_is_shared(key) for key in keys)
+    kind = KINDS[service.kind] if service.kind else None
+    restart = kind is not None and kind.rereads_key_unprivileged and not all(_is_shared(key) for key in keys)
+    for path in kind.touched if kind is not None else ():
+        with contextlib.suppress(OSError):
+            os.utime(path)
     problem = manager.reload(run, restart)
     return Result(not problem, running, problem)
 

@@ -34,6 +34,18 @@ def test_a_line_of_a_configuration_is_named(tmp_path: Path) -> None:
     assert removal.references(f"{used}/", str(tmp_path)) == [f"{folder}/tls:3"]
 
 
+def test_dnsdist_and_traffic_server_are_searched(tmp_path: Path) -> None:
+    lines = {
+        "dnsdist/dnsdist.conf": 'local site = dofile("/r/snippets/dnsdist.lua")["example.com"]\n',
+        "trafficserver/records.config": "CONFIG proxy.config.ssl.server.multicert.filename STRING /r/snippets/x\n",
+    }
+    for name, line in lines.items():
+        (tmp_path / name).parent.mkdir()
+        comment = "--" if name.startswith("dnsdist") else "#"
+        (tmp_path / name).write_text(f"{comment} {line}{line}")
+    assert removal.references("/r", str(tmp_path)) == [f"{tmp_path}/{name}:2" for name in lines]
+
+
 def test_all_is_removed_but_what_is_the_users(layout: sets.Layout) -> None:
     identifier = make(layout, 1)
     sets.swap(layout, NAME, identifier)

@@ -17,6 +17,8 @@ from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import HOUR, NOW, SECOND
 
 W = forge.world()
+#: Its signatures all have the same length.
+RSA = forge.delegate(W.issuer, private_key=forge.key("rsa2048"))
 OTHER = forge.leaf(W.issuer, "other.example.com", serial=2)
 TARGET = certificates.Target(
     certificates.Certificate.from_der(W.leaf.der), certificates.Certificate.from_der(W.issuer.der)
@@ -29,6 +31,15 @@ CAN_STAPLE = [name for name in ALL if name not in CANNOT_STAPLE]
 
 def ending(seconds: int) -> bytes:
     return forge.response(forge.single(next_update=NOW + seconds * SECOND))
+
+
+def sized(octets: int) -> bytes:
+    """A good response of so many octets."""
+
+    def make(padding: int) -> bytes:
+        return forge.response(extensions=[forge.extension(forge.UNKNOWN_OID, bytes(padding))], signer=RSA)
+
+    return make(octets - len(make(octets // 2)) + octets // 2)
 
 
 #: A file, and who does not take it: with a warning where clients get no staple, with an error where
@@ -46,15 +57,15 @@ FILES: t.Dict[str, t.Tuple[bytes, t.Dict[str, str]]] = {
     ),
     "two answers, ours first": (
         forge.response(forge.single(), forge.single(OTHER)),
-        {"haproxy": "warning"},
+        {"haproxy": "warning", "dnsdist": "error"},
     ),
     "two answers, ours second": (
         forge.response(forge.single(OTHER), forge.single()),
-        {"haproxy": "warning", "exim": "error"},
+        {"haproxy": "warning", "exim": "error", "dnsdist": "error"},
     ),
     "both answers ours": (
         forge.response(forge.single(), forge.single(digest="sha256", next_update=NOW + 7 * 24 * HOUR)),
-        {"haproxy": "warning"},
+        {"haproxy": "warning", "dnsdist": "error"},
     ),
     "an hour left": (ending(3600), {}),
     "300 seconds left": (ending(300), {}),
@@ -62,8 +73,10 @@ FILES: t.Dict[str, t.Tuple[bytes, t.Dict[str, str]]] = {
     "no second left": (ending(0), {"haproxy": "warning"}),
     "without nextUpdate": (
         forge.response(forge.single(this_update=NOW - HOUR, next_update=None)),
-        {"haproxy": "warning"},
+        {"haproxy": "warning", "dnsdist": "error"},
     ),
+    "10240 octets": (sized(10240), {}),
+    "10241 octets": (sized(10241), {"trafficserver": "error"}),
 }
 
 
@@ -119,8 +132,21 @@ def test_each_server_says_several_things_at_once() -> None:
 
 
 def test_the_servers_are_those_that_were_measured() -> None:
-    assert ALL == ["apache", "dovecot", "exim", "haproxy", "hitch", "lighttpd", "nginx", "postfix"]
-    assert [name for name in ALL if not servers.SERVERS[name].survives] == ["exim", "hitch", "nginx"]
+    others = ["dnsdist", "trafficserver"]
+    assert sorted(others + ["apache", "dovecot", "exim", "haproxy", "hitch", "lighttpd", "nginx", "postfix"]) == ALL
+    assert [name for name in ALL if not servers.SERVERS[name].survives] == ["dnsdist", "exim", "hitch", "nginx"]
+
+
+def test_who_staples_only_where_a_responder_is_named() -> None:
+    leaf = forge.leaf(W.issuer, extensions=(forge.extended_key_usage(forge.SERVER_AUTH),))
+    target = certificates.Target(certificates.Certificate.from_der(leaf.der), TARGET.issuer)
+    judgement = judge(forge.response(forge.single(leaf)), target, NOW)
+    assert judgement.acceptable
+    found = {name: servers.lint(name, judgement, NOW) for name in CAN_STAPLE}
+    assert [name for name, findings in found.items() if findings] == ["trafficserver"]
+    assert found["trafficserver"][0].message == (
+        "trafficserver staples only for certificates that name an OCSP responder, so clients get no staple from it"
+    )
 
 
 # What a server does with a staple that changes or ends --------------------------------------------
@@ -130,6 +156,8 @@ PLANS = {
     "Exim": (("exim",), (True, False)),
     "who stops by itself": (("haproxy", "lighttpd", "apache"), (False, False)),
     "Hitch wants its file": (("hitch",), (False, True)),
+    "dnsdist wants its file, and is to lose the note beside it": (("dnsdist",), (True, True)),
+    "Traffic Server": (("trafficserver",), (True, False)),
     "the most careful of all": (("haproxy", "hitch", "nginx"), (True, True)),
     "who cannot staple does not count": (("haproxy", "dovecot", "postfix"), (False, False)),
     "an unknown one": (("haproxy", None), (True, False)),
@@ -148,6 +176,7 @@ def test_plans_for_a_staple_that_ends(name: str) -> None:
     ("name", "new", "withdrawn", "ended"),
     [
         ("apache", True, True, False),
+        ("dnsdist", True, True, True),
         ("dovecot", False, False, False),
         ("exim", False, False, False),
         ("haproxy", True, True, False),
@@ -155,6 +184,7 @@ def test_plans_for_a_staple_that_ends(name: str) -> None:
         ("lighttpd", False, True, False),
         ("nginx", True, True, True),
         ("postfix", False, False, False),
+        ("trafficserver", True, True, True),
         (None, True, True, True),
     ],
 )
