@@ -241,10 +241,11 @@ def _conflicts(items: t.Sequence[Item]) -> t.List[str]:
             names = sorted(set(one.wanted.names) & set(other.wanted.names))
             shared = set(one.wanted.known_kinds) & set(other.wanted.known_kinds) & set(snippets.ONE_STAPLE)
             if names and shared and len(kinds) > 1 and (one.stapled or other.stapled):
+                server = min(shared)
                 problems.append(
-                    f"{other.name} and {one.name}: both are for {names[0]} on {min(shared)}, with "
-                    f"{' and '.join(sorted(kinds))} keys; {min(shared)} has one staple file for a name, which would be "
-                    "wrong for one of them; deploy one of them there, or set staple to false for both"
+                    f"{other.name} and {one.name}: both are for {names[0]} on {server}, with "
+                    f"{' and '.join(sorted(kinds))} keys; {server} {snippets.ONE_STAPLE[server]}; deploy one of them "
+                    "there, or set staple to false for both"
                 )
     return problems
 

@@ -17,15 +17,29 @@ from . import names
 
 #: The folder of the pieces that are about all certificates of a server, under the root folder.
 FOLDER = "snippets"
-#: Servers that have one staple file for one name, whatever the key: two kinds of keys cannot be stapled for.
-ONE_STAPLE = ("hitch", "lighttpd", "nginx")
+_ONE_FILE = "has one staple file for a name, which would be wrong for one of them"
+#: Servers on which two kinds of keys for one name cannot be stapled for, and why.
+ONE_STAPLE = {
+    "hitch": _ONE_FILE,
+    "lighttpd": _ONE_FILE,
+    "nginx": _ONE_FILE,
+    "trafficserver": "crashes when one of their two staples is withdrawn",
+}
 #: Servers that read the private key after they gave up root.
-READ_AS_USER = ("exim", "lighttpd")
+READ_AS_USER = ("dnsdist", "exim", "lighttpd", "trafficserver")
 
 #: All files of that folder that may be written.
-SHARED = ("apache.conf", "dovecot-2.3.conf", "dovecot-2.4.conf", "exim.conf", "haproxy.list")
+SHARED = (
+    "apache.conf",
+    "dnsdist.lua",
+    "dovecot-2.3.conf",
+    "dovecot-2.4.conf",
+    "exim.conf",
+    "haproxy.list",
+    "trafficserver.config",
+)
 
-_HEADER = "# Written by certops.ocsp, which will overwrite changes.\n"
+_HEADER = "Written by certops.ocsp, which will overwrite changes."
 
 
 class Entry(t.NamedTuple):
@@ -60,12 +74,14 @@ def shared(entries: t.Sequence[Entry], root: str, apache_port: int) -> t.Dict[st
         "dovecot-2.4.conf": ("dovecot", _dovecot_24),
         "haproxy.list": ("haproxy", _haproxy),
         "apache.conf": ("apache", lambda groups: _apache_responder(root, apache_port)),
+        "dnsdist.lua": ("dnsdist", _dnsdist),
+        "trafficserver.config": ("trafficserver", _trafficserver),
     }
     pieces = {}
     for file, (kind, maker) in makers.items():
         groups = _by_names([entry for entry in entries if kind in entry.kinds])
         if groups:
-            pieces[file] = _encode(maker(groups))
+            pieces[file] = _encode(maker(groups), "--" if file.endswith(".lua") else "#")
     return pieces
 
 
@@ -74,8 +90,8 @@ def apache_url(port: int) -> str:
     return f"http://127.0.0.1:{port}/"
 
 
-def _encode(text: str) -> bytes:
-    return (_HEADER + text).encode("ascii")
+def _encode(text: str, comment: str = "#") -> bytes:
+    return f"{comment} {_HEADER}\n{text}".encode("ascii")
 
 
 def _by_names(entries: t.Iterable[Entry]) -> t.List[Group]:
@@ -248,6 +264,78 @@ def _dovecot(
 
 def _haproxy(groups: t.List[t.List[Entry]]) -> str:
     return "".join(f"{entry.live}/combined.pem\n" for group in groups for entry in group)
+
+
+_DNSDIST = """\
+-- The staples that can be read and have not expired, up to the first other one: dnsdist 1.7 does not start with it,
+-- and later versions give the staple behind it to the wrong certificate.
+local function fresh(paths)
+  local found = {}
+  for _, path in ipairs(paths) do
+    local staple, note = io.open(path), io.open(path .. ".expires")
+    local expires = note and note:read("*n")
+    if staple then staple:close() end
+    if note then note:close() end
+    if not staple or not expires or expires <= os.time() then break end
+    table.insert(found, path)
+  end
+  return found[1] and found
+end
+"""
+
+
+def _dnsdist(groups: t.List[Group]) -> str:
+    """A Lua table of certificates by name, which the configuration gives to its listeners.
+
+    A set is found by its own name, and by those that it is for; of sets with one of these in common the first has it.
+    The staples are looked at when dnsdist starts; without any, the option for them is not given at all.
+    """
+    known = {entry.name: group[0].name for group in groups for entry in group}
+    for group in groups:
+        for name in (name for entry in group for name in entry.names):
+            for spelled in filter(None, (name, names.server_name(name))):
+                known.setdefault(spelled, group[0].name)
+    lines = [_DNSDIST, "local certificates = {}\n"]
+    for group in groups:
+        stapled = [f"{entry.live}/ocsp.der" for entry in group] if all(entry.stapled for entry in group) else []
+        lines.append(
+            f"certificates[{_lua(group[0].name)}] = {{\n"
+            f"  certificates = {_lua_list(f'{entry.live}/fullchain.pem' for entry in group)},\n"
+            f"  keys = {_lua_list(f'{entry.live}/privkey.pem' for entry in group)},\n"
+            f"  staples = fresh({_lua_list(stapled)}),\n"
+            "}\n"
+        )
+    for name, first in known.items():
+        if name != first:
+            lines.append(f"certificates[{_lua(name)}] = certificates[{_lua(first)}]\n")
+    return "".join([*lines, "return certificates\n"])
+
+
+def _lua(text: str) -> str:
+    """A string of Lua, in ASCII: any other octet, a quote or a backslash is written by its number."""
+    octets = text.encode("utf-8", "surrogateescape")
+    plain = (chr(octet) if 0x20 <= octet < 0x7F and octet not in b'"\\' else f"\\{octet:03}" for octet in octets)
+    return f'"{"".join(plain)}"'
+
+
+def _lua_list(texts: t.Iterable[str]) -> str:
+    return "{" + ", ".join(map(_lua, texts)) + "}"
+
+
+def _trafficserver(groups: t.List[Group]) -> str:
+    """All of ssl_multicert.config, since Traffic Server cannot include files there.
+
+    Folders and not links: a file that is older than the one before is not read again.
+    """
+    lines: t.List[str] = []
+    for group in groups:
+        options = [("ssl_cert_name", "fullchain.pem"), ("ssl_key_name", "privkey.pem")]
+        if [entry.stapled for entry in group] == [True]:
+            options.append(("ssl_ocsp_name", "ocsp.der"))
+        default = [] if lines else ["dest_ip=*"]
+        pairs = [f"{option}={','.join(f'{entry.folder}/{file}' for entry in group)}" for option, file in options]
+        lines.append(" ".join([*default, *pairs]))
+    return "\n".join([*lines, ""])
 
 
 def path(root: str, file: str) -> str:
