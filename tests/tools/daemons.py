@@ -266,8 +266,75 @@ service imap-login {{
     return ["dovecot", "-F", "-c", folder / "dovecot.conf"]
 
 
+def _dnsdist(folder: Path, sites: list[_Files], port: int) -> list[str | Path]:
+    """DNS over TLS; the port of plain DNS, which it must have, is another one."""
+    staples = [str(one.staple) for one in sites if one.staple]
+    (folder / "dnsdist.conf").write_text(f"""
+setSecurityPollSuffix("")
+setLocal("127.0.0.1:{free_port()}")
+newServer({{address="127.0.0.1:{free_port()}", healthCheckMode="up"}})
+addTLSLocal(
+  "127.0.0.1:{port}",
+  {_lua_list(str(one.certificate) for one in sites)},
+  {_lua_list(str(one.key) for one in sites)},
+  {{{f"ocspResponses={_lua_list(staples)}" if staples else ""}}}
+)
+""")
+    return ["dnsdist", "--supervised", "--disable-syslog", "-C", folder / "dnsdist.conf"]
+
+
+def _lua_list(texts: t.Iterable[str]) -> str:
+    return "{" + ", ".join(f'"{text}"' for text in texts) + "}"
+
+
+_TRAFFIC_SERVER_FOLDERS = {
+    "prefix": "/usr",
+    "exec_prefix": "/usr",
+    "bindir": "/usr/bin",
+    "sbindir": "/usr/sbin",
+    "datadir": "/usr/share/trafficserver",
+    "includedir": "/usr/include",
+    "libdir": "/usr/lib/trafficserver",
+    "libexecdir": "/usr/lib/trafficserver/modules",
+}
+
+
+def _trafficserver(folder: Path, sites: list[_Files], port: int) -> list[str | Path]:
+    folders = {
+        **_TRAFFIC_SERVER_FOLDERS,
+        "sysconfdir": folder / "etc",
+        "localstatedir": folder / "run",
+        "runtimedir": folder / "run",
+        "logdir": folder / "log",
+        "cachedir": folder / "cache",
+    }
+    for name in ("etc", "run", "log", "cache"):
+        (folder / name).mkdir()
+    (folder / "runroot.yaml").write_text("".join(f"{name}: {path}\n" for name, path in folders.items()))
+    # Without the timeout it asks the responder of the certificate after an hour, and staples whatever that answers.
+    (folder / "etc" / "records.config").write_text(f"""
+CONFIG proxy.config.admin.user_id STRING #-1
+CONFIG proxy.config.http.server_ports STRING {port}:ssl:ip-in=127.0.0.1
+CONFIG proxy.config.ssl.ocsp.enabled INT 1
+CONFIG proxy.config.ssl.ocsp.cache_timeout INT 1000000000
+CONFIG proxy.config.exec_thread.autoconfig INT 0
+CONFIG proxy.config.exec_thread.limit INT 1
+""")
+    options = {
+        "ssl_cert_name": [one.certificate for one in sites],
+        "ssl_key_name": [one.key for one in sites],
+        "ssl_ocsp_name": [one.staple for one in sites if one.staple],
+    }
+    line = " ".join(f"{name}={','.join(map(str, paths))}" for name, paths in options.items() if paths)
+    (folder / "etc" / "ssl_multicert.config").write_text(f"dest_ip=* {line}\n")
+    for name in ("remap.config", "plugin.config", "storage.config"):
+        (folder / "etc" / name).touch()
+    return ["traffic_server", f"--run-root={folder}/runroot.yaml"]
+
+
 _DAEMONS = {
     "apache2": _Daemon("apache2", _apache),
+    "dnsdist": _Daemon("dnsdist", _dnsdist),
     "dovecot": _Daemon("dovecot", _dovecot, "imap", needs_root=True, include=_dovecot_including),
     "exim4": _Daemon("exim4", _exim, "smtp", needs_root=True, include=_exim_including),
     "haproxy": _Daemon("haproxy", _haproxy, include=_haproxy_including),
@@ -275,6 +342,7 @@ _DAEMONS = {
     "nginx": _Daemon("nginx", _nginx),
     "nginx that asks": _Daemon("nginx", _nginx_that_asks),
     "s_server": _Daemon("openssl", _s_server),
+    "trafficserver": _Daemon("traffic_server", _trafficserver),
 }
 
 
