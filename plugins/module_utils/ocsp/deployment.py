@@ -68,7 +68,7 @@ class Task:
                 described[name] = services.configured(name, **settings)
             except TypeError:
                 raise InputError(f"service_settings: {name} has a setting that is not known") from None
-        return services.Services(described, self.run)
+        return services.Services(described, self.run, self.layout.root)
 
     def installation(self) -> Installation:
         return Installation(self.layout, self.services(), _LOCK_TIMEOUT)

@@ -19,7 +19,9 @@ import stat
 import typing as t
 from datetime import datetime
 
+from . import snippets
 from .errors import InputError
+from .sets import Layout
 
 #: Runs a command: ``run(argv, input=None, timeout=60.0)``, returns its exit code, output and errors.
 Run = t.Callable[..., t.Tuple[int, str, str]]
@@ -44,7 +46,8 @@ class Kind(t.NamedTuple):
     ``signal_name`` are for hosts where nothing manages it. ``sockets`` are where HAProxy listens
     for commands. ``rereads_key_unprivileged``: reloading makes it end where it cannot read its
     key as the user that it became, so that it has to be restarted. ``touched`` are files that have to
-    look new, or it would not read its staples again when it is reloaded.
+    look new, or it would not read its staples again when it is reloaded; a relative path is below the
+    root folder of the sets.
     """
 
     units: t.Tuple[str, ...]
@@ -88,7 +91,7 @@ KINDS: t.Dict[str, Kind] = {
         ("trafficserver",),
         (("traffic_server", "-C", "verify_config"),),
         ("/run/trafficserver/manager.lock",),
-        touched=("/etc/trafficserver/ssl_multicert.config", "/etc/ocsp-stapling/snippets/trafficserver.config"),
+        touched=("/etc/trafficserver/ssl_multicert.config", snippets.path("", "trafficserver.config")),
     ),
 }
 
@@ -161,11 +164,15 @@ def _load_states(units: t.Sequence[str], run: Run) -> t.Set[str]:
 
 
 class Services:
-    """The services of one host by their names. ``described`` are those of which the user said more than that."""
+    """The services of one host by their names. ``described`` are those of which the user said more than that.
 
-    def __init__(self, described: t.Mapping[str, Service], run: Run) -> None:
+    ``root`` is the root folder of the sets that they use.
+    """
+
+    def __init__(self, described: t.Mapping[str, Service], run: Run, root: str = Layout().root) -> None:
         self._described = described
         self._run = run
+        self._root = root
         self._known: t.Dict[str, bool] = {}
 
     def get(self, name: str) -> Service:
@@ -196,7 +203,7 @@ class Services:
 
     def reload(self, name: str, keys: t.Iterable[str] = ()) -> Result:
         """As the function of this name."""
-        return reload(self.get(name), self._run, keys)
+        return reload(self.get(name), self._run, keys, self._root)
 
 
 def is_running(service: Service, run: Run) -> t.Optional[bool]:
@@ -216,10 +223,11 @@ def test(service: Service, run: Run) -> str:
     return f"the configuration of {service.name} is refused by '{shown}' ({_last_words(code, output, errors)})"
 
 
-def reload(service: Service, run: Run, keys: t.Iterable[str] = ()) -> Result:
+def reload(service: Service, run: Run, keys: t.Iterable[str] = (), root: str = Layout().root) -> Result:
     """Test the configuration of a service and have it read its files again, if it runs.
 
     ``keys`` are the private keys that it reads: lighttpd is restarted where only root may read one.
+    ``root`` is the root folder of the sets.
     """
     manager = _manager(service)
     running = manager.running(run)
@@ -232,7 +240,7 @@ def reload(service: Service, run: Run, keys: t.Iterable[str] = ()) -> Result:
     restart = kind is not None and kind.rereads_key_unprivileged and not all(_is_shared(key) for key in keys)
     for path in kind.touched if kind is not None else ():
         with contextlib.suppress(OSError):
-            os.utime(path)
+            os.utime(os.path.join(root, path))
     problem = manager.reload(run, restart)
     return Result(not problem, running, problem)
 

@@ -26,7 +26,7 @@ def layout(config: Config) -> sets.Layout:
 
 def installation(config: Config, world: World, timeout: float) -> Installation:
     """What servers of this host read; enter it to change it, or to tell them."""
-    return Installation(layout(config), services.Services(config.services, world.run), timeout)
+    return Installation(layout(config), services.Services(config.services, world.run, config.folders.root), timeout)
 
 
 def noted(config: Config) -> t.List[str]:

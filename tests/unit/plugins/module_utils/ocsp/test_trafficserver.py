@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import services, snippets
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import Result, configured
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import Kind, Result, configured
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.snippets import Entry
 
 
@@ -56,7 +56,6 @@ def test_its_list_looks_new_before_it_is_reloaded(
         return 0, "active\n" if running else "inactive\n", ""
 
     kind = services.KINDS["trafficserver"]
-    assert "/etc/trafficserver/ssl_multicert.config" in kind.touched
     touched = (str(path), str(tmp_path / "missing"))
     monkeypatch.setitem(services.KINDS, "trafficserver", kind._replace(touched=touched, tests=()))
     monkeypatch.setattr(services, "has_systemd", lambda: True)
@@ -64,6 +63,22 @@ def test_its_list_looks_new_before_it_is_reloaded(
     assert seen[0] == ("is-active", False)
     assert seen[1:] == ([("try-reload-or-restart", True)] if running else [])
     assert (os.stat(path).st_mtime > 1000) is running
+
+
+def test_the_lists_are_debians_and_the_one_below_the_root_of_the_sets(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = Path(snippets.path(str(tmp_path), "trafficserver.config"))
+    path.parent.mkdir()
+    path.touch()
+    os.utime(path, (1000, 1000))
+    touched, ours = services.KINDS["trafficserver"].touched
+    assert touched == "/etc/trafficserver/ssl_multicert.config"
+    monkeypatch.setitem(services.KINDS, "trafficserver", Kind(("trafficserver",), touched=(ours,)))
+    monkeypatch.setattr(services, "has_systemd", lambda: True)
+    host = services.Services({}, lambda command, **_options: (0, "active\n", ""), str(tmp_path))
+    assert host.reload("trafficserver") == Result(True, True)
+    assert os.stat(path).st_mtime > 1000
 
 
 def test_a_list_that_is_refused_stays_as_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
