@@ -354,7 +354,9 @@ class _Systemd(_Manager):
         if values.get("ActiveState") != ["active"] or values.get("ReloadResult", ["success"]) != ["success"]:
             return False
         # A reload that had begun before the moment may have read some files before it.
-        return int(changed) / 1_000_000 - _length_of_reload(values) > moment
+        loaded = int(changed) / 1_000_000 - _length_of_reload(values) > moment
+        # A reload that somebody else asked for may have read nothing, where a file has to look new for that.
+        return None if loaded and self.service.kind and KINDS[self.service.kind].touched else loaded
 
     def _show(self, run: Run) -> t.Dict[str, t.List[str]]:
         """What systemd knows of the unit: it notes each start and reload, whoever asked for it."""

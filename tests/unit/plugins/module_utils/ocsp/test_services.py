@@ -415,6 +415,13 @@ def test_systemd_knows_whether_a_service_has_loaded_its_files(host: Host, loaded
     assert services.Services({}, host.run).loaded_since("nginx", 1550.0) is loaded
 
 
+@pytest.mark.usefixtures("systemd")
+def test_a_reload_of_traffic_server_by_others_may_have_read_nothing() -> None:
+    """Its list has to look new for that, and nobody can tell whether it did."""
+    for host, loaded in ((unit(1551.5, "51.400000"), None), (unit(1549.5), False)):
+        assert services.Services({}, host.run).loaded_since("trafficserver", 1550.0) is loaded
+
+
 def test_what_does_not_run_loads_its_files_when_it_starts(manager: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(services.KINDS, "nginx", Kind(("nginx",), pid_files=("/nonexistent",)))
     down = Host({"systemctl is-active": (3, "inactive\n", ""), "service nginx status": (3, "", "")})
