@@ -60,6 +60,15 @@ missing_packages() {
   done
 }
 
+# Of the Debian packages given, those that this release has, as far as apt knows its lists.
+offered_packages() {
+  local package
+  command -v apt-cache >/dev/null || return 0
+  for package in "$@"; do
+    [[ ! $(LC_ALL=C apt-cache policy "$package" 2>/dev/null) =~ Candidate:\ [0-9] ]] || printf '%s\n' "$package"
+  done
+}
+
 # Install what is missing. Fails, saying what to install, when this needs a root that is not to be had.
 install_packages() {
   local missing
