@@ -267,18 +267,26 @@ service imap-login {{
 
 
 def _dnsdist(folder: Path, sites: list[_Files], port: int) -> list[str | Path]:
-    """DNS over TLS; the port of plain DNS, which it must have, is another one."""
     staples = [str(one.staple) for one in sites if one.staple]
+    piece = f"""
+return {{one = {{
+  certificates = {_lua_list(str(one.certificate) for one in sites)},
+  keys = {_lua_list(str(one.key) for one in sites)},
+  staples = {_lua_list(staples) if staples else "nil"},
+}}}}
+"""
+    return _dnsdist_including(folder, piece, port)
+
+
+def _dnsdist_including(folder: Path, piece: str, port: int) -> list[str | Path]:
+    """DNS over TLS by the first entry of a table; the port of plain DNS, which it must have, is another one."""
+    (folder / "piece.lua").write_text(piece)
     (folder / "dnsdist.conf").write_text(f"""
 setSecurityPollSuffix("")
 setLocal("127.0.0.1:{free_port()}")
 newServer({{address="127.0.0.1:{free_port()}", healthCheckMode="up"}})
-addTLSLocal(
-  "127.0.0.1:{port}",
-  {_lua_list(str(one.certificate) for one in sites)},
-  {_lua_list(str(one.key) for one in sites)},
-  {{{f"ocspResponses={_lua_list(staples)}" if staples else ""}}}
-)
+local _, site = next(dofile("{folder}/piece.lua"))
+addTLSLocal("127.0.0.1:{port}", site.certificates, site.keys, {{ocspResponses = site.staples}})
 """)
     return ["dnsdist", "--supervised", "--disable-syslog", "-C", folder / "dnsdist.conf"]
 
@@ -300,6 +308,16 @@ _TRAFFIC_SERVER_FOLDERS = {
 
 
 def _trafficserver(folder: Path, sites: list[_Files], port: int) -> list[str | Path]:
+    options = {
+        "ssl_cert_name": [one.certificate for one in sites],
+        "ssl_key_name": [one.key for one in sites],
+        "ssl_ocsp_name": [one.staple for one in sites if one.staple],
+    }
+    line = " ".join(f"{name}={','.join(map(str, paths))}" for name, paths in options.items() if paths)
+    return _trafficserver_including(folder, f"dest_ip=* {line}\n", port)
+
+
+def _trafficserver_including(folder: Path, piece: str, port: int) -> list[str | Path]:
     folders = {
         **_TRAFFIC_SERVER_FOLDERS,
         "sysconfdir": folder / "etc",
@@ -320,13 +338,7 @@ CONFIG proxy.config.ssl.ocsp.cache_timeout INT 1000000000
 CONFIG proxy.config.exec_thread.autoconfig INT 0
 CONFIG proxy.config.exec_thread.limit INT 1
 """)
-    options = {
-        "ssl_cert_name": [one.certificate for one in sites],
-        "ssl_key_name": [one.key for one in sites],
-        "ssl_ocsp_name": [one.staple for one in sites if one.staple],
-    }
-    line = " ".join(f"{name}={','.join(map(str, paths))}" for name, paths in options.items() if paths)
-    (folder / "etc" / "ssl_multicert.config").write_text(f"dest_ip=* {line}\n")
+    (folder / "etc" / "ssl_multicert.config").write_text(piece)
     for name in ("remap.config", "plugin.config", "storage.config"):
         (folder / "etc" / name).touch()
     return ["traffic_server", f"--run-root={folder}/runroot.yaml"]
@@ -334,7 +346,7 @@ CONFIG proxy.config.exec_thread.limit INT 1
 
 _DAEMONS = {
     "apache2": _Daemon("apache2", _apache),
-    "dnsdist": _Daemon("dnsdist", _dnsdist),
+    "dnsdist": _Daemon("dnsdist", _dnsdist, include=_dnsdist_including),
     "dovecot": _Daemon("dovecot", _dovecot, "imap", needs_root=True, include=_dovecot_including),
     "exim4": _Daemon("exim4", _exim, "smtp", needs_root=True, include=_exim_including),
     "haproxy": _Daemon("haproxy", _haproxy, include=_haproxy_including),
@@ -342,7 +354,7 @@ _DAEMONS = {
     "nginx": _Daemon("nginx", _nginx),
     "nginx that asks": _Daemon("nginx", _nginx_that_asks),
     "s_server": _Daemon("openssl", _s_server),
-    "trafficserver": _Daemon("traffic_server", _trafficserver),
+    "trafficserver": _Daemon("traffic_server", _trafficserver, include=_trafficserver_including),
 }
 
 

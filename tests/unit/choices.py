@@ -118,6 +118,10 @@ CASES: t.Dict[str, Case] = {
             None: _DEFAULT,
         },
     ),
+    "two kinds of key for all": Case(
+        (DEFAULT, DEFAULT._replace(name="default-ec", key="ec")),
+        {"mail.example.com": ("default", "default-ec"), None: ("default", "default-ec")},
+    ),
     "two kinds of key for the default": Case(
         (DEFAULT, DEFAULT._replace(name="default-ec", key="ec"), WILD, EXACT),
         {
