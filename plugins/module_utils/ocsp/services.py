@@ -43,11 +43,11 @@ class Kind(t.NamedTuple):
 
     ``units`` are its names as a service, by distribution. ``tests`` are commands that check its
     configuration; the first whose program and files are there counts. ``pid_files`` and
-    ``signal_name`` are for hosts where nothing manages it. ``sockets`` are where HAProxy listens
-    for commands. ``rereads_key_unprivileged``: reloading makes it end where it cannot read its
-    key as the user that it became, so that it has to be restarted. ``touched`` are files that have to
-    look new, or it would not read its staples again when it is reloaded; a relative path is below the
-    root folder of the sets.
+    ``signal_name`` are for hosts where nothing manages it; there is no PID file where no signal makes it
+    reload. ``sockets`` are where HAProxy listens for commands. ``rereads_key_unprivileged``: reloading
+    makes it end where it cannot read its key as the user that it became, so that it has to be restarted;
+    ``cannot_reload``: it always has to be. ``touched`` are files that have to look new, or it would not
+    read its staples again when it is reloaded; a relative path is below the root folder of the sets.
     """
 
     units: t.Tuple[str, ...]
@@ -56,6 +56,7 @@ class Kind(t.NamedTuple):
     signal_name: str = "SIGHUP"
     sockets: t.Tuple[str, ...] = ()
     rereads_key_unprivileged: bool = False
+    cannot_reload: bool = False
     touched: t.Tuple[str, ...] = ()
 
 
@@ -66,8 +67,8 @@ KINDS: t.Dict[str, Kind] = {
         ("/run/apache2/apache2.pid", "/run/httpd/httpd.pid"),
         "SIGUSR1",
     ),
-    # It has no signal for a reload: SIGHUP ends it. Its unit has none either, so that it is restarted.
-    "dnsdist": Kind(("dnsdist",), (("dnsdist", "--check-config"),)),
+    # SIGHUP ends it.
+    "dnsdist": Kind(("dnsdist",), (("dnsdist", "--check-config"),), cannot_reload=True),
     "dovecot": Kind(("dovecot",), (("doveconf", "-n"),), ("/run/dovecot/master.pid",)),
     "exim": Kind(("exim4", "exim"), (("exim4", "-bV"), ("exim", "-bV")), ("/run/exim4/exim.pid", "/run/exim.pid")),
     "haproxy": Kind(
@@ -237,12 +238,16 @@ def reload(service: Service, run: Run, keys: t.Iterable[str] = (), root: str = L
     if problem:
         return Result(False, running, f"{problem}; it was not reloaded and goes on with what it has read before")
     kind = KINDS[service.kind] if service.kind else None
-    restart = kind is not None and kind.rereads_key_unprivileged and not all(_is_shared(key) for key in keys)
+    restart = kind is not None and _has_to_restart(kind, keys)
     for path in kind.touched if kind is not None else ():
         with contextlib.suppress(OSError):
             os.utime(os.path.join(root, path))
     problem = manager.reload(run, restart)
     return Result(not problem, running, problem)
+
+
+def _has_to_restart(kind: Kind, keys: t.Iterable[str]) -> bool:
+    return kind.cannot_reload or (kind.rereads_key_unprivileged and not all(_is_shared(key) for key in keys))
 
 
 def staple_by_socket(service: Service, certificate: str, data: bytes, ask: t.Optional[Ask] = None) -> str:
@@ -412,7 +417,7 @@ class _InitScript(_Manager):
 
 class _PidFile(_Manager):
     def running(self, run: Run) -> t.Optional[bool]:
-        return self._pid() is not None if self.service.kind else None
+        return self._pid() is not None if self.service.kind and KINDS[self.service.kind].pid_files else None
 
     def _pid(self) -> t.Optional[int]:
         """The main process, by the first PID file whose process lives."""

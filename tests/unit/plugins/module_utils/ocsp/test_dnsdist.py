@@ -127,5 +127,34 @@ def test_it_is_restarted_where_systemd_runs_it_and_never_signalled(monkeypatch: 
 
     monkeypatch.setattr(services, "has_systemd", lambda: True)
     assert services.reload(configured("dnsdist"), run) == Result(True, True)
-    assert commands[-1] == "systemctl try-reload-or-restart dnsdist.service"
-    assert not services.KINDS["dnsdist"].pid_files
+    assert commands[-1] == "systemctl try-restart dnsdist.service"
+
+
+def test_its_script_of_system_v_restarts_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "has_systemd", lambda: False)
+    monkeypatch.setattr(os.path, "exists", lambda path: path == "/etc/init.d/dnsdist")
+    commands = []
+
+    def run(command: t.Sequence[str], **_options: t.Any) -> t.Tuple[int, str, str]:
+        commands.append(" ".join(command))
+        return 0, "", ""
+
+    assert services.reload(configured("dnsdist", test=("true",)), run) == Result(True, True)
+    assert commands == ["service dnsdist status", "true", "service dnsdist restart"]
+
+
+def test_elsewhere_a_command_is_wanted_that_restarts_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody can tell whether it runs, which is no reason to leave it with what it has read."""
+    monkeypatch.setattr(services, "has_systemd", lambda: False)
+    monkeypatch.setattr(os.path, "exists", lambda path: False)
+    commands = []
+
+    def run(command: t.Sequence[str], **_options: t.Any) -> t.Tuple[int, str, str]:
+        commands.append(" ".join(command))
+        return 0, "", ""
+
+    described = configured("dnsdist", test=("true",))
+    result = services.reload(described, run)
+    assert result == Result(False, None, "nobody knows how to reload dnsdist; give a command")
+    assert services.reload(described._replace(reload=("sv", "restart", "dnsdist")), run) == Result(True, None)
+    assert commands[-1] == "sv restart dnsdist"
