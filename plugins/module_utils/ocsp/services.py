@@ -36,6 +36,8 @@ _FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin
 _TIMEOUT = 60.0
 _ASK_TIMEOUT = 10.0
 _LONGEST_ANSWER = 64 * 1024
+#: What an init script says to an action that it does not know (LSB 5.0, core, section 22.2).
+_UNIMPLEMENTED = 3
 
 
 class Kind(t.NamedTuple):
@@ -326,7 +328,9 @@ class _Manager:
         return f"nobody knows how to reload {self.service.name}; give a command"
 
     def _do(self, run: Run, command: t.Sequence[str]) -> str:
-        code, output, errors = run(tuple(command), timeout=_TIMEOUT)
+        return self._problem(command, *run(tuple(command), timeout=_TIMEOUT))
+
+    def _problem(self, command: t.Sequence[str], code: int, output: str, errors: str) -> str:
         if code == 0:
             return ""
         shown = " ".join(command)
@@ -412,7 +416,12 @@ class _InitScript(_Manager):
         return run(("service", self._script, "status"), timeout=_TIMEOUT)[0] == 0
 
     def _reload(self, run: Run, restart: bool) -> str:
-        return self._do(run, ("service", self._script, "restart" if restart else "reload"))
+        command = ("service", self._script)
+        if not restart:
+            code, output, errors = run((*command, "reload"), timeout=_TIMEOUT)
+            if code != _UNIMPLEMENTED:
+                return self._problem((*command, "reload"), code, output, errors)
+        return self._do(run, (*command, "restart"))
 
 
 class _PidFile(_Manager):

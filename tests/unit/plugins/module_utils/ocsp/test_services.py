@@ -247,6 +247,26 @@ def test_init_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert host.commands == ["service exim status", "service exim reload"]
 
 
+@pytest.mark.usefixtures("program")
+@pytest.mark.parametrize(
+    ("code", "restarted", "problem"),
+    [
+        (0, False, ""),
+        (3, True, ""),
+        (1, False, "trafficserver cannot be reloaded: 'service trafficserver reload' failed"),
+    ],
+)
+def test_an_init_script_without_reload_restarts(
+    monkeypatch: pytest.MonkeyPatch, code: int, restarted: bool, problem: str
+) -> None:
+    """As that of Traffic Server."""
+    monkeypatch.setattr(services, "has_systemd", lambda: False)
+    monkeypatch.setattr(os.path, "exists", lambda path: path == "/etc/init.d/trafficserver")
+    host = Host({"service trafficserver reload": (code, "", "")})
+    assert services.reload(configured("trafficserver"), host.run).problem.partition(" (")[0] == problem
+    assert ("service trafficserver restart" in host.commands) is restarted
+
+
 RELOADABLE = """
 import os, signal, sys
 signal.signal(signal.SIGUSR1, lambda *_arguments: (os.write(1, b"reloaded\\n"), sys.exit()))
