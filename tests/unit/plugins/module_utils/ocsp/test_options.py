@@ -296,7 +296,7 @@ NOT_A_CERTIFICATE = {
     "garbage.pem": " holds neither PEM nor DER of a certificate",
     "request.pem": " holds a PEM block 'CERTIFICATE REQUEST' where a certificate belongs",
     "response.pem": " holds a PEM block 'OCSP RESPONSE' where a certificate belongs",
-    "cut.pem": " holds a PEM block that is cut off",
+    "cut.pem": " holds a certificate that is cut off; copy the file again as a whole",
     "cut.der": " holds a certificate that cannot be read",
     "broken.pem": " holds a certificate that cannot be read",
     "response.der": " holds a certificate that cannot be read",
