@@ -491,6 +491,9 @@ def summary(work: Plan, check: bool, told: t.Sequence[str] = (), problem: str = 
         parts.append(f"{len(changed)} of {_certificates(len(work.items))} {verb}: {_listed(changed)}")
     if renewed:
         parts.append(f"{'would be renewed' if check else 'renewed'} in place: {_listed(renewed)}")
+    revoked = [item.name for item in work.items if item.is_revoked and not item.held_back]
+    if revoked:
+        parts.append(f"revoked, but in use: {_listed(revoked)}")
     if not parts:
         still = f", but {_listed(told)} still has to be reloaded" if told else ""
         return f"{_certificates(len(work.items))}: all as {'it' if len(work.items) == 1 else 'they'} should be{still}"

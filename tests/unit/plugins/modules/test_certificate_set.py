@@ -281,6 +281,13 @@ def test_revoked_certificate_is_not_deployed(run: t.Callable[..., Result], tmp_p
     }
 
 
+def test_a_revoked_certificate_in_use_is_not_as_it_should_be(run: t.Callable[..., Result]) -> None:
+    one = leaf("www.example.com")
+    run(certificates=[entry(one, "www.example.com", response_content=staple(one))])
+    result = run(certificates=[entry(one, "www.example.com", response_content=staple(one, "revoked"))])
+    assert result["msg"] == "revoked, but in use: www.example.com"
+
+
 def test_staple_survives_a_change_of_mode_and_goes_with_another_certificate(
     run: t.Callable[..., Result], tmp_path: Path
 ) -> None:
