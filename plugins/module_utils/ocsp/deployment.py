@@ -60,9 +60,13 @@ class Task:
         """The services as the user described them. Raises InputError."""
         described = {}
         for name, given in self.values["service_settings"].items():
+            if not isinstance(given or {}, dict):
+                raise InputError(f"service_settings: {name} must be a dictionary such as {{'unit': 'NAME'}}")
             settings = dict(given or {})
             for command in ("test", "reload"):
                 value = settings.get(command) or ()
+                if not isinstance(value, (str, list, tuple)) or not all(isinstance(word, str) for word in value):
+                    raise InputError(f"service_settings: {command} of {name} must be a list of strings")
                 settings[command] = tuple(value.split() if isinstance(value, str) else value)
             try:
                 described[name] = services.configured(name, **settings)

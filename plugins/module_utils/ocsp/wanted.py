@@ -10,6 +10,7 @@ import contextlib
 import grp
 import os
 import pwd
+import re
 import typing as t
 from dataclasses import dataclass, field, replace
 
@@ -45,6 +46,9 @@ OPTION_NAMES = (
 )
 #: What a certificate consists of before it is deployed.
 PARTS = tuple(sets.SOURCE_SUFFIXES)
+
+#: Units of systemd without their ending, which cannot leave the folder of the notes.
+_SERVICE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@:\\-]{0,199}", re.ASCII)
 
 Values = t.Mapping[str, t.Any]
 
@@ -120,7 +124,11 @@ def _read_one(values: Values, given: Values, services: Services) -> Wanted:
 
 
 def _check_service(name: str, services: Services) -> None:
-    """Refuse a service that cannot be told of changes. Raises InputError."""
+    """Refuse a service that cannot be told of changes, or noted in a file of its name. Raises InputError."""
+    if not _SERVICE.fullmatch(name):
+        raise InputError(
+            f"services: {name!r} cannot name a service; use letters, digits, and the characters . _ @ : \\ and -"
+        )
     if not services.is_known(name):
         raise InputError(
             f"services: {name} is none of {', '.join(sorted(KINDS))}, and there is no such service on this host; "
@@ -190,9 +198,12 @@ def _read_access(owner: t.Any, group: t.Any, mode: t.Any) -> Access:
     """Owner, group and mode of a key as numbers. Raises InputError."""
     try:
         uid = int(owner) if str(owner).isdigit() else pwd.getpwnam(owner).pw_uid
+    except KeyError:
+        raise InputError(f"the owner of the private key: there is no user '{owner}' on this host") from None
+    try:
         gid = int(group) if str(group).isdigit() else grp.getgrnam(group).gr_gid
-    except KeyError as error:
-        raise InputError(f"owner or group of the key: {error.args[0]}") from None
+    except KeyError:
+        raise InputError(f"the group of the private key: there is no group '{group}' on this host") from None
     try:
         number = mode if isinstance(mode, int) else int(str(mode), 8)
     except ValueError:

@@ -351,6 +351,28 @@ def test_a_test_that_cannot_be_run_is_named(run: t.Callable[..., Result], tmp_pa
     assert f"{SERVICE} is refused by '/nowhere/checkconf -t' (No such file or directory)" in refused["msg"]
 
 
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"services": [""]}, "services: '' cannot name a service"),
+        ({"services": ["../x"]}, "services: '../x' cannot name a service"),
+        ({"owner": "no-such-user"}, "the owner of the private key: there is no user 'no-such-user' on this host"),
+        ({"group": "no-such-group"}, "the group of the private key: there is no group 'no-such-group' on this host"),
+        ({"service_settings": {SERVICE: "nginx"}}, f"service_settings: {SERVICE} must be a dictionary"),
+        ({"service_settings": {SERVICE: {"reload": 5}}}, f"service_settings: reload of {SERVICE} must be a list"),
+        ({"service_settings": {SERVICE: {"test": [1]}}}, f"service_settings: test of {SERVICE} must be a list"),
+        ({"service_settings": {"../x": {"reload": ["true"]}}, "services": ["../x"]}, "cannot name a service"),
+    ],
+)
+def test_what_cannot_be_used_is_said_before_anything(
+    given: t.Dict[str, t.Any], sentence: str, run: t.Callable[..., Result], tmp_path: Path
+) -> None:
+    certificate = entry(leaf("www.example.com"), "www.example.com", services=None)
+    refused = run(**{"certificates": [certificate], "services": [SERVICE], **given})
+    assert refused["failed"] and sentence in refused["msg"], refused["msg"]
+    assert not (tmp_path / "etc/sets").exists()
+
+
 class TlsServer:
     """A real one on the loopback, which loads the live set when it is told to."""
 
