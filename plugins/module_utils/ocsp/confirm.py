@@ -102,7 +102,16 @@ def read_record(layout: Layout) -> Record:
     record: t.Any = None
     with contextlib.suppress(OSError, ValueError), open(layout.transaction, encoding="utf-8") as handle:
         record = json.load(handle)
-    return record if isinstance(record, dict) else {}
+    return record if _is_record(record) else {}
+
+
+def _is_record(record: t.Any) -> bool:
+    """Whether it has what this module writes, as far as going on without it would end in an exception."""
+    if not isinstance(record, dict) or not isinstance(record.get("snippets", {}), dict):
+        return False
+    noted = record.get("sets", {})
+    keys = {"previous", "current", "services", "fingerprint", "stapled", "sights"}
+    return isinstance(noted, dict) and all(isinstance(one, dict) and keys <= set(one) for one in noted.values())
 
 
 def extend_record(record: Record, switched: t.Iterable[Switched], snippets: t.Mapping[str, t.Optional[bytes]]) -> bytes:

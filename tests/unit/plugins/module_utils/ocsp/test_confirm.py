@@ -183,7 +183,9 @@ def test_an_unconfirmed_switch_goes_back_to_what_was_confirmed_last(world: World
     assert world.verify().faults == {} and world.looks == 0
 
 
-@pytest.mark.parametrize("content", [None, b"", b"[]", b"{", b"\xff"])
+@pytest.mark.parametrize(
+    "content", [None, b"", b"[]", b"{", b"\xff", b'{"sets": {"x": {"previous": 5}}}', b'{"sets": []}']
+)
 def test_unreadable_record_counts_as_none(tmp_path: Path, content: t.Optional[bytes]) -> None:
     layout = sets.Layout(str(tmp_path), str(tmp_path))
     if content is not None:
