@@ -168,7 +168,9 @@ def _plan_one(layout: Layout, wanted: Wanted, now: datetime) -> t.Tuple[Item, t.
     previous = sets.current_id(layout, wanted.name)
     item = Item(wanted, read, previous, previous or "")
     item.reasons = _differences(layout, item)
-    found = material.Examination((), (*read.path.warnings, *(f"it is live, but {one}" for one in read.path.problems)))
+    path = read.path
+    odd = (*path.warnings, *path.unused, *(f"it is live, but {one}" for one in path.problems))
+    found = material.Examination((), odd)
     if item.reasons:
         item.identifier = sets.new_id(now, material.fingerprint(read.certificate))
         found = material.examine(read, wanted.names)

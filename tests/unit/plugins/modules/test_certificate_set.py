@@ -281,6 +281,14 @@ def test_revoked_certificate_is_not_deployed(run: t.Callable[..., Result], tmp_p
     }
 
 
+def test_what_is_not_used_is_said_of_a_set_that_stays(run: t.Callable[..., Result]) -> None:
+    one = leaf("www.example.com")
+    run(certificates=[entry(one, "www.example.com")])
+    chain = (ISSUER.pem + forge.authority("Foreign", OTHER).pem).decode()
+    (warning,) = run(certificates=[entry(one, "www.example.com", chain_content=chain)])["warnings"][:1]
+    assert "CN=Foreign,O=Forge of chain_content was left out of the chain" in warning
+
+
 def test_a_revoked_certificate_in_use_is_not_as_it_should_be(run: t.Callable[..., Result]) -> None:
     one = leaf("www.example.com")
     run(certificates=[entry(one, "www.example.com", response_content=staple(one))])
