@@ -392,6 +392,8 @@ swapped_back:
   elements: str
 """
 
+import shutil
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.certops.ocsp.plugins.module_utils import _module
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import deployment, starttls
@@ -454,10 +456,12 @@ def main():
     _module.require_cryptography(module)
 
     def run(argv, input=None, timeout=60.0):  # noqa: A002
-        try:
-            return module.run_command(list(argv), data=input, environ_update={"LC_ALL": "C"}, handle_exceptions=False)
-        except OSError as error:
-            return 127, "", error.strerror
+        if not shutil.which(argv[0]):
+            return 127, "", "No such file or directory"
+        # AnsibleModule has no limit of its own, and a test that hangs would hold up all that comes after.
+        limited = ["timeout", f"{timeout:.0f}", *argv]
+        code, output, errors = module.run_command(limited, data=input, environ_update={"LC_ALL": "C"})
+        return code, output, errors or (f"it took more than {timeout:.0f} seconds" if code == 124 else "")
 
     result = deployment.carry_out(deployment.Task(module.params, run, module.check_mode, module._diff))
     for sentence in result.warnings:

@@ -95,7 +95,7 @@ def test_what_cannot_be_understood_changes_nothing(
         "responder_url is not known": {"certificates": web({"name": leaf.name, "responder_url": "http://x"})},
         "ngnix is none of apache": {"certificates": {"web": {"domains": [leaf.name], "reload": ["ngnix"]}}},
         "did you mean minimum_validity?": {"certificates": web(leaf.name), "options": {"minimum_validty": "3d"}},
-        "key_mode 0670 allows more": {"certificates": web(leaf.name, key_mode=440)},
+        "the mode 0670 of the private key allows more": {"certificates": web(leaf.name, key_mode=440)},
     }
     for sentence, variables in slips.items():
         refused = play(host, source=lab_pki.home, patience=0, **variables)

@@ -18,14 +18,20 @@ class Fleet(Services):
         super().__init__({}, lambda *_arguments, **_options: (0, "", ""))
         self.loaded: t.Dict[str, float] = {}
         self.reloads: t.List[str] = []
+        self.stopped: t.Set[str] = set()
         self.problems: t.Dict[str, str] = {}
         #: Whether the configuration of a service passes its test, and why not.
         self.tests: t.Dict[str, t.Callable[[], str]] = {}
+
+    def is_running(self, name: str) -> t.Optional[bool]:
+        return False if name in self.stopped else None
 
     def test(self, name: str) -> str:
         return self.tests[name]() if name in self.tests else ""
 
     def loaded_since(self, name: str, moment: float) -> t.Optional[bool]:
+        if name in self.stopped:
+            return True
         return self.loaded[name] > moment if name in self.loaded else None
 
     def reload(self, name: str, keys: t.Iterable[str] = ()) -> Result:

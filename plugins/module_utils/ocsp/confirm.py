@@ -253,7 +253,8 @@ def _faults(installation: Installation, services: t.Iterable[str], verdicts: t.S
     """What is worse than before, the first of each service."""
     faults: t.Dict[str, str] = {}
     for verdict in verdicts:
-        if verdict.problem:
+        # One that somebody stopped meanwhile loads what is live when it starts.
+        if verdict.problem and installation.services.is_running(verdict.service) is not False:
             faults.setdefault(verdict.service, verdict.problem)
     seen = {verdict.service for verdict in verdicts if verdict.served or verdict.problem}
     for service in services:

@@ -222,15 +222,15 @@ def _unreadable(item: Item) -> t.Iterator[str]:
     access = item.wanted.access
     if access.mode & ~_KEY_MODES:
         yield (
-            f"key_mode {access.mode:04o} allows more than reading by owner and group and writing by the owner; "
-            'use "0400", "0440", "0600" or "0640", in quotes'
+            f"the mode {access.mode:04o} of the private key allows more than reading by owner and group and writing by "
+            'the owner; use "0400", "0440", "0600" or "0640", in quotes'
         )
     if access.uid == 0 and not (access.gid and access.mode & stat.S_IRGRP):
         blind = [kind for kind in item.wanted.known_kinds if kind in snippets.READ_AS_USER]
         if blind:
             yield (
-                f"{' and '.join(blind)} could not read the private key, which only root may; set key_group to the "
-                "group of that service and key_mode to 0440"
+                f"{' and '.join(blind)} could not read the private key, which only root may; give it the group of that "
+                'service and the mode "0440"'
             )
 
 

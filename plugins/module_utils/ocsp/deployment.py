@@ -19,6 +19,7 @@ from .confirm import Endpoint, Sight
 from .environment import Environment, ResponderDown
 from .errors import ERROR, InputError, OcspError
 from .installation import Installation, outstanding
+from .options import did_you_mean, read_whole
 from .schedule import format_time
 from .sets import Layout
 from .wanted import Values, read_wanted
@@ -27,6 +28,8 @@ from .wanted import Values, read_wanted
 _LOCK_TIMEOUT = 120.0
 #: Seconds between two attempts to get a response for a new certificate.
 _PAUSE = 10.0
+#: The numbers among the options, with the lowest and the highest that make sense.
+_LIMITS = (("workers", 1, 1000), ("patience", 0, 86400), ("keep", 1, 1000), ("apache_port", 1, 65535))
 #: Seconds that a look at one endpoint takes at most.
 _LOOK_TIMEOUT = 4.0
 
@@ -97,6 +100,8 @@ def carry_out(task: Task) -> Result:
 
 def _present(task: Task) -> Result:
     values, layout = task.values, task.layout
+    for name, lowest, highest in _LIMITS:
+        read_whole(values, name, lowest, lowest, highest)
     known = task.services()
     endpoints = _endpoints(values, known)
     if not task.check:
@@ -142,11 +147,16 @@ def _endpoints(values: Values, known: services.Services) -> t.List[Endpoint]:
     from . import probe  # pylint: disable=import-outside-toplevel  # a run that changes nothing looks at nothing
 
     given = values["endpoints"]
+    names = {name for one in values["certificates"] for name in one["services"] or ()}
     if given is not None:
+        named = {*services.KINDS, *values["service_settings"], *values["services"], *names}
         for one in given:
+            if one["service"] not in named:
+                raise InputError(
+                    f"endpoints: no service is called {one['service']}; {did_you_mean(one['service'], named)}"
+                )
             probe.read_endpoint(one["host"], one["port"], None, one["starttls"] or None)
         return [Endpoint(one["service"], one["host"], one["port"], one["starttls"]) for one in given]
-    names = {name for one in values["certificates"] for name in one["services"] or ()}
     return [
         Endpoint(name, "127.0.0.1", port, starttls)
         for name in sorted({*names, *values["services"]})

@@ -197,6 +197,10 @@ class Services:
         service = self.get(name)
         return "" if is_running(service, self._run) is False else test(service, self._run)
 
+    def is_running(self, name: str) -> t.Optional[bool]:
+        """As the function of this name."""
+        return is_running(self.get(name), self._run)
+
     def loaded_since(self, name: str, moment: float) -> t.Optional[bool]:
         """Whether a service has loaded its files since ``moment`` (CLOCK_MONOTONIC, seconds); None if nobody can tell.
 
@@ -348,9 +352,15 @@ class _Systemd(_Manager):
         self.unit = next((unit for unit, state in zip(units, states) if state in ("active", "reloading")), "")
         if self.unit:
             return True
+        if self._runs_by_itself(run):
+            return None  # it was started by hand, so that systemd cannot tell what it has loaded
         # What systemd has never heard of may run elsewhere: in a container, or as a unit that only another play names.
         elsewhere = self.service.unit or self.service.reload or not self.service.kind
         return None if elsewhere and _load_states(units, run) == {"not-found"} else False
+
+    def _runs_by_itself(self, run: Run) -> bool:
+        """Whether it runs, but not as the unit that it usually is."""
+        return not self.service.unit and bool(_PidFile(self.service).running(run))
 
     def loaded_since(self, run: Run, moment: float) -> t.Optional[bool]:
         running = self.running(run)
@@ -383,9 +393,10 @@ class _Systemd(_Manager):
     def _reload(self, run: Run, restart: bool) -> str:
         if not self.unit:
             units = " or ".join(self.service.units)
+            why = f"it does not run as {units}" if self._runs_by_itself(run) else f"systemd has no unit {units}"
             return (
-                f"{self.service.name} cannot be reloaded: systemd has no unit {units}; give its unit or a command to "
-                "reload it in service_settings"
+                f"{self.service.name} cannot be reloaded: {why}; give its unit or a command to reload it in "
+                "service_settings"
             )
         # One that ended meanwhile is not started, and one that cannot be reloaded is restarted.
         return self._do(run, ("systemctl", "try-restart" if restart else "try-reload-or-restart", self.unit))

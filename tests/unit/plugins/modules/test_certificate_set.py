@@ -167,10 +167,10 @@ def test_nothing_of_a_key_is_told(run: t.Callable[..., Result], tmp_path: Path) 
         ({"chain_content": OTHER.pem.decode()}, "does not hold the issuer"),
         ({"root_content": OTHER.pem.decode()}, "does not chain to any certificate of root_content"),
         ({"names": ["other.example.com"]}, "is not for other.example.com"),
-        ({"mode": "0444"}, "key_mode 0444 allows more than reading by owner and group"),
-        ({"mode": 440}, "key_mode 0670 allows more than"),
-        ({"mode": 400}, "key_mode 0620 allows more than"),
-        ({"mode": "04400"}, "key_mode 4400 allows more than"),
+        ({"mode": "0444"}, "the mode 0444 of the private key allows more than reading by owner and group"),
+        ({"mode": 440}, "the mode 0670 of the private key allows more than"),
+        ({"mode": 400}, "the mode 0620 of the private key allows more than"),
+        ({"mode": "04400"}, "the mode 4400 of the private key allows more than"),
         (
             {"options": {"minimum_validty": "3d"}},
             "options: minimum_validty is not known; did you mean minimum_validity?",
@@ -362,6 +362,10 @@ def test_a_test_that_cannot_be_run_is_named(run: t.Callable[..., Result], tmp_pa
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
+        ({"keep": 0}, "keep: 0 is not between 1 and 1000"),
+        ({"workers": 0}, "workers: 0 is not between"),
+        ({"patience": -5}, "patience: -5 is not between"),
+        ({"apache_port": 99999}, "apache_port: 99999 is not between"),
         ({"services": [""]}, "services: '' cannot name a service"),
         ({"services": ["../x"]}, "services: '../x' cannot name a service"),
         ({"owner": "no-such-user"}, "the owner of the private key: there is no user 'no-such-user' on this host"),
@@ -474,6 +478,7 @@ def test_service_that_did_not_load_the_new_set_gets_the_old_one_back(
     [
         ({"host": "https://example.com"}, "host: 'https://example.com'"),
         ({"port": 99999}, "port: 99999 is not between 1 and 65535"),
+        ({"service": "ngnix"}, "endpoints: no service is called ngnix; did you mean nginx?"),
         ({"starttls": "mysql"}, "mysql"),
         ({"starttls": "xmpp-client"}, "xmpp-client"),
     ],

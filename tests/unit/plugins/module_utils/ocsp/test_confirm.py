@@ -136,6 +136,14 @@ def test_no_tls_any_more_is_worse(world: World) -> None:
     assert world.verify().faults == {"nginx": fault}
 
 
+def test_a_service_that_was_stopped_meanwhile_is_not_worse(world: World) -> None:
+    world.switch()
+    world.problem = "connection refused"
+    world.fleet.stopped.add("nginx")
+    assert world.verify() == confirm.Verified({}, ["nginx"], [])
+    assert sets.current_id(world.layout, NAME) == world.identifiers[1]
+
+
 def test_what_showed_nothing_before_cannot_be_worse(world: World) -> None:
     """A first deployment, to a server that is configured later: nothing is known, so its note stays."""
     world.switch(before=Sight({}, "connection refused"))

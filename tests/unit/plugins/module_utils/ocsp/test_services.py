@@ -466,3 +466,20 @@ def test_whether_there_is_a_service_is_asked_once() -> None:
     known = services.Services({}, host.run)
     assert known.is_known("mine") and known.is_known("mine")
     assert len(host.commands) == 1
+
+
+@pytest.mark.usefixtures("systemd", "program")
+def test_a_server_that_was_started_by_hand_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not as its unit: systemd cannot tell what it has loaded, and it must not be forgotten."""
+    pid = tmp_path / "pid"
+    pid.write_text(str(os.getpid()))
+    monkeypatch.setitem(services.KINDS, "nginx", services.KINDS["nginx"]._replace(pid_files=(str(pid),)))
+    host = Host({"systemctl is-active": (3, "inactive\n", "")})
+    known = services.Services({}, host.run)
+    assert known.is_running("nginx") is None and known.loaded_since("nginx", 0.0) is None
+    assert known.reload("nginx").problem == (
+        "nginx cannot be reloaded: it does not run as nginx; give its unit or a command to reload it in "
+        "service_settings"
+    )
+    pid.write_text("999999999")
+    assert known.is_running("nginx") is False
