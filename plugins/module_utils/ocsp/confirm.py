@@ -25,11 +25,14 @@ from . import material, names, pending, sets, staples
 from .certificate import load_certificates
 from .errors import OcspError
 from .installation import Installation
+from .servers import SERVERS
 from .sets import Layout
 
 #: Seconds that a service has to come back with what it was told to load.
 PATIENCE = 15.0
 _PAUSE = 0.5
+#: Looks that are worth it to spare a reload.
+_MOST_LOOKS = 50
 
 
 class Endpoint(t.NamedTuple):
@@ -236,10 +239,33 @@ def verify(
     return Verified({}, services, untold)
 
 
-def recognise(installation: Installation, look: Look) -> None:
-    """Remove the notes of services that serve what is on disk, whoever reloaded them."""
-    if installation.outstanding():
-        _recognise(installation, examine(installation.layout, look))
+def recognise(installation: Installation, look: Look, endpoints: t.Sequence[Endpoint]) -> None:
+    """Remove the notes of services that serve what is on disk, whoever reloaded them and however."""
+    layout = installation.layout
+    looks = [
+        (endpoint, name)
+        for service in installation.outstanding()
+        for name in (pending.read(layout, service) or pending.Note()).names
+        for endpoint in endpoints
+        if endpoint.service == service
+    ]
+    if len(looks) <= _MOST_LOOKS:
+        verdicts = (_verdict(installation, look, endpoint, name) for endpoint, name in looks)
+        _recognise(installation, [verdict for verdict in verdicts if verdict is not None])
+
+
+def _verdict(installation: Installation, look: Look, endpoint: Endpoint, name: str) -> t.Optional[Verdict]:
+    """Whether an endpoint serves the live set of a name, with its staple where it can; None if it shows nothing."""
+    live = installation.layout.live(name)
+    sight = look(endpoint, server_name(sets.server_names_of(live) or [name]))
+    if sight.problem:
+        return None
+    place = staples.find(live)
+    fingerprint = _fingerprint_of(installation.layout, name, sets.current_id(installation.layout, name))
+    kind = installation.services.get(endpoint.service).kind
+    staple = staples.read(place) if place is not None and (kind not in SERVERS or SERVERS[kind].staples) else None
+    served = fingerprint in sight.shown and sight.shown[fingerprint] == staple
+    return Verdict(endpoint.service, name, served, "")
 
 
 def _recognise(installation: Installation, verdicts: t.Iterable[Verdict]) -> None:

@@ -106,7 +106,7 @@ def _present(task: Task) -> Result:
     endpoints = _endpoints(values, known)
     if not task.check:
         with task.installation() as installation:
-            confirm.recognise(installation, _look)
+            confirm.recognise(installation, _look, endpoints)
     wanted = read_wanted(values, known)
     work = deploy.plan(layout, wanted, datetime.now(timezone.utc), values["apache_port"])
     before = [_facts(layout, item.name) for item in work.items] if task.diff else []

@@ -287,9 +287,18 @@ def describe(names: t.Sequence[str], services: t.Sequence[str]) -> bytes:
 
 def services_of(folder: str) -> t.List[str]:
     """The services that use the set in a folder, as far as it says so."""
+    return _described(folder, "services")
+
+
+def server_names_of(folder: str) -> t.List[str]:
+    """The server names that the set in a folder is for, as far as it says so."""
+    return _described(folder, "names")
+
+
+def _described(folder: str, key: str) -> t.List[str]:
     path = os.path.join(folder, DESCRIPTION)
     try:
-        found = json.loads(files.read_file(path, path, _LARGEST_FILE) or b"{}")["services"]
+        found = json.loads(files.read_file(path, path, _LARGEST_FILE) or b"{}")[key]
     except Exception:  # not there, or somebody else's
         return []
     return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []

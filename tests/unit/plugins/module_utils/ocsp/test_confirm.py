@@ -91,6 +91,38 @@ def test_what_is_served_confirms_it_whoever_reloaded_the_service(world: World) -
     assert world.fleet.reloads == []
 
 
+@pytest.mark.parametrize(
+    ("kind", "shown", "left"),
+    [
+        ("nginx", b"new", []),
+        ("nginx", b"old", ["nginx"]),
+        ("nginx", None, ["nginx"]),
+        ("dovecot", None, []),  # it cannot staple
+    ],
+)
+def test_a_renewed_staple_that_is_served_needs_no_reload(
+    world: World, kind: str, shown: t.Optional[bytes], left: t.List[str]
+) -> None:
+    """As after nginx -s reload, of which no service manager knows."""
+    sets.swap(world.layout, NAME, world.identifiers[0])
+    Path(world.layout.live(NAME), "ocsp.der").write_bytes(b"new")
+    with world.enter() as one, one.changing({kind: [NAME]}):
+        pass
+    world.shown = {world.prints[0]: shown}
+    asked: t.List[Endpoint] = []
+
+    def look(endpoint: Endpoint, name: str) -> Sight:
+        asked.append(endpoint)
+        return Sight(world.shown)
+
+    at = Endpoint(kind, "127.0.0.1", 443, "")
+    with world.enter() as one:
+        confirm.recognise(one, look, [at, Endpoint("exim", "127.0.0.1", 25, "smtp")])
+        assert one.outstanding() == left and asked == [at]
+        confirm.recognise(one, look, [at] * 51)
+        assert len(asked) == 1, "so many looks cost more than a reload" if left else ""
+
+
 def test_a_service_may_take_a_moment_to_load(world: World) -> None:
     world.switch()
     look = world.look
