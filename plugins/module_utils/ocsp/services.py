@@ -445,7 +445,8 @@ class _PidFile(_Manager):
             with contextlib.suppress(OSError, ValueError):
                 with open(path, "rb") as handle:
                     pid = int(handle.read(32))
-                os.kill(pid, 0)
+                with contextlib.suppress(PermissionError):  # it lives, and is another user's
+                    os.kill(pid, 0)
                 return pid
         return None
 

@@ -483,3 +483,15 @@ def test_a_server_that_was_started_by_hand_runs(tmp_path: Path, monkeypatch: pyt
     )
     pid.write_text("999999999")
     assert known.is_running("nginx") is False
+
+
+def test_a_process_of_another_user_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_pid: int, _signal: int) -> None:
+        raise PermissionError
+
+    (tmp_path / "pid").write_text("4711")
+    kind = services.KINDS["exim"]._replace(units=("certops-none",), pid_files=(str(tmp_path / "pid"),))
+    monkeypatch.setitem(services.KINDS, "exim", kind)
+    monkeypatch.setattr(services, "has_systemd", lambda: False)
+    monkeypatch.setattr(services.os, "kill", refuse)
+    assert services.Services({}, Host().run).is_running("exim") is True
