@@ -13,8 +13,9 @@ removed check goes unnoticed.
     python tests/tools/remove_checks.py [--jobs 2] [--only CODE]
 
 All tests run once to see which of them reach which line. Then, for each check, those that reach it run, quickest
-first, until one fails; when none does, all tests have their say. Each run is a fork of this process, which has
-imported the libraries and nothing of the collection.
+first, until one fails: first those of the file that is named like the place, then the others; when none does, all
+tests have their say. Each run is a fork of this process, which has imported the libraries and nothing of the
+collection. Those that kill the transaction are left out: they take long, and are about the order of its steps.
 
 Needs pytest, hypothesis, coverage, cryptography and ansible-core in the interpreter that runs it.
 """
@@ -42,6 +43,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 CORE = Path("plugins/module_utils/ocsp")
 PROGRAM = Path("roles/ocsp_stapling/files/ocsp_stapling")
 TESTS = ("tests/unit/plugins", "tests/unit/program")
+LEFT_OUT = "tests/unit/program/test_kills.py"
 
 #: What the exception classes and helpers of errors.py stand for.
 CODES_OF_CALLS = {
@@ -188,6 +190,13 @@ class Reach:
         found = {test for line in range(check.first, check.last + 1) for test in reached.get(line, ())}
         return sorted(found & self._seconds.keys(), key=lambda test: (self._seconds[test], test))
 
+    def stages(self, check: Check) -> t.List[t.List[str]]:
+        """The tests to run for a check, one stage after the other; the last one is empty, for all tests."""
+        reached = self.tests(check)
+        own = [test for test in reached if Path(test.partition("::")[0]).stem == f"test_{check.path.stem}"]
+        others = [test for test in reached if test not in set(own)]
+        return [stage for stage in (own, others) if stage] + [[]]
+
     def seconds(self, tests: t.Iterable[str]) -> float:
         """How long these tests may take, or all if these are none."""
         return SECONDS + PATIENCE * sum(self._seconds[test] for test in list(tests) or self._seconds)
@@ -247,7 +256,7 @@ def _pytest(copy: Path, files: t.Iterable[str], plugin: object) -> int:
     for stream in (0, 1, 2):
         os.dup2(nothing, stream)
     imported = "ignore:Module already imported:pytest.PytestAssertRewriteWarning"  # so it is, and before the fork
-    options = ["-x", "-q", "--tb=no", "-p", "no:cacheprovider", "-W", imported]
+    options = ["-x", "-q", "--tb=no", "-p", "no:cacheprovider", "-W", imported, f"--ignore={LEFT_OUT}"]
     return pytest.main([*options, *files], plugins=[plugin])
 
 
@@ -270,17 +279,17 @@ def _first_failure(copy: Path, tests: t.List[str], answer: multiprocessing.conne
 
 
 class Run:
-    """The tests that run for one check, in a fork."""
+    """The tests of one stage that run for one check, in a fork."""
 
-    def __init__(self, check: Check, home: Path, tests: t.List[str], seconds: float) -> None:
+    def __init__(self, check: Check, home: Path, stages: t.List[t.List[str]], seconds: float) -> None:
         self.check = check
-        self.tests = tests
+        self.stages = stages
         self.copy = _copy(home)
         lines = (self.copy / check.path).read_text().splitlines()
         lines[check.first - 1 : check.last] = check.removed.splitlines()
         (self.copy / check.path).write_text("\n".join(lines) + "\n")
         self.answer, other = _FORK.Pipe(duplex=False)
-        self.process = _FORK.Process(target=_first_failure, args=(self.copy, tests, other))
+        self.process = _FORK.Process(target=_first_failure, args=(self.copy, stages[0], other))
         self.process.start()
         other.close()
         self.end = time.monotonic() + seconds
@@ -324,21 +333,21 @@ def find_reach(home: Path) -> Reach:
 def remove_all(checks: t.Sequence[Check], jobs: int, home: Path) -> t.Iterator[t.Tuple[Check, str]]:
     """Remove each check and yield it with the test that failed, or with an empty string."""
     reach = find_reach(home)
-    waiting = [(check, reach.tests(check)) for check in reversed(checks)]
+    waiting = [(check, reach.stages(check)) for check in reversed(checks)]
     running: t.List[Run] = []
     while waiting or running:
         while waiting and len(running) < jobs:
-            check, tests = waiting.pop()
-            running.append(Run(check, home, tests, reach.seconds(tests)))
+            check, stages = waiting.pop()
+            running.append(Run(check, home, stages, reach.seconds(stages[0])))
         first_end = min(run.end for run in running)
         multiprocessing.connection.wait([run.answer for run in running], max(0.0, first_end - time.monotonic()))
         for run in [run for run in running if run.answer.poll() or run.end <= time.monotonic()]:
             running.remove(run)
             failed = run.result()
-            if failed or not run.tests:
+            if failed or not run.stages[1:]:
                 yield run.check, failed
             else:
-                waiting.append((run.check, []))
+                waiting.append((run.check, run.stages[1:]))
 
 
 def _shown(test: str) -> str:
