@@ -14,62 +14,16 @@ import typing as t
 from datetime import datetime, timezone
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from .ocsp import schedule
-from .ocsp.errors import ERROR, RELAXATIONS, FileError, Finding, OcspError
+from .ocsp import option_table, schedule
+from .ocsp.errors import ERROR, FileError, Finding, OcspError
+from .ocsp.options import did_you_mean
 from .ocsp.refresh import Outcome
-from .ocsp.servers import SERVERS
 from .ocsp.signature import CRYPTOGRAPHY_MINIMUM, library_problem
 
 #: Warnings about a response that an operator should see even when nobody looks at the findings.
 _SHOWN_WARNINGS = ("http_error", "clock_implausible", "unfit_for_server")
-
-CERTIFICATE_SPEC: t.Dict[str, t.Any] = {
-    "certificate_path": {"type": "path"},
-    "certificate_content": {"type": "str"},
-    "issuer_path": {"type": "path"},
-    "issuer_content": {"type": "str"},
-    "root_path": {"type": "path"},
-}
-
-RULES_SPEC: t.Dict[str, t.Any] = {
-    "minimum_validity": {"type": "str"},
-    "minimum_validity_percentage": {"type": "float", "default": 50},
-    "allow": {"type": "list", "elements": "str", "choices": list(RELAXATIONS), "default": []},
-    "require_nocheck": {"type": "bool", "default": False},
-    "maximum_age": {"type": "str", "default": "10d"},
-    "clock_tolerance": {"type": "str", "default": "5m"},
-    "server": {"type": "list", "elements": "str", "choices": sorted(SERVERS), "default": []},
-    "now": {"type": "str"},
-    "return_content": {"type": "bool", "default": False},
-}
-
-RESPONSE_SPEC: t.Dict[str, t.Any] = {
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "source_path": {"type": "path"},
-    "source_content": {"type": "str"},
-    "responder_urls": {"type": "list", "elements": "str"},
-    "certid_digest": {"type": "str", "choices": ["auto", "sha1", "sha256"], "default": "auto"},
-    "method": {"type": "str", "choices": ["auto", "get", "post"], "default": "auto"},
-    "nonce": {"type": "bool", "default": False},
-    "on_missing_responder": {"type": "str", "choices": ["skip", "fail"], "default": "skip"},
-    "on_revoked": {"type": "str", "choices": ["fail", "keep"], "default": "fail"},
-    "force": {"type": "bool", "default": False},
-    "format": {"type": "str", "choices": ["der", "pem"], "default": "der"},
-    "backup": {"type": "bool", "default": False},
-    "backup_count": {"type": "int", "default": 5},
-    "timeout": {"type": "float", "default": 10},
-    "total_timeout": {"type": "float", "default": 60},
-    "retries": {"type": "int", "default": 2},
-    "use_proxy": {"type": "bool", "default": True},
-    # The URL of a proxy may hold its password.
-    "http_proxy": {"type": "str", "no_log": True},
-    "validate_certs": {"type": "bool", "default": True},
-    "http_agent": {"type": "str", "default": "certops.ocsp"},
-}
-
-#: The options that say how to reach a responder.
-TRANSPORT_OPTIONS = ("use_proxy", "http_proxy", "validate_certs", "http_agent")
 
 ATTRIBUTES_CHANGED = "; the attributes of the file were not as asked for"
 
@@ -78,6 +32,65 @@ CERTIFICATE_CONFLICTS = [
     ("issuer_path", "issuer_content"),
 ]
 SOURCE_CONFLICTS = [("source_path", "source_content")]
+
+Spec = t.Dict[str, t.Dict[str, t.Any]]
+
+
+def argument_spec(user: str, defaults: bool = True) -> Spec:
+    """The options of the table that a user of it has, as Ansible wants them described."""
+    return {name: _describe(option_table.OPTIONS[name], defaults) for name in option_table.names_of(user)}
+
+
+def _describe(option: option_table.Option, default: bool) -> t.Dict[str, t.Any]:
+    spec: t.Dict[str, t.Any] = {"type": option.kind}
+    if option.kind == "list":
+        spec["elements"] = "str"
+    if option.choices:
+        spec["choices"] = list(option.choices)
+    if default and option.default is not None:
+        spec["default"] = list(option.default) if option.kind == "list" else option.default
+    if option.secret:
+        spec["no_log"] = True
+    return spec
+
+
+class EntryReader:
+    """Reads dictionaries of options by the rules that Ansible has for those of a task.
+
+    Only what is given is returned: the defaults are those of the task.
+    """
+
+    def __init__(
+        self, spec: Spec, conflicts: t.Sequence[t.Tuple[str, str]] = (), required: t.Sequence[str] = ()
+    ) -> None:
+        self._spec = spec
+        self._conflicts = conflicts
+        self._required = required
+        self._aliases = {alias: name for name, option in spec.items() for alias in option.get("aliases", ())}
+        self._validators: t.Dict[t.Tuple[str, ...], ArgumentSpecValidator] = {}
+
+    def read(self, given: t.Mapping[t.Any, t.Any]) -> t.Tuple[t.Dict[str, t.Any], t.List[str]]:
+        """The options that are given and not null, converted, and all that is wrong with them."""
+        named = {self._aliases.get(name, name): value for name, value in given.items() if value is not None}
+        known = {name: value for name, value in named.items() if name in self._spec}
+        faults = [f"'{name}' is not an option; {did_you_mean(str(name), self._spec)}" for name in named.keys() - known]
+        result = self._validator(tuple(known)).validate(known)
+        values = result.validated_parameters
+        return {name: values[name] for name in known}, sorted(faults) + result.error_messages
+
+    def _validator(self, names: t.Tuple[str, ...]) -> ArgumentSpecValidator:
+        """One for these options alone: of many entries most have the same few, and each one known costs time."""
+        if names not in self._validators:
+            spec = {name: self._spec[name] for name in names}
+            spec.update((name, {**self._spec[name], "required": True}) for name in self._required)
+            self._validators[names] = ArgumentSpecValidator(spec, mutually_exclusive=self._conflicts)
+        return self._validators[names]
+
+
+def hide_secrets(module: AnsibleModule, given: t.Mapping[str, t.Any]) -> None:
+    """Have Ansible mask the secrets among options that it knows no spec of."""
+    values = (given.get(name) for name in option_table.SECRETS)
+    module.no_log_values.update(str(value) for value in values if value)
 
 
 def require_cryptography(module: AnsibleModule) -> None:

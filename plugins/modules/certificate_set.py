@@ -180,7 +180,10 @@ options:
   options:
     description:
       - Options of M(certops.ocsp.ocsp_response) about fetching and judging, for example C(minimum_validity), C(allow),
-        C(timeout) or C(http_proxy).
+        C(timeout) or C(http_proxy). An option of a certificate counts more than the same option of the task.
+      - All of its options can be given but those about files and about a single run, which are C(path),
+        C(certificate_path), C(certificate_content), C(issuer_path), C(issuer_content), C(root_path), C(source_path),
+        C(source_content), C(state), C(force), C(format), C(backup), C(backup_count), C(now) and C(return_content).
     type: dict
     default: {}
   fetch:
@@ -188,7 +191,7 @@ options:
     type: bool
     default: true
   workers:
-    description: How many responses are fetched at a time.
+    description: How many responses are fetched at a time, from V(1) to V(1000).
     type: int
     default: 16
   patience:
@@ -397,7 +400,11 @@ import shutil
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.certops.ocsp.plugins.module_utils import _module
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import deployment, starttls
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import ERROR, Finding
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.wanted import PARTS
+
+#: The options about fetching and judging that a certificate can be given.
+OF_A_SET = _module.argument_spec("set", defaults=False)
 
 
 class Module(AnsibleModule):
@@ -416,7 +423,7 @@ def argument_spec():
         "names": {"type": "list", "elements": "str"},
         "response_content": {"type": "str"},
         "source": {"type": "path"},
-        "responder_urls": {"type": "list", "elements": "str"},
+        "responder_urls": OF_A_SET["responder_urls"],
     }
     for part in PARTS:
         # The path of a key is no secret; its content is, also where it stands beside the certificate.
@@ -433,13 +440,13 @@ def argument_spec():
     }
     return dict(
         {name: dict(option, default=defaults[name]) for name, option in shared.items()},
+        **_module.argument_spec("certificate_set"),
         certificates={"type": "list", "elements": "dict", "options": {**one, **shared}, "default": []},
         source={"type": "path"},
         remote_source={"type": "bool", "default": False},
         state={"type": "str", "choices": ["present", "verify", "absent"], "default": "present"},
         service_settings={"type": "dict", "default": {}},
         fetch={"type": "bool", "default": True},
-        workers={"type": "int", "default": 16},
         patience={"type": "int", "default": 0},
         fail_on_held_back={"type": "bool", "default": True},
         endpoints={"type": "list", "elements": "dict", "options": endpoint},
@@ -451,9 +458,24 @@ def argument_spec():
     )
 
 
+def convert_options(module):
+    """Convert the options about fetching and judging as Ansible does with those of a task, or fail."""
+    reader, faults = _module.EntryReader(OF_A_SET), []
+    for given in (module.params, *module.params["certificates"]):
+        if given["options"]:
+            _module.hide_secrets(module, given["options"])
+            given["options"], found = reader.read(given["options"])
+            name = "options" if given is module.params else f"{given['name']}: options"
+            faults += [f"{name}: {fault}" for fault in found]
+    if faults:
+        error = Finding("bad_input", ERROR, f"nothing was changed: {'; '.join(faults)}")
+        module.fail_json(msg=error.message, findings=[error._asdict()])
+
+
 def main():
     module = Module(argument_spec=argument_spec(), supports_check_mode=True)
     _module.require_cryptography(module)
+    convert_options(module)
 
     def run(argv, input=None, timeout=60.0):  # noqa: A002
         if not shutil.which(argv[0]):

@@ -287,6 +287,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils import _module
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import options as ocsp_options
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import refresh, report
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.environment import Environment
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.option_table import TRANSPORT_OPTIONS
 
 
 def make_exchange(module):
@@ -297,7 +298,7 @@ def make_exchange(module):
         # Imported here, because the HTTP libraries cost more than all that a fresh response needs.
         from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.transport import Transport
 
-        return Transport(**{name: module.params[name] for name in _module.TRANSPORT_OPTIONS})
+        return Transport(**{name: module.params[name] for name in TRANSPORT_OPTIONS})
 
     return lambda request, timeout: transport().exchange(request, timeout)
 
@@ -313,12 +314,7 @@ def run(module):
 
 def main():
     module = AnsibleModule(
-        argument_spec=dict(
-            _module.CERTIFICATE_SPEC,
-            **_module.RESPONSE_SPEC,
-            **_module.RULES_SPEC,
-            path={"type": "path", "required": True},
-        ),
+        argument_spec=dict(_module.argument_spec("ocsp_response"), path={"type": "path", "required": True}),
         add_file_common_args=True,
         supports_check_mode=True,
         mutually_exclusive=_module.CERTIFICATE_CONFLICTS + _module.SOURCE_CONFLICTS,

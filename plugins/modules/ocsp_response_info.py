@@ -236,8 +236,7 @@ def is_parsable(content):
 def main():
     module = AnsibleModule(
         argument_spec=dict(
-            _module.CERTIFICATE_SPEC,
-            **_module.RULES_SPEC,
+            _module.argument_spec("ocsp_response_info"),
             path={"type": "path"},
             content={"type": "str"},
         ),

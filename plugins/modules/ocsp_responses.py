@@ -52,12 +52,12 @@ options:
     required: true
   workers:
     description:
-      - How many certificates are worked on at once.
+      - How many certificates are worked on at once, from V(1) to V(1000).
     type: int
     default: 16
   per_responder:
     description:
-      - How many requests one responder (scheme, host and port) is sent at once.
+      - How many requests one responder (scheme, host and port) is sent at once, from V(1) to V(1000).
     type: int
     default: 8
   fail_on:
@@ -162,41 +162,28 @@ import collections
 import os
 
 from ansible.module_utils.basic import FILE_COMMON_ARGUMENTS, AnsibleModule
-from ansible.module_utils.common.validation import (
-    check_type_bool,
-    check_type_float,
-    check_type_int,
-    check_type_list,
-    check_type_path,
-    check_type_str,
-)
 from ansible_collections.certops.ocsp.plugins.module_utils import _module
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import options as ocsp_options
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import report
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.bulk import Job, Network, refresh_all
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.environment import Environment
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import ERROR, Finding, InputError, OcspError
 
-OPTIONS = dict(_module.CERTIFICATE_SPEC, **_module.RESPONSE_SPEC, **_module.RULES_SPEC)
+OPTIONS = _module.argument_spec("ocsp_responses")
 ENTRY = dict(
-    OPTIONS, **FILE_COMMON_ARGUMENTS, path={"type": "path", "required": True}, name={"type": "str", "default": None}
+    _module.argument_spec("ocsp_response", defaults=False),
+    **FILE_COMMON_ARGUMENTS,
+    path={"type": "path"},
+    name={"type": "str"},
 )
 CONFLICTS = _module.CERTIFICATE_CONFLICTS + _module.SOURCE_CONFLICTS
-CHECKS = {
-    "bool": check_type_bool,
-    "float": check_type_float,
-    "int": check_type_int,
-    "list": check_type_list,
-    "path": check_type_path,
-    "raw": lambda value: value,
-    "str": check_type_str,
-}
 
 #: What is set on a file once its content is right.
 ATTRIBUTES = [name for name in FILE_COMMON_ARGUMENTS if name != "unsafe_writes"]
 #: How many certificates a message names, and how many warnings are shown.
 SHOWN = 5
-#: The most workers, and requests to one responder, that make sense on one host.
-LIMIT = 1000
+#: How many faults in options a message tells.
+SHOWN_FAULTS = 20
 
 
 class Module(AnsibleModule):
@@ -211,49 +198,26 @@ class Module(AnsibleModule):
 
 
 def read_entries(given):
-    """The certificates with their options converted, by name. Raises InputError for what no certificate can have."""
-    entries, paths = {}, {}
+    """The certificates with their options converted, by name. Raises InputError with all that none can have."""
+    reader = _module.EntryReader(ENTRY, CONFLICTS, ["path"])
+    entries, paths, faults = {}, {}, collections.defaultdict(list)
     for number, one in enumerate(given):
-        entry = read_entry(one, f"certificates[{number}]")
-        name, path = entry["name"], os.path.abspath(entry["path"])
+        entry, found = reader.read(one)
+        if entry.get("path") == "":
+            found.append("path is empty; give the file that holds its response")
+        name = entry.setdefault("name", entry.get("path") or f"certificates[{number}]")
+        path = os.path.abspath(entry.get("path") or name)
         if name in entries:
-            raise InputError(f"certificates: two have the name '{name}'; give each its own")
-        if path in paths:
-            raise InputError(f"certificates: '{paths[path]}' and '{name}' have the same path {path}")
+            found.append("another one has the same name; give each its own")
+        elif path in paths:
+            found.append(f"'{paths[path]}' has the same path {path}")
+        for fault in found:
+            faults[fault].append(name)
         entries[name], paths[path] = entry, name
+    if faults:
+        told = [f"{shorten(list(dict.fromkeys(names)), ', ')}: {fault}" for fault, names in faults.items()]
+        raise InputError(shorten(told, "; ", SHOWN_FAULTS))
     return entries
-
-
-def read_entry(given, where):
-    entry = {}
-    for key, value in given.items():
-        name = "attributes" if key == "attr" else key
-        if name not in ENTRY:
-            raise InputError(f"{where}: '{key}' is not an option; see the documentation of ocsp_response")
-        if value is not None:
-            entry[name] = convert(ENTRY[name], value, f"{where}.{key}")
-    if not entry.get("path"):
-        raise InputError(f"{where} has no path; give the file that holds its response")
-    entry.setdefault("name", entry["path"])
-    for one, other in CONFLICTS:
-        if one in entry and other in entry:
-            raise InputError(f"{where}: {one} and {other} contradict each other; give one of them")
-    return entry
-
-
-def convert(spec, value, where):
-    """A value as the argument spec wants it, by the rules of Ansible."""
-    try:
-        value = CHECKS[spec["type"]](value)
-        if spec["type"] == "list":
-            value = [CHECKS[spec["elements"]](element) for element in value]
-    except TypeError as error:
-        raise InputError(f"{where} is not of type {spec['type']}: {error}") from None
-    choices = spec.get("choices")
-    for one in value if isinstance(value, list) else [value]:
-        if choices and one not in choices:
-            raise InputError(f"{where}: '{one}' is not one of {', '.join(choices)}")
-    return value
 
 
 def defaults_of(params):
@@ -355,18 +319,18 @@ class Finisher:
         self.module.exit_json(**results)
 
 
-def shorten(parts, separator):
-    more = [f"and {len(parts) - SHOWN} more"] if len(parts) > SHOWN else []
-    return separator.join(parts[:SHOWN] + more)
+def shorten(parts, separator, shown=SHOWN):
+    more = [f"and {len(parts) - shown} more"] if len(parts) > shown else []
+    return separator.join(parts[:shown] + more)
 
 
 def run(module):
     """Bring all files into the states asked for, and leave the module."""
     for name in ("workers", "per_responder"):
-        if not 1 <= module.params[name] <= LIMIT:
-            raise InputError(f"{name}: {module.params[name]} is not between 1 and {LIMIT}")
+        ocsp_options.read_value(name, module.params[name])
+    for given in module.params["certificates"]:
+        _module.hide_secrets(module, given)
     entries, defaults = read_entries(module.params["certificates"]), defaults_of(module.params)
-    module.no_log_values.update(entry["http_proxy"] for entry in entries.values() if "http_proxy" in entry)
     finisher = Finisher(module)
     module.one_of_many = True
 
@@ -397,8 +361,6 @@ def main():
         argument_spec=dict(
             OPTIONS,
             certificates={"type": "list", "elements": "dict", "required": True},
-            workers={"type": "int", "default": 16},
-            per_responder={"type": "int", "default": 8},
             fail_on={"type": "str", "choices": ["any", "none", "must_staple"], "default": "any"},
         ),
         add_file_common_args=True,

@@ -476,8 +476,6 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import In
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import SIZE_LIMIT
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.tls import KEY_TYPES
 
-RULES = ("allow", "require_nocheck", "maximum_age", "clock_tolerance", "now", "return_content")
-
 
 def read_expectation(params):
     """What should be served, by the options. Raises InputError and FileError."""
@@ -524,7 +522,7 @@ def look(module):
 def main():
     module = AnsibleModule(
         argument_spec=dict(
-            {name: _module.RULES_SPEC[name] for name in RULES},
+            _module.argument_spec("ocsp_staple_info"),
             host={"type": "str", "required": True},
             port={"type": "int"},
             server_name={"type": "str"},

@@ -22,14 +22,12 @@ from collections import deque
 from . import refresh
 from .environment import Environment, Exchange, ResponderDown
 from .errors import FileError, InputError, OcspError, TransportError
+from .option_table import TRANSPORT_OPTIONS
 from .options import Options, read_options
 from .refresh import Outcome
 
 if t.TYPE_CHECKING:
     from .transport import HttpRequest, HttpResponse, Transport
-
-#: The options that say how to reach a responder.
-TRANSPORT_OPTIONS = ("use_proxy", "http_proxy", "validate_certs", "http_agent")
 
 #: Connections that stay open without being used, for each set of these options.
 _KEPT_CONNECTIONS = 64

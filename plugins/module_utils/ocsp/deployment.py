@@ -19,7 +19,7 @@ from .confirm import Endpoint, Sight
 from .environment import Environment, ResponderDown
 from .errors import ERROR, InputError, OcspError
 from .installation import Installation, outstanding
-from .options import did_you_mean, read_whole
+from .options import did_you_mean, read_value
 from .schedule import format_time
 from .sets import Layout
 from .wanted import Values, read_wanted
@@ -29,7 +29,7 @@ _LOCK_TIMEOUT = 120.0
 #: Seconds between two attempts to get a response for a new certificate.
 _PAUSE = 10.0
 #: The numbers among the options, with the lowest and the highest that make sense.
-_LIMITS = (("workers", 1, 1000), ("patience", 0, 86400), ("keep", 1, 1000), ("apache_port", 1, 65535))
+_LIMITS = (("patience", 0, 86400), ("keep", 1, 1000), ("apache_port", 1, 65535))
 #: Seconds that a look at one endpoint takes at most.
 _LOOK_TIMEOUT = 4.0
 
@@ -100,8 +100,10 @@ def carry_out(task: Task) -> Result:
 
 def _present(task: Task) -> Result:
     values, layout = task.values, task.layout
+    read_value("workers", values["workers"])
     for name, lowest, highest in _LIMITS:
-        read_whole(values, name, lowest, lowest, highest)
+        if not lowest <= values[name] <= highest:
+            raise InputError(f"{name}: {values[name]} is not between {lowest} and {highest}")
     known = task.services()
     endpoints = _endpoints(values, known)
     if not task.check:

@@ -11,44 +11,22 @@ import binascii
 import functools
 import typing as t
 import urllib.parse
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, fields
 
 from . import certificate as x509
-from . import files, schedule, servers
+from . import files, schedule
 from .certificate import Certificate, Target
-from .errors import ERROR, RELAXATIONS, Finding, InputError
+from .errors import ERROR, Finding, InputError
+from .option_table import DURATION, OPTIONS, SECONDS, STAPLE, TRANSPORT_OPTIONS, Limits, Option, expected, names_of
 from .response import SIZE_LIMIT, Rules
 from .wire import from_pem
 
 #: Octets of the largest certificate file that is read.
 CERTIFICATE_LIMIT = 4 * 1024 * 1024
 
-_CHOICES = {
-    "certid_digest": ("auto", "sha1", "sha256"),
-    "method": ("auto", "get", "post"),
-    "format": ("der", "pem"),
-    "on_missing_responder": ("skip", "fail"),
-    "on_revoked": ("fail", "keep"),
-}
-_PLAIN = (
-    *_CHOICES,
-    "minimum_validity",
-    "minimum_validity_percentage",
-    "allow",
-    "require_nocheck",
-    "maximum_age",
-    "clock_tolerance",
-    "server",
-    "nonce",
-    "force",
-    "backup",
-    "backup_count",
-    "unsafe_writes",
-    "timeout",
-    "total_timeout",
-    "retries",
-)
+#: Of Ansible's own options for files: whether one that cannot be replaced may be written into.
+_IN_PLACE = "unsafe_writes"
+_PLAIN = (*names_of(about=STAPLE), *TRANSPORT_OPTIONS, _IN_PLACE)
 
 
 @dataclass(frozen=True)
@@ -71,19 +49,23 @@ class Options:
     renewal: schedule.Renewal = schedule.Renewal()
     rules: Rules = Rules()
     servers: t.Tuple[str, ...] = ()
-    certid_digest: str = "auto"
-    method: str = "auto"
-    nonce: bool = False
-    on_missing_responder: str = "skip"
-    on_revoked: str = "fail"
-    force: bool = False
-    format: str = "der"
+    certid_digest: str = OPTIONS["certid_digest"].default
+    method: str = OPTIONS["method"].default
+    nonce: bool = OPTIONS["nonce"].default
+    on_missing_responder: str = OPTIONS["on_missing_responder"].default
+    on_revoked: str = OPTIONS["on_revoked"].default
+    force: bool = OPTIONS["force"].default
+    format: str = OPTIONS["format"].default
     backups: int = 0
     in_place: bool = False
-    timeout: float = 10.0
-    total_timeout: float = 60.0
-    retries: int = 2
+    timeout: float = OPTIONS["timeout"].default
+    total_timeout: float = OPTIONS["total_timeout"].default
+    retries: int = OPTIONS["retries"].default
 
+
+#: The options that stand in Options, and in Rules, under their own names.
+_AS_THEY_ARE = tuple(one.name for one in fields(Options) if one.name in _PLAIN)
+_RULES = tuple(name for name in Rules._fields if name in _PLAIN)
 
 Values = t.Mapping[str, t.Any]
 
@@ -177,48 +159,64 @@ def did_you_mean(name: str, known: t.Iterable[str]) -> str:
 def check_options(values: Values) -> None:
     """Check the values that need no file, without loading anything. Raises InputError naming the option."""
     _read_urls(values)
-    read_whole(values, "backup_count", 5, 1, 1000)
     _read_plain(values)
+
+
+def read_value(name: str, value: t.Any) -> t.Any:
+    """The value of one option of the table, or its default for None. Raises InputError naming the option.
+
+    Durations become a timedelta, lists a tuple and numbers that need not be whole a float.
+    """
+    option = OPTIONS[name]
+    if value is None:
+        value = option.default
+        if value is None:
+            return None
+    if option.form == DURATION:
+        return schedule.parse_duration(str(value), name)
+    wanted = expected(option, value)
+    if wanted:
+        raise InputError(f"{name}: {_shown(option, value)} is not {wanted}")
+    for entry in value if option.kind == "list" else (value,):
+        if option.choices and entry not in option.choices:
+            raise InputError(f"{name}: '{entry}' is not one of {', '.join(option.choices)}")
+    if option.limits is not None:
+        _check_limits(name, value, option.limits)
+    return tuple(value) if option.kind == "list" else float(value) if option.kind == "float" else value
+
+
+def _shown(option: Option, value: t.Any) -> str:
+    """A value for a message. A password may be in a proxy, and in a URL that stands where a list should."""
+    telling = isinstance(value, (str, int, float)) and not option.secret and option.kind != "list"
+    return repr(value) if telling else "its value"
 
 
 def _read_plain(values: Values) -> t.Dict[str, t.Any]:
     """The options that need neither a file nor one another. Raises InputError."""
-    given = tuple(tuple(value) if isinstance(value, list) else value for value in map(values.get, _PLAIN))
+    given = [tuple(value) if isinstance(value, list) else value for value in map(values.get, _PLAIN)]
     try:
-        return _check_plain(given)
+        return _check_plain(*given)
     except TypeError:  # something of a wrong kind cannot be remembered either
-        return _check_plain.__wrapped__(given)
+        return _check_plain.__wrapped__(*given)
 
 
-@functools.lru_cache(maxsize=64)
-def _check_plain(given: t.Tuple[t.Any, ...]) -> t.Dict[str, t.Any]:
+@functools.lru_cache(maxsize=64, typed=True)
+def _check_plain(*given: t.Any) -> t.Dict[str, t.Any]:
     """As ``_read_plain``, for the values of ``_PLAIN``. Remembered, since of many certificates most have the same."""
-    values = dict(zip(_PLAIN, given))
+    in_place = bool(given[-1])
+    values = {name: read_value(name, value) for name, value in zip(_PLAIN[:-1], given)}
     return {
-        "renewal": _read_renewal(values),
-        "rules": read_rules(values),
-        "servers": _read_names(values, "server", sorted(servers.SERVERS)),
-        "nonce": bool(values["nonce"]),
-        "force": bool(values["force"]),
-        "backups": read_whole(values, "backup_count", 5, 1, 1000) if values["backup"] else 0,
-        "in_place": bool(values["unsafe_writes"]),
-        "timeout": read_seconds(values, "timeout", 10.0),
-        "total_timeout": read_seconds(values, "total_timeout", 60.0),
-        "retries": read_whole(values, "retries", 2, 0, 100),
-        **_read_choices(values),
+        "renewal": schedule.Renewal(values["minimum_validity"] or None, values["minimum_validity_percentage"]),
+        "rules": _rules(values),
+        "servers": values["server"],
+        "backups": values["backup_count"] if values["backup"] else 0,
+        "in_place": in_place,
+        **{name: values[name] for name in _AS_THEY_ARE},
     }
 
 
-def _read_choices(values: Values) -> t.Dict[str, t.Any]:
-    choices = {name: values[name] for name in _CHOICES if values.get(name) is not None}
-    for name, value in choices.items():
-        if value not in _CHOICES[name]:
-            raise InputError(f"{name}: '{value}' is not one of {', '.join(_CHOICES[name])}")
-    return choices
-
-
 def _read_urls(values: Values) -> t.Tuple[str, ...]:
-    urls = tuple(values.get("responder_urls") or ())
+    urls: t.Tuple[str, ...] = read_value("responder_urls", values.get("responder_urls")) or ()
     for url in urls:
         try:
             parts = urllib.parse.urlsplit(url)
@@ -291,37 +289,14 @@ def decode_content(content: str, option: str) -> bytes:
     return data
 
 
-def _read_renewal(values: Values) -> schedule.Renewal:
-    percentage = values.get("minimum_validity_percentage")
-    percentage = 50.0 if percentage is None else percentage
-    if not 0 <= percentage <= 100:
-        raise InputError(f"minimum_validity_percentage: {percentage} is not between 0 and 100")
-    margin = _duration(values, "minimum_validity", timedelta(0))
-    return schedule.Renewal(margin or None, percentage)
-
-
 def read_rules(values: Values) -> Rules:
     """The rules of judging. Raises InputError."""
-    defaults = Rules()
-    return Rules(
-        allow=frozenset(_read_names(values, "allow", RELAXATIONS)),
-        require_nocheck=bool(values.get("require_nocheck")),
-        maximum_age=_duration(values, "maximum_age", defaults.maximum_age),
-        clock_tolerance=_duration(values, "clock_tolerance", defaults.clock_tolerance),
-    )
+    return _rules({name: read_value(name, values.get(name)) for name in _RULES})
 
 
-def _read_names(values: Values, name: str, known: t.Sequence[str]) -> t.Tuple[str, ...]:
-    names = tuple(values.get(name) or ())
-    for entry in names:
-        if entry not in known:
-            raise InputError(f"{name}: '{entry}' is not one of {', '.join(known)}")
-    return names
-
-
-def _duration(values: Values, name: str, default: timedelta) -> timedelta:
-    text = values.get(name)
-    return default if text is None else schedule.parse_duration(str(text), name)
+def _rules(values: Values) -> Rules:
+    rules = {name: values[name] for name in _RULES}
+    return Rules(**{**rules, "allow": frozenset(values["allow"])})
 
 
 def read_seconds(values: Values, name: str, default: float) -> float:
@@ -329,8 +304,7 @@ def read_seconds(values: Values, name: str, default: float) -> float:
     number = values.get(name)
     if number is None:
         return default
-    if not 0 < number <= 86400:
-        raise InputError(f"{name}: {number} is not a number of seconds between 0 and 86400")
+    _check_limits(name, number, SECONDS)
     return float(number)
 
 
@@ -339,6 +313,11 @@ def read_whole(values: Values, name: str, default: int, lowest: int, highest: in
     number = values.get(name)
     if number is None:
         return default
-    if not lowest <= number <= highest:
-        raise InputError(f"{name}: {number} is not between {lowest} and {highest}")
+    _check_limits(name, number, Limits(lowest, highest))
     return int(number)
+
+
+def _check_limits(name: str, number: float, limits: Limits) -> None:
+    if not limits.allow(number):
+        what = "a number of seconds between" if limits.above else "between"
+        raise InputError(f"{name}: {number} is not {what} {limits.lowest} and {limits.highest}")

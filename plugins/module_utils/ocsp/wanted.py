@@ -17,33 +17,13 @@ from dataclasses import dataclass, field, replace
 from . import files, material, sets
 from .errors import InputError, OcspError
 from .material import Sources
-from .options import CERTIFICATE_LIMIT, did_you_mean
+from .option_table import SET, names_of
+from .options import CERTIFICATE_LIMIT, check_options, did_you_mean
 from .services import KINDS, Services
 from .sets import Access
 
 #: The options of ``ocsp_response`` that can be given for a set, which hold for the hours between playbooks as well.
-OPTION_NAMES = (
-    "responder_urls",
-    "minimum_validity",
-    "minimum_validity_percentage",
-    "certid_digest",
-    "method",
-    "nonce",
-    "allow",
-    "require_nocheck",
-    "maximum_age",
-    "clock_tolerance",
-    "on_missing_responder",
-    "on_revoked",
-    "timeout",
-    "total_timeout",
-    "retries",
-    "use_proxy",
-    "http_proxy",
-    "validate_certs",
-    "http_agent",
-    "server",
-)
+OPTION_NAMES = names_of(SET)
 #: What a certificate consists of before it is deployed.
 PARTS = tuple(sets.SOURCE_SUFFIXES)
 
@@ -104,9 +84,10 @@ def _read_one(values: Values, given: Values, services: Services) -> Wanted:
     options = {**values["options"], **(given["options"] or {})}
     for name in options:
         if name not in OPTION_NAMES:
-            raise InputError(f"options: {name} is not known; {did_you_mean(name, OPTION_NAMES)}")
+            raise InputError(f"options: '{name}' is not an option; {did_you_mean(name, OPTION_NAMES)}")
     if given["responder_urls"]:
         options["responder_urls"] = given["responder_urls"]
+    check_options(options)
     names = option("services")
     for name in names:
         _check_service(name, services)

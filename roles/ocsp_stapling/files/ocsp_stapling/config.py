@@ -29,7 +29,7 @@ import typing as t
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from ocsp import schedule
+from ocsp import option_table, schedule
 from ocsp.errors import InputError
 from ocsp.options import check_options, did_you_mean
 from ocsp.servers import SERVERS
@@ -105,34 +105,21 @@ def _name(value: t.Any) -> str:
 _text, _flag, _number = _is(str, "a text"), _is(bool, "true or false"), _is((int, float), "a number")
 _object, _list = _is(dict, "an object"), _is(list, "a list")
 
+_KINDS = {"bool": _flag, "float": _number, "list": _texts, "path": _path, "str": _text}
+
+
+def _check_of(option: option_table.Option) -> Check:
+    if option.kind == "int" and option.limits is not None:
+        return _whole(option.limits.lowest, option.limits.highest)
+    return _KINDS[option.kind]
+
+
+def _checks_of(user: str) -> t.Dict[str, Check]:
+    return {name: _check_of(option_table.OPTIONS[name]) for name in option_table.names_of(user)}
+
+
 #: The options of ocsp_response that a host program has a use for.
-_OPTIONS: t.Dict[str, Check] = {
-    "certificate_path": _path,
-    "certificate_content": _text,
-    "issuer_path": _path,
-    "issuer_content": _text,
-    "root_path": _path,
-    "responder_urls": _texts,
-    "minimum_validity": _text,
-    "minimum_validity_percentage": _number,
-    "certid_digest": _text,
-    "method": _text,
-    "nonce": _flag,
-    "allow": _texts,
-    "require_nocheck": _flag,
-    "maximum_age": _text,
-    "clock_tolerance": _text,
-    "on_missing_responder": _text,
-    "on_revoked": _text,
-    "timeout": _number,
-    "total_timeout": _number,
-    "retries": _whole(0, 100),
-    "use_proxy": _flag,
-    "http_proxy": _text,
-    "validate_certs": _flag,
-    "http_agent": _text,
-    "server": _texts,
-}
+_OPTIONS = _checks_of(option_table.PROGRAM)
 _CERTIFICATE = {**_OPTIONS, "name": _name, "path": _path, "live": _path, "services": _texts}
 _SCAN = {
     **_OPTIONS,
@@ -154,8 +141,7 @@ _TOP: t.Dict[str, Check] = {
     "certificates": _list,
     "services": _object,
     "scan": _list,
-    "workers": _whole(1, 1000),
-    "per_responder": _whole(1, 1000),
+    **_checks_of(option_table.PROGRAM_RUN),
     "backup_count": _whole(0, 1000),
     "log_file": _path,
     "interval": _text,
@@ -227,8 +213,8 @@ class Config:
     folders: Folders = Folders()
     certificates: t.Tuple[Entry, ...] = ()
     services: t.Mapping[str, Service] = field(default_factory=dict)
-    workers: int = 16
-    per_responder: int = 8
+    workers: int = option_table.OPTIONS["workers"].default
+    per_responder: int = option_table.OPTIONS["per_responder"].default
     interval: timedelta = timedelta(hours=1)
     log_file: t.Optional[str] = None
     fetch: bool = True
@@ -385,8 +371,8 @@ def _merge(documents: t.Sequence[Document], folders: Folders) -> Config:
         folders=folders,
         certificates=tuple(builder.entries.values()),
         services=services,
-        workers=settings.get("workers", 16),
-        per_responder=settings.get("per_responder", 8),
+        workers=settings.get("workers", Config.workers),
+        per_responder=settings.get("per_responder", Config.per_responder),
         interval=schedule.parse_duration(settings.get("interval", "1h"), "interval"),
         log_file=settings.get("log_file"),
         fetch=settings.get("fetch", True),

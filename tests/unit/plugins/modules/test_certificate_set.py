@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import confirm, removal, sets
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import bulk, confirm, removal, sets
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.run_module import (
@@ -173,7 +173,7 @@ def test_nothing_of_a_key_is_told(run: t.Callable[..., Result], tmp_path: Path) 
         ({"mode": "04400"}, "the mode 4400 of the private key allows more than"),
         (
             {"options": {"minimum_validty": "3d"}},
-            "options: minimum_validty is not known; did you mean minimum_validity?",
+            "options: 'minimum_validty' is not an option; did you mean minimum_validity?",
         ),
         ({"services": ["ngnix"]}, "services: ngnix is none of apache, dnsdist, dovecot"),
         ({"mode": "rw"}, "is not an octal number"),
@@ -195,6 +195,58 @@ def test_one_bad_certificate_stops_all(
     certificates = [entry(good, "good.example.com"), entry(bad, "bad.example.com", **change)]
     result = run(certificates=certificates)
     assert result["failed"] and sentence in result["msg"] and not [path for path in tree(tmp_path) if "live" in path]
+
+
+@pytest.mark.parametrize("place", ["of the task", "of a certificate"])
+def test_options_are_converted_as_those_of_a_task(
+    place: str, run: t.Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A value that comes from an inventory or the command line is a text."""
+    given = {"nonce": "no", "timeout": "2.5", "retries": "0", "responder_urls": "http://127.0.0.1:1", "allow": None}
+    seen: t.List[t.Any] = []
+    monkeypatch.setattr(bulk, "obtain_all", lambda requests, *rest, **more: seen.extend(requests) or iter(()))
+    one, in_task = leaf("www.example.com"), place == "of the task"
+    own = {} if in_task else {"options": given}
+    with contextlib.suppress(KeyError, IndexError):
+        run(certificates=[entry(one, "www.example.com", **own)], fetch=True, **({"options": given} if in_task else {}))
+    (options,) = (request.options for request in seen)
+    assert (options.nonce, options.timeout, options.retries) == (False, 2.5, 0)
+    assert options.responder_urls == ("http://127.0.0.1:1",) and options.rules.allow == frozenset()
+
+
+def test_all_that_is_wrong_with_options_is_said_at_once(run: t.Callable[..., Result]) -> None:
+    wrong = [
+        entry(leaf(name), name, options=options)
+        for name, options in {
+            "one.example.com": {"timeout": "ten", "retry": 1},
+            "two.example.com": {"method": "put", "state": "absent"},
+        }.items()
+    ]
+    result = run(certificates=wrong, options={"server": ["iis"]})
+    assert result["failed"] and result["findings"][0]["code"] == "bad_input"
+    for part in (
+        "options: value of server must be one or more of: apache, ",
+        "one.example.com: options: 'retry' is not an option; did you mean retries?",
+        "one.example.com: options: argument 'timeout' is of type ",
+        "two.example.com: options: 'state' is not an option; ",
+        "two.example.com: options: value of method must be one of: auto, get, post, got: put",
+    ):
+        assert part in result["msg"]
+
+
+@pytest.mark.parametrize("workers", [0, -1, 1001])
+def test_workers_have_limits(workers: int, run: t.Callable[..., Result]) -> None:
+    result = run(certificates=[entry(leaf("www.example.com"), "www.example.com")], workers=workers, fetch=True)
+    assert (result["failed"], result["msg"]) == (True, f"workers: {workers} is not between 1 and 1000")
+
+
+def test_the_password_of_a_proxy_is_not_shown(run: t.Callable[..., Result]) -> None:
+    one, proxy = leaf("www.example.com"), "http://user:s3cret@127.0.0.1:1"
+    for wrong in ({}, {"retries": proxy}):
+        options = {"http_proxy": proxy, "retries": 0, **wrong}
+        for given in ({"options": options}, {"certificates": [entry(one, "www.example.com", options=options)]}):
+            result = run(**{"certificates": [entry(one, "www.example.com")], "fetch": True, **given})
+            assert "s3cret" not in json.dumps(result)
 
 
 def test_all_that_is_wrong_is_said_at_once(run: t.Callable[..., Result]) -> None:

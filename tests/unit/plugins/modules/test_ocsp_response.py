@@ -17,9 +17,9 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils import _module
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import response as ocsp_response
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import signature, transport
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.option_table import TRANSPORT_OPTIONS
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import read_options
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, NOW
@@ -612,7 +612,7 @@ def test_the_defaults_are_those_of_the_core(run: t.Any, monkeypatch: pytest.Monk
         if name not in ("certificate", "target"):
             assert getattr(mine, name) == getattr(cores, name), name
     defaults = transport.Transport.__init__.__kwdefaults__
-    for name in _module.TRANSPORT_OPTIONS:
+    for name in TRANSPORT_OPTIONS:
         assert given[name] == defaults[name], name
 
 

@@ -13,7 +13,6 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils import _module
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import bulk, signature, transport
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, NOW
@@ -268,22 +267,24 @@ def test_warnings_do_not_flood(run: t.Any, responder: t.Any, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("entries", "sentence"),
     [
-        ([{"name": "a", "path": "/x"}, {"name": "a", "path": "/y"}], "certificates: two have the name 'a'"),
         (
-            [{"name": "a", "path": "/x"}, {"name": "b", "path": "/./x"}],
-            "certificates: 'a' and 'b' have the same path /x",
+            [{"name": "a", "path": "/x"}, {"name": "a", "path": "/y"}],
+            "a: another one has the same name; give each its own",
         ),
-        ([{"path": "/x"}, {"certificate_path": "/c"}], "certificates[1] has no path; give the file"),
-        ([{"path": "/x", "paht": "/y"}], "certificates[0]: 'paht' is not an option"),
-        ([{"path": "/x", "certificates": []}], "certificates[0]: 'certificates' is not an option"),
-        ([{"path": "/x", "retries": "many"}], "certificates[0].retries is not of type int: "),
-        ([{"path": "/x", "force": "perhaps"}], "certificates[0].force is not of type bool: "),
-        ([{"path": "/x", "method": "put"}], "certificates[0].method: 'put' is not one of auto, get, post"),
-        ([{"path": "/x", "server": ["iis"]}], "certificates[0].server: 'iis' is not one of "),
-        ([{"path": "/x", "responder_urls": {}}], "certificates[0].responder_urls is not of type list"),
+        ([{"name": "a", "path": "/x"}, {"name": "b", "path": "/./x"}], "b: 'a' has the same path /x"),
+        ([{"path": "/x"}, {"certificate_path": "/c"}], "certificates[1]: missing required arguments: path"),
+        ([{"name": "a", "path": ""}], "a: path is empty; give the file that holds its response"),
+        ([{"path": "/x", "paht": "/y"}], "/x: 'paht' is not an option; did you mean path?"),
+        ([{"name": "a", "path": "/x", 1: "y"}], "a: '1' is not an option; known are allow, "),
+        ([{"path": "/x", "certificates": []}], "/x: 'certificates' is not an option; did you mean certificate_path?"),
+        ([{"path": "/x", "retries": "many"}], "/x: argument 'retries' is of type "),
+        ([{"path": "/x", "force": "perhaps"}], "/x: argument 'force' is of type "),
+        ([{"path": "/x", "method": "put"}], "/x: value of method must be one of: auto, get, post, got: put"),
+        ([{"path": "/x", "server": ["iis"]}], "/x: value of server must be one or more of: apache, "),
+        ([{"path": "/x", "responder_urls": {}}], "/x: argument 'responder_urls' is of type "),
         (
             [{"path": "/x", "issuer_path": "/i", "issuer_content": "i"}],
-            "certificates[0]: issuer_path and issuer_content contradict each other",
+            "/x: parameters are mutually exclusive: issuer_path|issuer_content",
         ),
     ],
 )
@@ -292,6 +293,20 @@ def test_what_no_certificate_can_have_fails_the_task(run: t.Any, entries: t.List
     assert result["failed"]
     assert result["msg"].startswith(sentence)
     assert "responses" not in result
+
+
+def test_all_that_is_wrong_with_options_is_told_at_once(run: t.Any) -> None:
+    typo = [{"name": f"n{number}", "paht": "x"} for number in range(40)]
+    message = run(*typo, {"name": "two", "retries": "many", "method": "put"}, {"name": "good"}, {"name": "two"})["msg"]
+    assert message.startswith("n0, n1, n2, n3, n4, and 35 more: 'paht' is not an option; did you mean path?; two: ")
+    for part in ("two: argument 'retries' is of type ", "two: value of method must be ", "two: another one has the"):
+        assert part in message
+    assert "good" not in message
+
+
+def test_faults_do_not_flood(run: t.Any) -> None:
+    message = run(*({"name": f"n{number}", f"option{number}": "x"} for number in range(25)))["msg"]
+    assert message.count(" is not an option; ") == 20 and message.endswith("; and 5 more")
 
 
 @pytest.mark.parametrize("option", ["workers", "per_responder"])
@@ -322,6 +337,12 @@ def test_the_password_of_a_proxy_is_not_shown(run: t.Any, monkeypatch: pytest.Mo
     assert result["failed_count"] == 2
     assert "s3cret" not in str(result) and "s3cr3t" not in str(result)
     assert result["responses"]["own"]["fetch_error"]["code"] == "proxy_error"
+
+
+def test_the_password_of_a_proxy_is_not_shown_beside_a_fault(run: t.Any) -> None:
+    proxy = "http://user:s3cret@127.0.0.1:1"
+    result = run({"name": "one", "http_proxy": proxy}, {"name": "two", "http_prox": proxy, "retries": proxy})
+    assert result["failed"] and "two: argument 'retries'" in result["msg"] and "s3cret" not in str(result)
 
 
 def test_without_the_library_it_says_so(run: t.Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -392,8 +413,10 @@ def test_a_certificate_can_have_every_option_of_ocsp_response(
 ) -> None:
     one = specification(Runner("ocsp_response", monkeypatch, capfd).module, monkeypatch)
     assert set(run.module.ENTRY) == set(one) | FILE_OPTIONS | {"name"}
-    assert comparable({name: run.module.ENTRY[name] for name in one}) == comparable(one)
-    assert {option["type"] for option in run.module.ENTRY.values()} <= set(run.module.CHECKS)
+    for name, option in comparable(one).items():
+        # What is not given is taken from the task, so that there are no defaults.
+        wanted = {**option, "default": None, "required": False}
+        assert comparable(run.module.ENTRY)[name] == wanted
 
 
 def test_what_is_documented_is_what_is_returned(run: t.Any, responder: t.Any) -> None:
@@ -404,7 +427,3 @@ def test_what_is_documented_is_what_is_returned(run: t.Any, responder: t.Any) ->
         assert set(result) - {"invocation", "warnings", "changed", "failed", "deprecations", "exception"} == expected
         check_types(run.module, result)
     assert set(run({"name": "x", "y": 1})) >= returned(run.module, "always")
-
-
-def test_options_of_the_network_are_those_of_the_core() -> None:
-    assert _module.TRANSPORT_OPTIONS == bulk.TRANSPORT_OPTIONS

@@ -499,7 +499,28 @@ BAD: t.Dict[str, t.Tuple[t.Dict[str, t.Any], str, str]] = {
         "on_missing_responder: 'keep' is not one of skip, fail",
         "bad_input",
     ),
+    # Types
+    "a text for a flag": ({"nonce": "no"}, "nonce: 'no' is not true or false", "bad_input"),
+    "a number for a flag": ({"force": 1}, "force: 1 is not true or false", "bad_input"),
+    "a text for a number": ({"timeout": "ten"}, "timeout: 'ten' is not a number", "bad_input"),
+    "a flag for a number": ({"total_timeout": True}, "total_timeout: True is not a number", "bad_input"),
+    "a fraction for a count": ({"retries": 1.5}, "retries: 1.5 is not a whole number", "bad_input"),
+    "a flag for a count": ({"retries": True}, "retries: True is not a whole number", "bad_input"),
+    "a text for a list": ({"server": "nginx"}, "server: its value is not a list of texts", "bad_input"),
+    "a text for URLs": ({"responder_urls": "http://u:p@h/"}, "responder_urls: its value is not a list ", "bad_input"),
+    "a list of numbers": ({"allow": [1]}, "allow: its value is not a list of texts", "bad_input"),
+    "a list for a text": ({"method": ["get"]}, "method: its value is not a text", "bad_input"),
+    "an object for a text": ({"format": {}}, "format: its value is not a text", "bad_input"),
+    "a list for an agent": ({"http_agent": ["x"]}, "http_agent: its value is not a text", "bad_input"),
+    "a list for a proxy": ({"http_proxy": ["http://u:p@h"]}, "http_proxy: its value is not a text", "bad_input"),
 }
+
+
+def test_what_was_accepted_does_not_make_its_likeness_acceptable() -> None:
+    """1 and true are equal to Python, and what is checked is remembered."""
+    assert read(nonce=True, retries=1).nonce
+    assert refusal(nonce=1, retries=1).message == "nonce: 1 is not true or false"
+    assert refusal(nonce=True, retries=True).message == "retries: True is not a whole number"
 
 
 @pytest.mark.parametrize("case", BAD)

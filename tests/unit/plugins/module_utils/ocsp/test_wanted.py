@@ -88,7 +88,7 @@ def test_two_entries_of_a_name_are_one_with_the_services_of_both() -> None:
         ({"name": "*.example.com"}, r"name: '\*\.example\.com' cannot name a set"),
         ({"mode": "rw"}, r'mode: \'rw\' is not an octal number; write it as a string such as "0400"'),
         ({"owner": "no-such-user"}, "the owner of the private key: there is no user .no-such-user."),
-        ({"options": {"timout": 1}}, "options: timout is not known; did you mean timeout?"),
+        ({"options": {"timout": 1}}, "options: 'timout' is not an option; did you mean timeout?"),
         (
             {"private_key_content": None},
             "there is no private key: private_key_path, private_key_src or private_key_content is missing",
