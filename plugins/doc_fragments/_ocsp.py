@@ -185,23 +185,23 @@ options:
     default: false
   backup_count:
     description:
-      - How many of these copies stay. Older ones are removed.
+      - How many of these copies stay, from V(1) to V(1000). Older ones are removed.
     type: int
     default: 5
   timeout:
     description:
-      - The seconds that one exchange with a responder may take in all.
+      - The seconds that one exchange with a responder may take in all. More than V(0) to V(86400).
     type: float
     default: 10
   total_timeout:
     description:
-      - The seconds that all exchanges, and the pauses between them, may take together.
+      - The seconds that all exchanges, and the pauses between them, may take together. More than V(0) to V(86400).
     type: float
     default: 60
   retries:
     description:
       - How often to try again when a responder cannot be reached, takes too long, has an internal problem, or
-        asks to try later.
+        asks to try later. From V(0) to V(100).
       - Other ways to ask, and other responders, do not count.
     type: int
     default: 2
