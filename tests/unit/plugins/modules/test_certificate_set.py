@@ -423,6 +423,7 @@ def test_a_test_that_cannot_be_run_is_named(run: t.Callable[..., Result], tmp_pa
         ({"owner": "no-such-user"}, "the owner of the private key: there is no user 'no-such-user' on this host"),
         ({"group": "no-such-group"}, "the group of the private key: there is no group 'no-such-group' on this host"),
         ({"service_settings": {SERVICE: "nginx"}}, f"service_settings: {SERVICE} must be a dictionary"),
+        ({"service_settings": {SERVICE: {"sockets": "/x"}}}, f"{SERVICE} has a setting that is not known"),
         ({"service_settings": {SERVICE: {"reload": 5}}}, f"service_settings: reload of {SERVICE} must be a list"),
         ({"service_settings": {SERVICE: {"test": [1]}}}, f"service_settings: test of {SERVICE} must be a list"),
         ({"service_settings": {"../x": {"reload": ["true"]}}, "services": ["../x"]}, "cannot name a service"),
