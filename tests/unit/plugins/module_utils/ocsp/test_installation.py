@@ -262,3 +262,21 @@ def test_nobody_else_changes_what_servers_read() -> None:
             assert "sets.swap(" not in text, path.name
             calls = [line for line in text.splitlines() if "staples.install(" in line or "staples.withdraw(" in line]
             assert all("write=False" in line or "staples.Place(folder, entry.live)" in line for line in calls), calls
+
+
+def test_a_folder_that_cannot_be_made_is_named(
+    enter: t.Callable[[], Installation], layout: sets.Layout, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the place of a folder")
+    with enter() as one, one.changing({}) as change, pytest.raises(FileError, match=r"cannot create .*/file/below: "):
+        change.put(str(tmp_path / "file/below/piece.conf"), b"content")
+
+
+def test_a_state_folder_that_cannot_be_made_is_named(fleet: Fleet, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the place of a folder")
+    layout = sets.Layout(str(tmp_path / "etc"), str(tmp_path / "file/var"))
+    with (
+        pytest.raises(FileError, match=r"cannot create .*/file/var: .*; nothing was changed"),
+        Installation(layout, fleet),
+    ):
+        pytest.fail("entered")
