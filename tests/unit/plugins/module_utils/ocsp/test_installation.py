@@ -77,7 +77,10 @@ def test_nothing_is_changed_where_nothing_can_be_noted(
     Path(layout.state).mkdir(parents=True)
     Path(layout.state, "pending").write_text("in the place of a folder")
     with enter() as one:
-        with pytest.raises(FileError, match=r"cannot write .*/pending/nginx"), one.changing({"nginx": [NAME]}):
+        with (
+            pytest.raises(FileError, match=r"cannot write .*/nginx: .*; nothing was changed"),
+            one.changing({"nginx": [NAME]}),
+        ):
             pytest.fail("changed without a note")
         # A staple that ends is withdrawn all the same, and its server is told by the same run.
         with one.changing({"nginx": [NAME]}, must_note=False):
