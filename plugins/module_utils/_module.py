@@ -83,7 +83,8 @@ class EntryReader:
         if names not in self._validators:
             spec = {name: self._spec[name] for name in names}
             spec.update((name, {**self._spec[name], "required": True}) for name in self._required)
-            self._validators[names] = ArgumentSpecValidator(spec, mutually_exclusive=self._conflicts)
+            conflicts = [pair for pair in self._conflicts if {*pair} <= {*names}]
+            self._validators[names] = ArgumentSpecValidator(spec, mutually_exclusive=conflicts)
         return self._validators[names]
 
 

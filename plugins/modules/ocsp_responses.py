@@ -279,7 +279,7 @@ class Finisher:
         values["failed"] = outcome.failed
         difference = report.difference(outcome, absent) if self.module._diff else {}
         if not outcome.failed:
-            asked = any(options.get(attribute) is not None for attribute in ATTRIBUTES)
+            asked = any(layer.get(attribute) is not None for layer in options.maps for attribute in ATTRIBUTES)
             if asked and not absent and os.path.exists(outcome.path):
                 values["changed"] = _module.set_attributes(self.module, options, outcome, difference)
                 if values["changed"] and not outcome.changed:
