@@ -16,6 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import option_table
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import response as ocsp_response
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import (
@@ -132,35 +133,7 @@ def test_a_path_and_a_chain_are_enough() -> None:
     }
 
 
-NOT_NEEDED = (
-    "certificate_content",
-    "issuer_path",
-    "issuer_content",
-    "root_path",
-    "source_path",
-    "source_content",
-    "responder_urls",
-    "minimum_validity",
-    "minimum_validity_percentage",
-    "certid_digest",
-    "method",
-    "nonce",
-    "allow",
-    "require_nocheck",
-    "maximum_age",
-    "clock_tolerance",
-    "on_missing_responder",
-    "on_revoked",
-    "force",
-    "backup",
-    "backup_count",
-    "format",
-    "timeout",
-    "total_timeout",
-    "retries",
-    "server",
-    "unsafe_writes",
-)
+NOT_NEEDED = {*option_table.names_of(option_table.RESPONSE), "unsafe_writes"} - {"certificate_path"}
 
 
 def test_what_is_not_given_and_what_is_null_mean_the_default() -> None:
