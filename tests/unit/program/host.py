@@ -270,7 +270,8 @@ class Host:
         return found
 
     def pending(self) -> t.List[str]:
-        return sorted(path.name for path in (self.state / "pending").iterdir())
+        """The services with a note; what was on its way to a name when a run was killed is none."""
+        return sorted(path.name for path in (self.state / "pending").iterdir() if not path.name.startswith("."))
 
 
 def _name(leaves: t.Mapping[str, Entity], leaf: Entity) -> str:
