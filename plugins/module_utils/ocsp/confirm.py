@@ -18,13 +18,15 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import time
 import typing as t
 
-from . import material, names, pending, sets, staples
+from . import files, material, names, pending, sets, staples
 from .certificate import load_certificates
 from .errors import OcspError
 from .installation import Installation
+from .options import CERTIFICATE_LIMIT
 from .servers import SERVERS
 from .sets import Layout
 
@@ -117,8 +119,11 @@ def _is_record(record: t.Any) -> bool:
     return isinstance(noted, dict) and all(isinstance(one, dict) and keys <= set(one) for one in noted.values())
 
 
-def extend_record(record: Record, switched: t.Iterable[Switched], snippets: t.Mapping[str, t.Optional[bytes]]) -> bytes:
-    """The record with what is going to be switched, keeping what an earlier run noted and nobody has confirmed yet."""
+def extend_record(record: Record, switched: t.Iterable[Switched], snippets: t.Mapping[str, t.Optional[str]]) -> bytes:
+    """The record with what is going to be switched, keeping what an earlier run noted and is not confirmed yet.
+
+    ``snippets`` are the shared pieces of configuration as they were, by path; None where there was none.
+    """
     noted: Record = dict(record.get("sets", {}))
     for one in switched:
         older = noted.get(one.name, {})
@@ -131,10 +136,7 @@ def extend_record(record: Record, switched: t.Iterable[Switched], snippets: t.Ma
             "stapled": one.stapled,
             "sights": older["sights"] if follows else [_sighted(sighted) for sighted in one.sights],
         }
-    before = {
-        path: content.decode("ascii", "replace") if content is not None else None for path, content in snippets.items()
-    }
-    values = {"version": 1, "sets": noted, "snippets": {**before, **record.get("snippets", {})}}
+    values = {"version": 1, "sets": noted, "snippets": {**snippets, **record.get("snippets", {})}}
     return json.dumps(values, indent=1).encode("ascii")
 
 
@@ -149,7 +151,7 @@ def previous_sets(layout: Layout) -> t.Dict[str, t.Optional[str]]:
 
 
 def unconfirmed(layout: Layout) -> t.List[str]:
-    """The services of switches that nobody has confirmed yet."""
+    """The services of switches that are not confirmed yet."""
     noted = read_record(layout).get("sets", {})
     return sorted({service for one in noted.values() for service in one["services"]})
 
@@ -175,8 +177,11 @@ def examine(layout: Layout, look: Look) -> t.List[Verdict]:
 
 def _fingerprint_of(layout: Layout, name: str, identifier: t.Optional[str]) -> str:
     """The fingerprint of the certificate of a set; empty where there is none."""
-    content = sets.read_set(layout, name, identifier).get("cert.pem") if identifier else None
-    return material.fingerprint(load_certificates(content, "cert.pem")[0]) if content else ""
+    if not identifier:
+        return ""
+    path = os.path.join(layout.folder(name, identifier), "cert.pem")
+    content = files.read_file(path, path, CERTIFICATE_LIMIT)
+    return material.fingerprint(load_certificates(content, path)[0]) if content else ""
 
 
 def _fault(sight: Sight, before: t.Mapping[str, bool], replaced: str, noted: t.Mapping[str, t.Any]) -> str:
@@ -205,7 +210,7 @@ def _staple_fault(sight: Sight, before: t.Mapping[str, bool], noted: t.Mapping[s
 class Verified(t.NamedTuple):
     """The end of a verification: what is worse than before by service, empty where all is well.
 
-    ``untold`` are services of which nobody can tell whether they have loaded their files.
+    ``untold`` are services of which it is unknown whether they have loaded their files.
     """
 
     faults: t.Dict[str, str]
@@ -313,7 +318,7 @@ def take_back(installation: Installation) -> t.List[str]:
         for name, one in noted.items():
             change.switch(name, one["previous"])
         for path, content in pieces.items():
-            change.put(path, content.encode("ascii", "replace") if content is not None else None)
+            change.put_back(path, content)
         change.put(layout.transaction, None)
     return sorted(noted)
 

@@ -24,7 +24,7 @@ from . import bulk, confirm, files, material, sets, snippets, staples
 from . import servers as ocsp_servers
 from .confirm import Endpoint, Look
 from .errors import InputError, OcspError
-from .installation import Installation, Refused
+from .installation import Installation, Refused, read_texts
 from .material import Material
 from .options import decode_content, make_options
 from .refresh import Outcome
@@ -421,7 +421,7 @@ def _switch(work: Plan, installation: Installation, look: Look, endpoints: t.Seq
     record = confirm.extend_record(
         confirm.read_record(layout),
         [_switched(item, look, endpoints) for item in work.changed],
-        {path: files.read_file(path, path, material.KEY_LIMIT * 16) for path in outdated},
+        read_texts(outdated),
     )
     try:
         with installation.switching(

@@ -67,9 +67,13 @@ class Change:
             raise FileError(f"cannot create {os.path.dirname(path)}: {error.strerror}") from None
         files.replace_file(path, content)
 
+    def put_back(self, path: str, text: t.Optional[str]) -> None:
+        """As ``put``, with what ``read_texts`` returned. Raises FileError."""
+        self.put(path, text.encode("utf-8", "surrogateescape") if text is not None else None)
+
 
 class Installation:
-    """What servers of this host read, while nobody else changes it: use it in a ``with`` block.
+    """What servers of this host read, locked against other runs: use it in a ``with`` block.
 
     Entering it waits at most ``timeout`` seconds for others, then puts back what a killed run left half switched.
     Raises BusyError where others do not end, and FileError. ``put_back`` are the names that were put back.
@@ -174,7 +178,7 @@ class Installation:
 
         ``keys`` are the private keys that it reads, as for ``services.reload``.
         """
-        needed = always or service in self.unnoted or service in outstanding(self.layout, self.services)
+        needed = always or service in self.unnoted or _is_outstanding(self.layout, self.services, service)
         result = self.services.reload(service, keys) if needed else Result(False, None)
         if not result.problem:
             pending.forget(self.layout, service)
@@ -195,12 +199,8 @@ class Installation:
                 pending.complete(self.layout, service, moment)
 
     def _write_journal(self, names: t.Iterable[str], paths: t.Iterable[str]) -> None:
-        before: t.Dict[str, t.Optional[str]] = {}
-        for path in paths:
-            content = files.read_file(path, path, _LARGEST)
-            before[path] = content.decode("utf-8", "surrogateescape") if content is not None else None
         live = {name: sets.current_id(self.layout, name) for name in names}
-        values = {"version": 1, "live": live, "files": before}
+        values = {"version": 1, "live": live, "files": read_texts(paths)}
         files.replace_file(self.layout.journal, json.dumps(values, indent=1).encode("ascii"))
 
     def _put_back(self, journal: t.Mapping[str, t.Mapping[str, t.Optional[str]]]) -> t.List[str]:
@@ -212,21 +212,30 @@ class Installation:
                 change.switch(name, identifier)
                 switched.append(name)
         for path, content in journal["files"].items():
-            change.put(path, content.encode("utf-8", "surrogateescape") if content is not None else None)
+            change.put_back(path, content)
         files.remove_file(self.layout.journal)
         return switched
 
 
 def outstanding(layout: Layout, services: Services) -> t.List[str]:
-    """The services that have not loaded their files since they changed, as far as anybody can tell."""
-    return [service for service in pending.services(layout) if not _has_loaded(layout, services, service)]
+    """The services that have not loaded their files since they changed, or of which that is unknown."""
+    return [service for service in pending.services(layout) if _is_outstanding(layout, services, service)]
 
 
-def _has_loaded(layout: Layout, services: Services, service: str) -> bool:
+def _is_outstanding(layout: Layout, services: Services, service: str) -> bool:
     note = pending.read(layout, service)
-    if note is None or note.complete is None:
+    if note is None:
         return False
-    return services.loaded_since(service, note.complete) is True
+    return note.complete is None or services.loaded_since(service, note.complete) is not True
+
+
+def read_texts(paths: t.Iterable[str]) -> t.Dict[str, t.Optional[str]]:
+    """The content of files by path, as JSON can hold it; None where there is none. Raises InputError."""
+    found = {path: files.read_file(path, path, _LARGEST) for path in paths}
+    return {
+        path: content.decode("utf-8", "surrogateescape") if content is not None else None
+        for path, content in found.items()
+    }
 
 
 def _read_journal(layout: Layout) -> t.Dict[str, t.Dict[str, t.Optional[str]]]:

@@ -21,9 +21,6 @@ from . import path as paths
 from .certificate import Certificate
 from .errors import InputError, MalformedError
 
-#: Octets of the largest private key file that is read.
-KEY_LIMIT = 64 * 1024
-
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}", re.ASCII)
 
 

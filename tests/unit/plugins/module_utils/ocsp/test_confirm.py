@@ -213,7 +213,7 @@ def test_a_configuration_that_is_refused_explains_why_nothing_was_loaded(world: 
 def test_an_unconfirmed_switch_goes_back_to_what_was_confirmed_last(world: World) -> None:
     world.switch()
     again = confirm.Switched(NAME, world.identifiers[1], "next", ["nginx"], "f" * 64, False, ())
-    record = confirm.extend_record(confirm.read_record(world.layout), [again], {"/piece": b"new"})
+    record = confirm.extend_record(confirm.read_record(world.layout), [again], {"/piece": "new"})
     Path(world.layout.transaction).write_bytes(record)
     assert confirm.previous_sets(world.layout) == {NAME: world.identifiers[0]}
     noted = confirm.read_record(world.layout)

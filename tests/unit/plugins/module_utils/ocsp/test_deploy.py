@@ -10,11 +10,12 @@ import base64
 import functools
 import os
 import typing as t
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import confirm, deploy, pending, sets
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import confirm, deploy, pending, sets, snippets
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.certificate import Certificate
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.confirm import Endpoint, Sight
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.environment import Environment
@@ -159,16 +160,32 @@ def test_a_new_file_that_is_refused_is_blamed(host: Host) -> None:
     assert not os.path.exists(host.layout.journal)
 
 
+def test_a_large_piece_of_configuration_comes_back_whole(host: Host) -> None:
+    """As of Exim with some thousand names."""
+    first, second = (wanted(leaf("a.example.com", number), "a.example.com", "exim") for number in (1, 2))
+    access = sets.Access(os.geteuid(), 1, 0o440)
+    host.deploy(replace(first, access=access))
+    sets.remove_record(host.layout)
+    piece = Path(snippets.path(host.layout.root, "exim.conf"))
+    piece.write_bytes(piece.read_bytes() + b"# another name\n" * 200_000)
+    before = piece.read_bytes()
+    host.deploy(replace(second, access=access))
+    assert piece.read_bytes() != before
+    with Installation(host.layout, host.fleet, 0.0, host.clock) as installation:
+        assert confirm.take_back(installation) == ["a.example.com"]
+    assert piece.read_bytes() == before
+
+
 def test_only_who_needs_it_is_told_of_a_staple(host: Host) -> None:
     """Exim reads it by itself, and Dovecot has none."""
     one = leaf("a.example.com")
     services = ("nginx", "exim", "dovecot", "web")
     access = sets.Access(os.geteuid(), 1, 0o440)
     first = wanted(one, "a.example.com", *services, source=staple(one, 3 * HOUR))
-    host.deploy(Wanted(**{**vars(first), "access": access}))
+    host.deploy(replace(first, access=access))
     assert pending.services(host.layout) == ["dovecot", "exim", "nginx", "web"]
     host.loaded()
-    host.deploy(Wanted(**{**vars(first), "access": access, "source": staple(one)}))
+    host.deploy(replace(first, access=access, source=staple(one)))
     assert pending.services(host.layout) == ["nginx", "web"]
 
 
