@@ -236,20 +236,27 @@ def _unreadable(item: Item) -> t.Iterator[str]:
 
 def _conflicts(items: t.Sequence[Item]) -> t.List[str]:
     """Certificates with different kinds of keys for one name, where a server has one staple for both."""
-    problems = []
+    problems: t.List[str] = []
+    holders: t.Dict[str, t.List[int]] = {}
     for number, one in enumerate(items):
-        for other in items[:number]:
-            kinds = {material.key_kind(item.material.certificate) for item in (one, other)}
-            names = sorted(set(one.wanted.names) & set(other.wanted.names))
-            shared = set(one.wanted.known_kinds) & set(other.wanted.known_kinds) & set(snippets.ONE_STAPLE)
-            if names and shared and len(kinds) > 1 and (one.stapled or other.stapled):
-                server = min(shared)
-                problems.append(
-                    f"{other.name} and {one.name}: both are for {names[0]} on {server}, with "
-                    f"{' and '.join(sorted(kinds))} keys; {server} {snippets.ONE_STAPLE[server]}; deploy one of them "
-                    "there, or set staple to false for both"
-                )
+        earlier = sorted({other for name in one.wanted.names for other in holders.get(name, ())})
+        problems += filter(None, (_conflict(items[other], one) for other in earlier))
+        for name in one.wanted.names:
+            holders.setdefault(name, []).append(number)
     return problems
+
+
+def _conflict(one: Item, other: Item) -> str:
+    """Why no server can staple for both of two certificates with a name in common, or an empty string."""
+    kinds = sorted({material.key_kind(item.material.certificate) for item in (one, other)})
+    shared = set(one.wanted.known_kinds) & set(other.wanted.known_kinds) & set(snippets.ONE_STAPLE)
+    if not shared or len(kinds) == 1 or not (one.stapled or other.stapled):
+        return ""
+    server, name = min(shared), min(set(one.wanted.names) & set(other.wanted.names))
+    return (
+        f"{one.name} and {other.name}: both are for {name} on {server}, with {' and '.join(kinds)} keys; {server} "
+        f"{snippets.ONE_STAPLE[server]}; deploy one of them there, or set staple to false for both"
+    )
 
 
 # Obtaining responses
