@@ -74,7 +74,7 @@ _LONGEST_TEXT = 200
 _LONGEST_NAME = 8192
 
 #: What all content types of PKCS#7 (RFC 2315) begin with.
-PKCS7_OIDS = "1.2.840.113549.1.7."
+_PKCS7_OIDS = "1.2.840.113549.1.7."
 _PKCS7_ADVICE = "holds PKCS#7; take its certificates out with 'openssl pkcs7 {}-print_certs -in OLD -out NEW'"
 
 _PEM_BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----")
@@ -103,7 +103,7 @@ class KeyIdentifier(t.NamedTuple):
 
 
 class Subtree(t.NamedTuple):
-    """One GeneralSubtree (RFC 5280 section 4.2.1.10); ``bounded`` where it has the minimum or maximum nobody uses."""
+    """One GeneralSubtree (RFC 5280 section 4.2.1.10); ``bounded``: it has a minimum or maximum, which are not used."""
 
     base: GeneralName
     bounded: bool
@@ -467,7 +467,7 @@ def load_certificates(data: bytes, source: str) -> t.List[Certificate]:
     if _is_cut_off(data):
         raise InputError(f"{source} holds a certificate that is cut off; copy the file again as a whole")
     blocks = _pem_blocks(data)
-    if not blocks and data[:1] == b"\x30" and _holds_pkcs7(data):
+    if not blocks and data[:1] == b"\x30" and holds_pkcs7(data):
         raise InputError(f"{source} {_PKCS7_ADVICE.format('-inform DER ')}")
     try:
         if not blocks and data[:1] == b"\x30":
@@ -528,9 +528,10 @@ def encoding_problem(data: bytes) -> str:
     return ""
 
 
-def _holds_pkcs7(data: bytes) -> bool:
+def holds_pkcs7(data: bytes) -> bool:
+    """Whether DER is PKCS#7 (RFC 2315) of any content type."""
     try:
-        return Reader(data, "PKCS#7").sequence().oid().startswith(PKCS7_OIDS)
+        return Reader(data, "PKCS#7").sequence().oid().startswith(_PKCS7_OIDS)
     except MalformedError:
         return False
 

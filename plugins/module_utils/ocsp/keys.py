@@ -16,7 +16,7 @@ import re
 import typing as t
 
 from . import der, signature
-from .certificate import PKCS7_OIDS, Certificate, encoding_problem
+from .certificate import Certificate, encoding_problem, holds_pkcs7
 from .errors import InputError, MalformedError
 
 _MARKER = re.compile(rb"-----[ \t]*(BEGIN|END)[ \t]+([A-Z0-9][A-Z0-9 \t]{0,60}?)[ \t]*-----")
@@ -64,7 +64,7 @@ _DAMAGED = "holds a private key whose Base64 is damaged; copy the file again as 
 def read_key(data: bytes, source: str) -> bytes:
     """The one private key in PEM: lines of 64 characters, LF, and the label of what it is.
 
-    Whatever stands around it and however it was folded, the result is the same; see L(_canonical) for the one
+    Whatever stands around it and however it was folded, the result is the same; see ``_canonical`` for the one
     thing that is changed in the key. Raises InputError; ``source`` begins its message.
     """
     try:
@@ -181,14 +181,7 @@ def _kind_of(content: bytes) -> str:
         return "CERTIFICATE REQUEST" if inner[3:] == [der.context(0)] and inner[0] == der.INTEGER else "CERTIFICATE"
     if tags[:2] == [der.INTEGER, der.SEQUENCE]:
         return "PKCS12"
-    return "PKCS7" if tags[:1] == [der.OBJECT_IDENTIFIER] and _is_pkcs7(content) else ""
-
-
-def _is_pkcs7(content: bytes) -> bool:
-    try:
-        return der.Reader(content, "key").sequence().oid().startswith(PKCS7_OIDS)
-    except MalformedError:
-        return False
+    return "PKCS7" if holds_pkcs7(content) else ""
 
 
 def _elements(content: bytes) -> t.List[t.Tuple[int, bytes]]:
@@ -262,7 +255,7 @@ def _base64_content(content: bytes) -> str:
 
 
 def key_problem(key: bytes, certificate: Certificate, key_source: str, certificate_source: str) -> str:
-    """Why a private key as L(read_key) returns it is certainly not the certificate's, or an empty string.
+    """Why a private key as ``read_key`` returns it is certainly not the certificate's, or an empty string.
 
     Nothing is said where the installed cryptography does not know this kind of key: whether it can be used
     is then up to the OpenSSL that has to load it.
@@ -293,7 +286,7 @@ def _rsa_numbers(key: bytes) -> t.List[int]:
         elements = _elements(content)
     if _kind_of(content) != _PKCS1:
         return []
-    # Of more than two primes, which nobody uses for TLS, the first numbers alone would not fit one another.
+    # A key of more than two primes, which no TLS server uses, has more numbers, and the first alone do not fit.
     return [int.from_bytes(number, "big") for _tag, number in elements[1:]] if len(elements) == 9 else []
 
 

@@ -91,7 +91,7 @@ def check_name(name: str) -> None:
 
 
 def read_material(name: str, sources: Sources, now: datetime, tolerance: timedelta = paths.CLOCK_TOLERANCE) -> Material:
-    """Read what was given and find the path; what is wrong with it, L(examine) says.
+    """Read what was given and find the path; what is wrong with it, ``examine`` says.
 
     Raises InputError naming the file for what cannot be read.
     """

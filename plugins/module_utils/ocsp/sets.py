@@ -162,7 +162,7 @@ def _failing(what: str) -> t.Iterator[None]:
 
 
 def stage(layout: Layout, name: str, identifier: str, contents: t.Mapping[str, bytes], access: Access) -> str:
-    """Write a set where only root can enter, and return its folder; C(complete) makes it one that can go live.
+    """Write a set where only root can enter, and return its folder; ``complete`` makes it one that can go live.
 
     Each file has its final mode before its first byte. Raises FileError.
     """
