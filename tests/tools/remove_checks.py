@@ -142,7 +142,8 @@ def _code_of(node: ast.AST, codes: t.Set[str], calls: t.Mapping[str, str]) -> st
     if not isinstance(node, ast.Call):
         return ""
     name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-    literals = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
+    given = [*node.args, *(keyword.value for keyword in node.keywords if keyword.arg == "code")]
+    literals = [argument.value for argument in given if isinstance(argument, ast.Constant)]
     named = [literal for literal in literals if isinstance(literal, str) and literal in codes]
     if named and name in (
         "error",
@@ -154,6 +155,7 @@ def _code_of(node: ast.AST, codes: t.Set[str], calls: t.Mapping[str, str]) -> st
         "InputError",
         "Event",
         "Decision",
+        "_replace",
         "_without",
     ):
         return named[0]

@@ -295,6 +295,21 @@ def test_who_has_to_wait_for_a_responder_is_asked_again(host: Host) -> None:
     assert work.warnings == [f"a.example.com: there is no staple yet: {work.items[0].outcome.fetch_error.message}"]  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"source": "%"}, "response_content is not Base64; encode the DER of the response, for example with b64encode"),
+        ({"options": {"timeout": 0}}, "timeout: 0 is not a number of seconds between 0 and 86400"),
+    ],
+)
+def test_what_cannot_be_used_to_get_a_response_stops_all(
+    host: Host, given: t.Dict[str, t.Any], sentence: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        host.plan(wanted(leaf("a.example.com"), "a.example.com", "web", **given))
+    assert caught.value.message == f"nothing was changed: a.example.com: {sentence}"
+
+
 def test_a_certificate_that_cannot_be_asked_about_stops_all(host: Host) -> None:
     work = deploy.plan(host.layout, [wanted(leaf("a.example.com"), "a.example.com", "web")], NOW, 2562)
     with pytest.raises(InputError, match=r"^nothing was changed: a\.example\.com: too large$"):
