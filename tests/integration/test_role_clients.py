@@ -46,6 +46,11 @@ def groups(**domains: t.Any) -> dict[str, t.Any]:
     return {"web": {"domains": web, "reload": ["nginx"]}, "other": {"domains": [B], "reload": ["hitch"]}}
 
 
+def entry(leaf: pki_tool.Leaf) -> dict[str, t.Any]:
+    """A certificate with files of its own."""
+    return {"name": leaf.name, "private_key": leaf.key, "certificate": leaf.certificate}
+
+
 @pytest.fixture(scope="module")
 def hosts(lab: lab_tool.Lab) -> t.Iterator[list[lab_tool.Host]]:
     """The host that all tests of this file share, as soon as it is there."""
@@ -181,7 +186,7 @@ def test_the_wrong_intermediate(
     entries = {}
     for name, issuer in (("chain", stranger), ("fullchain", stranger), ("namesake", namesake)):
         leaf = lab_pki.issue(f"{name}.example.com", key="ec")
-        entries[name] = {"name": leaf.name, "private_key": leaf.key, "certificate": leaf.certificate}
+        entries[name] = entry(leaf)
         if name == "chain":
             entries[name].update(chain=issuer.issuer, root=lab_pki.root)
         else:
@@ -207,10 +212,7 @@ def test_odd_files_that_make_sense(
 ) -> None:
     """An expired twin of the issuer before the valid one, with and without a root; a key that YAML has folded by >."""
     leaves = {name: lab_pki.issue(f"{name}.example.com", key="ec") for name in ("twin", "rootless", "folded")}
-    entries: dict[str, dict[str, t.Any]] = {
-        name: {"name": leaf.name, "private_key": leaf.key, "certificate": leaf.certificate}
-        for name, leaf in leaves.items()
-    }
+    entries = {name: entry(leaf) for name, leaf in leaves.items()}
     twin = lab_pki.twin_of_issuer(EXPIRED).read_text()
     chain = tmp_path / "chain.pem"
     chain.write_text(twin + lab_pki.issuer.read_text())

@@ -96,6 +96,8 @@ def test_one_that_will_not_do_is_replaced(current: bytes) -> None:
     assert outcome.before is not None and outcome.judgement is not outcome.before
 
 
+REVOCATION = "the certificate CN=leaf.example.com,O=Forge was revoked on 2026-03-02 05:06:07 UTC (key_compromise)"
+
 #: What is in place, what the responder says, and what comes of it: the response to staple, whether it failed, the
 #: code, and the message.
 ENDS: t.Dict[str, t.Tuple[t.Optional[bytes], t.Any, t.Optional[bytes], bool, str, str]] = {
@@ -132,10 +134,7 @@ ENDS: t.Dict[str, t.Tuple[t.Optional[bytes], t.Any, t.Optional[bytes], bool, str
         None,
         True,
         "revoked",
-        (
-            f"{URL}: the certificate CN=leaf.example.com,O=Forge was revoked on 2026-03-02 05:06:07 UTC "
-            "(key_compromise); replace the certificate"
-        ),
+        f"{URL}: {REVOCATION}; replace the certificate",
     ),
     "revoked, a good one in place": (
         DUE,
@@ -143,10 +142,7 @@ ENDS: t.Dict[str, t.Tuple[t.Optional[bytes], t.Any, t.Optional[bytes], bool, str
         None,
         True,
         "revoked",
-        (
-            f"{URL}: the certificate CN=leaf.example.com,O=Forge was revoked on 2026-03-02 05:06:07 UTC "
-            "(key_compromise); replace the certificate"
-        ),
+        f"{URL}: {REVOCATION}; replace the certificate",
     ),
     "good, but from before the revocation in place": (
         REVOKED,
@@ -156,8 +152,7 @@ ENDS: t.Dict[str, t.Tuple[t.Optional[bytes], t.Any, t.Optional[bytes], bool, str
         "older",
         (
             "the new response was made no later than the one that proves the revocation; the one in place is not "
-            "good either: the certificate CN=leaf.example.com,O=Forge was revoked on 2026-03-02 05:06:07 UTC "
-            "(key_compromise)"
+            f"good either: {REVOCATION}"
         ),
     ),
     "the same again": (DUE, ok(DUE), DUE, False, "", "there is no newer response than the one in place"),
