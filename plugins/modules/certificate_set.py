@@ -379,7 +379,7 @@ reload:
   elements: str
   sample: [nginx]
 unconfirmed:
-  description: The services whose new certificates nobody has looked at yet. See O(state=verify).
+  description: The services whose new certificates are not confirmed yet. See O(state=verify).
   returned: when O(state=present)
   type: list
   elements: str

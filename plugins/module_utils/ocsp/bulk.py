@@ -170,8 +170,8 @@ class Network:
 class _Due(t.NamedTuple):
     """What cannot be done without the network.
 
-    ``work`` does it in an environment, ``url`` is who is asked first, empty for nobody. ``circuit`` are the options
-    that a responder may be down for: others may reach it in another way, or wait longer.
+    ``work`` does it in an environment. ``url`` is the responder that is asked first, or empty. ``circuit`` are the
+    options that a responder may be down for: others may reach it in another way, or wait longer.
     """
 
     environment: Environment

@@ -107,7 +107,9 @@ def decide(
         return Decision(action, best, passed_over=problem)
     ends = format_time(best.effective_expiry)
     if facts.must_staple:
-        message = f"it demands a staple (must-staple), and its last one ends at {ends}; no newer one could be had"
+        message = (
+            f"it demands a staple (must-staple), and its last one expires at {ends}; no newer one could be fetched"
+        )
         return Decision(action, best, "expiring", message, problem, alarming=True)
     if clock_problem:
         return Decision(action, best, "clock_implausible", clock_problem, problem)
@@ -208,7 +210,7 @@ def _expiring(best: Judgement, horizon: timedelta, ends: t.Optional[str]) -> str
             f"responses of this responder live for {_minutes(end - start)} minutes only, so that one could end in "
             "place before the next run; run the timer more often and set 'interval' to match"
         )
-    return f"the last good response ends at {ends}, before the next run could see to it, and no newer one could be had"
+    return f"the last good response expires at {ends}, before the next run, and no newer one could be fetched"
 
 
 def _minutes(length: timedelta) -> int:

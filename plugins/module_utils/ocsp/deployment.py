@@ -314,7 +314,7 @@ def _confirmation(verified: confirm.Verified) -> str:
     if not verified.untold:
         return msg
     untold = ", ".join(verified.untold)
-    return f"{msg}, as far as can be seen; nobody can tell whether {untold} loaded the new files, so reload it"
+    return f"{msg}, as far as can be seen; it is unknown whether {untold} loaded the new files, so reload it"
 
 
 def _absent(task: Task) -> Result:

@@ -39,7 +39,7 @@ class Loaded(t.NamedTuple):
 def try_load(chain_pem: bytes, key_pem: bytes) -> Loaded:
     """Load a certificate with its chain, the leaf first, and its private key.
 
-    The key is shown to nobody: it lies in memory that only this process can open, for as long as it is read.
+    The key goes into no file: it lies in memory that only this process can open, for as long as it is read.
     """
     if not _can_try():
         return Loaded(warning="this host cannot try whether OpenSSL loads the certificate: it has no memory files")

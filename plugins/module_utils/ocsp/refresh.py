@@ -5,7 +5,7 @@
 """The cycle for one staple: judge, due?, fetch, judge, newer?, and for a staple file also read and write.
 
 ``obtain`` is the cycle; ``refresh`` puts a file around it. A response with an error is never written, a newer
-one is never replaced by an older one, and what is on disk stays as it is whenever nothing better could be had.
+one is never replaced by an older one, and what is on disk stays as it is whenever nothing better could be fetched.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Outcome:
     ``path`` is empty where it is in no file. ``before`` is the judgement of what was found in place, ``judgement``
     that of what counts now: the response in place, or, after a failure with nothing good in place, the refused one.
     ``data`` is the DER of the response in place, if that is good. ``older`` is why a response that came, good by
-    itself, was not put in its place. ``fetch_error`` is why no newer response could be had, ``retry_after`` the
+    itself, was not put in its place. ``fetch_error`` is why no newer response was obtained, ``retry_after`` the
     seconds that the responder asked to wait, and ``refused`` the judgement of the response that it gave instead,
     with the DER in ``proof`` where that proves a revocation. ``warnings`` are sentences for the operator.
     """
@@ -132,7 +132,7 @@ def check_current(
 
 
 def _without_responder(options: Options, left: str = "") -> Outcome:
-    """The outcome where nobody can be asked; ``left`` ends the sentence with what is in place all the same."""
+    """The outcome where there is no responder to ask; ``left`` ends the sentence with what is in place all the same."""
     name = options.certificate.name
     message = f"the certificate {name} names no OCSP responder; there is nothing to staple{left}"
     failed = options.on_missing_responder == "fail"
@@ -170,7 +170,7 @@ def _unchanged(options: Options, known: _Current, came: _Came = _Came()) -> Outc
 
 
 def _fresh(options: Options, known: _Current, now: datetime) -> t.Optional[Outcome]:
-    """The outcome where nobody needs to be asked, or None."""
+    """The outcome where the response in place is good and not yet due, or None."""
     if options.force or options.source is not None or known.judgement is None:
         return None
     if schedule.is_due(known.judgement, options.renewal, now):

@@ -202,7 +202,7 @@ class Services:
         return is_running(self.get(name), self._run)
 
     def loaded_since(self, name: str, moment: float) -> t.Optional[bool]:
-        """Whether a service has loaded its files since ``moment`` (CLOCK_MONOTONIC, seconds); None if nobody can tell.
+        """Whether a service has loaded its files since ``moment`` (CLOCK_MONOTONIC, seconds); None if unknown.
 
         One that does not run will load them when it starts.
         """

@@ -202,8 +202,8 @@ def test_a_staple_is_withdrawn_before_it_ends_and_comes_back(web: Host) -> None:
     done = web.run("apply")
     assert done.code == 2
     assert done.err.startswith(
-        f"{NAME}: the staple was withdrawn: the last good response ends at 2026-03-11T04:06:07Z, before the next run "
-        "could see to it, and no newer one could be had; to be reloaded: web [expiring]\n"
+        f"{NAME}: the staple was withdrawn: the last good response expires at 2026-03-11T04:06:07Z, before the next "
+        "run, and no newer one could be fetched; to be reloaded: web [expiring]\n"
     )
     assert web.pieces(NAME) == []
     assert web.reloads("web") == 2
@@ -226,7 +226,8 @@ def test_a_must_staple_certificate_keeps_its_staple_to_the_end_and_is_louder(hos
     for _run in range(2):
         done = host.run("apply")
         assert done.code == 1
-        assert f"{NAME}: it demands a staple (must-staple), and its last one ends at 2026-03-11T04:06:07Z" in done.err
+        demand = "it demands a staple (must-staple), and its last one expires at 2026-03-11T04:06:07Z"
+        assert f"{NAME}: {demand}" in done.err
         assert host.pieces(NAME) == ALL
         host.later(30 * MINUTE)
     host.later(2 * HOUR)
@@ -480,7 +481,7 @@ def test_what_is_live_but_not_configured_is_withdrawn_before_it_expires(web: Hos
     web.later(7 * DAY - 2 * HOUR)
     gone = web.run("apply")
     assert gone.code == 0
-    assert f"{NAME}: the staple was withdrawn: the last good response ends at" in gone.err
+    assert f"{NAME}: the staple was withdrawn: the last good response expires at" in gone.err
     assert "to be reloaded: web [expiring]" in gone.err
     assert web.pieces(NAME) == [] and web.reloads("web") == 2
     for _run in range(2):
@@ -502,7 +503,7 @@ def test_a_must_staple_certificate_that_is_not_configured_keeps_its_staple_to_th
     host.later(7 * DAY - 2 * HOUR)
     done = host.run("apply")
     assert host.pieces(NAME) == ALL and done.code == 1
-    assert "demands a staple (must-staple), and its last one ends at" in done.err
+    assert "demands a staple (must-staple), and its last one expires at" in done.err
 
 
 def test_a_file_that_servers_read_where_refresh_put_it(host: Host) -> None:

@@ -147,7 +147,7 @@ class Apply:
         self._conclude(look, decision)
 
     def _apply_unconfigured(self, entry: Entry) -> None:
-        """See to a staple that nobody renews: it stays while it is good, and is withdrawn before it ends."""
+        """See to a staple that is no longer renewed: it stays while it is good, and is withdrawn before it expires."""
         look = self.eyes.look(entry)
         if look.place is None or not (look.facts.in_place or entry.name in self.before.certificates):
             return

@@ -106,7 +106,7 @@ def render(state: State) -> str:
 
 
 def _is_retired(entry: Values) -> bool:
-    """Whether nothing is expected of a certificate any more: nobody configures it, and its staple was withdrawn."""
+    """Whether nothing is expected of a certificate any more: it is not configured, and its staple was withdrawn."""
     return entry.get("code") == "not_configured" and entry.get("staple") is None
 
 

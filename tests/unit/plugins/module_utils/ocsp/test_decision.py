@@ -198,7 +198,7 @@ def test_who_notices_the_end_need_not_be_told() -> None:
 def test_responses_that_live_too_short_are_told_from_those_that_end() -> None:
     assert "live for 60 minutes only" in decide(Facts(False, None, SHORT_LIVED)).message
     assert "run the timer more often and set 'interval' to match" in decide(Facts(False, None, SHORT_LIVED)).message
-    assert "the last good response ends at 2026-03-04T06:06:07Z" in decide(Facts(True, LAST, None)).message
+    assert "the last good response expires at 2026-03-04T06:06:07Z" in decide(Facts(True, LAST, None)).message
 
 
 def test_what_stays_in_place_when_revoked_is_what_is_there() -> None:
