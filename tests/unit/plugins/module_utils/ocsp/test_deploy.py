@@ -302,9 +302,7 @@ def test_who_has_to_wait_for_a_responder_is_asked_again(host: Host) -> None:
         ({"options": {"timeout": 0}}, "timeout: 0 is not a number of seconds between 0 and 86400"),
     ],
 )
-def test_what_cannot_be_used_to_get_a_response_stops_all(
-    host: Host, given: t.Dict[str, t.Any], sentence: str
-) -> None:
+def test_what_cannot_be_used_to_get_a_response_stops_all(host: Host, given: t.Dict[str, t.Any], sentence: str) -> None:
     with pytest.raises(InputError) as caught:
         host.plan(wanted(leaf("a.example.com"), "a.example.com", "web", **given))
     assert caught.value.message == f"nothing was changed: a.example.com: {sentence}"
