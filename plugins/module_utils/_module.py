@@ -36,6 +36,15 @@ SOURCE_CONFLICTS = [("source_path", "source_content")]
 Spec = t.Dict[str, t.Dict[str, t.Any]]
 
 
+class QuietModule(AnsibleModule):
+    """Logs no values. Ansible logs a list as Python writes it, in which it would not find a secret to mask."""
+
+    def _log_invocation(self) -> None:
+        names = ", ".join(one["name"] for one in self.params.get("certificates") or ())
+        shown = [f"{option}={self.params[option]}" for option in ("state", "parts") if option in self.params]
+        self.log(f"Invoked with {' '.join(shown)}{f' for {names}' if names else ''}")
+
+
 def argument_spec(user: str, defaults: bool = True) -> Spec:
     """The options of the table that a user of it has, as Ansible wants them described."""
     return {name: _describe(option_table.OPTIONS[name], defaults) for name in option_table.names_of(user)}

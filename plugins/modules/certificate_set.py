@@ -118,6 +118,9 @@ options:
         description:
           - The Base64 of an OCSP response that was fetched elsewhere. It is judged all the same.
         type: str
+      fetch_problem:
+        description: Why there is no O(certificates[].response_content), for messages.
+        type: str
       responder_urls:
         description: The responders to ask, by default those that the certificate names.
         type: list
@@ -126,6 +129,17 @@ options:
         description:
           - More options of M(certops.ocsp.ocsp_response) for this certificate. See O(options).
         type: dict
+  groups:
+    description:
+      - More certificates, in groups as O(certops.ocsp.ocsp_stapling#role:main:ocsp_stapling_certificates) has them.
+    type: dict
+  scan:
+    description:
+      - More certificates, in folders of the controller in which each private key makes one, as
+        O(certops.ocsp.ocsp_stapling#role:main:ocsp_stapling_scan) has them.
+      - With O(remote_source=true), what RV(certops.ocsp.stapling_program#module:found) says of folders of the host.
+    type: list
+    elements: dict
   source:
     description:
       - A folder with the files of certificates that name none. C(NAME.key) and C(NAME.pem) must be there.
@@ -186,10 +200,19 @@ options:
         C(source_content), C(state), C(force), C(format), C(backup), C(backup_count), C(now) and C(return_content).
     type: dict
     default: {}
-  fetch:
-    description: Whether to ask responders. Without, only O(certificates[].response_content) and what is there counts.
-    type: bool
-    default: true
+  fetch_from:
+    description:
+      - V(host) has the host ask the responders.
+      - V(controller) has the controller ask them, once for all hosts of the play that have a certificate. They need no
+        way out then, and judge the response again.
+      - V(nowhere) asks nobody. Only O(certificates[].response_content) and what is on the host counts.
+    type: str
+    choices: [host, controller, nowhere]
+    default: host
+  controller_cache:
+    description: With O(fetch_from=controller), the folder of the controller that keeps the responses.
+    type: str
+    default: ~/.cache/ocsp-stapling
   workers:
     description: How many responses are fetched at a time, from V(1) to V(1000).
     type: int
@@ -397,22 +420,14 @@ swapped_back:
 
 import shutil
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.certops.ocsp.plugins.module_utils import _module
+from ansible_collections.certops.ocsp.plugins.module_utils._module import QuietModule
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import deployment, starttls
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import ERROR, Finding
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.wanted import PARTS
 
 #: The options about fetching and judging that a certificate can be given.
 OF_A_SET = _module.argument_spec("set", defaults=False)
-
-
-class Module(AnsibleModule):
-    """Logs no options. Ansible logs a list as Python writes it, in which it would not find a private key to mask."""
-
-    def _log_invocation(self):
-        names = ", ".join(one["name"] for one in self.params["certificates"])
-        self.log(f"Invoked with state={self.params['state']} for {names or 'all certificates'}")
 
 
 def argument_spec():
@@ -422,6 +437,7 @@ def argument_spec():
         "name": {"type": "str", "required": True},
         "names": {"type": "list", "elements": "str"},
         "response_content": {"type": "str"},
+        "fetch_problem": {"type": "str"},
         "source": {"type": "path"},
         "responder_urls": OF_A_SET["responder_urls"],
     }
@@ -446,7 +462,10 @@ def argument_spec():
         remote_source={"type": "bool", "default": False},
         state={"type": "str", "choices": ["present", "verify", "absent"], "default": "present"},
         service_settings={"type": "dict", "default": {}},
-        fetch={"type": "bool", "default": True},
+        groups={"type": "dict"},
+        scan={"type": "list", "elements": "dict"},
+        fetch_from={"type": "str", "choices": ["host", "controller", "nowhere"], "default": "host"},
+        controller_cache={"type": "str", "default": "~/.cache/ocsp-stapling"},
         patience={"type": "int", "default": 0},
         fail_on_held_back={"type": "bool", "default": True},
         endpoints={"type": "list", "elements": "dict", "options": endpoint},
@@ -473,7 +492,7 @@ def convert_options(module):
 
 
 def main():
-    module = Module(argument_spec=argument_spec(), supports_check_mode=True)
+    module = QuietModule(argument_spec=argument_spec(), supports_check_mode=True)
     _module.require_cryptography(module)
     convert_options(module)
 

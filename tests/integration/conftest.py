@@ -292,7 +292,6 @@ def play(lab: lab_tool.Lab, tmp_path: Path) -> t.Callable[..., Result]:
         check: bool = False,
         diff: bool = False,
         tasks: t.Sequence[t.Mapping[str, t.Any]] = (),
-        extra: t.Sequence[str] = (),
         **variables: t.Any,
     ) -> Result:
         role = {
@@ -303,7 +302,7 @@ def play(lab: lab_tool.Lab, tmp_path: Path) -> t.Callable[..., Result]:
         path = tmp_path / "role.yml"
         play = {"hosts": chosen, "gather_facts": False, "roles": [role], "post_tasks": list(tasks)}
         path.write_text(json.dumps([play], default=str))
-        switches = [*(["--check"] if check else []), *(["--diff"] if diff else []), *extra]
+        switches = [*(["--check"] if check else []), *(["--diff"] if diff else [])]
         done = run_program(
             "ansible-playbook", "-i", lab.inventory, *switches, path, env={**os.environ, "ANSIBLE_PIPELINING": "true"}
         )

@@ -229,18 +229,17 @@ def test_host_without_systemd(lab: lab_tool.Lab, add_host: AddHost, play: Play, 
     host = add_host("plain", "nginx")
     leaf = lab_pki.issue("plain-init.example.com", key="ec")
     variables = {"certificates": web(leaf.name), "source": lab_pki.home, "patience": 0}
-    extra = ["-e", json.dumps({"ansible_facts": {"service_mgr": "sysvinit", "os_family": "Debian"}})]
     with lab.responder(lab_pki.home):
         # What sd_booted(3) looks at; the processes run on.
         host.run("mv", "/run/systemd/system", "/run/systemd/system.away")
-        first = play(host, extra=extra, **variables)
+        first = play(host, **variables)
         assert first.rc == 0, first.output
         assert host.has("/etc/cron.d/ocsp-stapling") and not host.has("/etc/systemd/system/ocsp-stapling.timer")
         host.run("mv", "/run/systemd/system.away", "/run/systemd/system")
         serve_by_nginx(host, leaf.name)
         host.run("mv", "/run/systemd/system", "/run/systemd/system.away")
         new = lab_pki.issue(leaf.name, key="ec")
-        renewed = play(host, extra=extra, **variables)
+        renewed = play(host, **variables)
         assert renewed.rc == 0, renewed.output
         assert is_stapled(lab.look(host, leaf.name), new)
     host.run("mv", "/run/systemd/system.away", "/run/systemd/system")
@@ -299,7 +298,7 @@ def test_folder_that_is_scanned(lab: lab_tool.Lab, add_host: AddHost, play: Play
         host.write(f"/root/tls/site/{path.name}", path.read_text())
     variables: dict[str, t.Any] = {
         "remote_source": True,
-        "scan": [{"path": "/root/tls", "recursive": True, "reload": ["nginx"]}],
+        "scan": [{"folder": "/root/tls", "recursive": True, "reload": ["nginx"]}],
         "patience": 0,
     }
     assert play(host, **variables).rc == 0

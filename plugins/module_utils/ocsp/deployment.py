@@ -16,7 +16,7 @@ from datetime import datetime, timezone
 from . import bulk, confirm, deploy, files, material, removal, services, sets, staples
 from .certificate import Certificate, load_certificates
 from .confirm import Endpoint, Sight
-from .environment import Environment, ResponderDown
+from .environment import Environment, Exchange, ResponderDown
 from .errors import ERROR, InputError, OcspError
 from .installation import Installation, outstanding
 from .options import did_you_mean, read_value
@@ -186,14 +186,20 @@ def _look(endpoint: Endpoint, name: str) -> Sight:
 def _fetcher(values: Values) -> deploy.Fetch:
     """Fetches responses side by side, or refuses to."""
 
-    def refuse(_request: t.Any, _timeout: float) -> t.NoReturn:
-        raise ResponderDown("unreachable", "fetching is turned off on this host")
+    problems = {one["name"]: one["fetch_problem"] for one in values["certificates"] if one["fetch_problem"]}
+
+    def refuser(name: str) -> Exchange:
+        def refuse(_request: t.Any, _timeout: float) -> t.NoReturn:
+            raise ResponderDown("unreachable", problems.get(name, "fetching is turned off on this host"))
+
+        return refuse
 
     def fetch(requests: t.Sequence[bulk.Request]) -> t.Mapping[str, t.Any]:
         with bulk.Network() as network:
 
             def environment_for(request: bulk.Request) -> Environment:
-                exchange = network.exchange_for(request.values) if values["fetch"] else refuse
+                on_host = values["fetch_from"] == "host"
+                exchange = network.exchange_for(request.values) if on_host else refuser(request.name)
                 return Environment(exchange, datetime.now(timezone.utc))
 
             return dict(bulk.obtain_all(requests, environment_for, workers=values["workers"], on_abort=network.close))
@@ -206,7 +212,7 @@ def _retrier(task: Task) -> t.Callable[[int], bool]:
 
     def retry(_attempt: int) -> bool:
         left = deadline - time.monotonic()
-        if task.check or not task.values["fetch"] or left <= 0:
+        if task.check or task.values["fetch_from"] != "host" or left <= 0:
             return False
         time.sleep(min(_PAUSE, left))
         return True

@@ -1,8 +1,8 @@
 # Copyright (c) 2026, certops.ocsp contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-# SPDX-License-Identifier: GPL-3.0-or-later
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
 
-"""Certificates found below a folder by the names of their files."""
+"""Certificates found below a folder by the names of their files: for the role as for the program on the host."""
 
 from __future__ import annotations
 
@@ -10,26 +10,37 @@ import os
 import re
 import typing as t
 
-from ocsp import files
-from ocsp.errors import InputError
+from . import files
+from .errors import InputError
 
-#: What the files of a domain are called, and which option of the core each one is.
+#: What the files of a domain are called, where nothing else is said.
 MASKS = {
+    "private_key": "{domain}.key",
     "certificate": "{domain}.pem",
     "chain": "{domain}-chain.pem",
     "root": "{domain}-rootchain.pem",
     "response": "{domain}.ocsp-resp",
 }
-_OPTIONS = {"certificate": "certificate_path", "chain": "issuer_path", "root": "root_path", "response": "path"}
 _DOMAIN = "{domain}"
 _LOOK = 64 * 1024
 
+Settings = t.Mapping[str, t.Any]
+
 
 class Found(t.NamedTuple):
-    """A certificate by its files. ``name`` is that of its domain, with the folders between."""
+    """The files of one domain, by the keys of ``MASKS``, in the folder ``parent``. ``inside`` is that folder as seen
+    from the one that was searched, or an empty string. Where nothing lies the path is that where it should.
+    """
 
-    name: str
-    values: t.Dict[str, str]
+    domain: str
+    parent: str
+    inside: str
+    paths: t.Dict[str, str]
+
+    @property
+    def name(self) -> str:
+        """The domain, with the folders between."""
+        return os.path.join(self.inside, self.domain)
 
 
 def is_mask(text: str) -> bool:
@@ -37,30 +48,49 @@ def is_mask(text: str) -> bool:
     return text.count(_DOMAIN) == 1 and "/" not in text and "\0" not in text
 
 
-def find(settings: t.Mapping[str, t.Any]) -> t.Iterator[Found]:
-    """The certificates of an entry of ``scan``, in the order of their names.
+def find(settings: Settings, lead: str) -> t.Iterator[Found]:
+    """The domains of which there is a ``lead``, one of the keys of ``MASKS``, in the order of folders and names.
 
-    Where the chain or the root are not there they are left out; without a certificate there is nothing.
+    ``settings`` are a ``folder``, maybe ``recursive``, and any masks. A file that the mask of something
+    else fits as well is no lead: ``example.com-chain.pem`` is the chain of one domain and not a certificate.
     """
-    folder = settings["folder"]
     masks = {kind: settings.get(kind) or mask for kind, mask in MASKS.items()}
-    before, after = masks["certificate"].split(_DOMAIN)
-    pattern = re.compile(re.escape(before) + "(.+)" + re.escape(after), re.DOTALL)
-    others = [_pattern(masks[kind]) for kind in ("chain", "root", "response")]
-    for parent, folders, names in os.walk(folder):
+    pattern = _pattern(masks[lead])
+    others = [_pattern(mask) for kind, mask in masks.items() if kind not in (lead, "private_key", "certificate")]
+    for parent, folders, names in os.walk(settings["folder"]):
         folders[:] = sorted(folders) if settings.get("recursive") else []
         for name in sorted(names):
             match = pattern.fullmatch(name)
-            if match and not any(other.fullmatch(name) for other in others) and _is_certificate(parent, name):
-                yield _found(folder, parent, match.group(1), masks, set(names))
+            if match and not any(other.fullmatch(name) for other in others) and _holds(lead, parent, name):
+                domain = match.group(1)
+                paths = {kind: os.path.join(parent, mask.replace(_DOMAIN, domain)) for kind, mask in masks.items()}
+                inside = os.path.relpath(parent, settings["folder"])
+                yield Found(domain, parent, "" if inside == "." else inside, paths)
+
+
+def domains(settings: Settings) -> t.List[t.Dict[str, str]]:
+    """The domains of a folder as the role ocsp_stapling lists them: each private key makes one.
+
+    Files whose masks are not set are looked for beside it under all names that they may have.
+    """
+    listed = []
+    for found in find(settings, "private_key"):
+        given = {kind: found.paths[kind] for kind in MASKS if settings.get(kind) and os.path.exists(found.paths[kind])}
+        if given:
+            given["private_key"] = found.paths["private_key"]
+        listed.append({"name": found.domain, "source": found.parent, **given})
+    return listed
 
 
 def _pattern(mask: str) -> t.Pattern[str]:
-    return re.compile(".+".join(re.escape(part) for part in mask.split(_DOMAIN)), re.DOTALL)
+    before, after = mask.split(_DOMAIN)
+    return re.compile(f"{re.escape(before)}(.+){re.escape(after)}", re.DOTALL)
 
 
-def _is_certificate(parent: str, name: str) -> bool:
+def _holds(lead: str, parent: str, name: str) -> bool:
     """Whether a file is worth a look: keys and parameters are called .pem as well."""
+    if lead != "certificate":
+        return True
     path = os.path.join(parent, name)
     try:
         data = files.read_file(path, path, _LOOK)
@@ -68,13 +98,3 @@ def _is_certificate(parent: str, name: str) -> bool:
         data = None
     # Whoever uses what cannot be read says what is wrong.
     return data is None or b"-----BEGIN CERTIFICATE-----" in data
-
-
-def _found(folder: str, parent: str, domain: str, masks: t.Mapping[str, str], names: t.Container[str]) -> Found:
-    values = {}
-    for kind, mask in masks.items():
-        name = mask.replace(_DOMAIN, domain)
-        if kind in ("certificate", "response") or name in names:
-            values[_OPTIONS[kind]] = os.path.join(parent, name)
-    inside = os.path.relpath(parent, folder)
-    return Found(domain if inside == "." else os.path.join(inside, domain), values)

@@ -20,6 +20,7 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import codes
+from ansible_collections.certops.ocsp.plugins.plugin_utils import _groups
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 RST = CHECKOUT / "docs" / "docsite" / "rst"
@@ -171,29 +172,14 @@ def role_variables(block: Block) -> t.Iterator[dict[str, t.Any]]:
             yield {**play.get("vars", {}), **role.get("vars", {})}
 
 
-def known_keys(owner: str) -> set[str]:
-    """What the role looks at in a group, or in a domain that is a mapping."""
-    source = (ROLE / "vars" / "main.yml").read_text()
-    found = set(re.findall(rf"\b{owner}\.(\w+)", source))
-    if owner == "given":
-        parts = ("private_key", "certificate", "chain", "root")
-        found |= {part + suffix for part in parts for suffix in ("", "_content")}
-        found |= {"names", "responder_urls", "source", "options", "staple"}
-    return found
-
-
 @examples("yaml")
 def test_variables_of_the_role_exist(block: Block, module_specs: dict[str, dict[str, t.Any]]) -> None:
     options_of_a_response = set(module_specs[NAMESPACE + "ocsp_response"])
     for variables in role_variables(block):
         given = {name: value for name, value in variables.items() if name.startswith("ocsp_stapling_")}
         assert problems_of(role_options(), given) == []
-        for group in given.get("ocsp_stapling_certificates", {}).values():
-            assert set(group) <= known_keys("group")
-            for domain in group["domains"]:
-                options = domain.get("options", {}) if isinstance(domain, dict) else {}
-                assert isinstance(domain, str) or set(domain) <= known_keys("given")
-                assert set(options) <= options_of_a_response
+        assert _groups.read(given.get("ocsp_stapling_certificates", {})).faults == []
+        assert _groups.read_services(given.get("ocsp_stapling_services", {})) == []
         assert set(given.get("ocsp_stapling_options", {})) <= options_of_a_response
 
 

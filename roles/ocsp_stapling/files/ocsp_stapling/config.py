@@ -29,13 +29,12 @@ import typing as t
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from ocsp import option_table, schedule
+from ocsp import option_table, scan, schedule
 from ocsp.errors import InputError
 from ocsp.options import check_options, did_you_mean
 from ocsp.servers import SERVERS
 from ocsp.services import Service, configured
 
-from . import scan
 from .located import ConfigError, Document, Path, parse
 
 DEFAULT_PATH = "/etc/ocsp-stapling/config.json"
@@ -126,7 +125,7 @@ _SCAN = {
     "folder": _path,
     "recursive": _flag,
     "services": _texts,
-    **dict.fromkeys(scan.MASKS, _mask),
+    **dict.fromkeys((kind for kind in scan.MASKS if kind != "private_key"), _mask),
 }
 _SERVICE: t.Dict[str, Check] = {
     "kind": _text,
@@ -419,8 +418,8 @@ class _Builder:
             self._add(document, ("certificates", index), given["name"], given)
         for index, given in enumerate(_given(document.value, "scan", [])):
             options = {key: value for key, value in given.items() if key in _OPTIONS}
-            for found in scan.find(given):
-                values = {**options, **found.values, "live": None, "services": given.get("services")}
+            for found in scan.find(given, "certificate"):
+                values = {**options, **_files_of(found), "live": None, "services": given.get("services")}
                 self._add(document, ("scan", index), found.name, values)
 
     def _add(self, document: Document, place: Path, name: str, given: Values) -> None:
@@ -429,6 +428,14 @@ class _Builder:
             if known is not None:
                 raise document.fail((*place, "name"), f"{what} is already in {known.where}; each may stand once")
         self.entries[name] = self.paths[entry.path] = entry
+
+
+def _files_of(found: scan.Found) -> t.Dict[str, str]:
+    """The options that name the files of a domain; a chain and a root need not be there."""
+    paths = found.paths
+    values = {"certificate_path": paths["certificate"], "path": paths["response"]}
+    others = (("issuer_path", paths["chain"]), ("root_path", paths["root"]))
+    return {**values, **{option: path for option, path in others if os.path.lexists(path)}}
 
 
 def _entry(

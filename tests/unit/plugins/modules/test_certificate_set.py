@@ -79,7 +79,9 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_
     monkeypatch.setattr(removal, "broken_without", lambda folder, run: [])
     user = {"owner": str(os.geteuid()), "group": str(os.getegid())}
     paths = {"path": str(tmp_path / "etc"), "state_path": str(tmp_path / "var")}
-    return functools.partial(runner, fetch=False, service_settings={SERVICE: {"unit": SERVICE}}, **user, **paths)
+    return functools.partial(
+        runner, fetch_from="nowhere", service_settings={SERVICE: {"unit": SERVICE}}, **user, **paths
+    )
 
 
 def live(tmp_path: Path, name: str) -> Path:
@@ -96,7 +98,7 @@ def tree(tmp_path: Path) -> t.Dict[str, t.Any]:
 
 def test_documentation_and_spec_agree(monkeypatch: pytest.MonkeyPatch, run: t.Callable[..., Result]) -> None:
     module = run.func.module  # type: ignore[attr-defined]
-    documented, spec = documentation(module), specification(module, monkeypatch, "Module")
+    documented, spec = documentation(module), specification(module, monkeypatch, "QuietModule")
     assert comparable(documented) == comparable(spec)
     for name in ("certificates", "endpoints"):
         assert comparable(documented[name]["suboptions"]) == comparable(spec[name]["options"])
@@ -208,7 +210,11 @@ def test_options_are_converted_as_those_of_a_task(
     one, in_task = leaf("www.example.com"), place == "of the task"
     own = {} if in_task else {"options": given}
     with contextlib.suppress(KeyError, IndexError):
-        run(certificates=[entry(one, "www.example.com", **own)], fetch=True, **({"options": given} if in_task else {}))
+        run(
+            certificates=[entry(one, "www.example.com", **own)],
+            fetch_from="host",
+            **({"options": given} if in_task else {}),
+        )
     (options,) = (request.options for request in seen)
     assert (options.nonce, options.timeout, options.retries) == (False, 2.5, 0)
     assert options.responder_urls == ("http://127.0.0.1:1",) and options.rules.allow == frozenset()
@@ -236,7 +242,7 @@ def test_all_that_is_wrong_with_options_is_said_at_once(run: t.Callable[..., Res
 
 @pytest.mark.parametrize("workers", [0, -1, 1001])
 def test_workers_have_limits(workers: int, run: t.Callable[..., Result]) -> None:
-    result = run(certificates=[entry(leaf("www.example.com"), "www.example.com")], workers=workers, fetch=True)
+    result = run(certificates=[entry(leaf("www.example.com"), "www.example.com")], workers=workers, fetch_from="host")
     assert (result["failed"], result["msg"]) == (True, f"workers: {workers} is not between 1 and 1000")
 
 
@@ -245,7 +251,7 @@ def test_the_password_of_a_proxy_is_not_shown(run: t.Callable[..., Result]) -> N
     for wrong in ({}, {"retries": proxy}):
         options = {"http_proxy": proxy, "retries": 0, **wrong}
         for given in ({"options": options}, {"certificates": [entry(one, "www.example.com", options=options)]}):
-            result = run(**{"certificates": [entry(one, "www.example.com")], "fetch": True, **given})
+            result = run(**{"certificates": [entry(one, "www.example.com")], "fetch_from": "host", **given})
             assert "s3cret" not in json.dumps(result)
 
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from pathlib import Path
 
@@ -13,6 +14,9 @@ import pytest
 
 yaml = pytest.importorskip("yaml")
 
+pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2.19 or later")
+
+from ansible_collections.certops.ocsp.plugins.plugin_utils import _groups  # noqa: E402
 from ansible_collections.certops.ocsp.tests.tools import role_readme  # noqa: E402
 
 ROLE = Path(__file__).resolve().parents[4] / "roles" / "ocsp_stapling"
@@ -38,3 +42,11 @@ def test_each_service_has_a_handler() -> None:
     assert [handler["listen"] for handler in load("handlers/main.yml") if "listen" in handler] == [
         "Update OCSP responses"
     ] * 2
+
+
+def test_readme_has_all_keys_of_groups_and_domains() -> None:
+    section = (ROLE / "README.md").read_text().partition("## Groups and certificates\n")[2].partition("\n## ")[0]
+    assert set(_groups.KEYS) <= set(re.findall(r"`(\w+)`", section))
+    described = load("meta/argument_specs.yml")["argument_specs"]["main"]["options"]["ocsp_stapling_certificates"]
+    content = {f"{part}_content" for part in _groups.PARTS}
+    assert set(_groups.KEYS) - content <= set(re.findall(r"C\((\w+)\)", " ".join(described["description"])))

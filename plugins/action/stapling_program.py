@@ -1,0 +1,65 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Work out on the controller what the program should consist of on a host, and have the module compare or install."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import lookup_loader
+from ansible_collections.certops.ocsp.plugins.module_utils._program import PROGRAM
+from ansible_collections.certops.ocsp.plugins.modules.stapling_program import argument_spec
+from ansible_collections.certops.ocsp.plugins.plugin_utils import _groups, _program
+
+
+class ActionModule(ActionBase):
+    """The controller's side of the module of the same name."""
+
+    def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> dict[str, t.Any]:
+        """Check all options at once, and ask the host one question."""
+        super().run(tmp, task_vars)
+        _validation, options = self.validate_argument_spec(argument_spec=argument_spec())
+        remote, faults = options["remote_source"], _groups.read_scan(options["scan"])
+        if faults:
+            raise AnsibleActionFail(f"nothing was changed: ocsp_stapling_scan: {'; '.join(faults)}")
+        if remote and options["scan"]:
+            result = self._call({"scan": options["scan"]}, options, task_vars)
+            if result.get("failed"):
+                return result
+            found = result["found"]
+        else:
+            found = _groups.find(options["scan"])
+        groups = _groups.read(options["groups"], found, remote)
+        options["options"], faults = _groups.read_options(options["options"])
+        faults = [
+            *groups.faults,
+            *(f"ocsp_stapling_options: {fault}" for fault in faults),
+            *(f"ocsp_stapling_services: {fault}" for fault in _groups.read_services(options["services"])),
+            *_program.faults(options),
+        ]
+        if faults:
+            raise AnsibleActionFail(f"nothing was changed: {'; '.join(faults)}")
+        install = PROGRAM in options["parts"] and not self._task.check_mode
+        wanted = _program.wanted(options, groups.entries, self._renderer(task_vars), complete=install)
+        return {**self._call(wanted, options, task_vars), **({"found": found} if remote else {})}
+
+    def _call(self, wanted: dict[str, t.Any], options: dict[str, t.Any], task_vars: t.Any) -> dict[str, t.Any]:
+        arguments = {name: options[name] for name in ("parts", "os_family", "root", "program")}
+        result: dict[str, t.Any] = self._execute_module(
+            module_args={**arguments, "wanted": wanted}, task_vars=task_vars
+        )
+        # The password of a proxy may be in it.
+        result.pop("invocation", None)
+        return result
+
+    def _renderer(self, task_vars: t.Any) -> _program.Render:
+        lookup = lookup_loader.get("ansible.builtin.template", loader=self._loader, templar=self._templar)
+
+        def render(name: str) -> str:
+            return str(lookup.run([str(_program.ROLE / "templates" / name)], variables=task_vars)[0])
+
+        return render

@@ -1,0 +1,437 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""What the program ocsp-stapling consists of on a host: compared with what it should be, and installed."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import grp
+import hashlib
+import importlib.util
+import io
+import os
+import pwd
+import re
+import shutil
+import stat
+import sys
+import tarfile
+import tempfile
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from .ocsp import families, files, scan
+from .ocsp.errors import FileError
+from .ocsp.services import has_systemd
+
+#: What a difference can be about, in the order in which it is mended.
+ACCOUNT, PROGRAM, SETTINGS, TIMER = "account", "program", "settings", "timer"
+
+USUAL_LOGS = "/var/log/ocsp-stapling"
+
+_MOST_PLACES = 10
+_CREDENTIALS = re.compile(r"//[^/@ ]*@")
+_CACHE = "__pycache__"
+_LARGEST = 64 * 1024 * 1024
+TIMER_UNIT = "ocsp-stapling.timer"
+
+Values = t.Mapping[str, t.Any]
+#: Runs a command, given its words and what it reads: its exit code, output and errors.
+Run = t.Callable[..., t.Tuple[int, str, str]]
+
+
+class Difference(t.NamedTuple):
+    """Something that is not as it should be. ``what`` completes the sentence that its path begins."""
+
+    part: str
+    path: str
+    what: str
+
+
+class Wanted(t.NamedTuple):
+    """What should be on a host, as the controller says it.
+
+    ``account`` is {name, home, shell}. ``folders`` are {part, path, owner, group, mode, follow}, where ``follow`` lets
+    it be a link. ``files`` are {part, path, owner, group, mode, content, secret, init}: a ``secret`` one is shown in
+    no difference, and ``init`` is None, or whether a file is for hosts with systemd (true) or without (false).
+    ``library`` is {path, digests: {relative path: SHA-256}, archive: Base64 of a tar.gz with these files, or None}.
+    """
+
+    account: t.Mapping[str, str]
+    folders: t.Sequence[Values]
+    files: t.Sequence[Values]
+    library: Values
+
+
+# The whole
+
+
+def carry_out(module: AnsibleModule) -> t.Dict[str, t.Any]:
+    """Look at the host, and mend what differs of the parts that are asked for. Raises OcspError.
+
+    Returns the values of the result.
+    """
+    given, parts = module.params["wanted"], module.params["parts"]
+    if "scan" in given:
+        return {"found": scanned(given["scan"])}
+
+    def run(argv: t.Sequence[str]) -> t.Tuple[int, str, str]:
+        code, output, errors = module.run_command(list(argv), environ_update={"LC_ALL": "C"})
+        return code, output, errors
+
+    here = family(module.params["os_family"])
+    account = dict(given["account"], shell=here.shell)
+    wanted = Wanted(account, given["folders"], given["files"], given["library"])
+    found = differences(wanted, run)
+    lacking = lacks_cryptography(here.python, run)
+    wrong = list(problems(given, found, run))
+    if wrong:
+        module.fail_json(msg=f"nothing was changed: {'; '.join(wrong)}")
+    mended = [one for one in found if one.part in parts]
+    shown = shown_difference(wanted, mended) if module._diff else None
+    # The program is asked before anything is changed, where it is the right one.
+    replaced = any(one.part == PROGRAM for one in found)
+    usable = not (lacking and module.check_mode)
+    if usable and not replaced:
+        _judge(module, given, run)
+    if mended and not module.check_mode:
+        install(module, wanted, found, parts)
+    if usable and replaced and PROGRAM in parts and not module.check_mode:
+        _judge(module, given, run)
+    result = {
+        "changed": bool(mended),
+        "msg": summary(mended, module.check_mode),
+        "differences": [one._asdict() for one in found],
+        "differing": sorted({one.part for one in found}),
+        "service_manager": "systemd" if has_systemd() else "other",
+        "package": here.package if lacking else "",
+        "shell": here.shell,
+    }
+    return result if shown is None else {**result, "diff": shown}
+
+
+def _judge(module: AnsibleModule, given: Values, run: Run) -> None:
+    """Fail where the program refuses its configuration."""
+    text = next(file["content"] for file in given["files"] if file["path"] == given["configuration"])
+    refused = refusal(module.params["program"], module.params["root"], text, run)
+    if refused:
+        module.fail_json(msg=f"The program refuses its configuration, so that no certificate was touched: {refused}")
+
+
+# Comparing
+
+
+def differences(wanted: Wanted, run: Run) -> t.List[Difference]:
+    """All that is not as it should be. Raises FileError for what cannot be looked at."""
+    systemd = has_systemd()
+    found = [*_account(wanted.account)]
+    for folder in wanted.folders:
+        found += [Difference(folder["part"], folder["path"], what) for what in _access(folder, stat.S_ISDIR)]
+    found += [Difference(PROGRAM, wanted.library["path"], what) for what in _library(wanted.library)]
+    for file in for_this_host(wanted.files, systemd):
+        found += [Difference(file["part"], file["path"], what) for what in _file(file)]
+    if systemd:
+        found += _units([os.path.basename(file["path"]) for file in wanted.files if file["init"]], run)
+    return found
+
+
+def for_this_host(wanted: t.Iterable[Values], systemd: bool) -> t.List[Values]:
+    """The files for hosts with, or without, systemd."""
+    return [file for file in wanted if file["init"] is None or file["init"] is systemd]
+
+
+def _account(wanted: t.Mapping[str, str]) -> t.Iterator[Difference]:
+    name = wanted["name"]
+    try:
+        group = grp.getgrnam(name)
+    except KeyError:
+        group = None
+        yield Difference(ACCOUNT, name, "there is no such group")
+    try:
+        user = pwd.getpwnam(name)
+    except KeyError:
+        yield Difference(ACCOUNT, name, "there is no such user")
+        return
+    if group is not None and user.pw_gid != group.gr_gid:
+        yield Difference(ACCOUNT, name, f"its group is {user.pw_gid} and not {group.gr_gid}")
+    for what, is_, should in (("home", user.pw_dir, wanted["home"]), ("shell", user.pw_shell, wanted["shell"])):
+        if is_ != should:
+            yield Difference(ACCOUNT, name, f"its {what} is {is_} and not {should}")
+
+
+def _access(wanted: Values, is_kind: t.Callable[[int], bool]) -> t.Iterator[str]:
+    """What is wrong with the kind, owner, group or mode of a path."""
+    try:
+        status = (os.stat if wanted.get("follow") else os.lstat)(wanted["path"])
+    except (FileNotFoundError, NotADirectoryError):
+        yield "is missing"
+        return
+    except OSError as error:
+        raise FileError(f"{wanted['path']} cannot be looked at: {error.strerror}") from None
+    if not is_kind(status.st_mode):
+        yield "is of another kind"
+        return
+    if _name(pwd.getpwuid, status.st_uid) != wanted["owner"]:
+        yield f"belongs to the user {_name(pwd.getpwuid, status.st_uid)} and not {wanted['owner']}"
+    if _name(grp.getgrgid, status.st_gid) != wanted["group"]:
+        yield f"belongs to the group {_name(grp.getgrgid, status.st_gid)} and not {wanted['group']}"
+    if stat.S_IMODE(status.st_mode) != int(wanted["mode"], 8):
+        yield f"has the mode {stat.S_IMODE(status.st_mode):04o} and not {wanted['mode']}"
+
+
+def _name(look_up: t.Callable[[int], t.Any], number: int) -> str:
+    try:
+        return str(look_up(number)[0])
+    except KeyError:
+        return str(number)
+
+
+def _file(wanted: Values) -> t.Iterator[str]:
+    wrong = list(_access(wanted, stat.S_ISREG))
+    if wrong in (["is missing"], ["is of another kind"]):
+        yield from wrong
+        return
+    if content_of(wanted["path"]) != wanted["content"].encode():
+        yield "has another content"
+    yield from wrong
+
+
+def content_of(path: str) -> t.Optional[bytes]:
+    """What is in a file. Raises FileError."""
+    return files.read_file(path, path, _LARGEST)
+
+
+def _library(wanted: Values) -> t.Iterator[str]:
+    """Which files of the library are missing, surplus, damaged, or not root's alone to write."""
+    path, digests = wanted["path"], wanted["digests"]
+    if not os.path.isdir(path):
+        yield "is missing"
+        return
+    folders = {os.path.dirname(name) for name in digests} - {""}
+    for name in ("", *sorted(folders)):
+        access = {"path": os.path.join(path, name).rstrip("/"), "owner": "root", "group": "root", "mode": "0755"}
+        for what in _access(access, stat.S_ISDIR):
+            yield f"{what}{f' ({name})' if name else ''}"
+    there = set(_files_below(path))
+    for name in sorted({*digests, *there}):
+        full = os.path.join(path, name)
+        if name not in there:
+            yield f"lacks {name}"
+        elif name not in digests:
+            yield f"has {name}, which does not belong there"
+        elif list(_access({"path": full, "owner": "root", "group": "root", "mode": "0644"}, stat.S_ISREG)):
+            yield f"has {name} with another owner, group or mode"
+        elif hashlib.sha256(content_of(full) or b"").hexdigest() != digests[name]:
+            yield f"has {name} with another content"
+
+
+def _files_below(path: str) -> t.Iterator[str]:
+    for parent, folders, names in os.walk(path):
+        folders[:] = [name for name in folders if name != _CACHE]
+        for name in names:
+            yield os.path.relpath(os.path.join(parent, name), path)
+
+
+def _units(units: t.Sequence[str], run: Run) -> t.Iterator[Difference]:
+    """What systemd has not been told, and whether the timer runs."""
+    if TIMER_UNIT not in units:
+        return
+    wanted = ("Id", "ActiveState", "UnitFileState", "NeedDaemonReload")
+    _code, output, _errors = run(["systemctl", "show", f"--property={','.join(wanted)}", *units])
+    for block in output.strip().split("\n\n"):
+        values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        if values.get("NeedDaemonReload") == "yes":
+            yield Difference(TIMER, values.get("Id", ""), "was changed, and systemd has not read it")
+        if values.get("Id") == TIMER_UNIT and values.get("UnitFileState") != "enabled":
+            yield Difference(TIMER, TIMER_UNIT, "is not enabled")
+        if values.get("Id") == TIMER_UNIT and values.get("ActiveState") != "active":
+            yield Difference(TIMER, TIMER_UNIT, "is not started")
+
+
+# What a host is, and whether it can use what it is given
+
+
+def family(override: str) -> families.Family:
+    """The family of distributions that this host is of, or the one that is given. Raises InputError."""
+    return families.find(override, files.read_file("/etc/os-release", "/etc/os-release", _LARGEST) or b"")
+
+
+def lacks_cryptography(python: str, run: Run) -> bool:
+    """Whether the Python of the program has no ``cryptography``."""
+    if os.path.realpath(python) == os.path.realpath(sys.executable):
+        return importlib.util.find_spec("cryptography") is None
+    return run([python, "-I", "-c", "import cryptography"])[0] != 0
+
+
+def problems(given: Values, found: t.Sequence[Difference], run: Run) -> t.Iterator[str]:
+    """Why this host cannot use what it is given."""
+    if given["log_file"]:
+        problem = log_problem(given["log_file"], given["account"]["name"])
+        if problem:
+            yield problem
+    # What is in place has been read by systemd.
+    if has_systemd() and any(os.path.basename(one.path) == TIMER_UNIT and one.part == SETTINGS for one in found):
+        yield from time_problems(given["times"], run)
+
+
+def time_problems(times: t.Sequence[Values], run: Run) -> t.Iterator[str]:
+    """What systemd would refuse only when it is in place; ``times`` are {option, kind, value}."""
+    for one in times:
+        code, output, errors = run(["systemd-analyze", one["kind"], "--", one["value"]])
+        if code != 0:
+            said = (errors.strip() or output.strip()).splitlines()
+            yield f"systemd refuses {one['option']}: {said[0] if said else one['value']}. See systemd.time(7)"
+
+
+def log_problem(path: str, account: str) -> str:
+    """Why the folder of the log file cannot be one of the program's own, or an empty string.
+
+    The program's user may write to that folder, and owns what is in it.
+    """
+    folder = os.path.dirname(path)
+    try:
+        owner = _name(pwd.getpwuid, os.lstat(folder).st_uid)
+    except OSError:
+        return ""
+    return "" if folder == USUAL_LOGS or owner == account else log_refusal(path)
+
+
+def log_refusal(path: str) -> str:
+    """The sentence about a log file that has no folder of its own."""
+    return (
+        f"ocsp_stapling_log_file is {path}, but {os.path.dirname(path) or 'its folder'} cannot be a folder of the "
+        f"program alone; choose one that does not exist yet, for example {USUAL_LOGS}/{os.path.basename(path)}"
+    )
+
+
+def refusal(program: str, root: str, configuration: str, run: Run) -> str:
+    """Why the program would refuse a configuration, together with what conf.d adds, or an empty string.
+
+    It is given a copy, and a command that has no effect. 0, 1 and 2 say how the staples are, which does not matter.
+    """
+    with tempfile.TemporaryDirectory(prefix="ocsp-stapling-") as folder:
+        path = os.path.join(folder, "config.json")
+        with open(path, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as handle:
+            handle.write(configuration)
+        os.symlink(os.path.join(root, "conf.d"), os.path.join(folder, "conf.d"))
+        quiet = ["--journal-socket", os.devnull, "--syslog-socket", os.devnull, "--json"]
+        code, output, errors = run([program, "status", "--config", path, *quiet])
+        said = (errors or output).replace(folder, root).replace("; nothing was done", "").strip()
+    said = _CREDENTIALS.sub("//***@", said)
+    return "" if code in (0, 1, 2) else said or f"{program} ended with {code}"
+
+
+def scanned(folders: t.Iterable[Values]) -> t.List[t.Dict[str, t.Any]]:
+    """Groups of the certificates in folders of this host. Raises FileError."""
+    return [{**folder, "domains": scan.domains(folder)} for folder in folders]
+
+
+# Installing
+
+
+def install(module: AnsibleModule, wanted: Wanted, found: t.Sequence[Difference], parts: t.Container[str]) -> None:
+    """Mend the differences of some parts. Raises FileError, and fails by the module for owners that are not there."""
+    differing = {one.path for one in found if one.part in parts}
+    for folder in wanted.folders:
+        if folder["path"] in differing:
+            _make_folder(module, folder)
+    if wanted.library["path"] in differing:
+        _replace_library(module, wanted.library)
+    for file in for_this_host(wanted.files, has_systemd()):
+        if file["path"] in differing:
+            _write(module, file)
+
+
+def _make_folder(module: AnsibleModule, wanted: Values) -> None:
+    with _failing(wanted["path"]):
+        is_link = os.path.islink(wanted["path"]) and not wanted["follow"]
+        if is_link or (os.path.lexists(wanted["path"]) and not os.path.isdir(wanted["path"])):
+            raise FileError(f"{wanted['path']} should be a folder and is none; move it away")
+        os.makedirs(wanted["path"], mode=0o755, exist_ok=True)
+    _set_access(module, wanted["path"], wanted)
+
+
+def _write(module: AnsibleModule, wanted: Values) -> None:
+    """Put a file in place as a whole; it is never there with less secrecy than it should have."""
+    descriptor, temporary = tempfile.mkstemp(dir=module.tmpdir)
+    with os.fdopen(descriptor, "wb") as handle:
+        handle.write(wanted["content"].encode())
+    _set_access(module, temporary, wanted)
+    with _failing(wanted["path"]):
+        if os.path.isdir(wanted["path"]) and not os.path.islink(wanted["path"]):
+            raise FileError(f"{wanted['path']} is a folder; move it away")
+        if os.path.islink(wanted["path"]):
+            os.unlink(wanted["path"])
+    module.atomic_move(temporary, wanted["path"], keep_dest_attrs=False)
+    _set_access(module, wanted["path"], wanted)
+
+
+def _set_access(module: AnsibleModule, path: str, wanted: Values) -> None:
+    arguments = {"path": path, "owner": wanted["owner"], "group": wanted["group"], "mode": wanted["mode"]}
+    arguments.update(attributes=None, seuser=None, serole=None, setype=wanted.get("setype"), selevel=None)
+    module.set_fs_attributes_if_different(module.load_file_common_arguments(arguments, path=path), False)
+
+
+def _replace_library(module: AnsibleModule, wanted: Values) -> None:
+    """Put a whole new library in place, so that no run of the program meets parts of two versions."""
+    path = wanted["path"]
+    new, old = f"{path}.new", f"{path}.old"
+    with _failing(path):
+        for leftover in (new, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+        os.makedirs(new, mode=0o755)
+        with tarfile.open(fileobj=io.BytesIO(base64.b64decode(wanted["archive"])), mode="r:gz") as archive:
+            for name in wanted["digests"]:
+                _unpack(archive, name, new)
+        if os.path.lexists(path):
+            os.rename(path, old)
+        os.rename(new, path)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _unpack(archive: tarfile.TarFile, name: str, folder: str) -> None:
+    member = archive.extractfile(name)
+    content = member.read() if member is not None else b""
+    full = os.path.join(folder, name)
+    os.makedirs(os.path.dirname(full), mode=0o755, exist_ok=True)
+    with open(full, "xb") as handle:
+        handle.write(content)
+    os.chmod(full, 0o644)
+
+
+@contextlib.contextmanager
+def _failing(path: str) -> t.Iterator[None]:
+    """Turn what the system refuses into one sentence about a path."""
+    try:
+        yield
+    except OSError as error:
+        raise FileError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def summary(mended: t.Sequence[Difference], check: bool) -> str:
+    """What happened, or with ``check`` would happen, in one sentence."""
+    if not mended:
+        return "all is as it should be"
+    places = list(dict.fromkeys(one.path for one in mended))
+    more = f" and {len(places) - _MOST_PLACES} more" if len(places) > _MOST_PLACES else ""
+    return f"{'would be mended' if check else 'mended'}: {', '.join(places[:_MOST_PLACES])}{more}"
+
+
+def shown_difference(wanted: Wanted, found: t.Iterable[Difference]) -> t.List[t.Dict[str, str]]:
+    """What ``--diff`` shows: the contents of plain files, and sentences about all else."""
+    contents = {file["path"]: file["content"] for file in wanted.files if not file["secret"]}
+    shown = []
+    for one in found:
+        if one.path in contents and one.what in ("is missing", "has another content"):
+            before = (content_of(one.path) or b"").decode("utf-8", "replace")
+            headers = {"before_header": one.path, "after_header": one.path}
+            shown.append({**headers, "before": before, "after": contents[one.path]})
+        else:
+            shown.append({"prepared": f"{one.path} {one.what}\n"})
+    return shown

@@ -1,0 +1,137 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""OCSP responses fetched on the controller, once for all hosts of a play.
+
+Each host of a play has a process of its own. What they share are the responses on disk, and for as long as the play
+lasts a note about each certificate: whoever comes second waits for the first, and asks nobody.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import typing as t
+from datetime import datetime, timezone
+
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import bulk, files, refresh
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.environment import Environment
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import read_options
+
+#: Seconds to wait for another host's process that fetches the same.
+_PATIENCE = 3600.0
+#: Octets of the largest response.
+_LARGEST = 1024 * 1024
+#: Locks of the notes: as many as a process can surely hold at a time.
+_LOCKS = 64
+
+Values = dict[str, t.Any]
+
+
+class Answer(t.NamedTuple):
+    """The Base64 of a good response, or else why there is none."""
+
+    response: str | None
+    problem: str = ""
+
+
+class Fetcher:
+    """Fetches for one play. ``cache`` is the folder of the responses, ``notes`` a folder that ends with the play.
+
+    With ``check`` nothing is written to the cache.
+    """
+
+    def __init__(self, cache: str, notes: str, check: bool, workers: int) -> None:
+        self._notes = os.path.join(notes, "ocsp-stapling")
+        self._cache, self._check, self._workers = cache, check, workers
+        for folder in (self._notes,) if check else (self._notes, cache):
+            os.makedirs(folder, exist_ok=True)
+
+    def fetch(self, certificates: t.Mapping[str, Values]) -> dict[str, Answer]:
+        """A response for each certificate, given by options of ``ocsp_response`` but for the path. Raises OcspError.
+
+        What a responder refuses or cannot do is in the answer.
+        """
+        jobs = {name: self._job(name, values) for name, values in certificates.items()}
+        due = {name: job for name, job in jobs.items() if not _is_fresh(job)}
+        with contextlib.ExitStack() as locks:
+            for number in sorted({int(self._key(job)[:8], 16) % _LOCKS for job in due.values()}):
+                lock = os.path.join(self._notes, f"{number}.lock")
+                locks.enter_context(files.lock_file(lock, "the fetching for another host", _PATIENCE))
+            answers = {name: self._noted(job) for name, job in due.items()}
+            self._refresh([job for name, job in due.items() if answers[name] is None], answers)
+        return {name: answers.get(name) or _read(job) for name, job in jobs.items()}
+
+    def _job(self, name: str, values: Values) -> bulk.Job:
+        file = hashlib.sha256(f"{name}{values['certificate_content']}".encode()).hexdigest() + ".der"
+        path = os.path.join(self._cache, file)
+        if self._check:
+            kept, path = path, os.path.join(self._notes, file)
+            with contextlib.suppress(OSError):
+                if not os.path.exists(path):
+                    shutil.copyfile(kept, path)
+        return bulk.Job(name, {**values, "path": path})
+
+    def _key(self, job: bulk.Job) -> str:
+        return hashlib.sha256(json.dumps(job.values, sort_keys=True, default=str).encode()).hexdigest()
+
+    def _note(self, job: bulk.Job) -> str:
+        return os.path.join(self._notes, f"{self._key(job)}.json")
+
+    def _noted(self, job: bulk.Job) -> Answer | None:
+        """What came of a certificate for another host of this play."""
+        try:
+            with open(self._note(job), encoding="utf-8") as handle:
+                problem = json.load(handle)["problem"]
+        except FileNotFoundError:
+            return None
+        return Answer(None, problem) if problem else _read(job)
+
+    def _refresh(self, jobs: t.Sequence[bulk.Job], answers: dict[str, Answer | None]) -> None:
+        by_name = {job.name: job for job in jobs}
+        with bulk.Network() as network:
+
+            def environment_for(job: bulk.Job) -> Environment:
+                return Environment(network.exchange_for(job.values), datetime.now(timezone.utc))
+
+            for name, result in bulk.refresh_all(jobs, environment_for, self._workers, on_abort=network.close):
+                answers[name] = answer = _answer(result)
+                with open(self._note(by_name[name]), "w", encoding="utf-8") as handle:
+                    json.dump({"problem": answer.problem}, handle)
+
+
+def _is_fresh(job: bulk.Job) -> bool:
+    """Whether nobody has to be asked; what is wrong with the options is said by whoever asks."""
+    try:
+        environment = Environment(_ask_nobody, datetime.now(timezone.utc))
+        outcome = refresh.check_fresh(read_options(job.values), environment)
+    except OcspError:
+        return False
+    return outcome is not None and outcome.data is not None
+
+
+def _ask_nobody(_request: t.Any, _timeout: float) -> t.NoReturn:
+    raise AssertionError("what is fresh needs no network")
+
+
+def _answer(result: t.Union[refresh.Outcome, OcspError]) -> Answer:
+    if isinstance(result, OcspError):
+        return Answer(None, result.message)
+    if result.data is not None:
+        return Answer(base64.b64encode(result.data).decode("ascii"))
+    if result.skipped_reason:
+        return Answer(None)
+    return Answer(None, result.fetch_error.message if result.fetch_error is not None else result.message)
+
+
+def _read(job: bulk.Job) -> Answer:
+    data = files.read_file(job.values["path"], job.values["path"], _LARGEST)
+    return Answer(base64.b64encode(data).decode("ascii") if data else None)

@@ -1,0 +1,234 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""The groups of certificates that the role ocsp_stapling is given: read, checked and merged.
+
+What comes out are entries as ``certificate_set`` takes them, and the configuration of the program on the host.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.certops.ocsp.plugins.module_utils import _module
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import scan
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.material import check_name
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import check_options, did_you_mean
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import KINDS
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.sets import SOURCE_SUFFIXES
+
+Values = t.Mapping[str, t.Any]
+Entry = dict[str, t.Any]
+
+#: What a certificate consists of, as keys of a domain.
+PARTS = tuple(SOURCE_SUFFIXES)
+
+_SHARED: _module.Spec = {
+    "reload": {"type": "list", "elements": "str"},
+    "key_owner": {"type": "str"},
+    "key_group": {"type": "str"},
+    "key_mode": {"type": "raw"},
+    "staple": {"type": "bool"},
+    "options": {"type": "dict"},
+}
+_GROUP: _module.Spec = {"domains": {"type": "list", "elements": "raw"}, **_SHARED}
+_DOMAIN: _module.Spec = {
+    "name": {"type": "str"},
+    "names": {"type": "list", "elements": "str"},
+    "source": {"type": "path"},
+    "responder_urls": {"type": "list", "elements": "str"},
+    **{part: {"type": "path"} for part in PARTS},
+    **{f"{part}_content": {"type": "str"} for part in PARTS},
+    **_SHARED,
+}
+#: All that a group, or a domain that is a mapping, may have.
+KEYS = frozenset({*_GROUP, *_DOMAIN})
+_SERVICE: _module.Spec = {
+    "kind": {"type": "str", "choices": sorted(KINDS)},
+    "unit": {"type": "str"},
+    "test": {"type": "raw"},
+    "reload": {"type": "raw"},
+    "socket": {"type": "path"},
+}
+_COMMANDS = ("test", "reload")
+#: The keys of a group or domain, and the options of ``certificate_set`` that they become.
+_AS = {"reload": "services", "key_owner": "owner", "key_group": "group", "key_mode": "mode", "staple": "staple"}
+_DEFAULTS: Entry = {"reload": [], "key_owner": "root", "key_group": "root", "key_mode": "0400", "staple": True}
+
+
+class Groups(t.NamedTuple):
+    """The entries in their order, one for each certificate of a group, and all that is wrong, as sentences."""
+
+    entries: list[Entry]
+    faults: list[str]
+
+
+def read(groups: t.Any, found: t.Iterable[Values] = (), remote: bool = False) -> Groups:
+    """Take groups apart.
+
+    ``found`` are groups without a title, of certificates that a scan found. ``remote``: files are on the host.
+    """
+    reader = _Reader("path" if remote else "src")
+    if not isinstance(groups, t.Mapping):
+        return Groups([], ["the groups must be a mapping from the name of each to what is in it"])
+    for title, group in groups.items():
+        reader.add(str(title), group)
+    for group in found:
+        reader.add(f"scan of {group['folder']}", {key: value for key, value in group.items() if key in _GROUP})
+    return Groups(reader.entries, reader.faults + _contradictions(reader.entries))
+
+
+class _Reader:
+    def __init__(self, kind: str) -> None:
+        self.entries: list[Entry] = []
+        self.faults: list[str] = []
+        self._kind = kind
+        self._readers = {id(spec): _module.EntryReader(spec) for spec in (_GROUP, _DOMAIN)}
+        self._options = _module.EntryReader(_module.argument_spec("set", defaults=False))
+
+    def add(self, title: str, group: t.Any) -> None:
+        domains = group.get("domains") if isinstance(group, t.Mapping) else None
+        if not isinstance(domains, list):
+            self.faults.append(f"{title}: a group is a mapping with a list of domains")
+            return
+        shared = self._read(title, group, _GROUP)
+        for domain in domains:
+            one = {"name": domain} if isinstance(domain, str) else domain
+            if not isinstance(one, t.Mapping) or not isinstance(one.get("name"), str):
+                self.faults.append(f"{title}: a domain is a name, or a mapping with a name")
+                continue
+            where = f"{title}, {one['name']}"
+            self._check_name(where, one["name"])
+            self.entries.append(self._entry(shared, self._read(where, one, _DOMAIN)))
+
+    def _check_name(self, where: str, name: str) -> None:
+        try:
+            check_name(name)
+        except OcspError as error:
+            self.faults.append(f"{where}: {error.message}")
+
+    def _read(self, where: str, given: Values, spec: _module.Spec) -> Entry:
+        """What is given and of the right kind; what is not is a fault."""
+        usable: Entry = {}
+        for key, value in given.items():
+            problem = _problem(spec, key, value)
+            if problem:
+                self.faults.append(f"{where}: {problem}")
+            else:
+                usable[key] = value
+        values, faults = self._readers[id(spec)].read(usable)
+        self.faults += [f"{where}: {fault}" for fault in faults]
+        values["options"], faults = read_options(values.get("options") or {}, self._options)
+        self.faults += [f"{where}: options: {fault}" for fault in faults]
+        return values
+
+    def _entry(self, group: Entry, domain: Entry) -> Entry:
+        """A certificate: what the domain says counts more than what its group does."""
+        entry: Entry = {"name": domain["name"], "options": {**group["options"], **domain["options"]}}
+        for key, option in _AS.items():
+            entry[option] = domain.get(key, group.get(key, _DEFAULTS[key]))
+        for part in PARTS:
+            if part in domain:
+                entry[f"{part}_{self._kind}"] = domain[part]
+        for key in ("names", "source", "responder_urls", *(f"{part}_content" for part in PARTS)):
+            if key in domain:
+                entry[key] = domain[key]
+        return entry
+
+
+def read_options(given: Values, reader: _module.EntryReader | None = None) -> tuple[Entry, list[str]]:
+    """Options of ``ocsp_response`` for certificates, converted as Ansible does it, and all that is wrong with them."""
+    reader = reader or _module.EntryReader(_module.argument_spec("set", defaults=False))
+    values, faults = reader.read(given)
+    if not faults:
+        try:
+            check_options(values)
+        except OcspError as error:
+            faults = [error.message]
+    return values, faults
+
+
+def read_services(given: t.Any) -> list[str]:
+    """All that is wrong with what is said of services."""
+    if not isinstance(given, t.Mapping):
+        return ["the services must be a mapping from the name of each to what is different about it"]
+    reader = _module.EntryReader(_SERVICE)
+    faults = []
+    for name, settings in given.items():
+        if not isinstance(settings or {}, t.Mapping):
+            faults.append(f"{name} must be a mapping such as {{unit: NAME}}")
+            continue
+        for key, value in (settings or {}).items():
+            problem = _problem(_SERVICE, key, value) or (_command_problem(key, value) if key in _COMMANDS else "")
+            faults += [f"{name}: {problem}"] if problem else []
+        known = {key: value for key, value in (settings or {}).items() if key in _SERVICE}
+        faults += [f"{name}: {fault}" for fault in reader.read(known)[1]]
+    return faults
+
+
+def _problem(spec: _module.Spec, key: t.Any, value: t.Any) -> str:
+    """Why a key or its value cannot be meant. A text is no list: in an inventory it is a slip of the pen."""
+    if key not in spec:
+        return f"{key} is not known; {did_you_mean(str(key), spec)}"
+    kinds: dict[str, tuple[type, str]] = {"list": (list, "list"), "dict": (t.Mapping, "mapping")}
+    kind, name = kinds.get(spec[key]["type"], (object, ""))
+    return "" if value is None or isinstance(value, kind) else f"{key} must be a {name}"
+
+
+def _command_problem(key: str, value: t.Any) -> str:
+    words = [value] if isinstance(value, str) else value
+    usable = value is None or (isinstance(words, list) and words and all(isinstance(word, str) for word in words))
+    return "" if usable else f"{key} must be a command, as a list of words"
+
+
+def read_scan(folders: t.Iterable[Values]) -> list[str]:
+    """All that is wrong with the names of files in folders that are searched."""
+    masks = [(folder["folder"], key, folder[key]) for folder in folders for key in scan.MASKS if folder.get(key)]
+    return [
+        f"{folder}: {key} must be a file name with {{domain}} in it, and is {mask}"
+        for folder, key, mask in masks
+        if not scan.is_mask(str(mask))
+    ]
+
+
+def find(folders: t.Iterable[Values]) -> list[Entry]:
+    """Groups of the certificates in folders of this machine: one for each private key. Raises OcspError."""
+    return [{**folder, "domains": scan.domains(folder)} for folder in folders]
+
+
+def _contradictions(entries: t.Iterable[Entry]) -> list[str]:
+    """Certificates that are given twice and not alike; the services of both count."""
+    first: dict[str, Entry] = {}
+    faults: dict[str, None] = {}
+    for entry in entries:
+        other = first.setdefault(entry["name"], entry)
+        differing = sorted(
+            key for key in entry.keys() | other.keys() if key != "services" and entry.get(key) != other.get(key)
+        )
+        if differing:
+            named = ", ".join(differing)
+            faults[f"{entry['name']} is given twice, with different values of {named}"] = None
+    return list(faults)
+
+
+def configuration(entries: t.Iterable[Entry], settings: Values) -> Entry:
+    """The program's configuration: ``settings``, and the certificates that are to be stapled for, each once."""
+    certificates: dict[str, Entry] = {}
+    for entry in entries:
+        if not entry["staple"]:
+            continue
+        one = certificates.setdefault(entry["name"], {"name": entry["name"], "services": [], **entry["options"]})
+        one["services"] += [service for service in entry["services"] if service not in one["services"]]
+        if entry.get("responder_urls"):
+            one["responder_urls"] = entry["responder_urls"]
+    return {"version": 1, **settings, "certificates": list(certificates.values())}
+
+
+def holds_password(values: Values) -> bool:
+    """Whether a proxy's password is somewhere in a configuration."""
+    places = (values["defaults"], *values["certificates"])
+    return any("@" in str(place.get("http_proxy") or "") for place in places)

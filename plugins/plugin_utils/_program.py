@@ -1,0 +1,153 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""What the program ocsp-stapling should consist of on a host, made from the options of ``stapling_program``."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import io
+import json
+import os
+import re
+import tarfile
+import typing as t
+from pathlib import Path
+
+from ansible_collections.certops.ocsp.plugins.module_utils._program import PROGRAM, SETTINGS, log_refusal
+
+from . import _groups
+
+_COLLECTION = Path(__file__).resolve().parents[2]
+ROLE = _COLLECTION / "roles" / "ocsp_stapling"
+#: The packages of the library, by the names that they have on hosts.
+_PACKAGES = {
+    "ocsp": _COLLECTION / "plugins" / "module_utils" / "ocsp",
+    "ocsp_stapling": ROLE / "files" / "ocsp_stapling",
+}
+_UNIT_FOLDER = "/etc/systemd/system"
+_CRON_FILE = "/etc/cron.d/ocsp-stapling"
+_LOG_FILE = re.compile(r"/[^{}% ]*/[^/]+")
+
+Values = t.Mapping[str, t.Any]
+Render = t.Callable[[str], str]
+
+
+def wanted(options: Values, entries: t.Sequence[_groups.Entry], render: Render, complete: bool) -> dict[str, t.Any]:
+    """What the module of the same name is to compare with its host.
+
+    ``options`` are those of the module, ``entries`` the certificates. ``render`` fills in a template of the role.
+    With ``complete`` the library itself is in it, and not its digests alone.
+    """
+    configuration = _groups.configuration(entries, _settings(options))
+    text = json.dumps(configuration, indent=4, sort_keys=True) + "\n"
+    secret = _groups.holds_password(configuration)
+    sources = library()
+    return {
+        "account": {"name": options["user"], "home": options["state_path"]},
+        "folders": list(_folders(options)),
+        "files": [*_program_files(options), *_setting_files(options, text, secret, render)],
+        "library": {
+            "path": options["library"],
+            "digests": {name: hashlib.sha256(content).hexdigest() for name, content in sources.items()},
+            "archive": pack(sources) if complete else None,
+        },
+        "configuration": f"{options['root']}/config.json",
+        "times": _times(options),
+        "log_file": options["log_file"],
+    }
+
+
+def faults(options: Values) -> list[str]:
+    """What is wrong with the options, as far as that can be told without the host."""
+    log = options["log_file"]
+    return [log_refusal(log)] if log and not _LOG_FILE.fullmatch(log) else []
+
+
+def library() -> dict[str, bytes]:
+    """The modules that run on hosts, by their paths in the library."""
+    return {
+        str(Path(name) / path.relative_to(folder)): path.read_bytes()
+        for name, folder in _PACKAGES.items()
+        for path in sorted(folder.rglob("*.py"))
+    }
+
+
+def pack(sources: t.Mapping[str, bytes]) -> str:
+    """The same octets for the same sources, as Base64 of a tar.gz."""
+    packed = io.BytesIO()
+    with gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as stream, tarfile.open(fileobj=stream, mode="w") as archive:
+        for name, content in sources.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return base64.b64encode(packed.getvalue()).decode("ascii")
+
+
+def _settings(options: Values) -> dict[str, t.Any]:
+    return {
+        "defaults": options["options"],
+        "workers": options["workers"],
+        "per_responder": options["per_responder"],
+        "backup_count": options["backup_count"],
+        "log_file": options["log_file"] or None,
+        "fetch": options["fetch"],
+        "services": options["services"],
+    }
+
+
+def _folders(options: Values) -> t.Iterator[dict[str, t.Any]]:
+    root, state, user = options["root"], options["state_path"], options["user"]
+    owners = {
+        root: "root",
+        f"{root}/conf.d": "root",
+        state: "root",
+        f"{state}/metrics": "root",
+        f"{state}/pending": "root",
+        f"{state}/responses": user,
+    }
+    if options["log_file"]:
+        owners[os.path.dirname(options["log_file"])] = user
+    for path, owner in owners.items():
+        follow = path != os.path.dirname(options["log_file"])
+        yield {"part": PROGRAM, "path": path, "owner": owner, "group": owner, "mode": "0755", "follow": follow}
+
+
+def _program_files(options: Values) -> t.Iterator[dict[str, t.Any]]:
+    content = (ROLE / "files" / "ocsp-stapling").read_text(encoding="utf-8")
+    yield _file(PROGRAM, options["program"], content, mode="0755")
+
+
+def _setting_files(options: Values, configuration: str, secret: bool, render: Render) -> t.Iterator[dict[str, t.Any]]:
+    mode = "0640" if secret else "0644"
+    yield _file(
+        SETTINGS, f"{options['root']}/config.json", configuration, group=options["user"], mode=mode, secret=True
+    )
+    for unit in options["units"]:
+        yield _file(SETTINGS, f"{_UNIT_FOLDER}/{unit}", render(f"{unit}.j2"), init=True)
+    yield _file(SETTINGS, _CRON_FILE, render("ocsp-stapling.cron.j2"), init=False)
+
+
+def _file(
+    part: str,
+    path: str,
+    content: str,
+    group: str = "root",
+    mode: str = "0644",
+    secret: bool = False,
+    init: bool | None = None,
+) -> dict[str, t.Any]:
+    access = {"owner": "root", "group": group, "mode": mode}
+    return {"part": part, "path": path, "content": content, "secret": secret, "init": init, **access}
+
+
+def _times(options: Values) -> list[dict[str, str]]:
+    return [
+        {"option": "ocsp_stapling_timer", "kind": "calendar", "value": options["timer"]},
+        {"option": "ocsp_stapling_timer_delay", "kind": "timespan", "value": options["timer_delay"]},
+    ]

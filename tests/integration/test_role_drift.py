@@ -1,0 +1,85 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What somebody changed of the program on a host is said before, and mended by the next run."""
+
+from __future__ import annotations
+
+import typing as t
+
+from conftest import Result, lab_tool, pki_tool
+from role_support import ROOT
+
+Play = t.Callable[..., Result]
+AddHost = t.Callable[..., lab_tool.Host]
+
+LIBRARY = "/usr/local/lib/ocsp-stapling"
+UNITS = "/etc/systemd/system"
+STATE = "/var/lib/ocsp-stapling"
+#: What happens on the host, and what tells of it in ``--check --diff``.
+DRIFT: dict[str, str] = {
+    f"echo '# mine' >> {UNITS}/ocsp-stapling.service": "# mine",
+    f"chmod 0777 {STATE}/responses": "has the mode 0777 and not 0755",
+    f"chown nobody {ROOT}/conf.d": "belongs to the user nobody and not root",
+    f"echo >> {LIBRARY}/ocsp/judgement.py": "has ocsp/judgement.py with another content",
+    f"echo > {LIBRARY}/json.py": "has json.py, which does not belong there",
+    "usermod --shell /bin/bash ocsp-stapling": "Create the user of the program",
+    "systemctl disable --now ocsp-stapling.timer": "Start the timer of the program",
+    "chmod 0644 /usr/local/sbin/ocsp-stapling": "has the mode 0644 and not 0755",
+    f"echo '{{}}' > {ROOT}/config.json": "has another content",
+}
+
+
+def facts(host: lab_tool.Host) -> str:
+    """All that the role installs for the program, with owners, modes and contents, and what systemd says of it."""
+    find = (
+        f"find {ROOT} {STATE} {LIBRARY} /usr/local/sbin/ocsp-stapling {UNITS}/ocsp-stapling* -name __pycache__ -prune "
+        "-o -name state.json -o -name '*.prom' -o -name '.*.lock' -o -name refresh.json -o -printf '%p %y %u %g %m ' "
+        "-type f -exec sha256sum {} \\; -o -printf '\\n'"
+    )
+    shown = host.run("systemctl", "show", "-p", "ActiveState,UnitFileState,NeedDaemonReload", "ocsp-stapling.timer")
+    return host.run("sh", "-c", f"{find} | sort; getent passwd ocsp-stapling") + shown
+
+
+def test_what_somebody_changed_is_mended(
+    lab: lab_tool.Lab, add_host: AddHost, play: Play, lab_pki: pki_tool.Pki
+) -> None:
+    host = add_host("drifted")
+    leaf = lab_pki.issue("drifted.example.com", key="ec", ocsp=False)
+    variables: dict[str, t.Any] = {
+        "certificates": {"web": {"domains": [leaf.name]}},
+        "source": lab_pki.home,
+        "patience": 0,
+    }
+    first = play(host, **variables)
+    assert first.rc == 0, first.output
+    good = facts(host)
+    for command in DRIFT:
+        host.run("sh", "-c", command)
+    drifted = facts(host)
+    checked = play(host, check=True, diff=True, **variables)
+    assert checked.rc == 0, checked.output
+    assert [told for told in DRIFT.values() if told not in checked.output] == []
+    assert facts(host) == drifted, "a check changes nothing"
+    mended = play(host, **variables)
+    assert mended.rc == 0 and facts(host) == good, mended.output
+    again = play(host, check=True, **variables)
+    assert again.rc == 0 and again.count("changed") == 0, again.output
+
+
+def test_each_change_alone_is_mended(lab: lab_tool.Lab, add_host: AddHost, play: Play, lab_pki: pki_tool.Pki) -> None:
+    """Nothing else has to differ for it to be noticed."""
+    host = add_host("drifting")
+    leaf = lab_pki.issue("drifting.example.com", key="ec", ocsp=False)
+    variables: dict[str, t.Any] = {
+        "certificates": {"web": {"domains": [leaf.name]}},
+        "source": lab_pki.home,
+        "patience": 0,
+    }
+    assert play(host, **variables).rc == 0
+    good = facts(host)
+    for command in DRIFT:
+        host.run("sh", "-c", command)
+        mended = play(host, **variables)
+        assert mended.rc == 0 and mended.count("changed") > 0 and facts(host) == good, (command, mended.output)

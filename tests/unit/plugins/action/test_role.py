@@ -1,0 +1,107 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the controller makes of the role's variables, by this ansible-core, in check mode on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2.19 or later")
+
+CHECKOUT = Path(__file__).resolve().parents[4]
+
+Play = t.Callable[..., str]
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Play:
+    """Run the role in check mode; variables without their prefix. Returns what was said, in one line."""
+    collection = tmp_path / "collections" / "ansible_collections" / "certops" / "ocsp"
+    collection.parent.mkdir(parents=True)
+    collection.symlink_to(CHECKOUT)
+
+    def run(fails: bool = False, **variables: t.Any) -> str:
+        given = {f"ocsp_stapling_{name}": value for name, value in variables.items()}
+        play = {
+            "hosts": "localhost",
+            "gather_facts": False,
+            "roles": [{"role": "certops.ocsp.ocsp_stapling", "vars": given}],
+        }
+        path = tmp_path / "play.yml"
+        path.write_text(json.dumps([play]))
+        environment = {
+            **os.environ,
+            "ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "collections"),
+            "ANSIBLE_HOME": str(tmp_path / "home"),
+            "ANSIBLE_NOCOLOR": "1",
+            "LC_ALL": "C.UTF-8",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        local = ["-c", "local", "-i", "localhost,", "-e", f"ansible_python_interpreter={sys.executable}"]
+        program = str(Path(sys.executable).with_name("ansible-playbook"))
+        done = subprocess.run(
+            [program, *local, "--check", "--diff", str(path)],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        said = " ".join((done.stdout + done.stderr).split())
+        assert (done.returncode != 0) is fails, said
+        assert "Traceback" not in said
+        return said
+
+    return run
+
+
+@pytest.mark.skipif(os.path.lexists("/etc/ocsp-stapling"), reason="the role is deployed on this machine")
+def test_a_bare_host_is_told_what_it_would_get(play: Play) -> None:
+    said = play(options={"timeout": 5}, log_file="/var/log/ocsp-stapling/{year}.log")
+    for what in (
+        "/usr/local/lib/ocsp-stapling is missing",
+        "/etc/ocsp-stapling/config.json is missing",
+        'exec "${OCSP_',
+    ):
+        assert what in said
+    assert not os.path.lexists("/etc/ocsp-stapling")
+
+
+def test_all_that_is_wrong_is_said_at_once(play: Play) -> None:
+    said = play(
+        fails=True,
+        certificates={"web": {"domains": ["a.test", {"name": "b.test", "relaod": ["nginx"]}], "staple": "perhaps"}},
+        options={"timout": 5},
+        services={"nginx": {"sockets": "/run/x"}},
+        log_file="/staple.log",
+    )
+    for what in (
+        "nothing was changed: web: ",
+        "web, b.test: relaod is not known; did you mean reload?",
+        "ocsp_stapling_options: 'timout' is not an option; did you mean timeout?",
+        "ocsp_stapling_services: nginx: sockets is not known; did you mean socket?",
+        "ocsp_stapling_log_file is /staple.log, but / cannot be a folder of the program alone",
+    ):
+        assert what in said
+
+
+def test_a_folder_of_the_controller_is_searched(play: Play, tmp_path: Path) -> None:
+    (tmp_path / "tls").mkdir()
+    (tmp_path / "tls" / "a.test.key").write_text("no key")
+    said = play(fails=True, scan=[{"folder": str(tmp_path / "tls")}])
+    assert f"a.test: there is no certificate: {tmp_path}/tls holds no a.test.pem nor a.test-fullchain.pem" in said
+
+
+def test_a_mask_that_is_none_is_refused(play: Play) -> None:
+    said = play(fails=True, scan=[{"folder": "/tls", "private_key": "x.key"}])
+    assert "nothing was changed: ocsp_stapling_scan: /tls: private_key must be a file name with {domain} in it" in said

@@ -1,0 +1,277 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the program consists of on a host: whatever is not as it should be is noticed, and mended."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import typing as t
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2.19 or later")
+
+from ansible_collections.certops.ocsp.plugins.module_utils import _program
+from ansible_collections.certops.ocsp.plugins.plugin_utils import _program as controller
+from ansible_collections.certops.ocsp.tests.unit.run_module import (
+    Result,
+    Runner,
+    comparable,
+    documentation,
+    specification,
+)
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, who owns what is installed")
+
+#: An account that each system has, with a group of its own.
+DAEMON = pwd.getpwnam("daemon")
+UNITS = ["ocsp-stapling.service", "ocsp-stapling.timer"]
+Run = t.Callable[..., Result]
+
+
+class Host:
+    """A host below a folder, and the program that is to be on it."""
+
+    def __init__(self, root: Path, runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.root = root
+        self.run_module = runner
+        self.systemd = False
+        monkeypatch.setattr(_program, "has_systemd", lambda: self.systemd)
+        monkeypatch.setattr(controller, "_CRON_FILE", f"{root}/cron.d/ocsp-stapling")
+        monkeypatch.setattr(controller, "_UNIT_FOLDER", f"{root}/units")
+        for folder in ("cron.d", "units", "etc", "lib", "sbin", "var"):
+            (root / folder).mkdir()
+        self.options: t.Dict[str, t.Any] = {
+            "user": DAEMON.pw_name,
+            "root": f"{root}/etc/ocsp-stapling",
+            "state_path": f"{root}/var/ocsp-stapling",
+            "library": f"{root}/lib/ocsp-stapling",
+            "program": f"{root}/sbin/ocsp-stapling",
+            "units": [],
+            "options": {},
+            "services": {},
+            "fetch": True,
+            "workers": 16,
+            "per_responder": 8,
+            "backup_count": 0,
+            "log_file": "",
+            "timer": "hourly",
+            "timer_delay": "30min",
+        }
+
+    def run(self, *, check: bool = False, **given: t.Any) -> Result:
+        """What the action plugin does, without Ansible; ``parts`` are for the module."""
+        parts = given.pop("parts", ["program", "settings"])
+        options = {**self.options, **given}
+        wanted = controller.wanted(options, [], lambda name: f"{name} {options['timer']}\n", complete=not check)
+        # The account of another system; what it should be is for the role to say.
+        wanted["account"] = {"name": DAEMON.pw_name, "home": DAEMON.pw_dir}
+        paths = {name: options[name] for name in ("root", "program")}
+        return self.run_module(check=check, diff=True, parts=parts, os_family="Debian", wanted=wanted, **paths)
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Host:
+    monkeypatch.setenv("OCSP_STAPLING_LIB", f"{tmp_path}/lib/ocsp-stapling")
+    monkeypatch.setattr(_program, "_account", lambda wanted: iter(()))
+    # Not the Python of another distribution, which may have no cryptography.
+    monkeypatch.setattr(_program, "lacks_cryptography", lambda python, run: False)
+    monkeypatch.setattr(_program, "refusal", lambda *given: "")
+    return Host(tmp_path, Runner("stapling_program", monkeypatch, capfd), monkeypatch)
+
+
+def test_documentation_and_spec_agree(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    module = Runner("stapling_program", monkeypatch, capfd).module
+    assert comparable(documentation(module)) == comparable(specification(module, monkeypatch, "QuietModule"))
+
+
+def test_it_is_installed_once(host: Host) -> None:
+    checked = host.run(check=True)
+    assert checked["changed"] and checked["differing"] == ["program", "settings"]
+    assert list((host.root / "etc").iterdir()) == list((host.root / "sbin").iterdir()) == []
+    first = host.run()
+    assert first["changed"] and first["differences"] == checked["differences"] and first["diff"] == checked["diff"]
+    assert (host.root / "lib/ocsp-stapling/ocsp/certificate.py").read_bytes() == controller.library()[
+        "ocsp/certificate.py"
+    ]
+    again = host.run()
+    assert not again["changed"] and again["differing"] == again["differences"] == again["diff"] == []
+    assert again["msg"] == "all is as it should be"
+
+
+def test_parts_are_installed_by_themselves(host: Host) -> None:
+    assert host.run(parts=["program"])["changed"]
+    assert not (host.root / "etc/ocsp-stapling/config.json").exists()
+    left = host.run(check=True)
+    assert left["differing"] == ["settings"]
+    assert host.run(parts=["settings"])["changed"] and host.run(check=True)["differing"] == []
+
+
+def edit(path: Path) -> None:
+    path.write_text("edited by hand\n")
+
+
+def give_away(path: Path) -> None:
+    os.chown(path, DAEMON.pw_uid, DAEMON.pw_gid)
+
+
+def link(path: Path) -> None:
+    path.rename(f"{path}.moved")
+    path.symlink_to(f"{path}.moved")
+
+
+DRIFT: t.Dict[str, t.Tuple[str, t.Callable[[Path], t.Any], str]] = {
+    "a file of the library is edited": ("lib/ocsp-stapling/ocsp/judgement.py", edit, "another content"),
+    "a file of the library is gone": ("lib/ocsp-stapling/ocsp/judgement.py", Path.unlink, "lacks ocsp/judgement.py"),
+    "a file of the library may be written by others": (
+        "lib/ocsp-stapling/ocsp/judgement.py",
+        lambda path: path.chmod(0o666),
+        "another owner, group or mode",
+    ),
+    "a file of the library is a link": ("lib/ocsp-stapling/ocsp/judgement.py", link, "another owner, group or mode"),
+    "a surplus file shadows another": ("lib/ocsp-stapling/json.py", edit, "json.py, which does not belong there"),
+    "a folder of the library may be written by others": (
+        "lib/ocsp-stapling/ocsp",
+        lambda path: path.chmod(0o777),
+        "has the mode 0777 and not 0755",
+    ),
+    "the program is edited": ("sbin/ocsp-stapling", edit, "another content"),
+    "the program cannot be run": (
+        "sbin/ocsp-stapling",
+        lambda path: path.chmod(0o644),
+        "has the mode 0644 and not 0755",
+    ),
+    "the program is a link": ("sbin/ocsp-stapling", link, "is of another kind"),
+    "a folder may be written by others": (
+        "etc/ocsp-stapling",
+        lambda path: path.chmod(0o777),
+        "has the mode 0777 and not 0755",
+    ),
+    "a folder belongs to somebody else": (
+        "etc/ocsp-stapling/conf.d",
+        give_away,
+        "belongs to the user daemon and not root",
+    ),
+    "a folder is gone": ("var/ocsp-stapling/pending", Path.rmdir, "is missing"),
+    "the configuration is edited": ("etc/ocsp-stapling/config.json", edit, "another content"),
+    "the configuration is gone": ("etc/ocsp-stapling/config.json", Path.unlink, "is missing"),
+    "the job is edited": ("cron.d/ocsp-stapling", edit, "another content"),
+    "the job belongs to somebody else": ("cron.d/ocsp-stapling", give_away, "belongs to the user daemon and not root"),
+}
+
+
+@pytest.mark.parametrize(("path", "happen", "what"), DRIFT.values(), ids=DRIFT)
+def test_drift_is_said_and_mended(host: Host, path: str, happen: t.Callable[[Path], t.Any], what: str) -> None:
+    host.run()
+    happen(host.root / path)
+    checked = host.run(check=True)
+    assert checked["changed"] and what in str(checked["differences"]), checked
+    assert checked["diff"] and checked["msg"].startswith("would be mended: ")
+    mended = host.run()
+    assert mended["changed"] and mended["differences"] == checked["differences"]
+    assert not host.run(check=True)["changed"]
+
+
+def test_the_configuration_is_shown_in_no_difference(host: Host) -> None:
+    given = {"options": {"http_proxy": "http://staple:hunter2@proxy:3128"}}
+    for check in (True, False):
+        result = host.run(check=check, **given)
+        assert "hunter2" not in str({key: value for key, value in result.items() if key != "invocation"})
+    path = host.root / "etc/ocsp-stapling/config.json"
+    assert "hunter2" in path.read_text() and path.stat().st_mode & 0o777 == 0o640
+    assert "hunter2" not in str(host.run()["diff"])
+
+
+def test_units_are_for_systemd_and_the_job_is_for_the_others(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.options["units"] = UNITS
+    host.run()
+    assert list((host.root / "units").iterdir()) == [] and (host.root / "cron.d/ocsp-stapling").exists()
+    host.systemd = True
+    monkeypatch.setattr(_program, "_units", lambda units, run: iter(()))
+    monkeypatch.setattr(_program, "time_problems", lambda times, run: iter(()))
+    found = host.run()
+    assert found["service_manager"] == "systemd"
+    assert sorted(path.name for path in (host.root / "units").iterdir()) == UNITS
+
+
+SHOWN = "Id={}\nActiveState={}\nUnitFileState={}\nNeedDaemonReload={}\n"
+
+
+@pytest.mark.parametrize(
+    ("timer", "service", "what"),
+    [
+        (("active", "enabled", "no"), ("inactive", "static", "no"), []),
+        (("inactive", "enabled", "no"), ("inactive", "static", "no"), ["is not started"]),
+        (("active", "disabled", "no"), ("inactive", "static", "no"), ["is not enabled"]),
+        (("active", "enabled", "no"), ("inactive", "static", "yes"), ["was changed, and systemd has not read it"]),
+        (
+            ("failed", "masked", "yes"),
+            ("inactive", "static", "no"),
+            ["was changed", "is not enabled", "is not started"],
+        ),
+    ],
+)
+def test_what_systemd_does_not_know_is_noticed(
+    timer: t.Tuple[str, ...], service: t.Tuple[str, ...], what: t.List[str]
+) -> None:
+    shown = "\n".join([SHOWN.format("ocsp-stapling.timer", *timer), SHOWN.format("ocsp-stapling.service", *service)])
+    found = list(_program._units(UNITS, lambda argv: (0, shown, "")))
+    assert len(found) == len(what) and all(one.what.startswith(start) for one, start in zip(found, what))
+
+
+@pytest.mark.parametrize(
+    ("changed", "whats"),
+    [
+        ({}, []),
+        ({"home": "/elsewhere"}, [f"its home is {DAEMON.pw_dir} and not /elsewhere"]),
+        ({"shell": "/bin/other"}, [f"its shell is {DAEMON.pw_shell} and not /bin/other"]),
+        ({"name": "no-such-user"}, ["there is no such group", "there is no such user"]),
+    ],
+)
+def test_an_account_that_somebody_changed_is_noticed(changed: t.Dict[str, str], whats: t.List[str]) -> None:
+    wanted = {"name": DAEMON.pw_name, "home": DAEMON.pw_dir, "shell": DAEMON.pw_shell, **changed}
+    assert [one.what for one in _program._account(wanted)] == whats
+
+
+def test_a_log_file_beside_those_of_others_is_refused(host: Host) -> None:
+    refused = host.run(log_file="/var/log/staple.log")
+    assert refused["failed"] and refused["msg"].startswith(
+        "nothing was changed: ocsp_stapling_log_file is /var/log/staple.log, but /var/log cannot be a folder of the "
+    )
+    assert list((host.root / "etc").iterdir()) == []
+    assert host.run(log_file=f"{host.root}/logs/staple.log")["changed"]
+    assert not host.run(log_file=f"{host.root}/logs/staple.log")["changed"]
+
+
+@pytest.mark.parametrize("path", ["/var/log/{year}/staple.log", "/staple.log", "staple.log", "/var/log/%x/y"])
+def test_a_log_file_without_a_folder_is_refused(path: str) -> None:
+    (fault,) = controller.faults({"log_file": path})
+    assert fault.startswith(f"ocsp_stapling_log_file is {path}, but ")
+    assert controller.faults({"log_file": "/var/log/staples/{year}.log"}) == []
+
+
+def test_what_stands_in_the_way_is_left_alone(host: Host) -> None:
+    (host.root / "etc/ocsp-stapling").write_text("mine")
+    refused = host.run()
+    assert refused["failed"] and "should be a folder and is none; move it away" in refused["msg"]
+    assert (host.root / "etc/ocsp-stapling").read_text() == "mine"
+
+
+def test_a_folder_may_be_a_link_to_another_disk(host: Host) -> None:
+    (host.root / "disk").mkdir()
+    (host.root / "var/ocsp-stapling").symlink_to(host.root / "disk")
+    assert host.run()["changed"] and not host.run()["changed"]
+    assert (host.root / "var/ocsp-stapling").is_symlink() and (host.root / "disk/responses").is_dir()
+
+
+def test_the_archive_is_the_same_for_the_same_sources() -> None:
+    assert controller.pack(controller.library()) == controller.pack(controller.library())
+
+
+def test_a_module_without_its_controller_says_so(host: Host) -> None:
+    refused = host.run_module()
+    assert refused["failed"] and "needs the action plugin" in refused["msg"]

@@ -1,0 +1,129 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Responses fetched on the controller: a responder is asked once for all hosts of a play, whatever it answers."""
+
+from __future__ import annotations
+
+import base64
+import multiprocessing
+import typing as t
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2.19 or later")
+
+from ansible_collections.certops.ocsp.plugins.plugin_utils._fetching import Answer, Fetcher
+from ansible_collections.certops.ocsp.tests.unit import forge, http_server
+
+NOW = datetime.now(timezone.utc).replace(microsecond=0)
+VALID: t.Dict[str, t.Any] = {"not_before": NOW - 30 * forge.DAY, "not_after": NOW + 60 * forge.DAY}
+ISSUER = forge.authority("Fetching CA", **VALID)
+_FORK = multiprocessing.get_context("fork")
+
+
+def leaf(server: http_server.Server, name: str = "www.example.com") -> forge.Entity:
+    return forge.leaf(ISSUER, name, extensions=[forge.ocsp_urls(server.url()), forge.subject_alt_name(name)], **VALID)
+
+
+def response_for(*subjects: forge.Entity) -> bytes:
+    answers = [
+        forge.single(one, ISSUER, this_update=NOW - forge.HOUR, next_update=NOW + 6 * forge.DAY) for one in subjects
+    ]
+    return forge.response(*answers, signer=ISSUER, produced_at=NOW - forge.HOUR)
+
+
+def values_of(one: forge.Entity, **options: t.Any) -> t.Dict[str, t.Any]:
+    content = one.pem.decode() + ISSUER.pem.decode()
+    return {"certificate_content": content, "retries": 0, "method": "post", "certid_digest": "sha1", **options}
+
+
+@pytest.fixture
+def serve() -> t.Iterator[t.Callable[[t.Callable[[], bytes]], http_server.Server]]:
+    servers: t.List[http_server.Server] = []
+
+    def start(reply: t.Callable[[], bytes]) -> http_server.Server:
+        def script(peer: http_server.Peer) -> None:
+            peer.read_request()
+            peer.server.stopped.wait(0.2)
+            peer.send(reply())
+
+        servers.append(http_server.Server(script))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+def fetch_as_a_host(cache: str, notes: str, check: bool, wanted: t.Dict[str, t.Dict[str, t.Any]], told: t.Any) -> None:
+    told.put(dict(Fetcher(cache, notes, check, 4).fetch(wanted)))
+
+
+def fetch_for_hosts(
+    tmp_path: Path, wanted: t.Dict[str, t.Dict[str, t.Any]], hosts: int = 4, check: bool = False
+) -> t.List[t.Dict[str, Answer]]:
+    """What each of several hosts gets, whose processes run side by side."""
+    (tmp_path / "notes").mkdir(exist_ok=True)
+    told = _FORK.Queue()
+    places = (str(tmp_path / "cache"), str(tmp_path / "notes"), check)
+    processes = [_FORK.Process(target=fetch_as_a_host, args=(*places, wanted, told)) for _host in range(hosts)]
+    for process in processes:
+        process.start()
+    answers = [told.get(timeout=60) for _host in processes]
+    for process in processes:
+        process.join(60)
+    return answers
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_a_responder_is_asked_once_for_all_hosts(tmp_path: Path, serve: t.Any, check: bool) -> None:
+    bodies: t.List[bytes] = []
+    server = serve(lambda: http_server.answer(bodies[0], headers=["Content-Type: application/ocsp-response"]))
+    one = leaf(server)
+    bodies.append(response_for(one))
+    answers = fetch_for_hosts(tmp_path, {"www.example.com": values_of(one)}, check=check)
+    assert answers == [{"www.example.com": Answer(base64.b64encode(bodies[0]).decode())}] * 4
+    assert len(server.requests) == 1
+    assert len(list(tmp_path.glob("cache/*.der"))) == (0 if check else 1)
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_the_next_play_finds_it_fresh(tmp_path: Path, serve: t.Any, check: bool) -> None:
+    bodies: t.List[bytes] = []
+    server = serve(lambda: http_server.answer(bodies[0], headers=["Content-Type: application/ocsp-response"]))
+    one = leaf(server)
+    bodies.append(response_for(one))
+    fetch_for_hosts(tmp_path, {"www.example.com": values_of(one)}, hosts=1)
+    (tmp_path / "notes").rename(tmp_path / "earlier")
+    answers = fetch_for_hosts(tmp_path, {"www.example.com": values_of(one)}, hosts=2, check=check)
+    assert [answer["www.example.com"].response for answer in answers] == [base64.b64encode(bodies[0]).decode()] * 2
+    assert len(server.requests) == 1
+
+
+def test_a_responder_that_fails_is_not_asked_again_for_another_host(tmp_path: Path, serve: t.Any) -> None:
+    server = serve(lambda: http_server.answer(b"down", status="500 Internal Server Error"))
+    answers = fetch_for_hosts(tmp_path, {"www.example.com": values_of(leaf(server))})
+    assert {answer["www.example.com"].response for answer in answers} == {None}
+    (problem,) = {answer["www.example.com"].problem for answer in answers}
+    assert "500" in problem and len(server.requests) == 1
+
+
+def test_one_certificate_that_cannot_be_used_stops_no_other(tmp_path: Path, serve: t.Any) -> None:
+    bodies: t.List[bytes] = []
+    server = serve(lambda: http_server.answer(bodies[0], headers=["Content-Type: application/ocsp-response"]))
+    one = leaf(server)
+    bodies.append(response_for(one))
+    lonely = {**values_of(leaf(server, "other.example.com")), "certificate_content": one.pem.decode()}
+    (answers,) = fetch_for_hosts(tmp_path, {"good": values_of(one), "lonely": lonely}, hosts=1)
+    assert answers["good"].response and not answers["good"].problem
+    assert answers["lonely"].response is None and "issuer" in answers["lonely"].problem
+
+
+def test_a_certificate_without_responder_is_no_problem(tmp_path: Path, serve: t.Any) -> None:
+    one = forge.leaf(ISSUER, "sunset.example.com", extensions=[], **VALID)
+    (answers,) = fetch_for_hosts(tmp_path, {"sunset": values_of(one)}, hosts=1)
+    assert answers == {"sunset": Answer(None)}

@@ -1,0 +1,186 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The groups of the role: what comes of them, and that all that is wrong is said at once."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2.19 or later")
+
+from ansible_collections.certops.ocsp.plugins.plugin_utils import _groups
+from ansible_collections.certops.ocsp.plugins.plugin_utils._groups import configuration, read, read_services
+
+BARE = {"services": [], "owner": "root", "group": "root", "mode": "0400", "staple": True, "options": {}}
+SETTINGS: t.Dict[str, t.Any] = {"defaults": {}}
+
+
+def web(*domains: t.Any, **more: t.Any) -> t.Dict[str, t.Any]:
+    return {"web": {"domains": list(domains), **more}}
+
+
+def test_a_group_gives_what_its_domains_do_not_say() -> None:
+    groups = web(
+        "a.test",
+        {"name": "b.test", "key_mode": "0640", "reload": ["exim"], "options": {"timeout": 5}},
+        reload=["nginx"],
+        key_group="ssl",
+        options={"timeout": 3, "retries": 1},
+    )
+    first, second = read(groups).entries
+    assert first == {
+        **BARE,
+        "name": "a.test",
+        "services": ["nginx"],
+        "group": "ssl",
+        "options": groups["web"]["options"],
+    }
+    assert second["services"] == ["exim"] and second["mode"] == "0640" and second["group"] == "ssl"
+    assert second["options"] == {"timeout": 5.0, "retries": 1}
+
+
+@pytest.mark.parametrize(("remote", "kind"), [(False, "src"), (True, "path")])
+def test_files_are_on_the_controller_or_on_the_host(remote: bool, kind: str) -> None:
+    domain = {"name": "a.test", "private_key": "x.key", "certificate": "x.pem", "root_content": "PEM", "source": "/tls"}
+    (entry,) = read(web(domain), remote=remote).entries
+    assert entry == {
+        **BARE,
+        "name": "a.test",
+        f"private_key_{kind}": "x.key",
+        f"certificate_{kind}": "x.pem",
+        "root_content": "PEM",
+        "source": "/tls",
+    }
+
+
+def test_what_was_scanned_is_a_group_of_its_own() -> None:
+    found = [
+        {"folder": "/tls", "recursive": True, "reload": ["nginx"], "domains": [{"name": "a.test", "source": "/tls/x"}]}
+    ]
+    assert read({}, found).entries == [{**BARE, "name": "a.test", "source": "/tls/x", "services": ["nginx"]}]
+
+
+FAULTS: t.Dict[str, t.Tuple[t.Any, str]] = {
+    "no groups at all": (["web"], "the groups must be a mapping"),
+    "a group that is none": ({"web": ["a.test"]}, "web: a group is a mapping with a list of domains"),
+    "one domain as a text": ({"web": {"domains": "a.test"}}, "web: a group is a mapping with a list of domains"),
+    "no domains": ({"web": {}}, "web: a group is a mapping with a list of domains"),
+    "a domain without a name": (web({"names": ["x"]}), "web: a domain is a name, or a mapping with a name"),
+    "a domain that is a number": (web(7), "web: a domain is a name, or a mapping with a name"),
+    "a slip in a group": (web("a.test", relaod=["nginx"]), "web: relaod is not known; did you mean reload?"),
+    "a slip in a domain": (
+        web({"name": "a.test", "responder_url": "x"}),
+        "web, a.test: responder_url is not known; did",
+    ),
+    "a text for a list": (web("a.test", reload="nginx"), "web: reload must be a list"),
+    "a list for a mapping": (web("a.test", options=["x"]), "web: options must be a mapping"),
+    "no truth": (web("a.test", staple="perhaps"), "web: argument 'staple' is of type"),
+    "an option that is none": (
+        web("a.test", options={"timout": 1}),
+        "web: options: 'timout' is not an option; did you",
+    ),
+    "an option out of range": (web("a.test", options={"timeout": -1}), "web: options: timeout: -1.0 is not"),
+    "a name that is none": (web("*.a.test"), "web, *.a.test: name: '*.a.test' cannot name a set"),
+    "a name with a way out": (web("../x"), "web, ../x: name: '../x' cannot name a set"),
+    "the same twice, not alike": (
+        {"web": {"domains": ["a.test"]}, "mail": {"domains": ["a.test"], "key_mode": "0440"}},
+        "a.test is given twice, with different values of mode",
+    ),
+}
+
+
+@pytest.mark.parametrize(("groups", "sentence"), FAULTS.values(), ids=FAULTS)
+def test_a_slip_is_named_with_its_place(groups: t.Any, sentence: str) -> None:
+    (fault,) = read(groups).faults
+    assert fault.startswith(sentence)
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    groups = web("*.x", {"name": "b", "nams": []}, relaod=[], options={"timout": 1, "retrys": 2})
+    assert len(read({**groups, "mail": None}).faults) == 6
+
+
+def test_null_is_what_is_not_given() -> None:
+    assert read(web("a.test", reload=None, key_mode=None, options=None)) == ([{**BARE, "name": "a.test"}], [])
+
+
+def test_the_same_in_two_groups_has_the_services_of_both() -> None:
+    groups = {"web": {"domains": ["a.test"], "reload": ["nginx"]}, "mail": {"domains": ["a.test"], "reload": ["exim"]}}
+    entries = read(groups).entries
+    assert configuration(entries, SETTINGS)["certificates"] == [{"name": "a.test", "services": ["nginx", "exim"]}]
+
+
+def test_the_configuration_knows_what_is_to_be_stapled_for() -> None:
+    groups = web(
+        {"name": "a.test", "responder_urls": ["http://x/"], "private_key_content": "SECRET"},
+        {"name": "b.test", "staple": False},
+        options={"timeout": 3},
+    )
+    written = configuration(read(groups).entries, {**SETTINGS, "fetch": False})
+    one = {"name": "a.test", "services": [], "timeout": 3.0, "responder_urls": ["http://x/"]}
+    assert written == {"version": 1, "defaults": {}, "fetch": False, "certificates": [one]}
+    assert "SECRET" not in json.dumps(written)
+
+
+@pytest.mark.parametrize("place", ["defaults", "certificate"])
+def test_a_password_is_noticed(place: str) -> None:
+    proxy = {"http_proxy": "http://staple:hunter2@proxy:3128"}
+    groups = web("a.test", options=proxy if place == "certificate" else {})
+    settings = {"defaults": proxy if place == "defaults" else {"http_proxy": "http://proxy:3128"}}
+    assert _groups.holds_password(configuration(read(groups).entries, settings))
+    assert not _groups.holds_password(configuration(read(web("a.test")).entries, {"defaults": {}}))
+
+
+SERVICE_FAULTS: t.Dict[str, t.Tuple[t.Any, str]] = {
+    "a text": ("nginx", "the services must be a mapping"),
+    "a service that is a text": ({"nginx": "nginx2"}, "nginx must be a mapping"),
+    "a slip": ({"nginx": {"sockets": "/x"}}, "nginx: sockets is not known; did you mean socket?"),
+    "no kind": ({"web": {"kind": "ngnix"}}, "web: value of kind must be one of"),
+    "no command": ({"web": {"test": [1]}}, "web: test must be a command"),
+    "an empty command": ({"web": {"reload": []}}, "web: reload must be a command"),
+}
+
+
+@pytest.mark.parametrize(("given", "sentence"), SERVICE_FAULTS.values(), ids=SERVICE_FAULTS)
+def test_a_slip_in_a_service_is_named(given: t.Any, sentence: str) -> None:
+    (fault,) = read_services(given)
+    assert fault.startswith(sentence)
+
+
+def test_services_may_be_described() -> None:
+    assert (
+        read_services({"nginx": None, "web": {"kind": "nginx", "unit": "web", "test": "true", "reload": ["x", "y"]}})
+        == []
+    )
+
+
+def test_folders_are_searched_for_private_keys(tmp_path: Path) -> None:
+    for name in ("a.test.key", "a.test.pem", "deep/b.test.key", "c.test.pem", "privkey-d.test.pem", "cert-d.test.pem"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("PEM")
+    folder = {"folder": str(tmp_path)}
+    assert _groups.find([folder])[0]["domains"] == [{"name": "a.test", "source": str(tmp_path)}]
+    deep = _groups.find([{**folder, "recursive": True}])[0]["domains"]
+    assert [one["name"] for one in deep] == ["a.test", "b.test"] and deep[1]["source"] == f"{tmp_path}/deep"
+    masks = {"private_key": "privkey-{domain}.pem", "certificate": "cert-{domain}.pem"}
+    assert _groups.find([{**folder, **masks}])[0]["domains"] == [
+        {
+            "name": "d.test",
+            "source": str(tmp_path),
+            "private_key": f"{tmp_path}/privkey-d.test.pem",
+            "certificate": f"{tmp_path}/cert-d.test.pem",
+        }
+    ]
+
+
+@pytest.mark.parametrize("mask", ["{domain}/x", "x.key", "{domain}{domain}"])
+def test_a_mask_that_is_none_is_refused(mask: str) -> None:
+    (fault,) = _groups.read_scan([{"folder": "/tls", "private_key": mask}])
+    assert fault == f"/tls: private_key must be a file name with {{domain}} in it, and is {mask}"
