@@ -22,7 +22,8 @@ sys.path.insert(0, str(CHECKOUT / "tests" / "unit"))
 sys.path.insert(0, str(CHECKOUT / "plugins" / "module_utils"))
 
 import choices
-from ocsp import snippets
+from ocsp.servers import snippets
+from ocsp.servers.server import Entry, Setup
 
 SERVERS = {
     "dnsdist": "dnsdist",
@@ -77,10 +78,10 @@ class Sets:
         for site in sites:
             self.place(site, staple=kind in STAPLING)
         entries = [
-            snippets.Entry(site.name, f"{self.root}/{site.name}", f"{self.root}/{site.name}", site.names, (kind,), True)
+            Entry(site.name, f"{self.root}/{site.name}", f"{self.root}/{site.name}", site.names, (kind,), True)
             for site in sites
         ]
-        pieces = snippets.shared(entries, str(self.root), 2562)
+        pieces = snippets.shared(entries, Setup(str(self.root), 2562))
         file = f"dovecot-{daemons.dovecot_version()}.conf" if kind == "dovecot" else min(pieces)
         return pieces[file].decode()
 

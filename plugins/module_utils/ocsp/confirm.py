@@ -27,7 +27,7 @@ from .certificate import load_certificates
 from .errors import OcspError
 from .installation import Installation
 from .options import CERTIFICATE_LIMIT
-from .servers import SERVERS
+from .servers.table import SERVERS
 from .sets import Layout
 
 #: Seconds that a service has to come back with what it was told to load.
@@ -267,8 +267,8 @@ def _verdict(installation: Installation, look: Look, endpoint: Endpoint, name: s
         return None
     place = staples.find(live)
     fingerprint = _fingerprint_of(installation.layout, name, sets.current_id(installation.layout, name))
-    kind = installation.services.get(endpoint.service).kind
-    staple = staples.read(place) if place is not None and (kind not in SERVERS or SERVERS[kind].staples) else None
+    server = SERVERS.get(installation.services.get(endpoint.service).kind or "")
+    staple = staples.read(place) if place is not None and (server is None or server.staples) else None
     served = fingerprint in sight.shown and sight.shown[fingerprint] == staple
     return Verdict(endpoint.service, name, served, "")
 

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from .errors import Finding
 from .judgement import Judgement
 from .schedule import format_time
-from .servers import ExpiryPlan
+from .servers.changes import ExpiryPlan
 
 INSTALL, KEEP, WITHDRAW = "install", "keep", "withdraw"
 

@@ -15,19 +15,23 @@ Everything that servers read is changed through an ``Installation``. ``confirm``
 from __future__ import annotations
 
 import contextlib
+import os
 import stat
 import typing as t
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from . import bulk, confirm, files, material, sets, snippets, staples
-from . import servers as ocsp_servers
+from . import bulk, confirm, files, material, sets, staples
 from .confirm import Endpoint, Look
 from .errors import InputError, OcspError
 from .installation import Installation, Refused, read_texts
 from .material import Material
 from .options import decode_content, make_options
 from .refresh import Outcome
+from .servers import snippets
+from .servers.changes import needs_reload
+from .servers.server import Entry, Setup
+from .servers.table import SERVERS
 from .sets import Layout
 from .wanted import Wanted
 
@@ -105,7 +109,7 @@ class Plan:
         """The items of which a new set goes live."""
         return [item for item in self.items if item.changed]
 
-    def entries(self) -> t.Dict[str, snippets.Entry]:
+    def entries(self) -> t.Dict[str, Entry]:
         """What the pieces of configuration are about: each item that has or will have a live set, by name."""
         found = {}
         for item in self.items:
@@ -113,21 +117,20 @@ class Plan:
             if identifier:
                 wanted, folder = item.wanted, self.layout.folder(item.name, identifier)
                 live = self.layout.live(item.name)
-                found[item.name] = snippets.Entry(
-                    item.name, folder, live, wanted.names, wanted.known_kinds, item.stapled
-                )
+                found[item.name] = Entry(item.name, folder, live, wanted.names, wanted.known_kinds, item.stapled)
         return found
 
     def outdated_snippets(self) -> t.Dict[str, bytes]:
         """The shared pieces of configuration that are not as they should be, by path. Raises InputError."""
         root = self.layout.root
-        pieces = snippets.shared(list(self.entries().values()), root, self.apache_port)
+        pieces = snippets.shared(list(self.entries().values()), Setup(root, self.apache_port))
         wanted = {snippets.path(root, file): content for file, content in pieces.items()}
         return {path: content for path, content in wanted.items() if not _holds(path, content)}
 
     def told(self, outdated: t.Iterable[str]) -> t.Dict[str, t.List[str]]:
         """The certificates that services have to load for a switch and for these shared pieces, by service."""
-        kinds = {snippets.kind_of(path) for path in outdated}
+        owners = snippets.owners()
+        kinds = {owners[os.path.basename(path)] for path in outdated}
         told: t.Dict[str, t.List[str]] = {}
         for item in self.items:
             for service, kind in zip(item.wanted.services, item.wanted.kinds):
@@ -203,7 +206,7 @@ def _unstapled(item: Item) -> t.Iterator[str]:
     wanted, certificate = item.wanted, item.material.certificate
     if not certificate.must_staple:
         return
-    mute = [kind for kind in wanted.known_kinds if not ocsp_servers.SERVERS[kind].staples]
+    mute = [kind for kind in wanted.known_kinds if not SERVERS[kind].staples]
     if mute:
         yield (
             f"the certificate demands stapling (must-staple), which {' and '.join(mute)} cannot do; clients would "
@@ -226,7 +229,7 @@ def _unreadable(item: Item) -> t.Iterator[str]:
             'the owner; use "0400", "0440", "0600" or "0640", in quotes'
         )
     if access.uid == 0 and not (access.gid and access.mode & stat.S_IRGRP):
-        blind = [kind for kind in item.wanted.known_kinds if kind in snippets.READ_AS_USER]
+        blind = [kind for kind in item.wanted.known_kinds if SERVERS[kind].reads_key_as_user]
         if blind:
             yield (
                 f"{' and '.join(blind)} could not read the private key, which only root may; give it the group of that "
@@ -249,13 +252,13 @@ def _conflicts(items: t.Sequence[Item]) -> t.List[str]:
 def _conflict(one: Item, other: Item) -> str:
     """Why no server can staple for both of two certificates with a name in common, or an empty string."""
     kinds = sorted({material.key_kind(item.material.certificate) for item in (one, other)})
-    shared = set(one.wanted.known_kinds) & set(other.wanted.known_kinds) & set(snippets.ONE_STAPLE)
+    shared = [kind for kind in one.wanted.known_kinds if kind in other.wanted.known_kinds and SERVERS[kind].one_staple]
     if not shared or len(kinds) == 1 or not (one.stapled or other.stapled):
         return ""
     server, name = min(shared), min(set(one.wanted.names) & set(other.wanted.names))
     return (
         f"{one.name} and {other.name}: both are for {name} on {server}, with {' and '.join(kinds)} keys; {server} "
-        f"{snippets.ONE_STAPLE[server]}; deploy one of them there, or set staple to false for both"
+        f"{SERVERS[server].one_staple}; deploy one of them there, or set staple to false for both"
     )
 
 
@@ -343,7 +346,7 @@ def renew(work: Plan, installation: t.Optional[Installation]) -> t.Set[str]:
     return told
 
 
-def _renew_one(item: Item, entry: snippets.Entry, folder: str, installation: t.Optional[Installation]) -> t.Set[str]:
+def _renew_one(item: Item, entry: Entry, folder: str, installation: t.Optional[Installation]) -> t.Set[str]:
     place = staples.Place(folder, entry.live)
     pieces = {file: content for file, content in _pieces(item, entry).items() if not _holds(place.path(file), content)}
     stapling = _stapling(item, place)
@@ -351,7 +354,7 @@ def _renew_one(item: Item, entry: snippets.Entry, folder: str, installation: t.O
     told = {
         service: [item.name]
         for service, kind in zip(item.wanted.services, item.wanted.kinds)
-        if f"{kind}.conf" in pieces or (stapling and ocsp_servers.needs_reload(kind, withdrawn=stapling == "withdraw"))
+        if f"{kind}.conf" in pieces or (stapling and needs_reload(kind, withdrawn=stapling == "withdraw"))
     }
     if not item.renewed or installation is None:
         return set(told)
@@ -365,7 +368,7 @@ def _renew_one(item: Item, entry: snippets.Entry, folder: str, installation: t.O
     return set(told)
 
 
-def _pieces(item: Item, entry: snippets.Entry) -> t.Dict[str, bytes]:
+def _pieces(item: Item, entry: Entry) -> t.Dict[str, bytes]:
     """What lies in a set beside the material and the staple."""
     return {**snippets.for_set(entry), sets.DESCRIPTION: sets.describe(item.wanted.names, item.wanted.services)}
 

@@ -21,6 +21,7 @@ from .errors import ERROR, InputError, OcspError
 from .installation import Installation, outstanding
 from .options import did_you_mean, read_value
 from .schedule import format_time
+from .servers.table import NAMES, SERVERS
 from .sets import Layout
 from .wanted import Values, read_wanted
 
@@ -151,7 +152,7 @@ def _endpoints(values: Values, known: services.Services) -> t.List[Endpoint]:
     given = values["endpoints"]
     names = {name for one in values["certificates"] for name in one["services"] or ()}
     if given is not None:
-        named = {*services.KINDS, *values["service_settings"], *values["services"], *names}
+        named = {*NAMES, *values["service_settings"], *values["services"], *names}
         for one in given:
             if one["service"] not in named:
                 raise InputError(
@@ -159,10 +160,11 @@ def _endpoints(values: Values, known: services.Services) -> t.List[Endpoint]:
                 )
             probe.read_endpoint(one["host"], one["port"], None, one["starttls"] or None)
         return [Endpoint(one["service"], one["host"], one["port"], one["starttls"]) for one in given]
+    kinds = {name: known.get(name).kind for name in sorted({*names, *values["services"]})}
     return [
         Endpoint(name, "127.0.0.1", port, starttls)
-        for name in sorted({*names, *values["services"]})
-        for port, starttls in services.USUAL_PORTS.get(known.get(name).kind or "", ())
+        for name, kind in kinds.items()
+        for port, starttls in (SERVERS[kind].ports if kind else ())
     ]
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import typing as t
 
 from .errors import RELAXATIONS
-from .servers import SERVERS
+from .servers.table import NAMES
 
 #: Who may use an option: modules by their names. What ``ocsp_response`` can be given, each certificate of
 #: ``ocsp_responses`` can.
@@ -116,7 +116,7 @@ OPTIONS: t.Dict[str, Option] = {
     "http_proxy": Option("str", TRANSPORT, _ONE | _LASTING, secret=True),
     "validate_certs": Option("bool", TRANSPORT, _ONE | _LASTING, True),
     "http_agent": Option("str", TRANSPORT, _ONE | _LASTING, "certops.ocsp"),
-    "server": Option("list", STAPLE, _FOR_ALL, (), tuple(sorted(SERVERS))),
+    "server": Option("list", STAPLE, _FOR_ALL, (), NAMES),
     "now": Option("str", TASK, _ANY_JUDGE | {STAPLE_INFO}),
     "return_content": Option("bool", TASK, _ANY_JUDGE | {STAPLE_INFO}, False),
     "workers": Option("int", RUN, _RUN, 16, limits=Limits(1, 1000)),

@@ -10,27 +10,15 @@ import contextlib
 import os
 import typing as t
 
-from . import files, services, sets, snippets
+from . import files, services, sets
 from .errors import InputError
 from .installation import Installation
 from .options import CERTIFICATE_LIMIT
+from .servers import snippets
+from .servers.server import FOLDER
+from .servers.table import NAMES, SERVERS
 from .sets import Layout
 
-#: Where configurations of servers lie, below /etc.
-_CONFIGURATIONS = (
-    "apache2",
-    "dnsdist",
-    "dovecot",
-    "exim",
-    "exim4",
-    "haproxy",
-    "hitch",
-    "httpd",
-    "lighttpd",
-    "nginx",
-    "postfix",
-    "trafficserver",
-)
 #: Runs a command for which a folder is empty, in a mount namespace of its own; the folder and the command follow.
 _HIDE = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs tmpfs "$0" && exec "$@"')
 _MOST_MENTIONS = 10
@@ -50,20 +38,21 @@ def references(path: str, parent: str = "/etc") -> t.List[str]:
     """Where configurations of servers mention what is below ``path``, each as file:line."""
     needle = os.fsencode(path.rstrip("/"))
     found: t.List[str] = []
-    for folder in _CONFIGURATIONS:
-        for place, _folders, names in os.walk(os.path.join(parent, folder)):
-            for name in sorted(names):
-                found += _mentions(os.path.join(place, name), needle)
+    for server in SERVERS.values():
+        for folder in server.folders:
+            for place, _folders, names in os.walk(os.path.join(parent, folder)):
+                for name in sorted(names):
+                    found += _mentions(os.path.join(place, name), needle, server.comment.encode())
     return found
 
 
-def _mentions(path: str, needle: bytes) -> t.Iterator[str]:
+def _mentions(path: str, needle: bytes, comment: bytes) -> t.Iterator[str]:
     content: t.Optional[bytes] = None
     with contextlib.suppress(InputError):
         content = files.read_file(path, path, CERTIFICATE_LIMIT)
     for number, line in enumerate((content or b"").splitlines(), 1):
         text = line.strip()
-        if needle in text and not text.startswith((b"#", b"--")):
+        if needle in text and not text.startswith(comment):
             yield f"{path}:{number}"
 
 
@@ -75,7 +64,7 @@ def broken_without(folder: str, run: services.Run) -> t.List[str]:
 
     if without(("true",))[0] != 0:
         return []
-    described = [services.configured(name) for name in sorted(services.KINDS)]
+    described = [services.configured(name) for name in NAMES]
     good = [service for service in described if not services.test(service, run)]
     return [problem for problem in (services.test(service, without) for service in good) if problem]
 
@@ -93,10 +82,10 @@ def remove(installation: Installation, names: t.Sequence[str], shared: bool) -> 
             sets.remove(layout, name)
         if not shared:
             return
-        for file in snippets.SHARED:
+        for file in snippets.owners():
             change.put(snippets.path(layout.root, file), None)
     sets.remove_record(layout)
-    for folder in (snippets.FOLDER, "live", "sets"):
+    for folder in (FOLDER, "live", "sets"):
         with contextlib.suppress(OSError):
             os.rmdir(os.path.join(layout.root, folder))
 

@@ -24,7 +24,7 @@ from .errors import ERROR, WARNING, Finding, MalformedError
 from .judgement import Judgement
 from .request import NONCE_OID, issuer_hashes
 from .schedule import format_time
-from .servers import lint
+from .servers.lint import lint
 from .wire import GOOD, REVOKED, SUCCESSFUL, UNKNOWN, Answer, BasicResponse, parse_response
 
 #: Octets of the largest response that is looked at.
@@ -150,7 +150,7 @@ def judge(
     """Judge the DER of an OCSPResponse about ``target`` at the time ``now`` (aware).
 
     ``nonce`` is what the request carried, if any, and ``received`` what came with the response over HTTP.
-    ``servers`` are names of servers.SERVERS that are to staple it; what they will not take is a finding.
+    ``servers`` are names of the table of servers that are to staple it; what they will not take is a finding.
     Foreign bytes never raise: they are a finding.
     """
     draft = _Draft(target)

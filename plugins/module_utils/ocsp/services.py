@@ -10,8 +10,8 @@ passed in. A service that does not run is never started, since its next start re
 
 from __future__ import annotations
 
-import base64
 import contextlib
+import functools
 import os
 import re
 import signal
@@ -19,8 +19,9 @@ import stat
 import typing as t
 from datetime import datetime
 
-from . import snippets
 from .errors import InputError
+from .servers.server import Server
+from .servers.table import NAMES, SERVERS
 from .sets import Layout
 
 #: Runs a command: ``run(argv, input=None, timeout=60.0)``, returns its exit code, output and errors.
@@ -40,80 +41,6 @@ _LONGEST_ANSWER = 64 * 1024
 _UNIMPLEMENTED = 3
 
 
-class Kind(t.NamedTuple):
-    """What is the same on all hosts for a kind of server.
-
-    ``units`` are its names as a service, by distribution. ``tests`` are commands that check its
-    configuration; the first whose program and files are there counts. ``pid_files`` and
-    ``signal_name`` are for hosts where nothing manages it; there is no PID file where no signal makes it
-    reload. ``sockets`` are where HAProxy listens for commands. ``rereads_key_unprivileged``: reloading
-    makes it end where it cannot read its key as the user that it became, so that it has to be restarted;
-    ``cannot_reload``: it always has to be. ``touched`` are files that have to look new, or it would not
-    read its staples again when it is reloaded; a relative path is below the root folder of the sets.
-    """
-
-    units: t.Tuple[str, ...]
-    tests: t.Tuple[t.Tuple[str, ...], ...] = ()
-    pid_files: t.Tuple[str, ...] = ()
-    signal_name: str = "SIGHUP"
-    sockets: t.Tuple[str, ...] = ()
-    rereads_key_unprivileged: bool = False
-    cannot_reload: bool = False
-    touched: t.Tuple[str, ...] = ()
-
-
-KINDS: t.Dict[str, Kind] = {
-    "apache": Kind(
-        ("apache2", "httpd"),
-        (("apache2ctl", "configtest"), ("apachectl", "configtest"), ("httpd", "-t")),
-        ("/run/apache2/apache2.pid", "/run/httpd/httpd.pid"),
-        "SIGUSR1",
-    ),
-    # SIGHUP ends it.
-    "dnsdist": Kind(("dnsdist",), (("dnsdist", "--check-config"),), cannot_reload=True),
-    "dovecot": Kind(("dovecot",), (("doveconf", "-n"),), ("/run/dovecot/master.pid",)),
-    "exim": Kind(("exim4", "exim"), (("exim4", "-bV"), ("exim", "-bV")), ("/run/exim4/exim.pid", "/run/exim.pid")),
-    "haproxy": Kind(
-        ("haproxy",),
-        (("haproxy", "-c", "-q", "-f", "/etc/haproxy/haproxy.cfg"),),
-        ("/run/haproxy.pid",),
-        "SIGUSR2",
-        ("/run/haproxy/admin.sock", "/var/lib/haproxy/stats"),
-    ),
-    "hitch": Kind(("hitch",), (("hitch", "-t", "--config", "/etc/hitch/hitch.conf"),), ("/run/hitch/hitch.pid",)),
-    "lighttpd": Kind(
-        ("lighttpd",),
-        (("lighttpd", "-tt", "-f", "/etc/lighttpd/lighttpd.conf"),),
-        ("/run/lighttpd.pid",),
-        "SIGUSR1",
-        rereads_key_unprivileged=True,
-    ),
-    "nginx": Kind(("nginx",), (("nginx", "-t", "-q"),), ("/run/nginx.pid",)),
-    "postfix": Kind(("postfix",), (("postfix", "check"),), ("/var/spool/postfix/pid/master.pid",)),
-    "trafficserver": Kind(
-        ("trafficserver",),
-        (("traffic_server", "-C", "verify_config"),),
-        ("/run/trafficserver/manager.lock",),
-        touched=("/etc/trafficserver/ssl_multicert.config", snippets.path("", "trafficserver.config")),
-    ),
-}
-
-
-#: Where a kind of server listens, as a rule: the port, and the protocol that is spoken before TLS.
-USUAL_PORTS: t.Dict[str, t.Sequence[t.Tuple[int, str]]] = {
-    "apache": ((443, ""),),
-    "dnsdist": ((853, ""), (443, "")),
-    "dovecot": ((993, ""), (143, "imap")),
-    "exim": ((25, "smtp"), (465, ""), (587, "smtp")),
-    "haproxy": ((443, ""),),
-    "hitch": ((443, ""),),
-    "lighttpd": ((443, ""),),
-    "nginx": ((443, ""),),
-    "postfix": ((25, "smtp"), (465, ""), (587, "smtp")),
-    "trafficserver": ((443, ""),),
-}
-
-
 class Service(t.NamedTuple):
     """A service as configured. What is None or empty comes from its kind, if it has one.
 
@@ -131,11 +58,11 @@ class Service(t.NamedTuple):
     def units(self) -> t.Tuple[str, ...]:
         if self.unit:
             return (self.unit,)
-        return KINDS[self.kind].units if self.kind else (self.name,)
+        return SERVERS[self.kind].units if self.kind else (self.name,)
 
 
 class Result(t.NamedTuple):
-    """What became of a reload. ``problem`` is empty or one sentence; ``running`` is None where nobody can tell."""
+    """What became of a reload. ``problem`` is empty or one sentence; ``running`` is None if unknown."""
 
     reloaded: bool
     running: t.Optional[bool]
@@ -147,9 +74,9 @@ def configured(name: str, kind: t.Optional[str] = None, **settings: t.Any) -> Se
 
     Raises InputError for a kind that is not known.
     """
-    if kind is not None and kind not in KINDS:
-        raise InputError(f"kind: '{kind}' is not one of {', '.join(sorted(KINDS))}")
-    return Service(name, kind or (name if name in KINDS else None), **settings)
+    if kind is not None and kind not in SERVERS:
+        raise InputError(f"kind: '{kind}' is not one of {', '.join(NAMES)}")
+    return Service(name, kind or (name if name in SERVERS else None), **settings)
 
 
 def is_known(service: Service, run: Run) -> bool:
@@ -167,7 +94,7 @@ def _load_states(units: t.Sequence[str], run: Run) -> t.Set[str]:
 
 
 class Services:
-    """The services of one host by their names. ``described`` are those of which the user said more than that.
+    """The services of one host by their names. ``described`` are those that the user described.
 
     ``root`` is the root folder of the sets that they use.
     """
@@ -187,7 +114,7 @@ class Services:
         return [self.get(name).kind for name in names]
 
     def is_known(self, name: str) -> bool:
-        """Whether there is such a service, as far as that can be told; found out once."""
+        """Whether there is such a service, as far as can be seen; looked up once."""
         if name not in self._known:
             self._known[name] = is_known(self.get(name), self._run)
         return self._known[name]
@@ -214,7 +141,7 @@ class Services:
 
 
 def is_running(service: Service, run: Run) -> t.Optional[bool]:
-    """Whether a service runs; None where nobody can tell."""
+    """Whether a service runs; None if unknown."""
     return _manager(service).running(run)
 
 
@@ -243,41 +170,38 @@ def reload(service: Service, run: Run, keys: t.Iterable[str] = (), root: str = L
     problem = test(service, run)
     if problem:
         return Result(False, running, f"{problem}; it was not reloaded and goes on with what it has read before")
-    kind = KINDS[service.kind] if service.kind else None
-    restart = kind is not None and _has_to_restart(kind, keys)
-    for path in kind.touched if kind is not None else ():
+    server = SERVERS[service.kind] if service.kind else None
+    restart = server is not None and _has_to_restart(server, keys)
+    for path in server.touched if server is not None else ():
         with contextlib.suppress(OSError):
             os.utime(os.path.join(root, path))
     problem = manager.reload(run, restart)
     return Result(not problem, running, problem)
 
 
-def _has_to_restart(kind: Kind, keys: t.Iterable[str]) -> bool:
-    return kind.cannot_reload or (kind.rereads_key_unprivileged and not all(_is_shared(key) for key in keys))
+def _has_to_restart(server: Server, keys: t.Iterable[str]) -> bool:
+    return server.cannot_reload or (server.rereads_key_unprivileged and not all(_is_shared(key) for key in keys))
 
 
-def staple_by_socket(service: Service, certificate: str, data: bytes, ask: t.Optional[Ask] = None) -> str:
-    """Give HAProxy a new staple for the certificate file that it knows as ``certificate``, without a reload.
+def takes_staples(service: Service) -> bool:
+    """Whether a service is given staples through its socket for commands."""
+    return service.kind is not None and SERVERS[service.kind].hand_over is not None
+
+
+def hand_over(service: Service, certificate: str, data: bytes, ask: t.Optional[Ask] = None) -> str:
+    """Give a service a new staple for the certificate file that it knows as ``certificate``, without a reload.
 
     Returns why that did not work, or an empty string.
     """
+    give = SERVERS[service.kind].hand_over if service.kind else None
     path = _socket_path(service)
-    if path is None:
+    if give is None or path is None:
         return f"{service.name} has no socket for commands"
-    ask = ask or ask_socket
-    encoded = base64.b64encode(data).decode("ascii")
     try:
-        answer = ask(path, f"set ssl cert {certificate}.ocsp <<\n{encoded}\n\n")
-        if "ransaction" not in answer:
-            return f"{service.name} refuses the staple for {certificate}: {_one_line(answer)}"
-        answer = ask(path, f"commit ssl cert {certificate}\n")
+        refusal = give(functools.partial(ask or ask_socket, path), certificate, data)
     except OSError as error:
         return f"the socket {path} of {service.name} does not answer: {error.strerror or error}"
-    if "Success" in answer:
-        return ""
-    with contextlib.suppress(OSError):
-        ask(path, f"abort ssl cert {certificate}\n")
-    return f"{service.name} refuses the staple for {certificate}: {_one_line(answer)}"
+    return f"{service.name} refuses the staple for {certificate}: {_one_line(refusal)}" if refusal else ""
 
 
 def ask_socket(path: str, text: str) -> str:
@@ -313,7 +237,7 @@ def _manager(service: Service) -> _Manager:
 
 
 class _Manager:
-    """Nobody manages the service: all there is is a command."""
+    """No service manager: all there is, is a command."""
 
     def __init__(self, service: Service) -> None:
         self.service = service
@@ -329,7 +253,7 @@ class _Manager:
         return self._do(run, self.service.reload) if self.service.reload else self._reload(run, restart)
 
     def _reload(self, run: Run, restart: bool) -> str:
-        return f"nobody knows how to reload {self.service.name}; give a command"
+        return f"no reload command is known for {self.service.name}; set 'reload' for it"
 
     def _do(self, run: Run, command: t.Sequence[str]) -> str:
         return self._problem(command, *run(tuple(command), timeout=_TIMEOUT))
@@ -375,7 +299,7 @@ class _Systemd(_Manager):
         # A reload that had begun before the moment may have read some files before it.
         loaded = int(changed) / 1_000_000 - _length_of_reload(values) > moment
         # A reload that somebody else asked for may have read nothing, where a file has to look new for that.
-        return None if loaded and self.service.kind and KINDS[self.service.kind].touched else loaded
+        return None if loaded and self.service.kind and SERVERS[self.service.kind].touched else loaded
 
     def _show(self, run: Run) -> t.Dict[str, t.List[str]]:
         """What systemd knows of the unit: it notes each start and reload, whoever asked for it."""
@@ -437,11 +361,11 @@ class _InitScript(_Manager):
 
 class _PidFile(_Manager):
     def running(self, run: Run) -> t.Optional[bool]:
-        return self._pid() is not None if self.service.kind and KINDS[self.service.kind].pid_files else None
+        return self._pid() is not None if self.service.kind and SERVERS[self.service.kind].pid_files else None
 
     def _pid(self) -> t.Optional[int]:
         """The main process, by the first PID file whose process lives."""
-        for path in KINDS[self.service.kind].pid_files if self.service.kind else ():
+        for path in SERVERS[self.service.kind].pid_files if self.service.kind else ():
             with contextlib.suppress(OSError, ValueError):
                 with open(path, "rb") as handle:
                     pid = int(handle.read(32))
@@ -455,9 +379,9 @@ class _PidFile(_Manager):
         if pid is None or not self.service.kind:
             return super()._reload(run, restart)
         if restart:
-            return f"{self.service.name} has to be restarted, and nobody knows how; give a command"
+            return f"{self.service.name} has to be restarted, but no command is known for that; set 'reload' for it"
         try:
-            os.kill(pid, signal.Signals[KINDS[self.service.kind].signal_name])
+            os.kill(pid, signal.Signals[SERVERS[self.service.kind].signal_name])
         except OSError as error:
             return f"{self.service.name} cannot be reloaded: the process {pid} takes no signal ({error.strerror})"
         return ""
@@ -466,7 +390,7 @@ class _PidFile(_Manager):
 def _test_command(service: Service) -> t.Tuple[str, ...]:
     if service.test:
         return service.test
-    for program, *arguments in KINDS[service.kind].tests if service.kind else ():
+    for program, *arguments in SERVERS[service.kind].tests if service.kind else ():
         path = next((f"{folder}/{program}" for folder in _FOLDERS if os.access(f"{folder}/{program}", os.X_OK)), None)
         if path and all(os.path.exists(argument) for argument in arguments if argument.startswith("/")):
             return (path, *arguments)
@@ -474,7 +398,7 @@ def _test_command(service: Service) -> t.Tuple[str, ...]:
 
 
 def _socket_path(service: Service) -> t.Optional[str]:
-    candidates = (service.socket,) if service.socket else KINDS[service.kind].sockets if service.kind else ()
+    candidates = (service.socket,) if service.socket else SERVERS[service.kind].sockets if service.kind else ()
     return next((path for path in candidates if path and os.path.exists(path)), None)
 
 

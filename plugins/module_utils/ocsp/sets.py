@@ -23,8 +23,9 @@ import stat
 import typing as t
 from datetime import datetime, timezone
 
-from . import files, snippets
+from . import files
 from .errors import FileError, InputError
+from .servers.server import FOLDER
 
 #: Names of the files of a set that hold the private key.
 SECRET_FILES = ("privkey.pem", "combined.pem")
@@ -245,7 +246,7 @@ def clean(layout: Layout) -> None:
                 os.unlink(os.path.join(live, entry))
         else:
             files.remove_temporary(os.path.join(live, entry))
-    for folder in (layout.state, os.path.dirname(layout.pending("any")), os.path.join(layout.root, snippets.FOLDER)):
+    for folder in (layout.state, os.path.dirname(layout.pending("any")), os.path.join(layout.root, FOLDER)):
         files.remove_temporary(folder)
 
 

@@ -18,15 +18,12 @@ from . import files
 from .errors import FileError
 from .judgement import Judgement
 from .response import SIZE_LIMIT
+from .servers import haproxy, nginx
 
 #: The staple itself, as DER.
 STAPLE = "ocsp.der"
 #: When it ends, as decimal seconds since the epoch: what Exim's guard compares with its clock.
 EXPIRES = "ocsp.der.expires"
-#: The staple by the name that HAProxy looks for beside ``combined.pem``.
-HAPROXY = "combined.pem.ocsp"
-#: What a virtual host of nginx includes by a pattern that may match nothing.
-NGINX = "nginx-staple.conf"
 
 _SMALL = 4096
 
@@ -64,7 +61,7 @@ def lock(place: Place, timeout: float = 60.0) -> t.Iterator[None]:
 
 def in_place(place: Place) -> bool:
     """Whether a staple is in place, all of it: neither half installed nor half withdrawn."""
-    return all(os.path.lexists(place.path(name)) for name in (STAPLE, EXPIRES, HAPROXY, NGINX))
+    return all(os.path.lexists(place.path(name)) for name in (STAPLE, EXPIRES, haproxy.STAPLE, nginx.STAPLE))
 
 
 def read(place: Place) -> t.Optional[bytes]:
@@ -89,8 +86,9 @@ def install(place: Place, data: bytes, judgement: Judgement, write: bool = True)
     changed = False
     for name, content in steps:
         changed = _put(place.path(name), content, write) or changed
-    changed = _link(place.path(HAPROXY), STAPLE, write) or changed
-    return _put(place.path(NGINX), _nginx_snippet(place), write) or changed
+    changed = _link(place.path(haproxy.STAPLE), STAPLE, write) or changed
+    snippet = nginx.staple_snippet(os.path.join(place.live, STAPLE))
+    return _put(place.path(nginx.STAPLE), snippet, write) or changed
 
 
 def withdraw(place: Place, write: bool = True, keep_file: bool = False) -> bool:
@@ -100,19 +98,11 @@ def withdraw(place: Place, write: bool = True, keep_file: bool = False) -> bool:
     file that is gone. ``keep_file`` leaves the staple itself, for servers that do not start
     without it. Raises FileError.
     """
-    names = [NGINX, EXPIRES, HAPROXY] + ([] if keep_file else [STAPLE])
+    names = [nginx.STAPLE, EXPIRES, haproxy.STAPLE] + ([] if keep_file else [STAPLE])
     present = [name for name in names if os.path.lexists(place.path(name))]
     for name in present if write else ():
         files.remove_file(place.path(name))
     return bool(present)
-
-
-def _nginx_snippet(place: Place) -> bytes:
-    path = os.path.join(place.live, STAPLE)
-    if not all(character.isalnum() or character in "/._-" for character in path):
-        escaped = path.replace("\\", "\\\\").replace('"', '\\"')
-        path = f'"{escaped}"'
-    return f"ssl_stapling on;\nssl_stapling_file {path};\n".encode()
 
 
 def _number(path: str) -> int:

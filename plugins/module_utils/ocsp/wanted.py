@@ -19,7 +19,8 @@ from .errors import InputError, OcspError
 from .material import Sources
 from .option_table import SET, names_of
 from .options import CERTIFICATE_LIMIT, check_options, did_you_mean
-from .services import KINDS, Services
+from .servers.table import NAMES
+from .services import Services
 from .sets import Access
 
 #: The options of ``ocsp_response`` that can be given for a set, which hold for the hours between playbooks as well.
@@ -112,7 +113,7 @@ def _check_service(name: str, services: Services) -> None:
         )
     if not services.is_known(name):
         raise InputError(
-            f"services: {name} is none of {', '.join(sorted(KINDS))}, and there is no such service on this host; "
+            f"services: {name} is none of {', '.join(NAMES)}, and there is no such service on this host; "
             "correct the name, or give its unit or reload in service_settings"
         )
 

@@ -614,8 +614,8 @@ def test_haproxy_is_given_a_staple_while_it_runs(host: Host, takes_it: bool, mon
 
     path, running = host.home / "s", host.home / "haproxy.pid"
     running.write_text(str(os.getpid()))
-    kind = services.KINDS["haproxy"]._replace(pid_files=(str(running),))
-    monkeypatch.setitem(services.KINDS, "haproxy", kind)
+    kind = services.SERVERS["haproxy"]._replace(pid_files=(str(running),))
+    monkeypatch.setattr(services, "SERVERS", {**services.SERVERS, "haproxy": kind})
     answers = ("Transaction created for certificate x!\n", "Success!\n") if takes_it else ("unknown command\n",)
     proxy = Proxy(path, *answers)
     host.configure(services={"edge": {"kind": "haproxy", "unit": "certops-edge", "socket": str(path)}})

@@ -210,8 +210,8 @@ def world(tmp_path: Path, library: Path, monkeypatch: pytest.MonkeyPatch) -> Wor
 
     # Exim runs, as far as anybody can tell.
     (tmp_path / "pid").write_text(str(os.getpid()))
-    kind = services.KINDS["exim"]._replace(pid_files=(str(tmp_path / "pid"),))
-    monkeypatch.setitem(services.KINDS, "exim", kind)
+    kind = services.SERVERS["exim"]._replace(pid_files=(str(tmp_path / "pid"),))
+    monkeypatch.setattr(services, "SERVERS", {**services.SERVERS, "exim": kind})
     # The power does not fail here, and thousands of these take long.
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
     made = World(tmp_path)

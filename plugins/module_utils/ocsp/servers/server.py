@@ -2,42 +2,126 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""What TLS servers do with a staple file, as data, and whether one survives a given file.
+"""What there is to know of a TLS server, as data: one ``Server`` in a file for each, and ``table.py`` lists them.
 
-Measured on the servers of Debian 12 and 13; the same response is fine for one and the end of TLS
-for another.
+What it does with a staple was measured on the servers of Debian 12 and 13; the same response is fine for one and the
+end of TLS for another. A file holds the names that all distributions have: what is not there is passed over.
 """
 
 from __future__ import annotations
 
 import typing as t
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from .errors import ERROR, WARNING, Finding
-from .judgement import Judgement
+#: The folder of the snippets about all certificates of a server, below the root folder.
+FOLDER = "snippets"
+#: Why a server cannot staple for two kinds of keys for one name.
+ONE_FILE = "has one staple file for a name, which would be wrong for one of them"
 
-#: A server reads a new staple when it is reloaded.
-RELOAD = "reload"
-#: It looks at the file by itself.
-READS = "reads"
-#: It is given the staple while it runs.
-SOCKET = "socket"
+
+class Entry(t.NamedTuple):
+    """One live set: ``folder`` is its own, ``live`` the link to it. ``stapled``: a staple is or will be there.
+
+    ``names`` are the server names and addresses that it is for, ``kinds`` the servers that read it.
+    """
+
+    name: str
+    folder: str
+    live: str
+    names: t.Tuple[str, ...]
+    kinds: t.Tuple[str, ...]
+    stapled: bool
+
+
+#: The sets for the same server names, one for each kind of key: a client is served by one of them.
+Group = t.List[Entry]
+
+
+class Setup(t.NamedTuple):
+    """What snippets depend on beside certificates: the root folder of the sets, the port of Apache's responder."""
+
+    root: str
+    apache_port: int
+
+
+class Snippet(t.NamedTuple):
+    """A snippet about all certificates of a server, by its file name. The first group is the default one."""
+
+    file: str
+    make: t.Callable[[t.List[Group], Setup], str]
+
+
+class Include(t.NamedTuple):
+    """A line of the user's own configuration that brings in what was deployed, for the documentation.
+
+    ``where`` it belongs is text with what is to be typed between backticks. NAME stands for the name of a certificate.
+    ``version`` is for a server that needs different lines; lines that belong together follow one with a ``where``.
+    """
+
+    where: str
+    line: str
+    version: str = ""
+
+
+class Rule(t.NamedTuple):
+    """What an administrator must see to, and what happens otherwise, for the documentation.
+
+    What is to be typed is between backticks. ``variant`` is for a server that has several.
+    """
+
+    needs: str
+    otherwise: str
+    variant: str = ""
 
 
 class Server(t.NamedTuple):
-    """How a server treats a staple file; all of them read DER only.
+    """One kind of server. All that staple read DER only.
 
-    ``needs_next_update``: a response without nextUpdate is not stapled. ``reads_sha256``: an answer
-    by SHA-256 CertID is stapled. ``reads_several``: a response with several answers is stapled.
-    ``first_answer_only``: an answer that is not the first counts as another certificate's.
-    ``margin``: the life that must be left. ``largest``: the octets of a response beyond which it crashes.
-    ``needs_responder``: it staples only for certificates that name a responder, even from a file.
-    ``survives``: a file that it cannot use costs the staple alone, and not TLS or the start.
+    Its staple:
 
-    ``learns``: how a new file reaches it, one of RELOAD, READS and SOCKET. ``holds``: it goes on with a
-    staple whose file is gone, and ``drops_expired``: until that has ended. ``needs_file``: once told of a
-    file, it does not start without it.
+    ``staples``: it can. ``needs_next_update``: a response without nextUpdate is not stapled. ``reads_sha256``: an
+    answer by SHA-256 CertID is stapled. ``reads_several``: a response with several answers is stapled.
+    ``first_answer_only``: an answer that is not the first counts as another certificate's. ``margin``: the life that
+    must be left. ``largest``: the octets of a response beyond which it crashes. ``needs_responder``: it staples only
+    for certificates that name a responder, even from a file. ``survives``: a file that it cannot use costs the staple
+    alone, and not TLS or the start. ``one_staple``: why it cannot staple for two kinds of keys for one name, if so.
+
+    How a new one reaches it:
+
+    ``rereads``: it looks at the file again without being told. ``hand_over`` gives it the staple for a certificate
+    file through its socket for commands, asked as ``ask(text)``, and returns its answer where it refuses; otherwise an
+    empty string. ``holds``: it goes on with a staple whose file is gone, and ``drops_expired``: until that has
+    expired. ``needs_file``: once told of a file, it does not start without it.
+
+    The service:
+
+    ``units`` are its names, by distribution. ``tests`` are commands that check its configuration; the first whose
+    program and files are there counts. ``pid_files`` and ``signal_name`` are for hosts where nothing manages it; there
+    is no PID file where no signal makes it reload. ``sockets`` are where it listens for commands.
+    ``reads_key_as_user``: it reads its private key after it gave up root. ``rereads_key_unprivileged``: reloading
+    makes it end where that user cannot read the key again, so that it has to be restarted; ``cannot_reload``: it
+    always has to be. ``touched`` are files that have to look new, or it would not read its staples again when it is
+    reloaded; a relative path is below the root folder of the sets. ``ports`` are where it listens as a rule, each with
+    the protocol that is spoken before TLS.
+
+    Its configuration:
+
+    ``folders`` are where it lies, below /etc, and ``comment`` begins a comment in it. ``for_set`` makes the snippet
+    that lies in the folder of a set, NAME.conf; ``shared`` are those about all certificates.
     """
+
+    title: str
+    units: t.Tuple[str, ...]
+    folders: t.Tuple[str, ...] = ()
+    ports: t.Tuple[t.Tuple[int, str], ...] = ()
+    tests: t.Tuple[t.Tuple[str, ...], ...] = ()
+    pid_files: t.Tuple[str, ...] = ()
+    signal_name: str = "SIGHUP"
+    sockets: t.Tuple[str, ...] = ()
+    reads_key_as_user: bool = False
+    rereads_key_unprivileged: bool = False
+    cannot_reload: bool = False
+    touched: t.Tuple[str, ...] = ()
 
     staples: bool = True
     needs_next_update: bool = False
@@ -48,96 +132,17 @@ class Server(t.NamedTuple):
     largest: t.Optional[int] = None
     needs_responder: bool = False
     survives: bool = True
-    learns: str = RELOAD
+    one_staple: str = ""
+
+    rereads: bool = False
+    hand_over: t.Optional[t.Callable[[t.Callable[[str], str], str, bytes], str]] = None
     holds: bool = True
     drops_expired: bool = False
     needs_file: bool = False
 
+    comment: str = "#"
+    for_set: t.Optional[t.Callable[[Entry], str]] = None
+    shared: t.Tuple[Snippet, ...] = ()
 
-class ExpiryPlan(t.NamedTuple):
-    """What to do with a staple that ends. ``in_advance``: withdraw it before, since one of its servers would
-    serve it on or fail. ``keep_file``: let the file itself be, since one of its servers does not start without it.
-    """
-
-    in_advance: bool
-    keep_file: bool
-
-
-SERVERS: t.Dict[str, Server] = {
-    "apache": Server(drops_expired=True),
-    # As dnsdist 1.7 does; 1.9 starts without a staple that it cannot use.
-    "dnsdist": Server(needs_next_update=True, reads_several=False, survives=False, needs_file=True),
-    "dovecot": Server(staples=False),
-    "exim": Server(first_answer_only=True, survives=False, learns=READS, holds=False),
-    "haproxy": Server(
-        needs_next_update=True,
-        reads_sha256=False,
-        reads_several=False,
-        margin=timedelta(seconds=300),
-        learns=SOCKET,
-        drops_expired=True,
-    ),
-    "hitch": Server(reads_sha256=False, survives=False, drops_expired=True, needs_file=True),
-    "lighttpd": Server(learns=READS, drops_expired=True),
-    "nginx": Server(survives=False),
-    "postfix": Server(staples=False),
-    "trafficserver": Server(largest=10240, needs_responder=True),
-}
-
-
-def lint(name: str, judgement: Judgement, now: datetime) -> t.List[Finding]:
-    """What the server ``name`` will not take of a response, each as an ``unfit_for_server`` finding.
-
-    An error where TLS or the start of the server would fail, else a warning.
-    """
-    server = SERVERS[name]
-    if not server.staples:
-        return [_finding(name, server, "cannot staple at all", WARNING)]
-    findings = []
-    if server.largest is not None and judgement.size > server.largest:
-        problem = f"crashes on responses of more than {server.largest} octets (it has {judgement.size})"
-        findings.append(_finding(name, server, problem, ERROR))
-    if server.needs_responder and not judgement.names_responder:
-        findings.append(_finding(name, server, "staples only for certificates that name an OCSP responder"))
-    verb = "ignores" if server.survives else "refuses"
-    if judgement.this_update is not None and judgement.next_update is None and server.needs_next_update:
-        findings.append(_finding(name, server, f"{verb} responses without nextUpdate"))
-    if judgement.certid_digest not in (None, "sha1") and not server.reads_sha256:
-        findings.append(_finding(name, server, f"{verb} answers by a {judgement.certid_digest} CertID"))
-    if judgement.answer_count > 1 and not server.reads_several:
-        findings.append(_finding(name, server, f"{verb} responses with several answers ({judgement.answer_count})"))
-    if judgement.answer_index and server.first_answer_only:
-        findings.append(_finding(name, server, "looks at the first answer only, which is about another certificate"))
-    expiry = judgement.effective_expiry
-    if expiry is not None and now <= expiry < now + server.margin:
-        findings.append(_finding(name, server, f"does not staple in the last {server.margin.seconds} seconds"))
-    return findings
-
-
-def expiry_plan(kinds: t.Iterable[t.Optional[str]]) -> ExpiryPlan:
-    """The plan for a staple that servers of these kinds read; nothing good is expected of an unknown one.
-
-    Nobody known to read it counts as unknown, too.
-    """
-    known = [SERVERS[kind] if kind in SERVERS else Server() for kind in kinds]
-    stapling = [server for server in known if server.staples]
-    return ExpiryPlan(
-        in_advance=not stapling or not all(server.drops_expired for server in stapling),
-        keep_file=any(server.needs_file for server in stapling),
-    )
-
-
-def needs_reload(kind: t.Optional[str], withdrawn: bool = False, ended: bool = False) -> bool:
-    """Whether a server has to be reloaded for a staple that is new, or ``withdrawn``, maybe since it ``ended``."""
-    server = SERVERS[kind] if kind in SERVERS else Server()
-    if not server.staples:
-        return False
-    if withdrawn:
-        return server.holds and not (ended and server.drops_expired)
-    return server.learns != READS
-
-
-def _finding(name: str, server: Server, problem: str, severity: t.Optional[str] = None) -> Finding:
-    severity = severity or (WARNING if server.survives else ERROR)
-    consequence = "so it or its TLS would fail" if severity == ERROR else "so clients get no staple from it"
-    return Finding("unfit_for_server", severity, f"{name} {problem}, {consequence}")
+    includes: t.Tuple[Include, ...] = ()
+    rules: t.Tuple[Rule, ...] = ()

@@ -13,10 +13,11 @@ import os
 import typing as t
 from datetime import timedelta
 
-from ocsp import schedule, servers, sets, staples
+from ocsp import schedule, sets, staples
 from ocsp.decision import WITHDRAW, Decision, decide
 from ocsp.errors import OcspError
 from ocsp.installation import Change, Installation
+from ocsp.servers.changes import ExpiryPlan, expiry_plan
 from ocsp.staples import Place
 
 from . import clock, events, record, reloading, remembering
@@ -166,8 +167,8 @@ class Apply:
         self._worsen(1)
         self.log.emit(Event("refused", message, events.ERROR, "foreign_file", name))
 
-    def _plan(self, entry: Entry) -> servers.ExpiryPlan:
-        return servers.expiry_plan(self.config.kinds(entry.services))
+    def _plan(self, entry: Entry) -> ExpiryPlan:
+        return expiry_plan(self.config.kinds(entry.services))
 
     def _decide(self, look: Look) -> Decision:
         # A file that servers read where refresh put it is not ours to withdraw.

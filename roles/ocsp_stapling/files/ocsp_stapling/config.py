@@ -32,7 +32,7 @@ from datetime import timedelta
 from ocsp import option_table, scan, schedule
 from ocsp.errors import InputError
 from ocsp.options import check_options, did_you_mean
-from ocsp.servers import SERVERS
+from ocsp.servers.table import SERVERS
 from ocsp.services import Service, configured
 
 from .located import ConfigError, Document, Path, parse
@@ -450,6 +450,6 @@ def _entry(
         values["certificate_path"] = _in_set(given.get("live") or live)
     values.setdefault("path", os.path.join(folders.responses, f"{name}.der"))
     kinds = (services[one].kind if one in services else one for one in users)
-    reading = [kind for kind in kinds if kind in SERVERS and SERVERS[kind].staples]
+    reading = [kind for kind in kinds if kind and SERVERS[kind].staples]
     values.setdefault("server", sorted(set(reading)))
     return Entry(name, values, given.get("live", live), users, where)

@@ -10,9 +10,10 @@ import contextlib
 import os
 import typing as t
 
-from ocsp import pending, servers, services, sets
+from ocsp import pending, services, sets
 from ocsp.errors import OcspError
 from ocsp.installation import Change, Installation
+from ocsp.servers.changes import needs_reload
 
 from . import events
 from .config import Config, Entry
@@ -80,7 +81,7 @@ class Messenger:
     def told(self, entry: Entry, withdrawn: bool = False, ended: bool = False) -> t.List[str]:
         """The services that have to be told of a change to a staple."""
         kinds = self.config.kinds(entry.services)
-        return [name for name, kind in zip(entry.services, kinds) if servers.needs_reload(kind, withdrawn, ended)]
+        return [name for name, kind in zip(entry.services, kinds) if needs_reload(kind, withdrawn, ended)]
 
     def changing(self, entry: Entry, told: t.Iterable[str], must_note: bool = True) -> t.ContextManager[Change]:
         """Change the staple of a certificate in a block; who has to be told is noted before. Raises FileError."""
@@ -94,9 +95,9 @@ class Messenger:
         given = []
         for name in entry.services:
             service = self.config.service(name)
-            if service.kind is None or servers.SERVERS[service.kind].learns != servers.SOCKET:
+            if not services.takes_staples(service):
                 continue
-            problem = services.staple_by_socket(service, os.path.join(entry.live or "", "combined.pem"), data)
+            problem = services.hand_over(service, os.path.join(entry.live or "", "combined.pem"), data)
             if problem:
                 self.log.emit(Event("reload_failed", f"{problem}; it will be reloaded", events.DEBUG, service=name))
                 continue

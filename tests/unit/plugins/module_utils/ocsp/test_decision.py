@@ -19,7 +19,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.decision import 
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import ERROR, Finding
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judgement import Judgement
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import judge
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers import ExpiryPlan
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.changes import ExpiryPlan
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, MINUTE, NOW, SECOND
 

@@ -15,13 +15,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import confirm, deploy, pending, sets, snippets
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import confirm, deploy, pending, sets
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.certificate import Certificate
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.confirm import Endpoint, Sight
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.environment import Environment
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError, InputError, TransportError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.installation import Installation
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.refresh import obtain
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers import snippets
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.wanted import Sources, Wanted
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.fleet import Clock, Fleet

@@ -20,8 +20,8 @@ from pathlib import Path
 import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import services
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers import SERVERS
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import Kind, Result, Service, configured
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.server import Server
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import Result, Service, configured
 
 Answer = t.Tuple[int, str, str]
 
@@ -71,10 +71,6 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Callable[[str]
         return str(path)
 
     return make
-
-
-def test_all_servers_that_staples_are_judged_for_can_be_reloaded() -> None:
-    assert sorted(services.KINDS) == sorted(SERVERS)
 
 
 def test_a_known_name_is_its_own_kind() -> None:
@@ -215,8 +211,10 @@ def test_a_test_is_left_out_where_its_files_are_not(
     program: t.Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program("server")
-    kind = Kind(("server",), (("server", "-t", str(tmp_path / "server.conf")), ("server", "-T")))
-    monkeypatch.setitem(services.KINDS, "server", kind)
+    kind = Server(
+        "Server", units=("server",), tests=(("server", "-t", str(tmp_path / "server.conf")), ("server", "-T"))
+    )
+    monkeypatch.setattr(services, "SERVERS", {**services.SERVERS, "server": kind})
     host = Host()
     assert services.test(configured("server"), host.run) == ""
     assert host.commands == ["server -T"]
@@ -230,7 +228,11 @@ def test_a_test_is_left_out_where_its_files_are_not(
 
 @pytest.mark.usefixtures("program")
 def test_each_kind_of_host_knows_what_runs(manager: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(services.KINDS, "nginx", Kind(("nginx",), pid_files=(str(tmp_path / "pid"),)))
+    monkeypatch.setattr(
+        services,
+        "SERVERS",
+        {**services.SERVERS, "nginx": Server("Server", units=("nginx",), pid_files=(str(tmp_path / "pid"),))},
+    )
     host = Host({"systemctl is-active": (3, "inactive\n", ""), "service nginx status": (3, "", "")})
     assert services.is_running(configured("nginx"), host.run) is False
     host = Host({"systemctl is-active": (0, "active\n", ""), "service nginx status": (0, "", "")})
@@ -280,8 +282,8 @@ while True:
 def test_where_nothing_manages_it_a_server_is_signalled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(services, "has_systemd", lambda: False)
     stale, pid_file = tmp_path / "stale.pid", tmp_path / "pid"
-    kind = Kind(("no-such-service",), pid_files=(str(stale), str(pid_file)), signal_name="SIGUSR1")
-    monkeypatch.setitem(services.KINDS, "server", kind)
+    kind = Server("Server", units=("no-such-service",), pid_files=(str(stale), str(pid_file)), signal_name="SIGUSR1")
+    monkeypatch.setattr(services, "SERVERS", {**services.SERVERS, "server": kind})
     service = configured("server")
     stale.write_text("not a number")
     assert services.reload(service, Host().run) == Result(False, False)
@@ -302,10 +304,12 @@ def test_nobody_is_signalled_in_the_place_of_a_restart(tmp_path: Path, monkeypat
     pid_file, key = tmp_path / "pid", tmp_path / "key"
     pid_file.write_text(str(os.getpid()))
     key.touch(0o600)
-    kind = Kind(("no-such-service",), pid_files=(str(pid_file),), rereads_key_unprivileged=True)
-    monkeypatch.setitem(services.KINDS, "server", kind)
+    kind = Server("Server", units=("no-such-service",), pid_files=(str(pid_file),), rereads_key_unprivileged=True)
+    monkeypatch.setattr(services, "SERVERS", {**services.SERVERS, "server": kind})
     result = services.reload(configured("server"), Host().run, [str(key)])
-    assert result == Result(False, True, "server has to be restarted, and nobody knows how; give a command")
+    assert result == Result(
+        False, True, "server has to be restarted, but no command is known for that; set 'reload' for it"
+    )
     assert sent == []
     key.chmod(0o644)
     assert services.reload(configured("server"), Host().run, [str(key)]) == Result(True, True)
@@ -315,7 +319,7 @@ def test_nobody_is_signalled_in_the_place_of_a_restart(tmp_path: Path, monkeypat
 def test_a_service_that_nobody_knows_anything_of(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(services, "has_systemd", lambda: False)
     result = services.reload(configured("no-such-service"), Host().run)
-    assert result == Result(False, None, "nobody knows how to reload no-such-service; give a command")
+    assert result == Result(False, None, "no reload command is known for no-such-service; set 'reload' for it")
 
 
 # HAProxy's socket --------------------------------------------------------------------------------
@@ -346,7 +350,7 @@ def test_a_staple_by_the_socket(proxy: Service) -> None:
         "Transaction created for certificate /etc/live/www/combined.pem!\n",
         "Committing /etc/live/www/combined.pem.\nSuccess!\n",
     )
-    assert services.staple_by_socket(proxy, "/etc/live/www/combined.pem", STAPLE, ask) == ""
+    assert services.hand_over(proxy, "/etc/live/www/combined.pem", STAPLE, ask) == ""
     assert said == [
         f"set ssl cert /etc/live/www/combined.pem.ocsp <<\n{base64.b64encode(STAPLE).decode()}\n\n",
         "commit ssl cert /etc/live/www/combined.pem\n",
@@ -355,20 +359,20 @@ def test_a_staple_by_the_socket(proxy: Service) -> None:
 
 def test_a_staple_that_the_socket_refuses(proxy: Service) -> None:
     _said, ask = asking("Can't update /x.pem: certificate does not exist!\n\n")
-    assert services.staple_by_socket(proxy, "/x.pem", STAPLE, ask) == (
+    assert services.hand_over(proxy, "/x.pem", STAPLE, ask) == (
         "haproxy refuses the staple for /x.pem: Can't update /x.pem: certificate does not exist!"
     )
     said, ask = asking("Transaction created", "Error: no memory", "Transaction aborted")
-    assert "refuses the staple for /x.pem: Error: no memory" in services.staple_by_socket(proxy, "/x.pem", STAPLE, ask)
+    assert "refuses the staple for /x.pem: Error: no memory" in services.hand_over(proxy, "/x.pem", STAPLE, ask)
     assert said[-1] == "abort ssl cert /x.pem\n"
 
 
 def test_without_a_socket_that_answers(proxy: Service, tmp_path: Path) -> None:
-    problem = services.staple_by_socket(proxy, "/x.pem", STAPLE)
+    problem = services.hand_over(proxy, "/x.pem", STAPLE)
     assert problem.startswith(f"the socket {tmp_path}/admin.sock of haproxy does not answer: ")
     missing = proxy._replace(socket=str(tmp_path / "missing"))
-    assert services.staple_by_socket(missing, "/x.pem", STAPLE) == "haproxy has no socket for commands"
-    assert services.staple_by_socket(Service("proxy"), "/x.pem", STAPLE) == "proxy has no socket for commands"
+    assert services.hand_over(missing, "/x.pem", STAPLE) == "haproxy has no socket for commands"
+    assert services.hand_over(Service("proxy"), "/x.pem", STAPLE) == "proxy has no socket for commands"
 
 
 def test_a_real_socket(tmp_path: Path) -> None:
@@ -443,7 +447,11 @@ def test_a_reload_of_traffic_server_by_others_may_have_read_nothing() -> None:
 
 
 def test_what_does_not_run_loads_its_files_when_it_starts(manager: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(services.KINDS, "nginx", Kind(("nginx",), pid_files=("/nonexistent",)))
+    monkeypatch.setattr(
+        services,
+        "SERVERS",
+        {**services.SERVERS, "nginx": Server("Server", units=("nginx",), pid_files=("/nonexistent",))},
+    )
     down = Host({"systemctl is-active": (3, "inactive\n", ""), "service nginx status": (3, "", "")})
     assert services.Services({}, down.run).loaded_since("nginx", 1550.0) is True
 
@@ -473,7 +481,9 @@ def test_a_server_that_was_started_by_hand_runs(tmp_path: Path, monkeypatch: pyt
     """Not as its unit: systemd cannot tell what it has loaded, and it must not be forgotten."""
     pid = tmp_path / "pid"
     pid.write_text(str(os.getpid()))
-    monkeypatch.setitem(services.KINDS, "nginx", services.KINDS["nginx"]._replace(pid_files=(str(pid),)))
+    monkeypatch.setattr(
+        services, "SERVERS", {**services.SERVERS, "nginx": services.SERVERS["nginx"]._replace(pid_files=(str(pid),))}
+    )
     host = Host({"systemctl is-active": (3, "inactive\n", "")})
     known = services.Services({}, host.run)
     assert known.is_running("nginx") is None and known.loaded_since("nginx", 0.0) is None
@@ -490,8 +500,8 @@ def test_a_process_of_another_user_lives(tmp_path: Path, monkeypatch: pytest.Mon
         raise PermissionError
 
     (tmp_path / "pid").write_text("4711")
-    kind = services.KINDS["exim"]._replace(units=("certops-none",), pid_files=(str(tmp_path / "pid"),))
-    monkeypatch.setitem(services.KINDS, "exim", kind)
+    kind = services.SERVERS["exim"]._replace(units=("certops-none",), pid_files=(str(tmp_path / "pid"),))
+    monkeypatch.setattr(services, "SERVERS", {**services.SERVERS, "exim": kind})
     monkeypatch.setattr(services, "has_systemd", lambda: False)
     monkeypatch.setattr(services.os, "kill", refuse)
     assert services.Services({}, Host().run).is_running("exim") is True

@@ -14,9 +14,10 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import services, snippets
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import services
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers import snippets
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.server import Entry, Setup
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import Result, configured
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.snippets import Entry
 
 Run = t.Callable[[str], t.List[str]]
 
@@ -51,7 +52,7 @@ def put(one: Entry, seconds: t.Optional[int]) -> None:
 
 
 def piece(root: Path, *entries: Entry) -> str:
-    return snippets.shared(entries, str(root), 2562)["dnsdist.lua"].decode()
+    return snippets.shared(entries, Setup(str(root), 2562))["dnsdist.lua"].decode()
 
 
 def test_certificates_by_each_of_their_names(tmp_path: Path) -> None:
@@ -155,6 +156,6 @@ def test_elsewhere_a_command_is_wanted_that_restarts_it(monkeypatch: pytest.Monk
 
     described = configured("dnsdist", test=("true",))
     result = services.reload(described, run)
-    assert result == Result(False, None, "nobody knows how to reload dnsdist; give a command")
+    assert result == Result(False, None, "no reload command is known for dnsdist; set 'reload' for it")
     assert services.reload(described._replace(reload=("sv", "restart", "dnsdist")), run) == Result(True, None)
     assert commands[-1] == "sv restart dnsdist"

@@ -11,9 +11,10 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import services, snippets
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import Kind, Result, configured
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.snippets import Entry
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import services
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers import snippets
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.server import Entry, Server, Setup
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import Result, configured
 
 
 def entry(name: str, *names: str, stapled: bool = True) -> Entry:
@@ -21,7 +22,7 @@ def entry(name: str, *names: str, stapled: bool = True) -> Entry:
 
 
 def lines(*entries: Entry) -> t.List[str]:
-    return snippets.shared(entries, "/r", 2562)["trafficserver.config"].decode().splitlines()[1:]
+    return snippets.shared(entries, Setup("/r", 2562))["trafficserver.config"].decode().splitlines()[1:]
 
 
 def test_the_first_certificate_is_for_clients_that_name_none() -> None:
@@ -55,9 +56,11 @@ def test_its_list_looks_new_before_it_is_reloaded(
         seen.append((command[1], os.stat(path).st_mtime > 1000))
         return 0, "active\n" if running else "inactive\n", ""
 
-    kind = services.KINDS["trafficserver"]
+    kind = services.SERVERS["trafficserver"]
     touched = (str(path), str(tmp_path / "missing"))
-    monkeypatch.setitem(services.KINDS, "trafficserver", kind._replace(touched=touched, tests=()))
+    monkeypatch.setattr(
+        services, "SERVERS", {**services.SERVERS, "trafficserver": kind._replace(touched=touched, tests=())}
+    )
     monkeypatch.setattr(services, "has_systemd", lambda: True)
     assert services.reload(configured("trafficserver"), run) == Result(running, running)
     assert seen[0] == ("is-active", False)
@@ -72,9 +75,13 @@ def test_the_lists_are_debians_and_the_one_below_the_root_of_the_sets(
     path.parent.mkdir()
     path.touch()
     os.utime(path, (1000, 1000))
-    touched, ours = services.KINDS["trafficserver"].touched
+    touched, ours = services.SERVERS["trafficserver"].touched
     assert touched == "/etc/trafficserver/ssl_multicert.config"
-    monkeypatch.setitem(services.KINDS, "trafficserver", Kind(("trafficserver",), touched=(ours,)))
+    monkeypatch.setattr(
+        services,
+        "SERVERS",
+        {**services.SERVERS, "trafficserver": Server("Server", units=("trafficserver",), touched=(ours,))},
+    )
     monkeypatch.setattr(services, "has_systemd", lambda: True)
     host = services.Services({}, lambda command, **_options: (0, "active\n", ""), str(tmp_path))
     assert host.reload("trafficserver") == Result(True, True)
@@ -85,8 +92,8 @@ def test_a_list_that_is_refused_stays_as_it_is(monkeypatch: pytest.MonkeyPatch, 
     path = tmp_path / "ssl_multicert.config"
     path.touch()
     os.utime(path, (1000, 1000))
-    kind = services.KINDS["trafficserver"]._replace(touched=(str(path),), tests=())
-    monkeypatch.setitem(services.KINDS, "trafficserver", kind)
+    kind = services.SERVERS["trafficserver"]._replace(touched=(str(path),), tests=())
+    monkeypatch.setattr(services, "SERVERS", {**services.SERVERS, "trafficserver": kind})
     monkeypatch.setattr(services, "has_systemd", lambda: True)
 
     def run(command: t.Sequence[str], input: t.Optional[str] = None, timeout: float = 60.0) -> t.Tuple[int, str, str]:  # noqa: A002

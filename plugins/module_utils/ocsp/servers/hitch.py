@@ -1,0 +1,36 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Hitch."""
+
+from __future__ import annotations
+
+from .server import ONE_FILE, Include, Rule, Server
+
+SERVER = Server(
+    "hitch",
+    units=("hitch",),
+    folders=("hitch",),
+    ports=((443, ""),),
+    tests=(("hitch", "-t", "--config", "/etc/hitch/hitch.conf"),),
+    pid_files=("/run/hitch/hitch.pid",),
+    reads_sha256=False,
+    survives=False,
+    drops_expired=True,
+    needs_file=True,
+    one_staple=ONE_FILE,
+    includes=(
+        Include(
+            "`hitch.conf`",
+            'pem-file = { cert = "/etc/ocsp-stapling/live/NAME/combined.pem" '
+            'ocsp-resp-file = "/etc/ocsp-stapling/live/NAME/ocsp.der" }',
+        ),
+    ),
+    rules=(
+        Rule(
+            "A response by a SHA-1 CertID that verifies. It does not start without the file once it is told of one.",
+            "Start and reload fail.",
+        ),
+    ),
+)

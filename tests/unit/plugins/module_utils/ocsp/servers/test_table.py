@@ -1,0 +1,94 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The table of servers: each file of the folder is in it, and each server can be used by all that reads the table."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import signature, starttls
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers import nginx, server, snippets, table
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.server import Entry, Server, Setup
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.table import NAMES, SERVERS
+
+FOLDER = Path(table.__file__).parent
+#: The files of that folder that are no servers.
+OTHERS = {"changes", "lint", "matching", "server", "snippets", "table"}
+
+
+def imported() -> t.List[str]:
+    """The servers that the table imports as Ansible sees it, which runs nothing."""
+    nodes = ast.walk(ast.parse(Path(table.__file__).read_text()))
+    return [
+        alias.name for node in nodes if isinstance(node, ast.ImportFrom) and not node.module for alias in node.names
+    ]
+
+
+def test_each_file_is_in_the_table() -> None:
+    files = {path.stem for path in FOLDER.glob("*.py")} - {"__init__"}
+    assert files > OTHERS
+    assert list(NAMES) == sorted(files - OTHERS) == imported()
+
+
+def test_the_table_is_one_of_servers() -> None:
+    assert list(SERVERS) == list(NAMES) and len(SERVERS) == len(NAMES)
+    assert all(isinstance(one, Server) for one in SERVERS.values())
+    assert SERVERS["nginx"] is nginx.SERVER
+    assert "server" not in SERVERS and None not in SERVERS
+    with pytest.raises(KeyError):
+        SERVERS["server"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_server_can_be_used(name: str) -> None:
+    one = SERVERS[name]
+    assert one.units and one.folders and one.ports and one.includes and one.rules
+    assert all(not protocol or protocol in starttls.PROTOCOLS for _port, protocol in one.ports)
+    assert all("/" not in folder for folder in one.folders)
+    assert one.pid_files or one.cannot_reload
+    assert bool(one.sockets) is (one.hand_over is not None)
+
+
+def test_each_snippet_is_for_one_server() -> None:
+    files = [snippet.file for one in SERVERS.values() for snippet in one.shared]
+    assert sorted(files) == sorted(set(files))
+    assert snippets.owners()["dovecot-2.4.conf"] == "dovecot"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_users_include_is_there(name: str) -> None:
+    """Each path in the lines for users is that of a snippet or of another file of a set."""
+    entry = Entry("NAME", "/etc/ocsp-stapling/sets/NAME/1", "/etc/ocsp-stapling/live/NAME", ("NAME",), (name,), True)
+    made = {f"{entry.live}/{file}" for file in snippets.for_set(entry)}
+    made |= {snippets.path("/etc/ocsp-stapling", file) for file in snippets.shared([entry], Setup("/r", 1))}
+    lines = " ".join(one.line for one in SERVERS[name].includes).replace('"', " ").replace(";", " ")
+    named = {word for word in lines.split() if word.startswith("/etc/ocsp-stapling/")}
+    assert made <= named
+    assert {os.path.basename(path) for path in named - made} <= {"combined.pem", "ocsp.der"}
+
+
+def test_snippets_are_in_the_folder_that_is_looked_into() -> None:
+    assert snippets.path("/r", "x") == f"/r/{server.FOLDER}/x"
+
+
+def test_a_judge_that_is_told_of_no_server_loads_none() -> None:
+    """What makes snippets is no part of a run that only compares a response with its rules."""
+    packages = str(Path(signature.__file__).parents[1])
+    script = (
+        f"import sys; sys.path.insert(0, {packages!r})\n"
+        "from ocsp import decision, option_table, options, refresh, report, response\n"
+        "print(sorted(name for name in sys.modules if name.startswith('ocsp.servers.')))\n"
+        "print(*response.lint.__globals__['SERVERS'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded, names = done.stdout.splitlines()
+    assert loaded == "['ocsp.servers.changes', 'ocsp.servers.lint', 'ocsp.servers.table']"
+    assert names.split() == list(NAMES)
