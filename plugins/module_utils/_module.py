@@ -18,8 +18,8 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from .ocsp import option_table, schedule
 from .ocsp.errors import ERROR, FileError, Finding, OcspError
+from .ocsp.freshness import Outcome
 from .ocsp.options import did_you_mean
-from .ocsp.refresh import Outcome
 from .ocsp.signature import CRYPTOGRAPHY_MINIMUM, library_problem
 
 #: Warnings about a response that an operator should see even when nobody looks at the findings.

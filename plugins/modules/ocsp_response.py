@@ -284,9 +284,8 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.certops.ocsp.plugins.module_utils import _module
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import freshness, report
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import options as ocsp_options
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import refresh, report
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.environment import Environment
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.option_table import TRANSPORT_OPTIONS
 
 
@@ -305,11 +304,27 @@ def make_exchange(module):
 
 def run(module):
     """Bring the file into the state asked for and return the outcome."""
-    write = not module.check_mode
     if module.params["state"] == "absent":
-        return refresh.remove(module.params["path"], write)
-    options = ocsp_options.read_options(module.params)
-    return refresh.refresh(options, Environment(make_exchange(module), _module.read_now(module)), write)
+        return remove(module)
+    options, now = ocsp_options.read_options(module.params), _module.read_now(module)
+    fresh = freshness.check_fresh(options, now)
+    return fresh if fresh is not None else renew(module, options, now)
+
+
+# Both import what they need, because Python compiles it anew at each run, and a fresh response needs none of it.
+
+
+def renew(module, options, now):
+    from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import refresh
+    from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.environment import Environment
+
+    return refresh.refresh_locked(options, Environment(make_exchange(module), now), not module.check_mode)
+
+
+def remove(module):
+    from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import refresh
+
+    return refresh.remove(module.params["path"], not module.check_mode)
 
 
 def main():

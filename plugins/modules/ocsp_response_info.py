@@ -196,7 +196,7 @@ response:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.certops.ocsp.plugins.module_utils import _module
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import files, refresh, report, schedule, wire
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import freshness, reading, report, schedule, wire
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import options as ocsp_options
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import response as ocsp_response
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError
@@ -209,7 +209,7 @@ def read_content(module):
         raise InputError("path is empty; give the path of the file that holds the response")
     if path is None:
         return ocsp_options.decode_content(module.params["content"], "content")
-    return files.read_file(path, f"path: {path}", ocsp_response.SIZE_LIMIT)
+    return reading.read_file(path, f"path: {path}", ocsp_response.SIZE_LIMIT)
 
 
 def inspect(module):
@@ -217,7 +217,7 @@ def inspect(module):
     now = _module.read_now(module)
     content = read_content(module)
     options = ocsp_options.read_options(module.params, judging=True)
-    outcome = refresh.inspect(options, content, now)
+    outcome = freshness.inspect(options, content, now)
     judgement = outcome.judgement
     values = report.judged_values(outcome, module.params["return_content"])
     values.update(

@@ -19,12 +19,12 @@ import time
 import typing as t
 from collections import deque
 
-from . import refresh
+from . import freshness, refresh
 from .environment import Environment, Exchange, ResponderDown
 from .errors import FileError, InputError, OcspError, TransportError
+from .freshness import Outcome
 from .option_table import TRANSPORT_OPTIONS
 from .options import Options, read_options
-from .refresh import Outcome
 
 if t.TYPE_CHECKING:
     from .transport import HttpRequest, HttpResponse, Transport
@@ -192,7 +192,7 @@ def _begin_job(
         return refresh.remove(job.values.get("path") or "", write)
     options = read_options(job.values)
     environment = environment_for(job)
-    outcome = refresh.check_fresh(options, environment)
+    outcome = freshness.check_fresh(options, environment.now())
     if outcome is not None:
         return outcome
     kept = options if keep else None
@@ -207,7 +207,7 @@ def _begin_request(
     request: Request, environment_for: t.Callable[[Request], Environment], _keep: bool
 ) -> t.Union[Outcome, _Due]:
     options, current, environment = request.options, request.current, environment_for(request)
-    outcome = refresh.check_current(options.target, options, current, environment.now())
+    outcome = freshness.check_current(options.target, options, current, environment.now())
     if outcome is not None:
         return outcome
 

@@ -24,10 +24,10 @@ from datetime import datetime
 from . import bulk, confirm, files, material, sets, staples
 from .confirm import Endpoint, Look
 from .errors import InputError, OcspError
+from .freshness import Outcome
 from .installation import Installation, Refused, read_texts
 from .material import Material
 from .options import decode_content, make_options
-from .refresh import Outcome
 from .servers import snippets
 from .servers.changes import needs_reload
 from .servers.server import Entry, Setup

@@ -18,6 +18,7 @@ from . import schedule, wire
 from .certificate import Target
 from .environment import Environment, ResponderDown
 from .errors import ERROR, Finding, TransportError
+from .freshness import Attempt
 from .judgement import Judgement
 from .options import Options
 from .transport import HttpRequest, HttpResponse
@@ -34,17 +35,6 @@ _OTHER_DIGEST_STATUSES = ("unauthorized", "malformed_request", "internal_error")
 _OTHER_DIGEST_CODES = frozenset(("unknown_status", "wrong_certificate"))
 #: What a cache on the way may be the cause of (RFC 5019 section 5).
 _STALE = frozenset(("expired", "too_old"))
-
-
-class Attempt(t.NamedTuple):
-    """One exchange. ``code`` is None where it brought an acceptable response."""
-
-    url: str
-    method: str
-    certid_digest: str
-    code: t.Optional[str]
-    http_status: t.Optional[int]
-    seconds: float
 
 
 class _Answer(t.NamedTuple):

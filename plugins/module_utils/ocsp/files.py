@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Files on disk: read with a limit, replaced in one step, backed up, locked.
+"""Files on disk: replaced in one step, backed up, locked. To read one with a limit is in ``reading``.
 
 Whatever happens, and whenever the process is killed, a reader finds the old file or the new one.
 """
@@ -22,6 +22,8 @@ import typing as t
 from datetime import datetime, timezone
 
 from .errors import BusyError, FileError, InputError
+from .reading import read_file as read_file  # for those that write as well
+from .reading import reason_of
 
 _T = t.TypeVar("_T")
 
@@ -29,47 +31,10 @@ _TEMPORARY = ".ocsp-new"
 _LOCK_FOLDERS = ("/run/lock", "/var/lock")
 _ROOTS_LOCK_FOLDER = "/run/certops-ocsp"
 _LOCK_POLL = 0.05
-_READ_SIZE = 256 * 1024
 _BACKUP_SUFFIX = re.compile(r"\.\d{8}T\d{6}\.\d{6}Z~")
 _PRESERVED_ATTRIBUTES = ("security.selinux", "system.posix_acl_access")
 #: Why a file cannot be replaced that may still be written into: mounted by itself, or in a folder that is closed.
 _IN_PLACE_ERRORS = (errno.EBUSY, errno.EPERM, errno.EACCES, errno.EROFS, errno.EXDEV, errno.ETXTBSY)
-
-
-def read_file(path: str, source: str, limit: int) -> t.Optional[bytes]:
-    """The content of a regular file, or None where there is none.
-
-    At most ``limit`` + 1 octets are read, so that the caller sees a file that is too large.
-    Raises InputError; ``source`` begins its message.
-    """
-    try:
-        # Opened without blocking: a FIFO in the place of a file must not hang the run.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{source} cannot be read: {_reason(error)}") from None
-    try:
-        mode = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(mode):
-            kind = "a directory" if stat.S_ISDIR(mode) else "not a regular file"
-            raise InputError(f"{source} is {kind}; give the path of a file")
-        return _read_all(descriptor, limit + 1)
-    except OSError as error:
-        raise InputError(f"{source} cannot be read: {_reason(error)}") from None
-    finally:
-        os.close(descriptor)
-
-
-def _read_all(descriptor: int, limit: int) -> bytes:
-    pieces, size = [], 0
-    while size < limit:
-        piece = os.read(descriptor, min(limit - size, _READ_SIZE))
-        if not piece:
-            break
-        pieces.append(piece)
-        size += len(piece)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def resolve(path: str, source: str) -> str:
@@ -111,7 +76,7 @@ def replace_file(
             _overwrite(path, content)
             return
         hint = " (it may be mounted by itself: set unsafe_writes)" if error.errno == errno.EBUSY else ""
-        raise FileError(f"cannot write {path}: {_reason(error)}{hint}; what was there is as it was") from None
+        raise FileError(f"cannot write {path}: {reason_of(error)}{hint}; what was there is as it was") from None
     (sync or sync_folder)(os.path.dirname(path))
 
 
@@ -231,7 +196,7 @@ def sync_folder(folder: str) -> None:
     except OSError as error:
         # Some file systems cannot do it, and some folders may be written but not read.
         if error.errno not in (errno.EINVAL, errno.EACCES, errno.EOPNOTSUPP):
-            raise FileError(f"what was written in {folder} cannot be synced: {_reason(error)}") from None
+            raise FileError(f"what was written in {folder} cannot be synced: {reason_of(error)}") from None
 
 
 def _overwrite(path: str, content: bytes) -> None:
@@ -242,7 +207,7 @@ def _overwrite(path: str, content: bytes) -> None:
             handle.flush()
             os.fsync(handle.fileno())
     except OSError as error:
-        message = f"cannot write into {path}: {_reason(error)}; it may be incomplete now, so run again"
+        message = f"cannot write into {path}: {reason_of(error)}; it may be incomplete now, so run again"
         raise FileError(message) from None
 
 
@@ -253,7 +218,7 @@ def remove_file(path: str) -> None:
     except FileNotFoundError:
         pass
     except OSError as error:
-        raise FileError(f"cannot remove {path}: {_reason(error)}") from None
+        raise FileError(f"cannot remove {path}: {reason_of(error)}") from None
 
 
 def back_up(path: str, now: datetime, keep: int) -> str:
@@ -272,7 +237,7 @@ def back_up(path: str, now: datetime, keep: int) -> str:
         for old in others[: max(0, len(others) + 1 - keep)]:
             os.unlink(old)
     except OSError as error:
-        raise FileError(f"cannot back up {path}: {_reason(error)}; nothing was replaced") from None
+        raise FileError(f"cannot back up {path}: {reason_of(error)}; nothing was replaced") from None
     return backup
 
 
@@ -307,7 +272,7 @@ def lock(
         place = path if resolved else os.path.realpath(path)
         found = _private_lock(place) or _shared_lock(place)
     except OSError as error:
-        raise FileError(f"cannot lock {path} with a file in the temporary folder: {_reason(error)}") from None
+        raise FileError(f"cannot lock {path} with a file in the temporary folder: {reason_of(error)}") from None
     with _holding(found, path, timeout, sleep):
         yield
 
@@ -327,7 +292,7 @@ def _holding(lock_: _Lock, what: str, timeout: float, sleep: t.Callable[[float],
     try:
         descriptor = _take_lock(lock_, time.monotonic() + timeout, sleep)
     except OSError as error:
-        raise FileError(f"cannot lock {what} with {lock_.path}: {_reason(error)}") from None
+        raise FileError(f"cannot lock {what} with {lock_.path}: {reason_of(error)}") from None
     if descriptor is None:
         raise BusyError(f"another run has been at work on {what} for {timeout:.0f} seconds (it holds {lock_.path})")
     try:
@@ -438,7 +403,3 @@ def _is_same_file(descriptor: int, path: str) -> bool:
         return os.path.samestat(os.fstat(descriptor), os.stat(path, follow_symlinks=False))
     except FileNotFoundError:
         return False
-
-
-def _reason(error: t.Union[OSError, ValueError]) -> str:
-    return getattr(error, "strerror", None) or str(error)

@@ -14,7 +14,7 @@ import urllib.parse
 from dataclasses import dataclass, fields
 
 from . import certificate as x509
-from . import files, schedule
+from . import reading, schedule
 from .certificate import Certificate, Target
 from .errors import ERROR, Finding, InputError
 from .option_table import DURATION, OPTIONS, SECONDS, STAPLE, TRANSPORT_OPTIONS, Limits, Option, expected, names_of
@@ -268,7 +268,7 @@ def read_data(
     if not path:
         raise InputError(f"{path_option} is empty; give the path of a file or leave it out")
     where = f"{path_option}: {path}"
-    found = files.read_file(path, where, limit)
+    found = reading.read_file(path, where, limit)
     if found is None:
         raise InputError(f"{where} does not exist")
     if len(found) > limit:

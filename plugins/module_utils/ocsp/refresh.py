@@ -10,77 +10,34 @@ one is never replaced by an older one, and what is on disk stays as it is whenev
 
 from __future__ import annotations
 
-import os
 import typing as t
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
-from . import files, schedule, wire
+from . import files, schedule
 from . import response as ocsp_response
 from .certificate import Target
 from .decision import INSTALL, Facts, decide
 from .environment import Environment
-from .errors import ERROR, WARNING, Finding, InputError
+from .errors import ERROR, WARNING, Finding
+from .freshness import (
+    Attempt,
+    Current,
+    Outcome,
+    check_fresh,
+    in_format,
+    judge,
+    judge_current,
+    outcome_if_fresh,
+    read_in_place,
+    unchanged,
+    without_responder,
+)
 from .judgement import Judgement
 from .options import Options
 
-if t.TYPE_CHECKING:
-    from .fetch import Attempt
-
 #: Seconds that a run waits beyond its own total timeout for another one at work on the same file.
 _LOCK_GRACE = 30.0
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one staple.
-
-    ``path`` is empty where it is in no file. ``before`` is the judgement of what was found in place, ``judgement``
-    that of what counts now: the response in place, or, after a failure with nothing good in place, the refused one.
-    ``data`` is the DER of the response in place, if that is good. ``older`` is why a response that came, good by
-    itself, was not put in its place. ``fetch_error`` is why no newer response was obtained, ``retry_after`` the
-    seconds that the responder asked to wait, and ``refused`` the judgement of the response that it gave instead,
-    with the DER in ``proof`` where that proves a revocation. ``warnings`` are sentences for the operator.
-    """
-
-    path: str
-    message: str = ""
-    serial_number: t.Optional[int] = None
-    must_staple: t.Optional[bool] = None
-    changed: bool = False
-    failed: bool = False
-    fetched: bool = False
-    skipped_reason: t.Optional[str] = None
-    fetch_error: t.Optional[Finding] = None
-    retry_after: t.Optional[float] = None
-    refused: t.Optional[Judgement] = None
-    proof: t.Optional[bytes] = None
-    before: t.Optional[Judgement] = None
-    judgement: t.Optional[Judgement] = None
-    older: t.Optional[Finding] = None
-    data: t.Optional[bytes] = None
-    renew_at: t.Optional[datetime] = None
-    responder_url: t.Optional[str] = None
-    backup_file: t.Optional[str] = None
-    attempts: t.Tuple[Attempt, ...] = ()
-    warnings: t.Tuple[str, ...] = ()
-
-    @property
-    def findings(self) -> t.Tuple[Finding, ...]:
-        """What is to be said of the response that counts now, and of one that it was preferred to."""
-        found = self.judgement.findings if self.judgement is not None else ()
-        return (*found, self.older) if self.older is not None else found
-
-
-class _Current(t.NamedTuple):
-    """The response in place: its DER and its judgement. Both None where there is none."""
-
-    data: t.Optional[bytes] = None
-    judgement: t.Optional[Judgement] = None
-
-    @property
-    def good(self) -> t.Optional[Judgement]:
-        return self.judgement if self.judgement is not None and self.judgement.acceptable else None
 
 
 class _Came(t.NamedTuple):
@@ -113,77 +70,19 @@ def obtain(
     outcome, and foreign data never raises.
     """
     if target is None:
-        return _without_responder(options)
-    known = _judge_current(target, options, current, environment.now())
-    fresh = _fresh(options, known, environment.now())
+        return without_responder(options)
+    known = judge_current(target, options, current, environment.now())
+    fresh = outcome_if_fresh(options, known, environment.now())
     if fresh is not None:
         return fresh
     came = _given(target, options, environment.now()) if options.source is not None else None
     return _settle(options, known, came or _ask(target, options, environment), environment.now())
 
 
-def check_current(
-    target: t.Optional[Target], options: Options, current: t.Optional[bytes], now: datetime
-) -> t.Optional[Outcome]:
-    """What ``obtain`` would return, where that takes no network; else None."""
-    if target is None:
-        return _without_responder(options)
-    return _fresh(options, _judge_current(target, options, current, now), now)
-
-
-def _without_responder(options: Options, left: str = "") -> Outcome:
-    """The outcome where there is no responder to ask; ``left`` ends the sentence with what is in place all the same."""
-    name = options.certificate.name
-    message = f"the certificate {name} names no OCSP responder; there is nothing to staple{left}"
-    failed = options.on_missing_responder == "fail"
-    return replace(
-        _unchanged(options, _Current()),
-        message=message,
-        skipped_reason="no_responder",
-        failed=failed,
-        fetch_error=Finding("no_responder", ERROR, message) if failed else None,
-    )
-
-
-def _judge_current(target: Target, options: Options, data: t.Optional[bytes], now: datetime) -> _Current:
-    return _Current() if data is None else _Current(data, _judge(target, options, data, now))
-
-
-def _judge(target: Target, options: Options, data: bytes, now: datetime) -> Judgement:
-    return ocsp_response.judge(data, target, now, options.rules, servers=options.servers)
-
-
-def _unchanged(options: Options, known: _Current, came: _Came = _Came()) -> Outcome:
-    """The outcome if what is in place stays."""
-    return Outcome(
-        options.path,
-        serial_number=options.certificate.serial_number,
-        must_staple=options.certificate.must_staple,
-        fetched=came.fetched and came.error is None,
-        before=known.judgement,
-        judgement=known.judgement,
-        data=known.data if known.good else None,
-        renew_at=schedule.renew_at(known.good, options.renewal) if known.good else None,
-        responder_url=came.url,
-        attempts=came.attempts,
-    )
-
-
-def _fresh(options: Options, known: _Current, now: datetime) -> t.Optional[Outcome]:
-    """The outcome where the response in place is good and not yet due, or None."""
-    if options.force or options.source is not None or known.judgement is None:
-        return None
-    if schedule.is_due(known.judgement, options.renewal, now):
-        return None
-    outcome = _unchanged(options, known)
-    due = schedule.format_time(outcome.renew_at)
-    return replace(outcome, message=f"the response is good and is due for renewal at {due}")
-
-
 def _given(target: Target, options: Options, now: datetime) -> _Came:
     """The response that was fetched elsewhere, under the same rules and without the network."""
     data = options.source or b""
-    judgement = _judge(target, options, data, now)
+    judgement = judge(target, options, data, now)
     error = judgement.error
     if error is not None:
         error = error._replace(message=f"the given response is refused: {error.message}")
@@ -201,7 +100,7 @@ def _ask(target: Target, options: Options, environment: Environment) -> _Came:
     return _Came(found.error, found.data, found.judgement, True, found.url, found.retry_after, tuple(found.attempts))
 
 
-def _settle(options: Options, known: _Current, came: _Came, now: datetime) -> Outcome:
+def _settle(options: Options, known: Current, came: _Came, now: datetime) -> Outcome:
     """Decide between what is in place and what came, and say so."""
     in_place = known.data is not None
     decision = decide(Facts(in_place, known.judgement, candidate=came.judgement, proof=came.judgement), now)
@@ -215,9 +114,19 @@ def _settle(options: Options, known: _Current, came: _Came, now: datetime) -> Ou
     return _kept(options, known, came, decision.passed_over, now)
 
 
-def _replaced(options: Options, known: _Current, came: _Came, judgement: Judgement) -> Outcome:
+def _with_asking(options: Options, known: Current, came: _Came) -> Outcome:
+    """The outcome if what is in place stays, and what asking took."""
     return replace(
-        _unchanged(options, known, came),
+        unchanged(options, known),
+        fetched=came.fetched and came.error is None,
+        responder_url=came.url,
+        attempts=came.attempts,
+    )
+
+
+def _replaced(options: Options, known: Current, came: _Came, judgement: Judgement) -> Outcome:
+    return replace(
+        _with_asking(options, known, came),
         message=f"a response that is good until {schedule.format_time(judgement.effective_expiry)} was obtained",
         changed=came.data != known.data,
         judgement=judgement,
@@ -226,7 +135,7 @@ def _replaced(options: Options, known: _Current, came: _Came, judgement: Judgeme
     )
 
 
-def _kept(options: Options, known: _Current, came: _Came, problem: str, now: datetime) -> Outcome:
+def _kept(options: Options, known: Current, came: _Came, problem: str, now: datetime) -> Outcome:
     """The outcome where a good response came that is no newer than the good one in place."""
     message = "there is no newer response than the one in place"
     warnings = []
@@ -235,7 +144,7 @@ def _kept(options: Options, known: _Current, came: _Came, problem: str, now: dat
         warnings.append(message)
     delay = _delay(options, known.good, now)
     return replace(
-        _unchanged(options, known, came),
+        _with_asking(options, known, came),
         message=message,
         older=Finding("older", WARNING, problem) if problem else None,
         warnings=(*warnings, *delay),
@@ -251,10 +160,10 @@ def _delay(options: Options, good: t.Optional[Judgement], now: datetime) -> t.It
         yield f"there is still no newer response than the one {where}, which expires at {ends}"
 
 
-def _failed(options: Options, known: _Current, came: _Came, error: Finding) -> Outcome:
+def _failed(options: Options, known: Current, came: _Came, error: Finding) -> Outcome:
     """The outcome where no response came that can be put in place."""
     outcome = replace(
-        _unchanged(options, known, came),
+        _with_asking(options, known, came),
         fetch_error=error,
         retry_after=came.retry_after,
         refused=came.judgement if came.error is not None and came.fetched else None,
@@ -272,7 +181,7 @@ def _failed(options: Options, known: _Current, came: _Came, error: Finding) -> O
     return replace(outcome, message=message, failed=True, judgement=refused or known.judgement)
 
 
-def _revoked(options: Options, known: _Current, came: _Came, outcome: Outcome) -> Outcome:
+def _revoked(options: Options, known: Current, came: _Came, outcome: Outcome) -> Outcome:
     """The outcome where the CA says that the certificate is revoked. What is in place is the user's to remove."""
     said = came.error.message if came.error is not None else ""
     state = ""
@@ -291,7 +200,7 @@ def _revoked(options: Options, known: _Current, came: _Came, outcome: Outcome) -
     )
 
 
-def _left_behind(path: str, known: _Current) -> str:
+def _left_behind(path: str, known: Current) -> str:
     if known.judgement is None:
         missing = f"{path} does not exist" if path else "there is no response in place"
         return f"{missing}, so there is nothing to staple"
@@ -307,25 +216,7 @@ def refresh(options: Options, environment: Environment, write: bool = True) -> O
 
     Raises InputError and FileError; failures to get a good response are in the outcome.
     """
-    return check_fresh(options, environment) or refresh_locked(options, environment, write)
-
-
-def check_fresh(options: Options, environment: Environment) -> t.Optional[Outcome]:
-    """The outcome where neither the network nor a lock is needed, or None where ``refresh_locked`` is to be called.
-
-    Raises InputError and FileError.
-    """
-    if not options.path:
-        raise InputError("path is empty; give the path of the file that holds the response")
-    if options.target is None:
-        exists = os.path.exists(options.path)
-        return _without_responder(options, f"; {options.path} exists but is no longer renewed" if exists else "")
-    if options.force or options.source is not None:
-        return None
-    content, data = _read(options)
-    now = environment.now()
-    fresh = _fresh(options, _judge_current(options.target, options, data, now), now)
-    return fresh if fresh is not None and content == _content(options, fresh.data) else None
+    return check_fresh(options, environment.now()) or refresh_locked(options, environment, write)
 
 
 def refresh_locked(options: Options, environment: Environment, write: bool = True) -> Outcome:
@@ -333,20 +224,9 @@ def refresh_locked(options: Options, environment: Environment, write: bool = Tru
     place = files.resolve(options.path, f"path: {options.path}")
     with files.lock(place, options.total_timeout + _LOCK_GRACE, resolved=True, sleep=environment.sleep):
         # Another run may have refreshed the file while this one waited.
-        content, data = _read(options)
+        content, data = read_in_place(options)
         outcome = obtain(options.target, options, data, environment)
         return _put(options, outcome, place, content, environment, write)
-
-
-def _read(options: Options) -> t.Tuple[t.Optional[bytes], t.Optional[bytes]]:
-    """What is in the file, and the DER in that; None without a file."""
-    content = files.read_file(options.path, f"path: {options.path}", ocsp_response.SIZE_LIMIT)
-    return content, wire.from_pem(content) if content is not None else None
-
-
-def _content(options: Options, data: t.Optional[bytes]) -> t.Optional[bytes]:
-    """What a file holds that has this response in the format asked for."""
-    return wire.to_pem(data) if options.format == "pem" and data is not None else data
 
 
 def _put(
@@ -358,7 +238,7 @@ def _put(
     write: bool,
 ) -> Outcome:
     """Have exactly the response of the outcome in the file, in the format asked for, where one is good."""
-    content = _content(options, outcome.data)
+    content = in_format(options, outcome.data)
     if content is None or outcome.fetch_error is not None:
         return outcome
     message = outcome.message
@@ -381,23 +261,3 @@ def remove(path: str, write: bool = True) -> Outcome:
         files.remove_file(path)
     done = "was removed" if write else "would be removed"
     return Outcome(path, f"the response {done}" if found else "there is no response to remove", changed=found)
-
-
-def inspect(options: Options, content: t.Optional[bytes], now: datetime) -> Outcome:
-    """Judge the bytes of a staple file without touching anything. ``options`` must hold a target."""
-    data = wire.from_pem(content) if content is not None else None
-    outcome = replace(_unchanged(options, _Current()), data=data, message="there is no response")
-    if options.target is None:
-        return outcome
-    if options.issuer_problem is not None:
-        judgement = ocsp_response.without_issuer(options.target, options.issuer_problem)
-    elif data is not None:
-        judgement = _judge(options.target, options, data, now)
-    else:
-        return outcome
-    return replace(
-        outcome,
-        message=judgement.message or "the response is good",
-        judgement=judgement,
-        renew_at=schedule.renew_at(judgement, options.renewal) if judgement.acceptable else None,
-    )

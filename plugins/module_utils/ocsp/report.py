@@ -11,8 +11,8 @@ import hashlib
 import typing as t
 
 from .errors import Finding
+from .freshness import Outcome
 from .judgement import Judgement
-from .refresh import Outcome
 from .schedule import format_time
 
 Values = t.Dict[str, t.Any]

@@ -10,7 +10,7 @@ import os
 import typing as t
 from datetime import datetime
 
-from ocsp import files, refresh, report
+from ocsp import files, freshness, report
 from ocsp.errors import InputError
 from ocsp.judgement import Judgement
 from ocsp.options import check_options, read_options
@@ -53,7 +53,7 @@ def _judge(path: str, given: Values, config: t.Optional[Config], now: datetime) 
     content = files.read_file(path, path, SIZE_LIMIT)
     if content is None:
         raise InputError(f"{path} does not exist")
-    outcome = refresh.inspect(options, content, now)
+    outcome = freshness.inspect(options, content, now)
     judgement = outcome.judgement
     good = judgement is not None and judgement.acceptable
     shown = {**report.judged_values(outcome), "path": path, "acceptable": good}

@@ -20,8 +20,8 @@ from ocsp import bulk, files, refresh, schedule, staples
 from ocsp.bulk import Job
 from ocsp.environment import Environment, ResponderDown
 from ocsp.errors import OcspError
+from ocsp.freshness import Outcome
 from ocsp.options import read_options
-from ocsp.refresh import Outcome
 
 from . import events, record
 from .config import Config, Entry

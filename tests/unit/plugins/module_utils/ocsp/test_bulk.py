@@ -19,7 +19,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import bulk, fil
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.bulk import Job, Network, refresh_all, responder
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.environment import Environment
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError, OcspError, TransportError
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.refresh import Outcome
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.freshness import Outcome
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.transport import HttpRequest, HttpResponse
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, NOW

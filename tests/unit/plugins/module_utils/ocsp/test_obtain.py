@@ -15,13 +15,14 @@ import typing as t
 from datetime import timedelta
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import bulk, files, refresh
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import bulk, files, reading, refresh
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.bulk import Network, Request, obtain_all
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.certificate import Certificate
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.environment import Environment
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError, InputError, OcspError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.freshness import Outcome
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import Options, make_options
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.refresh import Outcome, obtain
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.refresh import obtain
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.transport import HttpRequest, HttpResponse
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, NOW
@@ -61,7 +62,9 @@ def no_file_is_touched(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*arguments: t.Any, **_options: t.Any) -> t.NoReturn:
         raise AssertionError(f"a file was touched: {arguments}")
 
-    for name in ("read_file", "replace_file", "remove_file", "resolve", "lock", "back_up", "sync_folder"):
+    for module in (files, reading):
+        monkeypatch.setattr(module, "read_file", refuse)
+    for name in ("replace_file", "remove_file", "resolve", "lock", "back_up", "sync_folder"):
         monkeypatch.setattr(files, name, refuse)
     for module, name in ((builtins, "open"), (os, "open"), (os, "replace"), (os.path, "exists")):
         monkeypatch.setattr(module, name, refuse)

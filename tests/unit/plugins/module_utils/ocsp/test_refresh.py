@@ -16,8 +16,8 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import refresh a
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import wire
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.certificate import Certificate, Target
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.freshness import Outcome
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import Options
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.refresh import Outcome
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import Rules
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.schedule import Renewal
 from ansible_collections.certops.ocsp.tests.unit import forge

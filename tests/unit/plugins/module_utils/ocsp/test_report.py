@@ -15,9 +15,8 @@ import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import certificate as certificates
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import report
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import Finding
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import Attempt
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.freshness import Attempt, Outcome
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judgement import Judgement
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.refresh import Outcome
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import judge
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, NOW
