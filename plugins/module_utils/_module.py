@@ -14,12 +14,10 @@ import typing as t
 from datetime import datetime, timezone
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from .ocsp import option_table, schedule
 from .ocsp.errors import ERROR, FileError, Finding, OcspError
 from .ocsp.freshness import Outcome
-from .ocsp.options import did_you_mean
 from .ocsp.signature import CRYPTOGRAPHY_MINIMUM, library_problem
 
 #: Warnings about a response that an operator should see even when nobody looks at the findings.
@@ -61,46 +59,6 @@ def _describe(option: option_table.Option, default: bool) -> t.Dict[str, t.Any]:
     if option.secret:
         spec["no_log"] = True
     return spec
-
-
-class EntryReader:
-    """Reads dictionaries of options by the rules that Ansible has for those of a task.
-
-    Only what is given is returned: the defaults are those of the task.
-    """
-
-    def __init__(
-        self, spec: Spec, conflicts: t.Sequence[t.Tuple[str, str]] = (), required: t.Sequence[str] = ()
-    ) -> None:
-        self._spec = spec
-        self._conflicts = conflicts
-        self._required = required
-        self._aliases = {alias: name for name, option in spec.items() for alias in option.get("aliases", ())}
-        self._validators: t.Dict[t.Tuple[str, ...], ArgumentSpecValidator] = {}
-
-    def read(self, given: t.Mapping[t.Any, t.Any]) -> t.Tuple[t.Dict[str, t.Any], t.List[str]]:
-        """The options that are given and not null, converted, and all that is wrong with them."""
-        named = {self._aliases.get(name, name): value for name, value in given.items() if value is not None}
-        known = {name: value for name, value in named.items() if name in self._spec}
-        faults = [f"'{name}' is not an option; {did_you_mean(str(name), self._spec)}" for name in named.keys() - known]
-        result = self._validator(tuple(known)).validate(known)
-        values = result.validated_parameters
-        return {name: values[name] for name in known}, sorted(faults) + result.error_messages
-
-    def _validator(self, names: t.Tuple[str, ...]) -> ArgumentSpecValidator:
-        """One for these options alone: of many entries most have the same few, and each one known costs time."""
-        if names not in self._validators:
-            spec = {name: self._spec[name] for name in names}
-            spec.update((name, {**self._spec[name], "required": True}) for name in self._required)
-            conflicts = [pair for pair in self._conflicts if {*pair} <= {*names}]
-            self._validators[names] = ArgumentSpecValidator(spec, mutually_exclusive=conflicts)
-        return self._validators[names]
-
-
-def hide_secrets(module: AnsibleModule, given: t.Mapping[str, t.Any]) -> None:
-    """Have Ansible mask the secrets among options that it knows no spec of."""
-    values = (given.get(name) for name in option_table.SECRETS)
-    module.no_log_values.update(str(value) for value in values if value)
 
 
 def require_cryptography(module: AnsibleModule) -> None:

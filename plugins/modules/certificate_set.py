@@ -420,7 +420,7 @@ swapped_back:
 
 import shutil
 
-from ansible_collections.certops.ocsp.plugins.module_utils import _module
+from ansible_collections.certops.ocsp.plugins.module_utils import _entries, _module
 from ansible_collections.certops.ocsp.plugins.module_utils._module import QuietModule
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import deployment, starttls
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import ERROR, Finding
@@ -479,10 +479,10 @@ def argument_spec():
 
 def convert_options(module):
     """Convert the options about fetching and judging as Ansible does with those of a task, or fail."""
-    reader, faults = _module.EntryReader(OF_A_SET), []
+    reader, faults = _entries.EntryReader(OF_A_SET), []
     for given in (module.params, *module.params["certificates"]):
         if given["options"]:
-            _module.hide_secrets(module, given["options"])
+            _entries.hide_secrets(module, given["options"])
             given["options"], found = reader.read(given["options"])
             name = "options" if given is module.params else f"{given['name']}: options"
             faults += [f"{name}: {fault}" for fault in found]

@@ -162,7 +162,7 @@ import collections
 import os
 
 from ansible.module_utils.basic import FILE_COMMON_ARGUMENTS, AnsibleModule
-from ansible_collections.certops.ocsp.plugins.module_utils import _module
+from ansible_collections.certops.ocsp.plugins.module_utils import _entries, _module
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import options as ocsp_options
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import report
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.bulk import Job, Network, refresh_all
@@ -199,7 +199,7 @@ class Module(AnsibleModule):
 
 def read_entries(given):
     """The certificates with their options converted, by name. Raises InputError with all that none can have."""
-    reader = _module.EntryReader(ENTRY, CONFLICTS, ["path"])
+    reader = _entries.EntryReader(ENTRY, CONFLICTS, ["path"])
     entries, paths, faults = {}, {}, collections.defaultdict(list)
     for number, one in enumerate(given):
         entry, found = reader.read(one)
@@ -329,7 +329,7 @@ def run(module):
     for name in ("workers", "per_responder"):
         ocsp_options.read_value(name, module.params[name])
     for given in module.params["certificates"]:
-        _module.hide_secrets(module, given)
+        _entries.hide_secrets(module, given)
     entries, defaults = read_entries(module.params["certificates"]), defaults_of(module.params)
     finisher = Finisher(module)
     module.one_of_many = True
