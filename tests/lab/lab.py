@@ -92,14 +92,24 @@ class Lab:
 
     def add(self, name: str, services: t.Sequence[str] = ("none",), suite: str = "bookworm") -> Host:
         """Start a host with these services of those that it has installed."""
-        address = f"{NETWORK}.{next(self._numbers)}"
-        _succeed(labhosts("add", f"{name}={address}:{','.join(services)}@{suite}"))
-        self.inventory.write_text(_succeed(labhosts("inventory")))
-        return Host(name, address)
+        return self.add_all([name], services, suite)[0]
 
-    def remove(self, host: Host) -> None:
-        """Stop a host and forget it."""
-        _succeed(labhosts("remove", host.name))
+    def add_all(
+        self, names: t.Sequence[str], services: t.Sequence[str] = ("none",), suite: str = "bookworm"
+    ) -> list[Host]:
+        """Start several hosts side by side, with the same services each."""
+        hosts = [Host(name, f"{NETWORK}.{next(self._numbers)}") for name in names]
+        _succeed(labhosts("add", *(f"{one.name}={one.address}:{','.join(services)}@{suite}" for one in hosts)))
+        self.inventory.write_text(_succeed(labhosts("inventory")))
+        return hosts
+
+    def remove(self, *hosts: Host) -> None:
+        """Stop hosts and forget them."""
+        _succeed(labhosts("remove", *(host.name for host in hosts)))
+
+    def inside(self, *command: str | Path) -> list[str]:
+        """The command line that runs a command in the network of the lab."""
+        return [str(_HERE / "labhosts"), "in", *map(str, command)]
 
     @contextlib.contextmanager
     def responder(self, pki: Path, minutes: int = 7 * 1440, url: str | None = None) -> t.Iterator[None]:
