@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import typing as t
-from dataclasses import dataclass, replace
 from datetime import datetime
 
 from . import reading, schedule, wire
@@ -34,8 +33,7 @@ class Attempt(t.NamedTuple):
     seconds: float
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(t.NamedTuple):
     """What became of one staple.
 
     ``path`` is empty where it is in no file. ``before`` is the judgement of what was found in place, ``judgement``
@@ -115,7 +113,7 @@ def check_current(
 def inspect(options: Options, content: t.Optional[bytes], now: datetime) -> Outcome:
     """Judge the bytes of a staple file without touching anything. ``options`` must hold a target."""
     data = wire.from_pem(content) if content is not None else None
-    outcome = replace(unchanged(options, Current()), data=data, message="there is no response")
+    outcome = unchanged(options, Current())._replace(data=data, message="there is no response")
     if options.target is None:
         return outcome
     if options.issuer_problem is not None:
@@ -124,8 +122,7 @@ def inspect(options: Options, content: t.Optional[bytes], now: datetime) -> Outc
         judgement = judge(options.target, options, data, now)
     else:
         return outcome
-    return replace(
-        outcome,
+    return outcome._replace(
         message=judgement.message or "the response is good",
         judgement=judgement,
         renew_at=schedule.renew_at(judgement, options.renewal) if judgement.acceptable else None,
@@ -137,8 +134,7 @@ def without_responder(options: Options, left: str = "") -> Outcome:
     name = options.certificate.name
     message = f"the certificate {name} names no OCSP responder; there is nothing to staple{left}"
     failed = options.on_missing_responder == "fail"
-    return replace(
-        unchanged(options, Current()),
+    return unchanged(options, Current())._replace(
         message=message,
         skipped_reason="no_responder",
         failed=failed,
@@ -175,7 +171,7 @@ def outcome_if_fresh(options: Options, known: Current, now: datetime) -> t.Optio
         return None
     outcome = unchanged(options, known)
     due = schedule.format_time(outcome.renew_at)
-    return replace(outcome, message=f"the response is good and is due for renewal at {due}")
+    return outcome._replace(message=f"the response is good and is due for renewal at {due}")
 
 
 def read_in_place(options: Options) -> t.Tuple[t.Optional[bytes], t.Optional[bytes]]:

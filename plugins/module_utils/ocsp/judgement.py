@@ -7,14 +7,12 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
 from datetime import datetime
 
 from .errors import ERROR, WARNING, Finding
 
 
-@dataclass(frozen=True)
-class Judgement:
+class Judgement(t.NamedTuple):
     """What a response says and what is wrong with it. Times are aware, in UTC; None where unknown.
 
     ``findings`` come in the order in which they count, errors and warnings mixed. ``serial_number``,

@@ -11,7 +11,6 @@ import binascii
 import functools
 import typing as t
 import urllib.parse
-from dataclasses import dataclass, fields
 
 from . import certificate as x509
 from . import reading, schedule
@@ -29,8 +28,7 @@ _IN_PLACE = "unsafe_writes"
 _PLAIN = (*names_of(about=STAPLE), *TRANSPORT_OPTIONS, _IN_PLACE)
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(t.NamedTuple):
     """What to keep fresh, where, and how. Timeouts are in seconds.
 
     ``responder_urls`` are those configured, or else those of the certificate. ``target`` is None
@@ -64,7 +62,7 @@ class Options:
 
 
 #: The options that stand in Options, and in Rules, under their own names.
-_AS_THEY_ARE = tuple(one.name for one in fields(Options) if one.name in _PLAIN)
+_AS_THEY_ARE = tuple(name for name in Options._fields if name in _PLAIN)
 _RULES = tuple(name for name in Rules._fields if name in _PLAIN)
 
 Values = t.Mapping[str, t.Any]

@@ -11,7 +11,6 @@ one is never replaced by an older one, and what is on disk stays as it is whenev
 from __future__ import annotations
 
 import typing as t
-from dataclasses import replace
 from datetime import datetime
 
 from . import files, schedule
@@ -116,8 +115,7 @@ def _settle(options: Options, known: Current, came: _Came, now: datetime) -> Out
 
 def _with_asking(options: Options, known: Current, came: _Came) -> Outcome:
     """The outcome if what is in place stays, and what asking took."""
-    return replace(
-        unchanged(options, known),
+    return unchanged(options, known)._replace(
         fetched=came.fetched and came.error is None,
         responder_url=came.url,
         attempts=came.attempts,
@@ -125,9 +123,9 @@ def _with_asking(options: Options, known: Current, came: _Came) -> Outcome:
 
 
 def _replaced(options: Options, known: Current, came: _Came, judgement: Judgement) -> Outcome:
-    return replace(
-        _with_asking(options, known, came),
-        message=f"a response that is good until {schedule.format_time(judgement.effective_expiry)} was obtained",
+    ends = schedule.format_time(judgement.effective_expiry)
+    return _with_asking(options, known, came)._replace(
+        message=f"a response that is good until {ends} was obtained",
         changed=came.data != known.data,
         judgement=judgement,
         data=came.data,
@@ -143,8 +141,7 @@ def _kept(options: Options, known: Current, came: _Came, problem: str, now: date
         message = f"{problem}; the one in place was kept"
         warnings.append(message)
     delay = _delay(options, known.good, now)
-    return replace(
-        _with_asking(options, known, came),
+    return _with_asking(options, known, came)._replace(
         message=message,
         older=Finding("older", WARNING, problem) if problem else None,
         warnings=(*warnings, *delay),
@@ -162,8 +159,7 @@ def _delay(options: Options, good: t.Optional[Judgement], now: datetime) -> t.It
 
 def _failed(options: Options, known: Current, came: _Came, error: Finding) -> Outcome:
     """The outcome where no response came that can be put in place."""
-    outcome = replace(
-        _with_asking(options, known, came),
+    outcome = _with_asking(options, known, came)._replace(
         fetch_error=error,
         retry_after=came.retry_after,
         refused=came.judgement if came.error is not None and came.fetched else None,
@@ -175,10 +171,10 @@ def _failed(options: Options, known: Current, came: _Came, error: Finding) -> Ou
         ends = schedule.format_time(known.good.effective_expiry)
         tried = "" if options.source is not None else "could not fetch a new response: "
         message = f"{tried}{error.message}; {options.path or 'the one in place'} is good until {ends}"
-        return replace(outcome, message=message, warnings=(message,))
+        return outcome._replace(message=message, warnings=(message,))
     refused = came.judgement if came.error is not None else None
     message = f"{error.message}; {_left_behind(options.path, known)}"
-    return replace(outcome, message=message, failed=True, judgement=refused or known.judgement)
+    return outcome._replace(message=message, failed=True, judgement=refused or known.judgement)
 
 
 def _revoked(options: Options, known: Current, came: _Came, outcome: Outcome) -> Outcome:
@@ -189,8 +185,7 @@ def _revoked(options: Options, known: Current, came: _Came, outcome: Outcome) ->
         state = f"; {options.path} was left as it was" if known.data is not None else "; nothing was written"
     message = f"{said}{state}; replace the certificate"
     failed = options.on_revoked == "fail"
-    return replace(
-        outcome,
+    return outcome._replace(
         message=message,
         failed=failed,
         judgement=came.judgement,
@@ -251,7 +246,7 @@ def _put(
         if options.backups and found is not None:
             backup = files.back_up(place, environment.now(), options.backups)
         files.replace_file(place, content, options.in_place, environment.sync_folder, resolved=True)
-    return replace(outcome, message=message, changed=changed, backup_file=backup)
+    return outcome._replace(message=message, changed=changed, backup_file=backup)
 
 
 def remove(path: str, write: bool = True) -> Outcome:

@@ -13,7 +13,6 @@ import json
 import os
 import typing as t
 from collections import Counter
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ocsp import bulk, files, refresh, schedule, staples
@@ -140,7 +139,7 @@ class Refresh:
             staple = staples.read(place) if place is not None else None
             if staple is None or staple == files.read_file(entry.path, entry.path, len(staple)):
                 return
-            options = replace(read_options(entry.values), source=staple)
+            options = read_options(entry.values)._replace(source=staple)
             refresh.refresh(options, Environment(_no_network, self.world.now()))
         except OcspError:
             return  # whatever is wrong is said where the certificate is looked at

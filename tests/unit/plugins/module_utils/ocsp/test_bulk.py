@@ -15,11 +15,12 @@ import weakref
 from pathlib import Path
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import bulk, files
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import bulk, files, freshness
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.bulk import Job, Network, refresh_all, responder
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.environment import Environment
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError, OcspError, TransportError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.freshness import Outcome
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import Options
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.transport import HttpRequest, HttpResponse
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, NOW
@@ -205,10 +206,19 @@ def test_jobs_are_read_as_they_are_needed(bench: Bench) -> None:
     assert len(read) <= 10 + bulk._WINDOW + 1
 
 
-def test_what_was_delivered_is_forgotten(bench: Bench) -> None:
-    seen: t.List[weakref.ref[Outcome]] = []
+class Mark:
+    """Lives as long as what it is an attribute of, and can be referred to weakly, which a tuple cannot."""
+
+
+def test_what_was_delivered_is_forgotten(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Watched(Outcome):
+        mark: Mark
+
+    monkeypatch.setattr(freshness, "Outcome", Watched)
+    seen: t.List[weakref.ref[Mark]] = []
     for _name, result in refresh_all(bench.jobs(100), asking(good), workers=2):
-        seen.append(weakref.ref(outcome(result)))
+        result.mark = Mark()  # type: ignore[union-attr]
+        seen.append(weakref.ref(result.mark))  # type: ignore[union-attr]
         del result
         # Each worker, and the one who delivers, has the last one in its hands.
         assert sum(reference() is not None for reference in seen) <= 2 + 1
@@ -221,9 +231,13 @@ def test_what_waits_for_a_responder_holds_no_options(bench: Bench, monkeypatch: 
     release, reads, most = threading.Event(), [], 0
     real = bulk.read_options
 
+    class Watched(Options):
+        mark: Mark
+
     def watched(values: t.Any) -> t.Any:
-        options = real(values)
-        reads.append(weakref.ref(options))
+        options = Watched(*real(values))
+        options.mark = Mark()
+        reads.append(weakref.ref(options.mark))
         return options
 
     def exchange(request: HttpRequest, timeout: float) -> HttpResponse:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import itertools
 import typing as t
@@ -262,8 +261,8 @@ def test_both_sides_choose_the_same_response(name: str) -> None:
 
 
 def test_what_has_no_times_replaces_nothing() -> None:
-    untimed = dataclasses.replace(FRESH, this_update=None)
-    for new, current in ((untimed, OLD), (FRESH, dataclasses.replace(OLD, effective_expiry=None))):
+    untimed = FRESH._replace(this_update=None)
+    for new, current in ((untimed, OLD), (FRESH, OLD._replace(effective_expiry=None))):
         decided = decision.decide(Facts(True, current, new), NOW)
         assert decided.action != INSTALL
     assert "cannot be told" in decision.decide(Facts(True, OLD, untimed), NOW).passed_over

@@ -7,14 +7,12 @@
 from __future__ import annotations
 
 import ast
-import dataclasses
 import typing as t
 from pathlib import Path
 
 import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.certificate import Certificate, Target
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import ERROR, WARNING, Finding
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judgement import Judgement
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import Received, judge, without_issuer
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, MINUTE, NOW
@@ -39,21 +37,12 @@ KINDS: t.Dict[str, bytes] = {
 @pytest.mark.parametrize("name", KINDS)
 def test_a_judgement_cannot_be_changed(name: str) -> None:
     judgement = judge(KINDS[name], TARGET, NOW, servers=("haproxy",), received=Received(URL, 500, NOW))
-    for field in dataclasses.fields(judgement):
-        with pytest.raises(dataclasses.FrozenInstanceError):
-            setattr(judgement, field.name, None)
+    for name in judgement._fields:
+        with pytest.raises(AttributeError):
+            setattr(judgement, name, None)
     assert isinstance(judgement.findings, tuple)
     with pytest.raises(AttributeError):
         judgement.findings.append  # type: ignore[attr-defined]  # noqa: B018
-
-
-@pytest.mark.parametrize("name", KINDS)
-def test_a_judgement_is_complete(name: str) -> None:
-    """The judge fills it in without its constructor, so that no attribute may be missing or unknown."""
-    judgement = judge(KINDS[name], TARGET, NOW)
-    assert set(vars(judgement)) == {field.name for field in dataclasses.fields(Judgement)}
-    assert dataclasses.replace(judgement) == judgement
-    assert hash(judgement) == hash(dataclasses.replace(judgement))
 
 
 def test_what_is_read_from_a_judgement_is_a_copy() -> None:
@@ -153,7 +142,7 @@ def makes_findings(node: ast.AST, look: str) -> bool:
         return True
     if name in ("setattr", "__setattr__"):
         return any(isinstance(argument, ast.Constant) and argument.value == "findings" for argument in node.args)
-    return name == "Judgement" or (name == "replace" and any(word.arg == "findings" for word in node.keywords))
+    return name == "Judgement" or (name == "_replace" and any(word.arg == "findings" for word in node.keywords))
 
 
 def test_no_code_but_the_judge_makes_findings_of_a_judgement() -> None:
@@ -177,7 +166,7 @@ def test_no_code_but_the_judge_makes_findings_of_a_judgement() -> None:
         "del judgement.findings[:]",
         "Judgement(x)",
         "judgement.Judgement(x)",
-        "dataclasses.replace(judgement, findings=())",
+        "judgement._replace(findings=())",
         "object.__setattr__(judgement, 'findings', ())",
     ],
 )

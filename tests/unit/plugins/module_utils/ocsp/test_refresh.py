@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import typing as t
 from datetime import datetime
@@ -55,7 +54,7 @@ class Place:
             self.path.write_bytes(content)
 
     def run(self, world: World, now: datetime = NOW, write: bool = True, **options: t.Any) -> Outcome:
-        return core.refresh(dataclasses.replace(self.options, **options), world.environment(now), write)
+        return core.refresh(self.options._replace(**options), world.environment(now), write)
 
     def content(self) -> t.Optional[bytes]:
         return self.path.read_bytes() if self.path.exists() else None
