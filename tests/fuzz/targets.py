@@ -27,7 +27,7 @@ import typing as t
 from datetime import datetime
 
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import certificate as x509
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import der, wire
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import constraints, der, wire
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError, MalformedError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judgement import Judgement
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import Rules, judge
@@ -263,9 +263,11 @@ def _fields(certificate: x509.Certificate) -> Values:
     fields["extensions"] = {
         oid: [entry.critical, entry.value.hex()] for oid, entry in sorted(certificate.extensions.items())
     }
-    for name in _properties():
+    read = {name: functools.partial(getattr, certificate, name) for name in _properties()}
+    read["name_constraints"] = functools.partial(constraints.constraints_of, certificate)
+    for name, get in read.items():
         try:
-            value = getattr(certificate, name)
+            value = get()
         except MalformedError:
             value = "malformed"
         if name == "public_key" and value != "malformed":

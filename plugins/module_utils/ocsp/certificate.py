@@ -102,20 +102,6 @@ class KeyIdentifier(t.NamedTuple):
     serial_number: t.Optional[int] = None
 
 
-class Subtree(t.NamedTuple):
-    """One GeneralSubtree (RFC 5280 section 4.2.1.10); ``bounded``: it has a minimum or maximum, which are not used."""
-
-    base: GeneralName
-    bounded: bool
-
-
-class NameConstraints(t.NamedTuple):
-    """What a CA may and must not issue certificates for (RFC 5280 section 4.2.1.10)."""
-
-    permitted: t.Tuple[Subtree, ...] = ()
-    excluded: t.Tuple[Subtree, ...] = ()
-
-
 class Extension(t.NamedTuple):
     """One extension (RFC 5280 section 4.1); ``value`` is the content of the octet string."""
 
@@ -223,13 +209,14 @@ class Certificate:
     def public_key(self) -> PublicKey:
         return signature.load_public_key(self.spki)
 
-    def _extension(self, oid: str, what: str) -> t.Optional[Reader]:
+    def reader_of(self, oid: str, what: str) -> t.Optional[Reader]:
+        """What reads an extension, called ``what`` in messages, or None without one."""
         extension = self.extensions.get(oid)
         return Reader(extension.value, what) if extension else None
 
     @functools.cached_property
     def _basic_constraints(self) -> t.Tuple[bool, t.Optional[int]]:
-        reader = self._extension(BASIC_CONSTRAINTS, "basic constraints")
+        reader = self.reader_of(BASIC_CONSTRAINTS, "basic constraints")
         if reader is None:
             return False, None
         fields = reader.last()
@@ -283,7 +270,7 @@ class Certificate:
     @functools.cached_property
     def subject_key_identifier(self) -> t.Optional[bytes]:
         """The identifier that the CA gave the key (RFC 5280 section 4.2.1.2)."""
-        reader = self._extension(SUBJECT_KEY_IDENTIFIER, "subject key identifier")
+        reader = self.reader_of(SUBJECT_KEY_IDENTIFIER, "subject key identifier")
         if reader is None:
             return None
         identifier = reader.content(der.OCTET_STRING)
@@ -293,7 +280,7 @@ class Certificate:
     @functools.cached_property
     def authority_key_identifier(self) -> KeyIdentifier:
         """Which certificate of the issuer is meant (RFC 5280 section 4.2.1.1)."""
-        reader = self._extension(AUTHORITY_KEY_IDENTIFIER, "authority key identifier")
+        reader = self.reader_of(AUTHORITY_KEY_IDENTIFIER, "authority key identifier")
         if reader is None:
             return KeyIdentifier()
         fields = reader.last()
@@ -311,24 +298,13 @@ class Certificate:
     @functools.cached_property
     def alternative_names(self) -> t.List[GeneralName]:
         """The subject alternative names (RFC 5280 section 4.2.1.6)."""
-        reader = self._extension(SUBJECT_ALTERNATIVE_NAME, "subject alternative name")
+        reader = self.reader_of(SUBJECT_ALTERNATIVE_NAME, "subject alternative name")
         return _read_general_names(reader.last()) if reader else []
-
-    @functools.cached_property
-    def name_constraints(self) -> NameConstraints:
-        """The names that what it issues must keep to (RFC 5280 section 4.2.1.10)."""
-        reader = self._extension(NAME_CONSTRAINTS, "name constraints")
-        if reader is None:
-            return NameConstraints()
-        fields = reader.last()
-        subtrees = [_read_subtrees(fields.optional(der.context(number))) for number in (0, 1)]
-        fields.finish()
-        return NameConstraints(*subtrees)
 
     @functools.cached_property
     def netscape_types(self) -> t.Optional[t.FrozenSet[int]]:
         """The bits of the Netscape certificate type, which OpenSSL still looks at, or None without one."""
-        reader = self._extension(NETSCAPE_CERTIFICATE_TYPE, "Netscape certificate type")
+        reader = self.reader_of(NETSCAPE_CERTIFICATE_TYPE, "Netscape certificate type")
         if reader is None:
             return None
         types = reader.named_bits()
@@ -338,7 +314,7 @@ class Certificate:
     @functools.cached_property
     def key_usages(self) -> t.Optional[t.FrozenSet[int]]:
         """The numbers of the bits of the key usage (RFC 5280 section 4.2.1.3), or None without one."""
-        reader = self._extension(KEY_USAGE, "key usage")
+        reader = self.reader_of(KEY_USAGE, "key usage")
         if reader is None:
             return None
         usages = reader.named_bits()
@@ -353,7 +329,7 @@ class Certificate:
     @functools.cached_property
     def has_nocheck(self) -> bool:
         """Whether the extension id-pkix-ocsp-nocheck is present (RFC 6960 section 4.2.2.2.1)."""
-        reader = self._extension(OCSP_NOCHECK, "OCSP nocheck")
+        reader = self.reader_of(OCSP_NOCHECK, "OCSP nocheck")
         if reader is None:
             return False
         reader.null()
@@ -363,7 +339,7 @@ class Certificate:
     @functools.cached_property
     def extended_key_usages(self) -> t.List[str]:
         """The OIDs of ExtKeyUsageSyntax (RFC 5280 section 4.2.1.12)."""
-        reader = self._extension(EXTENDED_KEY_USAGE, "extended key usage")
+        reader = self.reader_of(EXTENDED_KEY_USAGE, "extended key usage")
         usages: t.List[str] = []
         if reader is not None:
             entries = reader.last()
@@ -374,7 +350,7 @@ class Certificate:
     @functools.cached_property
     def responder_urls(self) -> t.List[str]:
         """The OCSP responders that the authority information access names (RFC 5280 section 4.2.2.1)."""
-        reader = self._extension(AUTHORITY_INFO_ACCESS, "authority information access")
+        reader = self.reader_of(AUTHORITY_INFO_ACCESS, "authority information access")
         urls: t.List[str] = []
         if reader is None:
             return urls
@@ -392,7 +368,7 @@ class Certificate:
     @functools.cached_property
     def must_staple(self) -> bool:
         """Whether the TLS feature status_request is present (RFC 7633)."""
-        reader = self._extension(TLS_FEATURE, "TLS feature")
+        reader = self.reader_of(TLS_FEATURE, "TLS feature")
         if reader is None:
             return False
         entries = reader.last()
@@ -408,23 +384,6 @@ def _read_general_names(entries: Reader) -> t.List[GeneralName]:
         tag = entries.peek()
         names.append(GeneralName(tag, entries.content(tag)))
     return names
-
-
-def _read_subtrees(entries: t.Optional[Reader]) -> t.Tuple[Subtree, ...]:
-    subtrees = []
-    while entries is not None and not entries.at_end():
-        entry = entries.sequence()
-        tag = entry.peek()
-        base = GeneralName(tag, entry.content(tag))
-        bounded = False
-        for number in (0, 1):
-            bound = der.context(number, constructed=False)
-            if entry.peek() == bound:
-                # A minimum of 0 is the default and means nothing, also where it is written out.
-                bounded = entry.content(bound) != b"\0" or number == 1 or bounded
-        entry.finish()
-        subtrees.append(Subtree(base, bounded))
-    return tuple(subtrees)
 
 
 class Target(t.NamedTuple):

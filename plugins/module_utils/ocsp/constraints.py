@@ -13,7 +13,9 @@ import functools
 import typing as t
 
 from . import certificate as x509
-from .certificate import Certificate, GeneralName, Subtree
+from . import der
+from .certificate import Certificate, GeneralName
+from .der import Reader
 
 #: Names times subtrees of one CA that are compared; certificates in use stay far below.
 _MOST_COMPARISONS = 50_000
@@ -28,6 +30,20 @@ _KINDS = {
 }
 
 
+class Subtree(t.NamedTuple):
+    """One GeneralSubtree (RFC 5280 section 4.2.1.10); ``bounded``: it has a minimum or maximum, which are not used."""
+
+    base: GeneralName
+    bounded: bool
+
+
+class NameConstraints(t.NamedTuple):
+    """What a CA may and must not issue certificates for (RFC 5280 section 4.2.1.10)."""
+
+    permitted: t.Tuple[Subtree, ...] = ()
+    excluded: t.Tuple[Subtree, ...] = ()
+
+
 @functools.lru_cache(maxsize=1024)
 def violation(certificate: Certificate, authority: Certificate, is_leaf: bool) -> str:
     """Which name constraint of a CA above it a certificate breaks, or an empty string.
@@ -35,7 +51,7 @@ def violation(certificate: Certificate, authority: Certificate, is_leaf: bool) -
     Common names count as DNS names in a leaf that has no others. Remembered, since the same pairs come again on
     other paths. Raises MalformedError.
     """
-    permitted, excluded = authority.name_constraints
+    permitted, excluded = constraints_of(authority)
     if not permitted and not excluded:
         return ""
     names = _names(certificate, is_leaf)
@@ -48,6 +64,35 @@ def violation(certificate: Certificate, authority: Certificate, is_leaf: bool) -
                 f"the CA {authority.name} must not issue for {name_text(name)}, as its name constraints say: {problem}"
             )
     return ""
+
+
+@functools.lru_cache(maxsize=64)
+def constraints_of(authority: Certificate) -> NameConstraints:
+    """The names that what a CA issues must keep to. Raises MalformedError."""
+    reader = authority.reader_of(x509.NAME_CONSTRAINTS, "name constraints")
+    if reader is None:
+        return NameConstraints()
+    fields = reader.last()
+    subtrees = [_read_subtrees(fields.optional(der.context(number))) for number in (0, 1)]
+    fields.finish()
+    return NameConstraints(*subtrees)
+
+
+def _read_subtrees(entries: t.Optional[Reader]) -> t.Tuple[Subtree, ...]:
+    subtrees = []
+    while entries is not None and not entries.at_end():
+        entry = entries.sequence()
+        tag = entry.peek()
+        base = GeneralName(tag, entry.content(tag))
+        bounded = False
+        for number in (0, 1):
+            bound = der.context(number, constructed=False)
+            if entry.peek() == bound:
+                # A minimum of 0 is the default and means nothing, also where it is written out.
+                bounded = entry.content(bound) != b"\0" or number == 1 or bounded
+        entry.finish()
+        subtrees.append(Subtree(base, bounded))
+    return tuple(subtrees)
 
 
 def _names(certificate: Certificate, is_leaf: bool) -> t.List[GeneralName]:
