@@ -21,7 +21,7 @@ import shutil
 import typing as t
 from datetime import datetime, timezone
 
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import bulk, files, refresh
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import bulk, files, freshness
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.environment import Environment
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import read_options
@@ -111,18 +111,13 @@ class Fetcher:
 def _is_fresh(job: bulk.Job) -> bool:
     """Whether nobody has to be asked; what is wrong with the options is said by whoever asks."""
     try:
-        environment = Environment(_ask_nobody, datetime.now(timezone.utc))
-        outcome = refresh.check_fresh(read_options(job.values), environment)
+        outcome = freshness.check_fresh(read_options(job.values), datetime.now(timezone.utc))
     except OcspError:
         return False
     return outcome is not None and outcome.data is not None
 
 
-def _ask_nobody(_request: t.Any, _timeout: float) -> t.NoReturn:
-    raise AssertionError("what is fresh needs no network")
-
-
-def _answer(result: t.Union[refresh.Outcome, OcspError]) -> Answer:
+def _answer(result: t.Union[freshness.Outcome, OcspError]) -> Answer:
     if isinstance(result, OcspError):
         return Answer(None, result.message)
     if result.data is not None:

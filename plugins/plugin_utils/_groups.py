@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.certops.ocsp.plugins.module_utils import _module
+from ansible_collections.certops.ocsp.plugins.module_utils import _entries, _module
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import scan
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.material import check_name
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import check_options, did_you_mean
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import KINDS
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.table import SERVERS
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.sets import SOURCE_SUFFIXES
 
 Values = t.Mapping[str, t.Any]
@@ -48,7 +48,7 @@ _DOMAIN: _module.Spec = {
 #: All that a group, or a domain that is a mapping, may have.
 KEYS = frozenset({*_GROUP, *_DOMAIN})
 _SERVICE: _module.Spec = {
-    "kind": {"type": "str", "choices": sorted(KINDS)},
+    "kind": {"type": "str", "choices": sorted(SERVERS)},
     "unit": {"type": "str"},
     "test": {"type": "raw"},
     "reload": {"type": "raw"},
@@ -87,8 +87,8 @@ class _Reader:
         self.entries: list[Entry] = []
         self.faults: list[str] = []
         self._kind = kind
-        self._readers = {id(spec): _module.EntryReader(spec) for spec in (_GROUP, _DOMAIN)}
-        self._options = _module.EntryReader(_module.argument_spec("set", defaults=False))
+        self._readers = {id(spec): _entries.EntryReader(spec) for spec in (_GROUP, _DOMAIN)}
+        self._options = _entries.EntryReader(_module.argument_spec("set", defaults=False))
 
     def add(self, title: str, group: t.Any) -> None:
         domains = group.get("domains") if isinstance(group, t.Mapping) else None
@@ -140,9 +140,9 @@ class _Reader:
         return entry
 
 
-def read_options(given: Values, reader: _module.EntryReader | None = None) -> tuple[Entry, list[str]]:
+def read_options(given: Values, reader: _entries.EntryReader | None = None) -> tuple[Entry, list[str]]:
     """Options of ``ocsp_response`` for certificates, converted as Ansible does it, and all that is wrong with them."""
-    reader = reader or _module.EntryReader(_module.argument_spec("set", defaults=False))
+    reader = reader or _entries.EntryReader(_module.argument_spec("set", defaults=False))
     values, faults = reader.read(given)
     if not faults:
         try:
@@ -156,7 +156,7 @@ def read_services(given: t.Any) -> list[str]:
     """All that is wrong with what is said of services."""
     if not isinstance(given, t.Mapping):
         return ["the services must be a mapping from the name of each to what is different about it"]
-    reader = _module.EntryReader(_SERVICE)
+    reader = _entries.EntryReader(_SERVICE)
     faults = []
     for name, settings in given.items():
         if not isinstance(settings or {}, t.Mapping):

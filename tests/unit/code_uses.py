@@ -22,8 +22,8 @@ CORE = CHECKOUT / "plugins" / "module_utils" / "ocsp"
 PROGRAM = CHECKOUT / "roles" / "ocsp_stapling" / "files" / "ocsp_stapling"
 SOURCES = [
     path
-    for folder in (CORE, CORE.parent, CHECKOUT / "plugins" / "modules", CHECKOUT / "plugins" / "action", PROGRAM)
-    for path in sorted(folder.glob("*.py"))
+    for folder in (CORE.parent, CHECKOUT / "plugins" / "modules", CHECKOUT / "plugins" / "action", PROGRAM)
+    for path in sorted(folder.rglob("*.py"))
     if path != CORE / "codes.py"
 ]
 
