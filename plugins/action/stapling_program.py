@@ -13,7 +13,7 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 from ansible_collections.certops.ocsp.plugins.module_utils._program import PROGRAM
 from ansible_collections.certops.ocsp.plugins.modules.stapling_program import argument_spec
-from ansible_collections.certops.ocsp.plugins.plugin_utils import _groups, _program
+from ansible_collections.certops.ocsp.plugins.plugin_utils import _groups, _program, _sources
 
 
 class ActionModule(ActionBase):
@@ -24,8 +24,7 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         _validation, options = self.validate_argument_spec(argument_spec=argument_spec())
         remote, faults = options["remote_source"], _groups.read_scan(options["scan"])
-        if faults:
-            raise AnsibleActionFail(f"nothing was changed: ocsp_stapling_scan: {'; '.join(faults)}")
+        _refuse(faults)
         if remote and options["scan"]:
             result = self._call({"scan": options["scan"]}, options, task_vars)
             if result.get("failed"):
@@ -35,14 +34,19 @@ class ActionModule(ActionBase):
             found = _groups.find(options["scan"])
         groups = _groups.read(options["groups"], found, remote)
         options["options"], faults = _groups.read_options(options["options"])
-        faults = [
-            *groups.faults,
-            *(f"ocsp_stapling_options: {fault}" for fault in faults),
-            *(f"ocsp_stapling_services: {fault}" for fault in _groups.read_services(options["services"])),
-            *_program.faults(options),
-        ]
-        if faults:
-            raise AnsibleActionFail(f"nothing was changed: {'; '.join(faults)}")
+        _refuse(
+            [
+                *(_program.unknown_variables(task_vars) if task_vars else []),
+                *groups.faults,
+                *(f"ocsp_stapling_options: {fault}" for fault in faults),
+                *(f"ocsp_stapling_services: {fault}" for fault in _groups.read_services(options["services"])),
+                *_program.faults(options),
+            ]
+        )
+        if not remote and self._task.check_mode:
+            # What is missing on the controller is said before the host is touched.
+            sources = _sources.Sources(self._find_needle, self._loader.get_real_file)
+            sources.complete_all(groups.entries, options["source"])
         install = PROGRAM in options["parts"] and not self._task.check_mode
         wanted = _program.wanted(options, groups.entries, self._renderer(task_vars), complete=install)
         return {**self._call(wanted, options, task_vars), **({"found": found} if remote else {})}
@@ -63,3 +67,8 @@ class ActionModule(ActionBase):
             return str(lookup.run([str(_program.ROLE / "templates" / name)], variables=task_vars)[0])
 
         return render
+
+
+def _refuse(faults: t.Sequence[str]) -> None:
+    if faults:
+        raise AnsibleActionFail(_sources.refusal(faults))

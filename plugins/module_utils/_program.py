@@ -90,7 +90,7 @@ def carry_out(module: AnsibleModule) -> t.Dict[str, t.Any]:
     wanted = Wanted(account, given["folders"], given["files"], given["library"])
     found = differences(wanted, run)
     lacking = lacks_cryptography(here.python, run)
-    wrong = list(problems(given, found, run))
+    wrong = list(problems(given, module.params["root"], found, run))
     if wrong:
         module.fail_json(msg=f"nothing was changed: {'; '.join(wrong)}")
     mended = [one for one in found if one.part in parts]
@@ -269,8 +269,15 @@ def lacks_cryptography(python: str, run: Run) -> bool:
     return run([python, "-I", "-c", "import cryptography"])[0] != 0
 
 
-def problems(given: Values, found: t.Sequence[Difference], run: Run) -> t.Iterator[str]:
+def problems(given: Values, root: str, found: t.Sequence[Difference], run: Run) -> t.Iterator[str]:
     """Why this host cannot use what it is given."""
+    live = os.path.join(root, "live")
+    names = sorted(os.listdir(live)) if os.path.isdir(live) else []
+    if names and not given["certificates"]:
+        yield (
+            f"ocsp_stapling_certificates has no certificates, but this host has {', '.join(names[:_MOST_PLACES])}; to "
+            "remove all of them, set ocsp_stapling_state to absent"
+        )
     if given["log_file"]:
         problem = log_problem(given["log_file"], given["account"]["name"])
         if problem:

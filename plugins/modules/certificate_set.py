@@ -131,8 +131,10 @@ options:
         type: dict
   groups:
     description:
-      - More certificates, in groups as O(certops.ocsp.ocsp_stapling#role:main:ocsp_stapling_certificates) has them.
-    type: dict
+      - More certificates, in groups. Each entry is a mapping as
+        O(certops.ocsp.ocsp_stapling#role:main:ocsp_stapling_certificates).
+    type: list
+    elements: dict
   scan:
     description:
       - More certificates, in folders of the controller in which each private key makes one, as
@@ -462,7 +464,7 @@ def argument_spec():
         remote_source={"type": "bool", "default": False},
         state={"type": "str", "choices": ["present", "verify", "absent"], "default": "present"},
         service_settings={"type": "dict", "default": {}},
-        groups={"type": "dict"},
+        groups={"type": "list", "elements": "dict"},
         scan={"type": "list", "elements": "dict"},
         fetch_from={"type": "str", "choices": ["host", "controller", "nowhere"], "default": "host"},
         controller_cache={"type": "str", "default": "~/.cache/ocsp-stapling"},

@@ -43,9 +43,11 @@ options:
     default: [program, settings]
   groups:
     description:
-      - The certificates in groups, as O(certops.ocsp.ocsp_stapling#role:main:ocsp_stapling_certificates) has them.
-    type: dict
-    default: {}
+      - The certificates in groups. Each entry is a mapping as
+        O(certops.ocsp.ocsp_stapling#role:main:ocsp_stapling_certificates).
+    type: list
+    elements: dict
+    default: []
   scan:
     description:
       - Folders in which each private key makes a certificate, as
@@ -53,6 +55,9 @@ options:
     type: list
     elements: dict
     default: []
+  source:
+    description: The folder of the controller with the files of certificates, which are only looked for.
+    type: path
   remote_source:
     description: Whether the folders of O(scan) are on the host and not on the controller.
     type: bool
@@ -134,7 +139,7 @@ author:
 EXAMPLES = r"""
 - name: See what of the program differs from what it should be
   certops.ocsp.stapling_program:
-    groups: "{{ ocsp_stapling_certificates }}"
+    groups: ["{{ ocsp_stapling_certificates }}"]
   check_mode: true
   register: program
 """
@@ -211,12 +216,14 @@ def argument_spec() -> _module.Spec:
     parts = [_program.PROGRAM, _program.SETTINGS]
     return dict(
         parts={"type": "list", "elements": "str", "choices": parts, "default": parts},
+        groups={"type": "list", "elements": "dict", "default": []},
         scan={"type": "list", "elements": "dict", "default": []},
+        source={"type": "path"},
         units={"type": "list", "elements": "str", "default": []},
         remote_source={"type": "bool", "default": False},
         fetch={"type": "bool", "default": True},
         wanted={"type": "dict"},
-        **{name: {"type": "dict", "default": {}} for name in ("groups", "options", "services")},
+        **{name: {"type": "dict", "default": {}} for name in ("options", "services")},
         **{name: {"type": "str", "default": default} for name, default in TEXTS.items()},
         **{name: {"type": "path", "default": default} for name, default in PATHS.items()},
         **{name: {"type": "int", "default": default} for name, default in NUMBERS.items()},

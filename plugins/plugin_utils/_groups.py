@@ -24,6 +24,8 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.sets import SOUR
 Values = t.Mapping[str, t.Any]
 Entry = dict[str, t.Any]
 
+#: How further variables with groups begin, beside the role's own.
+MORE = "ocsp_stapling_certificates__"
 #: What a certificate consists of, as keys of a domain.
 PARTS = tuple(SOURCE_SUFFIXES)
 
@@ -67,16 +69,19 @@ class Groups(t.NamedTuple):
     faults: list[str]
 
 
-def read(groups: t.Any, found: t.Iterable[Values] = (), remote: bool = False) -> Groups:
+def read(groups: t.Iterable[t.Any], found: t.Iterable[Values] = (), remote: bool = False) -> Groups:
     """Take groups apart.
 
-    ``found`` are groups without a title, of certificates that a scan found. ``remote``: files are on the host.
+    ``groups`` are mappings from the title of each group to what is in it. ``found`` are groups without a title, of
+    certificates that a scan found. ``remote``: files are on the host.
     """
     reader = _Reader("path" if remote else "src")
-    if not isinstance(groups, t.Mapping):
-        return Groups([], ["the groups must be a mapping from the name of each to what is in it"])
-    for title, group in groups.items():
-        reader.add(str(title), group)
+    for some in groups:
+        if not isinstance(some, t.Mapping):
+            reader.faults.append("the groups must be a mapping from the name of each to what is in it")
+            continue
+        for title, group in some.items():
+            reader.add(str(title), group)
     for group in found:
         reader.add(f"scan of {group['folder']}", {key: value for key, value in group.items() if key in _GROUP})
     return Groups(reader.entries, reader.faults + _contradictions(reader.entries))
@@ -189,7 +194,7 @@ def read_scan(folders: t.Iterable[Values]) -> list[str]:
     """All that is wrong with the names of files in folders that are searched."""
     masks = [(folder["folder"], key, folder[key]) for folder in folders for key in scan.MASKS if folder.get(key)]
     return [
-        f"{folder}: {key} must be a file name with {{domain}} in it, and is {mask}"
+        f"ocsp_stapling_scan, {folder}: {key} must be a file name with {{domain}} in it, and is {mask}"
         for folder, key, mask in masks
         if not scan.is_mask(str(mask))
     ]

@@ -19,7 +19,9 @@ import tarfile
 import typing as t
 from pathlib import Path
 
+import yaml
 from ansible_collections.certops.ocsp.plugins.module_utils._program import PROGRAM, SETTINGS, log_refusal
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import did_you_mean
 
 from . import _groups
 
@@ -30,6 +32,7 @@ _PACKAGES = {
     "ocsp": _COLLECTION / "plugins" / "module_utils" / "ocsp",
     "ocsp_stapling": ROLE / "files" / "ocsp_stapling",
 }
+_PREFIX = "ocsp_stapling_"
 _UNIT_FOLDER = "/etc/systemd/system"
 _CRON_FILE = "/etc/cron.d/ocsp-stapling"
 _LOG_FILE = re.compile(r"/[^{}% ]*/[^/]+")
@@ -60,7 +63,18 @@ def wanted(options: Values, entries: t.Sequence[_groups.Entry], render: Render, 
         "configuration": f"{options['root']}/config.json",
         "times": _times(options),
         "log_file": options["log_file"],
+        "certificates": len(entries),
     }
+
+
+def unknown_variables(variables: t.Iterable[str]) -> list[str]:
+    """What is wrong with the names of variables that begin as those of the role do."""
+    known = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text(encoding="utf-8"))
+    return [
+        f"{name} is no variable of the role; {did_you_mean(name, known)}"
+        for name in sorted(variables)
+        if name.startswith(_PREFIX) and name not in known and not name.startswith(_groups.MORE)
+    ]
 
 
 def faults(options: Values) -> list[str]:

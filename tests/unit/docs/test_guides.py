@@ -178,7 +178,7 @@ def test_variables_of_the_role_exist(block: Block, module_specs: dict[str, dict[
     for variables in role_variables(block):
         given = {name: value for name, value in variables.items() if name.startswith("ocsp_stapling_")}
         assert problems_of(role_options(), given) == []
-        assert _groups.read(given.get("ocsp_stapling_certificates", {})).faults == []
+        assert _groups.read([given.get("ocsp_stapling_certificates", {})]).faults == []
         assert _groups.read_services(given.get("ocsp_stapling_services", {})) == []
         assert set(given.get("ocsp_stapling_options", {})) <= options_of_a_response
 

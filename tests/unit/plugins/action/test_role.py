@@ -86,7 +86,7 @@ def test_all_that_is_wrong_is_said_at_once(play: Play) -> None:
         log_file="/staple.log",
     )
     for what in (
-        "nothing was changed: web: ",
+        "- web: ",
         "web, b.test: relaod is not known; did you mean reload?",
         "ocsp_stapling_options: 'timout' is not an option; did you mean timeout?",
         "ocsp_stapling_services: nginx: sockets is not known; did you mean socket?",
@@ -104,4 +104,24 @@ def test_a_folder_of_the_controller_is_searched(play: Play, tmp_path: Path) -> N
 
 def test_a_mask_that_is_none_is_refused(play: Play) -> None:
     said = play(fails=True, scan=[{"folder": "/tls", "private_key": "x.key"}])
-    assert "nothing was changed: ocsp_stapling_scan: /tls: private_key must be a file name with {domain} in it" in said
+    assert "nothing was changed: ocsp_stapling_scan, /tls: private_key must be a file name with {domain} in it" in said
+
+
+def test_all_files_that_are_missing_are_said_before_the_host_is_touched(play: Play, tmp_path: Path) -> None:
+    (tmp_path / "b.test.pem").write_text("no certificate")
+    (tmp_path / "b.test.key").write_text("no key")
+    groups = {"web": {"domains": ["a.test", "b.test", {"name": "c.test", "private_key": "nowhere.key"}]}}
+    said = play(fails=True, certificates=groups, source=str(tmp_path))
+    assert f"a.test: there is no private key: {tmp_path} holds no a.test.key" in said
+    assert "b.test.key holds no PEM" in said and "nowhere.key" in said
+    assert "Install the program" not in said
+
+
+def test_variables_with_groups_add_up_and_others_are_refused(play: Play, tmp_path: Path) -> None:
+    mail = {"mail": {"domains": ["mail.test"]}}
+    said = play(
+        fails=True, certificates={"web": {"domains": ["a.test"]}}, certificates__mail=mail, source=str(tmp_path)
+    )
+    assert "a.test: there is no private key" in said and "mail.test: there is no private key" in said
+    said = play(fails=True, certificate={"web": {"domains": ["a.test"]}})
+    assert "ocsp_stapling_certificate is no variable of the role; did you mean ocsp_stapling_certificates?" in said

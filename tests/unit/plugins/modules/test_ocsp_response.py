@@ -608,7 +608,7 @@ def test_the_defaults_are_those_of_the_core(run: t.Any, monkeypatch: pytest.Monk
     given = {name: option.get("default") for name, option in spec.items()}
     certificate = {"path": "/x", "certificate_content": CHAIN}
     mine, cores = read_options({**given, **certificate}), read_options(certificate)
-    for name in vars(mine):
+    for name in mine._fields:
         if name not in ("certificate", "target"):
             assert getattr(mine, name) == getattr(cores, name), name
     defaults = transport.Transport.__init__.__kwdefaults__

@@ -67,7 +67,8 @@ class Host:
         """What the action plugin does, without Ansible; ``parts`` are for the module."""
         parts = given.pop("parts", ["program", "settings"])
         options = {**self.options, **given}
-        wanted = controller.wanted(options, [], lambda name: f"{name} {options['timer']}\n", complete=not check)
+        entries = given.pop("entries", [])
+        wanted = controller.wanted(options, entries, lambda name: f"{name} {options['timer']}\n", complete=not check)
         # The account of another system; what it should be is for the role to say.
         wanted["account"] = {"name": DAEMON.pw_name, "home": DAEMON.pw_dir}
         paths = {name: options[name] for name in ("root", "program")}
@@ -252,6 +253,31 @@ def test_a_log_file_without_a_folder_is_refused(path: str) -> None:
     (fault,) = controller.faults({"log_file": path})
     assert fault.startswith(f"ocsp_stapling_log_file is {path}, but ")
     assert controller.faults({"log_file": "/var/log/staples/{year}.log"}) == []
+
+
+def test_no_certificates_at_all_on_a_host_that_has_some_is_a_slip(host: Host) -> None:
+    """A variable that is misspelt must not take all stapling away."""
+    host.run()
+    (host.root / "etc/ocsp-stapling/live/www.example.com").mkdir(parents=True)
+    refused = host.run()
+    assert refused["failed"] and refused["msg"] == (
+        "nothing was changed: ocsp_stapling_certificates has no certificates, but this host has www.example.com; to "
+        "remove all of them, set ocsp_stapling_state to absent"
+    )
+    entry = {"name": "www.example.com", "services": [], "options": {}, "staple": False}
+    assert not host.run(entries=[entry])["failed"]
+
+
+@pytest.mark.parametrize(
+    ("name", "ending"),
+    [
+        ("ocsp_stapling_certificate", "did you mean ocsp_stapling_certificates?"),
+        ("ocsp_stapling_timmer", "did you mean ocsp_stapling_timer?"),
+    ],
+)
+def test_a_variable_that_is_misspelt_is_refused(name: str, ending: str) -> None:
+    known = ["ocsp_stapling_timer", "ocsp_stapling_certificates", "ocsp_stapling_certificates__mail", "my_variable"]
+    assert controller.unknown_variables([name, *known]) == [f"{name} is no variable of the role; {ending}"]
 
 
 def test_what_stands_in_the_way_is_left_alone(host: Host) -> None:

@@ -15,10 +15,14 @@ import pytest
 pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2.19 or later")
 
 from ansible_collections.certops.ocsp.plugins.plugin_utils import _groups
-from ansible_collections.certops.ocsp.plugins.plugin_utils._groups import configuration, read, read_services
+from ansible_collections.certops.ocsp.plugins.plugin_utils._groups import configuration, read_services
 
 BARE = {"services": [], "owner": "root", "group": "root", "mode": "0400", "staple": True, "options": {}}
 SETTINGS: t.Dict[str, t.Any] = {"defaults": {}}
+
+
+def read(groups: t.Any, *found: t.Any, **options: t.Any) -> _groups.Groups:
+    return _groups.read([groups], *found, **options)
 
 
 def web(*domains: t.Any, **more: t.Any) -> t.Dict[str, t.Any]:
@@ -116,6 +120,12 @@ def test_the_same_in_two_groups_has_the_services_of_both() -> None:
     assert configuration(entries, SETTINGS)["certificates"] == [{"name": "a.test", "services": ["nginx", "exim"]}]
 
 
+def test_groups_of_several_variables_add_up() -> None:
+    entries, faults = _groups.read([web("a.test"), web("b.test"), {"mail": {"domains": "c.test"}}])
+    assert [entry["name"] for entry in entries] == ["a.test", "b.test"]
+    assert faults == ["mail: a group is a mapping with a list of domains"]
+
+
 def test_the_configuration_knows_what_is_to_be_stapled_for() -> None:
     groups = web(
         {"name": "a.test", "responder_urls": ["http://x/"], "private_key_content": "SECRET"},
@@ -183,4 +193,4 @@ def test_folders_are_searched_for_private_keys(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mask", ["{domain}/x", "x.key", "{domain}{domain}"])
 def test_a_mask_that_is_none_is_refused(mask: str) -> None:
     (fault,) = _groups.read_scan([{"folder": "/tls", "private_key": mask}])
-    assert fault == f"/tls: private_key must be a file name with {{domain}} in it, and is {mask}"
+    assert fault == f"ocsp_stapling_scan, /tls: private_key must be a file name with {{domain}} in it, and is {mask}"

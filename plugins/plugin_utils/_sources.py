@@ -1,0 +1,108 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""The files of certificates on the controller: found as Ansible finds files, and decrypted if they are in a vault."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import typing as t
+
+from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import material
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.certificate import load_certificates
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.sets import SOURCE_SUFFIXES
+
+_PARTS = tuple(SOURCE_SUFFIXES)
+
+Entry = dict[str, t.Any]
+
+
+class Sources:
+    """Completes the entries of ``certificate_set``.
+
+    ``find_needle`` looks for a path below a kind of folder as an action plugin does, and ``real_file`` decrypts a file.
+    """
+
+    def __init__(self, find_needle: t.Callable[[str, str], str], real_file: t.Callable[[str], str]) -> None:
+        self._find_needle = find_needle
+        self._real_file = real_file
+
+    def complete_all(self, entries: t.Iterable[t.Any], folder: str | None) -> list[t.Any]:
+        """All entries with the contents of their files; fails with all that is wrong."""
+        completed, faults = [], []
+        for entry in entries:
+            try:
+                completed.append(self.complete(entry, folder) if isinstance(entry, dict) else entry)
+            except AnsibleActionFail as error:
+                faults.append(error.message)
+        if faults:
+            raise AnsibleActionFail(refusal(faults))
+        return completed
+
+    def complete(self, given: Entry, folder: str | None) -> Entry:
+        """An entry with the contents of its files; their paths stay, for messages. ``folder`` is the usual one."""
+        one = dict(given)
+        folder = one.pop("source", None) or folder
+        given_parts = {part for part in _PARTS for kind in ("path", "content", "src") if one.get(f"{part}_{kind}")}
+        if folder is not None and not given_parts & {"private_key", "certificate"} and one.get("name"):
+            one.update(self._find(str(one["name"]), self._search("", folder), given_parts))
+        for part in _PARTS:
+            if one.get(f"{part}_src"):
+                one[f"{part}_src"] = self._search("files", one[f"{part}_src"])
+                one[f"{part}_content"] = self._read(one[f"{part}_src"])
+        return one
+
+    def _find(self, name: str, folder: str, given: t.Container[str]) -> dict[str, str]:
+        """The files of a certificate in a folder, but for those that are given."""
+        found = {}
+        for part, suffixes in SOURCE_SUFFIXES.items():
+            paths = [os.path.join(folder, name + suffix) for suffix in suffixes]
+            path = next((path for path in paths if os.path.isfile(path)), None)
+            if path is not None and part not in given:
+                found[f"{part}_src"] = path
+        for part in ("private_key", "certificate"):
+            if f"{part}_src" not in found:
+                names = " nor ".join(name + suffix for suffix in SOURCE_SUFFIXES[part])
+                raise AnsibleActionFail(f"{name}: there is no {part.replace('_', ' ')}: {folder} holds no {names}")
+        return found
+
+    def _search(self, kind: str, path: str) -> str:
+        """A path as given, or relative to the role or playbook as Ansible looks for files."""
+        try:
+            return self._find_needle(kind, str(path))
+        except AnsibleError as error:
+            raise AnsibleActionFail(str(error)) from error
+
+    def _read(self, path: str) -> str:
+        try:
+            with open(self._real_file(path), "rb") as handle:
+                content = handle.read()
+        except OSError as error:
+            raise AnsibleActionFail(f"{path} cannot be read: {error}") from error
+        if b"-----BEGIN " not in content:
+            raise AnsibleActionFail(f"{path} holds no PEM; convert it with openssl, by -inform DER -outform PEM")
+        return content.decode("latin-1")  # what is no ASCII is a comment
+
+
+def refusal(faults: t.Sequence[str]) -> str:
+    """The sentence about faults, a line for each where there are several."""
+    if len(faults) == 1:
+        return f"nothing was changed: {faults[0]}"
+    return "\n- ".join(["nothing was changed:", *faults])
+
+
+def certificates_of(one: Entry) -> str:
+    """All certificates of an entry as PEM: nothing else that lies beside them goes to a responder or into a file."""
+    found: list[str] = []
+    for part in ("certificate", "chain", "root"):
+        content = one.get(f"{part}_content")
+        with contextlib.suppress(OcspError):  # the module says what is wrong
+            loaded = load_certificates(content.encode("utf-8", "surrogateescape"), part) if content else []
+            found += [material.to_pem(certificate).decode("ascii") for certificate in loaded]
+    return "".join(found)
