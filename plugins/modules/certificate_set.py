@@ -408,6 +408,11 @@ unconfirmed:
   returned: when O(state=present)
   type: list
   elements: str
+good_until:
+  description: When the first of the certificates and staples in use expires.
+  returned: when O(state=present)
+  type: str
+  sample: "2026-11-30T09:00:00Z"
 removed:
   description: The names whose sets were removed.
   returned: when O(state=absent)

@@ -230,7 +230,16 @@ def _values(work: deploy.Plan, told: t.Sequence[str], unconfirmed: t.Sequence[st
         "without_responder": [item.name for item in work.items if not item.urls],
         "reload": list(told),
         "unconfirmed": list(unconfirmed),
+        "good_until": _good_until(work),
     }
+
+
+def _good_until(work: deploy.Plan) -> t.Optional[str]:
+    """When the first certificate or staple in use expires, as far as it is known."""
+    ends = [item.material.certificate.not_after for item in work.items if not item.held_back]
+    judgements = [item.outcome.judgement for item in work.items if item.outcome and item.outcome.data is not None]
+    ends += [one.effective_expiry for one in judgements if one is not None and one.effective_expiry is not None]
+    return format_time(min(ends)) if ends else None
 
 
 def _describe(work: deploy.Plan, item: deploy.Item) -> t.Dict[str, t.Any]:

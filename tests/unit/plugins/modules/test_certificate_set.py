@@ -112,6 +112,7 @@ def test_a_set_is_deployed_once(run: t.Callable[..., Result], tmp_path: Path) ->
     first = run(diff=True, certificates=certificates)
     assert first["changed"] and first["reload"] == first["unconfirmed"] == [SERVICE] and first["warnings"] == []
     assert first["diff"] == checked["diff"]
+    assert first["good_until"] == f"{NOW + 6 * forge.DAY:%Y-%m-%dT%H:%M:%SZ}", "the staple expires first"
     files = live(tmp_path, "www.example.com")
     assert base64.b64encode((files / "ocsp.der").read_bytes()).decode() == staple(one)
     assert (files / "fullchain.pem").read_bytes().count(b"BEGIN CERTIFICATE") == 2
