@@ -57,10 +57,11 @@ class Difference(t.NamedTuple):
 class Wanted(t.NamedTuple):
     """What should be on a host, as the controller says it.
 
-    ``account`` is {name, home, shell}. ``folders`` are {part, path, owner, group, mode, follow}, where ``follow`` lets
-    it be a link. ``files`` are {part, path, owner, group, mode, content, secret, init}: a ``secret`` one is shown in
-    no difference, and ``init`` is None, or whether a file is for hosts with systemd (true) or without (false).
-    ``library`` is {path, digests: {relative path: SHA-256}, archive: Base64 of a tar.gz with these files, or None}.
+    ``account`` is {name, home, shell}. ``folders`` are {part, path, owner, group, mode, follow, setype}: ``follow``
+    lets it be a link, and ``setype`` is a type of SELinux or None. ``files`` are {part, path, owner, group, mode,
+    content, secret, init}: a ``secret`` one is shown in no difference, and ``init`` is None, or whether a file is for
+    hosts with systemd (true) or without (false). ``library`` is {path, digests: {relative path: SHA-256}, archive:
+    Base64 of a tar.gz with these files, or None}.
     """
 
     account: t.Mapping[str, str]
@@ -87,7 +88,9 @@ def carry_out(module: AnsibleModule) -> t.Dict[str, t.Any]:
 
     here = family(module.params["os_family"])
     account = dict(given["account"], shell=here.shell)
-    wanted = Wanted(account, given["folders"], given["files"], given["library"])
+    labels = {module.params["root"]: here.label} if module.selinux_enabled() else {}
+    folders = [dict(folder, setype=labels.get(folder["path"])) for folder in given["folders"]]
+    wanted = Wanted(account, folders, given["files"], given["library"])
     found = differences(wanted, run)
     lacking = lacks_cryptography(here.python, run)
     wrong = list(problems(given, module.params["root"], found, run))
@@ -183,6 +186,18 @@ def _access(wanted: Values, is_kind: t.Callable[[int], bool]) -> t.Iterator[str]
         yield f"belongs to the group {_name(grp.getgrgid, status.st_gid)} and not {wanted['group']}"
     if stat.S_IMODE(status.st_mode) != int(wanted["mode"], 8):
         yield f"has the mode {stat.S_IMODE(status.st_mode):04o} and not {wanted['mode']}"
+    label = _label(wanted["path"]) if wanted.get("setype") else ""
+    if label and label != wanted["setype"]:
+        yield f"has the SELinux type {label} and not {wanted['setype']}"
+
+
+def _label(path: str) -> str:
+    """The SELinux type of a path, or an empty string where it has none."""
+    try:
+        context = os.getxattr(path, "security.selinux").decode("ascii", "replace").rstrip("\0").split(":")
+    except OSError:
+        return ""
+    return context[2] if len(context) > 2 else ""
 
 
 def _name(look_up: t.Callable[[int], t.Any], number: int) -> str:

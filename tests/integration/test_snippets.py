@@ -126,3 +126,22 @@ def test_who_is_served_what(kind: str, case: str, pki: pki_tool.Pki, root: Path)
                 wanted[asked, key] = (name, name != "" and kind in STAPLING)
                 found[asked, key] = ask(server, asked, key)
     assert found == wanted
+
+
+def test_apache_needs_no_variable_of_a_distribution(root: Path) -> None:
+    """Debian's APACHE_RUN_DIR is not there on the RedHat family."""
+    if not shutil.which("apache2"):
+        pytest.skip("needs apache2")
+    snippet = snippets.shared([Entry("a", "/x", "/x", ("a",), ("apache",), True)], Setup(str(root), 2562))[
+        "apache.conf"
+    ]
+    (root / "snippet.conf").write_bytes(snippet)
+    modules = ("mpm_event", "authz_core", "authz_host", "alias", "mime", "socache_shmcb", "ssl")
+    lines = [f"LoadModule {one}_module /usr/lib/apache2/modules/mod_{one}.so" for one in modules]
+    lines += [f"ServerRoot {root}", "ServerName localhost", f"DefaultRuntimeDir {root}", f"PidFile {root}/pid"]
+    lines += [f"ErrorLog {root}/log", "TypesConfig /dev/null", f"Include {root}/snippet.conf"]
+    (root / "apache.conf").write_text("\n".join([*lines, ""]))
+    command = ["apache2", "-t", "-f", str(root / "apache.conf")]
+    path = "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
+    done = subprocess.run(command, env={"PATH": path}, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0 and "not defined" not in done.stderr, done.stderr

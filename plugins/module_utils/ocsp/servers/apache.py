@@ -29,7 +29,7 @@ def _responder(_groups: t.List[Group], setup: Setup) -> str:
     address = f"127.0.0.1:{setup.apache_port}"
     return (
         f"Define OCSP_STAPLING_URL http://{address}/\n"
-        "SSLStaplingCache shmcb:${APACHE_RUN_DIR}/ocsp-stapling(262144)\n"
+        "SSLStaplingCache shmcb:ocsp-stapling(262144)\n"
         f"Listen {address}\n"
         f"<VirtualHost {address}>\n"
         "  ServerName localhost\n"

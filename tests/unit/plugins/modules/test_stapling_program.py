@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
+import stat
 import typing as t
 from pathlib import Path
 
@@ -253,6 +255,19 @@ def test_a_log_file_without_a_folder_is_refused(path: str) -> None:
     (fault,) = controller.faults({"log_file": path})
     assert fault.startswith(f"ocsp_stapling_log_file is {path}, but ")
     assert controller.faults({"log_file": "/var/log/staples/{year}.log"}) == []
+
+
+def test_another_selinux_type_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where SELinux is on; the context is that of a folder below /etc on a host of the RedHat family."""
+    status = tmp_path.stat()
+    names = {"owner": pwd.getpwuid(status.st_uid)[0], "group": grp.getgrgid(status.st_gid)[0]}
+    wanted = {"path": str(tmp_path), "mode": f"{status.st_mode & 0o7777:04o}", **names}
+    monkeypatch.setattr(os, "getxattr", lambda path, name: b"system_u:object_r:etc_t:s0\0")
+    assert list(_program._access({**wanted, "setype": "etc_t"}, stat.S_ISDIR)) == []
+    assert list(_program._access({**wanted, "setype": None}, stat.S_ISDIR)) == []
+    assert list(_program._access({**wanted, "setype": "cert_t"}, stat.S_ISDIR)) == [
+        "has the SELinux type etc_t and not cert_t"
+    ]
 
 
 def test_no_certificates_at_all_on_a_host_that_has_some_is_a_slip(host: Host) -> None:
