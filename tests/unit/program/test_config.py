@@ -313,6 +313,12 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         assert str(error).startswith("x")
 
 
+def test_a_service_that_only_systemd_knows_is_no_server_to_look_after(folder: Path) -> None:
+    config = load(folder, json.dumps({"certificates": [{"name": "a.test", "services": ["ngnix", "nginx"]}]}))
+    assert config.certificates[0].services == ("ngnix", "nginx")
+    assert config.certificates[0].values["server"] == ["nginx"]
+
+
 # Folders that are looked through -----------------------------------------------------------------
 
 PEM = "-----BEGIN CERTIFICATE-----\n"

@@ -450,6 +450,6 @@ def _entry(
         values["certificate_path"] = _in_set(given.get("live") or live)
     values.setdefault("path", os.path.join(folders.responses, f"{name}.der"))
     kinds = (services[one].kind if one in services else one for one in users)
-    reading = [kind for kind in kinds if kind and SERVERS[kind].staples]
+    reading = [kind for kind in kinds if kind is not None and kind in SERVERS and SERVERS[kind].staples]
     values.setdefault("server", sorted(set(reading)))
     return Entry(name, values, given.get("live", live), users, where)
