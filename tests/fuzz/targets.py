@@ -27,7 +27,7 @@ import typing as t
 from datetime import datetime
 
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import certificate as x509
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import constraints, der, wire
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import constraints, der, identifiers, wire
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError, MalformedError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judgement import Judgement
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import Rules, judge
@@ -264,7 +264,13 @@ def _fields(certificate: x509.Certificate) -> Values:
         oid: [entry.critical, entry.value.hex()] for oid, entry in sorted(certificate.extensions.items())
     }
     read = {name: functools.partial(getattr, certificate, name) for name in _properties()}
-    read["name_constraints"] = functools.partial(constraints.constraints_of, certificate)
+    others = (
+        constraints.constraints_of,
+        identifiers.authority_key_identifier,
+        identifiers.is_self_signed,
+        identifiers.subject_key_identifier,
+    )
+    read.update((function.__name__, functools.partial(function, certificate)) for function in others)
     for name, get in read.items():
         try:
             value = get()

@@ -91,17 +91,6 @@ class GeneralName(t.NamedTuple):
     value: bytes
 
 
-class KeyIdentifier(t.NamedTuple):
-    """What an authority key identifier (RFC 5280 section 4.2.1.1) says about the issuer; None for what it leaves out.
-
-    ``issuer`` is the raw name of the issuer *of the issuer*, ``serial_number`` the issuer's own.
-    """
-
-    key: t.Optional[bytes] = None
-    issuer: t.Optional[bytes] = None
-    serial_number: t.Optional[int] = None
-
-
 class Extension(t.NamedTuple):
     """One extension (RFC 5280 section 4.1); ``value`` is the content of the octet string."""
 
@@ -246,60 +235,10 @@ class Certificate:
         return same_name(self.issuer, self.subject)
 
     @functools.cached_property
-    def is_self_signed(self) -> bool:
-        """Whether it is its own issuer: by name, by identifier and by key, as far as this host can verify that."""
-        if not self.is_self_issued:
-            return False
-        try:
-            verified = signature.verify(self.scheme, self.public_key, self.signature, self.tbs)
-            return verified != signature.MISMATCH and not self.identifier_problem(self)
-        except MalformedError:
-            return True
-
-    def identifier_problem(self, issuer: Certificate) -> str:
-        """What of an issuer is not as the authority key identifier (RFC 5280 section 4.2.1.1) has it, or empty."""
-        wanted, held = self.authority_key_identifier, issuer.subject_key_identifier
-        if wanted.key is not None and held is not None and wanted.key != held:
-            return "subject key identifier"
-        if wanted.serial_number is not None and wanted.serial_number != issuer.serial_number:
-            return "serial number"
-        if wanted.issuer is not None and not same_name(wanted.issuer, issuer.issuer):
-            return "issuer"
-        return ""
-
-    @functools.cached_property
-    def subject_key_identifier(self) -> t.Optional[bytes]:
-        """The identifier that the CA gave the key (RFC 5280 section 4.2.1.2)."""
-        reader = self.reader_of(SUBJECT_KEY_IDENTIFIER, "subject key identifier")
-        if reader is None:
-            return None
-        identifier = reader.content(der.OCTET_STRING)
-        reader.finish()
-        return identifier
-
-    @functools.cached_property
-    def authority_key_identifier(self) -> KeyIdentifier:
-        """Which certificate of the issuer is meant (RFC 5280 section 4.2.1.1)."""
-        reader = self.reader_of(AUTHORITY_KEY_IDENTIFIER, "authority key identifier")
-        if reader is None:
-            return KeyIdentifier()
-        fields = reader.last()
-        key = issuer = serial = None
-        if fields.peek() == der.context(0, constructed=False):
-            key = fields.content(der.context(0, constructed=False))
-        names = fields.optional(der.context(1))
-        if names:
-            issuer = next((one.value for one in _read_general_names(names) if one.tag == DIRECTORY_NAME), None)
-        if fields.peek() == der.context(2, constructed=False):
-            serial = der.to_integer(fields.content(der.context(2, constructed=False)), "authority key identifier")
-        fields.finish()
-        return KeyIdentifier(key, issuer, serial)
-
-    @functools.cached_property
     def alternative_names(self) -> t.List[GeneralName]:
         """The subject alternative names (RFC 5280 section 4.2.1.6)."""
         reader = self.reader_of(SUBJECT_ALTERNATIVE_NAME, "subject alternative name")
-        return _read_general_names(reader.last()) if reader else []
+        return read_general_names(reader.last()) if reader else []
 
     @functools.cached_property
     def netscape_types(self) -> t.Optional[t.FrozenSet[int]]:
@@ -378,7 +317,8 @@ class Certificate:
         return _STATUS_REQUEST in features
 
 
-def _read_general_names(entries: Reader) -> t.List[GeneralName]:
+def read_general_names(entries: Reader) -> t.List[GeneralName]:
+    """Read the names up to the end of what holds them. Raises MalformedError."""
     names = []
     while not entries.at_end():
         tag = entries.peek()

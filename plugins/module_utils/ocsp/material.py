@@ -20,6 +20,7 @@ from . import constraints, keys, loading, signature
 from . import path as paths
 from .certificate import Certificate
 from .errors import InputError, MalformedError
+from .identifiers import is_self_signed
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}", re.ASCII)
 
@@ -109,7 +110,7 @@ def read_material(name: str, sources: Sources, now: datetime, tolerance: timedel
         key=keys.read_key(sources.key, where["key"]),
         certificate=leaf,
         path=path,
-        roots=tuple([one for one in anchors if one.is_self_signed] or anchors),
+        roots=tuple([one for one in anchors if is_self_signed(one)] or anchors),
         pool=tuple(one.certificate for one in (*given, *trusted) if one.certificate.der != leaf.der),
         where=where,
     )

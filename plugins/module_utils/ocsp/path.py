@@ -18,6 +18,7 @@ from . import certificate as x509
 from . import constraints, signature
 from .certificate import Certificate
 from .errors import MalformedError
+from .identifiers import identifier_problem, is_self_signed
 from .schedule import format_time
 
 #: How far the clocks of this host and of the CA may differ, as for responses.
@@ -91,7 +92,7 @@ class _Walk(t.NamedTuple):
 
     @property
     def served(self) -> t.Tuple[Certificate, ...]:
-        return tuple(one for one in self.certificates[1:] if not one.is_self_signed)
+        return tuple(one for one in self.certificates[1:] if not is_self_signed(one))
 
 
 def find_path(
@@ -117,8 +118,8 @@ def find_path(
     issuer, end = best.certificates[:2][-1], best.certificates[-1]
     return Path(
         chain=best.served,
-        anchor=end if end.is_self_signed or end.der in search.anchors else None,
-        issuer=issuer if issuer is not leaf.certificate or issuer.is_self_signed else None,
+        anchor=end if is_self_signed(end) or end.der in search.anchors else None,
+        issuer=issuer if issuer is not leaf.certificate or is_self_signed(issuer) else None,
         unused=() if problems else _unused(search, best, now, tolerance),
         problems=tuple(problems),
         warnings=tuple(warnings),
@@ -158,7 +159,7 @@ class _Search:
 
     def _issuers(self, path: t.Tuple[Certificate, ...]) -> t.List[Certificate]:
         last = path[-1]
-        if last.is_self_signed:
+        if is_self_signed(last):
             return []
         if len(path) >= _LONGEST_PATH:
             self.is_cut = True
@@ -199,7 +200,7 @@ def _rank(walk: _Walk, has_anchors: bool) -> t.Tuple[t.Any, ...]:
     """Smaller is better."""
     is_broken = has_anchors and not walk.is_anchored
     trouble = (bool(walk.problems) or is_broken, is_broken, len(walk.problems), len(walk.warnings))
-    if has_anchors and walk.certificates[-1].is_self_signed:
+    if has_anchors and is_self_signed(walk.certificates[-1]):
         return (*trouble, False, _ends(walk.certificates), len(walk.certificates))
     # Nobody knows where clients begin, so the chain that serves more of them wins.
     ends = _ends((walk.certificates[0], *walk.served))
@@ -218,7 +219,7 @@ def _examine(search: _Search, certificates: t.Tuple[Certificate, ...], now: date
     problems: t.List[str] = []
     warnings: t.List[str] = []
     for depth, one in enumerate(certificates):
-        is_root = 0 < depth == len(certificates) - 1 and one.is_self_signed
+        is_root = 0 < depth == len(certificates) - 1 and is_self_signed(one)
         hard, soft = _faults(certificates, depth, is_root)
         in_time = time_problem(one, now, tolerance)
         if in_time and is_root:
@@ -229,7 +230,7 @@ def _examine(search: _Search, certificates: t.Tuple[Certificate, ...], now: date
         problems += [f"in {source}, {sentence}" for sentence in hard]
         warnings += [f"in {source}, {sentence}" for sentence in soft]
     # A certificate cannot be its own anchor: clients have the CA, not the leaf.
-    above = certificates if certificates[0].is_self_signed else certificates[1:]
+    above = certificates if is_self_signed(certificates[0]) else certificates[1:]
     is_anchored = any(one.der in search.anchors for one in above)
     return _Walk(certificates, is_anchored, tuple(problems), tuple(warnings))
 
@@ -345,7 +346,7 @@ def _authority_faults(certificates: t.Tuple[Certificate, ...], depth: int, is_ro
         hard.append(
             f"{one.name} allows {one.path_length} intermediate CAs below it (path length), but there are {between}"
         )
-    if one.is_self_issued and not is_root and not one.identifier_problem(one):
+    if one.is_self_issued and not is_root and not identifier_problem(one, one):
         hard.append(
             f"issuer and subject of {one.name} have the same name, and no authority key identifier says that another "
             "key signed it; clients with OpenSSL take it for a root"
@@ -356,7 +357,7 @@ def _authority_faults(certificates: t.Tuple[Certificate, ...], depth: int, is_ro
 
 def _identifier_faults(one: Certificate, issuer: Certificate, end: Certificate) -> t.List[str]:
     """Name and key fit, but clients with OpenSSL, which tries one certificate only, would take another."""
-    differs = one.identifier_problem(issuer)
+    differs = identifier_problem(one, issuer)
     if differs:
         sentence = (
             f"the authority key identifier of {one.name} names another certificate of {issuer.name} (its {differs} "
@@ -364,8 +365,8 @@ def _identifier_faults(one: Certificate, issuer: Certificate, end: Certificate) 
         )
         return [sentence]
     # It looks among its roots first.
-    namesake = end is not issuer and end.is_self_signed and x509.same_name(one.issuer, end.subject)
-    if namesake and not one.identifier_problem(end) and _issuance_problem(one, end):
+    namesake = end is not issuer and is_self_signed(end) and x509.same_name(one.issuer, end.subject)
+    if namesake and not identifier_problem(one, end) and _issuance_problem(one, end):
         sentence = (
             f"the root {end.name} has the name but not the key of the issuer of {one.name}, whose authority key "
             "identifier does not tell them apart; clients with OpenSSL take the root for the issuer"
@@ -397,9 +398,9 @@ def _constraint_faults(certificates: t.Tuple[Certificate, ...], depth: int) -> t
 def _break(search: _Search, walk: _Walk) -> t.List[str]:
     """Why the path does not get to where it should."""
     leaf, last = walk.certificates[0], walk.certificates[-1]
-    if walk.is_anchored or (leaf.is_self_signed and not search.anchors):
+    if walk.is_anchored or (is_self_signed(leaf) and not search.anchors):
         return []
-    if leaf.is_self_signed:
+    if is_self_signed(leaf):
         return [f"the certificate {leaf.name} of {search.leaf.source} is self-signed and not in {search.anchor_source}"]
     if last is leaf:
         return [_no_issuer(search)] if search.given or search.anchors else []
@@ -414,7 +415,7 @@ def _break(search: _Search, walk: _Walk) -> t.List[str]:
 
 
 def _end_reason(search: _Search, last: Certificate) -> str:
-    if last.is_self_signed:
+    if is_self_signed(last):
         return f"the path ends at {last.name} of {search.source(last)}, which signed itself"
     namesakes = search.named(last.issuer)
     if namesakes:
@@ -440,7 +441,7 @@ def _no_issuer(search: _Search) -> str:
 
 def _missing(search: _Search, walk: _Walk) -> t.List[str]:
     leaf = search.leaf.certificate
-    if search.given or search.anchors or leaf.is_self_signed:
+    if search.given or search.anchors or is_self_signed(leaf):
         return []
     found = f"{search.leaf.source} holds no chain and none was given"
     if search.chain_source:
@@ -455,8 +456,8 @@ def _missing(search: _Search, walk: _Walk) -> t.List[str]:
 def _unfinished(search: _Search, walk: _Walk) -> t.List[str]:
     """A path that ends at an intermediate CA given as an anchor, although a root was given too."""
     last = walk.certificates[-1]
-    has_root = any(one.certificate.is_self_signed and one.certificate.der in search.anchors for one in search.given)
-    if not walk.is_anchored or last.is_self_signed or not has_root:
+    has_root = any(is_self_signed(one.certificate) and one.certificate.der in search.anchors for one in search.given)
+    if not walk.is_anchored or is_self_signed(last) or not has_root:
         return []
     sentence = (
         f"the path ends at the intermediate CA {last.name} of {search.anchor_source} and does not reach a root: "
@@ -470,7 +471,7 @@ def _unused(search: _Search, walk: _Walk, now: datetime, tolerance: timedelta) -
     ends = {_name_key(walk.certificates[-1].subject), _name_key(walk.certificates[-1].issuer)}
     sentences = []
     for certificate, source in search.given:
-        is_root = certificate.is_self_signed
+        is_root = is_self_signed(certificate)
         if certificate in walk.certificates or (is_root and certificate.der in search.anchors):
             continue
         in_time = time_problem(certificate, now, tolerance)

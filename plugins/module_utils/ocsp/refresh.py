@@ -13,25 +13,13 @@ from __future__ import annotations
 import typing as t
 from datetime import datetime
 
-from . import files, schedule
+from . import files, freshness, schedule
 from . import response as ocsp_response
 from .certificate import Target
 from .decision import INSTALL, Facts, decide
 from .environment import Environment
 from .errors import ERROR, WARNING, Finding
-from .freshness import (
-    Attempt,
-    Current,
-    Outcome,
-    check_fresh,
-    in_format,
-    judge,
-    judge_current,
-    outcome_if_fresh,
-    read_in_place,
-    unchanged,
-    without_responder,
-)
+from .freshness import Current, Outcome
 from .judgement import Judgement
 from .options import Options
 
@@ -48,7 +36,7 @@ class _Came(t.NamedTuple):
     fetched: bool = False
     url: t.Optional[str] = None
     retry_after: t.Optional[float] = None
-    attempts: t.Tuple[Attempt, ...] = ()
+    attempts: t.Tuple[freshness.Attempt, ...] = ()
 
     @property
     def proves_revocation(self) -> bool:
@@ -69,9 +57,9 @@ def obtain(
     outcome, and foreign data never raises.
     """
     if target is None:
-        return without_responder(options)
-    known = judge_current(target, options, current, environment.now())
-    fresh = outcome_if_fresh(options, known, environment.now())
+        return freshness.without_responder(options)
+    known = freshness.judge_current(target, options, current, environment.now())
+    fresh = freshness.outcome_if_fresh(options, known, environment.now())
     if fresh is not None:
         return fresh
     came = _given(target, options, environment.now()) if options.source is not None else None
@@ -81,7 +69,7 @@ def obtain(
 def _given(target: Target, options: Options, now: datetime) -> _Came:
     """The response that was fetched elsewhere, under the same rules and without the network."""
     data = options.source or b""
-    judgement = judge(target, options, data, now)
+    judgement = freshness.judge(target, options, data, now)
     error = judgement.error
     if error is not None:
         error = error._replace(message=f"the given response is refused: {error.message}")
@@ -115,7 +103,7 @@ def _settle(options: Options, known: Current, came: _Came, now: datetime) -> Out
 
 def _with_asking(options: Options, known: Current, came: _Came) -> Outcome:
     """The outcome if what is in place stays, and what asking took."""
-    return unchanged(options, known)._replace(
+    return freshness.unchanged(options, known)._replace(
         fetched=came.fetched and came.error is None,
         responder_url=came.url,
         attempts=came.attempts,
@@ -211,7 +199,7 @@ def refresh(options: Options, environment: Environment, write: bool = True) -> O
 
     Raises InputError and FileError; failures to get a good response are in the outcome.
     """
-    return check_fresh(options, environment.now()) or refresh_locked(options, environment, write)
+    return freshness.check_fresh(options, environment.now()) or refresh_locked(options, environment, write)
 
 
 def refresh_locked(options: Options, environment: Environment, write: bool = True) -> Outcome:
@@ -219,7 +207,7 @@ def refresh_locked(options: Options, environment: Environment, write: bool = Tru
     place = files.resolve(options.path, f"path: {options.path}")
     with files.lock(place, options.total_timeout + _LOCK_GRACE, resolved=True, sleep=environment.sleep):
         # Another run may have refreshed the file while this one waited.
-        content, data = read_in_place(options)
+        content, data = freshness.read_in_place(options)
         outcome = obtain(options.target, options, data, environment)
         return _put(options, outcome, place, content, environment, write)
 
@@ -233,7 +221,7 @@ def _put(
     write: bool,
 ) -> Outcome:
     """Have exactly the response of the outcome in the file, in the format asked for, where one is good."""
-    content = in_format(options, outcome.data)
+    content = freshness.in_format(options, outcome.data)
     if content is None or outcome.fetch_error is not None:
         return outcome
     message = outcome.message

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import material, path
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.certificate import Certificate
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.identifiers import is_self_signed
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, NOW, Entity, authority, certificate
 
@@ -604,7 +605,7 @@ class Hierarchy:
             self.cas.append(self.make_ca(self.random.choice([None, *self.cas, *self.cas])))
         issuer = self.random.choice(self.cas)
         self.leaf = server(issuer, *self.identifiers(forge.key("p256", "leaf"), issuer), serial=0x7000)
-        roots = [one for one in self.cas if one.subject == one.issuer and Certificate.from_der(one.der).is_self_signed]
+        roots = [one for one in self.cas if one.subject == one.issuer and is_self_signed(Certificate.from_der(one.der))]
         self.root = self.random.choice(roots)
         self.chain = [one for one in self.cas if one is not self.root]
         self.random.shuffle(self.chain)
