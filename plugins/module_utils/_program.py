@@ -26,7 +26,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from .ocsp import families, files, scan
+from .ocsp import families, reading, scan
 from .ocsp.errors import FileError
 from .ocsp.services import has_systemd
 
@@ -219,7 +219,7 @@ def _file(wanted: Values) -> t.Iterator[str]:
 
 def content_of(path: str) -> t.Optional[bytes]:
     """What is in a file. Raises FileError."""
-    return files.read_file(path, path, _LARGEST)
+    return reading.read_file(path, path, _LARGEST)
 
 
 def _library(wanted: Values) -> t.Iterator[str]:
@@ -274,7 +274,7 @@ def _units(units: t.Sequence[str], run: Run) -> t.Iterator[Difference]:
 
 def family(override: str) -> families.Family:
     """The family of distributions that this host is of, or the one that is given. Raises InputError."""
-    return families.find(override, files.read_file("/etc/os-release", "/etc/os-release", _LARGEST) or b"")
+    return families.find(override, reading.read_file("/etc/os-release", "/etc/os-release", _LARGEST) or b"")
 
 
 def lacks_cryptography(python: str, run: Run) -> bool:

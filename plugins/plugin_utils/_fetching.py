@@ -21,7 +21,7 @@ import shutil
 import typing as t
 from datetime import datetime, timezone
 
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import bulk, files, freshness
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import bulk, files, freshness, reading
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.environment import Environment
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import read_options
@@ -128,5 +128,5 @@ def _answer(result: t.Union[freshness.Outcome, OcspError]) -> Answer:
 
 
 def _read(job: bulk.Job) -> Answer:
-    data = files.read_file(job.values["path"], job.values["path"], _LARGEST)
+    data = reading.read_file(job.values["path"], job.values["path"], _LARGEST)
     return Answer(base64.b64encode(data).decode("ascii") if data else None)

@@ -22,7 +22,7 @@ import os
 import time
 import typing as t
 
-from . import files, material, names, pending, sets, staples
+from . import material, names, pending, reading, sets, staples
 from .certificate import load_certificates
 from .errors import OcspError
 from .installation import Installation
@@ -180,7 +180,7 @@ def _fingerprint_of(layout: Layout, name: str, identifier: t.Optional[str]) -> s
     if not identifier:
         return ""
     path = os.path.join(layout.folder(name, identifier), "cert.pem")
-    content = files.read_file(path, path, CERTIFICATE_LIMIT)
+    content = reading.read_file(path, path, CERTIFICATE_LIMIT)
     return material.fingerprint(load_certificates(content, path)[0]) if content else ""
 
 

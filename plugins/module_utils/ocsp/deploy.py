@@ -21,7 +21,7 @@ import typing as t
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from . import bulk, confirm, files, material, sets, staples
+from . import bulk, confirm, material, reading, sets, staples
 from .confirm import Endpoint, Look
 from .errors import InputError, OcspError
 from .freshness import Outcome
@@ -140,7 +140,7 @@ class Plan:
 
 
 def _holds(path: str, content: bytes) -> bool:
-    return files.read_file(path, path, len(content)) == content
+    return reading.read_file(path, path, len(content)) == content
 
 
 # Planning

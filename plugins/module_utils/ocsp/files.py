@@ -22,7 +22,6 @@ import typing as t
 from datetime import datetime, timezone
 
 from .errors import BusyError, FileError, InputError
-from .reading import read_file as read_file  # for those that write as well
 from .reading import reason_of
 
 _T = t.TypeVar("_T")

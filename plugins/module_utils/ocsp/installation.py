@@ -17,7 +17,7 @@ import time
 import types
 import typing as t
 
-from . import files, pending, sets, staples
+from . import files, pending, reading, sets, staples
 from .errors import FileError, OcspError
 from .judgement import Judgement
 from .services import Result, Services
@@ -231,7 +231,7 @@ def _is_outstanding(layout: Layout, services: Services, service: str) -> bool:
 
 def read_texts(paths: t.Iterable[str]) -> t.Dict[str, t.Optional[str]]:
     """The content of files by path, as JSON can hold it; None where there is none. Raises InputError."""
-    found = {path: files.read_file(path, path, _LARGEST) for path in paths}
+    found = {path: reading.read_file(path, path, _LARGEST) for path in paths}
     return {
         path: content.decode("utf-8", "surrogateescape") if content is not None else None
         for path, content in found.items()
@@ -241,7 +241,7 @@ def read_texts(paths: t.Iterable[str]) -> t.Dict[str, t.Optional[str]]:
 def _read_journal(layout: Layout) -> t.Dict[str, t.Dict[str, t.Optional[str]]]:
     """What a switch that has not ended would put back; empty where there is none."""
     path = layout.journal
-    content = files.read_file(path, path, _LARGEST)
+    content = reading.read_file(path, path, _LARGEST)
     if content is None:
         return {}
     try:

@@ -19,7 +19,7 @@ import json
 import os
 import typing as t
 
-from . import files
+from . import files, reading
 from .errors import FileError
 from .sets import Layout
 
@@ -46,7 +46,7 @@ def read(layout: Layout, service: str) -> t.Optional[Note]:
     if not os.path.lexists(path):
         return None
     try:
-        values = json.loads(files.read_file(path, path, _LARGEST) or b"{}")
+        values = json.loads(reading.read_file(path, path, _LARGEST) or b"{}")
         names, complete = values.get("names", []), values.get("complete")
     except Exception:  # somebody else's file, which still says that there is something to do
         return Note()

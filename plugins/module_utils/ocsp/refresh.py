@@ -13,7 +13,7 @@ from __future__ import annotations
 import typing as t
 from datetime import datetime
 
-from . import files, freshness, schedule
+from . import files, freshness, reading, schedule
 from . import response as ocsp_response
 from .certificate import Target
 from .decision import INSTALL, Facts, decide
@@ -239,7 +239,7 @@ def _put(
 
 def remove(path: str, write: bool = True) -> Outcome:
     """Remove a staple file because the user says so. Raises InputError and FileError."""
-    found = files.read_file(path, f"path: {path}", 0) is not None
+    found = reading.read_file(path, f"path: {path}", 0) is not None
     if found and write:
         files.remove_file(path)
     done = "was removed" if write else "would be removed"

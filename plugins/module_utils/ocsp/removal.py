@@ -10,7 +10,7 @@ import contextlib
 import os
 import typing as t
 
-from . import files, services, sets
+from . import reading, services, sets
 from .errors import InputError
 from .installation import Installation
 from .options import CERTIFICATE_LIMIT
@@ -49,7 +49,7 @@ def references(path: str, parent: str = "/etc") -> t.List[str]:
 def _mentions(path: str, needle: bytes, comment: bytes) -> t.Iterator[str]:
     content: t.Optional[bytes] = None
     with contextlib.suppress(InputError):
-        content = files.read_file(path, path, CERTIFICATE_LIMIT)
+        content = reading.read_file(path, path, CERTIFICATE_LIMIT)
     for number, line in enumerate((content or b"").splitlines(), 1):
         text = line.strip()
         if needle in text and not text.startswith(comment):

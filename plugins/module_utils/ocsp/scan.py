@@ -10,7 +10,7 @@ import os
 import re
 import typing as t
 
-from . import files
+from . import reading
 from .errors import InputError
 
 #: What the files of a domain are called, where nothing else is said.
@@ -93,7 +93,7 @@ def _holds(lead: str, parent: str, name: str) -> bool:
         return True
     path = os.path.join(parent, name)
     try:
-        data = files.read_file(path, path, _LOOK)
+        data = reading.read_file(path, path, _LOOK)
     except InputError:
         data = None
     # Whoever uses what cannot be read says what is wrong.

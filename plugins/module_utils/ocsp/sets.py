@@ -23,7 +23,7 @@ import stat
 import typing as t
 from datetime import datetime, timezone
 
-from . import files
+from . import files, reading
 from .errors import FileError, InputError
 from .servers.server import FOLDER
 
@@ -299,7 +299,7 @@ def server_names_of(folder: str) -> t.List[str]:
 def _described(folder: str, key: str) -> t.List[str]:
     path = os.path.join(folder, DESCRIPTION)
     try:
-        found = json.loads(files.read_file(path, path, _LARGEST_FILE) or b"{}")[key]
+        found = json.loads(reading.read_file(path, path, _LARGEST_FILE) or b"{}")[key]
     except Exception:  # not there, or somebody else's
         return []
     return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []

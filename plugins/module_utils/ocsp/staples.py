@@ -14,7 +14,7 @@ import contextlib
 import os
 import typing as t
 
-from . import files
+from . import files, reading
 from .errors import FileError
 from .judgement import Judgement
 from .response import SIZE_LIMIT
@@ -67,7 +67,7 @@ def in_place(place: Place) -> bool:
 def read(place: Place) -> t.Optional[bytes]:
     """The staple in place, or None. Raises InputError; at most SIZE_LIMIT + 1 octets are read."""
     path = place.path(STAPLE)
-    return files.read_file(path, path, SIZE_LIMIT)
+    return reading.read_file(path, path, SIZE_LIMIT)
 
 
 def install(place: Place, data: bytes, judgement: Judgement, write: bool = True) -> bool:
@@ -107,14 +107,14 @@ def withdraw(place: Place, write: bool = True, keep_file: bool = False) -> bool:
 
 def _number(path: str) -> int:
     """The number in a small file, 0 where there is none."""
-    content = files.read_file(path, path, _SMALL) or b""
+    content = reading.read_file(path, path, _SMALL) or b""
     return int(content) if content.strip().isdigit() else 0
 
 
 def _put(path: str, content: bytes, write: bool) -> bool:
     """Have this content in a regular file of its own. Returns whether it had another."""
     linked = os.path.islink(path)
-    if not linked and files.read_file(path, path, len(content)) == content:
+    if not linked and reading.read_file(path, path, len(content)) == content:
         return False
     if write:
         if linked:

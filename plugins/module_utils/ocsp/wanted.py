@@ -14,7 +14,7 @@ import re
 import typing as t
 from dataclasses import dataclass, field, replace
 
-from . import files, material, sets
+from . import material, reading, sets
 from .errors import InputError, OcspError
 from .material import Sources
 from .option_table import SET, names_of
@@ -159,7 +159,7 @@ def _read_part(given: Values, part: str) -> t.Tuple[str, t.Optional[bytes]]:
     where = f"{part}_path: {path}"
     if path is None:
         return where, None
-    found = files.read_file(path, where, CERTIFICATE_LIMIT)
+    found = reading.read_file(path, where, CERTIFICATE_LIMIT)
     if found is None:
         raise InputError(f"{where} does not exist")
     return where, found
@@ -170,7 +170,7 @@ def _find_part(folder: str, name: str, part: str) -> t.Tuple[str, t.Optional[byt
     path, found = "", None
     for suffix in sets.SOURCE_SUFFIXES[part]:
         path = os.path.join(folder, name + suffix)
-        found = files.read_file(path, path, CERTIFICATE_LIMIT)
+        found = reading.read_file(path, path, CERTIFICATE_LIMIT)
         if found is not None:
             break
     return path, found

@@ -179,6 +179,7 @@ class World:
 
 
 _OF_AN_ENTRY = ["names", "services", "owner", "group", "mode", "staple", "options", "source", "responder_urls"]
+_OF_AN_ENTRY += ["fetch_problem"]
 _OF_AN_ENTRY += [
     f"{part}_{kind}" for part in ("private_key", "certificate", "chain", "root") for kind in ("path", "src", "content")
 ]
@@ -189,7 +190,7 @@ _OPTIONS: t.Dict[str, t.Any] = {
     "mode": "0440",
     "staple": True,
     "options": {},
-    "fetch": False,
+    "fetch_from": "nowhere",
     "workers": 1,
     "patience": 0,
     "fail_on_held_back": True,

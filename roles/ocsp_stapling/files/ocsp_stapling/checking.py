@@ -10,7 +10,7 @@ import os
 import typing as t
 from datetime import datetime
 
-from ocsp import files, freshness, report
+from ocsp import freshness, reading, report
 from ocsp.errors import InputError
 from ocsp.judgement import Judgement
 from ocsp.options import check_options, read_options
@@ -50,7 +50,7 @@ def check(path: str, given: Values, config: t.Optional[Config], now: datetime) -
 def _judge(path: str, given: Values, config: t.Optional[Config], now: datetime) -> Verdict:
     values = {**_known_values(path, given, config), **given}
     options = read_options(values, judging=True)
-    content = files.read_file(path, path, SIZE_LIMIT)
+    content = reading.read_file(path, path, SIZE_LIMIT)
     if content is None:
         raise InputError(f"{path} does not exist")
     outcome = freshness.inspect(options, content, now)

@@ -29,7 +29,7 @@ import json
 import typing as t
 from datetime import datetime
 
-from ocsp import files, schedule
+from ocsp import files, reading, schedule
 from ocsp.errors import InputError, OcspError
 
 from . import inbox
@@ -64,7 +64,7 @@ class Record:
 def load(path: str) -> Record:
     """The own record."""
     try:
-        return parse(files.read_file(path, path, _LARGEST))
+        return parse(reading.read_file(path, path, _LARGEST))
     except InputError:
         return Record()
 

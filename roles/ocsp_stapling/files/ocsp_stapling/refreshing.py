@@ -15,7 +15,7 @@ import typing as t
 from collections import Counter
 from datetime import datetime, timedelta
 
-from ocsp import bulk, files, refresh, schedule, staples
+from ocsp import bulk, reading, refresh, schedule, staples
 from ocsp.bulk import Job
 from ocsp.environment import Environment, ResponderDown
 from ocsp.errors import OcspError
@@ -137,7 +137,7 @@ class Refresh:
         try:
             place = staples.find(entry.live) if entry.live is not None else None
             staple = staples.read(place) if place is not None else None
-            if staple is None or staple == files.read_file(entry.path, entry.path, len(staple)):
+            if staple is None or staple == reading.read_file(entry.path, entry.path, len(staple)):
                 return
             options = read_options(entry.values)._replace(source=staple)
             refresh.refresh(options, Environment(_no_network, self.world.now()))

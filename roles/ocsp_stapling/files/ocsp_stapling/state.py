@@ -37,7 +37,7 @@ import json
 import typing as t
 from datetime import datetime
 
-from ocsp import files
+from ocsp import files, reading
 from ocsp.errors import InputError
 from ocsp.schedule import format_time
 
@@ -82,7 +82,7 @@ class State:
 def load(path: str) -> State:
     """The state of the last run, or an empty one."""
     try:
-        data = files.read_file(path, path, _LARGEST)
+        data = reading.read_file(path, path, _LARGEST)
     except InputError as error:
         return State(problem=error.message)
     if data is None:

@@ -25,7 +25,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import files
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import files, reading
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError, InputError
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=timezone.utc)
@@ -93,25 +93,25 @@ def failing(number: int) -> t.Callable[..., t.NoReturn]:
 
 
 def test_reads_a_file(staple: Path) -> None:
-    assert files.read_file(str(staple), "path: x", len(OLD)) == OLD
+    assert reading.read_file(str(staple), "path: x", len(OLD)) == OLD
 
 
 def test_reads_one_octet_beyond_the_limit(staple: Path) -> None:
     """So that the caller sees that there is more."""
-    assert files.read_file(str(staple), "path: x", len(OLD) - 1) == OLD
-    assert files.read_file(str(staple), "path: x", 10) == OLD[:11]
-    assert files.read_file(str(staple), "path: x", 0) == OLD[:1]
+    assert reading.read_file(str(staple), "path: x", len(OLD) - 1) == OLD
+    assert reading.read_file(str(staple), "path: x", 10) == OLD[:11]
+    assert reading.read_file(str(staple), "path: x", 0) == OLD[:1]
 
 
 def test_reads_through_a_symlink(staple: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(staple.name)
-    assert files.read_file(str(tmp_path / "link"), "path: x", len(OLD)) == OLD
+    assert reading.read_file(str(tmp_path / "link"), "path: x", len(OLD)) == OLD
 
 
 def test_a_missing_file_is_none(tmp_path: Path, staple: Path) -> None:
     (tmp_path / "dangling").symlink_to("nowhere")
     for path in ("missing", "missing/missing", staple.name + "/below-a-file", "dangling"):
-        assert files.read_file(str(tmp_path / path), "path: x", 10) is None
+        assert reading.read_file(str(tmp_path / path), "path: x", 10) is None
 
 
 def make_socket(path: Path) -> None:
@@ -134,19 +134,19 @@ def test_what_is_no_readable_file_is_refused_and_does_not_hang(tmp_path: Path, k
     make, problem = UNREADABLE[kind]
     make(tmp_path / "it")
     with pytest.raises(InputError) as caught:
-        files.read_file(str(tmp_path / "it"), "issuer_path: it", 10)
+        reading.read_file(str(tmp_path / "it"), "issuer_path: it", 10)
     assert caught.value.message.startswith(f"issuer_path: it {problem}")
 
 
 def test_a_file_that_may_not_be_read_is_refused(staple: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "open", failing(errno.EACCES))
     with pytest.raises(InputError, match=r"^issuer_path: it cannot be read: Permission denied$"):
-        files.read_file(str(staple), "issuer_path: it", 10)
+        reading.read_file(str(staple), "issuer_path: it", 10)
 
 
 def test_a_path_with_a_null_octet_is_refused() -> None:
     with pytest.raises(InputError, match=r"^path: it cannot be read: .*embedded null"):
-        files.read_file("/tmp/\0", "path: it", 10)
+        reading.read_file("/tmp/\0", "path: it", 10)
 
 
 # The folder --------------------------------------------------------------------------------------

@@ -62,8 +62,7 @@ def no_file_is_touched(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*arguments: t.Any, **_options: t.Any) -> t.NoReturn:
         raise AssertionError(f"a file was touched: {arguments}")
 
-    for module in (files, reading):
-        monkeypatch.setattr(module, "read_file", refuse)
+    monkeypatch.setattr(reading, "read_file", refuse)
     for name in ("replace_file", "remove_file", "resolve", "lock", "back_up", "sync_folder"):
         monkeypatch.setattr(files, name, refuse)
     for module, name in ((builtins, "open"), (os, "open"), (os, "replace"), (os.path, "exists")):
