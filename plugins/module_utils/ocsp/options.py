@@ -10,7 +10,6 @@ import base64
 import binascii
 import functools
 import typing as t
-import urllib.parse
 
 from . import certificate as x509
 from . import reading, schedule
@@ -216,17 +215,23 @@ def _check_plain(*given: t.Any) -> t.Dict[str, t.Any]:
 def _read_urls(values: Values) -> t.Tuple[str, ...]:
     urls: t.Tuple[str, ...] = read_value("responder_urls", values.get("responder_urls")) or ()
     for url in urls:
-        try:
-            parts = urllib.parse.urlsplit(url)
-            if parts.username is not None or parts.password is not None:
-                raise InputError("responder_urls: a URL with a user name or password is refused; give it without them")
-            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            usable = False
-        if not usable:
-            shown = "one of them" if "@" in url else f"'{url}'"  # what stands before the @ may be a password
-            raise InputError(f"responder_urls: {shown} is not an http:// or https:// URL with a host")
+        _check_url(url)
     return urls
+
+
+def _check_url(url: str) -> None:
+    from urllib.parse import urlsplit  # pylint: disable=import-outside-toplevel  # few configure any
+
+    try:
+        parts = urlsplit(url)
+        if parts.username is not None or parts.password is not None:
+            raise InputError("responder_urls: a URL with a user name or password is refused; give it without them")
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        shown = "one of them" if "@" in url else f"'{url}'"  # what stands before the @ may be a password
+        raise InputError(f"responder_urls: {shown} is not an http:// or https:// URL with a host")
 
 
 def read_certificates(values: Values, kind: str) -> t.Tuple[t.List[Certificate], str]:

@@ -594,6 +594,32 @@ with patch_module_args({options!r}):
     assert result["msg"].startswith("Failed to import the required Python library (cryptography >= 3.3) on ")
 
 
+# What it costs -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["ocsp_response", "ocsp_response_info"])
+def test_for_a_fresh_response_nothing_is_loaded_that_fetches_or_writes(path: Path, name: str) -> None:
+    """Python compiles each module that Ansible sends along, at each run."""
+    path.write_bytes(GOOD)
+    script = f"""
+import sys
+sys.path[:0] = {sys.path!r}
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.certops.ocsp.plugins.modules import {name}
+try:
+    with patch_module_args({{"path": {str(path)!r}, "certificate_content": {CHAIN!r}, "now": {RUN!r}}}):
+        {name}.main()
+except SystemExit:
+    core = {name}.freshness.__name__.rpartition("freshness")[0]
+    print(*(one.rpartition(".")[2] for one in sys.modules if one.startswith(core)), file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert json.loads(done.stdout)["findings"] == []
+    loaded = set(done.stderr.split())
+    assert {"freshness", "response", "certificate"} <= loaded
+    assert not loaded & {"decision", "environment", "fetch", "files", "refresh", "transport"}
+
+
 # Documentation -----------------------------------------------------------------------------------
 
 
