@@ -9,11 +9,14 @@ from __future__ import annotations
 import contextlib
 import html.parser
 import json
+import os
+import shlex
 import typing as t
 from pathlib import Path
 
 import pytest
-from conftest import Result, pki_tool
+import yaml
+from conftest import CHECKOUT, Result, pki_tool, run_program
 from daemons import Site, running
 from test_playbooks import COLLECTION
 
@@ -108,3 +111,42 @@ def test_report_of_nothing(report: t.Callable[..., tuple[Result, dict[str, t.Any
     done, data, page = report([])
     assert done.rc == 0, done.output
     assert data["rows"] == [] and "There was nothing to look at." in page.text
+
+
+GUIDE = CHECKOUT / "docs" / "docsite" / "rst" / "look_at_servers.rst"
+DOCUMENTED = [line.strip() for line in GUIDE.read_text().splitlines() if "certops.ocsp.report -e" in line]
+
+
+def run_command(command: str, folder: Path) -> Result:
+    """A command as the guide has it, where nothing says how to reach this machine or which Python to use."""
+    environment = {**os.environ, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PWD": str(folder)}
+    done = run_program(*shlex.split(command), cwd=folder, env=environment)
+    return Result(done.returncode, done.stdout + done.stderr)
+
+
+@pytest.mark.parametrize(
+    "command", [*DOCUMENTED, "ansible-playbook -i localhost, certops.ocsp.report -e @endpoints.yml"]
+)
+def test_the_documented_command_looks_from_here(command: str, pki: pki_tool.Pki, tmp_path: Path) -> None:
+    good = pki.response("rsa.example.com", tmp_path / "good.der").read_bytes()
+    with running("nginx", [Site(pki.leaf("rsa.example.com"), good)]) as server:
+        endpoints = [{"host": "127.0.0.1", "port": server.port, "server_name": "rsa.example.com"}]
+        (tmp_path / "endpoints.yml").write_text(yaml.safe_dump({"ocsp_report_endpoints": endpoints}))
+        done = run_command(command, tmp_path)
+    assert done.rc == 0 and "0 in error, 0 with a warning, 1 good" in done.output, done.output
+    assert json.loads((tmp_path / "ocsp-report.json").read_text())["counts"] == {"error": 0, "warning": 0, "good": 1}
+
+
+def test_the_command_is_documented() -> None:
+    assert DOCUMENTED == ["ansible-playbook certops.ocsp.report -e @endpoints.yml"]
+
+
+def test_a_host_on_the_command_line_is_looked_at_from_here(tmp_path: Path) -> None:
+    done = run_command("ansible-playbook -i localhost, certops.ocsp.report", tmp_path)
+    assert done.rc == 0 and "localhost:443" in done.output, done.output
+
+
+def test_without_inventory_and_endpoints_it_says_what_is_missing(tmp_path: Path) -> None:
+    done = run_command("ansible-playbook certops.ocsp.report", tmp_path)
+    assert done.rc != 0
+    assert "there is nothing to look at; name an inventory with -i, or list ocsp_report_endpoints" in done.output
