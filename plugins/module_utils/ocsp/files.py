@@ -36,8 +36,11 @@ _PRESERVED_ATTRIBUTES = ("security.selinux", "system.posix_acl_access")
 _IN_PLACE_ERRORS = (errno.EBUSY, errno.EPERM, errno.EACCES, errno.EROFS, errno.EXDEV, errno.ETXTBSY)
 
 
-def resolve(path: str, source: str) -> str:
-    """The path without symlinks. Raises InputError where its folder is missing, before anything is fetched for it."""
+def resolve(path: str, source: str, create: bool = True) -> str:
+    """The path without symlinks. Raises InputError where it cannot be created, before anything is fetched for it.
+
+    ``create`` False: nothing will be, so that its folder may be missing.
+    """
     try:
         resolved = os.path.realpath(path)
     except ValueError as error:
@@ -45,8 +48,9 @@ def resolve(path: str, source: str) -> str:
     if path.endswith("/"):
         raise InputError(f"{source} ends with a slash; give the path of a file")
     folder = os.path.dirname(resolved)
-    if not os.path.isdir(folder):
-        problem = "is not a folder" if os.path.lexists(folder) else "does not exist; create it first"
+    there = os.path.lexists(folder)
+    if not os.path.isdir(folder) and (there or create):
+        problem = "is not a folder" if there else "does not exist; create it first"
         raise InputError(f"{source} is in the folder {folder}, which {problem}")
     return resolved
 

@@ -10,6 +10,7 @@ one is never replaced by an older one, and what is on disk stays as it is whenev
 
 from __future__ import annotations
 
+import os
 import typing as t
 from datetime import datetime
 
@@ -204,7 +205,7 @@ def refresh(options: Options, environment: Environment, write: bool = True) -> O
 
 def refresh_locked(options: Options, environment: Environment, write: bool = True) -> Outcome:
     """Do the part of ``refresh`` that holds the lock, where ``check_fresh`` found something to do."""
-    place = files.resolve(options.path, f"path: {options.path}")
+    place = files.resolve(options.path, f"path: {options.path}", create=write)
     with files.lock(place, options.total_timeout + _LOCK_GRACE, resolved=True, sleep=environment.sleep):
         # Another run may have refreshed the file while this one waited.
         content, data = freshness.read_in_place(options)
@@ -229,12 +230,17 @@ def _put(
         ends = schedule.format_time(outcome.judgement.effective_expiry)
         message = f"a response that is good until {ends} {'was' if write else 'would be'} installed"
     changed = content != found
+    warnings = outcome.warnings
+    folder = os.path.dirname(place)
+    if changed and not write and not os.path.isdir(folder):
+        # An earlier task that creates it has not done so in check mode either.
+        warnings += (f"the folder {folder} does not exist; unless it is created first, writing {options.path} will fail",)
     backup = None
     if changed and write:
         if options.backups and found is not None:
             backup = files.back_up(place, environment.now(), options.backups)
         files.replace_file(place, content, options.in_place, environment.sync_folder, resolved=True)
-    return outcome._replace(message=message, changed=changed, backup_file=backup)
+    return outcome._replace(message=message, changed=changed, backup_file=backup, warnings=warnings)
 
 
 def remove(path: str, write: bool = True) -> Outcome:

@@ -241,6 +241,27 @@ def test_check_mode_fails_where_the_run_would(run: t.Any, path: Path, responder:
     assert run(check=True)["failed"]
 
 
+def test_check_mode_warns_of_a_folder_that_does_not_exist_yet(run: t.Any, path: Path, responder: t.Any) -> None:
+    responder(ok(GOOD))
+    missing = path.parent / "new" / "folder"
+    result = run(check=True, diff=True, mode="0640", path=str(missing / "x.der"))
+    assert result["changed"] and not result["failed"]
+    assert result["msg"] == "a response that is good until 2026-03-10T05:06:07Z would be installed"
+    assert result["warnings"] == [
+        f"the folder {missing} does not exist; unless it is created first, writing {missing / 'x.der'} will fail"
+    ]
+    assert os.listdir(path.parent) == []
+    refused = run(path=str(missing / "x.der"))
+    assert refused["failed"] and refused["msg"].endswith("does not exist; create it first")
+    assert run(check=True, certificate_content=SILENT.pem.decode(), path=str(missing / "x.der"))["warnings"] == []
+
+
+def test_check_mode_refuses_what_can_be_no_folder(run: t.Any, path: Path) -> None:
+    path.write_bytes(b"a file")
+    assert run(check=True, path=str(path / "x.der"))["msg"].endswith("which is not a folder")
+    assert run(check=True, path=str(path.parent / "new") + "/")["failed"]
+
+
 def test_the_difference_shows_facts(run: t.Any, path: Path) -> None:
     facts = {
         "certificate_status": "good",

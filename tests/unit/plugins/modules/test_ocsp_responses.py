@@ -175,6 +175,14 @@ def test_check_mode_asks_and_writes_nothing(run: t.Any, responder: t.Any, tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
+def test_check_mode_warns_of_a_folder_that_does_not_exist_yet(run: t.Any, responder: t.Any, tmp_path: Path) -> None:
+    responder(ok(GOOD))
+    result = run({"name": "new", "path": str(tmp_path / "new" / "x.der")}, *names(1), check=True)
+    assert (result["failed"], result["changed_count"]) == (False, 2)
+    (warning,) = result["warnings"]
+    assert warning.startswith(f"new: the folder {tmp_path / 'new'} does not exist; ")
+
+
 def test_differences_are_of_what_changed(run: t.Any, responder: t.Any, tmp_path: Path) -> None:
     (tmp_path / "n0.der").write_bytes(NEWER)
     responder(ok(GOOD))
