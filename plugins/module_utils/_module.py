@@ -9,7 +9,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import pwd
 import typing as t
 from datetime import datetime, timezone
 
@@ -69,6 +71,28 @@ def require_cryptography(module: AnsibleModule) -> None:
         module.fail_json(msg=missing_required_lib(wanted, reason=f"to check signatures ({problem})"))
 
 
+def require_root(module: AnsibleModule) -> None:
+    """Fail with one sentence where ``become`` was forgotten, before something fails that hints at anything else."""
+    if os.geteuid() != 0:
+        module.fail_json(
+            msg=f"nothing was changed: this needs root, but runs as {_user()}; set become: true on the play or the task"
+        )
+
+
+def explain(error: OcspError) -> str:
+    """The sentence of a failure, with the usual reason where the system permits something to root alone."""
+    if os.geteuid() == 0 or os.strerror(errno.EACCES) not in error.message:
+        return error.message
+    return f"{error.message} (this runs as {_user()}; is become: true missing?)"
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
+
+
 def read_now(module: AnsibleModule) -> datetime:
     """The time to judge by: the option ``now``, or the clock. Raises InputError."""
     return time_of(module.params)
@@ -86,8 +110,9 @@ def failing_plainly(module: AnsibleModule) -> t.Iterator[None]:
     try:
         yield
     except OcspError as error:
-        finding = Finding(error.code, ERROR, error.message)
-        module.fail_json(msg=error.message, path=module.params["path"], findings=[finding._asdict()])
+        message = explain(error)
+        finding = Finding(error.code, ERROR, message)
+        module.fail_json(msg=message, path=module.params["path"], findings=[finding._asdict()])
 
 
 def check_attributes(module: AnsibleModule, params: t.Mapping[str, t.Any]) -> None:

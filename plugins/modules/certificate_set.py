@@ -276,6 +276,7 @@ options:
     type: path
     default: /var/lib/ocsp-stapling
 requirements:
+  - root on the host, which C(become=true) of the play provides
   - cryptography >= 3.3
 seealso:
   - module: certops.ocsp.ocsp_response
@@ -286,6 +287,7 @@ author:
 
 EXAMPLES = r"""
 - name: Deploy keys, certificates and staples from the folder files on the controller
+  become: true
   certops.ocsp.certificate_set:
     source: files
     services: [nginx]
@@ -295,16 +297,19 @@ EXAMPLES = r"""
   register: deployed
 
 - name: Reload what has to be
+  become: true
   ansible.builtin.systemd_service:
     name: "{{ item }}"
     state: reloaded
   loop: "{{ deployed.reload }}"
 
 - name: Confirm that it is served, or go back
+  become: true
   certops.ocsp.certificate_set:
     state: verify
 
 - name: Deploy a certificate whose key is in a vault
+  become: true
   certops.ocsp.certificate_set:
     certificates:
       - name: mail.example.com
@@ -500,6 +505,7 @@ def convert_options(module):
 
 def main():
     module = QuietModule(argument_spec=argument_spec(), supports_check_mode=True)
+    _module.require_root(module)
     _module.require_cryptography(module)
     convert_options(module)
 

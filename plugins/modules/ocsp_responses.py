@@ -264,12 +264,13 @@ class Finisher:
                 raise result
             self.responses[name] = self.values(name, options, result)
         except OcspError as error:
-            finding = Finding(error.code, ERROR, error.message)
+            message = _module.explain(error)
+            finding = Finding(error.code, ERROR, message)
             self.responses[name] = {
                 "changed": getattr(result, "changed", False),
                 "failed": True,
                 "path": options["path"],
-                "msg": error.message,
+                "msg": message,
                 "findings": [finding._asdict()],
             }
 

@@ -131,6 +131,7 @@ options:
     description: What the controller makes of the other options for the host. Not for tasks.
     type: dict
 requirements:
+  - root on the host, which C(become=true) of the play provides
   - cryptography >= 3.3, on the controller
 author:
   - certops.ocsp contributors (@certops)
@@ -138,6 +139,7 @@ author:
 
 EXAMPLES = r"""
 - name: See what of the program differs from what it should be
+  become: true
   certops.ocsp.stapling_program:
     groups: ["{{ ocsp_stapling_certificates }}"]
   check_mode: true
@@ -234,6 +236,7 @@ def main() -> None:
     module = QuietModule(argument_spec=argument_spec(), supports_check_mode=True)
     if not module.params["wanted"]:
         module.fail_json(msg="this module needs the action plugin of its name, which Ansible finds in the collection")
+    _module.require_root(module)
     os.umask(0o022)
     try:
         result = _program.carry_out(module)

@@ -295,3 +295,27 @@ def test_pages_begin_with_what_they_are_for() -> None:
     for page in GUIDES:
         paragraph = page.read_text().split("=\n\n", 1)[1].split("\n\n", 1)[0]
         assert re.search(r"\bthis page\b", paragraph, re.IGNORECASE), page
+
+
+def needs_root(play: t.Mapping[str, t.Any]) -> bool:
+    """Whether the play is refused without root."""
+    roles = [role["role"] if isinstance(role, dict) else role for role in play.get("roles") or []]
+    modules = {f"{NAMESPACE}certificate_set", f"{NAMESPACE}stapling_program"}
+    return f"{NAMESPACE}ocsp_stapling" in roles or any(modules & {*task} for task in all_tasks(play))
+
+
+def test_plays_become_root_where_they_have_to() -> None:
+    found = [(block, play) for block in BLOCKS if block.language == "yaml" for play in plays(block) if needs_root(play)]
+    assert len(found) > 5
+    assert [f"{block.page.name}:{block.line}" for block, play in found if play.get("become") is not True] == []
+    assert "      become: true\n" in (ROLE / "README.md").read_text()
+
+
+def test_what_writes_below_etc_becomes_root() -> None:
+    """In the README, which is what most people copy from."""
+    for block in BLOCKS:
+        if block.page.name == "README.md" and block.language == "yaml":
+            for play in plays(block):
+                for task in all_tasks(play):
+                    path = str(task.get(f"{NAMESPACE}ocsp_response", {}).get("path", ""))
+                    assert not path.startswith("/etc/") or play.get("become") or task.get("become"), block.line

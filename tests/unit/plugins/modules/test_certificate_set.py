@@ -11,6 +11,7 @@ import contextlib
 import functools
 import json
 import os
+import pwd
 import socket
 import ssl
 import threading
@@ -21,6 +22,7 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.certops.ocsp.plugins.module_utils import _module
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import bulk, confirm, removal, sets
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError
 from ansible_collections.certops.ocsp.tests.unit import forge
@@ -75,6 +77,8 @@ def entry(subject: forge.Entity, title: str, **given: t.Any) -> t.Dict[str, t.An
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> t.Callable[..., Result]:
     runner = Runner("certificate_set", monkeypatch, capfd)
+    if os.geteuid() != 0:
+        monkeypatch.setattr(_module, "require_root", lambda module: None)
     # The servers of this machine are no part of these tests.
     monkeypatch.setattr(removal, "broken_without", lambda folder, run: [])
     user = {"owner": str(os.geteuid()), "group": str(os.getegid())}
@@ -102,6 +106,19 @@ def test_documentation_and_spec_agree(monkeypatch: pytest.MonkeyPatch, run: t.Ca
     assert comparable(documented) == comparable(spec)
     for name in ("certificates", "endpoints"):
         assert comparable(documented[name]["suboptions"]) == comparable(spec[name]["options"])
+
+
+@pytest.mark.parametrize("state", ["present", "verify", "absent"])
+def test_forgotten_become_is_named(state: str, monkeypatch: pytest.MonkeyPatch, capfd: t.Any, tmp_path: Path) -> None:
+    runner = Runner("certificate_set", monkeypatch, capfd)
+    monkeypatch.setattr(os, "geteuid", lambda: 1)
+    for check in (True, False):
+        result = runner(check=check, state=state, path=str(tmp_path / "etc"), state_path=str(tmp_path / "var"))
+        assert result["failed"] and tree(tmp_path) == {}
+        assert result["msg"] == (
+            f"nothing was changed: this needs root, but runs as {pwd.getpwuid(1).pw_name}; set become: true on the play "
+            "or the task"
+        )
 
 
 def test_a_set_is_deployed_once(run: t.Callable[..., Result], tmp_path: Path) -> None:

@@ -7,9 +7,11 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import json
 import os
+import pwd
 import stat
 import subprocess
 import sys
@@ -18,7 +20,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import response as ocsp_response
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import signature, transport
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import files, signature, transport
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.option_table import TRANSPORT_OPTIONS
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import read_options
 from ansible_collections.certops.ocsp.tests.unit import forge
@@ -213,6 +216,33 @@ def test_pem(run: t.Any, path: Path) -> None:
     assert again["sha256"] == hashlib.sha256(GOOD).hexdigest()
     assert run(format="der")["changed"]
     assert path.read_bytes() == GOOD
+
+
+def test_root_is_not_needed_where_the_folder_can_be_written(
+    run: t.Any, path: Path, responder: t.Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1)
+    responder(ok(GOOD))
+    assert run()["changed"] and path.read_bytes() == GOOD
+
+
+@pytest.mark.parametrize("module", ["ocsp_response", "ocsp_responses"])
+def test_forgotten_become_is_named_where_access_is_denied(
+    module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def deny(*_arguments: t.Any, **_options: t.Any) -> t.NoReturn:
+        raise FileError(f"cannot write it: {os.strerror(errno.EACCES)}")
+
+    monkeypatch.setattr(files, "replace_file", deny)
+    entry = {"path": str(tmp_path / "x.der")}
+    options = entry if module == "ocsp_response" else {"certificates": [entry]}
+    options = {**options, "certificate_content": CHAIN, "now": RUN, "source_content": b64(GOOD)}
+    runner = Runner(module, monkeypatch, capfd)
+    assert "become: true" not in runner(**options)["msg"] or os.geteuid() != 0
+    monkeypatch.setattr(os, "geteuid", lambda: 1)
+    user = pwd.getpwuid(1).pw_name
+    wanted = f"cannot write it: Permission denied (this runs as {user}; is become: true missing?)"
+    assert runner(**options)["msg"].endswith(wanted)
 
 
 # Check and difference ----------------------------------------------------------------------------

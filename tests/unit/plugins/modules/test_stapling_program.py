@@ -92,6 +92,19 @@ def test_documentation_and_spec_agree(monkeypatch: pytest.MonkeyPatch, capfd: py
     assert comparable(documentation(module)) == comparable(specification(module, monkeypatch, "QuietModule"))
 
 
+def test_forgotten_become_is_named(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: DAEMON.pw_uid)
+    for check in (True, False):
+        result = host.run(check=check)
+        assert result["failed"]
+        assert result["msg"] == (
+            f"nothing was changed: this needs root, but runs as {DAEMON.pw_name}; set become: true on the play or the task"
+        )
+    assert list((host.root / "sbin").iterdir()) == []
+    monkeypatch.setattr(os, "geteuid", lambda: 2**31 - 3)
+    assert f"runs as {2**31 - 3};" in host.run()["msg"]
+
+
 def test_it_is_installed_once(host: Host) -> None:
     checked = host.run(check=True)
     assert checked["changed"] and checked["differing"] == ["program", "settings"]
