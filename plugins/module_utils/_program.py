@@ -27,7 +27,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from .ocsp import families, reading, scan
-from .ocsp.errors import FileError
+from .ocsp.errors import FileError, InputError
 from .ocsp.services import has_systemd
 
 #: What a difference can be about, in the order in which it is mended.
@@ -35,6 +35,8 @@ ACCOUNT, PROGRAM, SETTINGS, TIMER = "account", "program", "settings", "timer"
 
 USUAL_LOGS = "/var/log/ocsp-stapling"
 
+_OS_RELEASE = "/etc/os-release"
+_USUAL_PYTHON = families.DEBIAN.python
 _MOST_PLACES = 10
 _CREDENTIALS = re.compile(r"//[^/@ ]*@")
 _CACHE = "__pycache__"
@@ -88,9 +90,9 @@ def carry_out(module: AnsibleModule) -> t.Dict[str, t.Any]:
 
     here = family(module.params["os_family"])
     account = dict(given["account"], shell=here.shell)
-    labels = {module.params["root"]: here.label} if module.selinux_enabled() else {}
+    labels = {module.params["root"]: here.selinux.sets} if module.selinux_enabled() else {}
     folders = [dict(folder, setype=labels.get(folder["path"])) for folder in given["folders"]]
-    wanted = Wanted(account, folders, given["files"], given["library"])
+    wanted = Wanted(account, folders, [_with_python(file, here.python) for file in given["files"]], given["library"])
     found = differences(wanted, run)
     lacking = lacks_cryptography(here.python, run)
     wrong = list(problems(given, module.params["root"], found, run))
@@ -113,10 +115,15 @@ def carry_out(module: AnsibleModule) -> t.Dict[str, t.Any]:
         "differences": [one._asdict() for one in found],
         "differing": sorted({one.part for one in found}),
         "service_manager": "systemd" if has_systemd() else "other",
-        "package": here.package if lacking else "",
+        "package": here.cryptography if lacking else "",
         "shell": here.shell,
     }
     return result if shown is None else {**result, "diff": shown}
+
+
+def _with_python(file: Values, python: str) -> Values:
+    """The program starts with the interpreter of the host that has the library."""
+    return {**file, "content": file["content"].replace(_USUAL_PYTHON, python)} if file["part"] == PROGRAM else file
 
 
 def _judge(module: AnsibleModule, given: Values, run: Run) -> None:
@@ -274,7 +281,12 @@ def _units(units: t.Sequence[str], run: Run) -> t.Iterator[Difference]:
 
 def family(override: str) -> families.Family:
     """The family of distributions that this host is of, or the one that is given. Raises InputError."""
-    return families.find(override, reading.read_file("/etc/os-release", "/etc/os-release", _LARGEST) or b"")
+    content = reading.read_file(_OS_RELEASE, _OS_RELEASE, _LARGEST) or b""
+    values = families.read_os_release(content.decode("utf-8", "replace"))
+    found = families.family_of(values, override)
+    if found is None:
+        raise InputError(families.refusal(values))
+    return found
 
 
 def lacks_cryptography(python: str, run: Run) -> bool:

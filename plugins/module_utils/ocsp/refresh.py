@@ -234,7 +234,9 @@ def _put(
     folder = os.path.dirname(place)
     if changed and not write and not os.path.isdir(folder):
         # An earlier task that creates it has not done so in check mode either.
-        warnings += (f"the folder {folder} does not exist; unless it is created first, writing {options.path} will fail",)
+        warnings += (
+            f"the folder {folder} does not exist; unless it is created first, writing {options.path} will fail",
+        )
     backup = None
     if changed and write:
         if options.backups and found is not None:

@@ -19,8 +19,8 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import response as ocsp_response
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import files, signature, transport
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import response as ocsp_response
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.option_table import TRANSPORT_OPTIONS
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import read_options

@@ -18,6 +18,7 @@ import pytest
 pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2.19 or later")
 
 from ansible_collections.certops.ocsp.plugins.module_utils import _program
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import families
 from ansible_collections.certops.ocsp.plugins.plugin_utils import _program as controller
 from ansible_collections.certops.ocsp.tests.unit.run_module import (
     Result,
@@ -281,6 +282,14 @@ def test_another_selinux_type_is_noticed(tmp_path: Path, monkeypatch: pytest.Mon
     assert list(_program._access({**wanted, "setype": "cert_t"}, stat.S_ISDIR)) == [
         "has the SELinux type etc_t and not cert_t"
     ]
+
+
+def test_the_program_starts_with_the_python_that_has_the_library(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The usual one of RHEL 8 is too old."""
+    monkeypatch.setattr(_program, "family", lambda override: families.REDHAT_8)
+    host.run()
+    assert "/usr/bin/python3.11}" in (host.root / "sbin/ocsp-stapling").read_text()
+    assert not host.run()["changed"]
 
 
 def test_no_certificates_at_all_on_a_host_that_has_some_is_a_slip(host: Host) -> None:
