@@ -116,7 +116,8 @@ def test_forgotten_become_is_named(state: str, monkeypatch: pytest.MonkeyPatch, 
         result = runner(check=check, state=state, path=str(tmp_path / "etc"), state_path=str(tmp_path / "var"))
         assert result["failed"] and tree(tmp_path) == {}
         assert result["msg"] == (
-            f"nothing was changed: this needs root, but runs as {pwd.getpwuid(1).pw_name}; set become: true on the play "
+            f"nothing was changed: this needs root, but runs as {pwd.getpwuid(1).pw_name}; "
+            "set become: true on the play "
             "or the task"
         )
 

@@ -99,7 +99,8 @@ def test_forgotten_become_is_named(host: Host, monkeypatch: pytest.MonkeyPatch) 
         result = host.run(check=check)
         assert result["failed"]
         assert result["msg"] == (
-            f"nothing was changed: this needs root, but runs as {DAEMON.pw_name}; set become: true on the play or the task"
+            f"nothing was changed: this needs root, but runs as {DAEMON.pw_name}; "
+            "set become: true on the play or the task"
         )
     assert list((host.root / "sbin").iterdir()) == []
     monkeypatch.setattr(os, "geteuid", lambda: 2**31 - 3)
