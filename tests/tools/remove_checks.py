@@ -97,14 +97,19 @@ def known_codes() -> t.Set[str]:
 def find_checks() -> t.List[Check]:
     codes = known_codes()
     checks = []
-    for path in [folder / file.name for folder in (CORE, PROGRAM) for file in (CHECKOUT / folder).glob("*.py")]:
+    gone = set(SENTENCES)
+    for file in [file for folder in (CORE, PROGRAM) for file in (CHECKOUT / folder).rglob("*.py")]:
+        path = file.relative_to(CHECKOUT)
         lines = (CHECKOUT / path).read_text().splitlines()
         tree = ast.parse("\n".join(lines))
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef) and node.name in SENTENCES:
+                gone.discard(node.name)
                 checks.extend(_rules_of(path, node, lines))
             if isinstance(node, (ast.Expr, ast.Raise, ast.Return, ast.Assign)):
                 checks.extend(_checks_of(path, node, lines, codes))
+    if gone:
+        sys.exit(f"SENTENCES names functions that are not there any more: {', '.join(sorted(gone))}.")
     return sorted(set(checks), key=lambda check: (check.path, check.first))
 
 
@@ -263,7 +268,7 @@ def _pytest(copy: Path, files: t.Iterable[str], plugin: object) -> int:
 
 
 def _record(copy: Path, answer: multiprocessing.connection.Connection) -> None:
-    sources = [str(copy / folder / "*") for folder in (CORE, PROGRAM)]
+    sources = [str(copy / folder / "**") for folder in (CORE, PROGRAM)]
     measured = coverage.Coverage(data_file=str(copy / "reach"), include=sources, config_file=False)
     measured.start()
     recorder = _Recorder(measured)
