@@ -106,6 +106,12 @@ def test_files_of_the_folder_are_merged_in_the_order_of_their_names(folder: Path
     assert config.kinds(["edge", "exim", "other"]) == ["nginx", "exim", None]
 
 
+def test_a_service_of_no_known_kind_need_not_be_described(folder: Path) -> None:
+    config = load(folder, '{"certificates": [{"name": "a", "services": ["other", "exim"]}]}')
+    assert config.certificates[0].services == ("other", "exim")
+    assert config.certificates[0].values["server"] == ["exim"]
+
+
 #: What is wrong, and the line and the words by which it is named.
 BROKEN: t.Dict[str, t.Tuple[str, str]] = {
     "nothing": ("", "line 1, column 1: the file is empty; at least {} is needed"),
