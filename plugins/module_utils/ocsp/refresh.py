@@ -188,6 +188,10 @@ def _left_behind(path: str, known: Current) -> str:
     if known.judgement is None:
         missing = f"{path} does not exist" if path else "there is no response in place"
         return f"{missing}, so there is nothing to staple"
+    if "wrong_certificate" in known.judgement.errors:
+        # What is left of a former certificate; its serial number would only mislead.
+        where = f"{path} was left as it was; it" if path else "the one in place"
+        return f"{where} is about another certificate"
     state = f"{path} was left as it was, but is" if path else "the one in place is"
     return f"{state} not good either: {known.judgement.message}"
 

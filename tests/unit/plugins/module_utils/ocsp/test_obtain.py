@@ -46,6 +46,7 @@ def staple(age: timedelta = DAY, life: timedelta = 7 * DAY, **single: t.Any) -> 
 FRESH, DUE, EXPIRED, LAST = staple(), staple(4 * DAY), staple(8 * DAY), staple(6.5 * DAY)
 REVOKED = staple(status="revoked", reason="key_compromise")
 FORGED = forge.response(flip_signature=True)
+FOREIGN = forge.response(forge.single(forge.leaf(W.issuer, "other.example.com", serial=99)))
 
 
 def options_of(source: t.Optional[bytes] = None, **values: t.Any) -> Options:
@@ -129,6 +130,14 @@ ENDS: t.Dict[str, t.Tuple[t.Optional[bytes], t.Any, t.Optional[bytes], bool, str
             f"{URL} answered with the HTTP status 502 (text/html); the one in place is not good either: the response "
             "ended on 2026-03-03 05:06:07 UTC (this host's clock says 2026-03-04 05:06:07 UTC)"
         ),
+    ),
+    "no answer, what is left of a former certificate in place": (
+        FOREIGN,
+        failure("unreachable"),
+        None,
+        True,
+        "unreachable",
+        "it is unreachable; the one in place is about another certificate",
     ),
     "revoked, nothing in place": (
         None,
