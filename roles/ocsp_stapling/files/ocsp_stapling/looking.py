@@ -10,7 +10,7 @@ import hashlib
 import typing as t
 from datetime import datetime
 
-from ocsp import staples, wire
+from ocsp import reading, staples, wire
 from ocsp.decision import Facts
 from ocsp.errors import ERROR, Finding, InputError
 from ocsp.judgement import Judgement
@@ -51,14 +51,18 @@ class Eyes:
         self.claims = claims
         self.now = now
 
-    def look(self, entry: Entry) -> Look:
+    def look_in_place(self, entry: Entry) -> Look:
+        """As ``look``, but at what servers read alone. Raises InputError where that cannot be read."""
+        return self.look(entry, in_place_only=True)
+
+    def look(self, entry: Entry, in_place_only: bool = False) -> Look:
         """Read and judge what there is. Raises InputError where the staple in place cannot be read."""
         undeployed = entry.undeployed
         if undeployed:
             obstacle = Finding("bad_input", ERROR, undeployed)
             return Look(entry, None, Facts(False, obstacle=obstacle), deployed=False)
         place = staples.find(entry.live) if entry.live is not None else None
-        current = staples.read(place) if place is not None else None
+        current = read_place(entry) if in_place_only else staples.read(place) if place is not None else None
         try:
             options = read_options(entry.values)
         except InputError as error:
@@ -73,6 +77,8 @@ class Eyes:
             message = f"the certificate {options.certificate.name} names no OCSP responder; there is nothing to staple"
             facts = facts._replace(obstacle=Finding("no_responder", ERROR, message))
             return Look(entry, place, facts, options, current=current)
+        if in_place_only:
+            return Look(entry, place, facts._replace(current=self._judge(current, options)), options, current=current)
         left, refused = _read_left(entry)
         candidate = self._judge(left, options)
         facts = facts._replace(
@@ -109,6 +115,15 @@ class Eyes:
             if known.get("clock_implausible") is True and since is not None and looked is not None and looked >= since:
                 return True
         return False
+
+
+def read_place(entry: Entry) -> t.Optional[bytes]:
+    """The staple that servers read, or None; one that is half installed or withdrawn is none. Raises InputError."""
+    if entry.live is None:
+        content = reading.read_file(entry.path, entry.path, SIZE_LIMIT)
+        return None if content is None else wire.from_pem(content)
+    place = staples.find(entry.live)
+    return staples.read(place) if place is not None and staples.in_place(place) else None
 
 
 def _read_left(entry: Entry) -> t.Tuple[t.Optional[bytes], str]:

@@ -18,13 +18,15 @@ from datetime import datetime, timedelta
 from ocsp import bulk, reading, refresh, schedule, staples
 from ocsp.bulk import Job
 from ocsp.environment import Environment, ResponderDown
-from ocsp.errors import OcspError
+from ocsp.errors import Finding, OcspError
 from ocsp.freshness import Outcome
 from ocsp.options import read_options
+from ocsp.response import judge
 
 from . import events, record
 from .config import Config, Entry
 from .events import Event, Log
+from .looking import read_place
 from .record import Record, Values
 from .tables import count
 from .world import World
@@ -33,6 +35,8 @@ Result = t.Union[Outcome, OcspError]
 EnvironmentFor = t.Callable[[Job], Environment]
 Progress = t.Callable[[int, int, int], None]
 
+#: Failures for which no responder was asked, or that its answer says.
+_SAY_ALL = ("certificate_expired", "no_responder", "revoked")
 #: A plan that is further off was made by a clock that was wrong.
 _LONGEST_PLAN = timedelta(days=32)
 _REST = timedelta(days=7)
@@ -161,7 +165,7 @@ class Refresh:
         elif result.skipped_reason is not None and not result.failed:
             self._note_skipped(entry, known, result)
         elif result.fetch_error is not None:
-            self._note_failure(entry, known, result.fetch_error.code, result.message, result)
+            self._note_failure(entry, known, result.fetch_error.code, _cause(result.fetch_error), result)
         else:
             self._note_success(entry, known, result)
         known.update(inputs=self.inputs[entry.name], response=_stamp(entry.path), looked=schedule.format_time(now))
@@ -226,9 +230,10 @@ class Refresh:
     def _note_failure(self, entry: Entry, known: Values, code: str, message: str, outcome: t.Optional[Outcome]) -> None:
         now = self.world.now()
         failures = record.number_of(known, "failures") + 1
-        ends = None
+        in_place, left = self._end_in_place(entry) if code != "revoked" else None, None
         if outcome is not None and outcome.data is not None and outcome.judgement is not None:
-            ends = outcome.judgement.effective_expiry
+            left = outcome.judgement.effective_expiry
+        ends = max((end for end in (in_place, left) if end is not None), default=None)
         refused = outcome.refused if outcome is not None else None
         doubted = refused is not None and "clock_implausible" in refused.warnings
         retry_after = timedelta(seconds=outcome.retry_after) if outcome is not None and outcome.retry_after else None
@@ -250,7 +255,23 @@ class Refresh:
             next_attempt=schedule.format_time(planned),
             ends=schedule.format_time(ends),
         )
-        self._emit(entry, "revoked" if code == "revoked" else "failed", message, _priority(code, outcome), code)
+        said = message if code == "revoked" else f"{message}; {_state(entry, in_place, left)}"
+        if outcome is not None:
+            self.outcomes[entry.name] = outcome._replace(message=said)
+        priority = _priority(code, ends is not None, outcome)
+        self._emit(entry, "revoked" if code == "revoked" else "failed", said, priority, code)
+
+    def _end_in_place(self, entry: Entry) -> t.Optional[datetime]:
+        """When the staple that servers read expires, None where that is not good or cannot be judged."""
+        try:
+            staple = read_place(entry)
+            options = read_options(entry.values) if staple is not None else None
+        except OcspError:
+            return None
+        if staple is None or options is None or options.target is None:
+            return None
+        judgement = judge(staple, options.target, self.world.now(), options.rules, servers=options.servers)
+        return judgement.effective_expiry if judgement.acceptable else None
 
     def _emit(self, entry: Entry, what: str, message: str, priority: int = events.INFO, code: str = "") -> None:
         self.log.emit(Event(what, message, priority, code, entry.name))
@@ -285,10 +306,27 @@ def _no_network(_request: t.Any, _timeout: float) -> t.NoReturn:
     raise ResponderDown("unreachable", "nothing is fetched here")
 
 
-def _priority(code: str, outcome: t.Optional[Outcome]) -> int:
+def _cause(error: Finding) -> str:
+    """Why there is no newer response, and nothing of what is in place."""
+    if error.code == "revoked":
+        return f"{error.message}; replace the certificate"
+    return error.message if error.code in _SAY_ALL else f"could not fetch a new response: {error.message}"
+
+
+def _state(entry: Entry, in_place: t.Optional[datetime], left: t.Optional[datetime]) -> str:
+    """What servers staple all the same."""
+    if in_place is not None:
+        return f"the staple in place is good until {schedule.format_time(in_place)}"
+    if left is not None:
+        ends = schedule.format_time(left)
+        return f"{entry.path} is good until {ends}, and 'ocsp-stapling apply' puts it in place"
+    return "no good staple is in place"
+
+
+def _priority(code: str, stapled: bool, outcome: t.Optional[Outcome]) -> int:
     if code == "revoked":
         return events.CRITICAL
-    if outcome is not None and outcome.data is not None:
+    if stapled:
         return events.WARNING
     return events.CRITICAL if outcome is not None and outcome.must_staple else events.ERROR
 
