@@ -386,7 +386,8 @@ def test_why_a_new_certificate_has_no_response_leads(web: Host) -> None:
     )
     known = web.known(NAME)
     assert (known["code"], known["failure_code"]) == ("missing_staple", "unreachable")
-    assert web.run("status", "--nagios").out.startswith(f"OCSP CRITICAL - {NAME}: {known['failure_message']} | ")
+    told = f"no staple is in place; {known['failure_message']}; the next attempt is planned for "
+    assert web.run("status", "--nagios").out.startswith(f"OCSP WARNING - {NAME}: {told}")
     assert "about another certificate" not in web.run("status").out
 
 
@@ -655,6 +656,32 @@ def test_a_defect_at_one_certificate_stops_no_other(web: Host, monkeypatch: pyte
     assert "a.example.com: its staple was not looked at, because of a defect (KeyError: 'x')\n" in done.err
     assert web.pieces("b.example.com") == ALL
     assert web.pieces(NAME) == ALL
+
+
+def test_some_by_name(web: Host) -> None:
+    web.deploy("other.example.com", ["web"])
+    web.hour()
+    web.later(4 * DAY)
+    web.run("refresh")
+    before, old = json.loads((web.state / "state.json").read_text()), web.staple("other.example.com")
+    done = web.run("apply", NAME)
+    assert done.code == 0
+    assert "apply judged 1 certificate in " in done.err and "1 installed" in done.err
+    after = json.loads((web.state / "state.json").read_text())
+    assert web.staple("other.example.com") == old
+    assert after["certificates"]["other.example.com"] == before["certificates"]["other.example.com"]
+    assert after["certificates"][NAME] != before["certificates"][NAME]
+    # That somebody saw to one certificate does not hide that the timer sees to none.
+    assert after["runs"]["apply"] == before["runs"]["apply"]
+    metrics = (web.state / "metrics/ocsp_stapling.prom").read_text()
+    assert 'ocsp_stapling_staple_in_place{name="other.example.com"} 1\n' in metrics
+    done = web.run("apply", "wwww.example.com")
+    assert done.code == 64
+    assert done.err.endswith(f"; did you mean {NAME}? [bad_input]\n")
+    assert json.loads((web.state / "state.json").read_text()) == after
+    web.configure(certificates=web.config["certificates"][:1])
+    assert web.run("apply", "other.example.com").code == 0
+    assert web.known("other.example.com")["code"] == "not_configured"
 
 
 def test_handlers_reload_by_name(web: Host) -> None:

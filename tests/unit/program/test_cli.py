@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import typing as t
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,9 @@ from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, MINUTE
 from ansible_collections.certops.ocsp.tests.unit.program import host as hosts
 from ansible_collections.certops.ocsp.tests.unit.program.host import Host
+from ocsp import staples
+from ocsp.options import read_options
+from ocsp.response import judge
 from ocsp_stapling import tables
 from ocsp_stapling.tables import Cell
 
@@ -48,7 +52,7 @@ def mixed(host: Host) -> Host:
 def rows(text: str) -> t.Dict[str, t.List[str]]:
     """The lines of a table by the certificate."""
     found = {}
-    for line in text.split("\n\n")[0].splitlines()[1:]:
+    for line in text.split("\n\n")[1].splitlines()[1:]:
         name, *cells = re.split(r"  +", line)
         found[name] = cells
     return found
@@ -64,8 +68,12 @@ def test_a_table_for_people(mixed: Host) -> None:
     assert shown["revoked.example.com"][0::3] == ["revoked", "revoked"]
     assert shown["missing.example.com"][0::3] == ["missing", "unknown_status"]
     assert shown["none.example.com"][0::3] == ["none", "no_responder"]
-    # What is worst stands last, beside the sentences.
-    assert list(shown)[-2:] == ["revoked.example.com", "missing.example.com"]
+    # What is worst stands first, in the table and among the sentences.
+    assert list(shown)[:2] == ["revoked.example.com", "missing.example.com"]
+    sentences = done.out.replace("\n  ", " ").split("\n\n")[2].splitlines()
+    assert [sentence.split(":")[0] for sentence in sentences] == list(shown)[:3]
+    told = "failing.example.com: the staple in place expires at 2026-03-11 04:06 UTC (in 2 days); "
+    assert sentences[2].startswith(told)
     assert "revoked.example.com: the certificate CN=revoked.example.com,O=Forge was revoked" in done.out.replace(
         "\n ", ""
     )
@@ -84,7 +92,8 @@ def test_colours_are_for_terminals_alone(mixed: Host, library: Path) -> None:
     assert "\x1b" not in mixed.run("status").out
     colourful = on_a_terminal(mixed, library, "status")
     assert "\x1b[32mgood\x1b[0m" in colourful
-    assert "\x1b[31mmissing\x1b[0m" in colourful
+    assert "\x1b[31mrevoked\x1b[0m" in colourful
+    assert "\x1b[33mmissing\x1b[0m" in colourful
     assert "\x1b" not in on_a_terminal(mixed, library, "status", NO_COLOR="1")
 
 
@@ -134,8 +143,8 @@ def test_one_line_for_nagios(mixed: Host) -> None:
     done = mixed.run("status", "--nagios")
     assert done.code == 2
     assert re.fullmatch(
-        r"OCSP CRITICAL - missing\.example\.com: [^|\n]+ \(and \d more\) "
-        r"\| certificates=6 good=3 critical=2 soonest_end=\d+s\n",
+        r"OCSP CRITICAL - revoked\.example\.com: [^|\n]+ \(and 2 more\) "
+        r"\| certificates=6 good=3 critical=1 soonest_end=\d+s\n",
         done.out,
     ), done.out
 
@@ -144,7 +153,11 @@ def test_where_all_is_well(host: Host) -> None:
     host.deploy(NAME)
     host.hour()
     assert host.run("status").code == 0
-    assert len(host.run("status").out.splitlines()) == 2
+    heading, table = host.run("status").out.split("\n\n")
+    moment = "2026-03-04 05:06 UTC"
+    told = f"It is {moment}; refresh last ran at {moment} (now), apply last ran at {moment} (now)."
+    assert " ".join(heading.split()) == told
+    assert len(table.splitlines()) == 2
     done = host.run("status", "--nagios")
     assert done.code == 0
     assert re.fullmatch(
@@ -154,16 +167,247 @@ def test_where_all_is_well(host: Host) -> None:
 
 def test_a_run_that_is_missing_is_told(host: Host) -> None:
     host.deploy(NAME)
-    done = host.run("status")
-    assert done.code == 1
-    assert "refresh has not run yet\napply has not run yet\n" in done.out
-    assert f"{NAME}: no run has looked at it yet" in done.out
     host.hour()
     host.later(3 * HOUR + MINUTE)
     done = host.run("status")
     assert done.code == 1
-    assert "refresh has not run for 3h 1m; see 'systemctl list-timers ocsp-stapling.timer'" in done.out
+    told = done.out.replace("\n  ", " ")
+    last = "refresh last ran at 2026-03-04 05:06 UTC (3 hours ago)"
+    assert f"{last}; see 'systemctl list-timers ocsp-stapling.timer'\n" in told
     assert host.run("status", "--nagios").code == 1
+
+
+def test_a_program_that_never_ran_is_told_in_time(host: Host) -> None:
+    deploy_with_staple(host, NAME)
+    made = host.now.timestamp()
+    os.utime(host.state / "metrics", (made, made))
+    host.later(3 * HOUR - MINUTE)
+    assert host.run("status").code == 0
+    host.later(2 * MINUTE)
+    done = host.run("status")
+    assert done.code == 1
+    told = done.out.replace("\n  ", " ")
+    for command in ("refresh", "apply"):
+        assert f"{command} has never run, although it should since 2026-03-04 05:06 UTC (3 hours ago); see" in told
+    # Neither does a refresh that never runs hide behind an apply that does.
+    host.run("apply")
+    host.later(4 * HOUR)
+    host.run("apply")
+    assert host.run("status", "--nagios").out.startswith("OCSP WARNING - refresh has never run, although it should ")
+
+
+# What is in place ---------------------------------------------------------------------------------
+
+
+def put_staple(host: Host, name: str, data: t.Optional[bytes] = None) -> None:
+    """Have a staple in place as a playbook puts it there, without a run of the program."""
+    place = staples.find(str(host.root / "live" / name))
+    options = read_options({"certificate_path": f"{host.root}/live/{name}/fullchain.pem"})
+    assert place is not None and options.target is not None
+    data = data or hosts.good(host.leaves[name], host.now)
+    staples.install(place, data, judge(data, options.target, host.now, options.rules))
+
+
+def deploy_with_staple(host: Host, name: str, **options: t.Any) -> None:
+    host.deploy(name, **options)
+    put_staple(host, name)
+
+
+def test_a_fresh_deployment_is_no_alarm(host: Host) -> None:
+    """Neither run has been yet, and all is as it should be."""
+    deploy_with_staple(host, NAME)
+    done = host.run("status")
+    assert (done.code, done.err) == (0, "")
+    assert rows(done.out)[NAME] == ["good", "6d 22h", "-", "-"]
+    assert "; refresh has not run yet, apply has not run yet.\n" in done.out.replace("\n  ", " ")
+    assert host.run("status", "--nagios").out.startswith("OCSP OK - 1 certificate: all is well | ")
+    assert not (host.state / "state.json").exists()
+    found = json.loads(host.run("status", "--json").out)["certificates"][NAME]
+    assert found["staple"]["effective_expiry"] == "2026-03-11T04:06:07Z"
+    assert found["staple"]["installed"] is None
+
+
+def test_a_fresh_deployment_without_a_staple_is_told(host: Host) -> None:
+    host.deploy(NAME)
+    done = host.run("status", "--nagios")
+    assert done.code == 1
+    assert done.out.startswith(f"OCSP WARNING - {NAME}: no staple is in place; there is no response | ")
+
+
+def test_what_a_playbook_deployed_since_the_last_run_is_seen(host: Host) -> None:
+    host.deploy(NAME)
+    host.down = True
+    host.hour()
+    assert rows(host.run("status").out)[NAME][0::3] == ["missing", "unreachable"]
+    put_staple(host, NAME)
+    # The responder was down for this certificate all the same.
+    assert rows(host.run("status").out)[NAME][0::3] == ["good", "unreachable"]
+    deploy_with_staple(host, NAME)
+    done = host.run("status")
+    assert done.code == 0
+    assert rows(done.out)[NAME][0::3] == ["good", "-"]
+    (host.root / "live" / NAME).unlink()
+    assert rows(host.run("status").out)[NAME][0] == "not deployed"
+
+
+def test_a_revocation_is_not_forgotten_with_another_staple(host: Host) -> None:
+    host.deploy(NAME)
+    host.makers[NAME] = hosts.revoked
+    host.hour()
+    put_staple(host, NAME)
+    done = host.run("status")
+    assert done.code == 2
+    assert rows(done.out)[NAME][0] == "revoked"
+
+
+def test_what_servers_read_themselves_is_looked_at(host: Host) -> None:
+    leaf = host.issue(NAME)
+    (host.home / "leaf.pem").write_bytes(leaf.pem + forge.world().issuer.pem)
+    path = host.home / "staple.der"
+    path.write_bytes(hosts.good(leaf, host.now))
+    entry = {"name": NAME, "certificate_path": f"{host.home}/leaf.pem", "path": str(path), "live": None}
+    host.configure(certificates=[entry])
+    assert rows(host.run("status").out)[NAME][0] == "good"
+    path.unlink()
+    assert rows(host.run("status").out)[NAME][0] == "missing"
+
+
+def test_what_cannot_be_read_is_told_as_of_the_last_run(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.deploy(NAME)
+    path = f"{host.root}/live/{NAME}/fullchain.pem"
+    monkeypatch.setattr("os.access", lambda one, _mode: str(one) != path)
+    done = host.run("status")
+    assert done.code == 1
+    assert rows(done.out)[NAME][0] == "not seen"
+    told = f"{NAME}: no run has looked at it yet, and {path} cannot be read: Permission"
+    assert told in done.out.replace("\n  ", " ")
+    host.hour()
+    host.later(HOUR)
+    done = host.run("status")
+    assert done.code == 0
+    as_of = "this is as of 2026-03-04 05:06 UTC (60 minutes ago)"
+    assert f"{NAME}: {as_of}, since {path} cannot be read: Permission denied\n" in done.out.replace("\n  ", " ")
+
+
+# Severities and names -----------------------------------------------------------------------------
+
+
+def test_the_worst_leads(host: Host) -> None:
+    """By what it does to clients, and not by name."""
+    host.service("web")
+    host.deploy("a.example.com", ["web"])
+    host.deploy("z.example.com", must_staple=True)
+    host.deploy("y.example.com")
+    host.hour()
+    host.deploy("b.example.com", must_staple=True)
+    host.makers["y.example.com"] = hosts.revoked
+    host.makers["b.example.com"] = hosts.unknown
+    host.run("refresh", "--force")
+    host.run("apply")
+    host.down = True
+    (host.state / "pending" / "web").touch()
+
+    def worst() -> str:
+        done = host.run("status", "--nagios")
+        assert done.code == 2
+        return done.out
+
+    assert re.match(r"OCSP CRITICAL - y\.example\.com: [^|]+ was revoked [^|]+ \(and 2 more\) \|", worst())
+    assert list(rows(host.run("status").out))[:2] == ["y.example.com", "b.example.com"]
+    host.makers["y.example.com"] = hosts.good
+    host.down = False
+    host.later(2 * HOUR)
+    host.run("refresh", "--force")
+    host.run("apply", "--no-reload")
+    line = worst()
+    assert line.startswith("OCSP CRITICAL - b.example.com: it demands a staple (must-staple); no staple is in place; ")
+
+
+@pytest.mark.parametrize(
+    ("must_staple", "share", "level", "trouble"),
+    [
+        (False, 0.4, 1, "responder_failing"),
+        (False, 0.6, 1, "not_renewed"),
+        (False, 0.9, 1, "not_renewed"),
+        (True, 0.6, 1, "not_renewed"),
+        (True, 0.9, 2, "must_staple_expiring"),
+    ],
+)
+def test_a_staple_that_is_about_to_end(host: Host, must_staple: bool, share: float, level: int, trouble: str) -> None:
+    host.deploy(NAME, must_staple=must_staple)
+    host.hour()
+    host.down = True
+    host.later(83 * HOUR + share * 84 * HOUR)
+    host.hour()
+    found = json.loads(host.run("status", "--json").out)
+    assert (found["level"], found["certificates"][NAME]["trouble"]) == (level, trouble)
+    done = host.run("status", "--nagios")
+    assert done.code == level
+    demanded = "it demands a staple (must-staple); " if level == 2 else ""
+    assert f" - {NAME}: {demanded}the staple in place expires at 2026-03-11 04:06 UTC (in " in done.out
+    assert "; could not fetch a new response: " in done.out
+
+
+def test_must_staple_without_a_responder_is_critical(host: Host) -> None:
+    host.deploy(NAME, must_staple=True, urls=())
+    host.hour()
+    done = host.run("status", "--nagios")
+    assert done.code == 2
+    assert f"{NAME}: it demands a staple (must-staple); no staple is in place; the certificate" in done.out
+
+
+def test_a_certificate_that_expired_is_a_warning(host: Host) -> None:
+    host.deploy(NAME, not_after=host.now + 2 * DAY)
+    host.hour()
+    host.later(3 * DAY)
+    host.hour()
+    done = host.run("status", "--nagios")
+    assert done.code == 1
+    assert f"{NAME}: the certificate expired at 2026-03-06 05:06 UTC (24 hours ago); no staple is in place" in done.out
+
+
+def test_one_certificate_by_name(mixed: Host) -> None:
+    done = mixed.run("status", "good.example.com")
+    assert done.code == 0
+    told = done.out.split("\n\n")[1]
+    ends = "2026-03-15 04:06 UTC (in 6 days)"
+    assert told.startswith(f"good.example.com\n  staple:        good\n  expires:       {ends}\n")
+    assert f"  responder:     {mixed.url}\n" in told
+    assert "revoked" not in done.out
+    assert mixed.run("status", "--nagios", "failing.example.com").code == 1
+    assert mixed.run("status", "good.example.com", "revoked.example.com").code == 2
+    found = json.loads(mixed.run("status", "--json", "none.example.com").out)
+    assert list(found["certificates"]) == ["none.example.com"]
+    done = mixed.run("status", "god.example.com")
+    assert (done.code, done.out) == (64, "")
+    assert done.err == (
+        "there is no certificate god.example.com in the configuration; did you mean good.example.com? [bad_input]\n"
+    )
+    done = mixed.run("status", "--nagios", "god.example.com")
+    assert done.code == 3
+    assert done.out.startswith("OCSP UNKNOWN - there is no certificate god.example.com in the configuration; did you")
+
+
+@pytest.mark.parametrize("name", ["nginxx", "exim4"])
+def test_a_service_that_nobody_knows_is_refused(host: Host, name: str) -> None:
+    host.deploy(NAME, ["web"])
+    done = host.run("reload", name)
+    assert done.code == 64
+    meant = {"nginxx": "nginx", "exim4": "exim"}[name]
+    assert done.err == (
+        f"{name} is not a service that this host's configuration names; did you mean {meant}? [bad_input]\n"
+    )
+
+
+@pytest.mark.parametrize("command", [("apply",), ("reload", "nginx"), ("refresh",)])
+def test_who_is_not_root_is_told_so(host: Host, command: t.Tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    host.deploy(NAME)
+    monkeypatch.setattr("os.geteuid", lambda: 65534)
+    monkeypatch.setattr("os.access", lambda path, mode: mode != os.W_OK or not str(path).startswith(str(host.state)))
+    done = host.run(*command)
+    assert done.code == 74
+    assert re.fullmatch(r"(apply|reload|refresh) [^.;/]+; run it as root \[file_error\]\n", done.err), done.err
+    assert host.requests == 0 and not (host.state / "state.json").exists()
 
 
 def test_a_staple_that_ended_in_place_is_told(host: Host) -> None:
@@ -173,7 +417,8 @@ def test_a_staple_that_ended_in_place_is_told(host: Host) -> None:
     done = host.run("status")
     assert done.code == 2
     assert rows(done.out)[NAME][:2] == ["expired", "-1d 1h"]
-    assert "its staple ended and is still in place; run 'ocsp-stapling\n  apply' as root\n" in done.out
+    sentence = f"{NAME}: the staple in place expired at 2026-03-11 04:06 UTC (25 hours ago)"
+    assert f"{sentence}; run 'ocsp-stapling apply' as root" in done.out.replace("\n  ", " ")
 
 
 def make_link(path: Path) -> None:
@@ -212,7 +457,8 @@ def test_a_foreign_file_is_told_until_it_is_gone(host: Host, name: str) -> None:
     assert sentence in done.out.replace("\n  ", " ")
     done = host.run("status", "--nagios")
     assert done.code == 1
-    assert done.out.startswith(f"OCSP WARNING - {sentence} | ")
+    ends = "2026-03-11 04:06 UTC (in 6 days)"
+    assert done.out.startswith(f"OCSP WARNING - {sentence}; the staple in place expires at {ends} | ")
     found = json.loads(host.run("status", "--json").out)["certificates"][NAME]
     assert (found["level"], found["status"], found["reason"]) == (1, "good", "foreign_file")
     assert found["refused"] == f"{response} {problem}"
@@ -227,8 +473,10 @@ def test_a_foreign_file_leads_where_there_is_no_staple(host: Host) -> None:
     make_fifo(host.responses / f"{NAME}.der")
     host.hour()
     done = host.run("status", "--nagios")
-    assert done.code == 2
-    assert done.out.startswith(f"OCSP CRITICAL - {NAME}: {host.responses}/{NAME}.der is not a regular file;")
+    assert done.code == 1
+    assert done.out.startswith(
+        f"OCSP WARNING - {NAME}: no staple is in place; {host.responses}/{NAME}.der is not a regular file;"
+    )
     assert rows(host.run("status").out)[NAME][0::3] == ["missing", "foreign_file"]
 
 
@@ -314,6 +562,27 @@ def test_columns_are_as_wide_as_they_must_be() -> None:
 )
 def test_lengths_of_time(seconds: int, text: str) -> None:
     assert tables.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "relative"),
+    [
+        (0, "now"),
+        (1, "in 1 second"),
+        (119, "in 119 seconds"),
+        (120, "in 2 minutes"),
+        (-7200, "2 hours ago"),
+        (100000, "in 27 hours"),
+        (5 * 86400, "in 5 days"),
+    ],
+)
+def test_times_are_told_by_themselves_and_from_now(seconds: int, relative: str) -> None:
+    moment = forge.NOW + timedelta(seconds=seconds)
+    assert tables.when(moment, forge.NOW) == f"{moment:%Y-%m-%d %H:%M} UTC ({relative})"
+    told = f"{moment:%Y-%m-%d %H:%M} UTC ({relative})"
+    for form in ("%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M:%S UTC"):
+        sentence = f"it ends at {moment:{form}}, not at 2026-99-99T00:00:00Z"
+        assert tables.with_times(sentence, forge.NOW) == f"it ends at {told}, not at 2026-99-99T00:00:00Z"
 
 
 # Check --------------------------------------------------------------------------------------------

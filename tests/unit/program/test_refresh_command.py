@@ -112,7 +112,12 @@ def test_by_name_and_by_force(host: Host) -> None:
     assert host.requests == 3
     done = host.run("refresh", "unheard.of")
     assert done.code == 64
-    assert done.err == "there is no certificate unheard.of in the configuration [bad_input]\n"
+    assert done.err == (
+        "there is no certificate unheard.of in the configuration; known are other.example.com, www.example.com "
+        "[bad_input]\n"
+    )
+    done = host.run("refresh", "ww.example.com")
+    assert (done.code, done.err.endswith("; did you mean www.example.com? [bad_input]\n")) == (64, True)
 
 
 # Failures ----------------------------------------------------------------------------------------
@@ -144,7 +149,7 @@ def test_what_is_failing_is_told_by_the_exit_code(host: Host) -> None:
     done = host.run("refresh")
     assert done.code == 2
     assert f"{NAME}: " in done.err
-    assert "so there is nothing to staple [unreachable]" in done.err
+    assert "; no good staple is in place [unreachable]" in done.err
     # While it waits for the next attempt, it still fails.
     host.later(MINUTE)
     asked = host.requests
@@ -158,6 +163,44 @@ def test_what_is_failing_is_told_by_the_exit_code(host: Host) -> None:
     done = host.run("refresh")
     assert done.code == 1
     assert "is good until 2026-03-11" in done.err
+
+
+def test_failures_tell_of_what_is_in_place_while_it_is_served(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not of the own file, which may be missing or left from a former certificate."""
+    host.deploy(NAME)
+    host.hour()
+    former = f"{host.leaves[NAME].serial:x}"
+    host.deploy(NAME)
+    host.down = True
+    done = host.run("refresh")
+    assert done.code == 2
+    assert "; no good staple is in place [unreachable]" in done.err
+    assert former not in done.err.lower().replace(":", "") and "does not exist" not in done.err
+    host.down = False
+    host.later(2 * HOUR)
+    host.hour()
+    host.down = True
+    # What refresh begins with may be lost, and a full disk may keep it from having a new copy.
+    monkeypatch.setattr("ocsp_stapling.refreshing.Refresh._adopt", lambda _self, _entry: None)
+    (host.responses / f"{NAME}.der").unlink()
+    done = host.run("refresh", "--force", "--json")
+    assert done.code == 1
+    assert "; the staple in place is good until 2026-03-11T06:06:07Z [unreachable]" in done.err
+    assert "does not exist" not in done.err
+    shown = json.loads(done.out)["certificates"][NAME]
+    assert shown["msg"].endswith("; the staple in place is good until 2026-03-11T06:06:07Z")
+    assert known(host)["message"].startswith("could not fetch a new response: ")
+    assert "good until" not in known(host)["message"]
+
+
+def test_a_response_that_waits_for_apply_is_told(host: Host) -> None:
+    host.deploy(NAME)
+    host.run("refresh")
+    host.down = True
+    done = host.run("refresh", "--force")
+    assert done.code == 1
+    path = host.responses / f"{NAME}.der"
+    assert f"; {path} is good until 2026-03-11T04:06:07Z, and 'ocsp-stapling apply' puts it in place [" in done.err
 
 
 def test_a_responder_that_asks_to_wait_is_given_time(host: Host) -> None:

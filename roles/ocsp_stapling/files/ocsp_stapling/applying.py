@@ -46,6 +46,7 @@ class Report(t.NamedTuple):
 class Apply:
     """One run over all certificates, those that are live and no longer configured among them.
 
+    With ``names`` it is over these alone, and what the state says of the others stays as it is.
     Nobody else changes what servers read meanwhile. Without ``reload``, somebody else reloads who has to be.
     """
 
@@ -57,6 +58,7 @@ class Apply:
         installed: Installation,
         trust_clock: bool = False,
         reload: bool = True,
+        names: t.Collection[str] = (),
     ) -> None:
         self.config = config
         self.installed = installed
@@ -64,6 +66,7 @@ class Apply:
         self.log = log
         self.trust_clock = trust_clock
         self.reload = reload
+        self.names = names
         self.now = world.now()
         self.claims, self.refused = record.load_foreign(config.folders.record)
         self.eyes = Eyes(config, self.claims, self.now)
@@ -81,13 +84,21 @@ class Apply:
         self._look_at_state()
         self._look_at_clock()
         for entry in self.config.certificates:
-            self._guard(entry, self._apply)
+            if self._is_meant(entry.name):
+                self._guard(entry, self._apply)
         for entry in self._unconfigured():
-            self._guard(entry, self._apply_unconfigured)
+            if self._is_meant(entry.name):
+                self._guard(entry, self._apply_unconfigured)
+        if self.names:
+            others = {name: known for name, known in self.before.certificates.items() if not self._is_meant(name)}
+            self.after.certificates.update(others)
         self._worsen(0 if self.messenger.finish(self.reload) else 1)
         self._summarize()
         self._save()
         return Report(self.exit_code, self.changes, self.after)
+
+    def _is_meant(self, name: str) -> bool:
+        return not self.names or name in self.names
 
     def _horizon(self) -> timedelta:
         """How long it takes until the next run has surely done its work."""
@@ -258,16 +269,20 @@ class Apply:
         known = self.after.certificates.values()
         wanted = [entry for entry in known if entry.get("code") not in ("no_responder", "not_configured")]
         missing = sum(entry.get("staple") is None for entry in wanted)
+        judged = sum(self._is_meant(entry.name) for entry in self.config.certificates)
         message = (
-            f"apply judged {count(len(self.config.certificates), 'certificate')} in {self.world.elapsed():.1f} s: "
+            f"apply judged {count(judged, 'certificate')} in {self.world.elapsed():.1f} s: "
             f"{done.count(INSTALLED)} installed, {done.count(WITHDRAWN)} withdrawn, {missing} without a staple"
         )
         self.log.emit(Event("run", message))
 
     def _save(self) -> None:
         run = self.claims.run
+        this = states.run_values(self.world.now(), self.world.elapsed(), self.exit_code)
+        self.after.first = self.before.first or schedule.format_time(self.now)
         self.after.runs = {
-            "apply": states.run_values(self.world.now(), self.world.elapsed(), self.exit_code),
+            # A run over some certificates says nothing about the timer.
+            "apply": record.mapping(self.before.runs, "apply") if self.names else this,
             "refresh": {
                 "ended": schedule.format_time(record.time_of(run, "ended")),
                 "seconds": record.seconds_of(run, "seconds"),

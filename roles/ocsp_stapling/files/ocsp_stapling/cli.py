@@ -105,11 +105,13 @@ def _parser() -> argparse.ArgumentParser:
     refresh.add_argument("--json", action="store_true", help="print what came of each certificate")
 
     apply = command("apply", commands.apply, "Put responses in place and reload services. For root, without network.")
+    apply.add_argument("names", nargs="*", metavar="NAME", help="only these certificates")
     apply.add_argument("--no-reload", action="store_true", help="leave the reloads to 'reload --pending'")
     apply.add_argument("--trust-clock", action="store_true", help="believe the clock, whatever speaks against it")
     apply.add_argument("--json", action="store_true", help="print what changed")
 
     status = command("status", commands.status, "Show how all staples are.")
+    status.add_argument("names", nargs="*", metavar="NAME", help="only these certificates, with all that is known")
     form = status.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print all that is known")
     form.add_argument("--nagios", action="store_true", help="print one line, and exit as Nagios wants it")
@@ -122,7 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--json", action="store_true", help="print all that was found")
 
     reload = command("reload", commands.reload, "Test the configuration of services and reload them. For root.")
-    reload.add_argument("services", nargs="*", metavar="SERVICE", help="with --pending: only these")
+    reload.add_argument("services", nargs="*", metavar="SERVICE", help="which; with --pending, only these of them")
     reload.add_argument("--pending", action="store_true", help="only those that have not loaded what changed")
     return parser
 

@@ -14,10 +14,11 @@ import shutil
 import sys
 import typing as t
 
-from ocsp import bulk, files, report, schedule
+from ocsp import bulk, files, report, schedule, sets
 from ocsp.environment import Environment
 from ocsp.errors import FileError, InputError, OcspError
 from ocsp.installation import Installation
+from ocsp.options import did_you_mean
 
 from . import checking, events, metrics, refreshing, reloading
 from . import config as configuration
@@ -35,13 +36,17 @@ _PATIENCE = 60.0
 #: Certificates from which on a terminal is told how far a run is.
 _MANY = 20
 _NARROWEST, _WIDEST = 60, 120
+#: Certificates up to which all their names are told where one is not known.
+_FEW = 10
 
 
 def refresh(options: argparse.Namespace, log: Log) -> int:
     world = _world(options)
     config = _load(options, log, world)
-    _check_names(options.names, config)
+    _check_names(options.names, (entry.name for entry in config.certificates))
     responses = config.folders.responses
+    if os.geteuid() != 0 and os.path.isdir(responses) and not os.access(responses, os.W_OK):
+        raise FileError("refresh writes to files of the user ocsp-stapling; run it as root")
     _drop_privileges(responses)
 
     def environment_for(job: bulk.Job) -> Environment:
@@ -68,10 +73,15 @@ def _outcomes(outcomes: t.Mapping[str, refreshing.Result]) -> t.Dict[str, t.Any]
 
 
 def apply(options: argparse.Namespace, log: Log) -> int:
+    _check_root(options)
     world = _world(options)
     config = _load(options, log, world)
+    if options.names:
+        _check_names(options.names, [*_configured(config), *sets.live_names(reloading.layout(config))])
     with _installation(config, world) as installed:
-        done = Apply(config, world, log, installed, options.trust_clock, not options.no_reload).run()
+        done = Apply(
+            config, world, log, installed, options.trust_clock, not options.no_reload, names=options.names
+        ).run()
         metrics.write(done.state, config.folders.metrics)
     if options.json:
         _print_json({"exit_code": done.exit_code, "changes": done.changes})
@@ -87,7 +97,15 @@ def status(options: argparse.Namespace, log: Log) -> int:
             raise
         print(f"OCSP UNKNOWN - {error}".replace("|", "/"))
         return 3
-    shown = Status(config, states.load(config.folders.state_file), world.now())
+    state = states.load(config.folders.state_file)
+    try:
+        _check_names(options.names, [*_configured(config), *state.certificates])
+    except InputError as error:
+        if not options.nagios:
+            raise
+        print(f"OCSP UNKNOWN - {error.message}".replace("|", "/"))
+        return 3
+    shown = Status(config, state, world.now(), options.names)
     if options.nagios:
         sys.stdout.write(shown.nagios())
     elif options.json:
@@ -117,10 +135,16 @@ def check(options: argparse.Namespace, log: Log) -> int:
 
 
 def reload(options: argparse.Namespace, log: Log) -> int:
+    _check_root(options)
     world = _world(options)
     config = _load(options, log, world)
     if not options.services and not options.pending:
         raise InputError("which services? Give their names, or --pending")
+    known = reloading.known(config) if options.services else set()
+    for name in options.services:
+        if name not in known:
+            hint = did_you_mean(name, known)
+            raise InputError(f"{name} is not a service that this host's configuration names; {hint}")
     with _installation(config, world) as installed:
         outstanding = installed.outstanding()
         if not options.pending:
@@ -157,11 +181,25 @@ def _load(options: argparse.Namespace, log: Log, world: World) -> Config:
     return config
 
 
-def _check_names(names: t.Iterable[str], config: Config) -> None:
-    known = {entry.name for entry in config.certificates}
+def _configured(config: Config) -> t.List[str]:
+    return [entry.name for entry in config.certificates]
+
+
+def _check_names(names: t.Iterable[str], known: t.Iterable[str]) -> None:
+    """Raises InputError for a certificate that nobody knows."""
+    known = set(known)
     for name in names:
         if name not in known:
-            raise InputError(f"there is no certificate {name} in the configuration")
+            hint = did_you_mean(name, known)
+            if not known or (len(known) > _FEW and not hint.startswith("did you mean")):
+                hint = "'ocsp-stapling status' shows what there is"
+            raise InputError(f"there is no certificate {name} in the configuration; {hint}")
+
+
+def _check_root(options: argparse.Namespace) -> None:
+    """Raises FileError for somebody who cannot change what servers read."""
+    if os.geteuid() != 0 and os.path.isdir(options.state) and not os.access(options.state, os.W_OK):
+        raise FileError(f"{options.command} changes what servers read; run it as root")
 
 
 def _installation(config: Config, world: World) -> Installation:

@@ -14,6 +14,7 @@ from ocsp import pending, services, sets
 from ocsp.errors import OcspError
 from ocsp.installation import Change, Installation
 from ocsp.servers.changes import needs_reload
+from ocsp.servers.table import SERVERS
 
 from . import events
 from .config import Config, Entry
@@ -33,6 +34,13 @@ def installation(config: Config, world: World, timeout: float) -> Installation:
 def noted(config: Config) -> t.List[str]:
     """The services that may still use what was there before."""
     return pending.services(layout(config))
+
+
+def known(config: Config) -> t.Set[str]:
+    """The services that may be reloaded by name: those of a known kind, configured, or used by a certificate."""
+    used = {name for entry in config.certificates for name in entry.services}
+    live = {name for one in sets.live_names(layout(config)) for name in sets.services_of(layout(config).live(one))}
+    return {*SERVERS, *config.services, *used, *live, *noted(config)}
 
 
 def marks(config: Config) -> t.Dict[str, int]:
@@ -62,7 +70,9 @@ def tell(installed: Installation, config: Config, log: Log, names: t.Iterable[st
         elif result.reloaded:
             log.emit(Event("reloaded", f"{name} was reloaded", service=name))
         elif result.running is False:
-            log.emit(Event("reloaded", f"{name} does not run and was left alone", events.DEBUG, service=name))
+            # Who named it wants to know.
+            priority = events.INFO if always else events.DEBUG
+            log.emit(Event("reloaded", f"{name} does not run and was left alone", priority, service=name))
         else:
             log.emit(Event("reloaded", f"{name} has loaded what is on disk", events.DEBUG, service=name))
     return well

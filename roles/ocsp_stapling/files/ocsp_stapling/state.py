@@ -13,6 +13,7 @@ costs no staple. A newer ``version`` than 1 means that keys changed their meanin
                "problem": ""},         why it is not believed now
      "refused": "",                    why the record of refresh was not read, by the code foreign_file
      "pending": {NAME: NUMBER},        services left to be reloaded, and what tells one note of that from the next
+     "first": TIME,                    the first run that is known of
      "runs": {"refresh": {"ended": TIME, "seconds": 1.5, "exit_code": 0}, "apply": {...}},
      "certificates": {NAME: {
          "live": PATH, "services": [NAME],         as configured
@@ -60,6 +61,7 @@ class State:
         self.clock: Values = record.mapping(values, "clock")
         self.refused = record.text_of(values, "refused")
         self.pending: Values = record.mapping(values, "pending")
+        self.first: t.Any = values.get("first")
         self.runs: Values = record.mapping(values, "runs", of_mappings=True)
         self.certificates: Values = record.mapping(values, "certificates", of_mappings=True)
 
@@ -73,6 +75,7 @@ class State:
             "clock": self.clock,
             "refused": self.refused,
             "pending": self.pending,
+            "first": self.first,
             "runs": self.runs,
             "certificates": self.certificates,
         }

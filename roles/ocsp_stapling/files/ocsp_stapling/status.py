@@ -7,127 +7,290 @@
 from __future__ import annotations
 
 import json
+import os
 import typing as t
-from datetime import datetime
+from datetime import datetime, timezone
 
 from ocsp.schedule import format_time
 
-from . import record, reloading
+from . import record, reloading, troubles
 from .config import Config
+from .observing import Seen, observe
 from .record import Values
 from .state import State
-from .tables import BAD, GOOD, PLAIN, WARNING, Cell, count, duration, paragraph, table
+from .tables import BAD, GOOD, PLAIN, WARNING, Cell, count, duration, paragraph, table, when, with_times
+from .troubles import CRITICAL, OK, Trouble
 
-OK, DEGRADED, CRITICAL, UNKNOWN = 0, 1, 2, 3
-_WORDS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
-_COLOURS = (GOOD, WARNING, BAD, WARNING)
-
-_ORDER = (0, 2, 3, 1)
+_WORDS = ("OK", "WARNING", "CRITICAL")
+_COLOURS = (GOOD, WARNING, BAD)
 
 #: Intervals after which a run is missing.
 _MISSED = 3
 
 
 class Line(t.NamedTuple):
-    """One certificate: how bad it is, what to call that, and the sentences that explain it."""
+    """One certificate: its worst trouble, if any, what to call its staple, and the sentence that explains it."""
 
     name: str
-    level: int
+    trouble: t.Optional[Trouble]
     word: str
-    ends_in: t.Optional[float]
-    renews_in: t.Optional[float]
+    ends: t.Optional[datetime]
+    renews: t.Optional[datetime]
     error: str
-    sentences: t.Tuple[str, ...] = ()
-
-
-class Status:
-    """The state as it looks at a moment."""
-
-    def __init__(self, config: Config, state: State, now: datetime) -> None:
-        self.config = config
-        self.state = state
-        self.now = now
-        # What is live and no longer configured is in the state as well.
-        names = dict.fromkeys([*(entry.name for entry in config.certificates), *state.certificates])
-        lines = [self._line(name) for name in names]
-        #: What is worst stands last, where it is seen beside its reasons.
-        self.lines = sorted(lines, key=lambda line: _ORDER[line.level])
-        self.problems = self._problems()
+    sentence: str
+    values: Values
 
     @property
     def level(self) -> int:
-        levels = [line.level for line in self.lines if line.level != UNKNOWN]
-        levels += [level for level, _sentence in self.problems]
-        unknown = any(line.level == UNKNOWN for line in self.lines)
-        return max([*levels, DEGRADED if unknown else OK])
+        return self.trouble.level if self.trouble is not None else OK
 
-    def _left(self, moment: t.Optional[datetime]) -> t.Optional[float]:
-        return (moment - self.now).total_seconds() if moment is not None else None
 
-    def _line(self, name: str) -> Line:
-        entry = self.state.certificates.get(name)
+class Problem(t.NamedTuple):
+    """What is wrong with all of it."""
+
+    trouble: Trouble
+    sentence: str
+
+
+class Status:
+    """What is in place and how it got there, as it looks at a moment; with ``names``, of these certificates alone."""
+
+    def __init__(self, config: Config, state: State, now: datetime, names: t.Collection[str] = ()) -> None:
+        self.config = config
+        self.state = state
+        self.now = now
+        self.named = bool(names)
+        self.lines = [self._line(name, seen) for name, seen in observe(config, state, names, now).items()]
+        self.lines.sort(key=lambda line: troubles.rank(line.trouble))
+        self.problems = sorted(self._problems(), key=lambda problem: troubles.rank(problem.trouble))
+
+    @property
+    def level(self) -> int:
+        levels = [line.level for line in self.lines] + [problem.trouble.level for problem in self.problems]
+        return max(levels, default=OK)
+
+    # One certificate
+
+    def _line(self, name: str, seen: Seen) -> Line:
+        entry = seen.values
         if entry is None:
-            return Line(name, UNKNOWN, "not seen", None, None, "", (f"{name}: no run has looked at it yet",))
+            sentence = f"{name}: no run has looked at it yet, and {seen.unread}; run 'ocsp-stapling status' as root"
+            return Line(name, troubles.NOT_SEEN, troubles.NOT_SEEN.word, None, None, "", sentence, {})
+        found = sorted(self._troubles(entry), key=troubles.rank)
+        worst = found[0] if found else None
         staple = record.mapping(entry, "staple")
-        ends_in = self._left(record.time_of(staple, "effective_expiry"))
-        renews_in = self._left(record.time_of(entry, "next_attempt"))
-        code = record.text_of(entry, "code")
-        failure = "foreign_file" if record.text_of(entry, "refused") else record.text_of(entry, "failure_code")
-        level, word = _verdict(entry, code, bool(staple), ends_in, bool(failure))
-        sentences = [f"{name}: {sentence}" for sentence in _reasons(entry) if level != OK]
-        if level == CRITICAL and not sentences:
-            sentences = [f"{name}: its staple ended and is still in place; run 'ocsp-stapling apply' as root"]
-        return Line(name, level, word, ends_in, renews_in, failure or code, tuple(sentences))
+        refused = "foreign_file" if record.text_of(entry, "refused") else ""
+        code = refused or record.text_of(entry, "failure_code") or record.text_of(entry, "code")
+        sentence = self._sentence(entry, worst) if worst is not None else ""
+        if seen.unread:
+            as_of = record.time_of({"written": self.state.written}, "written")
+            known = f"this is as of {when(as_of, self.now)}" if as_of is not None else "this may be out of date"
+            sentence = f"{sentence}; {known}, since {seen.unread}" if sentence else f"{known}, since {seen.unread}"
+        return Line(
+            name,
+            worst,
+            (worst.word if worst is not None else "") or self._word(entry),
+            record.time_of(staple, "effective_expiry"),
+            record.time_of(entry, "next_attempt"),
+            code,
+            f"{name}: {sentence}" if sentence else "",
+            entry,
+        )
 
-    def _problems(self) -> t.List[t.Tuple[int, str]]:
-        """What is wrong with all of it."""
-        found = []
+    def _word(self, entry: Values) -> str:
+        if isinstance(entry.get("staple"), dict):
+            return "expired" if self._has_passed(entry, "staple", "effective_expiry") else "good"
+        return "none" if not _is_wanted(entry) else "missing"
+
+    def _has_passed(self, entry: Values, part: str, key: str) -> bool:
+        moment = record.time_of(record.mapping(entry, part), key)
+        return moment is not None and moment < self.now
+
+    def _troubles(self, entry: Values) -> t.Iterator[Trouble]:
+        code = record.text_of(entry, "code")
+        must_staple = record.mapping(entry, "certificate").get("must_staple") is True
+        if isinstance(entry.get("revoked"), dict):
+            yield troubles.REVOKED
+        if entry.get("deployed") is False:
+            yield troubles.NOT_DEPLOYED
+            return
+        staple = record.mapping(entry, "staple")
+        if code == "not_configured" and not staple:
+            return
+        if self._has_passed(entry, "certificate", "not_after"):
+            yield troubles.CERTIFICATE_EXPIRED
+        elif not staple and _is_wanted(entry):
+            yield troubles.STAPLE_MISSING
+        ended = bool(staple) and self._has_passed(entry, "staple", "effective_expiry")
+        if must_staple and (not staple or ended):
+            yield troubles.MUST_STAPLE_MISSING
+        if ended:
+            yield troubles.STAPLE_EXPIRED
+        passed = 0.0 if ended else self._share_passed(staple)
+        if must_staple and staple and (passed > troubles.MUST_STAPLE_EXPIRING.share or code == "expiring"):
+            yield troubles.MUST_STAPLE_EXPIRING
+        if passed > troubles.NOT_RENEWED.share:
+            yield troubles.NOT_RENEWED
+        if code == "clock_implausible":
+            yield troubles.CLOCK
+        if record.text_of(entry, "refused"):
+            yield troubles.FOREIGN_FILE
+        failing = troubles.of_failure(record.text_of(entry, "failure_code"))
+        if failing is not None:
+            yield failing
+        if code == "not_configured":
+            yield troubles.NOT_CONFIGURED
+
+    def _share_passed(self, staple: Values) -> float:
+        """How much of the time from when a staple is due for renewal to its end has passed."""
+        due, ends = record.time_of(staple, "renew_at"), record.time_of(staple, "effective_expiry")
+        if due is None or ends is None or ends <= due:
+            return 0.0
+        return (self.now - due) / (ends - due)
+
+    def _sentence(self, entry: Values, worst: Trouble) -> str:
+        """What is in place, and why it is not as it should be."""
+        code, message = record.text_of(entry, "code"), record.text_of(entry, "message")
+        failure = record.text_of(entry, "failure_message")
+        refused = record.text_of(entry, "refused")
+        if worst in (troubles.NOT_DEPLOYED, troubles.NOT_CONFIGURED):
+            return with_times(message, self.now)
+        if worst is troubles.REVOKED:
+            causes = [message or failure, self._place(entry), refused]
+        elif worst is troubles.FOREIGN_FILE:
+            causes = [refused, self._place(entry), failure]
+        else:
+            # That there is no response counts where nothing else is known, and what is about to end was said.
+            told = code == "expiring" if entry.get("staple") else code == "missing_staple" and (failure or refused)
+            causes = [self._place(entry), refused, failure, "" if told else message]
+            if worst in (troubles.MUST_STAPLE_MISSING, troubles.MUST_STAPLE_EXPIRING):
+                causes.insert(0, "it demands a staple (must-staple)")
+            following = record.time_of(entry, "next_attempt")
+            if failure and following is not None:
+                causes.append(f"the next attempt is planned for {when(following, self.now)}")
+        return "; ".join(dict.fromkeys(with_times(cause, self.now) for cause in causes if cause))
+
+    def _place(self, entry: Values) -> str:
+        ends = record.time_of(record.mapping(entry, "staple"), "effective_expiry")
+        not_after = record.time_of(record.mapping(entry, "certificate"), "not_after")
+        if ends is not None and ends < self.now:
+            return f"the staple in place expired at {when(ends, self.now)}; run 'ocsp-stapling apply' as root"
+        if ends is not None:
+            return f"the staple in place expires at {when(ends, self.now)}"
+        if not_after is not None and not_after < self.now:
+            return f"the certificate expired at {when(not_after, self.now)}; no staple is in place"
+        return "no staple is in place"
+
+    # All of it
+
+    def _problems(self) -> t.Iterator[Problem]:
         if self.state.problem:
-            found.append((DEGRADED, f"{self.state.problem}; run 'ocsp-stapling apply' as root"))
+            message = f"{self.state.problem}; run 'ocsp-stapling apply' as root"
+            yield Problem(troubles.STATE_UNREADABLE, message)
         clock = record.text_of(self.state.clock, "problem")
         if clock:
-            found.append((DEGRADED, clock))
+            yield Problem(troubles.CLOCK, with_times(clock, self.now))
         if self.state.refused:
-            found.append((DEGRADED, self.state.refused))
+            yield Problem(troubles.FOREIGN_FILE, self.state.refused)
         for service in reloading.noted(self.config):
             hint = f"see why with 'ocsp-stapling reload {service}' as root"
-            found.append((DEGRADED, f"{service} has not been reloaded since its staples changed; {hint}"))
-        # How refresh went stands in the record that was refused.
-        for command in ("refresh", "apply") if self.config.fetch and not self.state.refused else ("apply",):
-            found += self._missed(command)
-        return found
+            message = f"{service} has not been reloaded since its staples changed; {hint}"
+            yield Problem(troubles.NOT_RELOADED, message)
+        for command in self._commands():
+            yield from self._missed(command)
 
-    def _missed(self, command: str) -> t.List[t.Tuple[int, str]]:
-        run = record.mapping(self.state.runs, command)
-        ended = record.time_of(run, "ended")
-        if ended is None:
-            return [(DEGRADED, f"{command} has not run yet")]
-        ago = (self.now - ended).total_seconds()
-        if ago > self.config.interval.total_seconds() * _MISSED:
-            message = f"{command} has not run for {duration(ago)}; see 'systemctl list-timers ocsp-stapling.timer'"
-            return [(DEGRADED, message)]
-        code = record.number_of(run, "exit_code")
-        return [(DEGRADED, f"{command} ended with the exit code {code}; run it to see why")] if code > 2 else []
+    def _commands(self) -> t.Sequence[str]:
+        """The commands that the timer runs; how refresh went stands in the record that was refused."""
+        return ("refresh", "apply") if self.config.fetch and not self.state.refused else ("apply",)
+
+    def _ended(self, command: str) -> t.Optional[datetime]:
+        return record.time_of(record.mapping(self.state.runs, command), "ended")
+
+    def _missed(self, command: str) -> t.Iterator[Problem]:
+        hint = "see 'systemctl list-timers ocsp-stapling.timer'"
+        ended = self._ended(command)
+        since = ended or record.time_of({"first": self.state.first}, "first") or _made(self.config.folders.metrics)
+        ago = (self.now - since).total_seconds() if since is not None else 0.0
+        if ago > self.config.interval.total_seconds() * _MISSED and since is not None:
+            what = f"last ran at {when(since, self.now)}"
+            if ended is None:
+                what = f"has never run, although it should since {when(since, self.now)}"
+            yield Problem(troubles.NOT_RUNNING, f"{command} {what}; {hint}")
+        elif since is None:
+            yield Problem(troubles.NOT_RUNNING, f"{command} has not run yet; {hint}")
+        code = record.number_of(record.mapping(self.state.runs, command), "exit_code")
+        if code > 2:
+            message = f"{command} ended with the exit code {code}; run it to see why"
+            yield Problem(troubles.RUN_FAILED, message)
 
     # For people
 
     def text(self, colours: bool, width: int) -> str:
+        parts = [paragraph(self._heading(), width)]
+        if self.named:
+            parts += ["\n" + self._details(line) for line in self.lines]
+        else:
+            parts += ["\n" + (self._table(colours, width) if self.lines else "There are no certificates.\n")]
+        sentences = self._sentences()
+        if sentences:
+            parts.append("\n" + "".join(paragraph(sentence, width, "  ") for sentence in sentences))
+        return "".join(parts)
+
+    def _heading(self) -> str:
+        """What the lengths of time are counted from, and how old what was not looked at is."""
+        runs = []
+        for command in self._commands():
+            ended = self._ended(command)
+            runs.append(f"{command} last ran at {when(ended, self.now)}" if ended else f"{command} has not run yet")
+        return f"It is {self.now.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC; {', '.join(runs)}."
+
+    def _sentences(self) -> t.List[str]:
+        """The worst first."""
+        found = [(troubles.rank(problem.trouble), problem.sentence) for problem in self.problems]
+        found += [(troubles.rank(line.trouble), line.sentence) for line in self.lines if line.sentence]
+        return [sentence for _rank, sentence in sorted(found, key=lambda one: one[0])]
+
+    def _table(self, colours: bool, width: int) -> str:
         rows = [
             [
                 Cell(line.name),
                 Cell(line.word, _COLOURS[line.level]),
-                Cell(duration(line.ends_in) if line.ends_in is not None else "-"),
-                Cell(_planned(line.renews_in)),
+                Cell(duration((line.ends - self.now).total_seconds()) if line.ends is not None else "-"),
+                Cell(self._planned(line.renews)),
                 Cell(line.error or "-", PLAIN if line.level == OK else _COLOURS[line.level]),
             ]
             for line in self.lines
         ]
-        heads = ("CERTIFICATE", "STAPLE", "ENDS IN", "NEXT TRY", "REASON")
-        parts = [table(heads, rows, colours, width)] if rows else ["There are no certificates.\n"]
-        sentences = [sentence for _level, sentence in self.problems]
-        sentences += [sentence for line in self.lines for sentence in line.sentences]
-        parts += [paragraph(sentence, width, "  ") for sentence in sentences]
-        return "\n".join(["".join(parts[:1]), "".join(parts[1:])]) if sentences else parts[0]
+        return table(("CERTIFICATE", "STAPLE", "EXPIRES IN", "NEXT REFRESH", "LAST ERROR"), rows, colours, width)
+
+    def _planned(self, moment: t.Optional[datetime]) -> str:
+        if moment is None:
+            return "-"
+        seconds = (moment - self.now).total_seconds()
+        return duration(seconds) if seconds > 0 else "next run"
+
+    def _details(self, line: Line) -> str:
+        """All that matters of one certificate, each time in full."""
+        certificate, staple = record.mapping(line.values, "certificate"), record.mapping(line.values, "staple")
+        facts: t.Tuple[t.Tuple[str, t.Optional[str]], ...] = (
+            ("staple", line.word),
+            ("expires", self._when(staple, "effective_expiry")),
+            ("due from", self._when(staple, "renew_at")),
+            ("put in place", self._when(staple, "installed")),
+            ("responder", record.text_of(staple, "responder_url")),
+            ("next refresh", self._when(line.values, "next_attempt")),
+            ("last response", self._when(line.values, "succeeded")),
+            ("last error", line.error),
+            ("certificate", record.text_of(certificate, "subject")),
+            ("serial number", record.text_of(certificate, "serial_number")),
+            ("must-staple", "yes" if certificate.get("must_staple") is True else ""),
+            ("valid until", self._when(certificate, "not_after")),
+        )
+        return f"{line.name}\n" + "".join(f"  {label + ':':15}{value}\n" for label, value in facts if value)
+
+    def _when(self, values: Values, key: str) -> t.Optional[str]:
+        moment = record.time_of(values, key)
+        return when(moment, self.now) if moment is not None else None
 
     # For programs
 
@@ -140,57 +303,43 @@ class Status:
             "clock": self.state.clock,
             "runs": self.state.runs,
             "pending_reloads": reloading.noted(self.config),
-            "problems": [sentence for _level, sentence in self.problems],
-            "certificates": {line.name: self._json_line(line) for line in self.lines},
+            "problems": [problem.sentence for problem in self.problems],
+            "troubles": [problem.trouble.name for problem in self.problems],
+            "certificates": {line.name: _json_line(line) for line in self.lines},
         }
         return json.dumps(values, indent=2, sort_keys=True) + "\n"
 
-    def _json_line(self, line: Line) -> Values:
-        known = self.state.certificates.get(line.name, {})
-        return {**known, "level": line.level, "status": line.word, "reason": line.error}
-
     def nagios(self) -> str:
         """One line with performance data, for the plugin interface of Nagios and its successors."""
-        counts = [sum(line.level == level for line in self.lines) for level in (OK, DEGRADED, CRITICAL, UNKNOWN)]
-        worst = [line for line in self.lines if line.level in (CRITICAL, DEGRADED, UNKNOWN)]
-        worst.sort(key=lambda line: (line.level != CRITICAL, line.name))
-        sentences = [sentence for line in worst for sentence in line.sentences[:1]]
-        sentences += [sentence for _level, sentence in self.problems]
-        soonest = [line.ends_in for line in self.lines if line.ends_in is not None]
-        more = f" (and {len(sentences) - 1} more)" if len(sentences) > 1 else ""
-        what = f"{sentences[0]}{more}" if sentences else f"{count(len(self.lines), 'certificate')}: all is well"
-        data = f"certificates={len(self.lines)} good={counts[OK]} critical={counts[CRITICAL]}"
-        if soonest:
-            data += f" soonest_end={int(min(soonest))}s"
+        good = sum(line.trouble is None for line in self.lines)
+        critical = sum(line.level == CRITICAL for line in self.lines)
+        ends = [line.ends for line in self.lines if line.ends is not None]
+        wrong = [line for line in self.lines if line.trouble is not None]
+        number = len(wrong) + len(self.problems)
+        more = f" (and {number - 1} more)" if number > 1 else ""
+        what = f"{count(len(self.lines), 'certificate')}: all is well"
+        if number:
+            what = f"{self._sentences()[0]}{more}"
+        data = f"certificates={len(self.lines)} good={good} critical={critical}"
+        if ends:
+            data += f" soonest_end={int((min(ends) - self.now).total_seconds())}s"
         return f"OCSP {_WORDS[self.level]} - {what.replace('|', '/')} | {data}\n"
 
 
-def _verdict(entry: Values, code: str, stapled: bool, ends_in: t.Optional[float], failing: bool) -> t.Tuple[int, str]:
-    if isinstance(entry.get("revoked"), dict):
-        return CRITICAL, "revoked"
-    if stapled and ends_in is not None and ends_in < 0:
-        return CRITICAL, "expired"
-    if code == "no_responder" or (code == "not_configured" and not stapled):
-        return OK, "none"
-    if entry.get("deployed") is False:
-        return DEGRADED, "not deployed"
-    if not stapled:
-        return CRITICAL, "missing"
-    if code or failing:
-        return DEGRADED, "good"
-    return OK, "good"
+def _is_wanted(entry: Values) -> bool:
+    """Whether there should be a staple; must-staple is another matter."""
+    return record.text_of(entry, "code") not in ("no_responder", "not_configured")
 
 
-def _reasons(entry: Values) -> t.List[str]:
-    """The sentences that explain how a certificate is; that there is no response counts where nothing else is known."""
-    message = record.text_of(entry, "message")
-    others = [record.text_of(entry, key) for key in ("refused", "failure_message")]
-    if any(others) and entry.get("code") == "missing_staple":
-        message = ""
-    return list(dict.fromkeys(sentence for sentence in (message, *others) if sentence))
+def _json_line(line: Line) -> Values:
+    trouble = line.trouble.name if line.trouble is not None else None
+    shown = {"level": line.level, "status": line.word, "reason": line.error, "trouble": trouble}
+    return {**line.values, **shown, "sentence": line.sentence}
 
 
-def _planned(seconds: t.Optional[float]) -> str:
-    if seconds is None:
-        return "-"
-    return duration(seconds) if seconds > 0 else "next run"
+def _made(metrics: str) -> t.Optional[datetime]:
+    """When the folder of the metrics was made, as long as no run of apply has written there."""
+    try:
+        return datetime.fromtimestamp(os.stat(os.path.dirname(metrics)).st_mtime, timezone.utc)
+    except OSError:
+        return None

@@ -6,14 +6,19 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 import typing as t
+from datetime import datetime, timezone
 
 WIDTH = 80
 GOOD, WARNING, BAD, PLAIN = "\033[32m", "\033[33m", "\033[31m", ""
 _END = "\033[0m"
 _GAP = "  "
 _NARROWEST = 10
+#: As the sentences of the core have it: 2026-12-04T10:00:00Z or 2026-12-04 10:00:00 UTC.
+_TIME = re.compile(r"\b(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:Z| UTC)")
+_UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 
 
 class Cell(t.NamedTuple):
@@ -72,3 +77,27 @@ def duration(seconds: float) -> str:
         if len(parts) == 2:
             break
     return sign + (" ".join(part for part in parts if part) or "0s")
+
+
+def when(moment: datetime, now: datetime) -> str:
+    """A time by itself and seen from now: 2026-12-04 10:00 UTC (in 5 days)."""
+    seconds = int((moment - now).total_seconds())
+    length = abs(seconds)
+    # 36 hours say more than 1 day.
+    unit, size = next(one for one in _UNITS if length >= 2 * one[1] or one[1] == 1)
+    number = count(length // size, unit)
+    relative = "now" if seconds == 0 else f"in {number}" if seconds > 0 else f"{number} ago"
+    return f"{moment.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC ({relative})"
+
+
+def with_times(text: str, now: datetime) -> str:
+    """A sentence in which each time is written as ``when`` does."""
+
+    def show(match: t.Match[str]) -> str:
+        try:
+            moment = datetime.strptime(" ".join(match.groups()), "%Y-%m-%d %H:%M:%S").replace(tzinfo=timezone.utc)
+        except ValueError:
+            return match.group()
+        return when(moment, now)
+
+    return _TIME.sub(show, text)

@@ -1,0 +1,108 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is in place now, for ``status``: as the state says where that is about it, else by a look of its own.
+
+A playbook changes what is in place without a run of ``apply``. It only reads, and as anybody.
+"""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from datetime import datetime
+
+from ocsp import staples
+from ocsp.certificate import find_leaf
+from ocsp.decision import decide
+from ocsp.errors import InputError
+from ocsp.options import read_certificates
+
+from . import record, remembering
+from .config import Config, Entry
+from .looking import Eyes, digest, read_place
+from .record import Record, Values
+from .state import State
+
+#: What the state says of the attempts for a certificate, and of the certificate itself.
+_STAYS = ("failures", "failure_code", "failure_message", "succeeded", "next_attempt", "revoked")
+
+
+class Seen(t.NamedTuple):
+    """What is known of one certificate, as the state would say it; ``unread`` is why that may be out of date."""
+
+    values: t.Optional[Values]
+    unread: str = ""
+
+
+def observe(config: Config, state: State, names: t.Collection[str], now: datetime) -> t.Dict[str, Seen]:
+    """All certificates, those that are live and no longer configured among them, or those of ``names``."""
+    eyes = Eyes(config, Record(), now)
+    found = {entry.name: entry for entry in config.certificates if not names or entry.name in names}
+    for name, known in state.certificates.items():
+        live = known.get("live")
+        # What the next run will forget, since its set is gone, is no longer said.
+        if name not in found and (not names or name in names) and isinstance(live, str) and os.path.isdir(live):
+            found[name] = config.entry(name, ())
+    return {name: _observe(entry, state.certificates.get(name), eyes) for name, entry in found.items()}
+
+
+def _observe(entry: Entry, known: t.Optional[Values], eyes: Eyes) -> Seen:
+    certificate_path = entry.values.get("certificate_path")
+    for path in (certificate_path, entry.path if entry.live is None else os.path.join(entry.live, staples.STAPLE)):
+        problem = _unreadable(path) if isinstance(path, str) else ""
+        if problem:
+            return Seen(known, problem)
+    try:
+        if known is not None and _in_place(entry) == _known(known):
+            return Seen(known)
+        return Seen(_looked(entry, known or {}, eyes))
+    except InputError as error:
+        return Seen(known, error.message)
+
+
+def _unreadable(path: str) -> str:
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except OSError as error:
+        return f"{path} cannot be read: {error.strerror}"
+    return "" if os.access(path, os.R_OK) else f"{path} cannot be read: Permission denied"
+
+
+Digests = t.Tuple[bool, t.Any, t.Any]
+
+
+def _in_place(entry: Entry) -> Digests:
+    """Whether it is deployed, and the digests of the staple and of the certificate."""
+    if entry.undeployed:
+        return False, None, None
+    staple = read_place(entry)
+    try:
+        certificates, where = read_certificates(entry.values, "certificate")
+        certificate = digest(find_leaf(certificates, where).der)
+    except InputError:
+        certificate = None
+    return True, digest(staple) if staple is not None else None, certificate
+
+
+def _known(known: Values) -> Digests:
+    certificate, staple = record.mapping(known, "certificate"), record.mapping(known, "staple")
+    return known.get("deployed") is not False, staple.get("sha256"), certificate.get("sha256")
+
+
+def _looked(entry: Entry, known: Values, eyes: Eyes) -> Values:
+    look = eyes.look_in_place(entry)
+    values = remembering.entry_values(look, decide(look.facts, eyes.now), known, {}, eyes.now)
+    staple = record.mapping(values, "staple")
+    if staple and staple["sha256"] != record.mapping(known, "staple").get("sha256"):
+        # Whoever put it there did not say when.
+        staple = {**staple, "installed": None}
+    values["staple"] = staple or None
+    if _known(values)[2] == _known(known)[2]:
+        values.update({key: known[key] for key in _STAYS if key in known})
+        if isinstance(values["revoked"], dict):
+            values.update({key: known.get(key) for key in ("code", "message")})
+    return values
