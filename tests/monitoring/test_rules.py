@@ -16,9 +16,10 @@ import pytest
 import yaml
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(CHECKOUT / "plugins" / "module_utils"))
+sys.path[:0] = [str(CHECKOUT / "plugins" / "module_utils"), str(CHECKOUT / "roles" / "ocsp_stapling" / "files")]
 
 from ocsp import codes  # noqa: E402
+from ocsp_stapling import troubles  # noqa: E402
 
 RULES = CHECKOUT / "extensions" / "monitoring" / "prometheus" / "ocsp-stapling.rules.yml"
 TESTS = sorted(Path(__file__).parent.glob("*.test.yml"))
@@ -29,6 +30,9 @@ ALERTS: dict[str, dict[str, t.Any]] = {
 }
 #: These alert by themselves, so that they are no failures to ask a responder about.
 OWN_ALERT = {"revoked": "OcspCertificateRevoked", "certificate_expired": "OcspCertificateExpired"}
+#: What a host cannot see of itself.
+PROMETHEUS_ALONE = {"OcspStaplingClockAhead", "OcspStaplingMetricsMissing", "OcspStaplingNoMetrics"}
+SEVERITIES = {"warning": troubles.WARNING, "critical": troubles.CRITICAL}
 
 
 def promtool(*arguments: str | Path, cwd: Path = CHECKOUT) -> subprocess.CompletedProcess[str]:
@@ -137,6 +141,39 @@ def test_codes_of_the_rules_exist() -> None:
     for name, rule in ALERTS.items():
         for _kind, regex in re.findall(r'code(=~|!~)"([^"]*)"', rule["expr"]):
             assert set(regex.split("|")) <= reason_codes(), name
+
+
+# The table of status -------------------------------------------------------------------------------
+
+
+def test_each_alert_is_in_the_table_of_the_program() -> None:
+    assert {trouble.alert for trouble in troubles.TABLE if trouble.alert} == set(ALERTS) - PROMETHEUS_ALONE
+
+
+@pytest.mark.parametrize("trouble", [one for one in troubles.TABLE if one.alert], ids=lambda one: one.name)
+def test_alerts_and_status_agree(trouble: troubles.Trouble) -> None:
+    rule = ALERTS[trouble.alert]
+    assert SEVERITIES[rule["labels"]["severity"]] == trouble.level
+    # OcspStapleNotRenewed is not_renewed; several troubles may share an alert that has the name of a run.
+    words = [word for word in trouble.name.split("_") if trouble.alert != "OcspStaplingApplyFailing"]
+    assert all(word in trouble.alert.lower() for word in words)
+    shares = re.findall(r"> (0\.\d+) \*", rule["expr"])
+    assert [float(share) for share in shares] == ([trouble.share] if trouble.share else [])
+    if trouble.codes:
+        assert {code for code in reason_codes() if alert_of(code) == [trouble.alert]} == trouble.codes
+
+
+@pytest.mark.parametrize("code", sorted(reason_codes()))
+def test_each_reason_code_has_the_trouble_of_its_alert(code: str) -> None:
+    found = troubles.of_failure(code)
+    assert (alert_of(code) or [None]) == [found.alert if found is not None else None]
+
+
+def test_the_worst_stands_first() -> None:
+    levels = [trouble.level for trouble in troubles.TABLE]
+    assert levels == sorted(levels, reverse=True)
+    critical = {trouble.name for trouble in troubles.TABLE if trouble.level == troubles.CRITICAL}
+    assert critical == {"revoked", "must_staple_missing", "must_staple_expiring", "staple_expired"}
 
 
 def test_alerts_tell_what_to_do() -> None:
