@@ -169,6 +169,14 @@ def test_each_reason_code_has_the_trouble_of_its_alert(code: str) -> None:
     assert (alert_of(code) or [None]) == [found.alert if found is not None else None]
 
 
+def test_the_guide_has_the_table() -> None:
+    row = r"   \* - ``(\w+)``\n     - (warning|critical)\n     - (?:(Ocsp\w+)_|none; .*)\n"
+    rows = re.findall(row, GUIDE.read_text())
+    assert rows == [
+        (one.name, "critical" if one.level == troubles.CRITICAL else "warning", one.alert) for one in troubles.TABLE
+    ]
+
+
 def test_the_worst_stands_first() -> None:
     levels = [trouble.level for trouble in troubles.TABLE]
     assert levels == sorted(levels, reverse=True)
