@@ -165,16 +165,16 @@ options:
     default: present
   services:
     description:
-      - The services that use the certificates. What C(nginx), C(exim), C(dovecot), C(haproxy), C(lighttpd),
-        C(apache), C(hitch), C(postfix), C(dnsdist) and C(trafficserver) need is known. Others can be described in
-        O(service_settings).
+      - The services that use the certificates. What they need is known for all choices of
+        O(certops.ocsp.ocsp_response#module:server). Others can be described in O(service_settings).
     type: list
     elements: str
     default: []
   service_settings:
     description:
-      - By the name of a service, what is different about it. C(kind) is one of the services that are known, C(unit) is
-        its systemd unit, C(test) and C(reload) are commands as lists.
+      - By the name of a service, what is different about it. C(kind) is one of the choices of
+        O(certops.ocsp.ocsp_response#module:server), C(unit) is its systemd unit, C(test) and C(reload) are commands as
+        lists.
     type: dict
     default: {}
   owner:

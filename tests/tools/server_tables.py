@@ -37,10 +37,8 @@ def guide() -> str:
 def start() -> str:
     """The lines that a user's own configuration needs, for reStructuredText."""
     rows = [("server", "where", "line")]
-    for server in SERVERS.values():
-        for number, include in enumerate(server.includes):
-            title = _title(server, include.version) if include.version or not number else ""
-            rows.append((title, include.where, f"`{include.line}`"))
+    for name, server in SERVERS.items():
+        rows += [(title, where, f"`{line}`") for title, where, line in _lines(name, server)]
     return _restructured("15 25 60", rows)
 
 
@@ -48,26 +46,53 @@ def _restructured(widths: str, rows: t.Iterable[t.Sequence[str]]) -> str:
     lines = ["", ".. list-table::", "   :header-rows: 1", f"   :widths: {widths}", ""]
     for row in rows:
         for number, cell in enumerate(row):
-            text = textwrap.fill(
-                cell.replace("`", "``"),
-                WIDTH,
-                initial_indent="     - " if number else "   * - ",
-                subsequent_indent="       ",
-                break_long_words=False,
-                break_on_hyphens=False,
-            )
-            lines.append(text.rstrip() or ("     -" if number else "   * -"))
+            begin = "     - " if number else "   * - "
+            lines.append(_filled(cell.replace("`", "``"), begin, "       ") or begin.rstrip())
     return "\n".join([*lines, "", ""])
 
 
 def papers() -> str:
     """The lines that a user's own configuration needs, for Markdown."""
-    rows = []
-    for server in SERVERS.values():
-        for number, include in enumerate(server.includes):
-            title = _title(server, include.version) if include.version or not number else ""
-            rows.append(f"| {title} | {include.where} | `{include.line.replace('NAME', 'example.com')}` |")
+    rows = [
+        f"| {title} | {where} | `{line.replace('NAME', 'example.com')}` |"
+        for name, server in SERVERS.items()
+        for title, where, line in _lines(name, server)
+    ]
     return "\n".join(["", "| server | where | line |", "|---|---|---|", *rows, "", ""])
+
+
+def _lines(name: str, server: Server) -> t.Iterator[t.Tuple[str, str, str]]:
+    """The lines of one server, the first of each version with its title and the name by which the role knows it."""
+    known_as = "" if server.title.lower() == name else f" (`{name}`)"
+    for number, include in enumerate(server.includes):
+        title = f"{_title(server, include.version)}{known_as}" if include.version or not number else ""
+        yield title, include.where, include.line
+
+
+def limits() -> str:
+    """What the role refuses for some servers, for Markdown."""
+    servers = SERVERS.values()
+    cannot = _listed(server for server in servers if not server.staples)
+    alone = _listed(server for server in servers if server.one_staple)
+    users = _listed(server for server in servers if server.reads_key_as_user)
+    pair = "an RSA and an ECDSA certificate with the same name"
+    items = (
+        f"{cannot} cannot staple. A certificate that demands stapling (must-staple) is refused for them.",
+        f"{users} read the private key as users of their own, so `key_group` has to be theirs.",
+        f"{alone} cannot staple for {pair}. Such a pair is refused unless `staple: false` turns stapling off for both.",
+    )
+    return "\n".join(["", *(_filled(item, "* ", "  ") for item in items), "", ""])
+
+
+def _listed(servers: t.Iterable[Server]) -> str:
+    *most, last = sorted((server.title for server in servers), key=str.lower)
+    return f"{', '.join(most)} and {last}"
+
+
+def _filled(text: str, first: str, rest: str) -> str:
+    return textwrap.fill(
+        text, WIDTH, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _title(server: Server, variant: str) -> str:
@@ -101,6 +126,12 @@ PLACES = (
         f"<!-- BEGIN servers, {_BY} -->\n",
         "<!-- END servers -->\n",
         papers,
+    ),
+    Place(
+        CHECKOUT / "roles" / "ocsp_stapling" / "README.md",
+        f"<!-- BEGIN limits of servers, {_BY} -->\n",
+        "<!-- END limits of servers -->\n",
+        limits,
     ),
 )
 

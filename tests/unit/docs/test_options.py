@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.certops.ocsp.plugins.doc_fragments._ocsp import ModuleDocFragment
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import option_table
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import option_table, starttls
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.option_table import OPTIONS, Option, names_of
 
 yaml = pytest.importorskip("yaml")
@@ -94,3 +94,10 @@ def test_the_role_names_options_that_a_set_may_be_given() -> None:
     assert options["ocsp_stapling_workers"]["default"] == OPTIONS["workers"].default
     text = " ".join(options["ocsp_stapling_options"]["description"])
     assert set(re.findall(r"C\((\w+)\)", text)) <= set(names_of(option_table.SET))
+
+
+def test_protocols_before_tls_are_those_that_are_spoken() -> None:
+    of_a_set = documented(option_table.CERTIFICATE_SET)["endpoints"]["suboptions"]["starttls"]
+    assert of_a_set["choices"] == ["", *starttls.PROTOCOLS]
+    of_a_look = documented(option_table.STAPLE_INFO)["starttls"]
+    assert of_a_look["choices"] == list(starttls.PROTOCOLS)

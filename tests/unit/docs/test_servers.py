@@ -7,13 +7,11 @@
 from __future__ import annotations
 
 import re
-import typing as t
 from pathlib import Path
 
 import pytest
 import yaml
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.table import SERVERS
-from ansible_collections.certops.ocsp.plugins.modules import certificate_set
 from ansible_collections.certops.ocsp.tests.tools import server_tables
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -26,15 +24,17 @@ def test_the_role_knows_them_all() -> None:
     assert {f"Reload {name}" for name in SERVERS} <= {handler["name"] for handler in handlers}
 
 
-def named(text: t.Union[str, t.List[str]]) -> t.Set[str]:
-    return set(re.findall(r"C\(([a-z]+)\)", text if isinstance(text, str) else " ".join(text)))
+def test_must_staple_is_refused_for_those_that_cannot_staple() -> None:
+    guide = (CHECKOUT / "docs" / "docsite" / "rst" / "must_staple.rst").read_text()
+    row = re.search(r"^   \* - (.+)\n     - no, they cannot staple\.", guide, re.MULTILINE)
+    assert row is not None
+    assert row[1].split(", ") == [server.title for server in SERVERS.values() if not server.staples]
 
 
-def test_the_documentation_names_them_all() -> None:
-    options = yaml.safe_load(certificate_set.DOCUMENTATION)["options"]
-    assert set(SERVERS) <= named(options["services"]["description"])
-    specs = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
-    assert set(SERVERS) <= named(specs["ocsp_stapling_services"]["description"])
+@pytest.mark.parametrize("name", [name for name in SERVERS if SERVERS[name].reads_key_as_user])
+def test_who_needs_a_group_for_the_key_says_which(name: str) -> None:
+    """The role would refuse the certificate otherwise."""
+    assert any("`key_group: " in rule.needs for rule in SERVERS[name].rules)
 
 
 def test_the_tables_are_those_of_the_servers() -> None:

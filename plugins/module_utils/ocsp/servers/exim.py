@@ -84,7 +84,8 @@ SERVER = Server(
     rules=(
         Rule(
             "Never leave an expired, missing or foreign staple at a path that Exim reads. The role's snippet asks "
-            "before each connection whether the file exists and has not expired.",
+            "before each connection whether the file exists and has not expired. A private key that its group may read "
+            '(`key_group: Debian-exim`, `key_mode: "0440"`).',
             "Each TLS session fails, on all ports, although Exim starts and `exim4 -bV` reports no error.",
             "with GnuTLS (Debian)",
         ),
