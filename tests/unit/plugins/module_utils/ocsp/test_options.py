@@ -461,7 +461,7 @@ BAD: t.Dict[str, t.Tuple[t.Dict[str, t.Any], str, str]] = {
         "allow: 'expired' is not one of sha1_signature, missing_next_update",
         "bad_input",
     ),
-    "unknown server": ({"server": ["iis"]}, "server: 'iis' is not one of apache, dnsdist, dovecot, ", "bad_input"),
+    "unknown server": ({"server": ["iis"]}, "server: 'iis' is not one of apache, dnsdist, ", "bad_input"),
     "unknown digest": ({"certid_digest": "md5"}, "certid_digest: 'md5' is not one of auto, sha1, sha256", "bad_input"),
     "unknown method": ({"method": "GET"}, "method: 'GET' is not one of auto, get, post", "bad_input"),
     "unknown format": ({"format": "txt"}, "format: 'txt' is not one of der, pem", "bad_input"),

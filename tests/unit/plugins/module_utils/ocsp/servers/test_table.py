@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import ast
-import os
+import re
 import subprocess
 import sys
 import typing as t
@@ -18,6 +18,8 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import signature
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers import nginx, server, snippets, table
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.server import Entry, Server, Setup
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.table import NAMES, SERVERS
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.sets import MATERIAL_FILES
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.staples import STAPLE
 
 FOLDER = Path(table.__file__).parent
 #: The files of that folder that are no servers.
@@ -69,10 +71,9 @@ def test_what_users_include_is_there(name: str) -> None:
     entry = Entry("NAME", "/etc/ocsp-stapling/sets/NAME/1", "/etc/ocsp-stapling/live/NAME", ("NAME",), (name,), True)
     made = {f"{entry.live}/{file}" for file in snippets.for_set(entry)}
     made |= {snippets.path("/etc/ocsp-stapling", file) for file in snippets.shared([entry], Setup("/r", 1))}
-    lines = " ".join(one.line for one in SERVERS[name].includes).replace('"', " ").replace(";", " ")
-    named = {word for word in lines.split() if word.startswith("/etc/ocsp-stapling/")}
+    named = {path for one in SERVERS[name].includes for path in re.findall(r"/etc/ocsp-stapling/[\w./-]+", one.line)}
     assert made <= named
-    assert {os.path.basename(path) for path in named - made} <= {"combined.pem", "ocsp.der"}
+    assert named - made <= {f"{entry.live}/{file}" for file in (*MATERIAL_FILES, STAPLE)}
 
 
 def test_snippets_are_in_the_folder_that_is_looked_into() -> None:
