@@ -62,7 +62,7 @@ def test_a_table_for_people(mixed: Host) -> None:
     done = mixed.run("status")
     assert done.code == 2
     shown = rows(done.out)
-    assert shown["good.example.com"] == ["good", "6d 22h", shown["good.example.com"][2], "-"]
+    assert shown["good.example.com"] == ["good", "6d 23h", shown["good.example.com"][2], "-"]
     assert shown["failing.example.com"][0] == "good"
     assert shown["failing.example.com"][-1] == "not_successful"
     assert shown["revoked.example.com"][0::3] == ["revoked", "revoked"]

@@ -66,23 +66,24 @@ def _machine() -> bytes:
 
 
 class World:
-    """The host. The time starts at ``start`` or with its clock, and moves on with a clock that nobody sets."""
+    """The host. The time is ``fixed``, or starts with the host's clock and moves on with one that nobody sets."""
 
     def __init__(
         self,
-        start: t.Optional[datetime] = None,
+        fixed: t.Optional[datetime] = None,
         run: t.Callable[..., t.Tuple[int, str, str]] = run_command,
         jitter: t.Callable[[], float] = random.random,
         machine: t.Optional[bytes] = None,
     ) -> None:
-        self._start = start or datetime.now(timezone.utc)
+        self._fixed = fixed
+        self._start = datetime.now(timezone.utc)
         self._began = time.monotonic()
         self.run = run
         self.jitter = jitter
         self.machine = _machine() if machine is None else machine
 
     def now(self) -> datetime:
-        return self._start + timedelta(seconds=self.elapsed())
+        return self._fixed or self._start + timedelta(seconds=self.elapsed())
 
     def next_run(self) -> t.Optional[datetime]:
         """When systemd will start the next run, None where that is not known."""
