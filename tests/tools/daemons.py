@@ -169,9 +169,7 @@ def _apache(folder: Path, sites: list[_Files], port: int) -> list[str | Path]:
             SSLStaplingReturnResponderErrors off
             SSLStaplingFakeTryLater off
         """
-    modules = "\n".join(f"LoadModule {one}_module /usr/lib/apache2/modules/mod_{one}.so" for one in _APACHE_MODULES)
     pairs = "\n".join(f"SSLCertificateFile {one.certificate}\nSSLCertificateKeyFile {one.key}" for one in sites)
-    user = "User www-data\nGroup www-data\n" if os.geteuid() == 0 else ""
     (folder / "types").touch()
     (folder / "apache.conf").write_text(f"""
 ServerRoot {folder}
@@ -180,8 +178,7 @@ PidFile {folder}/pid
 DefaultRuntimeDir {folder}
 Mutex file:{folder} default
 ErrorLog {folder}/log
-{modules}
-{user}
+{_apache_modules(_APACHE_MODULES)}
 TypesConfig {folder}/types
 AddType application/ocsp-response .ocsp
 SSLStaplingCache shmcb:{folder}/stapling(65536)
@@ -195,6 +192,28 @@ DocumentRoot {www}
 </VirtualHost>
 """)
     return ["apache2", "-DFOREGROUND", "-f", folder / "apache.conf"]
+
+
+def _apache_including(folder: Path, piece: str, port: int) -> list[str | Path]:
+    modules = (*_APACHE_MODULES, "authz_host")
+    (folder / "apache.conf").write_text(f"""
+ServerRoot {folder}
+ServerName localhost
+PidFile {folder}/pid
+DefaultRuntimeDir {folder}
+ErrorLog {folder}/log
+{_apache_modules(modules)}
+TypesConfig /dev/null
+Listen 127.0.0.1:{port}
+{piece}
+""")
+    return ["apache2", "-DFOREGROUND", "-f", folder / "apache.conf"]
+
+
+def _apache_modules(names: t.Iterable[str]) -> str:
+    """What loads modules, and says whom to become, which one of them has the option for."""
+    lines = [f"LoadModule {one}_module /usr/lib/apache2/modules/mod_{one}.so" for one in names]
+    return "\n".join([*lines, *(["User www-data", "Group www-data"] if os.geteuid() == 0 else [])])
 
 
 def _exim(folder: Path, sites: list[_Files], port: int) -> list[str | Path]:
@@ -345,7 +364,7 @@ CONFIG proxy.config.exec_thread.limit INT 1
 
 
 _DAEMONS = {
-    "apache2": _Daemon("apache2", _apache),
+    "apache2": _Daemon("apache2", _apache, include=_apache_including),
     "dnsdist": _Daemon("dnsdist", _dnsdist, include=_dnsdist_including),
     "dovecot": _Daemon("dovecot", _dovecot, "imap", needs_root=True, include=_dovecot_including),
     "exim4": _Daemon("exim4", _exim, "smtp", needs_root=True, include=_exim_including),
@@ -382,13 +401,17 @@ def running(name: str, sites: t.Sequence[Site]) -> t.Iterator[Running]:
 
 
 @contextlib.contextmanager
-def including(name: str, piece: str) -> t.Iterator[Running]:
-    """Run a server with a piece of configuration that says where its certificates are."""
+def including(name: str, piece: str | t.Callable[[int], str]) -> t.Iterator[Running]:
+    """Run a server with a piece of configuration that says where its certificates are, or what makes one for a port."""
     daemon = _DAEMONS[name]
     include = daemon.include
     if include is None:
         raise ValueError(f"{name} is given its certificates as sites only.")
-    with _run(daemon, lambda folder, port: include(folder, piece, port)) as started:
+
+    def configure(folder: Path, port: int) -> list[str | Path]:
+        return include(folder, piece if isinstance(piece, str) else piece(port), port)
+
+    with _run(daemon, configure) as started:
         yield started
 
 

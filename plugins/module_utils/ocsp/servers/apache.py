@@ -25,11 +25,15 @@ def _for_set(entry: Entry) -> str:
 
 
 def _responder(_groups: t.List[Group], setup: Setup) -> str:
-    """mod_ssl has no option for a file, so that Apache is given a server that answers from the files."""
+    """mod_ssl has no option for a file, so that Apache is given a server that answers from the files.
+
+    Its cache is in memory. A path, which would only name a file for it where no memory can be shared without one, would
+    be relative to ServerRoot; without a path the file would be in the DefaultRuntimeDir of the distribution.
+    """
     address = f"127.0.0.1:{setup.apache_port}"
     return (
         f"Define OCSP_STAPLING_URL http://{address}/\n"
-        "SSLStaplingCache shmcb:ocsp-stapling(262144)\n"
+        "SSLStaplingCache shmcb\n"
         f"Listen {address}\n"
         f"<VirtualHost {address}>\n"
         "  ServerName localhost\n"
