@@ -62,17 +62,18 @@ options:
     default: 8
   fail_on:
     description:
-      - When the task fails. It is always done with all certificates first, and returns the same values.
+      - When the task fails. It is always done with all certificates first.
       - With V(any), when M(certops.ocsp.ocsp_response) would fail for some certificate.
       - With V(must_staple), when that is so for a certificate that demands stapling, or for one that cannot be read.
       - With V(none), never. See RV(failed_count).
-      - A task that fails notifies no handlers, although some responses may have changed. With V(none), servers are
-        reloaded first and a later task can fail.
+      - A task that fails notifies no handlers, although some responses may have changed, and the next run finds nothing to
+        change in these. With a handler use V(none), flush the handlers, and fail in a later task, as the first example
+        does.
     type: str
     choices: [any, none, must_staple]
     default: any
 notes:
-  - The results of all certificates are returned, about 4 kB for each. Where a fleet has many thousands of certificates
+  - Unless the task fails, the results of all certificates are returned, about 4 kB for each. Where a fleet has many thousands of certificates
     on one host, the program C(ocsp-stapling) of the role P(certops.ocsp.ocsp_stapling#role) renews them on the host.
 seealso:
   - module: certops.ocsp.ocsp_response
@@ -81,6 +82,7 @@ seealso:
 
 EXAMPLES = r"""
 - name: Keep the staples of all certificates of a server fresh
+  become: true
   certops.ocsp.ocsp_responses:
     certificates:
       - name: www
@@ -93,22 +95,23 @@ EXAMPLES = r"""
         server: [exim]
     minimum_validity: 3d
     server: [nginx]
-  notify: Reload servers
-
-- name: Renew what is due, reload the servers, and only then fail if something is missing
-  certops.ocsp.ocsp_responses:
-    certificates: "{{ my_certificates }}"
     fail_on: none
   register: staples
   notify: Reload servers
 
-- name: Reload the servers
+- name: Reload the servers before anything can fail
   ansible.builtin.meta: flush_handlers
 
-- name: Name the certificates without a good response
+- name: Fail if a certificate has no good response
   ansible.builtin.assert:
     that: staples.failed_count == 0
-    fail_msg: "{{ staples.responses | dict2items | selectattr('value.failed') | map(attribute='key') | join(', ') }}"
+    fail_msg: "{{ staples.msg }}"
+
+- name: Fail at once, but only for certificates that demand stapling
+  become: true
+  certops.ocsp.ocsp_responses:
+    certificates: "{{ my_certificates }}"
+    fail_on: must_staple
 """
 
 RETURN = r"""
@@ -121,6 +124,8 @@ responses:
   description:
     - What became of each certificate, by its name and in the given order.
     - The values are those that M(certops.ocsp.ocsp_response) returns, with C(changed) and C(failed).
+    - When the task fails, Ansible prints all that it returns. So only certificates that failed are returned then, at
+      most 20, with C(path), C(msg), C(must_staple), C(fetch_error) and C(findings). O(fail_on=none) returns all.
   returned: unless an option cannot be used
   type: dict
   sample:
@@ -182,6 +187,9 @@ CONFLICTS = _module.CERTIFICATE_CONFLICTS + _module.SOURCE_CONFLICTS
 ATTRIBUTES = [name for name in FILE_COMMON_ARGUMENTS if name != "unsafe_writes"]
 #: How many certificates a message names, and how many warnings are shown.
 SHOWN = 5
+#: What is returned of a certificate when the task fails, and of how many, since Ansible prints all of it.
+SHOWN_VALUES = ("changed", "failed", "path", "msg", "must_staple", "fetch_error", "findings")
+SHOWN_FAILURES = 20
 #: How many faults in options a message tells.
 SHOWN_FAULTS = 20
 
@@ -316,8 +324,13 @@ class Finisher:
             self.module.warn(f"and {len(self.warnings) - SHOWN} more warnings; see responses")
         fatal = [name for name in failed if fail_on == "any" or responses[name].get("must_staple") is not False]
         if fatal and fail_on != "none":
+            results["responses"] = {name: brief(responses[name]) for name in failed[:SHOWN_FAILURES]}
             self.module.fail_json(**results)
         self.module.exit_json(**results)
+
+
+def brief(values):
+    return {name: values[name] for name in SHOWN_VALUES if name in values}
 
 
 def shorten(parts, separator, shown=SHOWN):

@@ -11,7 +11,9 @@ import stat
 import typing as t
 from pathlib import Path
 
+import yaml
 from conftest import Direct, Module, pki_tool, run_program
+from test_examples import examples_of
 
 PLAYBOOK = """\
 - hosts: localhost
@@ -98,6 +100,35 @@ def test_servers_are_reloaded_although_one_fails(
     assert '"msg": "broken"' in goes_on.output
 
 
+def test_the_first_example_reloads_servers_although_one_fails(
+    run_playbook: t.Callable[..., t.Any], responder: pki_tool.Responder, pki: pki_tool.Pki, folder: Path, tmp_path: Path
+) -> None:
+    """As it stands, but for the certificates, of which there are many."""
+    tasks = yaml.safe_load(examples_of("ocsp_responses"))[:3]
+    leaf = entries(pki, folder, "rsa")[0]
+    given = [{**leaf, "name": f"n{number}", "path": str(folder / f"n{number}.der")} for number in range(29)]
+    given.append({"name": "bad", "path": str(folder / "bad.der"), "certificate_path": "/missing"})
+    tasks[0]["certops.ocsp.ocsp_responses"].update(certificates=given)
+    handler = {"name": "Reload servers", "ansible.builtin.command": f"touch {tmp_path}/reloaded"}
+    play = {"hosts": "localhost", "gather_facts": False, "tasks": tasks, "handlers": [handler]}
+    done = run_playbook(json.dumps([play]))
+    assert done.rc == 2 and (tmp_path / "reloaded").exists(), done.output
+    assert len(list(folder.iterdir())) == 29
+    assert "29 of 30 files changed, 1 failed: bad: certificate_path: /missing does not exist" in done.output
+    assert len(done.output) < 4096
+
+
+def test_what_fails_is_printed_and_not_what_did_not(
+    run_playbook: t.Callable[..., t.Any], responder: pki_tool.Responder, pki: pki_tool.Pki, folder: Path, tmp_path: Path
+) -> None:
+    leaf = entries(pki, folder, "rsa")[0]
+    given = [{**leaf, "name": f"n{number}", "path": str(folder / f"n{number}.der")} for number in range(29)]
+    given.append({"name": "bad", "path": str(folder / "bad.der"), "certificate_path": "/missing"})
+    done = run_playbook(PLAYBOOK, certificates=given, reloaded=tmp_path / "reloaded")
+    assert done.rc == 2 and "1 failed: bad: certificate_path: /missing does not exist" in done.output
+    assert len(done.output) < 4096 and "n7" not in done.output
+
+
 def test_what_happens_is_shown_and_not_done_in_check_mode(
     run_playbook: t.Callable[..., t.Any], responder: pki_tool.Responder, pki: pki_tool.Pki, folder: Path, tmp_path: Path
 ) -> None:
@@ -126,9 +157,12 @@ def test_a_revoked_one_and_a_responder_that_is_down(
 
     given = entries(pki, folder, "rsa", force=True) + entries(pki, folder, "ecdsa", "must-staple")
     with responder.broken("down"):
-        result = run_module("ocsp_responses", certificates=given, retries=0, per_responder=1, fail_on="must_staple")
+        options = {"certificates": given, "retries": 0, "per_responder": 1}
+        failed = run_module("ocsp_responses", fail_on="must_staple", **options)
+        result = run_module("ocsp_responses", fail_on="none", **options)
+    assert failed["failed"] and not failed["changed"] and list(failed["responses"]) == ["ecdsa", "must-staple"]
     responses = result["responses"]
-    assert result["failed"] and not result["changed"]
+    assert not result.get("failed") and not result["changed"]
     assert [one["failed"] for one in responses.values()] == [False, True, True]
     assert {one["fetch_error"]["code"] for one in responses.values()} == {"unreachable"}
     assert sum("is not asked again in this run" in one["msg"] for one in responses.values()) == 2

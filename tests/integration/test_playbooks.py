@@ -6,11 +6,14 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import typing as t
 from pathlib import Path
 
-from conftest import pki_tool, run_program
+import yaml
+from conftest import CHECKOUT, pki_tool, run_program
 
 COLLECTION = Path(os.environ["ANSIBLE_COLLECTIONS_PATH"]) / "ansible_collections" / "certops" / "ocsp"
 
@@ -39,6 +42,32 @@ def test_five_lines_keep_a_staple_fresh(
     assert responder.count == 2
 
 
+def readme_play(heading: str) -> dict[str, t.Any]:
+    """The play in a section of the README."""
+    section = (CHECKOUT / "README.md").read_text().partition(f"### {heading}\n")[2].partition("\n### ")[0]
+    ((text,),) = [re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)]
+    (play,) = yaml.safe_load(text)
+    return t.cast("dict[str, t.Any]", play)
+
+
+def test_the_example_with_a_handler_on_a_new_host(
+    run_playbook: t.Callable[..., t.Any], responder: pki_tool.Responder, leaf: pki_tool.Leaf, folder: Path
+) -> None:
+    """As it stands but for the paths and the command that reloads nginx: first in check mode, where nothing is there."""
+    play = readme_play("With a handler") | {"hosts": "localhost"}
+    play["handlers"] = [{"name": "Reload nginx", "ansible.builtin.command": f"touch {folder}/reloaded"}]
+    text = json.dumps([play]).replace("/etc/nginx/ocsp", f"{folder}/ocsp")
+    text = text.replace("/etc/ssl/www.example.com/fullchain.pem", str(leaf.fullchain))
+    checked = run_playbook(text, check=True)
+    assert checked.rc == 0 and checked.count("changed") == 2, checked.output
+    assert f"the folder {folder}/ocsp does not exist; unless it is created first" in " ".join(checked.output.split())
+    assert list(folder.iterdir()) == []
+    done = run_playbook(text)
+    assert done.rc == 0 and (folder / "reloaded").exists() and "WARNING" not in done.output, done.output
+    again = run_playbook(text)
+    assert again.rc == 0 and again.count("changed") == 0, again.output
+
+
 def test_playbook_of_the_demonstration(
     run_playbook: t.Callable[..., t.Any], responder: pki_tool.Responder, pki: pki_tool.Pki, folder: Path
 ) -> None:
@@ -61,6 +90,23 @@ def test_playbook_of_the_demonstration(
         again = run_playbook(playbook, check=check, **variables)
         assert again.rc == 0 and again.count("changed") == 0, again.output
     assert responder.count == 2 and not (folder / "reloaded").exists()
+
+
+def test_a_site_without_a_staple_does_not_keep_the_others_from_being_served(
+    run_playbook: t.Callable[..., t.Any], responder: pki_tool.Responder, pki: pki_tool.Pki, folder: Path
+) -> None:
+    variables: dict[str, t.Any] = {
+        "sites": ["missing.example.com", "rsa.example.com", "no-ocsp.example.com"],
+        "certificates": pki.home,
+        "staples": folder / "new",
+        "nginx_reload": ["touch", folder / "reloaded"],
+    }
+    for _number in range(2):
+        done = run_playbook(COLLECTION / "playbooks" / "demo.yml", **variables)
+        assert done.rc == 2 and done.count("failed") == 1, done.output
+        assert "missing.example.com-fullchain.pem does not exist" in done.output
+    assert sorted(path.name for path in (folder / "new").iterdir()) == ["rsa.example.com.conf", "rsa.example.com.der"]
+    assert (folder / "reloaded").exists()
 
 
 def test_installed_collection_has_what_it_needs() -> None:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import stat
 import typing as t
@@ -216,11 +217,11 @@ def test_one_bad_certificate_never_stops_the_others(run: t.Any, responder: t.Any
         {"name": "silent", "certificate_content": SILENT},
         {"name": "good"},
     ]
-    result = run(*entries, certificate_content=CHAIN)
+    result = run(*entries, certificate_content=CHAIN, fail_on="none")
     responses = result["responses"]
     failed = [name for name, one in responses.items() if one["failed"]]
     assert failed == ["missing", "garbage", "none", "folder", "duration", "time", "revoked", "late"]
-    assert result["failed"] and result["changed"]
+    assert not result["failed"] and result["changed"]
     assert (result["failed_count"], result["changed_count"], result["skipped_count"]) == (8, 1, 1)
     assert result["msg"].startswith(
         "1 of 11 files changed, 8 failed: missing: certificate_path: /nonexistent does not exist; garbage: "
@@ -231,6 +232,20 @@ def test_one_bad_certificate_never_stops_the_others(run: t.Any, responder: t.Any
     assert responses["kept"]["fetch_error"]["code"] == "timeout" and not responses["kept"]["failed"]
     assert (tmp_path / "good.der").read_bytes() == GOOD
     assert any(sentence.startswith("kept: could not fetch a new response") for sentence in result["warnings"])
+
+
+def test_a_failure_says_what_failed_and_no_more(run: t.Any, responder: t.Any) -> None:
+    responder(ok(GOOD))
+    result = run(*names(29), {"name": "bad", "certificate_content": "garbage"})
+    assert (result["failed"], result["total"], result["changed_count"], result["failed_count"]) == (True, 30, 29, 1)
+    assert list(result["responses"]) == ["bad"]
+    assert len(json.dumps(result)) < 1500
+
+    responder(ok(REVOKED))
+    result = run(*({"name": f"bad{number}"} for number in range(200)))
+    assert (result["failed_count"], len(result["responses"])) == (200, 20)
+    assert {one["fetch_error"]["code"] for one in result["responses"].values()} == {"revoked"}
+    assert len(json.dumps(result)) < 32 * 1024
 
 
 @pytest.mark.parametrize(
@@ -254,7 +269,7 @@ def test_when_the_task_fails(run: t.Any, responder: t.Any, fail_on: str, entry: 
 
 def test_a_responder_that_is_down_is_not_asked_for_each(run: t.Any, responder: t.Any) -> None:
     world = responder(failure("unreachable"))
-    result = run(*names(50), per_responder=2)
+    result = run(*names(50), per_responder=2, fail_on="none")
     assert result["failed_count"] == 50
     assert len(world.requests) <= 4
     errors = [one["fetch_error"] for one in result["responses"].values()]
@@ -378,7 +393,7 @@ def test_each_file_has_the_mode_asked_for(run: t.Any, tmp_path: Path) -> None:
 def test_an_attribute_that_makes_no_sense_fails_one_before_it_is_written(
     run: t.Any, tmp_path: Path, entry: Entry
 ) -> None:
-    result = run({"name": "bad", **entry}, {"name": "good"}, source_content=b64(GOOD))
+    result = run({"name": "bad", **entry}, {"name": "good"}, source_content=b64(GOOD), fail_on="none")
     assert result["responses"]["bad"]["failed"] and not result["responses"]["good"]["failed"]
     assert [path.name for path in tmp_path.iterdir()] == ["good.der"]
     assert (result["failed_count"], result["changed_count"]) == (1, 1)
