@@ -413,7 +413,7 @@ class _Visit:
             lane = self._run.lane(name)
             if lane.answered_at < since:
                 message = f"{name} is not asked again in this run, because {error.message}"
-                lane.down.setdefault(self._circuit, ResponderDown(error.code, message))
+                lane.down.setdefault(self._circuit, ResponderDown(error.code, message, error.permanent))
 
 
 def responder(url: str) -> str:

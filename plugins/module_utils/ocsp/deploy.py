@@ -35,8 +35,8 @@ from .servers.table import SERVERS
 from .sets import Layout
 from .wanted import Wanted
 
-#: Reason codes of a responder that may know a new certificate in a few minutes.
-TRANSIENT_CODES = ("not_successful", "unknown_status", "unreachable", "timeout", "http_error", "proxy_error")
+#: Reason codes of a responder that may not know a new certificate yet.
+_NOT_KNOWN_YET = ("not_successful", "unknown_status")
 #: What may be permitted for a private key.
 _KEY_MODES = 0o640
 #: How many names a sentence lists.
@@ -97,12 +97,13 @@ class Item:
 
 @dataclass
 class Plan:
-    """All items in their order, and sentences for the operator."""
+    """All items in their order, sentences for the operator, and the names whose responders were asked repeatedly."""
 
     layout: Layout
     items: t.List[Item]
     apache_port: int
     warnings: t.List[str] = field(default_factory=list)
+    waited_for: t.List[str] = field(default_factory=list)
 
     @property
     def changed(self) -> t.List[Item]:
@@ -268,7 +269,7 @@ def _conflict(one: Item, other: Item) -> str:
 def obtain(work: Plan, fetch: Fetch, retry: t.Callable[[int], bool] = lambda attempt: False) -> None:
     """Find or fetch a response for each certificate that has a responder.
 
-    ``retry`` is asked after each attempt whether to try again what a responder could not answer yet, and waits.
+    ``retry`` is asked after each attempt whether to try again what is worth waiting for, and waits.
     Raises InputError for options that cannot be used.
     """
     waiting = {item.name: item for item in work.items if item.stapled}
@@ -279,10 +280,11 @@ def obtain(work: Plan, fetch: Fetch, retry: t.Callable[[int], bool] = lambda att
             if isinstance(result, OcspError):
                 raise InputError(f"nothing was changed: {name}: {result.message}")
             waiting[name].outcome = result
-        waiting = {name: item for name, item in waiting.items() if _is_transient(item)}
+        waiting = {name: item for name, item in waiting.items() if _is_worth_waiting(item)}
         attempt += 1
         if not waiting or not retry(attempt):
             break
+        work.waited_for += [name for name in waiting if name not in work.waited_for]
     for item in work.items:
         work.warnings += [f"{item.name}: {sentence}" for sentence in _settle(item)]
 
@@ -300,12 +302,17 @@ def _request(layout: Layout, item: Item) -> bulk.Request:
     return bulk.Request(wanted.name, options, staples.read(place) if place is not None else None, values)
 
 
-def _is_transient(item: Item) -> bool:
-    """Whether waiting may help: nothing good is at hand, for a reason that may pass."""
+def _is_worth_waiting(item: Item) -> bool:
+    """Whether a new certificate has no good response for a reason that may pass, and cannot do without one.
+
+    Without must-staple, it only waits for a responder that does not know the certificate yet: one that is down may be
+    so for long, and the program fetches the response as soon as it is back.
+    """
     outcome = item.outcome
-    if outcome is None or outcome.data is not None or item.wanted.source is not None:
+    if outcome is None or outcome.fetch_error is None or outcome.data is not None or not item.reasons:
         return False
-    return outcome.fetch_error is not None and outcome.fetch_error.code in TRANSIENT_CODES
+    needed = item.material.certificate.must_staple or outcome.fetch_error.code in _NOT_KNOWN_YET
+    return needed and outcome.transient
 
 
 def _settle(item: Item) -> t.List[str]:
@@ -500,14 +507,14 @@ def summary(work: Plan, check: bool, told: t.Sequence[str] = (), problem: str = 
     parts += [f"held back: {'; '.join(held_back)}"] if held_back else []
     if changed and not problem:
         verb = "would change" if check else "changed"
-        parts.append(f"{len(changed)} of {_certificates(len(work.items))} {verb}: {_listed(changed)}")
+        parts.append(f"{len(changed)} of {_certificates(len(work.items))} {verb}: {listed(changed)}")
     if renewed:
-        parts.append(f"{'would be renewed' if check else 'renewed'} in place: {_listed(renewed)}")
+        parts.append(f"{'would be renewed' if check else 'renewed'} in place: {listed(renewed)}")
     revoked = [item.name for item in work.items if item.is_revoked and not item.held_back]
     if revoked:
-        parts.append(f"revoked, but in use: {_listed(revoked)}")
+        parts.append(f"revoked, but in use: {listed(revoked)}")
     if not parts:
-        still = f", but {_listed(told)} still has to be reloaded" if told else ""
+        still = f", but {listed(told)} still has to be reloaded" if told else ""
         return f"{_certificates(len(work.items))}: all as {'it' if len(work.items) == 1 else 'they'} should be{still}"
     return "; ".join(parts)
 
@@ -516,6 +523,6 @@ def _certificates(number: int) -> str:
     return "1 certificate" if number == 1 else f"{number} certificates"
 
 
-def _listed(names: t.Sequence[str]) -> str:
+def listed(names: t.Sequence[str]) -> str:
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
     return ", ".join(names[:_MOST_NAMES]) + more

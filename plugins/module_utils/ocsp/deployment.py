@@ -113,7 +113,8 @@ def _present(task: Task) -> Result:
     wanted = read_wanted(values, known)
     work = deploy.plan(layout, wanted, datetime.now(timezone.utc), values["apache_port"])
     before = [_facts(layout, item.name) for item in work.items] if task.diff else []
-    deploy.obtain(work, _fetcher(values), _retrier(task))
+    patience = _Patience(task)
+    deploy.obtain(work, _fetcher(values), patience)
     if task.check:
         told = {*deploy.renew(work, None), *work.told(work.outdated_snippets()), *outstanding(layout, known)}
         problem = ""
@@ -126,11 +127,12 @@ def _present(task: Task) -> Result:
     result = _values(work, sorted(told), unconfirmed)
     if task.diff:
         result["diff"] = _difference(work, before)
-    result["msg"] = deploy.summary(work, task.check, sorted(told), problem)
+    waited = patience.told(work.waited_for)
+    result["msg"] = "; ".join(filter(None, [deploy.summary(work, task.check, sorted(told), problem), waited]))
     held_back = bool(result["held_back"]) and values["fail_on_held_back"]
     renewed = any(item.renewed for item in work.items)
     changed = renewed or (not problem and bool(told or work.changed))
-    return Result(result, changed, bool(problem) or held_back, work.warnings)
+    return Result(result, changed, bool(problem) or held_back, [*work.warnings, *filter(None, [waited])])
 
 
 def _install(work: deploy.Plan, installation: Installation, endpoints: t.Sequence[Endpoint], keep: int) -> str:
@@ -209,17 +211,33 @@ def _fetcher(values: Values) -> deploy.Fetch:
     return fetch
 
 
-def _retrier(task: Task) -> t.Callable[[int], bool]:
-    deadline = time.monotonic() + task.values["patience"]
+class _Patience:
+    """Says whether to ask responders again and waits before, for as long as the option ``patience`` has it."""
 
-    def retry(_attempt: int) -> bool:
-        left = deadline - time.monotonic()
-        if task.check or task.values["fetch_from"] != "host" or left <= 0:
+    def __init__(self, task: Task) -> None:
+        asks = task.values["fetch_from"] == "host" and not task.check
+        self._began = time.monotonic()
+        self._deadline = self._began + (task.values["patience"] if asks else 0)
+        self._note()
+
+    def __call__(self, _attempt: int) -> bool:
+        self._note()
+        left = self._deadline - time.monotonic()
+        if left <= 0:
             return False
         time.sleep(min(_PAUSE, left))
+        self._note()
         return True
 
-    return retry
+    def _note(self) -> None:
+        self._waited, self._until = time.monotonic() - self._began, datetime.now(timezone.utc)
+
+    def told(self, names: t.Sequence[str]) -> str:
+        """How long it was waited, until when and for what, or an empty string."""
+        if not names:
+            return ""
+        until = format_time(self._until)
+        return f"waited {self._waited:.0f} seconds, until {until}, for responses for {deploy.listed(names)}"
 
 
 def _values(work: deploy.Plan, told: t.Sequence[str], unconfirmed: t.Sequence[str]) -> t.Dict[str, t.Any]:

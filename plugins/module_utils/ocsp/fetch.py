@@ -33,6 +33,9 @@ _NO_ANSWER = _PASSING | frozenset(("url_refused", "too_large"))
 #: What a responder says that may know the certificate by the other digest (RFC 5019 successor, section 3.1.1).
 _OTHER_DIGEST_STATUSES = ("unauthorized", "malformed_request", "internal_error")
 _OTHER_DIGEST_CODES = frozenset(("unknown_status", "wrong_certificate"))
+#: What a responder says that may know a new certificate, or be well again, in some minutes.
+_TRANSIENT_STATUSES = ("try_later", "unauthorized", "internal_error")
+_TRANSIENT_HTTP_STATUSES = (404, 408, 425, 429)
 #: What a cache on the way may be the cause of (RFC 5019 section 5).
 _STALE = frozenset(("expired", "too_old"))
 
@@ -47,6 +50,7 @@ class _Answer(t.NamedTuple):
     http_status: t.Optional[int] = None
     retry_after: t.Optional[float] = None
     not_asked: bool = False
+    permanent: bool = False
 
     @property
     def code(self) -> str:
@@ -66,6 +70,16 @@ class _Answer(t.NamedTuple):
         return self.code in _PASSING or server_error or try_later
 
     @property
+    def transient(self) -> bool:
+        """Whether the same question may be answered in some minutes."""
+        if self.judgement is not None:
+            return self.judgement.response_status in _TRANSIENT_STATUSES or self.code == "unknown_status"
+        if self.code == "http_error":
+            status = self.http_status or 500
+            return status >= 500 or status in _TRANSIENT_HTTP_STATUSES
+        return self.code in _PASSING and not self.permanent
+
+    @property
     def wants_other_digest(self) -> bool:
         status = self.judgement.response_status if self.judgement else None
         return status in _OTHER_DIGEST_STATUSES or self.code in _OTHER_DIGEST_CODES
@@ -75,7 +89,7 @@ class Fetched(t.NamedTuple):
     """The end of a fetch: an acceptable response (``error`` is None), or the best reason for none.
 
     ``judgement`` is there whenever a response was judged, good or not. ``retry_after`` are the seconds
-    that the responder asked to wait.
+    that the responder asked to wait. ``transient`` is whether one of the responders may do better in some minutes.
     """
 
     attempts: t.List[Attempt]
@@ -84,6 +98,7 @@ class Fetched(t.NamedTuple):
     judgement: t.Optional[Judgement] = None
     url: t.Optional[str] = None
     retry_after: t.Optional[float] = None
+    transient: bool = False
 
 
 def fetch(options: Options, target: Target, environment: Environment) -> Fetched:
@@ -118,7 +133,9 @@ class _Fetch:
 
     def _end(self, answer: _Answer) -> Fetched:
         url, judgement = answer.url or None, answer.judgement
-        return Fetched(self.attempts, answer.error, answer.data, judgement, url, answer.retry_after)
+        last = {failure.url: failure for failure in self.failures}
+        transient = not answer.settles and any(failure.transient for failure in last.values())
+        return Fetched(self.attempts, answer.error, answer.data, judgement, url, answer.retry_after, transient)
 
     def _best_failure(self) -> _Answer:
         """The last word of a responder says more than that another could not be reached; all are told."""
@@ -185,7 +202,8 @@ class _Fetch:
             http_response = self.environment.exchange(asked, min(self.options.timeout, remaining))
         except TransportError as error:
             not_asked = isinstance(error, ResponderDown)
-            return _Answer(Finding(error.code, ERROR, error.message), url, not_asked=not_asked)
+            finding = Finding(error.code, ERROR, error.message)
+            return _Answer(finding, url, not_asked=not_asked, permanent=error.permanent)
         return self._judge(url, http_response, nonce)
 
     def _judge(self, url: str, http_response: HttpResponse, nonce: t.Optional[bytes]) -> _Answer:

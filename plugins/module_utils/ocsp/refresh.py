@@ -38,6 +38,7 @@ class _Came(t.NamedTuple):
     url: t.Optional[str] = None
     retry_after: t.Optional[float] = None
     attempts: t.Tuple[freshness.Attempt, ...] = ()
+    transient: bool = False
 
     @property
     def proves_revocation(self) -> bool:
@@ -85,7 +86,10 @@ def _ask(target: Target, options: Options, environment: Environment) -> _Came:
     if ended:
         return _Came(ended)
     found = fetch(options, target, environment)
-    return _Came(found.error, found.data, found.judgement, True, found.url, found.retry_after, tuple(found.attempts))
+    attempts = tuple(found.attempts)
+    return _Came(
+        found.error, found.data, found.judgement, True, found.url, found.retry_after, attempts, found.transient
+    )
 
 
 def _settle(options: Options, known: Current, came: _Came, now: datetime) -> Outcome:
@@ -150,6 +154,7 @@ def _failed(options: Options, known: Current, came: _Came, error: Finding) -> Ou
     """The outcome where no response came that can be put in place."""
     outcome = _with_asking(options, known, came)._replace(
         fetch_error=error,
+        transient=came.transient,
         retry_after=came.retry_after,
         refused=came.judgement if came.error is not None and came.fetched else None,
         proof=came.data if came.fetched and came.proves_revocation else None,

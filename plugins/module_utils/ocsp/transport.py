@@ -357,12 +357,13 @@ class _Attempt:
         if untrusted:
             why = _clean(untrusted)
             return TransportError(
-                self.code, f"the TLS certificate of {self.peer} is not trusted: {why} (validate_certs is true)"
+                self.code, f"the TLS certificate of {self.peer} is not trusted: {why} (validate_certs is true)", True
             )
         if isinstance(exc, _TooLarge):
             return TransportError("too_large", f"the answer of {self.peer} is larger than {MAX_BODY // 1024} KiB")
         if isinstance(exc, (OSError, RuntimeError)):
-            return TransportError(self.code, f"cannot {self.step} {self.peer}: {_why(exc)}")
+            unknown = isinstance(exc, socket.gaierror) and exc.errno != socket.EAI_AGAIN
+            return TransportError(self.code, f"cannot {self.step} {self.peer}: {_why(exc)}", unknown)
         return TransportError("http_error", f"{self.peer} did not answer in proper HTTP: {_why(exc)}")
 
 
@@ -611,7 +612,7 @@ class _Proxy(t.NamedTuple):
         except TransportError:
             url = None
         if url is None or url.scheme != "http":  # the value may hold a password: it is not shown
-            raise TransportError("proxy_error", f"{source} must have the form http://[user:password@]host:port")
+            raise TransportError("proxy_error", f"{source} must have the form http://[user:password@]host:port", True)
         parts = urlsplit(text)
         if parts.username is None:
             return cls(url, ())
@@ -619,9 +620,8 @@ class _Proxy(t.NamedTuple):
         return cls(url, (f"Proxy-Authorization: Basic {base64.b64encode(secret).decode()}",))
 
     def refusal(self, answer: _Answer) -> TransportError:
-        return TransportError(
-            "proxy_error", f"the proxy {self.name} refused: HTTP {answer.status} {_clean(answer.reason)}".rstrip()
-        )
+        message = f"the proxy {self.name} refused: HTTP {answer.status} {_clean(answer.reason)}".rstrip()
+        return TransportError("proxy_error", message, permanent=answer.status < 500)
 
 
 def _variable(environ: t.Mapping[str, str], name: str) -> str:

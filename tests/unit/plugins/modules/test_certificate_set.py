@@ -12,6 +12,7 @@ import functools
 import json
 import os
 import pwd
+import re
 import socket
 import ssl
 import threading
@@ -23,8 +24,8 @@ from pathlib import Path
 import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.certops.ocsp.plugins.module_utils import _module
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import bulk, confirm, removal, sets
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import bulk, confirm, deployment, removal, sets
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError, TransportError
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.run_module import (
     Result,
@@ -72,6 +73,19 @@ def entry(subject: forge.Entity, title: str, **given: t.Any) -> t.Dict[str, t.An
         "services": [SERVICE],
     }
     return {name: value for name, value in {**values, **given}.items() if value is not None}
+
+
+class Clock:
+    """Time that passes by sleeping alone."""
+
+    def __init__(self) -> None:
+        self.pauses: t.List[float] = []
+
+    def monotonic(self) -> float:
+        return sum(self.pauses)
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
 
 
 @pytest.fixture
@@ -344,6 +358,33 @@ def test_certificate_that_demands_a_staple_waits_for_it(run: t.Callable[..., Res
     certificates[0]["response_content"] = staple(one)
     assert run(certificates=certificates, fail_on_held_back=False)["held_back"] == []
     assert (live(tmp_path, "one.example.com") / "ocsp.der").exists()
+
+
+def test_the_message_says_how_long_it_waited_for_what(
+    run: t.Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = leaf("one.example.com", demands=True), leaf("two.example.com")
+    certificates = [entry(one, "one.example.com"), entry(two, "two.example.com")]
+    time = Clock()
+    monkeypatch.setattr(deployment, "time", time)
+    options = {"certificates": certificates, "fetch_from": "host", "patience": 45, "options": {"retries": 0}}
+
+    def refuse(message: str, permanent: bool) -> Result:
+        def exchange(*_arguments: t.Any) -> t.NoReturn:
+            raise TransportError("unreachable", message, permanent)
+
+        monkeypatch.setattr(bulk.Network, "_exchange", exchange)
+        return run(**options)
+
+    unknown = refuse("Name or service not known", True)
+    assert unknown["held_back"] == ["one.example.com"] and "waited" not in unknown["msg"] and time.pauses == []
+    result = refuse("Connection refused", False)
+    assert result["held_back"] == ["one.example.com"] and time.pauses == [10, 10, 10, 10, 5]
+    said = re.search(r"; (waited 45 seconds, until [-0-9T:]+Z, for responses for one\.example\.com)$", result["msg"])
+    assert said is not None, result["msg"]
+    assert said.group(1) in result["warnings"]
+    time.pauses.clear()
+    assert "waited" not in run(check=True, **options)["msg"] and time.pauses == []
 
 
 def test_revoked_certificate_is_not_deployed(run: t.Callable[..., Result], tmp_path: Path) -> None:

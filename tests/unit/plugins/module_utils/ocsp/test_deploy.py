@@ -27,6 +27,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.wanted import So
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.fleet import Clock, Fleet
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, NOW, Entity
+from ansible_collections.certops.ocsp.tests.unit.responder import Reply, World, html, ok
 
 W = forge.world()
 WHERE = {"key": "a.key", "certificate": "a.pem", "chain": "a-chain.pem", "root": "a-rootchain.pem"}
@@ -279,21 +280,65 @@ def test_half_a_stage_leaves_nothing(host: Host, monkeypatch: pytest.MonkeyPatch
     assert all(os.listdir(host.layout.sets(name)) == [] for name in sets.all_names(host.layout))
 
 
-def test_who_has_to_wait_for_a_responder_is_asked_again(host: Host) -> None:
-    one = leaf("a.example.com")
-    work = deploy.plan(host.layout, [wanted(one, "a.example.com", "web")], NOW, 2562)
-    attempts: t.List[int] = []
+def ask_thrice(work: deploy.Plan, reply: Reply) -> t.Tuple[t.List[int], t.List[t.List[str]]]:
+    """Obtain responses from a responder that says one thing: when it was waited, and who was asked each time."""
+    waits: t.List[int] = []
+    asked: t.List[t.List[str]] = []
+
+    def retry(attempt: int) -> bool:
+        waits.append(attempt)
+        return attempt < 3
 
     def fetch(requests: t.Sequence[t.Any]) -> t.Dict[str, t.Any]:
-        def exchange(_request: t.Any, _timeout: float) -> t.NoReturn:
-            raise TransportError("unreachable", "connection refused")
-
-        environment = Environment(exchange, NOW, sleep=lambda seconds: None)
+        asked.append([one.name for one in requests])
+        environment = World(reply).environment(NOW)
         return {one.name: obtain(one.options.target, one.options, one.current, environment) for one in requests}
 
-    deploy.obtain(work, fetch, lambda attempt: not attempts.append(attempt) and attempt < 3)  # type: ignore[func-returns-value]
-    assert attempts == [1, 2, 3]
+    deploy.obtain(work, fetch, retry)
+    return waits, asked
+
+
+NOT_YET = ok(forge.error_response("unauthorized"))
+REFUSED = TransportError("unreachable", "connection refused")
+WAITS = [
+    pytest.param(NOT_YET, True, True, id="not known yet"),
+    pytest.param(ok(forge.error_response("try_later")), True, True, id="try later"),
+    pytest.param(ok(forge.error_response("malformed_request")), False, False, id="request refused"),
+    pytest.param(REFUSED, True, False, id="connection refused"),
+    pytest.param(TransportError("timeout", "too slow"), True, False, id="timeout"),
+    pytest.param(html(503), True, False, id="503"),
+    pytest.param(html(404), True, False, id="404"),
+    pytest.param(html(403), False, False, id="403"),
+    pytest.param(TransportError("unreachable", "Name or service not known", permanent=True), False, False, id="name"),
+    pytest.param(TransportError("url_refused", "only http"), False, False, id="URL refused"),
+    pytest.param(ok(b"garbage"), False, False, id="garbage"),
+]
+
+
+@pytest.mark.parametrize(("reply", "demanding", "other"), WAITS)
+def test_waiting_is_for_what_may_pass(host: Host, reply: Reply, demanding: bool, other: bool) -> None:
+    one, two = leaf("a.example.com", demands=True), leaf("b.example.com", 2)
+    both = [wanted(one, "a.example.com", "web"), wanted(two, "b.example.com", "web")]
+    waits, asked = ask_thrice(deploy.plan(host.layout, both, NOW, 2562), reply)
+    names = [name for name, waiting in (("a.example.com", demanding), ("b.example.com", other)) if waiting]
+    assert asked == [["a.example.com", "b.example.com"], *([names] * 2 if names else [])]
+    assert waits == ([1, 2, 3] if names else [])
+
+
+def test_who_was_waited_for_is_known(host: Host) -> None:
+    work = deploy.plan(host.layout, [wanted(leaf("a.example.com"), "a.example.com", "web")], NOW, 2562)
+    ask_thrice(work, NOT_YET)
+    assert work.waited_for == ["a.example.com"]
     assert work.warnings == [f"a.example.com: there is no staple yet: {work.items[0].outcome.fetch_error.message}"]  # type: ignore[union-attr]
+
+
+def test_a_set_that_stays_is_not_waited_for(host: Host) -> None:
+    one = wanted(leaf("a.example.com", demands=True), "a.example.com", "web")
+    assert host.deploy(replace(one, source=staple(leaf("a.example.com", demands=True))))[1] == ""
+    host.now = NOW + 9 * DAY
+    work = deploy.plan(host.layout, [one], host.now, 2562)
+    assert work.items[0].reasons == []
+    assert ask_thrice(work, REFUSED)[0] == []
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,21 @@ def test_ladder(options: t.Dict[str, t.Any], replies: t.List[Reply], expected: t
     assert steps(run(World(*replies), retries=1, **options)) == expected
 
 
+@pytest.mark.parametrize(
+    ("replies", "transient"),
+    [
+        ([ok(GOOD)], False),
+        ([ok(REVOKED)], False),
+        ([failure("unreachable"), failure("url_refused")], True),
+        ([failure("url_refused"), failure("unreachable")], True),
+        ([failure("url_refused")], False),
+        ([failure("timeout"), ok(GOOD)], False),
+    ],
+)
+def test_one_responder_that_may_do_better_is_worth_asking_again(replies: t.List[Reply], transient: bool) -> None:
+    assert run(World(*replies), responder_urls=(URL, OTHER), retries=0).transient is transient
+
+
 def test_only_the_repeated_request_goes_past_caches() -> None:
     world = World(ok(EXPIRED))
     run(world, method="get")

@@ -529,6 +529,22 @@ def test_deadline_covers_connecting(full_port: int) -> None:
     )
 
 
+@pytest.mark.parametrize(("number", "permanent"), [(socket.EAI_NONAME, True), (socket.EAI_AGAIN, False)])
+def test_an_unknown_host_is_no_matter_of_time(
+    number: int, permanent: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def getaddrinfo(*_args: t.Any, **_options: t.Any) -> t.NoReturn:
+        raise socket.gaierror(number, "as the resolver has it")
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    error = failure("http://ocsp.invalid/")
+    assert (error.code, error.permanent) == ("unreachable", permanent)
+
+
+def test_a_refused_connection_may_pass(closed_port: int) -> None:
+    assert not failure(f"http://127.0.0.1:{closed_port}/").permanent
+
+
 def test_deadline_covers_the_resolver(monkeypatch: pytest.MonkeyPatch) -> None:
     release = threading.Event()
 
@@ -936,6 +952,7 @@ def test_proxy_says_no(serve: Serve, url: str, status: str) -> None:
     error = failure(url, http_proxy=f"http://user:s3cret@127.0.0.1:{proxy.port}")
     assert error.code == "proxy_error"
     assert f"the proxy 127.0.0.1:{proxy.port} refused: HTTP {status[:3]}" in error.message
+    assert error.permanent is not status.startswith("5")
     assert "s3cret" not in error.message
 
 
