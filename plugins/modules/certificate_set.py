@@ -223,11 +223,11 @@ options:
     description:
       - How many seconds to go on asking a responder that does not know a new certificate yet. Some know it only minutes
         after it was issued.
-      - For a new certificate that demands stapling, a responder that is down is asked again as well. Nobody waits for what
-        does not pass by itself, as an unknown host or a URL that is refused.
-      - After that a certificate that demands stapling is held back, and any other is deployed without a staple. The other
-        certificates of the task are deployed together with those that are waited for. RV(msg) says how long it waited,
-        until when, and for which certificates.
+      - For a new certificate that demands stapling, a responder that is down is asked again as well. An unknown host or
+        a URL that is refused is not waited for.
+      - After that a certificate that demands stapling is held back, and any other is deployed without a staple. The
+        other certificates of the task are deployed together with those that are waited for. RV(msg) says how long it
+        waited, until when, and for which certificates.
     type: int
     default: 0
   fail_on_held_back:

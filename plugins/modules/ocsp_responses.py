@@ -66,15 +66,16 @@ options:
       - With V(any), when M(certops.ocsp.ocsp_response) would fail for some certificate.
       - With V(must_staple), when that is so for a certificate that demands stapling, or for one that cannot be read.
       - With V(none), never. See RV(failed_count).
-      - A task that fails notifies no handlers, although some responses may have changed, and the next run finds nothing to
-        change in these. With a handler use V(none), flush the handlers, and fail in a later task, as the first example
-        does.
+      - A task that fails notifies no handlers, although some responses may have changed, and the next run finds nothing
+        to change in these. With a handler use V(none), flush the handlers, and fail in a later task, as the first
+        example does.
     type: str
     choices: [any, none, must_staple]
     default: any
 notes:
-  - Unless the task fails, the results of all certificates are returned, about 4 kB for each. Where a fleet has many thousands of certificates
-    on one host, the program C(ocsp-stapling) of the role P(certops.ocsp.ocsp_stapling#role) renews them on the host.
+  - Unless the task fails, the results of all certificates are returned, about 4 kB for each. Where there are many
+    thousands of certificates on one host, the program C(ocsp-stapling) of the role
+    P(certops.ocsp.ocsp_stapling#role) renews them on the host.
 seealso:
   - module: certops.ocsp.ocsp_response
   - module: certops.ocsp.ocsp_response_info

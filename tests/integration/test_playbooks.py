@@ -53,7 +53,7 @@ def readme_play(heading: str) -> dict[str, t.Any]:
 def test_the_example_with_a_handler_on_a_new_host(
     run_playbook: t.Callable[..., t.Any], responder: pki_tool.Responder, leaf: pki_tool.Leaf, folder: Path
 ) -> None:
-    """As it stands but for the paths and the command that reloads nginx: first in check mode, where nothing is there."""
+    """As it stands but for the paths and the command that reloads nginx: first in check mode, with nothing there."""
     play = readme_play("With a handler") | {"hosts": "localhost"}
     play["handlers"] = [{"name": "Reload nginx", "ansible.builtin.command": f"touch {folder}/reloaded"}]
     text = json.dumps([play]).replace("/etc/nginx/ocsp", f"{folder}/ocsp")

@@ -48,7 +48,8 @@ class InputError(OcspError):
 class TransportError(OcspError):
     """An exchange with a responder that brought no HTTP answer to judge.
 
-    ``code`` is one of ``codes.TRANSPORT_CODES``. ``permanent`` is whether waiting will not help, as with an unknown host.
+    ``code`` is one of ``codes.TRANSPORT_CODES``. ``permanent`` is whether waiting will not help, as with an unknown
+    host.
     """
 
     def __init__(self, code: str, message: str, permanent: bool = False) -> None:

@@ -39,9 +39,10 @@ class Outcome(t.NamedTuple):
     ``path`` is empty where it is in no file. ``before`` is the judgement of what was found in place, ``judgement``
     that of what counts now: the response in place, or, after a failure with nothing good in place, the refused one.
     ``data`` is the DER of the response in place, if that is good. ``older`` is why a response that came, good by
-    itself, was not put in its place. ``fetch_error`` is why no newer response was obtained, ``transient`` whether asking
-    again in some minutes may help, ``retry_after`` the seconds that the responder asked to wait, and ``refused`` the judgement of the response that it gave instead,
-    with the DER in ``proof`` where that proves a revocation. ``warnings`` are sentences for the operator.
+    itself, was not put in its place. ``fetch_error`` is why no newer response was obtained, ``transient`` whether
+    asking again in some minutes may help, ``retry_after`` the seconds that the responder asked to wait, and ``refused``
+    the judgement of the response that it gave instead, with the DER in ``proof`` where that proves a revocation.
+    ``warnings`` are sentences for the operator.
     """
 
     path: str

@@ -530,9 +530,7 @@ def test_deadline_covers_connecting(full_port: int) -> None:
 
 
 @pytest.mark.parametrize(("number", "permanent"), [(socket.EAI_NONAME, True), (socket.EAI_AGAIN, False)])
-def test_an_unknown_host_is_no_matter_of_time(
-    number: int, permanent: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unknown_host_is_no_matter_of_time(number: int, permanent: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     def getaddrinfo(*_args: t.Any, **_options: t.Any) -> t.NoReturn:
         raise socket.gaierror(number, "as the resolver has it")
 
