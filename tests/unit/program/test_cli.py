@@ -218,7 +218,7 @@ def test_a_fresh_deployment_is_no_alarm(host: Host) -> None:
     deploy_with_staple(host, NAME)
     done = host.run("status")
     assert (done.code, done.err) == (0, "")
-    assert rows(done.out)[NAME] == ["good", "6d 22h", "-", "-"]
+    assert rows(done.out)[NAME] == ["good", "6d 23h", "-", "-"]
     assert "; refresh has not run yet, apply has not run yet.\n" in done.out.replace("\n  ", " ")
     assert host.run("status", "--nagios").out.startswith("OCSP OK - 1 certificate: all is well | ")
     assert not (host.state / "state.json").exists()
