@@ -23,7 +23,7 @@ class ActionModule(ActionBase):
         """Check all options at once, and ask the host one question."""
         super().run(tmp, task_vars)
         _validation, options = self.validate_argument_spec(argument_spec=argument_spec())
-        remote, faults = options["remote_source"], _groups.read_scan(options["scan"])
+        remote, faults = options["remote_source"], _groups.read_scan(options["scan"], options["remote_source"])
         _refuse(faults)
         if remote and options["scan"]:
             result = self._call({"scan": options["scan"]}, options, task_vars)

@@ -362,7 +362,11 @@ def refusal(program: str, root: str, configuration: str, run: Run) -> str:
 
 
 def scanned(folders: t.Iterable[Values]) -> t.List[t.Dict[str, t.Any]]:
-    """Groups of the certificates in folders of this host. Raises FileError."""
+    """Groups of the certificates in folders of this host. Raises InputError where one is not there."""
+    folders = list(folders)
+    for folder in folders:
+        if not os.path.isdir(folder["folder"]):
+            raise InputError(f"ocsp_stapling_scan: there is no folder {folder['folder']} on this host")
     return [{**folder, "domains": scan.domains(folder)} for folder in folders]
 
 

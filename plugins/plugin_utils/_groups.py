@@ -11,6 +11,7 @@ What comes out are entries as ``certificate_set`` takes them, and the configurat
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 from ansible_collections.certops.ocsp.plugins.module_utils import _entries, _module
@@ -99,6 +100,8 @@ class _Reader:
         domains = group.get("domains") if isinstance(group, t.Mapping) else None
         if not isinstance(domains, list):
             self.faults.append(f"{title}: a group is a mapping with a list of domains")
+            unknown = [key for key in group if key not in _GROUP] if isinstance(group, t.Mapping) else []
+            self.faults += [f"{title}: {_problem(_GROUP, key, None)}" for key in unknown]
             return
         shared = self._read(title, group, _GROUP)
         for domain in domains:
@@ -190,10 +193,14 @@ def _command_problem(key: str, value: t.Any) -> str:
     return "" if usable else f"{key} must be a command, as a list of words"
 
 
-def read_scan(folders: t.Iterable[Values]) -> list[str]:
-    """All that is wrong with the names of files in folders that are searched."""
+def read_scan(folders: t.Collection[Values], remote: bool = False) -> list[str]:
+    """All that is wrong with folders that are searched, and with the names of files in them.
+
+    A folder that is not there would take its certificates out of the configuration; ``remote`` ones the host looks for.
+    """
+    missing = [folder["folder"] for folder in folders if not remote and not os.path.isdir(folder["folder"])]
     masks = [(folder["folder"], key, folder[key]) for folder in folders for key in scan.MASKS if folder.get(key)]
-    return [
+    return [f"ocsp_stapling_scan: there is no folder {folder}" for folder in missing] + [
         f"ocsp_stapling_scan, {folder}: {key} must be a file name with {{domain}} in it, and is {mask}"
         for folder, key, mask in masks
         if not scan.is_mask(str(mask))

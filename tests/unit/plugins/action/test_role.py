@@ -103,8 +103,8 @@ def test_a_folder_of_the_controller_is_searched(play: Play, tmp_path: Path) -> N
 
 
 def test_a_mask_that_is_none_is_refused(play: Play) -> None:
-    said = play(fails=True, scan=[{"folder": "/tls", "private_key": "x.key"}])
-    assert "nothing was changed: ocsp_stapling_scan, /tls: private_key must be a file name with {domain} in it" in said
+    said = play(fails=True, scan=[{"folder": "/", "private_key": "x.key"}])
+    assert "nothing was changed: ocsp_stapling_scan, /: private_key must be a file name with {domain} in it" in said
 
 
 def test_all_files_that_are_missing_are_said_before_the_host_is_touched(play: Play, tmp_path: Path) -> None:

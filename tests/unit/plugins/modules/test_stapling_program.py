@@ -318,6 +318,13 @@ def test_a_variable_that_is_misspelt_is_refused(name: str, ending: str) -> None:
     assert controller.unknown_variables([name, *known]) == [f"{name} is no variable of the role; {ending}"]
 
 
+def test_a_folder_of_the_host_that_is_not_there_is_refused(host: Host, tmp_path: Path) -> None:
+    found = host.run_module(wanted={"scan": [{"folder": str(tmp_path)}]})
+    assert found["found"] == [{"folder": str(tmp_path), "domains": []}]
+    refused = host.run_module(wanted={"scan": [{"folder": f"{tmp_path}/nowhere"}]})
+    assert refused["failed"] and "ocsp_stapling_scan: there is no folder " in refused["msg"]
+
+
 def test_what_stands_in_the_way_is_left_alone(host: Host) -> None:
     (host.root / "etc/ocsp-stapling").write_text("mine")
     refused = host.run()

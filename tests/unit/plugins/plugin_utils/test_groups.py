@@ -74,6 +74,7 @@ FAULTS: t.Dict[str, t.Tuple[t.Any, str]] = {
     "no groups at all": (["web"], "the groups must be a mapping"),
     "a group that is none": ({"web": ["a.test"]}, "web: a group is a mapping with a list of domains"),
     "one domain as a text": ({"web": {"domains": "a.test"}}, "web: a group is a mapping with a list of domains"),
+    "no mapping": ({"web": None}, "web: a group is a mapping with a list of domains"),
     "no domains": ({"web": {}}, "web: a group is a mapping with a list of domains"),
     "a domain without a name": (web({"names": ["x"]}), "web: a domain is a name, or a mapping with a name"),
     "a domain that is a number": (web(7), "web: a domain is a name, or a mapping with a name"),
@@ -190,7 +191,20 @@ def test_folders_are_searched_for_private_keys(tmp_path: Path) -> None:
     ]
 
 
+def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    """It would take its certificates out of the configuration, in silence."""
+    missing = {"folder": f"{tmp_path}/nowhere"}
+    assert _groups.read_scan([missing, {"folder": str(tmp_path)}]) == [
+        f"ocsp_stapling_scan: there is no folder {tmp_path}/nowhere"
+    ]
+    assert _groups.read_scan([missing], remote=True) == [], "the host looks for it"
+
+
+def test_a_misspelt_list_of_domains_is_named() -> None:
+    assert read({"web": {"domain": ["a.test"]}}).faults[1] == "web: domain is not known; did you mean domains?"
+
+
 @pytest.mark.parametrize("mask", ["{domain}/x", "x.key", "{domain}{domain}"])
 def test_a_mask_that_is_none_is_refused(mask: str) -> None:
-    (fault,) = _groups.read_scan([{"folder": "/tls", "private_key": mask}])
+    (fault,) = _groups.read_scan([{"folder": "/tls", "private_key": mask}], remote=True)
     assert fault == f"ocsp_stapling_scan, /tls: private_key must be a file name with {{domain}} in it, and is {mask}"
