@@ -239,7 +239,8 @@ def test_a_failure_says_what_failed_and_no_more(run: t.Any, responder: t.Any) ->
     result = run(*names(29), {"name": "bad", "certificate_content": "garbage"})
     assert (result["failed"], result["total"], result["changed_count"], result["failed_count"]) == (True, 30, 29, 1)
     assert list(result["responses"]) == ["bad"]
-    assert len(json.dumps(result)) < 1500
+    # Up to ansible-core 2.21 what was given is in it as well.
+    assert len(json.dumps({name: value for name, value in result.items() if name != "invocation"})) < 1500
 
     responder(ok(REVOKED))
     result = run(*({"name": f"bad{number}"} for number in range(200)))
