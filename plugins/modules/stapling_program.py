@@ -141,7 +141,10 @@ EXAMPLES = r"""
 - name: See what of the program differs from what it should be
   become: true
   certops.ocsp.stapling_program:
-    groups: ["{{ ocsp_stapling_certificates }}"]
+    groups:
+      - web:
+          domains: [www.example.com]
+          reload: [nginx]
   check_mode: true
   register: program
 """

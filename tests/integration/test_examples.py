@@ -20,7 +20,9 @@ from role_support import ROOT, configure_dovecot, is_stapled, serial
 
 Run = t.Callable[[], Result]
 
-MODULES = sorted(path.stem for path in (CHECKOUT / "plugins" / "modules").glob("*.py"))
+#: The program of the role is installed by the role; what its module shows alone is another test.
+PROGRAM = "stapling_program"
+MODULES = sorted({path.stem for path in (CHECKOUT / "plugins" / "modules").glob("*.py")} - {PROGRAM})
 WEB, MAIL, PRIVATE = "www.example.com", "mail.example.com", "intern"
 STAPLES = {WEB: f"/etc/nginx/ocsp/{WEB}.der", MAIL: f"/etc/exim4/ocsp/{MAIL}.der"}
 #: What the examples leave to the user: handlers, and variables.
@@ -194,6 +196,13 @@ def test_examples_run_as_they_stand(
         assert is_stapled(lab.look(host, MAIL, 25, "smtp"), lab_pki.leaf(MAIL))
     if sets:
         assert lab.look(host, MAIL, 993)[0] == serial(lab_pki.leaf(MAIL))
+
+
+@pytest.mark.parametrize("module", [PROGRAM])
+def test_what_the_program_lacks_is_shown_and_nothing_is_installed(module: str, host: lab_tool.Host, run: Run) -> None:
+    done = run()
+    assert done.rc == 0 and done.count("changed") == 1, done.output
+    assert not host.has("/usr/local/lib/ocsp-stapling") and not host.has("/etc/cron.d/ocsp-stapling")
 
 
 def _put_staples_in_place(host: lab_tool.Host, pki: pki_tool.Pki, project: Path) -> None:
