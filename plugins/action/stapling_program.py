@@ -48,7 +48,7 @@ class ActionModule(ActionBase):
             sources = _sources.Sources(self._find_needle, self._loader.get_real_file)
             sources.complete_all(groups.entries, options["source"])
         install = PROGRAM in options["parts"] and not self._task.check_mode
-        wanted = _program.wanted(options, groups.entries, self._renderer(task_vars), complete=install)
+        wanted = _program.wanted(options, groups.entries, self._renderer(options, task_vars), complete=install)
         return {**self._call(wanted, options, task_vars), **({"found": found} if remote else {})}
 
     def _call(self, wanted: dict[str, t.Any], options: dict[str, t.Any], task_vars: t.Any) -> dict[str, t.Any]:
@@ -60,11 +60,12 @@ class ActionModule(ActionBase):
         result.pop("invocation", None)
         return result
 
-    def _renderer(self, task_vars: t.Any) -> _program.Render:
+    def _renderer(self, options: dict[str, t.Any], task_vars: t.Any) -> _program.Render:
         lookup = lookup_loader.get("ansible.builtin.template", loader=self._loader, templar=self._templar)
+        variables = {**(task_vars or {}), **_program.template_variables(options)}
 
         def render(name: str) -> str:
-            return str(lookup.run([str(_program.ROLE / "templates" / name)], variables=task_vars)[0])
+            return str(lookup.run([str(_program.ROLE / "templates" / name)], variables=variables)[0])
 
         return render
 

@@ -83,6 +83,18 @@ def faults(options: Values) -> list[str]:
     return [log_refusal(log)] if log and not _LOG_FILE.fullmatch(log) else []
 
 
+def template_variables(options: Values) -> dict[str, t.Any]:
+    """What the templates of the role name, from the options: they are filled in without the role as well."""
+    names = {
+        "__ocsp_stapling_program": "program",
+        "__ocsp_stapling_root": "root",
+        "__ocsp_stapling_state": "state_path",
+        "__ocsp_stapling_user": "user",
+        **{f"{_PREFIX}{name}": name for name in ("log_file", "timer", "timer_delay", "workers")},
+    }
+    return {variable: options[option] for variable, option in names.items()}
+
+
 def library() -> dict[str, bytes]:
     """The modules that run on hosts, by their paths in the library."""
     return {
