@@ -13,6 +13,7 @@ from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import scan
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError
 from ansible_collections.certops.ocsp.plugins.plugin_utils import _fetching, _groups, _sources
 
@@ -37,11 +38,11 @@ class ActionModule(ActionBase):
 
     def _take_groups_apart(self, arguments: dict[str, t.Any], local: bool) -> None:
         """Add the certificates of the groups to those that are listed."""
-        given, scan = arguments.pop("groups", None), arguments.pop("scan", None)
-        if given is None and scan is None:
+        given, folders = arguments.pop("groups", None), arguments.pop("scan", None)
+        if given is None and folders is None:
             return
         # What is on the host, another task has found there.
-        found = _groups.find(scan or []) if local else scan or []
+        found = scan.groups(folders or []) if local else folders or []
         groups = _groups.read(given or [], found, remote=not local)
         if groups.faults:
             raise AnsibleActionFail(_sources.refusal(groups.faults))

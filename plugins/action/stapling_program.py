@@ -12,6 +12,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 from ansible_collections.certops.ocsp.plugins.module_utils._program import PROGRAM
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import scan
 from ansible_collections.certops.ocsp.plugins.modules.stapling_program import argument_spec
 from ansible_collections.certops.ocsp.plugins.plugin_utils import _groups, _program, _sources
 
@@ -31,7 +32,7 @@ class ActionModule(ActionBase):
                 return result
             found = result["found"]
         else:
-            found = _groups.find(options["scan"])
+            found = scan.groups(options["scan"])
         groups = _groups.read(options["groups"], found, remote)
         options["options"], faults = _groups.read_options(options["options"])
         _refuse(

@@ -361,13 +361,12 @@ def refusal(program: str, root: str, configuration: str, run: Run) -> str:
     return "" if code in (0, 1, 2) else said or f"{program} ended with {code}"
 
 
-def scanned(folders: t.Iterable[Values]) -> t.List[t.Dict[str, t.Any]]:
-    """Groups of the certificates in folders of this host. Raises InputError where one is not there."""
-    folders = list(folders)
+def scanned(folders: t.Sequence[Values]) -> t.List[t.Dict[str, t.Any]]:
+    """Groups of the certificates in folders of this host. Raises InputError where a folder does not exist."""
     for folder in folders:
         if not os.path.isdir(folder["folder"]):
             raise InputError(f"ocsp_stapling_scan: there is no folder {folder['folder']} on this host")
-    return [{**folder, "domains": scan.domains(folder)} for folder in folders]
+    return scan.groups(folders)
 
 
 # Installing

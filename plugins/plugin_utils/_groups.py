@@ -207,11 +207,6 @@ def read_scan(folders: t.Collection[Values], remote: bool = False) -> list[str]:
     ]
 
 
-def find(folders: t.Iterable[Values]) -> list[Entry]:
-    """Groups of the certificates in folders of this machine: one for each private key. Raises OcspError."""
-    return [{**folder, "domains": scan.domains(folder)} for folder in folders]
-
-
 def _contradictions(entries: t.Iterable[Entry]) -> list[str]:
     """Certificates that are given twice and not alike; the services of both count."""
     first: dict[str, Entry] = {}

@@ -68,6 +68,11 @@ def find(settings: Settings, lead: str) -> t.Iterator[Found]:
                 yield Found(domain, parent, "" if inside == "." else inside, paths)
 
 
+def groups(folders: t.Iterable[Settings]) -> t.List[t.Dict[str, t.Any]]:
+    """Groups as the role ocsp_stapling has them, without a title: what is said of each folder, and its ``domains``."""
+    return [{**folder, "domains": domains(folder)} for folder in folders]
+
+
 def domains(settings: Settings) -> t.List[t.Dict[str, str]]:
     """The domains of a folder as the role ocsp_stapling lists them: each private key makes one.
 

@@ -14,6 +14,7 @@ import pytest
 
 pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2.19 or later")
 
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import scan
 from ansible_collections.certops.ocsp.plugins.plugin_utils import _groups
 from ansible_collections.certops.ocsp.plugins.plugin_utils._groups import configuration, read_services
 
@@ -177,11 +178,11 @@ def test_folders_are_searched_for_private_keys(tmp_path: Path) -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_text("PEM")
     folder = {"folder": str(tmp_path)}
-    assert _groups.find([folder])[0]["domains"] == [{"name": "a.test", "source": str(tmp_path)}]
-    deep = _groups.find([{**folder, "recursive": True}])[0]["domains"]
+    assert scan.groups([folder])[0]["domains"] == [{"name": "a.test", "source": str(tmp_path)}]
+    deep = scan.groups([{**folder, "recursive": True}])[0]["domains"]
     assert [one["name"] for one in deep] == ["a.test", "b.test"] and deep[1]["source"] == f"{tmp_path}/deep"
     masks = {"private_key": "privkey-{domain}.pem", "certificate": "cert-{domain}.pem"}
-    assert _groups.find([{**folder, **masks}])[0]["domains"] == [
+    assert scan.groups([{**folder, **masks}])[0]["domains"] == [
         {
             "name": "d.test",
             "source": str(tmp_path),
