@@ -51,13 +51,13 @@ class ActionModule(ActionBase):
     def _fetch(self, arguments: dict[str, t.Any]) -> None:
         """Add a response, or why there is none, to each certificate."""
         cache = os.path.expanduser(str(arguments.get("controller_cache") or "~/.cache/ocsp-stapling"))
-        wanted = {}
+        wanted, reader = {}, _groups.options_reader()
         for one in arguments.get("certificates") or []:
             content = _sources.certificates_of(one)
             if content and boolean(one.get("staple", arguments.get("staple", True)), strict=False):
                 options = {**(arguments.get("options") or {}), **(one.get("options") or {})}
                 options.update({"responder_urls": one["responder_urls"]} if one.get("responder_urls") else {})
-                wanted[one["name"]] = {**_groups.read_options(options)[0], "certificate_content": content}
+                wanted[one["name"]] = {**_groups.read_options(options, reader)[0], "certificate_content": content}
         try:
             workers = int(arguments.get("workers") or 16)
             fetcher = _fetching.Fetcher(cache, constants.DEFAULT_LOCAL_TMP, self._task.check_mode, workers)

@@ -34,7 +34,7 @@ class ActionModule(ActionBase):
         else:
             found = scan.groups(options["scan"])
         groups = _groups.read(options["groups"], found, remote)
-        options["options"], faults = _groups.read_options(options["options"])
+        options["options"], faults = _groups.read_options(options["options"], _groups.options_reader())
         _refuse(
             [
                 *(_program.unknown_variables(task_vars) if task_vars else []),

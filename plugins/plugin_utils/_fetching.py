@@ -25,11 +25,10 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import bulk, fil
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.environment import Environment
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import read_options
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import SIZE_LIMIT
 
 #: Seconds to wait for another host's process that fetches the same.
 _PATIENCE = 3600.0
-#: Octets of the largest response.
-_LARGEST = 1024 * 1024
 #: Locks of the notes: as many as a process can surely hold at a time.
 _LOCKS = 64
 
@@ -128,5 +127,5 @@ def _answer(result: t.Union[freshness.Outcome, OcspError]) -> Answer:
 
 
 def _read(job: bulk.Job) -> Answer:
-    data = reading.read_file(job.values["path"], job.values["path"], _LARGEST)
+    data = reading.read_file(job.values["path"], job.values["path"], SIZE_LIMIT)
     return Answer(base64.b64encode(data).decode("ascii") if data else None)

@@ -94,7 +94,7 @@ class _Reader:
         self.faults: list[str] = []
         self._kind = kind
         self._readers = {id(spec): _entries.EntryReader(spec) for spec in (_GROUP, _DOMAIN)}
-        self._options = _entries.EntryReader(_module.argument_spec("set", defaults=False))
+        self._options = options_reader()
 
     def add(self, title: str, group: t.Any) -> None:
         domains = group.get("domains") if isinstance(group, t.Mapping) else None
@@ -148,9 +148,13 @@ class _Reader:
         return entry
 
 
-def read_options(given: Values, reader: _entries.EntryReader | None = None) -> tuple[Entry, list[str]]:
+def options_reader() -> _entries.EntryReader:
+    """What ``read_options`` reads by; of many certificates one will do for all."""
+    return _entries.EntryReader(_module.argument_spec("set", defaults=False))
+
+
+def read_options(given: Values, reader: _entries.EntryReader) -> tuple[Entry, list[str]]:
     """Options of ``ocsp_response`` for certificates, converted as Ansible does it, and all that is wrong with them."""
-    reader = reader or _entries.EntryReader(_module.argument_spec("set", defaults=False))
     values, faults = reader.read(given)
     if not faults:
         try:
