@@ -34,6 +34,7 @@ from .ocsp.services import has_systemd
 ACCOUNT, PROGRAM, SETTINGS, TIMER = "account", "program", "settings", "timer"
 
 USUAL_LOGS = "/var/log/ocsp-stapling"
+TIMER_UNIT = "ocsp-stapling.timer"
 
 _OS_RELEASE = "/etc/os-release"
 _USUAL_PYTHON = families.DEBIAN.python
@@ -41,11 +42,10 @@ _MOST_PLACES = 10
 _CREDENTIALS = re.compile(r"//[^/@ ]*@")
 _CACHE = "__pycache__"
 _LARGEST = 64 * 1024 * 1024
-TIMER_UNIT = "ocsp-stapling.timer"
 
 Values = t.Mapping[str, t.Any]
-#: Runs a command, given its words and what it reads: its exit code, output and errors.
-Run = t.Callable[..., t.Tuple[int, str, str]]
+#: Runs a command, given its words: its exit code, output and errors.
+Run = t.Callable[[t.Sequence[str]], t.Tuple[int, str, str]]
 
 
 class Difference(t.NamedTuple):
@@ -138,7 +138,7 @@ def _judge(module: AnsibleModule, given: Values, run: Run) -> None:
 
 
 def differences(wanted: Wanted, run: Run) -> t.List[Difference]:
-    """All that is not as it should be. Raises FileError for what cannot be looked at."""
+    """All that is not as it should be. Raises OcspError for what cannot be read."""
     systemd = has_systemd()
     found = [*_account(wanted.account)]
     for folder in wanted.folders:
@@ -225,7 +225,7 @@ def _file(wanted: Values) -> t.Iterator[str]:
 
 
 def content_of(path: str) -> t.Optional[bytes]:
-    """What is in a file. Raises FileError."""
+    """What is in a file. Raises InputError."""
     return reading.read_file(path, path, _LARGEST)
 
 

@@ -207,7 +207,7 @@ options:
       - V(host) has the host ask the responders.
       - V(controller) has the controller ask them, once for all hosts of the play that have a certificate. They need no
         way out then, and judge the response again.
-      - V(nowhere) asks nobody. Only O(certificates[].response_content) and what is on the host counts.
+      - V(nowhere) fetches nothing. Only O(certificates[].response_content) and what is on the host counts.
     type: str
     choices: [host, controller, nowhere]
     default: host

@@ -190,7 +190,7 @@ package:
   type: str
   sample: python3-cryptography
 shell:
-  description: The shell of an account that nobody logs in to.
+  description: The shell of a system account without login.
   returned: success
   type: str
   sample: /usr/sbin/nologin

@@ -6,8 +6,8 @@
 
 """OCSP responses fetched on the controller, once for all hosts of a play.
 
-Each host of a play has a process of its own. What they share are the responses on disk, and for as long as the play
-lasts a note about each certificate: whoever comes second waits for the first, and asks nobody.
+Each host of a play has a process of its own. They share the responses on disk and, until the play ends, a note about
+each certificate: the first process asks the responder, and the others wait for it and use what it got.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Fetcher:
         return os.path.join(self._notes, f"{self._key(job)}.json")
 
     def _noted(self, job: bulk.Job) -> Answer | None:
-        """What came of a certificate for another host of this play."""
+        """The answer that another host of this play already got for a certificate, or None."""
         try:
             with open(self._note(job), encoding="utf-8") as handle:
                 problem = json.load(handle)["problem"]
@@ -108,7 +108,7 @@ class Fetcher:
 
 
 def _is_fresh(job: bulk.Job) -> bool:
-    """Whether nobody has to be asked; what is wrong with the options is said by whoever asks."""
+    """Whether the response on disk is good and not yet due. Faulty options make it due: the fetch names them."""
     try:
         outcome = freshness.check_fresh(read_options(job.values), datetime.now(timezone.utc))
     except OcspError:

@@ -37,7 +37,7 @@ class Family(t.NamedTuple):
     """A family of distributions: ``name`` is what Ansible calls it.
 
     ``cryptography`` is the package of Python's library of this name, ``python`` the interpreter that it is for,
-    which runs the program. ``shell`` is for a system account that nobody logs in to.
+    which runs the program. ``shell`` is for a system account without login.
     """
 
     name: str

@@ -186,7 +186,7 @@ def _configured(config: Config) -> t.List[str]:
 
 
 def _check_names(names: t.Iterable[str], known: t.Iterable[str]) -> None:
-    """Raises InputError for a certificate that nobody knows."""
+    """Raises InputError for a certificate that is not known."""
     known = set(known)
     for name in names:
         if name not in known:

@@ -38,7 +38,7 @@ REVOKED = Trouble("revoked", CRITICAL, "revoked", "OcspCertificateRevoked")
 MUST_STAPLE_MISSING = Trouble("must_staple_missing", CRITICAL, "", "OcspMustStapleMissing")
 MUST_STAPLE_EXPIRING = Trouble("must_staple_expiring", CRITICAL, "expiring", "OcspMustStapleExpiring", share=0.8)
 STAPLE_EXPIRED = Trouble("staple_expired", CRITICAL, "expired", "OcspStapleExpired")
-# Nobody looks after the staples any more.
+# Staples are no longer renewed.
 RUN_FAILED = Trouble("run_failed", WARNING, "", "OcspStaplingRunFailed")
 NOT_RUNNING = Trouble("not_running", WARNING, "", "OcspStaplingNotRunning")
 CERTIFICATE_EXPIRED = Trouble("certificate_expired", WARNING, "", "OcspCertificateExpired")

@@ -66,7 +66,7 @@ def _machine() -> bytes:
 
 
 class World:
-    """The host. The time is ``fixed``, or starts with the host's clock and moves on with one that nobody sets."""
+    """The host. The time is ``fixed``, or starts at the host's clock and then follows the monotonic clock."""
 
     def __init__(
         self,
