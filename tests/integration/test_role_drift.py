@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
+import pytest
 from conftest import Result, lab_tool, pki_tool
 from role_support import ROOT
 
@@ -42,44 +44,41 @@ def facts(host: lab_tool.Host) -> str:
     return host.run("sh", "-c", f"{find} | sort; getent passwd ocsp-stapling") + shown
 
 
-def test_what_somebody_changed_is_mended(
-    lab: lab_tool.Lab, add_host: AddHost, play: Play, lab_pki: pki_tool.Pki
-) -> None:
-    host = add_host("drifted")
+@pytest.fixture
+def host(add_host: AddHost) -> lab_tool.Host:
+    return add_host("drifted")
+
+
+@pytest.fixture
+def deploy(host: lab_tool.Host, play: Play, lab_pki: pki_tool.Pki) -> Play:
+    """Run the role for one certificate, which has been done once."""
     leaf = lab_pki.issue("drifted.example.com", key="ec", ocsp=False)
-    variables: dict[str, t.Any] = {
-        "certificates": {"web": {"domains": [leaf.name]}},
-        "source": lab_pki.home,
-        "patience": 0,
-    }
-    first = play(host, **variables)
+    group = {"domains": [leaf.name]}
+    again = functools.partial(play, host, certificates={"web": group}, source=lab_pki.home, patience=0)
+    first = again()
     assert first.rc == 0, first.output
+    return again
+
+
+def test_what_somebody_changed_is_mended(host: lab_tool.Host, deploy: Play) -> None:
     good = facts(host)
     for command in DRIFT:
         host.run("sh", "-c", command)
     drifted = facts(host)
-    checked = play(host, check=True, diff=True, **variables)
+    checked = deploy(check=True, diff=True)
     assert checked.rc == 0, checked.output
     assert [told for told in DRIFT.values() if told not in checked.output] == []
     assert facts(host) == drifted, "a check changes nothing"
-    mended = play(host, **variables)
+    mended = deploy()
     assert mended.rc == 0 and facts(host) == good, mended.output
-    again = play(host, check=True, **variables)
+    again = deploy(check=True)
     assert again.rc == 0 and again.count("changed") == 0, again.output
 
 
-def test_each_change_alone_is_mended(lab: lab_tool.Lab, add_host: AddHost, play: Play, lab_pki: pki_tool.Pki) -> None:
+def test_each_change_alone_is_mended(host: lab_tool.Host, deploy: Play) -> None:
     """Nothing else has to differ for it to be noticed."""
-    host = add_host("drifting")
-    leaf = lab_pki.issue("drifting.example.com", key="ec", ocsp=False)
-    variables: dict[str, t.Any] = {
-        "certificates": {"web": {"domains": [leaf.name]}},
-        "source": lab_pki.home,
-        "patience": 0,
-    }
-    assert play(host, **variables).rc == 0
     good = facts(host)
     for command in DRIFT:
         host.run("sh", "-c", command)
-        mended = play(host, **variables)
+        mended = deploy()
         assert mended.rc == 0 and mended.count("changed") > 0 and facts(host) == good, (command, mended.output)

@@ -28,8 +28,6 @@ from ansible_collections.certops.ocsp.tests.unit.run_module import (
     specification,
 )
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, who owns what is installed")
-
 #: An account that each system has, with a group of its own.
 DAEMON = pwd.getpwnam("daemon")
 UNITS = ["ocsp-stapling.service", "ocsp-stapling.timer"]
@@ -80,6 +78,8 @@ class Host:
 
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Host:
+    if os.geteuid() != 0:
+        pytest.skip("needs root, who owns what is installed")
     monkeypatch.setenv("OCSP_STAPLING_LIB", f"{tmp_path}/lib/ocsp-stapling")
     monkeypatch.setattr(_program, "_account", lambda wanted: iter(()))
     # Not the Python of another distribution, which may have no cryptography.
