@@ -46,8 +46,7 @@ class ActionModule(ActionBase):
         )
         if not remote and self._task.check_mode:
             # What is missing on the controller is said before the host is touched.
-            sources = _sources.Sources(self._find_needle, self._loader.get_real_file)
-            sources.complete_all(groups.entries, options["source"])
+            _sources.Sources(self._find_needle).complete_all(groups.entries, options["source"])
         install = PROGRAM in options["parts"] and not self._task.check_mode
         wanted = _program.wanted(options, groups.entries, self._renderer(options, task_vars), complete=install)
         return {**self._call(wanted, options, task_vars), **({"found": found} if remote else {})}

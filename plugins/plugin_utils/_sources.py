@@ -13,6 +13,7 @@ import os
 import typing as t
 
 from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.parsing.vault import is_encrypted
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import material
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.certificate import load_certificates
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError
@@ -27,9 +28,12 @@ class Sources:
     """Completes the entries of ``certificate_set``.
 
     ``find_needle`` looks for a path below a kind of folder as an action plugin does, and ``real_file`` decrypts a file.
+    Without it, files in a vault stay encrypted: who only looks for files need not pay for that.
     """
 
-    def __init__(self, find_needle: t.Callable[[str, str], str], real_file: t.Callable[[str], str]) -> None:
+    def __init__(
+        self, find_needle: t.Callable[[str, str], str], real_file: t.Callable[[str], str] | None = None
+    ) -> None:
         self._find_needle = find_needle
         self._real_file = real_file
 
@@ -81,11 +85,11 @@ class Sources:
 
     def _read(self, path: str) -> str:
         try:
-            with open(self._real_file(path), "rb") as handle:
+            with open(self._real_file(path) if self._real_file else path, "rb") as handle:
                 content = handle.read()
         except OSError as error:
             raise AnsibleActionFail(f"{path} cannot be read: {error}") from error
-        if b"-----BEGIN " not in content:
+        if b"-----BEGIN " not in content and not (self._real_file is None and is_encrypted(content)):
             raise AnsibleActionFail(f"{path} holds no PEM; convert it with openssl, by -inform DER -outform PEM")
         return content.decode("latin-1")  # what is no ASCII is a comment
 
