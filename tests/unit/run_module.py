@@ -16,6 +16,7 @@ import pytest
 testing = pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2.19 or later")
 
 import yaml  # noqa: E402
+from ansible.module_utils import _internal  # noqa: E402
 from ansible.module_utils.common import warnings  # noqa: E402
 from ansible_collections.certops.ocsp.plugins.doc_fragments._ocsp import ModuleDocFragment  # noqa: E402
 
@@ -40,8 +41,9 @@ class Runner:
         self.capfd = capfd
 
     def __call__(self, check: bool = False, diff: bool = False, **options: t.Any) -> Result:
-        # Ansible keeps these for the whole process.
+        # Ansible keeps these for the whole process, where tests of the controller's plugins may have run, too.
         self.monkeypatch.setattr(warnings, "_global_warnings", {})
+        self.monkeypatch.setattr(_internal, "is_controller", False)
         self.capfd.readouterr()
         arguments = {"_ansible_check_mode": check, "_ansible_diff": diff, **options}
         with testing.patch_module_args(arguments), pytest.raises(SystemExit) as caught:
