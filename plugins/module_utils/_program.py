@@ -26,9 +26,10 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from .ocsp import families, reading, scan
+from .ocsp import families, parts, reading, scan, sets
 from .ocsp.errors import FileError, InputError
 from .ocsp.services import has_systemd
+from .ocsp.sets import Layout
 
 #: What a difference can be about, in the order in which it is mended.
 ACCOUNT, PROGRAM, SETTINGS, TIMER = "account", "program", "settings", "timer"
@@ -61,9 +62,8 @@ class Wanted(t.NamedTuple):
 
     ``account`` is {name, home, shell}. ``folders`` are {part, path, owner, group, mode, follow, setype}: ``follow``
     lets it be a link, and ``setype`` is a type of SELinux or None. ``files`` are {part, path, owner, group, mode,
-    content, secret, init}: a ``secret`` one is shown in no difference, and ``init`` is None, or whether a file is for
-    hosts with systemd (true) or without (false). ``library`` is {path, digests: {relative path: SHA-256}, archive:
-    Base64 of a tar.gz with these files, or None}.
+    content, init}: ``init`` is None, or whether a file is for hosts with systemd (true) or without (false). ``library``
+    is {path, digests: {relative path: SHA-256}, archive: Base64 of a tar.gz with these files, or None}.
     """
 
     account: t.Mapping[str, str]
@@ -129,7 +129,7 @@ def _with_python(file: Values, python: str) -> Values:
 def _judge(module: AnsibleModule, given: Values, run: Run) -> None:
     """Fail where the program refuses its configuration."""
     text = next(file["content"] for file in given["files"] if file["path"] == given["configuration"])
-    refused = refusal(module.params["program"], module.params["root"], text, run)
+    refused = refusal(module.params["program"], module.params["root"], text, given["part"], run)
     if refused:
         module.fail_json(msg=f"The program refuses its configuration, so that no certificate was touched: {refused}")
 
@@ -298,9 +298,8 @@ def lacks_cryptography(python: str, run: Run) -> bool:
 
 def problems(given: Values, root: str, found: t.Sequence[Difference], run: Run) -> t.Iterator[str]:
     """Why this host cannot use what it is given."""
-    live = os.path.join(root, "live")
-    names = sorted(os.listdir(live)) if os.path.isdir(live) else []
-    if names and not given["certificates"]:
+    names = [] if given["part"]["certificates"] else configured(Layout(root), given["part"]["owner"])
+    if names:
         yield (
             f"ocsp_stapling_certificates has no certificates, but this host has {', '.join(names[:_MOST_PLACES])}; to "
             "remove all of them, set ocsp_stapling_state to absent"
@@ -312,6 +311,14 @@ def problems(given: Values, root: str, found: t.Sequence[Difference], run: Run) 
     # What is in place has been read by systemd.
     if has_systemd() and any(os.path.basename(one.path) == TIMER_UNIT and one.part == SETTINGS for one in found):
         yield from time_problems(given["times"], run)
+
+
+def configured(layout: Layout, owner: str) -> t.List[str]:
+    """The names that an owner deployed to this host; all where nobody has a part. Raises InputError."""
+    found = parts.load(layout)
+    if not found:
+        return sets.live_names(layout)
+    return [one.name for part in found if part.owner == owner for one in part.certificates]
 
 
 def time_problems(times: t.Sequence[Values], run: Run) -> t.Iterator[str]:
@@ -344,21 +351,37 @@ def log_refusal(path: str) -> str:
     )
 
 
-def refusal(program: str, root: str, configuration: str, run: Run) -> str:
-    """Why the program would refuse a configuration, together with what conf.d adds, or an empty string.
+def refusal(program: str, root: str, configuration: str, part: Values, run: Run) -> str:
+    """Why the program would refuse a configuration and the part of an owner, or an empty string.
 
-    It is given a copy, and a command that has no effect. 0, 1 and 2 say how the staples are, which does not matter.
+    What conf.d and other owners add is there as well. It is given a copy, and a command that has no effect. 0, 1 and 2
+    say how the staples are, which does not matter.
     """
     with tempfile.TemporaryDirectory(prefix="ocsp-stapling-") as folder:
         path = os.path.join(folder, "config.json")
-        with open(path, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as handle:
-            handle.write(configuration)
+        _write_privately(path, configuration)
         os.symlink(os.path.join(root, "conf.d"), os.path.join(folder, "conf.d"))
+        _link_parts(Layout(root), Layout(folder), part)
         quiet = ["--journal-socket", os.devnull, "--syslog-socket", os.devnull, "--json"]
         code, output, errors = run([program, "status", "--config", path, *quiet])
         said = (errors or output).replace(folder, root).replace("; nothing was done", "").strip()
     said = _CREDENTIALS.sub("//***@", said)
     return "" if code in (0, 1, 2) else said or f"{program} ended with {code}"
+
+
+def _write_privately(path: str, text: str) -> None:
+    with open(path, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as handle:
+        handle.write(text)
+
+
+def _link_parts(there: Layout, here: Layout, part: Values) -> None:
+    """Have the parts of other owners here, and this one."""
+    mine = parts.path(here, part["owner"])
+    os.mkdir(os.path.dirname(mine), 0o700)
+    _write_privately(mine, part["text"])
+    for other in parts.load(there):
+        if other.owner != part["owner"]:
+            os.symlink(parts.path(there, other.owner), parts.path(here, other.owner))
 
 
 def scanned(folders: t.Sequence[Values]) -> t.List[t.Dict[str, t.Any]]:
@@ -462,7 +485,7 @@ def summary(mended: t.Sequence[Difference], check: bool) -> str:
 
 def shown_difference(wanted: Wanted, found: t.Iterable[Difference]) -> t.List[t.Dict[str, str]]:
     """What ``--diff`` shows: the contents of plain files, and sentences about all else."""
-    contents = {file["path"]: file["content"] for file in wanted.files if not file["secret"]}
+    contents = {file["path"]: file["content"] for file in wanted.files}
     shown = []
     for one in found:
         if one.path in contents and one.what in ("is missing", "has another content"):

@@ -158,11 +158,41 @@ options:
       - V(present) deploys O(certificates).
       - V(verify) confirms what the services of the last deployment serve after their reload. Where that is worse than
         before, the old sets are put back, the services are reloaded, and the task fails and says why.
-      - V(absent) removes the sets of O(certificates), or all where there are none, unless a configuration still uses
-        them.
+      - V(pruned) removes the sets that dropped out of the parts of all owners, unless a configuration still uses them.
+        See O(part).
+      - V(absent) removes the sets of O(certificates) or of O(part), or all where there is neither, unless a
+        configuration still uses them.
     type: str
-    choices: [present, verify, absent]
+    choices: [present, verify, pruned, absent]
     default: present
+  part:
+    description:
+      - Whose certificates they are, where several roles or plays deploy to the same host. Each owner has a part of the
+        host's configuration, which the program on the host reads, and changes and removes only what is its own.
+      - Without it, nothing of that is changed.
+    type: dict
+    suboptions:
+      owner:
+        description: The name of the owner. By default the role that includes this task's role, else the play.
+        type: str
+        default: ""
+      number:
+        description:
+          - How many times this owner has deployed in this run of Ansible, with this one. V(0) says that this is not
+            known. What it deployed in later times of an earlier run stays.
+        type: int
+        default: 1
+      claimed:
+        description: The names that it deployed before, in this run of Ansible.
+        type: list
+        elements: str
+        default: []
+      derived:
+        description:
+          - Whether the name of the owner is that of the play. With O(state=absent) the part of another single owner is
+            then taken for meant.
+        type: bool
+        default: false
   services:
     description:
       - The services that use the certificates. What they need is known for all choices of
@@ -408,7 +438,7 @@ reload:
     - The services that have to be reloaded now, also those that an earlier run could not tell. A service that has
       loaded its files since they changed is not among them, whoever reloaded it.
     - The names are those of O(services). The unit of a service may have another one, as C(exim4) of C(exim) on Debian.
-  returned: when O(state=present)
+  returned: when O(state) is neither V(verify) nor V(absent) of all
   type: list
   elements: str
   sample: [nginx]
@@ -422,9 +452,19 @@ good_until:
   returned: when O(state=present)
   type: str
   sample: "2026-11-30T09:00:00Z"
+dropped:
+  description: The names that the owner of O(part) no longer gives, and that O(state=pruned) removes.
+  returned: when O(state=present)
+  type: list
+  elements: str
 removed:
   description: The names whose sets were removed.
-  returned: when O(state=absent)
+  returned: when O(state=absent) or O(state=pruned)
+  type: list
+  elements: str
+remaining:
+  description: The owners that still have certificates on the host.
+  returned: when O(state=absent) and O(part) are given
   type: list
   elements: str
 swapped_back:
@@ -444,6 +484,14 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.wanted import PA
 
 #: The options about fetching and judging that a certificate can be given.
 OF_A_SET = _module.argument_spec("set", defaults=False)
+
+#: Whose certificates they are.
+PART = {
+    "owner": {"type": "str", "default": ""},
+    "number": {"type": "int", "default": 1},
+    "claimed": {"type": "list", "elements": "str", "default": []},
+    "derived": {"type": "bool", "default": False},
+}
 
 
 def argument_spec():
@@ -476,7 +524,8 @@ def argument_spec():
         certificates={"type": "list", "elements": "dict", "options": {**one, **shared}, "default": []},
         source={"type": "path"},
         remote_source={"type": "bool", "default": False},
-        state={"type": "str", "choices": ["present", "verify", "absent"], "default": "present"},
+        state={"type": "str", "choices": ["present", "verify", "pruned", "absent"], "default": "present"},
+        part={"type": "dict", "options": PART},
         service_settings={"type": "dict", "default": {}},
         groups={"type": "list", "elements": "dict"},
         scan={"type": "list", "elements": "dict"},

@@ -29,7 +29,7 @@ attributes:
   diff_mode:
     support: full
     details:
-      - The configuration of the program is not shown, since the password of a proxy may be in it.
+      - What M(certops.ocsp.certificate_set) configures is not shown, since the password of a proxy may be in it.
   idempotent:
     support: full
 options:
@@ -48,6 +48,15 @@ options:
     type: list
     elements: dict
     default: []
+  owner:
+    description:
+      - Whose certificates these are. By default the role that includes the role of this task, else the play.
+    type: str
+    default: ""
+  claims:
+    description: What RV(claims) of an earlier task of this run for the same host said.
+    type: dict
+    default: {}
   scan:
     description:
       - Folders in which each private key makes a certificate, as
@@ -194,6 +203,14 @@ shell:
   returned: success
   type: str
   sample: /usr/sbin/nologin
+part:
+  description: Whose certificates these are, as O(certops.ocsp.certificate_set#module:part) takes it.
+  returned: success
+  type: dict
+claims:
+  description: What each owner gave so far in this run of Ansible, for this host.
+  returned: always
+  type: dict
 found:
   description: Groups of the certificates that O(scan) found on the host.
   returned: with O(remote_source)
@@ -207,7 +224,14 @@ from ansible_collections.certops.ocsp.plugins.module_utils import _module, _prog
 from ansible_collections.certops.ocsp.plugins.module_utils._module import QuietModule
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError
 
-TEXTS = {"log_file": "", "timer": "hourly", "timer_delay": "30min", "os_family": "", "user": "ocsp-stapling"}
+TEXTS = {
+    "owner": "",
+    "log_file": "",
+    "timer": "hourly",
+    "timer_delay": "30min",
+    "os_family": "",
+    "user": "ocsp-stapling",
+}
 PATHS = {
     "root": "/etc/ocsp-stapling",
     "state_path": "/var/lib/ocsp-stapling",
@@ -228,7 +252,7 @@ def argument_spec() -> _module.Spec:
         remote_source={"type": "bool", "default": False},
         fetch={"type": "bool", "default": True},
         wanted={"type": "dict"},
-        **{name: {"type": "dict", "default": {}} for name in ("options", "services")},
+        **{name: {"type": "dict", "default": {}} for name in ("options", "services", "claims")},
         **{name: {"type": "str", "default": default} for name, default in TEXTS.items()},
         **{name: {"type": "path", "default": default} for name, default in PATHS.items()},
         **{name: {"type": "int", "default": default} for name, default in NUMBERS.items()},

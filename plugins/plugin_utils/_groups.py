@@ -6,7 +6,7 @@
 
 """The groups of certificates that the role ocsp_stapling is given: read, checked and merged.
 
-What comes out are entries as ``certificate_set`` takes them, and the configuration of the program on the host.
+What comes out are entries as ``certificate_set`` takes them, and the owner's part of the host's configuration.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import scan
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.material import check_name
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import check_options, did_you_mean
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.parts import Certificate, Part
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.table import SERVERS
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.sets import SOURCE_SUFFIXES
 
@@ -226,20 +227,15 @@ def _contradictions(entries: t.Iterable[Entry]) -> list[str]:
     return list(faults)
 
 
-def configuration(entries: t.Iterable[Entry], settings: Values) -> Entry:
-    """The program's configuration: ``settings``, and the certificates that are to be stapled for, each once."""
-    certificates: dict[str, Entry] = {}
+def part(owner: str, entries: t.Iterable[Entry], options: Values, services: Values) -> Part:
+    """What an owner configures, as far as it is known on the controller; each certificate once."""
+    found: dict[str, Certificate] = {}
     for entry in entries:
-        if not entry["staple"]:
-            continue
-        one = certificates.setdefault(entry["name"], {"name": entry["name"], "services": [], **entry["options"]})
-        one["services"] += [service for service in entry["services"] if service not in one["services"]]
-        if entry.get("responder_urls"):
-            one["responder_urls"] = entry["responder_urls"]
-    return {"version": 1, **settings, "certificates": list(certificates.values())}
-
-
-def holds_password(values: Values) -> bool:
-    """Whether a proxy's password is somewhere in a configuration."""
-    places = (values["defaults"], *values["certificates"])
-    return any("@" in str(place.get("http_proxy") or "") for place in places)
+        given = {
+            **entry["options"],
+            **({"responder_urls": entry["responder_urls"]} if entry.get("responder_urls") else {}),
+        }
+        before = found[entry["name"]].services if entry["name"] in found else ()
+        used = tuple(dict.fromkeys([*before, *entry["services"]]))
+        found[entry["name"]] = Certificate(entry["name"], used, entry["staple"], given)
+    return Part(owner, tuple(found.values()), options, services)

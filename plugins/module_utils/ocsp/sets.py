@@ -280,29 +280,38 @@ def remove_record(layout: Layout) -> None:
     files.remove_file(layout.transaction)
 
 
-def describe(names: t.Sequence[str], services: t.Sequence[str]) -> bytes:
-    """What lies in a set to say what it is for: its server names, and the services that use it."""
-    values = {"version": 1, "names": list(names), "services": list(services)}
-    return json.dumps(values, indent=1).encode("ascii") + b"\n"
+class Description(t.NamedTuple):
+    """What a set is for: its server names, the services that use it, whether to staple, its place among others."""
+
+    names: t.Tuple[str, ...] = ()
+    services: t.Tuple[str, ...] = ()
+    stapled: bool = True
+    position: t.Optional[int] = None
 
 
-def services_of(folder: str) -> t.List[str]:
-    """The services that use the set in a folder, as far as it says so."""
-    return _described(folder, "services")
+def describe(description: Description) -> bytes:
+    """The file that lies in a set to say what it is for."""
+    return json.dumps({"version": 1, **description._asdict()}, indent=1).encode("ascii") + b"\n"
 
 
-def server_names_of(folder: str) -> t.List[str]:
-    """The server names that the set in a folder is for, as far as it says so."""
-    return _described(folder, "names")
-
-
-def _described(folder: str, key: str) -> t.List[str]:
+def described(folder: str) -> Description:
+    """What the set in a folder is for, as far as it says so."""
     path = os.path.join(folder, DESCRIPTION)
-    try:
-        found = json.loads(reading.read_file(path, path, _LARGEST_FILE) or b"{}")[key]
-    except Exception:  # not there, or somebody else's
-        return []
-    return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
+    found: t.Any = {}
+    with contextlib.suppress(InputError, ValueError):  # not there, or somebody else's
+        found = json.loads(reading.read_file(path, path, _LARGEST_FILE) or b"{}")
+    found = found if isinstance(found, dict) else {}
+    position = found.get("position")
+    return Description(
+        names=_texts(found.get("names")),
+        services=_texts(found.get("services")),
+        stapled=found.get("stapled") is not False,
+        position=position if isinstance(position, int) else None,
+    )
+
+
+def _texts(value: t.Any) -> t.Tuple[str, ...]:
+    return tuple(text for text in value if isinstance(text, str)) if isinstance(value, list) else ()
 
 
 def live_names(layout: Layout) -> t.List[str]:

@@ -467,7 +467,7 @@ def test_what_is_live_but_not_configured_is_withdrawn_before_it_expires(web: Hos
     web.hour()
     if not known:
         (web.state / "state.json").unlink()
-        (web.root / "live" / NAME / "set.json").write_bytes(sets.describe([NAME], ["web"]))
+        (web.root / "live" / NAME / "set.json").write_bytes(sets.describe(sets.Description((NAME,), ("web",))))
     web.configure(certificates=[])
     for _run in range(2):
         done = web.run("apply")

@@ -228,7 +228,7 @@ class Apply:
         configured = {entry.name for entry in self.config.certificates}
         layout = self.installed.layout
         return [
-            self.config.entry(name, sets.services_of(layout.live(name)) or self._former_services(name))
+            self.config.entry(name, sets.described(layout.live(name)).services or self._former_services(name))
             for name in sets.live_names(layout)
             if name not in configured and os.path.isdir(layout.live(name))
         ]

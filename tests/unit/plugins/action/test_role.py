@@ -70,7 +70,7 @@ def test_a_bare_host_is_told_what_it_would_get(play: Play) -> None:
     said = play(options={"timeout": 5}, log_file="/var/log/ocsp-stapling/{year}.log")
     for what in (
         "/usr/local/lib/ocsp-stapling is missing",
-        "/etc/ocsp-stapling/config.json is missing",
+        '"per_responder": 8',
         'exec "${OCSP_',
     ):
         assert what in said

@@ -14,12 +14,11 @@ import pytest
 
 pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2.19 or later")
 
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import scan
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import parts, scan
 from ansible_collections.certops.ocsp.plugins.plugin_utils import _groups
-from ansible_collections.certops.ocsp.plugins.plugin_utils._groups import configuration, read_services
+from ansible_collections.certops.ocsp.plugins.plugin_utils._groups import read_services
 
 BARE = {"services": [], "owner": "root", "group": "root", "mode": "0400", "staple": True, "options": {}}
-SETTINGS: t.Dict[str, t.Any] = {"defaults": {}}
 
 
 def read(groups: t.Any, *found: t.Any, **options: t.Any) -> _groups.Groups:
@@ -119,7 +118,8 @@ def test_null_is_what_is_not_given() -> None:
 def test_the_same_in_two_groups_has_the_services_of_both() -> None:
     groups = {"web": {"domains": ["a.test"], "reload": ["nginx"]}, "mail": {"domains": ["a.test"], "reload": ["exim"]}}
     entries = read(groups).entries
-    assert configuration(entries, SETTINGS)["certificates"] == [{"name": "a.test", "services": ["nginx", "exim"]}]
+    (one,) = _groups.part("web", entries, {}, {}).certificates
+    assert (one.name, one.services) == ("a.test", ("nginx", "exim"))
 
 
 def test_groups_of_several_variables_add_up() -> None:
@@ -128,25 +128,26 @@ def test_groups_of_several_variables_add_up() -> None:
     assert faults == ["mail: a group is a mapping with a list of domains"]
 
 
-def test_the_configuration_knows_what_is_to_be_stapled_for() -> None:
+def test_the_part_of_an_owner_holds_no_key() -> None:
     groups = web(
         {"name": "a.test", "responder_urls": ["http://x/"], "private_key_content": "SECRET"},
         {"name": "b.test", "staple": False},
         options={"timeout": 3},
     )
-    written = configuration(read(groups).entries, {**SETTINGS, "fetch": False})
-    one = {"name": "a.test", "services": [], "timeout": 3.0, "responder_urls": ["http://x/"]}
-    assert written == {"version": 1, "defaults": {}, "fetch": False, "certificates": [one]}
-    assert "SECRET" not in json.dumps(written)
+    part = _groups.part("web", read(groups).entries, {"retries": 1}, {"nginx": {"unit": "nginx2"}})
+    first, second = part.certificates
+    assert first.staple and first.options == {"timeout": 3.0, "responder_urls": ["http://x/"]} and not second.staple
+    assert (part.defaults, part.services) == ({"retries": 1}, {"nginx": {"unit": "nginx2"}})
+    assert "SECRET" not in parts.dump(part) and parts.parse(json.loads(parts.dump(part))) == part
 
 
 @pytest.mark.parametrize("place", ["defaults", "certificate"])
 def test_a_password_is_noticed(place: str) -> None:
     proxy = {"http_proxy": "http://staple:hunter2@proxy:3128"}
     groups = web("a.test", options=proxy if place == "certificate" else {})
-    settings = {"defaults": proxy if place == "defaults" else {"http_proxy": "http://proxy:3128"}}
-    assert _groups.holds_password(configuration(read(groups).entries, settings))
-    assert not _groups.holds_password(configuration(read(web("a.test")).entries, {"defaults": {}}))
+    defaults = proxy if place == "defaults" else {"http_proxy": "http://proxy:3128"}
+    assert parts.holds_password(_groups.part("web", read(groups).entries, defaults, {}))
+    assert not parts.holds_password(_groups.part("web", read(web("a.test")).entries, {}, {}))
 
 
 SERVICE_FAULTS: t.Dict[str, t.Tuple[t.Any, str]] = {
