@@ -173,3 +173,127 @@ def test_three_roles_on_one_host(lab: lab_tool.Lab, add_host: AddHost, include: 
         assert host.run("ocsp-stapling", "status", "--nagios").startswith("OCSP OK")
         rest = include(host, "mail", "proxy", groups=fewer)
         assert rest.rc == 0 and rest.count("changed") == 0, rest.output
+
+
+ROLE = "certops.ocsp.ocsp_stapling"
+
+
+def inclusion(pki: pki_tool.Pki, *names: str, **variables: t.Any) -> dict[str, t.Any]:
+    """A task that includes the role for these names."""
+    given = {"certificates": {"web": {"domains": list(names), "reload": ["nginx"]}}, **variables}
+    given = {"source": str(pki.home), "patience": 0, **given}
+    return {
+        "name": "Deploy certificates",
+        "ansible.builtin.include_role": {"name": ROLE},
+        "vars": {f"ocsp_stapling_{name}": value for name, value in given.items()},
+    }
+
+
+@pytest.fixture(scope="module")
+def web_host(lab: lab_tool.Lab, lab_pki: pki_tool.Pki) -> t.Iterator[lab_tool.Host]:
+    """A host with nginx that several tests share, each of which leaves nothing on it."""
+    host = lab.add("owners", ("nginx",))
+    for name in (WEB, SHOP, API):
+        lab_pki.issue(name, key="ec")
+    yield host
+    lab.remove(host)
+
+
+@pytest.fixture
+def run(
+    lab: lab_tool.Lab, lab_pki: pki_tool.Pki, web_host: lab_tool.Host, tmp_path: Path
+) -> t.Iterator[t.Callable[..., Result]]:
+    """Run plays of these tasks, each a play of its own; at the end all is removed."""
+
+    def once(*plays: t.Sequence[t.Mapping[str, t.Any]], **how: t.Any) -> Result:
+        common = {"hosts": web_host.name, "gather_facts": False}
+        named = len(plays) > 1
+        given = [
+            {**common, **({"name": f"Play {number}"} if named else {}), "tasks": tasks}
+            for number, tasks in enumerate(plays)
+        ]
+        with lab.responder(lab_pki.home):
+            return playbook(lab, tmp_path, *given, **how)
+
+    yield once
+    web_host.run("rm", "-f", "/etc/nginx/sites-enabled/tls")
+    web_host.run("systemctl", "restart", "nginx")
+    gone = once([inclusion(lab_pki, state="absent", owner="all", certificates={})])
+    assert gone.rc == 0 and not web_host.has(ROOT), gone.output
+
+
+def test_a_loop_of_inclusions(
+    lab: lab_tool.Lab, web_host: lab_tool.Host, run: t.Callable[..., Result], lab_pki: pki_tool.Pki
+) -> None:
+    loop = {**inclusion(lab_pki, "{{ item }}"), "loop": [WEB, SHOP]}
+    assert run([loop]).rc == 0
+    serve_by_nginx(web_host, WEB, SHOP)
+    again = run([loop])
+    assert again.rc == 0 and again.count("changed") == 0, again.output
+    all_are_served(lab, web_host, lab_pki, WEB, SHOP)
+    # The first one is gone, and nginx still needs it.
+    fewer = {**loop, "loop": [SHOP]}
+    for changed in (True, False):
+        kept = run([fewer])
+        assert kept.rc == 0 and (kept.count("changed") > 0) is changed, kept.output
+        assert f"{WEB} is no longer configured, but stays, since this still uses it: /etc/nginx/" in said(kept)
+    serve_by_nginx(web_host, SHOP)
+    assert run([fewer]).rc == 0
+    assert names_of(web_host, f"{ROOT}/live") == [SHOP]
+    all_are_served(lab, web_host, lab_pki, SHOP)
+
+
+def test_two_plays_and_a_certificate_that_moves(
+    lab: lab_tool.Lab, web_host: lab_tool.Host, run: t.Callable[..., Result], lab_pki: pki_tool.Pki
+) -> None:
+    """From the first play to the second, without a moment without it."""
+    assert run([inclusion(lab_pki, WEB, SHOP)], [inclusion(lab_pki, API)]).rc == 0
+    serve_by_nginx(web_host, WEB, SHOP, API)
+    web_host.run("rm", "/etc/nginx/sites-enabled/tls")  # so that nothing but the plays keeps it
+    with lab.clients(f"{web_host.address}:443:{SHOP}") as seen:
+        moved = run([inclusion(lab_pki, WEB)], [inclusion(lab_pki, API, SHOP)])
+    assert moved.rc == 0, moved.output
+    (summary,) = seen.values()
+    assert is_unharmed(summary) and {shown["certificate"] for shown in summary["shown"]} == {serial(lab_pki.leaf(SHOP))}
+    assert names_of(web_host, f"{ROOT}/live") == [API, SHOP, WEB]
+    again = run([inclusion(lab_pki, WEB)], [inclusion(lab_pki, API, SHOP)])
+    assert again.rc == 0 and again.count("changed") == 0, again.output
+    # Two owners that give it differently.
+    refused = run([inclusion(lab_pki, WEB, {"name": SHOP, "options": {"retries": 1}})])
+    assert refused.rc != 0, refused.output
+    assert f"{SHOP}: site.yml gives a different option retries than Play 1, which configured it" in said(refused)
+
+
+def test_roles_that_depend_on_the_role(
+    lab: lab_tool.Lab, web_host: lab_tool.Host, run: t.Callable[..., Result], lab_pki: pki_tool.Pki, tmp_path: Path
+) -> None:
+    for role, name in (("site", WEB), ("store", SHOP)):
+        folder = tmp_path / "roles" / role / "meta"
+        folder.mkdir(parents=True)
+        dependency = {"role": ROLE, "vars": inclusion(lab_pki, name)["vars"]}
+        (folder / "main.yml").write_text(json.dumps({"dependencies": [dependency]}))
+    both = [{"import_role": {"name": role}} for role in ("site", "store")]
+    assert run(both).rc == 0
+    assert names_of(web_host, f"{ROOT}/parts") == ["site.json", "store.json"]
+    again = run(both)
+    assert again.rc == 0 and again.count("changed") == 0, again.output
+
+
+def test_a_host_from_before_there_were_owners(
+    lab: lab_tool.Lab, web_host: lab_tool.Host, run: t.Callable[..., Result], lab_pki: pki_tool.Pki
+) -> None:
+    """It has one configuration for all; the staple of nobody goes away while one owner after the other claims its own."""
+    assert run([inclusion(lab_pki, WEB, SHOP)]).rc == 0
+    serve_by_nginx(web_host, WEB, SHOP)
+    config = json.loads(web_host.read(f"{ROOT}/config.json"))
+    config["certificates"] = [{"name": name, "services": ["nginx"]} for name in (WEB, SHOP)]
+    web_host.write(f"{ROOT}/config.json", json.dumps(config))
+    web_host.run("rm", "-r", f"{ROOT}/parts")
+    with lab.clients(*(f"{web_host.address}:443:{name}" for name in (WEB, SHOP))) as seen:
+        assert run([inclusion(lab_pki, WEB)], [inclusion(lab_pki, SHOP)]).rc == 0
+    for summary in seen.values():
+        assert is_unharmed(summary) and all(shown["status"] == "good" for shown in summary["shown"]), summary
+    assert "former.json" not in names_of(web_host, f"{ROOT}/parts")
+    assert web_host.run("ocsp-stapling", "status", "--nagios").startswith("OCSP OK")
+    again = run([inclusion(lab_pki, WEB)], [inclusion(lab_pki, SHOP)])
+    assert again.rc == 0 and again.count("changed") == 0, again.output

@@ -58,7 +58,8 @@ class Inclusion:
         """The same certificates with the services that others use them for."""
         found = []
         for one in wanted:
-            names = dict.fromkeys([*one.services, *parts.services_of(self.others, one.name)])
+            mine = Part(self.owner, (Certificate(one.name, one.services),))
+            names = parts.services_of(parts.replaced(self.others, mine), one.name)
             found.append(replace(one, services=tuple(names), kinds=tuple(kind_of(name) or "" for name in names)))
         return found
 

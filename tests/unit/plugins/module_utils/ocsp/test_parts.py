@@ -82,7 +82,7 @@ def test_a_damaged_file_is_named(layout: sets.Layout, content: str) -> None:
 
 @pytest.mark.parametrize("owner", ["", "  ", "x" * 101, "a\nb"])
 def test_what_is_no_name_is_refused(owner: str) -> None:
-    with pytest.raises(InputError, match="^ocsp_stapling_owner: "):
+    with pytest.raises(InputError, match=r"^ocsp_stapling_owner: "):
         parts.check_owner(owner)
 
 
