@@ -47,6 +47,7 @@ RUN = "run"
 
 #: How a text is read, where not as it is.
 DURATION = "duration"
+PROXY = "proxy"
 
 
 class Limits(t.NamedTuple):
@@ -65,7 +66,8 @@ class Option(t.NamedTuple):
     """One option.
 
     ``kind`` is its type by the names that Ansible has; a ``list`` is one of texts. ``choices`` are those of the
-    value, or of each entry of a list. ``form`` is DURATION for a text that is one. ``secret``: it must not be shown.
+    value, or of each entry of a list. ``form`` is DURATION or PROXY for a text that is one. ``secret``: it must not be
+    shown.
     """
 
     kind: str
@@ -113,7 +115,7 @@ OPTIONS: t.Dict[str, Option] = {
     "retries": Option("int", STAPLE, _ONE | _LASTING, 2, limits=Limits(0, 100)),
     "use_proxy": Option("bool", TRANSPORT, _ONE | _LASTING, True),
     # The URL of a proxy may hold its password.
-    "http_proxy": Option("str", TRANSPORT, _ONE | _LASTING, secret=True),
+    "http_proxy": Option("str", TRANSPORT, _ONE | _LASTING, form=PROXY, secret=True),
     "validate_certs": Option("bool", TRANSPORT, _ONE | _LASTING, True),
     "http_agent": Option("str", TRANSPORT, _ONE | _LASTING, "certops.ocsp"),
     "server": Option("list", STAPLE, _FOR_ALL, (), NAMES),

@@ -91,6 +91,7 @@ FAULTS: t.Dict[str, t.Tuple[t.Any, str]] = {
         "web: options: 'timout' is not an option; did you",
     ),
     "an option out of range": (web("a.test", options={"timeout": -1}), "web: options: timeout: -1.0 is not"),
+    "no URL of a proxy": (web("a.test", options={"http_proxy": "proxy:3128"}), "web: options: http_proxy: its"),
     "a name that is none": (web("*.a.test"), "web, *.a.test: name: '*.a.test' cannot name a set"),
     "a name with a way out": (web("../x"), "web, ../x: name: '../x' cannot name a set"),
     "the same twice, not alike": (
