@@ -56,6 +56,7 @@ class ActionModule(ActionBase):
         groups = _groups.read(given or [], found, remote=not local)
         if groups.faults:
             raise AnsibleActionFail(_sources.refusal(groups.faults))
+        arguments["service_settings"] = _groups.service_settings(arguments.get("service_settings") or {})
         arguments["certificates"] = [*(arguments.get("certificates") or []), *groups.entries]
 
     def _fetch(self, arguments: dict[str, t.Any]) -> None:

@@ -203,8 +203,8 @@ options:
   service_settings:
     description:
       - By the name of a service, what is different about it. C(kind) is one of the choices of
-        O(certops.ocsp.ocsp_response#module:server), C(unit) is its systemd unit, C(test) and C(reload) are commands as
-        lists.
+        O(certops.ocsp.ocsp_response#module:server), C(unit) is its systemd unit, C(test) and C(reload) are commands,
+        each a list of words or a text that is split into words as a shell would. No shell runs them.
     type: dict
     default: {}
   owner:

@@ -21,6 +21,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.material import 
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import check_options, did_you_mean
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.parts import Certificate, Part
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.table import SERVERS
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import COMMANDS, name_problem, read_command
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.sets import SOURCE_SUFFIXES
 
 Values = t.Mapping[str, t.Any]
@@ -58,7 +59,6 @@ _SERVICE: _module.Spec = {
     "reload": {"type": "raw"},
     "socket": {"type": "path"},
 }
-_COMMANDS = ("test", "reload")
 #: The keys of a group or domain, and the options of ``certificate_set`` that they become.
 _AS = {"reload": "services", "key_owner": "owner", "key_group": "group", "key_mode": "mode", "staple": "staple"}
 _DEFAULTS: Entry = {"reload": [], "key_owner": "root", "key_group": "root", "key_mode": "0400", "staple": True}
@@ -172,11 +172,13 @@ def read_services(given: t.Any) -> list[str]:
     reader = _entries.EntryReader(_SERVICE)
     faults = []
     for name, settings in given.items():
+        problem = name_problem(name)
+        faults += [problem] if problem else []
         if not isinstance(settings or {}, t.Mapping):
             faults.append(f"{name} must be a mapping such as {{unit: NAME}}")
             continue
         for key, value in (settings or {}).items():
-            problem = _problem(_SERVICE, key, value) or (_command_problem(key, value) if key in _COMMANDS else "")
+            problem = _problem(_SERVICE, key, value) or _setting_problem(key, value)
             faults += [f"{name}: {problem}"] if problem else []
         known = {key: value for key, value in (settings or {}).items() if key in _SERVICE}
         faults += [f"{name}: {fault}" for fault in reader.read(known)[1]]
@@ -192,10 +194,25 @@ def _problem(spec: _module.Spec, key: t.Any, value: t.Any) -> str:
     return "" if value is None or isinstance(value, kind) else f"{key} must be a {name}"
 
 
-def _command_problem(key: str, value: t.Any) -> str:
-    words = [value] if isinstance(value, str) else value
-    usable = value is None or (isinstance(words, list) and words and all(isinstance(word, str) for word in words))
-    return "" if usable else f"{key} must be a command, as a list of words"
+def _setting_problem(key: str, value: t.Any) -> str:
+    """Why a command or a path of a service cannot be meant."""
+    if key in COMMANDS and value is not None:
+        try:
+            read_command(value)
+        except OcspError as error:
+            return f"{key} {error.message}"
+    if key == "socket" and value is not None and not str(value).startswith("/"):
+        return f"socket must be an absolute path, and is {value}"
+    return ""
+
+
+def service_settings(given: Values) -> Entry:
+    """What is said of services that ``read_services`` has nothing against, as the program has it: commands as lists."""
+    reader, services = _entries.EntryReader(_SERVICE), {}
+    for name, settings in given.items():
+        known = reader.read(settings or {})[0]
+        services[name] = {**known, **{key: list(read_command(known[key])) for key in COMMANDS if key in known}}
+    return services
 
 
 def read_scan(folders: t.Collection[Values], remote: bool = False) -> list[str]:

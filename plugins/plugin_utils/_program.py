@@ -52,7 +52,7 @@ def wanted(
     the role. With ``complete`` the library itself is in it, and not its digests alone.
     """
     text = json.dumps({"version": 1, **_settings(options)}, indent=4, sort_keys=True) + "\n"
-    part = _groups.part(owner, entries, options["options"], options["services"])
+    part = _groups.part(owner, entries, options["options"], _groups.service_settings(options["services"]))
     sources = library()
     return {
         "account": {"name": options["user"], "home": options["state_path"]},

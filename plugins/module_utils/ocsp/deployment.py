@@ -76,19 +76,27 @@ class Task:
             if not isinstance(given or {}, dict):
                 raise InputError(f"service_settings: {name} must be a dictionary such as {{'unit': 'NAME'}}")
             settings = dict(given or {})
-            for command in ("test", "reload"):
-                value = settings.get(command) or ()
-                if not isinstance(value, (str, list, tuple)) or not all(isinstance(word, str) for word in value):
-                    raise InputError(f"service_settings: {command} of {name} must be a list of strings")
-                settings[command] = tuple(value.split() if isinstance(value, str) else value)
+            # A number may be meant, as Ansible converts it for other options.
+            settings.update((key, str(settings[key])) for key in ("unit", "socket") if settings.get(key) is not None)
+            for command in services.COMMANDS:
+                settings[command] = _read_command(name, command, settings.get(command))
             try:
                 described[name] = services.configured(name, **settings)
+            except InputError as error:
+                raise InputError(f"service_settings: {name}: {error.message}") from None
             except TypeError:
                 raise InputError(f"service_settings: {name} has a setting that is not known") from None
         return services.Services(described, self.run, self.layout.root)
 
     def installation(self) -> Installation:
         return Installation(self.layout, self.services(), _LOCK_TIMEOUT)
+
+
+def _read_command(service: str, name: str, value: t.Any) -> t.Tuple[str, ...]:
+    try:
+        return services.read_command(value) if value is not None else ()
+    except InputError as error:
+        raise InputError(f"service_settings: {name} of {service} {error.message}") from None
 
 
 def carry_out(task: Task) -> Result:

@@ -170,14 +170,17 @@ BROKEN: t.Dict[str, t.Tuple[str, str]] = {
         '{"services": {"web": {\n"kind": "iis"}}}',
         "line 2: services.web.kind: 'iis' is not one of apache, dnsdist, ",
     ),
-    "a service that leads elsewhere": ('{"services": {"../x": {}}}', "services.../x: the service must be a name of"),
+    "a service that leads elsewhere": (
+        '{"services": {"../x": {}}}',
+        "services.../x: '../x' cannot name a service; use",
+    ),
     "a command that does not end": (
         '{"services": {"web": {"reload": "systemctl \'reload"}}}',
-        "line 1: services.web.reload: is not a command: No closing quotation",
+        "line 1: services.web.reload: is not a command: no closing quotation",
     ),
     "a command without words": (
         '{"services": {"web": {"test": []}}}',
-        "services.web.test: must be a command, as a text",
+        "services.web.test: must be a command, as a list",
     ),
     "no interval": ('{"interval": "often"}', "line 1: interval: 'often' is not a duration"),
     "an interval too short": ('{"interval": "1s"}', "line 1: interval: must be from one minute to one week"),

@@ -27,7 +27,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import shlex
 import stat
 import typing as t
 from dataclasses import dataclass, field
@@ -37,7 +36,7 @@ from ocsp import option_table, parts, scan, schedule
 from ocsp.errors import InputError
 from ocsp.options import check_options, did_you_mean
 from ocsp.servers.table import SERVERS
-from ocsp.services import Service, configured
+from ocsp.services import COMMANDS, Service, configured, name_problem, read_command
 
 from .located import ConfigError, Document, Path, parse
 
@@ -83,10 +82,10 @@ def _whole(lowest: int, highest: int) -> Check:
 
 def _command(value: t.Any) -> str:
     try:
-        words = shlex.split(value) if isinstance(value, str) else value
-    except ValueError as error:
-        return f"is not a command: {error}"
-    return "" if _texts(words) == "" and words else "must be a command, as a text or as a list of words"
+        read_command(value)
+    except InputError as error:
+        return error.message
+    return ""
 
 
 def _mask(value: t.Any) -> str:
@@ -370,8 +369,8 @@ def _check_interval(document: Document) -> None:
 
 def _check_service(document: Document, name: str, entry: t.Any) -> None:
     path = ("services", name)
-    if _name(name):
-        raise document.fail(path, f"{_shown(path)}: the service {_name(name)}")
+    if name_problem(name):
+        raise document.fail(path, f"{_shown(path)}: {name_problem(name)}")
     _check_keys(document, path, entry, _SERVICE)
     try:
         configured(name, entry.get("kind"))
@@ -425,9 +424,7 @@ def _services(host: Document, own: t.Sequence[Document], added: t.Sequence[Docum
             if name in services and number > len(own):
                 raise document.fail(("services", name), f"the service {name} is already in {sources[name]}")
             given = {key: value for key, value in entry.items() if value is not None}
-            for key in ("test", "reload"):
-                if key in given:
-                    given[key] = tuple(shlex.split(given[key]) if isinstance(given[key], str) else given[key])
+            given.update({key: read_command(given[key]) for key in COMMANDS if key in given})
             services.setdefault(name, configured(name, **given))
             sources.setdefault(name, _place(document, ("services", name)))
     return services

@@ -470,6 +470,12 @@ def test_test_of_a_service_decides(run: t.Callable[..., Result], tmp_path: Path)
     assert "no certificate was replaced" in refused["msg"] and "nothing was changed" not in refused["msg"]
 
 
+def test_commands_may_be_texts_with_the_quotes_of_a_shell(run: t.Callable[..., Result]) -> None:
+    settings = {SERVICE: {"test": "sh -c 'exit 0'", "reload": "true", "unit": None}}
+    done = run(certificates=[entry(leaf("www.example.com"), "www.example.com")], service_settings=settings)
+    assert done["changed"] and not done["failed"], done["msg"]
+
+
 def test_a_test_that_cannot_be_run_is_named(run: t.Callable[..., Result], tmp_path: Path) -> None:
     settings = {SERVICE: {"reload": ["true"], "test": ["/nowhere/checkconf", "-t"]}}
     refused = run(certificates=[entry(leaf("www.example.com"), "www.example.com")], service_settings=settings)
@@ -490,8 +496,13 @@ def test_a_test_that_cannot_be_run_is_named(run: t.Callable[..., Result], tmp_pa
         ({"group": "no-such-group"}, "the group of the private key: there is no group 'no-such-group' on this host"),
         ({"service_settings": {SERVICE: "nginx"}}, f"service_settings: {SERVICE} must be a dictionary"),
         ({"service_settings": {SERVICE: {"sockets": "/x"}}}, f"{SERVICE} has a setting that is not known"),
-        ({"service_settings": {SERVICE: {"reload": 5}}}, f"service_settings: reload of {SERVICE} must be a list"),
-        ({"service_settings": {SERVICE: {"test": [1]}}}, f"service_settings: test of {SERVICE} must be a list"),
+        ({"service_settings": {SERVICE: {"reload": 5}}}, f"service_settings: reload of {SERVICE} must be a command"),
+        ({"service_settings": {SERVICE: {"test": [1]}}}, f"service_settings: test of {SERVICE} must be a command"),
+        (
+            {"service_settings": {SERVICE: {"test": "a 'b"}}},
+            f"test of {SERVICE} is not a command: no closing quotation",
+        ),
+        ({"service_settings": {SERVICE: {"kind": "ngnix"}}}, f"service_settings: {SERVICE}: kind: 'ngnix' is not one"),
         ({"service_settings": {"../x": {"reload": ["true"]}}, "services": ["../x"]}, "cannot name a service"),
     ],
 )

@@ -158,6 +158,13 @@ SERVICE_FAULTS: t.Dict[str, t.Tuple[t.Any, str]] = {
     "no kind": ({"web": {"kind": "ngnix"}}, "web: value of kind must be one of"),
     "no command": ({"web": {"test": [1]}}, "web: test must be a command"),
     "an empty command": ({"web": {"reload": []}}, "web: reload must be a command"),
+    "an empty text for a command": ({"web": {"reload": " "}}, "web: reload must be a command"),
+    "a quotation without an end": (
+        {"web": {"test": "sh -c 'true"}},
+        "web: test is not a command: no closing quotation",
+    ),
+    "a name that leads elsewhere": ({"../x": {"unit": "x"}}, "'../x' cannot name a service"),
+    "a socket somewhere": ({"haproxy": {"socket": "run/x"}}, "haproxy: socket must be an absolute path"),
 }
 
 
@@ -172,6 +179,12 @@ def test_services_may_be_described() -> None:
         read_services({"nginx": None, "web": {"kind": "nginx", "unit": "web", "test": "true", "reload": ["x", "y"]}})
         == []
     )
+
+
+def test_the_program_is_told_of_services_as_it_takes_them() -> None:
+    given = {"nginx": None, "web@1": {"unit": 7, "test": None, "reload": "sh -c 'echo  1'"}}
+    assert read_services(given) == []
+    assert _groups.service_settings(given) == {"nginx": {}, "web@1": {"unit": "7", "reload": ["sh", "-c", "echo  1"]}}
 
 
 def test_folders_are_searched_for_private_keys(tmp_path: Path) -> None:
