@@ -52,6 +52,7 @@ class ActionModule(ActionBase):
                 *groups.faults,
                 *(f"ocsp_stapling_options: {fault}" for fault in faults),
                 *(f"ocsp_stapling_services: {fault}" for fault in _groups.read_services(options["services"])),
+                *(f"ocsp_stapling_endpoints: {fault}" for fault in _endpoint_faults(options, groups)),
                 *_program.faults(options, owner),
             ]
         )
@@ -84,6 +85,13 @@ class ActionModule(ActionBase):
             return str(lookup.run([str(_program.ROLE / "templates" / name)], variables=variables)[0])
 
         return render
+
+
+def _endpoint_faults(options: dict[str, t.Any], groups: _groups.Groups) -> list[str]:
+    if not options["endpoints"]:
+        return []
+    used = {service for entry in groups.entries for service in entry["services"]}
+    return _groups.read_endpoints(options["endpoints"], {*options["services"], *used})
 
 
 def _refuse(faults: t.Sequence[str]) -> None:

@@ -251,8 +251,8 @@ options:
     default: 16
   patience:
     description:
-      - How many seconds to go on asking a responder that does not know a new certificate yet. Some know it only minutes
-        after it was issued.
+      - How many seconds to go on asking a responder that does not know a new certificate yet, from V(0) to V(86400).
+        Some know it only minutes after it was issued.
       - For a new certificate that demands stapling, a responder that is down is asked again as well. An unknown host or
         a URL that is refused is not waited for.
       - After that a certificate that demands stapling is held back, and any other is deployed without a staple. The
@@ -290,7 +290,7 @@ options:
         choices: ["", ftp, imap, ldap, lmtp, pop3, postgres, sieve, smtp, xmpp, xmpp-server]
         default: ""
   keep:
-    description: How many sets of a name are kept, with the one in use.
+    description: How many sets of a name are kept, with the one in use, from V(1) to V(1000).
     type: int
     default: 3
   force:
@@ -298,7 +298,7 @@ options:
     type: bool
     default: false
   apache_port:
-    description: The port of C(127.0.0.1) at which Apache answers its own question for a staple.
+    description: The port of C(127.0.0.1) at which Apache answers its own question for a staple, from V(1) to V(65535).
     type: int
     default: 2562
   path:
@@ -478,7 +478,7 @@ import shutil
 
 from ansible_collections.certops.ocsp.plugins.module_utils import _entries, _module
 from ansible_collections.certops.ocsp.plugins.module_utils._module import QuietModule
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import deployment, starttls
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import deployment
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import ERROR, Finding
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.wanted import PARTS
 
@@ -512,12 +512,6 @@ def argument_spec():
         )
         one[f"{part}_content"] = {"type": "str", "no_log": True}
     defaults = {"services": [], "owner": "root", "group": "root", "mode": "0400", "staple": True, "options": {}}
-    endpoint = {
-        "service": {"type": "str", "required": True},
-        "host": {"type": "str", "default": "127.0.0.1"},
-        "port": {"type": "int", "required": True},
-        "starttls": {"type": "str", "choices": ["", *starttls.PROTOCOLS], "default": ""},
-    }
     return dict(
         {name: dict(option, default=defaults[name]) for name, option in shared.items()},
         **_module.argument_spec("certificate_set"),
@@ -533,7 +527,7 @@ def argument_spec():
         controller_cache={"type": "str", "default": "~/.cache/ocsp-stapling"},
         patience={"type": "int", "default": 0},
         fail_on_held_back={"type": "bool", "default": True},
-        endpoints={"type": "list", "elements": "dict", "options": endpoint},
+        endpoints={"type": "list", "elements": "dict", "options": _entries.ENDPOINT},
         keep={"type": "int", "default": 3},
         force={"type": "bool", "default": False},
         apache_port={"type": "int", "default": 2562},

@@ -83,16 +83,36 @@ options:
     description: Whether the program fetches responses.
     type: bool
     default: true
+  endpoints:
+    description:
+      - Where services are looked at, as O(certops.ocsp.ocsp_stapling#role:main:ocsp_stapling_endpoints) has it.
+      - This and O(keep), O(patience) and O(apache_port) are what M(certops.ocsp.certificate_set) will be given. They
+        are checked together with all else.
+    type: list
+    elements: dict
+    default: []
+  keep:
+    description: How many sets of a certificate stay, from V(1) to V(1000).
+    type: int
+    default: 3
+  patience:
+    description: How many seconds to wait for responders, from V(0) to V(86400).
+    type: int
+    default: 0
+  apache_port:
+    description: The port at which Apache answers its own question, from V(1) to V(65535).
+    type: int
+    default: 2562
   workers:
-    description: How many responses the program fetches at a time.
+    description: How many responses the program fetches at a time, from V(1) to V(1000).
     type: int
     default: 16
   per_responder:
-    description: How many of them from one responder.
+    description: How many of them from one responder, from V(1) to V(1000).
     type: int
     default: 8
   backup_count:
-    description: How many old responses the program keeps.
+    description: How many old responses the program keeps, from V(0) to V(1000).
     type: int
     default: 0
   log_file:
@@ -108,7 +128,9 @@ options:
     type: str
     default: 30min
   os_family:
-    description: The family of distributions of the host, by default the one that C(/etc/os-release) tells.
+    description:
+      - The family of distributions of the host, by default the one that C(/etc/os-release) tells. V(Debian) or
+        V(RedHat).
     type: str
     default: ""
   units:
@@ -238,7 +260,7 @@ PATHS = {
     "library": "/usr/local/lib/ocsp-stapling",
     "program": "/usr/local/sbin/ocsp-stapling",
 }
-NUMBERS = {"workers": 16, "per_responder": 8, "backup_count": 0}
+NUMBERS = {"workers": 16, "per_responder": 8, "backup_count": 0, "keep": 3, "patience": 0, "apache_port": 2562}
 
 
 def argument_spec() -> _module.Spec:
@@ -248,6 +270,7 @@ def argument_spec() -> _module.Spec:
         groups={"type": "list", "elements": "dict", "default": []},
         scan={"type": "list", "elements": "dict", "default": []},
         source={"type": "path"},
+        endpoints={"type": "list", "elements": "dict", "default": []},
         units={"type": "list", "elements": "str", "default": []},
         remote_source={"type": "bool", "default": False},
         fetch={"type": "bool", "default": True},

@@ -20,9 +20,10 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import Oc
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.material import check_name
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import check_options, did_you_mean
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.parts import Certificate, Part
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.table import SERVERS
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.table import NAMES, SERVERS
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import COMMANDS, name_problem, read_command
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.sets import SOURCE_SUFFIXES
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.sets import SOURCE_SUFFIXES, mode_problem
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.wanted import read_mode
 
 Values = t.Mapping[str, t.Any]
 Entry = dict[str, t.Any]
@@ -131,6 +132,7 @@ class _Reader:
                 usable[key] = value
         values, faults = self._readers[id(spec)].read(usable)
         self.faults += [f"{where}: {fault}" for fault in faults]
+        self.faults += [f"{where}: {fault}" for fault in _value_faults(values)]
         values["options"], faults = read_options(values.get("options") or {}, self._options)
         self.faults += [f"{where}: options: {fault}" for fault in faults]
         return values
@@ -147,6 +149,21 @@ class _Reader:
             if key in domain:
                 entry[key] = domain[key]
         return entry
+
+
+def _value_faults(values: Entry) -> t.Iterator[str]:
+    """What is wrong with values of the right type, as far as that can be told without the host."""
+    yield from (f"reload: {problem}" for problem in map(name_problem, values.get("reload") or ()) if problem)
+    try:
+        problem = mode_problem(read_mode(values["key_mode"])) if "key_mode" in values else ""
+    except OcspError as error:
+        problem = f"key_{error.message}"
+    if problem:
+        yield problem
+    try:
+        check_options({"responder_urls": values.get("responder_urls")})
+    except OcspError as error:
+        yield error.message
 
 
 def options_reader() -> _entries.EntryReader:
@@ -182,6 +199,20 @@ def read_services(given: t.Any) -> list[str]:
             faults += [f"{name}: {problem}"] if problem else []
         known = {key: value for key, value in (settings or {}).items() if key in _SERVICE}
         faults += [f"{name}: {fault}" for fault in reader.read(known)[1]]
+    return faults
+
+
+def read_endpoints(given: t.Iterable[Values], services: t.Collection[str]) -> list[str]:
+    """All that is wrong with where services are looked at. ``services`` are those that somebody named."""
+    from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import probe
+
+    reader, faults = _entries.EntryReader(_entries.ENDPOINT, required=("service", "port")), []
+    for one in given:
+        values, found = reader.read(one)
+        complete = {name: values.get(name, option.get("default")) for name, option in _entries.ENDPOINT.items()}
+        problem = "" if found else probe.endpoint_problem(complete, {*NAMES, *services})
+        faults += [f"{one['service']}: {fault}" if one.get("service") else fault for fault in found]
+        faults += [problem] if problem else []
     return faults
 
 

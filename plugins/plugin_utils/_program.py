@@ -21,9 +21,10 @@ from pathlib import Path
 
 import yaml
 from ansible_collections.certops.ocsp.plugins.module_utils._program import PROGRAM, SETTINGS, log_refusal
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import parts
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import families, parts
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import did_you_mean
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.option_table import RUN_LIMITS
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import check_limits, did_you_mean
 
 from . import _groups, _owner
 
@@ -82,14 +83,24 @@ def unknown_variables(variables: t.Iterable[str]) -> list[str]:
 
 def faults(options: Values, owner: str) -> list[str]:
     """What is wrong with the options, as far as that can be told without the host."""
-    log, found = options["log_file"], []
+    found = []
     try:
         parts.check_owner(owner)
-        if owner in (parts.FORMER, _owner.ALL):
-            found.append(f"ocsp_stapling_owner: {owner} has a meaning of its own; choose another name")
     except OcspError as error:
         found.append(error.message)
-    return found + ([log_refusal(log)] if log and not _LOG_FILE.fullmatch(log) else [])
+    if owner in (parts.FORMER, _owner.ALL):
+        found.append(f"ocsp_stapling_owner: {owner} has a meaning of its own; choose another name")
+    for name, limits in RUN_LIMITS.items():
+        try:
+            check_limits(f"{_PREFIX}{name}", options[name], limits)
+        except OcspError as error:
+            found.append(error.message)
+    log, family = options["log_file"], options["os_family"]
+    if log and not _LOG_FILE.fullmatch(log):
+        found.append(log_refusal(log))
+    if family and family not in families.NAMES:
+        found.append(f"{families.OVERRIDE}: '{family}' is not one of {', '.join(families.NAMES)}")
+    return found
 
 
 def template_variables(options: Values) -> dict[str, t.Any]:

@@ -41,8 +41,6 @@ from .wanted import Wanted
 
 #: Reason codes of a responder that may not know a new certificate yet.
 _NOT_KNOWN_YET = ("not_successful", "unknown_status")
-#: What may be permitted for a private key.
-_KEY_MODES = 0o640
 #: How many names a sentence lists.
 _MOST_NAMES = 20
 _NO_SET = "-"
@@ -234,11 +232,9 @@ def _unstapled(item: Item) -> t.Iterator[str]:
 def _unreadable(item: Item) -> t.Iterator[str]:
     """Why services could not read the private key, or others could."""
     access = item.wanted.access
-    if access.mode & ~_KEY_MODES:
-        yield (
-            f"the mode {access.mode:04o} of the private key allows more than reading by owner and group and writing by "
-            'the owner; use "0400", "0440", "0600" or "0640", in quotes'
-        )
+    problem = sets.mode_problem(access.mode)
+    if problem:
+        yield problem
     if access.uid == 0 and not (access.gid and access.mode & stat.S_IRGRP):
         blind = [kind for kind in item.wanted.known_kinds if SERVERS[kind].reads_key_as_user]
         if blind:

@@ -21,7 +21,8 @@ from .environment import Environment, Exchange, ResponderDown
 from .errors import ERROR, InputError, OcspError
 from .inclusion import Inclusion
 from .installation import Installation, outstanding
-from .options import did_you_mean, read_value
+from .option_table import RUN_LIMITS
+from .options import check_limits, did_you_mean
 from .parts import Part
 from .schedule import format_time
 from .servers.server import Setup
@@ -33,8 +34,6 @@ from .wanted import Values, read_wanted
 _LOCK_TIMEOUT = 120.0
 #: Seconds between two attempts to get a response for a new certificate.
 _PAUSE = 10.0
-#: The numbers among the options, with the lowest and the highest that make sense.
-_LIMITS = (("patience", 0, 86400), ("keep", 1, 1000), ("apache_port", 1, 65535))
 #: Seconds that a look at one endpoint takes at most.
 _LOOK_TIMEOUT = 4.0
 
@@ -118,10 +117,9 @@ def carry_out(task: Task) -> Result:
 
 def _present(task: Task) -> Result:
     values, layout = task.values, task.layout
-    read_value("workers", values["workers"])
-    for name, lowest, highest in _LIMITS:
-        if not lowest <= values[name] <= highest:
-            raise InputError(f"{name}: {values[name]} is not between {lowest} and {highest}")
+    for name, limits in RUN_LIMITS.items():
+        if name in values:
+            check_limits(name, values[name], limits)
     inclusion = task.inclusion()
     known = task.services(inclusion)
     endpoints = _endpoints(values, known)
@@ -199,12 +197,8 @@ def _endpoints(values: Values, known: services.Services) -> t.List[Endpoint]:
     names = {name for one in values["certificates"] for name in one["services"] or ()}
     if given is not None:
         named = {*NAMES, *values["service_settings"], *values["services"], *names}
-        for one in given:
-            if one["service"] not in named:
-                raise InputError(
-                    f"endpoints: no service is called {one['service']}; {did_you_mean(one['service'], named)}"
-                )
-            probe.read_endpoint(one["host"], one["port"], None, one["starttls"] or None)
+        for problem in filter(None, (probe.endpoint_problem(one, named) for one in given)):
+            raise InputError(f"endpoints: {problem}")
         return [Endpoint(one["service"], one["host"], one["port"], one["starttls"]) for one in given]
     kinds = {name: known.get(name).kind for name in sorted({*names, *values["services"]})}
     return [

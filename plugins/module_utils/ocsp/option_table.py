@@ -80,6 +80,16 @@ class Option(t.NamedTuple):
     secret: bool = False
 
 
+#: The numbers that are said once for all certificates of a host: to modules, to the role, and to the program.
+#: The program counts old responses of each certificate, where 0 keeps none.
+RUN_LIMITS = {
+    "workers": Limits(1, 1000),
+    "per_responder": Limits(1, 1000),
+    "patience": Limits(0, 86400),
+    "keep": Limits(1, 1000),
+    "apache_port": Limits(1, 65535),
+    "backup_count": Limits(0, 1000),
+}
 #: A time in seconds, of a day at most.
 SECONDS = Limits(0, 86400, above=True)
 _FOR_ALL = _ANY_JUDGE | _LASTING
@@ -121,8 +131,8 @@ OPTIONS: t.Dict[str, Option] = {
     "server": Option("list", STAPLE, _FOR_ALL, (), NAMES),
     "now": Option("str", TASK, _ANY_JUDGE | {STAPLE_INFO}),
     "return_content": Option("bool", TASK, _ANY_JUDGE | {STAPLE_INFO}, False),
-    "workers": Option("int", RUN, _RUN, 16, limits=Limits(1, 1000)),
-    "per_responder": Option("int", RUN, _RUN - {CERTIFICATE_SET}, 8, limits=Limits(1, 1000)),
+    "workers": Option("int", RUN, _RUN, 16, limits=RUN_LIMITS["workers"]),
+    "per_responder": Option("int", RUN, _RUN - {CERTIFICATE_SET}, 8, limits=RUN_LIMITS["per_responder"]),
 }
 
 

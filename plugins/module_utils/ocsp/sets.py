@@ -27,6 +27,9 @@ from . import files, reading
 from .errors import FileError, InputError
 from .servers.server import FOLDER
 
+#: What may be permitted for a private key.
+_KEY_MODES = 0o640
+
 #: Names of the files of a set that hold the private key.
 SECRET_FILES = ("privkey.pem", "combined.pem")
 #: Files of a set that come and go with the material; the staple's are not among them.
@@ -54,6 +57,16 @@ class Access(t.NamedTuple):
     uid: int = 0
     gid: int = 0
     mode: int = 0o400
+
+
+def mode_problem(mode: int) -> str:
+    """Why a private key must not have a mode, as one sentence, or an empty string."""
+    if not mode & ~_KEY_MODES:
+        return ""
+    return (
+        f"the mode {mode:04o} of the private key allows more than reading by owner and group and writing by "
+        'the owner; use "0400", "0440", "0600" or "0640", in quotes'
+    )
 
 
 class Layout(t.NamedTuple):

@@ -181,8 +181,12 @@ def _read_access(owner: t.Any, group: t.Any, mode: t.Any) -> Access:
         gid = int(group) if str(group).isdigit() else grp.getgrnam(group).gr_gid
     except KeyError:
         raise InputError(f"the group of the private key: there is no group '{group}' on this host") from None
+    return Access(uid, gid, read_mode(mode))
+
+
+def read_mode(mode: t.Any) -> int:
+    """The mode of a private key. Raises InputError."""
     try:
-        number = mode if isinstance(mode, int) else int(str(mode), 8)
+        return mode if isinstance(mode, int) else int(str(mode), 8)
     except ValueError:
         raise InputError(f"mode: '{mode}' is not an octal number; write it as a string such as \"0400\"") from None
-    return Access(uid, gid, number)

@@ -152,7 +152,7 @@ _TOP: t.Dict[str, Check] = {
     "services": _object,
     "scan": _list,
     **_checks_of(option_table.PROGRAM_RUN),
-    "backup_count": _whole(0, 1000),
+    "backup_count": _whole(*option_table.RUN_LIMITS["backup_count"][:2]),
     "log_file": _path,
     "interval": _text,
     "fetch": _flag,

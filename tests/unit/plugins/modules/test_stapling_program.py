@@ -30,6 +30,17 @@ from ansible_collections.certops.ocsp.tests.unit.run_module import (
 
 #: An account that each system has, with a group of its own.
 DAEMON = pwd.getpwnam("daemon")
+#: What nobody has anything against.
+GOOD = {
+    "workers": 16,
+    "per_responder": 8,
+    "patience": 0,
+    "keep": 3,
+    "apache_port": 2562,
+    "backup_count": 0,
+    "log_file": "",
+    "os_family": "",
+}
 UNITS = ["ocsp-stapling.service", "ocsp-stapling.timer"]
 Run = t.Callable[..., Result]
 
@@ -267,9 +278,23 @@ def test_a_log_file_beside_those_of_others_is_refused(host: Host) -> None:
 
 @pytest.mark.parametrize("path", ["/var/log/{year}/staple.log", "/staple.log", "staple.log", "/var/log/%x/y"])
 def test_a_log_file_without_a_folder_is_refused(path: str) -> None:
-    (fault,) = controller.faults({"log_file": path}, "web")
+    (fault,) = controller.faults({**GOOD, "log_file": path}, "web")
     assert fault.startswith(f"ocsp_stapling_log_file is {path}, but ")
-    assert controller.faults({"log_file": "/var/log/staples/{year}.log"}, "web") == []
+    assert controller.faults({**GOOD, "log_file": "/var/log/staples/{year}.log"}, "web") == []
+
+
+def test_all_values_are_checked_in_the_words_of_the_role() -> None:
+    wrong = {"keep": 0, "patience": -1, "apache_port": 65536, "workers": 0, "per_responder": 1001, "backup_count": -1}
+    assert controller.faults(GOOD, "web") == []
+    assert controller.faults({**GOOD, **wrong, "os_family": "Arch"}, "web") == [
+        "ocsp_stapling_workers: 0 is not between 1 and 1000",
+        "ocsp_stapling_per_responder: 1001 is not between 1 and 1000",
+        "ocsp_stapling_patience: -1 is not between 0 and 86400",
+        "ocsp_stapling_keep: 0 is not between 1 and 1000",
+        "ocsp_stapling_apache_port: 65536 is not between 1 and 65535",
+        "ocsp_stapling_backup_count: -1 is not between 0 and 1000",
+        "ocsp_stapling_os_family: 'Arch' is not one of Debian, RedHat",
+    ]
 
 
 def test_another_selinux_type_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,6 +93,10 @@ FAULTS: t.Dict[str, t.Tuple[t.Any, str]] = {
     "an option out of range": (web("a.test", options={"timeout": -1}), "web: options: timeout: -1.0 is not"),
     "no URL of a proxy": (web("a.test", options={"http_proxy": "proxy:3128"}), "web: options: http_proxy: its"),
     "a name that is none": (web("*.a.test"), "web, *.a.test: name: '*.a.test' cannot name a set"),
+    "a service that leads elsewhere": (web("a.test", reload=["../x"]), "web: reload: '../x' cannot name a service"),
+    "a mode that is none": (web("a.test", key_mode="rw"), "web: key_mode: 'rw' is not an octal number"),
+    "a mode for everybody": (web("a.test", key_mode="0644"), "web: the mode 0644 of the private key allows more"),
+    "no URL of a responder": (web({"name": "a.test", "responder_urls": ["x"]}), "web, a.test: responder_urls: 'x' is"),
     "a name with a way out": (web("../x"), "web, ../x: name: '../x' cannot name a set"),
     "the same twice, not alike": (
         {"web": {"domains": ["a.test"]}, "mail": {"domains": ["a.test"], "key_mode": "0440"}},
@@ -172,6 +176,27 @@ SERVICE_FAULTS: t.Dict[str, t.Tuple[t.Any, str]] = {
 def test_a_slip_in_a_service_is_named(given: t.Any, sentence: str) -> None:
     (fault,) = read_services(given)
     assert fault.startswith(sentence)
+
+
+ENDPOINT_FAULTS: t.Dict[str, t.Tuple[t.Dict[str, t.Any], str]] = {
+    "a service that nobody uses": ({"service": "web"}, "no service is called web; "),
+    "no service": ({"service": None}, "missing required arguments: service"),
+    "a port that is none": ({"port": "imaps"}, "exim: argument 'port' is of type"),
+    "a port out of range": ({"port": 65536}, "exim: port: 65536 is not between 1 and 65535"),
+    "a host that is none": ({"host": "http://x"}, "exim: host: 'http://x'"),
+    "a protocol that is not known": ({"starttls": "mysql"}, "exim: value of starttls must be one of"),
+    "a slip": ({"prot": 1}, "exim: 'prot' is not an option; did you mean port?"),
+}
+
+
+@pytest.mark.parametrize(("given", "sentence"), ENDPOINT_FAULTS.values(), ids=ENDPOINT_FAULTS)
+def test_an_endpoint_that_nobody_can_look_at_is_named(given: t.Dict[str, t.Any], sentence: str) -> None:
+    (fault,) = _groups.read_endpoints([{"service": "exim", "port": 25, **given}], ["mine"])
+    assert fault.startswith(sentence)
+
+
+def test_endpoints_are_converted_as_options_are() -> None:
+    assert _groups.read_endpoints([{"service": "mine", "port": "25"}, {"service": "exim", "port": 1}], ["mine"]) == []
 
 
 def test_services_may_be_described() -> None:
