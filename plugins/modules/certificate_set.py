@@ -433,6 +433,11 @@ without_responder:
   returned: when O(state=present)
   type: list
   elements: str
+without_staple:
+  description: The names of certificates in use that should have a staple and have none. A warning says why.
+  returned: when O(state=present)
+  type: list
+  elements: str
 reload:
   description:
     - The services that have to be reloaded now, also those that an earlier run could not tell. A service that has

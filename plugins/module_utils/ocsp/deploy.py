@@ -97,6 +97,12 @@ class Item:
         return self.outcome.data if self.outcome is not None else None
 
     @property
+    def lacks_staple(self) -> bool:
+        """Whether it is used without the staple that it should have, for another reason than a revocation."""
+        used = not (self.held_back or self.is_revoked)
+        return used and self.stapled and self.outcome is not None and self.staple is None
+
+    @property
     def is_revoked(self) -> bool:
         """Whether its CA says so."""
         judgement = self.outcome.judgement if self.outcome is not None else None
@@ -540,7 +546,7 @@ def summary(work: Plan, check: bool, told: t.Sequence[str] = (), problem: str = 
     renewed = [item.name for item in work.items if item.renewed]
     held_back = [f"{item.name}: {item.held_back}" for item in work.items if item.held_back]
     parts = [problem] if problem else []
-    parts += [f"held back: {'; '.join(held_back)}"] if held_back else []
+    parts += [f"held back: {listed(held_back, '; ')}"] if held_back else []
     if changed and not problem:
         verb = "would change" if check else "changed"
         parts.append(f"{len(changed)} of {_certificates(len(work.items))} {verb}: {listed(changed)}")
@@ -549,16 +555,26 @@ def summary(work: Plan, check: bool, told: t.Sequence[str] = (), problem: str = 
     revoked = [item.name for item in work.items if item.is_revoked and not item.held_back]
     if revoked:
         parts.append(f"revoked, but in use: {listed(revoked)}")
+    missing = [item.name for item in work.items if item.lacks_staple and not (problem and item.changed)]
     if not parts:
-        still = f", but {listed(told)} still has to be reloaded" if told else ""
-        return f"{_certificates(len(work.items))}: all as {'it' if len(work.items) == 1 else 'they'} should be{still}"
+        parts.append(_unchanged(len(work.items), told, bool(missing)))
+    if missing:
+        parts.append(f"still without a staple: {listed(missing)}")
     return "; ".join(parts)
+
+
+def _unchanged(number: int, told: t.Sequence[str], missing: bool) -> str:
+    should = f"all as {'it' if number == 1 else 'they'} should be"
+    # Whoever reads this at the end of a play may have reloaded them meanwhile.
+    untold = f", but {listed(told)} had not loaded the last change yet" if told else ""
+    return f"{_certificates(number)}: {'nothing to change' if missing else should}{untold}"
 
 
 def _certificates(number: int) -> str:
     return "1 certificate" if number == 1 else f"{number} certificates"
 
 
-def listed(names: t.Sequence[str]) -> str:
+def listed(names: t.Sequence[str], separator: str = ", ") -> str:
+    """Names for a sentence, and of very many the first ones."""
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    return ", ".join(names[:_MOST_NAMES]) + more
+    return separator.join(names[:_MOST_NAMES]) + more

@@ -283,6 +283,7 @@ def _values(work: deploy.Plan, told: t.Sequence[str], unconfirmed: t.Sequence[st
         "certificates": [_describe(work, item) for item in work.items],
         "held_back": [item.name for item in work.items if item.held_back],
         "revoked": [item.name for item in work.items if item.is_revoked],
+        "without_staple": [item.name for item in work.items if item.lacks_staple],
         "without_responder": [item.name for item in work.items if not item.urls],
         "reload": list(told),
         "unconfirmed": list(unconfirmed),
@@ -378,7 +379,8 @@ def _verify(task: Task) -> Result:
             return Result({"swapped_back": [], "msg": _confirmation(verified)})
         names = confirm.take_back(installation)
         problems = confirm.reload_all(installation, verified.services)
-    msg = f"the old certificates of {', '.join(names)} were put back: {'; '.join(verified.faults.values())}"
+    faults = deploy.listed(list(verified.faults.values()), "; ")
+    msg = f"the old certificates of {deploy.listed(names)} were put back: {faults}"
     return Result({"msg": "; ".join([msg, *problems]), "swapped_back": names}, changed=True, failed=True)
 
 

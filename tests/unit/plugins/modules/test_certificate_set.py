@@ -153,7 +153,7 @@ def test_a_set_is_deployed_once(run: t.Callable[..., Result], tmp_path: Path) ->
 
     again = run(certificates=certificates)
     assert again["changed"] and again["reload"] == [SERVICE], "nobody has reloaded the service yet"
-    assert again["msg"] == f"1 certificate: all as it should be, but {SERVICE} still has to be reloaded"
+    assert again["msg"] == f"1 certificate: all as it should be, but {SERVICE} had not loaded the last change yet"
     (tmp_path / "var/pending" / SERVICE).unlink()
     before = tree(tmp_path)
     for check in (True, False):
@@ -355,6 +355,13 @@ def test_certificate_that_demands_a_staple_waits_for_it(run: t.Callable[..., Res
     assert result["held_back"] == ["one.example.com"]
     assert not live(tmp_path, "one.example.com").exists() and live(tmp_path, "two.example.com").exists()
     assert [sentence for sentence in result["warnings"] if "two.example.com: there is no staple yet" in sentence]
+    assert result["msg"].endswith("two.example.com; still without a staple: two.example.com")
+    assert result["without_staple"] == ["two.example.com"], "the other one is not in use"
+    again = run(certificates=certificates[1:])
+    assert again["without_staple"] == ["two.example.com"] and again["msg"] == (
+        f"1 certificate: nothing to change, but {SERVICE} had not loaded the last change yet; "
+        "still without a staple: two.example.com"
+    )
     certificates[0]["response_content"] = staple(one)
     assert run(certificates=certificates, fail_on_held_back=False)["held_back"] == []
     assert (live(tmp_path, "one.example.com") / "ocsp.der").exists()

@@ -204,7 +204,7 @@ def test_a_service_that_comes_to_a_set_that_stays_gets_its_piece_and_is_told(hos
     work, _problem = host.deploy(wanted(one, "a.example.com", "web", "nginx"))
     assert work.items[0].renewed and not work.items[0].changed
     assert "nginx.conf" in host.live("a.example.com") and pending.services(host.layout) == ["nginx"]
-    assert deploy.summary(work, False) == "renewed in place: a.example.com"
+    assert deploy.summary(work, False) == "renewed in place: a.example.com; still without a staple: a.example.com"
     assert sets.described(host.layout.live("a.example.com")).services == ("web", "nginx")
 
 
@@ -218,17 +218,23 @@ def test_what_was_held_back_is_said_first(host: Host) -> None:
     said = deploy.summary(work, False)
     assert said.startswith("held back: a.example.com: it must not be used without a staple: ")
     assert "; c.example.com: the certificate CN=c.example.com,O=Forge was revoked on " in said
-    assert said.endswith("; 1 of 3 certificates changed: b.example.com")
+    assert said.endswith("; 1 of 3 certificates changed: b.example.com; still without a staple: b.example.com")
     assert host.live("a.example.com") == host.live("c.example.com") == {}
     assert [sentence for sentence in work.warnings if sentence.startswith("b.example.com: there is no staple yet")]
 
 
 def test_nothing_to_do_is_said_as_well(host: Host) -> None:
-    one, two = leaf("a.example.com"), leaf("b.example.com")
-    both = [wanted(one, "a.example.com", "web"), wanted(two, "b.example.com", "web")]
+    subjects = {name: leaf(name) for name in ("a.example.com", "b.example.com")}
+    both = [wanted(subject, name, "web", source=staple(subject)) for name, subject in subjects.items()]
     host.deploy(*both)
     assert deploy.summary(host.plan(*both), True) == "2 certificates: all as they should be"
     assert deploy.summary(host.plan(both[0]), True) == "1 certificate: all as it should be"
+
+
+def test_of_very_many_names_the_first_ones_are_said() -> None:
+    names = [f"{number}.test" for number in range(25)]
+    assert deploy.listed(names[:20], "; ") == "; ".join(names[:20])
+    assert deploy.listed(names) == f"{', '.join(names[:20])} and 5 more"
 
 
 OTHER = forge.authority("Other CA")
