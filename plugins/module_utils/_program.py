@@ -95,7 +95,7 @@ def carry_out(module: AnsibleModule) -> t.Dict[str, t.Any]:
     wanted = Wanted(account, folders, [_with_python(file, here.python) for file in given["files"]], given["library"])
     found = differences(wanted, run)
     lacking = lacks_cryptography(here.python, run)
-    wrong = list(problems(given, module.params["root"], found, run))
+    wrong = [*obstacles(wanted), *problems(given, module.params["root"], found, run)]
     if wrong:
         module.fail_json(msg=f"nothing was changed: {'; '.join(wrong)}")
     mended = [one for one in found if one.part in parts]
@@ -175,17 +175,30 @@ def _account(wanted: t.Mapping[str, str]) -> t.Iterator[Difference]:
             yield Difference(ACCOUNT, name, f"its {what} is {is_} and not {should}")
 
 
-def _access(wanted: Values, is_kind: t.Callable[[int], bool]) -> t.Iterator[str]:
-    """What is wrong with the kind, owner, group or mode of a path."""
+def _status(wanted: Values) -> t.Optional[os.stat_result]:
+    """What the system says of a path, or None where nothing is there. Raises FileError."""
     try:
-        status = (os.stat if wanted.get("follow") else os.lstat)(wanted["path"])
+        return (os.stat if wanted.get("follow") else os.lstat)(wanted["path"])
     except (FileNotFoundError, NotADirectoryError):
-        yield "is missing"
-        return
+        return None
     except OSError as error:
         raise FileError(f"{wanted['path']} cannot be looked at: {error.strerror}") from None
+
+
+def _kind(mode: int) -> str:
+    kinds = {stat.S_IFDIR: "folder", stat.S_IFLNK: "symbolic link", stat.S_IFSOCK: "socket", stat.S_IFIFO: "named pipe"}
+    kinds.update({stat.S_IFREG: "file", stat.S_IFBLK: "device", stat.S_IFCHR: "device"})
+    return f"a {kinds.get(stat.S_IFMT(mode), 'special file')}"
+
+
+def _access(wanted: Values, is_kind: t.Callable[[int], bool]) -> t.Iterator[str]:
+    """What is wrong with the kind, owner, group or mode of a path."""
+    status = _status(wanted)
+    if status is None:
+        yield "is missing"
+        return
     if not is_kind(status.st_mode):
-        yield "is of another kind"
+        yield f"is {_kind(status.st_mode)}"
         return
     if _name(pwd.getpwuid, status.st_uid) != wanted["owner"]:
         yield f"belongs to the user {_name(pwd.getpwuid, status.st_uid)} and not {wanted['owner']}"
@@ -215,13 +228,10 @@ def _name(look_up: t.Callable[[int], t.Any], number: int) -> str:
 
 
 def _file(wanted: Values) -> t.Iterator[str]:
-    wrong = list(_access(wanted, stat.S_ISREG))
-    if wrong in (["is missing"], ["is of another kind"]):
-        yield from wrong
-        return
-    if content_of(wanted["path"]) != wanted["content"].encode():
+    status = _status(wanted)
+    if status is not None and stat.S_ISREG(status.st_mode) and content_of(wanted["path"]) != wanted["content"].encode():
         yield "has another content"
-    yield from wrong
+    yield from _access(wanted, stat.S_ISREG)
 
 
 def content_of(path: str) -> t.Optional[bytes]:
@@ -233,7 +243,7 @@ def _library(wanted: Values) -> t.Iterator[str]:
     """Which files of the library are missing, surplus, damaged, or not root's alone to write."""
     path, digests = wanted["path"], wanted["digests"]
     if not os.path.isdir(path):
-        yield "is missing"
+        yield "is no folder" if os.path.lexists(path) else "is missing"
         return
     folders = {os.path.dirname(name) for name in digests} - {""}
     for name in ("", *sorted(folders)):
@@ -270,8 +280,11 @@ def _units(units: t.Sequence[str], run: Run) -> t.Iterator[Difference]:
         values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
         if values.get("NeedDaemonReload") == "yes":
             yield Difference(TIMER, values.get("Id", ""), "was changed, and systemd has not read it")
-        if values.get("Id") == TIMER_UNIT and values.get("UnitFileState") != "enabled":
-            yield Difference(TIMER, TIMER_UNIT, "is not enabled")
+        state = values.get("UnitFileState", "")
+        if values.get("Id") == TIMER_UNIT and state != "enabled":
+            masked = state.startswith("masked")
+            what = f"is masked; run 'systemctl unmask {TIMER_UNIT}'" if masked else "is not enabled"
+            yield Difference(TIMER, TIMER_UNIT, what)
         if values.get("Id") == TIMER_UNIT and values.get("ActiveState") != "active":
             yield Difference(TIMER, TIMER_UNIT, "is not started")
 
@@ -294,6 +307,23 @@ def lacks_cryptography(python: str, run: Run) -> bool:
     if os.path.realpath(python) == os.path.realpath(sys.executable):
         return importlib.util.find_spec("cryptography") is None
     return run([python, "-I", "-c", "import cryptography"])[0] != 0
+
+
+def obstacles(wanted: Wanted) -> t.Iterator[str]:
+    """What is in the place of a folder or a file and cannot be replaced without harm. Links to files can."""
+    for folder in wanted.folders:
+        status = _status(folder)
+        if status is None and os.path.lexists(folder["path"]):
+            yield f"{folder['path']} is a symbolic link that leads nowhere, where a folder belongs; move it away"
+        elif status is not None and not stat.S_ISDIR(status.st_mode):
+            yield f"{folder['path']} is {_kind(status.st_mode)}, where a folder belongs; move it away"
+    for file in for_this_host(wanted.files, has_systemd()):
+        status = _status(file)
+        if status is not None and not stat.S_ISREG(status.st_mode) and not stat.S_ISLNK(status.st_mode):
+            yield f"{file['path']} is {_kind(status.st_mode)}, where a file belongs; move it away"
+        elif file["init"] and os.path.realpath(file["path"]) == os.devnull:
+            unit = os.path.basename(file["path"])
+            yield f"{unit} is masked, so that it cannot be started; run 'systemctl unmask {unit}' first"
 
 
 def problems(given: Values, root: str, found: t.Sequence[Difference], run: Run) -> t.Iterator[str]:
@@ -410,9 +440,6 @@ def install(module: AnsibleModule, wanted: Wanted, found: t.Sequence[Difference]
 
 def _make_folder(module: AnsibleModule, wanted: Values) -> None:
     with _failing(wanted["path"]):
-        is_link = os.path.islink(wanted["path"]) and not wanted["follow"]
-        if is_link or (os.path.lexists(wanted["path"]) and not os.path.isdir(wanted["path"])):
-            raise FileError(f"{wanted['path']} should be a folder and is none; move it away")
         os.makedirs(wanted["path"], mode=0o755, exist_ok=True)
     _set_access(module, wanted["path"], wanted)
 
@@ -424,8 +451,6 @@ def _write(module: AnsibleModule, wanted: Values) -> None:
         handle.write(wanted["content"].encode())
     _set_access(module, temporary, wanted)
     with _failing(wanted["path"]):
-        if os.path.isdir(wanted["path"]) and not os.path.islink(wanted["path"]):
-            raise FileError(f"{wanted['path']} is a folder; move it away")
         if os.path.islink(wanted["path"]):
             os.unlink(wanted["path"])
     module.atomic_move(temporary, wanted["path"], keep_dest_attrs=False)
@@ -444,7 +469,7 @@ def _replace_library(module: AnsibleModule, wanted: Values) -> None:
     new, old = f"{path}.new", f"{path}.old"
     with _failing(path):
         for leftover in (new, old):
-            shutil.rmtree(leftover, ignore_errors=True)
+            _remove(leftover)
         os.makedirs(new, mode=0o755)
         with tarfile.open(fileobj=io.BytesIO(base64.b64decode(wanted["archive"])), mode="r:gz") as archive:
             for name in wanted["digests"]:
@@ -452,7 +477,15 @@ def _replace_library(module: AnsibleModule, wanted: Values) -> None:
         if os.path.lexists(path):
             os.rename(path, old)
         os.rename(new, path)
-        shutil.rmtree(old, ignore_errors=True)
+        _remove(old)
+
+
+def _remove(path: str) -> None:
+    """Remove a folder with all that is in it, or the link or file in its place."""
+    if os.path.islink(path) or os.path.isfile(path):
+        os.unlink(path)
+    else:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _unpack(archive: tarfile.TarFile, name: str, folder: str) -> None:

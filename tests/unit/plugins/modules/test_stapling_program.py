@@ -9,6 +9,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import shutil
 import stat
 import typing as t
 from pathlib import Path
@@ -155,6 +156,11 @@ def link(path: Path) -> None:
     path.symlink_to(f"{path}.moved")
 
 
+def put_a_file(path: Path) -> None:
+    path.rename(f"{path}.moved")
+    path.write_text("no folder\n")
+
+
 DRIFT: t.Dict[str, t.Tuple[str, t.Callable[[Path], t.Any], str]] = {
     "a file of the library is edited": ("lib/ocsp-stapling/ocsp/judgement.py", edit, "another content"),
     "a file of the library is gone": ("lib/ocsp-stapling/ocsp/judgement.py", Path.unlink, "lacks ocsp/judgement.py"),
@@ -176,7 +182,9 @@ DRIFT: t.Dict[str, t.Tuple[str, t.Callable[[Path], t.Any], str]] = {
         lambda path: path.chmod(0o644),
         "has the mode 0644 and not 0755",
     ),
-    "the program is a link": ("sbin/ocsp-stapling", link, "is of another kind"),
+    "the program is a link": ("sbin/ocsp-stapling", link, "is a symbolic link"),
+    "the library is a link": ("lib/ocsp-stapling", link, "is a symbolic link"),
+    "the library is a file": ("lib/ocsp-stapling", put_a_file, "is no folder"),
     "a folder may be written by others": (
         "etc/ocsp-stapling",
         lambda path: path.chmod(0o777),
@@ -205,6 +213,96 @@ def test_drift_is_said_and_mended(host: Host, path: str, happen: t.Callable[[Pat
     mended = host.run()
     assert mended["changed"] and mended["differences"] == checked["differences"]
     assert not host.run(check=True)["changed"]
+    assert not os.path.lexists(host.root / "lib/ocsp-stapling.old")
+
+
+def replace_by_folder(path: Path) -> None:
+    path.unlink()
+    (path / "mine").mkdir(parents=True)
+
+
+def replace_by_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def replace_by_file(path: Path) -> None:
+    shutil.rmtree(path)
+    path.write_text("mine")
+
+
+def replace_by_lost_link(path: Path) -> None:
+    shutil.rmtree(path)
+    path.symlink_to("/nowhere")
+
+
+def mask(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/dev/null")
+
+
+#: By the path: how it comes to be, whether the host has systemd, and what is said.
+OBSTACLES: t.Dict[str, t.Tuple[str, t.Callable[[Path], t.Any], bool, str]] = {
+    "a folder for the configuration": (
+        "etc/ocsp-stapling/config.json",
+        replace_by_folder,
+        False,
+        "{} is a folder, where a file belongs; move it away",
+    ),
+    "a pipe for the job": ("cron.d/ocsp-stapling", replace_by_pipe, False, "{} is a named pipe, where a file belongs"),
+    "a folder for a unit": (
+        "units/ocsp-stapling.service",
+        replace_by_folder,
+        True,
+        "{} is a folder, where a file belongs",
+    ),
+    "a folder for the program": (
+        "sbin/ocsp-stapling",
+        replace_by_folder,
+        False,
+        "{} is a folder, where a file belongs",
+    ),
+    "a file for a folder": (
+        "var/ocsp-stapling/metrics",
+        replace_by_file,
+        False,
+        "{} is a file, where a folder belongs",
+    ),
+    "a link that leads nowhere": (
+        "etc/ocsp-stapling/conf.d",
+        replace_by_lost_link,
+        False,
+        "{} is a symbolic link that leads nowhere, where a folder belongs",
+    ),
+    "a timer that is masked": (
+        "units/ocsp-stapling.timer",
+        mask,
+        True,
+        "ocsp-stapling.timer is masked, so that it cannot be started; run 'systemctl unmask ocsp-stapling.timer' first",
+    ),
+}
+
+
+@pytest.mark.parametrize(("path", "happen", "systemd", "sentence"), OBSTACLES.values(), ids=OBSTACLES)
+def test_what_cannot_be_replaced_is_said_before_anything(
+    host: Host,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    happen: t.Callable[[Path], t.Any],
+    systemd: bool,
+    sentence: str,
+) -> None:
+    monkeypatch.setattr(_program, "_units", lambda units, run: iter(()))
+    monkeypatch.setattr(_program, "time_problems", lambda times, run: iter(()))
+    host.systemd, host.options["units"] = systemd, UNITS
+    host.run()
+    happen(host.root / path)
+    edit(host.root / "lib/ocsp-stapling/ocsp/judgement.py")
+    for check in (True, False):
+        refused = host.run(check=check)
+        assert refused["failed"] and not refused.get("changed")
+        assert refused["msg"].startswith(f"nothing was changed: {sentence.format(host.root / path)}"), refused["msg"]
+    assert (host.root / "lib/ocsp-stapling/ocsp/judgement.py").read_text() == "edited by hand\n"
 
 
 def test_the_password_of_a_proxy_is_shown_in_no_difference(host: Host) -> None:
@@ -240,7 +338,7 @@ SHOWN = "Id={}\nActiveState={}\nUnitFileState={}\nNeedDaemonReload={}\n"
         (
             ("failed", "masked", "yes"),
             ("inactive", "static", "no"),
-            ["was changed", "is not enabled", "is not started"],
+            ["was changed", "is masked; run 'systemctl unmask ocsp-stapling.timer'", "is not started"],
         ),
     ],
 )
@@ -361,7 +459,7 @@ def test_a_folder_of_the_host_that_is_not_there_is_refused(host: Host, tmp_path:
 def test_what_stands_in_the_way_is_left_alone(host: Host) -> None:
     (host.root / "etc/ocsp-stapling").write_text("mine")
     refused = host.run()
-    assert refused["failed"] and "should be a folder and is none; move it away" in refused["msg"]
+    assert refused["failed"] and "is a file, where a folder belongs; move it away" in refused["msg"]
     assert (host.root / "etc/ocsp-stapling").read_text() == "mine"
 
 
