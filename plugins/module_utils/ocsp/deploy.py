@@ -206,8 +206,9 @@ def _differences(layout: Layout, item: Item) -> t.List[str]:
     live = sets.read_set(layout, item.name, item.previous)
     contents = item.material.files()
     reasons = [file for file in sets.MATERIAL_FILES if live.get(file) != contents.get(file)]
-    if sets.access_of(layout, item.name, item.previous) != item.wanted.access:
-        reasons.append("owner, group or mode of the key")
+    for file, access in sets.accesses(layout, item.name, item.previous).items():
+        if access != item.wanted.access:
+            reasons.append(f"{file} is {access.shown} and not {item.wanted.access.shown}")
     return reasons
 
 

@@ -127,7 +127,7 @@ def _present(task: Task) -> Result:
         with task.installation() as installation:
             confirm.recognise(installation, _look, endpoints)
     work, part = _plan(task, inclusion, known)
-    before = [_facts(layout, item.name) for item in work.items] if task.diff else []
+    before = [_facts(layout, item.name, item.material.files()) for item in work.items] if task.diff else []
     patience = _Patience(task)
     deploy.obtain(work, _fetcher(values), patience)
     unsaved = inclusion.unsaved(part) if part is not None else []
@@ -322,14 +322,20 @@ def _describe(work: deploy.Plan, item: deploy.Item) -> t.Dict[str, t.Any]:
 # Differences
 
 
-def _facts(layout: Layout, name: str) -> t.Dict[str, t.Any]:
-    """What a difference shows of a live set."""
+def _facts(layout: Layout, name: str, wanted: t.Mapping[str, bytes]) -> t.Dict[str, t.Any]:
+    """What a difference shows of a live set: of keys who may read them, and never what is in them.
+
+    ``wanted`` are the files that it should have.
+    """
     identifier = sets.current_id(layout, name)
     if identifier is None:
         return {"state": "absent"}
     live = sets.read_set(layout, name, identifier)
-    access = sets.access_of(layout, name, identifier)
-    shown: t.Dict[str, t.Any] = {"state": "present", "key": _access_text(access) if access else "unclear"}
+    shown: t.Dict[str, t.Any] = {"state": "present"}
+    shown["keys"] = {file: access.shown for file, access in sets.accesses(layout, name, identifier).items()}
+    differing = [file for file in sets.MATERIAL_FILES if live.get(file) != wanted.get(file)]
+    if differing:
+        shown["files"] = {file: _state(file in live, file in wanted) for file in differing}
     with contextlib.suppress(OcspError, KeyError):
         shown.update(_certificate_facts(load_certificates(live["fullchain.pem"], "fullchain.pem")))
     place = staples.find(layout.live(name))
@@ -346,8 +352,8 @@ def _certificate_facts(chain: t.Sequence[Certificate]) -> t.Dict[str, t.Any]:
     }
 
 
-def _access_text(access: sets.Access) -> str:
-    return f"{access.uid}:{access.gid} {access.mode:04o}"
+def _state(there: bool, wanted: bool) -> str:
+    return ("has another content" if wanted else "does not belong there") if there else "is missing"
 
 
 def _difference(work: deploy.Plan, before: t.Sequence[t.Dict[str, t.Any]]) -> t.List[t.Dict[str, t.Any]]:
@@ -355,7 +361,7 @@ def _difference(work: deploy.Plan, before: t.Sequence[t.Dict[str, t.Any]]) -> t.
     for item, old in zip(work.items, before):
         new = dict(old)
         if item.changed:
-            new = {"state": "present", "key": _access_text(item.wanted.access)}
+            new = {"state": "present", "keys": dict.fromkeys(sets.SECRET_FILES, item.wanted.access.shown)}
             new.update(_certificate_facts([item.material.certificate, *item.material.chain]))
             new["staple"] = "present" if item.staple else "absent"
         elif item.renewed:
@@ -506,8 +512,7 @@ def _dropped_difference(layout: Layout, gone: t.Iterable[inclusions.Dropped]) ->
     shown = []
     for one in gone:
         path = layout.live(one.name)
-        before = _facts(layout, one.name)
-        if before["state"] == "present" and not one.used_by:
-            after = {"state": "absent"}
+        if sets.current_id(layout, one.name) is not None and not one.used_by:
+            before, after = {"state": "present"}, {"state": "absent"}
             shown.append({"before_header": path, "after_header": path, "before": before, "after": after})
     return shown

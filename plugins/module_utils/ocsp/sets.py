@@ -15,8 +15,10 @@ transaction.json                        what was switched and has not been confi
 from __future__ import annotations
 
 import contextlib
+import grp
 import json
 import os
+import pwd
 import re
 import shutil
 import stat
@@ -57,6 +59,19 @@ class Access(t.NamedTuple):
     uid: int = 0
     gid: int = 0
     mode: int = 0o400
+
+    @property
+    def shown(self) -> str:
+        """For a person: root:root 0400."""
+        owner, group = _name(pwd.getpwuid, self.uid), _name(grp.getgrgid, self.gid)
+        return f"{owner}:{group} {self.mode:04o}"
+
+
+def _name(look_up: t.Callable[[int], t.Any], number: int) -> str:
+    try:
+        return str(look_up(number)[0])
+    except KeyError:
+        return str(number)
 
 
 def mode_problem(mode: int) -> str:
@@ -153,16 +168,14 @@ def read_set(layout: Layout, name: str, identifier: str) -> t.Dict[str, bytes]:
     return found
 
 
-def access_of(layout: Layout, name: str, identifier: str) -> t.Optional[Access]:
-    """Who may read the keys of a set; None where its files disagree or lack."""
-    found = set()
+def accesses(layout: Layout, name: str, identifier: str) -> t.Dict[str, Access]:
+    """Who may read the keys of a set, by the files of it that hold one and are there."""
+    found = {}
     for file in SECRET_FILES:
-        try:
+        with contextlib.suppress(OSError):
             status = os.stat(os.path.join(layout.folder(name, identifier), file), follow_symlinks=False)
-        except OSError:
-            return None
-        found.add(Access(status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)))
-    return found.pop() if len(found) == 1 else None
+            found[file] = Access(status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
+    return found
 
 
 @contextlib.contextmanager

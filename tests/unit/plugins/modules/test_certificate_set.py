@@ -41,6 +41,8 @@ ISSUER = forge.authority("Issuer", ROOT, not_before=NOW - 30 * forge.DAY, not_af
 OTHER = forge.authority("Other", not_before=NOW - 30 * forge.DAY, not_after=NOW + 300 * forge.DAY)
 #: A service that is known to no host, so that nothing of this machine is tested or looked at.
 SERVICE = "certops-test"
+#: Whose keys these tests deploy.
+OWNER = sets.Access(os.geteuid(), os.getegid()).shown.partition(" ")[0]
 
 
 def leaf(name: str, label: str = "", kind: str = "p256", urls: bool = True, demands: bool = False) -> forge.Entity:
@@ -427,7 +429,9 @@ def test_staple_survives_a_change_of_mode_and_goes_with_another_certificate(
     one, two = leaf("www.example.com"), leaf("www.example.com", "new")
     run(certificates=[entry(one, "www.example.com", response_content=staple(one))])
     changed = run(certificates=[entry(one, "www.example.com", mode="0440")])
-    assert changed["certificates"][0]["reasons"] == ["owner, group or mode of the key"]
+    assert changed["certificates"][0]["reasons"] == [
+        f"{file} is {OWNER} 0400 and not {OWNER} 0440" for file in ("privkey.pem", "combined.pem")
+    ]
     assert (live(tmp_path, "www.example.com") / "ocsp.der").exists()
     run(certificates=[entry(two, "www.example.com")])
     assert not (live(tmp_path, "www.example.com") / "ocsp.der").exists()
@@ -444,6 +448,35 @@ def test_damage_is_repaired(run: t.Callable[..., Result], tmp_path: Path) -> Non
     assert repaired["certificates"][0]["reasons"] == ["chain.pem"]
     assert (live(tmp_path, "www.example.com") / "chain.pem").exists()
     assert base64.b64encode((live(tmp_path, "www.example.com") / "ocsp.der").read_bytes()).decode() == staple(one)
+
+
+def test_a_difference_shows_what_of_a_set_is_not_as_it_should_be(run: t.Callable[..., Result], tmp_path: Path) -> None:
+    """Who may read the keys, and which files are missing or other ones; nothing of a key."""
+    one = leaf("www.example.com")
+    certificates = [entry(one, "www.example.com", response_content=staple(one))]
+    run(certificates=certificates)
+    (live(tmp_path, "www.example.com") / "privkey.pem").chmod(0o604)
+    (live(tmp_path, "www.example.com") / "combined.pem").chmod(0o600)
+    (live(tmp_path, "www.example.com") / "combined.pem").write_bytes(b"SECRET")
+    (live(tmp_path, "www.example.com") / "combined.pem").chmod(0o400)
+    (live(tmp_path, "www.example.com") / "chain.pem").unlink()
+    (live(tmp_path, "www.example.com") / "rootchain.pem").write_bytes(b"SECRET")
+    checked = run(check=True, diff=True, certificates=certificates)
+    (shown,) = checked["diff"]
+    assert shown["before"]["keys"] == {"privkey.pem": f"{OWNER} 0604", "combined.pem": f"{OWNER} 0400"}
+    assert shown["after"]["keys"] == dict.fromkeys(("privkey.pem", "combined.pem"), f"{OWNER} 0400")
+    assert shown["before"]["files"] == {
+        "chain.pem": "is missing",
+        "rootchain.pem": "does not belong there",
+        "combined.pem": "has another content",
+    }
+    assert "files" not in shown["after"]
+    assert checked["certificates"][0]["reasons"] == [
+        *("chain.pem", "rootchain.pem", "combined.pem"),
+        f"privkey.pem is {OWNER} 0604 and not {OWNER} 0400",
+    ]
+    assert run(diff=True, certificates=certificates)["diff"] == checked["diff"]
+    assert "SECRET" not in json.dumps(checked) and "PRIVATE" not in json.dumps(checked["diff"])
 
 
 def test_test_of_a_service_decides(run: t.Callable[..., Result], tmp_path: Path) -> None:
