@@ -277,17 +277,12 @@ class Apply:
         self.log.emit(Event("run", message))
 
     def _save(self) -> None:
-        run = self.claims.run
         this = states.run_values(self.world.now(), self.world.elapsed(), self.exit_code)
         self.after.first = self.before.first or schedule.format_time(self.now)
         self.after.runs = {
             # A run over some certificates says nothing about the timer.
             "apply": record.mapping(self.before.runs, "apply") if self.names else this,
-            "refresh": {
-                "ended": schedule.format_time(record.time_of(run, "ended")),
-                "seconds": record.seconds_of(run, "seconds"),
-                "exit_code": record.number_of(run, "exit_code"),
-            },
+            "refresh": remembering.refresh_values(self.claims.run),
         }
         self.after.pending = reloading.marks(self.config)
         self.after.save(self.config.folders.state_file, self.now)
