@@ -204,6 +204,8 @@ def read_services(given: t.Any) -> list[str]:
 
 def read_endpoints(given: t.Iterable[Values], services: t.Collection[str]) -> list[str]:
     """All that is wrong with where services are looked at. ``services`` are those that somebody named."""
+    # Here, because it is slow, each host has a process of its own, and few give any endpoints.
+    # pylint: disable-next=import-outside-toplevel
     from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import probe
 
     reader, faults = _entries.EntryReader(_entries.ENDPOINT, required=("service", "port")), []

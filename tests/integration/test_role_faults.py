@@ -129,6 +129,22 @@ def test_controller_says_why_it_has_no_response(
         assert done.rc == 0, done.output
         told = " ".join(done.output.split())
         assert f"{leaf.name}: there is no staple yet: cannot connect to {responder}" in told, done.output
+        assert f"{leaf.name}; still without a staple: {leaf.name}; good until " in told, done.output
+
+
+def test_what_stands_in_the_way_of_the_program(add_host: AddHost, play: Play) -> None:
+    host = add_host("obstructed")
+    host.run("mkdir", "-p", f"{ROOT}/config.json")
+    host.run("systemctl", "mask", "ocsp-stapling.timer")
+    for check in (True, False):
+        refused = said(play(host, check=check))
+        assert f"{ROOT}/config.json is a folder, where a file belongs; move it away" in refused, refused
+        assert "run 'systemctl unmask ocsp-stapling.timer' first" in refused, refused
+    assert not host.has("/usr/local/lib/ocsp-stapling")
+    host.run("rmdir", f"{ROOT}/config.json")
+    host.run("systemctl", "unmask", "ocsp-stapling.timer")
+    assert play(host).rc == 0
+    assert host.run("systemctl", "is-enabled", "ocsp-stapling.timer") == "enabled\n"
 
 
 def test_time_that_systemd_refuses(lab: lab_tool.Lab, add_host: AddHost, play: Play) -> None:

@@ -97,13 +97,12 @@ def read(layout: Layout, given: t.Optional[Values]) -> Inclusion:
 
 
 def _certificate(one: Wanted, item: Item, defaults: Values) -> Certificate:
-    access = one.access
     agreed = {
         "certificate": material.fingerprint(item.material.certificate),
         "chain": [material.fingerprint(certificate) for certificate in item.material.chain],
         "root": [material.fingerprint(certificate) for certificate in item.material.roots],
         "names": sorted(one.names),
-        "key": f"{access.uid}:{access.gid} {access.mode:04o}",
+        "key": one.access.shown,
     }
     options = {key: value for key, value in one.options.items() if key not in defaults or defaults[key] != value}
     return Certificate(one.name, one.services, one.staple, options, agreed)
