@@ -282,7 +282,7 @@ def test_roles_that_depend_on_the_role(
 def test_a_host_from_before_there_were_owners(
     lab: lab_tool.Lab, web_host: lab_tool.Host, run: t.Callable[..., Result], lab_pki: pki_tool.Pki
 ) -> None:
-    """It has one configuration for all; the staple of nobody goes away while one owner after the other claims its own."""
+    """It has one configuration for all, of which one owner after the other claims its own; no staple goes away."""
     assert run([inclusion(lab_pki, WEB, SHOP)]).rc == 0
     serve_by_nginx(web_host, WEB, SHOP)
     config = json.loads(web_host.read(f"{ROOT}/config.json"))

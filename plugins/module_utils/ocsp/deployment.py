@@ -22,7 +22,7 @@ from .errors import ERROR, InputError, OcspError
 from .inclusion import Inclusion
 from .installation import Installation, outstanding
 from .option_table import RUN_LIMITS
-from .options import check_limits, did_you_mean
+from .options import check_limits
 from .parts import Part
 from .schedule import format_time
 from .servers.server import Setup
@@ -167,14 +167,22 @@ def _plan(task: Task, inclusion: Inclusion, known: services.Services) -> t.Tuple
     part = inclusion.part(work, given, values) if inclusion.owner else None
     if part is None:
         work.parts = inclusion.found
-        for position, item in enumerate(work.items):
-            item.position = position
+        _place(work)
     else:
         work.parts = inclusion.after(part)
         problems += parts.contradictions(part, inclusion.recorded, inclusion.others)
     if problems:
         raise InputError("nothing was changed: " + "; ".join(problems))
     return work, part
+
+
+def _place(work: deploy.Plan) -> None:
+    """Give each certificate its place in snippets. What is live keeps its own, unless this task has another order."""
+    known = [sets.described(work.layout.live(item.name)).position if item.previous else None for item in work.items]
+    places = [place for place in known if place is not None]
+    keeps = len(places) == len(known) and places == sorted(set(places))
+    for item, place in zip(work.items, places if keeps else range(len(known))):
+        item.position = place
 
 
 def _install(work: deploy.Plan, installation: Installation, endpoints: t.Sequence[Endpoint], keep: int) -> str:

@@ -103,6 +103,12 @@ def test_tasks_without_an_owner_add_up(host: Host) -> None:
     assert not host.run("absent", certificates=[{"name": A}])["changed"]
 
 
+def test_the_order_of_a_task_counts(host: Host) -> None:
+    host.run(certificates=[one(A), one(B)])
+    assert not host.run(certificates=[one(B)])["changed"] and host.listed() == [A, B], "some of them are no other order"
+    assert host.run(certificates=[one(B), one(A)])["changed"] and host.listed() == [B, A]
+
+
 def test_what_drops_out_is_foreseen_told_and_removed(host: Host) -> None:
     host.deploy("web", A, B)
     foreseen = host.deploy("web", A, check=True)
