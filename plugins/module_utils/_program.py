@@ -345,7 +345,7 @@ def problems(given: Values, root: str, found: t.Sequence[Difference], run: Run) 
 
 def configured(layout: Layout, owner: str) -> t.List[str]:
     """The names that an owner deployed to this host; all where nobody has a part. Raises InputError."""
-    found = parts.load(layout)
+    found = parts.load(layout, owner)
     if not found:
         return sets.live_names(layout)
     return [one.name for part in found if part.owner == owner for one in part.certificates]
@@ -409,7 +409,7 @@ def _link_parts(there: Layout, here: Layout, part: Values) -> None:
     mine = parts.path(here, part["owner"])
     os.mkdir(os.path.dirname(mine), 0o700)
     _write_privately(mine, part["text"])
-    for other in parts.load(there):
+    for other in parts.load(there, part["owner"]):
         if other.owner != part["owner"]:
             os.symlink(parts.path(there, other.owner), parts.path(here, other.owner))
 

@@ -85,7 +85,7 @@ class Inclusion:
 
 def read(layout: Layout, given: t.Optional[Values]) -> Inclusion:
     """The inclusion that ``part`` of ``certificate_set`` says. Raises InputError."""
-    found = parts.load(layout)
+    found = parts.load(layout, given["owner"] if given else "")
     former = parts.former(layout, found)
     if former.certificates:
         known = next((one for one in found if one.owner == FORMER), Part(FORMER))

@@ -104,20 +104,27 @@ def path(layout: Layout, owner: str) -> str:
     return os.path.join(layout.root, FOLDER, file_name(owner))
 
 
-def load(layout: Layout) -> t.List[Part]:
-    """All parts, in the order of their owners. Raises InputError for a file that is damaged."""
+def load(layout: Layout, owner: str = "") -> t.List[Part]:
+    """All parts, in the order of their owners.
+
+    Raises InputError for a file that is damaged, but for that of ``owner``, who is about to write it anew.
+    """
     folder = os.path.join(layout.root, FOLDER)
     names: t.List[str] = []
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         names = [name for name in os.listdir(folder) if name.endswith(".json") and not name.startswith(".")]
-    return sorted((_read(os.path.join(folder, name)) for name in names), key=lambda part: part.owner)
+    mine = file_name(owner) if owner else ""
+    read = (_read(os.path.join(folder, name), name == mine) for name in names)
+    return sorted((part for part in read if part is not None), key=lambda part: part.owner)
 
 
-def _read(path_: str) -> Part:
+def _read(path_: str, forgiving: bool) -> t.Optional[Part]:
     content = reading.read_file(path_, path_, _LARGEST)
     try:
         return parse(json.loads(content or b"{}"))
     except (ValueError, KeyError, TypeError, AttributeError):
+        if forgiving:
+            return None
         raise InputError(f"{path_} is damaged; remove it, and have its owner run again") from None
 
 

@@ -289,6 +289,7 @@ def test_a_damaged_part_is_named_and_nothing_changes(host: Host) -> None:
         refused = host.run(**given)
         assert refused["failed"] and refused["msg"] == f"{path} is damaged; remove it, and have its owner run again"
     assert host.live() == [A]
+    assert host.deploy("web", A)["changed"] and not host.deploy("web", A)["changed"], "its owner writes it anew"
 
 
 def test_who_has_no_name_is_refused(host: Host) -> None:
