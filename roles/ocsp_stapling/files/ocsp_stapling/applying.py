@@ -32,6 +32,12 @@ from .world import World
 #: Intervals until the next run has surely done its work; its delay and its duration count, too.
 _INTERVALS = 2
 
+#: What is said of a certificate that no playbook gives any more.
+_DROPPED = (
+    "no playbook gives it any more; it stays, with fresh staples, until no configuration of a server uses it and the "
+    "playbook runs again"
+)
+
 INSTALLED, WITHDRAWN = "installed", "withdrawn"
 
 
@@ -156,6 +162,8 @@ class Apply:
             self._tell_of_file(look)
         elif self._would_change(look.place, look, decision):
             self._carry_out(look.place, look, decision)
+        if entry.dropped and not decision.code:
+            decision = decision._replace(code="not_configured", message=_DROPPED)
         self._conclude(look, decision)
 
     def _apply_unconfigured(self, entry: Entry) -> None:

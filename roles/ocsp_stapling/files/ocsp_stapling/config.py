@@ -29,7 +29,7 @@ import os
 import re
 import stat
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from ocsp import option_table, parts, scan, schedule
@@ -177,7 +177,7 @@ class Entry:
     """One certificate: the options for the core, and where its staple goes.
 
     ``live`` is the folder that servers read, and None where they read ``path`` itself. ``where`` says where
-    it was configured.
+    it was configured. ``dropped``: its owners no longer give it, and it stays until no server needs it.
     """
 
     name: str
@@ -185,6 +185,7 @@ class Entry:
     live: t.Optional[str]
     services: t.Tuple[str, ...]
     where: str
+    dropped: bool = False
 
     @property
     def path(self) -> str:
@@ -461,6 +462,7 @@ class _Builder:
             for index, given in enumerate(_given(document.value, "certificates", []))
         ]
         self.of_parts = {given["name"] for _document, _path, given in found}
+        kept = {given["name"] for _document, _path, given in found if not given.get("dropped")}
         first: t.Dict[str, t.Tuple[Document, Path, t.Dict[str, t.Any]]] = {}
         for document, path, given in found:
             if given.get("staple", True):
@@ -470,6 +472,8 @@ class _Builder:
         for document, path, values in first.values():
             defaults = {**_defaults([host, document]), **added}
             self._add(document, path, values["name"], values, defaults)
+        for name in self.entries.keys() - kept:
+            self.entries[name] = replace(self.entries[name], dropped=True)
 
     def add(self, document: Document, defaults: Values, besides: t.Container[str] = ()) -> None:
         """The certificates of another file but for some, and those of its folders."""
