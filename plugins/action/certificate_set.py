@@ -14,7 +14,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import scan
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError, refusal
 from ansible_collections.certops.ocsp.plugins.plugin_utils import _fetching, _groups, _owner, _sources
 
 
@@ -55,7 +55,7 @@ class ActionModule(ActionBase):
         found = scan.groups(folders or []) if local else folders or []
         groups = _groups.read(given or [], found, remote=not local)
         if groups.faults:
-            raise AnsibleActionFail(_sources.refusal(groups.faults))
+            raise AnsibleActionFail(refusal(groups.faults))
         arguments["service_settings"] = _groups.service_settings(arguments.get("service_settings") or {})
         arguments["certificates"] = [*(arguments.get("certificates") or []), *groups.entries]
 

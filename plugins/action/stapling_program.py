@@ -13,6 +13,7 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 from ansible_collections.certops.ocsp.plugins.module_utils._program import PROGRAM
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import scan
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import refusal
 from ansible_collections.certops.ocsp.plugins.modules.stapling_program import argument_spec
 from ansible_collections.certops.ocsp.plugins.plugin_utils import _groups, _owner, _program, _sources
 
@@ -96,4 +97,4 @@ def _endpoint_faults(options: dict[str, t.Any], groups: _groups.Groups) -> list[
 
 def _refuse(faults: t.Sequence[str]) -> None:
     if faults:
-        raise AnsibleActionFail(_sources.refusal(faults))
+        raise AnsibleActionFail(refusal(faults))

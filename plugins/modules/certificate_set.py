@@ -363,6 +363,28 @@ msg:
   returned: always
   type: str
   sample: "2 of 3 certificates changed: example.com, example.net"
+findings:
+  description: All that is wrong, one entry for each thing. Then nothing was changed.
+  returned: when something is wrong
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The name of the certificate, where it is about one.
+      type: str
+      sample: example.com
+    code:
+      description: The reason code.
+      type: str
+      sample: bad_input
+    severity:
+      description: V(error).
+      type: str
+      sample: error
+    message:
+      description: What is wrong, where, and what to do.
+      type: str
+      sample: "example.com: the private key is not that of the certificate"
 certificates:
   description: What became of each certificate, in the order of the option.
   returned: when O(state=present)
@@ -484,7 +506,7 @@ import shutil
 from ansible_collections.certops.ocsp.plugins.module_utils import _entries, _module
 from ansible_collections.certops.ocsp.plugins.module_utils._module import QuietModule
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import deployment
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import ERROR, Finding
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import Fault, Refusal
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.wanted import PARTS
 
 #: The options about fetching and judging that a certificate can be given.
@@ -548,11 +570,11 @@ def convert_options(module):
         if given["options"]:
             _entries.hide_secrets(module, given["options"])
             given["options"], found = reader.read(given["options"])
-            name = "options" if given is module.params else f"{given['name']}: options"
-            faults += [f"{name}: {fault}" for fault in found]
+            name = "" if given is module.params else given["name"]
+            faults += [Fault(name, f"{f'{name}: ' if name else ''}options: {fault}") for fault in found]
     if faults:
-        error = Finding("bad_input", ERROR, f"nothing was changed: {'; '.join(faults)}")
-        module.fail_json(msg=error.message, findings=[error._asdict()])
+        error = Refusal(faults)
+        module.fail_json(msg=error.message, findings=deployment.findings_of(error))
 
 
 def main():

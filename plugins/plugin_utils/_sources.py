@@ -16,7 +16,7 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.parsing.vault import is_encrypted
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import material
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.certificate import load_certificates
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError, refusal
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.sets import SOURCE_SUFFIXES
 
 _PARTS = tuple(SOURCE_SUFFIXES)
@@ -92,13 +92,6 @@ class Sources:
         if b"-----BEGIN " not in content and not (self._real_file is None and is_encrypted(content)):
             raise AnsibleActionFail(f"{path} holds no PEM; convert it with openssl, by -inform DER -outform PEM")
         return content.decode("latin-1")  # what is no ASCII is a comment
-
-
-def refusal(faults: t.Sequence[str]) -> str:
-    """The sentence about faults, a line for each where there are several."""
-    if len(faults) == 1:
-        return f"nothing was changed: {faults[0]}"
-    return "\n- ".join(["nothing was changed:", *faults])
 
 
 def certificates_of(one: Entry) -> str:

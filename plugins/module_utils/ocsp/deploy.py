@@ -24,7 +24,7 @@ from datetime import datetime
 from . import bulk, confirm, live, material, reading, sets, staples
 from .certificate import load_certificates
 from .confirm import Endpoint, Look
-from .errors import InputError, OcspError
+from .errors import Fault, InputError, OcspError
 from .freshness import Outcome
 from .installation import Installation, Refused, read_texts
 from .live import Live
@@ -164,20 +164,24 @@ class Plan:
 
 def plan(
     layout: Layout, wanted: t.Sequence[Wanted], now: datetime, apache_port: int, services: Services
-) -> t.Tuple[Plan, t.List[str]]:
+) -> t.Tuple[Plan, t.List[Fault]]:
     """Read, check and compare. Returns all that is wrong as well."""
-    problems: t.List[str] = []
+    faults: t.List[Fault] = []
     work = Plan(layout, [], apache_port, services, live.look(layout, services))
     for one in wanted:
         try:
             item, found, warnings = _plan_one(layout, one, now)
         except OcspError as error:
-            problems.append(f"{one.name}: {error.message}")
+            faults.append(_fault(one.name, error.message))
             continue
         work.items.append(item)
-        problems += [f"{one.name}: {sentence}" for sentence in found]
+        faults += [_fault(one.name, sentence) for sentence in found]
         work.warnings += [f"{one.name}: {sentence}" for sentence in warnings]
-    return work, [*problems, *_conflicts(work.items), *_neighbour_conflicts(work)]
+    return work, [*faults, *_conflicts(work.items), *_neighbour_conflicts(work)]
+
+
+def _fault(name: str, sentence: str) -> Fault:
+    return Fault(name, f"{name}: {sentence}")
 
 
 def _plan_one(layout: Layout, wanted: Wanted, now: datetime) -> t.Tuple[Item, t.List[str], t.List[str]]:
@@ -251,16 +255,17 @@ def _unreadable(item: Item) -> t.Iterator[str]:
             )
 
 
-def _conflicts(items: t.Sequence[Item]) -> t.List[str]:
+def _conflicts(items: t.Sequence[Item]) -> t.List[Fault]:
     """Certificates with different kinds of keys for one name, where a server has one staple for both."""
-    problems: t.List[str] = []
+    faults: t.List[Fault] = []
     holders: t.Dict[str, t.List[int]] = {}
     for number, one in enumerate(items):
         earlier = sorted({other for name in one.wanted.names for other in holders.get(name, ())})
-        problems += filter(None, (_conflict(items[other], one) for other in earlier))
+        problems = filter(None, (_conflict(items[other], one) for other in earlier))
+        faults += [Fault(one.name, problem) for problem in problems]
         for name in one.wanted.names:
             holders.setdefault(name, []).append(number)
-    return problems
+    return faults
 
 
 def _conflict(one: Item, other: Item) -> str:
@@ -276,7 +281,7 @@ def _conflict(one: Item, other: Item) -> str:
     )
 
 
-def _neighbour_conflicts(work: Plan) -> t.Iterator[str]:
+def _neighbour_conflicts(work: Plan) -> t.Iterator[Fault]:
     """As ``_conflicts``, with what is live and none of the items."""
     holders: t.Dict[str, t.List[Item]] = {}
     for item in work.items:
@@ -291,16 +296,17 @@ def _neighbour_conflicts(work: Plan) -> t.Iterator[str]:
                     yield from _different_kinds(item, other, min(shared), name)
 
 
-def _different_kinds(item: Item, other: Entry, server: str, name: str) -> t.Iterator[str]:
+def _different_kinds(item: Item, other: Entry, server: str, name: str) -> t.Iterator[Fault]:
     path = os.path.join(other.live, "cert.pem")
     with contextlib.suppress(OcspError):
         (certificate, *_chain) = load_certificates(reading.read_file(path, path, CERTIFICATE_LIMIT) or b"", path)
         kinds = sorted({material.key_kind(item.material.certificate), material.key_kind(certificate)})
         if len(kinds) > 1:
-            yield (
-                f"{item.name}: {other.name}, which is live on this host, is for {name} on {server}, too, with "
+            yield _fault(
+                item.name,
+                f"{other.name}, which is live on this host, is for {name} on {server}, too, with "
                 f"{' and '.join(kinds)} keys; {server} {SERVERS[server].one_staple}; deploy one of them there, or set "
-                "staple to false for both"
+                "staple to false for both",
             )
 
 

@@ -18,7 +18,7 @@ from . import inclusion as inclusions
 from .certificate import Certificate, load_certificates
 from .confirm import Endpoint, Sight
 from .environment import Environment, Exchange, ResponderDown
-from .errors import ERROR, InputError, OcspError
+from .errors import ERROR, Fault, InputError, OcspError, Refusal
 from .inclusion import Inclusion
 from .installation import Installation, outstanding
 from .option_table import RUN_LIMITS
@@ -106,10 +106,16 @@ def carry_out(task: Task) -> Result:
         with files.lock(task.layout.root, _LOCK_TIMEOUT):
             return steps[task.values["state"]](task)
     except OcspError as error:
-        finding = {"code": error.code, "severity": ERROR, "message": error.message}
-        return Result({"msg": error.message, "findings": [finding]}, failed=True)
+        return Result({"msg": error.message, "findings": findings_of(error)}, failed=True)
     finally:
         os.umask(umask)
+
+
+def findings_of(error: OcspError) -> t.List[t.Dict[str, str]]:
+    """One for each thing that is wrong, with the name of the certificate where it is about one."""
+    faults = error.faults if isinstance(error, Refusal) else (Fault("", error.message),)
+    found = [{"name": one.name, "code": error.code, "severity": ERROR, "message": one.message} for one in faults]
+    return [{key: value for key, value in one.items() if value} for one in found]
 
 
 # present
@@ -161,18 +167,18 @@ def _present(task: Task) -> Result:
 def _plan(task: Task, inclusion: Inclusion, known: services.Services) -> t.Tuple[deploy.Plan, t.Optional[Part]]:
     """What is to be done, and the part that its owner will have. Raises InputError with all that is wrong."""
     values = task.values
-    given = read_wanted(values, known)
+    given, faults = read_wanted(values, known)
     wanted = inclusion.shared(given, lambda name: known.get(name).kind)
-    work, problems = deploy.plan(task.layout, wanted, datetime.now(timezone.utc), values["apache_port"], known)
+    work, found = deploy.plan(task.layout, wanted, datetime.now(timezone.utc), values["apache_port"], known)
     part = inclusion.part(work, given, values) if inclusion.owner else None
     if part is None:
         work.parts = inclusion.found
         _place(work)
     else:
         work.parts = inclusion.after(part)
-        problems += parts.contradictions(part, inclusion.recorded, inclusion.others)
-    if problems:
-        raise InputError("nothing was changed: " + "; ".join(problems))
+        found += parts.contradictions(part, inclusion.recorded, inclusion.others)
+    if faults or found:
+        raise Refusal([*faults, *found])
     return work, part
 
 

@@ -45,6 +45,28 @@ class InputError(OcspError):
         super().__init__(code, message)
 
 
+class Fault(t.NamedTuple):
+    """One of several things that are wrong with what the user gave: of which certificate, and the whole sentence."""
+
+    name: str
+    message: str
+
+
+class Refusal(InputError):
+    """All that is wrong with what the user gave, so that nothing was changed."""
+
+    def __init__(self, faults: t.Sequence[Fault]) -> None:
+        super().__init__(refusal([fault.message for fault in faults]))
+        self.faults = tuple(faults)
+
+
+def refusal(sentences: t.Sequence[str]) -> str:
+    """What is said of all that is wrong: a line for each where there are several."""
+    if len(sentences) == 1:
+        return f"nothing was changed: {sentences[0]}"
+    return "\n- ".join(["nothing was changed:", *sentences])
+
+
 class TransportError(OcspError):
     """An exchange with a responder that brought no HTTP answer to judge.
 

@@ -24,7 +24,7 @@ import typing as t
 from dataclasses import dataclass, field, replace
 
 from . import files, reading
-from .errors import FileError, InputError
+from .errors import Fault, FileError, InputError
 from .sets import Access, Layout, write_new
 
 FOLDER = "parts"
@@ -241,20 +241,20 @@ def merge(
     return (*first, *numbered, *left)
 
 
-def contradictions(mine: Part, recorded: t.Optional[Part], others: t.Iterable[Part]) -> t.List[str]:
-    """Why a part and others cannot both be had, as sentences.
+def contradictions(mine: Part, recorded: t.Optional[Part], others: t.Iterable[Part]) -> t.List[Fault]:
+    """Why a part and others cannot both be had.
 
     An owner that gives something else than it did before may, since the others may follow; one that insists may not.
     """
     compared = [other for other in others if other.owner not in (mine.owner, FORMER)]
     return [
-        sentence
+        fault
         for other in compared
-        for sentence in (*_about_certificates(mine, recorded, other), *_about_services(mine, recorded, other))
+        for fault in (*_about_certificates(mine, recorded, other), *_about_services(mine, recorded, other))
     ]
 
 
-def _about_certificates(mine: Part, recorded: t.Optional[Part], other: Part) -> t.Iterator[str]:
+def _about_certificates(mine: Part, recorded: t.Optional[Part], other: Part) -> t.Iterator[Fault]:
     for one in mine.certificates:
         theirs = other.get(one.name)
         if one.dropped or theirs is None:
@@ -264,14 +264,14 @@ def _about_certificates(mine: Part, recorded: t.Optional[Part], other: Part) -> 
         differing = _insisted(mine.facts(one), facts, other.facts(theirs))
         if differing:
             called = " and ".join(_CALLED.get(key, key) for key in differing)
-            yield _contradiction(mine, other, one.name, f"a different {called}")
+            yield Fault(one.name, _contradiction(mine, other, one.name, f"a different {called}"))
 
 
-def _about_services(mine: Part, recorded: t.Optional[Part], other: Part) -> t.Iterator[str]:
+def _about_services(mine: Part, recorded: t.Optional[Part], other: Part) -> t.Iterator[Fault]:
     for service in sorted(set(mine.services) & set(other.services)):
         before = {"": recorded.services[service]} if recorded and service in recorded.services else {}
         if _insisted({"": mine.services[service]}, before, {"": other.services[service]}):
-            yield _contradiction(mine, other, f"the service {service}", "different settings")
+            yield Fault("", _contradiction(mine, other, f"the service {service}", "different settings"))
 
 
 def _insisted(mine: Values, former: Values, theirs: Values) -> t.List[str]:

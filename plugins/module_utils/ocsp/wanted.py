@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import grp
 import os
 import pwd
@@ -14,7 +13,7 @@ import typing as t
 from dataclasses import dataclass, field, replace
 
 from . import material, reading, sets
-from .errors import InputError, OcspError
+from .errors import Fault, InputError, OcspError
 from .material import Sources
 from .option_table import SET, names_of
 from .options import CERTIFICATE_LIMIT, check_options, did_you_mean
@@ -54,22 +53,17 @@ class Wanted:
         return tuple(dict.fromkeys(kind for kind in self.kinds if kind))
 
 
-def read_wanted(values: Values, services: Services) -> t.List[Wanted]:
-    """The certificates of the options of ``certificate_set``, each name once. Raises InputError naming the one."""
+def read_wanted(values: Values, services: Services) -> t.Tuple[t.List[Wanted], t.List[Fault]]:
+    """The certificates of the options of ``certificate_set``, each name once, and what is wrong with others."""
     found: t.Dict[str, Wanted] = {}
+    faults: t.List[Fault] = []
     for given in values["certificates"]:
-        with _named(given["name"]):
+        try:
             one = _read_one(values, given, services)
             found[one.name] = _merge(found[one.name], one) if one.name in found else one
-    return list(found.values())
-
-
-@contextlib.contextmanager
-def _named(name: str) -> t.Iterator[None]:
-    try:
-        yield
-    except OcspError as error:
-        raise InputError(f"nothing was changed: {name}: {error.message}") from None
+        except OcspError as error:
+            faults.append(Fault(given["name"], f"{given['name']}: {error.message}"))
+    return list(found.values()), faults
 
 
 def _read_one(values: Values, given: Values, services: Services) -> Wanted:

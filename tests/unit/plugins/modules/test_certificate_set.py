@@ -124,6 +124,27 @@ def test_documentation_and_spec_agree(monkeypatch: pytest.MonkeyPatch, run: t.Ca
         assert comparable(documented[name]["suboptions"]) == comparable(spec[name]["options"])
 
 
+def test_all_that_is_wrong_is_said_at_once_by_certificate(run: t.Callable[..., Result], tmp_path: Path) -> None:
+    """What cannot be read as well as what does not fit; a line and a finding for each."""
+    one, other = leaf("one.example.com"), leaf("two.example.com")
+    given = [
+        entry(one, "one.example.com", private_key_content=forge.private_pem(other.key).decode()),
+        entry(other, "two.example.com", certificate_content=None),
+        entry(other, "three.example.com"),
+    ]
+    refused = run(certificates=given)
+    assert refused["failed"] and tree(tmp_path) == {}
+    lines = refused["msg"].splitlines()
+    assert lines[0] == "nothing was changed:"
+    assert lines[1:] == [f"- {found['message']}" for found in refused["findings"]]
+    assert [found["name"] for found in refused["findings"]] == [
+        "two.example.com",
+        "one.example.com",
+        "three.example.com",
+    ]
+    assert {found["code"] for found in refused["findings"]} == {"bad_input"}
+
+
 @pytest.mark.parametrize("state", ["present", "verify", "absent"])
 def test_forgotten_become_is_named(state: str, monkeypatch: pytest.MonkeyPatch, capfd: t.Any, tmp_path: Path) -> None:
     runner = Runner("certificate_set", monkeypatch, capfd)

@@ -253,9 +253,9 @@ def test_a_path_that_clients_would_refuse_changes_nothing(
 ) -> None:
     one = leaf("a.example.com")
     (problem,) = deploy.plan(host.layout, [wanted(one, "a.example.com", "web", **given)], NOW, 2562, host.fleet)[1]
-    assert problem.startswith("a.example.com: ")
+    assert problem.name == "a.example.com" and problem.message.startswith("a.example.com: ")
     for sentence in sentences:
-        assert sentence in problem
+        assert sentence in problem.message
     assert host.live("a.example.com") == {}
 
 

@@ -151,7 +151,7 @@ def test_the_same_certificate_of_two_owners_has_to_be_alike(what: str) -> None:
     given, called = DIFFERENT[what]
     mine, other = part("mail", FIRST, **given), part("web", FIRST, SECOND)
     (problem,) = parts.contradictions(mine, None, [other])
-    assert problem == (
+    assert problem.name == FIRST and problem.message == (
         f"{FIRST}: mail gives a different {called} than web, which configured it on this host before; give both the "
         "same, or leave it to one of them"
     )
@@ -167,7 +167,7 @@ def test_both_may_change_one_after_the_other_but_nobody_insists(what: str) -> No
     assert parts.contradictions(after, before, [web_before]) == []
     assert parts.contradictions(web_after, web_before, [after]) == []
     (problem,) = parts.contradictions(web_before, web_before, [after])
-    assert f"web gives a different {called} than mail" in problem
+    assert f"web gives a different {called} than mail" in problem.message
 
 
 def test_a_default_is_as_good_as_an_option() -> None:
@@ -180,7 +180,7 @@ def test_services_have_to_be_alike() -> None:
     settings: t.Dict[str, t.Any] = {"nginx": {"unit": "nginx2"}}
     mine, other = replace(part("mail"), services=settings), replace(part("web"), services={"nginx": {"unit": "x"}})
     (problem,) = parts.contradictions(mine, None, [other])
-    assert problem.startswith("the service nginx: mail gives different settings than web")
+    assert problem.message.startswith("the service nginx: mail gives different settings than web")
     assert parts.contradictions(mine, replace(mine, services={}), [other]), "it is new with this owner"
     assert parts.contradictions(mine, replace(mine, services={"nginx": {}}), [other]) == [], "it was changed"
     assert parts.contradictions(mine, None, [replace(other, services=settings)]) == []

@@ -11,7 +11,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError, Refusal
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.sets import Access
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.wanted import PARTS, Wanted, read_wanted
 from ansible_collections.certops.ocsp.tests.unit.fleet import Fleet
@@ -40,7 +40,10 @@ def one(name: str = "example.com", **given: t.Any) -> t.Dict[str, t.Any]:
 
 
 def read(*entries: t.Dict[str, t.Any], **shared: t.Any) -> t.List[Wanted]:
-    return read_wanted({**SHARED, **shared, "certificates": list(entries)}, Fleet())
+    found, faults = read_wanted({**SHARED, **shared, "certificates": list(entries)}, Fleet())
+    if faults:
+        raise Refusal(faults)
+    return found
 
 
 def test_what_an_entry_leaves_out_is_the_default_of_all() -> None:
