@@ -40,7 +40,9 @@ def owner_of(task: t.Any, given: str, variables: Values) -> Owner:
     if outer:
         return Owner(outer[-1], False)
     play = _play_of(task)
-    name = getattr(play, "name", None) or _playbook(play) or variables.get("ansible_play_name") or "playbook"
+    # Ansible itself calls a play without a name by its hosts.
+    named = play is not None and (play.get_ds() or {}).get("name")
+    name = (play.name if named else _playbook(play)) or variables.get("ansible_play_name") or "playbook"
     return Owner(str(name), True)
 
 

@@ -249,7 +249,9 @@ def test_two_plays_and_a_certificate_that_moves(
     """From the first play to the second, without a moment without it."""
     assert run([inclusion(lab_pki, WEB, SHOP)], [inclusion(lab_pki, API)]).rc == 0
     serve_by_nginx(web_host, WEB, SHOP, API)
-    web_host.run("rm", "/etc/nginx/sites-enabled/tls")  # so that nothing but the plays keeps it
+    # Where the role does not see it, so that nothing but the plays keeps it.
+    web_host.run("mv", "/etc/nginx/sites-enabled/tls", "/opt/tls.conf")
+    web_host.write("/etc/nginx/sites-enabled/tls", "include /opt/tls.conf;\n")
     with lab.clients(f"{web_host.address}:443:{SHOP}") as seen:
         moved = run([inclusion(lab_pki, WEB)], [inclusion(lab_pki, API, SHOP)])
     assert moved.rc == 0, moved.output

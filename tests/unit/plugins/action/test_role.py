@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import typing as t
@@ -22,22 +23,19 @@ CHECKOUT = Path(__file__).resolve().parents[4]
 Play = t.Callable[..., str]
 
 
+ROLE = "certops.ocsp.ocsp_stapling"
+
+
 @pytest.fixture
-def play(tmp_path: Path) -> Play:
-    """Run the role in check mode; variables without their prefix. Returns what was said, in one line."""
+def run(tmp_path: Path) -> Play:
+    """Run plays in check mode. Returns what was said, in one line."""
     collection = tmp_path / "collections" / "ansible_collections" / "certops" / "ocsp"
     collection.parent.mkdir(parents=True)
     collection.symlink_to(CHECKOUT)
 
-    def run(fails: bool = False, **variables: t.Any) -> str:
-        given = {f"ocsp_stapling_{name}": value for name, value in variables.items()}
-        play = {
-            "hosts": "localhost",
-            "gather_facts": False,
-            "roles": [{"role": "certops.ocsp.ocsp_stapling", "vars": given}],
-        }
+    def check(*plays: t.Mapping[str, t.Any], fails: bool = False) -> str:
         path = tmp_path / "play.yml"
-        path.write_text(json.dumps([play]))
+        path.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, **play} for play in plays]))
         environment = {
             **os.environ,
             "ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "collections"),
@@ -62,7 +60,18 @@ def play(tmp_path: Path) -> Play:
         assert "Traceback" not in said
         return said
 
-    return run
+    return check
+
+
+@pytest.fixture
+def play(run: Play) -> Play:
+    """Run the role in check mode; variables without their prefix. Returns what was said, in one line."""
+
+    def check(fails: bool = False, **variables: t.Any) -> str:
+        given = {f"ocsp_stapling_{name}": value for name, value in variables.items()}
+        return run({"roles": [{"role": ROLE, "vars": given}]}, fails=fails)
+
+    return check
 
 
 @pytest.mark.skipif(os.path.lexists("/etc/ocsp-stapling"), reason="the role is deployed on this machine")
@@ -136,3 +145,27 @@ def test_variables_with_groups_add_up_and_others_are_refused(play: Play, tmp_pat
     assert "a.test: there is no private key" in said and "mail.test: there is no private key" in said
     said = play(fails=True, certificate={"web": {"domains": ["a.test"]}})
     assert "ocsp_stapling_certificate is no variable of the role; did you mean ocsp_stapling_certificates?" in said
+
+
+@pytest.mark.skipif(os.path.lexists("/etc/ocsp-stapling"), reason="the role is deployed on this machine")
+def test_who_includes_the_role_owns_what_it_gives(run: Play, tmp_path: Path) -> None:
+    """The role that includes it or depends on it, else the play, else the playbook; or whoever is named."""
+    include = {"ansible.builtin.include_role": {"name": ROLE}}
+    for path, content in {"site/tasks": [include], "store/meta": {"dependencies": [ROLE]}}.items():
+        folder = tmp_path / "roles" / path
+        folder.mkdir(parents=True)
+        (folder / "main.yml").write_text(json.dumps(content))
+    shown = [{"name": "Show", "ansible.builtin.debug": {"msg": "owner: {{ __ocsp_stapling_host.part.owner }}."}}]
+    said = run(
+        {"roles": ["site"], "post_tasks": shown},
+        {"roles": ["store"], "post_tasks": shown},
+        {"name": "Web servers", "tasks": [include, *shown]},
+        {"hosts": "all", "tasks": [{"block": [include]}, *shown]},
+        {"tasks": [{**include, "vars": {"ocsp_stapling_owner": "me"}}, *shown]},
+    )
+    assert re.findall(r"owner: ([^.]+(?:[.]yml)?)[.]", said) == ["site", "store", "Web servers", "play.yml", "me"], said
+
+
+@pytest.mark.parametrize("owner", ["all", "former", "x" * 101])
+def test_what_cannot_be_an_owner_is_refused(play: Play, owner: str) -> None:
+    assert "nothing was changed: ocsp_stapling_owner: " in play(fails=True, owner=owner)

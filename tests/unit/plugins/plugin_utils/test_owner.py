@@ -1,0 +1,32 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the same owner gave earlier in a run."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2.19 or later")
+
+from ansible_collections.certops.ocsp.plugins.plugin_utils import _owner
+
+
+def test_claims_of_one_run_add_up() -> None:
+    part, claims = _owner.claim({}, "web", ["a"])
+    assert part == {"owner": "web", "number": 1, "claimed": []}
+    part, claims = _owner.claim(claims, "mail", ["m"])
+    assert part == {"owner": "mail", "number": 1, "claimed": []}
+    part, claims = _owner.claim(claims, "web", ["b", "a"])
+    assert part == {"owner": "web", "number": 2, "claimed": ["a"]}
+    assert claims == {"web": {"number": 2, "names": ["a", "b"]}, "mail": {"number": 1, "names": ["m"]}}
+
+
+def test_after_a_failure_it_is_not_known_what_was_given() -> None:
+    claims = _owner.unknown(_owner.claim({}, "web", ["a"])[1], "web")
+    part, claims = _owner.claim(claims, "web", ["b"])
+    assert part == {"owner": "web", "number": 0, "claimed": ["a"]}
+    assert _owner.claim(claims, "web", ["c"])[0]["number"] == 0
+    assert _owner.claim(_owner.unknown({}, "web"), "web", ["b"])[0]["number"] == 0
+    assert _owner.claim(claims, "mail", ["m"])[0]["number"] == 1
