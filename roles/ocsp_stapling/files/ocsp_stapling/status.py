@@ -127,7 +127,7 @@ class Status:
         if ended:
             yield troubles.STAPLE_EXPIRED
         passed = 0.0 if ended else self._share_passed(staple)
-        if must_staple and staple and (passed > troubles.MUST_STAPLE_EXPIRING.share or code == "expiring"):
+        if must_staple and passed > troubles.MUST_STAPLE_EXPIRING.share:
             yield troubles.MUST_STAPLE_EXPIRING
         if passed > troubles.NOT_RENEWED.share:
             yield troubles.NOT_RENEWED
@@ -135,6 +135,8 @@ class Status:
             yield troubles.CLOCK
         if record.text_of(entry, "refused"):
             yield troubles.FOREIGN_FILE
+        if record.text_of(entry, "unfinished"):
+            yield troubles.NOT_INSTALLED
         failing = troubles.of_failure(record.text_of(entry, "failure_code"))
         if failing is not None:
             yield failing
@@ -152,17 +154,19 @@ class Status:
         """What is in place, and why it is not as it should be."""
         code, message = record.text_of(entry, "code"), record.text_of(entry, "message")
         failure = record.text_of(entry, "failure_message")
-        refused = record.text_of(entry, "refused")
+        refused, unfinished = record.text_of(entry, "refused"), record.text_of(entry, "unfinished")
         if worst in (troubles.NOT_DEPLOYED, troubles.NOT_CONFIGURED):
             return with_times(message, self.now)
         if worst is troubles.REVOKED:
             causes = [message or failure, self._place(entry), refused]
         elif worst is troubles.FOREIGN_FILE:
             causes = [refused, self._place(entry), failure]
+        elif worst is troubles.NOT_INSTALLED:
+            causes = [unfinished, self._place(entry), failure]
         else:
             # That there is no response counts where nothing else is known, and what is about to end was said.
             told = code == "expiring" if entry.get("staple") else code == "missing_staple" and (failure or refused)
-            causes = [self._place(entry), refused, failure, "" if told else message]
+            causes = [self._place(entry), refused, unfinished, failure, "" if told else message]
             if worst in (troubles.MUST_STAPLE_MISSING, troubles.MUST_STAPLE_EXPIRING):
                 causes.insert(0, "it demands a staple (must-staple)")
             following = record.time_of(entry, "next_attempt")
