@@ -15,7 +15,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import scan
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError
-from ansible_collections.certops.ocsp.plugins.plugin_utils import _fetching, _groups, _sources
+from ansible_collections.certops.ocsp.plugins.plugin_utils import _fetching, _groups, _owner, _sources
 
 
 class ActionModule(ActionBase):
@@ -28,6 +28,7 @@ class ActionModule(ActionBase):
         local = not boolean(arguments.get("remote_source") or False, strict=False)
         folder = arguments.pop("source", None) if local else None
         self._take_groups_apart(arguments, local)
+        self._name_owner(arguments, task_vars or {})
         if local and isinstance(arguments.get("certificates"), list):
             sources = _sources.Sources(self._find_needle, self._loader.get_real_file)
             arguments["certificates"] = sources.complete_all(arguments["certificates"], folder)
@@ -35,6 +36,15 @@ class ActionModule(ActionBase):
             self._fetch(arguments)
         result: dict[str, t.Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
         return result
+
+    def _name_owner(self, arguments: dict[str, t.Any], variables: t.Mapping[str, t.Any]) -> None:
+        """Say whose part it is, or leave that out where it is everybody's."""
+        if not isinstance(arguments.get("part"), t.Mapping):
+            return
+        owner = _owner.owner_of(self._task, str(arguments["part"].get("owner") or ""), variables)
+        arguments["part"] = {**arguments["part"], "owner": owner.name, "derived": owner.derived}
+        if arguments.get("state") == "absent" and owner.name == _owner.ALL:
+            del arguments["part"]
 
     def _take_groups_apart(self, arguments: dict[str, t.Any], local: bool) -> None:
         """Add the certificates of the groups to those that are listed."""
@@ -46,6 +56,7 @@ class ActionModule(ActionBase):
         groups = _groups.read(given or [], found, remote=not local)
         if groups.faults:
             raise AnsibleActionFail(_sources.refusal(groups.faults))
+        arguments["service_settings"] = _groups.service_settings(arguments.get("service_settings") or {})
         arguments["certificates"] = [*(arguments.get("certificates") or []), *groups.entries]
 
     def _fetch(self, arguments: dict[str, t.Any]) -> None:

@@ -14,22 +14,33 @@ from ansible.plugins.loader import lookup_loader
 from ansible_collections.certops.ocsp.plugins.module_utils._program import PROGRAM
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import scan
 from ansible_collections.certops.ocsp.plugins.modules.stapling_program import argument_spec
-from ansible_collections.certops.ocsp.plugins.plugin_utils import _groups, _program, _sources
+from ansible_collections.certops.ocsp.plugins.plugin_utils import _groups, _owner, _program, _sources
 
 
 class ActionModule(ActionBase):
     """The controller's side of the module of the same name."""
 
     def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> dict[str, t.Any]:
-        """Check all options at once, and ask the host one question."""
+        """Check all options at once, and ask the host one question.
+
+        The result says whose certificates these are, for ``certificate_set``, also where it failed.
+        """
         super().run(tmp, task_vars)
         _validation, options = self.validate_argument_spec(argument_spec=argument_spec())
+        owner = _owner.owner_of(self._task, options["owner"], task_vars or {}).name
+        claims = options["claims"]
+        try:
+            return self._answer(options, owner, task_vars)
+        except AnsibleActionFail as error:
+            return {"failed": True, "msg": error.message, "claims": _owner.unknown(claims, owner)}
+
+    def _answer(self, options: dict[str, t.Any], owner: str, task_vars: t.Any) -> dict[str, t.Any]:
         remote, faults = options["remote_source"], _groups.read_scan(options["scan"], options["remote_source"])
         _refuse(faults)
         if remote and options["scan"]:
             result = self._call({"scan": options["scan"]}, options, task_vars)
             if result.get("failed"):
-                return result
+                return {**result, "claims": _owner.unknown(options["claims"], owner)}
             found = result["found"]
         else:
             found = scan.groups(options["scan"])
@@ -41,15 +52,21 @@ class ActionModule(ActionBase):
                 *groups.faults,
                 *(f"ocsp_stapling_options: {fault}" for fault in faults),
                 *(f"ocsp_stapling_services: {fault}" for fault in _groups.read_services(options["services"])),
-                *_program.faults(options),
+                *(f"ocsp_stapling_endpoints: {fault}" for fault in _endpoint_faults(options, groups)),
+                *_program.faults(options, owner),
             ]
         )
         if not remote and self._task.check_mode:
             # What is missing on the controller is said before the host is touched.
             _sources.Sources(self._find_needle).complete_all(groups.entries, options["source"])
         install = PROGRAM in options["parts"] and not self._task.check_mode
-        wanted = _program.wanted(options, groups.entries, self._renderer(options, task_vars), complete=install)
-        return {**self._call(wanted, options, task_vars), **({"found": found} if remote else {})}
+        wanted = _program.wanted(options, owner, groups.entries, self._renderer(options, task_vars), complete=install)
+        result = {**self._call(wanted, options, task_vars), **({"found": found} if remote else {})}
+        names = [entry["name"] for entry in groups.entries]
+        result["part"], result["claims"] = _owner.claim(options["claims"], owner, names)
+        if result.get("failed"):
+            result["claims"] = _owner.unknown(options["claims"], owner)
+        return result
 
     def _call(self, wanted: dict[str, t.Any], options: dict[str, t.Any], task_vars: t.Any) -> dict[str, t.Any]:
         arguments = {name: options[name] for name in ("parts", "os_family", "root", "program")}
@@ -68,6 +85,13 @@ class ActionModule(ActionBase):
             return str(lookup.run([str(_program.ROLE / "templates" / name)], variables=variables)[0])
 
         return render
+
+
+def _endpoint_faults(options: dict[str, t.Any], groups: _groups.Groups) -> list[str]:
+    if not options["endpoints"]:
+        return []
+    used = {service for entry in groups.entries for service in entry["services"]}
+    return _groups.read_endpoints(options["endpoints"], {*options["services"], *used})
 
 
 def _refuse(faults: t.Sequence[str]) -> None:

@@ -212,7 +212,8 @@ options:
     default: true
   http_proxy:
     description:
-      - The URL of the proxy to ask through, for example V(http://proxy.example.com:3128).
+      - The URL of the proxy to ask through, for example V(http://proxy.example.com:3128) or
+        V(http://user:password@proxy.example.com:3128). It begins with C(http://), also for responders with HTTPS.
       - By default the environment variables C(http_proxy), C(https_proxy) and C(no_proxy) count.
     type: str
   validate_certs:

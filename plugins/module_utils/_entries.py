@@ -14,8 +14,16 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ._module import Spec
-from .ocsp import option_table
+from .ocsp import option_table, starttls
 from .ocsp.options import did_you_mean
+
+#: Where a service is looked at.
+ENDPOINT: Spec = {
+    "service": {"type": "str", "required": True},
+    "host": {"type": "str", "default": "127.0.0.1"},
+    "port": {"type": "int", "required": True},
+    "starttls": {"type": "str", "choices": ["", *starttls.PROTOCOLS], "default": ""},
+}
 
 
 class EntryReader:

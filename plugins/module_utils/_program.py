@@ -27,9 +27,10 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from .ocsp import families, reading, scan
+from .ocsp import families, parts, reading, scan, sets
 from .ocsp.errors import FileError, InputError
 from .ocsp.services import has_systemd
+from .ocsp.sets import Layout
 
 #: What a difference can be about, in the order in which it is mended.
 ACCOUNT, PROGRAM, SETTINGS, TIMER = "account", "program", "settings", "timer"
@@ -62,9 +63,8 @@ class Wanted(t.NamedTuple):
 
     ``account`` is {name, home, shell}. ``folders`` are {part, path, owner, group, mode, follow, setype}: ``follow``
     lets it be a link, and ``setype`` is a type of SELinux or None. ``files`` are {part, path, owner, group, mode,
-    content, secret, init}: a ``secret`` one is shown in no difference, and ``init`` is None, or whether a file is for
-    hosts with systemd (true) or without (false). ``library`` is {path, digests: {relative path: SHA-256}, archive:
-    Base64 of a tar.gz with these files, or None}.
+    content, init}: ``init`` is None, or whether a file is for hosts with systemd (true) or without (false). ``library``
+    is {path, digests: {relative path: SHA-256}, archive: Base64 of a tar.gz with these files, or None}.
     """
 
     account: t.Mapping[str, str]
@@ -96,7 +96,7 @@ def carry_out(module: AnsibleModule) -> t.Dict[str, t.Any]:
     wanted = Wanted(account, folders, [_with_python(file, here.python) for file in given["files"]], given["library"])
     found = differences(wanted, run)
     lacking = lacks_cryptography(here.python, run)
-    wrong = list(problems(given, module.params["root"], found, run))
+    wrong = [*obstacles(wanted), *problems(given, module.params["root"], found, run)]
     if wrong:
         module.fail_json(msg=f"nothing was changed: {'; '.join(wrong)}")
     mended = [one for one in found if one.part in parts]
@@ -130,7 +130,7 @@ def _with_python(file: Values, python: str) -> Values:
 def _judge(module: AnsibleModule, given: Values, run: Run) -> str:
     """Fail where the program refuses its configuration. Returns how all is by its word."""
     text = next(file["content"] for file in given["files"] if file["path"] == given["configuration"])
-    refused, status = asked(module.params["program"], module.params["root"], text, run)
+    refused, status = asked(module.params["program"], module.params["root"], text, given["part"], run)
     if refused:
         module.fail_json(msg=f"The program refuses its configuration, so that no certificate was touched: {refused}")
     return status
@@ -177,17 +177,30 @@ def _account(wanted: t.Mapping[str, str]) -> t.Iterator[Difference]:
             yield Difference(ACCOUNT, name, f"its {what} is {is_} and not {should}")
 
 
-def _access(wanted: Values, is_kind: t.Callable[[int], bool]) -> t.Iterator[str]:
-    """What is wrong with the kind, owner, group or mode of a path."""
+def _status(wanted: Values) -> t.Optional[os.stat_result]:
+    """What the system says of a path, or None where nothing is there. Raises FileError."""
     try:
-        status = (os.stat if wanted.get("follow") else os.lstat)(wanted["path"])
+        return (os.stat if wanted.get("follow") else os.lstat)(wanted["path"])
     except (FileNotFoundError, NotADirectoryError):
-        yield "is missing"
-        return
+        return None
     except OSError as error:
         raise FileError(f"{wanted['path']} cannot be looked at: {error.strerror}") from None
+
+
+def _kind(mode: int) -> str:
+    kinds = {stat.S_IFDIR: "folder", stat.S_IFLNK: "symbolic link", stat.S_IFSOCK: "socket", stat.S_IFIFO: "named pipe"}
+    kinds.update({stat.S_IFREG: "file", stat.S_IFBLK: "device", stat.S_IFCHR: "device"})
+    return f"a {kinds.get(stat.S_IFMT(mode), 'special file')}"
+
+
+def _access(wanted: Values, is_kind: t.Callable[[int], bool]) -> t.Iterator[str]:
+    """What is wrong with the kind, owner, group or mode of a path."""
+    status = _status(wanted)
+    if status is None:
+        yield "is missing"
+        return
     if not is_kind(status.st_mode):
-        yield "is of another kind"
+        yield f"is {_kind(status.st_mode)}"
         return
     if _name(pwd.getpwuid, status.st_uid) != wanted["owner"]:
         yield f"belongs to the user {_name(pwd.getpwuid, status.st_uid)} and not {wanted['owner']}"
@@ -217,13 +230,10 @@ def _name(look_up: t.Callable[[int], t.Any], number: int) -> str:
 
 
 def _file(wanted: Values) -> t.Iterator[str]:
-    wrong = list(_access(wanted, stat.S_ISREG))
-    if wrong in (["is missing"], ["is of another kind"]):
-        yield from wrong
-        return
-    if content_of(wanted["path"]) != wanted["content"].encode():
+    status = _status(wanted)
+    if status is not None and stat.S_ISREG(status.st_mode) and content_of(wanted["path"]) != wanted["content"].encode():
         yield "has another content"
-    yield from wrong
+    yield from _access(wanted, stat.S_ISREG)
 
 
 def content_of(path: str) -> t.Optional[bytes]:
@@ -235,7 +245,7 @@ def _library(wanted: Values) -> t.Iterator[str]:
     """Which files of the library are missing, surplus, damaged, or not root's alone to write."""
     path, digests = wanted["path"], wanted["digests"]
     if not os.path.isdir(path):
-        yield "is missing"
+        yield "is no folder" if os.path.lexists(path) else "is missing"
         return
     folders = {os.path.dirname(name) for name in digests} - {""}
     for name in ("", *sorted(folders)):
@@ -272,8 +282,11 @@ def _units(units: t.Sequence[str], run: Run) -> t.Iterator[Difference]:
         values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
         if values.get("NeedDaemonReload") == "yes":
             yield Difference(TIMER, values.get("Id", ""), "was changed, and systemd has not read it")
-        if values.get("Id") == TIMER_UNIT and values.get("UnitFileState") != "enabled":
-            yield Difference(TIMER, TIMER_UNIT, "is not enabled")
+        state = values.get("UnitFileState", "")
+        if values.get("Id") == TIMER_UNIT and state != "enabled":
+            masked = state.startswith("masked")
+            what = f"is masked; run 'systemctl unmask {TIMER_UNIT}'" if masked else "is not enabled"
+            yield Difference(TIMER, TIMER_UNIT, what)
         if values.get("Id") == TIMER_UNIT and values.get("ActiveState") != "active":
             yield Difference(TIMER, TIMER_UNIT, "is not started")
 
@@ -298,11 +311,27 @@ def lacks_cryptography(python: str, run: Run) -> bool:
     return run([python, "-I", "-c", "import cryptography"])[0] != 0
 
 
+def obstacles(wanted: Wanted) -> t.Iterator[str]:
+    """What is in the place of a folder or a file and cannot be replaced without harm. Links to files can."""
+    for folder in wanted.folders:
+        status = _status(folder)
+        if status is None and os.path.lexists(folder["path"]):
+            yield f"{folder['path']} is a symbolic link that leads nowhere, where a folder belongs; move it away"
+        elif status is not None and not stat.S_ISDIR(status.st_mode):
+            yield f"{folder['path']} is {_kind(status.st_mode)}, where a folder belongs; move it away"
+    for file in for_this_host(wanted.files, has_systemd()):
+        status = _status(file)
+        if status is not None and not stat.S_ISREG(status.st_mode) and not stat.S_ISLNK(status.st_mode):
+            yield f"{file['path']} is {_kind(status.st_mode)}, where a file belongs; move it away"
+        elif file["init"] and os.path.realpath(file["path"]) == os.devnull:
+            unit = os.path.basename(file["path"])
+            yield f"{unit} is masked, so that it cannot be started; run 'systemctl unmask {unit}' first"
+
+
 def problems(given: Values, root: str, found: t.Sequence[Difference], run: Run) -> t.Iterator[str]:
     """Why this host cannot use what it is given."""
-    live = os.path.join(root, "live")
-    names = sorted(os.listdir(live)) if os.path.isdir(live) else []
-    if names and not given["certificates"]:
+    names = [] if given["part"]["certificates"] else configured(Layout(root), given["part"]["owner"])
+    if names:
         yield (
             f"ocsp_stapling_certificates has no certificates, but this host has {', '.join(names[:_MOST_PLACES])}; to "
             "remove all of them, set ocsp_stapling_state to absent"
@@ -314,6 +343,14 @@ def problems(given: Values, root: str, found: t.Sequence[Difference], run: Run) 
     # What is in place has been read by systemd.
     if has_systemd() and any(os.path.basename(one.path) == TIMER_UNIT and one.part == SETTINGS for one in found):
         yield from time_problems(given["times"], run)
+
+
+def configured(layout: Layout, owner: str) -> t.List[str]:
+    """The names that an owner deployed to this host; all where nobody has a part. Raises InputError."""
+    found = parts.load(layout, owner)
+    if not found:
+        return sets.live_names(layout)
+    return [one.name for part in found if part.owner == owner for one in part.certificates]
 
 
 def time_problems(times: t.Sequence[Values], run: Run) -> t.Iterator[str]:
@@ -346,17 +383,18 @@ def log_refusal(path: str) -> str:
     )
 
 
-def asked(program: str, root: str, configuration: str, run: Run) -> t.Tuple[str, str]:
-    """Why the program would refuse a configuration, together with what conf.d adds, or an empty string.
+def asked(program: str, root: str, configuration: str, part: Values, run: Run) -> t.Tuple[str, str]:
+    """Why the program would refuse a configuration and the part of an owner, or an empty string.
 
-    The other one is how all is, by its status. It is given a copy, and a command that has no effect.
+    What conf.d and other owners add is there as well. The other one is how all is, by its status. It is given a copy,
+    and a command that has no effect.
     """
     with tempfile.TemporaryDirectory(prefix="ocsp-stapling-") as folder:
         path = os.path.join(folder, "config.json")
-        with open(path, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as handle:
-            handle.write(configuration)
+        _write_privately(path, configuration)
         for name in ("conf.d", "live"):
             os.symlink(os.path.join(root, name), os.path.join(folder, name))
+        _link_parts(Layout(root), Layout(folder), part)
         quiet = ["--journal-socket", os.devnull, "--syslog-socket", os.devnull, "--json"]
         code, output, errors = run([program, "status", "--config", path, *quiet])
 
@@ -370,6 +408,21 @@ def asked(program: str, root: str, configuration: str, run: Run) -> t.Tuple[str,
     if found is None:
         return told(errors or output) or f"{program} ended with {code}", ""
     return told(found["refused"]), told(found["summary"])
+
+
+def _write_privately(path: str, text: str) -> None:
+    with open(path, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as handle:
+        handle.write(text)
+
+
+def _link_parts(there: Layout, here: Layout, part: Values) -> None:
+    """Have the parts of other owners here, and this one."""
+    mine = parts.path(here, part["owner"])
+    os.mkdir(os.path.dirname(mine), 0o700)
+    _write_privately(mine, part["text"])
+    for other in parts.load(there, part["owner"]):
+        if other.owner != part["owner"]:
+            os.symlink(parts.path(there, other.owner), parts.path(here, other.owner))
 
 
 def scanned(folders: t.Sequence[Values]) -> t.List[t.Dict[str, t.Any]]:
@@ -398,9 +451,6 @@ def install(module: AnsibleModule, wanted: Wanted, found: t.Sequence[Difference]
 
 def _make_folder(module: AnsibleModule, wanted: Values) -> None:
     with _failing(wanted["path"]):
-        is_link = os.path.islink(wanted["path"]) and not wanted["follow"]
-        if is_link or (os.path.lexists(wanted["path"]) and not os.path.isdir(wanted["path"])):
-            raise FileError(f"{wanted['path']} should be a folder and is none; move it away")
         os.makedirs(wanted["path"], mode=0o755, exist_ok=True)
     _set_access(module, wanted["path"], wanted)
 
@@ -412,8 +462,6 @@ def _write(module: AnsibleModule, wanted: Values) -> None:
         handle.write(wanted["content"].encode())
     _set_access(module, temporary, wanted)
     with _failing(wanted["path"]):
-        if os.path.isdir(wanted["path"]) and not os.path.islink(wanted["path"]):
-            raise FileError(f"{wanted['path']} is a folder; move it away")
         if os.path.islink(wanted["path"]):
             os.unlink(wanted["path"])
     module.atomic_move(temporary, wanted["path"], keep_dest_attrs=False)
@@ -432,7 +480,7 @@ def _replace_library(module: AnsibleModule, wanted: Values) -> None:
     new, old = f"{path}.new", f"{path}.old"
     with _failing(path):
         for leftover in (new, old):
-            shutil.rmtree(leftover, ignore_errors=True)
+            _remove(leftover)
         os.makedirs(new, mode=0o755)
         with tarfile.open(fileobj=io.BytesIO(base64.b64decode(wanted["archive"])), mode="r:gz") as archive:
             for name in wanted["digests"]:
@@ -440,7 +488,15 @@ def _replace_library(module: AnsibleModule, wanted: Values) -> None:
         if os.path.lexists(path):
             os.rename(path, old)
         os.rename(new, path)
-        shutil.rmtree(old, ignore_errors=True)
+        _remove(old)
+
+
+def _remove(path: str) -> None:
+    """Remove a folder with all that is in it, or the link or file in its place."""
+    if os.path.islink(path) or os.path.isfile(path):
+        os.unlink(path)
+    else:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _unpack(archive: tarfile.TarFile, name: str, folder: str) -> None:
@@ -473,7 +529,7 @@ def summary(mended: t.Sequence[Difference], check: bool) -> str:
 
 def shown_difference(wanted: Wanted, found: t.Iterable[Difference]) -> t.List[t.Dict[str, str]]:
     """What ``--diff`` shows: the contents of plain files, and sentences about all else."""
-    contents = {file["path"]: file["content"] for file in wanted.files if not file["secret"]}
+    contents = {file["path"]: file["content"] for file in wanted.files}
     shown = []
     for one in found:
         if one.path in contents and one.what in ("is missing", "has another content"):

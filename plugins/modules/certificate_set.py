@@ -158,11 +158,41 @@ options:
       - V(present) deploys O(certificates).
       - V(verify) confirms what the services of the last deployment serve after their reload. Where that is worse than
         before, the old sets are put back, the services are reloaded, and the task fails and says why.
-      - V(absent) removes the sets of O(certificates), or all where there are none, unless a configuration still uses
-        them.
+      - V(pruned) removes the sets that dropped out of the parts of all owners, unless a configuration still uses them.
+        See O(part).
+      - V(absent) removes the sets of O(certificates) or of O(part), or all where there is neither, unless a
+        configuration still uses them.
     type: str
-    choices: [present, verify, absent]
+    choices: [present, verify, pruned, absent]
     default: present
+  part:
+    description:
+      - Whose certificates they are, where several roles or plays deploy to the same host. Each owner has a part of the
+        host's configuration, which the program on the host reads, and changes and removes only what is its own.
+      - Without it, nothing of that is changed.
+    type: dict
+    suboptions:
+      owner:
+        description: The name of the owner. By default the role that includes this task's role, else the play.
+        type: str
+        default: ""
+      number:
+        description:
+          - How many times this owner has deployed in this run of Ansible, with this one. V(0) says that this is not
+            known. What it deployed in later times of an earlier run stays.
+        type: int
+        default: 1
+      claimed:
+        description: The names that it deployed before, in this run of Ansible.
+        type: list
+        elements: str
+        default: []
+      derived:
+        description:
+          - Whether the name of the owner is that of the play. With O(state=absent) the part of another single owner is
+            then taken for meant.
+        type: bool
+        default: false
   services:
     description:
       - The services that use the certificates. What they need is known for all choices of
@@ -173,8 +203,8 @@ options:
   service_settings:
     description:
       - By the name of a service, what is different about it. C(kind) is one of the choices of
-        O(certops.ocsp.ocsp_response#module:server), C(unit) is its systemd unit, C(test) and C(reload) are commands as
-        lists.
+        O(certops.ocsp.ocsp_response#module:server), C(unit) is its systemd unit, C(test) and C(reload) are commands,
+        each a list of words or a text that is split into words as a shell would. No shell runs them.
     type: dict
     default: {}
   owner:
@@ -221,8 +251,8 @@ options:
     default: 16
   patience:
     description:
-      - How many seconds to go on asking a responder that does not know a new certificate yet. Some know it only minutes
-        after it was issued.
+      - How many seconds to go on asking a responder that does not know a new certificate yet, from V(0) to V(86400).
+        Some know it only minutes after it was issued.
       - For a new certificate that demands stapling, a responder that is down is asked again as well. An unknown host or
         a URL that is refused is not waited for.
       - After that a certificate that demands stapling is held back, and any other is deployed without a staple. The
@@ -260,7 +290,7 @@ options:
         choices: ["", ftp, imap, ldap, lmtp, pop3, postgres, sieve, smtp, xmpp, xmpp-server]
         default: ""
   keep:
-    description: How many sets of a name are kept, with the one in use.
+    description: How many sets of a name are kept, with the one in use, from V(1) to V(1000).
     type: int
     default: 3
   force:
@@ -268,7 +298,7 @@ options:
     type: bool
     default: false
   apache_port:
-    description: The port of C(127.0.0.1) at which Apache answers its own question for a staple.
+    description: The port of C(127.0.0.1) at which Apache answers its own question for a staple, from V(1) to V(65535).
     type: int
     default: 2562
   path:
@@ -403,12 +433,17 @@ without_responder:
   returned: when O(state=present)
   type: list
   elements: str
+without_staple:
+  description: The names of certificates in use that should have a staple and have none. A warning says why.
+  returned: when O(state=present)
+  type: list
+  elements: str
 reload:
   description:
     - The services that have to be reloaded now, also those that an earlier run could not tell. A service that has
       loaded its files since they changed is not among them, whoever reloaded it.
     - The names are those of O(services). The unit of a service may have another one, as C(exim4) of C(exim) on Debian.
-  returned: when O(state=present)
+  returned: when O(state) is neither V(verify) nor V(absent) of all
   type: list
   elements: str
   sample: [nginx]
@@ -422,9 +457,19 @@ good_until:
   returned: when O(state=present)
   type: str
   sample: "2026-11-30T09:00:00Z"
+dropped:
+  description: The names that the owner of O(part) no longer gives, and that O(state=pruned) removes.
+  returned: when O(state=present)
+  type: list
+  elements: str
 removed:
   description: The names whose sets were removed.
-  returned: when O(state=absent)
+  returned: when O(state=absent) or O(state=pruned)
+  type: list
+  elements: str
+remaining:
+  description: The owners that still have certificates on the host.
+  returned: when O(state=absent) and O(part) are given
   type: list
   elements: str
 swapped_back:
@@ -438,12 +483,20 @@ import shutil
 
 from ansible_collections.certops.ocsp.plugins.module_utils import _entries, _module
 from ansible_collections.certops.ocsp.plugins.module_utils._module import QuietModule
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import deployment, starttls
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import deployment
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import ERROR, Finding
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.wanted import PARTS
 
 #: The options about fetching and judging that a certificate can be given.
 OF_A_SET = _module.argument_spec("set", defaults=False)
+
+#: Whose certificates they are.
+PART = {
+    "owner": {"type": "str", "default": ""},
+    "number": {"type": "int", "default": 1},
+    "claimed": {"type": "list", "elements": "str", "default": []},
+    "derived": {"type": "bool", "default": False},
+}
 
 
 def argument_spec():
@@ -464,19 +517,14 @@ def argument_spec():
         )
         one[f"{part}_content"] = {"type": "str", "no_log": True}
     defaults = {"services": [], "owner": "root", "group": "root", "mode": "0400", "staple": True, "options": {}}
-    endpoint = {
-        "service": {"type": "str", "required": True},
-        "host": {"type": "str", "default": "127.0.0.1"},
-        "port": {"type": "int", "required": True},
-        "starttls": {"type": "str", "choices": ["", *starttls.PROTOCOLS], "default": ""},
-    }
     return dict(
         {name: dict(option, default=defaults[name]) for name, option in shared.items()},
         **_module.argument_spec("certificate_set"),
         certificates={"type": "list", "elements": "dict", "options": {**one, **shared}, "default": []},
         source={"type": "path"},
         remote_source={"type": "bool", "default": False},
-        state={"type": "str", "choices": ["present", "verify", "absent"], "default": "present"},
+        state={"type": "str", "choices": ["present", "verify", "pruned", "absent"], "default": "present"},
+        part={"type": "dict", "options": PART},
         service_settings={"type": "dict", "default": {}},
         groups={"type": "list", "elements": "dict"},
         scan={"type": "list", "elements": "dict"},
@@ -484,7 +532,7 @@ def argument_spec():
         controller_cache={"type": "str", "default": "~/.cache/ocsp-stapling"},
         patience={"type": "int", "default": 0},
         fail_on_held_back={"type": "bool", "default": True},
-        endpoints={"type": "list", "elements": "dict", "options": endpoint},
+        endpoints={"type": "list", "elements": "dict", "options": _entries.ENDPOINT},
         keep={"type": "int", "default": 3},
         force={"type": "bool", "default": False},
         apache_port={"type": "int", "default": 2562},

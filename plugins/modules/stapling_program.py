@@ -29,7 +29,7 @@ attributes:
   diff_mode:
     support: full
     details:
-      - The configuration of the program is not shown, since the password of a proxy may be in it.
+      - What M(certops.ocsp.certificate_set) configures is not shown, since the password of a proxy may be in it.
   idempotent:
     support: full
 options:
@@ -48,6 +48,15 @@ options:
     type: list
     elements: dict
     default: []
+  owner:
+    description:
+      - Whose certificates these are. By default the role that includes the role of this task, else the play.
+    type: str
+    default: ""
+  claims:
+    description: What RV(claims) of an earlier task of this run for the same host said.
+    type: dict
+    default: {}
   scan:
     description:
       - Folders in which each private key makes a certificate, as
@@ -74,16 +83,36 @@ options:
     description: Whether the program fetches responses.
     type: bool
     default: true
+  endpoints:
+    description:
+      - Where services are looked at, as O(certops.ocsp.ocsp_stapling#role:main:ocsp_stapling_endpoints) has it.
+      - This and O(keep), O(patience) and O(apache_port) are what M(certops.ocsp.certificate_set) will be given. They
+        are checked together with all else.
+    type: list
+    elements: dict
+    default: []
+  keep:
+    description: How many sets of a certificate stay, from V(1) to V(1000).
+    type: int
+    default: 3
+  patience:
+    description: How many seconds to wait for responders, from V(0) to V(86400).
+    type: int
+    default: 0
+  apache_port:
+    description: The port at which Apache answers its own question, from V(1) to V(65535).
+    type: int
+    default: 2562
   workers:
-    description: How many responses the program fetches at a time.
+    description: How many responses the program fetches at a time, from V(1) to V(1000).
     type: int
     default: 16
   per_responder:
-    description: How many of them from one responder.
+    description: How many of them from one responder, from V(1) to V(1000).
     type: int
     default: 8
   backup_count:
-    description: How many old responses the program keeps.
+    description: How many old responses the program keeps, from V(0) to V(1000).
     type: int
     default: 0
   log_file:
@@ -99,7 +128,9 @@ options:
     type: str
     default: 30min
   os_family:
-    description: The family of distributions of the host, by default the one that C(/etc/os-release) tells.
+    description:
+      - The family of distributions of the host, by default the one that C(/etc/os-release) tells. V(Debian) or
+        V(RedHat).
     type: str
     default: ""
   units:
@@ -201,6 +232,14 @@ status:
   returned: success
   type: str
   sample: "OK - 3 certificates: all is well"
+part:
+  description: Whose certificates these are, as O(certops.ocsp.certificate_set#module:part) takes it.
+  returned: success
+  type: dict
+claims:
+  description: What each owner gave so far in this run of Ansible, for this host.
+  returned: always
+  type: dict
 found:
   description: Groups of the certificates that O(scan) found on the host.
   returned: with O(remote_source)
@@ -214,14 +253,21 @@ from ansible_collections.certops.ocsp.plugins.module_utils import _module, _prog
 from ansible_collections.certops.ocsp.plugins.module_utils._module import QuietModule
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError
 
-TEXTS = {"log_file": "", "timer": "hourly", "timer_delay": "30min", "os_family": "", "user": "ocsp-stapling"}
+TEXTS = {
+    "owner": "",
+    "log_file": "",
+    "timer": "hourly",
+    "timer_delay": "30min",
+    "os_family": "",
+    "user": "ocsp-stapling",
+}
 PATHS = {
     "root": "/etc/ocsp-stapling",
     "state_path": "/var/lib/ocsp-stapling",
     "library": "/usr/local/lib/ocsp-stapling",
     "program": "/usr/local/sbin/ocsp-stapling",
 }
-NUMBERS = {"workers": 16, "per_responder": 8, "backup_count": 0}
+NUMBERS = {"workers": 16, "per_responder": 8, "backup_count": 0, "keep": 3, "patience": 0, "apache_port": 2562}
 
 
 def argument_spec() -> _module.Spec:
@@ -231,11 +277,12 @@ def argument_spec() -> _module.Spec:
         groups={"type": "list", "elements": "dict", "default": []},
         scan={"type": "list", "elements": "dict", "default": []},
         source={"type": "path"},
+        endpoints={"type": "list", "elements": "dict", "default": []},
         units={"type": "list", "elements": "str", "default": []},
         remote_source={"type": "bool", "default": False},
         fetch={"type": "bool", "default": True},
         wanted={"type": "dict"},
-        **{name: {"type": "dict", "default": {}} for name in ("options", "services")},
+        **{name: {"type": "dict", "default": {}} for name in ("options", "services", "claims")},
         **{name: {"type": "str", "default": default} for name, default in TEXTS.items()},
         **{name: {"type": "path", "default": default} for name, default in PATHS.items()},
         **{name: {"type": "int", "default": default} for name, default in NUMBERS.items()},

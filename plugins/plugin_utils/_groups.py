@@ -6,7 +6,7 @@
 
 """The groups of certificates that the role ocsp_stapling is given: read, checked and merged.
 
-What comes out are entries as ``certificate_set`` takes them, and the configuration of the program on the host.
+What comes out are entries as ``certificate_set`` takes them, and the owner's part of the host's configuration.
 """
 
 from __future__ import annotations
@@ -19,8 +19,11 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import scan
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.material import check_name
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import check_options, did_you_mean
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.table import SERVERS
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.sets import SOURCE_SUFFIXES
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.parts import Certificate, Part
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.table import NAMES, SERVERS
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import COMMANDS, name_problem, read_command
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.sets import SOURCE_SUFFIXES, mode_problem
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.wanted import read_mode
 
 Values = t.Mapping[str, t.Any]
 Entry = dict[str, t.Any]
@@ -57,7 +60,6 @@ _SERVICE: _module.Spec = {
     "reload": {"type": "raw"},
     "socket": {"type": "path"},
 }
-_COMMANDS = ("test", "reload")
 #: The keys of a group or domain, and the options of ``certificate_set`` that they become.
 _AS = {"reload": "services", "key_owner": "owner", "key_group": "group", "key_mode": "mode", "staple": "staple"}
 _DEFAULTS: Entry = {"reload": [], "key_owner": "root", "key_group": "root", "key_mode": "0400", "staple": True}
@@ -130,6 +132,7 @@ class _Reader:
                 usable[key] = value
         values, faults = self._readers[id(spec)].read(usable)
         self.faults += [f"{where}: {fault}" for fault in faults]
+        self.faults += [f"{where}: {fault}" for fault in _value_faults(values)]
         values["options"], faults = read_options(values.get("options") or {}, self._options)
         self.faults += [f"{where}: options: {fault}" for fault in faults]
         return values
@@ -146,6 +149,21 @@ class _Reader:
             if key in domain:
                 entry[key] = domain[key]
         return entry
+
+
+def _value_faults(values: Entry) -> t.Iterator[str]:
+    """What is wrong with values of the right type, as far as that can be told without the host."""
+    yield from (f"reload: {problem}" for problem in map(name_problem, values.get("reload") or ()) if problem)
+    try:
+        problem = mode_problem(read_mode(values["key_mode"])) if "key_mode" in values else ""
+    except OcspError as error:
+        problem = f"key_{error.message}"
+    if problem:
+        yield problem
+    try:
+        check_options({"responder_urls": values.get("responder_urls")})
+    except OcspError as error:
+        yield error.message
 
 
 def options_reader() -> _entries.EntryReader:
@@ -171,14 +189,32 @@ def read_services(given: t.Any) -> list[str]:
     reader = _entries.EntryReader(_SERVICE)
     faults = []
     for name, settings in given.items():
+        problem = name_problem(name)
+        faults += [problem] if problem else []
         if not isinstance(settings or {}, t.Mapping):
             faults.append(f"{name} must be a mapping such as {{unit: NAME}}")
             continue
         for key, value in (settings or {}).items():
-            problem = _problem(_SERVICE, key, value) or (_command_problem(key, value) if key in _COMMANDS else "")
+            problem = _problem(_SERVICE, key, value) or _setting_problem(key, value)
             faults += [f"{name}: {problem}"] if problem else []
         known = {key: value for key, value in (settings or {}).items() if key in _SERVICE}
         faults += [f"{name}: {fault}" for fault in reader.read(known)[1]]
+    return faults
+
+
+def read_endpoints(given: t.Iterable[Values], services: t.Collection[str]) -> list[str]:
+    """All that is wrong with where services are looked at. ``services`` are those that somebody named."""
+    # Here, because it is slow, each host has a process of its own, and few give any endpoints.
+    # pylint: disable-next=import-outside-toplevel
+    from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import probe
+
+    reader, faults = _entries.EntryReader(_entries.ENDPOINT, required=("service", "port")), []
+    for one in given:
+        values, found = reader.read(one)
+        complete = {name: values.get(name, option.get("default")) for name, option in _entries.ENDPOINT.items()}
+        problem = "" if found else probe.endpoint_problem(complete, {*NAMES, *services})
+        faults += [f"{one['service']}: {fault}" if one.get("service") else fault for fault in found]
+        faults += [problem] if problem else []
     return faults
 
 
@@ -191,10 +227,25 @@ def _problem(spec: _module.Spec, key: t.Any, value: t.Any) -> str:
     return "" if value is None or isinstance(value, kind) else f"{key} must be a {name}"
 
 
-def _command_problem(key: str, value: t.Any) -> str:
-    words = [value] if isinstance(value, str) else value
-    usable = value is None or (isinstance(words, list) and words and all(isinstance(word, str) for word in words))
-    return "" if usable else f"{key} must be a command, as a list of words"
+def _setting_problem(key: str, value: t.Any) -> str:
+    """Why a command or a path of a service cannot be meant."""
+    if key in COMMANDS and value is not None:
+        try:
+            read_command(value)
+        except OcspError as error:
+            return f"{key} {error.message}"
+    if key == "socket" and value is not None and not str(value).startswith("/"):
+        return f"socket must be an absolute path, and is {value}"
+    return ""
+
+
+def service_settings(given: Values) -> Entry:
+    """What is said of services that ``read_services`` has nothing against, as the program has it: commands as lists."""
+    reader, services = _entries.EntryReader(_SERVICE), {}
+    for name, settings in given.items():
+        known = reader.read(settings or {})[0]
+        services[name] = {**known, **{key: list(read_command(known[key])) for key in COMMANDS if key in known}}
+    return services
 
 
 def read_scan(folders: t.Collection[Values], remote: bool = False) -> list[str]:
@@ -226,20 +277,15 @@ def _contradictions(entries: t.Iterable[Entry]) -> list[str]:
     return list(faults)
 
 
-def configuration(entries: t.Iterable[Entry], settings: Values) -> Entry:
-    """The program's configuration: ``settings``, and the certificates that are to be stapled for, each once."""
-    certificates: dict[str, Entry] = {}
+def part(owner: str, entries: t.Iterable[Entry], options: Values, services: Values) -> Part:
+    """What an owner configures, as far as it is known on the controller; each certificate once."""
+    found: dict[str, Certificate] = {}
     for entry in entries:
-        if not entry["staple"]:
-            continue
-        one = certificates.setdefault(entry["name"], {"name": entry["name"], "services": [], **entry["options"]})
-        one["services"] += [service for service in entry["services"] if service not in one["services"]]
-        if entry.get("responder_urls"):
-            one["responder_urls"] = entry["responder_urls"]
-    return {"version": 1, **settings, "certificates": list(certificates.values())}
-
-
-def holds_password(values: Values) -> bool:
-    """Whether a proxy's password is somewhere in a configuration."""
-    places = (values["defaults"], *values["certificates"])
-    return any("@" in str(place.get("http_proxy") or "") for place in places)
+        given = {
+            **entry["options"],
+            **({"responder_urls": entry["responder_urls"]} if entry.get("responder_urls") else {}),
+        }
+        before = found[entry["name"]].services if entry["name"] in found else ()
+        used = tuple(dict.fromkeys([*before, *entry["services"]]))
+        found[entry["name"]] = Certificate(entry["name"], used, entry["staple"], given)
+    return Part(owner, tuple(found.values()), options, services)

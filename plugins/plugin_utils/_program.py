@@ -21,9 +21,12 @@ from pathlib import Path
 
 import yaml
 from ansible_collections.certops.ocsp.plugins.module_utils._program import PROGRAM, SETTINGS, log_refusal
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import did_you_mean
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import families, parts
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.option_table import RUN_LIMITS
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import check_limits, did_you_mean
 
-from . import _groups
+from . import _groups, _owner
 
 _COLLECTION = Path(__file__).resolve().parents[2]
 ROLE = _COLLECTION / "roles" / "ocsp_stapling"
@@ -41,20 +44,21 @@ Values = t.Mapping[str, t.Any]
 Render = t.Callable[[str], str]
 
 
-def wanted(options: Values, entries: t.Sequence[_groups.Entry], render: Render, complete: bool) -> dict[str, t.Any]:
+def wanted(
+    options: Values, owner: str, entries: t.Sequence[_groups.Entry], render: Render, complete: bool
+) -> dict[str, t.Any]:
     """What the module of the same name is to compare with its host.
 
-    ``options`` are those of the module, ``entries`` the certificates. ``render`` fills in a template of the role.
-    With ``complete`` the library itself is in it, and not its digests alone.
+    ``options`` are those of the module, ``entries`` the certificates of ``owner``. ``render`` fills in a template of
+    the role. With ``complete`` the library itself is in it, and not its digests alone.
     """
-    configuration = _groups.configuration(entries, _settings(options))
-    text = json.dumps(configuration, indent=4, sort_keys=True) + "\n"
-    secret = _groups.holds_password(configuration)
+    text = json.dumps({"version": 1, **_settings(options)}, indent=4, sort_keys=True) + "\n"
+    part = _groups.part(owner, entries, options["options"], _groups.service_settings(options["services"]))
     sources = library()
     return {
         "account": {"name": options["user"], "home": options["state_path"]},
         "folders": list(_folders(options)),
-        "files": [*_program_files(options), *_setting_files(options, text, secret, render)],
+        "files": [*_program_files(options), *_setting_files(options, text, render)],
         "library": {
             "path": options["library"],
             "digests": {name: hashlib.sha256(content).hexdigest() for name, content in sources.items()},
@@ -63,7 +67,7 @@ def wanted(options: Values, entries: t.Sequence[_groups.Entry], render: Render, 
         "configuration": f"{options['root']}/config.json",
         "times": _times(options),
         "log_file": options["log_file"],
-        "certificates": len(entries),
+        "part": {"owner": owner, "certificates": len(part.certificates), "text": parts.dump(part)},
     }
 
 
@@ -77,10 +81,26 @@ def unknown_variables(variables: t.Iterable[str]) -> list[str]:
     ]
 
 
-def faults(options: Values) -> list[str]:
+def faults(options: Values, owner: str) -> list[str]:
     """What is wrong with the options, as far as that can be told without the host."""
-    log = options["log_file"]
-    return [log_refusal(log)] if log and not _LOG_FILE.fullmatch(log) else []
+    found = []
+    try:
+        parts.check_owner(owner)
+    except OcspError as error:
+        found.append(error.message)
+    if owner in (parts.FORMER, _owner.ALL):
+        found.append(f"ocsp_stapling_owner: {owner} has a meaning of its own; choose another name")
+    for name, limits in RUN_LIMITS.items():
+        try:
+            check_limits(f"{_PREFIX}{name}", options[name], limits)
+        except OcspError as error:
+            found.append(error.message)
+    log, family = options["log_file"], options["os_family"]
+    if log and not _LOG_FILE.fullmatch(log):
+        found.append(log_refusal(log))
+    if family and family not in families.NAMES:
+        found.append(f"{families.OVERRIDE}: '{family}' is not one of {', '.join(families.NAMES)}")
+    return found
 
 
 def template_variables(options: Values) -> dict[str, t.Any]:
@@ -117,13 +137,11 @@ def pack(sources: t.Mapping[str, bytes]) -> str:
 
 def _settings(options: Values) -> dict[str, t.Any]:
     return {
-        "defaults": options["options"],
         "workers": options["workers"],
         "per_responder": options["per_responder"],
         "backup_count": options["backup_count"],
         "log_file": options["log_file"] or None,
         "fetch": options["fetch"],
-        "services": options["services"],
     }
 
 
@@ -132,6 +150,7 @@ def _folders(options: Values) -> t.Iterator[dict[str, t.Any]]:
     owners = {
         root: "root",
         f"{root}/conf.d": "root",
+        f"{root}/{parts.FOLDER}": "root",
         state: "root",
         f"{state}/metrics": "root",
         f"{state}/pending": "root",
@@ -149,27 +168,16 @@ def _program_files(options: Values) -> t.Iterator[dict[str, t.Any]]:
     yield _file(PROGRAM, options["program"], content, mode="0755")
 
 
-def _setting_files(options: Values, configuration: str, secret: bool, render: Render) -> t.Iterator[dict[str, t.Any]]:
-    mode = "0640" if secret else "0644"
-    yield _file(
-        SETTINGS, f"{options['root']}/config.json", configuration, group=options["user"], mode=mode, secret=True
-    )
+def _setting_files(options: Values, configuration: str, render: Render) -> t.Iterator[dict[str, t.Any]]:
+    yield _file(SETTINGS, f"{options['root']}/config.json", configuration)
     for unit in options["units"]:
         yield _file(SETTINGS, f"{_UNIT_FOLDER}/{unit}", render(f"{unit}.j2"), init=True)
     yield _file(SETTINGS, _CRON_FILE, render("ocsp-stapling.cron.j2"), init=False)
 
 
-def _file(
-    part: str,
-    path: str,
-    content: str,
-    group: str = "root",
-    mode: str = "0644",
-    secret: bool = False,
-    init: bool | None = None,
-) -> dict[str, t.Any]:
-    access = {"owner": "root", "group": group, "mode": mode}
-    return {"part": part, "path": path, "content": content, "secret": secret, "init": init, **access}
+def _file(part: str, path: str, content: str, mode: str = "0644", init: bool | None = None) -> dict[str, t.Any]:
+    access = {"owner": "root", "group": "root", "mode": mode}
+    return {"part": part, "path": path, "content": content, "init": init, **access}
 
 
 def _times(options: Values) -> list[dict[str, str]]:

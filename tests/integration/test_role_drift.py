@@ -29,7 +29,8 @@ DRIFT: dict[str, str] = {
     "usermod --shell /bin/bash ocsp-stapling": "Create the user of the program",
     "systemctl disable --now ocsp-stapling.timer": "Start the timer of the program",
     "chmod 0644 /usr/local/sbin/ocsp-stapling": "has the mode 0644 and not 0755",
-    f"echo '{{}}' > {ROOT}/config.json": "has another content",
+    f"echo '{{}}' > {ROOT}/config.json": '"per_responder": 8',
+    f"echo '{{}}' > {ROOT}/parts/role.yml.json": "the part of role.yml would be updated",
 }
 
 

@@ -16,6 +16,8 @@ Play = t.Callable[..., Result]
 AddHost = t.Callable[..., lab_tool.Host]
 
 PROGRAM = "/usr/local/sbin/ocsp-stapling"
+#: What the plays of these tests configure: they have no name, and their playbook has this one.
+PART = f"{ROOT}/parts/role.yml.json"
 
 
 def web(*domains: t.Any) -> dict[str, t.Any]:
@@ -45,11 +47,11 @@ def test_configuration_that_the_program_refuses(
         assert names_of(host, f"{ROOT}/live") == [] and not host.has(f"{ROOT}/config.json")
         assert play(host, **variables).rc == 0
         serve_by_nginx(host, leaf.name)
-        before = host.read(f"{ROOT}/config.json")
+        before = host.read(PART)
         link = host.run("readlink", f"{ROOT}/live/{leaf.name}")
         new = lab_pki.issue(leaf.name, key="ec")
         assert slip in said(play(host, **wrong))
-        twice = f"{leaf.name} is already in {ROOT}/config.json, line "
+        twice = f"{leaf.name} is already in ocsp_stapling_certificates of role.yml; each may stand once"
         for check, content, sentence in (
             (True, '{\n "workers": 0}', f"{mine}, line 2: workers: must be a whole number"),
             (False, f'{{"certificates": [{{"name": "{leaf.name}"}}]}}', twice),
@@ -57,7 +59,7 @@ def test_configuration_that_the_program_refuses(
             host.write(mine, content)
             refused = said(play(host, check=check, **variables))
             assert f"no certificate was touched: {mine}" in refused and sentence in refused, refused
-        assert host.read(f"{ROOT}/config.json") == before
+        assert host.read(PART) == before
         assert host.run("readlink", f"{ROOT}/live/{leaf.name}") == link
         assert host.run("sh", "-c", "ls -d /tmp/ocsp-stapling-* || true") == ""
         assert "nothing was done" not in host.run("journalctl", "-t", "ocsp-stapling", "-o", "cat", "--no-pager")
@@ -90,21 +92,20 @@ def test_password_of_a_proxy(lab: lab_tool.Lab, add_host: AddHost, play: Play, l
     variables: dict[str, t.Any] = {"certificates": web(leaf.name), "source": lab_pki.home, "patience": 0}
     with lab.responder(lab_pki.home):
         assert play(host, **variables).rc == 0
-        assert host.run("stat", "-c", "%a", f"{ROOT}/config.json") == "644\n"
+        assert host.run("stat", "-c", "%a", PART) == "644\n"
         options = {"http_proxy": f"http://staple:hunter2@{lab.address}:9", "retries": 0}
         for check in (True, False):
             done = play(host, check=check, diff=True, options=options, **variables)
             assert done.rc == 0 and "hunter2" not in done.output, done.output
-    path = f"{ROOT}/config.json"
-    assert "hunter2" in host.read(path)
-    assert host.run("stat", "-c", "%U:%G %a", path) == "root:ocsp-stapling 640\n"
+    assert "hunter2" in host.read(PART) and "hunter2" not in host.read(f"{ROOT}/config.json")
+    assert host.run("stat", "-c", "%U:%G %a", PART) == "root:ocsp-stapling 640\n"
     # The unit can read it: without the staple of the playbook it gets as far as the proxy, which is not there.
     host.run("rm", f"{ROOT}/live/{leaf.name}/ocsp.der")
     host.run("systemctl", "start", "ocsp-stapling.service", check=False)
     journal = host.run("journalctl", "-o", "cat", "--no-pager")
     assert f"cannot connect to the proxy {lab.address}:9" in journal and "hunter2" not in journal
     told = host.run("sh", "-c", f"! runuser -u nobody -- {PROGRAM} status 2>&1")
-    assert told.startswith(f"{path}: the configuration cannot be read: Permission denied; ")
+    assert told.startswith(f"{PART}: the configuration cannot be read: Permission denied; ")
     member = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--groups=ocsp-stapling"]
     assert leaf.name in host.run(*member, PROGRAM, "status", check=False)
 
@@ -129,6 +130,22 @@ def test_controller_says_why_it_has_no_response(
         assert done.rc == 0, done.output
         told = " ".join(done.output.split())
         assert f"{leaf.name}: there is no staple yet: cannot connect to {responder}" in told, done.output
+        assert f"{leaf.name}; still without a staple: {leaf.name}; good until " in told, done.output
+
+
+def test_what_stands_in_the_way_of_the_program(add_host: AddHost, play: Play) -> None:
+    host = add_host("obstructed")
+    host.run("mkdir", "-p", f"{ROOT}/config.json")
+    host.run("systemctl", "mask", "ocsp-stapling.timer")
+    for check in (True, False):
+        refused = said(play(host, check=check))
+        assert f"{ROOT}/config.json is a folder, where a file belongs; move it away" in refused, refused
+        assert "run 'systemctl unmask ocsp-stapling.timer' first" in refused, refused
+    assert not host.has("/usr/local/lib/ocsp-stapling")
+    host.run("rmdir", f"{ROOT}/config.json")
+    host.run("systemctl", "unmask", "ocsp-stapling.timer")
+    assert play(host).rc == 0
+    assert host.run("systemctl", "is-enabled", "ocsp-stapling.timer") == "enabled\n"
 
 
 def test_time_that_systemd_refuses(lab: lab_tool.Lab, add_host: AddHost, play: Play) -> None:

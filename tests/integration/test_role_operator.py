@@ -276,8 +276,9 @@ def test_going_away_leaves_what_was_there(
         host.run("rm", "/etc/nginx/conf.d/tls.conf")
         host.write(f"{ROOT}/conf.d/mine.json", "{}")
         for check in (True, False):
-            gone = play(host, check=check, state="absent")
+            gone = play(host, check=check, diff=True, state="absent")
             assert gone.rc == 0, gone.output
+            assert "/usr/local/lib/ocsp-stapling" in gone.output and ".py" not in gone.output, "folders are enough"
     assert host.read(f"{ROOT}/conf.d/mine.json") == "{}"
     host.run("rm", "-r", ROOT)
     assert _lines(files_under(host, *folders), ignored) == bare

@@ -368,7 +368,7 @@ CASES: dict[str, Case] = {
     "reload failed": Case(reload_failed, (troubles.NOT_RELOADED,), "nginx"),
     "disk full": Case(disk_full, (troubles.RUN_FAILED,), STATE),
     "never deployed": Case(never_deployed, (troubles.NOT_DEPLOYED,), NEW),
-    "dropped out": Case(dropped_out, (troubles.NOT_CONFIGURED,), f"{DOOMED}: it is live but no longer configured"),
+    "dropped out": Case(dropped_out, (troubles.NOT_CONFIGURED,), f"{DOOMED}: no playbook gives it any more"),
     # refresh and apply.
     "not run for a day": Case(not_run_for_a_day, (troubles.NOT_RUNNING, troubles.NOT_RUNNING), "timer"),
     "configuration broken": Case(configuration_broken, (troubles.RUN_FAILED,), f"{ROOT}/conf.d/mine.json, line 2"),

@@ -262,7 +262,7 @@ def recognise(installation: Installation, look: Look, endpoints: t.Sequence[Endp
 def _verdict(installation: Installation, look: Look, endpoint: Endpoint, name: str) -> t.Optional[Verdict]:
     """Whether an endpoint serves the live set of a name, with its staple where it can; None if it shows nothing."""
     live = installation.layout.live(name)
-    sight = look(endpoint, server_name(sets.server_names_of(live) or [name]))
+    sight = look(endpoint, server_name(sets.described(live).names or [name]))
     if sight.problem:
         return None
     place = staples.find(live)

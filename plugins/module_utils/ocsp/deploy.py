@@ -21,24 +21,26 @@ import typing as t
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from . import bulk, confirm, material, reading, sets, staples
+from . import bulk, confirm, live, material, reading, sets, staples
+from .certificate import load_certificates
 from .confirm import Endpoint, Look
 from .errors import InputError, OcspError
 from .freshness import Outcome
 from .installation import Installation, Refused, read_texts
+from .live import Live
 from .material import Material
-from .options import decode_content, make_options
+from .options import CERTIFICATE_LIMIT, decode_content, make_options
+from .parts import Part
 from .servers import snippets
 from .servers.changes import needs_reload
 from .servers.server import Entry, Setup
 from .servers.table import SERVERS
+from .services import Services
 from .sets import Layout
 from .wanted import Wanted
 
 #: Reason codes of a responder that may not know a new certificate yet.
 _NOT_KNOWN_YET = ("not_successful", "unknown_status")
-#: What may be permitted for a private key.
-_KEY_MODES = 0o640
 #: How many names a sentence lists.
 _MOST_NAMES = 20
 _NO_SET = "-"
@@ -63,6 +65,7 @@ class Item:
     outcome: t.Optional[Outcome] = None
     held_back: str = ""
     renewed: bool = False
+    position: t.Optional[int] = None
 
     @property
     def name(self) -> str:
@@ -84,9 +87,20 @@ class Item:
         return self.wanted.staple and bool(self.urls)
 
     @property
+    def description(self) -> sets.Description:
+        """What its set is for."""
+        return sets.Description(self.wanted.names, self.wanted.services, self.stapled, self.position)
+
+    @property
     def staple(self) -> t.Optional[bytes]:
         """The good response for this certificate, if there is one."""
         return self.outcome.data if self.outcome is not None else None
+
+    @property
+    def lacks_staple(self) -> bool:
+        """Whether it is used without the staple that it should have, for another reason than a revocation."""
+        used = not (self.held_back or self.is_revoked)
+        return used and self.stapled and self.outcome is not None and self.staple is None
 
     @property
     def is_revoked(self) -> bool:
@@ -97,11 +111,18 @@ class Item:
 
 @dataclass
 class Plan:
-    """All items in their order, sentences for the operator, and the names whose responders were asked repeatedly."""
+    """All items in their order, sentences for the operator, and the names whose responders were asked repeatedly.
+
+    ``services`` are those of the host, ``before`` is what is live on it, whoever deployed it, and ``parts`` is who will
+    have configured what.
+    """
 
     layout: Layout
     items: t.List[Item]
     apache_port: int
+    services: Services
+    before: t.Sequence[Live]
+    parts: t.Sequence[Part] = ()
     warnings: t.List[str] = field(default_factory=list)
     waited_for: t.List[str] = field(default_factory=list)
 
@@ -110,47 +131,43 @@ class Plan:
         """The items of which a new set goes live."""
         return [item for item in self.items if item.changed]
 
-    def entries(self) -> t.Dict[str, Entry]:
-        """What the pieces of configuration are about: each item that has or will have a live set, by name."""
-        found = {}
+    def after(self) -> t.List[Live]:
+        """All that is or will be live, in the order that snippets have."""
+        mine = []
         for item in self.items:
             identifier = item.previous if item.held_back else item.identifier
             if identifier:
-                wanted, folder = item.wanted, self.layout.folder(item.name, identifier)
-                live = self.layout.live(item.name)
-                found[item.name] = Entry(item.name, folder, live, wanted.names, wanted.known_kinds, item.stapled)
-        return found
+                mine.append(live.make(self.layout, item.name, identifier, item.description, self.services))
+        names = {item.name for item in self.items}
+        return live.ordered([*mine, *(one for one in self.before if one.entry.name not in names)], self.parts)
 
-    def outdated_snippets(self) -> t.Dict[str, bytes]:
+    def entries(self) -> t.Dict[str, Entry]:
+        """What the pieces of configuration are about: what is or will be live, by name."""
+        return {one.entry.name: one.entry for one in self.after()}
+
+    def outdated_snippets(self) -> t.Dict[str, t.Optional[bytes]]:
         """The shared pieces of configuration that are not as they should be, by path. Raises InputError."""
-        root = self.layout.root
-        pieces = snippets.shared(list(self.entries().values()), Setup(root, self.apache_port))
-        wanted = {snippets.path(root, file): content for file, content in pieces.items()}
-        return {path: content for path, content in wanted.items() if not _holds(path, content)}
+        return live.outdated_snippets(Setup(self.layout.root, self.apache_port), self.after())
 
     def told(self, outdated: t.Iterable[str]) -> t.Dict[str, t.List[str]]:
         """The certificates that services have to load for a switch and for these shared pieces, by service."""
-        owners = snippets.owners()
-        kinds = {owners[os.path.basename(path)] for path in outdated}
-        told: t.Dict[str, t.List[str]] = {}
-        for item in self.items:
-            for service, kind in zip(item.wanted.services, item.wanted.kinds):
-                if item.changed or kind in kinds:
-                    told.setdefault(service, []).append(item.name)
+        told = live.told(outdated, self.before, self.after())
+        for item in self.changed:
+            for service in item.wanted.services:
+                if item.name not in told.setdefault(service, []):
+                    told[service].append(item.name)
         return dict(sorted(told.items()))
-
-
-def _holds(path: str, content: bytes) -> bool:
-    return reading.read_file(path, path, len(content)) == content
 
 
 # Planning
 
 
-def plan(layout: Layout, wanted: t.Sequence[Wanted], now: datetime, apache_port: int) -> Plan:
-    """Read, check and compare. Raises InputError with all that is wrong, before anything was changed."""
+def plan(
+    layout: Layout, wanted: t.Sequence[Wanted], now: datetime, apache_port: int, services: Services
+) -> t.Tuple[Plan, t.List[str]]:
+    """Read, check and compare. Returns all that is wrong as well."""
     problems: t.List[str] = []
-    work = Plan(layout, [], apache_port)
+    work = Plan(layout, [], apache_port, services, live.look(layout, services))
     for one in wanted:
         try:
             item, found, warnings = _plan_one(layout, one, now)
@@ -160,10 +177,7 @@ def plan(layout: Layout, wanted: t.Sequence[Wanted], now: datetime, apache_port:
         work.items.append(item)
         problems += [f"{one.name}: {sentence}" for sentence in found]
         work.warnings += [f"{one.name}: {sentence}" for sentence in warnings]
-    problems += _conflicts(work.items)
-    if problems:
-        raise InputError("nothing was changed: " + "; ".join(problems))
-    return work
+    return work, [*problems, *_conflicts(work.items), *_neighbour_conflicts(work)]
 
 
 def _plan_one(layout: Layout, wanted: Wanted, now: datetime) -> t.Tuple[Item, t.List[str], t.List[str]]:
@@ -192,8 +206,9 @@ def _differences(layout: Layout, item: Item) -> t.List[str]:
     live = sets.read_set(layout, item.name, item.previous)
     contents = item.material.files()
     reasons = [file for file in sets.MATERIAL_FILES if live.get(file) != contents.get(file)]
-    if sets.access_of(layout, item.name, item.previous) != item.wanted.access:
-        reasons.append("owner, group or mode of the key")
+    for file, access in sets.accesses(layout, item.name, item.previous).items():
+        if access != item.wanted.access:
+            reasons.append(f"{file} is {access.shown} and not {item.wanted.access.shown}")
     return reasons
 
 
@@ -224,11 +239,9 @@ def _unstapled(item: Item) -> t.Iterator[str]:
 def _unreadable(item: Item) -> t.Iterator[str]:
     """Why services could not read the private key, or others could."""
     access = item.wanted.access
-    if access.mode & ~_KEY_MODES:
-        yield (
-            f"the mode {access.mode:04o} of the private key allows more than reading by owner and group and writing by "
-            'the owner; use "0400", "0440", "0600" or "0640", in quotes'
-        )
+    problem = sets.mode_problem(access.mode)
+    if problem:
+        yield problem
     if access.uid == 0 and not (access.gid and access.mode & stat.S_IRGRP):
         blind = [kind for kind in item.wanted.known_kinds if SERVERS[kind].reads_key_as_user]
         if blind:
@@ -261,6 +274,34 @@ def _conflict(one: Item, other: Item) -> str:
         f"{one.name} and {other.name}: both are for {name} on {server}, with {' and '.join(kinds)} keys; {server} "
         f"{SERVERS[server].one_staple}; deploy one of them there, or set staple to false for both"
     )
+
+
+def _neighbour_conflicts(work: Plan) -> t.Iterator[str]:
+    """As ``_conflicts``, with what is live and none of the items."""
+    holders: t.Dict[str, t.List[Item]] = {}
+    for item in work.items:
+        for name in item.wanted.names:
+            holders.setdefault(name, []).append(item)
+    mine = {item.name for item in work.items}
+    for other in (one.entry for one in work.before if one.entry.name not in mine):
+        for name in other.names:
+            for item in holders.get(name, ()):
+                shared = [kind for kind in item.wanted.known_kinds if kind in other.kinds and SERVERS[kind].one_staple]
+                if shared and (item.stapled or other.stapled):
+                    yield from _different_kinds(item, other, min(shared), name)
+
+
+def _different_kinds(item: Item, other: Entry, server: str, name: str) -> t.Iterator[str]:
+    path = os.path.join(other.live, "cert.pem")
+    with contextlib.suppress(OcspError):
+        (certificate, *_chain) = load_certificates(reading.read_file(path, path, CERTIFICATE_LIMIT) or b"", path)
+        kinds = sorted({material.key_kind(item.material.certificate), material.key_kind(certificate)})
+        if len(kinds) > 1:
+            yield (
+                f"{item.name}: {other.name}, which is live on this host, is for {name} on {server}, too, with "
+                f"{' and '.join(kinds)} keys; {server} {SERVERS[server].one_staple}; deploy one of them there, or set "
+                "staple to false for both"
+            )
 
 
 # Obtaining responses
@@ -355,7 +396,9 @@ def renew(work: Plan, installation: t.Optional[Installation]) -> t.Set[str]:
 
 def _renew_one(item: Item, entry: Entry, folder: str, installation: t.Optional[Installation]) -> t.Set[str]:
     place = staples.Place(folder, entry.live)
-    pieces = {file: content for file, content in _pieces(item, entry).items() if not _holds(place.path(file), content)}
+    pieces = {
+        file: content for file, content in _pieces(item, entry).items() if not live.holds(place.path(file), content)
+    }
     stapling = _stapling(item, place)
     item.renewed = bool(pieces or stapling)
     told = {
@@ -377,7 +420,7 @@ def _renew_one(item: Item, entry: Entry, folder: str, installation: t.Optional[I
 
 def _pieces(item: Item, entry: Entry) -> t.Dict[str, bytes]:
     """What lies in a set beside the material and the staple."""
-    return {**snippets.for_set(entry), sets.DESCRIPTION: sets.describe(item.wanted.names, item.wanted.services)}
+    return {**snippets.for_set(entry), sets.DESCRIPTION: sets.describe(item.description)}
 
 
 def _stapling(item: Item, place: staples.Place) -> str:
@@ -504,7 +547,7 @@ def summary(work: Plan, check: bool, told: t.Sequence[str] = (), problem: str = 
     renewed = [item.name for item in work.items if item.renewed]
     held_back = [f"{item.name}: {item.held_back}" for item in work.items if item.held_back]
     parts = [problem] if problem else []
-    parts += [f"held back: {'; '.join(held_back)}"] if held_back else []
+    parts += [f"held back: {listed(held_back, '; ')}"] if held_back else []
     if changed and not problem:
         verb = "would change" if check else "changed"
         parts.append(f"{len(changed)} of {_certificates(len(work.items))} {verb}: {listed(changed)}")
@@ -513,16 +556,26 @@ def summary(work: Plan, check: bool, told: t.Sequence[str] = (), problem: str = 
     revoked = [item.name for item in work.items if item.is_revoked and not item.held_back]
     if revoked:
         parts.append(f"revoked, but in use: {listed(revoked)}")
+    missing = [item.name for item in work.items if item.lacks_staple and not (problem and item.changed)]
     if not parts:
-        still = f", but {listed(told)} still has to be reloaded" if told else ""
-        return f"{_certificates(len(work.items))}: all as {'it' if len(work.items) == 1 else 'they'} should be{still}"
+        parts.append(_unchanged(len(work.items), told, bool(missing)))
+    if missing:
+        parts.append(f"still without a staple: {listed(missing)}")
     return "; ".join(parts)
+
+
+def _unchanged(number: int, told: t.Sequence[str], missing: bool) -> str:
+    should = f"all as {'it' if number == 1 else 'they'} should be"
+    # Whoever reads this at the end of a play may have reloaded them meanwhile.
+    untold = f", but {listed(told)} had not loaded the last change yet" if told else ""
+    return f"{_certificates(number)}: {'nothing to change' if missing else should}{untold}"
 
 
 def _certificates(number: int) -> str:
     return "1 certificate" if number == 1 else f"{number} certificates"
 
 
-def listed(names: t.Sequence[str]) -> str:
+def listed(names: t.Sequence[str], separator: str = ", ") -> str:
+    """Names for a sentence, and of very many the first ones."""
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    return ", ".join(names[:_MOST_NAMES]) + more
+    return separator.join(names[:_MOST_NAMES]) + more

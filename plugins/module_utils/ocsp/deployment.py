@@ -13,14 +13,19 @@ import typing as t
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from . import bulk, confirm, deploy, files, material, removal, services, sets, staples
+from . import bulk, confirm, deploy, files, material, parts, removal, services, sets, staples
+from . import inclusion as inclusions
 from .certificate import Certificate, load_certificates
 from .confirm import Endpoint, Sight
 from .environment import Environment, Exchange, ResponderDown
 from .errors import ERROR, InputError, OcspError
+from .inclusion import Inclusion
 from .installation import Installation, outstanding
-from .options import did_you_mean, read_value
+from .option_table import RUN_LIMITS
+from .options import check_limits
+from .parts import Part
 from .schedule import format_time
+from .servers.server import Setup
 from .servers.table import NAMES, SERVERS
 from .sets import Layout
 from .wanted import Values, read_wanted
@@ -29,8 +34,6 @@ from .wanted import Values, read_wanted
 _LOCK_TIMEOUT = 120.0
 #: Seconds between two attempts to get a response for a new certificate.
 _PAUSE = 10.0
-#: The numbers among the options, with the lowest and the highest that make sense.
-_LIMITS = (("patience", 0, 86400), ("keep", 1, 1000), ("apache_port", 1, 65535))
 #: Seconds that a look at one endpoint takes at most.
 _LOOK_TIMEOUT = 4.0
 
@@ -60,20 +63,26 @@ class Task:
     def layout(self) -> Layout:
         return Layout(self.values["path"], self.values["state_path"])
 
-    def services(self) -> services.Services:
-        """The services as the user described them. Raises InputError."""
+    def inclusion(self) -> Inclusion:
+        """Whose certificates these are, among others. Raises InputError."""
+        return inclusions.read(self.layout, self.values["part"])
+
+    def services(self, inclusion: t.Optional[Inclusion] = None) -> services.Services:
+        """The services as all users of the role described them. Raises InputError."""
         described = {}
-        for name, given in self.values["service_settings"].items():
+        settings = (inclusion or self.inclusion()).service_settings(self.values["service_settings"])
+        for name, given in settings.items():
             if not isinstance(given or {}, dict):
                 raise InputError(f"service_settings: {name} must be a dictionary such as {{'unit': 'NAME'}}")
             settings = dict(given or {})
-            for command in ("test", "reload"):
-                value = settings.get(command) or ()
-                if not isinstance(value, (str, list, tuple)) or not all(isinstance(word, str) for word in value):
-                    raise InputError(f"service_settings: {command} of {name} must be a list of strings")
-                settings[command] = tuple(value.split() if isinstance(value, str) else value)
+            # A number may be meant, as Ansible converts it for other options.
+            settings.update((key, str(settings[key])) for key in ("unit", "socket") if settings.get(key) is not None)
+            for command in services.COMMANDS:
+                settings[command] = _read_command(name, command, settings.get(command))
             try:
                 described[name] = services.configured(name, **settings)
+            except InputError as error:
+                raise InputError(f"service_settings: {name}: {error.message}") from None
             except TypeError:
                 raise InputError(f"service_settings: {name} has a setting that is not known") from None
         return services.Services(described, self.run, self.layout.root)
@@ -82,9 +91,16 @@ class Task:
         return Installation(self.layout, self.services(), _LOCK_TIMEOUT)
 
 
+def _read_command(service: str, name: str, value: t.Any) -> t.Tuple[str, ...]:
+    try:
+        return services.read_command(value) if value is not None else ()
+    except InputError as error:
+        raise InputError(f"service_settings: {name} of {service} {error.message}") from None
+
+
 def carry_out(task: Task) -> Result:
     """Do what ``state`` says. What is wrong is one sentence in the result; nothing is raised."""
-    steps = {"present": _present, "verify": _verify, "absent": _absent}
+    steps = {"present": _present, "verify": _verify, "absent": _absent, "pruned": _prune}
     umask = os.umask(0o022)
     try:
         with files.lock(task.layout.root, _LOCK_TIMEOUT):
@@ -101,20 +117,20 @@ def carry_out(task: Task) -> Result:
 
 def _present(task: Task) -> Result:
     values, layout = task.values, task.layout
-    read_value("workers", values["workers"])
-    for name, lowest, highest in _LIMITS:
-        if not lowest <= values[name] <= highest:
-            raise InputError(f"{name}: {values[name]} is not between {lowest} and {highest}")
-    known = task.services()
+    for name, limits in RUN_LIMITS.items():
+        if name in values:
+            check_limits(name, values[name], limits)
+    inclusion = task.inclusion()
+    known = task.services(inclusion)
     endpoints = _endpoints(values, known)
     if not task.check:
         with task.installation() as installation:
             confirm.recognise(installation, _look, endpoints)
-    wanted = read_wanted(values, known)
-    work = deploy.plan(layout, wanted, datetime.now(timezone.utc), values["apache_port"])
-    before = [_facts(layout, item.name) for item in work.items] if task.diff else []
+    work, part = _plan(task, inclusion, known)
+    before = [_facts(layout, item.name, item.material.files()) for item in work.items] if task.diff else []
     patience = _Patience(task)
     deploy.obtain(work, _fetcher(values), patience)
+    unsaved = inclusion.unsaved(part) if part is not None else []
     if task.check:
         told = {*deploy.renew(work, None), *work.told(work.outdated_snippets()), *outstanding(layout, known)}
         problem = ""
@@ -122,17 +138,51 @@ def _present(task: Task) -> Result:
     else:
         with task.installation() as installation:
             problem = _install(work, installation, endpoints, values["keep"])
+            for one in unsaved if not problem else ():
+                parts.save(layout, one)
             told = set(installation.outstanding())
         unconfirmed = confirm.unconfirmed(layout)
     result = _values(work, sorted(told), unconfirmed)
+    gone = _dropped(task, work, part)
+    result["dropped"] = [one.name for one in gone if not one.used_by]
     if task.diff:
-        result["diff"] = _difference(work, before)
+        result["diff"] = [*_difference(work, before), *_dropped_difference(layout, gone)]
     waited = patience.told(work.waited_for)
-    result["msg"] = "; ".join(filter(None, [deploy.summary(work, task.check, sorted(told), problem), waited]))
+    said = [deploy.summary(work, task.check, sorted(told), problem), waited, _say_dropped(gone, task.check)]
+    said += [f"the part of {part.owner} {'would be' if task.check else 'was'} updated"] if part and unsaved else []
+    result["msg"] = "; ".join(filter(None, said))
     held_back = bool(result["held_back"]) and values["fail_on_held_back"]
     renewed = any(item.renewed for item in work.items)
-    changed = renewed or (not problem and bool(told or work.changed))
-    return Result(result, changed, bool(problem) or held_back, [*work.warnings, *filter(None, [waited])])
+    changed = renewed or (not problem and bool(told or work.changed or unsaved))
+    warnings = [*work.warnings, *filter(None, [waited]), *(_say_kept(one) for one in gone if one.used_by)]
+    return Result(result, changed, bool(problem) or held_back, warnings)
+
+
+def _plan(task: Task, inclusion: Inclusion, known: services.Services) -> t.Tuple[deploy.Plan, t.Optional[Part]]:
+    """What is to be done, and the part that its owner will have. Raises InputError with all that is wrong."""
+    values = task.values
+    given = read_wanted(values, known)
+    wanted = inclusion.shared(given, lambda name: known.get(name).kind)
+    work, problems = deploy.plan(task.layout, wanted, datetime.now(timezone.utc), values["apache_port"], known)
+    part = inclusion.part(work, given, values) if inclusion.owner else None
+    if part is None:
+        work.parts = inclusion.found
+        _place(work)
+    else:
+        work.parts = inclusion.after(part)
+        problems += parts.contradictions(part, inclusion.recorded, inclusion.others)
+    if problems:
+        raise InputError("nothing was changed: " + "; ".join(problems))
+    return work, part
+
+
+def _place(work: deploy.Plan) -> None:
+    """Give each certificate its place in snippets. What is live keeps its own, unless this task has another order."""
+    known = [sets.described(work.layout.live(item.name)).position if item.previous else None for item in work.items]
+    places = [place for place in known if place is not None]
+    keeps = len(places) == len(known) and places == sorted(set(places))
+    for item, place in zip(work.items, places if keeps else range(len(known))):
+        item.position = place
 
 
 def _install(work: deploy.Plan, installation: Installation, endpoints: t.Sequence[Endpoint], keep: int) -> str:
@@ -155,12 +205,8 @@ def _endpoints(values: Values, known: services.Services) -> t.List[Endpoint]:
     names = {name for one in values["certificates"] for name in one["services"] or ()}
     if given is not None:
         named = {*NAMES, *values["service_settings"], *values["services"], *names}
-        for one in given:
-            if one["service"] not in named:
-                raise InputError(
-                    f"endpoints: no service is called {one['service']}; {did_you_mean(one['service'], named)}"
-                )
-            probe.read_endpoint(one["host"], one["port"], None, one["starttls"] or None)
+        for problem in filter(None, (probe.endpoint_problem(one, named) for one in given)):
+            raise InputError(f"endpoints: {problem}")
         return [Endpoint(one["service"], one["host"], one["port"], one["starttls"]) for one in given]
     kinds = {name: known.get(name).kind for name in sorted({*names, *values["services"]})}
     return [
@@ -245,6 +291,7 @@ def _values(work: deploy.Plan, told: t.Sequence[str], unconfirmed: t.Sequence[st
         "certificates": [_describe(work, item) for item in work.items],
         "held_back": [item.name for item in work.items if item.held_back],
         "revoked": [item.name for item in work.items if item.is_revoked],
+        "without_staple": [item.name for item in work.items if item.lacks_staple],
         "without_responder": [item.name for item in work.items if not item.urls],
         "reload": list(told),
         "unconfirmed": list(unconfirmed),
@@ -283,14 +330,20 @@ def _describe(work: deploy.Plan, item: deploy.Item) -> t.Dict[str, t.Any]:
 # Differences
 
 
-def _facts(layout: Layout, name: str) -> t.Dict[str, t.Any]:
-    """What a difference shows of a live set."""
+def _facts(layout: Layout, name: str, wanted: t.Mapping[str, bytes]) -> t.Dict[str, t.Any]:
+    """What a difference shows of a live set: of keys who may read them, and never what is in them.
+
+    ``wanted`` are the files that it should have.
+    """
     identifier = sets.current_id(layout, name)
     if identifier is None:
         return {"state": "absent"}
     live = sets.read_set(layout, name, identifier)
-    access = sets.access_of(layout, name, identifier)
-    shown: t.Dict[str, t.Any] = {"state": "present", "key": _access_text(access) if access else "unclear"}
+    shown: t.Dict[str, t.Any] = {"state": "present"}
+    shown["keys"] = {file: access.shown for file, access in sets.accesses(layout, name, identifier).items()}
+    differing = [file for file in sets.MATERIAL_FILES if live.get(file) != wanted.get(file)]
+    if differing:
+        shown["files"] = {file: _state(file in live, file in wanted) for file in differing}
     with contextlib.suppress(OcspError, KeyError):
         shown.update(_certificate_facts(load_certificates(live["fullchain.pem"], "fullchain.pem")))
     place = staples.find(layout.live(name))
@@ -307,8 +360,8 @@ def _certificate_facts(chain: t.Sequence[Certificate]) -> t.Dict[str, t.Any]:
     }
 
 
-def _access_text(access: sets.Access) -> str:
-    return f"{access.uid}:{access.gid} {access.mode:04o}"
+def _state(there: bool, wanted: bool) -> str:
+    return ("has another content" if wanted else "does not belong there") if there else "is missing"
 
 
 def _difference(work: deploy.Plan, before: t.Sequence[t.Dict[str, t.Any]]) -> t.List[t.Dict[str, t.Any]]:
@@ -316,7 +369,7 @@ def _difference(work: deploy.Plan, before: t.Sequence[t.Dict[str, t.Any]]) -> t.
     for item, old in zip(work.items, before):
         new = dict(old)
         if item.changed:
-            new = {"state": "present", "key": _access_text(item.wanted.access)}
+            new = {"state": "present", "keys": dict.fromkeys(sets.SECRET_FILES, item.wanted.access.shown)}
             new.update(_certificate_facts([item.material.certificate, *item.material.chain]))
             new["staple"] = "present" if item.staple else "absent"
         elif item.renewed:
@@ -340,7 +393,8 @@ def _verify(task: Task) -> Result:
             return Result({"swapped_back": [], "msg": _confirmation(verified)})
         names = confirm.take_back(installation)
         problems = confirm.reload_all(installation, verified.services)
-    msg = f"the old certificates of {', '.join(names)} were put back: {'; '.join(verified.faults.values())}"
+    faults = deploy.listed(list(verified.faults.values()), "; ")
+    msg = f"the old certificates of {deploy.listed(names)} were put back: {faults}"
     return Result({"msg": "; ".join([msg, *problems]), "swapped_back": names}, changed=True, failed=True)
 
 
@@ -353,15 +407,120 @@ def _confirmation(verified: confirm.Verified) -> str:
 
 
 def _absent(task: Task) -> Result:
+    if task.values["part"] is not None:
+        return _absent_part(task)
     layout, force = task.layout, task.values["force"]
     names = [one["name"] for one in task.values["certificates"]]
     obstacle = "" if force else removal.obstacle(layout, names, task.run)
     if obstacle:
         return Result({"msg": f"nothing was removed, since {obstacle}", "removed": []}, failed=True)
     removed = removal.present(layout, names or sets.all_names(layout))
-    if not task.check and (removed or (not names and os.path.isdir(layout.state))):
+    if names:
+        return _take_away(task, removed, inclusions.read(layout, None).found, removed)
+    if not task.check and (removed or os.path.isdir(layout.state)):
         with task.installation() as installation:
-            removal.remove(installation, removed, shared=not names)
-    done = "would be removed" if task.check else "were removed"
-    msg = f"{', '.join(removed)} {done}" if removed else "there was nothing to remove"
-    return Result({"msg": msg, "removed": removed}, changed=bool(removed))
+            removal.remove_all(installation, removed)
+    return Result({"msg": _say_removed(removed, task.check), "removed": removed}, changed=bool(removed))
+
+
+def _absent_part(task: Task) -> Result:
+    """Take away what one owner configured, unless nothing else is left: then all is to be taken away."""
+    inclusion = task.inclusion()
+    owners = [part.owner for part in inclusion.found]
+    owner = inclusion.owner
+    if owner not in owners and task.values["part"]["derived"]:
+        if len(owners) > 1:
+            raise InputError(
+                f"nothing was removed: the certificates of this host belong to {' and '.join(owners)}, and not to "
+                f"{owner}; set ocsp_stapling_owner to one of them, or to all"
+            )
+        owner = owners[0] if owners else owner
+    left = [part for part in inclusion.found if part.owner != owner]
+    mine = next((part for part in inclusion.found if part.owner == owner), Part(owner))
+    names = [one.name for one in mine.certificates]
+    remaining = {"remaining": [part.owner for part in left]}
+    if not left or not names:
+        return Result({"msg": _say_removed([], task.check), "removed": [], "reload": [], **remaining})
+    gone = [name for name in names if not any(part.get(name) for part in left)]
+    obstacle = "" if task.values["force"] or not gone else removal.obstacle(task.layout, gone, task.run)
+    if obstacle:
+        return Result({"msg": f"nothing was removed, since {obstacle}", "removed": [], **remaining}, failed=True)
+    done = _take_away(task, gone, left, names)
+    if not task.check and not done.failed:
+        parts.save(task.layout, Part(owner))
+    return done._replace(values={**done.values, **remaining}, changed=not done.failed)
+
+
+def _take_away(task: Task, gone: t.Sequence[str], left: t.Sequence[Part], touched: t.Collection[str]) -> Result:
+    """Remove sets, when services accept their configuration without them. ``left`` are the parts that stay."""
+    problem = ""
+    told: t.List[str] = []
+    if not task.check and touched:
+        with task.installation() as installation:
+            setup = Setup(task.layout.root, task.values["apache_port"])
+            problem = removal.take_away(installation, gone, left, touched, setup, task.values["force"])
+            told = installation.outstanding()
+    if problem:
+        return Result({"msg": f"nothing was removed, since {problem}", "removed": [], "reload": told}, failed=True)
+    values = {"msg": _say_removed(gone, task.check), "removed": list(gone), "reload": told}
+    return Result(values, changed=bool(gone))
+
+
+def _prune(task: Task) -> Result:
+    """Let go of certificates that their owners no longer give and that nothing uses."""
+    layout = task.layout
+    found = inclusions.read(layout, None).found
+    gone = [one.name for one in inclusions.dropped(layout, found, task.values["force"]) if not one.used_by]
+    given = [name for name in parts.dropped(found) if any(part.get(name) for part in found)]
+    after = [parts.without_dropped(part, {*gone, *given}) for part in found]
+    done = _take_away(task, gone, after, {*gone, *given})
+    if done.failed:
+        return done
+    changed = [part for part in after if not parts.is_saved(layout, part)]
+    for part in changed if not task.check else ():
+        parts.save(layout, part)
+    return done._replace(changed=done.changed or bool(changed))
+
+
+def _say_removed(names: t.Sequence[str], check: bool) -> str:
+    done = "would be removed" if check else "were removed"
+    return f"{deploy.listed(names)} {done}" if names else "there was nothing to remove"
+
+
+# What drops out
+
+
+def _dropped(task: Task, work: deploy.Plan, part: t.Optional[Part]) -> t.List[inclusions.Dropped]:
+    """The certificates that this owner no longer gives."""
+    if part is None:
+        return []
+    mine = {one.name for one in part.certificates if one.dropped}
+    found = inclusions.dropped(task.layout, work.parts, task.values["force"])
+    return [one for one in found if one.name in mine]
+
+
+def _say_dropped(gone: t.Iterable[inclusions.Dropped], check: bool) -> str:
+    names = [f"{one.name}{f' ({_users(one)})' if one.services else ''}" for one in gone if not one.used_by]
+    verb = "would be removed" if check else "will be removed at the end of the play"
+    return f"no longer configured, so that it {verb}: {deploy.listed(names)}" if names else ""
+
+
+def _users(one: inclusions.Dropped) -> str:
+    return f"no longer served by {' and '.join(one.services)}"
+
+
+def _say_kept(one: inclusions.Dropped) -> str:
+    return (
+        f"{one.name} is no longer configured, but stays, since this still uses it: {deploy.listed(one.used_by)}; "
+        "remove that and run again"
+    )
+
+
+def _dropped_difference(layout: Layout, gone: t.Iterable[inclusions.Dropped]) -> t.List[t.Dict[str, t.Any]]:
+    shown = []
+    for one in gone:
+        path = layout.live(one.name)
+        if sets.current_id(layout, one.name) is not None and not one.used_by:
+            before, after = {"state": "present"}, {"state": "absent"}
+            shown.append({"before_header": path, "after_header": path, "before": before, "after": after})
+    return shown

@@ -47,6 +47,7 @@ RUN = "run"
 
 #: How a text is read, where not as it is.
 DURATION = "duration"
+PROXY = "proxy"
 
 
 class Limits(t.NamedTuple):
@@ -65,7 +66,8 @@ class Option(t.NamedTuple):
     """One option.
 
     ``kind`` is its type by the names that Ansible has; a ``list`` is one of texts. ``choices`` are those of the
-    value, or of each entry of a list. ``form`` is DURATION for a text that is one. ``secret``: it must not be shown.
+    value, or of each entry of a list. ``form`` is DURATION or PROXY for a text that is one. ``secret``: it must not be
+    shown.
     """
 
     kind: str
@@ -78,6 +80,16 @@ class Option(t.NamedTuple):
     secret: bool = False
 
 
+#: The numbers that are said once for all certificates of a host: to modules, to the role, and to the program.
+#: The program counts old responses of each certificate, where 0 keeps none.
+RUN_LIMITS = {
+    "workers": Limits(1, 1000),
+    "per_responder": Limits(1, 1000),
+    "patience": Limits(0, 86400),
+    "keep": Limits(1, 1000),
+    "apache_port": Limits(1, 65535),
+    "backup_count": Limits(0, 1000),
+}
 #: A time in seconds, of a day at most.
 SECONDS = Limits(0, 86400, above=True)
 _FOR_ALL = _ANY_JUDGE | _LASTING
@@ -113,14 +125,14 @@ OPTIONS: t.Dict[str, Option] = {
     "retries": Option("int", STAPLE, _ONE | _LASTING, 2, limits=Limits(0, 100)),
     "use_proxy": Option("bool", TRANSPORT, _ONE | _LASTING, True),
     # The URL of a proxy may hold its password.
-    "http_proxy": Option("str", TRANSPORT, _ONE | _LASTING, secret=True),
+    "http_proxy": Option("str", TRANSPORT, _ONE | _LASTING, form=PROXY, secret=True),
     "validate_certs": Option("bool", TRANSPORT, _ONE | _LASTING, True),
     "http_agent": Option("str", TRANSPORT, _ONE | _LASTING, "certops.ocsp"),
     "server": Option("list", STAPLE, _FOR_ALL, (), NAMES),
     "now": Option("str", TASK, _ANY_JUDGE | {STAPLE_INFO}),
     "return_content": Option("bool", TASK, _ANY_JUDGE | {STAPLE_INFO}, False),
-    "workers": Option("int", RUN, _RUN, 16, limits=Limits(1, 1000)),
-    "per_responder": Option("int", RUN, _RUN - {CERTIFICATE_SET}, 8, limits=Limits(1, 1000)),
+    "workers": Option("int", RUN, _RUN, 16, limits=RUN_LIMITS["workers"]),
+    "per_responder": Option("int", RUN, _RUN - {CERTIFICATE_SET}, 8, limits=RUN_LIMITS["per_responder"]),
 }
 
 

@@ -15,7 +15,18 @@ from . import certificate as x509
 from . import reading, schedule
 from .certificate import Certificate, Target
 from .errors import ERROR, Finding, InputError
-from .option_table import DURATION, OPTIONS, SECONDS, STAPLE, TRANSPORT_OPTIONS, Limits, Option, expected, names_of
+from .option_table import (
+    DURATION,
+    OPTIONS,
+    PROXY,
+    SECONDS,
+    STAPLE,
+    TRANSPORT_OPTIONS,
+    Limits,
+    Option,
+    expected,
+    names_of,
+)
 from .response import SIZE_LIMIT, Rules
 from .wire import from_pem
 
@@ -178,8 +189,18 @@ def read_value(name: str, value: t.Any) -> t.Any:
         if option.choices and entry not in option.choices:
             raise InputError(f"{name}: '{entry}' is not one of {', '.join(option.choices)}")
     if option.limits is not None:
-        _check_limits(name, value, option.limits)
+        check_limits(name, value, option.limits)
+    if option.form == PROXY and value:
+        _check_proxy(name, value)
     return tuple(value) if option.kind == "list" else float(value) if option.kind == "float" else value
+
+
+def _check_proxy(name: str, value: str) -> None:
+    """Refuse what is no URL of a proxy; the value is not shown, since a password may be in it."""
+    from .transport import is_proxy  # pylint: disable=import-outside-toplevel  # slow, and few configure one
+
+    if not is_proxy(value):
+        raise InputError(f"{name}: its value does not have the form http://[user:password@]host:port")
 
 
 def _shown(option: Option, value: t.Any) -> str:
@@ -307,7 +328,7 @@ def read_seconds(values: Values, name: str, default: float) -> float:
     number = values.get(name)
     if number is None:
         return default
-    _check_limits(name, number, SECONDS)
+    check_limits(name, number, SECONDS)
     return float(number)
 
 
@@ -316,11 +337,12 @@ def read_whole(values: Values, name: str, default: int, lowest: int, highest: in
     number = values.get(name)
     if number is None:
         return default
-    _check_limits(name, number, Limits(lowest, highest))
+    check_limits(name, number, Limits(lowest, highest))
     return int(number)
 
 
-def _check_limits(name: str, number: float, limits: Limits) -> None:
+def check_limits(name: str, number: float, limits: Limits) -> None:
+    """Raises InputError for a number that is not within its limits."""
     if not limits.allow(number):
         what = "a number of seconds between" if limits.above else "between"
         raise InputError(f"{name}: {number} is not {what} {limits.lowest} and {limits.highest}")

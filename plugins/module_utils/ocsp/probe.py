@@ -187,6 +187,18 @@ def read_endpoint(
     return Endpoint(host, port, name, kind or None, family, wanted)
 
 
+def endpoint_problem(given: t.Mapping[str, t.Any], services: t.Collection[str]) -> str:
+    """Why nobody can look at an endpoint of a service, or an empty string. ``services`` are those that there are."""
+    service = given["service"]
+    if service not in services:
+        return f"no service is called {service}; {did_you_mean(service, services)}"
+    try:
+        read_endpoint(given["host"], given["port"], None, given["starttls"] or None)
+    except InputError as error:
+        return f"{service}: {error.message}"
+    return ""
+
+
 def _read_host(text: str, option: str) -> t.Tuple[str, str]:
     """Where to connect to, and the name to ask for there, which is none for an address."""
     bare = text[1:-1] if text[:1] == "[" and text[-1:] == "]" else text

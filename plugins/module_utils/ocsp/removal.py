@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import typing as t
 
-from . import reading, services, sets
+from . import live, parts, reading, services, sets
 from .errors import InputError
-from .installation import Installation
+from .installation import Installation, Refused
+from .live import Live
 from .options import CERTIFICATE_LIMIT
+from .parts import Part
 from .servers import snippets
-from .servers.server import FOLDER
+from .servers.server import FOLDER, Setup
 from .servers.table import NAMES, SERVERS
 from .sets import Layout
 
@@ -36,7 +39,8 @@ def obstacle(layout: Layout, names: t.Sequence[str], run: services.Run) -> str:
 
 def references(path: str, parent: str = "/etc") -> t.List[str]:
     """Where configurations of servers mention what is below ``path``, each as file:line."""
-    needle = os.fsencode(path.rstrip("/"))
+    # What goes on as a name does would be another one: example.com is no mention of example.com.au.
+    needle = re.compile(re.escape(os.fsencode(path.rstrip("/"))) + rb"(?![A-Za-z0-9_.-]*[A-Za-z0-9_-])")
     found: t.List[str] = []
     for server in SERVERS.values():
         for folder in server.folders:
@@ -46,13 +50,13 @@ def references(path: str, parent: str = "/etc") -> t.List[str]:
     return found
 
 
-def _mentions(path: str, needle: bytes, comment: bytes) -> t.Iterator[str]:
+def _mentions(path: str, needle: t.Pattern[bytes], comment: bytes) -> t.Iterator[str]:
     content: t.Optional[bytes] = None
     with contextlib.suppress(InputError):
         content = reading.read_file(path, path, CERTIFICATE_LIMIT)
     for number, line in enumerate((content or b"").splitlines(), 1):
         text = line.strip()
-        if needle in text and not text.startswith(comment):
+        if needle.search(text) and not text.startswith(comment):
             yield f"{path}:{number}"
 
 
@@ -69,23 +73,79 @@ def broken_without(folder: str, run: services.Run) -> t.List[str]:
     return [problem for problem in (services.test(service, without) for service in good) if problem]
 
 
-def remove(installation: Installation, names: t.Sequence[str], shared: bool) -> None:
-    """Remove all sets of these names, live links first, and with ``shared`` all that is about all sets.
+def take_away(
+    installation: Installation,
+    gone: t.Collection[str],
+    left: t.Sequence[Part],
+    touched: t.Collection[str],
+    setup: Setup,
+    force: bool,
+) -> str:
+    """Remove the sets of some names, and what shared snippets say of them.
 
-    Raises FileError.
+    ``left`` are the parts that stay, and ``touched`` the names of which services may have changed. Returns why a
+    service would not start without a set, so that all is as it was, or an empty string. Raises FileError.
     """
+    layout, known = installation.layout, installation.services
+    before = live.look(layout, known)
+    after = [_reduced(layout, one, left, touched, known) for one in before if one.entry.name not in gone]
+    outdated = live.outdated_snippets(setup, live.ordered(after, left))
+    told = live.told(outdated, before)
+    for one in before:
+        for service, _kind in one.users if one.entry.name in gone else ():
+            told.setdefault(service, []).append(one.entry.name)
+    working = [service for service in told if not known.test(service)]
+    try:
+        with installation.switching(gone, outdated, told) as change:
+            for name in gone:
+                change.switch(name, None)
+            for path, content in outdated.items():
+                change.put(path, content)
+            failed = {} if force else {service: known.test(service) for service in working}
+            problems = [problem for problem in failed.values() if problem]
+            if problems:
+                raise Refused("; ".join(problems), [service for service in failed if failed[service]])
+            for one in after:
+                if one.entry.name in touched:
+                    change.put(os.path.join(one.entry.folder, sets.DESCRIPTION), sets.describe(_description(one)))
+    except Refused as refused:
+        return f"it is still used: {refused.message}"
+    for name in gone:
+        sets.remove(layout, name)
+    return ""
+
+
+def _reduced(
+    layout: Layout, one: Live, left: t.Sequence[Part], touched: t.Container[str], known: services.Services
+) -> Live:
+    """A certificate with the services that those who still give it use it for."""
+    name = one.entry.name
+    if name not in touched:
+        return one
+    description = _description(one)._replace(services=tuple(parts.services_of(left, name)))
+    return live.make(layout, name, os.path.basename(one.entry.folder), description, known)
+
+
+def _description(one: Live) -> sets.Description:
+    position = one.position if one.position != live.LAST else None
+    names = tuple(service for service, _kind in one.users)
+    return sets.Description(one.entry.names, names, one.entry.stapled, position)
+
+
+def remove_all(installation: Installation, names: t.Iterable[str]) -> None:
+    """Remove all sets, live links first, and what is about all of them. Raises FileError."""
     layout = installation.layout
     with installation.changing({}) as change:
         for name in names:
             if sets.current_id(layout, name) is not None:
                 change.switch(name, None)
             sets.remove(layout, name)
-        if not shared:
-            return
         for file in snippets.owners():
             change.put(snippets.path(layout.root, file), None)
+        for part in parts.load(layout):
+            parts.save(layout, Part(part.owner))
     sets.remove_record(layout)
-    for folder in (FOLDER, "live", "sets"):
+    for folder in (FOLDER, parts.FOLDER, "live", "sets"):
         with contextlib.suppress(OSError):
             os.rmdir(os.path.join(layout.root, folder))
 

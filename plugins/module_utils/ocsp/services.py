@@ -29,9 +29,14 @@ Run = t.Callable[..., t.Tuple[int, str, str]]
 #: Says something to a UNIX socket and returns the answer: ``ask(path, text)``; raises OSError.
 Ask = t.Callable[[str, str], str]
 
+#: Units of systemd without their ending, which cannot leave the folder of the notes.
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@:\\-]{0,199}", re.ASCII)
 #: A time as systemctl shows it, with microseconds where it can: Sat 2026-11-28 18:44:51.476766 UTC.
 _SYSTEMD_TIME = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(\.\d{1,6})?")
 _START_TIME = re.compile(r"start_time=\[([^\]]*)\]")
+
+#: The settings of a service that are commands.
+COMMANDS = ("test", "reload")
 
 _FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 _TIMEOUT = 60.0
@@ -67,6 +72,29 @@ class Result(t.NamedTuple):
     reloaded: bool
     running: t.Optional[bool]
     problem: str = ""
+
+
+def name_problem(name: t.Any) -> str:
+    """Why something cannot name a service, for the end of a sentence, or an empty string."""
+    if isinstance(name, str) and _NAME.fullmatch(name):
+        return ""
+    return f"{name!r} cannot name a service; use letters, digits, and the characters . _ @ : \\ and -"
+
+
+def read_command(value: t.Any) -> t.Tuple[str, ...]:
+    """The words of a command that is given as a list of them, or as a text with the quotes of a shell.
+
+    No shell runs it. Raises InputError with the rest of a sentence that names the option.
+    """
+    import shlex  # pylint: disable=import-outside-toplevel  # few give any
+
+    try:
+        words = shlex.split(value) if isinstance(value, str) else value
+    except ValueError as error:
+        raise InputError(f"is not a command: {str(error).lower()}") from None
+    if not isinstance(words, (list, tuple)) or not words or not all(isinstance(word, str) for word in words):
+        raise InputError("must be a command, as a list of words or as a text")
+    return tuple(words)
 
 
 def configured(name: str, kind: t.Optional[str] = None, **settings: t.Any) -> Service:

@@ -15,8 +15,10 @@ transaction.json                        what was switched and has not been confi
 from __future__ import annotations
 
 import contextlib
+import grp
 import json
 import os
+import pwd
 import re
 import shutil
 import stat
@@ -26,6 +28,9 @@ from datetime import datetime, timezone
 from . import files, reading
 from .errors import FileError, InputError
 from .servers.server import FOLDER
+
+#: What may be permitted for a private key.
+_KEY_MODES = 0o640
 
 #: Names of the files of a set that hold the private key.
 SECRET_FILES = ("privkey.pem", "combined.pem")
@@ -54,6 +59,29 @@ class Access(t.NamedTuple):
     uid: int = 0
     gid: int = 0
     mode: int = 0o400
+
+    @property
+    def shown(self) -> str:
+        """For a person: root:root 0400."""
+        owner, group = _name(pwd.getpwuid, self.uid), _name(grp.getgrgid, self.gid)
+        return f"{owner}:{group} {self.mode:04o}"
+
+
+def _name(look_up: t.Callable[[int], t.Any], number: int) -> str:
+    try:
+        return str(look_up(number)[0])
+    except KeyError:
+        return str(number)
+
+
+def mode_problem(mode: int) -> str:
+    """Why a private key must not have a mode, as one sentence, or an empty string."""
+    if not mode & ~_KEY_MODES:
+        return ""
+    return (
+        f"the mode {mode:04o} of the private key allows more than reading by owner and group and writing by "
+        'the owner; use "0400", "0440", "0600" or "0640", in quotes'
+    )
 
 
 class Layout(t.NamedTuple):
@@ -140,16 +168,14 @@ def read_set(layout: Layout, name: str, identifier: str) -> t.Dict[str, bytes]:
     return found
 
 
-def access_of(layout: Layout, name: str, identifier: str) -> t.Optional[Access]:
-    """Who may read the keys of a set; None where its files disagree or lack."""
-    found = set()
+def accesses(layout: Layout, name: str, identifier: str) -> t.Dict[str, Access]:
+    """Who may read the keys of a set, by the files of it that hold one and are there."""
+    found = {}
     for file in SECRET_FILES:
-        try:
+        with contextlib.suppress(OSError):
             status = os.stat(os.path.join(layout.folder(name, identifier), file), follow_symlinks=False)
-        except OSError:
-            return None
-        found.add(Access(status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)))
-    return found.pop() if len(found) == 1 else None
+            found[file] = Access(status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
+    return found
 
 
 @contextlib.contextmanager
@@ -280,29 +306,38 @@ def remove_record(layout: Layout) -> None:
     files.remove_file(layout.transaction)
 
 
-def describe(names: t.Sequence[str], services: t.Sequence[str]) -> bytes:
-    """What lies in a set to say what it is for: its server names, and the services that use it."""
-    values = {"version": 1, "names": list(names), "services": list(services)}
-    return json.dumps(values, indent=1).encode("ascii") + b"\n"
+class Description(t.NamedTuple):
+    """What a set is for: its server names, the services that use it, whether to staple, its place among others."""
+
+    names: t.Tuple[str, ...] = ()
+    services: t.Tuple[str, ...] = ()
+    stapled: bool = True
+    position: t.Optional[int] = None
 
 
-def services_of(folder: str) -> t.List[str]:
-    """The services that use the set in a folder, as far as it says so."""
-    return _described(folder, "services")
+def describe(description: Description) -> bytes:
+    """The file that lies in a set to say what it is for."""
+    return json.dumps({"version": 1, **description._asdict()}, indent=1).encode("ascii") + b"\n"
 
 
-def server_names_of(folder: str) -> t.List[str]:
-    """The server names that the set in a folder is for, as far as it says so."""
-    return _described(folder, "names")
-
-
-def _described(folder: str, key: str) -> t.List[str]:
+def described(folder: str) -> Description:
+    """What the set in a folder is for, as far as it says so."""
     path = os.path.join(folder, DESCRIPTION)
-    try:
-        found = json.loads(reading.read_file(path, path, _LARGEST_FILE) or b"{}")[key]
-    except Exception:  # not there, or somebody else's
-        return []
-    return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
+    found: t.Any = {}
+    with contextlib.suppress(InputError, ValueError):  # not there, or somebody else's
+        found = json.loads(reading.read_file(path, path, _LARGEST_FILE) or b"{}")
+    found = found if isinstance(found, dict) else {}
+    position = found.get("position")
+    return Description(
+        names=_texts(found.get("names")),
+        services=_texts(found.get("services")),
+        stapled=found.get("stapled") is not False,
+        position=position if isinstance(position, int) else None,
+    )
+
+
+def _texts(value: t.Any) -> t.Tuple[str, ...]:
+    return tuple(text for text in value if isinstance(text, str)) if isinstance(value, list) else ()
 
 
 def live_names(layout: Layout) -> t.List[str]:

@@ -624,6 +624,14 @@ class _Proxy(t.NamedTuple):
         return TransportError("proxy_error", message, permanent=answer.status < 500)
 
 
+def is_proxy(url: str) -> bool:
+    """Whether a text is the URL of a proxy as the option has it. A variable of the environment may lack ``http://``."""
+    try:
+        return "://" in url and bool(_Proxy.from_setting(url, "it"))
+    except TransportError:
+        return False
+
+
 def _variable(environ: t.Mapping[str, str], name: str) -> str:
     if name in environ:
         return environ[name]

@@ -10,7 +10,6 @@ import contextlib
 import grp
 import os
 import pwd
-import re
 import typing as t
 from dataclasses import dataclass, field, replace
 
@@ -20,16 +19,13 @@ from .material import Sources
 from .option_table import SET, names_of
 from .options import CERTIFICATE_LIMIT, check_options, did_you_mean
 from .servers.table import NAMES
-from .services import Services
+from .services import Services, name_problem
 from .sets import Access
 
 #: The options of ``ocsp_response`` that can be given for a set, which hold for the hours between playbooks as well.
 OPTION_NAMES = names_of(SET)
 #: What a certificate consists of before it is deployed.
 PARTS = tuple(sets.SOURCE_SUFFIXES)
-
-#: Units of systemd without their ending, which cannot leave the folder of the notes.
-_SERVICE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@:\\-]{0,199}", re.ASCII)
 
 Values = t.Mapping[str, t.Any]
 
@@ -107,10 +103,9 @@ def _read_one(values: Values, given: Values, services: Services) -> Wanted:
 
 def _check_service(name: str, services: Services) -> None:
     """Refuse a service that cannot be told of changes, or noted in a file of its name. Raises InputError."""
-    if not _SERVICE.fullmatch(name):
-        raise InputError(
-            f"services: {name!r} cannot name a service; use letters, digits, and the characters . _ @ : \\ and -"
-        )
+    problem = name_problem(name)
+    if problem:
+        raise InputError(f"services: {problem}")
     if not services.is_known(name):
         raise InputError(
             f"services: {name} is none of {', '.join(NAMES)}, and there is no such service on this host; "
@@ -186,8 +181,12 @@ def _read_access(owner: t.Any, group: t.Any, mode: t.Any) -> Access:
         gid = int(group) if str(group).isdigit() else grp.getgrnam(group).gr_gid
     except KeyError:
         raise InputError(f"the group of the private key: there is no group '{group}' on this host") from None
+    return Access(uid, gid, read_mode(mode))
+
+
+def read_mode(mode: t.Any) -> int:
+    """The mode of a private key. Raises InputError."""
     try:
-        number = mode if isinstance(mode, int) else int(str(mode), 8)
+        return mode if isinstance(mode, int) else int(str(mode), 8)
     except ValueError:
         raise InputError(f"mode: '{mode}' is not an octal number; write it as a string such as \"0400\"") from None
-    return Access(uid, gid, number)

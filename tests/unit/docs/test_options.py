@@ -77,6 +77,16 @@ def test_limits_are_documented(module: str, name: str) -> None:
     assert re.search(rf"\b{start} V\({limits.lowest}\) to V\({limits.highest}\)", text, re.IGNORECASE), text
 
 
+@pytest.mark.parametrize("place", [option_table.CERTIFICATE_SET, "stapling_program", "the role"])
+def test_limits_of_a_run_are_documented(place: str) -> None:
+    specs = yaml.safe_load((ROOT / "roles/ocsp_stapling/meta/argument_specs.yml").read_text())["argument_specs"]
+    role = {name.replace("ocsp_stapling_", ""): one for name, one in specs["main"]["options"].items()}
+    options = role if place == "the role" else documented(place)
+    for name, limits in option_table.RUN_LIMITS.items():
+        if name in options:
+            assert f"rom V({limits.lowest}) to V({limits.highest})" in " ".join(str(options[name]).split()), name
+
+
 def test_a_set_documents_what_it_may_not_be_given() -> None:
     text = " ".join(documented(option_table.CERTIFICATE_SET)["options"]["description"])
     rest = set(names_of(option_table.RESPONSE)) - set(names_of(option_table.SET))

@@ -19,7 +19,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import sets
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import parts, sets
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, MINUTE
 from ansible_collections.certops.ocsp.tests.unit.program import host as hosts
@@ -494,7 +494,7 @@ def test_what_is_live_but_not_configured_is_withdrawn_before_it_expires(web: Hos
     web.hour()
     if not known:
         (web.state / "state.json").unlink()
-        (web.root / "live" / NAME / "set.json").write_bytes(sets.describe([NAME], ["web"]))
+        (web.root / "live" / NAME / "set.json").write_bytes(sets.describe(sets.Description((NAME,), ("web",))))
     web.configure(certificates=[])
     for _run in range(2):
         done = web.run("apply")
@@ -521,6 +521,22 @@ def test_what_is_live_but_not_configured_is_withdrawn_before_it_expires(web: Hos
     (web.root / "live" / NAME).unlink()
     web.run("apply")
     assert NAME not in web.run("status").out
+
+
+def test_what_its_owner_no_longer_gives_is_told_and_goes_on(web: Host) -> None:
+    """A server's configuration still uses it, so that the playbook left it there."""
+    web.hour()
+    web.configure(certificates=[])
+    given = parts.Certificate(NAME, ("web",), dropped=True)
+    parts.save(sets.Layout(str(web.root), str(web.state)), parts.Part("site", (given,)))
+    done = web.run("apply")
+    assert done.code == 1 and web.pieces(NAME) == ALL and "no playbook gives it any more" in done.err
+    assert "no playbook gives it any more" not in web.run("apply").err, "once"
+    shown = web.run("status")
+    assert shown.code == 1 and f"{NAME}: no playbook gives it any more; it stays" in " ".join(shown.out.split())
+    web.later(5 * DAY)
+    web.hour()
+    assert web.pieces(NAME) == ALL and web.known(NAME)["code"] == "not_configured"
 
 
 def test_a_must_staple_certificate_that_is_not_configured_keeps_its_staple_to_the_end(host: Host) -> None:

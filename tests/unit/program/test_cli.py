@@ -252,6 +252,27 @@ def test_what_a_playbook_deployed_since_the_last_run_is_seen(host: Host) -> None
     assert rows(host.run("status").out)[NAME][0] == "not deployed"
 
 
+def test_an_attempt_that_succeeded_since_the_last_apply_counts(host: Host) -> None:
+    """Somebody runs refresh by hand, and asks how it went."""
+    host.deploy(NAME)
+    host.hour()
+    host.later(5 * DAY)
+    host.down = True
+    host.hour()
+    assert rows(host.run("status").out)[NAME][3] == "unreachable"
+    host.down = False
+    host.later(HOUR)
+    host.run("refresh", "--force")
+    done = host.run("status")
+    assert rows(done.out)[NAME][3] == "-"
+    assert f"refresh last ran at {host.now:%Y-%m-%d %H:%M} UTC (now)" in done.out.replace("\n  ", " "), done.out
+    host.run("apply")
+    host.down = True
+    host.later(HOUR)
+    host.run("refresh", "--force")
+    assert rows(host.run("status").out)[NAME][3] == "unreachable"
+
+
 def test_a_revocation_is_not_forgotten_with_another_staple(host: Host) -> None:
     host.deploy(NAME)
     host.makers[NAME] = hosts.revoked

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ocsp import parts, sets
 from ocsp_stapling import config as configuration
 from ocsp_stapling.config import Config
 from ocsp_stapling.located import ConfigError, parse
@@ -170,14 +171,17 @@ BROKEN: t.Dict[str, t.Tuple[str, str]] = {
         '{"services": {"web": {\n"kind": "iis"}}}',
         "line 2: services.web.kind: 'iis' is not one of apache, dnsdist, ",
     ),
-    "a service that leads elsewhere": ('{"services": {"../x": {}}}', "services.../x: the service must be a name of"),
+    "a service that leads elsewhere": (
+        '{"services": {"../x": {}}}',
+        "services.../x: '../x' cannot name a service; use",
+    ),
     "a command that does not end": (
         '{"services": {"web": {"reload": "systemctl \'reload"}}}',
-        "line 1: services.web.reload: is not a command: No closing quotation",
+        "line 1: services.web.reload: is not a command: no closing quotation",
     ),
     "a command without words": (
         '{"services": {"web": {"test": []}}}',
-        "services.web.test: must be a command, as a text",
+        "services.web.test: must be a command, as a list",
     ),
     "no interval": ('{"interval": "often"}', "line 1: interval: 'often' is not a duration"),
     "an interval too short": ('{"interval": "1s"}', "line 1: interval: must be from one minute to one week"),
@@ -386,3 +390,73 @@ def test_what_was_found_and_what_was_given_must_not_meet(folder: Path) -> None:
     text = json.dumps({"certificates": [{"name": "a.test"}], "scan": [{"folder": f"{folder}/ssl"}]})
     with pytest.raises(ConfigError, match=r"line 1: a.test is already in .*config.json, line 1"):
         load(folder, text)
+
+
+# The parts of owners
+
+
+def save(folder: Path, owner: str, *certificates: parts.Certificate, **given: t.Any) -> Path:
+    layout = sets.Layout(str(folder), "/state")
+    parts.save(layout, parts.Part(owner, certificates, **given))
+    return Path(parts.path(layout, owner))
+
+
+def test_the_certificates_of_all_owners_are_there_each_once(folder: Path) -> None:
+    save(folder, "web", parts.Certificate("a", ("nginx",)), parts.Certificate("b", ("nginx",), staple=False))
+    save(folder, "mail", parts.Certificate("a", ("exim", "nginx"), dropped=True), parts.Certificate("c", ("exim",)))
+    config = load(folder, "{}", mine='{"certificates": [{"name": "d"}]}')
+    assert {entry.name: entry.services for entry in config.certificates} == {
+        "a": ("exim", "nginx"),
+        "c": ("exim",),
+        "d": (),
+    }
+    assert "agreed" not in config.certificates[0].values
+
+
+def test_what_owners_have_counts_more_than_a_configuration_from_before(folder: Path) -> None:
+    save(folder, "web", parts.Certificate("a", options={"timeout": 3.0}), parts.Certificate("b", staple=False))
+    config = load(folder, '{"certificates": [{"name": "a", "timeout": 5}, {"name": "b"}, {"name": "c"}]}')
+    assert [(entry.name, entry.values.get("timeout")) for entry in config.certificates] == [("a", 3.0), ("c", None)]
+
+
+def test_defaults_of_an_owner_are_for_its_own_and_for_what_you_add(folder: Path) -> None:
+    save(
+        folder,
+        "mail",
+        parts.Certificate("a"),
+        parts.Certificate("b", options={"timeout": 1.0}),
+        defaults={"timeout": 2.0},
+    )
+    save(folder, "web", parts.Certificate("c"), defaults={"retries": 7})
+    mine = '{"certificates": [{"name": "d"}], "defaults": {"retries": 3}}'
+    config = load(folder, '{"backup_count": 2}', mine=mine)
+    values = {entry.name: entry.values for entry in config.certificates}
+    shown = {name: (value.get("timeout"), value.get("retries")) for name, value in values.items()}
+    assert shown == {"a": (2.0, 3), "b": (1.0, 3), "c": (None, 3), "d": (2.0, 3)}
+    assert all(value["backup"] and value["backup_count"] == 2 for value in values.values())
+
+
+def test_services_of_owners(folder: Path) -> None:
+    """What several owners say alike is no conflict, but what you add must not be of the same name."""
+    settings: t.Dict[str, t.Any] = {"web": {"kind": "nginx", "reload": ["true"]}}
+    for owner in ("one", "two"):
+        save(folder, owner, parts.Certificate(owner, ("web",)), services=settings)
+    config = load(folder, json.dumps({"services": settings}))
+    assert config.kinds(["web"]) == ["nginx"] and config.service("web").reload == ("true",)
+    with pytest.raises(
+        ConfigError, match=r"mine\.json, line 1: the service web is already in ocsp_stapling_services of one$"
+    ):
+        load(folder, "{}", mine=json.dumps({"services": settings}))
+
+
+def test_a_name_that_an_owner_has_is_not_yours(folder: Path) -> None:
+    save(folder, "web", parts.Certificate("a"))
+    with pytest.raises(ConfigError, match=r"mine\.json, line 1: a is already in ocsp_stapling_certificates of web; "):
+        load(folder, "{}", mine='{"certificates": [{"name": "a"}]}')
+
+
+def test_what_is_wrong_with_a_part_is_named(folder: Path) -> None:
+    path = save(folder, "web", parts.Certificate("a"))
+    path.write_text(path.read_text().replace('"dropped"', '"droped"'))
+    with pytest.raises(ConfigError, match=r"web\.json, line \d+: certificates\[0\]\.droped: this key is not known"):
+        load(folder, "{}")

@@ -33,6 +33,12 @@ from .world import World
 #: Intervals until the next run has surely done its work; its delay and its duration count, too.
 _INTERVALS = 2
 
+#: What is said of a certificate that no playbook gives any more.
+_DROPPED = (
+    "no playbook gives it any more; it stays, with fresh staples, until no configuration of a server uses it and the "
+    "playbook runs again"
+)
+
 INSTALLED, WITHDRAWN = "installed", "withdrawn"
 
 
@@ -157,6 +163,8 @@ class Apply:
             self._tell_of_file(look)
         elif self._would_change(look.place, look, decision):
             self._carry_out(look.place, look, decision)
+        if entry.dropped and not decision.code:
+            decision = decision._replace(code="not_configured", message=_DROPPED)
         self._conclude(look, decision)
 
     def _apply_unconfigured(self, entry: Entry) -> None:
@@ -234,7 +242,7 @@ class Apply:
         configured = {entry.name for entry in self.config.certificates}
         layout = self.installed.layout
         return [
-            self.config.entry(name, sets.services_of(layout.live(name)) or self._former_services(name))
+            self.config.entry(name, sets.described(layout.live(name)).services or self._former_services(name))
             for name in sets.live_names(layout)
             if name not in configured and os.path.isdir(layout.live(name))
         ]
@@ -284,17 +292,12 @@ class Apply:
         self.log.emit(Event("run", message))
 
     def _save(self) -> None:
-        run = self.claims.run
         this = states.run_values(self.world.now(), self.world.elapsed(), self.exit_code)
         self.after.first = self.before.first or schedule.format_time(self.now)
         self.after.runs = {
             # A run over some certificates says nothing about the timer.
             "apply": record.mapping(self.before.runs, "apply") if self.names else this,
-            "refresh": {
-                "ended": schedule.format_time(record.time_of(run, "ended")),
-                "seconds": record.seconds_of(run, "seconds"),
-                "exit_code": record.number_of(run, "exit_code"),
-            },
+            "refresh": remembering.refresh_values(self.claims.run),
         }
         self.after.pending = reloading.marks(self.config)
         self.after.save(self.config.folders.state_file, self.now)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The configuration: config.json and conf.d/*.json beside it, read, checked and merged.
+"""The configuration: config.json, and parts/*.json and conf.d/*.json beside it, read, checked and merged.
 
     version        1
     defaults       options of ocsp_response for all certificates
@@ -12,6 +12,10 @@
     workers, per_responder, backup_count, log_file
     interval       the longest time from one run to the next, as the timer or cron has it
     fetch          false where responses are brought by others, so that no responder is asked
+
+The role writes config.json and, for each user of the role, a part with its certificates and services (see ocsp.parts).
+A certificate of several parts is one, with the services of all; one of config.json that a part has is the part's.
+The defaults of a part hold for its own certificates, and for those of conf.d.
 
 Files of conf.d are read in the order of their names. They add certificates, services and folders, and
 their other keys count more than those of earlier files. Everything that cannot be used is refused
@@ -23,17 +27,16 @@ from __future__ import annotations
 import errno
 import os
 import re
-import shlex
 import stat
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from ocsp import option_table, scan, schedule
+from ocsp import option_table, parts, scan, schedule
 from ocsp.errors import InputError
 from ocsp.options import check_options, did_you_mean
 from ocsp.servers.table import SERVERS
-from ocsp.services import Service, configured
+from ocsp.services import COMMANDS, Service, configured, name_problem, read_command
 
 from .located import ConfigError, Document, Path, Unreadable, parse
 
@@ -79,10 +82,10 @@ def _whole(lowest: int, highest: int) -> Check:
 
 def _command(value: t.Any) -> str:
     try:
-        words = shlex.split(value) if isinstance(value, str) else value
-    except ValueError as error:
-        return f"is not a command: {error}"
-    return "" if _texts(words) == "" and words else "must be a command, as a text or as a list of words"
+        read_command(value)
+    except InputError as error:
+        return error.message
+    return ""
 
 
 def _mask(value: t.Any) -> str:
@@ -120,6 +123,14 @@ def _checks_of(user: str) -> t.Dict[str, Check]:
 #: The options of ocsp_response that a host program has a use for.
 _OPTIONS = _checks_of(option_table.PROGRAM)
 _CERTIFICATE = {**_OPTIONS, "name": _name, "path": _path, "live": _path, "services": _texts}
+#: What the role writes of a certificate beside that, for itself.
+_PART_CERTIFICATE = {
+    **_CERTIFICATE,
+    "staple": _flag,
+    "inclusion": _whole(0, 1_000_000),
+    "dropped": _flag,
+    "agreed": _object,
+}
 _SCAN = {
     **_OPTIONS,
     "folder": _path,
@@ -141,10 +152,17 @@ _TOP: t.Dict[str, Check] = {
     "services": _object,
     "scan": _list,
     **_checks_of(option_table.PROGRAM_RUN),
-    "backup_count": _whole(0, 1000),
+    "backup_count": _whole(*option_table.RUN_LIMITS["backup_count"][:2]),
     "log_file": _path,
     "interval": _text,
     "fetch": _flag,
+}
+_PART: t.Dict[str, Check] = {
+    "version": _version,
+    "owner": _text,
+    "defaults": _object,
+    "certificates": _list,
+    "services": _object,
 }
 #: What may be null, which means its default.
 _NULLABLE = {*_OPTIONS, *_SERVICE, "log_file", "live", "path", "services"}
@@ -159,7 +177,7 @@ class Entry:
     """One certificate: the options for the core, and where its staple goes.
 
     ``live`` is the folder that servers read, and None where they read ``path`` itself. ``where`` says where
-    it was configured.
+    it was configured. ``dropped``: its owners no longer give it, and it stays until no server needs it.
     """
 
     name: str
@@ -167,6 +185,7 @@ class Entry:
     live: t.Optional[str]
     services: t.Tuple[str, ...]
     where: str
+    dropped: bool = False
 
     @property
     def path(self) -> str:
@@ -232,14 +251,24 @@ class Config:
 
 def load(path: str = DEFAULT_PATH, state: str = DEFAULT_STATE) -> Config:
     """Read and check the whole configuration. Raises ConfigError."""
-    documents = [_read(path)]
-    folder = os.path.join(os.path.dirname(os.path.abspath(path)), "conf.d")
-    if os.path.isdir(folder):
-        names = sorted(name for name in _names_in(folder) if name.endswith(".json") and not name.startswith("."))
-        documents += [_read(os.path.join(folder, name)) for name in names]
-    for document in documents:
-        _check(document)
-    return _merge(documents, Folders(os.path.dirname(os.path.abspath(path)), state))
+    folder = os.path.dirname(os.path.abspath(path))
+    host, own, added = (
+        _read(path),
+        _read_all(os.path.join(folder, parts.FOLDER)),
+        _read_all(os.path.join(folder, "conf.d")),
+    )
+    for document in (host, *added):
+        _check(document, _TOP, _CERTIFICATE)
+    for document in own:
+        _check(document, _PART, _PART_CERTIFICATE)
+    return _merge(host, own, added, Folders(folder, state))
+
+
+def _read_all(folder: str) -> t.List[Document]:
+    """The files of a folder in the order of their names."""
+    names = _names_in(folder) if os.path.isdir(folder) else []
+    shown = sorted(name for name in names if name.endswith(".json") and not name.startswith("."))
+    return [_read(os.path.join(folder, name)) for name in shown]
 
 
 def _names_in(folder: str) -> t.List[str]:
@@ -283,15 +312,15 @@ def _check_owner(path: str, status: os.stat_result) -> None:
         raise ConfigError(f"{path}: others than root can write this file; chown root and chmod go-w it")
 
 
-def _check(document: Document) -> None:
+def _check(document: Document, top: t.Mapping[str, Check], certificate: t.Mapping[str, Check]) -> None:
     """Check all of one file by itself."""
     if not isinstance(document.value, dict):
         raise document.fail((), "the configuration must be an object, {...}")
-    _check_keys(document, (), document.value, _TOP)
+    _check_keys(document, (), document.value, top)
     _check_options(document, ("defaults",), _given(document.value, "defaults", {}), _OPTIONS)
     _check_interval(document)
     for index, entry in enumerate(_given(document.value, "certificates", [])):
-        _check_options(document, ("certificates", index), entry, _CERTIFICATE)
+        _check_options(document, ("certificates", index), entry, certificate)
         if "name" not in entry:
             raise document.fail(("certificates", index), "a certificate has no name")
     for index, entry in enumerate(_given(document.value, "scan", [])):
@@ -342,8 +371,8 @@ def _check_interval(document: Document) -> None:
 
 def _check_service(document: Document, name: str, entry: t.Any) -> None:
     path = ("services", name)
-    if _name(name):
-        raise document.fail(path, f"{_shown(path)}: the service {_name(name)}")
+    if name_problem(name):
+        raise document.fail(path, f"{_shown(path)}: {name_problem(name)}")
     _check_keys(document, path, entry, _SERVICE)
     try:
         configured(name, entry.get("kind"))
@@ -357,16 +386,17 @@ def _shown(path: Path) -> str:
     return text.lstrip(".")
 
 
-def _merge(documents: t.Sequence[Document], folders: Folders) -> Config:
+def _merge(host: Document, own: t.Sequence[Document], added: t.Sequence[Document], folders: Folders) -> Config:
     settings: t.Dict[str, t.Any] = {}
-    defaults: t.Dict[str, t.Any] = {}
-    for document in documents:
+    for document in (host, *added):
         settings.update({key: value for key, value in document.value.items() if value is not None})
-        defaults.update(_given(document.value, "defaults", {}))
-    services = _services(documents)
-    builder = _Builder(folders, defaults, int(settings.get("backup_count", 0)), services)
-    for document in documents:
-        builder.add(document)
+    services = _services(host, own, added)
+    builder = _Builder(folders, int(settings.get("backup_count", 0)), services)
+    builder.add_parts(host, own, _defaults(added))
+    defaults = _defaults([host, *own, *added])
+    builder.add(host, defaults, besides=builder.of_parts)
+    for document in added:
+        builder.add(document, defaults)
     return Config(
         folders=folders,
         certificates=tuple(builder.entries.values()),
@@ -376,55 +406,90 @@ def _merge(documents: t.Sequence[Document], folders: Folders) -> Config:
         interval=schedule.parse_duration(settings.get("interval", "1h"), "interval"),
         log_file=settings.get("log_file"),
         fetch=settings.get("fetch", True),
-        defaults=builder.defaults,
+        defaults=builder.complete(defaults),
     )
 
 
-def _services(documents: t.Iterable[Document]) -> t.Dict[str, Service]:
+def _defaults(documents: t.Iterable[Document]) -> t.Dict[str, t.Any]:
+    found: t.Dict[str, t.Any] = {}
+    for document in documents:
+        found.update(_given(document.value, "defaults", {}))
+    return found
+
+
+def _services(host: Document, own: t.Sequence[Document], added: t.Sequence[Document]) -> t.Dict[str, Service]:
+    """The services of all files. What several users of the role say of one, it has compared."""
     services: t.Dict[str, Service] = {}
     sources: t.Dict[str, str] = {}
-    for document in documents:
+    for number, document in enumerate((*own, host, *added)):
         for name, entry in _given(document.value, "services", {}).items():
-            if name in services:
+            if name in services and number > len(own):
                 raise document.fail(("services", name), f"the service {name} is already in {sources[name]}")
             given = {key: value for key, value in entry.items() if value is not None}
-            for key in ("test", "reload"):
-                if key in given:
-                    given[key] = tuple(shlex.split(given[key]) if isinstance(given[key], str) else given[key])
-            services[name] = configured(name, **given)
-            sources[name] = _place(document, ("services", name))
+            given.update({key: read_command(given[key]) for key in COMMANDS if key in given})
+            services.setdefault(name, configured(name, **given))
+            sources.setdefault(name, _place(document, ("services", name)))
     return services
 
 
 def _place(document: Document, path: Path) -> str:
+    """Where something was configured, in the words of whoever did."""
+    if "owner" in document.value:
+        return f"ocsp_stapling_{path[0]} of {document.value['owner']}"
     return f"{document.source}, line {document.lines.get(path, 1)}"
 
 
 class _Builder:
     """Makes entries of what the files say, and refuses names that stand twice."""
 
-    def __init__(
-        self, folders: Folders, defaults: Values, backup_count: int, services: t.Mapping[str, Service]
-    ) -> None:
+    def __init__(self, folders: Folders, backup_count: int, services: t.Mapping[str, Service]) -> None:
         self.folders = folders
-        self.defaults = dict(defaults)
-        if backup_count:
-            self.defaults.update(backup=True, backup_count=backup_count)
+        self.backup_count = backup_count
         self.services = services
         self.entries: t.Dict[str, Entry] = {}
         self.paths: t.Dict[str, Entry] = {}
+        self.of_parts: t.Set[str] = set()
 
-    def add(self, document: Document) -> None:
+    def complete(self, defaults: Values) -> t.Dict[str, t.Any]:
+        """Options that hold where a certificate has none of its own."""
+        backup = {"backup": True, "backup_count": self.backup_count} if self.backup_count else {}
+        return {**defaults, **backup}
+
+    def add_parts(self, host: Document, own: t.Sequence[Document], added: Values) -> None:
+        """The certificates of all parts, each name once with the services of all."""
+        found: t.List[t.Tuple[Document, Path, t.Dict[str, t.Any]]] = [
+            (document, ("certificates", index), given)
+            for document in own
+            for index, given in enumerate(_given(document.value, "certificates", []))
+        ]
+        self.of_parts = {given["name"] for _document, _path, given in found}
+        kept = {given["name"] for _document, _path, given in found if not given.get("dropped")}
+        first: t.Dict[str, t.Tuple[Document, Path, t.Dict[str, t.Any]]] = {}
+        for document, path, given in found:
+            if given.get("staple", True):
+                values = {key: value for key, value in given.items() if key in _CERTIFICATE}
+                _document, _path, known = first.setdefault(given["name"], (document, path, {**values, "services": []}))
+                known["services"] += _given(given, "services", [])
+        for document, path, values in first.values():
+            defaults = {**_defaults([host, document]), **added}
+            self._add(document, path, values["name"], values, defaults)
+        for name in self.entries.keys() - kept:
+            self.entries[name] = replace(self.entries[name], dropped=True)
+
+    def add(self, document: Document, defaults: Values, besides: t.Container[str] = ()) -> None:
+        """The certificates of another file but for some, and those of its folders."""
         for index, given in enumerate(_given(document.value, "certificates", [])):
-            self._add(document, ("certificates", index), given["name"], given)
+            if given["name"] not in besides:
+                self._add(document, ("certificates", index), given["name"], given, defaults)
         for index, given in enumerate(_given(document.value, "scan", [])):
             options = {key: value for key, value in given.items() if key in _OPTIONS}
             for found in scan.find(given, "certificate"):
                 values = {**options, **_files_of(found), "live": None, "services": given.get("services")}
-                self._add(document, ("scan", index), found.name, values)
+                self._add(document, ("scan", index), found.name, values, defaults)
 
-    def _add(self, document: Document, place: Path, name: str, given: Values) -> None:
-        entry = _entry(self.folders, self.defaults, self.services, name, given, _place(document, place))
+    def _add(self, document: Document, place: Path, name: str, given: Values, defaults: Values) -> None:
+        where = _place(document, place)
+        entry = _entry(self.folders, self.complete(defaults), self.services, name, given, where)
         for known, what in ((self.entries.get(name), name), (self.paths.get(entry.path), f"the path {entry.path}")):
             if known is not None:
                 raise document.fail((*place, "name"), f"{what} is already in {known.where}; each may stand once")

@@ -36,6 +36,19 @@ class Seen(t.NamedTuple):
     unread: str = ""
 
 
+def catch_up(config: Config, state: State) -> None:
+    """Take over what refresh says of its attempts where it has run since apply, as when somebody starts it."""
+    claims, _refused = record.load_foreign(config.folders.record)
+    ended = record.time_of(claims.run, "ended")
+    known = record.time_of(record.mapping(state.runs, "refresh"), "ended")
+    if not config.fetch or state.refused or ended is None or (known is not None and ended <= known):
+        return
+    state.runs["refresh"] = remembering.refresh_values(claims.run)
+    for name, values in state.certificates.items():
+        if claims.entry(name):
+            values.update(remembering.attempt_values(claims.entry(name)))
+
+
 def observe(config: Config, state: State, names: t.Collection[str], now: datetime) -> t.Dict[str, Seen]:
     """All certificates, those that are live and no longer configured among them, or those of ``names``."""
     eyes = Eyes(config, Record(), now)

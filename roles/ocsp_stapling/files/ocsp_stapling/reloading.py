@@ -39,7 +39,9 @@ def noted(config: Config) -> t.List[str]:
 def known(config: Config) -> t.Set[str]:
     """The services that may be reloaded by name: those of a known kind, configured, or used by a certificate."""
     used = {name for entry in config.certificates for name in entry.services}
-    live = {name for one in sets.live_names(layout(config)) for name in sets.services_of(layout(config).live(one))}
+    live = {
+        name for one in sets.live_names(layout(config)) for name in sets.described(layout(config).live(one)).services
+    }
     return {*SERVERS, *config.services, *used, *live, *noted(config)}
 
 

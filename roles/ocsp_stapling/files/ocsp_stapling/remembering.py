@@ -21,7 +21,6 @@ from .record import Values
 
 def entry_values(look: Look, decision: Decision, before: Values, claims: Values, now: datetime) -> Values:
     """All that the state says of one certificate. ``before`` is what it said, ``claims`` what refresh says."""
-    failures = record.number_of(claims, "failures")
     return {
         "live": look.entry.live,
         "services": list(look.entry.services),
@@ -33,11 +32,28 @@ def entry_values(look: Look, decision: Decision, before: Values, claims: Values,
         "message": decision.message,
         "refused": look.refused,
         "unfinished": "",
+        **attempt_values(claims),
+    }
+
+
+def attempt_values(claims: Values) -> Values:
+    """What refresh says of its attempts for one certificate."""
+    failures = record.number_of(claims, "failures")
+    return {
         "failures": failures,
         "failure_code": record.text_of(claims, "code") if failures else "",
         "failure_message": record.text_of(claims, "message") if failures else "",
         "succeeded": format_time(record.time_of(claims, "succeeded")),
         "next_attempt": format_time(record.time_of(claims, "next_attempt")),
+    }
+
+
+def refresh_values(run: Values) -> Values:
+    """What refresh says of its last run."""
+    return {
+        "ended": format_time(record.time_of(run, "ended")),
+        "seconds": record.seconds_of(run, "seconds"),
+        "exit_code": record.number_of(run, "exit_code"),
     }
 
 

@@ -15,7 +15,7 @@ from ocsp.schedule import format_time
 
 from . import record, reloading, troubles
 from .config import Config
-from .observing import Seen, observe
+from .observing import Seen, catch_up, observe
 from .record import Values
 from .state import State
 from .tables import BAD, GOOD, PLAIN, WARNING, Cell, count, duration, paragraph, table, when, with_times
@@ -64,6 +64,7 @@ class Status:
         self.now = now
         self.refused = refused
         self.named = bool(names)
+        catch_up(config, state)
         self.lines = [self._line(name, seen) for name, seen in observe(config, state, names, now).items()]
         self.lines.sort(key=lambda line: troubles.rank(line.trouble))
         self.problems = sorted(self._problems(), key=lambda problem: troubles.rank(problem.trouble))

@@ -70,7 +70,7 @@ def test_a_bare_host_is_told_what_it_would_get(play: Play) -> None:
     said = play(options={"timeout": 5}, log_file="/var/log/ocsp-stapling/{year}.log")
     for what in (
         "/usr/local/lib/ocsp-stapling is missing",
-        "/etc/ocsp-stapling/config.json is missing",
+        '"per_responder": 8',
         'exec "${OCSP_',
     ):
         assert what in said
@@ -84,8 +84,19 @@ def test_all_that_is_wrong_is_said_at_once(play: Play) -> None:
         options={"timout": 5},
         services={"nginx": {"sockets": "/run/x"}},
         log_file="/staple.log",
+        keep=0,
+        patience=-1,
+        apache_port="0",
+        backup_count=1001,
+        endpoints=[{"service": "ngnix", "port": 443}, {"service": "exim", "port": 0, "starttls": "smtp"}],
     )
     for what in (
+        "- ocsp_stapling_keep: 0 is not between 1 and 1000",
+        "- ocsp_stapling_patience: -1 is not between 0 and 86400",
+        "- ocsp_stapling_apache_port: 0 is not between 1 and 65535",
+        "- ocsp_stapling_backup_count: 1001 is not between 0 and 1000",
+        "- ocsp_stapling_endpoints: no service is called ngnix; did you mean nginx?",
+        "- ocsp_stapling_endpoints: exim: port: 0 is not between 1 and 65535",
         "- web: ",
         "web, b.test: relaod is not known; did you mean reload?",
         "ocsp_stapling_options: 'timout' is not an option; did you mean timeout?",

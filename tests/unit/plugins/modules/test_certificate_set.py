@@ -41,6 +41,8 @@ ISSUER = forge.authority("Issuer", ROOT, not_before=NOW - 30 * forge.DAY, not_af
 OTHER = forge.authority("Other", not_before=NOW - 30 * forge.DAY, not_after=NOW + 300 * forge.DAY)
 #: A service that is known to no host, so that nothing of this machine is tested or looked at.
 SERVICE = "certops-test"
+#: Whose keys these tests deploy.
+OWNER = sets.Access(os.geteuid(), os.getegid()).shown.partition(" ")[0]
 
 
 def leaf(name: str, label: str = "", kind: str = "p256", urls: bool = True, demands: bool = False) -> forge.Entity:
@@ -153,7 +155,7 @@ def test_a_set_is_deployed_once(run: t.Callable[..., Result], tmp_path: Path) ->
 
     again = run(certificates=certificates)
     assert again["changed"] and again["reload"] == [SERVICE], "nobody has reloaded the service yet"
-    assert again["msg"] == f"1 certificate: all as it should be, but {SERVICE} still has to be reloaded"
+    assert again["msg"] == f"1 certificate: all as it should be, but {SERVICE} had not loaded the last change yet"
     (tmp_path / "var/pending" / SERVICE).unlink()
     before = tree(tmp_path)
     for check in (True, False):
@@ -355,6 +357,13 @@ def test_certificate_that_demands_a_staple_waits_for_it(run: t.Callable[..., Res
     assert result["held_back"] == ["one.example.com"]
     assert not live(tmp_path, "one.example.com").exists() and live(tmp_path, "two.example.com").exists()
     assert [sentence for sentence in result["warnings"] if "two.example.com: there is no staple yet" in sentence]
+    assert result["msg"].endswith("two.example.com; still without a staple: two.example.com")
+    assert result["without_staple"] == ["two.example.com"], "the other one is not in use"
+    again = run(certificates=certificates[1:])
+    assert again["without_staple"] == ["two.example.com"] and again["msg"] == (
+        f"1 certificate: nothing to change, but {SERVICE} had not loaded the last change yet; "
+        "still without a staple: two.example.com"
+    )
     certificates[0]["response_content"] = staple(one)
     assert run(certificates=certificates, fail_on_held_back=False)["held_back"] == []
     assert (live(tmp_path, "one.example.com") / "ocsp.der").exists()
@@ -420,7 +429,9 @@ def test_staple_survives_a_change_of_mode_and_goes_with_another_certificate(
     one, two = leaf("www.example.com"), leaf("www.example.com", "new")
     run(certificates=[entry(one, "www.example.com", response_content=staple(one))])
     changed = run(certificates=[entry(one, "www.example.com", mode="0440")])
-    assert changed["certificates"][0]["reasons"] == ["owner, group or mode of the key"]
+    assert changed["certificates"][0]["reasons"] == [
+        f"{file} is {OWNER} 0400 and not {OWNER} 0440" for file in ("privkey.pem", "combined.pem")
+    ]
     assert (live(tmp_path, "www.example.com") / "ocsp.der").exists()
     run(certificates=[entry(two, "www.example.com")])
     assert not (live(tmp_path, "www.example.com") / "ocsp.der").exists()
@@ -437,6 +448,35 @@ def test_damage_is_repaired(run: t.Callable[..., Result], tmp_path: Path) -> Non
     assert repaired["certificates"][0]["reasons"] == ["chain.pem"]
     assert (live(tmp_path, "www.example.com") / "chain.pem").exists()
     assert base64.b64encode((live(tmp_path, "www.example.com") / "ocsp.der").read_bytes()).decode() == staple(one)
+
+
+def test_a_difference_shows_what_of_a_set_is_not_as_it_should_be(run: t.Callable[..., Result], tmp_path: Path) -> None:
+    """Who may read the keys, and which files are missing or other ones; nothing of a key."""
+    one = leaf("www.example.com")
+    certificates = [entry(one, "www.example.com", response_content=staple(one))]
+    run(certificates=certificates)
+    (live(tmp_path, "www.example.com") / "privkey.pem").chmod(0o604)
+    (live(tmp_path, "www.example.com") / "combined.pem").chmod(0o600)
+    (live(tmp_path, "www.example.com") / "combined.pem").write_bytes(b"SECRET")
+    (live(tmp_path, "www.example.com") / "combined.pem").chmod(0o400)
+    (live(tmp_path, "www.example.com") / "chain.pem").unlink()
+    (live(tmp_path, "www.example.com") / "rootchain.pem").write_bytes(b"SECRET")
+    checked = run(check=True, diff=True, certificates=certificates)
+    (shown,) = checked["diff"]
+    assert shown["before"]["keys"] == {"privkey.pem": f"{OWNER} 0604", "combined.pem": f"{OWNER} 0400"}
+    assert shown["after"]["keys"] == dict.fromkeys(("privkey.pem", "combined.pem"), f"{OWNER} 0400")
+    assert shown["before"]["files"] == {
+        "chain.pem": "is missing",
+        "rootchain.pem": "does not belong there",
+        "combined.pem": "has another content",
+    }
+    assert "files" not in shown["after"]
+    assert checked["certificates"][0]["reasons"] == [
+        *("chain.pem", "rootchain.pem", "combined.pem"),
+        f"privkey.pem is {OWNER} 0604 and not {OWNER} 0400",
+    ]
+    assert run(diff=True, certificates=certificates)["diff"] == checked["diff"]
+    assert "SECRET" not in json.dumps(checked) and "PRIVATE" not in json.dumps(checked["diff"])
 
 
 def test_test_of_a_service_decides(run: t.Callable[..., Result], tmp_path: Path) -> None:
@@ -470,6 +510,12 @@ def test_test_of_a_service_decides(run: t.Callable[..., Result], tmp_path: Path)
     assert "no certificate was replaced" in refused["msg"] and "nothing was changed" not in refused["msg"]
 
 
+def test_commands_may_be_texts_with_the_quotes_of_a_shell(run: t.Callable[..., Result]) -> None:
+    settings = {SERVICE: {"test": "sh -c 'exit 0'", "reload": "true", "unit": None}}
+    done = run(certificates=[entry(leaf("www.example.com"), "www.example.com")], service_settings=settings)
+    assert done["changed"] and not done["failed"], done["msg"]
+
+
 def test_a_test_that_cannot_be_run_is_named(run: t.Callable[..., Result], tmp_path: Path) -> None:
     settings = {SERVICE: {"reload": ["true"], "test": ["/nowhere/checkconf", "-t"]}}
     refused = run(certificates=[entry(leaf("www.example.com"), "www.example.com")], service_settings=settings)
@@ -490,8 +536,13 @@ def test_a_test_that_cannot_be_run_is_named(run: t.Callable[..., Result], tmp_pa
         ({"group": "no-such-group"}, "the group of the private key: there is no group 'no-such-group' on this host"),
         ({"service_settings": {SERVICE: "nginx"}}, f"service_settings: {SERVICE} must be a dictionary"),
         ({"service_settings": {SERVICE: {"sockets": "/x"}}}, f"{SERVICE} has a setting that is not known"),
-        ({"service_settings": {SERVICE: {"reload": 5}}}, f"service_settings: reload of {SERVICE} must be a list"),
-        ({"service_settings": {SERVICE: {"test": [1]}}}, f"service_settings: test of {SERVICE} must be a list"),
+        ({"service_settings": {SERVICE: {"reload": 5}}}, f"service_settings: reload of {SERVICE} must be a command"),
+        ({"service_settings": {SERVICE: {"test": [1]}}}, f"service_settings: test of {SERVICE} must be a command"),
+        (
+            {"service_settings": {SERVICE: {"test": "a 'b"}}},
+            f"test of {SERVICE} is not a command: no closing quotation",
+        ),
+        ({"service_settings": {SERVICE: {"kind": "ngnix"}}}, f"service_settings: {SERVICE}: kind: 'ngnix' is not one"),
         ({"service_settings": {"../x": {"reload": ["true"]}}, "services": ["../x"]}, "cannot name a service"),
     ],
 )

@@ -47,6 +47,7 @@ def test_each_service_has_a_handler() -> None:
 def test_readme_has_all_keys_of_groups_and_domains() -> None:
     section = (ROLE / "README.md").read_text().partition("## Groups and certificates\n")[2].partition("\n## ")[0]
     assert set(_groups.KEYS) <= set(re.findall(r"`(\w+)`", section))
+    assert f"`{_groups.MORE}*`" in section
     described = load("meta/argument_specs.yml")["argument_specs"]["main"]["options"]["ocsp_stapling_certificates"]
     content = {f"{part}_content" for part in _groups.PARTS}
     assert set(_groups.KEYS) - content <= set(re.findall(r"C\((\w+)\)", " ".join(described["description"])))

@@ -10,6 +10,7 @@ import grp
 import json
 import os
 import pwd
+import shutil
 import stat
 import typing as t
 from pathlib import Path
@@ -19,7 +20,7 @@ import pytest
 pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2.19 or later")
 
 from ansible_collections.certops.ocsp.plugins.module_utils import _program
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import families
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import families, parts, sets
 from ansible_collections.certops.ocsp.plugins.plugin_utils import _program as controller
 from ansible_collections.certops.ocsp.tests.unit.run_module import (
     Result,
@@ -31,6 +32,17 @@ from ansible_collections.certops.ocsp.tests.unit.run_module import (
 
 #: An account that each system has, with a group of its own.
 DAEMON = pwd.getpwnam("daemon")
+#: What nobody has anything against.
+GOOD = {
+    "workers": 16,
+    "per_responder": 8,
+    "patience": 0,
+    "keep": 3,
+    "apache_port": 2562,
+    "backup_count": 0,
+    "log_file": "",
+    "os_family": "",
+}
 UNITS = ["ocsp-stapling.service", "ocsp-stapling.timer"]
 Run = t.Callable[..., Result]
 
@@ -61,6 +73,7 @@ class Host:
             "per_responder": 8,
             "backup_count": 0,
             "log_file": "",
+            "owner": "",
             "timer": "hourly",
             "timer_delay": "30min",
         }
@@ -70,7 +83,8 @@ class Host:
         parts = given.pop("parts", ["program", "settings"])
         options = {**self.options, **given}
         entries = given.pop("entries", [])
-        wanted = controller.wanted(options, entries, lambda name: f"{name} {options['timer']}\n", complete=not check)
+        render = lambda name: f"{name} {options['timer']}\n"  # noqa: E731
+        wanted = controller.wanted(options, "web", entries, render, complete=not check)
         # The account of another system; what it should be is for the role to say.
         wanted["account"] = {"name": DAEMON.pw_name, "home": DAEMON.pw_dir}
         paths = {name: options[name] for name in ("root", "program")}
@@ -143,6 +157,11 @@ def link(path: Path) -> None:
     path.symlink_to(f"{path}.moved")
 
 
+def put_a_file(path: Path) -> None:
+    path.rename(f"{path}.moved")
+    path.write_text("no folder\n")
+
+
 DRIFT: t.Dict[str, t.Tuple[str, t.Callable[[Path], t.Any], str]] = {
     "a file of the library is edited": ("lib/ocsp-stapling/ocsp/judgement.py", edit, "another content"),
     "a file of the library is gone": ("lib/ocsp-stapling/ocsp/judgement.py", Path.unlink, "lacks ocsp/judgement.py"),
@@ -164,7 +183,9 @@ DRIFT: t.Dict[str, t.Tuple[str, t.Callable[[Path], t.Any], str]] = {
         lambda path: path.chmod(0o644),
         "has the mode 0644 and not 0755",
     ),
-    "the program is a link": ("sbin/ocsp-stapling", link, "is of another kind"),
+    "the program is a link": ("sbin/ocsp-stapling", link, "is a symbolic link"),
+    "the library is a link": ("lib/ocsp-stapling", link, "is a symbolic link"),
+    "the library is a file": ("lib/ocsp-stapling", put_a_file, "is no folder"),
     "a folder may be written by others": (
         "etc/ocsp-stapling",
         lambda path: path.chmod(0o777),
@@ -193,16 +214,104 @@ def test_drift_is_said_and_mended(host: Host, path: str, happen: t.Callable[[Pat
     mended = host.run()
     assert mended["changed"] and mended["differences"] == checked["differences"]
     assert not host.run(check=True)["changed"]
+    assert not os.path.lexists(host.root / "lib/ocsp-stapling.old")
 
 
-def test_the_configuration_is_shown_in_no_difference(host: Host) -> None:
+def replace_by_folder(path: Path) -> None:
+    path.unlink()
+    (path / "mine").mkdir(parents=True)
+
+
+def replace_by_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def replace_by_file(path: Path) -> None:
+    shutil.rmtree(path)
+    path.write_text("mine")
+
+
+def replace_by_lost_link(path: Path) -> None:
+    shutil.rmtree(path)
+    path.symlink_to("/nowhere")
+
+
+def mask(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/dev/null")
+
+
+#: By the path: how it comes to be, whether the host has systemd, and what is said.
+OBSTACLES: t.Dict[str, t.Tuple[str, t.Callable[[Path], t.Any], bool, str]] = {
+    "a folder for the configuration": (
+        "etc/ocsp-stapling/config.json",
+        replace_by_folder,
+        False,
+        "{} is a folder, where a file belongs; move it away",
+    ),
+    "a pipe for the job": ("cron.d/ocsp-stapling", replace_by_pipe, False, "{} is a named pipe, where a file belongs"),
+    "a folder for a unit": (
+        "units/ocsp-stapling.service",
+        replace_by_folder,
+        True,
+        "{} is a folder, where a file belongs",
+    ),
+    "a folder for the program": (
+        "sbin/ocsp-stapling",
+        replace_by_folder,
+        False,
+        "{} is a folder, where a file belongs",
+    ),
+    "a file for a folder": (
+        "var/ocsp-stapling/metrics",
+        replace_by_file,
+        False,
+        "{} is a file, where a folder belongs",
+    ),
+    "a link that leads nowhere": (
+        "etc/ocsp-stapling/conf.d",
+        replace_by_lost_link,
+        False,
+        "{} is a symbolic link that leads nowhere, where a folder belongs",
+    ),
+    "a timer that is masked": (
+        "units/ocsp-stapling.timer",
+        mask,
+        True,
+        "ocsp-stapling.timer is masked, so that it cannot be started; run 'systemctl unmask ocsp-stapling.timer' first",
+    ),
+}
+
+
+@pytest.mark.parametrize(("path", "happen", "systemd", "sentence"), OBSTACLES.values(), ids=OBSTACLES)
+def test_what_cannot_be_replaced_is_said_before_anything(
+    host: Host,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    happen: t.Callable[[Path], t.Any],
+    systemd: bool,
+    sentence: str,
+) -> None:
+    monkeypatch.setattr(_program, "_units", lambda units, run: iter(()))
+    monkeypatch.setattr(_program, "time_problems", lambda times, run: iter(()))
+    host.systemd, host.options["units"] = systemd, UNITS
+    host.run()
+    happen(host.root / path)
+    edit(host.root / "lib/ocsp-stapling/ocsp/judgement.py")
+    for check in (True, False):
+        refused = host.run(check=check)
+        assert refused["failed"] and not refused.get("changed")
+        assert refused["msg"].startswith(f"nothing was changed: {sentence.format(host.root / path)}"), refused["msg"]
+    assert (host.root / "lib/ocsp-stapling/ocsp/judgement.py").read_text() == "edited by hand\n"
+
+
+def test_the_password_of_a_proxy_is_shown_in_no_difference(host: Host) -> None:
     given = {"options": {"http_proxy": "http://staple:hunter2@proxy:3128"}}
     for check in (True, False):
         result = host.run(check=check, **given)
         assert "hunter2" not in str({key: value for key, value in result.items() if key != "invocation"})
-    path = host.root / "etc/ocsp-stapling/config.json"
-    assert "hunter2" in path.read_text() and path.stat().st_mode & 0o777 == 0o640
-    assert "hunter2" not in str(host.run()["diff"])
+    assert "hunter2" not in (host.root / "etc/ocsp-stapling/config.json").read_text()
 
 
 def test_units_are_for_systemd_and_the_job_is_for_the_others(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,7 +339,7 @@ SHOWN = "Id={}\nActiveState={}\nUnitFileState={}\nNeedDaemonReload={}\n"
         (
             ("failed", "masked", "yes"),
             ("inactive", "static", "no"),
-            ["was changed", "is not enabled", "is not started"],
+            ["was changed", "is masked; run 'systemctl unmask ocsp-stapling.timer'", "is not started"],
         ),
     ],
 )
@@ -268,9 +377,23 @@ def test_a_log_file_beside_those_of_others_is_refused(host: Host) -> None:
 
 @pytest.mark.parametrize("path", ["/var/log/{year}/staple.log", "/staple.log", "staple.log", "/var/log/%x/y"])
 def test_a_log_file_without_a_folder_is_refused(path: str) -> None:
-    (fault,) = controller.faults({"log_file": path})
+    (fault,) = controller.faults({**GOOD, "log_file": path}, "web")
     assert fault.startswith(f"ocsp_stapling_log_file is {path}, but ")
-    assert controller.faults({"log_file": "/var/log/staples/{year}.log"}) == []
+    assert controller.faults({**GOOD, "log_file": "/var/log/staples/{year}.log"}, "web") == []
+
+
+def test_all_values_are_checked_in_the_words_of_the_role() -> None:
+    wrong = {"keep": 0, "patience": -1, "apache_port": 65536, "workers": 0, "per_responder": 1001, "backup_count": -1}
+    assert controller.faults(GOOD, "web") == []
+    assert controller.faults({**GOOD, **wrong, "os_family": "Arch"}, "web") == [
+        "ocsp_stapling_workers: 0 is not between 1 and 1000",
+        "ocsp_stapling_per_responder: 1001 is not between 1 and 1000",
+        "ocsp_stapling_patience: -1 is not between 0 and 86400",
+        "ocsp_stapling_keep: 0 is not between 1 and 1000",
+        "ocsp_stapling_apache_port: 65536 is not between 1 and 65535",
+        "ocsp_stapling_backup_count: -1 is not between 0 and 1000",
+        "ocsp_stapling_os_family: 'Arch' is not one of Debian, RedHat",
+    ]
 
 
 def test_another_selinux_type_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -307,6 +430,14 @@ def test_no_certificates_at_all_on_a_host_that_has_some_is_a_slip(host: Host) ->
     assert not host.run(entries=[entry])["failed"]
 
 
+@pytest.mark.parametrize(("owner", "refused"), [("web", True), ("mail", False)])
+def test_who_has_certificates_cannot_come_without_any(host: Host, owner: str, refused: bool) -> None:
+    host.run()
+    layout = sets.Layout(host.options["root"], host.options["state_path"])
+    parts.save(layout, parts.Part(owner, (parts.Certificate("www.example.com"),)))
+    assert host.run()["failed"] is refused
+
+
 @pytest.mark.parametrize(
     ("name", "ending"),
     [
@@ -329,7 +460,7 @@ def test_a_folder_of_the_host_that_is_not_there_is_refused(host: Host, tmp_path:
 def test_what_stands_in_the_way_is_left_alone(host: Host) -> None:
     (host.root / "etc/ocsp-stapling").write_text("mine")
     refused = host.run()
-    assert refused["failed"] and "should be a folder and is none; move it away" in refused["msg"]
+    assert refused["failed"] and "is a file, where a folder belongs; move it away" in refused["msg"]
     assert (host.root / "etc/ocsp-stapling").read_text() == "mine"
 
 
@@ -373,7 +504,7 @@ def test_the_program_is_asked_with_a_copy(
         code, output, errors = answer
         return code, json.dumps(output).replace("{}", str(folder)) if output else "", errors.replace("{}", str(folder))
 
-    refused, status = _program.asked("/sbin/x", "/etc/x", "{}", run)
+    refused, status = _program.asked("/sbin/x", "/etc/x", "{}", {"owner": "role", "text": "{}"}, run)
     assert refused.startswith(expected[0]) and bool(refused) == bool(expected[0])
     if not refused:
         assert status == expected[1]

@@ -14,12 +14,11 @@ import pytest
 
 pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2.19 or later")
 
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import scan
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import parts, scan
 from ansible_collections.certops.ocsp.plugins.plugin_utils import _groups
-from ansible_collections.certops.ocsp.plugins.plugin_utils._groups import configuration, read_services
+from ansible_collections.certops.ocsp.plugins.plugin_utils._groups import read_services
 
 BARE = {"services": [], "owner": "root", "group": "root", "mode": "0400", "staple": True, "options": {}}
-SETTINGS: t.Dict[str, t.Any] = {"defaults": {}}
 
 
 def read(groups: t.Any, *found: t.Any, **options: t.Any) -> _groups.Groups:
@@ -92,7 +91,12 @@ FAULTS: t.Dict[str, t.Tuple[t.Any, str]] = {
         "web: options: 'timout' is not an option; did you",
     ),
     "an option out of range": (web("a.test", options={"timeout": -1}), "web: options: timeout: -1.0 is not"),
+    "no URL of a proxy": (web("a.test", options={"http_proxy": "proxy:3128"}), "web: options: http_proxy: its"),
     "a name that is none": (web("*.a.test"), "web, *.a.test: name: '*.a.test' cannot name a set"),
+    "a service that leads elsewhere": (web("a.test", reload=["../x"]), "web: reload: '../x' cannot name a service"),
+    "a mode that is none": (web("a.test", key_mode="rw"), "web: key_mode: 'rw' is not an octal number"),
+    "a mode for everybody": (web("a.test", key_mode="0644"), "web: the mode 0644 of the private key allows more"),
+    "no URL of a responder": (web({"name": "a.test", "responder_urls": ["x"]}), "web, a.test: responder_urls: 'x' is"),
     "a name with a way out": (web("../x"), "web, ../x: name: '../x' cannot name a set"),
     "the same twice, not alike": (
         {"web": {"domains": ["a.test"]}, "mail": {"domains": ["a.test"], "key_mode": "0440"}},
@@ -119,7 +123,8 @@ def test_null_is_what_is_not_given() -> None:
 def test_the_same_in_two_groups_has_the_services_of_both() -> None:
     groups = {"web": {"domains": ["a.test"], "reload": ["nginx"]}, "mail": {"domains": ["a.test"], "reload": ["exim"]}}
     entries = read(groups).entries
-    assert configuration(entries, SETTINGS)["certificates"] == [{"name": "a.test", "services": ["nginx", "exim"]}]
+    (one,) = _groups.part("web", entries, {}, {}).certificates
+    assert (one.name, one.services) == ("a.test", ("nginx", "exim"))
 
 
 def test_groups_of_several_variables_add_up() -> None:
@@ -128,25 +133,26 @@ def test_groups_of_several_variables_add_up() -> None:
     assert faults == ["mail: a group is a mapping with a list of domains"]
 
 
-def test_the_configuration_knows_what_is_to_be_stapled_for() -> None:
+def test_the_part_of_an_owner_holds_no_key() -> None:
     groups = web(
         {"name": "a.test", "responder_urls": ["http://x/"], "private_key_content": "SECRET"},
         {"name": "b.test", "staple": False},
         options={"timeout": 3},
     )
-    written = configuration(read(groups).entries, {**SETTINGS, "fetch": False})
-    one = {"name": "a.test", "services": [], "timeout": 3.0, "responder_urls": ["http://x/"]}
-    assert written == {"version": 1, "defaults": {}, "fetch": False, "certificates": [one]}
-    assert "SECRET" not in json.dumps(written)
+    part = _groups.part("web", read(groups).entries, {"retries": 1}, {"nginx": {"unit": "nginx2"}})
+    first, second = part.certificates
+    assert first.staple and first.options == {"timeout": 3.0, "responder_urls": ["http://x/"]} and not second.staple
+    assert (part.defaults, part.services) == ({"retries": 1}, {"nginx": {"unit": "nginx2"}})
+    assert "SECRET" not in parts.dump(part) and parts.parse(json.loads(parts.dump(part))) == part
 
 
 @pytest.mark.parametrize("place", ["defaults", "certificate"])
 def test_a_password_is_noticed(place: str) -> None:
     proxy = {"http_proxy": "http://staple:hunter2@proxy:3128"}
     groups = web("a.test", options=proxy if place == "certificate" else {})
-    settings = {"defaults": proxy if place == "defaults" else {"http_proxy": "http://proxy:3128"}}
-    assert _groups.holds_password(configuration(read(groups).entries, settings))
-    assert not _groups.holds_password(configuration(read(web("a.test")).entries, {"defaults": {}}))
+    defaults = proxy if place == "defaults" else {"http_proxy": "http://proxy:3128"}
+    assert parts.holds_password(_groups.part("web", read(groups).entries, defaults, {}))
+    assert not parts.holds_password(_groups.part("web", read(web("a.test")).entries, {}, {}))
 
 
 SERVICE_FAULTS: t.Dict[str, t.Tuple[t.Any, str]] = {
@@ -156,6 +162,13 @@ SERVICE_FAULTS: t.Dict[str, t.Tuple[t.Any, str]] = {
     "no kind": ({"web": {"kind": "ngnix"}}, "web: value of kind must be one of"),
     "no command": ({"web": {"test": [1]}}, "web: test must be a command"),
     "an empty command": ({"web": {"reload": []}}, "web: reload must be a command"),
+    "an empty text for a command": ({"web": {"reload": " "}}, "web: reload must be a command"),
+    "a quotation without an end": (
+        {"web": {"test": "sh -c 'true"}},
+        "web: test is not a command: no closing quotation",
+    ),
+    "a name that leads elsewhere": ({"../x": {"unit": "x"}}, "'../x' cannot name a service"),
+    "a socket somewhere": ({"haproxy": {"socket": "run/x"}}, "haproxy: socket must be an absolute path"),
 }
 
 
@@ -165,11 +178,38 @@ def test_a_slip_in_a_service_is_named(given: t.Any, sentence: str) -> None:
     assert fault.startswith(sentence)
 
 
+ENDPOINT_FAULTS: t.Dict[str, t.Tuple[t.Dict[str, t.Any], str]] = {
+    "a service that nobody uses": ({"service": "web"}, "no service is called web; "),
+    "no service": ({"service": None}, "missing required arguments: service"),
+    "a port that is none": ({"port": "imaps"}, "exim: argument 'port' is of type"),
+    "a port out of range": ({"port": 65536}, "exim: port: 65536 is not between 1 and 65535"),
+    "a host that is none": ({"host": "http://x"}, "exim: host: 'http://x'"),
+    "a protocol that is not known": ({"starttls": "mysql"}, "exim: value of starttls must be one of"),
+    "a slip": ({"prot": 1}, "exim: 'prot' is not an option; did you mean port?"),
+}
+
+
+@pytest.mark.parametrize(("given", "sentence"), ENDPOINT_FAULTS.values(), ids=ENDPOINT_FAULTS)
+def test_an_endpoint_that_nobody_can_look_at_is_named(given: t.Dict[str, t.Any], sentence: str) -> None:
+    (fault,) = _groups.read_endpoints([{"service": "exim", "port": 25, **given}], ["mine"])
+    assert fault.startswith(sentence)
+
+
+def test_endpoints_are_converted_as_options_are() -> None:
+    assert _groups.read_endpoints([{"service": "mine", "port": "25"}, {"service": "exim", "port": 1}], ["mine"]) == []
+
+
 def test_services_may_be_described() -> None:
     assert (
         read_services({"nginx": None, "web": {"kind": "nginx", "unit": "web", "test": "true", "reload": ["x", "y"]}})
         == []
     )
+
+
+def test_the_program_is_told_of_services_as_it_takes_them() -> None:
+    given = {"nginx": None, "web@1": {"unit": 7, "test": None, "reload": "sh -c 'echo  1'"}}
+    assert read_services(given) == []
+    assert _groups.service_settings(given) == {"nginx": {}, "web@1": {"unit": "7", "reload": ["sh", "-c", "echo  1"]}}
 
 
 def test_folders_are_searched_for_private_keys(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ class Host:
         self.now = NOW
 
     def plan(self, *certificates: Wanted) -> deploy.Plan:
-        work = deploy.plan(self.layout, certificates, self.now, 2562)
+        work = planned(self, *certificates)
         deploy.obtain(work, self._fetch)
         return work
 
@@ -100,6 +100,12 @@ class Host:
             pending.forget(self.layout, service)
 
 
+def planned(host: Host, *certificates: Wanted) -> deploy.Plan:
+    work, problems = deploy.plan(host.layout, certificates, host.now, 2562, host.fleet)
+    assert not problems
+    return work
+
+
 @pytest.fixture
 def host(tmp_path: Path) -> Host:
     return Host(tmp_path)
@@ -114,7 +120,7 @@ def test_a_set_goes_live_with_its_staple(host: Host) -> None:
         one
     )
     assert pending.read(host.layout, "web") == pending.Note(("a.example.com",), 1000.0)
-    assert sets.services_of(host.layout.live("a.example.com")) == ["web"]
+    assert sets.described(host.layout.live("a.example.com")).services == ("web",)
     assert confirm.unconfirmed(host.layout) == ["web"]
 
 
@@ -198,8 +204,8 @@ def test_a_service_that_comes_to_a_set_that_stays_gets_its_piece_and_is_told(hos
     work, _problem = host.deploy(wanted(one, "a.example.com", "web", "nginx"))
     assert work.items[0].renewed and not work.items[0].changed
     assert "nginx.conf" in host.live("a.example.com") and pending.services(host.layout) == ["nginx"]
-    assert deploy.summary(work, False) == "renewed in place: a.example.com"
-    assert sets.services_of(host.layout.live("a.example.com")) == ["web", "nginx"]
+    assert deploy.summary(work, False) == "renewed in place: a.example.com; still without a staple: a.example.com"
+    assert sets.described(host.layout.live("a.example.com")).services == ("web", "nginx")
 
 
 def test_what_was_held_back_is_said_first(host: Host) -> None:
@@ -212,17 +218,23 @@ def test_what_was_held_back_is_said_first(host: Host) -> None:
     said = deploy.summary(work, False)
     assert said.startswith("held back: a.example.com: it must not be used without a staple: ")
     assert "; c.example.com: the certificate CN=c.example.com,O=Forge was revoked on " in said
-    assert said.endswith("; 1 of 3 certificates changed: b.example.com")
+    assert said.endswith("; 1 of 3 certificates changed: b.example.com; still without a staple: b.example.com")
     assert host.live("a.example.com") == host.live("c.example.com") == {}
     assert [sentence for sentence in work.warnings if sentence.startswith("b.example.com: there is no staple yet")]
 
 
 def test_nothing_to_do_is_said_as_well(host: Host) -> None:
-    one, two = leaf("a.example.com"), leaf("b.example.com")
-    both = [wanted(one, "a.example.com", "web"), wanted(two, "b.example.com", "web")]
+    subjects = {name: leaf(name) for name in ("a.example.com", "b.example.com")}
+    both = [wanted(subject, name, "web", source=staple(subject)) for name, subject in subjects.items()]
     host.deploy(*both)
     assert deploy.summary(host.plan(*both), True) == "2 certificates: all as they should be"
     assert deploy.summary(host.plan(both[0]), True) == "1 certificate: all as it should be"
+
+
+def test_of_very_many_names_the_first_ones_are_said() -> None:
+    names = [f"{number}.test" for number in range(25)]
+    assert deploy.listed(names[:20], "; ") == "; ".join(names[:20])
+    assert deploy.listed(names) == f"{', '.join(names[:20])} and 5 more"
 
 
 OTHER = forge.authority("Other CA")
@@ -240,11 +252,10 @@ def test_a_path_that_clients_would_refuse_changes_nothing(
     host: Host, given: t.Dict[str, t.Any], sentences: t.List[str]
 ) -> None:
     one = leaf("a.example.com")
-    with pytest.raises(InputError) as caught:
-        host.plan(wanted(one, "a.example.com", "web", **given))
-    assert caught.value.message.startswith("nothing was changed: a.example.com: ")
+    (problem,) = deploy.plan(host.layout, [wanted(one, "a.example.com", "web", **given)], NOW, 2562, host.fleet)[1]
+    assert problem.startswith("a.example.com: ")
     for sentence in sentences:
-        assert sentence in caught.value.message
+        assert sentence in problem
     assert host.live("a.example.com") == {}
 
 
@@ -319,14 +330,14 @@ WAITS = [
 def test_waiting_is_for_what_may_pass(host: Host, reply: Reply, demanding: bool, other: bool) -> None:
     one, two = leaf("a.example.com", demands=True), leaf("b.example.com", 2)
     both = [wanted(one, "a.example.com", "web"), wanted(two, "b.example.com", "web")]
-    waits, asked = ask_thrice(deploy.plan(host.layout, both, NOW, 2562), reply)
+    waits, asked = ask_thrice(planned(host, *both), reply)
     names = [name for name, waiting in (("a.example.com", demanding), ("b.example.com", other)) if waiting]
     assert asked == [["a.example.com", "b.example.com"], *([names] * 2 if names else [])]
     assert waits == ([1, 2, 3] if names else [])
 
 
 def test_who_was_waited_for_is_known(host: Host) -> None:
-    work = deploy.plan(host.layout, [wanted(leaf("a.example.com"), "a.example.com", "web")], NOW, 2562)
+    work = planned(host, wanted(leaf("a.example.com"), "a.example.com", "web"))
     ask_thrice(work, NOT_YET)
     assert work.waited_for == ["a.example.com"]
     assert work.warnings == [f"a.example.com: there is no staple yet: {work.items[0].outcome.fetch_error.message}"]  # type: ignore[union-attr]
@@ -336,7 +347,7 @@ def test_a_set_that_stays_is_not_waited_for(host: Host) -> None:
     one = wanted(leaf("a.example.com", demands=True), "a.example.com", "web")
     assert host.deploy(replace(one, source=staple(leaf("a.example.com", demands=True))))[1] == ""
     host.now = NOW + 9 * DAY
-    work = deploy.plan(host.layout, [one], host.now, 2562)
+    work = planned(host, one)
     assert work.items[0].reasons == []
     assert ask_thrice(work, REFUSED)[0] == []
 
@@ -355,6 +366,6 @@ def test_what_cannot_be_used_to_get_a_response_stops_all(host: Host, given: t.Di
 
 
 def test_a_certificate_that_cannot_be_asked_about_stops_all(host: Host) -> None:
-    work = deploy.plan(host.layout, [wanted(leaf("a.example.com"), "a.example.com", "web")], NOW, 2562)
+    work = planned(host, wanted(leaf("a.example.com"), "a.example.com", "web"))
     with pytest.raises(InputError, match=r"^nothing was changed: a\.example\.com: too large$"):
         deploy.obtain(work, lambda requests: {one.name: InputError("too large") for one in requests})

@@ -21,6 +21,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import In
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import (
     CERTIFICATE_LIMIT,
     Options,
+    check_options,
     decode_content,
     read_options,
 )
@@ -546,6 +547,37 @@ def test_urls_with_credentials_are_refused_and_not_repeated(url: str) -> None:
     error = refusal(responder_urls=[url])
     assert error.message.startswith("responder_urls: ")
     assert "secret" not in error.message
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "secret:3128",
+        "user:secret@proxy:3128",
+        "https://user:secret@proxy:3128",
+        "socks5://user:secret@proxy:3128",
+        "http://user:secret@",
+        "http://user:secret@proxy:0",
+        "http://user:secret@proxy:99999",
+        "http://user:secret@proxy:port",
+        "http://user:secret@proxy :3128",
+        " http://user:secret@proxy:3128",
+        "http://user:secret@[::1",
+    ],
+)
+def test_what_is_no_url_of_a_proxy_is_refused_and_not_repeated(proxy: str) -> None:
+    """Before anybody is asked, and not as a failure of the network."""
+    with pytest.raises(InputError) as caught:
+        check_options({"http_proxy": proxy})
+    assert caught.value.code == refusal(http_proxy=proxy).code == "bad_input"
+    assert caught.value.message == "http_proxy: its value does not have the form http://[user:password@]host:port"
+
+
+@pytest.mark.parametrize(
+    "proxy", ["", "http://proxy", "http://proxy:3128/", "http://us%40er:secret@proxy:3128", "http://[::1]:3128"]
+)
+def test_urls_of_proxies(proxy: str) -> None:
+    check_options({"http_proxy": proxy})
 
 
 @pytest.mark.parametrize("option", ["maximum_age", "clock_tolerance", "minimum_validity"])

@@ -58,7 +58,7 @@ def test_keys_are_never_readable_by_others(layout: sets.Layout, monkeypatch: pyt
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in done.iterdir()}
     assert modes == {"privkey.pem": 0o440, "combined.pem": 0o440, "cert.pem": 0o644}
     assert stat.S_IMODE(done.stat().st_mode) == 0o755
-    assert sets.access_of(layout, NAME, identifier(1)) == ACCESS
+    assert sets.accesses(layout, NAME, identifier(1)) == dict.fromkeys(sets.SECRET_FILES, ACCESS)
 
 
 def test_nothing_is_written_through_what_lies_there(layout: sets.Layout, tmp_path: Path) -> None:

@@ -1,0 +1,122 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""One inclusion of the role among others on a host: what it adds to, what it contradicts, and what drops out."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, replace
+
+from . import material, parts, removal
+from .deploy import Item, Plan
+from .parts import FORMER, Certificate, Part
+from .sets import Layout
+from .wanted import Values, Wanted
+
+
+class Dropped(t.NamedTuple):
+    """A certificate that its owner no longer gives. ``used_by`` are the places that still need it, as file:line."""
+
+    name: str
+    services: t.Tuple[str, ...]
+    used_by: t.Tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Inclusion:
+    """Whose certificates are deployed, and all that is recorded of others.
+
+    ``owner`` is empty for a task that belongs to no part. ``number`` and ``claimed`` are as for ``parts.merge``.
+    """
+
+    layout: Layout
+    owner: str
+    number: int
+    claimed: t.Sequence[str]
+    found: t.Sequence[Part]
+
+    @property
+    def recorded(self) -> t.Optional[Part]:
+        """The part of this owner until now."""
+        return next((part for part in self.found if part.owner == self.owner), None)
+
+    @property
+    def others(self) -> t.List[Part]:
+        """The parts of all other owners."""
+        return [part for part in self.found if part.owner != self.owner]
+
+    def service_settings(self, given: Values) -> t.Dict[str, t.Any]:
+        """What is different about services, as all owners say it."""
+        settings: t.Dict[str, t.Any] = {}
+        for part in self.others:
+            settings.update(part.services)
+        return {**settings, **given}
+
+    def shared(self, wanted: t.Iterable[Wanted], kind_of: t.Callable[[str], t.Optional[str]]) -> t.List[Wanted]:
+        """The same certificates with the services that others use them for."""
+        found = []
+        for one in wanted:
+            mine = Part(self.owner, (Certificate(one.name, one.services),))
+            names = parts.services_of(parts.replaced(self.others, mine), one.name)
+            found.append(replace(one, services=tuple(names), kinds=tuple(kind_of(name) or "" for name in names)))
+        return found
+
+    def part(self, work: Plan, given: t.Sequence[Wanted], values: Values) -> Part:
+        """What the owner configures with this inclusion; ``given`` are its certificates with its own services."""
+        items = {item.name: item for item in work.items}
+        defaults = values["options"]
+        certificates = [_certificate(one, items[one.name], defaults) for one in given if one.name in items]
+        merged = parts.merge(certificates, self.recorded, self.number, self.claimed)
+        return Part(self.owner, merged, defaults, values["service_settings"])
+
+    def after(self, part: Part) -> t.List[Part]:
+        """All parts, once this one is on disk. What was configured before there were parts is claimed by name."""
+        names = {one.name for one in part.certificates}
+        claimed = [parts.without(one, names) if one.owner == FORMER else one for one in self.found]
+        return parts.replaced([one for one in claimed if one.certificates], part)
+
+    def unsaved(self, part: Part) -> t.List[Part]:
+        """The parts of which the files are not as they should be."""
+        former = next((one for one in self.after(part) if one.owner == FORMER), Part(FORMER))
+        return [one for one in (former, part) if not parts.is_saved(self.layout, one)]
+
+
+def read(layout: Layout, given: t.Optional[Values]) -> Inclusion:
+    """The inclusion that ``part`` of ``certificate_set`` says. Raises InputError."""
+    found = parts.load(layout, given["owner"] if given else "")
+    former = parts.former(layout, found)
+    if former.certificates:
+        known = next((one for one in found if one.owner == FORMER), Part(FORMER))
+        found = parts.replaced(found, replace(former, certificates=(*known.certificates, *former.certificates)))
+    if given is None:
+        return Inclusion(layout, "", 0, (), found)
+    parts.check_owner(given["owner"])
+    return Inclusion(layout, given["owner"], given["number"], given["claimed"], found)
+
+
+def _certificate(one: Wanted, item: Item, defaults: Values) -> Certificate:
+    agreed = {
+        "certificate": material.fingerprint(item.material.certificate),
+        "chain": [material.fingerprint(certificate) for certificate in item.material.chain],
+        "root": [material.fingerprint(certificate) for certificate in item.material.roots],
+        "names": sorted(one.names),
+        "key": one.access.shown,
+    }
+    options = {key: value for key, value in one.options.items() if key not in defaults or defaults[key] != value}
+    return Certificate(one.name, one.services, one.staple, options, agreed)
+
+
+def dropped(layout: Layout, all_parts: t.Sequence[Part], force: bool = False) -> t.List[Dropped]:
+    """The certificates that no owner gives any more, and what keeps each of them from going."""
+    found = []
+    for name, former in sorted(parts.dropped(all_parts).items()):
+        if any(part.get(name) for part in all_parts):
+            continue
+        services = dict.fromkeys(
+            service for part in former for one in part.certificates if one.name == name for service in one.services
+        )
+        used = () if force else tuple(removal.references(layout.live(name)))
+        found.append(Dropped(name, tuple(services), used))
+    return found

@@ -1,0 +1,86 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What is live on a host, whoever deployed it, and the snippets about all certificates that follow from it."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from . import parts, reading, sets
+from .parts import Part
+from .servers import snippets
+from .servers.server import Entry, Setup
+from .services import Services
+from .sets import Description, Layout
+
+#: The place of a set that does not say its own.
+LAST = 1 << 30
+
+
+class Live(t.NamedTuple):
+    """One certificate: ``entry`` is what snippets need to know of its set.
+
+    ``users`` are the services that use it, each with its kind or an empty string.
+    """
+
+    entry: Entry
+    users: t.Tuple[t.Tuple[str, str], ...]
+    position: int = LAST
+
+
+def make(layout: Layout, name: str, identifier: str, description: Description, services: Services) -> Live:
+    """A certificate by the identifier of its set, and by what that is for."""
+    users = tuple((one, services.get(one).kind or "") for one in description.services)
+    kinds = tuple(dict.fromkeys(kind for _service, kind in users if kind))
+    folder = layout.folder(name, identifier)
+    entry = Entry(name, folder, layout.live(name), description.names or (name,), kinds, description.stapled)
+    return Live(entry, users, LAST if description.position is None else description.position)
+
+
+def look(layout: Layout, services: Services) -> t.List[Live]:
+    """All that is live. Raises InputError where something else is in the place of a link."""
+    found = []
+    for name in sets.live_names(layout):
+        identifier = sets.current_id(layout, name)
+        if identifier is not None and os.path.isdir(layout.live(name)):
+            found.append(make(layout, name, identifier, sets.described(layout.live(name)), services))
+    return found
+
+
+def ordered(found: t.Iterable[Live], all_parts: t.Iterable[Part]) -> t.List[Live]:
+    """The same in the order of their places in parts, else in the tasks that deployed them."""
+    places = parts.positions(all_parts)
+    return sorted(found, key=lambda one: (places.get(one.entry.name, one.position), one.entry.name))
+
+
+def outdated_snippets(setup: Setup, found: t.Sequence[Live]) -> t.Dict[str, t.Optional[bytes]]:
+    """The shared snippets that are not as they should be, by path; None for one that nobody needs.
+
+    Raises InputError.
+    """
+    made = snippets.shared([one.entry for one in found], setup)
+    wanted = {snippets.path(setup.root, file): made.get(file) for file in snippets.owners()}
+    return {path: content for path, content in wanted.items() if not holds(path, content)}
+
+
+def holds(path: str, content: t.Optional[bytes]) -> bool:
+    """Whether a file has this content, or is not there. Raises InputError."""
+    return reading.read_file(path, path, len(content or b"")) == content
+
+
+def told(paths: t.Iterable[str], *moments: t.Iterable[Live]) -> t.Dict[str, t.List[str]]:
+    """The certificates that services have to load or forget for these snippets, by service.
+
+    ``moments`` are what was live before and what is to be.
+    """
+    owners = snippets.owners()
+    kinds = {owners[os.path.basename(path)] for path in paths}
+    found: t.Dict[str, t.List[str]] = {}
+    for one in (one for moment in moments for one in moment):
+        for service, kind in one.users:
+            if kind in kinds and one.entry.name not in found.setdefault(service, []):
+                found[service].append(one.entry.name)
+    return {service: names for service, names in found.items() if names}

@@ -1,0 +1,348 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Who configured what on a host: each owner has a part of the configuration, and all parts together are what counts.
+
+An owner is, as a rule, the role or the play that includes the role ocsp_stapling. Its part is one file:
+
+    parts/<owner>.json  {"version": 1, "owner": "web", "defaults": {options}, "services": {settings},
+                         "certificates": [{"name", "services", "staple", "inclusion", "dropped", "agreed", options}]}
+
+``inclusion`` tells the inclusions of one owner in one run apart, ``agreed`` is what other parts have to give alike, and
+``dropped`` marks a certificate that its owner no longer gives, until nothing uses it any more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import typing as t
+from dataclasses import dataclass, field, replace
+
+from . import files, reading
+from .errors import FileError, InputError
+from .sets import Access, Layout, write_new
+
+FOLDER = "parts"
+#: The owner of what was configured before there were parts, until somebody claims it.
+FORMER = "former"
+#: The keys of a certificate beside options of ``ocsp_response``.
+KEYS = ("name", "services", "staple", "inclusion", "dropped", "agreed")
+
+_LARGEST = 64 * 1024 * 1024
+_LONGEST = 100
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
+
+Values = t.Mapping[str, t.Any]
+
+#: How what has to be alike is called in messages.
+_CALLED = {
+    "certificate": "certificate",
+    "chain": "chain",
+    "root": "root",
+    "names": "names",
+    "key": "owner, group or mode of the key",
+    "staple": "staple",
+}
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What an owner wants of one certificate. ``options`` are those of ``ocsp_response``."""
+
+    name: str
+    services: t.Tuple[str, ...] = ()
+    staple: bool = True
+    options: Values = field(default_factory=dict)
+    agreed: Values = field(default_factory=dict)
+    inclusion: int = 1
+    dropped: bool = False
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one owner configured: its certificates in their order, defaults of their options, settings of services."""
+
+    owner: str
+    certificates: t.Tuple[Certificate, ...] = ()
+    defaults: Values = field(default_factory=dict)
+    services: Values = field(default_factory=dict)
+
+    def get(self, name: str) -> t.Optional[Certificate]:
+        """The certificate of this name that the owner gives, if there is one."""
+        return next((one for one in self.certificates if one.name == name and not one.dropped), None)
+
+    def facts(self, one: Certificate) -> t.Dict[str, t.Any]:
+        """What has to be alike in all parts that give this certificate; None is a default."""
+        options = {f"option {key}": value for key, value in {**self.defaults, **one.options}.items()}
+        return {**one.agreed, "staple": one.staple, **{key: one for key, one in options.items() if one is not None}}
+
+
+# Files
+
+
+def file_name(owner: str) -> str:
+    """The name of an owner's file: the owner itself where that can be one."""
+    if _PLAIN.fullmatch(owner):
+        return f"{owner}.json"
+    plain = re.sub(r"[^A-Za-z0-9._]+", "-", owner).strip("-.")[:_LONGEST]
+    return f"{plain or 'owner'}-{hashlib.sha256(owner.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}.json"
+
+
+def check_owner(owner: str) -> None:
+    """Raises InputError for what cannot name an owner."""
+    if not owner.strip() or len(owner) > _LONGEST or not owner.isprintable():
+        raise InputError(f"ocsp_stapling_owner: {owner!r} is no name; use up to {_LONGEST} printable characters")
+
+
+def path(layout: Layout, owner: str) -> str:
+    """Where the part of an owner lies."""
+    return os.path.join(layout.root, FOLDER, file_name(owner))
+
+
+def load(layout: Layout, owner: str = "") -> t.List[Part]:
+    """All parts, in the order of their owners.
+
+    Raises InputError for a file that is damaged, but for that of ``owner``, who is about to write it anew.
+    """
+    folder = os.path.join(layout.root, FOLDER)
+    names: t.List[str] = []
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        names = [name for name in os.listdir(folder) if name.endswith(".json") and not name.startswith(".")]
+    mine = file_name(owner) if owner else ""
+    read = (_read(os.path.join(folder, name), name == mine) for name in names)
+    return sorted((part for part in read if part is not None), key=lambda part: part.owner)
+
+
+def _read(path_: str, forgiving: bool) -> t.Optional[Part]:
+    content = reading.read_file(path_, path_, _LARGEST)
+    try:
+        return parse(json.loads(content or b"{}"))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        if forgiving:
+            return None
+        raise InputError(f"{path_} is damaged; remove it, and have its owner run again") from None
+
+
+def parse(values: Values) -> Part:
+    """A part from the values of its file. Raises ValueError, KeyError, TypeError or AttributeError."""
+    if values["version"] != 1:
+        raise ValueError("the version of another program")
+    return Part(
+        owner=str(values["owner"]),
+        certificates=tuple(_certificate(one) for one in values["certificates"]),
+        defaults=dict(values.get("defaults") or {}),
+        services=dict(values.get("services") or {}),
+    )
+
+
+def _certificate(values: Values) -> Certificate:
+    return Certificate(
+        name=str(values["name"]),
+        services=tuple(map(str, values.get("services") or ())),
+        staple=bool(values.get("staple", True)),
+        options={key: value for key, value in values.items() if key not in KEYS},
+        agreed=dict(values.get("agreed") or {}),
+        inclusion=int(values.get("inclusion", 1)),
+        dropped=bool(values.get("dropped", False)),
+    )
+
+
+def dump(part: Part) -> str:
+    """The text of the file of a part."""
+    certificates = [
+        {
+            **one.options,
+            "name": one.name,
+            "services": list(one.services),
+            "staple": one.staple,
+            "inclusion": one.inclusion,
+            "dropped": one.dropped,
+            "agreed": one.agreed,
+        }
+        for one in part.certificates
+    ]
+    values = {"version": 1, "owner": part.owner, "defaults": part.defaults, "services": part.services}
+    return json.dumps({**values, "certificates": certificates}, indent=1, sort_keys=True) + "\n"
+
+
+def holds_password(part: Part) -> bool:
+    """Whether a proxy's password may be in it."""
+    places = (part.defaults, *(one.options for one in part.certificates))
+    return any("@" in str(place.get("http_proxy") or "") for place in places)
+
+
+def is_saved(layout: Layout, part: Part) -> bool:
+    """Whether the file of a part is as it should be; there is none of a part without certificates."""
+    place = path(layout, part.owner)
+    content = reading.read_file(place, place, _LARGEST)
+    return content == (dump(part).encode("utf-8", "surrogateescape") if part.certificates else None)
+
+
+def save(layout: Layout, part: Part) -> None:
+    """Have a part on disk, or no file where it has no certificates.
+
+    With a password only root and the user of the program can read it, from the first byte on. Raises FileError.
+    """
+    place = path(layout, part.owner)
+    if not part.certificates:
+        files.remove_file(place)
+        return
+    try:
+        os.makedirs(os.path.dirname(place), 0o755, exist_ok=True)
+        _set_access(layout, place, holds_password(part))
+    except OSError as error:
+        raise FileError(f"cannot write {place}: {error.strerror}") from None
+    files.replace_file(place, dump(part).encode("utf-8", "surrogateescape"))
+
+
+def _set_access(layout: Layout, place: str, secret: bool) -> None:
+    """A file keeps its access when it is replaced, so that it gets that before."""
+    if not secret:
+        if os.path.lexists(place):
+            os.chmod(place, 0o644)
+        return
+    responses = os.path.join(layout.state, "responses")
+    group = os.stat(responses).st_gid if os.path.isdir(responses) else os.getegid()
+    if not os.path.lexists(place):
+        empty = dump(Part(""))
+        write_new(place, empty.encode("ascii"), Access(os.geteuid(), group, 0o640))
+    elif os.geteuid() == 0:
+        os.chown(place, 0, group)
+    os.chmod(place, 0o640)
+
+
+# One owner's part, and the others
+
+
+def merge(
+    given: t.Sequence[Certificate], recorded: t.Optional[Part], inclusion: int, claimed: t.Sequence[str]
+) -> t.Tuple[Certificate, ...]:
+    """The certificates of an owner after one of its inclusions.
+
+    ``claimed`` are the names that earlier inclusions of the same run gave. What is recorded and has not been given by
+    this inclusion or an earlier one was dropped, unless it is a later inclusion's, which is still to come.
+    ``inclusion`` 0 says that it is not known what earlier ones gave, so that nothing is taken for dropped.
+    """
+    known = {one.name: one for one in (recorded.certificates if recorded else ())}
+    now = {one.name for one in given}
+    first = [known[name] for name in claimed if name in known and name not in now]
+    seen = now.union(claimed)
+    left = [
+        replace(one, dropped=one.dropped or one.inclusion <= inclusion)
+        for one in known.values()
+        if one.name not in seen
+    ]
+    numbered = [replace(one, inclusion=inclusion or known.get(one.name, one).inclusion) for one in given]
+    return (*first, *numbered, *left)
+
+
+def contradictions(mine: Part, recorded: t.Optional[Part], others: t.Iterable[Part]) -> t.List[str]:
+    """Why a part and others cannot both be had, as sentences.
+
+    An owner that gives something else than it did before may, since the others may follow; one that insists may not.
+    """
+    compared = [other for other in others if other.owner not in (mine.owner, FORMER)]
+    return [
+        sentence
+        for other in compared
+        for sentence in (*_about_certificates(mine, recorded, other), *_about_services(mine, recorded, other))
+    ]
+
+
+def _about_certificates(mine: Part, recorded: t.Optional[Part], other: Part) -> t.Iterator[str]:
+    for one in mine.certificates:
+        theirs = other.get(one.name)
+        if one.dropped or theirs is None:
+            continue
+        before = recorded.get(one.name) if recorded else None
+        facts = recorded.facts(before) if recorded and before else {}
+        differing = _insisted(mine.facts(one), facts, other.facts(theirs))
+        if differing:
+            called = " and ".join(_CALLED.get(key, key) for key in differing)
+            yield _contradiction(mine, other, one.name, f"a different {called}")
+
+
+def _about_services(mine: Part, recorded: t.Optional[Part], other: Part) -> t.Iterator[str]:
+    for service in sorted(set(mine.services) & set(other.services)):
+        before = {"": recorded.services[service]} if recorded and service in recorded.services else {}
+        if _insisted({"": mine.services[service]}, before, {"": other.services[service]}):
+            yield _contradiction(mine, other, f"the service {service}", "different settings")
+
+
+def _insisted(mine: Values, former: Values, theirs: Values) -> t.List[str]:
+    """The keys that both have with different values, but for those that I have changed since."""
+    options = {key for key in (*mine, *theirs) if key.startswith("option ")}
+    both = (set(mine) & set(theirs)) | options
+    return sorted(
+        key for key in both if mine.get(key) != theirs.get(key) and (not former or former.get(key) == mine.get(key))
+    )
+
+
+def _contradiction(mine: Part, other: Part, what: str, how: str) -> str:
+    return (
+        f"{what}: {mine.owner} gives {how} than {other.owner}, which configured it on this host before; "
+        "give both the same, or leave it to one of them"
+    )
+
+
+def services_of(parts: t.Iterable[Part], name: str) -> t.List[str]:
+    """The services that use a certificate by all parts, each once."""
+    found = [service for part in parts for service in getattr(part.get(name), "services", ())]
+    return list(dict.fromkeys(found))
+
+
+def positions(parts: t.Iterable[Part]) -> t.Dict[str, int]:
+    """Where each certificate stands in the part that has it first; the first certificate is a server's default one."""
+    found: t.Dict[str, int] = {}
+    for part in parts:
+        for position, one in enumerate(part.certificates):
+            found[one.name] = min(position, found.get(one.name, position))
+    return found
+
+
+def replaced(parts: t.Iterable[Part], part: Part) -> t.List[Part]:
+    """The parts with one in the place of its owner's, which is gone where it has no certificates."""
+    others = [one for one in parts if one.owner != part.owner]
+    return sorted([*others, *([part] if part.certificates else [])], key=lambda one: one.owner)
+
+
+def without(part: Part, names: t.Container[str]) -> Part:
+    """A part without some certificates."""
+    return replace(part, certificates=tuple(one for one in part.certificates if one.name not in names))
+
+
+def without_dropped(part: Part, names: t.Container[str]) -> Part:
+    """A part without some of the certificates that its owner no longer gives."""
+    left = [one for one in part.certificates if not (one.dropped and one.name in names)]
+    return replace(part, certificates=tuple(left))
+
+
+def dropped(parts: t.Sequence[Part]) -> t.Dict[str, t.List[Part]]:
+    """The certificates that owners no longer give, each with those owners' parts."""
+    found: t.Dict[str, t.List[Part]] = {}
+    for part in parts:
+        for one in part.certificates:
+            if one.dropped:
+                found.setdefault(one.name, []).append(part)
+    return found
+
+
+# Configurations from before there were parts
+
+
+def former(layout: Layout, parts: t.Iterable[Part]) -> Part:
+    """What config.json holds that no part has: certificates that were configured before there were parts."""
+    place = os.path.join(layout.root, "config.json")
+    values: t.Any = {}
+    with contextlib.suppress(OSError, ValueError), open(place, encoding="utf-8") as handle:
+        values = json.load(handle)
+    try:
+        found = parse({"version": 1, "owner": FORMER, "certificates": [], **values})
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return Part(FORMER)
+    return without(found, {one.name for part in parts for one in part.certificates})

@@ -1,0 +1,77 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Who includes the role ocsp_stapling, and what the same one gave earlier in this run of Ansible.
+
+Several roles, several plays, or a loop may do so for one host. Each owner has a part of the host's configuration.
+"""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+#: The word for all owners, where something is removed.
+ALL = "all"
+
+Values = t.Mapping[str, t.Any]
+
+
+class Owner(t.NamedTuple):
+    """The name, and whether it is that of the play, which a play that removes what another deployed does not have."""
+
+    name: str
+    derived: bool
+
+
+def owner_of(task: t.Any, given: str, variables: Values) -> Owner:
+    """The name that is given, else the role that includes the role of this task, else the play.
+
+    Most plays have no name; they are called by the file of the playbook.
+    """
+    if given:
+        return Owner(given, False)
+    roles = [role.get_name() for role in task.get_dep_chain() or []]
+    mine = task._role.get_name() if task._role else None
+    outer = [name for name in roles if name != mine]
+    if outer:
+        return Owner(outer[-1], False)
+    play = _play_of(task)
+    name = getattr(play, "name", None) or _playbook(play) or variables.get("ansible_play_name") or "playbook"
+    return Owner(str(name), True)
+
+
+def _play_of(task: t.Any) -> t.Any:
+    parent = task
+    while parent is not None and not hasattr(parent, "_play"):
+        parent = parent._parent
+    return getattr(parent, "_play", None)
+
+
+def _playbook(play: t.Any) -> str:
+    """The file name of the playbook of a play, if it is known."""
+    path = play.get_path() if play is not None else ""
+    return os.path.basename(str(path).rpartition(":")[0])
+
+
+def claim(claims: Values, owner: str, names: t.Sequence[str]) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
+    """Note that an owner gives these names.
+
+    ``claims`` are what owners gave earlier in this run. Returns ``part`` of ``certificate_set``, and the claims with
+    these.
+    """
+    known = claims.get(owner) or {"number": 0, "names": []}
+    # Where it is not known what an earlier time gave, nothing is taken for dropped.
+    number = known["number"] + 1 if owner not in claims or known["number"] else 0
+    every = list(dict.fromkeys([*known["names"], *names]))
+    part = {"owner": owner, "number": number, "claimed": list(known["names"])}
+    return part, {**claims, owner: {"number": number, "names": every}}
+
+
+def unknown(claims: Values, owner: str) -> dict[str, t.Any]:
+    """The claims after a failure: it is not known what the owner gives."""
+    known = claims.get(owner) or {"names": []}
+    return {**claims, owner: {"number": 0, "names": list(known["names"])}}

@@ -1,0 +1,299 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Several roles and plays include this one for the same host: their certificates add up, and each has its own."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import typing as t
+from pathlib import Path
+
+import pytest
+from conftest import Result, lab_tool, pki_tool, run_program
+from role_support import (
+    ROOT,
+    is_stapled,
+    is_unharmed,
+    names_of,
+    serial,
+    serve_by_dovecot,
+    serve_by_exim,
+    serve_by_nginx,
+)
+
+AddHost = t.Callable[..., lab_tool.Host]
+Include = t.Callable[..., Result]
+
+WEB, SHOP = "www.example.com", "shop.example.com"
+MAIL = "mail.example.com"
+API, OLD = "api.example.com", "old.example.com"
+PROXY_PORT = 8443
+KEY = {"key_group": "Debian-exim", "key_mode": "0440"}
+
+#: The groups that each role has.
+GROUPS: dict[str, dict[str, t.Any]] = {
+    "web": {"web": {"domains": [WEB, SHOP], "reload": ["nginx"]}},
+    "mail": {"mail": {"domains": [MAIL], "reload": ["exim", "dovecot"], **KEY}},
+    "proxy": {"proxy": {"domains": [API, OLD], "reload": ["haproxy"]}},
+}
+#: How clients reach each certificate: the port, and the protocol before TLS.
+PLACES = {
+    WEB: (443, ""),
+    SHOP: (443, ""),
+    MAIL: (465, ""),
+    API: (PROXY_PORT, ""),
+    OLD: (PROXY_PORT, ""),
+}
+ENDPOINTS = [
+    {"service": "nginx", "port": 443},
+    {"service": "exim", "port": 465},
+    {"service": "dovecot", "port": 993},
+    {"service": "haproxy", "port": PROXY_PORT},
+]
+
+
+@pytest.fixture
+def include(lab: lab_tool.Lab, tmp_path: Path, lab_pki: pki_tool.Pki) -> Include:
+    """Run a play of roles that include the role, each with variables of its own."""
+
+    def run(
+        host: lab_tool.Host,
+        *roles: str,
+        groups: t.Mapping[str, t.Any] = GROUPS,
+        check: bool = False,
+        **variables: t.Any,
+    ) -> Result:
+        common = {"source": lab_pki.home, "patience": 0, "endpoints": ENDPOINTS, **variables}
+        for role in roles:
+            given = {"certificates": groups.get(role, {}), **common}
+            task = {
+                "name": "Deploy certificates",
+                "ansible.builtin.include_role": {"name": "certops.ocsp.ocsp_stapling"},
+                "vars": {f"ocsp_stapling_{name}": value for name, value in given.items()},
+            }
+            path = tmp_path / "roles" / role / "tasks" / "main.yml"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps([task], default=str))
+        play = {"hosts": host.name, "gather_facts": False, "roles": list(roles)}
+        return playbook(lab, tmp_path, play, check=check)
+
+    return run
+
+
+def playbook(lab: lab_tool.Lab, folder: Path, *plays: t.Mapping[str, t.Any], check: bool = False) -> Result:
+    path = folder / "site.yml"
+    path.write_text(json.dumps(plays, default=str))
+    switches = ["--check", "--diff"] if check else []
+    done = run_program(
+        "ansible-playbook", "-i", lab.inventory, *switches, path, env={**os.environ, "ANSIBLE_PIPELINING": "true"}
+    )
+    return Result(done.returncode, done.stdout + done.stderr)
+
+
+def serve(host: lab_tool.Host) -> None:
+    """Have all four servers serve what their roles deploy."""
+    serve_by_nginx(host, WEB, SHOP)
+    serve_by_exim(host)
+    serve_by_dovecot(host)
+    host.write(
+        "/etc/haproxy/haproxy.cfg",
+        "global\n stats socket /run/haproxy/admin.sock mode 660 level admin\n"
+        "defaults\n mode http\n timeout connect 5s\n timeout client 5s\n timeout server 5s\n"
+        f"frontend tls\n bind :{PROXY_PORT} ssl crt-list {ROOT}/snippets/haproxy.list\n"
+        ' http-request return status 200 content-type text/plain string "ok"\n',
+    )
+    host.run("systemctl", "restart", "haproxy")
+
+
+def all_are_served(lab: lab_tool.Lab, host: lab_tool.Host, pki: pki_tool.Pki, *names: str) -> None:
+    for name in names:
+        port, starttls = PLACES[name]
+        assert is_stapled(lab.look(host, name, port, starttls), pki.leaf(name)), name
+
+
+def said(result: Result) -> str:
+    return " ".join(result.output.split())
+
+
+def test_three_roles_on_one_host(lab: lab_tool.Lab, add_host: AddHost, include: Include, lab_pki: pki_tool.Pki) -> None:
+    """In any order, and clients of all of them all the time."""
+    host = add_host("shared", "nginx", "exim4", "dovecot", "haproxy")
+    for name in PLACES:
+        lab_pki.issue(name, key="ec")
+    with lab.responder(lab_pki.home):
+        first = include(host, "web", "mail", "proxy")
+        assert first.rc == 0, first.output
+        assert names_of(host, f"{ROOT}/parts") == ["mail.json", "proxy.json", "web.json"]
+        serve(host)
+        all_are_served(lab, host, lab_pki, *PLACES)
+
+        specs = {name: f"{host.address}:{PLACES[name][0]}:{name}" for name in PLACES}
+        with lab.clients(*specs.values()) as seen:
+            for order in itertools.islice(itertools.permutations(GROUPS), 1, 4):
+                again = include(host, *order)
+                assert again.rc == 0 and again.count("changed") == 0, again.output
+        for name, summary in ((name, seen[spec]) for name, spec in specs.items()):
+            assert is_unharmed(summary) and summary["handshakes"] > 0, (name, summary)
+            assert {shown["certificate"] for shown in summary["shown"]} == {serial(lab_pki.leaf(name))}, name
+            assert all(shown["status"] == "good" for shown in summary["shown"]), (name, summary)
+
+        # One of them removes a certificate.
+        fewer = {**GROUPS, "proxy": {"proxy": {"domains": [API], "reload": ["haproxy"]}}}
+        foreseen = include(host, "web", "proxy", "mail", groups=fewer, check=True)
+        told = f"no longer configured, so that it would be removed: {OLD} (no longer served by haproxy)"
+        assert foreseen.rc == 0 and told in said(foreseen), foreseen.output
+        left = [name for name in PLACES if name != OLD]
+        with lab.clients(*(specs[name] for name in left)) as seen:
+            removed = include(host, "web", "proxy", "mail", groups=fewer)
+        assert removed.rc == 0 and f"{OLD} (no longer served by haproxy)" in said(removed), removed.output
+        for name in left:
+            assert is_unharmed(seen[specs[name]], refused=3), (name, seen[specs[name]])
+        assert OLD not in names_of(host, f"{ROOT}/live") + names_of(host, f"{ROOT}/sets")
+        assert lab.look(host, OLD, PROXY_PORT)[0] != serial(lab_pki.leaf(OLD))
+        all_are_served(lab, host, lab_pki, *left)
+        second = include(host, "proxy", "mail", "web", groups=fewer)
+        assert second.rc == 0 and second.count("changed") == 0, second.output
+
+        # Another one is uninstalled, which its server has to be told of first.
+        refused = include(host, "web", groups=fewer, state="absent")
+        assert refused.rc != 0 and "nothing was removed, since this still uses it: /etc/nginx/" in said(refused)
+        all_are_served(lab, host, lab_pki, *left)
+        host.run("rm", "/etc/nginx/sites-enabled/tls")
+        host.run("systemctl", "reload", "nginx")
+        for changed in (True, False):
+            gone = include(host, "web", groups=fewer, state="absent")
+            assert gone.rc == 0 and (gone.count("changed") > 0) is changed, gone.output
+        assert names_of(host, f"{ROOT}/live") == [API, MAIL]
+        assert names_of(host, f"{ROOT}/parts") == ["mail.json", "proxy.json"]
+        all_are_served(lab, host, lab_pki, API, MAIL)
+        assert host.run("ocsp-stapling", "status", "--nagios").startswith("OCSP OK")
+        rest = include(host, "mail", "proxy", groups=fewer)
+        assert rest.rc == 0 and rest.count("changed") == 0, rest.output
+
+
+ROLE = "certops.ocsp.ocsp_stapling"
+
+
+def inclusion(pki: pki_tool.Pki, *names: str, **variables: t.Any) -> dict[str, t.Any]:
+    """A task that includes the role for these names."""
+    given = {"certificates": {"web": {"domains": list(names), "reload": ["nginx"]}}, **variables}
+    given = {"source": str(pki.home), "patience": 0, **given}
+    return {
+        "name": "Deploy certificates",
+        "ansible.builtin.include_role": {"name": ROLE},
+        "vars": {f"ocsp_stapling_{name}": value for name, value in given.items()},
+    }
+
+
+@pytest.fixture(scope="module")
+def web_host(lab: lab_tool.Lab, lab_pki: pki_tool.Pki) -> t.Iterator[lab_tool.Host]:
+    """A host with nginx that several tests share, each of which leaves nothing on it."""
+    host = lab.add("owners", ("nginx",))
+    for name in (WEB, SHOP, API):
+        lab_pki.issue(name, key="ec")
+    yield host
+    lab.remove(host)
+
+
+@pytest.fixture
+def run(
+    lab: lab_tool.Lab, lab_pki: pki_tool.Pki, web_host: lab_tool.Host, tmp_path: Path
+) -> t.Iterator[t.Callable[..., Result]]:
+    """Run plays of these tasks, each a play of its own; at the end all is removed."""
+
+    def once(*plays: t.Sequence[t.Mapping[str, t.Any]], **how: t.Any) -> Result:
+        common = {"hosts": web_host.name, "gather_facts": False}
+        named = len(plays) > 1
+        given = [
+            {**common, **({"name": f"Play {number}"} if named else {}), "tasks": tasks}
+            for number, tasks in enumerate(plays)
+        ]
+        with lab.responder(lab_pki.home):
+            return playbook(lab, tmp_path, *given, **how)
+
+    yield once
+    web_host.run("rm", "-f", "/etc/nginx/sites-enabled/tls")
+    web_host.run("systemctl", "restart", "nginx")
+    gone = once([inclusion(lab_pki, state="absent", owner="all", certificates={})])
+    assert gone.rc == 0 and not web_host.has(ROOT), gone.output
+
+
+def test_a_loop_of_inclusions(
+    lab: lab_tool.Lab, web_host: lab_tool.Host, run: t.Callable[..., Result], lab_pki: pki_tool.Pki
+) -> None:
+    loop = {**inclusion(lab_pki, "{{ item }}"), "loop": [WEB, SHOP]}
+    assert run([loop]).rc == 0
+    serve_by_nginx(web_host, WEB, SHOP)
+    again = run([loop])
+    assert again.rc == 0 and again.count("changed") == 0, again.output
+    all_are_served(lab, web_host, lab_pki, WEB, SHOP)
+    # The first one is gone, and nginx still needs it.
+    fewer = {**loop, "loop": [SHOP]}
+    for changed in (True, False):
+        kept = run([fewer])
+        assert kept.rc == 0 and (kept.count("changed") > 0) is changed, kept.output
+        assert f"{WEB} is no longer configured, but stays, since this still uses it: /etc/nginx/" in said(kept)
+    serve_by_nginx(web_host, SHOP)
+    assert run([fewer]).rc == 0
+    assert names_of(web_host, f"{ROOT}/live") == [SHOP]
+    all_are_served(lab, web_host, lab_pki, SHOP)
+
+
+def test_two_plays_and_a_certificate_that_moves(
+    lab: lab_tool.Lab, web_host: lab_tool.Host, run: t.Callable[..., Result], lab_pki: pki_tool.Pki
+) -> None:
+    """From the first play to the second, without a moment without it."""
+    assert run([inclusion(lab_pki, WEB, SHOP)], [inclusion(lab_pki, API)]).rc == 0
+    serve_by_nginx(web_host, WEB, SHOP, API)
+    web_host.run("rm", "/etc/nginx/sites-enabled/tls")  # so that nothing but the plays keeps it
+    with lab.clients(f"{web_host.address}:443:{SHOP}") as seen:
+        moved = run([inclusion(lab_pki, WEB)], [inclusion(lab_pki, API, SHOP)])
+    assert moved.rc == 0, moved.output
+    (summary,) = seen.values()
+    assert is_unharmed(summary) and {shown["certificate"] for shown in summary["shown"]} == {serial(lab_pki.leaf(SHOP))}
+    assert names_of(web_host, f"{ROOT}/live") == [API, SHOP, WEB]
+    again = run([inclusion(lab_pki, WEB)], [inclusion(lab_pki, API, SHOP)])
+    assert again.rc == 0 and again.count("changed") == 0, again.output
+    # Two owners that give it differently.
+    refused = run([inclusion(lab_pki, WEB, {"name": SHOP, "options": {"retries": 1}})])
+    assert refused.rc != 0, refused.output
+    assert f"{SHOP}: site.yml gives a different option retries than Play 1, which configured it" in said(refused)
+
+
+def test_roles_that_depend_on_the_role(
+    lab: lab_tool.Lab, web_host: lab_tool.Host, run: t.Callable[..., Result], lab_pki: pki_tool.Pki, tmp_path: Path
+) -> None:
+    for role, name in (("site", WEB), ("store", SHOP)):
+        folder = tmp_path / "roles" / role / "meta"
+        folder.mkdir(parents=True)
+        dependency = {"role": ROLE, "vars": inclusion(lab_pki, name)["vars"]}
+        (folder / "main.yml").write_text(json.dumps({"dependencies": [dependency]}))
+    both = [{"import_role": {"name": role}} for role in ("site", "store")]
+    assert run(both).rc == 0
+    assert names_of(web_host, f"{ROOT}/parts") == ["site.json", "store.json"]
+    again = run(both)
+    assert again.rc == 0 and again.count("changed") == 0, again.output
+
+
+def test_a_host_from_before_there_were_owners(
+    lab: lab_tool.Lab, web_host: lab_tool.Host, run: t.Callable[..., Result], lab_pki: pki_tool.Pki
+) -> None:
+    """It has one configuration for all, of which one owner after the other claims its own; no staple goes away."""
+    assert run([inclusion(lab_pki, WEB, SHOP)]).rc == 0
+    serve_by_nginx(web_host, WEB, SHOP)
+    config = json.loads(web_host.read(f"{ROOT}/config.json"))
+    config["certificates"] = [{"name": name, "services": ["nginx"]} for name in (WEB, SHOP)]
+    web_host.write(f"{ROOT}/config.json", json.dumps(config))
+    web_host.run("rm", "-r", f"{ROOT}/parts")
+    with lab.clients(*(f"{web_host.address}:443:{name}" for name in (WEB, SHOP))) as seen:
+        assert run([inclusion(lab_pki, WEB)], [inclusion(lab_pki, SHOP)]).rc == 0
+    for summary in seen.values():
+        assert is_unharmed(summary) and all(shown["status"] == "good" for shown in summary["shown"]), summary
+    assert "former.json" not in names_of(web_host, f"{ROOT}/parts")
+    assert web_host.run("ocsp-stapling", "status", "--nagios").startswith("OCSP OK")
+    again = run([inclusion(lab_pki, WEB)], [inclusion(lab_pki, SHOP)])
+    assert again.rc == 0 and again.count("changed") == 0, again.output

@@ -1,0 +1,216 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Several owners on one host: what adds up, what contradicts, and what drops out."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import parts, sets
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.parts import Certificate, Part
+
+FIRST, SECOND = "a.example.com", "b.example.com"
+
+
+def part(owner: str, *names: str, **given: t.Any) -> Part:
+    defaults = {"services": ("nginx",), "agreed": {"key": "0:0 0400", "certificate": "aa"}}
+    return Part(owner, tuple(Certificate(name, **{**defaults, **given}) for name in names))
+
+
+def names_of(certificates: t.Iterable[Certificate], dropped: bool = False) -> t.List[str]:
+    return [one.name for one in certificates if one.dropped is dropped]
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> sets.Layout:
+    return sets.Layout(str(tmp_path / "etc"), str(tmp_path / "var"))
+
+
+def test_what_is_saved_is_loaded(layout: sets.Layout) -> None:
+    assert parts.load(layout) == []
+    saved = [
+        Part("mail", (Certificate(SECOND, ("exim",), False, {"timeout": 3.0}, {"key": "x"}, 2, True),)),
+        Part("Web servers / \u00fc", (Certificate(FIRST),), {"retries": 1}, {"nginx": {"unit": "nginx2"}}),
+    ]
+    for one in saved:
+        assert not parts.is_saved(layout, one)
+        parts.save(layout, one)
+        assert parts.is_saved(layout, one)
+    assert parts.load(layout) == sorted(saved, key=lambda one: one.owner)
+    for name in os.listdir(os.path.join(layout.root, "parts")):
+        assert os.stat(os.path.join(layout.root, "parts", name)).st_mode & 0o777 == 0o644
+    for one in saved:
+        parts.save(layout, replace(one, certificates=()))
+    assert parts.load(layout) == [] and os.listdir(os.path.join(layout.root, "parts")) == []
+
+
+def test_a_password_is_never_readable_by_all(layout: sets.Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither in a new file nor in one that was without a password."""
+    secret = {"http_proxy": "http://staple:hunter2@proxy:3128"}
+    path = Path(parts.path(layout, "web"))
+    modes = []
+    really = parts.files.replace_file
+    monkeypatch.setattr(
+        parts.files, "replace_file", lambda *given: (modes.append(path.stat().st_mode & 0o777), really(*given))
+    )
+    for without in (False, True):
+        if without:
+            parts.save(layout, part("web", FIRST))
+            assert path.stat().st_mode & 0o777 == 0o644
+            modes.clear()
+        parts.save(layout, replace(part("web", FIRST), defaults=secret))
+        assert "hunter2" in path.read_text() and path.stat().st_mode & 0o777 == 0o640 and modes == [0o640]
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"version": 2, "owner": "web", "certificates": []}', '{"version": 1}']
+)
+def test_a_damaged_file_is_named(layout: sets.Layout, content: str) -> None:
+    path = Path(parts.path(layout, "web"))
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    with pytest.raises(InputError, match=f"^{path} is damaged; remove it, and have its owner run again$"):
+        parts.load(layout)
+
+
+@pytest.mark.parametrize("owner", ["", "  ", "x" * 101, "a\nb"])
+def test_what_is_no_name_is_refused(owner: str) -> None:
+    with pytest.raises(InputError, match=r"^ocsp_stapling_owner: "):
+        parts.check_owner(owner)
+
+
+def test_owners_do_not_share_a_file() -> None:
+    owners = ["web", "web/1", "web-1", "web 1", "../web", ".web", "WEB", "\u00fc", "\u00e4"]
+    assert len({parts.file_name(owner) for owner in owners}) == len(owners)
+    for owner in owners:
+        assert "/" not in parts.file_name(owner) and not parts.file_name(owner).startswith(".")
+
+
+# What an owner gives
+
+
+def test_what_an_owner_no_longer_gives_drops_out() -> None:
+    first = parts.merge(part("web", FIRST, SECOND).certificates, None, 1, [])
+    assert names_of(first) == [FIRST, SECOND]
+    second = parts.merge(part("web", SECOND).certificates, Part("web", first), 1, [])
+    assert names_of(second) == [SECOND] and names_of(second, dropped=True) == [FIRST]
+    again = parts.merge(part("web", SECOND).certificates, Part("web", second), 1, [])
+    assert again == second, "until it is removed"
+    back = parts.merge(part("web", FIRST, SECOND).certificates, Part("web", second), 1, [])
+    assert names_of(back) == [FIRST, SECOND]
+
+
+def loop(recorded: t.Optional[Part], *turns: str) -> Part:
+    """What a loop of inclusions of one owner leaves, each with one certificate."""
+    for number, name in enumerate(turns, 1):
+        merged = parts.merge(part("web", name).certificates, recorded, number, turns[: number - 1])
+        recorded = Part("web", merged)
+    assert recorded is not None
+    return recorded
+
+
+def test_inclusions_in_a_loop_add_up_and_change_nothing_twice() -> None:
+    first = loop(None, FIRST, SECOND)
+    assert names_of(first.certificates) == [FIRST, SECOND]
+    recorded: t.Optional[Part] = first
+    for number, name in enumerate((FIRST, SECOND), 1):
+        merged = parts.merge(part("web", name).certificates, recorded, number, [FIRST][: number - 1])
+        assert merged == first.certificates, "no inclusion of the loop sees anything to do"
+
+
+def test_what_is_first_in_a_loop_can_drop_out() -> None:
+    left = loop(loop(None, FIRST, SECOND), SECOND)
+    assert names_of(left.certificates) == [SECOND] and names_of(left.certificates, dropped=True) == [FIRST]
+
+
+def test_nothing_drops_out_where_it_is_not_known_what_failed() -> None:
+    recorded = Part("web", parts.merge(part("web", FIRST, SECOND).certificates, None, 1, []))
+    merged = parts.merge(part("web", SECOND).certificates, recorded, 0, [])
+    assert names_of(merged) == [SECOND, FIRST]
+
+
+# Several owners
+
+DIFFERENT: t.Dict[str, t.Tuple[t.Dict[str, t.Any], str]] = {
+    "key": ({"agreed": {"key": "0:8 0440", "certificate": "aa"}}, "owner, group or mode of the key"),
+    "certificate": ({"agreed": {"key": "0:0 0400", "certificate": "bb"}}, "certificate"),
+    "staple": ({"staple": False}, "staple"),
+    "option": ({"options": {"timeout": 3.0}}, "option timeout"),
+}
+
+
+@pytest.mark.parametrize("what", DIFFERENT)
+def test_the_same_certificate_of_two_owners_has_to_be_alike(what: str) -> None:
+    given, called = DIFFERENT[what]
+    mine, other = part("mail", FIRST, **given), part("web", FIRST, SECOND)
+    (problem,) = parts.contradictions(mine, None, [other])
+    assert problem == (
+        f"{FIRST}: mail gives a different {called} than web, which configured it on this host before; give both the "
+        "same, or leave it to one of them"
+    )
+    assert parts.contradictions(part("mail", FIRST, services=("exim",)), None, [other]) == []
+
+
+@pytest.mark.parametrize("what", DIFFERENT)
+def test_both_may_change_one_after_the_other_but_nobody_insists(what: str) -> None:
+    """A renewal, for example: the first one to run has the new certificate, and the other one has it next."""
+    given, called = DIFFERENT[what]
+    before, after = part("mail", FIRST), part("mail", FIRST, **given)
+    web_before, web_after = part("web", FIRST), part("web", FIRST, **given)
+    assert parts.contradictions(after, before, [web_before]) == []
+    assert parts.contradictions(web_after, web_before, [after]) == []
+    (problem,) = parts.contradictions(web_before, web_before, [after])
+    assert f"web gives a different {called} than mail" in problem
+
+
+def test_a_default_is_as_good_as_an_option() -> None:
+    mine = replace(part("mail", FIRST), defaults={"timeout": 3.0})
+    assert parts.contradictions(mine, None, [part("web", FIRST, options={"timeout": 3.0})]) == []
+    assert len(parts.contradictions(mine, None, [part("web", FIRST)])) == 1
+
+
+def test_services_have_to_be_alike() -> None:
+    settings: t.Dict[str, t.Any] = {"nginx": {"unit": "nginx2"}}
+    mine, other = replace(part("mail"), services=settings), replace(part("web"), services={"nginx": {"unit": "x"}})
+    (problem,) = parts.contradictions(mine, None, [other])
+    assert problem.startswith("the service nginx: mail gives different settings than web")
+    assert parts.contradictions(mine, replace(mine, services={}), [other]), "it is new with this owner"
+    assert parts.contradictions(mine, replace(mine, services={"nginx": {}}), [other]) == [], "it was changed"
+    assert parts.contradictions(mine, None, [replace(other, services=settings)]) == []
+
+
+def test_what_dropped_out_contradicts_nobody() -> None:
+    given = DIFFERENT["key"][0]
+    assert parts.contradictions(part("mail", FIRST, dropped=True, **given), None, [part("web", FIRST)]) == []
+    assert parts.contradictions(part("mail", FIRST, **given), None, [part("web", FIRST, dropped=True)]) == []
+
+
+def test_the_services_of_all_owners_count() -> None:
+    both = [part("web", FIRST), part("mail", FIRST, services=("exim", "nginx"))]
+    assert parts.services_of(both, FIRST) == ["nginx", "exim"] and parts.services_of(both, SECOND) == []
+
+
+def test_the_first_of_each_owner_comes_first() -> None:
+    assert parts.positions([part("a", "x", "y"), part("b", "y", "z")]) == {"x": 0, "y": 0, "z": 1}
+
+
+def test_what_was_configured_before_there_were_parts_is_nobodys(layout: sets.Layout) -> None:
+    os.makedirs(layout.root)
+    config = Path(layout.root) / "config.json"
+    assert parts.former(layout, []).certificates == ()
+    config.write_text(
+        '{"version": 1, "defaults": {"retries": 1}, "workers": 3, "certificates": '
+        f'[{{"name": "{FIRST}", "services": ["nginx"], "timeout": 3}}, {{"name": "{SECOND}", "services": []}}]}}'
+    )
+    found = parts.former(layout, [part("web", SECOND)])
+    assert found == Part(parts.FORMER, (Certificate(FIRST, ("nginx",), options={"timeout": 3}),), {"retries": 1})
+    for damaged in ("{", "[]", '{"certificates": 1}'):
+        config.write_text(damaged)
+        assert parts.former(layout, []).certificates == ()

@@ -1,0 +1,298 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The module certificate_set for several owners on one host: what adds up, what is refused, and what goes."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.certops.ocsp.plugins.module_utils import _module
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import pending, removal, services, sets
+from ansible_collections.certops.ocsp.tests.unit.plugins.modules.test_certificate_set import entry, leaf, tree
+from ansible_collections.certops.ocsp.tests.unit.run_module import Result, Runner
+
+A, B, C = "a.example.com", "b.example.com", "c.example.com"
+#: A service of the kind of HAProxy, which no host has.
+SERVICE = "certops-test-lb"
+
+
+class Host:
+    """A host without servers, whose services have loaded all that they were told."""
+
+    def __init__(self, runner: Runner, home: Path) -> None:
+        self.home = home
+        self.runner = runner
+        self.layout = sets.Layout(str(home / "etc"), str(home / "var"))
+        self.settings: t.Dict[str, t.Any] = {SERVICE: {"kind": "haproxy", "unit": SERVICE, "test": ["true"]}}
+
+    def run(self, state: str = "present", *, check: bool = False, loaded: bool = True, **given: t.Any) -> Result:
+        result = self.runner(
+            check=check,
+            diff=True,
+            state=state,
+            fetch_from="nowhere",
+            service_settings=self.settings,
+            owner=str(os.geteuid()),
+            group=str(os.getegid()),
+            path=self.layout.root,
+            state_path=self.layout.state,
+            **given,
+        )
+        for service in pending.services(self.layout) if loaded and not check else ():
+            pending.forget(self.layout, service)
+        return result
+
+    def deploy(self, owner: str, *names: str, number: int = 1, claimed: t.Sequence[str] = (), **how: t.Any) -> Result:
+        part = {"owner": owner, "number": number, "claimed": list(claimed)}
+        return self.run(part=part, certificates=[one(name) for name in names], **how)
+
+    def listed(self) -> t.List[str]:
+        """The certificates that HAProxy is told of, in their order."""
+        path = self.home / "etc/snippets/haproxy.list"
+        lines = path.read_text().splitlines()[1:] if path.exists() else []
+        return [Path(line).parent.name for line in lines]
+
+    def live(self) -> t.List[str]:
+        return sets.live_names(self.layout)
+
+
+@functools.cache
+def one(name: str, **given: t.Any) -> t.Dict[str, t.Any]:
+    return entry(leaf(name, urls=False), name, services=[SERVICE], **given)
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Host:
+    if os.geteuid() != 0:
+        monkeypatch.setattr(_module, "require_root", lambda module: None)
+    monkeypatch.setattr(removal, "broken_without", lambda folder, run: [])
+    monkeypatch.setattr(removal, "references", lambda path, parent="/etc": [])
+    # As if it ran, by a manager that does not say when it has loaded its files.
+    monkeypatch.setattr(services, "is_running", lambda service, run: None)
+    monkeypatch.setattr(services.Services, "loaded_since", lambda self, name, moment: None)
+    return Host(Runner("certificate_set", monkeypatch, capfd), tmp_path)
+
+
+def test_owners_add_up(host: Host) -> None:
+    assert host.deploy("web", B, A)["changed"] and host.listed() == [B, A]
+    added = host.deploy("api", C)
+    assert added["changed"] and added["reload"] == [SERVICE] and added["dropped"] == []
+    assert host.listed() == [B, C, A], "the first one of each owner first"
+    before = tree(host.home)
+    for owner, names in (("web", [B, A]), ("api", [C]), ("web", [B, A])):
+        for check in (True, False):
+            idle = host.deploy(owner, *names, check=check)
+            assert not idle["changed"] and idle["diff"] == [] and tree(host.home) == before
+
+
+def test_tasks_without_an_owner_add_up(host: Host) -> None:
+    for name in (B, A):
+        host.run(certificates=[one(name)])
+    assert host.listed() == [A, B], "whichever came first"
+    for name in (A, B):
+        assert not host.run(certificates=[one(name)])["changed"]
+    gone = host.run("absent", certificates=[{"name": A}])
+    assert gone["removed"] == [A] and gone["reload"] == [SERVICE] and host.listed() == [B]
+    assert not host.run("absent", certificates=[{"name": A}])["changed"]
+
+
+def test_the_order_of_a_task_counts(host: Host) -> None:
+    host.run(certificates=[one(A), one(B)])
+    assert not host.run(certificates=[one(B)])["changed"] and host.listed() == [A, B], "some of them are no other order"
+    assert host.run(certificates=[one(B), one(A)])["changed"] and host.listed() == [B, A]
+
+
+def test_what_drops_out_is_foreseen_told_and_removed(host: Host) -> None:
+    host.deploy("web", A, B)
+    foreseen = host.deploy("web", A, check=True)
+    said = f"no longer configured, so that it would be removed: {B} (no longer served by {SERVICE})"
+    assert foreseen["changed"] and said in foreseen["msg"] and foreseen["dropped"] == [B]
+    assert [one["after"] for one in foreseen["diff"]] == [{"state": "absent"}]
+    told = host.deploy("web", A)
+    assert "will be removed at the end of the play" in told["msg"] and told["dropped"] == [B]
+    assert host.live() == host.listed() == [A, B], "somebody may still give it"
+    again = host.deploy("web", A)
+    assert not again["changed"] and again["dropped"] == [B], "until it was removed"
+    assert host.run("pruned", check=True)["removed"] == [B] and host.live() == [A, B]
+    pruned = host.run("pruned")
+    assert pruned["changed"] and pruned["removed"] == [B] and pruned["reload"] == [SERVICE]
+    assert host.live() == host.listed() == [A] and not (host.home / "etc/sets" / B).exists()
+    assert not host.run("pruned")["changed"] and not host.deploy("web", A)["changed"]
+
+
+def test_what_another_owner_takes_over_stays_all_the_time(host: Host) -> None:
+    host.deploy("web", A, B)
+    host.deploy("web", A)
+    taken = host.deploy("api", B)
+    assert taken["dropped"] == [] and [item["changed"] for item in taken["certificates"]] == [False]
+    pruned = host.run("pruned")
+    assert pruned["changed"] and pruned["removed"] == [] and host.live() == host.listed() == [A, B]
+    assert not host.run("pruned")["changed"]
+    assert not host.deploy("web", A)["changed"] and not host.deploy("api", B)["changed"]
+
+
+def test_a_loop_of_inclusions_adds_up(host: Host) -> None:
+    for _time in range(2):
+        host.deploy("web", A, number=1)
+        result = host.deploy("web", B, number=2, claimed=[A])
+        assert result["dropped"] == [] and host.listed() == [A, B]
+    assert not result["changed"]
+    assert host.deploy("web", B, number=1)["dropped"] == [A]
+
+
+def test_nothing_drops_out_after_a_failure(host: Host) -> None:
+    host.deploy("web", A, B)
+    assert host.deploy("web", B, number=0)["dropped"] == [] and host.live() == [A, B]
+
+
+def test_what_a_configuration_leads_to_stays_and_the_line_is_named(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.deploy("web", A, B)
+    place = "/etc/haproxy/haproxy.cfg:12"
+    monkeypatch.setattr(removal, "references", lambda path, parent="/etc": [place] if path.endswith(B) else [])
+    for changed in (True, False):
+        kept = host.deploy("web", A)
+        assert kept["changed"] is changed and kept["dropped"] == []
+        assert kept["warnings"] == [
+            f"{B} is no longer configured, but stays, since this still uses it: {place}; remove that and run again"
+        ]
+    assert not host.run("pruned")["changed"] and host.live() == [A, B]
+    assert host.deploy("web", A, force=True)["dropped"] == [B]
+    assert host.run("pruned", force=True)["removed"] == [B] and host.live() == [A]
+
+
+def test_what_a_server_does_not_start_without_stays(host: Host) -> None:
+    """HAProxy with its last certificate, for example."""
+    host.deploy("web", A)
+    host.deploy("api", B)
+    needed = host.home / "etc/live" / A
+    host.settings[SERVICE]["test"] = ["test", "-e", str(needed)]
+    host.deploy("web", C)
+    before = tree(host.home)
+    refused = host.run("pruned")
+    assert refused["failed"] and refused["msg"].startswith("nothing was removed, since it is still used: ")
+    after = tree(host.home)
+    assert {path: content for path, content in after.items() if "pending" not in path and ".lock" not in path} == {
+        path: content for path, content in before.items() if "pending" not in path and ".lock" not in path
+    }
+    assert host.run("pruned", force=True)["removed"] == [A]
+
+
+def test_the_same_certificate_of_two_owners(host: Host) -> None:
+    other = f"{SERVICE}-2"
+    host.settings[other] = {"unit": other}
+    host.deploy("web", A)
+    mine = {**one(A), "services": [other]}
+    part = {"owner": "mail"}
+    both = host.run(part=part, certificates=[mine])
+    assert both["certificates"][0]["services"] == [other, SERVICE] and host.listed() == [A]
+    for _time in range(2):
+        assert not host.deploy("web", A)["changed"]
+        assert not host.run(part=part, certificates=[mine])["changed"]
+    different = host.run(part=part, certificates=[{**mine, "mode": "0600"}, one(B)])
+    assert different["changed"], "the other owner may follow"
+    refused = host.deploy("web", A)
+    assert refused["failed"] and refused["msg"] == (
+        f"nothing was changed: {A}: web gives a different owner, group or mode of the key than mail, which configured "
+        "it on this host before; give both the same, or leave it to one of them"
+    )
+    assert host.run("absent", part={"owner": "web"})["removed"] == []
+    assert host.live() == [A, B] and host.listed() == [B], "only the service of the other owner is left"
+    assert not host.run(part=part, certificates=[{**mine, "mode": "0600"}, one(B)])["changed"]
+
+
+def test_a_new_owner_that_contradicts_changes_nothing(host: Host) -> None:
+    host.deploy("web", A)
+    before = tree(host.home)
+    renewed = entry(leaf(A, "renewed", urls=False), A, services=[SERVICE])
+    refused = host.run(part={"owner": "api"}, certificates=[renewed, one(B)])
+    assert refused["failed"] and "api gives a different certificate than web" in refused["msg"]
+    assert tree(host.home) == before
+
+
+def test_an_owner_is_removed_with_what_is_its_own(host: Host) -> None:
+    host.deploy("web", A, B)
+    host.deploy("api", B, C)
+    gone = host.run("absent", part={"owner": "web"})
+    assert gone["changed"] and gone["removed"] == [A] and gone["remaining"] == ["api"] and gone["reload"] == [SERVICE]
+    assert host.live() == host.listed() == [B, C]
+    assert not host.run("absent", part={"owner": "web"})["changed"]
+    assert not host.deploy("api", B, C)["changed"]
+    last = host.run("absent", part={"owner": "api"})
+    assert last["remaining"] == [] and host.live() == [B, C], "all is then taken away, by the task that does that"
+    assert host.run("absent")["removed"] == [B, C] and host.live() == []
+    assert not (host.home / "etc/parts").exists()
+
+
+def test_a_play_of_another_name_removes_the_only_owner(host: Host) -> None:
+    host.deploy("web", A)
+    uninstall = {"owner": "uninstall.yml", "derived": True}
+    assert host.run("absent", part=uninstall)["remaining"] == []
+    host.deploy("api", B)
+    refused = host.run("absent", part=uninstall)
+    assert refused["failed"] and refused["msg"] == (
+        "nothing was removed: the certificates of this host belong to api and web, and not to uninstall.yml; set "
+        "ocsp_stapling_owner to one of them, or to all"
+    )
+    assert host.live() == [A, B]
+
+
+def test_a_used_certificate_is_not_removed_with_its_owner(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.deploy("web", A)
+    host.deploy("api", B)
+    monkeypatch.setattr(removal, "references", lambda path, parent="/etc": [f"/etc/nginx/{Path(path).name}:1"])
+    refused = host.run("absent", part={"owner": "web"})
+    assert refused["failed"] and f"nothing was removed, since this still uses it: /etc/nginx/{A}:1" in refused["msg"]
+    assert host.run("absent", part={"owner": "web"}, force=True)["removed"] == [A]
+
+
+def test_what_was_there_before_owners_is_claimed_bit_by_bit(host: Host) -> None:
+    host.run(certificates=[one(A), one(B), one(C)])
+    config = host.home / "etc/config.json"
+    known = [{"name": name, "services": [SERVICE], "timeout": 5.0} for name in (A, B, C)]
+    config.write_text(json.dumps({"version": 1, "defaults": {"retries": 1}, "certificates": known}))
+    assert host.deploy("web", A)["dropped"] == []
+    config.write_text('{"version": 1}')  # as the role does next
+    former = json.loads((host.home / "etc/parts/former.json").read_text())
+    assert [one["name"] for one in former["certificates"]] == [B, C] and former["defaults"] == {"retries": 1}
+    assert former["certificates"][0]["timeout"] == 5.0
+    assert host.deploy("api", B)["dropped"] == [] and not host.run("pruned")["changed"]
+    assert host.live() == sorted(host.listed()) == [A, B, C]
+    gone = host.run("absent", part={"owner": "former"})
+    assert gone["removed"] == [C] and gone["remaining"] == ["api", "web"]
+
+
+def test_a_key_of_another_kind_for_the_same_name_is_refused(host: Host) -> None:
+    """nginx has one staple for a name, also where two owners serve it."""
+    settings = {"certops-test-web": {"kind": "nginx", "unit": "certops-test-web", "test": ["true"]}}
+    host.settings.update(settings)
+    rsa = entry(leaf(A, "rsa", kind="rsa2048"), "a-rsa", names=[A], services=["certops-test-web"])
+    ecdsa = entry(leaf(A, "ec"), "a-ec", names=[A], services=["certops-test-web"])
+    assert not host.run(part={"owner": "web"}, certificates=[rsa])["failed"]
+    refused = host.run(part={"owner": "api"}, certificates=[ecdsa])
+    assert (
+        refused["failed"] and "a-ec: a-rsa, which is live on this host, is for a.example.com on nginx" in refused["msg"]
+    )
+
+
+def test_a_damaged_part_is_named_and_nothing_changes(host: Host) -> None:
+    host.deploy("web", A)
+    path = host.home / "etc/parts/web.json"
+    path.write_text("{")
+    for given in ({"part": {"owner": "api"}, "certificates": [one(B)]}, {"certificates": [one(B)]}):
+        refused = host.run(**given)
+        assert refused["failed"] and refused["msg"] == f"{path} is damaged; remove it, and have its owner run again"
+    assert host.live() == [A]
+    assert host.deploy("web", A)["changed"] and not host.deploy("web", A)["changed"], "its owner writes it anew"
+
+
+def test_who_has_no_name_is_refused(host: Host) -> None:
+    refused = host.run(part={"owner": "x" * 101}, certificates=[one(A)])
+    assert refused["failed"] and refused["msg"].startswith("ocsp_stapling_owner: ")
+    assert host.live() == []
