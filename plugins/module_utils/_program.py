@@ -14,6 +14,7 @@ import grp
 import hashlib
 import importlib.util
 import io
+import json
 import os
 import pwd
 import re
@@ -103,8 +104,7 @@ def carry_out(module: AnsibleModule) -> t.Dict[str, t.Any]:
     # The program is asked before anything is changed, where it is the right one.
     replaced = any(one.part == PROGRAM for one in found)
     usable = not (lacking and module.check_mode)
-    if usable and not replaced:
-        _judge(module, given, run)
+    status = _judge(module, given, run) if usable and not replaced else ""
     if mended and not module.check_mode:
         install(module, wanted, found, parts)
     if usable and replaced and PROGRAM in parts and not module.check_mode:
@@ -117,6 +117,7 @@ def carry_out(module: AnsibleModule) -> t.Dict[str, t.Any]:
         "service_manager": "systemd" if has_systemd() else "other",
         "package": here.cryptography if lacking else "",
         "shell": here.shell,
+        "status": status,
     }
     return result if shown is None else {**result, "diff": shown}
 
@@ -126,12 +127,13 @@ def _with_python(file: Values, python: str) -> Values:
     return {**file, "content": file["content"].replace(_USUAL_PYTHON, python)} if file["part"] == PROGRAM else file
 
 
-def _judge(module: AnsibleModule, given: Values, run: Run) -> None:
-    """Fail where the program refuses its configuration."""
+def _judge(module: AnsibleModule, given: Values, run: Run) -> str:
+    """Fail where the program refuses its configuration. Returns how all is by its word."""
     text = next(file["content"] for file in given["files"] if file["path"] == given["configuration"])
-    refused = refusal(module.params["program"], module.params["root"], text, given["part"], run)
+    refused, status = asked(module.params["program"], module.params["root"], text, given["part"], run)
     if refused:
         module.fail_json(msg=f"The program refuses its configuration, so that no certificate was touched: {refused}")
+    return status
 
 
 # Comparing
@@ -381,22 +383,31 @@ def log_refusal(path: str) -> str:
     )
 
 
-def refusal(program: str, root: str, configuration: str, part: Values, run: Run) -> str:
+def asked(program: str, root: str, configuration: str, part: Values, run: Run) -> t.Tuple[str, str]:
     """Why the program would refuse a configuration and the part of an owner, or an empty string.
 
-    What conf.d and other owners add is there as well. It is given a copy, and a command that has no effect. 0, 1 and 2
-    say how the staples are, which does not matter.
+    What conf.d and other owners add is there as well. The other one is how all is, by its status. It is given a copy,
+    and a command that has no effect.
     """
     with tempfile.TemporaryDirectory(prefix="ocsp-stapling-") as folder:
         path = os.path.join(folder, "config.json")
         _write_privately(path, configuration)
-        os.symlink(os.path.join(root, "conf.d"), os.path.join(folder, "conf.d"))
+        for name in ("conf.d", "live"):
+            os.symlink(os.path.join(root, name), os.path.join(folder, name))
         _link_parts(Layout(root), Layout(folder), part)
         quiet = ["--journal-socket", os.devnull, "--syslog-socket", os.devnull, "--json"]
         code, output, errors = run([program, "status", "--config", path, *quiet])
-        said = (errors or output).replace(folder, root).replace("; nothing was done", "").strip()
-    said = _CREDENTIALS.sub("//***@", said)
-    return "" if code in (0, 1, 2) else said or f"{program} ended with {code}"
+
+    def told(text: str) -> str:
+        return _CREDENTIALS.sub("//***@", text.replace(folder, root)).replace("; nothing was done", "").strip()
+
+    try:
+        found = json.loads(output) if code in (0, 1, 2) else None
+    except ValueError:
+        found = None
+    if found is None:
+        return told(errors or output) or f"{program} ended with {code}", ""
+    return told(found["refused"]), told(found["summary"])
 
 
 def _write_privately(path: str, text: str) -> None:

@@ -225,6 +225,13 @@ shell:
   returned: success
   type: str
   sample: /usr/sbin/nologin
+status:
+  description:
+    - How all is by the word of the program before anything was changed, as C(ocsp-stapling status --nagios) says it.
+    - An empty string where the program was not there, or another one.
+  returned: success
+  type: str
+  sample: "OK - 3 certificates: all is well"
 part:
   description: Whose certificates these are, as O(certops.ocsp.certificate_set#module:part) takes it.
   returned: success

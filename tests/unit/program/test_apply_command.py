@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 import os
@@ -14,6 +15,7 @@ import shutil
 import socket
 import threading
 import typing as t
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -225,7 +227,7 @@ def test_a_must_staple_certificate_keeps_its_staple_to_the_end_and_is_louder(hos
     host.later(7 * DAY - 3 * HOUR)
     for _run in range(2):
         done = host.run("apply")
-        assert done.code == 1
+        assert (done.code, host.run("status").code) == (2, 2)
         demand = "it demands a staple (must-staple), and its last one expires at 2026-03-11T04:06:07Z"
         assert f"{NAME}: {demand}" in done.err
         assert host.pieces(NAME) == ALL
@@ -237,6 +239,31 @@ def test_a_must_staple_certificate_keeps_its_staple_to_the_end_and_is_louder(hos
     for _run in range(2):
         host.later(HOUR)
         assert f"{NAME}: " in host.run("apply").err, "the alarm goes on"
+
+
+@pytest.mark.parametrize(
+    ("kind", "life", "passed", "code"),
+    [
+        ("nginx", 7 * DAY, 83 * HOUR + 0.7 * 84 * HOUR, 0),
+        ("nginx", 7 * DAY, 83 * HOUR + 0.9 * 84 * HOUR, 2),
+        ("haproxy", 7 * DAY, 83 * HOUR + 0.9 * 84 * HOUR, 2),
+        ("nginx", 3 * HOUR, 0 * HOUR, 0),
+    ],
+)
+def test_a_staple_that_is_demanded_alarms_when_status_does(
+    host: Host, kind: str, life: timedelta, passed: timedelta, code: int
+) -> None:
+    """Which is when most of the time for renewing has passed, however long a response lives and whoever serves it."""
+    host.maker = functools.partial(hosts.good, life=life)
+    host.deploy(NAME, [kind], must_staple=True)
+    host.hour()
+    host.down = True
+    host.later(passed)
+    done = host.run("apply", "--no-reload")
+    assert done.code == code
+    assert ("its last one expires at" in done.err) == (code == 2)
+    troubles = json.loads(host.run("status", "--json").out)["certificates"][NAME]["trouble"]
+    assert (troubles == "must_staple_expiring") == (code == 2)
 
 
 def test_servers_that_stop_by_themselves_are_left_alone_until_the_end(host: Host) -> None:
@@ -471,7 +498,7 @@ def test_what_is_live_but_not_configured_is_withdrawn_before_it_expires(web: Hos
     web.configure(certificates=[])
     for _run in range(2):
         done = web.run("apply")
-        assert done.code == 0 and web.pieces(NAME) == ALL and web.reloads("web") == 1
+        assert done.code == 1 and web.pieces(NAME) == ALL and web.reloads("web") == 1
         assert web.known(NAME)["code"] == "not_configured"
         shown = web.run("status")
         assert (
@@ -503,7 +530,7 @@ def test_what_its_owner_no_longer_gives_is_told_and_goes_on(web: Host) -> None:
     given = parts.Certificate(NAME, ("web",), dropped=True)
     parts.save(sets.Layout(str(web.root), str(web.state)), parts.Part("site", (given,)))
     done = web.run("apply")
-    assert done.code == 0 and web.pieces(NAME) == ALL and "no playbook gives it any more" in done.err
+    assert done.code == 1 and web.pieces(NAME) == ALL and "no playbook gives it any more" in done.err
     assert "no playbook gives it any more" not in web.run("apply").err, "once"
     shown = web.run("status")
     assert shown.code == 1 and f"{NAME}: no playbook gives it any more; it stays" in " ".join(shown.out.split())
@@ -519,7 +546,7 @@ def test_a_must_staple_certificate_that_is_not_configured_keeps_its_staple_to_th
     host.configure(certificates=[])
     host.later(7 * DAY - 2 * HOUR)
     done = host.run("apply")
-    assert host.pieces(NAME) == ALL and done.code == 1
+    assert host.pieces(NAME) == ALL and done.code == 2
     assert "demands a staple (must-staple), and its last one expires at" in done.err
 
 
@@ -668,10 +695,17 @@ def test_a_defect_at_one_certificate_stops_no_other(web: Host, monkeypatch: pyte
 
     monkeypatch.setattr(looking, "judge", judge)
     done = web.run("apply")
-    assert done.code == 2
-    assert "a.example.com: its staple was not looked at, because of a defect (KeyError: 'x')\n" in done.err
+    assert done.code == 1
+    sentence = "its staple was not looked at, because of a defect (KeyError: 'x')"
+    assert f"a.example.com: {sentence}\n" in done.err
     assert web.pieces("b.example.com") == ALL
     assert web.pieces(NAME) == ALL
+    shown = web.run("status")
+    assert shown.code == 1
+    assert f"a.example.com: no staple is in place; {sentence}" in " ".join(shown.out.split())
+    monkeypatch.undo()
+    assert web.run("apply").code == 0
+    assert web.run("status").code == 0
 
 
 def test_some_by_name(web: Host) -> None:
@@ -696,7 +730,7 @@ def test_some_by_name(web: Host) -> None:
     assert done.err.endswith(f"; did you mean {NAME}? [bad_input]\n")
     assert json.loads((web.state / "state.json").read_text()) == after
     web.configure(certificates=web.config["certificates"][:1])
-    assert web.run("apply", "other.example.com").code == 0
+    assert web.run("apply", "other.example.com").code == 1
     assert web.known("other.example.com")["code"] == "not_configured"
 
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import pty
@@ -14,6 +15,7 @@ import re
 import shutil
 import subprocess
 import sys
+import types
 import typing as t
 from datetime import timedelta
 from pathlib import Path
@@ -536,11 +538,71 @@ def test_what_is_pending_is_told(host: Host) -> None:
     assert "web has not been reloaded since its staples changed" in done.out
 
 
-def test_a_configuration_that_cannot_be_used_is_unknown_to_nagios(host: Host) -> None:
-    (host.root / "config.json").write_text("{")
+def test_a_configuration_that_may_not_be_read_is_unknown_to_nagios(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others may be able to use it, so that nothing is known to be wrong."""
+
+    def denied(path: str, _flags: int) -> t.NoReturn:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+    monkeypatch.setattr("ocsp_stapling.config._open_at_once", denied)
     done = host.run("status", "--nagios")
     assert done.code == 3
-    assert done.out.startswith(f"OCSP UNKNOWN - {host.root}/config.json, line 1, column 2: this is not JSON")
+    told = f"{host.root}/config.json: the configuration cannot be read: Permission denied; "
+    assert done.out.startswith(f"OCSP UNKNOWN - {told}")
+    done = host.run("status")
+    assert (done.code, done.out) == (78, "") and done.err.startswith(told)
+
+
+@pytest.mark.parametrize("after_a_run", [False, True])
+def test_a_configuration_that_is_refused_is_told_with_what_is_in_place(host: Host, after_a_run: bool) -> None:
+    host.deploy(NAME)
+    host.hour()
+    (host.root / "config.json").write_text("{")
+    if after_a_run:
+        assert [done.code for done in host.hour()] == [78, 78]
+    sentence = f"{host.root}/config.json, line 1, column 2: this is not JSON"
+    done = host.run("status")
+    assert (done.code, done.err) == (1, "")
+    assert rows(done.out)[NAME][0] == "good"
+    assert sentence in done.out.replace("\n  ", " ")
+    done = host.run("status", "--nagios")
+    assert done.code == 1
+    assert done.out.startswith(f"OCSP WARNING - {sentence}") and " more)" not in done.out
+    assert "; until that is corrected, no staple is renewed and none is withdrawn | certificates=1 good=1 " in done.out
+    found = json.loads(host.run("status", "--json").out)
+    assert (found["level"], found["troubles"]) == (1, ["run_failed"])
+
+
+@pytest.mark.parametrize("what", ["space", "inodes"])
+def test_a_disk_that_is_full_is_told_at_once(host: Host, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.deploy(NAME)
+    host.hour()
+    real = os.statvfs(host.state)
+    values = {key: getattr(real, key) for key in ("f_blocks", "f_bavail", "f_frsize", "f_files", "f_favail")}
+    values.update({"space": {"f_bavail": 0}, "inodes": {"f_files": 9, "f_favail": 0}}[what])
+    monkeypatch.setattr(os, "statvfs", lambda _path: types.SimpleNamespace(**values))
+    done = host.run("status", "--nagios")
+    assert done.code == 1
+    assert done.out.startswith(f"OCSP WARNING - the disk of {host.state} is full, so that no run can finish its work; ")
+
+
+def test_a_run_that_found_no_space_is_told_by_the_metrics(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.deploy(NAME)
+    host.hour()
+    write, metrics = os.write, host.state / "metrics" / "ocsp_stapling.prom"
+
+    def full(descriptor: int, data: bytes) -> int:
+        path = os.readlink(f"/proc/self/fd/{descriptor}")
+        if path.startswith(str(host.state)) and (metrics.exists() or "/metrics/" not in path):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", full)
+    assert host.run("apply").code == 74
+    assert 'ocsp_stapling_last_run_exit_code{command="apply"} 74\n' in metrics.read_text()
+    monkeypatch.undo()
+    assert host.run("apply").code == 0
+    assert 'ocsp_stapling_last_run_exit_code{command="apply"} 0\n' in metrics.read_text()
 
 
 def test_a_reader_that_leaves_is_no_error(mixed: Host) -> None:
@@ -715,7 +777,7 @@ def test_a_time_that_is_none(host: Host) -> None:
     assert "--now: 'noon' is not a time" in done.err
 
 
-@pytest.mark.parametrize("command", ["refresh", "apply", "status", "reload"])
+@pytest.mark.parametrize("command", ["refresh", "apply", "reload"])
 def test_a_configuration_that_is_broken_does_nothing(host: Host, command: str) -> None:
     host.deploy(NAME)
     host.hour()

@@ -202,6 +202,13 @@ def test_a_disk_that_is_full(web: Host, where: str, monkeypatch: pytest.MonkeyPa
     codes = {"responses": (74, 0), "sets": (0, 1), "state": (74, 74)}[where]
     assert (refreshed.code, applied.code) == codes
     assert "No space left on device" in refreshed.err + applied.err
+    if where == "sets":
+        shown = web.run("status", "--nagios")
+        assert shown.code == 1 and shown.out.startswith(f"OCSP WARNING - {NAME}: cannot "), shown.out
+        assert "No space left on device" in shown.out and "; the staple in place expires at " in shown.out
+    if where == "state":
+        # Metrics that say that all is well are not left, so that there is an alert.
+        assert not (web.state / "metrics" / "ocsp_stapling.prom").exists()
     if where != "state":
         assert web.staple(NAME) == staple
     tell(

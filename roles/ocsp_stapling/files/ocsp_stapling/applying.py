@@ -17,10 +17,11 @@ from ocsp import schedule, sets, staples
 from ocsp.decision import WITHDRAW, Decision, decide
 from ocsp.errors import OcspError
 from ocsp.installation import Change, Installation
+from ocsp.judgement import Judgement
 from ocsp.servers.changes import ExpiryPlan, expiry_plan
 from ocsp.staples import Place
 
-from . import clock, events, record, reloading, remembering
+from . import clock, events, record, reloading, remembering, troubles
 from . import state as states
 from .config import Config, Entry
 from .events import Event, Log
@@ -143,13 +144,13 @@ class Apply:
             return
         except OcspError as error:
             self._worsen(1)
-            self.log.emit(Event("failed", error.message, events.ERROR, error.code, entry.name))
+            code, message = error.code, error.message
         except Exception as error:
-            self._worsen(2)
-            message = f"its staple was not looked at, because of a defect ({type(error).__name__}: {error})"
-            self.log.emit(Event("failed", message, events.CRITICAL, "", entry.name))
-        if entry.name in self.before.certificates:
-            self.after.certificates.setdefault(entry.name, self.before.certificates[entry.name])
+            self._worsen(1)
+            code, message = "", f"its staple was not looked at, because of a defect ({type(error).__name__}: {error})"
+        self.log.emit(Event("failed", message, events.ERROR, code, entry.name))
+        known = self.before.certificates.get(entry.name, {})
+        self.after.certificates[entry.name] = {**known, "unfinished": message}
 
     # One certificate
 
@@ -192,7 +193,12 @@ class Apply:
     def _decide(self, look: Look) -> Decision:
         # A file that servers read where refresh put it is not ours to withdraw.
         expiry_plan = self._plan(look.entry)._replace(**({} if look.place else {"in_advance": False}))
-        return decide(look.facts, self.now, expiry_plan, self.horizon, self.clock_problem)
+        decision = decide(look.facts, self.now, expiry_plan, self.horizon, self.clock_problem)
+        if not look.facts.must_staple or decision.judgement is None:
+            return decision
+        # It keeps its staple to the end, and alarms from the moment on at which status and the alert do.
+        expiry_plan = expiry_plan._replace(in_advance=True)
+        return decide(look.facts, self.now, expiry_plan, _last_part(look, decision.judgement), self.clock_problem)
 
     def _would_change(self, place: Place, look: Look, decision: Decision) -> bool:
         """Whether the files are not as decided."""
@@ -260,13 +266,14 @@ class Apply:
     def _conclude(self, look: Look, decision: Decision) -> None:
         before = self.before.certificates.get(look.entry.name, {})
         stapled = decision.action != WITHDRAW
-        harmless = decision.code in ("", "no_responder", "not_configured")
-        bearable = not look.deployed or (stapled and decision.code != "revoked")
+        harmless = decision.code in ("", "no_responder") or (decision.code == "not_configured" and not stapled)
+        bearable = not look.deployed or (stapled and not decision.alarming)
         self._worsen(0 if harmless else 1 if bearable else 2)
         # What concerns the clock was said for all of them together, and why a staple went when it went.
         said = decision.code in ("", "clock_implausible") or self.changes.get(look.entry.name) == WITHDRAWN
         if not said and (decision.alarming or before.get("code") != decision.code):
-            what = "skipped" if harmless or not look.deployed else "revoked" if decision.code == "revoked" else "failed"
+            expected = decision.code in ("no_responder", "not_configured") or not look.deployed
+            what = "skipped" if expected else "revoked" if decision.code == "revoked" else "failed"
             self.log.emit(Event(what, decision.message, _priority(look, decision), decision.code, look.entry.name))
         # Where others bring the responses, what refresh says of its attempts is from before.
         claims = self.claims.entry(look.entry.name) if self.config.fetch else {}
@@ -296,9 +303,19 @@ class Apply:
         self.after.save(self.config.folders.state_file, self.now)
 
 
+def _last_part(look: Look, judgement: Judgement) -> timedelta:
+    """How much of the time for renewing is left when a staple that is demanded counts as about to end."""
+    due = schedule.renew_at(judgement, look.options.renewal) if look.options is not None else None
+    if due is None or judgement.effective_expiry is None:
+        return timedelta(0)
+    return (judgement.effective_expiry - due) * (1 - troubles.MUST_STAPLE_EXPIRING.share)
+
+
 def _priority(look: Look, decision: Decision) -> int:
     if decision.code == "no_responder":
         return events.NOTICE
+    if decision.code == "not_configured":
+        return events.NOTICE if decision.action == WITHDRAW else events.WARNING
     if not look.deployed:
         return events.WARNING
     return events.CRITICAL if decision.alarming else events.ERROR

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
@@ -54,7 +55,9 @@ def main(arguments: t.Optional[t.Sequence[str]] = None) -> int:
             f"{options.command} met a defect of its own ({type(error).__name__}: {error}); what was in place is in "
             "place. Please report it with what the option --debug shows"
         )
-        log.emit(Event("run", message, events.CRITICAL))
+        log.emit(Event("run", message, events.ERROR))
+        with contextlib.suppress(Exception):
+            commands.note_failure(options, SOFTWARE)
         return SOFTWARE
     finally:
         log.close()
@@ -72,14 +75,18 @@ def _run(options: argparse.Namespace, log: Log) -> int:
         run: t.Callable[[argparse.Namespace, Log], int] = options.run
         return run(options, log)
     except ConfigError as error:
-        log.emit(Event("configuration", f"{error}; nothing was done", events.CRITICAL))
+        log.emit(Event("configuration", f"{error}; nothing was done", events.ERROR))
         commands.note_failure(options, CONFIGURATION)
         return CONFIGURATION
     except OcspError as error:
         log.emit(Event("run", error.message, events.ERROR, error.code))
         if isinstance(error, InputError):
             return USAGE
-        return TEMPORARY if isinstance(error, BusyError) else IO_ERROR if isinstance(error, FileError) else SOFTWARE
+        if isinstance(error, BusyError):
+            return TEMPORARY
+        exit_code = IO_ERROR if isinstance(error, FileError) else SOFTWARE
+        commands.note_failure(options, exit_code)
+        return exit_code
 
 
 class _Parser(argparse.ArgumentParser):

@@ -26,7 +26,7 @@ from . import state as states
 from .applying import Apply
 from .config import Config, Folders
 from .events import Event, Log
-from .located import ConfigError
+from .located import ConfigError, Unreadable
 from .status import Status
 from .tables import WIDTH
 from .world import World
@@ -90,13 +90,16 @@ def apply(options: argparse.Namespace, log: Log) -> int:
 
 def status(options: argparse.Namespace, log: Log) -> int:
     world = _world(options)
+    refused = ""
     try:
         config = _load(options, log, world)
-    except ConfigError as error:
+    except Unreadable as error:
         if not options.nagios:
             raise
         print(f"OCSP UNKNOWN - {error}".replace("|", "/"))
         return 3
+    except ConfigError as error:
+        config, refused = Config(_folders(options)), str(error)
     state = states.load(config.folders.state_file)
     try:
         _check_names(options.names, [*_configured(config), *state.certificates])
@@ -105,7 +108,7 @@ def status(options: argparse.Namespace, log: Log) -> int:
             raise
         print(f"OCSP UNKNOWN - {error.message}".replace("|", "/"))
         return 3
-    shown = Status(config, state, world.now(), options.names)
+    shown = Status(config, state, world.now(), options.names, refused)
     if options.nagios:
         sys.stdout.write(shown.nagios())
     elif options.json:
@@ -156,16 +159,23 @@ def reload(options: argparse.Namespace, log: Log) -> int:
 
 
 def note_failure(options: argparse.Namespace, exit_code: int) -> None:
-    """Have a run that did not get to the certificates show in the metrics; that it shows nowhere is no error."""
-    if options.command != "apply":
+    """Have a run that could not do its work show in the state and the metrics; that it shows nowhere is no error."""
+    # A run over some certificates says nothing about the timer.
+    if options.command != "apply" or options.names:
         return
-    folders = Folders(os.path.dirname(os.path.abspath(options.config)), options.state)
+    folders = _folders(options)
     with contextlib.suppress(OcspError):
+        _check_root(options)
         world = _world(options)
         state = states.load(folders.state_file)
         state.runs["apply"] = states.run_values(world.now(), world.elapsed(), exit_code)
-        state.save(folders.state_file, world.now())
+        with contextlib.suppress(OcspError):
+            state.save(folders.state_file, world.now())
         metrics.write(state, folders.metrics)
+
+
+def _folders(options: argparse.Namespace) -> Folders:
+    return Folders(os.path.dirname(os.path.abspath(options.config)), options.state)
 
 
 def _world(options: argparse.Namespace) -> World:

@@ -38,7 +38,7 @@ from ocsp.options import check_options, did_you_mean
 from ocsp.servers.table import SERVERS
 from ocsp.services import COMMANDS, Service, configured, name_problem, read_command
 
-from .located import ConfigError, Document, Path, parse
+from .located import ConfigError, Document, Path, Unreadable, parse
 
 DEFAULT_PATH = "/etc/ocsp-stapling/config.json"
 DEFAULT_STATE = "/var/lib/ocsp-stapling"
@@ -295,7 +295,8 @@ def _read(path: str) -> Document:
 def _unreadable(path: str, error: OSError) -> ConfigError:
     denied = error.errno == errno.EACCES
     hint = "; the user ocsp-stapling and whoever runs this must be able to read it" if denied else ""
-    return ConfigError(f"{path}: the configuration cannot be read: {error.strerror}{hint}")
+    kind = Unreadable if denied else ConfigError
+    return kind(f"{path}: the configuration cannot be read: {error.strerror}{hint}")
 
 
 def _open_at_once(path: str, flags: int) -> int:

@@ -19,6 +19,10 @@ class ConfigError(Exception):
     """A configuration that cannot be used; the message names the file, the line and the key."""
 
 
+class Unreadable(ConfigError):
+    """A configuration that others may be able to use, but not who runs this."""
+
+
 class Document(t.NamedTuple):
     """A file of JSON: its path, what it holds, and the line of each key and element by its path inside."""
 

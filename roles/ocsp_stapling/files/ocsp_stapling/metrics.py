@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ocsp import files
+from ocsp.errors import FileError
 
 from . import record
 from .record import Values
@@ -111,8 +112,16 @@ def _is_retired(entry: Values) -> bool:
 
 
 def write(state: State, path: str) -> None:
-    """Write the metrics in one step. Raises FileError."""
-    files.replace_file(path, render(state).encode())
+    """Write the metrics in one step. Raises FileError.
+
+    On a full disk the old ones go first: to have none is an alert, and the old ones say that all is well.
+    """
+    content = render(state).encode()
+    try:
+        files.replace_file(path, content)
+    except FileError:
+        files.remove_file(path)
+        files.replace_file(path, content)
 
 
 def _family(lines: t.List[str], name: str, text: str, samples: t.Iterable[Sample]) -> None:

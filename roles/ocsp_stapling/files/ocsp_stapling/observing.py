@@ -73,6 +73,8 @@ def _observe(entry: Entry, known: t.Optional[Values], eyes: Eyes) -> Seen:
         return Seen(_looked(entry, known or {}, eyes))
     except InputError as error:
         return Seen(known, error.message)
+    except Exception as error:  # it must not hide the other certificates
+        return Seen(known, f"it was not looked at, because of a defect ({type(error).__name__}: {error})")
 
 
 def _unreadable(path: str) -> str:
@@ -114,6 +116,7 @@ def _looked(entry: Entry, known: Values, eyes: Eyes) -> Values:
         # Whoever put it there did not say when.
         staple = {**staple, "installed": None}
     values["staple"] = staple or None
+    values["unfinished"] = record.text_of(known, "unfinished")
     if _known(values)[2] == _known(known)[2]:
         values.update({key: known[key] for key in _STAYS if key in known})
         if isinstance(values["revoked"], dict):

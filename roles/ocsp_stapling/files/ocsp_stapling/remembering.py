@@ -31,6 +31,7 @@ def entry_values(look: Look, decision: Decision, before: Values, claims: Values,
         "code": decision.code,
         "message": decision.message,
         "refused": look.refused,
+        "unfinished": "",
         **attempt_values(claims),
     }
 

@@ -26,6 +26,7 @@ costs no staple. A newer ``version`` than 1 means that keys changed their meanin
          "revoked": {"time": TIME, "reason": TEXT} or null,
          "code": "", "message": "",                why there is no staple, or why it will soon be none
          "refused": "",                            why what refresh left was not read, by the code foreign_file
+         "unfinished": "",                         why the last run of apply could not do what was due
          "failures": 0, "failure_code": "", "failure_message": "",    attempts of refresh, in a row
          "succeeded": TIME, "next_attempt": TIME}}}
 

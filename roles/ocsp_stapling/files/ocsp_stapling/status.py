@@ -55,10 +55,14 @@ class Problem(t.NamedTuple):
 class Status:
     """What is in place and how it got there, as it looks at a moment; with ``names``, of these certificates alone."""
 
-    def __init__(self, config: Config, state: State, now: datetime, names: t.Collection[str] = ()) -> None:
+    def __init__(
+        self, config: Config, state: State, now: datetime, names: t.Collection[str] = (), refused: str = ""
+    ) -> None:
+        """``refused`` is why there is no configuration, if there is none: then it tells what the state knows."""
         self.config = config
         self.state = state
         self.now = now
+        self.refused = refused
         self.named = bool(names)
         catch_up(config, state)
         self.lines = [self._line(name, seen) for name, seen in observe(config, state, names, now).items()]
@@ -128,7 +132,7 @@ class Status:
         if ended:
             yield troubles.STAPLE_EXPIRED
         passed = 0.0 if ended else self._share_passed(staple)
-        if must_staple and staple and (passed > troubles.MUST_STAPLE_EXPIRING.share or code == "expiring"):
+        if must_staple and passed > troubles.MUST_STAPLE_EXPIRING.share:
             yield troubles.MUST_STAPLE_EXPIRING
         if passed > troubles.NOT_RENEWED.share:
             yield troubles.NOT_RENEWED
@@ -136,6 +140,8 @@ class Status:
             yield troubles.CLOCK
         if record.text_of(entry, "refused"):
             yield troubles.FOREIGN_FILE
+        if record.text_of(entry, "unfinished"):
+            yield troubles.NOT_INSTALLED
         failing = troubles.of_failure(record.text_of(entry, "failure_code"))
         if failing is not None:
             yield failing
@@ -153,17 +159,19 @@ class Status:
         """What is in place, and why it is not as it should be."""
         code, message = record.text_of(entry, "code"), record.text_of(entry, "message")
         failure = record.text_of(entry, "failure_message")
-        refused = record.text_of(entry, "refused")
+        refused, unfinished = record.text_of(entry, "refused"), record.text_of(entry, "unfinished")
         if worst in (troubles.NOT_DEPLOYED, troubles.NOT_CONFIGURED):
             return with_times(message, self.now)
         if worst is troubles.REVOKED:
             causes = [message or failure, self._place(entry), refused]
         elif worst is troubles.FOREIGN_FILE:
             causes = [refused, self._place(entry), failure]
+        elif worst is troubles.NOT_INSTALLED:
+            causes = [unfinished, self._place(entry), failure]
         else:
             # That there is no response counts where nothing else is known, and what is about to end was said.
             told = code == "expiring" if entry.get("staple") else code == "missing_staple" and (failure or refused)
-            causes = [self._place(entry), refused, failure, "" if told else message]
+            causes = [self._place(entry), refused, unfinished, failure, "" if told else message]
             if worst in (troubles.MUST_STAPLE_MISSING, troubles.MUST_STAPLE_EXPIRING):
                 causes.insert(0, "it demands a staple (must-staple)")
             following = record.time_of(entry, "next_attempt")
@@ -185,6 +193,13 @@ class Status:
     # All of it
 
     def _problems(self) -> t.Iterator[Problem]:
+        if self.refused:
+            message = f"{self.refused}; until that is corrected, no staple is renewed and none is withdrawn"
+            yield Problem(troubles.RUN_FAILED, message)
+        if self._is_disk_full():
+            folder = self.config.folders.state
+            message = f"the disk of {folder} is full, so that no run can finish its work; see 'df -h {folder}'"
+            yield Problem(troubles.RUN_FAILED, message)
         if self.state.problem:
             message = f"{self.state.problem}; run 'ocsp-stapling apply' as root"
             yield Problem(troubles.STATE_UNREADABLE, message)
@@ -200,8 +215,22 @@ class Status:
         for command in self._commands():
             yield from self._missed(command)
 
+    def _is_disk_full(self) -> bool:
+        """Whether a run could not write anew what it remembers; on such a disk it cannot say so either."""
+        folders = self.config.folders
+        try:
+            disk = os.statvfs(folders.state)
+        except OSError:
+            return False
+        free = disk.f_bavail * disk.f_frsize
+        # What is not counted has no total.
+        no_files = bool(disk.f_files) and not disk.f_favail
+        return no_files or (bool(disk.f_blocks) and free <= max(map(_size, (folders.state_file, folders.record))))
+
     def _commands(self) -> t.Sequence[str]:
         """The commands that the timer runs; how refresh went stands in the record that was refused."""
+        if self.refused:
+            return [command for command in ("refresh", "apply") if self._ended(command) is not None]
         return ("refresh", "apply") if self.config.fetch and not self.state.refused else ("apply",)
 
     def _ended(self, command: str) -> t.Optional[datetime]:
@@ -220,7 +249,7 @@ class Status:
         elif since is None:
             yield Problem(troubles.NOT_RUNNING, f"{command} has not run yet; {hint}")
         code = record.number_of(record.mapping(self.state.runs, command), "exit_code")
-        if code > 2:
+        if code > 2 and not self.refused:
             message = f"{command} ended with the exit code {code}; run it to see why"
             yield Problem(troubles.RUN_FAILED, message)
 
@@ -300,6 +329,8 @@ class Status:
             "version": 1,
             "now": format_time(self.now),
             "level": self.level,
+            "summary": self._summary(),
+            "refused": self.refused,
             "written": self.state.written,
             "clock": self.state.clock,
             "runs": self.state.runs,
@@ -315,16 +346,17 @@ class Status:
         good = sum(line.trouble is None for line in self.lines)
         critical = sum(line.level == CRITICAL for line in self.lines)
         ends = [line.ends for line in self.lines if line.ends is not None]
-        wrong = [line for line in self.lines if line.trouble is not None]
-        number = len(wrong) + len(self.problems)
-        more = f" (and {number - 1} more)" if number > 1 else ""
-        what = f"{count(len(self.lines), 'certificate')}: all is well"
-        if number:
-            what = f"{self._sentences()[0]}{more}"
         data = f"certificates={len(self.lines)} good={good} critical={critical}"
         if ends:
             data += f" soonest_end={int((min(ends) - self.now).total_seconds())}s"
-        return f"OCSP {_WORDS[self.level]} - {what.replace('|', '/')} | {data}\n"
+        return f"OCSP {self._summary().replace('|', '/')} | {data}\n"
+
+    def _summary(self) -> str:
+        """The severity of all of it, the worst trouble and the number of others."""
+        number = sum(line.trouble is not None for line in self.lines) + len(self.problems)
+        more = f" (and {number - 1} more)" if number > 1 else ""
+        what = f"{self._sentences()[0]}{more}" if number else f"{count(len(self.lines), 'certificate')}: all is well"
+        return f"{_WORDS[self.level]} - {what}"
 
 
 def _is_wanted(entry: Values) -> bool:
@@ -336,6 +368,13 @@ def _json_line(line: Line) -> Values:
     trouble = line.trouble.name if line.trouble is not None else None
     shown = {"level": line.level, "status": line.word, "reason": line.error, "trouble": trouble}
     return {**line.values, **shown, "sentence": line.sentence}
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
 
 
 def _made(metrics: str) -> t.Optional[datetime]:

@@ -49,6 +49,8 @@ CLOCK = Trouble("clock", WARNING, "", "OcspStaplingApplyFailing")
 FOREIGN_FILE = Trouble("foreign_file", WARNING, "", "OcspStaplingApplyFailing")
 NOT_RELOADED = Trouble("not_reloaded", WARNING, "", "OcspStaplingApplyFailing")
 NOT_DEPLOYED = Trouble("not_deployed", WARNING, "not deployed", "OcspStaplingApplyFailing")
+NOT_INSTALLED = Trouble("not_installed", WARNING, "", "OcspStaplingApplyFailing")
+NOT_CONFIGURED = Trouble("not_configured", WARNING, "", "OcspStaplingApplyFailing")
 # Attempts that failed while a good staple is in place.
 HOST_FAULT = Trouble(
     "host_fault",
@@ -68,7 +70,6 @@ RESPONDER_FAILING = Trouble(
 )
 RESPONSE_REFUSED = Trouble("response_refused", WARNING, "", "OcspResponseRefused")  # for all other codes
 # What no metric shows.
-NOT_CONFIGURED = Trouble("not_configured", WARNING)
 STATE_UNREADABLE = Trouble("state_unreadable", WARNING)
 NOT_SEEN = Trouble("not_seen", WARNING, "not seen")
 
@@ -86,10 +87,11 @@ TABLE = (
     FOREIGN_FILE,
     NOT_RELOADED,
     NOT_DEPLOYED,
+    NOT_INSTALLED,
+    NOT_CONFIGURED,
     HOST_FAULT,
     RESPONDER_FAILING,
     RESPONSE_REFUSED,
-    NOT_CONFIGURED,
     STATE_UNREADABLE,
     NOT_SEEN,
 )

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import grp
+import json
 import os
 import pwd
 import shutil
@@ -98,7 +99,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureF
     monkeypatch.setattr(_program, "_account", lambda wanted: iter(()))
     # Not the Python of another distribution, which may have no cryptography.
     monkeypatch.setattr(_program, "lacks_cryptography", lambda python, run: False)
-    monkeypatch.setattr(_program, "refusal", lambda *given: "")
+    monkeypatch.setattr(_program, "asked", lambda *given: ("", ""))
     return Host(tmp_path, Runner("stapling_program", monkeypatch, capfd), monkeypatch)
 
 
@@ -477,3 +478,33 @@ def test_the_archive_is_the_same_for_the_same_sources() -> None:
 def test_a_module_without_its_controller_says_so(host: Host) -> None:
     refused = host.run_module()
     assert refused["failed"] and "needs the action plugin" in refused["msg"]
+
+
+# What the program says -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ((0, {"refused": "", "summary": "OK - all is well"}, ""), ("", "OK - all is well")),
+        ((1, {"refused": "", "summary": "WARNING - {} is full"}, ""), ("", "WARNING - /etc/x is full")),
+        ((1, {"refused": "{}/conf.d/a.json, line 2: no", "summary": "WARNING - no"}, ""), ("/etc/x/conf.d/a.json", "")),
+        ((78, None, "{}/config.json: no; nothing was done\n"), ("/etc/x/config.json: no", "")),
+        ((1, None, "Traceback"), ("Traceback", "")),
+        ((127, None, ""), ("/sbin/x ended with 127", "")),
+    ],
+)
+def test_the_program_is_asked_with_a_copy(
+    answer: tuple[int, dict[str, str] | None, str], expected: tuple[str, str]
+) -> None:
+    def run(argv: t.Sequence[str]) -> tuple[int, str, str]:
+        folder = Path(argv[argv.index("--config") + 1]).parent
+        assert (folder / "config.json").read_text() == "{}"
+        assert [os.readlink(folder / name) for name in ("conf.d", "live")] == ["/etc/x/conf.d", "/etc/x/live"]
+        code, output, errors = answer
+        return code, json.dumps(output).replace("{}", str(folder)) if output else "", errors.replace("{}", str(folder))
+
+    refused, status = _program.asked("/sbin/x", "/etc/x", "{}", {"owner": "role", "text": "{}"}, run)
+    assert refused.startswith(expected[0]) and bool(refused) == bool(expected[0])
+    if not refused:
+        assert status == expected[1]
