@@ -31,7 +31,9 @@ class ActionModule(ActionBase):
         self._name_owner(arguments, task_vars or {})
         if local and isinstance(arguments.get("certificates"), list):
             sources = _sources.Sources(self._find_needle, self._loader.get_real_file)
-            arguments["certificates"] = sources.complete_all(arguments["certificates"], folder)
+            arguments["certificates"], faults = sources.complete_all(arguments["certificates"], folder)
+            if faults:
+                raise AnsibleActionFail(refusal(faults))
         if arguments.get("fetch_from") == "controller":
             self._fetch(arguments)
         result: dict[str, t.Any] = self._execute_module(module_args=arguments, task_vars=task_vars)

@@ -11,7 +11,7 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
-from ansible_collections.certops.ocsp.plugins.module_utils._program import PROGRAM
+from ansible_collections.certops.ocsp.plugins.module_utils._program import ACCOUNT, PROGRAM
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import scan
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import refusal
 from ansible_collections.certops.ocsp.plugins.modules.stapling_program import argument_spec
@@ -57,12 +57,18 @@ class ActionModule(ActionBase):
                 *_program.faults(options, owner),
             ]
         )
-        if not remote and self._task.check_mode:
-            # What is missing on the controller is said before the host is touched.
-            _sources.Sources(self._find_needle).complete_all(groups.entries, options["source"])
-        install = PROGRAM in options["parts"] and not self._task.check_mode
+        asking = bool(self._task.check_mode)
+        if asking and not remote:
+            # What is missing on the controller is said before the host is touched, with all that the host finds.
+            faults = _sources.Sources(self._find_needle).complete_all(groups.entries, options["source"])[1]
+            if faults:
+                _refuse([*faults, *self._host_faults(groups.entries, options, owner, task_vars)])
+        install = PROGRAM in options["parts"] and not asking
         wanted = _program.wanted(options, owner, groups.entries, self._renderer(options, task_vars), complete=install)
         result = {**self._call(wanted, options, task_vars), **({"found": found} if remote else {})}
+        if asking and {ACCOUNT, PROGRAM} & set(result.get("differing", ())) and not result.get("package"):
+            # So that nothing is installed for certificates that cannot be deployed.
+            _refuse(self._host_faults(groups.entries, options, owner, task_vars))
         names = [entry["name"] for entry in groups.entries]
         result["part"], result["claims"] = _owner.claim(options["claims"], owner, names)
         if result.get("failed"):
@@ -77,6 +83,30 @@ class ActionModule(ActionBase):
         # The password of a proxy may be in it.
         result.pop("invocation", None)
         return result
+
+    def _host_faults(
+        self, entries: list[_groups.Entry], options: dict[str, t.Any], owner: str, task_vars: t.Any
+    ) -> list[str]:
+        """What ``certificate_set`` has against those certificates whose files are there; it is in check mode, too."""
+        if not options["remote_source"]:
+            sources = _sources.Sources(self._find_needle, self._loader.get_real_file)
+            entries = sources.complete_all(entries, options["source"])[0]
+        if not entries:
+            return []
+        arguments = {
+            "certificates": entries,
+            "source": options["source"],
+            "remote_source": options["remote_source"],
+            "service_settings": _groups.service_settings(options["services"]),
+            "options": options["options"],
+            "part": {"owner": owner, "number": 0},
+            "fetch_from": "nowhere",
+            "fail_on_held_back": False,
+            "path": options["root"],
+            "state_path": options["state_path"],
+        }
+        result = self._execute_module("certops.ocsp.certificate_set", module_args=arguments, task_vars=task_vars)
+        return [found["message"] for found in result.get("findings", ())]
 
     def _renderer(self, options: dict[str, t.Any], task_vars: t.Any) -> _program.Render:
         lookup = lookup_loader.get("ansible.builtin.template", loader=self._loader, templar=self._templar)

@@ -16,7 +16,7 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.parsing.vault import is_encrypted
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import material
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.certificate import load_certificates
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError, refusal
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.sets import SOURCE_SUFFIXES
 
 _PARTS = tuple(SOURCE_SUFFIXES)
@@ -37,58 +37,77 @@ class Sources:
         self._find_needle = find_needle
         self._real_file = real_file
 
-    def complete_all(self, entries: t.Iterable[t.Any], folder: str | None) -> list[t.Any]:
-        """All entries with the contents of their files; fails with all that is wrong."""
+    def complete_all(self, entries: t.Iterable[t.Any], folder: str | None) -> tuple[list[t.Any], list[str]]:
+        """The entries that can be used, with the contents of their files, and all that is wrong with others."""
         completed, faults = [], []
         for entry in entries:
-            try:
-                completed.append(self.complete(entry, folder) if isinstance(entry, dict) else entry)
-            except AnsibleActionFail as error:
-                faults.append(error.message)
-        if faults:
-            raise AnsibleActionFail(refusal(faults))
-        return completed
+            one, wrong = self.complete(entry, folder) if isinstance(entry, dict) else (entry, [])
+            completed += [] if wrong else [one]
+            faults += wrong
+        return completed, faults
 
-    def complete(self, given: Entry, folder: str | None) -> Entry:
-        """An entry with the contents of its files; their paths stay, for messages. ``folder`` is the usual one."""
-        one = dict(given)
+    def complete(self, given: Entry, folder: str | None) -> tuple[Entry, list[str]]:
+        """An entry with the contents of its files, and all that is wrong with it.
+
+        The paths stay, for messages. ``folder`` is the usual one: what is not given is looked for there by name, unless
+        key and certificate are.
+        """
+        one, name = dict(given), str(given.get("name"))
         folder = one.pop("source", None) or folder
         given_parts = {part for part in _PARTS for kind in ("path", "content", "src") if one.get(f"{part}_{kind}")}
-        if folder is not None and not given_parts & {"private_key", "certificate"} and one.get("name"):
-            one.update(self._find(str(one["name"]), self._search("", folder), given_parts))
+        faults: list[str] = []
+        if folder is not None and not {"private_key", "certificate"} <= given_parts and one.get("name"):
+            found, wrong = self._find(name, folder, given_parts)
+            one.update(found)
+            faults += wrong
         for part in _PARTS:
             if one.get(f"{part}_src"):
-                one[f"{part}_src"] = self._search("files", one[f"{part}_src"])
-                one[f"{part}_content"] = self._read(one[f"{part}_src"])
-        return one
+                try:
+                    one[f"{part}_src"] = self._search("files", one[f"{part}_src"], part.replace("_", " "))
+                    one[f"{part}_content"] = self._read(one[f"{part}_src"])
+                except AnsibleActionFail as error:
+                    faults.append(error.message)
+        return one, [f"{name}: {fault}" for fault in faults]
 
-    def _find(self, name: str, folder: str, given: t.Container[str]) -> dict[str, str]:
-        """The files of a certificate in a folder, but for those that are given."""
-        found = {}
+    def _find(self, name: str, folder: str, given: t.Container[str]) -> tuple[dict[str, str], list[str]]:
+        """The files of a certificate in a folder, but for those that are given, and what is missing."""
+        found, faults = {}, []
+        try:
+            folder = self._search("", folder, "folder")
+        except AnsibleActionFail as error:
+            return {}, [error.message]
         for part, suffixes in SOURCE_SUFFIXES.items():
             paths = [os.path.join(folder, name + suffix) for suffix in suffixes]
-            path = next((path for path in paths if os.path.isfile(path)), None)
-            if path is not None and part not in given:
+            path = next((path for path in paths if os.path.lexists(path)), None)
+            if part in given:
+                continue
+            if path is not None:
                 found[f"{part}_src"] = path
-        for part in ("private_key", "certificate"):
-            if f"{part}_src" not in found:
-                names = " nor ".join(name + suffix for suffix in SOURCE_SUFFIXES[part])
-                raise AnsibleActionFail(f"{name}: there is no {part.replace('_', ' ')}: {folder} holds no {names}")
-        return found
+            elif part in ("private_key", "certificate"):
+                names = " nor ".join(name + suffix for suffix in suffixes)
+                faults.append(f"there is no {part.replace('_', ' ')}: {folder} holds no {names}")
+        return found, faults
 
-    def _search(self, kind: str, path: str) -> str:
+    def _search(self, kind: str, path: str, what: str) -> str:
         """A path as given, or relative to the role or playbook as Ansible looks for files."""
         try:
             return self._find_needle(kind, str(path))
-        except AnsibleError as error:
-            raise AnsibleActionFail(str(error)) from error
+        except AnsibleError:
+            raise AnsibleActionFail(
+                f"there is no {what} {path} on the controller, where a relative path is looked for in the role and "
+                "beside the playbook, also in their folders 'files'"
+            ) from None
 
     def _read(self, path: str) -> str:
+        if os.path.isdir(path):
+            raise AnsibleActionFail(f"{path} is a folder; a file belongs there")
         try:
             with open(self._real_file(path) if self._real_file else path, "rb") as handle:
                 content = handle.read()
         except OSError as error:
-            raise AnsibleActionFail(f"{path} cannot be read: {error}") from error
+            raise AnsibleActionFail(f"{path} cannot be read: {error.strerror}") from error
+        if not content.strip():
+            raise AnsibleActionFail(f"{path} is empty")
         if b"-----BEGIN " not in content and not (self._real_file is None and is_encrypted(content)):
             raise AnsibleActionFail(f"{path} holds no PEM; convert it with openssl, by -inform DER -outform PEM")
         return content.decode("latin-1")  # what is no ASCII is a comment

@@ -124,7 +124,7 @@ def _read_sources(values: Values, given: Values) -> Sources:
     for part in PARTS:
         where[part], data[part] = _read_part(given, part)
     folder = (given["source"] or values["source"]) if values["remote_source"] else None
-    if folder and not data["private_key"] and not data["certificate"]:
+    if folder and not (data["private_key"] and data["certificate"]):
         for part in PARTS:
             if data[part] is None:
                 where[part], data[part] = _find_part(folder, given["name"], part)

@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2.19 or later")
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleError
 from ansible_collections.certops.ocsp.plugins.plugin_utils._sources import Sources
 
 PEM = "-----BEGIN X-----\n"
@@ -38,21 +38,56 @@ def test_a_file_in_a_vault_is_decrypted(folder: Path) -> None:
         decrypted.append(path)
         return f"{folder}/a.test.pem"
 
-    (one,) = Sources(as_given, decrypt).complete_all([{"name": "a.test"}], str(folder))
+    (one,), faults = Sources(as_given, decrypt).complete_all([{"name": "a.test"}], str(folder))
+    assert faults == []
     assert one["private_key_content"] == PEM and one["private_key_src"] == f"{folder}/a.test.key"
     assert f"{folder}/a.test.key" in decrypted
 
 
 def test_who_only_looks_for_files_decrypts_none(folder: Path) -> None:
-    (one,) = Sources(as_given).complete_all([{"name": "a.test"}], str(folder))
+    (one,), _faults = Sources(as_given).complete_all([{"name": "a.test"}], str(folder))
     assert one["private_key_src"] == f"{folder}/a.test.key"
 
 
 @pytest.mark.parametrize("decrypts", [False, True])
 def test_all_that_is_wrong_is_said(folder: Path, decrypts: bool) -> None:
     sources = Sources(as_given, (lambda path: path) if decrypts else None)
-    with pytest.raises(AnsibleActionFail) as caught:
-        sources.complete_all([{"name": "b.test"}, {"name": "c.test"}], str(folder))
-    _first, junk, missing = caught.value.message.splitlines()
-    assert junk.startswith(f"- {folder}/b.test.key holds no PEM")
-    assert missing == f"- c.test: there is no private key: {folder} holds no c.test.key"
+    completed, faults = sources.complete_all([{"name": name} for name in ("b.test", "c.test", "a.test")], str(folder))
+    assert [one["name"] for one in completed] == (["a.test"] if not decrypts else [])
+    junk, no_key, no_certificate = faults[:3]
+    assert junk.startswith(f"b.test: {folder}/b.test.key holds no PEM")
+    assert no_key == f"c.test: there is no private key: {folder} holds no c.test.key"
+    assert no_certificate == f"c.test: there is no certificate: {folder} holds no c.test.pem nor c.test-fullchain.pem"
+
+
+@pytest.mark.parametrize("given", ["private_key", "certificate"])
+def test_what_is_not_given_is_found_by_name(folder: Path, given: str) -> None:
+    """Also where the key or the certificate is given with another name, or as a content."""
+    (folder / "b.test.key").write_text(PEM)
+    (folder / "b.test-chain.pem").write_text(PEM)
+    (folder / "other").write_text(PEM)
+    for one in ({f"{given}_src": f"{folder}/other"}, {f"{given}_content": PEM}):
+        (completed,), faults = Sources(as_given).complete_all([{"name": "b.test", **one}], str(folder))
+        assert faults == [] and completed["chain_content"] == PEM
+        assert all(completed[f"{part}_content"] == PEM for part in ("private_key", "certificate"))
+    both = {"name": "b.test", "private_key_content": PEM, "certificate_content": PEM}
+    (completed,), faults = Sources(as_given).complete_all([both], str(folder))
+    assert faults == [] and "chain_content" not in completed
+
+
+def test_files_that_are_none_are_named(folder: Path) -> None:
+    (folder / "b.test.key").write_text("\n")
+    (folder / "b.test.pem").unlink()
+    (folder / "b.test.pem").mkdir()
+
+    def missing(_kind: str, path: str) -> str:
+        if path.startswith("/"):
+            return path
+        raise AnsibleError("Could not find or access")
+
+    entries = [{"name": "b.test"}, {"name": "c.test", "private_key_src": "c.key", "certificate_src": "c.pem"}]
+    _completed, faults = Sources(missing).complete_all(entries, str(folder))
+    assert faults[0] == f"b.test: {folder}/b.test.key is empty"
+    assert faults[1] == f"b.test: {folder}/b.test.pem is a folder; a file belongs there"
+    assert faults[2].startswith("c.test: there is no private key c.key on the controller, where a relative path is ")
+    assert faults[3].startswith("c.test: there is no certificate c.pem on the controller")
