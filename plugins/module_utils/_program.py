@@ -104,7 +104,7 @@ def carry_out(module: AnsibleModule) -> t.Dict[str, t.Any]:
     # The program is asked before anything is changed, where it is the right one.
     replaced = any(one.part == PROGRAM for one in found)
     usable = not (lacking and module.check_mode)
-    status = _judge(module, given, run) if usable and not replaced else ""
+    answer = _judge(module, given, run) if usable and not replaced else Answer()
     if mended and not module.check_mode:
         install(module, wanted, found, parts)
     if usable and replaced and PROGRAM in parts and not module.check_mode:
@@ -117,7 +117,8 @@ def carry_out(module: AnsibleModule) -> t.Dict[str, t.Any]:
         "service_manager": "systemd" if has_systemd() else "other",
         "package": here.cryptography if lacking else "",
         "shell": here.shell,
-        "status": status,
+        "status": answer.status,
+        "revoked": list(answer.revoked),
     }
     return result if shown is None else {**result, "diff": shown}
 
@@ -127,13 +128,14 @@ def _with_python(file: Values, python: str) -> Values:
     return {**file, "content": file["content"].replace(_USUAL_PYTHON, python)} if file["part"] == PROGRAM else file
 
 
-def _judge(module: AnsibleModule, given: Values, run: Run) -> str:
+def _judge(module: AnsibleModule, given: Values, run: Run) -> Answer:
     """Fail where the program refuses its configuration. Returns how all is by its word."""
     text = next(file["content"] for file in given["files"] if file["path"] == given["configuration"])
-    refused, status = asked(module.params["program"], module.params["root"], text, given["part"], run)
-    if refused:
-        module.fail_json(msg=f"The program refuses its configuration, so that no certificate was touched: {refused}")
-    return status
+    answer = asked(module.params["program"], module.params["root"], text, given["part"], run)
+    if answer.refused:
+        said = f"The program refuses its configuration, so that no certificate was touched: {answer.refused}"
+        module.fail_json(msg=said)
+    return answer
 
 
 # Comparing
@@ -383,11 +385,18 @@ def log_refusal(path: str) -> str:
     )
 
 
-def asked(program: str, root: str, configuration: str, part: Values, run: Run) -> t.Tuple[str, str]:
-    """Why the program would refuse a configuration and the part of an owner, or an empty string.
+class Answer(t.NamedTuple):
+    """What the program says: why it would refuse a configuration, how all is, and which certificates are revoked."""
 
-    What conf.d and other owners add is there as well. The other one is how all is, by its status. It is given a copy,
-    and a command that has no effect.
+    refused: str = ""
+    status: str = ""
+    revoked: t.Tuple[str, ...] = ()
+
+
+def asked(program: str, root: str, configuration: str, part: Values, run: Run) -> Answer:
+    """Ask the program about a configuration and the part of an owner; what conf.d and other owners add is there, too.
+
+    It is given a copy, and a command that has no effect.
     """
     with tempfile.TemporaryDirectory(prefix="ocsp-stapling-") as folder:
         path = os.path.join(folder, "config.json")
@@ -406,8 +415,9 @@ def asked(program: str, root: str, configuration: str, part: Values, run: Run) -
     except ValueError:
         found = None
     if found is None:
-        return told(errors or output) or f"{program} ended with {code}", ""
-    return told(found["refused"]), told(found["summary"])
+        return Answer(told(errors or output) or f"{program} ended with {code}")
+    revoked = (name for name, one in found["certificates"].items() if one["trouble"] == "revoked")
+    return Answer(told(found["refused"]), told(found["summary"]), tuple(sorted(revoked)))
 
 
 def _write_privately(path: str, text: str) -> None:

@@ -225,6 +225,11 @@ shell:
   returned: success
   type: str
   sample: /usr/sbin/nologin
+revoked:
+  description: The names of certificates in use that their CA has revoked, by the word of the program.
+  returned: success
+  type: list
+  elements: str
 status:
   description:
     - How all is by the word of the program before anything was changed, as C(ocsp-stapling status --nagios) says it.

@@ -189,3 +189,27 @@ def test_log_file_has_a_folder_of_its_own(
     gone = play(host, state="absent", log_file=f"{folder}/{{year}}.log")
     assert gone.rc == 0 and gone.count("changed") == 0, gone.output
     assert host.has("/var/log/ocsp-stapling") and host.run("stat", "-c", "%U:%G", folder) == "root:root\n"
+
+
+def test_all_that_is_wrong_is_said_before_a_bare_host_is_touched(
+    lab: lab_tool.Lab, add_host: AddHost, play: Play, lab_pki: pki_tool.Pki
+) -> None:
+    """What is missing on the controller, what does not fit, and what this host does not have."""
+    host = add_host("untouched", "nginx")
+    one, other = lab_pki.issue("one.example.com", key="ec"), lab_pki.issue("two.example.com", key="ec")
+    certificates = web(
+        "missing.example.com",
+        {"name": one.name, "private_key": other.key},
+        {"name": other.name, "key_group": "nobodys"},
+    )
+    refused = said(play(host, certificates=certificates, source=lab_pki.home, patience=0))
+    for sentence in (
+        f"- missing.example.com: there is no private key: {lab_pki.home} holds no missing.example.com.key",
+        "- missing.example.com: there is no certificate: ",
+        f"- {one.name}: ",
+        f"- {other.name}: the group of the private key: there is no group 'nobodys' on this host",
+    ):
+        assert sentence in refused, (sentence, refused)
+    untouched = said(play(host, certificates=web({"name": one.name, "private_key": other.key}), source=lab_pki.home))
+    assert f"nothing was changed: {one.name}: " in untouched, untouched
+    assert not host.has(ROOT) and not host.has(PROGRAM) and "ocsp-stapling" not in host.read("/etc/passwd")

@@ -144,12 +144,12 @@ def test_three_roles_on_one_host(lab: lab_tool.Lab, add_host: AddHost, include: 
         # One of them removes a certificate.
         fewer = {**GROUPS, "proxy": {"proxy": {"domains": [API], "reload": ["haproxy"]}}}
         foreseen = include(host, "web", "proxy", "mail", groups=fewer, check=True)
-        told = f"no longer configured, so that it would be removed: {OLD} (no longer served by haproxy)"
+        told = f"no longer configured, would be removed: {OLD} (no longer for haproxy)"
         assert foreseen.rc == 0 and told in said(foreseen), foreseen.output
         left = [name for name in PLACES if name != OLD]
         with lab.clients(*(specs[name] for name in left)) as seen:
             removed = include(host, "web", "proxy", "mail", groups=fewer)
-        assert removed.rc == 0 and f"{OLD} (no longer served by haproxy)" in said(removed), removed.output
+        assert removed.rc == 0 and f"{OLD} (no longer for haproxy)" in said(removed), removed.output
         for name in left:
             assert is_unharmed(seen[specs[name]], refused=3), (name, seen[specs[name]])
         assert OLD not in names_of(host, f"{ROOT}/live") + names_of(host, f"{ROOT}/sets")

@@ -155,7 +155,9 @@ def _present(task: Task) -> Result:
         result["diff"] = [*_difference(work, before), *_dropped_difference(layout, gone)]
     waited = patience.told(work.waited_for)
     said = [deploy.summary(work, task.check, sorted(told), problem), waited, _say_dropped(gone, task.check)]
-    said += [f"the part of {part.owner} {'would be' if task.check else 'was'} updated"] if part and unsaved else []
+    said += (
+        [f"the configuration of {part.owner} {'would be' if task.check else 'was'} updated"] if part and unsaved else []
+    )
     result["msg"] = "; ".join(filter(None, said))
     held_back = bool(result["held_back"]) and values["fail_on_held_back"]
     renewed = any(item.renewed for item in work.items)
@@ -506,13 +508,13 @@ def _dropped(task: Task, work: deploy.Plan, part: t.Optional[Part]) -> t.List[in
 
 
 def _say_dropped(gone: t.Iterable[inclusions.Dropped], check: bool) -> str:
-    names = [f"{one.name}{f' ({_users(one)})' if one.services else ''}" for one in gone if not one.used_by]
-    verb = "would be removed" if check else "will be removed at the end of the play"
-    return f"no longer configured, so that it {verb}: {deploy.listed(names)}" if names else ""
+    names = [f"{one.name}{_users(one)}" for one in gone if not one.used_by]
+    verb = "would be removed" if check else "to be removed at the end of the play, if that does not fail"
+    return f"no longer configured, {verb}: {deploy.listed(names)}" if names else ""
 
 
 def _users(one: inclusions.Dropped) -> str:
-    return f"no longer served by {' and '.join(one.services)}"
+    return f" (no longer for {' and '.join(one.services)})" if one.services else ""
 
 
 def _say_kept(one: inclusions.Dropped) -> str:

@@ -99,7 +99,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureF
     monkeypatch.setattr(_program, "_account", lambda wanted: iter(()))
     # Not the Python of another distribution, which may have no cryptography.
     monkeypatch.setattr(_program, "lacks_cryptography", lambda python, run: False)
-    monkeypatch.setattr(_program, "asked", lambda *given: ("", ""))
+    monkeypatch.setattr(_program, "asked", lambda *given: _program.Answer())
     return Host(tmp_path, Runner("stapling_program", monkeypatch, capfd), monkeypatch)
 
 
@@ -486,25 +486,28 @@ def test_a_module_without_its_controller_says_so(host: Host) -> None:
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        ((0, {"refused": "", "summary": "OK - all is well"}, ""), ("", "OK - all is well")),
-        ((1, {"refused": "", "summary": "WARNING - {} is full"}, ""), ("", "WARNING - /etc/x is full")),
-        ((1, {"refused": "{}/conf.d/a.json, line 2: no", "summary": "WARNING - no"}, ""), ("/etc/x/conf.d/a.json", "")),
+        ((0, {"summary": "OK - all is well"}, ""), ("", "OK - all is well")),
+        ((1, {"summary": "WARNING - {} is full", "revoked": ["b"]}, ""), ("", "WARNING - /etc/x is full", ("b",))),
+        ((1, {"refused": "{}/conf.d/a.json, line 2: no"}, ""), ("/etc/x/conf.d/a.json", "")),
         ((78, None, "{}/config.json: no; nothing was done\n"), ("/etc/x/config.json: no", "")),
         ((1, None, "Traceback"), ("Traceback", "")),
         ((127, None, ""), ("/sbin/x ended with 127", "")),
     ],
 )
 def test_the_program_is_asked_with_a_copy(
-    answer: tuple[int, dict[str, str] | None, str], expected: tuple[str, str]
+    answer: tuple[int, dict[str, t.Any] | None, str], expected: tuple[t.Any, ...]
 ) -> None:
     def run(argv: t.Sequence[str]) -> tuple[int, str, str]:
         folder = Path(argv[argv.index("--config") + 1]).parent
         assert (folder / "config.json").read_text() == "{}"
         assert [os.readlink(folder / name) for name in ("conf.d", "live")] == ["/etc/x/conf.d", "/etc/x/live"]
-        code, output, errors = answer
+        code, given, errors = answer
+        revoked = (given or {}).pop("revoked", [])
+        troubles = {name: {"trouble": "revoked" if name in revoked else None} for name in ("a", "b")}
+        output = {"refused": "", "summary": "", "certificates": troubles, **given} if given else None
         return code, json.dumps(output).replace("{}", str(folder)) if output else "", errors.replace("{}", str(folder))
 
-    refused, status = _program.asked("/sbin/x", "/etc/x", "{}", {"owner": "role", "text": "{}"}, run)
-    assert refused.startswith(expected[0]) and bool(refused) == bool(expected[0])
-    if not refused:
-        assert status == expected[1]
+    said = _program.asked("/sbin/x", "/etc/x", "{}", {"owner": "role", "text": "{}"}, run)
+    assert said.refused.startswith(expected[0]) and bool(said.refused) == bool(expected[0])
+    if not said.refused:
+        assert said == _program.Answer(*expected)
