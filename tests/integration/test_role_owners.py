@@ -178,7 +178,7 @@ def test_three_roles_on_one_host(lab: lab_tool.Lab, add_host: AddHost, include: 
 ROLE = "certops.ocsp.ocsp_stapling"
 
 
-def inclusion(pki: pki_tool.Pki, *names: str, **variables: t.Any) -> dict[str, t.Any]:
+def inclusion(pki: pki_tool.Pki, *names: t.Any, **variables: t.Any) -> dict[str, t.Any]:
     """A task that includes the role for these names."""
     given = {"certificates": {"web": {"domains": list(names), "reload": ["nginx"]}}, **variables}
     given = {"source": str(pki.home), "patience": 0, **given}
@@ -243,24 +243,43 @@ def test_a_loop_of_inclusions(
     all_are_served(lab, web_host, lab_pki, SHOP)
 
 
-def test_two_plays_and_a_certificate_that_moves(
+def test_a_certificate_moves_from_one_owner_to_another(
     lab: lab_tool.Lab, web_host: lab_tool.Host, run: t.Callable[..., Result], lab_pki: pki_tool.Pki
 ) -> None:
-    """From the first play to the second, without a moment without it."""
-    assert run([inclusion(lab_pki, WEB, SHOP)], [inclusion(lab_pki, API)]).rc == 0
+    """Without a moment without it."""
+
+    def owners(*one: str, two: t.Sequence[str]) -> list[dict[str, t.Any]]:
+        return [inclusion(lab_pki, *one, owner="one"), inclusion(lab_pki, *two, owner="two")]
+
+    assert run(owners(WEB, SHOP, two=[API])).rc == 0
     serve_by_nginx(web_host, WEB, SHOP, API)
     # Where the role does not see it, so that nothing but the plays keeps it.
     web_host.run("mv", "/etc/nginx/sites-enabled/tls", "/opt/tls.conf")
     web_host.write("/etc/nginx/sites-enabled/tls", "include /opt/tls.conf;\n")
     with lab.clients(f"{web_host.address}:443:{SHOP}") as seen:
-        moved = run([inclusion(lab_pki, WEB)], [inclusion(lab_pki, API, SHOP)])
+        moved = run(owners(WEB, two=[API, SHOP]))
     assert moved.rc == 0, moved.output
     (summary,) = seen.values()
     assert is_unharmed(summary) and {shown["certificate"] for shown in summary["shown"]} == {serial(lab_pki.leaf(SHOP))}
     assert names_of(web_host, f"{ROOT}/live") == [API, SHOP, WEB]
-    again = run([inclusion(lab_pki, WEB)], [inclusion(lab_pki, API, SHOP)])
+    again = run(owners(WEB, two=[API, SHOP]))
     assert again.rc == 0 and again.count("changed") == 0, again.output
-    # Two owners that give it differently.
+    # What a server needs stays, wherever it is told of it.
+    needed = run(owners(WEB, two=[API]))
+    assert (
+        needed.rc == 0
+        and f"{SHOP}: nothing was removed, since it is still used: the configuration of nginx" in said(needed)
+    )
+    all_are_served(lab, web_host, lab_pki, SHOP)
+
+
+def test_two_plays(
+    lab: lab_tool.Lab, web_host: lab_tool.Host, run: t.Callable[..., Result], lab_pki: pki_tool.Pki
+) -> None:
+    for changed in (True, False):
+        both = run([inclusion(lab_pki, WEB)], [inclusion(lab_pki, API, SHOP)])
+        assert both.rc == 0 and (both.count("changed") > 0) is changed, both.output
+    assert names_of(web_host, f"{ROOT}/live") == [API, SHOP, WEB]
     refused = run([inclusion(lab_pki, WEB, {"name": SHOP, "options": {"retries": 1}})])
     assert refused.rc != 0, refused.output
     assert f"{SHOP}: site.yml gives a different option retries than Play 1, which configured it" in said(refused)

@@ -176,7 +176,8 @@ def test_what_a_server_does_not_start_without_stays(host: Host) -> None:
     host.deploy("web", C)
     before = tree(host.home)
     refused = host.run("pruned")
-    assert refused["failed"] and refused["msg"].startswith("nothing was removed, since it is still used: ")
+    assert not refused["failed"] and not refused["changed"] and refused["warnings"] == [refused["msg"]]
+    assert refused["msg"].startswith(f"{A}: nothing was removed, since it is still used: the configuration of ")
     after = tree(host.home)
     assert {path: content for path, content in after.items() if "pending" not in path and ".lock" not in path} == {
         path: content for path, content in before.items() if "pending" not in path and ".lock" not in path
