@@ -399,7 +399,10 @@ certificates:
       description: Whether a new set went live.
       type: bool
     renewed:
-      description: Whether a set that stays got a newer staple, or pieces of configuration for other services.
+      description: Whether a set that stays got a newer staple.
+      type: bool
+    adapted:
+      description: Whether a set that stays got pieces of configuration for other services.
       type: bool
     reasons:
       description: What of the live set was not as it should be.

@@ -53,8 +53,8 @@ Fetch = t.Callable[[t.Sequence[bulk.Request]], t.Mapping[str, t.Union[Outcome, O
 class Item:
     """What is to become of one certificate. ``identifier`` is that of the set to come, or of the live one.
 
-    ``reasons`` say what of the live set is not as it should be. ``renewed``: a set that stays got another staple, or
-    pieces of configuration for other services.
+    ``reasons`` say what of the live set is not as it should be. ``renewed``: a set that stays got another staple, and
+    ``adapted``: it got pieces of configuration for other services.
     """
 
     wanted: Wanted
@@ -65,6 +65,7 @@ class Item:
     outcome: t.Optional[Outcome] = None
     held_back: str = ""
     renewed: bool = False
+    adapted: bool = False
     position: t.Optional[int] = None
 
     @property
@@ -406,13 +407,13 @@ def _renew_one(item: Item, entry: Entry, folder: str, installation: t.Optional[I
         file: content for file, content in _pieces(item, entry).items() if not live.holds(place.path(file), content)
     }
     stapling = _stapling(item, place)
-    item.renewed = bool(pieces or stapling)
+    item.renewed, item.adapted = bool(stapling), bool(pieces)
     told = {
         service: [item.name]
         for service, kind in zip(item.wanted.services, item.wanted.kinds)
         if f"{kind}.conf" in pieces or (stapling and needs_reload(kind, withdrawn=stapling == "withdraw"))
     }
-    if not item.renewed or installation is None:
+    if installation is None or not (pieces or stapling):
         return set(told)
     with installation.changing(told) as change:
         for file, content in pieces.items():
@@ -559,6 +560,9 @@ def summary(work: Plan, check: bool, told: t.Sequence[str] = (), problem: str = 
         parts.append(f"{len(changed)} of {_certificates(len(work.items))} {verb}: {listed(changed)}")
     if renewed:
         parts.append(f"{'would be renewed' if check else 'renewed'} in place: {listed(renewed)}")
+    adapted = [item.name for item in work.items if item.adapted and not item.renewed]
+    if adapted:
+        parts.append(f"{'would be adapted' if check else 'adapted'} to other services: {listed(adapted)}")
     revoked = [item.name for item in work.items if item.is_revoked and not item.held_back]
     if revoked:
         parts.append(f"revoked, but in use: {listed(revoked)}")

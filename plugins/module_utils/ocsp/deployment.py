@@ -160,7 +160,7 @@ def _present(task: Task) -> Result:
     )
     result["msg"] = "; ".join(filter(None, said))
     held_back = bool(result["held_back"]) and values["fail_on_held_back"]
-    renewed = any(item.renewed for item in work.items)
+    renewed = any(item.renewed or item.adapted for item in work.items)
     changed = renewed or (not problem and bool(told or work.changed or unsaved))
     warnings = [*work.warnings, *filter(None, [waited]), *(_say_kept(one) for one in gone if one.used_by)]
     return Result(result, changed, bool(problem) or held_back, warnings)
@@ -322,6 +322,7 @@ def _describe(work: deploy.Plan, item: deploy.Item) -> t.Dict[str, t.Any]:
         "name": item.name,
         "changed": item.changed,
         "renewed": item.renewed,
+        "adapted": item.adapted,
         "reasons": item.reasons,
         "services": list(item.wanted.services),
         "path": work.layout.live(item.name),
@@ -511,8 +512,8 @@ def _dropped(task: Task, work: deploy.Plan, part: t.Optional[Part]) -> t.List[in
 
 def _say_dropped(gone: t.Iterable[inclusions.Dropped], check: bool) -> str:
     names = [f"{one.name}{_users(one)}" for one in gone if not one.used_by]
-    verb = "would be removed" if check else "to be removed at the end of the play, if that does not fail"
-    return f"no longer configured, {verb}: {deploy.listed(names)}" if names else ""
+    done = f"{'would be ' if check else ''}removed at the end of the play, unless it fails or another role gives it"
+    return f"no longer configured, {done}: {deploy.listed(names)}" if names else ""
 
 
 def _users(one: inclusions.Dropped) -> str:

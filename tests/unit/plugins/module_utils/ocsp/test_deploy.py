@@ -202,9 +202,11 @@ def test_a_service_that_comes_to_a_set_that_stays_gets_its_piece_and_is_told(hos
     host.deploy(wanted(one, "a.example.com", "web"))
     host.loaded()
     work, _problem = host.deploy(wanted(one, "a.example.com", "web", "nginx"))
-    assert work.items[0].renewed and not work.items[0].changed
+    assert work.items[0].adapted and not work.items[0].changed and not work.items[0].renewed
     assert "nginx.conf" in host.live("a.example.com") and pending.services(host.layout) == ["nginx"]
-    assert deploy.summary(work, False) == "renewed in place: a.example.com; still without a staple: a.example.com"
+    assert (
+        deploy.summary(work, False) == "adapted to other services: a.example.com; still without a staple: a.example.com"
+    )
     assert sets.described(host.layout.live("a.example.com")).services == ("web", "nginx")
 
 
