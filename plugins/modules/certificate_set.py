@@ -187,6 +187,10 @@ options:
         type: list
         elements: str
         default: []
+      together:
+        description: The names that each other owner deployed before, in this run of Ansible. They have to agree.
+        type: dict
+        default: {}
       derived:
         description:
           - Whether the name of the owner is that of the play. With O(state=absent) the part of another single owner is
@@ -520,6 +524,7 @@ PART = {
     "owner": {"type": "str", "default": ""},
     "number": {"type": "int", "default": 1},
     "claimed": {"type": "list", "elements": "str", "default": []},
+    "together": {"type": "dict", "default": {}},
     "derived": {"type": "bool", "default": False},
 }
 

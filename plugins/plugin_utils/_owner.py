@@ -69,7 +69,8 @@ def claim(claims: Values, owner: str, names: t.Sequence[str]) -> tuple[dict[str,
     # Where it is not known what an earlier time gave, nothing is taken for dropped.
     number = known["number"] + 1 if owner not in claims or known["number"] else 0
     every = list(dict.fromkeys([*known["names"], *names]))
-    part = {"owner": owner, "number": number, "claimed": list(known["names"])}
+    together = {other: list(given["names"]) for other, given in claims.items() if other != owner}
+    part = {"owner": owner, "number": number, "claimed": list(known["names"]), "together": together}
     return part, {**claims, owner: {"number": number, "names": every}}
 
 

@@ -283,7 +283,7 @@ def test_two_plays(
     assert names_of(web_host, f"{ROOT}/live") == [API, SHOP, WEB]
     refused = run([inclusion(lab_pki, WEB, {"name": SHOP, "options": {"retries": 1}})])
     assert refused.rc != 0, refused.output
-    assert f"{SHOP}: site.yml gives a different option retries than Play 1, which configured it" in said(refused)
+    assert f"{SHOP}: site.yml gives a different option retries than Play 1; give both the same" in said(refused)
 
 
 def test_roles_that_depend_on_the_role(

@@ -178,7 +178,10 @@ def _plan(task: Task, inclusion: Inclusion, known: services.Services) -> t.Tuple
         _place(work)
     else:
         work.parts = inclusion.after(part)
-        found += parts.contradictions(part, inclusion.recorded, inclusion.others)
+        compared = inclusion.compare(part, given)
+        found += compared.faults
+        work.items = [item for item in work.items if item.name not in compared.outdated]
+        work.warnings += compared.outdated.values()
     if faults or found:
         raise Refusal([*faults, *found])
     return work, part

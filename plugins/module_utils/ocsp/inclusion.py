@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from . import material, parts, removal
 from .deploy import Item, Plan
@@ -28,7 +28,8 @@ class Dropped(t.NamedTuple):
 class Inclusion:
     """Whose certificates are deployed, and all that is recorded of others.
 
-    ``owner`` is empty for a task that belongs to no part. ``number`` and ``claimed`` are as for ``parts.merge``.
+    ``owner`` is empty for a task that belongs to no part. ``number`` and ``claimed`` are as for ``parts.merge``, and
+    ``together`` is as for ``parts.compare``.
     """
 
     layout: Layout
@@ -36,6 +37,7 @@ class Inclusion:
     number: int
     claimed: t.Sequence[str]
     found: t.Sequence[Part]
+    together: t.Mapping[str, t.Sequence[str]] = field(default_factory=dict)
 
     @property
     def recorded(self) -> t.Optional[Part]:
@@ -69,7 +71,13 @@ class Inclusion:
         defaults = values["options"]
         certificates = [_certificate(one, items[one.name], defaults) for one in given if one.name in items]
         merged = parts.merge(certificates, self.recorded, self.number, self.claimed)
-        return Part(self.owner, merged, defaults, values["service_settings"])
+        return parts.dated(Part(self.owner, merged, defaults, values["service_settings"]), self.recorded, self.found)
+
+    def compare(self, part: Part, given: t.Iterable[Wanted]) -> parts.Comparison:
+        """Compare what this inclusion gives with what others do."""
+        names = {one.name for one in given}
+        now = replace(part, certificates=tuple(one for one in part.certificates if one.name in names))
+        return parts.compare(now, self.recorded, self.others, self.together)
 
     def after(self, part: Part) -> t.List[Part]:
         """All parts, once this one is on disk. What was configured before there were parts is claimed by name."""
@@ -93,7 +101,7 @@ def read(layout: Layout, given: t.Optional[Values]) -> Inclusion:
     if given is None:
         return Inclusion(layout, "", 0, (), found)
     parts.check_owner(given["owner"])
-    return Inclusion(layout, given["owner"], given["number"], given["claimed"], found)
+    return Inclusion(layout, given["owner"], given["number"], given["claimed"], found, given["together"])
 
 
 def _certificate(one: Wanted, item: Item, defaults: Values) -> Certificate:

@@ -7,10 +7,12 @@
 An owner is, as a rule, the role or the play that includes the role ocsp_stapling. Its part is one file:
 
     parts/<owner>.json  {"version": 1, "owner": "web", "defaults": {options}, "services": {settings},
-                         "certificates": [{"name", "services", "staple", "inclusion", "dropped", "agreed", options}]}
+                         "certificates": [{"name", "services", "staple", "inclusion", "dropped", "agreed", "since",
+                                           and options}]}
 
-``inclusion`` tells the inclusions of one owner in one run apart, ``agreed`` is what other parts have to give alike, and
-``dropped`` marks a certificate that its owner no longer gives, until nothing uses it any more.
+``inclusion`` tells the inclusions of one owner in one run apart. ``agreed`` is what other parts have to give alike, and
+``since`` a number that is larger the later that was changed. ``dropped`` marks a certificate that its owner no longer
+gives, until nothing uses it any more.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ FOLDER = "parts"
 #: The owner of what was configured before there were parts, until somebody claims it.
 FORMER = "former"
 #: The keys of a certificate beside options of ``ocsp_response``.
-KEYS = ("name", "services", "staple", "inclusion", "dropped", "agreed")
+KEYS = ("name", "services", "staple", "inclusion", "dropped", "agreed", "since")
 
 _LARGEST = 64 * 1024 * 1024
 _LONGEST = 100
@@ -61,6 +63,7 @@ class Certificate:
     agreed: Values = field(default_factory=dict)
     inclusion: int = 1
     dropped: bool = False
+    since: int = 0
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,7 @@ def _certificate(values: Values) -> Certificate:
         agreed=dict(values.get("agreed") or {}),
         inclusion=int(values.get("inclusion", 1)),
         dropped=bool(values.get("dropped", False)),
+        since=int(values.get("since", 0)),
     )
 
 
@@ -163,6 +167,7 @@ def dump(part: Part) -> str:
             "inclusion": one.inclusion,
             "dropped": one.dropped,
             "agreed": one.agreed,
+            "since": one.since,
         }
         for one in part.certificates
     ]
@@ -241,53 +246,75 @@ def merge(
     return (*first, *numbered, *left)
 
 
-def contradictions(mine: Part, recorded: t.Optional[Part], others: t.Iterable[Part]) -> t.List[Fault]:
-    """Why a part and others cannot both be had.
+def dated(part: Part, recorded: t.Optional[Part], found: t.Iterable[Part]) -> Part:
+    """A part that notes which of its certificates were changed later than all that is on the host."""
+    latest = 1 + max((one.since for other in found for one in other.certificates), default=0)
+    certificates = []
+    for one in part.certificates:
+        before = recorded.get(one.name) if recorded else None
+        if recorded and before and not one.dropped:
+            one = replace(one, since=before.since if recorded.facts(before) == part.facts(one) else latest)
+        certificates.append(one if one.dropped or before else replace(one, since=latest))
+    return replace(part, certificates=tuple(certificates))
 
-    An owner that gives something else than it did before may, since the others may follow; one that insists may not.
+
+class Comparison(t.NamedTuple):
+    """Why a part and others cannot both be had, and what others have changed since, as sentences by certificate."""
+
+    faults: t.List[Fault]
+    outdated: t.Dict[str, str]
+
+
+def compare(
+    mine: Part, recorded: t.Optional[Part], others: t.Iterable[Part], together: t.Mapping[str, t.Collection[str]]
+) -> Comparison:
+    """Compare what one owner gives with what others do. ``together`` is what these gave earlier in the same run.
+
+    A new owner has to agree with those that are there, and those that run together with one another. Whoever changes
+    something is followed by the others when they run next; an owner that still gives what it gave before is outdated.
     """
-    compared = [other for other in others if other.owner not in (mine.owner, FORMER)]
-    return [
-        fault
-        for other in compared
-        for fault in (*_about_certificates(mine, recorded, other), *_about_services(mine, recorded, other))
-    ]
+    result = Comparison([], {})
+    for other in others:
+        if other.owner not in (mine.owner, FORMER):
+            _compare_certificates(mine, recorded, other, together.get(other.owner, ()), result)
+            result.faults.extend(_compare_services(mine, recorded, other, other.owner in together))
+    return result
 
 
-def _about_certificates(mine: Part, recorded: t.Optional[Part], other: Part) -> t.Iterator[Fault]:
+def _compare_certificates(
+    mine: Part, recorded: t.Optional[Part], other: Part, together: t.Container[str], result: Comparison
+) -> None:
     for one in mine.certificates:
         theirs = other.get(one.name)
-        if one.dropped or theirs is None:
+        differing = _differing(mine.facts(one), other.facts(theirs)) if theirs and not one.dropped else []
+        if theirs is None or not differing:
             continue
         before = recorded.get(one.name) if recorded else None
-        facts = recorded.facts(before) if recorded and before else {}
-        differing = _insisted(mine.facts(one), facts, other.facts(theirs))
-        if differing:
-            called = " and ".join(_CALLED.get(key, key) for key in differing)
-            yield Fault(one.name, _contradiction(mine, other, one.name, f"a different {called}"))
+        called = f"a different {' and '.join(_CALLED.get(key, key) for key in differing)}"
+        if before is None or one.name in together:
+            result.faults.append(Fault(one.name, _contradiction(mine, other, one.name, called)))
+        elif recorded and recorded.facts(before) == mine.facts(one) and theirs.since > before.since:
+            result.outdated[one.name] = (
+                f"{one.name}: {mine.owner} still gives {called} than {other.owner}, which has changed it since; it "
+                f"stays as {other.owner} gave it"
+            )
 
 
-def _about_services(mine: Part, recorded: t.Optional[Part], other: Part) -> t.Iterator[Fault]:
+def _compare_services(mine: Part, recorded: t.Optional[Part], other: Part, together: bool) -> t.Iterator[Fault]:
     for service in sorted(set(mine.services) & set(other.services)):
-        before = {"": recorded.services[service]} if recorded and service in recorded.services else {}
-        if _insisted({"": mine.services[service]}, before, {"": other.services[service]}):
+        is_new = recorded is None or service not in recorded.services
+        if mine.services[service] != other.services[service] and (is_new or together):
             yield Fault("", _contradiction(mine, other, f"the service {service}", "different settings"))
 
 
-def _insisted(mine: Values, former: Values, theirs: Values) -> t.List[str]:
-    """The keys that both have with different values, but for those that I have changed since."""
+def _differing(mine: Values, theirs: Values) -> t.List[str]:
+    """The keys that both have with different values; an option that is not given has its default."""
     options = {key for key in (*mine, *theirs) if key.startswith("option ")}
-    both = (set(mine) & set(theirs)) | options
-    return sorted(
-        key for key in both if mine.get(key) != theirs.get(key) and (not former or former.get(key) == mine.get(key))
-    )
+    return sorted(key for key in (set(mine) & set(theirs)) | options if mine.get(key) != theirs.get(key))
 
 
 def _contradiction(mine: Part, other: Part, what: str, how: str) -> str:
-    return (
-        f"{what}: {mine.owner} gives {how} than {other.owner}, which configured it on this host before; "
-        "give both the same, or leave it to one of them"
-    )
+    return f"{what}: {mine.owner} gives {how} than {other.owner}; give both the same, or leave it to one of them"
 
 
 def services_of(parts: t.Iterable[Part], name: str) -> t.List[str]:

@@ -130,6 +130,7 @@ _PART_CERTIFICATE = {
     "inclusion": _whole(0, 1_000_000),
     "dropped": _flag,
     "agreed": _object,
+    "since": _whole(0, 2**53),
 }
 _SCAN = {
     **_OPTIONS,

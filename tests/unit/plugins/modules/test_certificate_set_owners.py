@@ -198,10 +198,16 @@ def test_the_same_certificate_of_two_owners(host: Host) -> None:
         assert not host.run(part=part, certificates=[mine])["changed"]
     different = host.run(part=part, certificates=[{**mine, "mode": "0600"}, one(B)])
     assert different["changed"], "the other owner may follow"
-    refused = host.deploy("web", A)
+    assert not host.run(part=part, certificates=[{**mine, "mode": "0600"}, one(B)])["changed"], "it need not wait"
+    outdated = host.deploy("web", A)
+    called = "a different owner, group or mode of the key"
+    assert not outdated["failed"] and not outdated["changed"]
+    assert outdated["warnings"] == [
+        f"{A}: web still gives {called} than mail, which has changed it since; it stays as mail gave it"
+    ]
+    refused = host.run(part={"owner": "web", "together": {"mail": [A, B]}}, certificates=[one(A)])
     assert refused["failed"] and refused["msg"] == (
-        f"nothing was changed: {A}: web gives a different owner, group or mode of the key than mail, which configured "
-        "it on this host before; give both the same, or leave it to one of them"
+        f"nothing was changed: {A}: web gives {called} than mail; give both the same, or leave it to one of them"
     )
     assert host.run("absent", part={"owner": "web"})["removed"] == []
     assert host.live() == [A, B] and host.listed() == [B], "only the service of the other owner is left"

@@ -146,50 +146,85 @@ DIFFERENT: t.Dict[str, t.Tuple[t.Dict[str, t.Any], str]] = {
 }
 
 
+def faults(mine: Part, recorded: t.Optional[Part], *others: Part, together: t.Sequence[str] = ()) -> t.List[str]:
+    compared = parts.compare(mine, recorded, others, {other.owner: together for other in others if together})
+    assert not (compared.faults and compared.outdated)
+    return [fault.message for fault in compared.faults]
+
+
 @pytest.mark.parametrize("what", DIFFERENT)
-def test_the_same_certificate_of_two_owners_has_to_be_alike(what: str) -> None:
+def test_a_new_owner_has_to_agree(what: str) -> None:
     given, called = DIFFERENT[what]
     mine, other = part("mail", FIRST, **given), part("web", FIRST, SECOND)
-    (problem,) = parts.contradictions(mine, None, [other])
-    assert problem.name == FIRST and problem.message == (
-        f"{FIRST}: mail gives a different {called} than web, which configured it on this host before; give both the "
-        "same, or leave it to one of them"
-    )
-    assert parts.contradictions(part("mail", FIRST, services=("exim",)), None, [other]) == []
+    assert faults(mine, None, other) == [
+        f"{FIRST}: mail gives a different {called} than web; give both the same, or leave it to one of them"
+    ]
+    assert parts.compare(mine, None, [other], {}).faults[0].name == FIRST
+    assert faults(part("mail", FIRST, services=("exim",)), None, other) == []
+
+
+def saved(mine: Part, recorded: t.Optional[Part], *others: Part) -> Part:
+    return parts.dated(mine, recorded, [*others, *([recorded] if recorded else [])])
 
 
 @pytest.mark.parametrize("what", DIFFERENT)
-def test_both_may_change_one_after_the_other_but_nobody_insists(what: str) -> None:
-    """A renewal, for example: the first one to run has the new certificate, and the other one has it next."""
+def test_one_owner_changes_and_the_other_follows(what: str) -> None:
+    """A renewal, for example, in whatever order they run, and however often each of them runs before the other."""
+    given = DIFFERENT[what][0]
+    web = saved(part("web", FIRST), None)
+    mail = saved(part("mail", FIRST), None, web)
+    changed = saved(part("mail", FIRST, **given), mail, web)
+    assert faults(part("mail", FIRST, **given), mail, web) == []
+    assert parts.compare(changed, changed, [web], {}) == ([], {}), "the other one has not run yet"
+    followed = saved(part("web", FIRST, **given), web, changed)
+    assert parts.compare(followed, web, [changed], {"mail": [FIRST]}) == ([], {})
+    assert parts.compare(changed, changed, [followed], {"web": [FIRST]}) == ([], {})
+
+
+@pytest.mark.parametrize("what", DIFFERENT)
+def test_who_does_not_follow_leaves_it_and_is_told(what: str) -> None:
+    """Neither takes back what the other one changed, nor keeps the play from reaching it."""
     given, called = DIFFERENT[what]
-    before, after = part("mail", FIRST), part("mail", FIRST, **given)
-    web_before, web_after = part("web", FIRST), part("web", FIRST, **given)
-    assert parts.contradictions(after, before, [web_before]) == []
-    assert parts.contradictions(web_after, web_before, [after]) == []
-    (problem,) = parts.contradictions(web_before, web_before, [after])
-    assert f"web gives a different {called} than mail" in problem.message
+    web = saved(part("web", FIRST), None)
+    changed = saved(part("mail", FIRST, **given), saved(part("mail", FIRST), None, web), web)
+    compared = parts.compare(part("web", FIRST), web, [changed], {})
+    assert compared.faults == [] and compared.outdated == {
+        FIRST: f"{FIRST}: web still gives a different {called} than mail, which has changed it since; it stays as mail "
+        "gave it"
+    }
+
+
+@pytest.mark.parametrize("what", DIFFERENT)
+def test_owners_that_run_together_have_to_agree(what: str) -> None:
+    given, called = DIFFERENT[what]
+    web = saved(part("web", FIRST), None)
+    mail = saved(part("mail", FIRST), None, web)
+    (problem,) = faults(part("mail", FIRST, **given), mail, web, together=[FIRST])
+    assert f"mail gives a different {called} than web; " in problem
+    assert faults(part("mail", FIRST, **given), mail, web, together=[SECOND]) == []
 
 
 def test_a_default_is_as_good_as_an_option() -> None:
     mine = replace(part("mail", FIRST), defaults={"timeout": 3.0})
-    assert parts.contradictions(mine, None, [part("web", FIRST, options={"timeout": 3.0})]) == []
-    assert len(parts.contradictions(mine, None, [part("web", FIRST)])) == 1
+    assert faults(mine, None, part("web", FIRST, options={"timeout": 3.0})) == []
+    assert len(faults(mine, None, part("web", FIRST))) == 1
 
 
 def test_services_have_to_be_alike() -> None:
     settings: t.Dict[str, t.Any] = {"nginx": {"unit": "nginx2"}}
     mine, other = replace(part("mail"), services=settings), replace(part("web"), services={"nginx": {"unit": "x"}})
-    (problem,) = parts.contradictions(mine, None, [other])
-    assert problem.message.startswith("the service nginx: mail gives different settings than web")
-    assert parts.contradictions(mine, replace(mine, services={}), [other]), "it is new with this owner"
-    assert parts.contradictions(mine, replace(mine, services={"nginx": {}}), [other]) == [], "it was changed"
-    assert parts.contradictions(mine, None, [replace(other, services=settings)]) == []
+    (problem,) = faults(mine, None, other)
+    assert problem.startswith("the service nginx: mail gives different settings than web")
+    assert faults(mine, replace(mine, services={}), other), "it is new with this owner"
+    assert faults(mine, mine, other, together=[FIRST]), "the other one gave it in the same run"
+    assert faults(mine, replace(mine, services={"nginx": {}}), other) == [], "the other one may follow"
+    assert faults(mine, None, replace(other, services=settings)) == []
 
 
 def test_what_dropped_out_contradicts_nobody() -> None:
     given = DIFFERENT["key"][0]
-    assert parts.contradictions(part("mail", FIRST, dropped=True, **given), None, [part("web", FIRST)]) == []
-    assert parts.contradictions(part("mail", FIRST, **given), None, [part("web", FIRST, dropped=True)]) == []
+    assert faults(part("mail", FIRST, dropped=True, **given), None, part("web", FIRST)) == []
+    assert faults(part("mail", FIRST, **given), None, part("web", FIRST, dropped=True)) == []
 
 
 def test_the_services_of_all_owners_count() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import removal, sets
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.installation import Installation
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.server import Setup
 from ansible_collections.certops.ocsp.tests.unit.fleet import Fleet
 from ansible_collections.certops.ocsp.tests.unit.plugins.module_utils.ocsp.test_sets import NAME, make
 
@@ -55,7 +56,7 @@ def test_all_is_removed_but_what_is_the_users(layout: sets.Layout) -> None:
     Path(layout.root, "snippets/mine.conf").write_text("the user's")
     assert removal.present(layout, [NAME, "other.example.com"]) == [NAME]
     with Installation(layout, Fleet(), 0.0) as one:
-        removal.remove(one, [NAME], shared=True)
+        removal.remove_all(one, [NAME])
     assert sorted(os.listdir(layout.root)) == ["config.json", "snippets"]
     assert os.listdir(Path(layout.root, "snippets")) == ["mine.conf"]
 
@@ -63,8 +64,19 @@ def test_all_is_removed_but_what_is_the_users(layout: sets.Layout) -> None:
 def test_one_name_leaves_the_others(layout: sets.Layout) -> None:
     sets.swap(layout, NAME, make(layout, 1))
     with Installation(layout, Fleet(), 0.0) as one:
-        removal.remove(one, [], shared=False)
+        assert removal.take_away(one, ["other.example.com"], [], [], Setup(layout.root, 2562), force=False) == ""
     assert sets.current_id(layout, NAME) is not None
+
+
+def test_a_name_that_goes_on_is_another_one(tmp_path: Path) -> None:
+    folder = tmp_path / "nginx"
+    folder.mkdir()
+    live = "/etc/ocsp-stapling/live"
+    names = ("example.com.au", "example.com-ec", "example.community", "www.example.com")
+    (folder / "tls").write_text("".join(f"include {live}/{name}/nginx.conf;\n" for name in names))
+    assert removal.references(f"{live}/example.com", str(tmp_path)) == []
+    (folder / "tls").write_text(f'ssl_certificate "{live}/example.com";\n# {live}/example.com\n')
+    assert removal.references(f"{live}/example.com", str(tmp_path)) == [f"{folder}/tls:1"]
 
 
 def test_a_configuration_that_needs_the_folder_is_found_by_its_own_test() -> None:
