@@ -28,7 +28,7 @@ class ActionModule(ActionBase):
         local = not boolean(arguments.get("remote_source") or False, strict=False)
         folder = arguments.pop("source", None) if local else None
         self._take_groups_apart(arguments, local)
-        self._name_owner(arguments, task_vars or {})
+        self._name_owner(arguments)
         if local and isinstance(arguments.get("certificates"), list):
             sources = _sources.Sources(self._find_needle, self._loader.get_real_file)
             arguments["certificates"], faults = sources.complete_all(arguments["certificates"], folder)
@@ -39,11 +39,11 @@ class ActionModule(ActionBase):
         result: dict[str, t.Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
         return result
 
-    def _name_owner(self, arguments: dict[str, t.Any], variables: t.Mapping[str, t.Any]) -> None:
+    def _name_owner(self, arguments: dict[str, t.Any]) -> None:
         """Say whose part it is, or leave that out where it is everybody's."""
         if not isinstance(arguments.get("part"), t.Mapping):
             return
-        owner = _owner.owner_of(self._task, str(arguments["part"].get("owner") or ""), variables)
+        owner = _owner.owner_of(self._task, str(arguments["part"].get("owner") or ""))
         arguments["part"] = {**arguments["part"], "owner": owner.name, "derived": owner.derived}
         if arguments.get("state") == "absent" and owner.name == _owner.ALL:
             del arguments["part"]

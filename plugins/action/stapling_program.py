@@ -28,7 +28,7 @@ class ActionModule(ActionBase):
         """
         super().run(tmp, task_vars)
         _validation, options = self.validate_argument_spec(argument_spec=argument_spec())
-        owner = _owner.owner_of(self._task, options["owner"], task_vars or {}).name
+        owner = _owner.owner_of(self._task, options["owner"]).name
         claims = options["claims"]
         try:
             return self._answer(options, owner, task_vars)

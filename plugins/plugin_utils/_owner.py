@@ -27,10 +27,10 @@ class Owner(t.NamedTuple):
     derived: bool
 
 
-def owner_of(task: t.Any, given: str, variables: Values) -> Owner:
+def owner_of(task: t.Any, given: str) -> Owner:
     """The name that is given, else the role that includes the role of this task, else the play.
 
-    Most plays have no name; they are called by the file of the playbook.
+    A play is called by its name, which several may have, and by the file of the playbook.
     """
     if given:
         return Owner(given, False)
@@ -42,8 +42,8 @@ def owner_of(task: t.Any, given: str, variables: Values) -> Owner:
     play = _play_of(task)
     # Ansible itself calls a play without a name by its hosts.
     named = play is not None and (play.get_ds() or {}).get("name")
-    name = (play.name if named else _playbook(play)) or variables.get("ansible_play_name") or "playbook"
-    return Owner(str(name), True)
+    playbook = _playbook(play) or "playbook"
+    return Owner(f"{play.name} ({playbook})" if named else playbook, True)
 
 
 def _play_of(task: t.Any) -> t.Any:

@@ -144,7 +144,7 @@ def test_three_roles_on_one_host(lab: lab_tool.Lab, add_host: AddHost, include: 
         # One of them removes a certificate.
         fewer = {**GROUPS, "proxy": {"proxy": {"domains": [API], "reload": ["haproxy"]}}}
         foreseen = include(host, "web", "proxy", "mail", groups=fewer, check=True)
-        told = f", unless it fails or another role gives it: {OLD} (no longer for haproxy)"
+        told = f", unless it fails or gives it later: {OLD} (no longer for haproxy)"
         assert foreseen.rc == 0, foreseen.output
         assert f"no longer configured, would be removed at the end of the play{told}" in said(foreseen)
         left = [name for name in PLACES if name != OLD]
@@ -283,7 +283,9 @@ def test_two_plays(
     assert names_of(web_host, f"{ROOT}/live") == [API, SHOP, WEB]
     refused = run([inclusion(lab_pki, WEB, {"name": SHOP, "options": {"retries": 1}})])
     assert refused.rc != 0, refused.output
-    assert f"{SHOP}: site.yml gives a different option retries than Play 1; give both the same" in said(refused)
+    assert f"{SHOP}: site.yml gives a different option retries than Play 1 (site.yml); give both the same" in said(
+        refused
+    )
 
 
 def test_roles_that_depend_on_the_role(

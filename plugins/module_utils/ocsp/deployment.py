@@ -146,6 +146,8 @@ def _present(task: Task) -> Result:
             problem = _install(work, installation, endpoints, values["keep"])
             for one in unsaved if not problem else ():
                 parts.save(layout, one)
+            if part is not None and not problem:
+                parts.note_inclusion(layout, part.owner, inclusion.number)
             told = set(installation.outstanding())
         unconfirmed = confirm.unconfirmed(layout)
     result = _values(work, sorted(told), unconfirmed)
@@ -163,6 +165,7 @@ def _present(task: Task) -> Result:
     renewed = any(item.renewed or item.adapted for item in work.items)
     changed = renewed or (not problem and bool(told or work.changed or unsaved))
     warnings = [*work.warnings, *filter(None, [waited]), *(_say_kept(one) for one in gone if one.used_by)]
+    warnings += _say_given(work, part, inclusion) if part is not None else []
     return Result(result, changed, bool(problem) or held_back, warnings)
 
 
@@ -452,7 +455,8 @@ def _absent_part(task: Task) -> Result:
     names = [one.name for one in mine.certificates]
     remaining = {"remaining": [part.owner for part in left]}
     if not left or not names:
-        return Result({"msg": _say_removed([], task.check), "removed": [], "reload": [], **remaining})
+        msg = _say_owner(owner, names, remaining["remaining"])
+        return Result({"msg": msg, "removed": [], "reload": [], **remaining})
     gone = [name for name in names if not any(part.get(name) for part in left)]
     obstacle = "" if task.values["force"] or not gone else removal.obstacle(task.layout, gone, task.run)
     if obstacle:
@@ -461,6 +465,14 @@ def _absent_part(task: Task) -> Result:
     if not task.check and not done.failed:
         parts.save(task.layout, Part(owner))
     return done._replace(values={**done.values, **remaining}, changed=not done.failed)
+
+
+def _say_owner(owner: str, names: t.Sequence[str], others: t.Sequence[str]) -> str:
+    """What comes of a request to remove what an owner gave, when that is not done here."""
+    if names:
+        return f"nobody but {owner} has certificates here, so that all is removed: {deploy.listed(names)}"
+    known = f"; those on it belong to {' and '.join(others)}" if others else ""
+    return f"{owner} has no certificates on this host{known}"
 
 
 def _take_away(task: Task, gone: t.Sequence[str], left: t.Sequence[Part], touched: t.Collection[str]) -> Result:
@@ -515,7 +527,7 @@ def _dropped(task: Task, work: deploy.Plan, part: t.Optional[Part]) -> t.List[in
 
 def _say_dropped(gone: t.Iterable[inclusions.Dropped], check: bool) -> str:
     names = [f"{one.name}{_users(one)}" for one in gone if not one.used_by]
-    done = f"{'would be ' if check else ''}removed at the end of the play, unless it fails or another role gives it"
+    done = f"{'would be ' if check else ''}removed at the end of the play, unless it fails or gives it later"
     return f"no longer configured, {done}: {deploy.listed(names)}" if names else ""
 
 
@@ -528,6 +540,19 @@ def _say_kept(one: inclusions.Dropped) -> str:
         f"{one.name} is no longer configured, but stays, since this still uses it: {deploy.listed(one.used_by)}; "
         "remove that and run again"
     )
+
+
+def _say_given(work: deploy.Plan, part: Part, inclusion: Inclusion) -> t.Iterator[str]:
+    """What this owner no longer gives, and others still do; they may be the same one under its former name."""
+    for one in part.certificates:
+        before = inclusion.recorded.get(one.name) if one.dropped and inclusion.recorded else None
+        givers = (other.owner for other in work.parts if other.get(one.name))
+        owners = [owner for owner in givers if one.name not in inclusion.together.get(owner, ())]
+        if before is not None and owners:
+            yield (
+                f"{one.name}: {part.owner} no longer gives it, and {' and '.join(owners)} still does; if there is no "
+                "such role or play any more, set ocsp_stapling_state to absent and ocsp_stapling_owner to that name"
+            )
 
 
 def _dropped_difference(layout: Layout, gone: t.Iterable[inclusions.Dropped]) -> t.List[t.Dict[str, t.Any]]:

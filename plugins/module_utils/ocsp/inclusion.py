@@ -70,7 +70,8 @@ class Inclusion:
         items = {item.name: item for item in work.items}
         defaults = values["options"]
         certificates = [_certificate(one, items[one.name], defaults) for one in given if one.name in items]
-        merged = parts.merge(certificates, self.recorded, self.number, self.claimed)
+        last = parts.read_inclusions(self.layout).get(self.owner)
+        merged = parts.merge(certificates, self.recorded, self.number, self.claimed, last)
         return parts.dated(Part(self.owner, merged, defaults, values["service_settings"]), self.recorded, self.found)
 
     def compare(self, part: Part, given: t.Iterable[Wanted]) -> parts.Comparison:

@@ -221,16 +221,37 @@ def _set_access(layout: Layout, place: str, secret: bool) -> None:
     os.chmod(place, 0o640)
 
 
+def read_inclusions(layout: Layout) -> t.Dict[str, int]:
+    """How many inclusions each owner had in its last run, as far as that is known."""
+    values: t.Any = {}
+    with contextlib.suppress(OSError, ValueError), open(layout.inclusions, encoding="utf-8") as handle:
+        values = json.load(handle)
+    known = values.items() if isinstance(values, dict) else ()
+    return {owner: number for owner, number in known if isinstance(number, int) and number > 0}
+
+
+def note_inclusion(layout: Layout, owner: str, number: int) -> None:
+    """Note how many inclusions an owner has had so far in this run. Raises FileError."""
+    known = read_inclusions(layout)
+    if number and known.get(owner) != number:
+        files.replace_file(layout.inclusions, json.dumps({**known, owner: number}, indent=1).encode("ascii"))
+
+
 # One owner's part, and the others
 
 
 def merge(
-    given: t.Sequence[Certificate], recorded: t.Optional[Part], inclusion: int, claimed: t.Sequence[str]
+    given: t.Sequence[Certificate],
+    recorded: t.Optional[Part],
+    inclusion: int,
+    claimed: t.Sequence[str],
+    last: t.Optional[int] = None,
 ) -> t.Tuple[Certificate, ...]:
     """The certificates of an owner after one of its inclusions.
 
     ``claimed`` are the names that earlier inclusions of the same run gave. What is recorded and has not been given by
-    this inclusion or an earlier one was dropped, unless it is a later inclusion's, which is still to come.
+    this inclusion or an earlier one was dropped, unless it is a later inclusion's, which is still to come. Whether
+    there will be one, nobody knows; ``last`` is how many there were in the run before, while this is the first one.
     ``inclusion`` 0 says that it is not known what earlier ones gave, so that nothing is taken for dropped.
     """
     known = {one.name: one for one in (recorded.certificates if recorded else ())}
@@ -238,12 +259,17 @@ def merge(
     first = [known[name] for name in claimed if name in known and name not in now]
     seen = now.union(claimed)
     left = [
-        replace(one, dropped=one.dropped or one.inclusion <= inclusion)
+        replace(one, dropped=one.dropped or one.inclusion <= inclusion or _is_gone(one, inclusion, last))
         for one in known.values()
         if one.name not in seen
     ]
     numbered = [replace(one, inclusion=inclusion or known.get(one.name, one).inclusion) for one in given]
     return (*first, *numbered, *left)
+
+
+def _is_gone(one: Certificate, inclusion: int, last: t.Optional[int]) -> bool:
+    """Whether it is of an inclusion that the run before did not have either."""
+    return inclusion == 1 and last is not None and one.inclusion > last
 
 
 def dated(part: Part, recorded: t.Optional[Part], found: t.Iterable[Part]) -> Part:

@@ -112,6 +112,11 @@ class Layout(t.NamedTuple):
         return os.path.join(self.state, "journal.json")
 
     @property
+    def inclusions(self) -> str:
+        """How many times each user of the role deployed in its last run."""
+        return os.path.join(self.state, "inclusions.json")
+
+    @property
     def transaction(self) -> str:
         """The record of what was switched and has not been confirmed."""
         return os.path.join(self.state, "transaction.json")

@@ -112,7 +112,7 @@ def test_the_order_of_a_task_counts(host: Host) -> None:
 def test_what_drops_out_is_foreseen_told_and_removed(host: Host) -> None:
     host.deploy("web", A, B)
     foreseen = host.deploy("web", A, check=True)
-    said = f"removed at the end of the play, unless it fails or another role gives it: {B} (no longer for {SERVICE})"
+    said = f"removed at the end of the play, unless it fails or gives it later: {B} (no longer for {SERVICE})"
     assert foreseen["changed"] and f"would be {said}" in foreseen["msg"] and foreseen["dropped"] == [B]
     assert [one["after"] for one in foreseen["diff"]] == [{"state": "absent"}]
     told = host.deploy("web", A)
@@ -145,6 +145,37 @@ def test_a_loop_of_inclusions_adds_up(host: Host) -> None:
         assert result["dropped"] == [] and host.listed() == [A, B]
     assert not result["changed"]
     assert host.deploy("web", B, number=1)["dropped"] == [A]
+
+
+def test_a_loop_that_became_shorter_is_noticed_by_the_next_run(host: Host) -> None:
+    """And not before: nobody knows which inclusion is the last one."""
+
+    def loop(*names: str) -> t.List[Result]:
+        return [host.deploy("web", name, number=n, claimed=names[: n - 1]) for n, name in enumerate(names, 1)]
+
+    loop(A, B, C)
+    assert not any(result["changed"] or result["dropped"] for result in loop(A, B, C))
+    assert [result["dropped"] for result in loop(A)] == [[]] and host.live() == [A, B, C]
+    (shorter,) = loop(A)
+    assert shorter["changed"] and shorter["dropped"] == [B, C]
+    assert host.run("pruned")["removed"] == [B, C]
+    assert [result["changed"] for result in loop(A)] == [False]
+    # A run that ended early is none with fewer inclusions, as long as the next one has all.
+    loop(A, B, C)
+    loop(A)
+    assert loop(A, B, C)[-1]["dropped"] == [] and not host.run("pruned")["removed"]
+
+
+def test_who_still_gives_what_an_owner_dropped_is_told(host: Host) -> None:
+    """A play that was renamed, for example, has an owner of its former name."""
+    host.deploy("former name", A, B)
+    host.deploy("new name", A, B)
+    told = host.deploy("new name", A)
+    assert told["dropped"] == [] and len(told["warnings"]) == 1
+    assert told["warnings"][0].startswith(f"{B}: new name no longer gives it, and former name still does; ")
+    host.run("pruned")
+    assert host.deploy("new name", A)["warnings"] == [], "once"
+    assert host.run("absent", part={"owner": "former name"})["removed"] == [B]
 
 
 def test_nothing_drops_out_after_a_failure(host: Host) -> None:
@@ -229,7 +260,8 @@ def test_an_owner_is_removed_with_what_is_its_own(host: Host) -> None:
     gone = host.run("absent", part={"owner": "web"})
     assert gone["changed"] and gone["removed"] == [A] and gone["remaining"] == ["api"] and gone["reload"] == [SERVICE]
     assert host.live() == host.listed() == [B, C]
-    assert not host.run("absent", part={"owner": "web"})["changed"]
+    again = host.run("absent", part={"owner": "web"})
+    assert not again["changed"] and again["msg"] == "web has no certificates on this host; those on it belong to api"
     assert not host.deploy("api", B, C)["changed"]
     last = host.run("absent", part={"owner": "api"})
     assert last["remaining"] == [] and host.live() == [B, C], "all is then taken away, by the task that does that"
