@@ -63,13 +63,13 @@ def include(lab: lab_tool.Lab, tmp_path: Path, lab_pki: pki_tool.Pki) -> Include
     def run(
         host: lab_tool.Host,
         *roles: str,
-        groups: t.Mapping[str, t.Any] = GROUPS,
+        groups: t.Mapping[str, t.Any] | None = None,
         check: bool = False,
         **variables: t.Any,
     ) -> Result:
         common = {"source": lab_pki.home, "patience": 0, "endpoints": ENDPOINTS, **variables}
         for role in roles:
-            given = {"certificates": groups.get(role, {}), **common}
+            given = {"certificates": (groups or GROUPS).get(role, {}), **common}
             task = {
                 "name": "Deploy certificates",
                 "ansible.builtin.include_role": {"name": "certops.ocsp.ocsp_stapling"},

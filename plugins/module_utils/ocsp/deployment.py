@@ -456,7 +456,8 @@ def _absent_part(task: Task) -> Result:
     remaining = {"remaining": [part.owner for part in left]}
     if not left or not names:
         msg = _say_owner(owner, names, remaining["remaining"])
-        return Result({"msg": msg, "removed": [], "reload": [], **remaining})
+        told = outstanding(task.layout, task.services(inclusion))
+        return Result({"msg": msg, "removed": [], "reload": told, **remaining})
     gone = [name for name in names if not any(part.get(name) for part in left)]
     obstacle = "" if task.values["force"] or not gone else removal.obstacle(task.layout, gone, task.run)
     if obstacle:

@@ -83,8 +83,8 @@ class Host:
         parts = given.pop("parts", ["program", "settings"])
         options = {**self.options, **given}
         entries = given.pop("entries", [])
-        render = lambda name: f"{name} {options['timer']}\n"  # noqa: E731
-        wanted = controller.wanted(options, "web", entries, render, complete=not check)
+        template = f"{{}} {options['timer']}\n"
+        wanted = controller.wanted(options, "web", entries, template.format, complete=not check)
         # The account of another system; what it should be is for the role to say.
         wanted["account"] = {"name": DAEMON.pw_name, "home": DAEMON.pw_dir}
         paths = {name: options[name] for name in ("root", "program")}

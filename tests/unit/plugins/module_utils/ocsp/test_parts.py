@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import parts, sets
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError, InputError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.parts import Certificate, Part
 
 FIRST, SECOND = "a.example.com", "b.example.com"
@@ -49,6 +49,13 @@ def test_what_is_saved_is_loaded(layout: sets.Layout) -> None:
     for one in saved:
         parts.save(layout, replace(one, certificates=()))
     assert parts.load(layout) == [] and os.listdir(os.path.join(layout.root, "parts")) == []
+
+
+def test_a_folder_that_cannot_be_made_is_said(layout: sets.Layout) -> None:
+    os.makedirs(layout.root)
+    Path(layout.root, "parts").write_text("in the way")
+    with pytest.raises(FileError, match=f"^cannot write {layout.root}/parts/web.json: "):
+        parts.save(layout, part("web", FIRST))
 
 
 def test_a_password_is_never_readable_by_all(layout: sets.Layout, monkeypatch: pytest.MonkeyPatch) -> None:
