@@ -150,3 +150,13 @@ def test_without_inventory_and_endpoints_it_says_what_is_missing(tmp_path: Path)
     done = run_command("ansible-playbook certops.ocsp.report", tmp_path)
     assert done.rc != 0
     assert "there is nothing to look at; name an inventory with -i, or list ocsp_report_endpoints" in done.output
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "sentence"),
+    [({"host": "127.0.0.1", "prot": 25}, "not known: prot"), ({"port": 25}, "each must be a mapping with a host")],
+)
+def test_an_endpoint_that_is_misspelt_is_refused(endpoint: dict[str, t.Any], sentence: str, tmp_path: Path) -> None:
+    (tmp_path / "endpoints.yml").write_text(json.dumps({"ocsp_report_endpoints": [endpoint]}))
+    done = run_command("ansible-playbook certops.ocsp.report -e @endpoints.yml", tmp_path)
+    assert done.rc != 0 and f"ocsp_report_endpoints: {sentence}; an endpoint may have host, port" in done.output

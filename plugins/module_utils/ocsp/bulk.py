@@ -412,7 +412,7 @@ class _Visit:
         for name, (since, error) in self._failures.items():
             lane = self._run.lane(name)
             if lane.answered_at < since:
-                message = f"{name} is not asked again in this run, because {error.message}"
+                message = f"{name} is not asked again in this run: {error.message}"
                 lane.down.setdefault(self._circuit, ResponderDown(error.code, message, error.permanent))
 
 

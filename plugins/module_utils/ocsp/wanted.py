@@ -102,7 +102,7 @@ def _check_service(name: str, services: Services) -> None:
         raise InputError(f"services: {problem}")
     if not services.is_known(name):
         raise InputError(
-            f"services: {name} is none of {', '.join(NAMES)}, and there is no such service on this host; "
+            f"services: {name} is not one of {', '.join(NAMES)}, and there is no such service on this host; "
             "correct the name, or give its unit or reload (service_settings, or ocsp_stapling_services of the role)"
         )
 

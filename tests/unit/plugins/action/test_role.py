@@ -144,7 +144,7 @@ def test_variables_with_groups_add_up_and_others_are_refused(play: Play, tmp_pat
     )
     assert "a.test: there is no private key" in said and "mail.test: there is no private key" in said
     said = play(fails=True, certificate={"web": {"domains": ["a.test"]}})
-    assert "ocsp_stapling_certificate is no variable of the role; did you mean ocsp_stapling_certificates?" in said
+    assert "ocsp_stapling_certificate is not a variable of the role; did you mean ocsp_stapling_certificates?" in said
 
 
 @pytest.mark.skipif(os.path.lexists("/etc/ocsp-stapling"), reason="the role is deployed on this machine")

@@ -447,7 +447,7 @@ def test_who_has_certificates_cannot_come_without_any(host: Host, owner: str, re
 )
 def test_a_variable_that_is_misspelt_is_refused(name: str, ending: str) -> None:
     known = ["ocsp_stapling_timer", "ocsp_stapling_certificates", "ocsp_stapling_certificates__mail", "my_variable"]
-    assert controller.unknown_variables([name, *known]) == [f"{name} is no variable of the role; {ending}"]
+    assert controller.unknown_variables([name, *known]) == [f"{name} is not a variable of the role; {ending}"]
 
 
 def test_a_folder_of_the_host_that_is_not_there_is_refused(host: Host, tmp_path: Path) -> None:

@@ -386,7 +386,7 @@ def test_a_responder_that_is_down_is_not_asked_again(bench: Bench, code: str) ->
     # Only the four that began before it was known to be down have asked at all.
     assert sum(result.attempts == () for result in later) >= 96
     assert later[0].fetch_error is not None
-    assert later[0].fetch_error.message == f"http://a.test is not asked again in this run, because it is {code}"
+    assert later[0].fetch_error.message == f"http://a.test is not asked again in this run: it is {code}"
     kept = outcome(found["n99"])
     assert (kept.failed, kept.changed) == (False, False)
     assert bench.path("n99").read_bytes() == DUE
