@@ -174,12 +174,17 @@ def options_reader() -> _entries.EntryReader:
 def read_options(given: Values, reader: _entries.EntryReader) -> tuple[Entry, list[str]]:
     """Options of ``ocsp_response`` for certificates, converted as Ansible does it, and all that is wrong with them."""
     values, faults = reader.read(given)
-    if not faults:
-        try:
-            check_options(values)
-        except OcspError as error:
-            faults = [error.message]
-    return values, faults
+    for name, value in values.items() if len(values) > 1 else ():
+        faults += _option_faults({name: value})
+    return values, faults or _option_faults(values)
+
+
+def _option_faults(values: Values) -> list[str]:
+    try:
+        check_options(values)
+    except OcspError as error:
+        return [error.message]
+    return []
 
 
 def read_services(given: t.Any) -> list[str]:

@@ -167,14 +167,18 @@ def _find_part(folder: str, name: str, part: str) -> t.Tuple[str, t.Optional[byt
 
 def _read_access(owner: t.Any, group: t.Any, mode: t.Any) -> Access:
     """Owner, group and mode of a key as numbers. Raises InputError."""
+    uid = gid = -1
+    problems = []
     try:
         uid = int(owner) if str(owner).isdigit() else pwd.getpwnam(owner).pw_uid
     except KeyError:
-        raise InputError(f"the owner of the private key: there is no user '{owner}' on this host") from None
+        problems.append(f"the owner of the private key: there is no user '{owner}' on this host")
     try:
         gid = int(group) if str(group).isdigit() else grp.getgrnam(group).gr_gid
     except KeyError:
-        raise InputError(f"the group of the private key: there is no group '{group}' on this host") from None
+        problems.append(f"the group of the private key: there is no group '{group}' on this host")
+    if problems:
+        raise InputError("; ".join(problems))
     return Access(uid, gid, read_mode(mode))
 
 

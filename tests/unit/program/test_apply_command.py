@@ -366,7 +366,7 @@ def test_a_certificate_that_was_never_deployed_is_a_warning(web: Host) -> None:
     live.unlink()
     refreshed, applied = web.hour()
     assert (refreshed.code, applied.code) == (0, 1)
-    sentence = f"{NAME}: it is not deployed yet: there is no {live}; the playbook says why"
+    sentence = f"{NAME}: it is not deployed: there is no {live}; the playbook deploys it, or says why it does not"
     assert applied.err.splitlines()[0] == f"{sentence} [bad_input]"
     assert NAME not in refreshed.err
     assert web.requests == 0
@@ -496,6 +496,9 @@ def test_what_is_live_but_not_configured_is_withdrawn_before_it_expires(web: Hos
         (web.state / "state.json").unlink()
         (web.root / "live" / NAME / "set.json").write_bytes(sets.describe(sets.Description((NAME,), ("web",))))
     web.configure(certificates=[])
+    if known:
+        shown = web.run("status")
+        assert shown.code == 1 and f"{NAME}: it is live but no longer configured" in " ".join(shown.out.split())
     for _run in range(2):
         done = web.run("apply")
         assert done.code == 1 and web.pieces(NAME) == ALL and web.reloads("web") == 1

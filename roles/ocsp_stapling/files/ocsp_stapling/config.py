@@ -198,7 +198,7 @@ class Entry:
         in_set = self.live is not None and self.values.get("certificate_path") == _in_set(self.live)
         if not in_set or os.path.lexists(str(self.live)):
             return ""
-        return f"it is not deployed yet: there is no {self.live}; the playbook says why"
+        return f"it is not deployed: there is no {self.live}; the playbook deploys it, or says why it does not"
 
 
 @dataclass(frozen=True)

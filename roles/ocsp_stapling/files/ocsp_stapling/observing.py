@@ -49,8 +49,13 @@ def catch_up(config: Config, state: State) -> None:
             values.update(remembering.attempt_values(claims.entry(name)))
 
 
-def observe(config: Config, state: State, names: t.Collection[str], now: datetime) -> t.Dict[str, Seen]:
-    """All certificates, those that are live and no longer configured among them, or those of ``names``."""
+def observe(
+    config: Config, state: State, names: t.Collection[str], now: datetime, refused: str = ""
+) -> t.Dict[str, Seen]:
+    """All certificates, those that are live and no longer configured among them, or those of ``names``.
+
+    ``refused`` is why nobody knows what is configured, if that is so.
+    """
     eyes = Eyes(config, Record(), now)
     found = {entry.name: entry for entry in config.certificates if not names or entry.name in names}
     for name, known in state.certificates.items():
@@ -58,7 +63,17 @@ def observe(config: Config, state: State, names: t.Collection[str], now: datetim
         # What the next run will forget, since its set is gone, is no longer said.
         if name not in found and (not names or name in names) and isinstance(live, str) and os.path.isdir(live):
             found[name] = config.entry(name, ())
-    return {name: _observe(entry, state.certificates.get(name), eyes) for name, entry in found.items()}
+    seen = {name: _observe(entry, state.certificates.get(name), eyes) for name, entry in found.items()}
+    configured = {entry.name for entry in config.certificates}
+    return {name: one if refused or name in configured else _unconfigured(one) for name, one in seen.items()}
+
+
+def _unconfigured(seen: Seen) -> Seen:
+    """What is known of a certificate that is in no configuration any more, also before apply has noticed."""
+    if seen.values is None or record.text_of(seen.values, "code"):
+        return seen
+    message = "it is live but no longer configured, so its staple is not renewed"
+    return seen._replace(values={**seen.values, "code": "not_configured", "message": message})
 
 
 def _observe(entry: Entry, known: t.Optional[Values], eyes: Eyes) -> Seen:

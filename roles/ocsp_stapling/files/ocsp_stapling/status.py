@@ -65,7 +65,8 @@ class Status:
         self.refused = refused
         self.named = bool(names)
         catch_up(config, state)
-        self.lines = [self._line(name, seen) for name, seen in observe(config, state, names, now).items()]
+        seen = observe(config, state, names, now, refused)
+        self.lines = [self._line(name, one) for name, one in seen.items()]
         self.lines.sort(key=lambda line: troubles.rank(line.trouble))
         self.problems = sorted(self._problems(), key=lambda problem: troubles.rank(problem.trouble))
 
@@ -86,6 +87,8 @@ class Status:
         staple = record.mapping(entry, "staple")
         refused = "foreign_file" if record.text_of(entry, "refused") else ""
         code = refused or record.text_of(entry, "failure_code") or record.text_of(entry, "code")
+        if worst is troubles.NOT_DEPLOYED:
+            code = ""  # nobody has tried anything yet
         sentence = self._sentence(entry, worst) if worst is not None else ""
         if seen.unread:
             as_of = record.time_of({"written": self.state.written}, "written")

@@ -116,6 +116,14 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     assert len(read({**groups, "mail": None}).faults) == 6
 
 
+def test_all_options_that_are_wrong_are_said() -> None:
+    wrong = {"minimum_validty": "3d", "timeout": -1, "minimum_validity_percentage": 150, "retries": 1}
+    faults = read(web("a.test", options=wrong)).faults
+    for name in ("'minimum_validty' is not an option", "timeout: ", "minimum_validity_percentage: "):
+        assert len([fault for fault in faults if name in fault]) == 1, (name, faults)
+    assert len(faults) == 3
+
+
 def test_null_is_what_is_not_given() -> None:
     assert read(web("a.test", reload=None, key_mode=None, options=None)) == ([{**BARE, "name": "a.test"}], [])
 
