@@ -91,6 +91,8 @@ class ActionModule(ActionBase):
         if not options["remote_source"]:
             sources = _sources.Sources(self._find_needle, self._loader.get_real_file)
             entries = sources.complete_all(entries, options["source"])[0]
+        given = ("private_key_content", "private_key_path")
+        entries = [one for one in entries if options["source"] or any(one.get(key) for key in given)]
         if not entries:
             return []
         arguments = {

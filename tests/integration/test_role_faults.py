@@ -188,7 +188,7 @@ def test_log_file_has_a_folder_of_its_own(
     assert host.run("find", "/var/log", "-nouser") == ""
     gone = play(host, state="absent", log_file=f"{folder}/{{year}}.log")
     assert gone.rc == 0 and gone.count("changed") == 0, gone.output
-    assert host.has("/var/log/ocsp-stapling") and host.run("stat", "-c", "%U:%G", folder) == "root:root\n"
+    assert not host.has("/var/log/ocsp-stapling") and host.run("stat", "-c", "%U:%G", folder) == "root:root\n"
 
 
 def test_all_that_is_wrong_is_said_before_a_bare_host_is_touched(

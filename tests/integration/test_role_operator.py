@@ -184,7 +184,7 @@ def _start(
         "role": "certops.ocsp.ocsp_stapling",
         "vars": {f"ocsp_stapling_{name}": value for name, value in variables.items()},
     }
-    path = folder / "killed.yml"
+    path = folder / "role.yml"  # as that of other plays, which makes it the same owner
     path.write_text(json.dumps([{"hosts": host.name, "roles": [role]}], default=str))
     return subprocess.Popen(
         ["ansible-playbook", "-i", str(lab.inventory), str(path)],

@@ -133,7 +133,7 @@ def test_three_roles_on_one_host(lab: lab_tool.Lab, add_host: AddHost, include: 
 
         specs = {name: f"{host.address}:{PLACES[name][0]}:{name}" for name in PLACES}
         with lab.clients(*specs.values()) as seen:
-            for order in itertools.islice(itertools.permutations(GROUPS), 1, 4):
+            for order in itertools.islice(itertools.permutations(GROUPS), 2, 4):
                 again = include(host, *order)
                 assert again.rc == 0 and again.count("changed") == 0, again.output
         for name, summary in ((name, seen[spec]) for name, spec in specs.items()):

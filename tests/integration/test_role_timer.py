@@ -56,7 +56,7 @@ def test_a_first_deployment_is_told_and_fetched_once(
 def test_what_was_taken_out_before_the_program_saw_it_is_looked_after(
     lab: lab_tool.Lab, add_host: AddHost, play: Play, lab_pki: pki_tool.Pki
 ) -> None:
-    """Two plays that know nothing of each other, on one host: what nginx serves does not end in its hands.
+    """Somebody removed the configuration of one of two owners: what nginx serves does not end in its hands.
 
     The program, which learns of the first one from the disk alone, has not run before.
     """
@@ -68,8 +68,9 @@ def test_what_was_taken_out_before_the_program_saw_it_is_looked_after(
     with lab.responder(lab_pki.home):
         for leaf in (taken, kept):
             group = {"domains": [leaf.name], "reload": ["nginx"]}
-            done = play(host, certificates={"web": group}, source=lab_pki.home, patience=0)
+            done = play(host, certificates={"web": group}, source=lab_pki.home, patience=0, owner=leaf.name)
             assert done.rc == 0, done.output
+    host.run("rm", f"{ROOT}/parts/{taken.name}.json")
     host.run("rm", "-r", *drop_ins)
     host.run("systemctl", "daemon-reload")
     assert names_of(host, f"{ROOT}/live") == [kept.name, taken.name]

@@ -27,9 +27,9 @@ from dataclasses import dataclass, field, replace
 
 from . import files, reading
 from .errors import Fault, FileError, InputError
-from .sets import Access, Layout, write_new
+from .sets import PARTS, Access, Layout, write_new
 
-FOLDER = "parts"
+FOLDER = PARTS
 #: The owner of what was configured before there were parts, until somebody claims it.
 FORMER = "former"
 #: The keys of a certificate beside options of ``ocsp_response``.
@@ -318,7 +318,9 @@ def _compare_certificates(
         before = recorded.get(one.name) if recorded else None
         called = f"a different {' and '.join(_CALLED.get(key, key) for key in differing)}"
         if before is None or one.name in together:
-            result.faults.append(Fault(one.name, _contradiction(mine, other, one.name, called)))
+            renamed = f"; if {mine.owner} is a new name of {other.owner}, set ocsp_stapling_owner to that"
+            sentence = _contradiction(mine, other, one.name, called) + (renamed if before is None else "")
+            result.faults.append(Fault(one.name, sentence))
         elif recorded and recorded.facts(before) == mine.facts(one) and theirs.since > before.since:
             result.outdated[one.name] = (
                 f"{one.name}: {mine.owner} still gives {called} than {other.owner}, which has changed it since; it "

@@ -37,6 +37,9 @@ SECRET_FILES = ("privkey.pem", "combined.pem")
 #: Files of a set that come and go with the material; the staple's are not among them.
 MATERIAL_FILES = ("privkey.pem", "cert.pem", "chain.pem", "fullchain.pem", "rootchain.pem", "combined.pem")
 
+#: The folder of what each user of the role configured, below the root folder.
+PARTS = "parts"
+
 #: The file of a set that says what it is for.
 DESCRIPTION = "set.json"
 
@@ -277,7 +280,8 @@ def clean(layout: Layout) -> None:
                 os.unlink(os.path.join(live, entry))
         else:
             files.remove_temporary(os.path.join(live, entry))
-    for folder in (layout.state, os.path.dirname(layout.pending("any")), os.path.join(layout.root, FOLDER)):
+    ours = (os.path.join(layout.root, name) for name in (FOLDER, PARTS))
+    for folder in (layout.state, os.path.dirname(layout.pending("any")), *ours):
         files.remove_temporary(folder)
 
 

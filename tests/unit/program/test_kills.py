@@ -80,6 +80,8 @@ class World:
         values = {
             **_OPTIONS,
             "certificates": entries,
+            "part": {"owner": "web", "number": 1, "claimed": [], "together": {}},
+            "force": False,
             "services": list(SERVICES),
             "service_settings": self.services(),
             "owner": str(os.geteuid()),
