@@ -204,10 +204,10 @@ def _access(wanted: Values, is_kind: t.Callable[[int], bool]) -> t.Iterator[str]
     if not is_kind(status.st_mode):
         yield f"is {_kind(status.st_mode)}"
         return
-    if _name(pwd.getpwuid, status.st_uid) != wanted["owner"]:
-        yield f"belongs to the user {_name(pwd.getpwuid, status.st_uid)} and not {wanted['owner']}"
-    if _name(grp.getgrgid, status.st_gid) != wanted["group"]:
-        yield f"belongs to the group {_name(grp.getgrgid, status.st_gid)} and not {wanted['group']}"
+    if sets.name_of(pwd.getpwuid, status.st_uid) != wanted["owner"]:
+        yield f"belongs to the user {sets.name_of(pwd.getpwuid, status.st_uid)} and not {wanted['owner']}"
+    if sets.name_of(grp.getgrgid, status.st_gid) != wanted["group"]:
+        yield f"belongs to the group {sets.name_of(grp.getgrgid, status.st_gid)} and not {wanted['group']}"
     if stat.S_IMODE(status.st_mode) != int(wanted["mode"], 8):
         yield f"has the mode {stat.S_IMODE(status.st_mode):04o} and not {wanted['mode']}"
     label = _label(wanted["path"]) if wanted.get("setype") else ""
@@ -222,13 +222,6 @@ def _label(path: str) -> str:
     except OSError:
         return ""
     return context[2] if len(context) > 2 else ""
-
-
-def _name(look_up: t.Callable[[int], t.Any], number: int) -> str:
-    try:
-        return str(look_up(number)[0])
-    except KeyError:
-        return str(number)
 
 
 def _file(wanted: Values) -> t.Iterator[str]:
@@ -348,7 +341,7 @@ def problems(given: Values, root: str, found: t.Sequence[Difference], run: Run) 
 
 
 def configured(layout: Layout, owner: str) -> t.List[str]:
-    """The names that an owner deployed to this host; all where nobody has a part. Raises InputError."""
+    """The names that an owner deployed to this host; all of them where there are no parts yet. Raises InputError."""
     found = parts.load(layout, owner)
     if not found:
         return sets.live_names(layout)
@@ -371,7 +364,7 @@ def log_problem(path: str, account: str) -> str:
     """
     folder = os.path.dirname(path)
     try:
-        owner = _name(pwd.getpwuid, os.lstat(folder).st_uid)
+        owner = sets.name_of(pwd.getpwuid, os.lstat(folder).st_uid)
     except OSError:
         return ""
     return "" if folder == USUAL_LOGS or owner == account else log_refusal(path)

@@ -174,9 +174,13 @@ def options_reader() -> _entries.EntryReader:
 def read_options(given: Values, reader: _entries.EntryReader) -> tuple[Entry, list[str]]:
     """Options of ``ocsp_response`` for certificates, converted as Ansible does it, and all that is wrong with them."""
     values, faults = reader.read(given)
-    for name, value in values.items() if len(values) > 1 else ():
-        faults += _option_faults({name: value})
-    return values, faults or _option_faults(values)
+    problem = _option_faults(values)
+    if problem:
+        # One by one, without those that could not even be converted.
+        sound = {name: value for name, value in values.items() if not any(f"'{name}'" in fault for fault in faults)}
+        alone = [fault for name, value in sound.items() for fault in _option_faults({name: value})]
+        faults += alone or ([] if faults else problem)
+    return values, faults
 
 
 def _option_faults(values: Values) -> list[str]:

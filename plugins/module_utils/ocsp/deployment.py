@@ -67,6 +67,10 @@ class Task:
         """Whose certificates these are, among others. Raises InputError."""
         return inclusions.read(self.layout, self.values["part"])
 
+    def installation(self, known: t.Optional[services.Services] = None) -> Installation:
+        """What servers read; ``known`` are the services where they have been read before. Raises InputError."""
+        return Installation(self.layout, known or self.services(), _LOCK_TIMEOUT)
+
     def services(self, inclusion: t.Optional[Inclusion] = None) -> services.Services:
         """The services as all users of the role described them. Raises InputError."""
         described = {}
@@ -86,9 +90,6 @@ class Task:
             except TypeError:
                 raise InputError(f"service_settings: {name} has a setting that is not known") from None
         return services.Services(described, self.run, self.layout.root)
-
-    def installation(self) -> Installation:
-        return Installation(self.layout, self.services(), _LOCK_TIMEOUT)
 
 
 def _read_command(service: str, name: str, value: t.Any) -> t.Tuple[str, ...]:
@@ -130,7 +131,7 @@ def _present(task: Task) -> Result:
     known = task.services(inclusion)
     endpoints = _endpoints(values, known)
     if not task.check:
-        with task.installation() as installation:
+        with task.installation(known) as installation:
             confirm.recognise(installation, _look, endpoints)
     work, part = _plan(task, inclusion, known)
     before = [_facts(layout, item.name, item.material.files()) for item in work.items] if task.diff else []
@@ -142,7 +143,7 @@ def _present(task: Task) -> Result:
         problem = ""
         unconfirmed = sorted({service for item in work.changed for service in item.wanted.services})
     else:
-        with task.installation() as installation:
+        with task.installation(known) as installation:
             problem = _install(work, installation, endpoints, values["keep"])
             for one in unsaved if not problem else ():
                 parts.save(layout, one)
@@ -451,14 +452,14 @@ def _absent_part(task: Task) -> Result:
             )
         owner = owners[0] if owners else owner
     left = [part for part in inclusion.found if part.owner != owner]
-    mine = next((part for part in inclusion.found if part.owner == owner), Part(owner))
+    mine = parts.find(inclusion.found, owner) or Part(owner)
     names = [one.name for one in mine.certificates]
     remaining = {"remaining": [part.owner for part in left]}
     if not left or not names:
         msg = _say_owner(owner, names, remaining["remaining"])
         told = outstanding(task.layout, task.services(inclusion))
         return Result({"msg": msg, "removed": [], "reload": told, **remaining})
-    gone = [name for name in names if not any(part.get(name) for part in left)]
+    gone = [name for name in names if not parts.is_given(left, name)]
     obstacle = "" if task.values["force"] or not gone else removal.obstacle(task.layout, gone, task.run)
     if obstacle:
         return Result({"msg": f"nothing was removed, since {obstacle}", "removed": [], **remaining}, failed=True)
@@ -471,7 +472,9 @@ def _absent_part(task: Task) -> Result:
 def _say_owner(owner: str, names: t.Sequence[str], others: t.Sequence[str]) -> str:
     """What comes of a request to remove what an owner gave, when that is not done here."""
     if names:
-        return f"nobody but {owner} has certificates here, so that all is removed: {deploy.listed(names)}"
+        return (
+            f"{owner} is the only owner of certificates on this host, so everything is removed: {deploy.listed(names)}"
+        )
     known = f"; those on it belong to {' and '.join(others)}" if others else ""
     return f"{owner} has no certificates on this host{known}"
 
@@ -497,7 +500,7 @@ def _prune(task: Task) -> Result:
     layout = task.layout
     found = inclusions.read(layout, None).found
     gone = [one.name for one in inclusions.dropped(layout, found, task.values["force"]) if not one.used_by]
-    given = [name for name in parts.dropped(found) if any(part.get(name) for part in found)]
+    given = [name for name in parts.dropped(found) if parts.is_given(found, name)]
     after = [parts.without_dropped(part, {*gone, *given}) for part in found]
     done = _take_away(task, gone, after, {*gone, *given})
     if done.failed:

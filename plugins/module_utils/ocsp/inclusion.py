@@ -42,7 +42,7 @@ class Inclusion:
     @property
     def recorded(self) -> t.Optional[Part]:
         """The part of this owner until now."""
-        return next((part for part in self.found if part.owner == self.owner), None)
+        return parts.find(self.found, self.owner)
 
     @property
     def others(self) -> t.List[Part]:
@@ -88,7 +88,7 @@ class Inclusion:
 
     def unsaved(self, part: Part) -> t.List[Part]:
         """The parts of which the files are not as they should be."""
-        former = next((one for one in self.after(part) if one.owner == FORMER), Part(FORMER))
+        former = parts.find(self.after(part), FORMER) or Part(FORMER)
         return [one for one in (former, part) if not parts.is_saved(self.layout, one)]
 
 
@@ -97,7 +97,7 @@ def read(layout: Layout, given: t.Optional[Values]) -> Inclusion:
     found = parts.load(layout, given["owner"] if given else "")
     former = parts.former(layout, found)
     if former.certificates:
-        known = next((one for one in found if one.owner == FORMER), Part(FORMER))
+        known = parts.find(found, FORMER) or Part(FORMER)
         found = parts.replaced(found, replace(former, certificates=(*known.certificates, *former.certificates)))
     if given is None:
         return Inclusion(layout, "", 0, (), found)
@@ -121,7 +121,7 @@ def dropped(layout: Layout, all_parts: t.Sequence[Part], force: bool = False) ->
     """The certificates that no owner gives any more, and what keeps each of them from going."""
     found = []
     for name, former in sorted(parts.dropped(all_parts).items()):
-        if any(part.get(name) for part in all_parts):
+        if parts.is_given(all_parts, name):
             continue
         services = dict.fromkeys(
             service for part in former for one in part.certificates if one.name == name for service in one.services

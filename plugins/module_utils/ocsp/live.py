@@ -57,7 +57,7 @@ def ordered(found: t.Iterable[Live], all_parts: t.Iterable[Part]) -> t.List[Live
 
 
 def outdated_snippets(setup: Setup, found: t.Sequence[Live]) -> t.Dict[str, t.Optional[bytes]]:
-    """The shared snippets that are not as they should be, by path; None for one that nobody needs.
+    """The shared snippets that are not as they should be, by path; None for one that is not needed.
 
     Raises InputError.
     """

@@ -18,6 +18,7 @@ gives, until nothing uses it any more.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -75,9 +76,13 @@ class Part:
     defaults: Values = field(default_factory=dict)
     services: Values = field(default_factory=dict)
 
+    @functools.cached_property
+    def _given(self) -> t.Dict[str, Certificate]:
+        return {one.name: one for one in self.certificates if not one.dropped}
+
     def get(self, name: str) -> t.Optional[Certificate]:
         """The certificate of this name that the owner gives, if there is one."""
-        return next((one for one in self.certificates if one.name == name and not one.dropped), None)
+        return self._given.get(name)
 
     def facts(self, one: Certificate) -> t.Dict[str, t.Any]:
         """What has to be alike in all parts that give this certificate; None is a default."""
@@ -251,7 +256,7 @@ def merge(
 
     ``claimed`` are the names that earlier inclusions of the same run gave. What is recorded and has not been given by
     this inclusion or an earlier one was dropped, unless it is a later inclusion's, which is still to come. Whether
-    there will be one, nobody knows; ``last`` is how many there were in the run before, while this is the first one.
+    there will be one cannot be known; ``last`` is how many there were in the run before, while this is the first one.
     ``inclusion`` 0 says that it is not known what earlier ones gave, so that nothing is taken for dropped.
     """
     known = {one.name: one for one in (recorded.certificates if recorded else ())}
@@ -343,6 +348,16 @@ def _differing(mine: Values, theirs: Values) -> t.List[str]:
 
 def _contradiction(mine: Part, other: Part, what: str, how: str) -> str:
     return f"{what}: {mine.owner} gives {how} than {other.owner}; give both the same, or leave it to one of them"
+
+
+def find(parts: t.Iterable[Part], owner: str) -> t.Optional[Part]:
+    """The part of an owner, if it has one."""
+    return next((part for part in parts if part.owner == owner), None)
+
+
+def is_given(parts: t.Iterable[Part], name: str) -> bool:
+    """Whether any owner gives a certificate."""
+    return any(part.get(name) for part in parts)
 
 
 def services_of(parts: t.Iterable[Part], name: str) -> t.List[str]:

@@ -188,7 +188,7 @@ def read_endpoint(
 
 
 def endpoint_problem(given: t.Mapping[str, t.Any], services: t.Collection[str]) -> str:
-    """Why nobody can look at an endpoint of a service, or an empty string. ``services`` are those that there are."""
+    """Why an endpoint of a service cannot be looked at, or an empty string. ``services`` are those that there are."""
     service = given["service"]
     if service not in services:
         return f"no service is called {service}; {did_you_mean(service, services)}"

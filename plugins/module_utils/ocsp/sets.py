@@ -66,11 +66,12 @@ class Access(t.NamedTuple):
     @property
     def shown(self) -> str:
         """For a person: root:root 0400."""
-        owner, group = _name(pwd.getpwuid, self.uid), _name(grp.getgrgid, self.gid)
+        owner, group = name_of(pwd.getpwuid, self.uid), name_of(grp.getgrgid, self.gid)
         return f"{owner}:{group} {self.mode:04o}"
 
 
-def _name(look_up: t.Callable[[int], t.Any], number: int) -> str:
+def name_of(look_up: t.Callable[[int], t.Any], number: int) -> str:
+    """The name of a user (``pwd.getpwuid``) or group (``grp.getgrgid``), or its number where it has none."""
     try:
         return str(look_up(number)[0])
     except KeyError:
@@ -338,14 +339,15 @@ def described(folder: str) -> Description:
     found = found if isinstance(found, dict) else {}
     position = found.get("position")
     return Description(
-        names=_texts(found.get("names")),
-        services=_texts(found.get("services")),
+        names=texts_of(found.get("names")),
+        services=texts_of(found.get("services")),
         stapled=found.get("stapled") is not False,
         position=position if isinstance(position, int) else None,
     )
 
 
-def _texts(value: t.Any) -> t.Tuple[str, ...]:
+def texts_of(value: t.Any) -> t.Tuple[str, ...]:
+    """The texts of a list that was read from JSON; none where it is something else."""
     return tuple(text for text in value if isinstance(text, str)) if isinstance(value, list) else ()
 
 

@@ -248,7 +248,7 @@ class Apply:
         ]
 
     def _former_services(self, name: str) -> t.Sequence[str]:
-        return _texts(record.mapping(self.before.certificates, name).get("services"))
+        return sets.texts_of(record.mapping(self.before.certificates, name).get("services"))
 
     # What is said and remembered
 
@@ -319,7 +319,3 @@ def _priority(look: Look, decision: Decision) -> int:
     if not look.deployed:
         return events.WARNING
     return events.CRITICAL if decision.alarming else events.ERROR
-
-
-def _texts(value: t.Any) -> t.Tuple[str, ...]:
-    return tuple(text for text in value if isinstance(text, str)) if isinstance(value, list) else ()

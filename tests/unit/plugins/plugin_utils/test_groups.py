@@ -122,6 +122,8 @@ def test_all_options_that_are_wrong_are_said() -> None:
     for name in ("'minimum_validty' is not an option", "timeout: ", "minimum_validity_percentage: "):
         assert len([fault for fault in faults if name in fault]) == 1, (name, faults)
     assert len(faults) == 3
+    # What could not be converted is said once.
+    assert len(read(web("a.test", options={"timeout": "abc", "minimum_validity_percentage": 150})).faults) == 2
 
 
 def test_null_is_what_is_not_given() -> None:
