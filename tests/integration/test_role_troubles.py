@@ -14,7 +14,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -422,7 +421,6 @@ def test_the_guide_has_the_troubles() -> None:
     ]
 
 
-@pytest.mark.skipif(not shutil.which("promtool"), reason="needs promtool, which evaluates the alert rules")
 @pytest.mark.parametrize("trouble", CASES)
 def test_all_who_speak_of_a_trouble_say_the_same(stage: Stage, trouble: str, tmp_path: Path) -> None:
     """The same severity of the same certificate or condition, and when it is over, that all is well."""
