@@ -54,7 +54,7 @@ def observe(
 ) -> t.Dict[str, Seen]:
     """All certificates, those that are live and no longer configured among them, or those of ``names``.
 
-    ``refused`` is why nobody knows what is configured, if that is so.
+    ``refused`` is why the configuration cannot be used, if that is so.
     """
     eyes = Eyes(config, Record(), now)
     found = {entry.name: entry for entry in config.certificates if not names or entry.name in names}

@@ -88,7 +88,7 @@ class Status:
         refused = "foreign_file" if record.text_of(entry, "refused") else ""
         code = refused or record.text_of(entry, "failure_code") or record.text_of(entry, "code")
         if worst is troubles.NOT_DEPLOYED:
-            code = ""  # nobody has tried anything yet
+            code = ""  # there has been no attempt
         sentence = self._sentence(entry, worst) if worst is not None else ""
         if seen.unread:
             as_of = record.time_of({"written": self.state.written}, "written")
