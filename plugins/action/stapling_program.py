@@ -112,7 +112,9 @@ class ActionModule(ActionBase):
 
     def _renderer(self, options: dict[str, t.Any], task_vars: t.Any) -> _program.Render:
         lookup = lookup_loader.get("ansible.builtin.template", loader=self._loader, templar=self._templar)
-        variables = {**(task_vars or {}), **_program.template_variables(options)}
+        # Only what the templates name: the lookup copies all that it gets, each time, which for a host can be a lot.
+        named = {name: task_vars[name] for name in _program.HOST_VARIABLES if name in (task_vars or {})}
+        variables = {**self._templar.template(named), **_program.template_variables(options)}
 
         def render(name: str) -> str:
             return str(lookup.run([str(_program.ROLE / "templates" / name)], variables=variables)[0])

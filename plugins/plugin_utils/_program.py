@@ -19,7 +19,7 @@ import tarfile
 import typing as t
 from pathlib import Path
 
-import yaml
+from ansible.module_utils.common.yaml import yaml_load
 from ansible_collections.certops.ocsp.plugins.module_utils._program import PROGRAM, SETTINGS, log_refusal
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import families, parts
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError
@@ -30,6 +30,8 @@ from . import _groups, _owner
 
 _COLLECTION = Path(__file__).resolve().parents[2]
 ROLE = _COLLECTION / "roles" / "ocsp_stapling"
+#: What the templates of the role name beside ``template_variables``.
+HOST_VARIABLES = ("ansible_managed", "inventory_hostname")
 #: The packages of the library, by the names that they have on hosts.
 _PACKAGES = {
     "ocsp": _COLLECTION / "plugins" / "module_utils" / "ocsp",
@@ -73,7 +75,7 @@ def wanted(
 
 def unknown_variables(variables: t.Iterable[str]) -> list[str]:
     """What is wrong with the names of variables that begin as those of the role do."""
-    known = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text(encoding="utf-8"))
+    known = yaml_load((ROLE / "defaults" / "main.yml").read_text(encoding="utf-8"))
     return [
         f"{name} is not a variable of the role; {did_you_mean(name, known)}"
         for name in sorted(variables)
