@@ -13,8 +13,8 @@ from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import scan
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError, refusal
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import scan
 from ansible_collections.certops.ocsp.plugins.plugin_utils import _fetching, _groups, _owner, _sources
 
 

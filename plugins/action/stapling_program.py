@@ -12,8 +12,8 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 from ansible_collections.certops.ocsp.plugins.module_utils._program import ACCOUNT, PROGRAM
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import scan
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import refusal
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import scan
 from ansible_collections.certops.ocsp.plugins.modules.stapling_program import argument_spec
 from ansible_collections.certops.ocsp.plugins.plugin_utils import _groups, _owner, _program, _sources
 

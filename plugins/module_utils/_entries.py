@@ -14,8 +14,9 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ._module import Spec
-from .ocsp import option_table, starttls
-from .ocsp.options import did_you_mean
+from .ocsp.options import table
+from .ocsp.options.parse import did_you_mean
+from .ocsp.probe import starttls
 
 #: Where a service is looked at.
 ENDPOINT: Spec = {
@@ -62,5 +63,5 @@ class EntryReader:
 
 def hide_secrets(module: AnsibleModule, given: t.Mapping[str, t.Any]) -> None:
     """Have Ansible mask the secrets among options that it knows no spec of."""
-    values = (given.get(name) for name in option_table.SECRETS)
+    values = (given.get(name) for name in table.SECRETS)
     module.no_log_values.update(str(value) for value in values if value)

@@ -17,10 +17,11 @@ from datetime import datetime, timezone
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from .ocsp import option_table, schedule
 from .ocsp.errors import ERROR, FileError, Finding, OcspError
-from .ocsp.freshness import Outcome
-from .ocsp.signature import CRYPTOGRAPHY_MINIMUM, library_problem
+from .ocsp.fetch.freshness import Outcome
+from .ocsp.options import table
+from .ocsp.pki.signature import CRYPTOGRAPHY_MINIMUM, library_problem
+from .ocsp.text import parse_time
 
 #: Warnings about a response that an operator should see even when nobody looks at the findings.
 _SHOWN_WARNINGS = ("http_error", "clock_implausible", "unfit_for_server")
@@ -47,10 +48,10 @@ class QuietModule(AnsibleModule):
 
 def argument_spec(user: str, defaults: bool = True) -> Spec:
     """The options of the table that a user of it has, as Ansible wants them described."""
-    return {name: _describe(option_table.OPTIONS[name], defaults) for name in option_table.names_of(user)}
+    return {name: _describe(table.OPTIONS[name], defaults) for name in table.names_of(user)}
 
 
-def _describe(option: option_table.Option, default: bool) -> t.Dict[str, t.Any]:
+def _describe(option: table.Option, default: bool) -> t.Dict[str, t.Any]:
     spec: t.Dict[str, t.Any] = {"type": option.kind}
     if option.kind == "list":
         spec["elements"] = "str"
@@ -101,7 +102,7 @@ def read_now(module: AnsibleModule) -> datetime:
 def time_of(params: t.Mapping[str, t.Any]) -> datetime:
     """As ``read_now``, for the options of one of many."""
     text = params.get("now")
-    return schedule.parse_time(text, "now") if text is not None else datetime.now(timezone.utc)
+    return parse_time(text, "now") if text is not None else datetime.now(timezone.utc)
 
 
 @contextlib.contextmanager

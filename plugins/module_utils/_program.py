@@ -27,10 +27,11 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from .ocsp import families, parts, reading, scan, sets
+from .ocsp import families
 from .ocsp.errors import FileError, InputError
-from .ocsp.services import has_systemd
-from .ocsp.sets import Layout
+from .ocsp.services.control import has_systemd
+from .ocsp.store import parts, reading, scan, sets
+from .ocsp.store.sets import Layout
 
 #: What a difference can be about, in the order in which it is mended.
 ACCOUNT, PROGRAM, SETTINGS, TIMER = "account", "program", "settings", "timer"

@@ -512,9 +512,9 @@ import shutil
 
 from ansible_collections.certops.ocsp.plugins.module_utils import _entries, _module
 from ansible_collections.certops.ocsp.plugins.module_utils._module import QuietModule
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import deployment
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import certificate_set
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy.wanted import PARTS
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import Fault, Refusal
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.wanted import PARTS
 
 #: The options about fetching and judging that a certificate can be given.
 OF_A_SET = _module.argument_spec("set", defaults=False)
@@ -582,7 +582,7 @@ def convert_options(module):
             faults += [Fault(name, f"{f'{name}: ' if name else ''}options: {fault}") for fault in found]
     if faults:
         error = Refusal(faults)
-        module.fail_json(msg=error.message, findings=deployment.findings_of(error))
+        module.fail_json(msg=error.message, findings=certificate_set.findings_of(error))
 
 
 def main():
@@ -599,7 +599,7 @@ def main():
         code, output, errors = module.run_command(limited, data=input, environ_update={"LC_ALL": "C"})
         return code, output, errors or (f"it took more than {timeout:.0f} seconds" if code == 124 else "")
 
-    result = deployment.carry_out(deployment.Task(module.params, run, module.check_mode, module._diff))
+    result = certificate_set.carry_out(certificate_set.Task(module.params, run, module.check_mode, module._diff))
     for sentence in result.warnings:
         module.warn(sentence)
     if result.failed:

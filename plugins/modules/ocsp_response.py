@@ -284,9 +284,9 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.certops.ocsp.plugins.module_utils import _module
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import freshness, report
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import options as ocsp_options
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.option_table import TRANSPORT_OPTIONS
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import freshness, report
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import parse as ocsp_options
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.table import TRANSPORT_OPTIONS
 
 
 def make_exchange(module):
@@ -295,7 +295,7 @@ def make_exchange(module):
     @functools.cache
     def transport():
         # Imported here, because the HTTP libraries cost more than all that a fresh response needs.
-        from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.transport import Transport
+        from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.transport import Transport
 
         return Transport(**{name: module.params[name] for name in TRANSPORT_OPTIONS})
 
@@ -315,14 +315,14 @@ def run(module):
 
 
 def renew(module, options, now):
-    from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import refresh
-    from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.environment import Environment
+    from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import refresh
+    from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.environment import Environment
 
     return refresh.refresh_locked(options, Environment(make_exchange(module), now), not module.check_mode)
 
 
 def remove(module):
-    from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import refresh
+    from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import refresh
 
     return refresh.remove(module.params["path"], not module.check_mode)
 

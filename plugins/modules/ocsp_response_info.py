@@ -196,10 +196,12 @@ response:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.certops.ocsp.plugins.module_utils import _module
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import freshness, reading, report, schedule, wire
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import options as ocsp_options
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import response as ocsp_response
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import freshness, report
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge import response as ocsp_response
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge import schedule, wire
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import parse as ocsp_options
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import reading
 
 
 def read_content(module):

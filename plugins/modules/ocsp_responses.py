@@ -169,11 +169,11 @@ import os
 
 from ansible.module_utils.basic import FILE_COMMON_ARGUMENTS, AnsibleModule
 from ansible_collections.certops.ocsp.plugins.module_utils import _entries, _module
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import options as ocsp_options
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import report
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.bulk import Job, Network, refresh_all
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.environment import Environment
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import ERROR, Finding, InputError, OcspError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import report
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.bulk import Job, Network, refresh_all
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.environment import Environment
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import parse as ocsp_options
 
 OPTIONS = _module.argument_spec("ocsp_responses")
 ENTRY = dict(

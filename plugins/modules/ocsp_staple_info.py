@@ -468,13 +468,14 @@ certificates:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.certops.ocsp.plugins.module_utils import _module
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import certificate as x509
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import options as ocsp_options
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import probe, starttls, wire
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.connection import FAMILIES
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError, OcspError
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import SIZE_LIMIT
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.tls import KEY_TYPES
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge import wire
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.response import SIZE_LIMIT
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import parse as ocsp_options
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import certificate as x509
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.probe import client, starttls
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.probe.connection import FAMILIES
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.probe.tls import KEY_TYPES
 
 
 def read_expectation(params):
@@ -482,7 +483,7 @@ def read_expectation(params):
     issuers, issuer_source = ocsp_options.read_certificates(params, "issuer")
     certificates, certificate_source = ocsp_options.read_certificates(params, "certificate")
     response, response_source = ocsp_options.read_data(params, "expected_path", "expected_content", SIZE_LIMIT)
-    return probe.Expectation(
+    return client.Expectation(
         issuers=tuple(issuers),
         issuer_source=issuer_source,
         certificate=x509.find_leaf(certificates, certificate_source) if certificates else None,
@@ -497,7 +498,7 @@ def look(module):
     params = module.params
     if not params["key_types"]:
         raise InputError("key_types is empty; give rsa, ecdsa or both")
-    endpoint = probe.read_endpoint(
+    endpoint = client.read_endpoint(
         params["host"],
         params["port"],
         params["server_name"],
@@ -505,7 +506,7 @@ def look(module):
         params["address_family"],
         params["tls_versions"],
     )
-    looks = probe.look(
+    looks = client.look(
         endpoint,
         _module.read_now(module),
         key_types=list(dict.fromkeys(params["key_types"])),
@@ -514,7 +515,7 @@ def look(module):
         timeout=ocsp_options.read_seconds(params, "timeout", 20.0),
         attempts=ocsp_options.read_whole(params, "attempts", 2, 1, 10),
     )
-    values = probe.summary_values(looks, params["return_content"])
+    values = client.summary_values(looks, params["return_content"])
     values.update(port=endpoint.port, server_name=endpoint.server_name or None, starttls=endpoint.starttls)
     return values
 
@@ -531,8 +532,8 @@ def main():
             tls_versions={
                 "type": "list",
                 "elements": "str",
-                "choices": list(probe.TLS_VERSIONS),
-                "default": list(probe.TLS_VERSIONS),
+                "choices": list(client.TLS_VERSIONS),
+                "default": list(client.TLS_VERSIONS),
             },
             address_family={"type": "str", "choices": list(FAMILIES), "default": "any"},
             issuer_path={"type": "path"},

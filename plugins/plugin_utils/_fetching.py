@@ -21,11 +21,12 @@ import shutil
 import typing as t
 from datetime import datetime, timezone
 
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import bulk, files, freshness, reading
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.environment import Environment
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import read_options
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import SIZE_LIMIT
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import bulk, freshness
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.environment import Environment
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.response import SIZE_LIMIT
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.parse import read_options
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import files, reading
 
 #: Seconds to wait for another host's process that fetches the same.
 _PATIENCE = 3600.0

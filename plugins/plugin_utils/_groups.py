@@ -15,15 +15,19 @@ import os
 import typing as t
 
 from ansible_collections.certops.ocsp.plugins.module_utils import _entries, _module
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import scan
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy.material import check_name
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy.wanted import read_mode
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.material import check_name
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import check_options, did_you_mean
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.parts import Certificate, Part
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.parse import check_options, did_you_mean
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.table import NAMES, SERVERS
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import COMMANDS, name_problem, read_command
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.sets import SOURCE_SUFFIXES, mode_problem
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.wanted import read_mode
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services.control import (
+    COMMANDS,
+    name_problem,
+    read_command,
+)
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import scan
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store.parts import Certificate, Part
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store.sets import SOURCE_SUFFIXES, mode_problem
 
 Values = t.Mapping[str, t.Any]
 Entry = dict[str, t.Any]
@@ -215,13 +219,13 @@ def read_endpoints(given: t.Iterable[Values], services: t.Collection[str]) -> li
     """All that is wrong with where services are looked at. ``services`` are those that somebody named."""
     # Here, because it is slow, each host has a process of its own, and few give any endpoints.
     # pylint: disable-next=import-outside-toplevel
-    from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import probe
+    from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.probe import client
 
     reader, faults = _entries.EntryReader(_entries.ENDPOINT, required=("service", "port")), []
     for one in given:
         values, found = reader.read(one)
         complete = {name: values.get(name, option.get("default")) for name, option in _entries.ENDPOINT.items()}
-        problem = "" if found else probe.endpoint_problem(complete, {*NAMES, *services})
+        problem = "" if found else client.endpoint_problem(complete, {*NAMES, *services})
         faults += [f"{one['service']}: {fault}" if one.get("service") else fault for fault in found]
         faults += [problem] if problem else []
     return faults

@@ -21,10 +21,11 @@ from pathlib import Path
 
 from ansible.module_utils.common.yaml import yaml_load
 from ansible_collections.certops.ocsp.plugins.module_utils._program import PROGRAM, SETTINGS, log_refusal
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import families, parts
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import families
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.option_table import RUN_LIMITS
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import check_limits, did_you_mean
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.parse import check_limits, did_you_mean
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.table import RUN_LIMITS
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import parts
 
 from . import _groups, _owner
 
@@ -34,9 +35,21 @@ ROLE = _COLLECTION / "roles" / "ocsp_stapling"
 HOST_VARIABLES = ("ansible_managed", "inventory_hostname")
 #: The packages of the library, by the names that they have on hosts.
 _PACKAGES = {
-    "ocsp": _COLLECTION / "plugins" / "module_utils" / "ocsp",
-    "ocsp_stapling": ROLE / "files" / "ocsp_stapling",
+    Path("ocsp"): _COLLECTION / "plugins" / "module_utils" / "ocsp",
+    Path("ocsp_stapling"): ROLE / "files" / "ocsp_stapling",
 }
+#: Folders and modules of the core that the program does not import.
+NOT_ON_HOSTS = (
+    "codes",
+    "deploy",
+    "families",
+    "pki/constraints",
+    "pki/identifiers",
+    "pki/keys",
+    "pki/loading",
+    "pki/path",
+    "probe",
+)
 _PREFIX = "ocsp_stapling_"
 _UNIT_FOLDER = "/etc/systemd/system"
 _CRON_FILE = "/etc/cron.d/ocsp-stapling"
@@ -119,10 +132,13 @@ def template_variables(options: Values) -> dict[str, t.Any]:
 
 def library() -> dict[str, bytes]:
     """The modules that run on hosts, by their paths in the library."""
+    left = {Path("ocsp", name) for name in NOT_ON_HOSTS}
     return {
-        str(Path(name) / path.relative_to(folder)): path.read_bytes()
-        for name, folder in _PACKAGES.items()
+        str(name): path.read_bytes()
+        for package, folder in _PACKAGES.items()
         for path in sorted(folder.rglob("*.py"))
+        for name in [package / path.relative_to(folder)]
+        if not left & {name.with_suffix(""), *name.parents}
     }
 
 

@@ -14,10 +14,10 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.parsing.vault import is_encrypted
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import material
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.certificate import load_certificates
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import material
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.sets import SOURCE_SUFFIXES
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.certificate import load_certificates
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store.sets import SOURCE_SUFFIXES
 
 _PARTS = tuple(SOURCE_SUFFIXES)
 

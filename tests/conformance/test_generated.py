@@ -19,9 +19,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.certificate import Certificate, Target
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judgement import Judgement
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import Rules, judge
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.judgement import Judgement
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.response import Rules, judge
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.certificate import Certificate, Target
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, MINUTE, NOW, SECOND
 from cryptography.hazmat.backends.openssl.backend import backend

@@ -21,11 +21,11 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import certificate as x509
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judgement import Judgement
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.request import build_request
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import Rules, judge
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.judgement import Judgement
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.request import build_request
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.response import Rules, judge
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import certificate as x509
 
 VECTORS = Path(os.environ.get("OCSP_VECTORS") or Path(__file__).resolve().parents[3] / "shared" / "vectors")
 FILES = {"boringssl_ocsp_unittest": 36, "openssl_ocsp_tests": 59, "rfc5019bis_example": 1}

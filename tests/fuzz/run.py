@@ -25,7 +25,7 @@ import time
 import typing as t
 from pathlib import Path
 
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import der
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.asn1 import der
 from ansible_collections.certops.ocsp.tests.fuzz import targets
 
 HERE = Path(__file__).resolve().parent

@@ -26,11 +26,13 @@ import random
 import typing as t
 from datetime import datetime
 
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import certificate as x509
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import constraints, der, identifiers, wire
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.asn1 import der
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError, MalformedError
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judgement import Judgement
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import Rules, judge
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge import wire
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.judgement import Judgement
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.response import Rules, judge
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import certificate as x509
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import constraints, identifiers
 from ansible_collections.certops.ocsp.tests.fuzz import tree, world
 from ansible_collections.certops.ocsp.tests.unit import forge
 

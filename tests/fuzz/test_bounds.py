@@ -17,10 +17,10 @@ import typing as t
 from datetime import timedelta
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import certificate as x509
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import signature
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judgement import Judgement
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import Rules, judge
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.judgement import Judgement
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.response import Rules, judge
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import certificate as x509
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import signature
 from ansible_collections.certops.ocsp.tests.fuzz import targets, world
 from ansible_collections.certops.ocsp.tests.unit import forge
 

@@ -13,7 +13,7 @@ from datetime import timedelta
 
 import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import MalformedError
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.wire import parse_response
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.wire import parse_response
 from ansible_collections.certops.ocsp.tests.fuzz import second_opinion, targets, tree, world
 from ansible_collections.certops.ocsp.tests.unit import forge
 from cryptography import x509
@@ -236,7 +236,9 @@ def test_an_exception_that_nobody_foresaw_is_noticed(monkeypatch: pytest.MonkeyP
     def fail(data: bytes) -> t.NoReturn:
         raise KeyError("unforeseen")
 
-    monkeypatch.setattr("ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response.parse_response", fail)
+    monkeypatch.setattr(
+        "ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.response.parse_response", fail
+    )
     with pytest.raises(targets.Violation, match="unforeseen KeyError"):
         check_judge(world.respond())
 

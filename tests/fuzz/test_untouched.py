@@ -16,9 +16,9 @@ import typing as t
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import certificate as x509
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import Rules, judge
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.wire import from_pem, parse_response
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.response import Rules, judge
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.wire import from_pem, parse_response
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import certificate as x509
 from ansible_collections.certops.ocsp.tests.fuzz import second_opinion, targets, world
 
 

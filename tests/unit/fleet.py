@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import Result, Services
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services.control import Result, Services
 
 
 class Fleet(Services):

@@ -9,9 +9,9 @@ from __future__ import annotations
 import typing as t
 from datetime import datetime
 
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.environment import Environment
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import TransportError
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.transport import HttpRequest, HttpResponse
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.environment import Environment
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.http import HttpRequest, HttpResponse
 from ansible_collections.certops.ocsp.tests.unit import forge
 
 OCSP_TYPE = "application/ocsp-response"

@@ -13,9 +13,9 @@ from __future__ import annotations
 import hashlib
 import typing as t
 
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import tls_keys
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.connection import Deadline
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import ProbeError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.probe import tls_keys
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.probe.connection import Deadline
 
 TLS12, TLS13 = 0x0303, 0x0304
 RETRY = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")

@@ -13,19 +13,20 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.certops.ocsp.plugins.doc_fragments._ocsp import ModuleDocFragment
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import option_table, starttls
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.option_table import OPTIONS, Option, names_of
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import table
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.table import OPTIONS, Option, names_of
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.probe import starttls
 
 yaml = pytest.importorskip("yaml")
 
 ROOT = Path(__file__).resolve().parents[3]
 FRAGMENTS = {name: yaml.safe_load(text)["options"] for name, text in vars(ModuleDocFragment).items() if name.isupper()}
 USERS = (
-    option_table.RESPONSE,
-    option_table.RESPONSES,
-    option_table.RESPONSE_INFO,
-    option_table.STAPLE_INFO,
-    option_table.CERTIFICATE_SET,
+    table.RESPONSE,
+    table.RESPONSES,
+    table.RESPONSE_INFO,
+    table.STAPLE_INFO,
+    table.CERTIFICATE_SET,
 )
 
 
@@ -62,7 +63,7 @@ def test_a_module_documents_what_the_table_gives_it(module: str) -> None:
 
 def test_the_fragments_hold_what_the_table_holds_and_each_once() -> None:
     names = [name for options in FRAGMENTS.values() for name in options]
-    assert sorted(names) == sorted(set(OPTIONS) - set(names_of(about=option_table.RUN)))
+    assert sorted(names) == sorted(set(OPTIONS) - set(names_of(about=table.RUN)))
 
 
 @pytest.mark.parametrize(
@@ -77,25 +78,25 @@ def test_limits_are_documented(module: str, name: str) -> None:
     assert re.search(rf"\b{start} V\({limits.lowest}\) to V\({limits.highest}\)", text, re.IGNORECASE), text
 
 
-@pytest.mark.parametrize("place", [option_table.CERTIFICATE_SET, "stapling_program", "the role"])
+@pytest.mark.parametrize("place", [table.CERTIFICATE_SET, "stapling_program", "the role"])
 def test_limits_of_a_run_are_documented(place: str) -> None:
     specs = yaml.safe_load((ROOT / "roles/ocsp_stapling/meta/argument_specs.yml").read_text())["argument_specs"]
     role = {name.replace("ocsp_stapling_", ""): one for name, one in specs["main"]["options"].items()}
     options = role if place == "the role" else documented(place)
-    for name, limits in option_table.RUN_LIMITS.items():
+    for name, limits in table.RUN_LIMITS.items():
         if name in options:
             assert f"rom V({limits.lowest}) to V({limits.highest})" in " ".join(str(options[name]).split()), name
 
 
 def test_a_set_documents_what_it_may_not_be_given() -> None:
-    text = " ".join(documented(option_table.CERTIFICATE_SET)["options"]["description"])
-    rest = set(names_of(option_table.RESPONSE)) - set(names_of(option_table.SET))
+    text = " ".join(documented(table.CERTIFICATE_SET)["options"]["description"])
+    rest = set(names_of(table.RESPONSE)) - set(names_of(table.SET))
     assert set(re.findall(r"C\((\w+)\)", text.partition(" but ")[2])) == rest | {"path"}
 
 
 def test_the_urls_of_a_set_are_those_of_a_staple() -> None:
-    one = documented(option_table.CERTIFICATE_SET)["certificates"]["suboptions"]
-    assert described(one["responder_urls"]) == described(documented(option_table.RESPONSE)["responder_urls"])
+    one = documented(table.CERTIFICATE_SET)["certificates"]["suboptions"]
+    assert described(one["responder_urls"]) == described(documented(table.RESPONSE)["responder_urls"])
 
 
 def test_the_role_names_options_that_a_set_may_be_given() -> None:
@@ -103,11 +104,11 @@ def test_the_role_names_options_that_a_set_may_be_given() -> None:
     options = specs["argument_specs"]["main"]["options"]
     assert options["ocsp_stapling_workers"]["default"] == OPTIONS["workers"].default
     text = " ".join(options["ocsp_stapling_options"]["description"])
-    assert set(re.findall(r"C\((\w+)\)", text)) <= set(names_of(option_table.SET))
+    assert set(re.findall(r"C\((\w+)\)", text)) <= set(names_of(table.SET))
 
 
 def test_protocols_before_tls_are_those_that_are_spoken() -> None:
-    of_a_set = documented(option_table.CERTIFICATE_SET)["endpoints"]["suboptions"]["starttls"]
+    of_a_set = documented(table.CERTIFICATE_SET)["endpoints"]["suboptions"]["starttls"]
     assert of_a_set["choices"] == ["", *starttls.PROTOCOLS]
-    of_a_look = documented(option_table.STAPLE_INFO)["starttls"]
+    of_a_look = documented(table.STAPLE_INFO)["starttls"]
     assert of_a_look["choices"] == list(starttls.PROTOCOLS)

@@ -19,7 +19,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import parts, sets
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import parts, sets
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, MINUTE
 from ansible_collections.certops.ocsp.tests.unit.program import host as hosts
@@ -311,7 +311,7 @@ def test_the_next_start_of_the_timer_counts(
     web: Host, shown: str, withdrawn: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A timer that was changed without the interval that should match it."""
-    from ocsp_stapling import world
+    from ocsp_stapling import host as world
 
     web.maker = lambda leaf, now: hosts.good(leaf, now, life=12 * HOUR)
     web.hour()
@@ -321,8 +321,8 @@ def test_the_next_start_of_the_timer_counts(
         commands.append(tuple(argv))
         return 0, shown, ""
 
-    monkeypatch.setattr(world.services, "has_systemd", lambda: True)
-    monkeypatch.setattr(world.World.__init__, "__defaults__", (None, run, *world.World.__init__.__defaults__[2:]))
+    monkeypatch.setattr(world.control, "has_systemd", lambda: True)
+    monkeypatch.setattr(world.Host.__init__, "__defaults__", (None, run, *world.Host.__init__.__defaults__[2:]))
     done = web.run("apply", "--no-reload")
     assert commands == [("systemctl", "show", "--property=NextElapseUSecRealtime", "--value", "ocsp-stapling.timer")]
     assert (web.pieces(NAME) == []) == withdrawn
@@ -657,12 +657,12 @@ class Proxy:
 
 @pytest.mark.parametrize("takes_it", [True, False])
 def test_haproxy_is_given_a_staple_while_it_runs(host: Host, takes_it: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ocsp import services
+    from ocsp.services import control
 
     path, running = host.home / "s", host.home / "haproxy.pid"
     running.write_text(str(os.getpid()))
-    kind = services.SERVERS["haproxy"]._replace(pid_files=(str(running),))
-    monkeypatch.setattr(services, "SERVERS", {**services.SERVERS, "haproxy": kind})
+    kind = control.SERVERS["haproxy"]._replace(pid_files=(str(running),))
+    monkeypatch.setattr(control, "SERVERS", {**control.SERVERS, "haproxy": kind})
     answers = ("Transaction created for certificate x!\n", "Success!\n") if takes_it else ("unknown command\n",)
     proxy = Proxy(path, *answers)
     host.configure(services={"edge": {"kind": "haproxy", "unit": "certops-edge", "socket": str(path)}})
@@ -687,16 +687,16 @@ def test_a_defect_at_one_certificate_stops_no_other(web: Host, monkeypatch: pyte
     web.deploy("b.example.com", ["web"])
     web.run("refresh")
 
-    from ocsp_stapling import looking
+    from ocsp_stapling import observe
 
-    real = looking.judge
+    real = observe.judge
 
     def judge(data: bytes, target: t.Any, *arguments: t.Any, **options: t.Any) -> t.Any:
         if target.certificate.name.startswith("CN=a."):
             raise KeyError("x")
         return real(data, target, *arguments, **options)
 
-    monkeypatch.setattr(looking, "judge", judge)
+    monkeypatch.setattr(observe, "judge", judge)
     done = web.run("apply")
     assert done.code == 1
     sentence = "its staple was not looked at, because of a defect (KeyError: 'x')"

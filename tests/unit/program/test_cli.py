@@ -25,11 +25,11 @@ from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, MINUTE
 from ansible_collections.certops.ocsp.tests.unit.program import host as hosts
 from ansible_collections.certops.ocsp.tests.unit.program.host import Host
-from ocsp import staples
-from ocsp.options import read_options
-from ocsp.response import judge
-from ocsp_stapling import tables
-from ocsp_stapling.tables import Cell
+from ocsp.judge.response import judge
+from ocsp.options.parse import read_options
+from ocsp.store import staples
+from ocsp_stapling import terminal
+from ocsp_stapling.terminal import Cell
 
 NAME = "www.example.com"
 LONG = "a-very-long-name-indeed.of-a-host.in-a-department.of-a-company.example.com"
@@ -623,9 +623,9 @@ def test_a_reader_that_leaves_is_no_error(mixed: Host) -> None:
 
 
 def test_columns_are_as_wide_as_they_must_be() -> None:
-    text = tables.table(("A", "LONG"), [[Cell("x"), Cell("1")], [Cell("yyy"), Cell("22", tables.BAD)]], False)
+    text = terminal.table(("A", "LONG"), [[Cell("x"), Cell("1")], [Cell("yyy"), Cell("22", terminal.BAD)]], False)
     assert text == "A    LONG\nx    1\nyyy  22\n"
-    assert "\x1b[31m22\x1b[0m" in tables.table(("A",), [[Cell("22", tables.BAD)]], True)
+    assert "\x1b[31m22\x1b[0m" in terminal.table(("A",), [[Cell("22", terminal.BAD)]], True)
 
 
 @pytest.mark.parametrize(
@@ -644,7 +644,7 @@ def test_columns_are_as_wide_as_they_must_be() -> None:
     ],
 )
 def test_lengths_of_time(seconds: int, text: str) -> None:
-    assert tables.duration(seconds) == text
+    assert terminal.duration(seconds) == text
 
 
 @pytest.mark.parametrize(
@@ -661,11 +661,11 @@ def test_lengths_of_time(seconds: int, text: str) -> None:
 )
 def test_times_are_told_by_themselves_and_from_now(seconds: int, relative: str) -> None:
     moment = forge.NOW + timedelta(seconds=seconds)
-    assert tables.when(moment, forge.NOW) == f"{moment:%Y-%m-%d %H:%M} UTC ({relative})"
+    assert terminal.when(moment, forge.NOW) == f"{moment:%Y-%m-%d %H:%M} UTC ({relative})"
     told = f"{moment:%Y-%m-%d %H:%M} UTC ({relative})"
     for form in ("%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M:%S UTC"):
         sentence = f"it ends at {moment:{form}}, not at 2026-99-99T00:00:00Z"
-        assert tables.with_times(sentence, forge.NOW) == f"it ends at {told}, not at 2026-99-99T00:00:00Z"
+        assert terminal.with_times(sentence, forge.NOW) == f"it ends at {told}, not at 2026-99-99T00:00:00Z"
 
 
 # Check --------------------------------------------------------------------------------------------
@@ -805,7 +805,7 @@ def test_a_defect_is_one_line_and_shows_its_place_on_request(host: Host, monkeyp
     def defect(*_arguments: t.Any) -> t.NoReturn:
         raise KeyError("x")
 
-    monkeypatch.setattr("ocsp_stapling.commands.Status", defect)
+    monkeypatch.setattr("ocsp_stapling.dispatch.Status", defect)
     done = host.run("status")
     assert done.code == 70
     assert done.err == (

@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ocsp import parts, sets
+from ocsp.store import parts, sets
 from ocsp_stapling import config as configuration
 from ocsp_stapling.config import Config
-from ocsp_stapling.located import ConfigError, parse
+from ocsp_stapling.json_lines import ConfigError, parse
 
 
 @pytest.fixture

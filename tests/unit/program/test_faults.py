@@ -29,8 +29,8 @@ from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR
 from ansible_collections.certops.ocsp.tests.unit.program import host as hosts
 from ansible_collections.certops.ocsp.tests.unit.program.host import Host
-from ocsp.certificate import Certificate, Target
-from ocsp.response import judge
+from ocsp.judge.response import judge
+from ocsp.pki.certificate import Certificate, Target
 
 NAME = "www.example.com"
 ALL = ["combined.pem.ocsp", "nginx-staple.conf", "ocsp.der", "ocsp.der.expires"]
@@ -358,9 +358,9 @@ def test_a_staple_that_expired_on_disk(web: Host) -> None:
 _ZYGOTE = """
 import os, sys
 sys.path.insert(0, sys.argv[1])
-from ocsp import fetch, refresh, bulk, transport, report
+from ocsp.fetch import bulk, ladder, refresh, report, transport
 from ocsp_stapling.cli import main
-from ocsp_stapling import applying, refreshing
+from ocsp_stapling.commands import apply, refresh
 for line in sys.stdin:
     child = os.fork()
     if child == 0:
@@ -475,7 +475,7 @@ def test_the_second_of_two_runs_waits(web: Host, monkeypatch: pytest.MonkeyPatch
             time.sleep(0.01)
         web.slow = False
         with monkeypatch.context() as context:
-            context.setattr("ocsp_stapling.commands._PATIENCE", 0.1)
+            context.setattr("ocsp_stapling.dispatch._PATIENCE", 0.1)
             done = web.run("refresh")
         assert done.code == 75
         assert done.err.startswith(f"another run has been at work on {web.responses} for 0 seconds (it holds ")
@@ -519,9 +519,10 @@ def test_a_playbook_at_work_is_waited_for(web: Host, library: Path) -> None:
     web.run("refresh")
     staple = web.staple(NAME)
     script = (
-        "import sys; sys.path.insert(0, sys.argv[1]); from ocsp import installation, services, sets\n"
+        "import sys; sys.path.insert(0, sys.argv[1]); from ocsp.store import sets\n"
+        "from ocsp.services import control, installation\n"
         "layout = sets.Layout(sys.argv[2], sys.argv[3])\n"
-        "with installation.Installation(layout, services.Services({}, None)):\n"
+        "with installation.Installation(layout, control.Services({}, None)):\n"
         "    print('held', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", script, str(library), str(web.root), str(web.state)]
@@ -529,7 +530,7 @@ def test_a_playbook_at_work_is_waited_for(web: Host, library: Path) -> None:
         assert playbook.stdout is not None
         assert playbook.stdout.readline() == "held\n"
         with pytest.MonkeyPatch.context() as context:
-            context.setattr("ocsp_stapling.commands._PATIENCE", 0.1)
+            context.setattr("ocsp_stapling.dispatch._PATIENCE", 0.1)
             for command in (["apply"], ["reload", "web"]):
                 done = web.run(*command)
                 assert done.code == 75 and "another run has been at work on" in done.err

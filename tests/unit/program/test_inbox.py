@@ -11,8 +11,8 @@ import socket
 from pathlib import Path
 
 import pytest
-from ocsp_stapling import inbox
-from ocsp_stapling.inbox import Refused
+from ocsp_stapling import untrusted_file
+from ocsp_stapling.untrusted_file import Refused
 
 IS_ROOT = os.geteuid() == 0
 
@@ -26,19 +26,19 @@ def folder(tmp_path: Path) -> Path:
 
 def refusal(path: Path) -> str:
     with pytest.raises(Refused) as caught:
-        inbox.read(str(path), 100)
+        untrusted_file.read(str(path), 100)
     assert caught.value.code == "foreign_file"
     return caught.value.message
 
 
 def test_a_plain_file(folder: Path) -> None:
     (folder / "a").write_bytes(b"x" * 100)
-    assert inbox.read(str(folder / "a"), 100) == b"x" * 100
+    assert untrusted_file.read(str(folder / "a"), 100) == b"x" * 100
 
 
 def test_no_file(folder: Path) -> None:
-    assert inbox.read(str(folder / "a"), 100) is None
-    assert inbox.read(str(folder / "no" / "a"), 100) is None
+    assert untrusted_file.read(str(folder / "a"), 100) is None
+    assert untrusted_file.read(str(folder / "no" / "a"), 100) is None
 
 
 def test_a_link_to_what_root_alone_may_read(folder: Path, tmp_path: Path) -> None:
@@ -83,8 +83,8 @@ def test_what_is_too_large(folder: Path) -> None:
 def test_a_file_of_somebody_else(folder: Path) -> None:
     (folder / "a").write_text("x")
     os.chown(folder, 4711, 4711)
-    assert inbox.read(str(folder / "a"), 100) == b"x"
+    assert untrusted_file.read(str(folder / "a"), 100) == b"x"
     os.chown(folder / "a", 4711, 4711)
-    assert inbox.read(str(folder / "a"), 100) == b"x"
+    assert untrusted_file.read(str(folder / "a"), 100) == b"x"
     os.chown(folder / "a", 4712, 4711)
     assert "belongs to the user 4712, who does not own its folder" in refusal(folder / "a")

@@ -67,8 +67,8 @@ class World:
 
     def deploy(self, certificates: Certificates) -> t.Dict[str, t.Any]:
         """As a playbook does; who is to be reloaded is in the result."""
-        from ocsp import deployment
-        from ocsp_stapling.world import run_command
+        from ocsp.deploy import certificate_set
+        from ocsp_stapling.host import run_command
 
         entries = []
         for name, (one, response) in certificates.items():
@@ -89,7 +89,7 @@ class World:
             "path": str(self.root),
             "state_path": str(self.state),
         }
-        result = deployment.carry_out(deployment.Task(values, run_command))
+        result = certificate_set.carry_out(certificate_set.Task(values, run_command))
         return {**result.values, "changed": result.changed, "failed": result.failed}
 
     def program(self, *arguments: str) -> int:
@@ -101,11 +101,13 @@ class World:
 
     def take_back(self) -> None:
         """What a verification does that found something worse."""
-        from ocsp import confirm, installation, services, sets
-        from ocsp_stapling.world import run_command
+        from ocsp.deploy import confirm
+        from ocsp.services import control, installation
+        from ocsp.store import sets
+        from ocsp_stapling.host import run_command
 
-        described = {name: services.configured(name, **_tuples(one)) for name, one in self.services().items()}
-        known = services.Services(described, run_command)
+        described = {name: control.configured(name, **_tuples(one)) for name, one in self.services().items()}
+        known = control.Services(described, run_command)
         with installation.Installation(sets.Layout(str(self.root), str(self.state)), known) as one:
             confirm.take_back(one)
             assert confirm.reload_all(one, SERVICES) == []
@@ -209,12 +211,12 @@ def _tuples(settings: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
 
 @pytest.fixture
 def world(tmp_path: Path, library: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    from ocsp import services
+    from ocsp.services import control
 
     # Exim runs, as far as anybody can tell.
     (tmp_path / "pid").write_text(str(os.getpid()))
-    kind = services.SERVERS["exim"]._replace(pid_files=(str(tmp_path / "pid"),))
-    monkeypatch.setattr(services, "SERVERS", {**services.SERVERS, "exim": kind})
+    kind = control.SERVERS["exim"]._replace(pid_files=(str(tmp_path / "pid"),))
+    monkeypatch.setattr(control, "SERVERS", {**control.SERVERS, "exim": kind})
     # The power does not fail here, and thousands of these take long.
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
     made = World(tmp_path)

@@ -62,7 +62,7 @@ def test_a_response_is_fetched_and_then_left_alone(host: Host) -> None:
 def test_a_slow_run_at_a_time_that_is_given_notes_no_later_time(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next run at that time would take it for a clock that was set back, and fetch again."""
     clock = itertools.count(step=2.0)
-    monkeypatch.setattr("ocsp_stapling.world.time", types.SimpleNamespace(monotonic=clock.__next__))
+    monkeypatch.setattr("ocsp_stapling.host.time", types.SimpleNamespace(monotonic=clock.__next__))
     host.deploy(NAME)
     assert [host.run("refresh").code for _run in range(2)] == [0, 0]
     assert host.requests == 1
@@ -193,7 +193,7 @@ def test_failures_tell_of_what_is_in_place_while_it_is_served(host: Host, monkey
     host.hour()
     host.down = True
     # What refresh begins with may be lost, and a full disk may keep it from having a new copy.
-    monkeypatch.setattr("ocsp_stapling.refreshing.Refresh._adopt", lambda _self, _entry: None)
+    monkeypatch.setattr("ocsp_stapling.dispatch.refreshing.Refresh._adopt", lambda _self, _entry: None)
     (host.responses / f"{NAME}.der").unlink()
     done = host.run("refresh", "--force", "--json")
     assert done.code == 1

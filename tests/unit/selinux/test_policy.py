@@ -18,7 +18,8 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import families, sets
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import families
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import sets
 
 PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 SELINUX = families.REDHAT.selinux

@@ -15,7 +15,7 @@ import functools
 import typing as t
 from datetime import datetime, timezone
 
-from .errors import MalformedError
+from ..errors import MalformedError
 
 BOOLEAN = 0x01
 INTEGER = 0x02

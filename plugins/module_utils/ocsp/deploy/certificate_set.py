@@ -13,21 +13,24 @@ import typing as t
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from . import bulk, confirm, deploy, files, material, parts, removal, services, sets, staples
+from ..errors import ERROR, Fault, InputError, OcspError, Refusal
+from ..fetch import bulk
+from ..fetch.environment import Environment, Exchange, ResponderDown
+from ..options.parse import check_limits
+from ..options.table import RUN_LIMITS
+from ..pki.certificate import Certificate, load_certificates
+from ..servers.server import Setup
+from ..servers.table import NAMES, SERVERS
+from ..services import control
+from ..services.installation import Installation, outstanding
+from ..store import files, parts, sets, staples
+from ..store.parts import Part
+from ..store.sets import Layout
+from ..text import format_time
+from . import confirm, material, removal, transaction
 from . import inclusion as inclusions
-from .certificate import Certificate, load_certificates
 from .confirm import Endpoint, Sight
-from .environment import Environment, Exchange, ResponderDown
-from .errors import ERROR, Fault, InputError, OcspError, Refusal
 from .inclusion import Inclusion
-from .installation import Installation, outstanding
-from .option_table import RUN_LIMITS
-from .options import check_limits
-from .parts import Part
-from .schedule import format_time
-from .servers.server import Setup
-from .servers.table import NAMES, SERVERS
-from .sets import Layout
 from .wanted import Values, read_wanted
 
 #: Seconds to wait for other runs.
@@ -55,7 +58,7 @@ class Task:
     """
 
     values: Values
-    run: services.Run
+    run: control.Run
     check: bool = False
     diff: bool = False
 
@@ -67,11 +70,11 @@ class Task:
         """Whose certificates these are, among others. Raises InputError."""
         return inclusions.read(self.layout, self.values["part"])
 
-    def installation(self, known: t.Optional[services.Services] = None) -> Installation:
+    def installation(self, known: t.Optional[control.Services] = None) -> Installation:
         """What servers read; ``known`` are the services where they have been read before. Raises InputError."""
         return Installation(self.layout, known or self.services(), _LOCK_TIMEOUT)
 
-    def services(self, inclusion: t.Optional[Inclusion] = None) -> services.Services:
+    def services(self, inclusion: t.Optional[Inclusion] = None) -> control.Services:
         """The services as all users of the role described them. Raises InputError."""
         described = {}
         settings = (inclusion or self.inclusion()).service_settings(self.values["service_settings"])
@@ -81,20 +84,20 @@ class Task:
             settings = dict(given or {})
             # A number may be meant, as Ansible converts it for other options.
             settings.update((key, str(settings[key])) for key in ("unit", "socket") if settings.get(key) is not None)
-            for command in services.COMMANDS:
+            for command in control.COMMANDS:
                 settings[command] = _read_command(name, command, settings.get(command))
             try:
-                described[name] = services.configured(name, **settings)
+                described[name] = control.configured(name, **settings)
             except InputError as error:
                 raise InputError(f"service_settings: {name}: {error.message}") from None
             except TypeError:
                 raise InputError(f"service_settings: {name} has a setting that is not known") from None
-        return services.Services(described, self.run, self.layout.root)
+        return control.Services(described, self.run, self.layout.root)
 
 
 def _read_command(service: str, name: str, value: t.Any) -> t.Tuple[str, ...]:
     try:
-        return services.read_command(value) if value is not None else ()
+        return control.read_command(value) if value is not None else ()
     except InputError as error:
         raise InputError(f"service_settings: {name} of {service} {error.message}") from None
 
@@ -136,10 +139,10 @@ def _present(task: Task) -> Result:
     work, part = _plan(task, inclusion, known)
     before = [_facts(layout, item.name, item.material.files()) for item in work.items] if task.diff else []
     patience = _Patience(task)
-    deploy.obtain(work, _fetcher(values), patience)
+    transaction.obtain(work, _fetcher(values), patience)
     unsaved = inclusion.unsaved(part) if part is not None else []
     if task.check:
-        told = {*deploy.renew(work, None), *work.told(work.outdated_snippets()), *outstanding(layout, known)}
+        told = {*transaction.renew(work, None), *work.told(work.outdated_snippets()), *outstanding(layout, known)}
         problem = ""
         unconfirmed = sorted({service for item in work.changed for service in item.wanted.services})
     else:
@@ -157,7 +160,7 @@ def _present(task: Task) -> Result:
     if task.diff:
         result["diff"] = [*_difference(work, before), *_dropped_difference(layout, gone)]
     waited = patience.told(work.waited_for)
-    said = [deploy.summary(work, task.check, sorted(told), problem), waited, _say_dropped(gone, task.check)]
+    said = [transaction.summary(work, task.check, sorted(told), problem), waited, _say_dropped(gone, task.check)]
     said += (
         [f"the configuration of {part.owner} {'would be' if task.check else 'was'} updated"] if part and unsaved else []
     )
@@ -170,12 +173,12 @@ def _present(task: Task) -> Result:
     return Result(result, changed, bool(problem) or held_back, warnings)
 
 
-def _plan(task: Task, inclusion: Inclusion, known: services.Services) -> t.Tuple[deploy.Plan, t.Optional[Part]]:
+def _plan(task: Task, inclusion: Inclusion, known: control.Services) -> t.Tuple[transaction.Plan, t.Optional[Part]]:
     """What is to be done, and the part that its owner will have. Raises InputError with all that is wrong."""
     values = task.values
     given, faults = read_wanted(values, known)
     wanted = inclusion.shared(given, lambda name: known.get(name).kind)
-    work, found = deploy.plan(task.layout, wanted, datetime.now(timezone.utc), values["apache_port"], known)
+    work, found = transaction.plan(task.layout, wanted, datetime.now(timezone.utc), values["apache_port"], known)
     part = inclusion.part(work, given, values) if inclusion.owner else None
     if part is None:
         work.parts = inclusion.found
@@ -191,7 +194,7 @@ def _plan(task: Task, inclusion: Inclusion, known: services.Services) -> t.Tuple
     return work, part
 
 
-def _place(work: deploy.Plan) -> None:
+def _place(work: transaction.Plan) -> None:
     """Give each certificate its place in snippets. What is live keeps its own, unless this task has another order."""
     known = [sets.described(work.layout.live(item.name)).position if item.previous else None for item in work.items]
     places = [place for place in known if place is not None]
@@ -200,27 +203,27 @@ def _place(work: deploy.Plan) -> None:
         item.position = place
 
 
-def _install(work: deploy.Plan, installation: Installation, endpoints: t.Sequence[Endpoint], keep: int) -> str:
+def _install(work: transaction.Plan, installation: Installation, endpoints: t.Sequence[Endpoint], keep: int) -> str:
     """Change what has to be. Returns why sets were switched back, or an empty string."""
-    deploy.renew(work, installation)
+    transaction.renew(work, installation)
     if work.changed or work.outdated_snippets():
-        deploy.stage(work)
-        problem = deploy.switch(work, installation, _look, endpoints if work.changed else ())
+        transaction.stage(work)
+        problem = transaction.switch(work, installation, _look, endpoints if work.changed else ())
         if problem:
             return problem
-    deploy.prune(work, keep)
+    transaction.prune(work, keep)
     return ""
 
 
-def _endpoints(values: Values, known: services.Services) -> t.List[Endpoint]:
+def _endpoints(values: Values, known: control.Services) -> t.List[Endpoint]:
     """Where to look, checked before anything is changed. Raises InputError."""
-    from . import probe  # pylint: disable=import-outside-toplevel  # a run that changes nothing looks at nothing
+    from ..probe import client  # pylint: disable=import-outside-toplevel  # a run that changes nothing looks at nothing
 
     given = values["endpoints"]
     names = {name for one in values["certificates"] for name in one["services"] or ()}
     if given is not None:
         named = {*NAMES, *values["service_settings"], *values["services"], *names}
-        for problem in filter(None, (probe.endpoint_problem(one, named) for one in given)):
+        for problem in filter(None, (client.endpoint_problem(one, named) for one in given)):
             raise InputError(f"endpoints: {problem}")
         return [Endpoint(one["service"], one["host"], one["port"], one["starttls"]) for one in given]
     kinds = {name: known.get(name).kind for name in sorted({*names, *values["services"]})}
@@ -233,12 +236,12 @@ def _endpoints(values: Values, known: services.Services) -> t.List[Endpoint]:
 
 def _look(endpoint: Endpoint, name: str) -> Sight:
     """What a client is shown."""
-    from . import probe  # pylint: disable=import-outside-toplevel
+    from ..probe import client  # pylint: disable=import-outside-toplevel
 
-    where = probe.read_endpoint(endpoint.host, endpoint.port, name, endpoint.starttls or None)
+    where = client.read_endpoint(endpoint.host, endpoint.port, name, endpoint.starttls or None)
     shown: t.Dict[str, t.Optional[bytes]] = {}
     problem = ""
-    for found in probe.look(where, datetime.now(timezone.utc), timeout=_LOOK_TIMEOUT, attempts=1):
+    for found in client.look(where, datetime.now(timezone.utc), timeout=_LOOK_TIMEOUT, attempts=1):
         if found.leaf is not None:
             shown[material.fingerprint(found.leaf)] = found.data
         elif found.error is not None:
@@ -248,7 +251,7 @@ def _look(endpoint: Endpoint, name: str) -> Sight:
     return Sight(shown, "" if shown else problem or "no certificate was shown")
 
 
-def _fetcher(values: Values) -> deploy.Fetch:
+def _fetcher(values: Values) -> transaction.Fetch:
     """Fetches responses side by side, or refuses to."""
 
     problems = {one["name"]: one["fetch_problem"] for one in values["certificates"] if one["fetch_problem"]}
@@ -298,10 +301,10 @@ class _Patience:
         if not names:
             return ""
         until = format_time(self._until)
-        return f"waited {self._waited:.0f} seconds, until {until}, for responses for {deploy.listed(names)}"
+        return f"waited {self._waited:.0f} seconds, until {until}, for responses for {transaction.listed(names)}"
 
 
-def _values(work: deploy.Plan, told: t.Sequence[str], unconfirmed: t.Sequence[str]) -> t.Dict[str, t.Any]:
+def _values(work: transaction.Plan, told: t.Sequence[str], unconfirmed: t.Sequence[str]) -> t.Dict[str, t.Any]:
     return {
         "certificates": [_describe(work, item) for item in work.items],
         "held_back": [item.name for item in work.items if item.held_back],
@@ -314,7 +317,7 @@ def _values(work: deploy.Plan, told: t.Sequence[str], unconfirmed: t.Sequence[st
     }
 
 
-def _good_until(work: deploy.Plan) -> t.Optional[str]:
+def _good_until(work: transaction.Plan) -> t.Optional[str]:
     """When the first certificate or staple in use expires, as far as it is known."""
     ends = [item.material.certificate.not_after for item in work.items if not item.held_back]
     judgements = [item.outcome.judgement for item in work.items if item.outcome and item.outcome.data is not None]
@@ -322,7 +325,7 @@ def _good_until(work: deploy.Plan) -> t.Optional[str]:
     return format_time(min(ends)) if ends else None
 
 
-def _describe(work: deploy.Plan, item: deploy.Item) -> t.Dict[str, t.Any]:
+def _describe(work: transaction.Plan, item: transaction.Item) -> t.Dict[str, t.Any]:
     certificate, outcome = item.material.certificate, item.outcome
     judgement = outcome.judgement if outcome and outcome.data is not None else None
     return {
@@ -380,7 +383,7 @@ def _state(there: bool, wanted: bool) -> str:
     return ("has another content" if wanted else "does not belong there") if there else "is missing"
 
 
-def _difference(work: deploy.Plan, before: t.Sequence[t.Dict[str, t.Any]]) -> t.List[t.Dict[str, t.Any]]:
+def _difference(work: transaction.Plan, before: t.Sequence[t.Dict[str, t.Any]]) -> t.List[t.Dict[str, t.Any]]:
     shown = []
     for item, old in zip(work.items, before):
         new = dict(old)
@@ -409,8 +412,8 @@ def _verify(task: Task) -> Result:
             return Result({"swapped_back": [], "msg": _confirmation(verified)})
         names = confirm.take_back(installation)
         problems = confirm.reload_all(installation, verified.services)
-    faults = deploy.listed(list(verified.faults.values()), "; ")
-    msg = f"the old certificates of {deploy.listed(names)} were put back: {faults}"
+    faults = transaction.listed(list(verified.faults.values()), "; ")
+    msg = f"the old certificates of {transaction.listed(names)} were put back: {faults}"
     return Result({"msg": "; ".join([msg, *problems]), "swapped_back": names}, changed=True, failed=True)
 
 
@@ -472,9 +475,8 @@ def _absent_part(task: Task) -> Result:
 def _say_owner(owner: str, names: t.Sequence[str], others: t.Sequence[str]) -> str:
     """What comes of a request to remove what an owner gave, when that is not done here."""
     if names:
-        return (
-            f"{owner} is the only owner of certificates on this host, so everything is removed: {deploy.listed(names)}"
-        )
+        known = transaction.listed(names)
+        return f"{owner} is the only owner of certificates on this host, so everything is removed: {known}"
     known = f"; those on it belong to {' and '.join(others)}" if others else ""
     return f"{owner} has no certificates on this host{known}"
 
@@ -489,7 +491,7 @@ def _take_away(task: Task, gone: t.Sequence[str], left: t.Sequence[Part], touche
             problem = removal.take_away(installation, gone, left, touched, setup, task.values["force"])
             told = installation.outstanding()
     if problem:
-        msg = f"{deploy.listed(gone)}: nothing was removed, since {problem}"
+        msg = f"{transaction.listed(gone)}: nothing was removed, since {problem}"
         return Result({"msg": msg, "removed": [], "reload": told}, failed=True)
     values = {"msg": _say_removed(gone, task.check), "removed": list(gone), "reload": told}
     return Result(values, changed=bool(gone))
@@ -514,13 +516,13 @@ def _prune(task: Task) -> Result:
 
 def _say_removed(names: t.Sequence[str], check: bool) -> str:
     done = "would be removed" if check else "were removed"
-    return f"{deploy.listed(names)} {done}" if names else "there was nothing to remove"
+    return f"{transaction.listed(names)} {done}" if names else "there was nothing to remove"
 
 
 # What drops out
 
 
-def _dropped(task: Task, work: deploy.Plan, part: t.Optional[Part]) -> t.List[inclusions.Dropped]:
+def _dropped(task: Task, work: transaction.Plan, part: t.Optional[Part]) -> t.List[inclusions.Dropped]:
     """The certificates that this owner no longer gives."""
     if part is None:
         return []
@@ -532,7 +534,7 @@ def _dropped(task: Task, work: deploy.Plan, part: t.Optional[Part]) -> t.List[in
 def _say_dropped(gone: t.Iterable[inclusions.Dropped], check: bool) -> str:
     names = [f"{one.name}{_users(one)}" for one in gone if not one.used_by]
     done = f"{'would be ' if check else ''}removed at the end of the play, unless it fails or gives it later"
-    return f"no longer configured, {done}: {deploy.listed(names)}" if names else ""
+    return f"no longer configured, {done}: {transaction.listed(names)}" if names else ""
 
 
 def _users(one: inclusions.Dropped) -> str:
@@ -541,12 +543,12 @@ def _users(one: inclusions.Dropped) -> str:
 
 def _say_kept(one: inclusions.Dropped) -> str:
     return (
-        f"{one.name} is no longer configured, but stays, since this still uses it: {deploy.listed(one.used_by)}; "
+        f"{one.name} is no longer configured, but stays, since this still uses it: {transaction.listed(one.used_by)}; "
         "remove that and run again"
     )
 
 
-def _say_given(work: deploy.Plan, part: Part, inclusion: Inclusion) -> t.Iterator[str]:
+def _say_given(work: transaction.Plan, part: Part, inclusion: Inclusion) -> t.Iterator[str]:
     """What this owner no longer gives, and others still do; they may be the same one under its former name."""
     for one in part.certificates:
         before = inclusion.recorded.get(one.name) if one.dropped and inclusion.recorded else None

@@ -22,13 +22,15 @@ import os
 import time
 import typing as t
 
-from . import material, names, pending, reading, sets, staples
-from .certificate import load_certificates
-from .errors import OcspError
-from .installation import Installation
-from .options import CERTIFICATE_LIMIT
-from .servers.table import SERVERS
-from .sets import Layout
+from .. import names
+from ..errors import OcspError
+from ..options.parse import CERTIFICATE_LIMIT
+from ..pki.certificate import load_certificates
+from ..servers.table import SERVERS
+from ..services.installation import Installation
+from ..store import pending, reading, sets, staples
+from ..store.sets import Layout
+from . import material
 
 #: Seconds that a service has to come back with what it was told to load.
 PATIENCE = 15.0

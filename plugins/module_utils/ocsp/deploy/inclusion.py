@@ -9,10 +9,11 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field, replace
 
-from . import material, parts, removal
-from .deploy import Item, Plan
-from .parts import FORMER, Certificate, Part
-from .sets import Layout
+from ..store import parts
+from ..store.parts import FORMER, Certificate, Part
+from ..store.sets import Layout
+from . import material, removal
+from .transaction import Item, Plan
 from .wanted import Values, Wanted
 
 

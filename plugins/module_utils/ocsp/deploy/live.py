@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import typing as t
 
-from . import parts, reading, sets
-from .parts import Part
-from .servers import snippets
-from .servers.server import Entry, Setup
-from .services import Services
-from .sets import Description, Layout
+from ..servers import snippets
+from ..servers.server import Entry, Setup
+from ..services.control import Services
+from ..store import parts, reading, sets
+from ..store.parts import Part
+from ..store.sets import Description, Layout
 
 #: The place of a set that does not say its own.
 LAST = 1 << 30

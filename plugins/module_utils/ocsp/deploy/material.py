@@ -15,12 +15,12 @@ import unicodedata
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from . import certificate as x509
-from . import constraints, keys, loading, signature
-from . import path as paths
-from .certificate import Certificate
-from .errors import InputError, MalformedError
-from .identifiers import is_self_signed
+from ..errors import InputError, MalformedError
+from ..pki import certificate as x509
+from ..pki import constraints, keys, loading, signature
+from ..pki import path as paths
+from ..pki.certificate import Certificate
+from ..pki.identifiers import is_self_signed
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}", re.ASCII)
 

@@ -11,23 +11,25 @@ import os
 import re
 import typing as t
 
-from . import live, parts, reading, services, sets
-from .errors import InputError
-from .installation import Installation, Refused
+from ..errors import InputError
+from ..options.parse import CERTIFICATE_LIMIT
+from ..servers import snippets
+from ..servers.server import FOLDER, Setup
+from ..servers.table import NAMES, SERVERS
+from ..services import control
+from ..services.installation import Installation, Refused
+from ..store import parts, reading, sets
+from ..store.parts import Part
+from ..store.sets import Layout
+from . import live
 from .live import Live
-from .options import CERTIFICATE_LIMIT
-from .parts import Part
-from .servers import snippets
-from .servers.server import FOLDER, Setup
-from .servers.table import NAMES, SERVERS
-from .sets import Layout
 
 #: Runs a command for which a folder is empty, in a mount namespace of its own; the folder and the command follow.
 _HIDE = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs tmpfs "$0" && exec "$@"')
 _MOST_MENTIONS = 10
 
 
-def obstacle(layout: Layout, names: t.Sequence[str], run: services.Run) -> str:
+def obstacle(layout: Layout, names: t.Sequence[str], run: control.Run) -> str:
     """What still uses the sets of these names, or any set where there are none; an empty string where nothing does."""
     paths = [layout.live(name) for name in names] or [layout.root]
     mentions = [mention for path in paths for mention in references(path)]
@@ -60,7 +62,7 @@ def _mentions(path: str, needle: t.Pattern[bytes], comment: bytes) -> t.Iterator
             yield f"{path}:{number}"
 
 
-def broken_without(folder: str, run: services.Run) -> t.List[str]:
+def broken_without(folder: str, run: control.Run) -> t.List[str]:
     """Which configurations are good with a folder and would not be without it, wherever they lie."""
 
     def without(argv: t.Sequence[str], **options: t.Any) -> t.Tuple[int, str, str]:
@@ -68,9 +70,9 @@ def broken_without(folder: str, run: services.Run) -> t.List[str]:
 
     if without(("true",))[0] != 0:
         return []
-    described = [services.configured(name) for name in NAMES]
-    good = [service for service in described if not services.test(service, run)]
-    return [problem for problem in (services.test(service, without) for service in good) if problem]
+    described = [control.configured(name) for name in NAMES]
+    good = [service for service in described if not control.test(service, run)]
+    return [problem for problem in (control.test(service, without) for service in good) if problem]
 
 
 def take_away(
@@ -116,7 +118,7 @@ def take_away(
 
 
 def _reduced(
-    layout: Layout, one: Live, left: t.Sequence[Part], touched: t.Container[str], known: services.Services
+    layout: Layout, one: Live, left: t.Sequence[Part], touched: t.Container[str], known: control.Services
 ) -> Live:
     """A certificate with the services that those who still give it use it for."""
     name = one.entry.name

@@ -21,22 +21,24 @@ import typing as t
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from . import bulk, confirm, live, material, reading, sets, staples
-from .certificate import load_certificates
+from ..errors import Fault, InputError, OcspError
+from ..fetch import bulk
+from ..fetch.freshness import Outcome
+from ..options.parse import CERTIFICATE_LIMIT, decode_content, make_options
+from ..pki.certificate import load_certificates
+from ..servers import snippets
+from ..servers.changes import needs_reload
+from ..servers.server import Entry, Setup
+from ..servers.table import SERVERS
+from ..services.control import Services
+from ..services.installation import Installation, Refused, read_texts
+from ..store import reading, sets, staples
+from ..store.parts import Part
+from ..store.sets import Layout
+from . import confirm, live, material
 from .confirm import Endpoint, Look
-from .errors import Fault, InputError, OcspError
-from .freshness import Outcome
-from .installation import Installation, Refused, read_texts
 from .live import Live
 from .material import Material
-from .options import CERTIFICATE_LIMIT, decode_content, make_options
-from .parts import Part
-from .servers import snippets
-from .servers.changes import needs_reload
-from .servers.server import Entry, Setup
-from .servers.table import SERVERS
-from .services import Services
-from .sets import Layout
 from .wanted import Wanted
 
 #: Reason codes of a responder that may not know a new certificate yet.

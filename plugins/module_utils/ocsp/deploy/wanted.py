@@ -12,14 +12,15 @@ import pwd
 import typing as t
 from dataclasses import dataclass, field, replace
 
-from . import material, reading, sets
-from .errors import Fault, InputError, OcspError
+from ..errors import Fault, InputError, OcspError
+from ..options.parse import CERTIFICATE_LIMIT, check_options, did_you_mean
+from ..options.table import SET, names_of
+from ..servers.table import NAMES
+from ..services.control import Services, name_problem
+from ..store import reading, sets
+from ..store.sets import Access
+from . import material
 from .material import Sources
-from .option_table import SET, names_of
-from .options import CERTIFICATE_LIMIT, check_options, did_you_mean
-from .servers.table import NAMES
-from .services import Services, name_problem
-from .sets import Access
 
 #: The options of ``ocsp_response`` that can be given for a set, which hold for the hours between playbooks as well.
 OPTION_NAMES = names_of(SET)

@@ -19,15 +19,16 @@ import time
 import typing as t
 from collections import deque
 
+from ..errors import FileError, InputError, OcspError, TransportError
+from ..options.parse import Options, read_options
+from ..options.table import TRANSPORT_OPTIONS
 from . import freshness, refresh
 from .environment import Environment, Exchange, ResponderDown
-from .errors import FileError, InputError, OcspError, TransportError
 from .freshness import Outcome
-from .option_table import TRANSPORT_OPTIONS
-from .options import Options, read_options
 
 if t.TYPE_CHECKING:
-    from .transport import HttpRequest, HttpResponse, Transport
+    from .http import HttpRequest, HttpResponse
+    from .transport import Transport
 
 #: Connections that stay open without being used, for each set of these options.
 _KEPT_CONNECTIONS = 64

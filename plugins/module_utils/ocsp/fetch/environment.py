@@ -12,11 +12,11 @@ import time
 import typing as t
 from datetime import datetime, timedelta
 
-from . import files
-from .errors import TransportError
+from ..errors import TransportError
+from ..store import files
 
 if t.TYPE_CHECKING:
-    from .transport import HttpRequest, HttpResponse
+    from .http import HttpRequest, HttpResponse
 
 #: One HTTP exchange: the request and its timeout in seconds in, the response out; raises TransportError.
 Exchange = t.Callable[["HttpRequest", float], "HttpResponse"]

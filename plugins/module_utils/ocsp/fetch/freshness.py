@@ -14,12 +14,14 @@ import os
 import typing as t
 from datetime import datetime
 
-from . import reading, schedule, wire
-from . import response as ocsp_response
-from .certificate import Target
-from .errors import ERROR, Finding, InputError
-from .judgement import Judgement
-from .options import Options
+from ..errors import ERROR, Finding, InputError
+from ..judge import response as ocsp_response
+from ..judge import schedule, wire
+from ..judge.judgement import Judgement
+from ..options.parse import Options
+from ..pki.certificate import Target
+from ..store import reading
+from ..text import format_time
 
 
 class Attempt(t.NamedTuple):
@@ -172,7 +174,7 @@ def outcome_if_fresh(options: Options, known: Current, now: datetime) -> t.Optio
     if schedule.is_due(known.judgement, options.renewal, now):
         return None
     outcome = unchanged(options, known)
-    due = schedule.format_time(outcome.renew_at)
+    due = format_time(outcome.renew_at)
     return outcome._replace(message=f"the response is good and is due for renewal at {due}")
 
 

@@ -12,16 +12,16 @@ from __future__ import annotations
 
 import typing as t
 
-from . import request as ocsp_request
-from . import response as ocsp_response
-from . import schedule, wire
-from .certificate import Target
+from ..errors import ERROR, Finding, TransportError
+from ..judge import request as ocsp_request
+from ..judge import response as ocsp_response
+from ..judge import schedule, wire
+from ..judge.judgement import Judgement
+from ..options.parse import Options
+from ..pki.certificate import Target
 from .environment import Environment, ResponderDown
-from .errors import ERROR, Finding, TransportError
 from .freshness import Attempt
-from .judgement import Judgement
-from .options import Options
-from .transport import HttpRequest, HttpResponse
+from .http import HttpRequest, HttpResponse
 
 _GET = "get"
 _POST = "post"

@@ -14,15 +14,18 @@ import os
 import typing as t
 from datetime import datetime
 
-from . import files, freshness, reading, schedule
-from . import response as ocsp_response
-from .certificate import Target
-from .decision import INSTALL, Facts, decide
+from ..errors import ERROR, WARNING, Finding
+from ..judge import response as ocsp_response
+from ..judge import schedule
+from ..judge.decision import INSTALL, Facts, decide
+from ..judge.judgement import Judgement
+from ..options.parse import Options
+from ..pki.certificate import Target
+from ..store import files, reading
+from ..text import format_time
+from . import freshness
 from .environment import Environment
-from .errors import ERROR, WARNING, Finding
 from .freshness import Current, Outcome
-from .judgement import Judgement
-from .options import Options
 
 #: Seconds that a run waits beyond its own total timeout for another one at work on the same file.
 _LOCK_GRACE = 30.0
@@ -80,7 +83,7 @@ def _given(target: Target, options: Options, now: datetime) -> _Came:
 
 def _ask(target: Target, options: Options, environment: Environment) -> _Came:
     # Imported here, because the HTTP libraries cost more than all that a fresh response needs.
-    from .fetch import fetch  # pylint: disable=import-outside-toplevel
+    from .ladder import fetch  # pylint: disable=import-outside-toplevel
 
     ended = ocsp_response.certificate_expired(options.certificate, environment.now())
     if ended:
@@ -116,7 +119,7 @@ def _with_asking(options: Options, known: Current, came: _Came) -> Outcome:
 
 
 def _replaced(options: Options, known: Current, came: _Came, judgement: Judgement) -> Outcome:
-    ends = schedule.format_time(judgement.effective_expiry)
+    ends = format_time(judgement.effective_expiry)
     return _with_asking(options, known, came)._replace(
         message=f"a response that is good until {ends} was obtained",
         changed=came.data != known.data,
@@ -146,7 +149,7 @@ def _delay(options: Options, good: t.Optional[Judgement], now: datetime) -> t.It
     start, end = (good.this_update, good.effective_expiry) if good is not None else (None, None)
     if start is not None and end is not None and end - now < (end - start) / 4:
         where = f"in {options.path}" if options.path else "in place"
-        ends = schedule.format_time(end)
+        ends = format_time(end)
         yield f"there is still no newer response than the one {where}, which expires at {ends}"
 
 
@@ -162,7 +165,7 @@ def _failed(options: Options, known: Current, came: _Came, error: Finding) -> Ou
     if came.proves_revocation:
         return _revoked(options, known, came, outcome)
     if known.good is not None:
-        ends = schedule.format_time(known.good.effective_expiry)
+        ends = format_time(known.good.effective_expiry)
         tried = "" if options.source is not None else "could not fetch a new response: "
         message = f"{tried}{error.message}; {options.path or 'the one in place'} is good until {ends}"
         return outcome._replace(message=message, warnings=(message,))
@@ -236,7 +239,7 @@ def _put(
         return outcome
     message = outcome.message
     if outcome.changed and outcome.judgement is not None:
-        ends = schedule.format_time(outcome.judgement.effective_expiry)
+        ends = format_time(outcome.judgement.effective_expiry)
         message = f"a response that is good until {ends} {'was' if write else 'would be'} installed"
     changed = content != found
     warnings = outcome.warnings

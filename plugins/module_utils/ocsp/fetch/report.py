@@ -10,10 +10,10 @@ import base64
 import hashlib
 import typing as t
 
-from .errors import Finding
+from ..errors import Finding
+from ..judge.judgement import Judgement
+from ..text import format_time
 from .freshness import Outcome
-from .judgement import Judgement
-from .schedule import format_time
 
 Values = t.Dict[str, t.Any]
 

@@ -13,10 +13,10 @@ from __future__ import annotations
 import typing as t
 from datetime import datetime, timedelta
 
-from .errors import Finding
+from ..errors import Finding
+from ..servers.changes import ExpiryPlan
+from ..text import format_time
 from .judgement import Judgement
-from .schedule import format_time
-from .servers.changes import ExpiryPlan
 
 INSTALL, KEEP, WITHDRAW = "install", "keep", "withdraw"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 from datetime import datetime
 
-from .errors import ERROR, WARNING, Finding
+from ..errors import ERROR, WARNING, Finding
 
 
 class Judgement(t.NamedTuple):

@@ -9,13 +9,13 @@ from __future__ import annotations
 import typing as t
 
 from ..errors import ERROR, WARNING, Finding
-from .table import SERVERS
+from ..servers.table import SERVERS
 
 if t.TYPE_CHECKING:
     from datetime import datetime
 
-    from ..judgement import Judgement
-    from .server import Server
+    from ..servers.server import Server
+    from .judgement import Judgement
 
 
 def lint(name: str, judgement: Judgement, now: datetime) -> t.List[Finding]:

@@ -15,8 +15,8 @@ import functools
 import hashlib
 import typing as t
 
-from . import der
-from .certificate import Certificate, Target
+from ..asn1 import der
+from ..pki.certificate import Certificate, Target
 
 NONCE_OID = "1.3.6.1.5.5.7.48.1.2"
 #: Octets of a nonce that a client sends (RFC 9654 section 2.1).

@@ -16,14 +16,15 @@ import hashlib
 import typing as t
 from datetime import datetime, timedelta, timezone
 
-from . import certificate as x509
-from . import der, signature
-from .certificate import Certificate, Extensions, Target
-from .errors import ERROR, WARNING, Finding, MalformedError
+from ..asn1 import der
+from ..errors import ERROR, WARNING, Finding, MalformedError
+from ..pki import certificate as x509
+from ..pki import signature
+from ..pki.certificate import Certificate, Extensions, Target
+from ..text import format_time
 from .judgement import Judgement
+from .lint import lint
 from .request import NONCE_OID, issuer_hashes
-from .schedule import format_time
-from .servers.lint import lint
 from .wire import GOOD, REVOKED, SUCCESSFUL, UNKNOWN, Answer, BasicResponse, parse_response
 
 #: Octets of the largest response that is looked at.

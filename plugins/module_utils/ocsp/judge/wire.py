@@ -17,10 +17,8 @@ import typing as t
 from dataclasses import dataclass
 from datetime import datetime
 
-from . import certificate as x509
-from . import der, signature
-from .certificate import Extensions
-from .der import (
+from ..asn1 import der
+from ..asn1.der import (
     BIT_STRING,
     ENUMERATED,
     GENERALIZED_TIME,
@@ -37,8 +35,11 @@ from .der import (
     to_oid,
     to_time,
 )
-from .errors import MalformedError
-from .signature import Scheme
+from ..errors import MalformedError
+from ..pki import certificate as x509
+from ..pki import signature
+from ..pki.certificate import Extensions
+from ..pki.signature import Scheme
 
 GOOD = "good"
 REVOKED = "revoked"

@@ -11,24 +11,15 @@ import binascii
 import functools
 import typing as t
 
-from . import certificate as x509
-from . import reading, schedule
-from .certificate import Certificate, Target
-from .errors import ERROR, Finding, InputError
-from .option_table import (
-    DURATION,
-    OPTIONS,
-    PROXY,
-    SECONDS,
-    STAPLE,
-    TRANSPORT_OPTIONS,
-    Limits,
-    Option,
-    expected,
-    names_of,
-)
-from .response import SIZE_LIMIT, Rules
-from .wire import from_pem
+from ..errors import ERROR, Finding, InputError
+from ..judge import schedule
+from ..judge.response import SIZE_LIMIT, Rules
+from ..judge.wire import from_pem
+from ..pki import certificate as x509
+from ..pki.certificate import Certificate, Target
+from ..store import reading
+from ..text import parse_duration
+from .table import DURATION, OPTIONS, PROXY, SECONDS, STAPLE, TRANSPORT_OPTIONS, Limits, Option, expected, names_of
 
 #: Octets of the largest certificate file that is read.
 CERTIFICATE_LIMIT = 4 * 1024 * 1024
@@ -181,7 +172,7 @@ def read_value(name: str, value: t.Any) -> t.Any:
         if value is None:
             return None
     if option.form == DURATION:
-        return schedule.parse_duration(str(value), name)
+        return parse_duration(str(value), name)
     wanted = expected(option, value)
     if wanted:
         raise InputError(f"{name}: {_shown(option, value)} is not {wanted}")
@@ -197,7 +188,7 @@ def read_value(name: str, value: t.Any) -> t.Any:
 
 def _check_proxy(name: str, value: str) -> None:
     """Refuse what is no URL of a proxy; the value is not shown, since a password may be in it."""
-    from .transport import is_proxy  # pylint: disable=import-outside-toplevel  # slow, and few configure one
+    from ..urls import is_proxy  # pylint: disable=import-outside-toplevel  # slow, and few configure one
 
     if not is_proxy(value):
         raise InputError(f"{name}: its value does not have the form http://[user:password@]host:port")

@@ -5,7 +5,7 @@
 """The options of ``ocsp_response``, as data: what each may be, and who may use it.
 
 The argument specs of the modules, what a set and the configuration of the program may be given, and the checks
-of ``options.py`` are made from this table; the documentation is tested against it. A new option is a row here,
+of ``parse.py`` are made from this table; the documentation is tested against it. A new option is a row here,
 its documentation, and the code that does something with it.
 """
 
@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import typing as t
 
-from .errors import RELAXATIONS
-from .servers.table import NAMES
+from ..errors import RELAXATIONS
+from ..servers.table import NAMES
 
 #: Who may use an option: modules by their names. What ``ocsp_response`` can be given, each certificate of
 #: ``ocsp_responses`` can.

@@ -19,9 +19,10 @@ import typing as t
 from dataclasses import dataclass
 from datetime import datetime
 
-from . import der, signature
-from .der import Reader, element
-from .errors import InputError, MalformedError
+from ..asn1 import der
+from ..asn1.der import Reader, element
+from ..errors import InputError, MalformedError
+from . import signature
 from .signature import PublicKey, Scheme
 
 AUTHORITY_INFO_ACCESS = "1.3.6.1.5.5.7.1.1"

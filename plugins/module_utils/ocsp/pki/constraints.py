@@ -12,10 +12,10 @@ from __future__ import annotations
 import functools
 import typing as t
 
+from ..asn1 import der
+from ..asn1.der import Reader
 from . import certificate as x509
-from . import der
 from .certificate import Certificate, GeneralName
-from .der import Reader
 
 #: Names times subtrees of one CA that are compared; certificates in use stay far below.
 _MOST_COMPARISONS = 50_000

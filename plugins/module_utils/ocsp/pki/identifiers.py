@@ -12,10 +12,11 @@ from __future__ import annotations
 import functools
 import typing as t
 
+from ..asn1 import der
+from ..errors import MalformedError
 from . import certificate as x509
-from . import der, signature
+from . import signature
 from .certificate import Certificate
-from .errors import MalformedError
 
 
 class KeyIdentifier(t.NamedTuple):

@@ -15,9 +15,10 @@ import binascii
 import re
 import typing as t
 
-from . import der, signature
+from ..asn1 import der
+from ..errors import InputError, MalformedError
+from . import signature
 from .certificate import Certificate, encoding_problem, holds_pkcs7
-from .errors import InputError, MalformedError
 
 _MARKER = re.compile(rb"-----[ \t]*(BEGIN|END)[ \t]+([A-Z0-9][A-Z0-9 \t]{0,60}?)[ \t]*-----")
 #: White space, and what looks like it in text that was copied from a web page.

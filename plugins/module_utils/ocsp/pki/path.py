@@ -14,12 +14,12 @@ import typing as t
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from ..errors import MalformedError
+from ..text import format_time
 from . import certificate as x509
 from . import constraints, signature
 from .certificate import Certificate
-from .errors import MalformedError
 from .identifiers import identifier_problem, is_self_signed
-from .schedule import format_time
 
 #: How far the clocks of this host and of the CA may differ, as for responses.
 CLOCK_TOLERANCE = timedelta(minutes=5)

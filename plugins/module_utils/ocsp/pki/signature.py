@@ -14,8 +14,8 @@ import functools
 import hashlib
 import typing as t
 
-from . import der
-from .errors import MalformedError
+from ..asn1 import der
+from ..errors import MalformedError
 
 try:
     import cryptography

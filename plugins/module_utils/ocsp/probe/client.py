@@ -19,18 +19,19 @@ import typing as t
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from . import certificate as x509
-from . import names, starttls, tls
-from . import response as ocsp_response
-from .certificate import Certificate, Target
+from .. import names
+from ..errors import ERROR, WARNING, Finding, InputError, MalformedError, OcspError, ProbeError
+from ..fetch.report import finding_values, judgement_values
+from ..judge import response as ocsp_response
+from ..judge.judgement import Judgement
+from ..judge.response import Rules
+from ..options.parse import did_you_mean
+from ..pki import certificate as x509
+from ..pki.certificate import Certificate, Target
+from ..text import format_time
+from . import starttls, tls
 from .connection import FAMILIES, Connection, Deadline, connect, host_port
-from .errors import ERROR, WARNING, Finding, InputError, MalformedError, OcspError, ProbeError
 from .handshake import Handshake
-from .judgement import Judgement
-from .options import did_you_mean
-from .report import finding_values, judgement_values
-from .response import Rules
-from .schedule import format_time
 from .tls import KEY_TYPES, Offer, Served
 
 #: The versions of TLS that can be asked for, by the names that options use.

@@ -13,7 +13,7 @@ import threading
 import time
 import typing as t
 
-from .errors import ProbeError
+from ..errors import ProbeError
 
 #: Families by the names that options use.
 FAMILIES = {"any": socket.AF_UNSPEC, "ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}

@@ -18,8 +18,8 @@ import os
 import re
 import typing as t
 
+from ..errors import MalformedError, ProbeError
 from . import tls
-from .errors import MalformedError, ProbeError
 from .tls import Offer, Served, ServerHello
 from .tls_keys import GROUPS, KeyShares, Protection, digest_of, handshake_secrets
 

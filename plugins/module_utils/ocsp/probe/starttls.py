@@ -15,7 +15,7 @@ import html
 import re
 import typing as t
 
-from .errors import MalformedError, ProbeError
+from ..errors import MalformedError, ProbeError
 
 #: Octets of all that a server may say before TLS, and of one line of it.
 TALK_LIMIT = 64 * 1024

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .errors import MalformedError, ProbeError
+from ..errors import MalformedError, ProbeError
 
 TLS12 = 0x0303
 TLS13 = 0x0304

@@ -14,8 +14,8 @@ import hashlib
 import hmac
 import typing as t
 
+from ..errors import MalformedError
 from . import tls
-from .errors import MalformedError
 
 try:
     from cryptography.hazmat.primitives.asymmetric import ec, x25519

@@ -11,18 +11,7 @@ import typing as t
 
 if t.TYPE_CHECKING:
     # Ansible packs what is imported anywhere in a module, and so it has to find the name of each file here.
-    from . import (  # noqa: F401  # pylint: disable=unused-import
-        apache,
-        dnsdist,
-        dovecot,
-        exim,
-        haproxy,
-        hitch,
-        lighttpd,
-        nginx,
-        postfix,
-        trafficserver,
-    )
+    from . import apache, dnsdist, dovecot, exim, haproxy, hitch, lighttpd, nginx, postfix, trafficserver  # noqa: F401  # pylint: disable=unused-import
     from .server import Server
 
 NAMES = (

@@ -19,10 +19,10 @@ import stat
 import typing as t
 from datetime import datetime
 
-from .errors import InputError
-from .servers.server import Server
-from .servers.table import NAMES, SERVERS
-from .sets import Layout
+from ..errors import InputError
+from ..servers.server import Server
+from ..servers.table import NAMES, SERVERS
+from ..store.sets import Layout
 
 #: Runs a command: ``run(argv, input=None, timeout=60.0)``, returns its exit code, output and errors.
 Run = t.Callable[..., t.Tuple[int, str, str]]

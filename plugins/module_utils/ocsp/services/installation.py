@@ -17,12 +17,12 @@ import time
 import types
 import typing as t
 
-from . import files, pending, reading, sets, staples
-from .errors import FileError, OcspError
-from .judgement import Judgement
-from .services import Result, Services
-from .sets import Layout
-from .staples import Place
+from ..errors import FileError, OcspError
+from ..judge.judgement import Judgement
+from ..store import files, pending, reading, sets, staples
+from ..store.sets import Layout
+from ..store.staples import Place
+from .control import Result, Services
 
 _LARGEST = 256 * 1024 * 1024
 

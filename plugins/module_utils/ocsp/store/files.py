@@ -21,7 +21,7 @@ import time
 import typing as t
 from datetime import datetime, timezone
 
-from .errors import BusyError, FileError, InputError
+from ..errors import BusyError, FileError, InputError
 from .reading import reason_of
 
 _T = t.TypeVar("_T")

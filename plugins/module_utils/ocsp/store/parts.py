@@ -26,8 +26,8 @@ import re
 import typing as t
 from dataclasses import dataclass, field, replace
 
+from ..errors import Fault, FileError, InputError
 from . import files, reading
-from .errors import Fault, FileError, InputError
 from .sets import PARTS, Access, Layout, write_new
 
 FOLDER = PARTS

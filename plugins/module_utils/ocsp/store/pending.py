@@ -19,8 +19,8 @@ import json
 import os
 import typing as t
 
+from ..errors import FileError
 from . import files, reading
-from .errors import FileError
 from .sets import Layout
 
 _LARGEST = 1024 * 1024

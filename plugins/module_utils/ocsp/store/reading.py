@@ -10,7 +10,7 @@ import os
 import stat
 import typing as t
 
-from .errors import InputError
+from ..errors import InputError
 
 _READ_SIZE = 256 * 1024
 

@@ -10,8 +10,8 @@ import os
 import re
 import typing as t
 
+from ..errors import InputError
 from . import reading
-from .errors import InputError
 
 #: What the files of a domain are called, where nothing else is said.
 MASKS = {

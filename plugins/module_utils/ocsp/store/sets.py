@@ -25,9 +25,9 @@ import stat
 import typing as t
 from datetime import datetime, timezone
 
+from ..errors import FileError, InputError
+from ..servers.server import FOLDER
 from . import files, reading
-from .errors import FileError, InputError
-from .servers.server import FOLDER
 
 #: What may be permitted for a private key.
 _KEY_MODES = 0o640

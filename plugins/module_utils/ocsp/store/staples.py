@@ -14,11 +14,11 @@ import contextlib
 import os
 import typing as t
 
+from ..errors import FileError
+from ..judge.judgement import Judgement
+from ..judge.response import SIZE_LIMIT
+from ..servers import haproxy, nginx
 from . import files, reading
-from .errors import FileError
-from .judgement import Judgement
-from .response import SIZE_LIMIT
-from .servers import haproxy, nginx
 
 #: The staple itself, as DER.
 STAPLE = "ocsp.der"

@@ -9,17 +9,18 @@ from __future__ import annotations
 import typing as t
 from datetime import datetime
 
-from ocsp.decision import INSTALL, WITHDRAW, Decision
-from ocsp.judgement import Judgement
-from ocsp.options import Options
-from ocsp.schedule import format_time, renew_at
+from ocsp.judge.decision import INSTALL, WITHDRAW, Decision
+from ocsp.judge.judgement import Judgement
+from ocsp.judge.schedule import renew_at
+from ocsp.options.parse import Options
+from ocsp.text import format_time
 
 from . import record
-from .looking import Look, digest
+from .observe import Observation, digest
 from .record import Values
 
 
-def entry_values(look: Look, decision: Decision, before: Values, claims: Values, now: datetime) -> Values:
+def entry_values(look: Observation, decision: Decision, before: Values, claims: Values, now: datetime) -> Values:
     """All that the state says of one certificate. ``before`` is what it said, ``claims`` what refresh says."""
     return {
         "live": look.entry.live,
@@ -71,14 +72,16 @@ def certificate_values(options: t.Optional[Options]) -> t.Optional[Values]:
     }
 
 
-def stapled(look: Look, decision: Decision) -> t.Optional[bytes]:
+def stapled(look: Observation, decision: Decision) -> t.Optional[bytes]:
     """The response that the decision wants in place, or None."""
     if decision.action == WITHDRAW:
         return None
     return look.left if decision.action == INSTALL else look.current
 
 
-def staple_values(look: Look, decision: Decision, before: Values, claims: Values, now: datetime) -> t.Optional[Values]:
+def staple_values(
+    look: Observation, decision: Decision, before: Values, claims: Values, now: datetime
+) -> t.Optional[Values]:
     """What is in place after the decision was carried out, and where it came from."""
     data = stapled(look, decision)
     judgement = decision.judgement or look.facts.current

@@ -15,12 +15,12 @@ import traceback
 import typing as t
 
 from ocsp.errors import BusyError, FileError, InputError, OcspError
-from ocsp.signature import library_problem
+from ocsp.pki.signature import library_problem
 
-from . import commands, events
 from . import config as configuration
+from . import dispatch, events
 from .events import Event, Log
-from .located import ConfigError
+from .json_lines import ConfigError
 from .state import PROGRAM
 
 USAGE, SOFTWARE, IO_ERROR, TEMPORARY, CONFIGURATION = 64, 70, 74, 75, 78
@@ -57,7 +57,7 @@ def main(arguments: t.Optional[t.Sequence[str]] = None) -> int:
         )
         log.emit(Event("run", message, events.ERROR))
         with contextlib.suppress(Exception):
-            commands.note_failure(options, SOFTWARE)
+            dispatch.note_failure(options, SOFTWARE)
         return SOFTWARE
     finally:
         log.close()
@@ -76,7 +76,7 @@ def _run(options: argparse.Namespace, log: Log) -> int:
         return run(options, log)
     except ConfigError as error:
         log.emit(Event("configuration", f"{error}; nothing was done", events.ERROR))
-        commands.note_failure(options, CONFIGURATION)
+        dispatch.note_failure(options, CONFIGURATION)
         return CONFIGURATION
     except OcspError as error:
         log.emit(Event("run", error.message, events.ERROR, error.code))
@@ -85,7 +85,7 @@ def _run(options: argparse.Namespace, log: Log) -> int:
         if isinstance(error, BusyError):
             return TEMPORARY
         exit_code = IO_ERROR if isinstance(error, FileError) else SOFTWARE
-        commands.note_failure(options, exit_code)
+        dispatch.note_failure(options, exit_code)
         return exit_code
 
 
@@ -106,31 +106,31 @@ def _parser() -> argparse.ArgumentParser:
         subparser.set_defaults(run=run)
         return subparser
 
-    refresh = command("refresh", commands.refresh, "Fetch the responses that are due. Needs no privileges.")
+    refresh = command("refresh", dispatch.refresh, "Fetch the responses that are due. Needs no privileges.")
     refresh.add_argument("names", nargs="*", metavar="NAME", help="only these certificates")
     refresh.add_argument("--force", action="store_true", help="ask the responders although nothing is due")
     refresh.add_argument("--json", action="store_true", help="print what came of each certificate")
 
-    apply = command("apply", commands.apply, "Put responses in place and reload services. For root, without network.")
+    apply = command("apply", dispatch.apply, "Put responses in place and reload services. For root, without network.")
     apply.add_argument("names", nargs="*", metavar="NAME", help="only these certificates")
     apply.add_argument("--no-reload", action="store_true", help="leave the reloads to 'reload --pending'")
     apply.add_argument("--trust-clock", action="store_true", help="believe the clock, whatever speaks against it")
     apply.add_argument("--json", action="store_true", help="print what changed")
 
-    status = command("status", commands.status, "Show how all staples are.")
+    status = command("status", dispatch.status, "Show how all staples are.")
     status.add_argument("names", nargs="*", metavar="NAME", help="only these certificates, with all that is known")
     form = status.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print all that is known")
     form.add_argument("--nagios", action="store_true", help="print one line, and exit as Nagios wants it")
 
-    check = command("check", commands.check, "Judge response files by hand.")
+    check = command("check", dispatch.check, "Judge response files by hand.")
     check.add_argument("files", nargs="+", metavar="FILE")
     check.add_argument("--certificate", metavar="FILE", help="the certificate, maybe with its chain")
     check.add_argument("--issuer", metavar="FILE", help="the certificate of its issuer")
     check.add_argument("--allow", action="append", metavar="NAME", help="a relaxation, as the option of ocsp_response")
     check.add_argument("--json", action="store_true", help="print all that was found")
 
-    reload = command("reload", commands.reload, "Test the configuration of services and reload them. For root.")
+    reload = command("reload", dispatch.reload, "Test the configuration of services and reload them. For root.")
     reload.add_argument("services", nargs="*", metavar="SERVICE", help="which; with --pending, only these of them")
     reload.add_argument("--pending", action="store_true", help="only those that have not loaded what changed")
     return parser

@@ -14,7 +14,7 @@ from __future__ import annotations
 import typing as t
 from datetime import datetime, timedelta
 
-from ocsp.schedule import format_time
+from ocsp.text import format_time
 
 #: How far a clock may be set back, as by a time server after a start.
 _BACK = timedelta(hours=1)

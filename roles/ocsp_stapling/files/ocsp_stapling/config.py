@@ -32,13 +32,15 @@ import typing as t
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from ocsp import option_table, parts, scan, schedule
 from ocsp.errors import InputError
-from ocsp.options import check_options, did_you_mean
+from ocsp.options import table
+from ocsp.options.parse import check_options, did_you_mean
 from ocsp.servers.table import SERVERS
-from ocsp.services import COMMANDS, Service, configured, name_problem, read_command
+from ocsp.services.control import COMMANDS, Service, configured, name_problem, read_command
+from ocsp.store import parts, scan
+from ocsp.text import parse_duration
 
-from .located import ConfigError, Document, Path, Unreadable, parse
+from .json_lines import ConfigError, Document, Path, Unreadable, parse
 
 DEFAULT_PATH = "/etc/ocsp-stapling/config.json"
 DEFAULT_STATE = "/var/lib/ocsp-stapling"
@@ -110,18 +112,18 @@ _object, _list = _is(dict, "an object"), _is(list, "a list")
 _KINDS = {"bool": _flag, "float": _number, "list": _texts, "path": _path, "str": _text}
 
 
-def _check_of(option: option_table.Option) -> Check:
+def _check_of(option: table.Option) -> Check:
     if option.kind == "int" and option.limits is not None:
         return _whole(option.limits.lowest, option.limits.highest)
     return _KINDS[option.kind]
 
 
 def _checks_of(user: str) -> t.Dict[str, Check]:
-    return {name: _check_of(option_table.OPTIONS[name]) for name in option_table.names_of(user)}
+    return {name: _check_of(table.OPTIONS[name]) for name in table.names_of(user)}
 
 
 #: The options of ocsp_response that a host program has a use for.
-_OPTIONS = _checks_of(option_table.PROGRAM)
+_OPTIONS = _checks_of(table.PROGRAM)
 _CERTIFICATE = {**_OPTIONS, "name": _name, "path": _path, "live": _path, "services": _texts}
 #: What the role writes of a certificate beside that, for itself.
 _PART_CERTIFICATE = {
@@ -152,8 +154,8 @@ _TOP: t.Dict[str, Check] = {
     "certificates": _list,
     "services": _object,
     "scan": _list,
-    **_checks_of(option_table.PROGRAM_RUN),
-    "backup_count": _whole(*option_table.RUN_LIMITS["backup_count"][:2]),
+    **_checks_of(table.PROGRAM_RUN),
+    "backup_count": _whole(*table.RUN_LIMITS["backup_count"][:2]),
     "log_file": _path,
     "interval": _text,
     "fetch": _flag,
@@ -232,8 +234,8 @@ class Config:
     folders: Folders = Folders()
     certificates: t.Tuple[Entry, ...] = ()
     services: t.Mapping[str, Service] = field(default_factory=dict)
-    workers: int = option_table.OPTIONS["workers"].default
-    per_responder: int = option_table.OPTIONS["per_responder"].default
+    workers: int = table.OPTIONS["workers"].default
+    per_responder: int = table.OPTIONS["per_responder"].default
     interval: timedelta = timedelta(hours=1)
     log_file: t.Optional[str] = None
     fetch: bool = True
@@ -363,7 +365,7 @@ def _check_options(document: Document, path: Path, values: t.Any, known: t.Mappi
 def _check_interval(document: Document) -> None:
     if "interval" in document.value:
         try:
-            length = schedule.parse_duration(document.value["interval"], "interval")
+            length = parse_duration(document.value["interval"], "interval")
         except InputError as error:
             raise document.fail(("interval",), error.message) from None
         if not timedelta(minutes=1) <= length <= timedelta(days=7):
@@ -404,7 +406,7 @@ def _merge(host: Document, own: t.Sequence[Document], added: t.Sequence[Document
         services=services,
         workers=settings.get("workers", Config.workers),
         per_responder=settings.get("per_responder", Config.per_responder),
-        interval=schedule.parse_duration(settings.get("interval", "1h"), "interval"),
+        interval=parse_duration(settings.get("interval", "1h"), "interval"),
         log_file=settings.get("log_file"),
         fetch=settings.get("fetch", True),
         defaults=builder.complete(defaults),

@@ -14,22 +14,27 @@ import shutil
 import sys
 import typing as t
 
-from ocsp import bulk, files, report, schedule, sets
-from ocsp.environment import Environment
 from ocsp.errors import FileError, InputError, OcspError
-from ocsp.installation import Installation
-from ocsp.options import did_you_mean
+from ocsp.fetch import bulk, report
+from ocsp.fetch.environment import Environment
+from ocsp.options.parse import did_you_mean
+from ocsp.services.installation import Installation
+from ocsp.store import files, sets
+from ocsp.text import parse_time
 
-from . import checking, events, metrics, refreshing, reloading
 from . import config as configuration
+from . import events, metrics
 from . import state as states
-from .applying import Apply
+from .commands import check as checking
+from .commands import refresh as refreshing
+from .commands import reload as reloading
+from .commands.apply import Apply
+from .commands.status import Status
 from .config import Config, Folders
 from .events import Event, Log
-from .located import ConfigError, Unreadable
-from .status import Status
-from .tables import WIDTH
-from .world import World
+from .host import Host
+from .json_lines import ConfigError, Unreadable
+from .terminal import WIDTH
 
 #: Seconds to wait for another run.
 _PATIENCE = 60.0
@@ -41,8 +46,8 @@ _FEW = 10
 
 
 def refresh(options: argparse.Namespace, log: Log) -> int:
-    world = _world(options)
-    config = _load(options, log, world)
+    host = _host(options)
+    config = _load(options, log, host)
     _check_names(options.names, (entry.name for entry in config.certificates))
     responses = config.folders.responses
     if os.geteuid() != 0 and os.path.isdir(responses) and not os.access(responses, os.W_OK):
@@ -50,11 +55,11 @@ def refresh(options: argparse.Namespace, log: Log) -> int:
     _drop_privileges(responses)
 
     def environment_for(job: bulk.Job) -> Environment:
-        return Environment(network.exchange_for(job.values), world.now())
+        return Environment(network.exchange_for(job.values), host.now())
 
     with bulk.Network() as network, _only_one(os.path.join(responses, ".refresh.lock"), responses):
         run = refreshing.Refresh(
-            config, world, log, environment_for, options.names, options.force, network.close, _progress()
+            config, host, log, environment_for, options.names, options.force, network.close, _progress()
         )
         done = run.run()
     if options.json:
@@ -74,13 +79,13 @@ def _outcomes(outcomes: t.Mapping[str, refreshing.Result]) -> t.Dict[str, t.Any]
 
 def apply(options: argparse.Namespace, log: Log) -> int:
     _check_root(options)
-    world = _world(options)
-    config = _load(options, log, world)
+    host = _host(options)
+    config = _load(options, log, host)
     if options.names:
         _check_names(options.names, [*_configured(config), *sets.live_names(reloading.layout(config))])
-    with _installation(config, world) as installed:
+    with _installation(config, host) as installed:
         done = Apply(
-            config, world, log, installed, options.trust_clock, not options.no_reload, names=options.names
+            config, host, log, installed, options.trust_clock, not options.no_reload, names=options.names
         ).run()
         metrics.write(done.state, config.folders.metrics)
     if options.json:
@@ -89,10 +94,10 @@ def apply(options: argparse.Namespace, log: Log) -> int:
 
 
 def status(options: argparse.Namespace, log: Log) -> int:
-    world = _world(options)
+    host = _host(options)
     refused = ""
     try:
-        config = _load(options, log, world)
+        config = _load(options, log, host)
     except Unreadable as error:
         if not options.nagios:
             raise
@@ -108,7 +113,7 @@ def status(options: argparse.Namespace, log: Log) -> int:
             raise
         print(f"OCSP UNKNOWN - {error.message}".replace("|", "/"))
         return 3
-    shown = Status(config, state, world.now(), options.names, refused)
+    shown = Status(config, state, host.now(), options.names, refused)
     if options.nagios:
         sys.stdout.write(shown.nagios())
     elif options.json:
@@ -127,7 +132,7 @@ def check(options: argparse.Namespace, log: Log) -> int:
     given = {"certificate_path": options.certificate, "issuer_path": options.issuer, "allow": options.allow}
     given = {key: value for key, value in given.items() if value is not None}
     checking.check_given(given)
-    now = _world(options).now()
+    now = _host(options).now()
     verdicts = [checking.check(path, given, config, now) for path in options.files]
     if options.json:
         _print_json([verdict.values for verdict in verdicts])
@@ -139,8 +144,8 @@ def check(options: argparse.Namespace, log: Log) -> int:
 
 def reload(options: argparse.Namespace, log: Log) -> int:
     _check_root(options)
-    world = _world(options)
-    config = _load(options, log, world)
+    host = _host(options)
+    config = _load(options, log, host)
     if not options.services and not options.pending:
         raise InputError("which services? Give their names, or --pending")
     known = reloading.known(config) if options.services else set()
@@ -148,7 +153,7 @@ def reload(options: argparse.Namespace, log: Log) -> int:
         if name not in known:
             hint = did_you_mean(name, known)
             raise InputError(f"{name} is not a service that this host's configuration names; {hint}")
-    with _installation(config, world) as installed:
+    with _installation(config, host) as installed:
         outstanding = installed.outstanding()
         if not options.pending:
             names = options.services
@@ -166,11 +171,11 @@ def note_failure(options: argparse.Namespace, exit_code: int) -> None:
     folders = _folders(options)
     with contextlib.suppress(OcspError):
         _check_root(options)
-        world = _world(options)
+        host = _host(options)
         state = states.load(folders.state_file)
-        state.runs["apply"] = states.run_values(world.now(), world.elapsed(), exit_code)
+        state.runs["apply"] = states.run_values(host.now(), host.elapsed(), exit_code)
         with contextlib.suppress(OcspError):
-            state.save(folders.state_file, world.now())
+            state.save(folders.state_file, host.now())
         metrics.write(state, folders.metrics)
 
 
@@ -178,14 +183,14 @@ def _folders(options: argparse.Namespace) -> Folders:
     return Folders(os.path.dirname(os.path.abspath(options.config)), options.state)
 
 
-def _world(options: argparse.Namespace) -> World:
-    return World(schedule.parse_time(options.now, "--now") if options.now is not None else None)
+def _host(options: argparse.Namespace) -> Host:
+    return Host(parse_time(options.now, "--now") if options.now is not None else None)
 
 
-def _load(options: argparse.Namespace, log: Log, world: World) -> Config:
+def _load(options: argparse.Namespace, log: Log, host: Host) -> Config:
     config = configuration.load(options.config, options.state)
     if config.log_file and options.command != "status":
-        problem = log.open_file(events.log_file_name(config.log_file, world.now().astimezone()))
+        problem = log.open_file(events.log_file_name(config.log_file, host.now().astimezone()))
         if problem:
             log.emit(Event("run", problem, events.WARNING, "file_error"))
     return config
@@ -212,10 +217,10 @@ def _check_root(options: argparse.Namespace) -> None:
         raise FileError(f"{options.command} changes what servers read; run it as root")
 
 
-def _installation(config: Config, world: World) -> Installation:
+def _installation(config: Config, host: Host) -> Installation:
     """What servers read, for root to change. Raises FileError where the role has not made its folder."""
     _check_folder(config.folders.state)
-    return reloading.installation(config, world, _PATIENCE)
+    return reloading.installation(config, host, _PATIENCE)
 
 
 def _only_one(lock: str, what: str) -> t.ContextManager[None]:

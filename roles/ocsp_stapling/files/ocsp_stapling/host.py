@@ -13,7 +13,7 @@ import time
 import typing as t
 from datetime import datetime, timedelta, timezone
 
-from ocsp import services
+from ocsp.services import control
 
 _TIMER = "ocsp-stapling.timer"
 _MACHINE_ID = "/etc/machine-id"
@@ -65,7 +65,7 @@ def _machine() -> bytes:
         return os.uname().nodename.encode()
 
 
-class World:
+class Host:
     """The host. The time is ``fixed``, or starts at the host's clock and then follows the monotonic clock."""
 
     def __init__(
@@ -87,7 +87,7 @@ class World:
 
     def next_run(self) -> t.Optional[datetime]:
         """When systemd will start the next run, None where that is not known."""
-        if not services.has_systemd():
+        if not control.has_systemd():
             return None
         shown = self.run(("systemctl", "show", "--property=NextElapseUSecRealtime", "--value", _TIMER), timeout=10.0)[1]
         try:

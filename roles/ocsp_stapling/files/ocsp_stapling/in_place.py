@@ -13,15 +13,15 @@ import os
 import typing as t
 from datetime import datetime
 
-from ocsp import staples
-from ocsp.certificate import find_leaf
-from ocsp.decision import decide
 from ocsp.errors import InputError
-from ocsp.options import read_certificates
+from ocsp.judge.decision import decide
+from ocsp.options.parse import read_certificates
+from ocsp.pki.certificate import find_leaf
+from ocsp.store import staples
 
-from . import record, remembering
+from . import certificate_state, record
 from .config import Config, Entry
-from .looking import Eyes, digest, read_place
+from .observe import Observer, digest, read_place
 from .record import Record, Values
 from .state import State
 
@@ -43,10 +43,10 @@ def catch_up(config: Config, state: State) -> None:
     known = record.time_of(record.mapping(state.runs, "refresh"), "ended")
     if not config.fetch or state.refused or ended is None or (known is not None and ended <= known):
         return
-    state.runs["refresh"] = remembering.refresh_values(claims.run)
+    state.runs["refresh"] = certificate_state.refresh_values(claims.run)
     for name, values in state.certificates.items():
         if claims.entry(name):
-            values.update(remembering.attempt_values(claims.entry(name)))
+            values.update(certificate_state.attempt_values(claims.entry(name)))
 
 
 def observe(
@@ -56,14 +56,14 @@ def observe(
 
     ``refused`` is why the configuration cannot be used, if that is so.
     """
-    eyes = Eyes(config, Record(), now)
+    observer = Observer(config, Record(), now)
     found = {entry.name: entry for entry in config.certificates if not names or entry.name in names}
     for name, known in state.certificates.items():
         live = known.get("live")
         # What the next run will forget, since its set is gone, is no longer said.
         if name not in found and (not names or name in names) and isinstance(live, str) and os.path.isdir(live):
             found[name] = config.entry(name, ())
-    seen = {name: _observe(entry, state.certificates.get(name), eyes) for name, entry in found.items()}
+    seen = {name: _observe(entry, state.certificates.get(name), observer) for name, entry in found.items()}
     configured = {entry.name for entry in config.certificates}
     return {name: one if refused or name in configured else _unconfigured(one) for name, one in seen.items()}
 
@@ -76,7 +76,7 @@ def _unconfigured(seen: Seen) -> Seen:
     return seen._replace(values={**seen.values, "code": "not_configured", "message": message})
 
 
-def _observe(entry: Entry, known: t.Optional[Values], eyes: Eyes) -> Seen:
+def _observe(entry: Entry, known: t.Optional[Values], observer: Observer) -> Seen:
     certificate_path = entry.values.get("certificate_path")
     for path in (certificate_path, entry.path if entry.live is None else os.path.join(entry.live, staples.STAPLE)):
         problem = _unreadable(path) if isinstance(path, str) else ""
@@ -85,7 +85,7 @@ def _observe(entry: Entry, known: t.Optional[Values], eyes: Eyes) -> Seen:
     try:
         if known is not None and _in_place(entry) == _known(known):
             return Seen(known)
-        return Seen(_looked(entry, known or {}, eyes))
+        return Seen(_looked(entry, known or {}, observer))
     except InputError as error:
         return Seen(known, error.message)
     except Exception as error:  # it must not hide the other certificates
@@ -123,9 +123,9 @@ def _known(known: Values) -> Digests:
     return known.get("deployed") is not False, staple.get("sha256"), certificate.get("sha256")
 
 
-def _looked(entry: Entry, known: Values, eyes: Eyes) -> Values:
-    look = eyes.look_in_place(entry)
-    values = remembering.entry_values(look, decide(look.facts, eyes.now), known, {}, eyes.now)
+def _looked(entry: Entry, known: Values, observer: Observer) -> Values:
+    look = observer.look_in_place(entry)
+    values = certificate_state.entry_values(look, decide(look.facts, observer.now), known, {}, observer.now)
     staple = record.mapping(values, "staple")
     if staple and staple["sha256"] != record.mapping(known, "staple").get("sha256"):
         # Whoever put it there did not say when.

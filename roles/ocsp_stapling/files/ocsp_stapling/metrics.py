@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ocsp import files
 from ocsp.errors import FileError
+from ocsp.store import files
 
 from . import record
 from .record import Values

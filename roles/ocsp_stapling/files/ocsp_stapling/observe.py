@@ -10,22 +10,23 @@ import hashlib
 import typing as t
 from datetime import datetime
 
-from ocsp import reading, staples, wire
-from ocsp.decision import Facts
 from ocsp.errors import ERROR, Finding, InputError
-from ocsp.judgement import Judgement
-from ocsp.options import Options, read_options
-from ocsp.response import SIZE_LIMIT, judge
-from ocsp.staples import Place
+from ocsp.judge import wire
+from ocsp.judge.decision import Facts
+from ocsp.judge.judgement import Judgement
+from ocsp.judge.response import SIZE_LIMIT, judge
+from ocsp.options.parse import Options, read_options
+from ocsp.store import reading, staples
+from ocsp.store.staples import Place
 
-from . import inbox, record
+from . import record, untrusted_file
 from .clock import Evidence
 from .config import Config, Entry
 from .record import Record
 from .state import State
 
 
-class Look(t.NamedTuple):
+class Observation(t.NamedTuple):
     """What was found of one certificate.
 
     ``options`` is None where its files cannot be used, ``place`` where no folder is read by servers. ``left`` is
@@ -43,7 +44,7 @@ class Look(t.NamedTuple):
     deployed: bool = True
 
 
-class Eyes:
+class Observer:
     """Looks at certificates at one moment, with what is claimed about them."""
 
     def __init__(self, config: Config, claims: Record, now: datetime) -> None:
@@ -51,23 +52,23 @@ class Eyes:
         self.claims = claims
         self.now = now
 
-    def look_in_place(self, entry: Entry) -> Look:
+    def look_in_place(self, entry: Entry) -> Observation:
         """As ``look``, but at what servers read alone. Raises InputError where that cannot be read."""
         return self.look(entry, in_place_only=True)
 
-    def look(self, entry: Entry, in_place_only: bool = False) -> Look:
+    def look(self, entry: Entry, in_place_only: bool = False) -> Observation:
         """Read and judge what there is. Raises InputError where the staple in place cannot be read."""
         undeployed = entry.undeployed
         if undeployed:
             obstacle = Finding("bad_input", ERROR, undeployed)
-            return Look(entry, None, Facts(False, obstacle=obstacle), deployed=False)
+            return Observation(entry, None, Facts(False, obstacle=obstacle), deployed=False)
         place = staples.find(entry.live) if entry.live is not None else None
         current = read_place(entry) if in_place_only else staples.read(place) if place is not None else None
         try:
             options = read_options(entry.values)
         except InputError as error:
             facts = Facts(current is not None, obstacle=Finding(error.code, ERROR, error.message))
-            return Look(entry, place, facts, current=current)
+            return Observation(entry, place, facts, current=current)
         facts = Facts(
             in_place=current is not None,
             must_staple=bool(options.certificate.must_staple),
@@ -76,9 +77,11 @@ class Eyes:
         if options.target is None:
             message = f"the certificate {options.certificate.name} names no OCSP responder; there is nothing to staple"
             facts = facts._replace(obstacle=Finding("no_responder", ERROR, message))
-            return Look(entry, place, facts, options, current=current)
+            return Observation(entry, place, facts, options, current=current)
         if in_place_only:
-            return Look(entry, place, facts._replace(current=self._judge(current, options)), options, current=current)
+            return Observation(
+                entry, place, facts._replace(current=self._judge(current, options)), options, current=current
+            )
         left, refused = _read_left(entry)
         candidate = self._judge(left, options)
         facts = facts._replace(
@@ -86,7 +89,7 @@ class Eyes:
             candidate=candidate,
             proof=self._judge(record.proof_of(self.claims.entry(entry.name)), options),
         )
-        return Look(entry, place, facts, options, left, current, refused)
+        return Observation(entry, place, facts, options, left, current, refused)
 
     def _judge(self, data: t.Optional[bytes], options: Options) -> t.Optional[Judgement]:
         if data is None or options.target is None:
@@ -128,8 +131,8 @@ def read_place(entry: Entry) -> t.Optional[bytes]:
 
 def _read_left(entry: Entry) -> t.Tuple[t.Optional[bytes], str]:
     try:
-        content = inbox.read(entry.path, SIZE_LIMIT)
-    except inbox.Refused as error:
+        content = untrusted_file.read(entry.path, SIZE_LIMIT)
+    except untrusted_file.Refused as error:
         return None, error.message
     return (None if content is None else wire.from_pem(content)), ""
 

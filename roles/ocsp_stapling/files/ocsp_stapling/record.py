@@ -29,10 +29,11 @@ import json
 import typing as t
 from datetime import datetime
 
-from ocsp import files, reading, schedule
 from ocsp.errors import InputError, OcspError
+from ocsp.store import files, reading
+from ocsp.text import parse_time
 
-from . import inbox
+from . import untrusted_file
 
 Values = t.Dict[str, t.Any]
 
@@ -72,7 +73,7 @@ def load(path: str) -> Record:
 def load_foreign(path: str) -> t.Tuple[Record, str]:
     """The record that another user wrote, and why it was refused, if it was."""
     try:
-        return parse(inbox.read(path, _LARGEST)), ""
+        return parse(untrusted_file.read(path, _LARGEST)), ""
     except OcspError as error:
         return Record(), error.message
 
@@ -106,7 +107,7 @@ def mapping(values: t.Any, key: str, of_mappings: bool = False) -> Values:
 
 def time_of(entry: Values, key: str) -> t.Optional[datetime]:
     try:
-        return schedule.parse_time(str(entry.get(key) or ""), key)
+        return parse_time(str(entry.get(key) or ""), key)
     except InputError:
         return None
 

@@ -39,9 +39,9 @@ import json
 import typing as t
 from datetime import datetime
 
-from ocsp import files, reading
 from ocsp.errors import InputError
-from ocsp.schedule import format_time
+from ocsp.store import files, reading
+from ocsp.text import format_time
 
 from . import record
 

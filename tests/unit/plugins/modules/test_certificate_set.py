@@ -24,8 +24,10 @@ from pathlib import Path
 import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.certops.ocsp.plugins.module_utils import _module
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import bulk, confirm, deployment, removal, sets
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import certificate_set, confirm, removal
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError, TransportError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import bulk
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import sets
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.run_module import (
     Result,
@@ -396,7 +398,7 @@ def test_the_message_says_how_long_it_waited_for_what(
     one, two = leaf("one.example.com", demands=True), leaf("two.example.com")
     certificates = [entry(one, "one.example.com"), entry(two, "two.example.com")]
     time = Clock()
-    monkeypatch.setattr(deployment, "time", time)
+    monkeypatch.setattr(certificate_set, "time", time)
     options = {"certificates": certificates, "fetch_from": "host", "patience": 45, "options": {"retries": 0}}
 
     def refuse(message: str, permanent: bool) -> Result:

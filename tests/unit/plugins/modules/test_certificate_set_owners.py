@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils import _module
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import pending, removal, services, sets
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import removal
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import control
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import pending, sets
 from ansible_collections.certops.ocsp.tests.unit.plugins.modules.test_certificate_set import entry, leaf, tree
 from ansible_collections.certops.ocsp.tests.unit.run_module import Result, Runner
 
@@ -75,8 +77,8 @@ def host(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp
     monkeypatch.setattr(removal, "broken_without", lambda folder, run: [])
     monkeypatch.setattr(removal, "references", lambda path, parent="/etc": [])
     # As if it ran, by a manager that does not say when it has loaded its files.
-    monkeypatch.setattr(services, "is_running", lambda service, run: None)
-    monkeypatch.setattr(services.Services, "loaded_since", lambda self, name, moment: None)
+    monkeypatch.setattr(control, "is_running", lambda service, run: None)
+    monkeypatch.setattr(control.Services, "loaded_since", lambda self, name, moment: None)
     return Host(Runner("certificate_set", monkeypatch, capfd), tmp_path)
 
 

@@ -19,11 +19,13 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import files, signature, transport
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import response as ocsp_response
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.option_table import TRANSPORT_OPTIONS
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import read_options
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import transport
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge import response as ocsp_response
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.parse import read_options
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.table import TRANSPORT_OPTIONS
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import signature
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import files
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, NOW
 from ansible_collections.certops.ocsp.tests.unit.responder import Reply, World, failure, html, ok
@@ -661,14 +663,14 @@ try:
     with patch_module_args({{"path": {str(path)!r}, "certificate_content": {CHAIN!r}, "now": {RUN!r}}}):
         {name}.main()
 except SystemExit:
-    core = {name}.freshness.__name__.rpartition("freshness")[0]
+    core = {name}.freshness.__name__.rpartition("fetch.freshness")[0]
     print(*(one.rpartition(".")[2] for one in sys.modules if one.startswith(core)), file=sys.stderr)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert json.loads(done.stdout)["findings"] == []
     loaded = set(done.stderr.split())
     assert {"freshness", "response", "certificate"} <= loaded
-    assert not loaded & {"decision", "environment", "fetch", "files", "refresh", "transport"}
+    assert not loaded & {"decision", "environment", "files", "http", "ladder", "refresh", "transport"}
 
 
 # Documentation -----------------------------------------------------------------------------------

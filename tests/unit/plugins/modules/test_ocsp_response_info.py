@@ -13,7 +13,8 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import signature, transport
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import transport
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import signature
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, NOW
 from ansible_collections.certops.ocsp.tests.unit.run_module import (

@@ -12,8 +12,9 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import probe, signature
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import ProbeError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import signature
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.probe import client
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, NOW
 from ansible_collections.certops.ocsp.tests.unit.run_module import (
@@ -57,13 +58,13 @@ class Look:
     def __call__(self, *wires: t.Any, check: bool = False, **options: t.Any) -> Result:
         self.network = Network(*wires)
         look = functools.partial(REAL_LOOK, dial=self.network, sleep=self.pauses.append)
-        self.monkeypatch.setattr(probe, "look", look)
+        self.monkeypatch.setattr(client, "look", look)
         result = self.runner(check, **{"host": "www.example.com", "now": "2026-03-04T05:06:07Z", **options})
         assert not result.get("changed")
         return result
 
 
-REAL_LOOK = probe.look
+REAL_LOOK = client.look
 
 
 @pytest.fixture

@@ -20,7 +20,8 @@ import pytest
 pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2.19 or later")
 
 from ansible_collections.certops.ocsp.plugins.module_utils import _program
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import families, parts, sets
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import families
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import parts, sets
 from ansible_collections.certops.ocsp.plugins.plugin_utils import _program as controller
 from ansible_collections.certops.ocsp.tests.unit.run_module import (
     Result,
@@ -128,8 +129,8 @@ def test_it_is_installed_once(host: Host) -> None:
     assert list((host.root / "etc").iterdir()) == list((host.root / "sbin").iterdir()) == []
     first = host.run()
     assert first["changed"] and first["differences"] == checked["differences"] and first["diff"] == checked["diff"]
-    assert (host.root / "lib/ocsp-stapling/ocsp/certificate.py").read_bytes() == controller.library()[
-        "ocsp/certificate.py"
+    assert (host.root / "lib/ocsp-stapling/ocsp/pki/certificate.py").read_bytes() == controller.library()[
+        "ocsp/pki/certificate.py"
     ]
     again = host.run()
     assert not again["changed"] and again["differing"] == again["differences"] == again["diff"] == []
@@ -162,15 +163,24 @@ def put_a_file(path: Path) -> None:
     path.write_text("no folder\n")
 
 
+JUDGEMENT = "ocsp/judge/judgement.py"
 DRIFT: t.Dict[str, t.Tuple[str, t.Callable[[Path], t.Any], str]] = {
-    "a file of the library is edited": ("lib/ocsp-stapling/ocsp/judgement.py", edit, "another content"),
-    "a file of the library is gone": ("lib/ocsp-stapling/ocsp/judgement.py", Path.unlink, "lacks ocsp/judgement.py"),
+    "a file of the library is edited": (f"lib/ocsp-stapling/{JUDGEMENT}", edit, "another content"),
+    "a file of the library is gone": (
+        f"lib/ocsp-stapling/{JUDGEMENT}",
+        Path.unlink,
+        f"lacks {JUDGEMENT}",
+    ),
     "a file of the library may be written by others": (
-        "lib/ocsp-stapling/ocsp/judgement.py",
+        f"lib/ocsp-stapling/{JUDGEMENT}",
         lambda path: path.chmod(0o666),
         "another owner, group or mode",
     ),
-    "a file of the library is a link": ("lib/ocsp-stapling/ocsp/judgement.py", link, "another owner, group or mode"),
+    "a file of the library is a link": (
+        f"lib/ocsp-stapling/{JUDGEMENT}",
+        link,
+        "another owner, group or mode",
+    ),
     "a surplus file shadows another": ("lib/ocsp-stapling/json.py", edit, "json.py, which does not belong there"),
     "a folder of the library may be written by others": (
         "lib/ocsp-stapling/ocsp",
@@ -298,12 +308,12 @@ def test_what_cannot_be_replaced_is_said_before_anything(
     host.systemd, host.options["units"] = systemd, UNITS
     host.run()
     happen(host.root / path)
-    edit(host.root / "lib/ocsp-stapling/ocsp/judgement.py")
+    edit(host.root / f"lib/ocsp-stapling/{JUDGEMENT}")
     for check in (True, False):
         refused = host.run(check=check)
         assert refused["failed"] and not refused.get("changed")
         assert refused["msg"].startswith(f"nothing was changed: {sentence.format(host.root / path)}"), refused["msg"]
-    assert (host.root / "lib/ocsp-stapling/ocsp/judgement.py").read_text() == "edited by hand\n"
+    assert (host.root / f"lib/ocsp-stapling/{JUDGEMENT}").read_text() == "edited by hand\n"
 
 
 def test_the_password_of_a_proxy_is_shown_in_no_difference(host: Host) -> None:

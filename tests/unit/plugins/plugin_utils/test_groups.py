@@ -14,7 +14,7 @@ import pytest
 
 pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2.19 or later")
 
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import parts, scan
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import parts, scan
 from ansible_collections.certops.ocsp.plugins.plugin_utils import _groups
 from ansible_collections.certops.ocsp.plugins.plugin_utils._groups import read_services
 

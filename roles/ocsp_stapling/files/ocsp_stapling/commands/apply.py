@@ -13,22 +13,25 @@ import os
 import typing as t
 from datetime import timedelta
 
-from ocsp import schedule, sets, staples
-from ocsp.decision import WITHDRAW, Decision, decide
 from ocsp.errors import OcspError
-from ocsp.installation import Change, Installation
-from ocsp.judgement import Judgement
+from ocsp.judge import schedule
+from ocsp.judge.decision import WITHDRAW, Decision, decide
+from ocsp.judge.judgement import Judgement
 from ocsp.servers.changes import ExpiryPlan, expiry_plan
-from ocsp.staples import Place
+from ocsp.services.installation import Change, Installation
+from ocsp.store import sets, staples
+from ocsp.store.staples import Place
+from ocsp.text import format_time
 
-from . import clock, events, record, reloading, remembering, troubles
-from . import state as states
-from .config import Config, Entry
-from .events import Event, Log
-from .looking import Eyes, Look, digest
-from .state import State
-from .tables import count
-from .world import World
+from .. import certificate_state, clock, events, record, troubles
+from .. import state as states
+from ..config import Config, Entry
+from ..events import Event, Log
+from ..host import Host
+from ..observe import Observation, Observer, digest
+from ..state import State
+from ..terminal import count
+from . import reload as reloading
 
 #: Intervals until the next run has surely done its work; its delay and its duration count, too.
 _INTERVALS = 2
@@ -60,7 +63,7 @@ class Apply:
     def __init__(
         self,
         config: Config,
-        world: World,
+        host: Host,
         log: Log,
         installed: Installation,
         trust_clock: bool = False,
@@ -69,14 +72,14 @@ class Apply:
     ) -> None:
         self.config = config
         self.installed = installed
-        self.world = world
+        self.host = host
         self.log = log
         self.trust_clock = trust_clock
         self.reload = reload
         self.names = names
-        self.now = world.now()
+        self.now = host.now()
         self.claims, self.refused = record.load_foreign(config.folders.record)
-        self.eyes = Eyes(config, self.claims, self.now)
+        self.observer = Observer(config, self.claims, self.now)
         self.before = states.load(config.folders.state_file)
         self.after = State()
         self.after.refused = self.refused
@@ -110,7 +113,7 @@ class Apply:
     def _horizon(self) -> timedelta:
         """How long it takes until the next run has surely done its work."""
         horizon = self.config.interval * _INTERVALS
-        following = self.world.next_run()
+        following = self.host.next_run()
         return horizon if following is None else max(horizon, following - self.now + self.config.interval)
 
     def _worsen(self, exit_code: int) -> None:
@@ -129,10 +132,12 @@ class Apply:
     def _look_at_clock(self) -> None:
         latest = record.time_of(self.before.clock, "latest")
         if not self.trust_clock:
-            contradicted = self.eyes.is_contradicted()
-            self.clock_problem = clock.problem(self.now, latest, contradicted, lambda: self.eyes.evidence(self.before))
+            contradicted = self.observer.is_contradicted()
+            self.clock_problem = clock.problem(
+                self.now, latest, contradicted, lambda: self.observer.evidence(self.before)
+            )
         believed = latest if self.clock_problem else self.now
-        self.after.clock = {"latest": schedule.format_time(believed), "problem": self.clock_problem}
+        self.after.clock = {"latest": format_time(believed), "problem": self.clock_problem}
         if self.clock_problem:
             self._worsen(1)
             self.log.emit(Event("clock", self.clock_problem, events.ERROR, "clock_implausible"))
@@ -155,7 +160,7 @@ class Apply:
     # One certificate
 
     def _apply(self, entry: Entry) -> None:
-        look = self.eyes.look(entry)
+        look = self.observer.look(entry)
         decision = self._decide(look)
         if look.refused:
             self._refuse(entry.name, look.refused)
@@ -169,7 +174,7 @@ class Apply:
 
     def _apply_unconfigured(self, entry: Entry) -> None:
         """See to a staple that is no longer renewed: it stays while it is good, and is withdrawn before it expires."""
-        look = self.eyes.look(entry)
+        look = self.observer.look(entry)
         if look.place is None or not (look.facts.in_place or entry.name in self.before.certificates):
             return
         decision = self._decide(look)
@@ -179,7 +184,7 @@ class Apply:
         if decision.action == WITHDRAW and not decision.alarming:
             decision = decision._replace(code="not_configured", message=f"{message}was withdrawn")
         elif not decision.code:
-            ends = schedule.format_time(decision.judgement.effective_expiry if decision.judgement else None)
+            ends = format_time(decision.judgement.effective_expiry if decision.judgement else None)
             decision = decision._replace(code="not_configured", message=f"{message}will be withdrawn before {ends}")
         self._conclude(look, decision)
 
@@ -190,7 +195,7 @@ class Apply:
     def _plan(self, entry: Entry) -> ExpiryPlan:
         return expiry_plan(self.config.kinds(entry.services))
 
-    def _decide(self, look: Look) -> Decision:
+    def _decide(self, look: Observation) -> Decision:
         # A file that servers read where refresh put it is not ours to withdraw.
         expiry_plan = self._plan(look.entry)._replace(**({} if look.place else {"in_advance": False}))
         decision = decide(look.facts, self.now, expiry_plan, self.horizon, self.clock_problem)
@@ -200,18 +205,18 @@ class Apply:
         expiry_plan = expiry_plan._replace(in_advance=True)
         return decide(look.facts, self.now, expiry_plan, _last_part(look, decision.judgement), self.clock_problem)
 
-    def _would_change(self, place: Place, look: Look, decision: Decision) -> bool:
+    def _would_change(self, place: Place, look: Observation, decision: Decision) -> bool:
         """Whether the files are not as decided."""
         if decision.action == WITHDRAW:
             return staples.withdraw(place, False, self._plan(look.entry).keep_file)
-        data = remembering.stapled(look, decision)
+        data = certificate_state.stapled(look, decision)
         if data is None or decision.judgement is None:
             return False
         return staples.install(place, data, decision.judgement, False)
 
-    def _carry_out(self, place: Place, look: Look, decision: Decision) -> None:
+    def _carry_out(self, place: Place, look: Observation, decision: Decision) -> None:
         """Change what servers read, and tell those that take a staple while they run."""
-        entry, data = look.entry, remembering.stapled(look, decision)
+        entry, data = look.entry, certificate_state.stapled(look, decision)
         withdrawn = decision.action == WITHDRAW
         told = self.messenger.told(entry, withdrawn, decision.ended)
         before = self.messenger.notes(told)
@@ -222,14 +227,14 @@ class Apply:
         given = self.messenger.give(entry, data, before) if data is not None else []
         self._say_change(entry, decision, [name for name in told if name not in given])
 
-    def _change(self, change: Change, place: Place, look: Look, decision: Decision) -> None:
-        data = remembering.stapled(look, decision)
+    def _change(self, change: Change, place: Place, look: Observation, decision: Decision) -> None:
+        data = certificate_state.stapled(look, decision)
         if decision.action == WITHDRAW:
             change.withdraw(place, self._plan(look.entry).keep_file)
         elif data is not None and decision.judgement is not None:
             change.install(place, data, decision.judgement)
 
-    def _tell_of_file(self, look: Look) -> None:
+    def _tell_of_file(self, look: Observation) -> None:
         """Have services reloaded that read a response where refresh put it."""
         entry = look.entry
         known = record.mapping(self.before.certificates.get(entry.name), "staple")
@@ -255,7 +260,7 @@ class Apply:
     def _say_change(self, entry: Entry, decision: Decision, told: t.Sequence[str]) -> None:
         whom = f"; to be reloaded: {', '.join(told)}" if told else ""
         if decision.judgement is not None:
-            ends = schedule.format_time(decision.judgement.effective_expiry)
+            ends = format_time(decision.judgement.effective_expiry)
             message = f"a staple that is good until {ends} is in place{whom}"
             self.log.emit(Event("installed", message, certificate=entry.name))
         else:
@@ -263,7 +268,7 @@ class Apply:
             priority = events.CRITICAL if decision.alarming else events.WARNING
             self.log.emit(Event("withdrawn", message, priority, decision.code, entry.name))
 
-    def _conclude(self, look: Look, decision: Decision) -> None:
+    def _conclude(self, look: Observation, decision: Decision) -> None:
         before = self.before.certificates.get(look.entry.name, {})
         stapled = decision.action != WITHDRAW
         harmless = decision.code in ("", "no_responder") or (decision.code == "not_configured" and not stapled)
@@ -277,7 +282,9 @@ class Apply:
             self.log.emit(Event(what, decision.message, _priority(look, decision), decision.code, look.entry.name))
         # Where others bring the responses, what refresh says of its attempts is from before.
         claims = self.claims.entry(look.entry.name) if self.config.fetch else {}
-        self.after.certificates[look.entry.name] = remembering.entry_values(look, decision, before, claims, self.now)
+        self.after.certificates[look.entry.name] = certificate_state.entry_values(
+            look, decision, before, claims, self.now
+        )
 
     def _summarize(self) -> None:
         done = list(self.changes.values())
@@ -286,24 +293,24 @@ class Apply:
         missing = sum(entry.get("staple") is None for entry in wanted)
         judged = sum(self._is_meant(entry.name) for entry in self.config.certificates)
         message = (
-            f"apply judged {count(judged, 'certificate')} in {self.world.elapsed():.1f} s: "
+            f"apply judged {count(judged, 'certificate')} in {self.host.elapsed():.1f} s: "
             f"{done.count(INSTALLED)} installed, {done.count(WITHDRAWN)} withdrawn, {missing} without a staple"
         )
         self.log.emit(Event("run", message))
 
     def _save(self) -> None:
-        this = states.run_values(self.world.now(), self.world.elapsed(), self.exit_code)
-        self.after.first = self.before.first or schedule.format_time(self.now)
+        this = states.run_values(self.host.now(), self.host.elapsed(), self.exit_code)
+        self.after.first = self.before.first or format_time(self.now)
         self.after.runs = {
             # A run over some certificates says nothing about the timer.
             "apply": record.mapping(self.before.runs, "apply") if self.names else this,
-            "refresh": remembering.refresh_values(self.claims.run),
+            "refresh": certificate_state.refresh_values(self.claims.run),
         }
         self.after.pending = reloading.marks(self.config)
         self.after.save(self.config.folders.state_file, self.now)
 
 
-def _last_part(look: Look, judgement: Judgement) -> timedelta:
+def _last_part(look: Observation, judgement: Judgement) -> timedelta:
     """How much of the time for renewing is left when a staple that is demanded counts as about to end."""
     due = schedule.renew_at(judgement, look.options.renewal) if look.options is not None else None
     if due is None or judgement.effective_expiry is None:
@@ -311,7 +318,7 @@ def _last_part(look: Look, judgement: Judgement) -> timedelta:
     return (judgement.effective_expiry - due) * (1 - troubles.MUST_STAPLE_EXPIRING.share)
 
 
-def _priority(look: Look, decision: Decision) -> int:
+def _priority(look: Observation, decision: Decision) -> int:
     if decision.code == "no_responder":
         return events.NOTICE
     if decision.code == "not_configured":

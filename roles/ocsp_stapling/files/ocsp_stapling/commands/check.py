@@ -10,14 +10,15 @@ import os
 import typing as t
 from datetime import datetime
 
-from ocsp import freshness, reading, report
 from ocsp.errors import InputError
-from ocsp.judgement import Judgement
-from ocsp.options import check_options, read_options
-from ocsp.response import SIZE_LIMIT
+from ocsp.fetch import freshness, report
+from ocsp.judge.judgement import Judgement
+from ocsp.judge.response import SIZE_LIMIT
+from ocsp.options.parse import check_options, read_options
+from ocsp.store import reading
 
-from .config import Config, Values
-from .tables import paragraph
+from ..config import Config, Values
+from ..terminal import paragraph
 
 _BESIDE = ("fullchain.pem", "cert.pem")
 

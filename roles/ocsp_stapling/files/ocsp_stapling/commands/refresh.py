@@ -15,21 +15,24 @@ import typing as t
 from collections import Counter
 from datetime import datetime, timedelta
 
-from ocsp import bulk, reading, refresh, schedule, staples
-from ocsp.bulk import Job
-from ocsp.environment import Environment, ResponderDown
 from ocsp.errors import Finding, OcspError
-from ocsp.freshness import Outcome
-from ocsp.options import read_options
-from ocsp.response import judge
+from ocsp.fetch import bulk, refresh
+from ocsp.fetch.bulk import Job
+from ocsp.fetch.environment import Environment, ResponderDown
+from ocsp.fetch.freshness import Outcome
+from ocsp.judge import schedule
+from ocsp.judge.response import judge
+from ocsp.options.parse import read_options
+from ocsp.store import reading, staples
+from ocsp.text import format_time
 
-from . import events, record
-from .config import Config, Entry
-from .events import Event, Log
-from .looking import read_place
-from .record import Record, Values
-from .tables import count
-from .world import World
+from .. import events, record
+from ..config import Config, Entry
+from ..events import Event, Log
+from ..host import Host
+from ..observe import read_place
+from ..record import Record, Values
+from ..terminal import count
 
 Result = t.Union[Outcome, OcspError]
 EnvironmentFor = t.Callable[[Job], Environment]
@@ -55,7 +58,7 @@ class Refresh:
     def __init__(
         self,
         config: Config,
-        world: World,
+        host: Host,
         log: Log,
         environment_for: EnvironmentFor,
         only: t.Collection[str] = (),
@@ -64,7 +67,7 @@ class Refresh:
         progress: t.Optional[Progress] = None,
     ) -> None:
         self.config = config
-        self.world = world
+        self.host = host
         self.log = log
         self.environment_for = environment_for
         self.entries = [entry for entry in config.certificates if not only or entry.name in only]
@@ -80,13 +83,13 @@ class Refresh:
         folders = self.config.folders
         self.record = record.load(folders.record)
         self.record.keep_only({entry.name for entry in self.config.certificates})
-        self.record.run = {"started": schedule.format_time(self.world.now())}
+        self.record.run = {"started": format_time(self.host.now())}
         try:
             self._refresh()
         finally:
             exit_code = self._exit_code()
-            seconds = round(self.world.elapsed(), 3)
-            self.record.run.update(ended=schedule.format_time(self.world.now()), seconds=seconds, exit_code=exit_code)
+            seconds = round(self.host.elapsed(), 3)
+            self.record.run.update(ended=format_time(self.host.now()), seconds=seconds, exit_code=exit_code)
             self.record.save(folders.record)
         self._summarize(seconds)
         return Report(exit_code, self.outcomes)
@@ -144,12 +147,12 @@ class Refresh:
             if staple is None or staple == reading.read_file(entry.path, entry.path, len(staple)):
                 return
             options = read_options(entry.values)._replace(source=staple)
-            refresh.refresh(options, Environment(_no_network, self.world.now()))
+            refresh.refresh(options, Environment(_no_network, self.host.now()))
         except OcspError:
             return  # whatever is wrong is said where the certificate is looked at
 
     def _is_time(self, known: Values) -> bool:
-        now = self.world.now()
+        now = self.host.now()
         looked, planned = record.time_of(known, "looked"), record.time_of(known, "next_attempt")
         if planned is None or looked is None or now < looked:
             return True
@@ -159,7 +162,7 @@ class Refresh:
 
     def _note(self, entry: Entry, result: Result) -> None:
         known = self.record.entry(entry.name)
-        now = self.world.now()
+        now = self.host.now()
         if isinstance(result, OcspError):
             self._note_failure(entry, known, result.code, result.message, None)
         elif result.skipped_reason is not None and not result.failed:
@@ -168,7 +171,7 @@ class Refresh:
             self._note_failure(entry, known, result.fetch_error.code, _cause(result.fetch_error), result)
         else:
             self._note_success(entry, known, result)
-        known.update(inputs=self.inputs[entry.name], response=_stamp(entry.path), looked=schedule.format_time(now))
+        known.update(inputs=self.inputs[entry.name], response=_stamp(entry.path), looked=format_time(now))
 
     def _note_undeployed(self, entry: Entry, known: Values) -> None:
         # apply says so; as long as no server uses it, it is no failure of this run.
@@ -180,21 +183,19 @@ class Refresh:
         # apply says so, when it withdraws what may be in place.
         self._emit(entry, "skipped", outcome.message, events.DEBUG, outcome.skipped_reason or "")
         known.clear()
-        known.update(code=outcome.skipped_reason, next_attempt=schedule.format_time(self.world.now() + _REST))
+        known.update(code=outcome.skipped_reason, next_attempt=format_time(self.host.now() + _REST))
 
     def _note_success(self, entry: Entry, known: Values, outcome: Outcome) -> None:
-        now, judgement = self.world.now(), outcome.judgement
+        now, judgement = self.host.now(), outcome.judgement
         assert judgement is not None
         assert judgement.effective_expiry is not None
         idle = record.number_of(known, "idle") + 1 if outcome.fetched and not outcome.changed else 0
         if idle:
-            planned = schedule.retry_at(
-                now, idle, judgement.effective_expiry, self.config.interval, self.world.jitter()
-            )
+            planned = schedule.retry_at(now, idle, judgement.effective_expiry, self.config.interval, self.host.jitter())
         else:
             planned = self._planned(entry, outcome)
         if outcome.fetched:
-            known.update(attempted=schedule.format_time(now), succeeded=schedule.format_time(now))
+            known.update(attempted=format_time(now), succeeded=format_time(now))
         self._note_source(known, outcome)
         known.update(
             failures=0,
@@ -202,23 +203,23 @@ class Refresh:
             message="",
             idle=idle,
             clock_implausible=False,
-            next_attempt=schedule.format_time(planned),
-            ends=schedule.format_time(judgement.effective_expiry),
-            renew_at=schedule.format_time(outcome.renew_at),
+            next_attempt=format_time(planned),
+            ends=format_time(judgement.effective_expiry),
+            renew_at=format_time(outcome.renew_at),
         )
         known.pop("proof", None)
         if outcome.fetched and outcome.changed:
-            ends = schedule.format_time(judgement.effective_expiry)
+            ends = format_time(judgement.effective_expiry)
             self._emit(entry, "renewed", f"{outcome.responder_url} gave a response that is good until {ends}")
         for warning in outcome.warnings:
             self._emit(entry, "kept", warning, events.WARNING)
 
     def _planned(self, entry: Entry, outcome: Outcome) -> datetime:
         """When to renew: somewhat before it is due, at a time that is this host's and this certificate's own."""
-        now, judgement = self.world.now(), outcome.judgement
+        now, judgement = self.host.now(), outcome.judgement
         if outcome.renew_at is None or judgement is None or judgement.this_update is None:
             return now
-        seed = b"%s %s %d" % (self.world.machine, entry.name.encode(), outcome.serial_number or 0)
+        seed = b"%s %s %d" % (self.host.machine, entry.name.encode(), outcome.serial_number or 0)
         return schedule.spread(outcome.renew_at, judgement.this_update, seed)
 
     def _note_source(self, known: Values, outcome: Outcome) -> None:
@@ -228,7 +229,7 @@ class Refresh:
             known.update(sha256=digest, responder_url=outcome.responder_url)
 
     def _note_failure(self, entry: Entry, known: Values, code: str, message: str, outcome: t.Optional[Outcome]) -> None:
-        now = self.world.now()
+        now = self.host.now()
         failures = record.number_of(known, "failures") + 1
         in_place, left = self._end_in_place(entry) if code != "revoked" else None, None
         if outcome is not None and outcome.data is not None and outcome.judgement is not None:
@@ -241,9 +242,9 @@ class Refresh:
         if outcome is not None and code != "certificate_expired" and not doubted:
             # A revocation is hardly ever taken back, so that nothing is lost by asking rarely.
             until = now + _REST if code == "revoked" else ends
-            planned = schedule.retry_at(now, failures, until, self.config.interval, self.world.jitter(), retry_after)
+            planned = schedule.retry_at(now, failures, until, self.config.interval, self.host.jitter(), retry_after)
         if outcome is not None and outcome.attempts:
-            known["attempted"] = schedule.format_time(now)
+            known["attempted"] = format_time(now)
         if outcome is not None and outcome.proof is not None:
             known["proof"] = base64.b64encode(outcome.proof).decode("ascii")
         known.update(
@@ -252,8 +253,8 @@ class Refresh:
             message=message,
             idle=0,
             clock_implausible=doubted,
-            next_attempt=schedule.format_time(planned),
-            ends=schedule.format_time(ends),
+            next_attempt=format_time(planned),
+            ends=format_time(ends),
         )
         said = message if code == "revoked" else f"{message}; {_state(entry, in_place, left)}"
         if outcome is not None:
@@ -270,7 +271,7 @@ class Refresh:
             return None
         if staple is None or options is None or options.target is None:
             return None
-        judgement = judge(staple, options.target, self.world.now(), options.rules, servers=options.servers)
+        judgement = judge(staple, options.target, self.host.now(), options.rules, servers=options.servers)
         return judgement.effective_expiry if judgement.acceptable else None
 
     def _emit(self, entry: Entry, what: str, message: str, priority: int = events.INFO, code: str = "") -> None:
@@ -286,7 +287,7 @@ class Refresh:
             if not record.number_of(known, "failures"):
                 continue
             ends = record.time_of(known, "ends")
-            worst = max(worst, 1 if ends is not None and ends > self.world.now() else 2)
+            worst = max(worst, 1 if ends is not None and ends > self.host.now() else 2)
         return worst
 
     def _summarize(self, seconds: float) -> None:
@@ -316,9 +317,9 @@ def _cause(error: Finding) -> str:
 def _state(entry: Entry, in_place: t.Optional[datetime], left: t.Optional[datetime]) -> str:
     """What servers staple all the same."""
     if in_place is not None:
-        return f"the staple in place is good until {schedule.format_time(in_place)}"
+        return f"the staple in place is good until {format_time(in_place)}"
     if left is not None:
-        ends = schedule.format_time(left)
+        ends = format_time(left)
         return f"{entry.path} is good until {ends}, and 'ocsp-stapling apply' puts it in place"
     return "no good staple is in place"
 

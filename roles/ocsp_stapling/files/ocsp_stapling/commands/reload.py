@@ -10,25 +10,26 @@ import contextlib
 import os
 import typing as t
 
-from ocsp import pending, services, sets
 from ocsp.errors import OcspError
-from ocsp.installation import Change, Installation
 from ocsp.servers.changes import needs_reload
 from ocsp.servers.table import SERVERS
+from ocsp.services import control
+from ocsp.services.installation import Change, Installation
+from ocsp.store import pending, sets
 
-from . import events
-from .config import Config, Entry
-from .events import Event, Log
-from .world import World
+from .. import events
+from ..config import Config, Entry
+from ..events import Event, Log
+from ..host import Host
 
 
 def layout(config: Config) -> sets.Layout:
     return sets.Layout(config.folders.root, config.folders.state)
 
 
-def installation(config: Config, world: World, timeout: float) -> Installation:
+def installation(config: Config, host: Host, timeout: float) -> Installation:
     """What servers of this host read; enter it to change it, or to tell them."""
-    return Installation(layout(config), services.Services(config.services, world.run, config.folders.root), timeout)
+    return Installation(layout(config), control.Services(config.services, host.run, config.folders.root), timeout)
 
 
 def noted(config: Config) -> t.List[str]:
@@ -64,7 +65,7 @@ def tell(installed: Installation, config: Config, log: Log, names: t.Iterable[st
         try:
             result = installed.tell(name, _keys(config, name), always)
         except OcspError as error:
-            result = services.Result(False, None, error.message)
+            result = control.Result(False, None, error.message)
         if result.problem:
             well = False
             message = f"{result.problem}; the next run tries again"
@@ -107,9 +108,9 @@ class Messenger:
         given = []
         for name in entry.services:
             service = self.config.service(name)
-            if not services.takes_staples(service):
+            if not control.takes_staples(service):
                 continue
-            problem = services.hand_over(service, os.path.join(entry.live or "", "combined.pem"), data)
+            problem = control.hand_over(service, os.path.join(entry.live or "", "combined.pem"), data)
             if problem:
                 self.log.emit(Event("reload_failed", f"{problem}; it will be reloaded", events.DEBUG, service=name))
                 continue

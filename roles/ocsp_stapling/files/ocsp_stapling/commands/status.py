@@ -11,15 +11,16 @@ import os
 import typing as t
 from datetime import datetime, timezone
 
-from ocsp.schedule import format_time
+from ocsp.text import format_time
 
-from . import record, reloading, troubles
-from .config import Config
-from .observing import Seen, catch_up, observe
-from .record import Values
-from .state import State
-from .tables import BAD, GOOD, PLAIN, WARNING, Cell, count, duration, paragraph, table, when, with_times
-from .troubles import CRITICAL, OK, Trouble
+from .. import record, troubles
+from ..config import Config
+from ..in_place import Seen, catch_up, observe
+from ..record import Values
+from ..state import State
+from ..terminal import BAD, GOOD, PLAIN, WARNING, Cell, count, duration, paragraph, table, when, with_times
+from ..troubles import CRITICAL, OK, Trouble
+from . import reload
 
 _WORDS = ("OK", "WARNING", "CRITICAL")
 _COLOURS = (GOOD, WARNING, BAD)
@@ -211,7 +212,7 @@ class Status:
             yield Problem(troubles.CLOCK, with_times(clock, self.now))
         if self.state.refused:
             yield Problem(troubles.FOREIGN_FILE, self.state.refused)
-        for service in reloading.noted(self.config):
+        for service in reload.noted(self.config):
             hint = f"see why with 'ocsp-stapling reload {service}' as root"
             message = f"{service} has not been reloaded since its staples changed; {hint}"
             yield Problem(troubles.NOT_RELOADED, message)
@@ -337,7 +338,7 @@ class Status:
             "written": self.state.written,
             "clock": self.state.clock,
             "runs": self.state.runs,
-            "pending_reloads": reloading.noted(self.config),
+            "pending_reloads": reload.noted(self.config),
             "problems": [problem.sentence for problem in self.problems],
             "troubles": [problem.trouble.name for problem in self.problems],
             "certificates": {line.name: _json_line(line) for line in self.lines},

@@ -10,17 +10,18 @@ import typing as t
 from datetime import timedelta
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import der, signature
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import response as judging
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.certificate import (
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.asn1 import der
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import MalformedError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge import response as judging
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.judgement import Judgement
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.response import Rules, judge
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import signature
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.certificate import (
     Certificate,
     Target,
     name_text,
     same_name,
 )
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import MalformedError
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judgement import Judgement
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import Rules, judge
 from ansible_collections.certops.ocsp.tests.unit import forge
 
 W = forge.world()

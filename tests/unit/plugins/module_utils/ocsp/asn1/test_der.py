@@ -11,7 +11,7 @@ import typing as t
 from datetime import datetime, timezone
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import der
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.asn1 import der
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import MalformedError
 from ansible_collections.certops.ocsp.tests.unit import forge
 from hypothesis import given, settings

@@ -11,10 +11,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import confirm, material, pending, sets
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.certificate import Certificate
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.confirm import Endpoint, Sight
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.installation import Installation
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import confirm, material
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy.confirm import Endpoint, Sight
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.certificate import Certificate
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services.installation import Installation
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import pending, sets
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.fleet import Clock, Fleet
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import material
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.certificate import Certificate
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import material
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.certificate import Certificate
 from ansible_collections.certops.ocsp.tests.unit import forge
 
 NAME = "leaf.example.com"

@@ -11,11 +11,12 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import removal, sets
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.installation import Installation
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import removal
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.server import Setup
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services.installation import Installation
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import sets
 from ansible_collections.certops.ocsp.tests.unit.fleet import Fleet
-from ansible_collections.certops.ocsp.tests.unit.plugins.module_utils.ocsp.test_sets import NAME, make
+from ansible_collections.certops.ocsp.tests.unit.plugins.module_utils.ocsp.store.test_sets import NAME, make
 
 
 @pytest.fixture

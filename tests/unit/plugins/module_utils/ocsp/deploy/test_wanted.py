@@ -11,9 +11,9 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy.wanted import PARTS, Wanted, read_wanted
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError, Refusal
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.sets import Access
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.wanted import PARTS, Wanted, read_wanted
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store.sets import Access
 from ansible_collections.certops.ocsp.tests.unit.fleet import Fleet
 
 SHARED: t.Dict[str, t.Any] = {

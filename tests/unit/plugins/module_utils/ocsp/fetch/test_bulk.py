@@ -15,13 +15,14 @@ import weakref
 from pathlib import Path
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import bulk, files, freshness
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.bulk import Job, Network, refresh_all, responder
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.environment import Environment
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError, OcspError, TransportError
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.freshness import Outcome
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import Options
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.transport import HttpRequest, HttpResponse
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import bulk, freshness
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.bulk import Job, Network, refresh_all, responder
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.environment import Environment
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.freshness import Outcome
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.http import HttpRequest, HttpResponse
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.parse import Options
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import files
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, NOW
 from ansible_collections.certops.ocsp.tests.unit.http_server import Peer, Server, answer, converses

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 from datetime import datetime, timedelta, timezone
 
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.environment import Environment
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.environment import Environment
 
 START = datetime(2026, 3, 4, 5, 6, 7, tzinfo=timezone.utc)
 

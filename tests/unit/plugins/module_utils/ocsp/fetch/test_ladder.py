@@ -7,10 +7,10 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.certificate import Certificate, Target
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import Fetched, fetch
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import Options
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.transport import HttpRequest
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.http import HttpRequest
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.ladder import Fetched, fetch
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.parse import Options
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.certificate import Certificate, Target
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.responder import Reply, World, failure, html, ok
 

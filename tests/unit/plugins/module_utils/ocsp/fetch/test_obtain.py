@@ -15,15 +15,16 @@ import typing as t
 from datetime import timedelta
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import bulk, files, reading, refresh
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.bulk import Network, Request, obtain_all
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.certificate import Certificate
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.environment import Environment
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError, InputError, OcspError
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.freshness import Outcome
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import Options, make_options
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.refresh import obtain
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.transport import HttpRequest, HttpResponse
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import bulk, refresh
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.bulk import Network, Request, obtain_all
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.environment import Environment
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.freshness import Outcome
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.http import HttpRequest, HttpResponse
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.refresh import obtain
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.parse import Options, make_options
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.certificate import Certificate
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import files, reading
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, NOW
 from ansible_collections.certops.ocsp.tests.unit.http_server import Server, answer, converses

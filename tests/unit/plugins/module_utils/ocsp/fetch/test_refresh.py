@@ -11,14 +11,14 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import refresh as core
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import wire
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.certificate import Certificate, Target
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.freshness import Outcome
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import Options
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import Rules
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.schedule import Renewal
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import refresh
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.freshness import Outcome
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge import wire
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.response import Rules
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.schedule import Renewal
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.parse import Options
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.certificate import Certificate, Target
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.responder import World, failure, html, ok
 
@@ -54,7 +54,7 @@ class Place:
             self.path.write_bytes(content)
 
     def run(self, world: World, now: datetime = NOW, write: bool = True, **options: t.Any) -> Outcome:
-        return core.refresh(self.options._replace(**options), world.environment(now), write)
+        return refresh.refresh(self.options._replace(**options), world.environment(now), write)
 
     def content(self) -> t.Optional[bytes]:
         return self.path.read_bytes() if self.path.exists() else None
@@ -292,7 +292,7 @@ def test_the_format_is_changed_without_asking(place: Place) -> None:
 def test_nothing_is_written_without_the_lock(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that cleans up what a killed one left must not meet another at work."""
     locked = []
-    real_lock, real_replace = core.files.lock, core.files.replace_file
+    real_lock, real_replace = refresh.files.lock, refresh.files.replace_file
 
     @contextlib.contextmanager
     def lock(path: str, timeout: float, **options: t.Any) -> t.Iterator[None]:
@@ -305,8 +305,8 @@ def test_nothing_is_written_without_the_lock(place: Place, monkeypatch: pytest.M
         assert locked == [path]
         real_replace(path, *arguments, **options)
 
-    monkeypatch.setattr(core.files, "lock", lock)
-    monkeypatch.setattr(core.files, "replace_file", replace)
+    monkeypatch.setattr(refresh.files, "lock", lock)
+    monkeypatch.setattr(refresh.files, "replace_file", replace)
     assert place.run(World(ok(FRESH))).changed
     assert place.run(World(), format="pem").changed
     assert place.run(World(), source=staple(HOUR)).changed
@@ -364,13 +364,13 @@ def test_a_folder_in_the_place_of_the_file_is_said(place: Place, tmp_path: Path)
 
 def test_a_run_that_waited_for_another_one_finds_its_response(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(failure("unreachable"))
-    real_lock = core.files.lock
+    real_lock = refresh.files.lock
 
     def slow_lock(path: str, timeout: float, **options: t.Any) -> t.Any:
         place.put(FRESH)  # what the other run did meanwhile
         return real_lock(path, timeout, **options)
 
-    monkeypatch.setattr(core.files, "lock", slow_lock)
+    monkeypatch.setattr(refresh.files, "lock", slow_lock)
     outcome = place.run(world)
     assert not outcome.changed and not outcome.failed
     assert world.requests == []
@@ -378,10 +378,10 @@ def test_a_run_that_waited_for_another_one_finds_its_response(place: Place, monk
 
 def test_a_removed_file_stays_removed(place: Place) -> None:
     place.put(FRESH)
-    assert core.remove(str(place.path), write=False).changed
+    assert refresh.remove(str(place.path), write=False).changed
     assert place.content() == FRESH
-    assert core.remove(str(place.path)).changed
-    assert not core.remove(str(place.path)).changed
+    assert refresh.remove(str(place.path)).changed
+    assert not refresh.remove(str(place.path)).changed
     assert place.content() is None
 
 

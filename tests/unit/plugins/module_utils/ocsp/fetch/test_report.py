@@ -12,12 +12,12 @@ import json
 import typing as t
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import certificate as certificates
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import report
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import Finding
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.freshness import Attempt, Outcome
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judgement import Judgement
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import judge
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import report
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.freshness import Attempt, Outcome
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.judgement import Judgement
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.response import judge
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import certificate as certificates
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, NOW
 

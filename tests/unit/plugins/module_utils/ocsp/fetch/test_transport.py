@@ -20,9 +20,12 @@ from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import transport
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import TransportError
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.transport import HttpRequest, HttpResponse, Transport
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import transport
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.attempt import MAX_SECONDS, Attempt
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.http import HttpRequest, HttpResponse
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.transport import Transport
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.urls import check_url
 from ansible_collections.certops.ocsp.tests.unit.http_server import (
     Peer,
     Pki,
@@ -243,7 +246,7 @@ def test_ipv6_through_proxy(serve: Serve, port: str, host: str) -> None:
 )
 def test_url_refused(url: str, reason: str) -> None:
     with pytest.raises(TransportError, match=reason) as caught:
-        transport.check_url(url)
+        check_url(url)
     assert caught.value.code == "url_refused"
     assert caught.value.message.isprintable()
     assert failure(url).message == caught.value.message
@@ -275,7 +278,7 @@ def test_credentials_are_refused_and_not_shown(url: str) -> None:
     "url", ["http://ocsp.example.com", "https://ocsp.example.com:8443/a?b=c", "http://127.0.0.1/", "http://[::1]:80/@"]
 )
 def test_url_accepted(url: str) -> None:
-    transport.check_url(url)
+    check_url(url)
 
 
 def test_long_urls_are_cut_in_messages() -> None:
@@ -611,7 +614,7 @@ def test_refused(closed_port: int) -> None:
 
 
 def test_what_fails_before_anybody_is_asked_is_unreachable() -> None:
-    error = transport._Attempt(1).failure(OSError(errno.EMFILE, "Too many open files"))
+    error = Attempt(1).failure(OSError(errno.EMFILE, "Too many open files"))
     assert (error.code, error.message) == ("unreachable", "cannot connect to the responder: Too many open files")
 
 
@@ -1374,7 +1377,7 @@ def test_a_reset_before_the_handshake_leaves_nothing_open() -> None:
         peer.close()
         select.select([sock], [], [], PLENTY)
         number = sock.fileno()
-        connection, attempt = transport._Connection(sock, (), None), transport._Attempt(PLENTY)
+        connection, attempt = transport._Connection(sock, (), None), Attempt(PLENTY)
         with pytest.raises(ConnectionResetError):
             connection.start_tls(Transport()._context(), "localhost", attempt)
         with pytest.raises(OSError, match="Bad file descriptor"):
@@ -1421,7 +1424,7 @@ def test_date(serve: Serve, headers: list[str], date: datetime | None) -> None:
         ("0", 0),
         ("120", 120),
         ("-5", 0),
-        ("9" * 80, transport.MAX_SECONDS),
+        ("9" * 80, MAX_SECONDS),
         ("9" * 500, None),
         ("1.5", None),
         ("soon", None),

@@ -12,12 +12,18 @@ import typing as t
 from datetime import timedelta
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import decision
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.certificate import Certificate, Target
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.decision import INSTALL, KEEP, WITHDRAW, Decision, Facts
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import ERROR, Finding
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judgement import Judgement
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import judge
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge import decision
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.decision import (
+    INSTALL,
+    KEEP,
+    WITHDRAW,
+    Decision,
+    Facts,
+)
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.judgement import Judgement
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.response import judge
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.certificate import Certificate, Target
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.changes import ExpiryPlan
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, MINUTE, NOW, SECOND

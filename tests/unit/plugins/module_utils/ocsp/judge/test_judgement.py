@@ -11,9 +11,9 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.certificate import Certificate, Target
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import ERROR, WARNING, Finding
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import Received, judge, without_issuer
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.response import Received, judge, without_issuer
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.certificate import Certificate, Target
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, MINUTE, NOW
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import certificate as certificates
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judgement import Judgement
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import Rules, judge
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.lint import lint
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.judgement import Judgement
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.lint import lint
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.response import Rules, judge
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import certificate as certificates
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.table import SERVERS
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import HOUR, NOW, SECOND

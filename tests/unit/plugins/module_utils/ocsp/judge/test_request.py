@@ -10,8 +10,8 @@ import base64
 import urllib.parse
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import request
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.certificate import Certificate, Target
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge import request
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.certificate import Certificate, Target
 from ansible_collections.certops.ocsp.tests.unit import forge
 from hypothesis import given
 from hypothesis import strategies as st

@@ -11,13 +11,13 @@ import typing as t
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import certificate as certificates
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import codes as reasons
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import errors
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import response as judging
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judgement import Judgement
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import Rules, judge
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.wire import from_pem, to_pem
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge import response as judging
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.judgement import Judgement
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.response import Rules, judge
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.wire import from_pem, to_pem
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import certificate as certificates
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, MINUTE, NOW, SECOND
 from hypothesis import example, given, settings

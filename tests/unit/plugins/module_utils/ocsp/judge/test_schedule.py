@@ -11,12 +11,13 @@ import typing as t
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import certificate as certificates
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import schedule
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judgement import Judgement
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import Rules, judge
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.schedule import Renewal
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge import schedule
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.judgement import Judgement
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.response import Rules, judge
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.schedule import Renewal
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import certificate as certificates
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import format_time, parse_duration, parse_time
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, MINUTE, NOW, SECOND
 
@@ -68,7 +69,7 @@ DURATIONS = {
 
 @pytest.mark.parametrize("text", DURATIONS)
 def test_durations(text: str) -> None:
-    assert schedule.parse_duration(text, "minimum_validity") == DURATIONS[text]
+    assert parse_duration(text, "minimum_validity") == DURATIONS[text]
 
 
 BAD_DURATIONS = [
@@ -101,7 +102,7 @@ BAD_DURATIONS = [
 @pytest.mark.parametrize("text", BAD_DURATIONS)
 def test_what_is_no_duration_is_refused_by_the_name_of_the_option(text: str) -> None:
     with pytest.raises(InputError) as caught:
-        schedule.parse_duration(text, "minimum_validity")
+        parse_duration(text, "minimum_validity")
     assert caught.value.message.startswith("minimum_validity: ")
     assert f"'{text}'" in caught.value.message
 
@@ -131,14 +132,14 @@ TIMES = {
 @pytest.mark.parametrize("text", TIMES)
 @pytest.mark.usefixtures("any_time_zone")
 def test_times_mean_the_same_in_any_time_zone(text: str) -> None:
-    moment = schedule.parse_time(text, "now")
+    moment = parse_time(text, "now")
     assert moment == TIMES[text]
     assert moment.tzinfo is timezone.utc
 
 
 @pytest.mark.parametrize("fraction", [".2", ".25", ".250", ".250000"])
 def test_fractions_of_a_second_may_count_or_not(fraction: str) -> None:
-    assert NOON <= schedule.parse_time(f"2026-11-23T12:00:00{fraction}Z", "now") < NOON + SECOND
+    assert NOON <= parse_time(f"2026-11-23T12:00:00{fraction}Z", "now") < NOON + SECOND
 
 
 BAD_TIMES = [
@@ -176,24 +177,24 @@ BAD_TIMES = [
 @pytest.mark.parametrize("text", BAD_TIMES)
 def test_what_is_no_time_is_refused_by_the_name_of_the_option(text: str) -> None:
     with pytest.raises(InputError) as caught:
-        schedule.parse_time(text, "now")
+        parse_time(text, "now")
     assert caught.value.message.startswith("now: ")
     assert f"'{text}'" in caught.value.message
 
 
 @pytest.mark.usefixtures("any_time_zone")
 def test_times_are_shown_in_utc() -> None:
-    assert schedule.format_time(NOON) == "2026-11-23T12:00:00Z"
-    assert schedule.format_time(NOON.astimezone(timezone(5 * HOUR))) == "2026-11-23T12:00:00Z"
-    assert schedule.format_time(NOON + timedelta(microseconds=999999)) == "2026-11-23T12:00:00Z"
-    assert schedule.format_time(None) is None
+    assert format_time(NOON) == "2026-11-23T12:00:00Z"
+    assert format_time(NOON.astimezone(timezone(5 * HOUR))) == "2026-11-23T12:00:00Z"
+    assert format_time(NOON + timedelta(microseconds=999999)) == "2026-11-23T12:00:00Z"
+    assert format_time(None) is None
 
 
 @pytest.mark.usefixtures("any_time_zone")
 def test_what_is_shown_can_be_given() -> None:
-    shown = schedule.format_time(NOON)
+    shown = format_time(NOON)
     assert shown is not None
-    assert schedule.parse_time(shown, "now") == NOON
+    assert parse_time(shown, "now") == NOON
 
 
 # Due ---------------------------------------------------------------------------------------------

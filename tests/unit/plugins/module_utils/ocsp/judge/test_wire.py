@@ -10,8 +10,8 @@ import hashlib
 import typing as t
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import wire
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import MalformedError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge import wire
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, NOW
 from cryptography.hazmat.primitives.asymmetric import ec

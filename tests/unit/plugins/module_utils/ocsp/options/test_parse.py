@@ -15,18 +15,18 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import option_table
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import response as ocsp_response
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import (
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge import response as ocsp_response
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.response import Rules
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.schedule import Renewal
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import table
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.parse import (
     CERTIFICATE_LIMIT,
     Options,
     check_options,
     decode_content,
     read_options,
 )
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import Rules
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.schedule import Renewal
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, MINUTE
 
@@ -133,7 +133,7 @@ def test_a_path_and_a_chain_are_enough() -> None:
     }
 
 
-NOT_NEEDED = {*option_table.names_of(option_table.RESPONSE), "unsafe_writes"} - {"certificate_path"}
+NOT_NEEDED = {*table.names_of(table.RESPONSE), "unsafe_writes"} - {"certificate_path"}
 
 
 def test_what_is_not_given_and_what_is_null_mean_the_default() -> None:

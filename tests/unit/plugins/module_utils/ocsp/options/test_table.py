@@ -7,10 +7,10 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import option_table
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.option_table import OPTIONS, Limits, names_of
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import check_options, read_value
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import table
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.parse import check_options, read_value
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.table import OPTIONS, Limits, names_of
 
 
 @pytest.mark.parametrize("name", OPTIONS)
@@ -50,19 +50,19 @@ def test_nothing_is_within_limits_that_is_no_number() -> None:
 
 def test_what_a_set_may_be_given_is_what_the_program_takes() -> None:
     """The role writes the one down for the other."""
-    certificate = set(names_of(about=option_table.CERTIFICATE))
-    assert set(names_of(option_table.SET)) == set(names_of(option_table.PROGRAM)) - certificate
-    assert certificate <= set(names_of(option_table.PROGRAM))
+    certificate = set(names_of(about=table.CERTIFICATE))
+    assert set(names_of(table.SET)) == set(names_of(table.PROGRAM)) - certificate
+    assert certificate <= set(names_of(table.PROGRAM))
 
 
 def test_each_certificate_of_many_has_the_options_of_one() -> None:
-    assert set(names_of(option_table.RESPONSES)) == {
-        *names_of(option_table.RESPONSE),
-        *names_of(about=option_table.RUN),
+    assert set(names_of(table.RESPONSES)) == {
+        *names_of(table.RESPONSE),
+        *names_of(about=table.RUN),
     }
 
 
-@pytest.mark.parametrize("name", names_of(option_table.SET))
+@pytest.mark.parametrize("name", names_of(table.SET))
 def test_what_a_set_may_be_given_is_checked_before_anything_is_done(name: str) -> None:
     with pytest.raises(InputError, match=f"^{name}: "):
         check_options({name: object()})

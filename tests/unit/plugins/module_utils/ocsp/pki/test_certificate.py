@@ -12,9 +12,9 @@ import typing as t
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import certificate as x509
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.certificate import Certificate
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError, MalformedError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import certificate as x509
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.certificate import Certificate
 from ansible_collections.certops.ocsp.tests.unit import forge
 from cryptography.hazmat.primitives.asymmetric import dsa
 from hypothesis import given, settings

@@ -15,9 +15,9 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import keys, loading
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.certificate import Certificate
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import keys, loading
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.certificate import Certificate
 from ansible_collections.certops.ocsp.tests.unit import forge
 from cryptography.hazmat.primitives.asymmetric import dsa
 from cryptography.hazmat.primitives.serialization import (

@@ -10,7 +10,7 @@ import os
 import ssl
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import loading
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import loading
 from ansible_collections.certops.ocsp.tests.unit import forge
 
 ROOT = forge.authority("Root")

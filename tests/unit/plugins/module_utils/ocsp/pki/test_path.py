@@ -15,9 +15,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import material, path
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.certificate import Certificate
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.identifiers import is_self_signed
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import material
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import path
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.certificate import Certificate
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.identifiers import is_self_signed
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, NOW, Entity, authority, certificate
 

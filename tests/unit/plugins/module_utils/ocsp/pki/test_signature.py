@@ -11,9 +11,9 @@ import sys
 import typing as t
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import signature
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import MalformedError
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.signature import PublicKey, Scheme
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import signature
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.signature import PublicKey, Scheme
 from ansible_collections.certops.ocsp.tests.unit import forge
 from cryptography.exceptions import UnsupportedAlgorithm
 

@@ -12,12 +12,17 @@ import json
 import typing as t
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import certificate as x509
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import probe, tls
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.codes import JUDGEMENT_CODES, PROBE_CODES, SERVED_CODES
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError, ProbeError
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.probe import Endpoint, Expectation, Look, read_endpoint
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import Rules
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.response import Rules
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import certificate as x509
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.probe import client, tls
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.probe.client import (
+    Endpoint,
+    Expectation,
+    Look,
+    read_endpoint,
+)
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, NOW
 from ansible_collections.certops.ocsp.tests.unit.tls_server import (
@@ -80,7 +85,7 @@ def see(
 ) -> t.List[Look]:
     """Look at a server that has these connections to give, one after the other."""
     network = Network(*wires)
-    looks = probe.look(endpoint, NOW, key_types, dial=network, **{"sleep": no_pause, "attempts": 1, **options})
+    looks = client.look(endpoint, NOW, key_types, dial=network, **{"sleep": no_pause, "attempts": 1, **options})
     assert not network.wires, "all connections were asked for"
     assert all(wire.closed for wire in network.used)
     for found in looks:
@@ -90,7 +95,7 @@ def see(
 
 def check(found: Look) -> None:
     """What holds for each look."""
-    values = probe.look_values(found, return_content=True)
+    values = client.look_values(found, return_content=True)
     json.dumps(values)
     assert values["msg"] and values["msg"].isprintable() and len(values["msg"]) < 500
     codes = {finding["code"] for finding in values["findings"]}
@@ -114,7 +119,7 @@ def codes(found: Look) -> t.List[t.Tuple[str, str]]:
 @pytest.mark.parametrize("version", [TLS12, TLS13])
 def test_a_good_staple(version: int) -> None:
     found = see_rsa(serve(RSA, GOOD, version=version))
-    values = probe.look_values(found, return_content=True)
+    values = client.look_values(found, return_content=True)
     expected = {
         "key_type": "rsa",
         "served": True,
@@ -157,7 +162,7 @@ def test_a_kind_of_key_that_the_server_lacks_is_no_error(number: int) -> None:
     assert rsa.acceptable
     assert (ecdsa.error, ecdsa.leaf, ecdsa.severity) == (None, None, None)
     assert ecdsa.message == "the server has no ECDSA certificate"
-    assert probe.look_values(ecdsa)["served"] is False
+    assert client.look_values(ecdsa)["served"] is False
 
 
 def test_a_server_that_just_hangs_up_lacks_the_kind_of_key_too() -> None:
@@ -373,7 +378,7 @@ def test_what_is_expected_of_one_kind_of_key_is_not_of_the_other() -> None:
     assert (rsa.matches_expected, rsa.matches_certificate) == (True, True)
     assert (ecdsa.matches_expected, ecdsa.matches_certificate) == (None, None)
     assert codes(ecdsa) == [("missing_staple", "warning")]
-    values = probe.summary_values([rsa, ecdsa])
+    values = client.summary_values([rsa, ecdsa])
     assert (values["matches_expected"], values["matches_certificate"]) == (True, True)
 
 
@@ -414,7 +419,7 @@ def test_staples_about_the_chain_are_judged_and_listed() -> None:
     about_issuer = forge.response(forge.single(ISSUER, W.root), signer=W.root, certificates=[])
     found = see_rsa(serve(RSA, GOOD, about_issuer, chain=[ISSUER.der, W.root.der]))
     assert found.acceptable
-    (other,) = probe.look_values(found)["other_staples"]
+    (other,) = client.look_values(found)["other_staples"]
     assert (other["subject"], other["acceptable"], other["findings"]) == ("CN=Issuing CA,O=Forge", True, [])
     assert (other["certificate_status"], other["effective_expiry"]) == ("good", "2026-03-10T05:06:07Z")
 
@@ -422,7 +427,7 @@ def test_staples_about_the_chain_are_judged_and_listed() -> None:
 def test_a_bad_staple_about_the_chain_is_told_there() -> None:
     found = see_rsa(serve(RSA, GOOD, b"garbage", chain=[ISSUER.der, W.root.der]))
     assert found.acceptable
-    assert [one["code"] for one in probe.look_values(found)["other_staples"][0]["findings"]] == ["malformed"]
+    assert [one["code"] for one in client.look_values(found)["other_staples"][0]["findings"]] == ["malformed"]
 
 
 def test_a_staple_about_a_certificate_whose_issuer_is_unknown_is_passed_over() -> None:
@@ -488,19 +493,19 @@ def test_the_time_is_shared_among_the_kinds_of_key() -> None:
             return super().__call__(*arguments)
 
     network = Slow(ProbeError("timeout", "x"), ProbeError("timeout", "x"))
-    probe.look(ENDPOINT, NOW, timeout=20.0, dial=network, monotonic=lambda: clock[0], sleep=no_pause)
+    client.look(ENDPOINT, NOW, timeout=20.0, dial=network, monotonic=lambda: clock[0], sleep=no_pause)
     assert network.budgets == [10.0, 10.0]
 
 
 def test_time_that_one_kind_of_key_leaves_is_for_the_other() -> None:
     network = Network(refuse(), refuse())
-    probe.look(ENDPOINT, NOW, timeout=20.0, dial=network, monotonic=lambda: 0.0, sleep=no_pause)
+    client.look(ENDPOINT, NOW, timeout=20.0, dial=network, monotonic=lambda: 0.0, sleep=no_pause)
     assert network.budgets == [10.0, 20.0]
 
 
 def test_there_is_no_pause_that_the_deadline_does_not_permit() -> None:
     network = Network(serve(RSA))
-    (found,) = probe.look(
+    (found,) = client.look(
         ENDPOINT, NOW, ["rsa"], timeout=0.5, attempts=2, dial=network, monotonic=lambda: 0.0, sleep=no_pause
     )
     assert found.handshakes == 1
@@ -510,7 +515,7 @@ def test_there_is_no_pause_that_the_deadline_does_not_permit() -> None:
 
 
 def test_the_summary_of_a_server_with_one_certificate() -> None:
-    values = probe.summary_values(see(serve(RSA, GOOD), refuse()))
+    values = client.summary_values(see(serve(RSA, GOOD), refuse()))
     assert (values["served"], values["stapled"], values["acceptable"]) == (True, True, True)
     assert (values["msg"], values["severity"], values["error"]) == (
         "the staple is good until 2026-03-10T05:06:07Z",
@@ -521,17 +526,17 @@ def test_the_summary_of_a_server_with_one_certificate() -> None:
 
 
 def test_the_summary_tells_the_worst_first_and_of_which_certificate() -> None:
-    values = probe.summary_values(see(serve(RSA, GOOD), serve(EC, staple(EC, status="revoked"))))
+    values = client.summary_values(see(serve(RSA, GOOD), serve(EC, staple(EC, status="revoked"))))
     assert (values["served"], values["stapled"], values["acceptable"]) == (True, True, False)
     assert values["severity"] == "error" and values["msg"].startswith("ECDSA: the certificate CN=www.example.com")
-    values = probe.summary_values(see(serve(RSA), serve(EC, staple(EC))))
+    values = client.summary_values(see(serve(RSA), serve(EC, staple(EC))))
     assert (values["severity"], values["stapled"], values["acceptable"]) == ("warning", False, False)
     assert values["msg"].startswith("RSA: the server sends no staple")
 
 
 def test_the_summary_of_a_server_that_cannot_be_reached() -> None:
     gone = ProbeError("unreachable", "is gone")
-    values = probe.summary_values(see(gone, gone))
+    values = client.summary_values(see(gone, gone))
     assert values["error"] == {"code": "unreachable", "message": "www.example.com:443 is gone"}
     assert values["msg"] == "www.example.com:443 is gone"
     assert (values["served"], values["stapled"], values["acceptable"]) == (False, False, False)
@@ -539,7 +544,7 @@ def test_the_summary_of_a_server_that_cannot_be_reached() -> None:
 
 
 def test_the_summary_of_a_server_of_which_half_failed() -> None:
-    values = probe.summary_values(see(serve(RSA, GOOD), ProbeError("timeout", "is slow")))
+    values = client.summary_values(see(serve(RSA, GOOD), ProbeError("timeout", "is slow")))
     assert (values["served"], values["acceptable"], values["error"]["code"]) == (True, False, "timeout")
 
 

@@ -13,9 +13,9 @@ import threading
 import typing as t
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import connection
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.connection import Connection, Deadline, connect
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import ProbeError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.probe import connection
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.probe.connection import Connection, Deadline, connect
 
 PLENTY = 20.0  # for what ends by itself
 SHORT = 0.2  # for what only the deadline ends

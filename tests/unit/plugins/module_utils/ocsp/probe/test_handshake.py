@@ -9,11 +9,11 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import handshake as handshakes
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import tls, tls_keys
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import MalformedError, OcspError, ProbeError
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.handshake import Handshake
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.tls import TLS12, TLS13, Offer, Served
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.probe import handshake as handshakes
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.probe import tls, tls_keys
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.probe.handshake import Handshake
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.probe.tls import TLS12, TLS13, Offer, Served
 from ansible_collections.certops.ocsp.tests.unit import tls_server
 from ansible_collections.certops.ocsp.tests.unit.tls_server import Server, alert, extension, message, record, vector
 from hypothesis import given

@@ -9,8 +9,8 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import starttls
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import MalformedError, OcspError, ProbeError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.probe import starttls
 from ansible_collections.certops.ocsp.tests.unit.tls_server import Wire
 from hypothesis import given
 from hypothesis import strategies as st

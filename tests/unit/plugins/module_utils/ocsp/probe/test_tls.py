@@ -10,9 +10,9 @@ import contextlib
 import typing as t
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import tls
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import MalformedError, ProbeError
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.tls import TLS12, TLS13, Offer
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.probe import tls
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.probe.tls import TLS12, TLS13, Offer
 from ansible_collections.certops.ocsp.tests.unit import tls_server
 from ansible_collections.certops.ocsp.tests.unit.tls_server import Hello, extension, number, vector
 from hypothesis import given

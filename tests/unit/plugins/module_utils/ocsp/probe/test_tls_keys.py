@@ -9,9 +9,14 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import tls, tls_keys
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import MalformedError
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.tls_keys import GROUPS, X25519, KeyShares, Protection
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.probe import tls, tls_keys
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.probe.tls_keys import (
+    GROUPS,
+    X25519,
+    KeyShares,
+    Protection,
+)
 
 SHARED = bytes.fromhex("8bd4054fb55b9d63fdfbacf9f04b9f0d35e6d63f537563efd46272900f89492d")
 TRANSCRIPT = bytes.fromhex("860c06edc07858ee8e78f0e7428c58edd6b43f2ca3e6e95f02ed063cf0e1cad8")

@@ -14,10 +14,10 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import services
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers import snippets
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.server import Entry, Setup
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import Result, configured
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import control
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services.control import Result, configured
 
 Run = t.Callable[[str], t.List[str]]
 
@@ -126,13 +126,13 @@ def test_it_is_restarted_where_systemd_runs_it_and_never_signalled(monkeypatch: 
         commands.append(" ".join(command))
         return 0, "active\n" if "is-active" in command else "", ""
 
-    monkeypatch.setattr(services, "has_systemd", lambda: True)
-    assert services.reload(configured("dnsdist"), run) == Result(True, True)
+    monkeypatch.setattr(control, "has_systemd", lambda: True)
+    assert control.reload(configured("dnsdist"), run) == Result(True, True)
     assert commands[-1] == "systemctl try-restart dnsdist.service"
 
 
 def test_its_script_of_system_v_restarts_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services, "has_systemd", lambda: False)
+    monkeypatch.setattr(control, "has_systemd", lambda: False)
     monkeypatch.setattr(os.path, "exists", lambda path: path == "/etc/init.d/dnsdist")
     commands = []
 
@@ -140,13 +140,13 @@ def test_its_script_of_system_v_restarts_it(monkeypatch: pytest.MonkeyPatch) -> 
         commands.append(" ".join(command))
         return 0, "", ""
 
-    assert services.reload(configured("dnsdist", test=("true",)), run) == Result(True, True)
+    assert control.reload(configured("dnsdist", test=("true",)), run) == Result(True, True)
     assert commands == ["service dnsdist status", "true", "service dnsdist restart"]
 
 
 def test_elsewhere_a_command_is_wanted_that_restarts_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody can tell whether it runs, which is no reason to leave it with what it has read."""
-    monkeypatch.setattr(services, "has_systemd", lambda: False)
+    monkeypatch.setattr(control, "has_systemd", lambda: False)
     monkeypatch.setattr(os.path, "exists", lambda path: False)
     commands = []
 
@@ -155,7 +155,7 @@ def test_elsewhere_a_command_is_wanted_that_restarts_it(monkeypatch: pytest.Monk
         return 0, "", ""
 
     described = configured("dnsdist", test=("true",))
-    result = services.reload(described, run)
+    result = control.reload(described, run)
     assert result == Result(False, None, "no reload command is known for dnsdist; set 'reload' for it")
-    assert services.reload(described._replace(reload=("sv", "restart", "dnsdist")), run) == Result(True, None)
+    assert control.reload(described._replace(reload=("sv", "restart", "dnsdist")), run) == Result(True, None)
     assert commands[-1] == "sv restart dnsdist"

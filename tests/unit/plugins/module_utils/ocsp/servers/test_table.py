@@ -14,16 +14,17 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import signature, starttls
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import signature
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.probe import starttls
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers import nginx, server, snippets, table
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.server import Entry, Server, Setup
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.table import NAMES, SERVERS
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.sets import MATERIAL_FILES
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.staples import STAPLE
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store.sets import MATERIAL_FILES
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store.staples import STAPLE
 
 FOLDER = Path(table.__file__).parent
 #: The files of that folder that are no servers.
-OTHERS = {"changes", "lint", "matching", "server", "snippets", "table"}
+OTHERS = {"changes", "matching", "server", "snippets", "table"}
 
 
 def imported() -> t.List[str]:
@@ -82,14 +83,16 @@ def test_snippets_are_in_the_folder_that_is_looked_into() -> None:
 
 def test_a_judge_that_is_told_of_no_server_loads_none() -> None:
     """What makes snippets is no part of a run that only compares a response with its rules."""
-    packages = str(Path(signature.__file__).parents[1])
+    packages = str(Path(signature.__file__).parents[2])
     script = (
         f"import sys; sys.path.insert(0, {packages!r})\n"
-        "from ocsp import decision, option_table, options, refresh, report, response\n"
+        "from ocsp.fetch import refresh, report\n"
+        "from ocsp.judge import decision, response\n"
+        "from ocsp.options import parse, table\n"
         "print(sorted(name for name in sys.modules if name.startswith('ocsp.servers.')))\n"
         "print(*response.lint.__globals__['SERVERS'])\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     loaded, names = done.stdout.splitlines()
-    assert loaded == "['ocsp.servers.changes', 'ocsp.servers.lint', 'ocsp.servers.table']"
+    assert loaded == "['ocsp.servers.changes', 'ocsp.servers.table']"
     assert names.split() == list(NAMES)

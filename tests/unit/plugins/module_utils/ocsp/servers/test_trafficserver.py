@@ -11,10 +11,10 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import services
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers import snippets
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.server import Entry, Server, Setup
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import Result, configured
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import control
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services.control import Result, configured
 
 
 def entry(name: str, *names: str, stapled: bool = True) -> Entry:
@@ -56,13 +56,13 @@ def test_its_list_looks_new_before_it_is_reloaded(
         seen.append((command[1], os.stat(path).st_mtime > 1000))
         return 0, "active\n" if running else "inactive\n", ""
 
-    kind = services.SERVERS["trafficserver"]
+    kind = control.SERVERS["trafficserver"]
     touched = (str(path), str(tmp_path / "missing"))
     monkeypatch.setattr(
-        services, "SERVERS", {**services.SERVERS, "trafficserver": kind._replace(touched=touched, tests=())}
+        control, "SERVERS", {**control.SERVERS, "trafficserver": kind._replace(touched=touched, tests=())}
     )
-    monkeypatch.setattr(services, "has_systemd", lambda: True)
-    assert services.reload(configured("trafficserver"), run) == Result(running, running)
+    monkeypatch.setattr(control, "has_systemd", lambda: True)
+    assert control.reload(configured("trafficserver"), run) == Result(running, running)
     assert seen[0] == ("is-active", False)
     assert seen[1:] == ([("try-reload-or-restart", True)] if running else [])
     assert (os.stat(path).st_mtime > 1000) is running
@@ -75,15 +75,15 @@ def test_the_lists_are_debians_and_the_one_below_the_root_of_the_sets(
     path.parent.mkdir()
     path.touch()
     os.utime(path, (1000, 1000))
-    touched, ours = services.SERVERS["trafficserver"].touched
+    touched, ours = control.SERVERS["trafficserver"].touched
     assert touched == "/etc/trafficserver/ssl_multicert.config"
     monkeypatch.setattr(
-        services,
+        control,
         "SERVERS",
-        {**services.SERVERS, "trafficserver": Server("Server", units=("trafficserver",), touched=(ours,))},
+        {**control.SERVERS, "trafficserver": Server("Server", units=("trafficserver",), touched=(ours,))},
     )
-    monkeypatch.setattr(services, "has_systemd", lambda: True)
-    host = services.Services({}, lambda command, **_options: (0, "active\n", ""), str(tmp_path))
+    monkeypatch.setattr(control, "has_systemd", lambda: True)
+    host = control.Services({}, lambda command, **_options: (0, "active\n", ""), str(tmp_path))
     assert host.reload("trafficserver") == Result(True, True)
     assert os.stat(path).st_mtime > 1000
 
@@ -92,13 +92,13 @@ def test_a_list_that_is_refused_stays_as_it_is(monkeypatch: pytest.MonkeyPatch, 
     path = tmp_path / "ssl_multicert.config"
     path.touch()
     os.utime(path, (1000, 1000))
-    kind = services.SERVERS["trafficserver"]._replace(touched=(str(path),), tests=())
-    monkeypatch.setattr(services, "SERVERS", {**services.SERVERS, "trafficserver": kind})
-    monkeypatch.setattr(services, "has_systemd", lambda: True)
+    kind = control.SERVERS["trafficserver"]._replace(touched=(str(path),), tests=())
+    monkeypatch.setattr(control, "SERVERS", {**control.SERVERS, "trafficserver": kind})
+    monkeypatch.setattr(control, "has_systemd", lambda: True)
 
     def run(command: t.Sequence[str], input: t.Optional[str] = None, timeout: float = 60.0) -> t.Tuple[int, str, str]:  # noqa: A002
         return (0, "active", "") if "is-active" in command else (70, "", "Fatal: failed to load")
 
-    result = services.reload(configured("trafficserver", test=("traffic_server", "-C", "verify_config")), run)
+    result = control.reload(configured("trafficserver", test=("traffic_server", "-C", "verify_config")), run)
     assert not result.reloaded and "Fatal: failed to load" in result.problem
     assert os.stat(path).st_mtime == 1000

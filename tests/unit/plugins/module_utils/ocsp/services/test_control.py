@@ -18,10 +18,10 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import services
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.server import Server
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import Result, Service, configured
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import control
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services.control import Result, Service, configured
 
 Answer = t.Tuple[int, str, str]
 
@@ -46,7 +46,7 @@ class Host:
 def manager(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Each kind of host."""
     kind = str(request.param)
-    monkeypatch.setattr(services, "has_systemd", lambda: kind == "systemd")
+    monkeypatch.setattr(control, "has_systemd", lambda: kind == "systemd")
     real = os.path.exists
     monkeypatch.setattr(
         os.path, "exists", lambda path: kind == "init scripts" if "/etc/init.d/" in str(path) else real(path)
@@ -56,13 +56,13 @@ def manager(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 def systemd(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services, "has_systemd", lambda: True)
+    monkeypatch.setattr(control, "has_systemd", lambda: True)
 
 
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Callable[[str], str]:
     """Makes programs that services look for."""
-    monkeypatch.setattr(services, "_FOLDERS", (str(tmp_path / "nowhere"), str(tmp_path)))
+    monkeypatch.setattr(control, "_FOLDERS", (str(tmp_path / "nowhere"), str(tmp_path)))
 
     def make(name: str) -> str:
         path = tmp_path / name
@@ -81,23 +81,23 @@ def test_a_known_name_is_its_own_kind() -> None:
     assert configured("edge").units == ("edge",)
     with pytest.raises(InputError) as caught:
         configured("edge", "iis")
-    assert caught.value.message == f"kind: 'iis' is not one of {', '.join(services.SERVERS)}"
+    assert caught.value.message == f"kind: 'iis' is not one of {', '.join(control.SERVERS)}"
 
 
 def test_a_service_that_nobody_has_heard_of_is_not_known(manager: str) -> None:
     host = Host({"systemctl show --property=LoadState --value ngnix.service": (0, "not-found\n", "")})
-    assert services.is_known(configured("ngnix"), host.run) is (manager == "init scripts")
+    assert control.is_known(configured("ngnix"), host.run) is (manager == "init scripts")
     there = Host({"systemctl show": (0, "masked\n", "")})
-    assert services.is_known(configured("mine"), there.run) is (manager != "PID files")
+    assert control.is_known(configured("mine"), there.run) is (manager != "PID files")
     for described in (configured("nginx"), configured("x", unit="mine"), configured("x", reload=("true",))):
-        assert services.is_known(described, host.run)
+        assert control.is_known(described, host.run)
 
 
 @pytest.mark.usefixtures("systemd", "program")
 @pytest.mark.parametrize("state", ["inactive", "failed", "activating", "deactivating", "unknown"])
 def test_what_does_not_run_is_left_alone(state: str) -> None:
     host = Host({"systemctl is-active": (3, f"{state}\n", "")})
-    assert services.reload(configured("nginx"), host.run) == Result(False, False)
+    assert control.reload(configured("nginx"), host.run) == Result(False, False)
     assert host.commands == ["systemctl is-active nginx.service"]
 
 
@@ -106,8 +106,8 @@ def test_what_does_not_run_is_left_alone(state: str) -> None:
 def test_a_unit_that_is_not_there_is_not_one_that_is_stopped(service: Service) -> None:
     """Another play may describe the service, and its server may run: nobody can tell what it has loaded."""
     host = Host({"systemctl is-active": (3, "inactive\n", ""), "systemctl show": (0, "not-found\n", "")})
-    assert services.Services({"web": service}, host.run).loaded_since("web", 1.0) is None
-    result = services.reload(service, host.run)
+    assert control.Services({"web": service}, host.run).loaded_since("web", 1.0) is None
+    result = control.reload(service, host.run)
     assert (result.reloaded, result.running) == (False, None)
     assert result.problem == (
         f"web cannot be reloaded: systemd has no unit {service.units[0]}; give its unit or a command to reload it in "
@@ -119,7 +119,7 @@ def test_a_unit_that_is_not_there_is_not_one_that_is_stopped(service: Service) -
 def test_a_server_in_a_container_is_reloaded_by_its_command() -> None:
     host = Host({"systemctl is-active": (3, "inactive\n", ""), "systemctl show": (0, "not-found\n", "")})
     contained = configured("nginx", reload=("podman", "exec", "web", "nginx", "-s", "reload"))
-    assert services.reload(contained, host.run) == Result(True, None)
+    assert control.reload(contained, host.run) == Result(True, None)
     assert host.commands[-1] == "podman exec web nginx -s reload"
 
 
@@ -127,7 +127,7 @@ def test_a_server_in_a_container_is_reloaded_by_its_command() -> None:
 def test_tested_and_then_reloaded(program: t.Callable[[str], str]) -> None:
     path = program("nginx")
     host = Host({"systemctl is-active": (0, "active\n", "")})
-    assert services.reload(configured("nginx"), host.run) == Result(True, True)
+    assert control.reload(configured("nginx"), host.run) == Result(True, True)
     assert host.commands == [
         "systemctl is-active nginx.service",
         "nginx -t -q",
@@ -136,7 +136,7 @@ def test_tested_and_then_reloaded(program: t.Callable[[str], str]) -> None:
     host = Host(
         {"systemctl is-active": (0, "active\n", ""), "nginx": (1, "", 'nginx: [emerg] unknown directive "x"\n')}
     )
-    result = services.reload(configured("nginx"), host.run)
+    result = control.reload(configured("nginx"), host.run)
     assert result == Result(
         False,
         True,
@@ -157,7 +157,7 @@ def test_tested_and_then_reloaded(program: t.Callable[[str], str]) -> None:
 )
 def test_the_name_that_this_distribution_has(name: str, states: str, unit: str) -> None:
     host = Host({"systemctl is-active": (0, states, "")})
-    assert services.reload(configured(name), host.run) == Result(True, True)
+    assert control.reload(configured(name), host.run) == Result(True, True)
     assert host.commands[-1] == f"systemctl try-reload-or-restart {unit}"
 
 
@@ -165,18 +165,18 @@ def test_the_name_that_this_distribution_has(name: str, states: str, unit: str) 
 def test_a_unit_of_its_own_with_commands_of_its_own() -> None:
     service = configured("edge", "nginx", unit="edge@1.service", test=("/opt/test", "x"), reload=("/opt/reload",))
     host = Host({"systemctl is-active": (0, "active\n", "")})
-    assert services.reload(service, host.run) == Result(True, True)
+    assert control.reload(service, host.run) == Result(True, True)
     assert host.commands == ["systemctl is-active edge@1.service", "test x", "reload"]
 
 
 def test_a_service_that_is_a_command_only() -> None:
     service = Service("proxy", test=("check",), reload=("again", "now"))
-    assert services.is_running(service, Host().run) is None
-    assert services.reload(service, Host().run) == Result(True, None)
+    assert control.is_running(service, Host().run) is None
+    assert control.reload(service, Host().run) == Result(True, None)
     host = Host({"again": (7, "", "")})
-    assert services.reload(service, host.run).problem == ("proxy cannot be reloaded: 'again now' failed (exit code 7)")
+    assert control.reload(service, host.run).problem == ("proxy cannot be reloaded: 'again now' failed (exit code 7)")
     host = Host({"check": (1, "bad\nthing\n", "")})
-    assert "is refused by 'check' (bad thing)" in services.reload(service, host.run).problem
+    assert "is refused by 'check' (bad thing)" in control.reload(service, host.run).problem
 
 
 @pytest.mark.usefixtures("systemd", "program")
@@ -184,7 +184,7 @@ def test_a_reload_that_fails_is_told_with_the_last_words() -> None:
     host = Host(
         {"systemctl is-active": (0, "active", ""), "systemctl try": (1, "", "Job failed.\n" + "x" * 1000 + " END\n")}
     )
-    result = services.reload(configured("dovecot"), host.run)
+    result = control.reload(configured("dovecot"), host.run)
     assert not result.reloaded
     assert result.problem.startswith(
         "dovecot cannot be reloaded: 'systemctl try-reload-or-restart dovecot.service' failed (..."
@@ -200,10 +200,10 @@ def test_lighttpd_is_restarted_where_it_could_not_read_its_key_again(tmp_path: P
     key.touch()
     key.chmod(mode)
     host = Host({"systemctl is-active": (0, "active\n", "")})
-    services.reload(configured("lighttpd"), host.run, [str(key), str(tmp_path / "missing")])
+    control.reload(configured("lighttpd"), host.run, [str(key), str(tmp_path / "missing")])
     assert host.commands[-1] == f"systemctl {verb} lighttpd.service"
     host = Host({"systemctl is-active": (0, "active\n", "")})
-    services.reload(configured("nginx"), host.run, [str(key)])
+    control.reload(configured("nginx"), host.run, [str(key)])
     assert host.commands[-1] == "systemctl try-reload-or-restart nginx.service"
 
 
@@ -214,12 +214,12 @@ def test_a_test_is_left_out_where_its_files_are_not(
     kind = Server(
         "Server", units=("server",), tests=(("server", "-t", str(tmp_path / "server.conf")), ("server", "-T"))
     )
-    monkeypatch.setattr(services, "SERVERS", {**services.SERVERS, "server": kind})
+    monkeypatch.setattr(control, "SERVERS", {**control.SERVERS, "server": kind})
     host = Host()
-    assert services.test(configured("server"), host.run) == ""
+    assert control.test(configured("server"), host.run) == ""
     assert host.commands == ["server -T"]
     (tmp_path / "server.conf").touch()
-    services.test(configured("server"), host.run)
+    control.test(configured("server"), host.run)
     assert host.commands[-1] == f"server -t {tmp_path}/server.conf"
 
 
@@ -229,23 +229,23 @@ def test_a_test_is_left_out_where_its_files_are_not(
 @pytest.mark.usefixtures("program")
 def test_each_kind_of_host_knows_what_runs(manager: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        services,
+        control,
         "SERVERS",
-        {**services.SERVERS, "nginx": Server("Server", units=("nginx",), pid_files=(str(tmp_path / "pid"),))},
+        {**control.SERVERS, "nginx": Server("Server", units=("nginx",), pid_files=(str(tmp_path / "pid"),))},
     )
     host = Host({"systemctl is-active": (3, "inactive\n", ""), "service nginx status": (3, "", "")})
-    assert services.is_running(configured("nginx"), host.run) is False
+    assert control.is_running(configured("nginx"), host.run) is False
     host = Host({"systemctl is-active": (0, "active\n", ""), "service nginx status": (0, "", "")})
     (tmp_path / "pid").write_text(f"{os.getpid()}\n")
-    assert services.is_running(configured("nginx"), host.run) is True
+    assert control.is_running(configured("nginx"), host.run) is True
 
 
 @pytest.mark.usefixtures("program")
 def test_init_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services, "has_systemd", lambda: False)
+    monkeypatch.setattr(control, "has_systemd", lambda: False)
     monkeypatch.setattr(os.path, "exists", lambda path: path == "/etc/init.d/exim")
     host = Host()
-    assert services.reload(configured("exim"), host.run) == Result(True, True)
+    assert control.reload(configured("exim"), host.run) == Result(True, True)
     assert host.commands == ["service exim status", "service exim reload"]
 
 
@@ -262,10 +262,10 @@ def test_an_init_script_without_reload_restarts(
     monkeypatch: pytest.MonkeyPatch, code: int, restarted: bool, problem: str
 ) -> None:
     """As that of Traffic Server."""
-    monkeypatch.setattr(services, "has_systemd", lambda: False)
+    monkeypatch.setattr(control, "has_systemd", lambda: False)
     monkeypatch.setattr(os.path, "exists", lambda path: path == "/etc/init.d/trafficserver")
     host = Host({"service trafficserver reload": (code, "", "")})
-    assert services.reload(configured("trafficserver"), host.run).problem.partition(" (")[0] == problem
+    assert control.reload(configured("trafficserver"), host.run).problem.partition(" (")[0] == problem
     assert ("service trafficserver restart" in host.commands) is restarted
 
 
@@ -280,45 +280,45 @@ while True:
 
 @pytest.mark.usefixtures("program")
 def test_where_nothing_manages_it_a_server_is_signalled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services, "has_systemd", lambda: False)
+    monkeypatch.setattr(control, "has_systemd", lambda: False)
     stale, pid_file = tmp_path / "stale.pid", tmp_path / "pid"
     kind = Server("Server", units=("no-such-service",), pid_files=(str(stale), str(pid_file)), signal_name="SIGUSR1")
-    monkeypatch.setattr(services, "SERVERS", {**services.SERVERS, "server": kind})
+    monkeypatch.setattr(control, "SERVERS", {**control.SERVERS, "server": kind})
     service = configured("server")
     stale.write_text("not a number")
-    assert services.reload(service, Host().run) == Result(False, False)
+    assert control.reload(service, Host().run) == Result(False, False)
     with subprocess.Popen([sys.executable, "-c", RELOADABLE], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "up\n"
         pid_file.write_text(f"{process.pid}\n")
-        assert services.reload(service, Host().run) == Result(True, True)
+        assert control.reload(service, Host().run) == Result(True, True)
         assert process.stdout.readline() == "reloaded\n"
-    assert services.reload(service, Host().run) == Result(False, False)
+    assert control.reload(service, Host().run) == Result(False, False)
 
 
 @pytest.mark.usefixtures("program")
 def test_nobody_is_signalled_in_the_place_of_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services, "has_systemd", lambda: False)
+    monkeypatch.setattr(control, "has_systemd", lambda: False)
     real, sent = os.kill, []
     monkeypatch.setattr(os, "kill", lambda pid, number: sent.append(number) if number else real(pid, number))
     pid_file, key = tmp_path / "pid", tmp_path / "key"
     pid_file.write_text(str(os.getpid()))
     key.touch(0o600)
     kind = Server("Server", units=("no-such-service",), pid_files=(str(pid_file),), rereads_key_unprivileged=True)
-    monkeypatch.setattr(services, "SERVERS", {**services.SERVERS, "server": kind})
-    result = services.reload(configured("server"), Host().run, [str(key)])
+    monkeypatch.setattr(control, "SERVERS", {**control.SERVERS, "server": kind})
+    result = control.reload(configured("server"), Host().run, [str(key)])
     assert result == Result(
         False, True, "server has to be restarted, but no command is known for that; set 'reload' for it"
     )
     assert sent == []
     key.chmod(0o644)
-    assert services.reload(configured("server"), Host().run, [str(key)]) == Result(True, True)
+    assert control.reload(configured("server"), Host().run, [str(key)]) == Result(True, True)
     assert sent == [signal.SIGHUP]
 
 
 def test_a_service_that_nobody_knows_anything_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services, "has_systemd", lambda: False)
-    result = services.reload(configured("no-such-service"), Host().run)
+    monkeypatch.setattr(control, "has_systemd", lambda: False)
+    result = control.reload(configured("no-such-service"), Host().run)
     assert result == Result(False, None, "no reload command is known for no-such-service; set 'reload' for it")
 
 
@@ -328,7 +328,7 @@ STAPLE = bytes(range(256))
 KNOWN = "# filename\n/etc/live/www/combined.pem\n"
 
 
-def asking(*answers: str) -> t.Tuple[t.List[str], services.Ask]:
+def asking(*answers: str) -> t.Tuple[t.List[str], control.Ask]:
     said: t.List[str] = []
     given = list(answers)
 
@@ -350,7 +350,7 @@ def test_a_staple_by_the_socket(proxy: Service) -> None:
         "Transaction created for certificate /etc/live/www/combined.pem!\n",
         "Committing /etc/live/www/combined.pem.\nSuccess!\n",
     )
-    assert services.hand_over(proxy, "/etc/live/www/combined.pem", STAPLE, ask) == ""
+    assert control.hand_over(proxy, "/etc/live/www/combined.pem", STAPLE, ask) == ""
     assert said == [
         f"set ssl cert /etc/live/www/combined.pem.ocsp <<\n{base64.b64encode(STAPLE).decode()}\n\n",
         "commit ssl cert /etc/live/www/combined.pem\n",
@@ -359,20 +359,20 @@ def test_a_staple_by_the_socket(proxy: Service) -> None:
 
 def test_a_staple_that_the_socket_refuses(proxy: Service) -> None:
     _said, ask = asking("Can't update /x.pem: certificate does not exist!\n\n")
-    assert services.hand_over(proxy, "/x.pem", STAPLE, ask) == (
+    assert control.hand_over(proxy, "/x.pem", STAPLE, ask) == (
         "haproxy refuses the staple for /x.pem: Can't update /x.pem: certificate does not exist!"
     )
     said, ask = asking("Transaction created", "Error: no memory", "Transaction aborted")
-    assert "refuses the staple for /x.pem: Error: no memory" in services.hand_over(proxy, "/x.pem", STAPLE, ask)
+    assert "refuses the staple for /x.pem: Error: no memory" in control.hand_over(proxy, "/x.pem", STAPLE, ask)
     assert said[-1] == "abort ssl cert /x.pem\n"
 
 
 def test_without_a_socket_that_answers(proxy: Service, tmp_path: Path) -> None:
-    problem = services.hand_over(proxy, "/x.pem", STAPLE)
+    problem = control.hand_over(proxy, "/x.pem", STAPLE)
     assert problem.startswith(f"the socket {tmp_path}/admin.sock of haproxy does not answer: ")
     missing = proxy._replace(socket=str(tmp_path / "missing"))
-    assert services.hand_over(missing, "/x.pem", STAPLE) == "haproxy has no socket for commands"
-    assert services.hand_over(Service("proxy"), "/x.pem", STAPLE) == "proxy has no socket for commands"
+    assert control.hand_over(missing, "/x.pem", STAPLE) == "haproxy has no socket for commands"
+    assert control.hand_over(Service("proxy"), "/x.pem", STAPLE) == "proxy has no socket for commands"
 
 
 def test_a_real_socket(tmp_path: Path) -> None:
@@ -390,7 +390,7 @@ def test_a_real_socket(tmp_path: Path) -> None:
 
         thread = threading.Thread(target=serve)
         thread.start()
-        assert services.ask_socket(path, "a question\n") == "an answer\ufffd in two parts\n"
+        assert control.ask_socket(path, "a question\n") == "an answer\ufffd in two parts\n"
         thread.join()
     assert heard == [b"a question\n"]
 
@@ -436,42 +436,42 @@ def unit(
     ],
 )
 def test_systemd_knows_whether_a_service_has_loaded_its_files(host: Host, loaded: t.Optional[bool]) -> None:
-    assert services.Services({}, host.run).loaded_since("nginx", 1550.0) is loaded
+    assert control.Services({}, host.run).loaded_since("nginx", 1550.0) is loaded
 
 
 @pytest.mark.usefixtures("systemd")
 def test_a_reload_of_traffic_server_by_others_may_have_read_nothing() -> None:
     """Its list has to look new for that, and nobody can tell whether it did."""
     for host, loaded in ((unit(1551.5, "51.400000"), None), (unit(1549.5), False)):
-        assert services.Services({}, host.run).loaded_since("trafficserver", 1550.0) is loaded
+        assert control.Services({}, host.run).loaded_since("trafficserver", 1550.0) is loaded
 
 
 def test_what_does_not_run_loads_its_files_when_it_starts(manager: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        services,
+        control,
         "SERVERS",
-        {**services.SERVERS, "nginx": Server("Server", units=("nginx",), pid_files=("/nonexistent",))},
+        {**control.SERVERS, "nginx": Server("Server", units=("nginx",), pid_files=("/nonexistent",))},
     )
     down = Host({"systemctl is-active": (3, "inactive\n", ""), "service nginx status": (3, "", "")})
-    assert services.Services({}, down.run).loaded_since("nginx", 1550.0) is True
+    assert control.Services({}, down.run).loaded_since("nginx", 1550.0) is True
 
 
 def test_elsewhere_nobody_can_tell(manager: str) -> None:
     known = {"mine": Service("mine", reload=("true",))}
-    assert services.Services(known, Host().run).loaded_since("mine", 1550.0) is None
+    assert control.Services(known, Host().run).loaded_since("mine", 1550.0) is None
     if manager == "init scripts":
-        assert services.Services({}, Host().run).loaded_since("nginx", 1550.0) is None
+        assert control.Services({}, Host().run).loaded_since("nginx", 1550.0) is None
 
 
 def test_services_by_name() -> None:
-    known = services.Services({"edge": Service("edge", "haproxy")}, Host().run)
+    known = control.Services({"edge": Service("edge", "haproxy")}, Host().run)
     assert known.kinds(["edge", "nginx", "mine"]) == ["haproxy", "nginx", None]
 
 
 @pytest.mark.usefixtures("systemd")
 def test_whether_there_is_a_service_is_asked_once() -> None:
     host = Host({"systemctl show": (0, "loaded\n", "")})
-    known = services.Services({}, host.run)
+    known = control.Services({}, host.run)
     assert known.is_known("mine") and known.is_known("mine")
     assert len(host.commands) == 1
 
@@ -482,10 +482,10 @@ def test_a_server_that_was_started_by_hand_runs(tmp_path: Path, monkeypatch: pyt
     pid = tmp_path / "pid"
     pid.write_text(str(os.getpid()))
     monkeypatch.setattr(
-        services, "SERVERS", {**services.SERVERS, "nginx": services.SERVERS["nginx"]._replace(pid_files=(str(pid),))}
+        control, "SERVERS", {**control.SERVERS, "nginx": control.SERVERS["nginx"]._replace(pid_files=(str(pid),))}
     )
     host = Host({"systemctl is-active": (3, "inactive\n", "")})
-    known = services.Services({}, host.run)
+    known = control.Services({}, host.run)
     assert known.is_running("nginx") is None and known.loaded_since("nginx", 0.0) is None
     assert known.reload("nginx").problem == (
         "nginx cannot be reloaded: it does not run as nginx; give its unit or a command to reload it in "
@@ -500,8 +500,8 @@ def test_a_process_of_another_user_lives(tmp_path: Path, monkeypatch: pytest.Mon
         raise PermissionError
 
     (tmp_path / "pid").write_text("4711")
-    kind = services.SERVERS["exim"]._replace(units=("certops-none",), pid_files=(str(tmp_path / "pid"),))
-    monkeypatch.setattr(services, "SERVERS", {**services.SERVERS, "exim": kind})
-    monkeypatch.setattr(services, "has_systemd", lambda: False)
-    monkeypatch.setattr(services.os, "kill", refuse)
-    assert services.Services({}, Host().run).is_running("exim") is True
+    kind = control.SERVERS["exim"]._replace(units=("certops-none",), pid_files=(str(tmp_path / "pid"),))
+    monkeypatch.setattr(control, "SERVERS", {**control.SERVERS, "exim": kind})
+    monkeypatch.setattr(control, "has_systemd", lambda: False)
+    monkeypatch.setattr(control.os, "kill", refuse)
+    assert control.Services({}, Host().run).is_running("exim") is True

@@ -14,11 +14,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import installation as installations
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import pending, sets
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import BusyError, FileError
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.installation import Installation, Refused
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import Result
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import installation as installations
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services.control import Result
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services.installation import Installation, Refused
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import pending, sets
 from ansible_collections.certops.ocsp.tests.unit.fleet import Clock, Fleet
 
 NAME = "example.com"

@@ -25,8 +25,8 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import files, reading
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError, InputError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import files, reading
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=timezone.utc)
 OLD, NEW = b"old" * 1000, b"new" * 100000
@@ -37,7 +37,7 @@ TREE = files.__file__.split("ansible_collections", maxsplit=1)[0]
 PREAMBLE = f"""\
 import os, signal, sys
 sys.path.insert(0, {TREE!r})
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import files
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import files
 """
 
 

@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import parts, sets
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError, InputError
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.parts import Certificate, Part
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import parts, sets
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store.parts import Certificate, Part
 
 FIRST, SECOND = "a.example.com", "b.example.com"
 

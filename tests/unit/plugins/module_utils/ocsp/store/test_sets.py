@@ -13,8 +13,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import sets
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError, InputError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import sets
 
 NAME = "example.com"
 FILES = {"privkey.pem": b"key\n", "cert.pem": b"certificate\n", "combined.pem": b"both\n"}

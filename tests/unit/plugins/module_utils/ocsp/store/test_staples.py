@@ -15,12 +15,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import certificate as certificates
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import files, staples
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judgement import Judgement
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import judge
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.staples import Place
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.judgement import Judgement
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.response import judge
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import certificate as certificates
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import files, staples
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store.staples import Place
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, NOW
 
@@ -246,7 +246,7 @@ def test_a_disk_that_is_full_is_said_in_a_sentence(place: Place, call: str, monk
 HOLD = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import staples
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import staples
 with staples.lock(staples.Place(sys.argv[2], sys.argv[2]), 0):
     print("held", flush=True)
     sys.stdin.readline()

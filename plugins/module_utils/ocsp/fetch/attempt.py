@@ -1,0 +1,117 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""One exchange with a responder: its deadline, and what it is doing, for the sentence when that fails."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import socket
+import time
+import typing as t
+
+from ..errors import TransportError
+from ..text import clean
+from ..urls import Proxy, Url
+
+#: Octets of the body of an answer.
+MAX_BODY = 64 * 1024
+MAX_SECONDS = 365 * 86400.0
+
+
+class BadAnswer(Exception):
+    """What came back is no HTTP answer; the text says why."""
+
+
+class TooLarge(BadAnswer):
+    """An answer that is larger than anything a responder has to say."""
+
+
+class NoAnswer(ConnectionError):
+    """The other side closed the connection without a word."""
+
+
+class Attempt:
+    """The deadline of one exchange and what it is doing right now, for the message when that fails."""
+
+    def __init__(self, timeout: float) -> None:
+        self.timeout = min(timeout, MAX_SECONDS)
+        self.step = "connect to"
+        self.peer = "the responder"
+        self.code = "unreachable"
+        self.aborted = False
+        self.socket: t.Optional[socket.socket] = None
+        self.found: queue.SimpleQueue[t.Any] = queue.SimpleQueue()
+        self._end = time.monotonic() + self.timeout
+
+    def aim(self, url: Url, proxy: t.Optional[Proxy]) -> None:
+        """Name whom the connection leads to, once it is there."""
+        if proxy and url.scheme == "http":
+            self.peer, self.code = f"{url.origin} through the proxy {proxy.name}", "proxy_error"
+        else:
+            self.peer, self.code = url.origin, "unreachable"
+
+    def use(self, sock: socket.socket) -> socket.socket:
+        """Give the socket the time that is left for its next step."""
+        self.socket = sock
+        sock.settimeout(self.left())
+        return sock
+
+    def left(self) -> float:
+        left = self._end - time.monotonic()
+        if self.aborted:
+            raise self.broken_off()
+        if left > 0:
+            return left
+        raise self.expired()
+
+    def abort(self) -> None:
+        """End the exchange from another thread, whatever it waits for."""
+        self.aborted = True
+        self.found.put(self.broken_off())
+        sock = self.socket
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)  # that of TLS would change the socket under its user
+
+    def broken_off(self) -> TransportError:
+        return TransportError("unreachable", f"the exchange with {self.peer} was broken off")
+
+    def expired(self) -> TransportError:
+        return TransportError("timeout", f"{self.timeout:.3g} s were not enough to {self.step} {self.peer}")
+
+    def cut_off(self) -> TransportError:
+        return TransportError("http_error", f"the answer of {self.peer} breaks off before its end")
+
+    def failure(self, exc: Exception) -> TransportError:
+        if self.aborted:
+            return self.broken_off()
+        if is_timeout(exc):
+            return self.expired()
+        untrusted = getattr(exc, "verify_message", None)  # of ssl.SSLCertVerificationError
+        if untrusted:
+            why = clean(untrusted)
+            return TransportError(
+                self.code, f"the TLS certificate of {self.peer} is not trusted: {why} (validate_certs is true)", True
+            )
+        if isinstance(exc, TooLarge):
+            return TransportError("too_large", f"the answer of {self.peer} is larger than {MAX_BODY // 1024} KiB")
+        if isinstance(exc, (OSError, RuntimeError)):
+            unknown = isinstance(exc, socket.gaierror) and exc.errno != socket.EAI_AGAIN
+            return TransportError(self.code, f"cannot {self.step} {self.peer}: {reason_of(exc)}", unknown)
+        return TransportError("http_error", f"{self.peer} did not answer in proper HTTP: {reason_of(exc)}")
+
+
+def is_timeout(exc: Exception) -> bool:
+    """True when our own time ran out; the kernel's ETIMEDOUT has an errno and is a reason like any other."""
+    return isinstance(exc, socket.timeout) and exc.errno is None
+
+
+def reason_of(exc: Exception) -> str:
+    reason = None
+    if isinstance(exc, OSError):
+        tls = getattr(exc, "reason", None)  # of ssl.SSLError
+        reason = tls.replace("_", " ").lower() if tls else exc.strerror
+    return clean(reason or str(exc) or type(exc).__name__)

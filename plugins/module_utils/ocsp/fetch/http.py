@@ -1,0 +1,255 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""HTTP/1.1 as responders and proxies speak it: requests as bytes, answers from a socket, with limits to all of it."""
+
+from __future__ import annotations
+
+import functools
+import re
+import socket
+import typing as t
+from datetime import datetime, timedelta, timezone
+
+from ..errors import TransportError
+from ..text import clean
+from .attempt import MAX_BODY, MAX_SECONDS, Attempt, BadAnswer, NoAnswer, TooLarge
+
+MAX_RECEIVED = 2 * MAX_BODY  # status line, headers, chunk sizes and body of one answer
+MAX_HEADERS = 100
+_RECEIVE = 16 * 1024
+_STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: ([^\r\n]*))?\r?")
+_HEAD_END = re.compile(rb"\n\r?\n")
+_CHUNK_SIZE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,20})[ \t]*(?:;[^\n]*)?\r?")
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+#: RFC 9110 section 5.6.7, with the numeric zones of mail: 01 Mar 2026 or 01-Mar-26, and the date of asctime.
+_DATE = re.compile(
+    r"(?:[a-z]{3,9},? )?([0-9]{1,2})[ -]([a-z]{3})[ -]([0-9]{4}|[0-9]{2}) "
+    r"([0-9]{2}):([0-9]{2}):([0-9]{2})(?: (?:gmt|utc?|z|([+-])([0-9]{2})([0-9]{2})))?"
+)
+_ASCTIME = re.compile(r"[a-z]{3} ([a-z]{3}) +([0-9]{1,2}) ([0-9]{2}:[0-9]{2}:[0-9]{2}) ([0-9]{4})")
+
+
+class HttpRequest(t.NamedTuple):
+    """What to ask: a GET without ``body``, a POST of application/ocsp-request with it."""
+
+    url: str
+    body: t.Optional[bytes] = None
+    no_cache: bool = False
+
+
+class HttpResponse(t.NamedTuple):
+    """The answer, whatever its status: ``date`` is HTTP Date plus Age, ``retry_after`` is in seconds."""
+
+    status: int
+    body: bytes
+    content_type: str = ""
+    retry_after: t.Optional[float] = None
+    date: t.Optional[datetime] = None
+
+
+class Answer:
+    """An HTTP answer. Names of headers are in lower case; of those that stand twice, the first one counts."""
+
+    def __init__(self, version: int, status: int, reason: str, headers: t.Dict[str, str]) -> None:
+        self.status = status
+        self.reason = reason
+        self.headers = headers
+        self.body = b""
+        options = headers.get("connection", "").lower().replace(",", " ").split()
+        self.stays_open = "close" not in options and (version >= 1 or "keep-alive" in options)
+        self.reusable = False
+
+
+def encode(lines: t.Iterable[str]) -> bytes:
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")
+
+
+class Reader:
+    """The bytes of one answer: each read gets only the time that is left, and there is an end to them.
+
+    A timeout of the socket's own starts anew with each byte, so a dripping responder would never end.
+    """
+
+    def __init__(self, sock: socket.socket, attempt: Attempt) -> None:
+        self._sock = sock
+        self.attempt = attempt
+        self.buffer = b""
+        self.received = 0
+
+    def more(self) -> bool:
+        """Receive something more; False at the end."""
+        data = self.attempt.use(self._sock).recv(_RECEIVE)
+        self.buffer += data
+        self.received += len(data)
+        if self.received > MAX_RECEIVED:
+            raise TooLarge("it is too large")
+        return bool(data)
+
+    def take(self, size: int) -> bytes:
+        """So many octets. Raises TransportError where there are fewer."""
+        while len(self.buffer) < size:
+            if not self.more():
+                raise self.attempt.cut_off()
+        data, self.buffer = self.buffer[:size], self.buffer[size:]
+        return data
+
+    def line(self) -> bytes:
+        """The next line without its end. Raises TransportError where there is none."""
+        while b"\n" not in self.buffer:
+            if not self.more():
+                raise self.attempt.cut_off()
+        line, _newline, self.buffer = self.buffer.partition(b"\n")
+        return line
+
+
+def read_head(reader: Reader) -> Answer:
+    """Status and headers of the answer; those of the interim answers before it are skipped."""
+    while True:
+        end = _HEAD_END.search(reader.buffer)
+        while not end:
+            _check_start(reader.buffer)
+            if not reader.more():
+                raise reader.attempt.cut_off() if b"\n" in reader.buffer else _bad_start(reader.buffer)
+            end = _HEAD_END.search(reader.buffer)
+        head, reader.buffer = reader.buffer[: end.start()], reader.buffer[end.end() :]
+        answer = _parse_head(head)
+        if answer.status >= 200 or answer.status == 101:
+            return answer
+
+
+def _check_start(data: bytes) -> None:
+    """Refuse what is no HTTP as soon as its first line is there."""
+    line, newline, _rest = data.partition(b"\n")
+    if newline and not _STATUS_LINE.fullmatch(line):
+        raise _bad_start(line)
+    if len(data) > MAX_BODY:
+        raise TooLarge("its headers are too large")
+
+
+def _bad_start(line: bytes) -> Exception:
+    if not line:
+        return NoAnswer("the other side closed connection without response")
+    return BadAnswer(clean(line.decode("latin-1")))
+
+
+def _parse_head(head: bytes) -> Answer:
+    first, *lines = head.split(b"\n")
+    status = _STATUS_LINE.fullmatch(first)
+    if not status:
+        raise _bad_start(first)
+    if len(lines) > MAX_HEADERS or len(head) > MAX_BODY:
+        raise TooLarge("it has too many headers")
+    headers: t.Dict[str, str] = {}
+    for line in lines:
+        name, _colon, value = line.decode("latin-1").partition(":")
+        name, value = name.lower(), value.strip()
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    version, number, reason = status.groups(b"")
+    return Answer(int(version), int(number), reason.decode("latin-1"), headers)
+
+
+def read_body(reader: Reader, answer: Answer) -> None:
+    """Read the body by its framing (RFC 9112 section 6.3), and say whether the connection can be used again."""
+    coding, length = answer.headers.get("transfer-encoding"), answer.headers.get("content-length", "")
+    framed = True
+    if answer.status in (101, 204, 304):
+        framed = answer.status != 101
+    elif coding is not None and coding.lower() == "chunked":
+        answer.body = _read_chunks(reader, answer)
+        framed = not length
+    elif coding is None and length.isdecimal() and length.isascii():
+        if len(length) > 20 or int(length) > MAX_BODY:
+            raise TooLarge("it announces too much")
+        answer.body = reader.take(int(length))
+    else:
+        framed = False
+        while reader.more():
+            if len(reader.buffer) > MAX_BODY:
+                raise TooLarge("it does not end")
+        answer.body = reader.take(len(reader.buffer))
+        if len(answer.body) > MAX_BODY:
+            raise TooLarge("it is too large")
+    answer.reusable = answer.stays_open and framed and not reader.buffer
+
+
+def _read_chunks(reader: Reader, answer: Answer) -> bytes:
+    body = b""
+    while True:
+        line = reader.line()
+        size = _CHUNK_SIZE.fullmatch(line)
+        if not size:
+            raise BadAnswer(f"the size of a chunk is {clean(line.decode('latin-1'))}")
+        count = int(size.group(1), 16)
+        if count == 0:
+            break
+        if len(body) + count > MAX_BODY:
+            raise TooLarge("its chunks are too large")
+        body += reader.take(count)
+        if reader.line() not in (b"", b"\r"):
+            raise BadAnswer("a chunk does not end where it should")
+    try:
+        while reader.line() not in (b"", b"\r"):
+            pass
+    except TransportError as error:
+        if error.code != "http_error":
+            raise
+        answer.stays_open = False  # some servers leave out the last line
+    return body
+
+
+def response_of(answer: Answer) -> HttpResponse:
+    headers = answer.headers
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    date = _date(headers.get("date"), headers.get("age"))
+    retry_after = _seconds(headers.get("retry-after"), date)
+    return HttpResponse(answer.status, answer.body, clean(media_type), retry_after, date)
+
+
+def _date(value: t.Optional[str], age: t.Optional[str] = None) -> t.Optional[datetime]:
+    """Return the time of HTTP headers in UTC, None when they are missing or unreadable."""
+    if not value or not re.fullmatch(r"[0-9]{1,9}", (age or "0").strip()):
+        return None
+    try:
+        date = _parse_date(value)
+        return date + timedelta(seconds=int(age or 0)) if date else None
+    except OverflowError:
+        return None
+
+
+@functools.lru_cache(maxsize=16)
+def _parse_date(text: str) -> t.Optional[datetime]:
+    """Read a time of HTTP, in any of its three forms, and of mail. Raises OverflowError."""
+    text = " ".join(text.lower().split())
+    asctime = _ASCTIME.fullmatch(text)
+    if asctime:
+        month, day, clock, year = asctime.groups()
+        text = f"{day} {month} {year} {clock}"
+    match = _DATE.fullmatch(text)
+    if not match or match.group(2) not in _MONTHS:
+        return None
+    day, month, year, hour, minute, second, sign, hours, minutes = match.groups(default="0")
+    number = int(year)
+    if len(year) == 2:
+        number += 2000 if number < 69 else 1900
+    offset = timedelta(hours=int(hours), minutes=int(minutes))
+    try:
+        moment = datetime(number, _MONTHS.index(month) + 1, int(day), int(hour), int(minute), int(second))
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=timezone.utc) + (offset if sign == "-" else -offset)
+
+
+def _seconds(value: t.Optional[str], date: t.Optional[datetime]) -> t.Optional[float]:
+    value = (value or "").strip()
+    if not value:
+        return None
+    if re.fullmatch(r"-?[0-9]{1,99}", value):
+        seconds = float(value)
+    else:
+        moment = _date(value)
+        if moment is None:
+            return None
+        seconds = (moment - (date or datetime.now(timezone.utc))).total_seconds()
+    return min(max(seconds, 0.0), MAX_SECONDS)

@@ -1,0 +1,89 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Times and durations as people write them, and text of others made fit for a message."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from datetime import datetime, timedelta, timezone
+
+from .errors import InputError
+
+_UNITS = {
+    "s": 1,
+    "sec": 1,
+    "second": 1,
+    "seconds": 1,
+    "m": 60,
+    "min": 60,
+    "minute": 60,
+    "minutes": 60,
+    "h": 3600,
+    "hour": 3600,
+    "hours": 3600,
+    "d": 86400,
+    "day": 86400,
+    "days": 86400,
+    "w": 604800,
+    "week": 604800,
+    "weeks": 604800,
+}
+_DURATION_PART = re.compile(r"\s*(\d{1,9})\s*([a-zA-Z]+)\s*")
+# Compiled where they are used: most runs go by the clock.
+_ISO_TIME = r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(Z|[+-]\d\d:\d\d)"
+_ASN1_TIME = r"(\d{14}|\d{12})Z"
+
+
+def parse_duration(text: str, option: str) -> timedelta:
+    """Read ``3d``, ``1w 2d``, ``12 hours`` or ``2 hours 5 minutes``. Raises InputError naming the option."""
+    position, seconds = 0, 0
+    for part in _DURATION_PART.finditer(text):
+        unit = part.group(2).lower()
+        if part.start() != position or unit not in _UNITS:
+            break
+        seconds += int(part.group(1)) * _UNITS[unit]
+        position = part.end()
+    if not text.strip() or position != len(text):
+        raise InputError(
+            f"{option}: '{text}' is not a duration; write numbers with units, as in 3d, 12 hours or 1w 2d "
+            "(s, m, h, d, w)"
+        )
+    try:
+        return timedelta(seconds=seconds)
+    except OverflowError:
+        raise InputError(f"{option}: '{text}' is longer than any clock can count") from None
+
+
+def parse_time(text: str, option: str) -> datetime:
+    """Read an ISO 8601 time with its zone, or an ASN.1 TIME. Raises InputError naming the option."""
+    try:
+        if re.fullmatch(_ASN1_TIME, text, re.ASCII):
+            # Two digits of a year are of 1950 to 2049 (RFC 5280 section 4.1.2.5.1).
+            century = "" if len(text) == 15 else "19" if text >= "50" else "20"
+            return datetime.strptime(century + text, "%Y%m%d%H%M%SZ").replace(tzinfo=timezone.utc)
+        iso = re.fullmatch(_ISO_TIME, text, re.IGNORECASE | re.ASCII)
+        if iso:
+            # Python before 3.11 knows neither the zone Z nor other fractions than of 3 and 6 digits.
+            moment, fraction, zone = iso.groups(default="")
+            offset = "+00:00" if zone in "zZ" else zone
+            return datetime.fromisoformat(f"{moment}.{fraction:0<6}{offset}").astimezone(timezone.utc)
+    except (ValueError, OverflowError):
+        pass
+    raise InputError(
+        f"{option}: '{text}' is not a time; write it as 2026-11-23T12:00:00Z (ISO 8601 in UTC) or 20261123120000Z"
+    )
+
+
+def format_time(moment: t.Optional[datetime]) -> t.Optional[str]:
+    """``2026-11-23T12:00:00Z``, as results show times; None stays None."""
+    return moment.astimezone(timezone.utc).isoformat(timespec="seconds")[:19] + "Z" if moment else None
+
+
+def clean(text: str, limit: int = 100) -> str:
+    """Foreign text in one line of printable characters, at most ``limit`` of them."""
+    if not text.isprintable():
+        text = "".join(char if char.isprintable() else "?" for char in text[: limit + 1])
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."
