@@ -70,7 +70,11 @@ class ActionModule(ActionBase):
             # So that nothing is installed for certificates that cannot be deployed.
             _refuse(self._host_faults(groups.entries, options, owner, task_vars))
         names = [entry["name"] for entry in groups.entries]
-        result["part"], result["claims"] = _owner.claim(options["claims"], owner, names)
+        part, result["claims"] = _owner.claim(options["claims"], owner, names)
+        result["part"] = {**part, "revoked": result.get("revoked", [])}
+        if options["claims"]:
+            # An earlier inclusion of this run has told how all is; what it removes at the end is still there.
+            result["status"] = ""
         if result.get("failed"):
             result["claims"] = _owner.unknown(options["claims"], owner)
         return result
@@ -101,7 +105,7 @@ class ActionModule(ActionBase):
             "remote_source": options["remote_source"],
             "service_settings": _groups.service_settings(options["services"]),
             "options": options["options"],
-            "part": {"owner": owner, "number": 0},
+            "part": {"owner": owner, "number": 0, "question": True},
             "fetch_from": "nowhere",
             "fail_on_held_back": False,
             "path": options["root"],

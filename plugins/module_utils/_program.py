@@ -24,6 +24,7 @@ import sys
 import tarfile
 import tempfile
 import typing as t
+from dataclasses import replace
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -420,13 +421,16 @@ def _write_privately(path: str, text: str) -> None:
 
 
 def _link_parts(there: Layout, here: Layout, part: Values) -> None:
-    """Have the parts of other owners here, and this one."""
-    mine = parts.path(here, part["owner"])
-    os.mkdir(os.path.dirname(mine), 0o700)
-    _write_privately(mine, part["text"])
+    """Have the parts of other owners here, and this one with all that it had: another inclusion may give that."""
+    mine, before = parts.parse(json.loads(part["text"])), None
+    os.mkdir(os.path.join(here.root, parts.FOLDER), 0o700)
     for other in parts.load(there, part["owner"]):
-        if other.owner != part["owner"]:
+        if other.owner == part["owner"]:
+            before = other
+        else:
             os.symlink(parts.path(there, other.owner), parts.path(here, other.owner))
+    certificates = parts.merge(mine.certificates, before, inclusion=0, claimed=())
+    _write_privately(parts.path(here, mine.owner), parts.dump(replace(mine, certificates=certificates)))
 
 
 def scanned(folders: t.Sequence[Values]) -> t.List[t.Dict[str, t.Any]]:

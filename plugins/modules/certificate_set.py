@@ -197,6 +197,15 @@ options:
             then taken for meant.
         type: bool
         default: false
+      revoked:
+        description: The names of certificates in use that the program on the host knows to be revoked.
+        type: list
+        elements: str
+        default: []
+      question:
+        description: Whether only what is wrong with the certificates is of interest, so that no response is obtained.
+        type: bool
+        default: false
   services:
     description:
       - The services that use the certificates. What they need is known for all choices of
@@ -526,6 +535,8 @@ PART = {
     "claimed": {"type": "list", "elements": "str", "default": []},
     "together": {"type": "dict", "default": {}},
     "derived": {"type": "bool", "default": False},
+    "revoked": {"type": "list", "elements": "str", "default": []},
+    "question": {"type": "bool", "default": False},
 }
 
 

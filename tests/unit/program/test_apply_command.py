@@ -488,6 +488,21 @@ def test_a_revoked_certificate_is_not_stapled_for(web: Host) -> None:
     assert web.known(NAME)["revoked"] is None
 
 
+def test_what_was_said_of_a_certificate_goes_with_it(web: Host) -> None:
+    web.hour()
+    web.later(4 * DAY)
+    web.maker = hosts.revoked
+    web.hour()
+    assert web.known(NAME)["failure_code"] == "revoked"
+    web.maker = hosts.good
+    web.deploy(NAME, ["web"])
+    web.run("apply")
+    assert (web.known(NAME)["failures"], web.known(NAME)["failure_code"], web.known(NAME)["revoked"]) == (0, "", None)
+    assert "revoked" not in web.run("status", NAME).out
+    web.hour()
+    assert web.pieces(NAME) == ALL
+
+
 @pytest.mark.parametrize("known", [True, False], ids=["seen by an earlier run", "never seen"])
 def test_what_is_live_but_not_configured_is_withdrawn_before_it_expires(web: Host, known: bool) -> None:
     """A playbook deployed it, and another one took it out of the configuration, maybe before any run saw it."""

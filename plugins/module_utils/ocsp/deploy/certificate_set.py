@@ -139,7 +139,8 @@ def _present(task: Task) -> Result:
     work, part = _plan(task, inclusion, known)
     before = [_facts(layout, item.name, item.material.files()) for item in work.items] if task.diff else []
     patience = _Patience(task)
-    transaction.obtain(work, _fetcher(values), patience)
+    if not (values["part"] or {}).get("question"):
+        transaction.obtain(work, _fetcher(values), patience)
     unsaved = inclusion.unsaved(part) if part is not None else []
     if task.check:
         told = {*transaction.renew(work, None), *work.told(work.outdated_snippets()), *outstanding(layout, known)}
@@ -179,6 +180,8 @@ def _plan(task: Task, inclusion: Inclusion, known: control.Services) -> t.Tuple[
     given, faults = read_wanted(values, known)
     wanted = inclusion.shared(given, lambda name: known.get(name).kind)
     work, found = transaction.plan(task.layout, wanted, datetime.now(timezone.utc), values["apache_port"], known)
+    for item in work.items:
+        item.known_revoked = item.name in (values["part"] or {}).get("revoked", ())
     part = inclusion.part(work, given, values) if inclusion.owner else None
     if part is None:
         work.parts = inclusion.found
@@ -533,7 +536,7 @@ def _dropped(task: Task, work: transaction.Plan, part: t.Optional[Part]) -> t.Li
 
 def _say_dropped(gone: t.Iterable[inclusions.Dropped], check: bool) -> str:
     names = [f"{one.name}{_users(one)}" for one in gone if not one.used_by]
-    done = f"{'would be ' if check else ''}removed at the end of the play, unless it fails or gives it later"
+    done = f"{'would be ' if check else ''}removed at the end of the play unless a later task configures it again"
     return f"no longer configured, {done}: {transaction.listed(names)}" if names else ""
 
 

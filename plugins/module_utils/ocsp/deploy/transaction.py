@@ -24,6 +24,7 @@ from datetime import datetime
 from ..errors import Fault, InputError, OcspError
 from ..fetch import bulk
 from ..fetch.freshness import Outcome
+from ..judge.judgement import Judgement
 from ..options.parse import CERTIFICATE_LIMIT, decode_content, make_options
 from ..pki.certificate import load_certificates
 from ..servers import snippets
@@ -66,6 +67,7 @@ class Item:
     reasons: t.List[str] = field(default_factory=list)
     outcome: t.Optional[Outcome] = None
     held_back: str = ""
+    known_revoked: bool = False
     renewed: bool = False
     adapted: bool = False
     position: t.Optional[int] = None
@@ -107,9 +109,14 @@ class Item:
 
     @property
     def is_revoked(self) -> bool:
-        """Whether its CA says so."""
+        """Whether its CA says so, now or earlier: with a staple that is good for a while, nobody asked again."""
+        return self.revocation is not None or (self.known_revoked and "cert.pem" not in self.reasons)
+
+    @property
+    def revocation(self) -> t.Optional[Judgement]:
+        """The response that says so, if one was obtained."""
         judgement = self.outcome.judgement if self.outcome is not None else None
-        return judgement is not None and judgement.proves_revocation
+        return judgement if judgement is not None and judgement.proves_revocation else None
 
 
 @dataclass
@@ -370,10 +377,12 @@ def _settle(item: Item) -> t.List[str]:
     outcome = item.outcome
     if outcome is None:
         return []
-    if item.is_revoked and outcome.judgement is not None:
-        item.held_back = outcome.judgement.message if item.reasons else ""
+    if item.revocation is not None:
+        item.held_back = item.revocation.message if item.reasons else ""
         left = "; it is not deployed" if item.reasons else ", but is in use; replace it"
-        return [f"{outcome.judgement.message}{left}"]
+        return [f"{item.revocation.message}{left}"]
+    if item.is_revoked:
+        return ["its CA has revoked it, but it is in use; replace it"]
     if outcome.data is not None:
         return list(outcome.warnings)
     if not outcome.failed:

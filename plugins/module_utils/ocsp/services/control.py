@@ -98,13 +98,21 @@ def read_command(value: t.Any) -> t.Tuple[str, ...]:
 
 
 def configured(name: str, kind: t.Optional[str] = None, **settings: t.Any) -> Service:
-    """A service by its name alone, or with settings; a known name is its own kind.
+    """A service by its name alone, or with settings. Our name of a server, and those of its units, say its kind.
 
     Raises InputError for a kind that is not known.
     """
     if kind is not None and kind not in SERVERS:
         raise InputError(f"kind: '{kind}' is not one of {', '.join(NAMES)}")
-    return Service(name, kind or (name if name in SERVERS else None), **settings)
+    return Service(name, kind or _kind_of(name), **settings)
+
+
+def _kind_of(name: str) -> t.Optional[str]:
+    """Which server has this name with us, or as that of a unit on some distribution (exim4, httpd)."""
+    if name in SERVERS:
+        return name
+    unit = name[: -len(".service")] if name.endswith(".service") else name
+    return next((kind for kind, server in SERVERS.items() if unit in server.units), None)
 
 
 def is_known(service: Service, run: Run) -> bool:

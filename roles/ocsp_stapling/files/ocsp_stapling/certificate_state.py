@@ -22,11 +22,13 @@ from .record import Values
 
 def entry_values(look: Observation, decision: Decision, before: Values, claims: Values, now: datetime) -> Values:
     """All that the state says of one certificate. ``before`` is what it said, ``claims`` what refresh says."""
+    certificate = certificate_values(look.options)
+    claims = claims_about(certificate, claims)
     return {
         "live": look.entry.live,
         "services": list(look.entry.services),
         "deployed": look.deployed,
-        "certificate": certificate_values(look.options),
+        "certificate": certificate,
         "staple": staple_values(look, decision, record.mapping(before, "staple"), claims, now),
         "revoked": revocation_values(decision.proof),
         "code": decision.code,
@@ -35,6 +37,12 @@ def entry_values(look: Observation, decision: Decision, before: Values, claims: 
         "unfinished": "",
         **attempt_values(claims),
     }
+
+
+def claims_about(certificate: t.Optional[Values], claims: Values) -> Values:
+    """What refresh says, unless that is about a certificate that has been replaced since."""
+    about, known = record.text_of(claims, "serial_number"), (certificate or {}).get("serial_number")
+    return {} if about and known and about != known else claims
 
 
 def attempt_values(claims: Values) -> Values:

@@ -45,8 +45,9 @@ def catch_up(config: Config, state: State) -> None:
         return
     state.runs["refresh"] = certificate_state.refresh_values(claims.run)
     for name, values in state.certificates.items():
-        if claims.entry(name):
-            values.update(certificate_state.attempt_values(claims.entry(name)))
+        about = certificate_state.claims_about(record.mapping(values, "certificate"), claims.entry(name))
+        if about:
+            values.update(certificate_state.attempt_values(about))
 
 
 def observe(

@@ -10,6 +10,7 @@ proof of a revocation, which is judged, and a clock that is said to be wrong, wh
     {"version": 1,
      "run": {"started": TIME, "ended": TIME, "exit_code": 0},
      "certificates": {NAME: {
+         "serial_number": HEX,                     of the certificate that was looked at last
          "inputs": DIGEST, "response": DIGEST,     of the configuration and the files at the last look
          "attempted": TIME, "succeeded": TIME,     when the responder was asked, and when that brought a response
          "next_attempt": TIME,

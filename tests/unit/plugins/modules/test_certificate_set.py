@@ -446,6 +446,30 @@ def test_a_revoked_certificate_in_use_is_not_as_it_should_be(run: t.Callable[...
     assert result["msg"] == "revoked, but in use: www.example.com"
 
 
+def test_a_revoked_certificate_with_a_good_staple_is_not_as_it_should_be(run: t.Callable[..., Result]) -> None:
+    """The staple from before is good for a while, so that no responder is asked; the program has asked earlier."""
+    one, other = leaf("www.example.com"), leaf("www.example.com", "new")
+    part = {"owner": "role", "revoked": ["www.example.com"]}
+    given = entry(one, "www.example.com", response_content=staple(one))
+    run(certificates=[given], part={"owner": "role"})
+    result = run(certificates=[given], part=part)
+    assert result["msg"].startswith("revoked, but in use: www.example.com")
+    assert result["revoked"] == ["www.example.com"]
+    assert "www.example.com: its CA has revoked it, but it is in use; replace it" in result["warnings"]
+    replaced = run(certificates=[entry(other, "www.example.com", response_content=staple(other))], part=part)
+    assert replaced["changed"] and replaced["revoked"] == [] and not replaced["warnings"]
+
+
+def test_a_question_is_about_what_is_wrong_alone(run: t.Callable[..., Result]) -> None:
+    one = leaf("www.example.com", demands=True)
+    part = {"owner": "role", "number": 0, "question": True}
+    asked = run(certificates=[entry(one, "www.example.com")], part=part, check=True)
+    assert not asked["warnings"] and not asked["failed"]
+    key = forge.private_pem(leaf("www.example.com", "new").key).decode()
+    wrong = run(certificates=[entry(one, "www.example.com", private_key_content=key)], part=part, check=True)
+    assert wrong["failed"] and wrong["findings"]
+
+
 def test_staple_survives_a_change_of_mode_and_goes_with_another_certificate(
     run: t.Callable[..., Result], tmp_path: Path
 ) -> None:

@@ -114,7 +114,7 @@ def test_the_order_of_a_task_counts(host: Host) -> None:
 def test_what_drops_out_is_foreseen_told_and_removed(host: Host) -> None:
     host.deploy("web", A, B)
     foreseen = host.deploy("web", A, check=True)
-    said = f"removed at the end of the play, unless it fails or gives it later: {B} (no longer for {SERVICE})"
+    said = f"removed at the end of the play unless a later task configures it again: {B} (no longer for {SERVICE})"
     assert foreseen["changed"] and f"would be {said}" in foreseen["msg"] and foreseen["dropped"] == [B]
     assert [one["after"] for one in foreseen["diff"]] == [{"state": "absent"}]
     told = host.deploy("web", A)

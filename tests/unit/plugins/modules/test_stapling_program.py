@@ -517,7 +517,24 @@ def test_the_program_is_asked_with_a_copy(
         output = {"refused": "", "summary": "", "certificates": troubles, **given} if given else None
         return code, json.dumps(output).replace("{}", str(folder)) if output else "", errors.replace("{}", str(folder))
 
-    said = _program.asked("/sbin/x", "/etc/x", "{}", {"owner": "role", "text": "{}"}, run)
+    said = _program.asked("/sbin/x", "/etc/x", "{}", {"owner": "role", "text": parts.dump(parts.Part("role"))}, run)
     assert said.refused.startswith(expected[0]) and bool(said.refused) == bool(expected[0])
     if not said.refused:
         assert said == _program.Answer(*expected)
+
+
+def test_the_program_is_asked_with_all_that_an_owner_has_given(tmp_path: Path) -> None:
+    """A loop gives it bit by bit: what this inclusion does not give is not out of the configuration."""
+    layout = sets.Layout(str(tmp_path), str(tmp_path / "state"))
+    before = parts.Part("role", (parts.Certificate("a"), parts.Certificate("b", ("nginx",), inclusion=2)))
+    parts.save(layout, before)
+    now = parts.Part("role", (parts.Certificate("a", ("haproxy",)),))
+    asked: list[parts.Part] = []
+
+    def run(argv: t.Sequence[str]) -> tuple[int, str, str]:
+        asked.extend(parts.load(sets.Layout(str(Path(argv[argv.index("--config") + 1]).parent), "")))
+        return 0, json.dumps({"refused": "", "summary": "", "certificates": {}}), ""
+
+    _program.asked("/sbin/x", layout.root, "{}", {"owner": "role", "text": parts.dump(now)}, run)
+    (one,) = asked
+    assert {one.name: one.services for one in one.certificates} == {"a": ("haproxy",), "b": ("nginx",)}

@@ -171,6 +171,8 @@ class Refresh:
             self._note_failure(entry, known, result.fetch_error.code, _cause(result.fetch_error), result)
         else:
             self._note_success(entry, known, result)
+        serial = result.serial_number if isinstance(result, Outcome) else None
+        known["serial_number"] = f"{serial:x}" if serial is not None else ""
         known.update(inputs=self.inputs[entry.name], response=_stamp(entry.path), looked=format_time(now))
 
     def _note_undeployed(self, entry: Entry, known: Values) -> None:

@@ -76,6 +76,9 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Callable[[str]
 def test_a_known_name_is_its_own_kind() -> None:
     assert configured("nginx").kind == "nginx"
     assert configured("edge", "haproxy").kind == "haproxy"
+    # A unit's name is what an administrator has in mind: it must not lose what is known of the server.
+    assert configured("exim4").kind == configured("exim4.service").kind == "exim"
+    assert configured("apache2").kind == configured("httpd").kind == "apache"
     assert configured("edge").kind is None
     assert configured("nginx", unit="nginx-edge").units == ("nginx-edge",)
     assert configured("edge").units == ("edge",)
