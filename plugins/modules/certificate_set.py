@@ -491,7 +491,9 @@ unconfirmed:
   type: list
   elements: str
 good_until:
-  description: When the first of the certificates and staples in use expires.
+  description:
+    - When the first of the certificates and staples in use expires. V(null) where none of the certificates has a
+      staple.
   returned: when O(state=present)
   type: str
   sample: "2026-11-30T09:00:00Z"

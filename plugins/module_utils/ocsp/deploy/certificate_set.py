@@ -321,11 +321,15 @@ def _values(work: transaction.Plan, told: t.Sequence[str], unconfirmed: t.Sequen
 
 
 def _good_until(work: transaction.Plan) -> t.Optional[str]:
-    """When the first certificate or staple in use expires, as far as it is known."""
-    ends = [item.material.certificate.not_after for item in work.items if not item.held_back]
-    judgements = [item.outcome.judgement for item in work.items if item.outcome and item.outcome.data is not None]
-    ends += [one.effective_expiry for one in judgements if one is not None and one.effective_expiry is not None]
-    return format_time(min(ends)) if ends else None
+    """When the first certificate or staple in use expires, as far as it is known; None where nothing is stapled."""
+    used = [item for item in work.items if not item.held_back]
+    judgements = [item.outcome.judgement for item in used if item.outcome and item.outcome.data is not None]
+    stapled = [one for one in judgements if one is not None]
+    if not stapled:
+        return None
+    ends = [item.material.certificate.not_after for item in used]
+    ends += [one.effective_expiry for one in stapled if one.effective_expiry is not None]
+    return format_time(min(ends))
 
 
 def _describe(work: transaction.Plan, item: transaction.Item) -> t.Dict[str, t.Any]:

@@ -758,3 +758,13 @@ def test_certificates_without_responder_are_listed(run: t.Callable[..., Result])
     result = run(certificates=[entry(one, "www.example.com")])
     assert result["without_responder"] == ["www.example.com"] and result["warnings"] == []
     assert result["changed"] and not result["failed"]
+
+
+def test_what_is_not_stapled_is_good_until_no_time(run: t.Callable[..., Result]) -> None:
+    one, other = leaf("www.example.com", urls=False), leaf("shop.example.com")
+    lacking = [entry(one, "www.example.com"), entry(other, "shop.example.com")]
+    result = run(certificates=lacking, fetch_from="nowhere")
+    assert result["without_staple"] == ["shop.example.com"] and result["good_until"] is None
+    stapled = [lacking[0], entry(other, "shop.example.com", response_content=staple(other))]
+    result = run(certificates=stapled, fetch_from="nowhere")
+    assert result["good_until"] == f"{NOW + 6 * forge.DAY:%Y-%m-%dT%H:%M:%SZ}"
