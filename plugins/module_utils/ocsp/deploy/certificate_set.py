@@ -522,7 +522,7 @@ def _prune(task: Task) -> Result:
 
 
 def _say_removed(names: t.Sequence[str], check: bool) -> str:
-    done = "would be removed" if check else "were removed"
+    done = "would be removed" if check else "was removed" if len(names) == 1 else "were removed"
     return f"{transaction.listed(names)} {done}" if names else "there was nothing to remove"
 
 

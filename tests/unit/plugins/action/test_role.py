@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import re
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+import yaml
 
 pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2.19 or later")
 
@@ -28,12 +30,17 @@ ROLE = "certops.ocsp.ocsp_stapling"
 
 @pytest.fixture
 def run(tmp_path: Path) -> Play:
-    """Run plays in check mode. Returns what was said, in one line."""
+    """Run plays, in check mode unless told otherwise. Returns what was said, in one line."""
     collection = tmp_path / "collections" / "ansible_collections" / "certops" / "ocsp"
     collection.parent.mkdir(parents=True)
     collection.symlink_to(CHECKOUT)
 
-    def check(*plays: t.Mapping[str, t.Any], fails: bool = False, extra: t.Mapping[str, t.Any] | None = None) -> str:
+    def check(
+        *plays: t.Mapping[str, t.Any],
+        fails: bool = False,
+        extra: t.Mapping[str, t.Any] | None = None,
+        check: bool = True,
+    ) -> str:
         path = tmp_path / "play.yml"
         path.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, **play} for play in plays]))
         environment = {
@@ -47,7 +54,7 @@ def run(tmp_path: Path) -> Play:
         local = ["-c", "local", "-i", "localhost,", "-e", f"ansible_python_interpreter={sys.executable}"]
         program = str(Path(sys.executable).with_name("ansible-playbook"))
         done = subprocess.run(
-            [program, *local, "--check", "--diff", "-e", json.dumps(extra or {}), str(path)],
+            [program, *local, *(["--check"] if check else []), "--diff", "-e", json.dumps(extra or {}), str(path)],
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -176,3 +183,33 @@ def test_who_includes_the_role_owns_what_it_gives(run: Play, tmp_path: Path) -> 
 @pytest.mark.parametrize("owner", ["all", "former", "x" * 101])
 def test_what_cannot_be_an_owner_is_refused(play: Play, owner: str) -> None:
     assert "nothing was changed: ocsp_stapling_owner: " in play(fails=True, owner=owner)
+
+
+def test_what_goes_with_the_program_is_told_as_it_is(run: Play, tmp_path: Path) -> None:
+    """By the tasks that remove folders and hand logs over, in folders of the test."""
+    logs, root = tmp_path / "log", tmp_path / "etc"
+    text = (CHECKOUT / "roles/ocsp_stapling/tasks/uninstall.yml").read_text(encoding="utf-8")
+    tasks = yaml.safe_load(text.replace("/var/log/ocsp-stapling", str(logs)))
+    removal, handover = (
+        next(task for task in tasks if task["name"] == name)
+        for name in ("Remove empty folders", "Hand logs over to root")
+    )
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    account = {"ansible_facts": {"getent_passwd": {user: ["x"]}}}
+    values = {"__ocsp_stapling_root": str(root), "__ocsp_stapling_user": user, "__ocsp_stapling_account": account}
+
+    def changed(task: t.Any, check: bool = False) -> bool:
+        said = run({"vars": {**values, "ocsp_stapling_log_file": ""}, "tasks": [task]}, check=check)
+        return "changed=1 " in said
+
+    assert not changed(handover) and not changed(removal), "there are none"
+    (root / "parts").mkdir(parents=True)
+    (root / "conf.d").mkdir()
+    (root / "conf.d" / "mine.json").touch()
+    assert changed(removal) and [path.name for path in root.iterdir()] == ["conf.d"]
+    assert not changed(removal), "what holds something stays"
+    logs.mkdir()
+    assert not changed(handover, check=True)
+    if os.geteuid() == 0:
+        (logs / "2026.log").touch()
+        assert changed(handover)

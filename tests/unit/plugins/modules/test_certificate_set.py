@@ -746,7 +746,8 @@ def test_absent_removes_sets_and_nothing_else(run: t.Callable[..., Result], tmp_
     run(certificates=certificates)
     (tmp_path / "etc/config.json").write_text("{}")
     assert run(state="absent", check=True, certificates=[{"name": "one.example.com"}])["removed"] == ["one.example.com"]
-    assert run(state="absent", certificates=[{"name": "one.example.com"}])["changed"]
+    gone = run(state="absent", certificates=[{"name": "one.example.com"}])
+    assert gone["changed"] and gone["msg"] == "one.example.com was removed"
     assert not live(tmp_path, "one.example.com").exists() and live(tmp_path, "two.example.com").exists()
     assert run(state="absent")["removed"] == ["two.example.com"]
     assert not run(state="absent")["changed"]
