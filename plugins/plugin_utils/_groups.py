@@ -105,9 +105,11 @@ class _Reader:
     def add(self, title: str, group: t.Any) -> None:
         domains = group.get("domains") if isinstance(group, t.Mapping) else None
         if not isinstance(domains, list):
-            self.faults.append(f"{title}: a group is a mapping with a list of domains")
             unknown = [key for key in group if key not in _GROUP] if isinstance(group, t.Mapping) else []
-            self.faults += [f"{title}: {_problem(_GROUP, key, None)}" for key in unknown]
+            problems = [_problem(_GROUP, key, None) for key in unknown]
+            if domains is not None or not any(problem.endswith("did you mean domains?") for problem in problems):
+                problems.insert(0, "a group is a mapping with a list of domains")
+            self.faults += [f"{title}: {problem}" for problem in problems]
             return
         shared = self._read(title, group, _GROUP)
         for domain in domains:
@@ -172,7 +174,10 @@ def _value_faults(values: Entry) -> t.Iterator[str]:
 
 def options_reader() -> _entries.EntryReader:
     """What ``read_options`` reads by; of many certificates one will do for all."""
-    return _entries.EntryReader(_module.argument_spec("set", defaults=False))
+    spec = _module.argument_spec("set", defaults=False)
+    # Which values there are, ``check_options`` says in its own words.
+    plain = {name: {key: one for key, one in option.items() if key != "choices"} for name, option in spec.items()}
+    return _entries.EntryReader(plain)
 
 
 def read_options(given: Values, reader: _entries.EntryReader) -> tuple[Entry, list[str]]:

@@ -252,7 +252,25 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_misspelt_list_of_domains_is_named() -> None:
-    assert read({"web": {"domain": ["a.test"]}}).faults[1] == "web: domain is not known; did you mean domains?"
+    assert read({"web": {"domain": ["a.test"]}}).faults == ["web: domain is not known; did you mean domains?"]
+
+
+def test_a_group_without_domains_is_told_what_else_is_wrong() -> None:
+    listed = "web: a group is a mapping with a list of domains"
+    slip = "web: relaod is not known; did you mean reload?"
+    assert read({"web": {"relaod": ["nginx"]}}).faults == [listed, slip]
+    assert read({"web": {"domains": "a.test", "domainz": 1}}).faults[0] == listed
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"allow": ["sha1"]}, "allow: 'sha1' is not one of sha1_signature, missing_next_update"),
+        ({"method": "put"}, "method: 'put' is not one of auto, get, post"),
+    ],
+)
+def test_a_value_that_is_no_choice_is_told_once(options: t.Dict[str, t.Any], sentence: str) -> None:
+    assert read(web("a.test", options=options)).faults == [f"web: options: {sentence}"]
 
 
 @pytest.mark.parametrize("mask", ["{domain}/x", "x.key", "{domain}{domain}"])
