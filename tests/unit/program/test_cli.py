@@ -700,7 +700,8 @@ def test_the_certificate_of_a_known_file_is_known(host: Host) -> None:
     assert host.run("check", str(host.root / "live" / NAME / "ocsp.der")).code == 0
     done = host.run("check", str(host.responses / f"{NAME}.der"))
     assert (done.code, done.err) == (1, "")
-    assert "nobody knows which certificate it is about; give it with --certificate" in done.out.replace("\n   ", "")
+    told = "the certificate that this response is about is not known; give it with --certificate"
+    assert f"{host.responses}/{NAME}.der: {told} [bad_input]" in " ".join(done.out.split())
 
 
 def test_each_file_has_a_verdict(host: Host, tmp_path: Path) -> None:
@@ -730,6 +731,12 @@ def test_a_file_that_is_not_there(host: Host, tmp_path: Path) -> None:
     done = host.run("check", "--certificate", f"{tmp_path}/leaf.pem", missing)
     assert done.code == 1
     assert " ".join(done.out.split()) == f"{missing}: cannot be judged error: {missing} does not exist [bad_input]"
+
+
+def test_a_file_that_is_not_there_and_without_a_certificate(host: Host) -> None:
+    done = host.run("check", "/nope")
+    assert done.code == 1
+    assert " ".join(done.out.split()) == "/nope: cannot be judged error: /nope does not exist [bad_input]"
 
 
 @pytest.mark.parametrize(

@@ -49,11 +49,11 @@ def check(path: str, given: Values, config: t.Optional[Config], now: datetime) -
 
 
 def _judge(path: str, given: Values, config: t.Optional[Config], now: datetime) -> Verdict:
-    values = {**_known_values(path, given, config), **given}
-    options = read_options(values, judging=True)
     content = reading.read_file(path, path, SIZE_LIMIT)
     if content is None:
         raise InputError(f"{path} does not exist")
+    values = {**_known_values(path, given, config), **given}
+    options = read_options(values, judging=True)
     outcome = freshness.inspect(options, content, now)
     judgement = outcome.judgement
     good = judgement is not None and judgement.acceptable
@@ -73,7 +73,7 @@ def _known_values(path: str, given: Values, config: t.Optional[Config]) -> Value
         beside = os.path.join(os.path.dirname(os.path.abspath(path)), name)
         if os.path.exists(beside):
             return {"certificate_path": beside}
-    raise InputError(f"{path}: nobody knows which certificate it is about; give it with --certificate")
+    raise InputError(f"{path}: the certificate that this response is about is not known; give it with --certificate")
 
 
 def _text(path: str, name: str, judgement: t.Optional[Judgement], values: Values) -> str:
