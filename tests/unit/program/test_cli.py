@@ -13,6 +13,7 @@ import os
 import pty
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import types
@@ -27,6 +28,7 @@ from ansible_collections.certops.ocsp.tests.unit.program import host as hosts
 from ansible_collections.certops.ocsp.tests.unit.program.host import Host
 from ocsp.judge.response import judge
 from ocsp.options.parse import read_options
+from ocsp.services import control
 from ocsp.store import staples
 from ocsp_stapling import terminal
 from ocsp_stapling.terminal import Cell
@@ -420,6 +422,20 @@ def test_a_service_that_nobody_knows_is_refused(host: Host, name: str) -> None:
     assert done.err == (
         f"{name} is not a service that this host's configuration names; did you mean {meant}? [bad_input]\n"
     )
+
+
+@pytest.mark.parametrize(("words", "told"), [((), "exim is not running; not reloaded\n"), (("--quiet",), "")])
+def test_a_service_that_is_not_running_is_told(
+    host: Host, words: t.Tuple[str, ...], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where what happens goes to the journal, and nobody else would say why nothing was reloaded."""
+    monkeypatch.setattr(control, "reload", lambda *_given: control.Result(False, False))
+    host.deploy(NAME, ["web"])
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as syslog:
+        syslog.bind(str(host.home / "syslog"))
+        done = host.run("reload", "exim", *words)
+        assert b"exim is not running; not reloaded" in syslog.recv(4096)
+    assert done == (0, "", told)
 
 
 @pytest.mark.parametrize("command", [("apply",), ("reload", "nginx"), ("refresh",)])

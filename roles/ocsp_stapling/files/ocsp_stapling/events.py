@@ -67,6 +67,7 @@ class Log:
         self._stderr_from = WARNING if quiet or self._socket is not None else DEBUG
         if under_systemd and self._socket is not None:
             self._stderr_from = CRITICAL - 1
+        self._answers = not quiet and self._stderr_from >= CRITICAL
 
     def open_file(self, path: str) -> str:
         """Log to a file as well. Returns why that does not work, or an empty string."""
@@ -83,14 +84,15 @@ class Log:
             os.close(self._file)
         self._socket = self._file = None
 
-    def emit(self, event: Event) -> None:
+    def emit(self, event: Event, answer: bool = False) -> None:
+        """Take one event. An ``answer`` is shown to whoever started the program also where nothing is wrong."""
         if event.priority >= DEBUG and not self._debug:
             return
         self.events.append(event)
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 self._socket.send(_journal_entry(event) if self._native else _syslog_entry(event))
-        if event.priority <= self._stderr_from:
+        if event.priority <= self._stderr_from or (answer and self._answers):
             _to_stderr(event)
         if self._file is not None:
             moment = datetime.now().astimezone().isoformat(timespec="seconds")

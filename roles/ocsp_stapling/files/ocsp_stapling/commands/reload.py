@@ -75,7 +75,7 @@ def tell(installed: Installation, config: Config, log: Log, names: t.Iterable[st
         elif result.running is False:
             # Who named it wants to know.
             priority = events.INFO if always else events.DEBUG
-            log.emit(Event("reloaded", f"{name} does not run and was left alone", priority, service=name))
+            log.emit(Event("reloaded", f"{name} is not running; not reloaded", priority, service=name), answer=always)
         else:
             log.emit(Event("reloaded", f"{name} has loaded what is on disk", events.DEBUG, service=name))
     return well
