@@ -290,9 +290,15 @@ def _contradictions(entries: t.Iterable[Entry]) -> list[str]:
             key for key in entry.keys() | other.keys() if key != "services" and entry.get(key) != other.get(key)
         )
         if differing:
-            named = ", ".join(differing)
+            named = ", ".join(map(_key_of, differing))
             faults[f"{entry['name']} is given twice, with different values of {named}"] = None
     return list(faults)
+
+
+def _key_of(option: str) -> str:
+    """The key of a group or domain that became an option of ``certificate_set``."""
+    keys = {"owner": "key_owner", "group": "key_group", "mode": "key_mode"}
+    return keys.get(option, option.removesuffix("_src").removesuffix("_path"))
 
 
 def part(owner: str, entries: t.Iterable[Entry], options: Values, services: Values) -> Part:

@@ -93,7 +93,9 @@ def test_what_cannot_be_understood_changes_nothing(
         "web: reload must be a list": {"certificates": {"web": {"domains": [leaf.name], "reload": "nginx"}}},
         "a group is a mapping with a list of domains": {"certificates": {"web": {"domains": leaf.name}}},
         "responder_url is not known": {"certificates": web({"name": leaf.name, "responder_url": "http://x"})},
-        "ngnix is not one of apache": {"certificates": {"web": {"domains": [leaf.name], "reload": ["ngnix"]}}},
+        "reload: ngnix is not a known service; did you mean nginx?": {
+            "certificates": {"web": {"domains": [leaf.name], "reload": ["ngnix"]}}
+        },
         "did you mean minimum_validity?": {"certificates": web(leaf.name), "options": {"minimum_validty": "3d"}},
         "the mode 0670 of the private key allows more": {"certificates": web(leaf.name, key_mode=440)},
     }

@@ -61,7 +61,7 @@ def read_wanted(values: Values, services: Services) -> t.Tuple[t.List[Wanted], t
     for given in values["certificates"]:
         try:
             one = _read_one(values, given, services)
-            found[one.name] = _merge(found[one.name], one) if one.name in found else one
+            found[one.name] = _merge(found[one.name], one, values) if one.name in found else one
         except OcspError as error:
             faults.append(Fault(given["name"], f"{given['name']}: {error.message}"))
     return list(found.values()), faults
@@ -82,7 +82,7 @@ def _read_one(values: Values, given: Values, services: Services) -> Wanted:
     check_options(options)
     names = option("services")
     for name in names:
-        _check_service(name, services)
+        _check_service(name, services, values)
     return Wanted(
         name=given["name"],
         sources=_read_sources(values, given),
@@ -96,22 +96,26 @@ def _read_one(values: Values, given: Values, services: Services) -> Wanted:
     )
 
 
-def _check_service(name: str, services: Services) -> None:
+def _check_service(name: str, services: Services, values: Values) -> None:
     """Refuse a service that cannot be told of changes, or noted in a file of its name. Raises InputError."""
+    # Who gives a part has written the variables of the role, and others the options of the module.
+    given, settings = ("reload", "ocsp_stapling_services") if values["part"] else ("services", "service_settings")
     problem = name_problem(name)
     if problem:
-        raise InputError(f"services: {problem}")
+        raise InputError(f"{given}: {problem}")
     if not services.is_known(name):
+        hint = did_you_mean(name, {*NAMES, *values["service_settings"]})
         raise InputError(
-            f"services: {name} is not one of {', '.join(NAMES)}, and there is no such service on this host; "
-            "correct the name, or give its unit or reload (service_settings, or ocsp_stapling_services of the role)"
+            f"{given}: {name} is not a known service; {hint}{'' if hint.endswith('?') else '.'} "
+            f"For another service set its unit or reload command in {settings}"
         )
 
 
-def _merge(one: Wanted, other: Wanted) -> Wanted:
+def _merge(one: Wanted, other: Wanted, values: Values) -> Wanted:
     """Two entries of the same name as one. Raises InputError where they contradict each other."""
     if one.sources[:4] != other.sources[:4] or one.access != other.access:
-        raise InputError("it is given twice, with different files, or owner, group or mode of the key")
+        access = "key_owner, key_group or key_mode" if values["part"] else "owner, group or mode"
+        raise InputError(f"it is given twice, with different files or values of {access}")
     if one.staple != other.staple or one.options != other.options:
         raise InputError("it is given twice, with different values of staple or options")
     services = dict(zip(one.services + other.services, one.kinds + other.kinds))

@@ -354,10 +354,7 @@ class _Systemd(_Manager):
         if not self.unit:
             units = " or ".join(self.service.units)
             why = f"it does not run as {units}" if self._runs_by_itself(run) else f"systemd has no unit {units}"
-            return (
-                f"{self.service.name} cannot be reloaded: {why}; give its unit or a command to reload it in "
-                "service_settings"
-            )
+            return f"{self.service.name} cannot be reloaded: {why}; set 'unit' or 'reload' for it"
         # One that ended meanwhile is not started, and one that cannot be reloaded is restarted.
         return self._do(run, ("systemctl", "try-restart" if restart else "try-reload-or-restart", self.unit))
 

@@ -42,13 +42,13 @@ _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 
 Values = t.Mapping[str, t.Any]
 
-#: How what has to be alike is called in messages.
+#: How what has to be alike is called in messages, as in the groups of the role.
 _CALLED = {
     "certificate": "certificate",
     "chain": "chain",
     "root": "root",
     "names": "names",
-    "key": "owner, group or mode of the key",
+    "key": "key_owner, key_group or key_mode",
     "staple": "staple",
 }
 

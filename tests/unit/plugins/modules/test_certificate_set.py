@@ -235,7 +235,11 @@ def test_nothing_of_a_key_is_told(run: t.Callable[..., Result], tmp_path: Path) 
             {"options": {"minimum_validty": "3d"}},
             "options: 'minimum_validty' is not an option; did you mean minimum_validity?",
         ),
-        ({"services": ["ngnix"]}, "services: ngnix is not one of apache, dnsdist, "),
+        ({"services": ["ngnix"]}, "services: ngnix is not a known service; did you mean nginx? For another service"),
+        (
+            {"services": ["qqq"]},
+            "trafficserver. For another service set its unit or reload command in service_settings",
+        ),
         ({"mode": "rw"}, "is not an octal number"),
         ({"group": "no-such-group"}, "no-such-group"),
         ({"services": ["exim"], "owner": "0", "group": "0"}, "exim could not read the private key"),

@@ -233,7 +233,7 @@ def test_the_same_certificate_of_two_owners(host: Host) -> None:
     assert different["changed"], "the other owner may follow"
     assert not host.run(part=part, certificates=[{**mine, "mode": "0600"}, one(B)])["changed"], "it need not wait"
     outdated = host.deploy("web", A)
-    called = "a different owner, group or mode of the key"
+    called = "a different key_owner, key_group or key_mode"
     assert not outdated["failed"] and not outdated["changed"]
     assert outdated["warnings"] == [
         f"{A}: web still gives {called} than mail, which has changed it since; it stays as mail gave it"
@@ -245,6 +245,16 @@ def test_the_same_certificate_of_two_owners(host: Host) -> None:
     assert host.run("absent", part={"owner": "web"})["removed"] == []
     assert host.live() == [A, B] and host.listed() == [B], "only the service of the other owner is left"
     assert not host.run(part=part, certificates=[{**mine, "mode": "0600"}, one(B)])["changed"]
+
+
+def test_a_service_that_nobody_knows_is_named_as_the_role_has_it(host: Host) -> None:
+    refused = host.run(part={"owner": "web"}, certificates=[{**one(A), "services": ["ngnix"]}])
+    assert refused["failed"] and refused["msg"] == (
+        f"nothing was changed: {A}: reload: ngnix is not a known service; did you mean nginx? For another service set "
+        "its unit or reload command in ocsp_stapling_services"
+    )
+    twice = host.run(part={"owner": "web"}, certificates=[one(A), one(A, mode="0600")])
+    assert twice["msg"].endswith("with different files or values of key_owner, key_group or key_mode")
 
 
 def test_a_new_owner_that_contradicts_changes_nothing(host: Host) -> None:

@@ -100,9 +100,18 @@ FAULTS: t.Dict[str, t.Tuple[t.Any, str]] = {
     "a name with a way out": (web("../x"), "web, ../x: name: '../x' cannot name a set"),
     "the same twice, not alike": (
         {"web": {"domains": ["a.test"]}, "mail": {"domains": ["a.test"], "key_mode": "0440"}},
-        "a.test is given twice, with different values of mode",
+        "a.test is given twice, with different values of key_mode",
     ),
 }
+
+
+@pytest.mark.parametrize("remote", [False, True])
+def test_what_contradicts_is_named_as_it_was_written(remote: bool) -> None:
+    domain = {"name": "a.test", "certificate": "x.pem", "key_owner": "exim"}
+    groups = web("a.test", domain)
+    assert read(groups, remote=remote).faults == [
+        "a.test is given twice, with different values of certificate, key_owner"
+    ]
 
 
 @pytest.mark.parametrize(("groups", "sentence"), FAULTS.values(), ids=FAULTS)

@@ -25,6 +25,8 @@ SHARED: t.Dict[str, t.Any] = {
     "options": {},
     "source": None,
     "remote_source": False,
+    "part": None,
+    "service_settings": {},
 }
 KEY, CERTIFICATE = "the key", "the certificate"
 

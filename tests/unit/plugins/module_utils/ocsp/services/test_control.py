@@ -113,8 +113,7 @@ def test_a_unit_that_is_not_there_is_not_one_that_is_stopped(service: Service) -
     result = control.reload(service, host.run)
     assert (result.reloaded, result.running) == (False, None)
     assert result.problem == (
-        f"web cannot be reloaded: systemd has no unit {service.units[0]}; give its unit or a command to reload it in "
-        "service_settings"
+        f"web cannot be reloaded: systemd has no unit {service.units[0]}; set 'unit' or 'reload' for it"
     )
 
 
@@ -491,8 +490,7 @@ def test_a_server_that_was_started_by_hand_runs(tmp_path: Path, monkeypatch: pyt
     known = control.Services({}, host.run)
     assert known.is_running("nginx") is None and known.loaded_since("nginx", 0.0) is None
     assert known.reload("nginx").problem == (
-        "nginx cannot be reloaded: it does not run as nginx; give its unit or a command to reload it in "
-        "service_settings"
+        "nginx cannot be reloaded: it does not run as nginx; set 'unit' or 'reload' for it"
     )
     pid.write_text("999999999")
     assert known.is_running("nginx") is False

@@ -146,7 +146,7 @@ def test_nothing_drops_out_where_it_is_not_known_what_failed() -> None:
 # Several owners
 
 DIFFERENT: t.Dict[str, t.Tuple[t.Dict[str, t.Any], str]] = {
-    "key": ({"agreed": {"key": "0:8 0440", "certificate": "aa"}}, "owner, group or mode of the key"),
+    "key": ({"agreed": {"key": "0:8 0440", "certificate": "aa"}}, "key_owner, key_group or key_mode"),
     "certificate": ({"agreed": {"key": "0:0 0400", "certificate": "bb"}}, "certificate"),
     "staple": ({"staple": False}, "staple"),
     "option": ({"options": {"timeout": 3.0}}, "option timeout"),
