@@ -137,6 +137,50 @@ def test_the_documented_command_looks_from_here(command: str, pki: pki_tool.Pki,
     assert json.loads((tmp_path / "ocsp-report.json").read_text())["counts"] == {"error": 0, "warning": 0, "good": 1}
 
 
+INVENTORIES = {
+    "a list for all": "[web]\nhost[1:3]\n",
+    "lists of hosts": (
+        "[web]\nhost1\nhost2\nhost3 ocsp_report_endpoints='{own}'\n[web:vars]\nocsp_report_endpoints={all}\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("inventory", INVENTORIES.values(), ids=INVENTORIES)
+def test_an_endpoint_is_looked_at_once_for_all_hosts(inventory: str, pki: pki_tool.Pki, tmp_path: Path) -> None:
+    good = pki.response("rsa.example.com", tmp_path / "good.der").read_bytes()
+    with running("nginx", [Site(pki.leaf("rsa.example.com"), good)]) as server:
+        endpoints = [{"host": "127.0.0.1", "port": server.port, "server_name": "rsa.example.com"}]
+        other = [*endpoints, {"host": "127.0.0.1", "port": pki_tool.free_port()}]
+        text = inventory.replace("{all}", json.dumps(endpoints)).replace("{own}", json.dumps(other))
+        (tmp_path / "hosts").write_text(text)
+        (tmp_path / "endpoints.yml").write_text(yaml.safe_dump({"ocsp_report_endpoints": endpoints}))
+        given = "" if "{own}" in inventory else " -e @endpoints.yml"
+        done = run_command(f"ansible-playbook -i hosts certops.ocsp.report{given}", tmp_path)
+        apart = run_command(
+            "ansible-playbook -i hosts certops.ocsp.report -e ocsp_report_from='{{inventory_hostname}}' "
+            "-e ansible_connection=local -e ansible_python_interpreter='{{ansible_playbook_python}}'" + given,
+            tmp_path,
+        )
+    errors = 0 if given else 1
+    assert done.rc == 0 and f"{errors} in error, 0 with a warning, 1 good" in done.output, done.output
+    assert f"{errors} in error, 0 with a warning, 3 good" in apart.output, "each host looks for itself"
+
+
+def test_the_endpoints_of_hosts_are_looked_at_for_each(tmp_path: Path) -> None:
+    ports = [pki_tool.free_port() for _host in range(2)]
+    lines = [
+        f"host{port} ocsp_report_endpoints='{json.dumps([{'host': '127.0.0.1', 'port': port}])}'" for port in ports
+    ]
+    (tmp_path / "hosts").write_text("\n".join([*lines, "localhost", ""]))
+    done = run_command("ansible-playbook -i hosts certops.ocsp.report", tmp_path)
+    rows = json.loads((tmp_path / "ocsp-report.json").read_text())["rows"]
+    assert done.rc == 0, done.output
+    assert {row["inventory_hostname"]: row["endpoint"] for row in rows} == {
+        "localhost": "localhost:443",
+        **{f"host{port}": f"127.0.0.1:{port}" for port in ports},
+    }
+
+
 def test_the_command_is_documented() -> None:
     assert DOCUMENTED == ["ansible-playbook certops.ocsp.report -e @endpoints.yml"]
 
@@ -160,3 +204,16 @@ def test_an_endpoint_that_is_misspelt_is_refused(endpoint: dict[str, t.Any], sen
     (tmp_path / "endpoints.yml").write_text(json.dumps({"ocsp_report_endpoints": [endpoint]}))
     done = run_command("ansible-playbook certops.ocsp.report -e @endpoints.yml", tmp_path)
     assert done.rc != 0 and f"ocsp_report_endpoints: {sentence}; an endpoint may have host, port" in done.output
+
+
+def test_an_endpoint_that_is_misspelt_is_told_once(tmp_path: Path) -> None:
+    endpoints = [{"host": "127.0.0.1", "prot": 25}]
+    (tmp_path / "endpoints.yml").write_text(json.dumps({"ocsp_report_endpoints": endpoints}))
+    (tmp_path / "hosts").write_text("host[1:3]\n")
+    done = run_command("ansible-playbook -i hosts certops.ocsp.report -e @endpoints.yml", tmp_path)
+    assert done.rc != 0 and done.output.count('"msg": "ocsp_report_endpoints: not known: prot; ') == 1, done.output
+    (tmp_path / "hosts").write_text(f"host[1:3]\nhost4 ocsp_report_endpoints='{json.dumps(endpoints)}'\n")
+    done = run_command("ansible-playbook -i hosts certops.ocsp.report", tmp_path)
+    assert done.rc != 0 and done.output.count('"msg": "ocsp_report_endpoints of host4: not known: prot; ') == 1, (
+        done.output
+    )
