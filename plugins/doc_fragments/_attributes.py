@@ -37,7 +37,7 @@ attributes:
     description: Uses Ansible's strict file operation functions to ensure proper permissions and avoid data corruption.
     support: full
     details:
-      - The content is replaced in one step by a complete, synced file. O(unsafe_writes) permits to write into a file
+      - The content is replaced in one step by a complete, synced file. O(unsafe_writes) allows writing into a file
         that cannot be replaced.
 """
 

@@ -71,7 +71,7 @@ options:
 options:
   allow:
     description:
-      - Faults of a private CA to put up with.
+      - Known deviations of a private CA to accept.
       - V(sha1_signature) accepts signatures with SHA-1.
       - V(missing_next_update) accepts responses that do not say how long they hold. They are then used for
         24 hours.
@@ -122,7 +122,7 @@ options:
         RV(certops.ocsp.ocsp_response#module:response).
       - It is judged by the same rules and installed when it is newer. No responder is asked.
       - V(null) is the same as leaving it out, so that a responder is asked. Where that must not happen, as on hosts
-        without a way out, give the task a condition such as C(staple.response is not none).
+        without outbound network access, give the task a condition such as C(staple.response is not none).
     type: str
   responder_urls:
     description:
@@ -154,7 +154,7 @@ options:
     default: false
   on_missing_responder:
     description:
-      - What to do when the certificate names no responder and O(responder_urls) is not given.
+      - What to do when the certificate has no OCSP responder URL and O(responder_urls) is not given.
       - With V(skip), nothing changes and RV(certops.ocsp.ocsp_response#module:skipped_reason) says V(no_responder).
     type: str
     choices: [skip, fail]

@@ -262,7 +262,7 @@ options:
     description: How many responses are fetched at a time, from V(1) to V(1000).
     type: int
     default: 16
-  patience:
+  responder_wait:
     description:
       - How many seconds to go on asking a responder that does not know a new certificate yet, from V(0) to V(86400).
         Some know it only minutes after it was issued.
@@ -366,7 +366,7 @@ EXAMPLES = r"""
         services: [exim, dovecot]
         group: Debian-exim
         mode: "0440"
-    patience: 300
+    responder_wait: 300
   notify: Reload mail servers
 """
 
@@ -467,7 +467,7 @@ revoked:
   type: list
   elements: str
 without_responder:
-  description: The names of certificates that name no OCSP responder, so that there is nothing to staple.
+  description: The names of certificates that have no OCSP responder URL, so that there is nothing to staple.
   returned: when O(state=present)
   type: list
   elements: str
@@ -573,7 +573,7 @@ def argument_spec():
         scan={"type": "list", "elements": "dict"},
         fetch_from={"type": "str", "choices": ["host", "controller", "nowhere"], "default": "host"},
         controller_cache={"type": "str", "default": "~/.cache/ocsp-stapling"},
-        patience={"type": "int", "default": 0},
+        responder_wait={"type": "int", "default": 0},
         fail_on_held_back={"type": "bool", "default": True},
         endpoints={"type": "list", "elements": "dict", "options": _entries.ENDPOINT},
         keep={"type": "int", "default": 3},

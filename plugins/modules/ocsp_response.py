@@ -19,7 +19,7 @@ description:
     written, and a newer response is never replaced by an older one. The file is replaced in one step.
   - When no new response can be had while the one in place is still good, the module does not fail. It
     warns and returns the reason in RV(fetch_error).
-  - A certificate that names no OCSP responder is normal and not an error. See O(on_missing_responder).
+  - A certificate that has no OCSP responder URL is normal and not an error. See O(on_missing_responder).
 extends_documentation_fragment:
   - ansible.builtin.files
   - certops.ocsp._attributes
@@ -79,7 +79,7 @@ EXAMPLES = r"""
     server:
       - nginx
 
-- name: Fetch once on the controller for hosts without a way out
+- name: Fetch once on the controller for hosts without outbound network access
   certops.ocsp.ocsp_response:
     path: "{{ inventory_dir }}/staples/www.example.com.der"
     certificate_path: "{{ inventory_dir }}/certificates/www.example.com-fullchain.pem"
@@ -114,7 +114,7 @@ fetched:
   type: bool
   sample: true
 fetch_error:
-  description: Why no acceptable response could be had, or V(null).
+  description: Why no acceptable response could be fetched, or V(null).
   returned: unless an option or a file cannot be used
   type: dict
   contains:
@@ -127,7 +127,7 @@ fetch_error:
       type: str
       sample: "cannot connect to http://ocsp.example.com: Connection refused"
 skipped_reason:
-  description: V(no_responder) when the certificate names no responder, otherwise V(null).
+  description: V(no_responder) when the certificate has no OCSP responder URL, otherwise V(null).
   returned: unless an option or a file cannot be used
   type: str
   sample: no_responder

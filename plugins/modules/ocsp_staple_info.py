@@ -144,7 +144,7 @@ EXAMPLES = r"""
   register: mail
   failed_when: mail.severity == 'error'
 
-- name: See that both certificates are stapled by TLS 1.2 over IPv6
+- name: Check that both certificates are stapled by TLS 1.2 over IPv6
   certops.ocsp.ocsp_staple_info:
     host: www.example.com
     tls_versions: ['1.2']

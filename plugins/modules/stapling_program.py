@@ -86,8 +86,8 @@ options:
   endpoints:
     description:
       - Where services are looked at, as O(certops.ocsp.ocsp_stapling#role:main:ocsp_stapling_endpoints) has it.
-      - This and O(keep), O(patience) and O(apache_port) are what M(certops.ocsp.certificate_set) will be given. They
-        are checked together with all else.
+      - This and O(keep), O(responder_wait) and O(apache_port) are what M(certops.ocsp.certificate_set) will be given.
+        They are checked together with all else.
     type: list
     elements: dict
     default: []
@@ -95,7 +95,7 @@ options:
     description: How many sets of a certificate stay, from V(1) to V(1000).
     type: int
     default: 3
-  patience:
+  responder_wait:
     description: How many seconds to wait for responders, from V(0) to V(86400).
     type: int
     default: 0
@@ -169,7 +169,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: See what of the program differs from what it should be
+- name: Compare the program with what it should be
   become: true
   certops.ocsp.stapling_program:
     groups:
@@ -272,7 +272,7 @@ PATHS = {
     "library": "/usr/local/lib/ocsp-stapling",
     "program": "/usr/local/sbin/ocsp-stapling",
 }
-NUMBERS = {"workers": 16, "per_responder": 8, "backup_count": 0, "keep": 3, "patience": 0, "apache_port": 2562}
+NUMBERS = {"workers": 16, "per_responder": 8, "backup_count": 0, "keep": 3, "responder_wait": 0, "apache_port": 2562}
 
 
 def argument_spec() -> _module.Spec:

@@ -51,7 +51,7 @@ def host(
                 "web": {"domains": web, "reload": ["nginx"]},
                 "mail": {"domains": [MAIL], "reload": ["exim"], "key_group": "Debian-exim", "key_mode": "0440"},
             }
-            done = play(hosts[suite], certificates=certificates, source=lab_pki.home, patience=0)
+            done = play(hosts[suite], certificates=certificates, source=lab_pki.home, responder_wait=0)
             assert done.rc == 0, done.output
             serve_by_nginx(hosts[suite], *web)
             serve_by_exim(hosts[suite])

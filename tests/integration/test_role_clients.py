@@ -66,7 +66,7 @@ def run(hosts: list[lab_tool.Host], play: Play, lab_pki: pki_tool.Pki) -> t.Call
 
     def once(certificates: t.Mapping[str, t.Any], **variables: t.Any) -> Result:
         endpoints = [{"service": "nginx", "port": 443}, {"service": "hitch", "port": HITCH}]
-        variables = {"source": lab_pki.home, "patience": 0, "endpoints": endpoints, **variables}
+        variables = {"source": lab_pki.home, "responder_wait": 0, "endpoints": endpoints, **variables}
         return play(hosts[0], certificates=certificates, **variables)
 
     return once

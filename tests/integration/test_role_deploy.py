@@ -59,7 +59,7 @@ def test_ancestors_block_from_a_bare_host_to_a_renewal(
     suite: str, lab: lab_tool.Lab, add_host: AddHost, play: Play, files: pki_tool.Pki
 ) -> None:
     host = add_host(f"all-{suite}", "nginx", "exim4", "dovecot", suite=suite)
-    variables = {"certificates": ANCESTORS, "source": files.home, "patience": 0}
+    variables = {"certificates": ANCESTORS, "source": files.home, "responder_wait": 0}
     with lab.responder(files.home):
         checked = play(host, check=True, diff=True, **variables)
         assert checked.rc == 0 and not host.has(ROOT), checked.output
@@ -121,7 +121,7 @@ def test_old_sets_are_pruned(lab: lab_tool.Lab, add_host: AddHost, play: Play, l
     variables = {
         "certificates": {"web": {"domains": ["pruned.example.com"], "reload": ["nginx"]}},
         "source": lab_pki.home,
-        "patience": 0,
+        "responder_wait": 0,
         "keep": 2,
     }
     with lab.responder(lab_pki.home):
@@ -143,7 +143,7 @@ def test_responder_down_for_the_whole_play(
     variables = {
         "certificates": {"web": {"domains": [plain.name, demanding.name], "reload": ["nginx"]}},
         "source": lab_pki.home,
-        "patience": 0,
+        "responder_wait": 0,
         "options": {"timeout": 1, "total_timeout": 2, "retries": 0},
     }
     down = play(host, **variables)
@@ -192,7 +192,7 @@ def test_wrong_files_change_nothing(
     variables = {
         "certificates": {"web": {"domains": [good.name, entry], "reload": ["nginx"]}},
         "source": lab_pki.home,
-        "patience": 0,
+        "responder_wait": 0,
     }
     for check in (True, False):
         refused = play(host, check=check, **variables)
@@ -206,7 +206,7 @@ def test_nginx_broken_by_somebody_else(lab: lab_tool.Lab, add_host: AddHost, pla
     variables = {
         "certificates": {"web": {"domains": [leaf.name], "reload": ["nginx"]}},
         "source": lab_pki.home,
-        "patience": 0,
+        "responder_wait": 0,
     }
     with lab.responder(lab_pki.home):
         assert play(host, **variables).rc == 0
@@ -233,7 +233,7 @@ def test_swapped_back_when_the_new_certificate_breaks_the_configuration(
     variables = {
         "certificates": {"web": {"domains": [leaf.name], "reload": ["nginx"]}},
         "source": lab_pki.home,
-        "patience": 0,
+        "responder_wait": 0,
     }
     with lab.responder(lab_pki.home):
         assert play(host, **variables).rc == 0

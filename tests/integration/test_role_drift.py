@@ -55,7 +55,7 @@ def deploy(host: lab_tool.Host, play: Play, lab_pki: pki_tool.Pki) -> Play:
     """Run the role for one certificate, which has been done once."""
     leaf = lab_pki.issue("drifted.example.com", key="ec", ocsp=False)
     group = {"domains": [leaf.name]}
-    again = functools.partial(play, host, certificates={"web": group}, source=lab_pki.home, patience=0)
+    again = functools.partial(play, host, certificates={"web": group}, source=lab_pki.home, responder_wait=0)
     first = again()
     assert first.rc == 0, first.output
     return again

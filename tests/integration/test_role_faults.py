@@ -37,7 +37,7 @@ def test_configuration_that_the_program_refuses(
     """In the role's variables, in conf.d, and in both together."""
     host = add_host("misled", "nginx")
     leaf = lab_pki.issue("misled.example.com", key="ec")
-    variables: dict[str, t.Any] = {"certificates": web(leaf.name), "source": lab_pki.home, "patience": 0}
+    variables: dict[str, t.Any] = {"certificates": web(leaf.name), "source": lab_pki.home, "responder_wait": 0}
     wrong = {**variables, "services": {"nginx": {"kind": "nginx", "sockets": "/run/x"}}}
     mine = f"{ROOT}/conf.d/mine.json"
     with lab.responder(lab_pki.home):
@@ -79,7 +79,7 @@ def test_a_reload_that_cannot_even_begin_says_why(
     mine = f"{ROOT}/conf.d/mine.json"
     # After all was judged, the configuration of nginx is tested: that breaks the file.
     breaking = {"nginx": {"test": ["/bin/sh", "-c", f"echo > {mine}"]}}
-    variables = {"certificates": web(leaf.name), "services": breaking, "source": lab_pki.home, "patience": 0}
+    variables = {"certificates": web(leaf.name), "services": breaking, "source": lab_pki.home, "responder_wait": 0}
     with lab.responder(lab_pki.home):
         failed = said(play(host, **variables))
     assert f"{mine}, line 2, column 1: the file is empty" in failed and "was not reloaded" not in failed, failed
@@ -89,7 +89,7 @@ def test_password_of_a_proxy(lab: lab_tool.Lab, add_host: AddHost, play: Play, l
     """It is for root and the program alone, also where a diff is asked for."""
     host = add_host("proxied", "nginx")
     leaf = lab_pki.issue("proxied.example.com", key="ec")
-    variables: dict[str, t.Any] = {"certificates": web(leaf.name), "source": lab_pki.home, "patience": 0}
+    variables: dict[str, t.Any] = {"certificates": web(leaf.name), "source": lab_pki.home, "responder_wait": 0}
     with lab.responder(lab_pki.home):
         assert play(host, **variables).rc == 0
         assert host.run("stat", "-c", "%a", PART) == "644\n"
@@ -120,7 +120,7 @@ def test_controller_says_why_it_has_no_response(
     variables = {
         "certificates": web({"name": leaf.name, "responder_urls": [responder]}),
         "source": lab_pki.home,
-        "patience": 0,
+        "responder_wait": 0,
         "options": {"retries": 0, "timeout": 2},
         "fetch_from": "controller",
         "controller_cache": tmp_path / "cache",
@@ -163,7 +163,7 @@ def test_log_file_has_a_folder_of_its_own(
     """Both parts of the program write to it, and nobody else's files are within their reach."""
     host = add_host("logging", "nginx")
     leaf = lab_pki.issue("logging.example.com", key="ec")
-    variables: dict[str, t.Any] = {"certificates": web(leaf.name), "source": lab_pki.home, "patience": 0}
+    variables: dict[str, t.Any] = {"certificates": web(leaf.name), "source": lab_pki.home, "responder_wait": 0}
     for path in ("/var/log/staple-{year}.log", "/var/log/{year}/staple.log", "/staple.log", "staple.log"):
         for check in (True, False):
             refused = said(play(host, check=check, log_file=path, **variables))
@@ -202,7 +202,7 @@ def test_all_that_is_wrong_is_said_before_a_bare_host_is_touched(
         {"name": one.name, "private_key": other.key},
         {"name": other.name, "key_group": "nobodys"},
     )
-    refused = said(play(host, certificates=certificates, source=lab_pki.home, patience=0))
+    refused = said(play(host, certificates=certificates, source=lab_pki.home, responder_wait=0))
     for sentence in (
         f"- missing.example.com: there is no private key: {lab_pki.home} holds no missing.example.com.key",
         "- missing.example.com: there is no certificate: ",

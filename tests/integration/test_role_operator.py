@@ -39,7 +39,7 @@ def web(*domains: t.Any, **group: t.Any) -> dict[str, t.Any]:
 def test_one_of_two_is_revoked(lab: lab_tool.Lab, add_host: AddHost, play: Play, lab_pki: pki_tool.Pki) -> None:
     host = add_host("revoked", "nginx")
     good, bad = lab_pki.issue("valid.example.com", key="ec"), lab_pki.issue("revoked.example.com", key="ec")
-    variables = {"certificates": web(good.name, bad.name), "source": lab_pki.home, "patience": 0}
+    variables = {"certificates": web(good.name, bad.name), "source": lab_pki.home, "responder_wait": 0}
     with lab.responder(lab_pki.home):
         assert play(host, **variables).rc == 0
         serve_by_nginx(host, good.name, bad.name)
@@ -77,7 +77,7 @@ def test_what_servers_cannot_do_is_refused(
     }
     for sentence, groups in refusals.items():
         for check in (True, False):
-            refused = play(host, check=check, certificates=groups, source=lab_pki.home, patience=0)
+            refused = play(host, check=check, certificates=groups, source=lab_pki.home, responder_wait=0)
             assert refused.rc != 0 and sentence in " ".join(refused.output.split()), refused.output
     assert names_of(host, f"{ROOT}/live") == []
 
@@ -100,7 +100,7 @@ def test_what_cannot_be_understood_changes_nothing(
         "the mode 0670 of the private key allows more": {"certificates": web(leaf.name, key_mode=440)},
     }
     for sentence, variables in slips.items():
-        refused = play(host, source=lab_pki.home, patience=0, **variables)
+        refused = play(host, source=lab_pki.home, responder_wait=0, **variables)
         assert refused.rc != 0 and sentence in " ".join(refused.output.split()), refused.output
     assert names_of(host, f"{ROOT}/live") == [] and not host.has(f"{ROOT}/config.json")
 
@@ -109,7 +109,7 @@ def test_certificate_without_responder(lab: lab_tool.Lab, add_host: AddHost, pla
     """The CA stops naming a responder: the staple goes, TLS stays, and nobody is warned."""
     host = add_host("sunset", "nginx")
     leaf = lab_pki.issue("sunset.example.com", key="ec")
-    variables = {"certificates": web(leaf.name), "source": lab_pki.home, "patience": 0}
+    variables = {"certificates": web(leaf.name), "source": lab_pki.home, "responder_wait": 0}
     with lab.responder(lab_pki.home):
         assert play(host, **variables).rc == 0
         serve_by_nginx(host, leaf.name)
@@ -118,7 +118,7 @@ def test_certificate_without_responder(lab: lab_tool.Lab, add_host: AddHost, pla
         with lab.clients(f"{host.address}:443:{leaf.name}", every=0.2) as seen:
             done = play(host, **variables)
         assert done.rc == 0 and "WARNING" not in done.output, done.output
-        assert "name no OCSP responder: sunset.example.com" in done.output
+        assert "have no OCSP responder URL: sunset.example.com" in done.output
         assert lab.look(host, leaf.name) == (serial(new), "", "")
         assert is_unharmed(seen[f"{host.address}:443:{leaf.name}"]), seen
         again = play(host, **variables)
@@ -133,13 +133,13 @@ def test_thirty_domains_cost_little_more_than_one(
     for name in names:
         lab_pki.issue(name, key="ec")
     with lab.responder(lab_pki.home):
-        first = play(host, certificates=web(*names), source=lab_pki.home, patience=0)
+        first = play(host, certificates=web(*names), source=lab_pki.home, responder_wait=0)
     assert first.rc == 0, first.output
     assert names_of(host, f"{ROOT}/live") == names
     serve_by_nginx(host, *names)
     for name in (names[0], names[-1]):
         assert is_stapled(lab.look(host, name), lab_pki.leaf(name))
-    second = play(host, certificates=web(*names), source=lab_pki.home, patience=0)
+    second = play(host, certificates=web(*names), source=lab_pki.home, responder_wait=0)
     assert second.rc == 0 and second.count("changed") == 0, second.output
     assert "domain-" not in re.sub(r"^.*fatal.*$", "", second.output), "no task is about one domain"
 
@@ -150,7 +150,7 @@ def test_a_playbook_killed_anywhere_is_completed_by_the_next(
     """Killed before and right after the swap: what was served is served, and the next run reloads."""
     host = add_host("killed", "nginx")
     leaf = lab_pki.issue("killed.example.com", key="ec")
-    variables = {"certificates": web(leaf.name), "source": lab_pki.home, "patience": 0}
+    variables = {"certificates": web(leaf.name), "source": lab_pki.home, "responder_wait": 0}
     with lab.responder(lab_pki.home):
         assert play(host, **variables).rc == 0
         serve_by_nginx(host, leaf.name)
@@ -212,7 +212,7 @@ def test_fetched_once_for_all_hosts(
     variables = {
         "certificates": web(leaf.name),
         "source": pki.home,
-        "patience": 0,
+        "responder_wait": 0,
         "fetch_from": "controller",
         "controller_cache": tmp_path / "cache",
     }
@@ -230,7 +230,7 @@ def test_host_without_systemd(lab: lab_tool.Lab, add_host: AddHost, play: Play, 
     """Cron starts the program, and nginx is reloaded by its process id."""
     host = add_host("plain", "nginx")
     leaf = lab_pki.issue("plain-init.example.com", key="ec")
-    variables = {"certificates": web(leaf.name), "source": lab_pki.home, "patience": 0}
+    variables = {"certificates": web(leaf.name), "source": lab_pki.home, "responder_wait": 0}
     with lab.responder(lab_pki.home):
         # What sd_booted(3) looks at; the processes run on.
         host.run("mv", "/run/systemd/system", "/run/systemd/system.away")
@@ -259,7 +259,7 @@ def test_going_away_leaves_what_was_there(
     variables = {
         "certificates": {"all": {"domains": [leaf.name], "reload": ["nginx", "dovecot"]}},
         "source": lab_pki.home,
-        "patience": 0,
+        "responder_wait": 0,
     }
     with lab.responder(lab_pki.home):
         assert play(host, **variables).rc == 0
@@ -302,7 +302,7 @@ def test_folder_that_is_scanned(lab: lab_tool.Lab, add_host: AddHost, play: Play
     variables: dict[str, t.Any] = {
         "remote_source": True,
         "scan": [{"folder": "/root/tls", "recursive": True, "reload": ["nginx"]}],
-        "patience": 0,
+        "responder_wait": 0,
     }
     assert play(host, **variables).rc == 0
     assert names_of(host, f"{ROOT}/live") == [leaf.name]

@@ -67,7 +67,7 @@ def include(lab: lab_tool.Lab, tmp_path: Path, lab_pki: pki_tool.Pki) -> Include
         check: bool = False,
         **variables: t.Any,
     ) -> Result:
-        common = {"source": lab_pki.home, "patience": 0, "endpoints": ENDPOINTS, **variables}
+        common = {"source": lab_pki.home, "responder_wait": 0, "endpoints": ENDPOINTS, **variables}
         for role in roles:
             given = {"certificates": (groups or GROUPS).get(role, {}), **common}
             task = {
@@ -188,7 +188,7 @@ ROLE = "certops.ocsp.ocsp_stapling"
 def inclusion(pki: pki_tool.Pki, *names: t.Any, **variables: t.Any) -> dict[str, t.Any]:
     """A task that includes the role for these names."""
     given = {"certificates": {"web": {"domains": list(names), "reload": ["nginx"]}}, **variables}
-    given = {"source": str(pki.home), "patience": 0, **given}
+    given = {"source": str(pki.home), "responder_wait": 0, **given}
     return {
         "name": "Deploy certificates",
         "ansible.builtin.include_role": {"name": ROLE},

@@ -67,7 +67,7 @@ def test_each_server_staples_and_renews(
     variables = {
         "certificates": groups,
         "source": lab_pki.home,
-        "patience": 0,
+        "responder_wait": 0,
         "endpoints": [{"service": server, "port": port} for server, port in PORTS.items()],
     }
     with lab.responder(lab_pki.home):
@@ -115,6 +115,6 @@ def test_mail_servers_that_cannot_staple_get_no_certificate_that_demands_it(
     leaf = lab_pki.issue("demands.example.com", key="ec", must_staple=True)
     for server in ("postfix", "dovecot"):
         groups = {"mail": {"domains": [leaf.name], "reload": [server]}}
-        refused = play(host, certificates=groups, source=lab_pki.home, patience=0)
+        refused = play(host, certificates=groups, source=lab_pki.home, responder_wait=0)
         assert refused.rc != 0 and f"which {server} cannot do" in " ".join(refused.output.split()), refused.output
     assert names_of(host, f"{ROOT}/live") == []

@@ -41,7 +41,7 @@ def test_a_first_deployment_is_told_and_fetched_once(
     group = {"domains": names, "reload": list(SERVICES), "key_group": "Debian-exim", "key_mode": "0440"}
     before = requests(lab_pki)
     with lab.responder(lab_pki.home):
-        done = play(host, certificates={"all": group}, source=lab_pki.home, patience=0)
+        done = play(host, certificates={"all": group}, source=lab_pki.home, responder_wait=0)
         assert done.rc == 0, done.output
         wait_for_idle(host)
         assert requests(lab_pki) - before == len(names)
@@ -68,7 +68,7 @@ def test_what_was_taken_out_before_the_program_saw_it_is_looked_after(
     with lab.responder(lab_pki.home):
         for leaf in (taken, kept):
             group = {"domains": [leaf.name], "reload": ["nginx"]}
-            done = play(host, certificates={"web": group}, source=lab_pki.home, patience=0, owner=leaf.name)
+            done = play(host, certificates={"web": group}, source=lab_pki.home, responder_wait=0, owner=leaf.name)
             assert done.rc == 0, done.output
     host.run("rm", f"{ROOT}/parts/{taken.name}.json")
     host.run("rm", "-r", *drop_ins)

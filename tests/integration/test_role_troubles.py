@@ -75,7 +75,7 @@ class Stage:
             check=check,
             certificates=certificates,
             source=self.pki.home,
-            patience=0,
+            responder_wait=0,
             options={"retries": 0, "timeout": 2},
         )
 

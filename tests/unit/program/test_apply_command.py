@@ -439,7 +439,7 @@ def test_without_a_responder_a_staple_is_withdrawn_and_that_is_said_once(web: Ho
     refreshed, applied = web.hour()
     assert (refreshed.code, applied.code) == (0, 0)
     assert web.pieces(NAME) == []
-    assert "names no OCSP responder" in applied.err
+    assert "has no OCSP responder URL" in applied.err
     assert web.reloads("web") == 2
     web.later(HOUR)
     refreshed, applied = web.hour()

@@ -832,8 +832,8 @@ def test_a_defect_is_one_line_and_shows_its_place_on_request(host: Host, monkeyp
     done = host.run("status")
     assert done.code == 70
     assert done.err == (
-        "status met a defect of its own (KeyError: 'x'); what was in place is in place. Please report it with what "
-        "the option --debug shows\n"
+        "status met an internal error (KeyError: 'x'); nothing in place was changed. Please report it with the "
+        "output of the option --debug\n"
     )
     assert "Traceback" in host.run("status", "--debug").err
 

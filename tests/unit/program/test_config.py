@@ -128,7 +128,7 @@ BROKEN: t.Dict[str, t.Tuple[str, str]] = {
         '{"unheard_of": 1}',
         "line 1: unheard_of: this key is not known; known are backup_count, certificates, ",
     ),
-    "a key that stands twice": ('{"workers": 1,\n\n "workers": 2}', 'line 3: "workers" stands here a second time'),
+    "a key that stands twice": ('{"workers": 1,\n\n "workers": 2}', 'line 3: "workers" is a duplicate key'),
     "a version to come": ('{"version": 2}', "line 1: version: is not known to this program, which reads version 1"),
     "a flag for a number": ('{"workers": true}', "line 1: workers: must be a whole number from 1 to 1000"),
     "a number out of range": ('{"backup_count": -1}', "line 1: backup_count: must be a whole number from 0 to 1000"),

@@ -196,7 +196,7 @@ _OPTIONS: t.Dict[str, t.Any] = {
     "options": {},
     "fetch_from": "nowhere",
     "workers": 1,
-    "patience": 0,
+    "responder_wait": 0,
     "fail_on_held_back": True,
     "endpoints": [],
     "keep": 3,

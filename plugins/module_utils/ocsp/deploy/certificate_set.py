@@ -279,12 +279,12 @@ def _fetcher(values: Values) -> transaction.Fetch:
 
 
 class _Patience:
-    """Says whether to ask responders again and waits before, for as long as the option ``patience`` has it."""
+    """Says whether to ask responders again and waits before, for as long as the option ``responder_wait`` has it."""
 
     def __init__(self, task: Task) -> None:
         asks = task.values["fetch_from"] == "host" and not task.check
         self._began = time.monotonic()
-        self._deadline = self._began + (task.values["patience"] if asks else 0)
+        self._deadline = self._began + (task.values["responder_wait"] if asks else 0)
         self._note()
 
     def __call__(self, _attempt: int) -> bool:

@@ -246,7 +246,7 @@ def _unstapled(item: Item) -> t.Iterator[str]:
         yield (
             "the certificate demands stapling (must-staple), but stapling is turned off"
             if item.urls
-            else "the certificate demands stapling (must-staple), but names no OCSP responder; give responder_urls"
+            else "the certificate demands stapling (must-staple), but has no OCSP responder URL; set responder_urls"
         )
 
 

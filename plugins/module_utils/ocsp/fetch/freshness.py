@@ -136,7 +136,7 @@ def inspect(options: Options, content: t.Optional[bytes], now: datetime) -> Outc
 def without_responder(options: Options, left: str = "") -> Outcome:
     """The outcome where there is no responder to ask; ``left`` ends the sentence with what is in place all the same."""
     name = options.certificate.name
-    message = f"the certificate {name} names no OCSP responder; there is nothing to staple{left}"
+    message = f"the certificate {name} has no OCSP responder URL; there is nothing to staple{left}"
     failed = options.on_missing_responder == "fail"
     return unchanged(options, Current())._replace(
         message=message,

@@ -524,7 +524,7 @@ def _check_times(answer: Answer, produced_at: datetime, now: datetime, rules: Ru
         if "missing_next_update" not in rules.allow:
             draft.error(
                 "missing_next_update",
-                "the response says no nextUpdate, so nobody can tell how long it holds; allow it with "
+                "the response has no nextUpdate, so its validity period is unknown; allow it with "
                 "missing_next_update if the CA cannot do better",
             )
     elif next_update < this_update:

@@ -85,7 +85,7 @@ class Option(t.NamedTuple):
 RUN_LIMITS = {
     "workers": Limits(1, 1000),
     "per_responder": Limits(1, 1000),
-    "patience": Limits(0, 86400),
+    "responder_wait": Limits(0, 86400),
     "keep": Limits(1, 1000),
     "apache_port": Limits(1, 65535),
     "backup_count": Limits(0, 1000),

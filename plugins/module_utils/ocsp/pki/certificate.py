@@ -117,7 +117,7 @@ def read_extensions(data: bytes, what: str) -> Extensions:
         start, end = element(data, end, at, der.OCTET_STRING, what)
         der.finish(end, at, what)
         if oid in extensions:
-            raise MalformedError(f"{what}: extension {oid} that stands twice")
+            raise MalformedError(f"{what}: duplicate extension {oid}")
         extensions[oid] = Extension(critical, data[start:end])
     return extensions
 

@@ -148,7 +148,7 @@ class Look:
         if found:
             return found
         if self.data is None:
-            return f"the certificate {self.leaf.name} names no OCSP responder, and there is no staple"
+            return f"the certificate {self.leaf.name} has no OCSP responder URL, and there is no staple"
         expiry = self.judgement.effective_expiry if self.judgement else None
         return f"the staple is good until {format_time(expiry)}"
 

@@ -65,7 +65,7 @@ def replace_file(
     """Replace or create a file in one step, and have it on disk before returning.
 
     A symlink is followed. Owner, mode, SELinux context and ACL of the old file stay; a new file
-    gets mode 0644. ``in_place`` permits to write into the old file where it cannot be replaced,
+    gets mode 0644. ``in_place`` allows writing into the old file where it cannot be replaced,
     such as a file that is mounted by itself. ``sync`` is called with the folder instead of
     ``sync_folder``: until that is done, the old file may come back when the power fails, but never
     half of a file. ``resolved`` says that the path is what ``resolve`` returned. Whoever else may
@@ -297,7 +297,9 @@ def _holding(lock_: _Lock, what: str, timeout: float, sleep: t.Callable[[float],
     except OSError as error:
         raise FileError(f"cannot lock {what} with {lock_.path}: {reason_of(error)}") from None
     if descriptor is None:
-        raise BusyError(f"another run has been at work on {what} for {timeout:.0f} seconds (it holds {lock_.path})")
+        raise BusyError(
+            f"another process has held the lock {lock_.path} for {timeout:.0f} seconds, so {what} was left alone"
+        )
     try:
         yield
     finally:

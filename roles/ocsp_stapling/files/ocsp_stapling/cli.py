@@ -52,8 +52,8 @@ def main(arguments: t.Optional[t.Sequence[str]] = None) -> int:
         if options.debug:
             traceback.print_exc()
         message = (
-            f"{options.command} met a defect of its own ({type(error).__name__}: {error}); what was in place is in "
-            "place. Please report it with what the option --debug shows"
+            f"{options.command} met an internal error ({type(error).__name__}: {error}); nothing in place was "
+            "changed. Please report it with the output of the option --debug"
         )
         log.emit(Event("run", message, events.ERROR))
         with contextlib.suppress(Exception):
@@ -109,12 +109,12 @@ def _parser() -> argparse.ArgumentParser:
     refresh = command("refresh", dispatch.refresh, "Fetch the responses that are due. Needs no privileges.")
     refresh.add_argument("names", nargs="*", metavar="NAME", help="only these certificates")
     refresh.add_argument("--force", action="store_true", help="ask the responders although nothing is due")
-    refresh.add_argument("--json", action="store_true", help="print what came of each certificate")
+    refresh.add_argument("--json", action="store_true", help="print results as JSON")
 
     apply = command("apply", dispatch.apply, "Put responses in place and reload services. For root, without network.")
     apply.add_argument("names", nargs="*", metavar="NAME", help="only these certificates")
     apply.add_argument("--no-reload", action="store_true", help="leave the reloads to 'reload --pending'")
-    apply.add_argument("--trust-clock", action="store_true", help="believe the clock, whatever speaks against it")
+    apply.add_argument("--trust-clock", action="store_true", help="skip the clock plausibility check")
     apply.add_argument("--json", action="store_true", help="print what changed")
 
     status = command("status", dispatch.status, "Show how all staples are.")

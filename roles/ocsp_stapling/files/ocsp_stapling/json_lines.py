@@ -89,7 +89,7 @@ def _lines(text: str, document: Document) -> t.Dict[Path, int]:
             path[-1] = json.loads(word)
             wants_key[-1] = False
             if (*path,) in lines:
-                raise document._replace(lines={(*path,): line}).fail((*path,), f"{word} stands here a second time")
+                raise document._replace(lines={(*path,): line}).fail((*path,), f"{word} is a duplicate key")
             lines[(*path,)] = line
         elif path and isinstance(path[-1], int):
             lines[(*path,)] = line

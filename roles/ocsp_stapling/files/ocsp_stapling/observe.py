@@ -75,7 +75,9 @@ class Observer:
             keep_revoked=options.on_revoked == "keep",
         )
         if options.target is None:
-            message = f"the certificate {options.certificate.name} names no OCSP responder; there is nothing to staple"
+            message = (
+                f"the certificate {options.certificate.name} has no OCSP responder URL; there is nothing to staple"
+            )
             facts = facts._replace(obstacle=Finding("no_responder", ERROR, message))
             return Observation(entry, place, facts, options, current=current)
         if in_place_only:

@@ -107,14 +107,14 @@ def test_all_that_is_wrong_is_said_at_once(play: Play) -> None:
         services={"nginx": {"sockets": "/run/x"}},
         log_file="/staple.log",
         keep=0,
-        patience=-1,
+        responder_wait=-1,
         apache_port="0",
         backup_count=1001,
         endpoints=[{"service": "ngnix", "port": 443}, {"service": "exim", "port": 0, "starttls": "smtp"}],
     )
     for what in (
         "- ocsp_stapling_keep: 0 is not between 1 and 1000",
-        "- ocsp_stapling_patience: -1 is not between 0 and 86400",
+        "- ocsp_stapling_responder_wait: -1 is not between 0 and 86400",
         "- ocsp_stapling_apache_port: 0 is not between 1 and 65535",
         "- ocsp_stapling_backup_count: 1001 is not between 0 and 1000",
         "- ocsp_stapling_endpoints: no service is called ngnix; did you mean nginx?",

@@ -334,7 +334,7 @@ def test_all_that_is_wrong_is_said_at_once(run: t.Callable[..., Result]) -> None
         (["nginx"], True, ""),
         (["nginx", "dovecot"], True, "which dovecot cannot do"),
         (["postfix"], True, "which postfix cannot do"),
-        (["nginx"], False, "names no OCSP responder; give responder_urls"),
+        (["nginx"], False, "has no OCSP responder URL; set responder_urls"),
     ],
 )
 def test_must_staple_only_where_it_can_be_kept(
@@ -403,7 +403,7 @@ def test_the_message_says_how_long_it_waited_for_what(
     certificates = [entry(one, "one.example.com"), entry(two, "two.example.com")]
     time = Clock()
     monkeypatch.setattr(certificate_set, "time", time)
-    options = {"certificates": certificates, "fetch_from": "host", "patience": 45, "options": {"retries": 0}}
+    options = {"certificates": certificates, "fetch_from": "host", "responder_wait": 45, "options": {"retries": 0}}
 
     def refuse(message: str, permanent: bool) -> Result:
         def exchange(*_arguments: t.Any) -> t.NoReturn:
@@ -579,7 +579,7 @@ def test_a_test_that_cannot_be_run_is_named(run: t.Callable[..., Result], tmp_pa
     [
         ({"keep": 0}, "keep: 0 is not between 1 and 1000"),
         ({"workers": 0}, "workers: 0 is not between"),
-        ({"patience": -5}, "patience: -5 is not between"),
+        ({"responder_wait": -5}, "responder_wait: -5 is not between"),
         ({"apache_port": 99999}, "apache_port: 99999 is not between"),
         ({"services": [""]}, "services: '' cannot name a service"),
         ({"services": ["../x"]}, "services: '../x' cannot name a service"),

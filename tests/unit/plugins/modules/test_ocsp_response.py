@@ -416,7 +416,7 @@ def test_a_certificate_without_a_responder_is_skipped(run: t.Any, path: Path) ->
     assert not result["failed"] and not result["changed"]
     assert result["skipped_reason"] == "no_responder"
     assert result["msg"] == (
-        "the certificate CN=leaf.example.com,O=Forge names no OCSP responder; there is nothing to staple"
+        "the certificate CN=leaf.example.com,O=Forge has no OCSP responder URL; there is nothing to staple"
     )
     assert result["warnings"] == []
     assert not path.exists()

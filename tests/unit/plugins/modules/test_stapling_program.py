@@ -37,7 +37,7 @@ DAEMON = pwd.getpwnam("daemon")
 GOOD = {
     "workers": 16,
     "per_responder": 8,
-    "patience": 0,
+    "responder_wait": 0,
     "keep": 3,
     "apache_port": 2562,
     "backup_count": 0,
@@ -393,12 +393,19 @@ def test_a_log_file_without_a_folder_is_refused(path: str) -> None:
 
 
 def test_all_values_are_checked_in_the_words_of_the_role() -> None:
-    wrong = {"keep": 0, "patience": -1, "apache_port": 65536, "workers": 0, "per_responder": 1001, "backup_count": -1}
+    wrong = {
+        "keep": 0,
+        "responder_wait": -1,
+        "apache_port": 65536,
+        "workers": 0,
+        "per_responder": 1001,
+        "backup_count": -1,
+    }
     assert controller.faults(GOOD, "web") == []
     assert controller.faults({**GOOD, **wrong, "os_family": "Arch"}, "web") == [
         "ocsp_stapling_workers: 0 is not between 1 and 1000",
         "ocsp_stapling_per_responder: 1001 is not between 1 and 1000",
-        "ocsp_stapling_patience: -1 is not between 0 and 86400",
+        "ocsp_stapling_responder_wait: -1 is not between 0 and 86400",
         "ocsp_stapling_keep: 0 is not between 1 and 1000",
         "ocsp_stapling_apache_port: 65536 is not between 1 and 65535",
         "ocsp_stapling_backup_count: -1 is not between 0 and 1000",

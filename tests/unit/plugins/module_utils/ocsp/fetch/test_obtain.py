@@ -249,7 +249,7 @@ def test_without_a_responder_there_is_nothing_to_do(what: str) -> None:
     assert options.target is None
     outcome = obtain(options.target, options, None, World(failure("unreachable")).environment())
     assert (outcome.skipped_reason, outcome.failed, outcome.data) == ("no_responder", what == "fail", None)
-    assert outcome.message.endswith(" names no OCSP responder; there is nothing to staple")
+    assert outcome.message.endswith(" has no OCSP responder URL; there is nothing to staple")
 
 
 def test_an_outcome_cannot_be_changed() -> None:

@@ -261,7 +261,7 @@ def test_a_missing_staple_is_an_error_where_a_file_is_there() -> None:
 def test_no_staple_where_there_is_nothing_to_staple() -> None:
     found = see_rsa(serve(SILENT))
     assert (codes(found), found.severity, found.acceptable) == ([], None, False)
-    assert "names no OCSP responder" in found.message
+    assert "has no OCSP responder URL" in found.message
 
 
 SMTP = [(None, b"220 x\r\n"), (b"EHLO [192.0.2.2]\r\n", b"250-x\r\n250 STARTTLS\r\n"), (b"STARTTLS\r\n", b"220 x\r\n")]

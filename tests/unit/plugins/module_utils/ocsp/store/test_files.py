@@ -813,7 +813,7 @@ def test_root_and_the_owner_of_a_folder_exclude_each_other(system_locks: Path) -
         os.chown(folder, 12345, -1)
         with child(HOLD, system_locks, staple, 60, 12345) as owner:
             assert hear(owner) == "held"
-            with pytest.raises(FileError, match="another run has been at work"), files.lock(str(staple), 0):
+            with pytest.raises(FileError, match="another process has held the lock"), files.lock(str(staple), 0):
                 pass
             say(owner)
             assert hear(owner) == "left"
@@ -906,7 +906,7 @@ def test_two_processes_exclude_each_other(staple: Path, lock_place: Path, system
             pass
         (name,) = lock_names(lock_place)
         assert caught.value.message == (
-            f"another run has been at work on {staple} for 0 seconds (it holds {lock_place / name})"
+            f"another process has held the lock {lock_place / name} for 0 seconds, so {staple} was left alone"
         )
         say(holder)
         assert hear(holder) == "left"

@@ -261,7 +261,7 @@ def test_all_sets_of_a_certificate_share_a_lock_that_nobody_else_can_hold(place:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(FileError, match="another run has been at work on"), staples.lock(place, 0):
+        with pytest.raises(FileError, match="another process has held the lock"), staples.lock(place, 0):
             pass
         lock = Path(place.folder).parent / ".lock"
         assert lock.stat().st_mode & 0o777 == 0o600
