@@ -72,7 +72,10 @@ class ActionModule(ActionBase):
         names = [entry["name"] for entry in groups.entries]
         part, result["claims"] = _owner.claim(options["claims"], owner, names)
         result["part"] = {**part, "revoked": result.get("revoked", [])}
-        if options["claims"]:
+        if not options["claims"]:
+            for sentence in _owner.former_plays(self._task, self._loader, result.get("owners", [])):
+                self._display.warning(sentence)
+        else:
             # An earlier inclusion of this run has told how all is; what it removes at the end is still there.
             result["status"] = ""
         if result.get("failed"):

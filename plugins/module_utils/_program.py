@@ -121,6 +121,7 @@ def carry_out(module: AnsibleModule) -> t.Dict[str, t.Any]:
         "shell": here.shell,
         "status": answer.status,
         "revoked": list(answer.revoked),
+        "owners": list(answer.owners),
     }
     return result if shown is None else {**result, "diff": shown}
 
@@ -381,11 +382,15 @@ def log_refusal(path: str) -> str:
 
 
 class Answer(t.NamedTuple):
-    """What the program says: why it would refuse a configuration, how all is, and which certificates are revoked."""
+    """What the program says: why it would refuse a configuration, how all is, and which certificates are revoked.
+
+    ``owners`` are those who have certificates on the host already.
+    """
 
     refused: str = ""
     status: str = ""
     revoked: t.Tuple[str, ...] = ()
+    owners: t.Tuple[str, ...] = ()
 
 
 def asked(program: str, root: str, configuration: str, part: Values, run: Run) -> Answer:
@@ -398,7 +403,7 @@ def asked(program: str, root: str, configuration: str, part: Values, run: Run) -
         _write_privately(path, configuration)
         for name in ("conf.d", "live"):
             os.symlink(os.path.join(root, name), os.path.join(folder, name))
-        _link_parts(Layout(root), Layout(folder), part)
+        owners = _link_parts(Layout(root), Layout(folder), part)
         quiet = ["--journal-socket", os.devnull, "--syslog-socket", os.devnull, "--json"]
         code, output, errors = run([program, "status", "--config", path, *quiet])
 
@@ -412,7 +417,7 @@ def asked(program: str, root: str, configuration: str, part: Values, run: Run) -
     if found is None:
         return Answer(told(errors or output) or f"{program} ended with {code}")
     revoked = (name for name, one in found["certificates"].items() if one["trouble"] == "revoked")
-    return Answer(told(found["refused"]), told(found["summary"]), tuple(sorted(revoked)))
+    return Answer(told(found["refused"]), told(found["summary"]), tuple(sorted(revoked)), owners)
 
 
 def _write_privately(path: str, text: str) -> None:
@@ -420,17 +425,22 @@ def _write_privately(path: str, text: str) -> None:
         handle.write(text)
 
 
-def _link_parts(there: Layout, here: Layout, part: Values) -> None:
-    """Have the parts of other owners here, and this one with all that it had: another inclusion may give that."""
+def _link_parts(there: Layout, here: Layout, part: Values) -> t.Tuple[str, ...]:
+    """Have the parts of other owners here, and this one with all that it had: another inclusion may give that.
+
+    Returns who has a part there.
+    """
     mine, before = parts.parse(json.loads(part["text"])), None
     os.mkdir(os.path.join(here.root, parts.FOLDER), 0o700)
-    for other in parts.load(there, part["owner"]):
+    found = parts.load(there, part["owner"])
+    for other in found:
         if other.owner == part["owner"]:
             before = other
         else:
             os.symlink(parts.path(there, other.owner), parts.path(here, other.owner))
     certificates = parts.merge(mine.certificates, before, inclusion=0, claimed=())
     _write_privately(parts.path(here, mine.owner), parts.dump(replace(mine, certificates=certificates)))
+    return tuple(one.owner for one in found)
 
 
 def scanned(folders: t.Sequence[Values]) -> t.List[t.Dict[str, t.Any]]:

@@ -230,6 +230,11 @@ revoked:
   returned: success
   type: list
   elements: str
+owners:
+  description: Who has certificates on the host already. An empty list where the program was not there, or another one.
+  returned: success
+  type: list
+  elements: str
 status:
   description:
     - How all is by the word of the program before anything was changed, as C(ocsp-stapling status --nagios) says it.

@@ -12,7 +12,10 @@ Several roles, several plays, or a loop may do so for one host. Each owner has a
 from __future__ import annotations
 
 import os
+import re
 import typing as t
+
+from ansible.errors import AnsibleError
 
 #: The word for all owners, where something is removed.
 ALL = "all"
@@ -55,8 +58,33 @@ def _play_of(task: t.Any) -> t.Any:
 
 def _playbook(play: t.Any) -> str:
     """The file name of the playbook of a play, if it is known."""
+    return os.path.basename(_playbook_path(play))
+
+
+def _playbook_path(play: t.Any) -> str:
     path = play.get_path() if play is not None else ""
-    return os.path.basename(str(path).rpartition(":")[0])
+    return str(path).rpartition(":")[0]
+
+
+def former_plays(task: t.Any, loader: t.Any, owners: t.Iterable[str]) -> t.Iterator[str]:
+    """A sentence for each owner on a host that is called by a play which the playbook of this task no longer has."""
+    path = _playbook_path(_play_of(task))
+    file = os.path.basename(path)
+    named = [(owner, re.fullmatch(r"(.+) \((.+)\)", owner)) for owner in owners]
+    names = [(owner, match[1]) for owner, match in named if match and match[2] == file]
+    if not names:
+        return
+    try:
+        plays = loader.load_from_file(path)
+    except AnsibleError:
+        return
+    known = [str(one.get("name")) for one in plays or [] if isinstance(one, t.Mapping)]
+    for owner, name in names:
+        if name not in known and not any("{{" in one for one in known):
+            yield (
+                f"{owner} still has certificates on this host, but {file} no longer has a play of that name; if it was "
+                f"renamed, remove them with ocsp_stapling_state: absent and ocsp_stapling_owner: {owner}"
+            )
 
 
 def claim(claims: Values, owner: str, names: t.Sequence[str]) -> tuple[dict[str, t.Any], dict[str, t.Any]]:

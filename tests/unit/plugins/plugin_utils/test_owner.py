@@ -6,10 +6,16 @@
 
 from __future__ import annotations
 
+import json
+import types
+import typing as t
+from pathlib import Path
+
 import pytest
 
 pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2.19 or later")
 
+from ansible.parsing.dataloader import DataLoader
 from ansible_collections.certops.ocsp.plugins.plugin_utils import _owner
 
 
@@ -30,3 +36,26 @@ def test_after_a_failure_it_is_not_known_what_was_given() -> None:
     assert _owner.claim(claims, "web", ["c"])[0]["number"] == 0
     assert _owner.claim(_owner.unknown({}, "web"), "web", ["b"])[0]["number"] == 0
     assert _owner.claim(claims, "mail", ["m"])[0]["number"] == 1
+
+
+@pytest.mark.parametrize(
+    ("plays", "told"),
+    [
+        ([{"name": "New play", "hosts": "all"}], ["Own play (site.yml)"]),
+        ([{"name": "New play", "hosts": "all"}, {"name": "Own play", "hosts": "all"}], []),
+        ([{"name": "Play of {{ team }}", "hosts": "all"}], []),
+        (None, []),
+    ],
+    ids=["renamed", "there", "a template", "no file"],
+)
+def test_a_play_that_its_playbook_no_longer_has_is_told(
+    tmp_path: Path, plays: list[dict[str, t.Any]] | None, told: list[str]
+) -> None:
+    path = tmp_path / "site.yml"
+    if plays is not None:
+        path.write_text(json.dumps(plays))
+    task = types.SimpleNamespace(_parent=None, _play=types.SimpleNamespace(get_path=lambda: f"{path}:2"))
+    owners = ["Own play (site.yml)", "Own play (other.yml)", "web", "site.yml"]
+    said = list(_owner.former_plays(task, DataLoader(), owners))
+    assert [one.partition(" still has certificates")[0] for one in said] == told
+    assert all(one.endswith(f"ocsp_stapling_state: absent and ocsp_stapling_owner: {told[0]}") for one in said)

@@ -103,7 +103,10 @@ PLACES = {
     "data": (forge.response(extra_data=forge.NULL), "ResponseData: trailing data"),
     "answer": (forge.response(forge.single(extra=forge.NULL)), "SingleResponse: trailing data"),
     "certificate identifier": (forge.response(forge.single(parameters=forge.integer(1))), "CertID: tag 0x02"),
-    "extensions": (forge.response(extensions=[forge.nocheck()] * 2), "responseExtensions: duplicate extension 1.3.6.1.5.5.7.48"),
+    "extensions": (
+        forge.response(extensions=[forge.nocheck()] * 2),
+        "responseExtensions: duplicate extension 1.3.6",
+    ),
     "extensions of an answer": (forge.response(forge.single(extensions=[b"\0\0"])), "singleExtensions: tag 0x00"),
     "responder": (forge.response(responder=forge.tlv(0xA2, forge.NULL)), "ResponseData: tag 0x05"),
     "algorithm": (forge.response(signature_algorithm=forge.sequence()), "signature algorithm: ends too early"),
