@@ -22,13 +22,6 @@ _RECEIVE = 16 * 1024
 _STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: ([^\r\n]*))?\r?")
 _HEAD_END = re.compile(rb"\n\r?\n")
 _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,20})[ \t]*(?:;[^\n]*)?\r?")
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-#: RFC 9110 section 5.6.7, with the numeric zones of mail: 01 Mar 2026 or 01-Mar-26, and the date of asctime.
-_DATE = re.compile(
-    r"(?:[a-z]{3,9},? )?([0-9]{1,2})[ -]([a-z]{3})[ -]([0-9]{4}|[0-9]{2}) "
-    r"([0-9]{2}):([0-9]{2}):([0-9]{2})(?: (?:gmt|utc?|z|([+-])([0-9]{2})([0-9]{2})))?"
-)
-_ASCTIME = re.compile(r"[a-z]{3} ([a-z]{3}) +([0-9]{1,2}) ([0-9]{2}:[0-9]{2}:[0-9]{2}) ([0-9]{4})")
 
 
 class HttpRequest(t.NamedTuple):
@@ -220,25 +213,14 @@ def _date(value: t.Optional[str], age: t.Optional[str] = None) -> t.Optional[dat
 
 @functools.lru_cache(maxsize=16)
 def _parse_date(text: str) -> t.Optional[datetime]:
-    """Read a time of HTTP, in any of its three forms, and of mail. Raises OverflowError."""
-    text = " ".join(text.lower().split())
-    asctime = _ASCTIME.fullmatch(text)
-    if asctime:
-        month, day, clock, year = asctime.groups()
-        text = f"{day} {month} {year} {clock}"
-    match = _DATE.fullmatch(text)
-    if not match or match.group(2) not in _MONTHS:
-        return None
-    day, month, year, hour, minute, second, sign, hours, minutes = match.groups(default="0")
-    number = int(year)
-    if len(year) == 2:
-        number += 2000 if number < 69 else 1900
-    offset = timedelta(hours=int(hours), minutes=int(minutes))
+    """Read a time of HTTP, in any of its three forms (RFC 9110 section 5.6.7), or of mail. Raises OverflowError."""
+    from email.utils import parsedate_tz  # pylint: disable=import-outside-toplevel  # slow, and only answers have dates
+
     try:
-        moment = datetime(number, _MONTHS.index(month) + 1, int(day), int(hour), int(minute), int(second))
-    except ValueError:
+        found = parsedate_tz(text)
+        return datetime(*found[:6], tzinfo=timezone.utc) - timedelta(seconds=found[9] or 0) if found else None
+    except (IndexError, TypeError, ValueError):  # older Pythons stumble over some texts
         return None
-    return moment.replace(tzinfo=timezone.utc) + (offset if sign == "-" else -offset)
 
 
 def _seconds(value: t.Optional[str], date: t.Optional[datetime]) -> t.Optional[float]:
