@@ -11,7 +11,7 @@ from datetime import datetime
 
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import TransportError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.environment import Environment
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.http import HttpRequest, HttpResponse
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.http1 import HttpRequest, HttpResponse
 from ansible_collections.certops.ocsp.tests.unit import forge
 
 OCSP_TYPE = "application/ocsp-response"

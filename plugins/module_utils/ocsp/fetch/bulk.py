@@ -27,7 +27,7 @@ from .environment import Environment, Exchange, ResponderDown
 from .freshness import Outcome
 
 if t.TYPE_CHECKING:
-    from .http import HttpRequest, HttpResponse
+    from .http1 import HttpRequest, HttpResponse
     from .transport import Transport
 
 #: Connections that stay open without being used, for each set of these options.

@@ -16,7 +16,7 @@ from ..errors import TransportError
 from ..store import files
 
 if t.TYPE_CHECKING:
-    from .http import HttpRequest, HttpResponse
+    from .http1 import HttpRequest, HttpResponse
 
 #: One HTTP exchange: the request and its timeout in seconds in, the response out; raises TransportError.
 Exchange = t.Callable[["HttpRequest", float], "HttpResponse"]

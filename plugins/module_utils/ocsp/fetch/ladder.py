@@ -21,7 +21,7 @@ from ..options.parse import Options
 from ..pki.certificate import Target
 from .environment import Environment, ResponderDown
 from .freshness import Attempt
-from .http import HttpRequest, HttpResponse
+from .http1 import HttpRequest, HttpResponse
 
 _GET = "get"
 _POST = "post"

@@ -26,7 +26,7 @@ from .. import urls
 from ..errors import TransportError
 from ..urls import Proxy, Url
 from .attempt import Attempt, BadAnswer, NoAnswer, is_timeout, reason_of
-from .http import Answer, HttpRequest, HttpResponse, Reader, encode, read_body, read_head, response_of
+from .http1 import Answer, HttpRequest, HttpResponse, Reader, encode, read_body, read_head, response_of
 
 if t.TYPE_CHECKING:
     import ssl

@@ -670,7 +670,7 @@ except SystemExit:
     assert json.loads(done.stdout)["findings"] == []
     loaded = set(done.stderr.split())
     assert {"freshness", "response", "certificate"} <= loaded
-    assert not loaded & {"decision", "environment", "files", "http", "ladder", "refresh", "transport"}
+    assert not loaded & {"decision", "environment", "files", "http1", "ladder", "refresh", "transport"}
 
 
 # Documentation -----------------------------------------------------------------------------------

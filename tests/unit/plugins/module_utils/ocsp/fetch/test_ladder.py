@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.http import HttpRequest
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.http1 import HttpRequest
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.ladder import Fetched, fetch
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.parse import Options
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.certificate import Certificate, Target

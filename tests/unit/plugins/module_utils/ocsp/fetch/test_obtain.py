@@ -20,7 +20,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import bul
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.bulk import Network, Request, obtain_all
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.environment import Environment
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.freshness import Outcome
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.http import HttpRequest, HttpResponse
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.http1 import HttpRequest, HttpResponse
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.refresh import obtain
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.parse import Options, make_options
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.certificate import Certificate

@@ -23,7 +23,7 @@ import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import TransportError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import transport
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.attempt import MAX_SECONDS, Attempt
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.http import HttpRequest, HttpResponse
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.http1 import HttpRequest, HttpResponse
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.transport import Transport
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.urls import check_url
 from ansible_collections.certops.ocsp.tests.unit.http_server import (
