@@ -721,8 +721,8 @@ default_properties = fips=yes
 JUDGE = """
 import sys
 from datetime import datetime, timezone
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.certificate import Certificate, Target
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.response import judge
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.certificate import Certificate, Target
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.response import judge
 leaf, issuer, data = (bytes.fromhex(word) for word in sys.argv[1:4])
 on = Target(Certificate.from_der(leaf), Certificate.from_der(issuer))
 judgement = judge(data, on, datetime.fromtimestamp(float(sys.argv[4]), timezone.utc))
