@@ -116,6 +116,8 @@ def all_well(stage: Stage) -> t.Iterator[None]:
 def responder_down(stage: Stage) -> t.Iterator[None]:
     stage.refresh(WEB, times=3)
     stage.run_timer()
+    # Staples in place are good, so that nothing has failed.
+    assert stage.host.run("systemctl", "is-failed", *UNITS, check=False).count("failed") == 0
     yield
     with stage.answering():
         stage.refresh(WEB)
