@@ -26,6 +26,20 @@ from cryptography.x509.oid import NameOID
 Script = t.Callable[["Peer"], None]
 
 
+@contextlib.contextmanager
+def full_port() -> t.Iterator[int]:
+    """A port whose backlog is full: connections to it are neither accepted nor refused."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _dummy in range(3):
+            sock = stack.enter_context(socket.socket())
+            sock.setblocking(False)
+            sock.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
 class Peer:
     """One accepted connection, as a script sees it."""
 

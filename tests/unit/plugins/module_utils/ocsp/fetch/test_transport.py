@@ -34,6 +34,7 @@ from ansible_collections.certops.ocsp.tests.unit.http_server import (
     answer,
     converses,
     forward_proxy,
+    full_port,
     make_pki,
     replies,
 )
@@ -114,18 +115,10 @@ def closed_port() -> t.Iterator[int]:
         yield sock.getsockname()[1]
 
 
-@pytest.fixture
-def full_port() -> t.Iterator[int]:
-    """A port whose backlog is full: connections to it are neither accepted nor refused."""
-    with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(socket.socket())
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        for _dummy in range(3):
-            sock = stack.enter_context(socket.socket())
-            sock.setblocking(False)
-            sock.connect_ex(listener.getsockname())
-        yield listener.getsockname()[1]
+@pytest.fixture(name="full_port")
+def fixture_full_port() -> t.Iterator[int]:
+    with full_port() as port:
+        yield port
 
 
 # -- what is sent

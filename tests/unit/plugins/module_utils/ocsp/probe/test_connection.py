@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import ProbeError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.probe import connection
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.probe.connection import Connection, Deadline, connect
+from ansible_collections.certops.ocsp.tests.unit.http_server import full_port
 
 PLENTY = 20.0  # for what ends by itself
 SHORT = 0.2  # for what only the deadline ends
@@ -156,15 +157,8 @@ def test_nobody_listens() -> None:
 
 
 def test_a_full_backlog_is_waited_for_no_longer_than_permitted() -> None:
-    with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(socket.socket())
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        for _dummy in range(3):
-            sock = stack.enter_context(socket.socket())
-            sock.setblocking(False)
-            sock.connect_ex(listener.getsockname())
-        error = failure("127.0.0.1", listener.getsockname()[1], seconds=SHORT)
+    with full_port() as port:
+        error = failure("127.0.0.1", port, seconds=SHORT)
     assert error.code == "timeout" and "0.2 s" in error.message
 
 
