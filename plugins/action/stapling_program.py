@@ -73,7 +73,8 @@ class ActionModule(ActionBase):
         part, result["claims"] = _owner.claim(options["claims"], owner, names)
         result["part"] = {**part, "revoked": result.get("revoked", [])}
         if not options["claims"]:
-            for sentence in _owner.former_plays(self._task, self._loader, result.get("owners", [])):
+            others = [one for one in result.get("owners", []) if one != owner]
+            for sentence in _owner.former_plays(self._task, self._loader, others):
                 self._display.warning(sentence)
         else:
             # An earlier inclusion of this run has told how all is; what it removes at the end is still there.

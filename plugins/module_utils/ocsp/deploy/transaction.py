@@ -109,7 +109,7 @@ class Item:
 
     @property
     def is_revoked(self) -> bool:
-        """Whether its CA says so, now or earlier: with a staple that is good for a while, nobody asked again."""
+        """Whether its CA says so, now or earlier: while a staple is good, no responder is asked."""
         return self.revocation is not None or (self.known_revoked and "cert.pem" not in self.reasons)
 
     @property

@@ -43,7 +43,7 @@ class HttpResponse(t.NamedTuple):
 
 
 class Answer:
-    """An HTTP answer. Names of headers are in lower case; of those that stand twice, the first one counts."""
+    """An HTTP answer. Names of headers are in lower case; the values of duplicates are joined."""
 
     def __init__(self, version: int, status: int, reason: str, headers: t.Dict[str, str]) -> None:
         self.status = status

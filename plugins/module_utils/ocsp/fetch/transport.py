@@ -33,7 +33,7 @@ if t.TYPE_CHECKING:
 
 
 MAX_REDIRECTS = 3
-#: Seconds after which a connection that nobody used is not used again; servers close them sooner or later.
+#: Seconds after which an idle connection is not used again; servers close them sooner or later.
 _IDLE_SECONDS = 15.0
 _REDIRECTS = (301, 302, 303, 307, 308)
 
@@ -43,7 +43,7 @@ class Transport:
 
     ``http_proxy`` (``http://[user:password@]host:port``) stands before the proxies of ``environ``, and
     ``no_proxy`` there exempts hosts from both, as with curl. ``use_proxy`` false turns all of it off.
-    Up to ``keep`` connections that nobody uses stay open for the next exchange; ``close`` ends them.
+    Up to ``keep`` idle connections stay open for the next exchange; ``close`` ends them.
     """
 
     def __init__(

@@ -93,9 +93,10 @@ def test_a_bare_host_is_told_what_it_would_get(play: Play) -> None:
     assert not os.path.lexists("/etc/ocsp-stapling")
 
 
-@pytest.mark.skipif(os.path.lexists("/etc/ocsp-stapling"), reason="the role is deployed on this machine")
-def test_files_say_who_manages_them_in_the_words_of_the_user(run: Play) -> None:
-    said = run({"roles": [ROLE], "vars": {"ansible_managed": "Ask the keepers of {{ inventory_hostname }}"}})
+def test_files_say_who_manages_them_in_the_words_of_the_user(run: Play, tmp_path: Path) -> None:
+    folders = {f"__ocsp_stapling_{name}": str(tmp_path / name) for name in ("root", "state")}
+    play = {"roles": [ROLE], "vars": {"ansible_managed": "Ask the keepers of {{ inventory_hostname }}"}}
+    said = run(play, extra=folders)
     assert "# Ask the keepers of localhost" in said
 
 
