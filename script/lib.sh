@@ -19,13 +19,11 @@ fi
 # shellcheck disable=SC2034 # used by the scripts that read this file
 PACKAGES=(python3-venv openssl nginx-light prometheus mmdebstrap systemd-container iproute2 openssh-client)
 
-# What "the newest" means in the tests.
+# shellcheck source=tests/versions.env
+. "$CHECKOUT/tests/versions.env"
+read -ra CRYPTOGRAPHY_VERSIONS <<<"$CRYPTOGRAPHY_VERSIONS"
 # shellcheck disable=SC2034
-NEWEST_CRYPTOGRAPHY=50.0.2
-# shellcheck disable=SC2034
-CRYPTOGRAPHY_VERSIONS=(3.4.8 36.0.1 38.0.4 41.0.7 43.0.0 "$NEWEST_CRYPTOGRAPHY")
-# shellcheck disable=SC2034
-RUFF=ruff==0.17.6
+NEWEST_CRYPTOGRAPHY=${CRYPTOGRAPHY_VERSIONS[-1]}
 
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore
 
@@ -129,8 +127,8 @@ first_python() {
 # The newest ansible-core that runs on an interpreter of the version given, among those that are tested.
 ansible_core_for() {
   case $1 in
-    3.11) echo ansible-core==2.19.14 ;;
-    *) echo ansible-core==2.21.5 ;;
+    3.11) echo "ansible-core==$ANSIBLE_CORE_2_19" ;;
+    *) echo "ansible-core==$ANSIBLE_CORE_2_21" ;;
   esac
 }
 

@@ -71,12 +71,22 @@ CALLS_WITH_CODES = (
 SENTENCES = {
     "_answer_problem": "wrong_certificate",
     "_authority_problem": "unauthorized_responder",
+    "_conflict": "bad_input",
     "_content_problem": "malformed",
+    "_fault": "not_served",
     "_older": "older",
     "_profile_oddities": "responder_profile",
+    "_staple_fault": "not_served",
+    "_unreadable": "bad_input",
+    "_unstapled": "bad_input",
     "issuance_problem": "issuer_mismatch",
+    "issuer_problem": "bad_input",
+    "key_problem": "bad_input",
+    "obstacle": "bad_input",
     "weakness": "weak_signature",
 }
+#: Lists that collect sentences about what is refused.
+COLLECTED = ("problems", "faults")
 #: What takes longest to import. Nothing of the collection, which differs from run to run.
 LIBRARIES = ("ansible.module_utils.basic", "cryptography.x509.ocsp", "hypothesis.strategies")
 #: How much longer than before the tests may take without a check.
@@ -109,7 +119,7 @@ def known_codes() -> t.Set[str]:
 
 def find_checks() -> t.List[Check]:
     codes = known_codes()
-    checks = []
+    checks: t.List[Check] = []
     gone = {*SENTENCES, *CODES_OF_ITS_CALLS, *CALLS_WITH_CODES} - {"_replace"}  # that is of all named tuples
     for file in [file for folder in (CORE, PROGRAM) for file in (CHECKOUT / folder).rglob("*.py")]:
         path = file.relative_to(CHECKOUT)
@@ -122,6 +132,8 @@ def find_checks() -> t.List[Check]:
                 checks.extend(_rules_of(path, node, lines))
             if isinstance(node, (ast.Expr, ast.Raise, ast.Return, ast.Assign)):
                 checks.extend(_checks_of(path, node, lines, codes))
+            if isinstance(node, ast.Expr) and _collects(node):
+                checks.append(_removal(path, "bad_input", node, lines))
     if gone:
         sys.exit(f"This file names functions and classes that are not there any more: {', '.join(sorted(gone))}.")
     return sorted(set(checks), key=lambda check: (check.path, check.first))
@@ -132,6 +144,8 @@ def _rules_of(path: Path, function: ast.FunctionDef, lines: t.List[str]) -> t.It
         sentence = node.value if isinstance(node, ast.Return) else None
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Yield):
             sentence = node.value.value
+        if isinstance(sentence, ast.IfExp):
+            sentence = sentence.body
         if isinstance(sentence, ast.JoinedStr) or (isinstance(sentence, ast.Constant) and sentence.value):
             yield _removal(path, SENTENCES[function.name], t.cast(ast.stmt, node), lines)
 
@@ -149,6 +163,14 @@ def _checks_of(path: Path, statement: ast.stmt, lines: t.List[str], codes: t.Set
         text = "\n".join(lines[first - 1 : last])
         if f'"{code}"' in text:
             yield Check(path, code, first, last, text.replace(f'"{code}"', '"removed"', 1))
+
+
+def _collects(statement: ast.Expr) -> bool:
+    """Whether it is ``problems.append(...)``, or as much of another such list."""
+    call = statement.value
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute) or call.func.attr != "append":
+        return False
+    return isinstance(call.func.value, ast.Name) and call.func.value.id in COLLECTED
 
 
 def _removal(path: Path, code: str, statement: ast.stmt, lines: t.List[str]) -> Check:
