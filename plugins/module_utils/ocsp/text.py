@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import typing as t
 from datetime import datetime, timedelta, timezone
@@ -87,3 +88,10 @@ def clean(text: str, limit: int = 100) -> str:
     if not text.isprintable():
         text = "".join(char if char.isprintable() else "?" for char in text[: limit + 1])
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
+def encode_pem(data: bytes, label: str) -> bytes:
+    """DER as PEM, in lines of 64 characters (RFC 7468 section 2); ``label`` is CERTIFICATE, for example."""
+    body = base64.b64encode(data)
+    lines = [body[start : start + 64] for start in range(0, len(body), 64)]
+    return b"\n".join([f"-----BEGIN {label}-----".encode(), *lines, f"-----END {label}-----".encode(), b""])

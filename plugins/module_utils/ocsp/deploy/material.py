@@ -21,6 +21,7 @@ from ..pki import constraints, keys, loading, signature
 from ..pki import path as paths
 from ..pki.certificate import Certificate
 from ..pki.identifiers import is_self_signed
+from ..text import encode_pem
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}", re.ASCII)
 
@@ -117,8 +118,8 @@ def read_material(name: str, sources: Sources, now: datetime, tolerance: timedel
 
 
 def to_pem(certificate: Certificate) -> bytes:
-    """A certificate as PEM with lines of 64 characters (RFC 7468)."""
-    return keys.to_pem(certificate.der, "CERTIFICATE")
+    """A certificate as servers read it."""
+    return encode_pem(certificate.der, "CERTIFICATE")
 
 
 def examine(material: Material, names: t.Sequence[str]) -> Examination:

@@ -40,6 +40,7 @@ from ..pki import certificate as x509
 from ..pki import signature
 from ..pki.certificate import Extensions
 from ..pki.signature import Scheme
+from ..text import encode_pem
 
 GOOD = "good"
 REVOKED = "revoked"
@@ -128,10 +129,8 @@ def from_pem(data: bytes) -> bytes:
 
 
 def to_pem(data: bytes) -> bytes:
-    """A response as PEM, in lines of 64 characters (RFC 7468 section 2)."""
-    body = base64.b64encode(data)
-    lines = [body[index : index + 64] for index in range(0, len(body), 64)]
-    return b"\n".join([_PEM_BEGIN] + lines + [_PEM_END, b""])
+    """A response as PEM."""
+    return encode_pem(data, "OCSP RESPONSE")
 
 
 def parse_response(data: bytes) -> t.Tuple[str, t.Optional[BasicResponse]]:

@@ -17,6 +17,7 @@ import typing as t
 
 from ..asn1 import der
 from ..errors import InputError, MalformedError
+from ..text import encode_pem
 from . import signature
 from .certificate import Certificate, encoding_problem, holds_pkcs7
 
@@ -72,14 +73,7 @@ def read_key(data: bytes, source: str) -> bytes:
         kind, content = _find_key(data)
     except _NoKey as problem:
         raise InputError(f"{source} {problem}") from None
-    return to_pem(content, kind)
-
-
-def to_pem(data: bytes, label: str) -> bytes:
-    """PEM with lines of 64 characters (RFC 7468)."""
-    text = base64.b64encode(data)
-    lines = [text[start : start + 64] for start in range(0, len(text), 64)]
-    return b"\n".join([f"-----BEGIN {label}-----".encode(), *lines, f"-----END {label}-----".encode(), b""])
+    return encode_pem(content, kind)
 
 
 class _NoKey(Exception):

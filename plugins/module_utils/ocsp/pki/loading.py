@@ -10,8 +10,8 @@ import contextlib
 import os
 import typing as t
 
+from ..text import encode_pem
 from . import certificate as x509
-from . import keys
 
 #: The security level that OpenSSL has by default where distributions ship it, and the one that takes anything.
 _DEFAULT_LEVEL = "DEFAULT:@SECLEVEL=2"
@@ -103,7 +103,7 @@ def _culprit(chain_pem: bytes, key_pem: bytes, ciphers: str) -> str:
     certificates = x509.load_certificates(chain_pem, "the chain")
     loaded = b""
     for one in certificates:
-        loaded += keys.to_pem(one.der, "CERTIFICATE")
+        loaded += encode_pem(one.der, "CERTIFICATE")
         if _load(loaded, key_pem, ciphers):
             return one.name
     return certificates[0].name

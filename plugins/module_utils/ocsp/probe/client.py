@@ -28,7 +28,7 @@ from ..judge.response import Rules
 from ..options.parse import did_you_mean
 from ..pki import certificate as x509
 from ..pki.certificate import Certificate, Target
-from ..text import format_time
+from ..text import encode_pem, format_time
 from . import starttls, tls
 from .connection import FAMILIES, Connection, Deadline, connect, host_port
 from .handshake import Handshake
@@ -527,7 +527,7 @@ def look_values(found: Look, return_content: bool = False) -> t.Dict[str, t.Any]
         address=found.address,
         handshakes=found.handshakes,
         tls_version=tls.VERSIONS[served.version] if served else None,
-        chain=[_pem(data) for data in served.chain] if served else [],
+        chain=[encode_pem(data, "CERTIFICATE").decode() for data in served.chain] if served else [],
         subject=leaf.name if leaf else None,
         issuer=x509.name_text(leaf.issuer) if leaf else None,
         serial_number=leaf.serial_number if leaf else None,
@@ -556,9 +556,3 @@ def _other_values(other: OtherStaple) -> t.Dict[str, t.Any]:
         "effective_expiry": format_time(judgement.effective_expiry),
         "findings": finding_values(judgement.findings),
     }
-
-
-def _pem(data: bytes) -> str:
-    text = base64.b64encode(data).decode("ascii")
-    lines = [text[index : index + 64] for index in range(0, len(text), 64)]
-    return "\n".join(["-----BEGIN CERTIFICATE-----", *lines, "-----END CERTIFICATE-----", ""])

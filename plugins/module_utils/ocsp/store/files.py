@@ -202,6 +202,13 @@ def sync_folder(folder: str) -> None:
             raise FileError(f"what was written in {folder} cannot be synced: {reason_of(error)}") from None
 
 
+def switch_link(path: str, target: str) -> None:
+    """Have a symbolic link to ``target`` at ``path``, in one step. Raises OSError; what was there is there still."""
+    temporary = temporary_path(path)
+    _make(lambda: os.symlink(target, temporary), temporary)
+    _move(temporary, path)
+
+
 def _overwrite(path: str, content: bytes) -> None:
     try:
         with open(path, "r+b") as handle:

@@ -233,9 +233,9 @@ def complete(layout: Layout, name: str, identifier: str) -> str:
     folder = layout.folder(name, identifier)
     try:
         os.chmod(staging, 0o755)
-        _sync(staging)
+        files.sync_folder(staging)
         os.rename(staging, folder)
-        _sync(layout.sets(name))
+        files.sync_folder(layout.sets(name))
     except OSError as error:
         raise FileError(f"cannot complete the set {folder}: {error.strerror}; nothing was changed") from None
     return folder
@@ -244,28 +244,16 @@ def complete(layout: Layout, name: str, identifier: str) -> str:
 def swap(layout: Layout, name: str, identifier: t.Optional[str]) -> None:
     """Have a set live by one rename, or none. Raises FileError; what was live is then live still."""
     path = layout.live(name)
-    temporary = os.path.join(layout.root, "live", f".{name}.{os.urandom(8).hex()}")
     try:
         if identifier is None:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
         else:
-            os.symlink(_link_target(name, identifier), temporary)
-            os.replace(temporary, path)
-        _sync(os.path.join(layout.root, "live"))
+            files.switch_link(path, _link_target(name, identifier))
     except OSError as error:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
         raise FileError(f"cannot switch {path} to {identifier}: {error.strerror}; it is as it was") from None
-
-
-def _sync(folder: str) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        with contextlib.suppress(OSError):  # not every file system can
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with contextlib.suppress(FileError):  # it is done
+        files.sync_folder(os.path.join(layout.root, "live"))
 
 
 def clean(layout: Layout) -> None:

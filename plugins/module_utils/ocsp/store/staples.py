@@ -130,14 +130,8 @@ def _link(path: str, target: str, write: bool) -> bool:
         if os.readlink(path) == target:
             return False
     if write:
-        temporary = files.temporary_path(path)
         try:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)  # a killed run's
-            os.symlink(target, temporary)
-            os.replace(temporary, path)
+            files.switch_link(path, target)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
             raise FileError(f"cannot make the link {path}: {error.strerror}") from None
     return True
