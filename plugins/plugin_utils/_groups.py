@@ -18,7 +18,11 @@ from ansible_collections.certops.ocsp.plugins.module_utils import _entries, _mod
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy.material import check_name
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy.wanted import read_mode
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.parse import check_options, did_you_mean
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.parse import (
+    check_options,
+    closest,
+    did_you_mean,
+)
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.table import NAMES, SERVERS
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services.control import (
     COMMANDS,
@@ -107,7 +111,7 @@ class _Reader:
         if not isinstance(domains, list):
             unknown = [key for key in group if key not in _GROUP] if isinstance(group, t.Mapping) else []
             problems = [_problem(_GROUP, key, None) for key in unknown]
-            if domains is not None or not any(problem.endswith("did you mean domains?") for problem in problems):
+            if domains is not None or not any(closest(str(key), _GROUP) == "domains" for key in unknown):
                 problems.insert(0, "a group is a mapping with a list of domains")
             self.faults += [f"{title}: {problem}" for problem in problems]
             return

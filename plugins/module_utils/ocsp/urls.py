@@ -107,7 +107,10 @@ def _variable(environ: t.Mapping[str, str], name: str) -> str:
 
 
 def _is_exempt(url: Url, no_proxy: str) -> bool:
-    """Understand what curl does in no_proxy: ``*``, names and all below them, ports, addresses and networks."""
+    """Understand what curl does in no_proxy: ``*``, names and all below them, ports, addresses and networks.
+
+    urllib.request.proxy_bypass_environment knows names alone, and takes 20 ms to import.
+    """
     host = url.host.rstrip(".")
     for entry in no_proxy.lower().replace(",", " ").split():
         name = entry.lstrip("*").lstrip(".").rstrip(".")

@@ -146,13 +146,17 @@ def _urls_of(values: Values, leaf: Certificate) -> t.Tuple[str, ...]:
     return _read_urls(values) or tuple(leaf.responder_urls)
 
 
-def did_you_mean(name: str, known: t.Iterable[str]) -> str:
-    """What to write instead of a name that is not known, for the end of a sentence."""
+def closest(name: str, known: t.Iterable[str]) -> str:
+    """The known name that was probably meant, or an empty string."""
     import difflib  # pylint: disable=import-outside-toplevel  # for an error alone
 
-    known = sorted(known)
-    close = difflib.get_close_matches(name, known, 1)
-    return f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
+    return next(iter(difflib.get_close_matches(name, sorted(known), 1)), "")
+
+
+def did_you_mean(name: str, known: t.Collection[str]) -> str:
+    """What to write instead of a name that is not known, for the end of a sentence."""
+    meant = closest(name, known)
+    return f"did you mean {meant}?" if meant else f"known are {', '.join(sorted(known))}"
 
 
 def check_options(values: Values) -> None:

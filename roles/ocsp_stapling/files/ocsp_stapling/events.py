@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What happened, one line for each certificate and event: to the journal, a terminal, syslog and a log file."""
+"""What happened, one line for each certificate and event: to the journal, a terminal, syslog and a log file.
+
+The handlers of `logging` know syslog, but neither the fields of the journal nor its socket.
+"""
 
 from __future__ import annotations
 
