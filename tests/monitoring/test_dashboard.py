@@ -20,6 +20,7 @@ if t.TYPE_CHECKING:
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 MONITORING = CHECKOUT / "extensions" / "monitoring"
+GUIDE = CHECKOUT / "docs" / "docsite" / "rst" / "monitoring.rst"
 DASHBOARD: dict[str, t.Any] = json.loads((MONITORING / "grafana" / "ocsp-stapling.json").read_text())
 PANELS: list[dict[str, t.Any]] = DASHBOARD["panels"]
 VARIABLES: list[dict[str, t.Any]] = DASHBOARD["templating"]["list"]
@@ -143,7 +144,7 @@ def test_all_metrics_that_are_used_exist(metrics: str) -> None:
     exported = names(metrics)
     for path in ("prometheus/ocsp-stapling.rules.yml", "grafana/ocsp-stapling.json"):
         assert names((MONITORING / path).read_text()) <= exported, path
-    assert names((MONITORING / "README.md").read_text()) == exported
+    assert names(GUIDE.read_text()) == exported
 
 
 def test_metrics_follow_the_conventions(metrics: str) -> None:

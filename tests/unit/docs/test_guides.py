@@ -26,6 +26,7 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 RST = CHECKOUT / "docs" / "docsite" / "rst"
 GUIDES = sorted(RST.glob("*.rst"))
 PAGES = [*GUIDES, CHECKOUT / "README.md", CHECKOUT / "extensions" / "monitoring" / "README.md"]
+REPOSITORY = "https://github.com/certops/ansible-ocsp/blob/main/"
 RULES = CHECKOUT / "extensions" / "monitoring" / "prometheus" / "ocsp-stapling.rules.yml"
 ROLE = CHECKOUT / "roles" / "ocsp_stapling"
 NAMESPACE = "certops.ocsp."
@@ -222,8 +223,8 @@ def test_commands_that_are_mentioned_exist(tmp_path: Path) -> None:
 
 
 def metrics() -> set[str]:
-    """The metrics of the README in which they are described."""
-    return set(re.findall(r"^\| `(ocsp_stapling_\w+)`", PAGES[-1].read_text(), re.MULTILINE))
+    """The metrics of the guide in which they are described."""
+    return set(re.findall(r"^   \* - ``(ocsp_stapling_\w+)``$", (RST / "monitoring.rst").read_text(), re.MULTILINE))
 
 
 def test_tables_of_reason_codes_are_those_of_the_core() -> None:
@@ -283,6 +284,13 @@ def test_links_between_guides_lead_somewhere() -> None:
         assert f"ansible_collections.certops.ocsp.docsite.{page.stem}" in labels
         for target in re.findall(r":ref:`[^`]*<([\w.]+)>`", page.read_text()):
             assert target in labels, f"{page.name}: {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT)))
+def test_links_into_the_repository_lead_to_files(page: Path) -> None:
+    for path in re.findall(re.escape(REPOSITORY) + r"([^\s#)>`]+)", page.read_text()):
+        # The first release makes the changelog.
+        assert path == "CHANGELOG.md" or (CHECKOUT / path).is_file(), path
 
 
 def test_each_guide_is_listed() -> None:
