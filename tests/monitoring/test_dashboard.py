@@ -76,7 +76,31 @@ def test_overview_has_each_certificate_once(prometheus: Prometheus) -> None:
     names = {series["metric"]["name"] for series in prometheus.query("ocsp_stapling_certificate_has_responder")}
     rows = [series["metric"]["name"] for target in overview["targets"][2:3] for series in run(prometheus, target)]
     assert sorted(rows) == sorted(names) and len(rows) > 3
-    assert overview["options"]["sortBy"] == [{"displayName": "Time left", "desc": False}]
+    assert overview["options"]["sortBy"] == [{"displayName": "Expires in", "desc": False}]
+
+
+def texts(panel: dict[str, t.Any], column: str) -> dict[str, dict[str, t.Any]]:
+    """What a column of a table shows for a value, and in which colour."""
+    override = next(one for one in panel["fieldConfig"]["overrides"] if one["matcher"]["options"] == column)
+    mappings = next(one["value"] for one in override["properties"] if one["id"] == "mappings")
+    return t.cast("dict[str, dict[str, t.Any]]", mappings[0]["options"])
+
+
+def test_in_place_alarms_only_where_a_staple_is_needed(prometheus: Prometheus) -> None:
+    panel = next(panel for panel in PANELS if panel["title"].startswith("Certificates, "))
+    target = next(target for target in panel["targets"] if "in_place" in target["expr"])
+    mapped = texts(panel, "In place")
+    shown = {row["metric"]["name"]: mapped[row["value"][1]]["text"] for row in run(prometheus, target)}
+    assert shown["good.example.com"] == "yes" and shown["new.example.com"] == "no"
+    assert shown["silent.example.com"] == "n/a", "it has no responder, so there is nothing to staple"
+    assert {each["text"] for each in mapped.values() if each["color"] != "transparent"} == {"no"}
+
+
+@pytest.mark.parametrize("code", ["0", "1", "2", "64", "70", "74", "75", "78"])
+def test_exit_codes_are_explained(code: str) -> None:
+    """In words, as a colour alone says nothing to many people."""
+    panel = next(panel for panel in PANELS if panel["title"] == "Last runs")
+    assert re.fullmatch(rf"{code} \w.*", texts(panel, "Exit code")[code]["text"])
 
 
 @pytest.mark.parametrize("variable", [v for v in VARIABLES if v["type"] == "query"], ids=lambda v: v["name"])
