@@ -416,6 +416,14 @@ def docs(session: nox.Session) -> None:
         session.run("antsibull-docs", "lint-collection-docs", *options, ".")
 
 
+@session("docs-site")
+def docs_site(session: nox.Session) -> None:
+    """The site of guides, modules and roles builds without a warning."""
+    session.install(tool("antsibull-docs"), tool("sphinx"), tool("sphinx-ansible-theme"), TOOLS_CORE)
+    with scratch(session):
+        session.run("python", "tests/tools/docs_site.py", *session.posargs)
+
+
 @session("ansible-lint")
 def ansible_lint(session: nox.Session) -> None:
     """ansible-lint with the profile "production"."""

@@ -189,7 +189,7 @@ def read_options(given: Values, reader: _entries.EntryReader) -> tuple[Entry, li
     values, faults = reader.read(given)
     problem = _option_faults(values)
     if problem:
-        # One by one, without those that could not even be converted: which they are, Ansible says in its messages alone.
+        # One by one, without those that could not be converted: only Ansible's messages say which those are.
         sound = {name: value for name, value in values.items() if not any(f"'{name}'" in fault for fault in faults)}
         alone = [fault for name, value in sound.items() for fault in _option_faults({name: value})]
         faults += alone or ([] if faults else problem)
