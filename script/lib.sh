@@ -73,7 +73,7 @@ install_packages() {
   mapfile -t missing < <(missing_packages "$@")
   ((${#missing[@]})) || return 0
   if ! can_be_root; then
-    say "These packages are missing, and neither root nor sudo is at hand: ${missing[*]}"
+    say "These packages are missing, and neither root nor sudo is available: ${missing[*]}"
     return 1
   fi
   say "Installing ${missing[*]} ..."

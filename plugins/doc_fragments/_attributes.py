@@ -37,8 +37,8 @@ attributes:
     description: Uses Ansible's strict file operation functions to ensure proper permissions and avoid data corruption.
     support: full
     details:
-      - The content is replaced in one step by a complete, synced file. O(unsafe_writes) allows writing into a file
-        that cannot be replaced.
+      - The file is replaced atomically by a complete, synced one. O(unsafe_writes) allows writing into a file that
+        cannot be replaced.
 """
 
     INFO_MODULE = r"""

@@ -14,7 +14,7 @@ class ModuleDocFragment:
 options:
   certificate_path:
     description:
-      - The certificate whose status is asked for, as PEM or DER. A full chain with the certificate first is fine.
+      - The certificate to get the status of, as PEM or DER. It may be a full chain that starts with the certificate.
       - Exactly one of O(certificate_path) and O(certificate_content) is needed.
     type: path
   certificate_content:
@@ -23,8 +23,8 @@ options:
     type: str
   issuer_path:
     description:
-      - The certificate of the CA that issued the certificate, as PEM or DER. A chain is fine.
-      - By default it is looked for in what O(certificate_path) or O(certificate_content) gives.
+      - The certificate of the CA that issued the certificate, as PEM or DER. It may be a chain.
+      - By default it is taken from O(certificate_path) or O(certificate_content).
     type: path
   issuer_content:
     description:
@@ -32,7 +32,7 @@ options:
     type: str
   root_path:
     description:
-      - The certificates that are trusted, as PEM or DER. If given, the issuer must chain to one of them.
+      - The trusted root certificates, as PEM or DER. If given, the issuer must chain to one of them.
     type: path
 requirements:
   - cryptography >= 3.3
@@ -42,20 +42,21 @@ requirements:
 options:
   minimum_validity:
     description:
-      - Renew the response when less than this is left of its life, for example V(3d), V(12 hours) or V(1w 2d).
+      - Renew the response when less than this is left of its validity period, for example V(3d), V(12 hours) or V(1w
+        2d).
       - The units are seconds (V(s)), minutes (V(m)), hours (V(h)), days (V(d)) and weeks (V(w)).
-      - When O(minimum_validity_percentage) is reached first, that one counts. A value that is longer than the
-        whole life of the responses does not count, since the response would then be renewed with every run.
+      - If O(minimum_validity_percentage) is reached first, the response is renewed then. A value longer than the whole
+        validity period is ignored, since the response would then be renewed on every run.
     type: str
   minimum_validity_percentage:
     description:
-      - Renew the response when less than this share of its life is left, from V(0) to V(100).
+      - Renew the response when less than this percentage of its validity period is left, from V(0) to V(100).
     type: float
     default: 50
   server:
     description:
-      - The TLS servers that will read the file. What they cannot use becomes a finding
-        V(unfit_for_server), and an error where the server would fail because of it.
+      - The TLS servers that will read the file. Anything in the response that they cannot use is reported as
+        V(unfit_for_server), which is an error if the server would fail because of it.
     type: list
     elements: str
     choices: [apache, dnsdist, dovecot, exim, haproxy, hitch, lighttpd, nginx, postfix, trafficserver]
@@ -73,8 +74,7 @@ options:
     description:
       - Known deviations of a private CA to accept.
       - V(sha1_signature) accepts signatures with SHA-1.
-      - V(missing_next_update) accepts responses that do not say how long they hold. They are then used for
-        24 hours.
+      - V(missing_next_update) accepts responses without nextUpdate. They are then used for 24 hours.
     type: list
     elements: str
     choices: [sha1_signature, missing_next_update]
@@ -86,19 +86,19 @@ options:
     default: false
   maximum_age:
     description:
-      - Refuse responses that were made longer ago than this. Chromium ignores those older than 7 days.
+      - Refuse responses whose thisUpdate is longer ago than this. Chromium ignores responses older than 7 days.
     type: str
     default: 10d
   clock_tolerance:
     description:
-      - How far in the future of this host's clock a response may have been made.
+      - How far ahead of this host's clock the thisUpdate and producedAt of a response may be.
       - There is no tolerance for responses that have expired.
     type: str
     default: 5m
   now:
     description:
-      - The time to judge by instead of this host's clock, as V(2026-11-23T12:00:00Z) or V(20261123120000Z).
-      - For tests and for looking ahead.
+      - The time to use instead of this host's clock, as V(2026-11-23T12:00:00Z) or V(20261123120000Z).
+      - For tests, and to find out whether a response will still be good at a later time.
     type: str
 """
 
@@ -107,22 +107,22 @@ options:
   state:
     description:
       - V(present) keeps a good response in the file.
-      - V(absent) removes the file. Of a symbolic link, the link is removed.
+      - V(absent) removes the file. If it is a symbolic link, only the link is removed.
     type: str
     choices: [present, absent]
     default: present
   source_path:
     description:
       - A file with a response that was fetched elsewhere, as DER or PEM.
-      - It is judged by the same rules and installed when it is newer. No responder is asked.
+      - It is checked by the same rules and installed if it is newer. No responder is asked.
     type: path
   source_content:
     description:
       - The Base64 of the DER of a response that was fetched elsewhere, as in
         RV(certops.ocsp.ocsp_response#module:response).
-      - It is judged by the same rules and installed when it is newer. No responder is asked.
-      - V(null) is the same as leaving it out, so that a responder is asked. Where that must not happen, as on hosts
-        without outbound network access, give the task a condition such as C(staple.response is not none).
+      - It is checked by the same rules and installed if it is newer. No responder is asked.
+      - V(null) is the same as leaving it out, so a responder is asked. To prevent that, as on hosts without outbound
+        network access, give the task a condition such as C(staple.response is not none).
     type: str
   responder_urls:
     description:
@@ -132,15 +132,15 @@ options:
     elements: str
   certid_digest:
     description:
-      - The digest that names the certificate in the request.
-      - With V(auto), SHA-1 is tried first, since all responders understand it, and SHA-256 when a responder
-        will not have it. This use of SHA-1 is not a matter of security.
+      - The digest that identifies the certificate in the request (CertID).
+      - With V(auto), SHA-1 is tried first, since all responders support it, and SHA-256 if a responder refuses that.
+        This use of SHA-1 does not affect security.
     type: str
     choices: [auto, sha1, sha256]
     default: auto
   method:
     description:
-      - How to ask.
+      - The HTTP method of the request.
       - With V(auto), GET is used where the URL has at most 255 characters, and POST where it is longer or
         where GET failed.
     type: str
@@ -148,8 +148,8 @@ options:
     default: auto
   nonce:
     description:
-      - Whether to send a nonce. A response that carries another one is refused, one that carries none is not.
-      - It defeats caches and makes the responder sign anew, so it is rarely wanted.
+      - Whether to send a nonce. A response with a different nonce is refused; a response without one is not.
+      - A nonce defeats caches and makes the responder sign each response, so it is rarely useful.
     type: bool
     default: false
   on_missing_responder:
@@ -168,58 +168,58 @@ options:
     default: fail
   force:
     description:
-      - Ask a responder also when the response in place is not due yet.
-      - A newer response is not replaced by an older one even then.
+      - Ask a responder even if the response in place is not due for renewal.
+      - Even then, a newer response is never replaced by an older one.
     type: bool
     default: false
   format:
     description:
-      - The format of the file. All servers that O(server) knows read V(der) only.
+      - The format of the file. All servers listed in O(server) read V(der) only.
     type: str
     choices: [der, pem]
     default: der
   backup:
     description:
-      - Whether to keep a copy of the response that is replaced, under its name with the time appended.
+      - Whether to keep a backup of the response that is replaced, with the time appended to its name.
     type: bool
     default: false
   backup_count:
     description:
-      - How many of these copies stay, from V(1) to V(1000). Older ones are removed.
+      - How many backups to keep, from V(1) to V(1000). Older ones are removed.
     type: int
     default: 5
   timeout:
     description:
-      - The seconds that one exchange with a responder may take in all. More than V(0) to V(86400).
+      - The time limit for one exchange with a responder, in seconds. More than V(0) to V(86400).
     type: float
     default: 10
   total_timeout:
     description:
-      - The seconds that all exchanges, and the pauses between them, may take together. More than V(0) to V(86400).
+      - The time limit for all exchanges and the pauses between them, in seconds. More than V(0) to V(86400).
     type: float
     default: 60
   retries:
     description:
-      - How often to try again when a responder cannot be reached, takes too long, has an internal problem, or
-        asks to try later. From V(0) to V(100).
-      - Other ways to ask, and other responders, do not count.
+      - How often to retry if a responder cannot be reached, times out, reports an internal error, or asks to try later.
+        From V(0) to V(100).
+      - Trying another method, digest or responder does not count as a retry.
     type: int
     default: 2
   use_proxy:
     description:
-      - If V(false), no proxy is used, not even one that the environment names.
+      - If V(false), no proxy is used, not even one set in the environment.
     type: bool
     default: true
   http_proxy:
     description:
       - The URL of the proxy to ask through, for example V(http://proxy.example.com:3128) or
-        V(http://user:password@proxy.example.com:3128). It begins with C(http://), also for responders with HTTPS.
-      - By default the environment variables C(http_proxy), C(https_proxy) and C(no_proxy) count.
+        V(http://user:password@proxy.example.com:3128). It must begin with C(http://), even for responders with HTTPS.
+      - By default the environment variables C(http_proxy), C(https_proxy) and C(no_proxy) are used.
     type: str
   validate_certs:
     description:
-      - Whether to check the certificate of a responder whose URL is V(https://...).
-      - Responses are signed, so this is no question of their truth.
+      - Whether to verify the TLS certificate of a responder whose URL begins with C(https://).
+      - Responses are signed, so they are verified in either case.
     type: bool
     default: true
   http_agent:

@@ -23,7 +23,7 @@ from .ocsp.options import table
 from .ocsp.pki.signature import CRYPTOGRAPHY_MINIMUM, library_problem
 from .ocsp.text import parse_time
 
-#: Warnings about a response that an operator should see even when nobody looks at the findings.
+#: Warnings about a response that an operator should see even without reading the findings.
 _SHOWN_WARNINGS = ("http_error", "clock_implausible", "unfit_for_server")
 
 ATTRIBUTES_CHANGED = "; the attributes of the file were not as asked for"

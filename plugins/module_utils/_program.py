@@ -34,7 +34,7 @@ from .ocsp.services.control import has_systemd
 from .ocsp.store import parts, reading, scan, sets
 from .ocsp.store.sets import Layout
 
-#: What a difference can be about, in the order in which it is mended.
+#: What a difference can be about, in the order in which it is repaired.
 ACCOUNT, PROGRAM, SETTINGS, TIMER = "account", "program", "settings", "timer"
 
 USUAL_LOGS = "/var/log/ocsp-stapling"
@@ -79,7 +79,7 @@ class Wanted(t.NamedTuple):
 
 
 def carry_out(module: AnsibleModule) -> t.Dict[str, t.Any]:
-    """Look at the host, and mend what differs of the parts that are asked for. Raises OcspError.
+    """Check the host, and repair the differences in the requested parts. Raises OcspError.
 
     Returns the values of the result.
     """
@@ -136,7 +136,7 @@ def _judge(module: AnsibleModule, given: Values, run: Run) -> Answer:
     text = next(file["content"] for file in given["files"] if file["path"] == given["configuration"])
     answer = asked(module.params["program"], module.params["root"], text, given["part"], run)
     if answer.refused:
-        said = f"The program refuses its configuration, so that no certificate was touched: {answer.refused}"
+        said = f"The program rejects its configuration, so no certificate was touched: {answer.refused}"
         module.fail_json(msg=said)
     return answer
 
@@ -189,7 +189,7 @@ def _status(wanted: Values) -> t.Optional[os.stat_result]:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise FileError(f"{wanted['path']} cannot be looked at: {error.strerror}") from None
+        raise FileError(f"{wanted['path']} cannot be inspected: {error.strerror}") from None
 
 
 def _kind(mode: int) -> str:
@@ -230,7 +230,7 @@ def _label(path: str) -> str:
 def _file(wanted: Values) -> t.Iterator[str]:
     status = _status(wanted)
     if status is not None and stat.S_ISREG(status.st_mode) and content_of(wanted["path"]) != wanted["content"].encode():
-        yield "has another content"
+        yield "has different content"
     yield from _access(wanted, stat.S_ISREG)
 
 
@@ -243,7 +243,7 @@ def _library(wanted: Values) -> t.Iterator[str]:
     """Which files of the library are missing, surplus, damaged, or not root's alone to write."""
     path, digests = wanted["path"], wanted["digests"]
     if not os.path.isdir(path):
-        yield "is no folder" if os.path.lexists(path) else "is missing"
+        yield "is not a folder" if os.path.lexists(path) else "is missing"
         return
     folders = {os.path.dirname(name) for name in digests} - {""}
     for name in ("", *sorted(folders)):
@@ -258,9 +258,9 @@ def _library(wanted: Values) -> t.Iterator[str]:
         elif name not in digests:
             yield f"has {name}, which does not belong there"
         elif list(_access({"path": full, "owner": "root", "group": "root", "mode": "0644"}, stat.S_ISREG)):
-            yield f"has {name} with another owner, group or mode"
+            yield f"has {name} with a different owner, group or mode"
         elif hashlib.sha256(content_of(full) or b"").hexdigest() != digests[name]:
-            yield f"has {name} with another content"
+            yield f"has {name} with different content"
 
 
 def _files_below(path: str) -> t.Iterator[str]:
@@ -279,7 +279,7 @@ def _units(units: t.Sequence[str], run: Run) -> t.Iterator[Difference]:
     for block in output.strip().split("\n\n"):
         values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
         if values.get("NeedDaemonReload") == "yes":
-            yield Difference(TIMER, values.get("Id", ""), "was changed, and systemd has not read it")
+            yield Difference(TIMER, values.get("Id", ""), "was changed, but systemd has not reloaded it")
         state = values.get("UnitFileState", "")
         if values.get("Id") == TIMER_UNIT and state != "enabled":
             masked = state.startswith("masked")
@@ -314,7 +314,7 @@ def obstacles(wanted: Wanted) -> t.Iterator[str]:
     for folder in wanted.folders:
         status = _status(folder)
         if status is None and os.path.lexists(folder["path"]):
-            yield f"{folder['path']} is a symbolic link that leads nowhere, where a folder belongs; move it away"
+            yield f"{folder['path']} is a dangling symbolic link where a folder belongs; move it away"
         elif status is not None and not stat.S_ISDIR(status.st_mode):
             yield f"{folder['path']} is {_kind(status.st_mode)}, where a folder belongs; move it away"
     for file in for_this_host(wanted.files, has_systemd()):
@@ -323,7 +323,7 @@ def obstacles(wanted: Wanted) -> t.Iterator[str]:
             yield f"{file['path']} is {_kind(status.st_mode)}, where a file belongs; move it away"
         elif file["init"] and os.path.realpath(file["path"]) == os.devnull:
             unit = os.path.basename(file["path"])
-            yield f"{unit} is masked, so that it cannot be started; run 'systemctl unmask {unit}' first"
+            yield f"{unit} is masked, so it cannot be started; run 'systemctl unmask {unit}' first"
 
 
 def problems(given: Values, root: str, found: t.Sequence[Difference], run: Run) -> t.Iterator[str]:
@@ -331,7 +331,7 @@ def problems(given: Values, root: str, found: t.Sequence[Difference], run: Run) 
     names = [] if given["part"]["certificates"] else configured(Layout(root), given["part"]["owner"])
     if names:
         yield (
-            f"ocsp_stapling_certificates has no certificates, but this host has {', '.join(names[:_MOST_PLACES])}; to "
+            f"ocsp_stapling_certificates is empty, but this host has {', '.join(names[:_MOST_PLACES])}; to "
             "remove all of them, set ocsp_stapling_state to absent"
         )
     if given["log_file"]:
@@ -357,7 +357,7 @@ def time_problems(times: t.Sequence[Values], run: Run) -> t.Iterator[str]:
         code, output, errors = run(["systemd-analyze", one["kind"], "--", one["value"]])
         if code != 0:
             said = (errors.strip() or output.strip()).splitlines()
-            yield f"systemd refuses {one['option']}: {said[0] if said else one['value']}. See systemd.time(7)"
+            yield f"systemd rejects {one['option']}: {said[0] if said else one['value']}. See systemd.time(7)"
 
 
 def log_problem(path: str, account: str) -> str:
@@ -376,8 +376,8 @@ def log_problem(path: str, account: str) -> str:
 def log_refusal(path: str) -> str:
     """The sentence about a log file that has no folder of its own."""
     return (
-        f"ocsp_stapling_log_file is {path}, but {os.path.dirname(path) or 'its folder'} cannot be a folder of the "
-        f"program alone; choose one that does not exist yet, for example {USUAL_LOGS}/{os.path.basename(path)}"
+        f"ocsp_stapling_log_file is {path}, but {os.path.dirname(path) or 'its folder'} cannot be reserved for the "
+        f"program; choose a folder that does not exist yet, for example {USUAL_LOGS}/{os.path.basename(path)}"
     )
 
 
@@ -455,7 +455,7 @@ def scanned(folders: t.Sequence[Values]) -> t.List[t.Dict[str, t.Any]]:
 
 
 def install(module: AnsibleModule, wanted: Wanted, found: t.Sequence[Difference], parts: t.Container[str]) -> None:
-    """Mend the differences of some parts. Raises FileError, and fails by the module for owners that are not there."""
+    """Repair the differences in some parts. Raises FileError, and fails by the module for owners that are not there."""
     differing = {one.path for one in found if one.part in parts}
     for folder in wanted.folders:
         if folder["path"] in differing:
@@ -539,10 +539,10 @@ def _failing(path: str) -> t.Iterator[None]:
 def summary(mended: t.Sequence[Difference], check: bool) -> str:
     """What happened, or with ``check`` would happen, in one sentence."""
     if not mended:
-        return "all is as it should be"
+        return "everything is as it should be"
     places = list(dict.fromkeys(one.path for one in mended))
     more = f" and {len(places) - _MOST_PLACES} more" if len(places) > _MOST_PLACES else ""
-    return f"{'would be mended' if check else 'mended'}: {', '.join(places[:_MOST_PLACES])}{more}"
+    return f"{'would be repaired' if check else 'repaired'}: {', '.join(places[:_MOST_PLACES])}{more}"
 
 
 def shown_difference(wanted: Wanted, found: t.Iterable[Difference]) -> t.List[t.Dict[str, str]]:
@@ -550,7 +550,7 @@ def shown_difference(wanted: Wanted, found: t.Iterable[Difference]) -> t.List[t.
     contents = {file["path"]: file["content"] for file in wanted.files}
     shown = []
     for one in found:
-        if one.path in contents and one.what in ("is missing", "has another content"):
+        if one.path in contents and one.what in ("is missing", "has different content"):
             before = (content_of(one.path) or b"").decode("utf-8", "replace")
             headers = {"before_header": one.path, "after_header": one.path}
             shown.append({**headers, "before": before, "after": contents[one.path]})

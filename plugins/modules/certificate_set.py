@@ -11,18 +11,18 @@ short_description: Deploy private keys, certificates and OCSP staples together o
 version_added: "1.0.0"
 description:
   - Installs private key, certificate, chain, root and OCSP response as one set for each name, and switches servers to
-    it by one rename of C(/etc/ocsp-stapling/live/NAME).
-  - Everything is checked before anything is changed, for all certificates of the task. The key fits the certificate,
-    the chain leads to the root, nothing has expired, the names are covered, and each service can do what the
-    certificate demands. A response is fetched for each new certificate and judged as M(certops.ocsp.ocsp_response)
-    does.
-  - After the switch each service's own test of its configuration must pass, or the old sets are put back at once.
-  - The services are not reloaded. RV(reload) says which ones have to be, until each has loaded its files, whoever
-    reloaded it. The role P(certops.ocsp.ocsp_stapling#role) does that, and then calls this module with
+    the set by one rename of C(/etc/ocsp-stapling/live/NAME).
+  - All certificates of the task are checked before anything is changed. The key must match the certificate, the chain
+    must lead to the root, nothing may have expired, the names must be covered, and each service must support stapling
+    if the certificate requires it. A response is fetched for each new certificate and checked as
+    M(certops.ocsp.ocsp_response) does.
+  - After the switch, each service's own configuration test must pass, or the old sets are restored at once.
+  - The services are not reloaded. RV(reload) lists those that have to be, until each of them has loaded its files, no
+    matter what reloaded it. The role P(certops.ocsp.ocsp_stapling#role) does that, and then calls this module with
     O(state=verify) to see whether it worked.
-  - A run that is killed leaves nothing half switched. The next run, or the program on the host, puts back what was
-    being switched and tells the services that were to be told.
-  - What is given as C(_src) is read on the controller, and as C(_path) on the host.
+  - A run that is killed does not leave sets half switched. The next run, or the program on the host, restores what was
+    being switched and reloads the services that had to be reloaded.
+  - Options that end in C(_src) are read on the controller, those that end in C(_path) on the host.
 extends_documentation_fragment:
   - certops.ocsp._attributes
 attributes:
@@ -32,18 +32,18 @@ attributes:
   check_mode:
     support: full
     details:
-      - The responders are asked, and nothing is written.
+      - Responders are asked, but nothing is written.
   diff_mode:
     support: full
     details:
-      - Shows facts about the certificates and responses. Nothing of a private key is shown.
+      - Shows facts about the certificates and responses. The content of private keys is never shown.
   idempotent:
     support: full
 options:
   certificates:
     description:
-      - The certificates. Options of the same name outside of this list are the defaults for all of them.
-      - Two entries of the same O(certificates[].name) and files become one with the services of both.
+      - The certificates. Options with the same names outside this list are the defaults for all of them.
+      - Two entries with the same O(certificates[].name) and files become one, with the services of both.
     type: list
     elements: dict
     default: []
@@ -55,15 +55,15 @@ options:
         required: true
       names:
         description:
-          - The server names and addresses that the certificate must be for, V([name]) by default.
-          - The first one that is no wildcard is asked for when looking at what is served.
+          - The server names and addresses that the certificate must cover, V([name]) by default.
+          - The first one that is not a wildcard is requested when checking what is served.
         type: list
         elements: str
       private_key_path:
         description: The private key as PEM, on the host.
         type: path
       private_key_src:
-        description: The private key as PEM, on the controller. May be encrypted with Ansible Vault.
+        description: The private key as PEM, on the controller. It may be encrypted with Ansible Vault.
         type: path
       private_key_content:
         description: The private key as PEM.
@@ -87,10 +87,12 @@ options:
         description: The certificates of the issuing CAs as PEM.
         type: str
       root_path:
-        description: The root to which the chain must lead, on the host. More certificates of the chain may be there.
+        description: The root to which the chain must lead, on the host. The file may also hold certificates of the
+          chain.
         type: path
       root_src:
-        description: The root to which the chain must lead, on the controller. More certificates may be there.
+        description: The root to which the chain must lead, on the controller. The file may also hold certificates of
+          the chain.
         type: path
       root_content:
         description: The root to which the chain must lead, as PEM.
@@ -103,7 +105,7 @@ options:
         type: list
         elements: str
       owner:
-        description: Who owns the private key. See O(owner).
+        description: The owner of the private key. See O(owner).
         type: str
       group:
         description: The group of the private key. See O(group).
@@ -116,13 +118,13 @@ options:
         type: bool
       response_content:
         description:
-          - The Base64 of an OCSP response that was fetched elsewhere. It is judged all the same.
+          - The Base64 of an OCSP response that was fetched elsewhere. It is checked in the same way.
         type: str
       fetch_problem:
         description: Why there is no O(certificates[].response_content), for messages.
         type: str
       responder_urls:
-        description: The responders to ask, by default those that the certificate names.
+        description: The URLs of the responders to ask, by default those in the certificate.
         type: list
         elements: str
       options:
@@ -131,22 +133,23 @@ options:
         type: dict
   groups:
     description:
-      - More certificates, in groups. Each entry is a mapping as
+      - More certificates, in groups. Each entry is a mapping as in
         O(certops.ocsp.ocsp_stapling#role:main:ocsp_stapling_certificates).
     type: list
     elements: dict
   scan:
     description:
-      - More certificates, in folders of the controller in which each private key makes one, as
-        O(certops.ocsp.ocsp_stapling#role:main:ocsp_stapling_scan) has them.
-      - With O(remote_source=true), what RV(certops.ocsp.stapling_program#module:found) says of folders of the host.
+      - More certificates, from folders on the controller, one for each private key found there, as in
+        O(certops.ocsp.ocsp_stapling#role:main:ocsp_stapling_scan).
+      - With O(remote_source=true), what RV(certops.ocsp.stapling_program#module:found) returned for folders on the
+        host.
     type: list
     elements: dict
   source:
     description:
-      - A folder with the files of certificates that name none. C(NAME.key) and C(NAME.pem) must be there.
-        C(NAME-chain.pem), C(NAME-fullchain.pem) and C(NAME-rootchain.pem) may be; C(NAME-fullchain.pem) alone will do
-        for C(NAME.pem).
+      - A folder with the files of certificates that do not specify any. C(NAME.key) and C(NAME.pem) must exist.
+        C(NAME-chain.pem), C(NAME-fullchain.pem) and C(NAME-rootchain.pem) are optional; C(NAME-fullchain.pem) can take
+        the place of C(NAME.pem).
       - It is on the controller, unless O(remote_source=true).
     type: path
   remote_source:
@@ -156,72 +159,73 @@ options:
   state:
     description:
       - V(present) deploys O(certificates).
-      - V(verify) confirms what the services of the last deployment serve after their reload. Where that is worse than
-        before, the old sets are put back, the services are reloaded, and the task fails and says why.
-      - V(pruned) removes the sets that dropped out of the parts of all owners, unless a configuration still uses them.
-        See O(part).
-      - V(absent) removes the sets of O(certificates) or of O(part), or all where there is neither, unless a
+      - V(verify) checks what the services of the last deployment serve after their reload. If that is worse than
+        before, the old sets are restored, the services are reloaded, and the task fails and says why.
+      - V(pruned) removes the sets that no owner configures any more, unless a server configuration still uses them. See
+        O(part).
+      - V(absent) removes the sets of O(certificates) or of O(part), or all sets if neither is given, unless a server
         configuration still uses them.
     type: str
     choices: [present, verify, pruned, absent]
     default: present
   part:
     description:
-      - Whose certificates they are, where several roles or plays deploy to the same host. Each owner has a part of the
-        host's configuration, which the program on the host reads, and changes and removes only what is its own.
-      - Without it, nothing of that is changed.
+      - Who owns the certificates, if several roles or plays deploy to the same host. Each owner has a part of the
+        host's configuration, which the program on the host reads, and changes and removes only its own part.
+      - Without it, these parts are not changed.
     type: dict
     suboptions:
       owner:
-        description: The name of the owner. By default the role that includes this task's role, else the play.
+        description: The name of the owner. By default the role that includes this task's role, or else the play.
         type: str
         default: ""
       number:
         description:
-          - How many times this owner has deployed in this run of Ansible, with this one. V(0) says that this is not
-            known. What it deployed in later times of an earlier run stays.
+          - How many times this owner has deployed in this run of Ansible, including this time. V(0) means unknown.
+            Certificates that later deployments of an earlier run added are kept.
         type: int
         default: 1
       claimed:
-        description: The names that it deployed before, in this run of Ansible.
+        description: The names that it has already deployed in this run of Ansible.
         type: list
         elements: str
         default: []
       together:
-        description: The names that each other owner deployed before, in this run of Ansible. They have to agree.
+        description: The names that each other owner has already deployed in this run of Ansible. Their settings must
+          agree.
         type: dict
         default: {}
       derived:
         description:
-          - Whether the name of the owner is that of the play. With O(state=absent) the part of another single owner is
-            then taken for meant.
+          - Whether the name of the owner is that of the play. If so, and a different owner is the only one on the host,
+            O(state=absent) removes the part of that owner.
         type: bool
         default: false
       revoked:
-        description: The names of certificates in use that the program on the host knows to be revoked.
+        description: The names of certificates in use that the program on the host has found to be revoked.
         type: list
         elements: str
         default: []
       question:
-        description: Whether only what is wrong with the certificates is of interest, so that no response is obtained.
+        description: Whether to check the certificates only, without obtaining responses.
         type: bool
         default: false
   services:
     description:
-      - The services that use the certificates. What they need is known for all choices of
-        O(certops.ocsp.ocsp_response#module:server). Others can be described in O(service_settings).
+      - The services that use the certificates. All choices of O(certops.ocsp.ocsp_response#module:server) are
+        supported. Describe other services in O(service_settings).
     type: list
     elements: str
     default: []
   service_settings:
     description:
-      - By the name of a service, what is different about it. C(kind) is one of the choices of
+      - Settings of services that differ from the defaults, by service name. C(kind) is one of the choices of
         O(certops.ocsp.ocsp_response#module:server), C(unit) is its systemd unit, C(test) and C(reload) are commands,
-        each a list of words or a text that is split into words as a shell would. No shell runs them.
+        each a list of words, or a string that is split into words as in a shell. They are run without a shell.
     type: dict
     default: {}
   owner:
-    description: Who owns the private keys.
+    description: The owner of the private keys.
     type: str
     default: root
   group:
@@ -229,18 +233,19 @@ options:
     type: str
     default: root
   mode:
-    description: The mode of the private keys, as a string such as V("0440"). Everybody's access is refused.
+    description: The mode of the private keys, as a string such as V("0440"). Modes that give access to others are
+      refused.
     type: raw
     default: "0400"
   staple:
-    description: Whether to staple for certificates that have a responder.
+    description: Whether to staple responses for certificates that have a responder.
     type: bool
     default: true
   options:
     description:
-      - Options of M(certops.ocsp.ocsp_response) about fetching and judging, for example C(minimum_validity), C(allow),
-        C(timeout) or C(http_proxy). An option of a certificate counts more than the same option of the task.
-      - All of its options can be given but those about files and about a single run, which are C(path),
+      - Options of M(certops.ocsp.ocsp_response) for fetching and checking responses, for example C(minimum_validity),
+        C(allow), C(timeout) or C(http_proxy). An option of a certificate overrides the same option of the task.
+      - All of its options can be given, except those about files and about a single run, which are C(path),
         C(certificate_path), C(certificate_content), C(issuer_path), C(issuer_content), C(root_path), C(source_path),
         C(source_content), C(state), C(force), C(format), C(backup), C(backup_count), C(now) and C(return_content).
     type: dict
@@ -248,9 +253,9 @@ options:
   fetch_from:
     description:
       - V(host) has the host ask the responders.
-      - V(controller) has the controller ask them, once for all hosts of the play that have a certificate. They need no
-        way out then, and judge the response again.
-      - V(nowhere) fetches nothing. Only O(certificates[].response_content) and what is on the host counts.
+      - V(controller) has the controller ask them, once for all hosts of the play that have a certificate. The hosts
+        then need no outbound network access, and check each response again.
+      - V(nowhere) fetches nothing. Only O(certificates[].response_content) and the responses on the host are used.
     type: str
     choices: [host, controller, nowhere]
     default: host
@@ -259,29 +264,29 @@ options:
     type: str
     default: ~/.cache/ocsp-stapling
   workers:
-    description: How many responses are fetched at a time, from V(1) to V(1000).
+    description: How many responses to fetch at a time, from V(1) to V(1000).
     type: int
     default: 16
   responder_wait:
     description:
-      - How many seconds to go on asking a responder that does not know a new certificate yet, from V(0) to V(86400).
-        Some know it only minutes after it was issued.
-      - For a new certificate that demands stapling, a responder that is down is asked again as well. An unknown host or
-        a URL that is refused is not waited for.
-      - After that a certificate that demands stapling is held back, and any other is deployed without a staple. The
-        other certificates of the task are deployed together with those that are waited for. RV(msg) says how long it
-        waited, until when, and for which certificates.
+      - How many seconds to keep asking a responder that does not know a new certificate yet, from V(0) to V(86400).
+        Some responders know a certificate only minutes after it was issued.
+      - For a new certificate that requires stapling, a responder that is down is also asked again. There is no wait for
+        an unknown host or a URL that is refused.
+      - After that, a certificate that requires stapling is held back, and any other is deployed without a staple. All
+        certificates of the task are deployed together, after the wait. RV(msg) says how long the module waited, until
+        when, and for which certificates.
     type: int
     default: 0
   fail_on_held_back:
     description:
-      - Whether the task fails when a certificate was held back, after the others were deployed. Otherwise
-        RV(held_back) tells.
+      - Whether the task fails if a certificate was held back, after the others were deployed. Otherwise RV(held_back)
+        lists it.
     type: bool
     default: true
   endpoints:
     description:
-      - Where services are looked at before and after. By default the usual ports on V(127.0.0.1).
+      - Where to check what services serve, before and after the deployment. By default the usual ports on V(127.0.0.1).
     type: list
     elements: dict
     suboptions:
@@ -290,7 +295,7 @@ options:
         type: str
         required: true
       host:
-        description: A name or an address.
+        description: A host name or an IP address.
         type: str
         default: 127.0.0.1
       port:
@@ -298,28 +303,28 @@ options:
         type: int
         required: true
       starttls:
-        description: The protocol that is spoken before TLS.
+        description: The protocol that is spoken before TLS (STARTTLS).
         type: str
         choices: ["", ftp, imap, ldap, lmtp, pop3, postgres, sieve, smtp, xmpp, xmpp-server]
         default: ""
   keep:
-    description: How many sets of a name are kept, with the one in use, from V(1) to V(1000).
+    description: How many sets of each name to keep, including the one in use, from V(1) to V(1000).
     type: int
     default: 3
   force:
-    description: Whether O(state=absent) removes what a configuration still uses.
+    description: Whether O(state=absent) removes sets that a server configuration still uses.
     type: bool
     default: false
   apache_port:
-    description: The port of C(127.0.0.1) at which Apache answers its own question for a staple, from V(1) to V(65535).
+    description: The port on C(127.0.0.1) at which Apache serves its own OCSP responses, from V(1) to V(65535).
     type: int
     default: 2562
   path:
-    description: The folder of the sets. It is created.
+    description: The folder of the sets. It is created if it does not exist.
     type: path
     default: /etc/ocsp-stapling
   state_path:
-    description: The folder of what has to be remembered. It is created.
+    description: The folder of the state files. It is created if it does not exist.
     type: path
     default: /var/lib/ocsp-stapling
 requirements:
@@ -343,19 +348,19 @@ EXAMPLES = r"""
       - name: example.net
   register: deployed
 
-- name: Reload what has to be
+- name: Reload the services that need it
   become: true
   ansible.builtin.systemd_service:
     name: "{{ item }}"
     state: reloaded
   loop: "{{ deployed.reload }}"
 
-- name: Confirm that it is served, or go back
+- name: Confirm that the certificates are served, or roll back
   become: true
   certops.ocsp.certificate_set:
     state: verify
 
-- name: Deploy a certificate whose key is in a vault
+- name: Deploy a certificate with its key from a vault
   become: true
   certops.ocsp.certificate_set:
     certificates:
@@ -377,13 +382,13 @@ msg:
   type: str
   sample: "2 of 3 certificates changed: example.com, example.net"
 findings:
-  description: All that is wrong, one entry for each thing. Then nothing was changed.
+  description: Everything that is wrong, one entry for each problem. In that case, nothing was changed.
   returned: when something is wrong
   type: list
   elements: dict
   contains:
     name:
-      description: The name of the certificate, where it is about one.
+      description: The name of the certificate, if the problem is about one.
       type: str
       sample: example.com
     code:
@@ -397,9 +402,9 @@ findings:
     message:
       description: What is wrong, where, and what to do.
       type: str
-      sample: "example.com: the private key is not that of the certificate"
+      sample: "example.com: the private key does not match the certificate"
 certificates:
-  description: What became of each certificate, in the order of the option.
+  description: The result for each certificate, in the order of the option.
   returned: when O(state=present)
   type: list
   elements: dict
@@ -412,13 +417,13 @@ certificates:
       description: Whether a new set went live.
       type: bool
     renewed:
-      description: Whether a set that stays got a newer staple.
+      description: Whether the existing set got a newer staple.
       type: bool
     adapted:
-      description: Whether a set that stays got pieces of configuration for other services.
+      description: Whether the existing set got configuration snippets for other services.
       type: bool
     reasons:
-      description: What of the live set was not as it should be.
+      description: What was different in the live set.
       type: list
       elements: str
       sample: [cert.pem, fullchain.pem]
@@ -435,52 +440,53 @@ certificates:
       description: The SHA-256 of the certificate.
       type: str
     expiry:
-      description: When the certificate ends.
+      description: When the certificate expires.
       type: str
       sample: "2027-02-21T00:00:00Z"
     must_staple:
-      description: Whether the certificate demands stapling.
+      description: Whether the certificate requires stapling.
       type: bool
     responder_urls:
-      description: The responders of the certificate; empty where there is nothing to staple.
+      description: The responders of the certificate. Empty if there is nothing to staple.
       type: list
       elements: str
     stapled:
-      description: Whether a good staple is in the set.
+      description: Whether the set has a good staple.
       type: bool
     staple_expiry:
-      description: When the staple ends.
+      description: When the staple expires.
       type: str
       sample: "2026-11-30T09:00:00Z"
     held_back:
       description: Why the certificate was not deployed, or an empty string.
       type: str
 held_back:
-  description: The names of certificates that were not deployed, because their CA says that they are revoked, or because
-    they demand a staple that could not be had.
+  description: The names of certificates that were not deployed, because their CA has revoked them, or because they
+    require a staple and no response could be obtained.
   returned: when O(state=present)
   type: list
   elements: str
 revoked:
-  description: The names of certificates, also of those in use, that their CA has revoked.
+  description: The names of certificates that their CA has revoked, including those in use.
   returned: when O(state=present)
   type: list
   elements: str
 without_responder:
-  description: The names of certificates that have no OCSP responder URL, so that there is nothing to staple.
+  description: The names of certificates that have no OCSP responder URL, for which there is nothing to staple.
   returned: when O(state=present)
   type: list
   elements: str
 without_staple:
-  description: The names of certificates in use that should have a staple and have none. A warning says why.
+  description: The names of certificates in use that should have a staple but do not. A warning says why.
   returned: when O(state=present)
   type: list
   elements: str
 reload:
   description:
-    - The services that have to be reloaded now, also those that an earlier run could not tell. A service that has
-      loaded its files since they changed is not among them, whoever reloaded it.
-    - The names are those of O(services). The unit of a service may have another one, as C(exim4) of C(exim) on Debian.
+    - The services that have to be reloaded now, including those that an earlier run could not reload. A service that
+      has loaded its files since they changed is not listed, no matter what reloaded it.
+    - The names are those of O(services). The unit of a service may have a different name, such as C(exim4) for C(exim)
+      on Debian.
   returned: when O(state) is neither V(verify) nor V(absent) of all
   type: list
   elements: str
@@ -492,13 +498,12 @@ unconfirmed:
   elements: str
 good_until:
   description:
-    - When the first of the certificates and staples in use expires. V(null) where none of the certificates has a
-      staple.
+    - When the first of the certificates and staples in use expires. V(null) if none of the certificates has a staple.
   returned: when O(state=present)
   type: str
   sample: "2026-11-30T09:00:00Z"
 dropped:
-  description: The names that the owner of O(part) no longer gives, and that O(state=pruned) removes.
+  description: The names that the owner of O(part) no longer configures, and that O(state=pruned) removes.
   returned: when O(state=present)
   type: list
   elements: str
@@ -513,7 +518,7 @@ remaining:
   type: list
   elements: str
 swapped_back:
-  description: The names whose old sets were put back.
+  description: The names whose old sets were restored.
   returned: when O(state=verify)
   type: list
   elements: str
@@ -554,7 +559,7 @@ def argument_spec():
         "responder_urls": OF_A_SET["responder_urls"],
     }
     for part in PARTS:
-        # The path of a key is no secret; its content is, also where it stands beside the certificate.
+        # The path of a key is not secret. Its content is, even in a file that also holds the certificate.
         one.update(
             {f"{part}_path": {"type": "path", "no_log": False}, f"{part}_src": {"type": "path", "no_log": False}}
         )
@@ -607,7 +612,7 @@ def main():
     def run(argv, input=None, timeout=60.0):  # noqa: A002
         if not shutil.which(argv[0]):
             return 127, "", "No such file or directory"
-        # AnsibleModule has no limit of its own, and a test that hangs would hold up all that comes after.
+        # AnsibleModule has no time limit, and a configuration test that hangs would block the whole run.
         limited = ["timeout", f"{timeout:.0f}", *argv]
         code, output, errors = module.run_command(limited, data=input, environ_update={"LC_ALL": "C"})
         return code, output, errors or (f"it took more than {timeout:.0f} seconds" if code == 124 else "")

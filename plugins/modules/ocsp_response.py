@@ -12,13 +12,13 @@ version_added: 1.0.0
 author:
   - certops.ocsp contributors (@certops)
 description:
-  - Fetches the OCSP response (RFC 6960) of a certificate, judges it as strictly as browsers do, and
-    writes it to a file from which a TLS server can staple it.
-  - While the response in the file is good and not yet due for renewal, nothing is asked and nothing changes.
-  - A response that is expired, revoked, about another certificate, or wrong in any other way is never
-    written, and a newer response is never replaced by an older one. The file is replaced in one step.
-  - When no new response can be had while the one in place is still good, the module does not fail. It
-    warns and returns the reason in RV(fetch_error).
+  - Fetches the OCSP response (RFC 6960) for a certificate, checks it as strictly as browsers do, and writes it to a
+    file from which a TLS server can staple it.
+  - While the response in the file is good and not yet due for renewal, no request is sent and nothing changes.
+  - A response that has expired, says that the certificate is revoked, is about another certificate, or is wrong in any
+    other way is never written, and a newer response is never replaced by an older one. The file is replaced atomically.
+  - If no new response can be fetched while the one in place is still good, the module does not fail. It warns and
+    returns the reason in RV(fetch_error).
   - A certificate that has no OCSP responder URL is normal and not an error. See O(on_missing_responder).
 extends_documentation_fragment:
   - ansible.builtin.files
@@ -32,19 +32,19 @@ attributes:
   check_mode:
     support: full
     details:
-      - In check mode a responder is asked when the response is due, and nothing is written.
+      - In check mode a responder is asked if the response is due, but nothing is written.
   diff_mode:
     support: full
     details:
-      - The difference shows what the responses say, and not their bytes.
+      - The diff shows what the responses say, not their bytes.
   idempotent:
     support: full
 options:
   path:
     description:
       - The file that holds the response.
-      - Its folder must exist. A symbolic link is followed, and the file it leads to is replaced.
-      - A new file gets the mode V(0644) unless O(mode) says otherwise. The attributes of an old file stay.
+      - Its directory must exist. A symbolic link is followed, and the file that it points to is replaced.
+      - A new file gets the mode V(0644) unless O(mode) says otherwise. The attributes of an existing file are kept.
     type: path
     required: true
 seealso:
@@ -104,12 +104,12 @@ path:
   type: str
   sample: /etc/nginx/ocsp/www.example.com.der
 msg:
-  description: One sentence that says what was done, or what is wrong.
+  description: What was done, or what is wrong, in one sentence.
   returned: always
   type: str
   sample: a response that is good until 2026-11-30T09:00:00Z was installed
 fetched:
-  description: Whether a responder was asked and gave an acceptable response.
+  description: Whether a responder was asked and returned an acceptable response.
   returned: unless an option or a file cannot be used
   type: bool
   sample: true
@@ -137,12 +137,12 @@ renew_at:
   type: str
   sample: "2026-11-27T09:00:00Z"
 responder_url:
-  description: The responder that gave the response, or the last one that was asked. V(null) if none was.
+  description: The responder that returned the response, or else the last one that was asked. V(null) if none was asked.
   returned: unless an option or a file cannot be used
   type: str
   sample: http://ocsp.example.com
 attempts:
-  description: The exchanges with responders, in their order.
+  description: The exchanges with responders, in the order in which they were made.
   returned: unless an option or a file cannot be used
   type: list
   elements: dict
@@ -156,7 +156,7 @@ attempts:
       type: str
       sample: get
     certid_digest:
-      description: The digest that named the certificate.
+      description: The digest that identified the certificate in the request.
       type: str
       sample: sha1
     code:
@@ -168,12 +168,12 @@ attempts:
       type: int
       sample: 200
     seconds:
-      description: How long it took.
+      description: The duration of the exchange.
       type: float
       sample: 0.041
 backup_file:
-  description: The copy of the response that was replaced.
-  returned: when a copy was made
+  description: The backup of the response that was replaced.
+  returned: when a backup was made
   type: str
   sample: /etc/nginx/ocsp/www.example.com.der.20261123T120000.000000Z~
 response_status:
@@ -182,17 +182,17 @@ response_status:
   type: str
   sample: successful
 certificate_status:
-  description: What the response says of the certificate, V(good), V(revoked) or V(unknown).
+  description: The status of the certificate in the response, V(good), V(revoked) or V(unknown).
   returned: unless an option or a file cannot be used
   type: str
   sample: good
 this_update:
-  description: Since when the response holds.
+  description: The thisUpdate of the response, which is when its validity period begins.
   returned: unless an option or a file cannot be used
   type: str
   sample: "2026-11-23T09:00:00Z"
 next_update:
-  description: Until when the response holds by its own word. V(null) if it does not say so.
+  description: The nextUpdate of the response, or V(null) if it has none.
   returned: unless an option or a file cannot be used
   type: str
   sample: "2026-11-30T09:00:00Z"
@@ -202,8 +202,8 @@ produced_at:
   type: str
   sample: "2026-11-23T09:00:00Z"
 effective_expiry:
-  description: Until when the response can be used, which is the earliest end of RV(next_update), of the
-    responder's certificate and of the certificate itself.
+  description: When the response stops being usable. This is RV(next_update), or the expiry of the responder's
+    certificate or of the certificate itself, whichever is earliest.
   returned: unless an option or a file cannot be used
   type: str
   sample: "2026-11-30T09:00:00Z"
@@ -213,7 +213,7 @@ revocation_time:
   type: str
   sample: "2026-11-20T10:15:00Z"
 revocation_reason:
-  description: Why the certificate was revoked, if the CA says so, with the names of RFC 5280 in snake case.
+  description: Why the certificate was revoked, if the CA gives a reason, as the name in RFC 5280 in snake case.
   returned: unless an option or a file cannot be used
   type: str
   sample: key_compromise
@@ -223,32 +223,32 @@ serial_number:
   type: int
   sample: 81238719834712
 must_staple:
-  description: Whether the certificate demands stapling (RFC 7633).
+  description: Whether the certificate requires stapling (must-staple, RFC 7633).
   returned: unless an option or a file cannot be used
   type: bool
   sample: false
 responder_id:
-  description: Who signed the response, a name, or V(key:) with the SHA-1 of the key.
+  description: Who signed the response, as a name, or as V(key:) followed by the SHA-1 of the key.
   returned: unless an option or a file cannot be used
   type: str
   sample: CN=OCSP Responder,O=Example CA
 responder_certificate_expiry:
-  description: When the certificate of a delegated responder ends. V(null) when the issuer signed itself.
+  description: When the certificate of a delegated responder expires. V(null) if the issuer signed the response itself.
   returned: unless an option or a file cannot be used
   type: str
   sample: "2027-02-01T00:00:00Z"
 signature_algorithm:
-  description: How the response is signed.
+  description: The signature algorithm of the response.
   returned: unless an option or a file cannot be used
   type: str
   sample: rsa_sha256
 certid_digest:
-  description: The digest by which the response names the certificate.
+  description: The digest that identifies the certificate in the response (CertID).
   returned: unless an option or a file cannot be used
   type: str
   sample: sha1
 findings:
-  description: What is wrong or odd with the response, most fundamental first.
+  description: What is wrong or unusual about the response, the most fundamental first.
   returned: always
   type: list
   elements: dict
@@ -260,13 +260,13 @@ findings:
       type: str
       sample: expired
     severity:
-      description: V(error) forbids to use the response, V(warning) does not.
+      description: V(error) prevents the response from being used, V(warning) does not.
       type: str
       sample: error
     message:
       description: One sentence.
       type: str
-      sample: "the response ended on 2026-11-22 09:00:00 UTC (this host's clock says 2026-11-23 12:00:00 UTC)"
+      sample: "the response expired at 2026-11-22T09:00:00Z (this host's clock says 2026-11-23T12:00:00Z)"
 sha256:
   description: The SHA-256 of the DER of the response.
   returned: unless an option or a file cannot be used

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: ocsp_response_info
-short_description: Judge an OCSP response
+short_description: Check an OCSP response
 version_added: 1.0.0
 author:
   - certops.ocsp contributors (@certops)
 description:
-  - Judges an OCSP response (RFC 6960) about a certificate by the same rules as M(certops.ocsp.ocsp_response).
+  - Checks an OCSP response (RFC 6960) for a certificate by the same rules as M(certops.ocsp.ocsp_response).
   - Nothing is written and no responder is asked.
-  - The module does not fail because a response is bad or missing. It says so in RV(acceptable),
-    RV(findings) and RV(should_renew).
+  - The module does not fail because a response is bad or missing. RV(acceptable), RV(findings) and RV(should_renew) say
+    so.
 extends_documentation_fragment:
   - certops.ocsp._attributes
   - certops.ocsp._attributes.info_module
@@ -36,19 +36,19 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Look at the staple of a certificate
+- name: Check the staple of a certificate
   certops.ocsp.ocsp_response_info:
     path: /etc/nginx/ocsp/www.example.com.der
     certificate_path: /etc/ssl/www.example.com/fullchain.pem
   register: staple
 
-- name: Be told when it is not good
+- name: Fail if it is not good
   ansible.builtin.assert:
     that:
       - staple.acceptable
     fail_msg: "{{ staple.msg }}"
 
-- name: Ask whether the staple will still be good next Monday
+- name: Check whether the staple will still be good next Monday
   certops.ocsp.ocsp_response_info:
     path: /etc/nginx/ocsp/www.example.com.der
     certificate_path: /etc/ssl/www.example.com/fullchain.pem
@@ -57,12 +57,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 path:
-  description: The file that was judged, or V(null) when O(content) was given.
+  description: The file that was checked, or V(null) if O(content) was given.
   returned: always
   type: str
   sample: /etc/nginx/ocsp/www.example.com.der
 msg:
-  description: One sentence that says what is wrong first, or that all is well.
+  description: The most important problem in one sentence, or a statement that there is none.
   returned: always
   type: str
   sample: the response is good
@@ -72,12 +72,12 @@ exists:
   type: bool
   sample: true
 parsable:
-  description: Whether it can be read as an OCSP response.
+  description: Whether it can be parsed as an OCSP response.
   returned: success
   type: bool
   sample: true
 acceptable:
-  description: Whether M(certops.ocsp.ocsp_response) would write it. No finding is an error then.
+  description: Whether M(certops.ocsp.ocsp_response) would write it, which means that no finding is an error.
   returned: success
   type: bool
   sample: true
@@ -97,17 +97,17 @@ response_status:
   type: str
   sample: successful
 certificate_status:
-  description: What the response says of the certificate, V(good), V(revoked) or V(unknown).
+  description: The status of the certificate in the response, V(good), V(revoked) or V(unknown).
   returned: success
   type: str
   sample: good
 this_update:
-  description: Since when the response holds.
+  description: The thisUpdate of the response, which is when its validity period begins.
   returned: success
   type: str
   sample: "2026-11-23T09:00:00Z"
 next_update:
-  description: Until when the response holds by its own word. V(null) if it does not say so.
+  description: The nextUpdate of the response, or V(null) if it has none.
   returned: success
   type: str
   sample: "2026-11-30T09:00:00Z"
@@ -117,8 +117,8 @@ produced_at:
   type: str
   sample: "2026-11-23T09:00:00Z"
 effective_expiry:
-  description: Until when the response can be used, which is the earliest end of RV(next_update), of the
-    responder's certificate and of the certificate itself.
+  description: When the response stops being usable. This is RV(next_update), or the expiry of the responder's
+    certificate or of the certificate itself, whichever is earliest.
   returned: success
   type: str
   sample: "2026-11-30T09:00:00Z"
@@ -128,7 +128,7 @@ revocation_time:
   type: str
   sample: "2026-11-20T10:15:00Z"
 revocation_reason:
-  description: Why the certificate was revoked, if the CA says so, with the names of RFC 5280 in snake case.
+  description: Why the certificate was revoked, if the CA gives a reason, as the name in RFC 5280 in snake case.
   returned: success
   type: str
   sample: key_compromise
@@ -138,32 +138,32 @@ serial_number:
   type: int
   sample: 81238719834712
 must_staple:
-  description: Whether the certificate demands stapling (RFC 7633).
+  description: Whether the certificate requires stapling (must-staple, RFC 7633).
   returned: success
   type: bool
   sample: false
 responder_id:
-  description: Who signed the response, a name, or V(key:) with the SHA-1 of the key.
+  description: Who signed the response, as a name, or as V(key:) followed by the SHA-1 of the key.
   returned: success
   type: str
   sample: CN=OCSP Responder,O=Example CA
 responder_certificate_expiry:
-  description: When the certificate of a delegated responder ends. V(null) when the issuer signed itself.
+  description: When the certificate of a delegated responder expires. V(null) if the issuer signed the response itself.
   returned: success
   type: str
   sample: "2027-02-01T00:00:00Z"
 signature_algorithm:
-  description: How the response is signed.
+  description: The signature algorithm of the response.
   returned: success
   type: str
   sample: rsa_sha256
 certid_digest:
-  description: The digest by which the response names the certificate.
+  description: The digest that identifies the certificate in the response (CertID).
   returned: success
   type: str
   sample: sha1
 findings:
-  description: What is wrong or odd with the response, most fundamental first.
+  description: What is wrong or unusual about the response, the most fundamental first.
   returned: always
   type: list
   elements: dict
@@ -175,13 +175,13 @@ findings:
       type: str
       sample: expired
     severity:
-      description: V(error) forbids to use the response, V(warning) does not.
+      description: V(error) prevents the response from being used, V(warning) does not.
       type: str
       sample: error
     message:
       description: One sentence.
       type: str
-      sample: "the response ended on 2026-11-22 09:00:00 UTC (this host's clock says 2026-11-23 12:00:00 UTC)"
+      sample: "the response expired at 2026-11-22T09:00:00Z (this host's clock says 2026-11-23T12:00:00Z)"
 sha256:
   description: The SHA-256 of the DER of the response.
   returned: success

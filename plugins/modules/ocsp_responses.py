@@ -7,15 +7,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: ocsp_responses
-short_description: Keep the OCSP responses of many certificates fresh, side by side
+short_description: Keep the OCSP responses of many certificates fresh, in parallel
 version_added: 1.0.0
 author:
   - certops.ocsp contributors (@certops)
 description:
-  - Does for many certificates what M(certops.ocsp.ocsp_response) does for one, in one task. Responders are asked
-    side by side and over connections that stay open.
+  - Does for many certificates what M(certops.ocsp.ocsp_response) does for one, in one task. Responders are asked in
+    parallel, over persistent connections.
   - One bad certificate never stops the others. See O(fail_on).
-  - A responder that cannot be reached is not asked again for each of its certificates. Those that still have a
+  - A responder that cannot be reached is not asked again for its other certificates. Certificates that still have a
     good response keep it, and their C(fetch_error) says so.
 extends_documentation_fragment:
   - ansible.builtin.files
@@ -29,46 +29,46 @@ attributes:
   check_mode:
     support: full
     details:
-      - In check mode responders are asked for the responses that are due, and nothing is written.
+      - In check mode responders are asked for the responses that are due, but nothing is written.
   diff_mode:
     support: full
     details:
-      - The differences show what the responses say, and not their bytes.
+      - The diffs show what the responses say, not their bytes.
   idempotent:
     support: full
 options:
   certificates:
     description:
       - The certificates. Each is a dictionary with C(path), the file that holds its response, and any other option
-        of M(certops.ocsp.ocsp_response), among them those for the owner, group and mode of the file.
-      - An option that is not given for a certificate is taken from the task, where each of them can stand once for
-        all certificates.
-      - C(name) is under which name the certificate is returned in RV(responses), by default its C(path). No two
-        certificates may have the same name or the same path.
-      - A certificate that cannot be read, and a file that cannot be written, is a failure of that certificate alone.
-        Options that do not exist, or have a value of the wrong kind, fail the task before anything is done.
+        of M(certops.ocsp.ocsp_response), including those for the owner, group and mode of the file.
+      - An option that is not given for a certificate is taken from the task, where each option can be set once for all
+        certificates.
+      - C(name) is the key of the certificate in RV(responses), by default its C(path). No two certificates may have the
+        same name or the same path.
+      - If a certificate cannot be read or its file cannot be written, only that certificate fails. Options that do not
+        exist, or have a value of the wrong type, fail the task before anything is done.
     type: list
     elements: dict
     required: true
   workers:
     description:
-      - How many certificates are worked on at once, from V(1) to V(1000).
+      - How many certificates to process at once, from V(1) to V(1000).
     type: int
     default: 16
   per_responder:
     description:
-      - How many requests one responder (scheme, host and port) is sent at once, from V(1) to V(1000).
+      - How many requests to send to one responder (scheme, host and port) at once, from V(1) to V(1000).
     type: int
     default: 8
   fail_on:
     description:
-      - When the task fails. It is always done with all certificates first.
-      - With V(any), when M(certops.ocsp.ocsp_response) would fail for some certificate.
-      - With V(must_staple), when that is so for a certificate that demands stapling, or for one that cannot be read.
+      - When the task fails. All certificates are always processed first.
+      - With V(any), if M(certops.ocsp.ocsp_response) would fail for any certificate.
+      - With V(must_staple), if it would fail for a certificate that requires stapling, or for one that cannot be read.
       - With V(none), never. See RV(failed_count).
       - A task that fails notifies no handlers, although some responses may have changed, and the next run finds nothing
-        to change in these. With a handler use V(none), flush the handlers, and fail in a later task, as the first
-        example does.
+        to change in those. If you use a handler, set V(none), flush the handlers, and fail in a later task, as the
+        first example does.
     type: str
     choices: [any, none, must_staple]
     default: any
@@ -108,7 +108,7 @@ EXAMPLES = r"""
     that: staples.failed_count == 0
     fail_msg: "{{ staples.msg }}"
 
-- name: Fail at once, but only for certificates that demand stapling
+- name: Fail at once, but only for certificates that require stapling
   become: true
   certops.ocsp.ocsp_responses:
     certificates: "{{ my_certificates }}"
@@ -117,16 +117,17 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: One sentence that says what was done, or what is wrong with the first few certificates that failed.
+  description: What was done, or what is wrong with the first few certificates that failed, in one sentence.
   returned: always
   type: str
   sample: 2 of 40 files changed
 responses:
   description:
-    - What became of each certificate, by its name and in the given order.
+    - The result for each certificate, by name and in the given order.
     - The values are those that M(certops.ocsp.ocsp_response) returns, with C(changed) and C(failed).
-    - When the task fails, Ansible prints all that it returns. So only certificates that failed are returned then, at
-      most 20, with C(path), C(msg), C(must_staple), C(fetch_error) and C(findings). O(fail_on=none) returns all.
+    - When the task fails, Ansible prints everything that it returns, so only certificates that failed are returned
+      then, at most 20, with C(path), C(msg), C(must_staple), C(fetch_error) and C(findings). O(fail_on=none) returns
+      all.
   returned: unless an option cannot be used
   type: dict
   sample:
@@ -138,27 +139,27 @@ responses:
       certificate_status: good
       effective_expiry: "2026-11-30T09:00:00Z"
 total:
-  description: How many certificates were given.
+  description: The number of certificates that were given.
   returned: unless an option cannot be used
   type: int
   sample: 40
 fetched:
-  description: For how many a responder was asked and gave an acceptable response.
+  description: The number of certificates for which a responder was asked and returned an acceptable response.
   returned: unless an option cannot be used
   type: int
   sample: 2
 changed_count:
-  description: How many files changed, or would change in check mode.
+  description: The number of files that changed, or would change in check mode.
   returned: unless an option cannot be used
   type: int
   sample: 2
 failed_count:
-  description: For how many M(certops.ocsp.ocsp_response) would fail.
+  description: The number of certificates for which M(certops.ocsp.ocsp_response) would fail.
   returned: unless an option cannot be used
   type: int
   sample: 0
 skipped_count:
-  description: How many name no responder, so that there is nothing to staple.
+  description: The number of certificates without an OCSP responder URL, for which there is nothing to staple.
   returned: unless an option cannot be used
   type: int
   sample: 1
@@ -217,7 +218,7 @@ def read_entries(given):
         name = entry.setdefault("name", entry.get("path") or f"certificates[{number}]")
         path = os.path.abspath(entry.get("path") or name)
         if name in entries:
-            found.append("another one has the same name; give each its own")
+            found.append("another certificate has the same name; give each a name of its own")
         elif path in paths:
             found.append(f"'{paths[path]}' has the same path {path}")
         for fault in found:

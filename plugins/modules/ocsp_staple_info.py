@@ -7,20 +7,20 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: ocsp_staple_info
-short_description: Look at the OCSP staple that a TLS server serves
+short_description: Check the OCSP staple that a TLS server serves
 version_added: 1.0.0
 author:
   - certops.ocsp contributors (@certops)
 description:
-  - Connects to a TLS server as a client does, reads the certificates and OCSP staples that it sends, and judges the
-    staples by the same rules as M(certops.ocsp.ocsp_response), about the certificate that is really served.
-  - A server may have one certificate with an RSA key and one with an ECDSA key. Each is looked at by a connection of
-    its own, and has an entry in RV(certificates).
-  - The module does not fail because a server serves a bad staple or none, cannot be reached, or says something that is
-    not TLS. It says so in RV(acceptable), RV(severity), RV(error) and RV(msg). Use C(failed_when) or
-    M(ansible.builtin.assert) where such a server is to be a failure.
-  - The connection is closed as soon as certificates and staple have been read. It proves nothing about who holds the
-    private key, and neither the host name nor the trust in the root is checked.
+  - Connects to a TLS server as a client does, reads the certificates and OCSP staples that it sends, and checks the
+    staples against the certificate that is actually served, by the same rules as M(certops.ocsp.ocsp_response).
+  - A server may have one certificate with an RSA key and one with an ECDSA key. Each is checked over a separate
+    connection and has an entry in RV(certificates).
+  - The module does not fail because a server serves a bad staple or none, cannot be reached, or does not speak TLS.
+    RV(acceptable), RV(severity), RV(error) and RV(msg) say so. Use C(failed_when) or M(ansible.builtin.assert) if the
+    task should fail for such a server.
+  - The connection is closed as soon as certificates and staple have been read. It does not prove that the server holds
+    the private key, and neither the host name nor the trust in the root is checked.
   - It runs where the task runs. To see a server from outside, use C(delegate_to).
 extends_documentation_fragment:
   - certops.ocsp._attributes
@@ -40,24 +40,25 @@ options:
   server_name:
     description:
       - The host name to ask for in the handshake (SNI).
-      - The default is O(host). An empty string keeps any name from being sent, and an address is never sent.
+      - The default is O(host). With an empty string, no name is sent. An address is never sent.
     type: str
   starttls:
     description:
-      - The protocol in which to ask for TLS. Without it, TLS is spoken from the first byte.
+      - The protocol in which to ask for TLS (STARTTLS). By default, TLS is used from the start of the connection.
     type: str
     choices: [ftp, imap, ldap, lmtp, pop3, postgres, sieve, smtp, xmpp, xmpp-server]
   key_types:
     description:
-      - The kinds of key to look for.
-      - A server that has one of them only is no error. RV(certificates[].served) says so for the other.
+      - The key types to look for.
+      - It is not an error if a server has a certificate for only one of them. RV(certificates[].served) is V(false) for
+        the other.
     type: list
     elements: str
     choices: [rsa, ecdsa, eddsa]
     default: [rsa, ecdsa]
   tls_versions:
     description:
-      - The versions of TLS to offer. The server chooses the newest one that it knows.
+      - The TLS versions to offer. The server chooses the newest one that it supports.
     type: list
     elements: str
     choices: ['1.2', '1.3']
@@ -70,8 +71,8 @@ options:
     default: any
   issuer_path:
     description:
-      - The certificate of the CA that issued the server's certificate, as PEM or DER. A chain is fine.
-      - By default it is looked for in the chain that the server sends.
+      - The certificate of the CA that issued the server's certificate, as PEM or DER. It may be a chain.
+      - By default it is taken from the chain that the server sends.
     type: path
   issuer_content:
     description:
@@ -79,7 +80,8 @@ options:
     type: str
   certificate_path:
     description:
-      - The certificate that the server should serve, as PEM or DER. A full chain with the certificate first is fine.
+      - The certificate that the server should serve, as PEM or DER. It may be a full chain that starts with the
+        certificate.
       - RV(matches_certificate) says whether it does.
     type: path
   expected_path:
@@ -89,14 +91,14 @@ options:
     type: path
   timeout:
     description:
-      - The seconds in which all of it must be done, from the look-up of the name to the last handshake.
-      - They are shared evenly among the O(key_types).
+      - The time limit in seconds for everything, from the name lookup to the last handshake.
+      - It is divided evenly among the O(key_types).
     type: float
     default: 20
   attempts:
     description:
-      - How many handshakes to make, a second apart, where the certificate could have a staple and none comes.
-      - Some servers fetch the staple when the first client comes. nginx does so without C(ssl_stapling_file).
+      - How many handshakes to make, one second apart, if the certificate could have a staple but none is sent.
+      - Some servers fetch the staple when the first client connects. nginx does so without C(ssl_stapling_file).
     type: int
     default: 2
   return_content:
@@ -114,19 +116,19 @@ notes:
 """
 
 EXAMPLES = r"""
-- name: Look at what the world is served
+- name: Check what is served to the outside
   certops.ocsp.ocsp_staple_info:
     host: www.example.com
   delegate_to: localhost
   register: www
 
-- name: Be told when it is not good
+- name: Fail if it is not good
   ansible.builtin.assert:
     that:
       - www.acceptable
     fail_msg: "{{ www.msg }}"
 
-- name: Prove after a reload that nginx serves this certificate and this response
+- name: Confirm after a reload that nginx serves this certificate and this response
   certops.ocsp.ocsp_staple_info:
     host: 127.0.0.1
     server_name: www.example.com
@@ -137,7 +139,7 @@ EXAMPLES = r"""
   retries: 5
   delay: 2
 
-- name: Fail only where a client would be harmed, such as by an expired staple
+- name: Fail only if clients would fail, such as with an expired staple
   certops.ocsp.ocsp_staple_info:
     host: mail.example.com
     starttls: smtp
@@ -155,7 +157,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 host:
-  description: The host that was looked at.
+  description: The host that was checked.
   returned: always
   type: str
   sample: www.example.com
@@ -175,19 +177,19 @@ starttls:
   type: str
   sample: smtp
 msg:
-  description: One sentence that says what is wrong first, or that all is well.
+  description: The most important problem in one sentence, or a statement that there is none.
   returned: always
   type: str
   sample: the staple is good until 2026-11-30T09:00:00Z
 severity:
   description:
-    - The worst of all findings, V(error) or V(warning), or V(null) when nothing is wrong or odd.
+    - The worst severity of all findings, V(error) or V(warning), or V(null) if there are none.
   returned: success
   type: str
   sample: warning
 error:
   description:
-    - Why there is nothing to see for one of the kinds of key, or V(null).
+    - Why nothing could be read for one of the key types, or V(null).
   returned: success
   type: dict
   contains:
@@ -197,11 +199,11 @@ error:
         - V(unreachable) - The name has no address, or nothing accepts a connection there.
         - V(timeout) - The server took longer than O(timeout). The message says what it was expected to do.
         - V(cut_off) - The server closed the connection before it had sent its certificate and staple.
-        - V(not_tls) - Something answers, but it is not TLS.
+        - V(not_tls) - Something answers, but not with TLS.
         - V(tls_alert) - The server ended the handshake with a TLS alert. The message names it.
         - V(tls_version) - The server speaks none of the TLS versions that were offered.
         - V(starttls_refused) - The server does not offer STARTTLS, or refused it.
-        - V(not_served) - The server has no certificate with any of the kinds of key in O(key_types).
+        - V(not_served) - The server has no certificate with any of the key types in O(key_types).
         - V(malformed) - What the server sends during the handshake cannot be parsed.
         - V(too_large) - The server sends more than belongs in a handshake, such as a chain of more than 256 KiB.
         # END reason codes
@@ -223,8 +225,8 @@ stapled:
   sample: true
 acceptable:
   description:
-    - Whether each certificate that is served came with a good staple. No finding is an error then.
-    - It is false where nothing was served.
+    - Whether each certificate that is served came with a good staple, which means that no finding is an error.
+    - It is V(false) if nothing was served.
   returned: success
   type: bool
   sample: true
@@ -241,13 +243,13 @@ matches_certificate:
   type: bool
   sample: true
 certificates:
-  description: What is served for each kind of key, in the order of O(key_types).
+  description: What is served for each key type, in the order of O(key_types).
   returned: success
   type: list
   elements: dict
   contains:
     key_type:
-      description: The kind of key that was asked for.
+      description: The key type that was asked for.
       type: str
       sample: rsa
     served:
@@ -255,7 +257,7 @@ certificates:
       type: bool
       sample: true
     error:
-      description: Why there is nothing to see, or V(null). As in RV(error).
+      description: Why nothing could be read, or V(null). As in RV(error).
       type: dict
       contains:
         code:
@@ -267,11 +269,11 @@ certificates:
           type: str
           sample: www.example.com:443 does not send ServerHello within 10 s
     msg:
-      description: One sentence that says what is wrong first, or that all is well.
+      description: The most important problem in one sentence, or a statement that there is none.
       type: str
       sample: the staple is good until 2026-11-30T09:00:00Z
     severity:
-      description: The worst of RV(certificates[].findings), V(error) or V(warning), or V(null).
+      description: The worst severity in RV(certificates[].findings), V(error) or V(warning), or V(null).
       type: str
       sample: warning
     address:
@@ -304,7 +306,7 @@ certificates:
       type: int
       sample: 81238719834712
     not_after:
-      description: When the certificate ends.
+      description: When the certificate expires.
       type: str
       sample: "2027-01-20T09:00:00Z"
     responder_urls:
@@ -313,7 +315,7 @@ certificates:
       elements: str
       sample: [http://ocsp.example.com]
     must_staple:
-      description: Whether the certificate demands stapling (RFC 7633).
+      description: Whether the certificate requires stapling (must-staple, RFC 7633).
       type: bool
       sample: false
     stapled:
@@ -321,19 +323,19 @@ certificates:
       type: bool
       sample: true
     acceptable:
-      description: Whether there is a staple, and no finding is an error.
+      description: Whether there is a staple and no finding is an error.
       type: bool
       sample: true
     matches_expected:
       description:
         - Whether the staple is the one in O(expected_path).
-        - V(null) without that option, and where that response is about another certificate that the server serves.
+        - V(null) without that option, or if that response is about another certificate that the server serves.
       type: bool
       sample: true
     matches_certificate:
       description:
         - Whether the certificate is the one in O(certificate_path).
-        - V(null) without that option, and where the server serves that certificate for another kind of key.
+        - V(null) without that option, or if the server serves that certificate for another key type.
       type: bool
       sample: true
     response_status:
@@ -341,15 +343,15 @@ certificates:
       type: str
       sample: successful
     certificate_status:
-      description: What the staple says of the certificate, V(good), V(revoked) or V(unknown).
+      description: The status of the certificate in the staple, V(good), V(revoked) or V(unknown).
       type: str
       sample: good
     this_update:
-      description: Since when the staple holds.
+      description: The thisUpdate of the staple, which is when its validity period begins.
       type: str
       sample: "2026-11-23T09:00:00Z"
     next_update:
-      description: Until when the staple holds by its own word.
+      description: The nextUpdate of the staple.
       type: str
       sample: "2026-11-30T09:00:00Z"
     produced_at:
@@ -357,8 +359,8 @@ certificates:
       type: str
       sample: "2026-11-23T09:00:00Z"
     effective_expiry:
-      description: Until when the staple can be used, which is the earliest end of next_update, of the responder's
-        certificate and of the certificate itself.
+      description: When the staple stops being usable. This is its nextUpdate, or the expiry of the responder's
+        certificate or of the certificate itself, whichever is earliest.
       type: str
       sample: "2026-11-30T09:00:00Z"
     revocation_time:
@@ -366,28 +368,29 @@ certificates:
       type: str
       sample: "2026-11-20T10:15:00Z"
     revocation_reason:
-      description: Why the certificate was revoked, if the CA says so, with the names of RFC 5280 in snake case.
+      description: Why the certificate was revoked, if the CA gives a reason, as the name in RFC 5280 in snake case.
       type: str
       sample: key_compromise
     responder_id:
-      description: Who signed the staple, a name, or V(key:) with the SHA-1 of the key.
+      description: Who signed the staple, as a name, or as V(key:) followed by the SHA-1 of the key.
       type: str
       sample: CN=OCSP Responder,O=Example CA
     responder_certificate_expiry:
-      description: When the certificate of a delegated responder ends. V(null) when the issuer signed itself.
+      description: When the certificate of a delegated responder expires. V(null) if the issuer signed the response
+        itself.
       type: str
       sample: "2027-02-01T00:00:00Z"
     signature_algorithm:
-      description: How the staple is signed.
+      description: The signature algorithm of the staple.
       type: str
       sample: rsa_sha256
     certid_digest:
-      description: The digest by which the staple names the certificate.
+      description: The digest that identifies the certificate in the staple (CertID).
       type: str
       sample: sha1
     findings:
       description:
-        - What is wrong or odd with the staple, most fundamental first, with the codes of
+        - What is wrong or unusual about the staple, the most fundamental first, with the codes of
           M(certops.ocsp.ocsp_response_info) and those below.
         # BEGIN reason codes: served, written by tests/tools/code_tables.py
         - V(missing_staple) (warning; error for a must-staple certificate, or if O(expected_path) exists) - The server
@@ -418,7 +421,7 @@ certificates:
           type: str
           sample: the server sends no staple for the certificate CN=www.example.com
     other_staples:
-      description: The staples about other certificates of the chain, which TLS 1.3 permits.
+      description: The staples for other certificates of the chain, which TLS 1.3 allows.
       type: list
       elements: dict
       contains:
@@ -431,15 +434,15 @@ certificates:
           type: bool
           sample: true
         certificate_status:
-          description: What it says of that certificate.
+          description: The status of that certificate.
           type: str
           sample: good
         effective_expiry:
-          description: Until when it can be used.
+          description: When it stops being usable.
           type: str
           sample: "2026-12-23T09:00:00Z"
         findings:
-          description: What is wrong or odd with it.
+          description: What is wrong or unusual about it.
           type: list
           elements: dict
           contains:
@@ -454,7 +457,7 @@ certificates:
             message:
               description: One sentence.
               type: str
-              sample: "the response ended on 2026-11-22 09:00:00 UTC"
+              sample: "the response expired at 2026-11-22T09:00:00Z"
     sha256:
       description: The SHA-256 of the staple.
       type: str

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: stapling_program
-short_description: Install the program that keeps OCSP staples fresh, and see what of it differs
+short_description: Install the program that keeps OCSP staples fresh, and repair what was changed
 version_added: "1.0.0"
 description:
-  - Compares all that the program C(ocsp-stapling) consists of on a host with what it should be. That is its user, its
-    folders, its library, its configuration, and the units of systemd or the job of cron that start it. Owners, modes
-    and contents count.
-  - Then mends what differs of O(parts), but for the user of the program and its timer, which
-    M(ansible.builtin.user) and M(ansible.builtin.systemd_service) are for. RV(differences) tells what they have to do.
-  - All that is wrong with the options is said at once, before anything is changed.
-  - The role P(certops.ocsp.ocsp_stapling#role) uses it, in check mode to ask its one question, and then to install.
-    There should be no need to use it elsewhere.
+  - Compares the installation of the program C(ocsp-stapling) on a host with what it should be. That is its user, its
+    folders, its library, its configuration, and the systemd units or the cron job that start it. Owners, modes and
+    contents are compared.
+  - Then repairs the differences in O(parts), except for the user of the program and its timer, which are left to
+    M(ansible.builtin.user) and M(ansible.builtin.systemd_service). RV(differences) says what they have to do.
+  - All errors in the options are reported at once, before anything is changed.
+  - The role P(certops.ocsp.ocsp_stapling#role) uses it, in check mode to compare, and then to install. There should be
+    no need to use it elsewhere.
 extends_documentation_fragment:
   - certops.ocsp._attributes
 attributes:
@@ -29,43 +29,45 @@ attributes:
   diff_mode:
     support: full
     details:
-      - What M(certops.ocsp.certificate_set) configures is not shown, since the password of a proxy may be in it.
+      - The parts that M(certops.ocsp.certificate_set) writes are not shown, since they may contain the password of a
+        proxy.
   idempotent:
     support: full
 options:
   parts:
     description:
-      - What is mended. V(program) is the library, the folders and what starts the library. V(settings) is the
-        configuration and what starts the program.
+      - What to repair. V(program) is the library, the folders and the command. V(settings) is the configuration, and
+        the units or the cron job.
     type: list
     elements: str
     choices: [program, settings]
     default: [program, settings]
   groups:
     description:
-      - The certificates in groups. Each entry is a mapping as
+      - The certificates, in groups. Each entry is a mapping as in
         O(certops.ocsp.ocsp_stapling#role:main:ocsp_stapling_certificates).
     type: list
     elements: dict
     default: []
   owner:
     description:
-      - Whose certificates these are. By default the role that includes the role of this task, else the play.
+      - The owner of the certificates. By default the role that includes the role of this task, or else the play.
     type: str
     default: ""
   claims:
-    description: What RV(claims) of an earlier task of this run for the same host said.
+    description: The RV(claims) of an earlier task of this run for the same host.
     type: dict
     default: {}
   scan:
     description:
-      - Folders in which each private key makes a certificate, as
-        O(certops.ocsp.ocsp_stapling#role:main:ocsp_stapling_scan) has them.
+      - Folders to search for certificates, one for each private key found there, as in
+        O(certops.ocsp.ocsp_stapling#role:main:ocsp_stapling_scan).
     type: list
     elements: dict
     default: []
   source:
-    description: The folder of the controller with the files of certificates, which are only looked for.
+    description: The folder on the controller with the files of the certificates. This module only checks that they
+      exist.
     type: path
   remote_source:
     description: Whether the folders of O(scan) are on the host and not on the controller.
@@ -76,7 +78,7 @@ options:
     type: dict
     default: {}
   services:
-    description: What is different about services, by their names.
+    description: Settings of services that differ from the defaults, by service name.
     type: dict
     default: {}
   fetch:
@@ -85,14 +87,14 @@ options:
     default: true
   endpoints:
     description:
-      - Where services are looked at, as O(certops.ocsp.ocsp_stapling#role:main:ocsp_stapling_endpoints) has it.
-      - This and O(keep), O(responder_wait) and O(apache_port) are what M(certops.ocsp.certificate_set) will be given.
-        They are checked together with all else.
+      - Where to check what services serve, as in O(certops.ocsp.ocsp_stapling#role:main:ocsp_stapling_endpoints).
+      - This and O(keep), O(responder_wait) and O(apache_port) are for M(certops.ocsp.certificate_set). They are only
+        checked here.
     type: list
     elements: dict
     default: []
   keep:
-    description: How many sets of a certificate stay, from V(1) to V(1000).
+    description: How many sets of each certificate to keep, from V(1) to V(1000).
     type: int
     default: 3
   responder_wait:
@@ -100,7 +102,7 @@ options:
     type: int
     default: 0
   apache_port:
-    description: The port at which Apache answers its own question, from V(1) to V(65535).
+    description: The port at which Apache serves its own OCSP responses, from V(1) to V(65535).
     type: int
     default: 2562
   workers:
@@ -108,33 +110,32 @@ options:
     type: int
     default: 16
   per_responder:
-    description: How many of them from one responder, from V(1) to V(1000).
+    description: How many of them to fetch from one responder at a time, from V(1) to V(1000).
     type: int
     default: 8
   backup_count:
-    description: How many old responses the program keeps, from V(0) to V(1000).
+    description: How many old responses of each certificate the program keeps, from V(0) to V(1000).
     type: int
     default: 0
   log_file:
-    description: A log file besides the journal, in a folder that belongs to the program alone.
+    description: A log file in addition to the journal, in a folder of its own.
     type: str
     default: ""
   timer:
-    description: When the program is started, as C(OnCalendar) of a timer.
+    description: When to start the program, as C(OnCalendar) of a systemd timer.
     type: str
     default: hourly
   timer_delay:
-    description: Up to this much later at random, as C(RandomizedDelaySec) of a timer.
+    description: The maximum random delay after that, as C(RandomizedDelaySec) of a systemd timer.
     type: str
     default: 30min
   os_family:
     description:
-      - The family of distributions of the host, by default the one that C(/etc/os-release) tells. V(Debian) or
-        V(RedHat).
+      - The distribution family of the host, V(Debian) or V(RedHat). By default it is read from C(/etc/os-release).
     type: str
     default: ""
   units:
-    description: The names of the units of systemd. Each has a template of this name in the role.
+    description: The names of the systemd units. The role has a template for each of them.
     type: list
     elements: str
     default: []
@@ -147,7 +148,7 @@ options:
     type: path
     default: /etc/ocsp-stapling
   state_path:
-    description: The folder of what the program remembers.
+    description: The folder of the program's state files.
     type: path
     default: /var/lib/ocsp-stapling
   library:
@@ -159,7 +160,7 @@ options:
     type: path
     default: /usr/local/sbin/ocsp-stapling
   wanted:
-    description: What the controller makes of the other options for the host. Not for tasks.
+    description: What the controller computes from the other options for the host. Not for use in tasks.
     type: dict
 requirements:
   - root on the host, which C(become=true) of the play provides
@@ -169,7 +170,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Compare the program with what it should be
+- name: Check the installation of the program
   become: true
   certops.ocsp.stapling_program:
     groups:
@@ -182,12 +183,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: What differs, or what was mended, in one sentence.
+  description: What differs, or what was repaired, in one sentence.
   returned: always
   type: str
-  sample: "all is as it should be"
+  sample: "everything is as it should be"
 differences:
-  description: What was not as it should be, also of what is not in O(parts).
+  description: What was different, including what is not in O(parts).
   returned: success
   type: list
   elements: dict
@@ -203,9 +204,9 @@ differences:
     what:
       description: What is different.
       type: str
-      sample: has another content
+      sample: has different content
 differing:
-  description: The parts of which something differs.
+  description: The parts in which something differs.
   returned: success
   type: list
   elements: str
@@ -216,7 +217,7 @@ service_manager:
   type: str
   sample: systemd
 package:
-  description: The package that the program lacks, or an empty string.
+  description: The package that the program needs and that is not installed, or an empty string.
   returned: success
   type: str
   sample: python3-cryptography
@@ -226,32 +227,33 @@ shell:
   type: str
   sample: /usr/sbin/nologin
 revoked:
-  description: The names of certificates in use that their CA has revoked, by the word of the program.
+  description: The names of certificates in use that their CA has revoked, as reported by the program.
   returned: success
   type: list
   elements: str
 owners:
-  description: Who has certificates on the host already. An empty list where the program was not there, or another one.
+  description: The owners that already have certificates on the host. An empty list if the program was not installed, or
+    in a different version.
   returned: success
   type: list
   elements: str
 status:
   description:
-    - How all is by the word of the program before anything was changed, as C(ocsp-stapling status --nagios) says it.
-    - An empty string where the program was not there, or another one.
+    - The status before anything was changed, as printed by C(ocsp-stapling status --nagios).
+    - An empty string if the program was not installed, or in a different version.
   returned: success
   type: str
   sample: "OK - 3 certificates: all is well"
 part:
-  description: Whose certificates these are, as O(certops.ocsp.certificate_set#module:part) takes it.
+  description: The owner of the certificates, as a value for O(certops.ocsp.certificate_set#module:part).
   returned: success
   type: dict
 claims:
-  description: What each owner gave so far in this run of Ansible, for this host.
+  description: The certificates that each owner has configured for this host so far in this run of Ansible.
   returned: always
   type: dict
 found:
-  description: Groups of the certificates that O(scan) found on the host.
+  description: The certificates that O(scan) found on the host, as groups.
   returned: with O(remote_source)
   type: list
   elements: dict
@@ -302,7 +304,10 @@ def argument_spec() -> _module.Spec:
 def main() -> None:
     module = QuietModule(argument_spec=argument_spec(), supports_check_mode=True)
     if not module.params["wanted"]:
-        module.fail_json(msg="this module needs the action plugin of its name, which Ansible finds in the collection")
+        module.fail_json(
+            msg="this module works only with the action plugin of the same name; call it as "
+            "certops.ocsp.stapling_program in a task"
+        )
     _module.require_root(module)
     os.umask(0o022)
     try:

@@ -89,7 +89,7 @@ def read(groups: t.Iterable[t.Any], found: t.Iterable[Values] = (), remote: bool
     reader = _Reader("path" if remote else "src")
     for some in groups:
         if not isinstance(some, t.Mapping):
-            reader.faults.append("the groups must be a mapping from the name of each to what is in it")
+            reader.faults.append("the groups must be a mapping of group names to their settings")
             continue
         for title, group in some.items():
             reader.add(str(title), group)
@@ -112,14 +112,14 @@ class _Reader:
             unknown = [key for key in group if key not in _GROUP] if isinstance(group, t.Mapping) else []
             problems = [_problem(_GROUP, key, None) for key in unknown]
             if domains is not None or not any(closest(str(key), _GROUP) == "domains" for key in unknown):
-                problems.insert(0, "a group is a mapping with a list of domains")
+                problems.insert(0, "a group must be a mapping with a list of domains")
             self.faults += [f"{title}: {problem}" for problem in problems]
             return
         shared = self._read(title, group, _GROUP)
         for domain in domains:
             one = {"name": domain} if isinstance(domain, str) else domain
             if not isinstance(one, t.Mapping) or not isinstance(one.get("name"), str):
-                self.faults.append(f"{title}: a domain is a name, or a mapping with a name")
+                self.faults.append(f"{title}: a domain must be a name, or a mapping with a name")
                 continue
             where = f"{title}, {one['name']}"
             self._check_name(where, one["name"])
@@ -207,7 +207,7 @@ def _option_faults(values: Values) -> list[str]:
 def read_services(given: t.Any) -> list[str]:
     """All that is wrong with what is said of services."""
     if not isinstance(given, t.Mapping):
-        return ["the services must be a mapping from the name of each to what is different about it"]
+        return ["the services must be a mapping of service names to their settings"]
     reader = _entries.EntryReader(_SERVICE)
     faults = []
     for name, settings in given.items():
@@ -225,7 +225,7 @@ def read_services(given: t.Any) -> list[str]:
 
 
 def read_endpoints(given: t.Iterable[Values], services: t.Collection[str]) -> list[str]:
-    """All that is wrong with where services are looked at. ``services`` are those that somebody named."""
+    """All that is wrong with the endpoints of services. ``services`` are those that are configured."""
     # Here, because it is slow, each host has a process of its own, and few give any endpoints.
     # pylint: disable-next=import-outside-toplevel
     from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.probe import client
@@ -295,7 +295,7 @@ def _contradictions(entries: t.Iterable[Entry]) -> list[str]:
         )
         if differing:
             named = ", ".join(map(_key_of, differing))
-            faults[f"{entry['name']} is given twice, with different values of {named}"] = None
+            faults[f"{entry['name']} is listed twice, with different values of {named}"] = None
     return list(faults)
 
 

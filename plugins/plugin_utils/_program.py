@@ -104,7 +104,7 @@ def faults(options: Values, owner: str) -> list[str]:
     except OcspError as error:
         found.append(error.message)
     if owner in (parts.FORMER, _owner.ALL):
-        found.append(f"ocsp_stapling_owner: {owner} has a meaning of its own; choose another name")
+        found.append(f"ocsp_stapling_owner: {owner} is a reserved name; choose another one")
     for name, limits in RUN_LIMITS.items():
         try:
             check_limits(f"{_PREFIX}{name}", options[name], limits)

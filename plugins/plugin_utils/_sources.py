@@ -84,8 +84,8 @@ class Sources:
             if path is not None:
                 found[f"{part}_src"] = path
             elif part in ("private_key", "certificate"):
-                names = " nor ".join(name + suffix for suffix in suffixes)
-                faults.append(f"there is no {part.replace('_', ' ')}: {folder} holds no {names}")
+                names = " or ".join(name + suffix for suffix in suffixes)
+                faults.append(f"there is no {part.replace('_', ' ')}: {folder} contains no {names}")
         return found, faults
 
     def _search(self, kind: str, path: str, what: str) -> str:
@@ -94,13 +94,13 @@ class Sources:
             return self._find_needle(kind, str(path))
         except AnsibleError:
             raise AnsibleActionFail(
-                f"there is no {what} {path} on the controller, where a relative path is looked for in the role and "
-                "beside the playbook, also in their folders 'files'"
+                f"there is no {what} {path} on the controller; a relative path is searched for in the role and next "
+                "to the playbook, and in their 'files' folders"
             ) from None
 
     def _read(self, path: str) -> str:
         if os.path.isdir(path):
-            raise AnsibleActionFail(f"{path} is a folder; a file belongs there")
+            raise AnsibleActionFail(f"{path} is a folder; a file is expected")
         try:
             with open(self._real_file(path) if self._real_file else path, "rb") as handle:
                 content = handle.read()
@@ -109,7 +109,7 @@ class Sources:
         if not content.strip():
             raise AnsibleActionFail(f"{path} is empty")
         if b"-----BEGIN " not in content and not (self._real_file is None and is_encrypted(content)):
-            raise AnsibleActionFail(f"{path} holds no PEM; convert it with openssl, by -inform DER -outform PEM")
+            raise AnsibleActionFail(f"{path} is not PEM; convert it with openssl (-inform DER -outform PEM)")
         return content.decode("latin-1")  # what is no ASCII is a comment
 
 

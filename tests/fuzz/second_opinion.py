@@ -63,7 +63,7 @@ def believe(data: bytes, question: Question) -> list[t.Any]:
             _check_answer(answer, question)
             _refuse_critical(single.children[3:], _ANSWER_EXTENSIONS)
     if not answers:
-        raise Doubt("it holds no answer about the certificate")
+        raise Doubt("it contains no answer about the certificate")
     _refuse_critical(fields[2:], _RESPONSE_EXTENSIONS)
     if response.produced_at_utc > question.now + question.rules.clock_tolerance:
         raise Doubt("it was produced in the future")

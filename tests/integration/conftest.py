@@ -80,7 +80,7 @@ os.environ["ANSIBLE_NOCOLOR"] = "1"
 os.environ["ANSIBLE_COLLECTIONS_PATH"] = os.environ.get("CERTOPS_COLLECTIONS_PATH") or str(_install(HOME))
 
 if not (Path(os.environ["ANSIBLE_COLLECTIONS_PATH"]) / "ansible_collections/certops/ocsp/MANIFEST.json").is_file():
-    raise pytest.UsageError(f"{os.environ['ANSIBLE_COLLECTIONS_PATH']} holds no installed certops.ocsp.")
+    raise pytest.UsageError(f"{os.environ['ANSIBLE_COLLECTIONS_PATH']} contains no installed certops.ocsp.")
 
 
 class Result(t.NamedTuple):

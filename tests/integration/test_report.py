@@ -82,7 +82,7 @@ def test_report(
         done, data, page = report(endpoints)
         failing, _data, _page = report(endpoints[:2], ocsp_report_fail=True)
     assert done.rc == 0, done.output
-    assert failing.rc != 0 and "1 of 2 certificates or endpoints are in error" in failing.output
+    assert failing.rc != 0 and "1 of 2 certificates or endpoints have errors" in failing.output
 
     assert data["counts"] == {"error": 3, "warning": 1, "good": 1}
     assert [row["severity"] for row in data["rows"]] == ["error", "error", "error", "warning", None]
@@ -110,7 +110,7 @@ def test_report(
 def test_report_of_nothing(report: t.Callable[..., tuple[Result, dict[str, t.Any], Page]]) -> None:
     done, data, page = report([])
     assert done.rc == 0, done.output
-    assert data["rows"] == [] and "There was nothing to look at." in page.text
+    assert data["rows"] == [] and "There was nothing to check." in page.text
 
 
 GUIDE = CHECKOUT / "docs" / "docsite" / "rst" / "look_at_servers.rst"
@@ -193,12 +193,18 @@ def test_a_host_on_the_command_line_is_looked_at_from_here(tmp_path: Path) -> No
 def test_without_inventory_and_endpoints_it_says_what_is_missing(tmp_path: Path) -> None:
     done = run_command("ansible-playbook certops.ocsp.report", tmp_path)
     assert done.rc != 0
-    assert "there is nothing to look at; name an inventory with -i, or list ocsp_report_endpoints" in done.output
+    assert (
+        "there is nothing to report on; give an inventory with -i, or a file that sets ocsp_report_endpoints"
+        in done.output
+    )
 
 
 @pytest.mark.parametrize(
     ("endpoint", "sentence"),
-    [({"host": "127.0.0.1", "prot": 25}, "not known: prot"), ({"port": 25}, "each must be a mapping with a host")],
+    [
+        ({"host": "127.0.0.1", "prot": 25}, "unknown key: prot"),
+        ({"port": 25}, "each endpoint must be a mapping with a host"),
+    ],
 )
 def test_an_endpoint_that_is_misspelt_is_refused(endpoint: dict[str, t.Any], sentence: str, tmp_path: Path) -> None:
     (tmp_path / "endpoints.yml").write_text(json.dumps({"ocsp_report_endpoints": [endpoint]}))
@@ -211,9 +217,9 @@ def test_an_endpoint_that_is_misspelt_is_told_once(tmp_path: Path) -> None:
     (tmp_path / "endpoints.yml").write_text(json.dumps({"ocsp_report_endpoints": endpoints}))
     (tmp_path / "hosts").write_text("host[1:3]\n")
     done = run_command("ansible-playbook -i hosts certops.ocsp.report -e @endpoints.yml", tmp_path)
-    assert done.rc != 0 and done.output.count('"msg": "ocsp_report_endpoints: not known: prot; ') == 1, done.output
+    assert done.rc != 0 and done.output.count('"msg": "ocsp_report_endpoints: unknown key: prot; ') == 1, done.output
     (tmp_path / "hosts").write_text(f"host[1:3]\nhost4 ocsp_report_endpoints='{json.dumps(endpoints)}'\n")
     done = run_command("ansible-playbook -i hosts certops.ocsp.report", tmp_path)
-    assert done.rc != 0 and done.output.count('"msg": "ocsp_report_endpoints of host4: not known: prot; ') == 1, (
+    assert done.rc != 0 and done.output.count('"msg": "ocsp_report_endpoints of host4: unknown key: prot; ') == 1, (
         done.output
     )

@@ -177,7 +177,7 @@ def test_wrong_files_change_nothing(
         "chain": bad.chain,
         **root,
     }
-    sentence = {"key": "does not fit", "chain": "issue", "expired": "expired at", "name": "is not for"}[fault]
+    sentence = {"key": "does not match", "chain": "issue", "expired": "expired at", "name": "is not for"}[fault]
     if fault == "key":
         entry["private_key"] = good.key
     elif fault == "chain":
@@ -215,7 +215,7 @@ def test_nginx_broken_by_somebody_else(lab: lab_tool.Lab, add_host: AddHost, pla
         lab_pki.issue(leaf.name, key="ec")
         before = files_under(host, ROOT)
         refused = play(host, **variables)
-        assert refused.rc != 0 and "broken before, not by this run" in refused.output, refused.output
+        assert refused.rc != 0 and "already broken before this run" in refused.output, refused.output
         assert "other.conf" in refused.output
         assert host.run("readlink", f"{ROOT}/live/{leaf.name}").strip() in before
         assert lab.look(host, leaf.name)[2] == "good"
@@ -248,7 +248,7 @@ def test_swapped_back_when_the_new_certificate_breaks_the_configuration(
         lab_pki.issue(leaf.name, key="ec")
         with lab.clients(f"{host.address}:443:{leaf.name}") as seen:
             refused = play(host, **variables)
-        assert refused.rc != 0 and "were taken back" in refused.output, refused.output
+        assert refused.rc != 0 and "were rolled back" in refused.output, refused.output
         summary = seen[f"{host.address}:443:{leaf.name}"]
         assert is_unharmed(summary), summary
         assert [shown["certificate"] for shown in summary["shown"]] == [old]

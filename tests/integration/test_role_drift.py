@@ -24,7 +24,7 @@ DRIFT: dict[str, str] = {
     f"echo '# mine' >> {UNITS}/ocsp-stapling.service": "# mine",
     f"chmod 0777 {STATE}/responses": "has the mode 0777 and not 0755",
     f"chown nobody {ROOT}/conf.d": "belongs to the user nobody and not root",
-    f"echo >> {LIBRARY}/ocsp/judge/judgement.py": "has ocsp/judge/judgement.py with another content",
+    f"echo >> {LIBRARY}/ocsp/judge/judgement.py": "has ocsp/judge/judgement.py with different content",
     f"echo > {LIBRARY}/json.py": "has json.py, which does not belong there",
     "usermod --shell /bin/bash ocsp-stapling": "Create the user of the program",
     "systemctl disable --now ocsp-stapling.timer": "Start the timer of the program",

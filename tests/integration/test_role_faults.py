@@ -51,7 +51,7 @@ def test_configuration_that_the_program_refuses(
         link = host.run("readlink", f"{ROOT}/live/{leaf.name}")
         new = lab_pki.issue(leaf.name, key="ec")
         assert slip in said(play(host, **wrong))
-        twice = f"{leaf.name} is already in ocsp_stapling_certificates of role.yml; each may stand once"
+        twice = f"{leaf.name} is already in ocsp_stapling_certificates of role.yml; each may be listed only once"
         for check, content, sentence in (
             (True, '{\n "workers": 0}', f"{mine}, line 2: workers: must be a whole number"),
             (False, f'{{"certificates": [{{"name": "{leaf.name}"}}]}}', twice),
@@ -153,7 +153,7 @@ def test_time_that_systemd_refuses(lab: lab_tool.Lab, add_host: AddHost, play: P
     for option, value in (("timer", "hourlyy"), ("timer_delay", "soon")):
         for check in (True, False):
             refused = said(play(host, check=check, **{option: value}))
-            assert f"systemd refuses ocsp_stapling_{option}: " in refused and value in refused, refused
+            assert f"systemd rejects ocsp_stapling_{option}: " in refused and value in refused, refused
     assert not host.has(ROOT) and not host.has("/etc/systemd/system/ocsp-stapling.timer")
 
 
@@ -204,7 +204,7 @@ def test_all_that_is_wrong_is_said_before_a_bare_host_is_touched(
     )
     refused = said(play(host, certificates=certificates, source=lab_pki.home, responder_wait=0))
     for sentence in (
-        f"- missing.example.com: there is no private key: {lab_pki.home} holds no missing.example.com.key",
+        f"- missing.example.com: there is no private key: {lab_pki.home} contains no missing.example.com.key",
         "- missing.example.com: there is no certificate: ",
         f"- {one.name}: ",
         f"- {other.name}: the group of the private key: there is no group 'nobodys' on this host",

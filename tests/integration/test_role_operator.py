@@ -72,7 +72,7 @@ def test_what_servers_cannot_do_is_refused(
     lab_pki.issue(name, key="ec")
     refusals: dict[str, t.Any] = {
         "which dovecot cannot do": {"mail": {"domains": [must.name], "reload": ["dovecot"]}},
-        "exim could not read the private key": {"mail": {"domains": [name], "reload": ["exim"]}},
+        "exim cannot read the private key": {"mail": {"domains": [name], "reload": ["exim"]}},
         "one staple file for a name": web(name, twin),
     }
     for sentence, groups in refusals.items():
@@ -91,7 +91,7 @@ def test_what_cannot_be_understood_changes_nothing(
     slips: dict[str, dict[str, t.Any]] = {
         "web: relaod is not known": {"certificates": web(leaf.name, relaod=["nginx"])},
         "web: reload must be a list": {"certificates": {"web": {"domains": [leaf.name], "reload": "nginx"}}},
-        "a group is a mapping with a list of domains": {"certificates": {"web": {"domains": leaf.name}}},
+        "a group must be a mapping with a list of domains": {"certificates": {"web": {"domains": leaf.name}}},
         "responder_url is not known": {"certificates": web({"name": leaf.name, "responder_url": "http://x"})},
         "reload: ngnix is not a known service; did you mean nginx?": {
             "certificates": {"web": {"domains": [leaf.name], "reload": ["ngnix"]}}
@@ -273,7 +273,7 @@ def test_going_away_leaves_what_was_there(
         host.run("mv", "/etc/nginx/sites-enabled/tls", "/opt/tls")
         host.write("/etc/nginx/conf.d/tls.conf", "include /opt/tls;\n")
         refused = play(host, state="absent")
-        assert refused.rc != 0 and "the configuration of nginx is refused" in refused.output, refused.output
+        assert refused.rc != 0 and "the configuration of nginx was rejected" in refused.output, refused.output
         assert is_stapled(lab.look(host, leaf.name), leaf)
         host.run("rm", "/etc/nginx/conf.d/tls.conf")
         host.write(f"{ROOT}/conf.d/mine.json", "{}")

@@ -167,7 +167,7 @@ def test_three_roles_on_one_host(lab: lab_tool.Lab, add_host: AddHost, include: 
 
         # Another one is uninstalled, which its server has to be told of first.
         refused = include(host, "web", groups=fewer, state="absent")
-        assert refused.rc != 0 and "nothing was removed, since this still uses it: /etc/nginx/" in said(refused)
+        assert refused.rc != 0 and "nothing was removed: it is still used by /etc/nginx/" in said(refused)
         all_are_served(lab, host, lab_pki, *left)
         host.run("rm", "/etc/nginx/sites-enabled/tls")
         host.run("systemctl", "reload", "nginx")
@@ -244,7 +244,7 @@ def test_a_loop_of_inclusions(
     for changed in (True, False):
         kept = run([fewer])
         assert kept.rc == 0 and (kept.count("changed") > 0) is changed, kept.output
-        assert f"{WEB} is no longer configured, but stays, since this still uses it: /etc/nginx/" in said(kept)
+        assert f"{WEB} is no longer configured, but is kept because it is still used by /etc/nginx/" in said(kept)
     serve_by_nginx(web_host, SHOP)
     assert run([fewer]).rc == 0
     assert names_of(web_host, f"{ROOT}/live") == [SHOP]
@@ -274,9 +274,8 @@ def test_a_certificate_moves_from_one_owner_to_another(
     assert again.rc == 0 and again.count("changed") == 0, again.output
     # What a server needs stays, wherever it is told of it.
     needed = run(owners(WEB, two=[API]))
-    assert (
-        needed.rc == 0
-        and f"{SHOP}: nothing was removed, since it is still used: the configuration of nginx" in said(needed)
+    assert needed.rc == 0 and f"{SHOP}: nothing was removed: it is still used: the configuration of nginx" in said(
+        needed
     )
     all_are_served(lab, web_host, lab_pki, SHOP)
 
@@ -293,7 +292,7 @@ def test_a_revoked_certificate_keeps_no_other_from_going(
         web_host.run("ocsp-stapling", "refresh", "--force", check=False)
     web_host.run("ocsp-stapling", "apply", check=False)
     failed = run([inclusion(lab_pki, "bad.example.com")])
-    assert failed.rc != 0 and "bad.example.com is in use and revoked: replace it" in said(failed), failed.output
+    assert failed.rc != 0 and "bad.example.com is revoked but in use: replace it" in said(failed), failed.output
     assert "revoked, but in use: bad.example.com" in said(failed)
     assert names_of(web_host, f"{ROOT}/live") == ["bad.example.com"]
     lab_pki.issue("bad.example.com", key="ec")
@@ -311,7 +310,7 @@ def test_two_plays(
     assert names_of(web_host, f"{ROOT}/live") == [API, SHOP, WEB]
     refused = run([inclusion(lab_pki, WEB, {"name": SHOP, "options": {"retries": 1}})])
     assert refused.rc != 0, refused.output
-    assert f"{SHOP}: site.yml gives a different option retries than Play 1 (site.yml); give both the same" in said(
+    assert f"{SHOP}: site.yml gives a different option retries than Play 1 (site.yml); make both the same" in said(
         refused
     )
 

@@ -361,15 +361,17 @@ class Case(t.NamedTuple):
 CASES: dict[str, Case] = {
     "responder down": Case(responder_down, (troubles.RESPONDER_FAILING,), WEB),
     "revoked": Case(revoked, (troubles.REVOKED,), DOOMED),
-    "must-staple about to end": Case(
+    "must-staple about to expire": Case(
         must_staple_about_to_end, (troubles.MUST_STAPLE_EXPIRING,), MUST, beside=(troubles.NOT_RENEWED,)
     ),
-    "clock off": Case(clock_off, (troubles.CLOCK,), "this host's clock says"),
+    "wrong clock": Case(clock_off, (troubles.CLOCK,), "this host's clock says"),
     "foreign file": Case(foreign_file, (troubles.FOREIGN_FILE,), f"{WEB}.der is a symbolic link"),
     "reload failed": Case(reload_failed, (troubles.NOT_RELOADED,), "nginx"),
     "disk full": Case(disk_full, (troubles.RUN_FAILED,), STATE),
     "never deployed": Case(never_deployed, (troubles.NOT_DEPLOYED,), NEW),
-    "dropped out": Case(dropped_out, (troubles.NOT_CONFIGURED,), f"{DOOMED}: no playbook gives it any more"),
+    "no longer configured": Case(
+        dropped_out, (troubles.NOT_CONFIGURED,), f"{DOOMED}: no playbook configures it any more"
+    ),
     # refresh and apply.
     "not run for a day": Case(not_run_for_a_day, (troubles.NOT_RUNNING, troubles.NOT_RUNNING), "timer"),
     "configuration broken": Case(configuration_broken, (troubles.RUN_FAILED,), f"{ROOT}/conf.d/mine.json, line 2"),

@@ -28,10 +28,10 @@ LAYERS = {
     "pki": "certificates, keys, signatures, paths, name constraints",
     "servers": "one file for each server: limits, units, tests, reloads, snippets",
     "judge": "a response, its certificate, a time and rules in; one Judgement out; when it is due",
-    "store": "files, locks, sets, staples, parts of the configuration, notes of services to tell",
+    "store": "files, locks, sets, staples, parts of the configuration, notes of services to reload",
     "options": "the table of options, and their values read and checked",
-    "fetch": "HTTP inside one deadline, which responder to ask how, one staple or many side by side",
-    "services": "test, reload; change what servers read",
+    "fetch": "HTTP within one deadline; which responder to ask, and how; one staple or many in parallel",
+    "services": "test and reload services; change what servers read",
     "probe": "what a server shows to a TLS client",
     "deploy": "the transaction of `certificate_set`",
 }

@@ -77,8 +77,8 @@ def limits() -> str:
     users = _listed(server for server in servers if server.reads_key_as_user)
     pair = "an RSA and an ECDSA certificate with the same name"
     items = (
-        f"{cannot} cannot staple. A certificate that demands stapling (must-staple) is refused for them.",
-        f"{users} read the private key as users of their own, so `key_group` has to be theirs.",
+        f"{cannot} cannot staple. A certificate that requires stapling (must-staple) is refused for them.",
+        f"{users} read the private key as an unprivileged user, so `key_group` has to be theirs.",
         f"{alone} cannot staple for {pair}. Such a pair is refused unless `staple: false` turns stapling off for both.",
     )
     return "\n".join(["", *(_filled(item, "* ", "  ") for item in items), "", ""])

@@ -66,7 +66,7 @@ CODES = (
         JUDGEMENT,
         ERROR,
         "What was received is not a well-formed OCSP response.",
-        "Look at what the URL returns, then report it to the CA.",
+        "Check what the URL returns, then report it to the CA.",
     ),
     Code(
         "not_successful",
@@ -74,8 +74,8 @@ CODES = (
         ERROR,
         "The responder returned an error instead of an answer; `response_status` says which.",
         "If the certificate is new, wait a few minutes. Otherwise check `responder_urls` and ask the CA. "
-        "`unauthorized` means that the responder does not know this certificate, `try_later` and `internal_error` that "
-        "it has a problem of its own, `malformed_request` and `sig_required` that it does not accept the request.",
+        "`unauthorized` means that the responder does not know this certificate, `try_later` and `internal_error` "
+        "that it has an internal problem, `malformed_request` and `sig_required` that it does not accept the request.",
     ),
     Code(
         "wrong_certificate",
@@ -104,7 +104,7 @@ CODES = (
         JUDGEMENT,
         ERROR,
         "The signature algorithm or key is too weak: SHA-1, RSA with less than 2048 bits, or unusual parameters.",
-        "Have the responder sign with SHA-256. `allow: [sha1_signature]` accepts SHA-1, and nothing else of this.",
+        "Have the responder sign with SHA-256. `allow: [sha1_signature]` accepts SHA-1, but none of the others.",
     ),
     Code(
         "unauthorized_responder",
@@ -140,7 +140,7 @@ CODES = (
         JUDGEMENT,
         ERROR,
         "The response has expired, by its nextUpdate or with the certificate that signed it.",
-        "Check this host's clock with `timedatectl`, and whether a cache on the way returns old responses. Otherwise "
+        "Check this host's clock with `timedatectl`, and whether a cache in between returns old responses. Otherwise "
         "ask the CA.",
     ),
     Code(
@@ -191,7 +191,7 @@ CODES = (
         "nonce_mismatch",
         JUDGEMENT,
         ERROR,
-        "The response has a different nonce from the one that was sent: a cache on the way, or a replay.",
+        "The response has a different nonce from the one that was sent: a cache in between, or a replay.",
         "Turn `nonce` off if you do not need it; otherwise find out what answers in the responder's place.",
     ),
     Code(
@@ -199,14 +199,14 @@ CODES = (
         JUDGEMENT,
         ERROR,
         "The given CA certificate did not issue the certificate.",
-        "Put the right chain beside the certificate, or correct `issuer_path`.",
+        "Use the right chain for the certificate, or correct `issuer_path`.",
     ),
     Code(
         "certificate_expired",
         JUDGEMENT,
         ERROR,
-        "The certificate itself has expired, so there is nothing to staple for.",
-        "Install its successor.",
+        "The certificate itself has expired, so there is nothing to staple.",
+        "Deploy its replacement.",
     ),
     Code(
         "too_large",
@@ -301,7 +301,7 @@ CODES = (
         ERROR,
         "The URL, or one that it redirects to, is not allowed: only http and https are, with a valid host and no "
         "password.",
-        "Set `responder_urls`, and report it to the CA.",
+        "Set `responder_urls`, and report the URL to the CA.",
     ),
     Code(
         "too_large",
@@ -323,7 +323,8 @@ CODES = (
         REFRESH,
         WARNING,
         "The new response is older than the one in place, or expires earlier, and was not installed.",
-        "Nothing if it happens now and then, when some of the CA's servers lag behind. Otherwise report it to the CA.",
+        "Nothing if it happens now and then, because some of the CA's servers lag behind. Otherwise report it to the "
+        "CA.",
         (ERROR, "if the one in place says that the certificate is revoked"),
     ),
     Code(
@@ -353,8 +354,8 @@ CODES = (
         WARNING,
         "The last good response expires before the next run, and no newer one could be fetched. The staple was "
         "withdrawn; that of a must-staple certificate stays until it expires.",
-        "See the line of `refresh` for the reason. If responses are valid for an hour or two only, run the timer more "
-        "often.",
+        "See the message of `refresh` for the reason. If responses are valid for an hour or two only, run the timer "
+        "more often.",
         (ERROR, "for a must-staple certificate"),
     ),
     Code(
@@ -362,7 +363,7 @@ CODES = (
         HOST,
         ERROR,
         "There is no response for this certificate yet.",
-        "See the line of `refresh` for the reason.",
+        "See the message of `refresh` for the reason.",
     ),
     Code(
         "clock_implausible",
@@ -392,14 +393,14 @@ CODES = (
         ERROR,
         "Something in `/var/lib/ocsp-stapling/responses` was not read because `refresh` would not leave it like that: "
         "it is a link, not a regular file, owned by another user, or far too large.",
-        "Find out who put it there, and remove it. `ocsp-stapling status` names it until the next `apply`.",
+        "Find out who put it there, and remove it. `ocsp-stapling status` reports it until the next `apply`.",
     ),
     Code(
         "not_configured",
         HOST,
         WARNING,
         "The certificate is live but no longer configured, so its staple is not renewed. It stays while it is good and "
-        "is withdrawn before it expires; a must-staple certificate keeps it to the end.",
+        "is withdrawn before it expires; a must-staple certificate keeps it until it expires.",
         "Configure the certificate again if a server still uses it.",
     ),
     Code(
@@ -423,7 +424,7 @@ CODES = (
         ERROR,
         "The staple is about the server's other certificate. nginx sends one file with both if a server block has an "
         "RSA and an ECDSA certificate and `ssl_stapling_file`.",
-        "Give each kind of key a server block of its own, or use only one kind.",
+        "Use a separate server block for each key type, or only one key type.",
     ),
     Code(
         "other_staple",
@@ -465,13 +466,13 @@ CODES = (
         PROBE,
         ERROR,
         "The server closed the connection before it had sent its certificate and staple.",
-        "Look at the server's log. Exim does this if it cannot use its certificate or staple.",
+        "Read the server's log. Exim does this if it cannot use its certificate or staple.",
     ),
     Code(
         "not_tls",
         PROBE,
         ERROR,
-        "Something answers, but it is not TLS.",
+        "Something answers, but not with TLS.",
         "Check `port` and `starttls`.",
     ),
     Code(
@@ -479,7 +480,7 @@ CODES = (
         PROBE,
         ERROR,
         "The server ended the handshake with a TLS alert. The message names it.",
-        "Look at the server's log.",
+        "Read the server's log.",
     ),
     Code(
         "tls_version",
@@ -499,7 +500,7 @@ CODES = (
         "not_served",
         PROBE,
         ERROR,
-        "The server has no certificate with any of the kinds of key in `key_types`.",
+        "The server has no certificate with any of the key types in `key_types`.",
         "Nothing needs to be done, unless it should have one.",
     ),
     Code(
@@ -507,7 +508,7 @@ CODES = (
         PROBE,
         ERROR,
         "What the server sends during the handshake cannot be parsed.",
-        "Look at the server's log, and check that nothing between here and the server changes what it sends.",
+        "Read the server's log, and check that nothing between here and the server changes what it sends.",
     ),
     Code(
         "too_large",

@@ -103,4 +103,4 @@ def refusal(os_release: t.Mapping[str, str]) -> str:
     """Why a host of no known family is refused, as one sentence that names the override."""
     shown = os_release.get("PRETTY_NAME") or os_release.get("NAME") or os_release.get("ID")
     what = f"the distribution '{shown}' is" if shown else "a distribution without /etc/os-release is"
-    return f"{what} not supported; set {OVERRIDE} to {' or '.join(NAMES)} if it works like one of these"
+    return f"{what} not supported; set {OVERRIDE} to {' or '.join(NAMES)} if it is compatible with one of them"

@@ -55,7 +55,7 @@ def parse_duration(text: str, option: str) -> timedelta:
     try:
         return timedelta(seconds=seconds)
     except OverflowError:
-        raise InputError(f"{option}: '{text}' is longer than any clock can count") from None
+        raise InputError(f"{option}: '{text}' is too long") from None
 
 
 def parse_time(text: str, option: str) -> datetime:

@@ -153,7 +153,7 @@ def parse_url(text: str, source: str = "the URL", credentials: bool = False) -> 
     if "@" in parts.netloc and not credentials:
         raise refused("it contains a user name or password")
     if not parts.hostname:
-        raise refused("it names no host")
+        raise refused("it has no host")
     try:
         port = _PORTS[parts.scheme] if parts.port is None else parts.port
     except ValueError:

@@ -261,8 +261,8 @@ def test_documentation_of_a_look_at_servers_lists_its_codes(collections: Path) -
 
 #: Where other pages put reason codes into a table of their own, and what else stands there in the same type.
 OTHER_TABLES = {
-    "look_at_servers.rst": ("What servers make of a file", {"openssl s_server", "ssl_stapling_file"}),
-    "private_pki.rst": ("Most private responders need nothing at all.", {"unauthorized", "https"}),
+    "look_at_servers.rst": ("What servers do with a staple file", {"openssl s_server", "ssl_stapling_file"}),
+    "private_pki.rst": ("Most private responders need no special settings.", {"unauthorized", "https"}),
 }
 
 

@@ -91,7 +91,7 @@ def test_limits_of_a_run_are_documented(place: str) -> None:
 def test_a_set_documents_what_it_may_not_be_given() -> None:
     text = " ".join(documented(table.CERTIFICATE_SET)["options"]["description"])
     rest = set(names_of(table.RESPONSE)) - set(names_of(table.SET))
-    assert set(re.findall(r"C\((\w+)\)", text.partition(" but ")[2])) == rest | {"path"}
+    assert set(re.findall(r"C\((\w+)\)", text.partition(" except ")[2])) == rest | {"path"}
 
 
 def test_the_urls_of_a_set_are_those_of_a_staple() -> None:

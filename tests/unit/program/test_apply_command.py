@@ -48,7 +48,7 @@ def test_a_staple_is_put_in_place_and_its_server_told(web: Host) -> None:
         f"{NAME}: a staple that is good until 2026-03-11T04:06:07Z is in place; to be reloaded: web",
         "web was reloaded",
     ]
-    assert lines[2].startswith("apply judged 1 certificate in ")
+    assert lines[2].startswith("apply checked 1 certificate in ")
     assert web.pending() == []
 
 
@@ -228,7 +228,7 @@ def test_a_must_staple_certificate_keeps_its_staple_to_the_end_and_is_louder(hos
     for _run in range(2):
         done = host.run("apply")
         assert (done.code, host.run("status").code) == (2, 2)
-        demand = "it demands a staple (must-staple), and its last one expires at 2026-03-11T04:06:07Z"
+        demand = "it requires a staple (must-staple), and its last one expires at 2026-03-11T04:06:07Z"
         assert f"{NAME}: {demand}" in done.err
         assert host.pieces(NAME) == ALL
         host.later(30 * MINUTE)
@@ -366,7 +366,8 @@ def test_a_certificate_that_was_never_deployed_is_a_warning(web: Host) -> None:
     live.unlink()
     refreshed, applied = web.hour()
     assert (refreshed.code, applied.code) == (0, 1)
-    sentence = f"{NAME}: it is not deployed: there is no {live}; the playbook deploys it, or says why it does not"
+    advice = "run the playbook, which deploys it or says why it cannot"
+    sentence = f"{NAME}: it is not deployed: there is no {live}; {advice}"
     assert applied.err.splitlines()[0] == f"{sentence} [bad_input]"
     assert NAME not in refreshed.err
     assert web.requests == 0
@@ -461,7 +462,7 @@ def test_the_end_of_a_staple_that_stays_after_a_revocation_is_its_own(host: Host
     host.run("refresh", "--force")
     (host.responses / f"{NAME}.der").write_bytes(newer)
     applied = host.run("apply")
-    assert "the response from before stays in place until it ends" in applied.err
+    assert "the previous response stays in place until it expires" in applied.err
     assert host.staple(NAME) == before
     assert (host.root / "live" / NAME / "ocsp.der.expires").read_bytes() == expires
 
@@ -548,10 +549,10 @@ def test_what_its_owner_no_longer_gives_is_told_and_goes_on(web: Host) -> None:
     given = parts.Certificate(NAME, ("web",), dropped=True)
     parts.save(sets.Layout(str(web.root), str(web.state)), parts.Part("site", (given,)))
     done = web.run("apply")
-    assert done.code == 1 and web.pieces(NAME) == ALL and "no playbook gives it any more" in done.err
-    assert "no playbook gives it any more" not in web.run("apply").err, "once"
+    assert done.code == 1 and web.pieces(NAME) == ALL and "no playbook configures it any more" in done.err
+    assert "no playbook configures it any more" not in web.run("apply").err, "once"
     shown = web.run("status")
-    assert shown.code == 1 and f"{NAME}: no playbook gives it any more; it stays" in " ".join(shown.out.split())
+    assert shown.code == 1 and f"{NAME}: no playbook configures it any more; it is kept" in " ".join(shown.out.split())
     web.later(5 * DAY)
     web.hour()
     assert web.pieces(NAME) == ALL and web.known(NAME)["code"] == "not_configured"
@@ -565,7 +566,7 @@ def test_a_must_staple_certificate_that_is_not_configured_keeps_its_staple_to_th
     host.later(7 * DAY - 2 * HOUR)
     done = host.run("apply")
     assert host.pieces(NAME) == ALL and done.code == 2
-    assert "demands a staple (must-staple), and its last one expires at" in done.err
+    assert "requires a staple (must-staple), and its last one expires at" in done.err
 
 
 def test_a_file_that_servers_read_where_refresh_put_it(host: Host) -> None:
@@ -595,9 +596,10 @@ def test_a_configuration_that_is_refused_is_not_loaded_and_tried_again(web: Host
     web.service("web", test=["/bin/sh", "-c", f"test ! -e {broken} || {{ echo 'unknown directive' >&2; exit 1; }}"])
     done = web.run("refresh"), web.run("apply")
     assert done[1].code == 1
-    assert "the configuration of web is refused by '/bin/sh -c " in done[1].err
+    assert "the configuration of web was rejected by '/bin/sh -c " in done[1].err
     assert (
-        "(unknown directive); it was not reloaded and goes on with what it has read before; the next run" in done[1].err
+        "(unknown directive); it was not reloaded and continues with its current configuration; the next "
+        "run" in done[1].err
     )
     assert "[reload_failed]" in done[1].err
     assert web.reloads("web") == 0
@@ -629,8 +631,8 @@ def test_what_was_left_pending_shows_in_the_exit_code(web: Host) -> None:
         done = web.run("apply", "--no-reload")
         assert done.code == 1
         assert done.err.startswith(
-            "web has not been reloaded since the last run noted it; see why with 'ocsp-stapling reload web' as root "
-            "[reload_failed]\n"
+            "web has not been reloaded since the last run requested it; see why with 'ocsp-stapling reload web' as "
+            "root [reload_failed]\n"
         )
 
 
@@ -692,7 +694,7 @@ def test_haproxy_is_given_a_staple_while_it_runs(host: Host, takes_it: bool, mon
     )
     assert host.pending() == ([] if takes_it else ["edge"])
     refused = (
-        f"edge refuses the staple for {host.root}/live/{NAME}/combined.pem: unknown command; it will be reloaded\n"
+        f"edge rejected the staple for {host.root}/live/{NAME}/combined.pem: unknown command; it will be reloaded\n"
     )
     assert (refused in done.err) == (not takes_it)
 
@@ -714,7 +716,7 @@ def test_a_defect_at_one_certificate_stops_no_other(web: Host, monkeypatch: pyte
     monkeypatch.setattr(observe, "judge", judge)
     done = web.run("apply")
     assert done.code == 1
-    sentence = "its staple was not looked at, because of a defect (KeyError: 'x')"
+    sentence = "its staple was not checked because of an internal error (KeyError: 'x')"
     assert f"a.example.com: {sentence}\n" in done.err
     assert web.pieces("b.example.com") == ALL
     assert web.pieces(NAME) == ALL
@@ -734,7 +736,7 @@ def test_some_by_name(web: Host) -> None:
     before, old = json.loads((web.state / "state.json").read_text()), web.staple("other.example.com")
     done = web.run("apply", NAME)
     assert done.code == 0
-    assert "apply judged 1 certificate in " in done.err and "1 installed" in done.err
+    assert "apply checked 1 certificate in " in done.err and "1 installed" in done.err
     after = json.loads((web.state / "state.json").read_text())
     assert web.staple("other.example.com") == old
     assert after["certificates"]["other.example.com"] == before["certificates"]["other.example.com"]
@@ -759,7 +761,7 @@ def test_handlers_reload_by_name(web: Host) -> None:
     assert web.pending() == []
     done = web.run("reload")
     assert done.code == 64
-    assert done.err == "which services? Give their names, or --pending [bad_input]\n"
+    assert done.err == "no services given; name some, or use --pending [bad_input]\n"
     web.service("web", reload=["/bin/false"])
     done = web.run("reload", "web")
     assert done.code == 1
@@ -787,7 +789,7 @@ def test_a_state_that_cannot_be_read_is_made_anew(web: Host, content: str) -> No
     (web.state / "state.json").write_text(content)
     done = web.run("apply")
     assert done.code == 0
-    assert ("it is made anew" in done.err) == (content[-1:] != "}" or "99" in content)
+    assert ("it is rebuilt" in done.err) == (content[-1:] != "}" or "99" in content)
     assert web.known(NAME)["staple"] is not None
     assert web.reloads("web") == 1
 

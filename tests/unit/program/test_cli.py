@@ -192,7 +192,7 @@ def test_a_program_that_never_ran_is_told_in_time(host: Host) -> None:
     assert done.code == 1
     told = done.out.replace("\n  ", " ")
     for command in ("refresh", "apply"):
-        assert f"{command} has never run, although it should since 2026-03-04 05:06 UTC (3 hours ago); see" in told
+        assert f"{command} has never run, although it should have since 2026-03-04 05:06 UTC (3 hours ago); see" in told
     # Neither does a refresh that never runs hide behind an apply that does.
     host.run("apply")
     host.later(4 * HOUR)
@@ -218,7 +218,7 @@ def deploy_with_staple(host: Host, name: str, **options: t.Any) -> None:
 
 
 def test_a_fresh_deployment_is_no_alarm(host: Host) -> None:
-    """Neither run has been yet, and all is as it should be."""
+    """Neither run has been yet, and everything is as it should be."""
     deploy_with_staple(host, NAME)
     done = host.run("status")
     assert (done.code, done.err) == (0, "")
@@ -304,7 +304,7 @@ def test_what_cannot_be_read_is_told_as_of_the_last_run(host: Host, monkeypatch:
     done = host.run("status")
     assert done.code == 1
     assert rows(done.out)[NAME][0] == "not seen"
-    told = f"{NAME}: no run has looked at it yet, and {path} cannot be read: Permission"
+    told = f"{NAME}: no run has checked it yet, and {path} cannot be read: Permission"
     assert told in done.out.replace("\n  ", " ")
     host.hour()
     host.later(HOUR)
@@ -345,7 +345,7 @@ def test_the_worst_leads(host: Host) -> None:
     host.run("refresh", "--force")
     host.run("apply", "--no-reload")
     line = worst()
-    assert line.startswith("OCSP CRITICAL - b.example.com: it demands a staple (must-staple); no staple is in place; ")
+    assert line.startswith("OCSP CRITICAL - b.example.com: it requires a staple (must-staple); no staple is in place; ")
 
 
 @pytest.mark.parametrize(
@@ -368,7 +368,7 @@ def test_a_staple_that_is_about_to_end(host: Host, must_staple: bool, share: flo
     assert (found["level"], found["certificates"][NAME]["trouble"]) == (level, trouble)
     done = host.run("status", "--nagios")
     assert done.code == level
-    demanded = "it demands a staple (must-staple); " if level == 2 else ""
+    demanded = "it requires a staple (must-staple); " if level == 2 else ""
     assert f" - {NAME}: {demanded}the staple in place expires at 2026-03-11 04:06 UTC (in " in done.out
     assert "; could not fetch a new response: " in done.out
 
@@ -378,7 +378,7 @@ def test_must_staple_without_a_responder_is_critical(host: Host) -> None:
     host.hour()
     done = host.run("status", "--nagios")
     assert done.code == 2
-    assert f"{NAME}: it demands a staple (must-staple); no staple is in place; the certificate" in done.out
+    assert f"{NAME}: it requires a staple (must-staple); no staple is in place; the certificate" in done.out
 
 
 def test_a_certificate_that_expired_is_a_warning(host: Host) -> None:
@@ -420,7 +420,7 @@ def test_a_service_that_nobody_knows_is_refused(host: Host, name: str) -> None:
     assert done.code == 64
     meant = {"nginxx": "nginx", "exim4": "exim"}[name]
     assert done.err == (
-        f"{name} is not a service that this host's configuration names; did you mean {meant}? [bad_input]\n"
+        f"{name} is not a service in the configuration of this host; did you mean {meant}? [bad_input]\n"
     )
 
 
@@ -584,7 +584,7 @@ def test_a_configuration_that_is_refused_is_told_with_what_is_in_place(host: Hos
     done = host.run("status", "--nagios")
     assert done.code == 1
     assert done.out.startswith(f"OCSP WARNING - {sentence}") and " more)" not in done.out
-    assert "; until that is corrected, no staple is renewed and none is withdrawn | certificates=1 good=1 " in done.out
+    assert "; until this is corrected, no staple is renewed or withdrawn | certificates=1 good=1 " in done.out
     found = json.loads(host.run("status", "--json").out)
     assert (found["level"], found["troubles"]) == (1, ["run_failed"])
 
@@ -599,7 +599,7 @@ def test_a_disk_that_is_full_is_told_at_once(host: Host, what: str, monkeypatch:
     monkeypatch.setattr(os, "statvfs", lambda _path: types.SimpleNamespace(**values))
     done = host.run("status", "--nagios")
     assert done.code == 1
-    assert done.out.startswith(f"OCSP WARNING - the disk of {host.state} is full, so that no run can finish its work; ")
+    assert done.out.startswith(f"OCSP WARNING - the disk of {host.state} is full, so no run can finish its work; ")
 
 
 def test_a_run_that_found_no_space_is_told_by_the_metrics(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -679,9 +679,8 @@ def test_times_are_told_by_themselves_and_from_now(seconds: int, relative: str) 
     moment = forge.NOW + timedelta(seconds=seconds)
     assert terminal.when(moment, forge.NOW) == f"{moment:%Y-%m-%d %H:%M} UTC ({relative})"
     told = f"{moment:%Y-%m-%d %H:%M} UTC ({relative})"
-    for form in ("%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M:%S UTC"):
-        sentence = f"it ends at {moment:{form}}, not at 2026-99-99T00:00:00Z"
-        assert terminal.with_times(sentence, forge.NOW) == f"it ends at {told}, not at 2026-99-99T00:00:00Z"
+    sentence = f"it ends at {moment:%Y-%m-%dT%H:%M:%SZ}, not at 2026-99-99T00:00:00Z"
+    assert terminal.with_times(sentence, forge.NOW) == f"it ends at {told}, not at 2026-99-99T00:00:00Z"
 
 
 # Check --------------------------------------------------------------------------------------------
@@ -716,7 +715,7 @@ def test_the_certificate_of_a_known_file_is_known(host: Host) -> None:
     assert host.run("check", str(host.root / "live" / NAME / "ocsp.der")).code == 0
     done = host.run("check", str(host.responses / f"{NAME}.der"))
     assert (done.code, done.err) == (1, "")
-    told = "the certificate that this response is about is not known; give it with --certificate"
+    told = "the certificate for this response is unknown; give it with --certificate"
     assert f"{host.responses}/{NAME}.der: {told} [bad_input]" in " ".join(done.out.split())
 
 
@@ -728,8 +727,8 @@ def test_each_file_has_a_verdict(host: Host, tmp_path: Path) -> None:
     done = host.run("check", foreign, missing, good)
     assert (done.code, done.err) == (1, "")
     assert [text.split("\n")[0] for text in done.out.split("\n\n")] == [
-        f"{foreign}: cannot be judged",
-        f"{missing}: cannot be judged",
+        f"{foreign}: cannot be checked",
+        f"{missing}: cannot be checked",
         f"{good}: good",
     ]
     found = json.loads(host.run("check", "--json", foreign, missing, good).out)
@@ -746,13 +745,13 @@ def test_a_file_that_is_not_there(host: Host, tmp_path: Path) -> None:
     missing = f"{tmp_path}/missing.der"
     done = host.run("check", "--certificate", f"{tmp_path}/leaf.pem", missing)
     assert done.code == 1
-    assert " ".join(done.out.split()) == f"{missing}: cannot be judged error: {missing} does not exist [bad_input]"
+    assert " ".join(done.out.split()) == f"{missing}: cannot be checked error: {missing} does not exist [bad_input]"
 
 
 def test_a_file_that_is_not_there_and_without_a_certificate(host: Host) -> None:
     done = host.run("check", "/nope")
     assert done.code == 1
-    assert " ".join(done.out.split()) == "/nope: cannot be judged error: /nope does not exist [bad_input]"
+    assert " ".join(done.out.split()) == "/nope: cannot be checked error: /nope does not exist [bad_input]"
 
 
 @pytest.mark.parametrize(
@@ -810,8 +809,7 @@ def test_a_configuration_that_is_broken_does_nothing(host: Host, command: str) -
     done = host.run(command)
     assert done.code == 78
     assert done.err == (
-        f"{host.root}/config.json, line 2: certificats: this key is not known; did you mean certificates?; "
-        "nothing was done\n"
+        f"{host.root}/config.json, line 2: certificats: unknown key; did you mean certificates?; nothing was done\n"
     )
     assert (host.requests, host.pieces(NAME)) == before[:2]
     if command == "apply":
@@ -832,8 +830,8 @@ def test_a_defect_is_one_line_and_shows_its_place_on_request(host: Host, monkeyp
     done = host.run("status")
     assert done.code == 70
     assert done.err == (
-        "status met an internal error (KeyError: 'x'); nothing in place was changed. Please report it with the "
-        "output of the option --debug\n"
+        "status met an internal error (KeyError: 'x'); nothing in place was changed. Please report it, with the "
+        "output of --debug\n"
     )
     assert "Traceback" in host.run("status", "--debug").err
 
@@ -846,7 +844,7 @@ def test_a_program_that_is_not_complete_does_not_seem_to_be_well(host: Host, tmp
     host.library = broken
     done = host.process("refresh")
     assert done.code == 70
-    assert done.err == "ocsp-stapling is not completely installed: ModuleNotFoundError: No module named 'ocsp'\n"
+    assert done.err == "ocsp-stapling is not fully installed: ModuleNotFoundError: No module named 'ocsp'\n"
 
 
 def test_the_launcher_starts_it(host: Host) -> None:

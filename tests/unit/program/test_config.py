@@ -115,32 +115,32 @@ def test_a_service_of_no_known_kind_need_not_be_described(folder: Path) -> None:
 
 #: What is wrong, and the line and the words by which it is named.
 BROKEN: t.Dict[str, t.Tuple[str, str]] = {
-    "nothing": ("", "line 1, column 1: the file is empty; at least {} is needed"),
+    "nothing": ("", "line 1, column 1: the file is empty; it must contain at least {}"),
     "cut off": ('{"version": 1,\n "certificates": [', "line 2, column 19: this is not JSON (expecting value)"),
     "a comma too many": ('{\n "workers": 4,\n}', "line 2, column 14: this is not JSON (illegal trailing comma"),
     "a comma too few": ('{"workers": 4\n "per_responder": 2}', "line 2, column 2: this is not JSON (expecting ',' del"),
     "no object": ("[]", "line 1: the configuration must be an object, {...}"),
     "a key that is not known": (
         '{\n "certificats": []}',
-        "line 2: certificats: this key is not known; did you mean cert",
+        "line 2: certificats: unknown key; did you mean cert",
     ),
     "another": (
         '{"unheard_of": 1}',
-        "line 1: unheard_of: this key is not known; known are backup_count, certificates, ",
+        "line 1: unheard_of: unknown key; use one of backup_count, certificates, ",
     ),
     "a key that stands twice": ('{"workers": 1,\n\n "workers": 2}', 'line 3: "workers" is a duplicate key'),
-    "a version to come": ('{"version": 2}', "line 1: version: is not known to this program, which reads version 1"),
+    "a version to come": ('{"version": 2}', "line 1: version: is not supported by this program, which reads version 1"),
     "a flag for a number": ('{"workers": true}', "line 1: workers: must be a whole number from 1 to 1000"),
     "a number out of range": ('{"backup_count": -1}', "line 1: backup_count: must be a whole number from 0 to 1000"),
     "a name that is missing": ('{"certificates": [\n {"name": "a"},\n {}]}', "line 3: a certificate has no name"),
     "a name that leads elsewhere": (
         '{"certificates": [{"name":\n "../etc"}]}',
-        "line 1: certificates[0].name: must be a name of letters, digits, dots, dashes and underscores",
+        "line 1: certificates[0].name: must consist of letters, digits, dots, dashes and underscores",
     ),
     "a certificate that is none": ('{"certificates": [\n"a"]}', "line 2: certificates[0]: must be an object, {...}"),
     "an option that is not known": (
         '{"certificates": [\n {"name": "a",\n  "tiemout": 3}]}',
-        "line 3: certificates[0].tiemout: this key is not known; did you mean timeout?",
+        "line 3: certificates[0].tiemout: unknown key; did you mean timeout?",
     ),
     "an option of another type": (
         '{"certificates": [{"name": "a"}, {"name": "b",\n "timeout": "3s"}]}',
@@ -161,7 +161,7 @@ BROKEN: t.Dict[str, t.Tuple[str, str]] = {
     "a relaxation that is none": ('{"defaults": {"allow": ["all"]}}', "line 1: defaults.allow: 'all' is not one of "),
     "services that are no list": (
         '{"certificates": [{"name": "a", "services": "nginx"}]}',
-        "line 1: certificates[0].services: must be a list of texts",
+        "line 1: certificates[0].services: must be a list of strings",
     ),
     "a relative path": (
         '{"certificates": [{"name": "a", "path": "a"}]}',
@@ -173,11 +173,11 @@ BROKEN: t.Dict[str, t.Tuple[str, str]] = {
     ),
     "a service that leads elsewhere": (
         '{"services": {"../x": {}}}',
-        "services.../x: '../x' cannot name a service; use",
+        "services.../x: '../x' is not a valid service name; use",
     ),
     "a command that does not end": (
         '{"services": {"web": {"reload": "systemctl \'reload"}}}',
-        "line 1: services.web.reload: is not a command: no closing quotation",
+        "line 1: services.web.reload: is not a valid command: no closing quotation",
     ),
     "a command without words": (
         '{"services": {"web": {"test": []}}}',
@@ -190,15 +190,15 @@ BROKEN: t.Dict[str, t.Tuple[str, str]] = {
         '{"scan": [{"folder": "/x",\n"chain": "chain.pem"}]}',
         "line 2: scan[0].chain: must be a file name with {domain} in it",
     ),
-    "not a number": ('{"workers": NaN}', "this is not usable JSON (NaN is not a number that JSON knows)"),
+    "not a number": ('{"workers": NaN}', "this is not usable JSON (NaN is not a number in JSON)"),
     "too deep": ("[" * 100000, "this is not usable JSON"),
     "a name that stands twice": (
         '{"certificates": [\n{"name": "a"},\n{"name": "a"}]}',
-        "line 3: a is already in FOLDER/config.json, line 2; each may stand once",
+        "line 3: a is already in FOLDER/config.json, line 2; each may be listed only once",
     ),
     "a path that stands twice": (
         '{"certificates": [{"name": "a", "path": "/x"}, {"name": "b",\n "path": "/x"}]}',
-        "the path /x is already in FOLDER/config.json, line 1; each may stand once",
+        "the path /x is already in FOLDER/config.json, line 1; each may be listed only once",
     ),
 }
 
@@ -219,7 +219,7 @@ def test_a_name_in_two_files_names_both(folder: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(folder, '{"certificates": [\n{"name": "a"}]}', more='{"certificates": [\n\n{"name": "a"}]}')
     assert str(caught.value) == (
-        f"{folder}/conf.d/more.json, line 3: a is already in {folder}/config.json, line 2; each may stand once"
+        f"{folder}/conf.d/more.json, line 3: a is already in {folder}/config.json, line 2; each may be listed only once"
     )
     with pytest.raises(ConfigError) as caught:
         load(folder, '{"services": {"web": {}}}', more='{"services":\n {"web": {}}}')
@@ -263,7 +263,7 @@ def test_who_must_be_able_to_read_is_told(folder: Path, name: str) -> None:
     with as_somebody(folder), pytest.raises(ConfigError) as caught:
         configuration.load(str(folder / "config.json"))
     (folder / name).chmod(0o755)
-    hint = "the user ocsp-stapling and whoever runs this must be able to read it"
+    hint = "the user ocsp-stapling, and the user who runs this command, must be able to read it"
     assert str(caught.value) == f"{folder}/{name}: the configuration cannot be read: Permission denied; {hint}"
 
 
@@ -272,7 +272,7 @@ def test_a_fifo_is_no_configuration(folder: Path, name: str) -> None:
     (folder / "config.json").write_text("{}")
     (folder / name).unlink(missing_ok=True)
     os.mkfifo(folder / name)
-    with pytest.raises(ConfigError, match=rf"{name}: this is not a file"):
+    with pytest.raises(ConfigError, match=rf"{name}: this is not a regular file"):
         configuration.load(str(folder / "config.json"))
 
 
@@ -282,7 +282,11 @@ def test_root_believes_no_configuration_that_others_can_write(folder: Path) -> N
     for owner, mode in ((0, 0o666), (0, 0o664), (4711, 0o644)):
         os.chown(folder / "config.json", owner, 0)
         (folder / "config.json").chmod(mode)
-        with pytest.raises(ConfigError, match=r"others than root can write this file; chown root and chmod go-w it"):
+        with pytest.raises(
+            ConfigError,
+            match=r"users other than root can write to this file; run chown root and "
+            r"chmod go-w on it",
+        ):
             configuration.load(str(folder / "config.json"))
 
 
@@ -458,5 +462,5 @@ def test_a_name_that_an_owner_has_is_not_yours(folder: Path) -> None:
 def test_what_is_wrong_with_a_part_is_named(folder: Path) -> None:
     path = save(folder, "web", parts.Certificate("a"))
     path.write_text(path.read_text().replace('"dropped"', '"droped"'))
-    with pytest.raises(ConfigError, match=r"web\.json, line \d+: certificates\[0\]\.droped: this key is not known"):
+    with pytest.raises(ConfigError, match=r"web\.json, line \d+: certificates\[0\]\.droped: unknown key"):
         load(folder, "{}")

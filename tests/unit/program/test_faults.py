@@ -506,7 +506,7 @@ def test_sigterm_ends_cleanly(web: Host) -> None:
         _output, errors = process.communicate(timeout=20)
     released.set()
     assert process.returncode == -signal.SIGTERM
-    assert errors.endswith("refresh was told to end, and ended\n")
+    assert errors.endswith("refresh was terminated by a signal\n")
     assert "Traceback" not in errors
     # What it had done is remembered: only the one that it was at is asked again.
     web.makers = {}

@@ -162,7 +162,7 @@ class World:
             assert files.get("ocsp.der") in (None, *known_staples)
 
     def check_told(self) -> None:
-        """Each service has loaded what is on disk, and nothing is left to be done."""
+        """Each service already uses the files on disk, and nothing is left to be done."""
         for service in SERVICES:
             for name in NAMES:
                 loaded = self.place / service / "live" / name

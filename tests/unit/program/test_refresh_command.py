@@ -49,13 +49,13 @@ def test_a_response_is_fetched_and_then_left_alone(host: Host) -> None:
     assert done.err == (
         f"{NAME}: {host.url} gave a response that is good until 2026-03-11T04:06:07Z\n{done.err.splitlines()[1]}\n"
     )
-    assert done.err.splitlines()[1].startswith("refresh looked at 1 of 1 certificate in ")
+    assert done.err.splitlines()[1].startswith("refresh checked 1 of 1 certificate in ")
     assert (host.responses / f"{NAME}.der").read_bytes()
     assert host.requests == 1
     host.later(HOUR)
     done = host.run("refresh")
     assert done.code == 0
-    assert re.match(r"refresh looked at 0 of 1 certificate in \d+\.\d s: 0 renewed, 1 well\n", done.err)
+    assert re.match(r"refresh checked 0 of 1 certificate in \d+\.\d s: 0 renewed, 1 well\n", done.err)
     assert host.requests == 1
 
 
@@ -125,7 +125,7 @@ def test_by_name_and_by_force(host: Host) -> None:
     done = host.run("refresh", "unheard.of")
     assert done.code == 64
     assert done.err == (
-        "there is no certificate unheard.of in the configuration; known are other.example.com, www.example.com "
+        "there is no certificate unheard.of in the configuration; use one of other.example.com, www.example.com "
         "[bad_input]\n"
     )
     done = host.run("refresh", "ww.example.com")
@@ -344,7 +344,9 @@ def test_a_missing_folder_is_named(host: Host) -> None:
     host.responses.rmdir()
     done = host.run("refresh")
     assert done.code == 74
-    assert done.err == (f"the folder {host.responses} does not exist; the role ocsp_stapling makes it [file_error]\n")
+    assert done.err == (
+        f"the folder {host.responses} does not exist; run the role ocsp_stapling, which creates it [file_error]\n"
+    )
 
 
 def deploy_with_staple(host: Host, maker: hosts.Maker = hosts.good) -> bytes:

@@ -91,7 +91,7 @@ class Task:
             except InputError as error:
                 raise InputError(f"service_settings: {name}: {error.message}") from None
             except TypeError:
-                raise InputError(f"service_settings: {name} has a setting that is not known") from None
+                raise InputError(f"service_settings: {name} has an unknown setting") from None
         return control.Services(described, self.run, self.layout.root)
 
 
@@ -251,7 +251,7 @@ def _look(endpoint: Endpoint, name: str) -> Sight:
             problem = found.error.message
             if found.error.code == "unreachable":
                 break
-    return Sight(shown, "" if shown else problem or "no certificate was shown")
+    return Sight(shown, "" if shown else problem or "the server sent no certificate")
 
 
 def _fetcher(values: Values) -> transaction.Fetch:
@@ -387,7 +387,7 @@ def _certificate_facts(chain: t.Sequence[Certificate]) -> t.Dict[str, t.Any]:
 
 
 def _state(there: bool, wanted: bool) -> str:
-    return ("has another content" if wanted else "does not belong there") if there else "is missing"
+    return ("has different content" if wanted else "does not belong there") if there else "is missing"
 
 
 def _difference(work: transaction.Plan, before: t.Sequence[t.Dict[str, t.Any]]) -> t.List[t.Dict[str, t.Any]]:
@@ -425,11 +425,11 @@ def _verify(task: Task) -> Result:
 
 
 def _confirmation(verified: confirm.Verified) -> str:
-    msg = f"{', '.join(verified.services)}: all is served as it should be"
+    msg = f"{', '.join(verified.services)}: everything is served as expected"
     if not verified.untold:
         return msg
     untold = ", ".join(verified.untold)
-    return f"{msg}, as far as can be seen; it is unknown whether {untold} loaded the new files, so reload it"
+    return f"{msg}, as far as can be checked; it is unknown whether {untold} loaded the new files, so reload it"
 
 
 def _absent(task: Task) -> Result:
@@ -439,7 +439,7 @@ def _absent(task: Task) -> Result:
     names = [one["name"] for one in task.values["certificates"]]
     obstacle = "" if force else removal.obstacle(layout, names, task.run)
     if obstacle:
-        return Result({"msg": f"nothing was removed, since {obstacle}", "removed": []}, failed=True)
+        return Result({"msg": f"nothing was removed: {obstacle}", "removed": []}, failed=True)
     removed = removal.present(layout, names or sets.all_names(layout))
     if names:
         return _take_away(task, removed, inclusions.read(layout, None).found, removed)
@@ -457,7 +457,7 @@ def _absent_part(task: Task) -> Result:
     if owner not in owners and task.values["part"]["derived"]:
         if len(owners) > 1:
             raise InputError(
-                f"nothing was removed: the certificates of this host belong to {' and '.join(owners)}, and not to "
+                f"nothing was removed: the certificates on this host belong to {' and '.join(owners)}, and not to "
                 f"{owner}; set ocsp_stapling_owner to one of them, or to all"
             )
         owner = owners[0] if owners else owner
@@ -472,7 +472,7 @@ def _absent_part(task: Task) -> Result:
     gone = [name for name in names if not parts.is_given(left, name)]
     obstacle = "" if task.values["force"] or not gone else removal.obstacle(task.layout, gone, task.run)
     if obstacle:
-        return Result({"msg": f"nothing was removed, since {obstacle}", "removed": [], **remaining}, failed=True)
+        return Result({"msg": f"nothing was removed: {obstacle}", "removed": [], **remaining}, failed=True)
     done = _take_away(task, gone, left, names)
     if not task.check and not done.failed:
         parts.save(task.layout, Part(owner))
@@ -498,14 +498,14 @@ def _take_away(task: Task, gone: t.Sequence[str], left: t.Sequence[Part], touche
             problem = removal.take_away(installation, gone, left, touched, setup, task.values["force"])
             told = installation.outstanding()
     if problem:
-        msg = f"{transaction.listed(gone)}: nothing was removed, since {problem}"
+        msg = f"{transaction.listed(gone)}: nothing was removed: {problem}"
         return Result({"msg": msg, "removed": [], "reload": told}, failed=True)
     values = {"msg": _say_removed(gone, task.check), "removed": list(gone), "reload": told}
     return Result(values, changed=bool(gone))
 
 
 def _prune(task: Task) -> Result:
-    """Let go of certificates that their owners no longer give and that nothing uses."""
+    """Remove certificates that their owners no longer configure and that nothing uses."""
     layout = task.layout
     found = inclusions.read(layout, None).found
     gone = [one.name for one in inclusions.dropped(layout, found, task.values["force"]) if not one.used_by]
@@ -530,7 +530,7 @@ def _say_removed(names: t.Sequence[str], check: bool) -> str:
 
 
 def _dropped(task: Task, work: transaction.Plan, part: t.Optional[Part]) -> t.List[inclusions.Dropped]:
-    """The certificates that this owner no longer gives."""
+    """The certificates that this owner no longer configures."""
     if part is None:
         return []
     mine = {one.name for one in part.certificates if one.dropped}
@@ -550,21 +550,22 @@ def _users(one: inclusions.Dropped) -> str:
 
 def _say_kept(one: inclusions.Dropped) -> str:
     return (
-        f"{one.name} is no longer configured, but stays, since this still uses it: {transaction.listed(one.used_by)}; "
+        f"{one.name} is no longer configured, but is kept because it is still used by "
+        f"{transaction.listed(one.used_by)}; "
         "remove that and run again"
     )
 
 
 def _say_given(work: transaction.Plan, part: Part, inclusion: Inclusion) -> t.Iterator[str]:
-    """What this owner no longer gives, and others still do; they may be the same one under its former name."""
+    """Certificates that only other owners still configure, perhaps the same owner under a former name."""
     for one in part.certificates:
         before = inclusion.recorded.get(one.name) if one.dropped and inclusion.recorded else None
         givers = (other.owner for other in work.parts if other.get(one.name))
         owners = [owner for owner in givers if one.name not in inclusion.together.get(owner, ())]
         if before is not None and owners:
             yield (
-                f"{one.name}: {part.owner} no longer gives it, and {' and '.join(owners)} still does; if there is no "
-                "such role or play any more, set ocsp_stapling_state to absent and ocsp_stapling_owner to that name"
+                f"{one.name}: {part.owner} no longer lists it, but {' and '.join(owners)} still does; if that role or "
+                "play no longer exists, set ocsp_stapling_state to absent and ocsp_stapling_owner to that name"
             )
 
 

@@ -188,7 +188,7 @@ def _fingerprint_of(layout: Layout, name: str, identifier: t.Optional[str]) -> s
 
 def _fault(sight: Sight, before: t.Mapping[str, bool], replaced: str, noted: t.Mapping[str, t.Any]) -> str:
     if sight.problem:
-        return f"there is no TLS any more ({sight.problem})" if before else ""
+        return f"TLS no longer works ({sight.problem})" if before else ""
     if replaced in before and noted["fingerprint"] not in sight.shown:
         return "the old certificate is still served" if replaced in sight.shown else "the new certificate is not served"
     return ""
@@ -202,7 +202,7 @@ def _staple_fault(sight: Sight, before: t.Mapping[str, bool], noted: t.Mapping[s
         return "the certificate is served without its staple" if noted["stapled"] and any(before.values()) else ""
     place = staples.find(live)
     if place is not None and staples.read(place) != staple:
-        return "a staple is served that is not the one of the certificate"
+        return "the staple that is served is not the one for the certificate"
     return ""
 
 
@@ -247,7 +247,7 @@ def verify(
 
 
 def recognise(installation: Installation, look: Look, endpoints: t.Sequence[Endpoint]) -> None:
-    """Remove the notes of services that serve what is on disk, whoever reloaded them and however."""
+    """Remove the notes of services that serve what is on disk, no matter how they were reloaded."""
     layout = installation.layout
     looks = [
         (endpoint, name)
@@ -286,7 +286,7 @@ def _faults(installation: Installation, services: t.Iterable[str], verdicts: t.S
     """What is worse than before, the first of each service."""
     faults: t.Dict[str, str] = {}
     for verdict in verdicts:
-        # One that somebody stopped meanwhile loads what is live when it starts.
+        # A service that was stopped meanwhile loads what is live when it starts.
         if verdict.problem and installation.services.is_running(verdict.service) is not False:
             faults.setdefault(verdict.service, verdict.problem)
     seen = {verdict.service for verdict in verdicts if verdict.served or verdict.problem}

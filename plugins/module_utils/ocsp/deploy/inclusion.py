@@ -18,7 +18,8 @@ from .wanted import Values, Wanted
 
 
 class Dropped(t.NamedTuple):
-    """A certificate that its owner no longer gives. ``used_by`` are the places that still need it, as file:line."""
+    """A certificate that its owner no longer configures. ``used_by`` are the places that still need it, as
+    file:line."""
 
     name: str
     services: t.Tuple[str, ...]
@@ -119,7 +120,7 @@ def _certificate(one: Wanted, item: Item, defaults: Values) -> Certificate:
 
 
 def dropped(layout: Layout, all_parts: t.Sequence[Part], force: bool = False) -> t.List[Dropped]:
-    """The certificates that no owner gives any more, and what keeps each of them from going."""
+    """The certificates that no owner configures any more, and what still uses each of them."""
     found = []
     for name, former in sorted(parts.dropped(all_parts).items()):
         if parts.is_given(all_parts, name):

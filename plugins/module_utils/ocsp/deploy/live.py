@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""What is live on a host, whoever deployed it, and the snippets about all certificates that follow from it."""
+"""What is live on a host, from all owners, and the shared snippets that result from it."""
 
 from __future__ import annotations
 

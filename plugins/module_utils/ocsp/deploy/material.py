@@ -87,8 +87,8 @@ def check_name(name: str) -> None:
     """Refuse a name that cannot name a folder or would mean something to a server. Raises InputError."""
     if not _NAME.fullmatch(name):
         raise InputError(
-            f"name: '{name}' cannot name a set; use letters, digits, dots, dashes and underscores, and list other "
-            "server names, such as *.example.com, in names"
+            f"name: '{name}' is not a valid name for a set; use letters, digits, dots, dashes and underscores, and "
+            "list server names, such as *.example.com, in names"
         )
 
 
@@ -207,7 +207,7 @@ def fingerprint(certificate: Certificate) -> str:
 
 
 def key_kind(certificate: Certificate) -> str:
-    """``rsa``, ``ecdsa``, ``ed25519`` or ``ed448``; empty where nobody could use the key."""
+    """``rsa``, ``ecdsa``, ``ed25519`` or ``ed448``; empty if the key type is unknown."""
     try:
         kind = certificate.public_key.kind
     except MalformedError:

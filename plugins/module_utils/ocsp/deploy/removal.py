@@ -34,7 +34,7 @@ def obstacle(layout: Layout, names: t.Sequence[str], run: control.Run) -> str:
     paths = [layout.live(name) for name in names] or [layout.root]
     mentions = [mention for path in paths for mention in references(path)]
     if mentions:
-        return f"this still uses it: {', '.join(mentions[:_MOST_MENTIONS])}"
+        return f"it is still used by {', '.join(mentions[:_MOST_MENTIONS])}"
     broken = [] if names or not os.path.isdir(layout.root) else broken_without(layout.root, run)
     return f"it is still used: {'; '.join(broken)}" if broken else ""
 

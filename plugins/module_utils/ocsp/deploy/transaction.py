@@ -239,14 +239,14 @@ def _unstapled(item: Item) -> t.Iterator[str]:
     mute = [kind for kind in wanted.known_kinds if not SERVERS[kind].staples]
     if mute:
         yield (
-            f"the certificate demands stapling (must-staple), which {' and '.join(mute)} cannot do; clients would "
-            "refuse it, so give such services a certificate without that demand"
+            f"the certificate requires stapling (must-staple), which {' and '.join(mute)} cannot do; clients would "
+            "refuse it, so give such services a certificate without must-staple"
         )
     if not item.stapled:
         yield (
-            "the certificate demands stapling (must-staple), but stapling is turned off"
+            "the certificate requires stapling (must-staple), but stapling is turned off"
             if item.urls
-            else "the certificate demands stapling (must-staple), but has no OCSP responder URL; set responder_urls"
+            else "the certificate requires stapling (must-staple), but has no OCSP responder URL; set responder_urls"
         )
 
 
@@ -260,8 +260,8 @@ def _unreadable(item: Item) -> t.Iterator[str]:
         blind = [kind for kind in item.wanted.known_kinds if SERVERS[kind].reads_key_as_user]
         if blind:
             yield (
-                f"{' and '.join(blind)} could not read the private key, which only root may; give it the group of that "
-                'service and the mode "0440"'
+                f"{' and '.join(blind)} cannot read the private key, which is readable by root only; give it the "
+                'group of that service and the mode "0440"'
             )
 
 
@@ -390,7 +390,7 @@ def _settle(item: Item) -> t.List[str]:
     reason = outcome.fetch_error.message if outcome.fetch_error is not None else outcome.message
     if item.reasons and item.material.certificate.must_staple:
         item.held_back = f"it must not be used without a staple: {reason}"
-        return [f"the certificate demands stapling and is not deployed: {reason}"]
+        return [f"the certificate requires stapling and is not deployed: {reason}"]
     return [f"there is no staple yet: {reason}"]
 
 
@@ -400,7 +400,7 @@ def _settle(item: Item) -> t.List[str]:
 def renew(work: Plan, installation: t.Optional[Installation]) -> t.Set[str]:
     """Bring newer responses, and pieces of configuration for new services, into sets that stay.
 
-    Returns the services that have to be told. Without an ``installation`` it is only found out what would change.
+    Returns the services that have to be reloaded. Without an ``installation`` it is only found out what would change.
     Raises FileError.
     """
     entries = work.entries()
@@ -540,10 +540,10 @@ def _switched(item: Item, look: Look, endpoints: t.Sequence[Endpoint]) -> confir
 def _blame(service: str, problem: str, before: str) -> str:
     if before:
         return (
-            f"the configuration of {service} was broken before, not by this run, so that no certificate was replaced; "
+            f"the configuration of {service} was already broken before this run, so no certificate was replaced; "
             f"repair it first: {problem}"
         )
-    return f"{service} refused its configuration with the new files, which were taken back: {problem}"
+    return f"{service} rejected its configuration with the new files, which were rolled back: {problem}"
 
 
 def prune(work: Plan, keep: int) -> None:
@@ -573,7 +573,7 @@ def summary(work: Plan, check: bool, told: t.Sequence[str] = (), problem: str = 
         parts.append(f"{'would be renewed' if check else 'renewed'} in place: {listed(renewed)}")
     adapted = [item.name for item in work.items if item.adapted and not item.renewed]
     if adapted:
-        parts.append(f"{'would be adapted' if check else 'adapted'} to other services: {listed(adapted)}")
+        parts.append(f"{'would be adapted' if check else 'adapted'} for other services: {listed(adapted)}")
     revoked = [item.name for item in work.items if item.is_revoked and not item.held_back]
     if revoked:
         parts.append(f"revoked, but in use: {listed(revoked)}")
@@ -586,10 +586,9 @@ def summary(work: Plan, check: bool, told: t.Sequence[str] = (), problem: str = 
 
 
 def _unchanged(number: int, told: t.Sequence[str], missing: bool) -> str:
-    should = f"all as {'it' if number == 1 else 'they'} should be"
-    # Whoever reads this at the end of a play may have reloaded them meanwhile.
+    # By the time this is read, at the end of a play, they may have been reloaded.
     untold = f", but {listed(told)} had not loaded the last change yet" if told else ""
-    return f"{_certificates(number)}: {'nothing to change' if missing else should}{untold}"
+    return f"{_certificates(number)}: {'nothing to change' if missing else 'up to date'}{untold}"
 
 
 def _certificates(number: int) -> str:

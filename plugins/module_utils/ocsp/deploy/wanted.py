@@ -115,9 +115,9 @@ def _merge(one: Wanted, other: Wanted, values: Values) -> Wanted:
     """Two entries of the same name as one. Raises InputError where they contradict each other."""
     if one.sources[:4] != other.sources[:4] or one.access != other.access:
         access = "key_owner, key_group or key_mode" if values["part"] else "owner, group or mode"
-        raise InputError(f"it is given twice, with different files or values of {access}")
+        raise InputError(f"it is listed twice, with different files or values of {access}")
     if one.staple != other.staple or one.options != other.options:
-        raise InputError("it is given twice, with different values of staple or options")
+        raise InputError("it is listed twice, with different values of staple or options")
     services = dict(zip(one.services + other.services, one.kinds + other.kinds))
     return replace(one, services=tuple(services), kinds=tuple(services.values()))
 
@@ -145,9 +145,9 @@ def _read_part(given: Values, part: str) -> t.Tuple[str, t.Optional[bytes]]:
     """How to name the place of a part in messages, and what is there, if it is given. Raises InputError."""
     path, content, source = given[f"{part}_path"], given[f"{part}_content"], given[f"{part}_src"]
     if path is not None and content is not None:
-        raise InputError(f"{part}_path and {part}_content contradict each other; give one of them")
+        raise InputError(f"{part}_path and {part}_content are mutually exclusive; give only one of them")
     if source is not None and content is None:
-        raise InputError(f"{part}_src is read on the controller, which did not happen")
+        raise InputError(f"{part}_src is read on the controller, but was not; report this as a bug")
     if content is not None:
         return source or f"{part}_content", content.encode("utf-8", "surrogateescape")
     where = f"{part}_path: {path}"

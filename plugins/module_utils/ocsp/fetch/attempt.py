@@ -77,13 +77,13 @@ class Attempt:
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)  # that of TLS would change the socket under its user
 
     def broken_off(self) -> TransportError:
-        return TransportError("unreachable", f"the exchange with {self.peer} was broken off")
+        return TransportError("unreachable", f"the exchange with {self.peer} was aborted")
 
     def expired(self) -> TransportError:
         return TransportError("timeout", f"{self.timeout:.3g} s were not enough to {self.step} {self.peer}")
 
     def cut_off(self) -> TransportError:
-        return TransportError("http_error", f"the answer of {self.peer} breaks off before its end")
+        return TransportError("http_error", f"the answer of {self.peer} is truncated")
 
     def failure(self, exc: Exception) -> TransportError:
         if self.aborted:
@@ -101,7 +101,7 @@ class Attempt:
         if isinstance(exc, (OSError, RuntimeError)):
             unknown = isinstance(exc, socket.gaierror) and exc.errno != socket.EAI_AGAIN
             return TransportError(self.code, f"cannot {self.step} {self.peer}: {reason_of(exc)}", unknown)
-        return TransportError("http_error", f"{self.peer} did not answer in proper HTTP: {reason_of(exc)}")
+        return TransportError("http_error", f"{self.peer} did not answer with valid HTTP: {reason_of(exc)}")
 
 
 def is_timeout(exc: Exception) -> bool:

@@ -249,10 +249,10 @@ class _Lane:
 
 
 class _Aborted(OcspError):
-    """The run was broken off; nobody sees it."""
+    """The run was aborted; nobody sees it."""
 
     def __init__(self) -> None:
-        super().__init__("timeout", "the run was broken off")
+        super().__init__("timeout", "the run was aborted")
 
 
 class _Run:
@@ -391,7 +391,7 @@ class _Visit:
         began = self.environment.monotonic()
         if not lane.slots.acquire(timeout=timeout):
             raise TransportError(
-                "timeout", f"{responder(request.url)} was busy with others of this run for {timeout:.3g} s"
+                "timeout", f"{responder(request.url)} was busy with other requests of this run for {timeout:.3g} s"
             )
         try:
             if self._circuit in lane.down:
@@ -435,4 +435,4 @@ def _as_error(error: BaseException) -> OcspError:
         return error
     if isinstance(error, OSError):
         return FileError(str(error))
-    return InputError(f"it cannot be worked on ({type(error).__name__}: {error})")
+    return InputError(f"internal error ({type(error).__name__}: {error})")

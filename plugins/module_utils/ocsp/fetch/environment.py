@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""The world outside of the core: the time, the network, chance, and when what was written is on disk."""
+"""The outside world as the core sees it: time, network, random numbers, and syncing to disk."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ResponderDown(TransportError):
 
 
 class Environment:
-    """What a refresh needs of the world. The time starts at ``now`` (aware) and moves on from there.
+    """What a refresh needs from outside. The time starts at ``now`` (aware) and moves on from there.
 
     ``sync_folder`` has the names in a folder on disk; whoever writes many files may do so once for all.
     """

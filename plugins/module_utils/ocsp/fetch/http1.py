@@ -154,7 +154,7 @@ def read_body(reader: Reader, answer: Answer) -> None:
         framed = not length
     elif coding is None and length.isdecimal() and length.isascii():
         if len(length) > 20 or int(length) > MAX_BODY:
-            raise TooLarge("it announces too much")
+            raise TooLarge("it announces too large a body")
         answer.body = reader.take(int(length))
     else:
         framed = False

@@ -186,7 +186,7 @@ class _Fetch:
         began = self.environment.monotonic()
         if began >= self.deadline:
             total = f"{self.options.total_timeout:g}"
-            answer = _Answer(Finding("timeout", ERROR, f"{url}: the total_timeout of {total} seconds is over"), url)
+            answer = _Answer(Finding("timeout", ERROR, f"{url}: the total_timeout of {total} seconds has passed"), url)
             self.failures.append(answer)
             return answer
         answer = self._exchange(url, asked, nonce, self.deadline - began)

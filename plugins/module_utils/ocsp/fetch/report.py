@@ -86,7 +86,7 @@ def outcome_values(outcome: Outcome, return_content: bool = False) -> Values:
 
 
 def diff_values(judgement: t.Optional[Judgement]) -> Values:
-    """The facts of a response that a diff shows; the bytes would tell nobody anything."""
+    """The facts of a response that a diff shows; the bytes would not be readable."""
     values = judgement_values(judgement)
     return {name: values[name] for name in _DIFF_FACTS if values[name] is not None}
 

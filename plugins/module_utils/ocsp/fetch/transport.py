@@ -80,7 +80,7 @@ class Transport:
             return self._follow(request, attempt)
         except TransportError:
             raise
-        except Exception as exc:  # also a defect of ours must not end a run
+        except Exception as exc:  # a bug here must not end a run, either
             raise attempt.failure(exc) from exc
         finally:
             with self._mutex:
@@ -181,7 +181,7 @@ class Transport:
         try:
             answer = connection.ask(encode([*lines, *proxy.headers]), attempt, body=False)
         except (BadAnswer, NoAnswer) as exc:
-            message = f"the proxy {proxy.name} gave no HTTP answer to CONNECT: {exc}"
+            message = f"the proxy {proxy.name} sent no HTTP answer to CONNECT: {exc}"
             raise TransportError("proxy_error", message) from exc
         if not 200 <= answer.status < 300:
             raise proxy.refusal(answer.status, answer.reason)

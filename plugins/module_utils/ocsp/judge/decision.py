@@ -20,7 +20,7 @@ from .judgement import Judgement
 
 INSTALL, KEEP, WITHDRAW = "install", "keep", "withdraw"
 
-#: For those who leave a staple that is about to end to somebody else.
+#: For callers that do not handle staples that are about to expire.
 LET_IT_END = ExpiryPlan(in_advance=False, keep_file=True)
 
 #: Findings that another time of day would not have made.
@@ -64,7 +64,7 @@ class Decision(t.NamedTuple):
     ``passed_over`` is why a candidate that is good by itself is not used, where that is worth telling. ``proof`` is
     the judgement of the response that proves the revocation, where the code is ``revoked``.
     ``ended``: it is withdrawn because it ends, so that servers that notice that need not be told.
-    ``alarming``: clients fail already, or will unless somebody does something.
+    ``alarming``: clients fail already, or will fail unless an operator acts.
     """
 
     action: str
@@ -87,7 +87,7 @@ def decide(
     """Decide about one staple at the time ``now`` (aware).
 
     ``plan`` is what its servers need when it ends, and ``horizon`` how long it takes until the next run has surely
-    done its work: what ends before cannot be left to it. ``clock_problem`` is why the clock is not believed, if it
+    done its work: what expires before cannot be left to it. ``clock_problem`` is why the clock is not believed, if it
     is not: nothing is withdrawn because of the time then.
     """
     if facts.obstacle is not None:
@@ -108,7 +108,7 @@ def decide(
     ends = format_time(best.effective_expiry)
     if facts.must_staple:
         message = (
-            f"it demands a staple (must-staple), and its last one expires at {ends}; no newer one could be fetched"
+            f"it requires a staple (must-staple), and its last one expires at {ends}; no newer one could be fetched"
         )
         return Decision(action, best, "expiring", message, problem, alarming=True)
     if clock_problem:
@@ -126,14 +126,14 @@ def _good(judgement: t.Optional[Judgement]) -> t.Optional[Judgement]:
 def _older(new: Judgement, current: Judgement) -> str:
     """Why a good response must not replace the good one in place, or an empty string.
 
-    Whoever replays a response from before must not shorten the life of what is stapled, nor turn back its time.
+    A replayed old response must not shorten the validity period of the staple or replace a newer one.
     """
     for what, own, other in (
         ("is older than", new.this_update, current.this_update),
-        ("ends before", new.effective_expiry, current.effective_expiry),
+        ("expires before", new.effective_expiry, current.effective_expiry),
     ):
         if own is None or other is None:
-            return "it cannot be told whether the new response is newer than the one in place"
+            return "it is unknown whether the new response is newer than the one in place"
         if own < other:
             return f"the new response {what} the one in place ({format_time(own)} against {format_time(other)})"
     return ""
@@ -173,9 +173,9 @@ def _revoked(
     facts: Facts, proof: Judgement, current: t.Optional[Judgement], candidate: t.Optional[Judgement]
 ) -> Decision:
     said = next(finding.message for finding in proof.findings if finding.code == "revoked")
-    passed_over = "the new response was made no later than the one that proves the revocation" if candidate else ""
+    passed_over = "the new response is no newer than the one that proves the revocation" if candidate else ""
     if current is not None and facts.in_place and (facts.must_staple or facts.keep_revoked):
-        message = f"{said}; the response from before stays in place until it ends; replace the certificate"
+        message = f"{said}; the previous response stays in place until it expires; replace the certificate"
         return Decision(KEEP, current, "revoked", message, passed_over, proof, alarming=True)
     message = f"{said}; replace the certificate"
     return Decision(WITHDRAW, None, "revoked", message, passed_over, proof, alarming=True)
@@ -207,8 +207,8 @@ def _expiring(best: Judgement, horizon: timedelta, ends: t.Optional[str]) -> str
     start, end = best.this_update, best.effective_expiry
     if start is not None and end is not None and end - start <= horizon:
         return (
-            f"responses of this responder live for {_minutes(end - start)} minutes only, so that one could end in "
-            "place before the next run; run the timer more often and set 'interval' to match"
+            f"responses of this responder are valid for only {_minutes(end - start)} minutes, so one could expire "
+            "before the next run; run the timer more often and set 'interval' to match"
         )
     return f"the last good response expires at {ends}, before the next run, and no newer one could be fetched"
 

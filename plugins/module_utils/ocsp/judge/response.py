@@ -4,7 +4,7 @@
 
 """The judge: bytes, a certificate, its issuer, a time and rules in; a Judgement out.
 
-Nobody else decides whether a response is good. What cannot be read or checked is refused. The
+Only this module decides whether a response is good. What cannot be read or checked is refused. The
 sources of the rules are RFC 6960, RFC 5019 and its successor, RFC 9654, and the CA/Browser Forum
 Baseline Requirements (BR).
 """
@@ -171,14 +171,14 @@ def without_issuer(target: Target, problem: Finding) -> Judgement:
 
 
 def certificate_expired(certificate: Certificate, now: datetime) -> t.Optional[Finding]:
-    """The finding about a certificate that has ended; nobody should ask about it (RFC 5019 section 4)."""
+    """The finding about a certificate that has expired; clients should not request its status (RFC 5019 section 4)."""
     if now <= certificate.not_after:
         return None
     return Finding(
         "certificate_expired",
         ERROR,
-        f"the certificate {certificate.name} ended on {certificate.not_after:%Y-%m-%d %H:%M:%S} UTC; "
-        "there is nothing to staple for",
+        f"the certificate {certificate.name} expired at {format_time(certificate.not_after)}, "
+        "so there is nothing to staple",
     )
 
 
@@ -210,7 +210,7 @@ def _check_response(
             _check_basic(response, target, now, rules, nonce, draft)
     except MalformedError as error:
         draft.error("malformed", f"the response is not well-formed: {error}")
-    except Exception as error:  # a defect of ours or of the library must not make a response good
+    except Exception as error:  # a bug here or in the library must not make a response good
         draft.error("malformed", f"the response cannot be read ({type(error).__name__}: {error})")
 
 
@@ -254,7 +254,7 @@ def _matching_answers(response: BasicResponse, target: Target, draft: _Draft) ->
     if matching:
         draft.answer_index = response.answers.index(matching[0])
     else:
-        reason = problems[0] if problems else "it holds no answer"
+        reason = problems[0] if problems else "it contains no answer"
         draft.error(
             "wrong_certificate", f"the response is not about the certificate {target.certificate.name}: {reason}"
         )
@@ -274,7 +274,7 @@ def _answer_problem(answer: Answer, target: Target) -> str:
         return ""
     if len(answer.name_hash) != len(name_hash) or len(answer.key_hash) != len(key_hash):
         return f"the hashes in its CertID do not have the length of {answer.digest.upper()}"
-    return f"its CertID names an issuer with another {'key' if answer.name_hash == name_hash else 'name'}"
+    return f"its CertID names an issuer with a different {'key' if answer.name_hash == name_hash else 'name'}"
 
 
 @functools.lru_cache(maxsize=64)
@@ -295,7 +295,7 @@ def _check_signature(
     if not named:
         draft.error(
             "unauthorized_responder",
-            f"the responder {draft.responder_id} is neither the issuer nor a certificate that the response holds",
+            f"the responder {draft.responder_id} is neither the issuer nor any certificate in the response",
         )
         return None
     signers = []
@@ -313,7 +313,7 @@ def _check_signature(
     if not signers:
         # A scheme that is refused anyway cannot always be verified; its weakness is then the better reason.
         if not weakness:
-            draft.error("bad_signature", f"the signature of {draft.responder_id} is wrong: {problems[0]}")
+            draft.error("bad_signature", f"the signature of {draft.responder_id} does not verify: {problems[0]}")
         return None
     if signers[0] is issuer:
         if not issuer.may_sign_responses:
@@ -352,7 +352,7 @@ def _named(
 ) -> t.List[Certificate]:
     """Whom the responder ID means (RFC 6960 section 4.2.2.3): the issuer, or certificates in the response.
 
-    Surplus ones that cannot be read harm nobody. Remembered, since a CA sends the same with each of its responses.
+    Others that cannot be read do no harm. Remembered, since a CA sends the same with each of its responses.
     """
     candidates = [issuer] + [found for found in map(_read_embedded, embedded) if found is not None]
     if name is not None:
@@ -413,10 +413,10 @@ def _standing_faults(
 def _validity_faults(delegate: Certificate, now: datetime, tolerance: timedelta) -> t.List[Finding]:
     faults = []
     if now > delegate.not_after:
-        message = f"the responder's certificate {delegate.name} ended on {delegate.not_after:%Y-%m-%d %H:%M:%S} UTC"
+        message = f"the responder's certificate {delegate.name} expired at {format_time(delegate.not_after)}"
         faults.append(Finding("responder_certificate_expired", ERROR, message))
     if delegate.not_before - now > tolerance:
-        message = f"the responder's certificate {delegate.name} begins on {delegate.not_before:%Y-%m-%d %H:%M:%S} UTC"
+        message = f"the responder's certificate {delegate.name} is not valid before {format_time(delegate.not_before)}"
         faults.append(Finding("responder_certificate_not_yet_valid", ERROR, message))
     return faults
 
@@ -427,7 +427,7 @@ def _authority_problem(delegate: Certificate, issuer: Certificate, is_leaf: bool
     problem = x509.issuance_problem(delegate, issuer)
     if problem:
         return problem
-    # Whoever cannot read its name, such as OpenSSL, cannot read the whole response.
+    # Software that cannot parse its name, such as OpenSSL, cannot parse the response at all.
     x509.check_name(delegate.subject)
     if _OCSP_SIGNING not in delegate.extended_key_usages:
         return "its extended key usage lacks OCSPSigning"
@@ -477,7 +477,7 @@ def _check_extensions(
     returned = response.extensions.get(NONCE_OID)
     # An absent nonce is fine, since responses made in advance cannot have one (RFC 9654 section 2.1).
     if nonce is not None and returned is not None and returned.value != der.encode(der.OCTET_STRING, nonce):
-        draft.error("nonce_mismatch", "the response carries another nonce than the request did")
+        draft.error("nonce_mismatch", "the response has a different nonce from the request")
 
 
 # Status and times
@@ -505,11 +505,11 @@ def _check_status(answers: t.Sequence[Answer], certificate: Certificate, draft: 
 
 
 def _revocation_text(answer: Answer, name: str) -> str:
-    moment = f"{answer.revocation_time:%Y-%m-%d %H:%M:%S} UTC"
+    moment = format_time(answer.revocation_time) or ""
     reason = f" ({answer.revocation_reason})" if answer.revocation_reason else ""
-    text = f"the certificate {name} was revoked on {moment}{reason}"
+    text = f"the certificate {name} was revoked at {moment}{reason}"
     # How a responder says that a certificate was never issued (RFC 6960 section 2.2).
-    if answer.revocation_reason == "certificate_hold" and moment.startswith("1970-01-01 00:00:00"):
+    if answer.revocation_reason == "certificate_hold" and moment == "1970-01-01T00:00:00Z":
         text += "; the responder may mean that the CA never issued it (non-issued, RFC 6960 section 2.2)"
     return text
 
@@ -524,18 +524,20 @@ def _check_times(answer: Answer, produced_at: datetime, now: datetime, rules: Ru
         if "missing_next_update" not in rules.allow:
             draft.error(
                 "missing_next_update",
-                "the response has no nextUpdate, so its validity period is unknown; allow it with "
-                "missing_next_update if the CA cannot do better",
+                "the response has no nextUpdate, so its validity period is unknown; if the CA cannot fix this, set "
+                "allow to missing_next_update",
             )
     elif next_update < this_update:
         draft.error("inconsistent_times", "nextUpdate is before thisUpdate")
     elif not _SHORTEST_INTERVAL <= next_update - this_update <= _LONGEST_INTERVAL:
         interval = _duration_text(next_update - this_update)
-        draft.warn("unusual_interval", f"the response is made for {interval}, outside of 8 hours to 10 days")
+        draft.warn(
+            "unusual_interval", f"the validity period of the response is {interval}, not between 8 hours and 10 days"
+        )
 
 
 def _future_text(name: str, moment: datetime, now: datetime) -> str:
-    return f"{name} is {moment:%Y-%m-%d %H:%M:%S} UTC, in the future of this host's clock ({now:%Y-%m-%d %H:%M:%S} UTC)"
+    return f"{name} is {format_time(moment)}, later than this host's clock ({format_time(now)})"
 
 
 def _fill_times(
@@ -559,8 +561,7 @@ def _fill_times(
     if delegate is not None and delegate.not_after < renewable_until:
         draft.warn(
             "shortened_life",
-            f"the response ends with the responder's certificate on {delegate.not_after:%Y-%m-%d %H:%M:%S} UTC, "
-            "before its nextUpdate",
+            f"the responder's certificate expires at {format_time(delegate.not_after)}, before nextUpdate",
         )
         renewable_until = delegate.not_after
     draft.renewable_until = renewable_until
@@ -578,8 +579,7 @@ def _check_expiry(answers: t.Sequence[Answer], now: datetime, rules: Rules, draf
     if expiry is not None and now > expiry:
         draft.error(
             "expired",
-            f"the response ended on {expiry:%Y-%m-%d %H:%M:%S} UTC "
-            f"(this host's clock says {now:%Y-%m-%d %H:%M:%S} UTC)",
+            f"the response expired at {format_time(expiry)} (this host's clock says {format_time(now)})",
         )
     age = now - min([answer.this_update for answer in answers])
     if age > rules.maximum_age:
@@ -603,7 +603,7 @@ def _duration_text(duration: timedelta) -> str:
 def _check_received(received: Received, now: datetime, draft: _Draft) -> None:
     url, status, date = received
     if status != 200 and draft.response_status == SUCCESSFUL:
-        draft.warn("http_error", f"{url} sent its response under the HTTP status {status}")
+        draft.warn("http_error", f"{url} sent its response with HTTP status {status}")
     if date is None or draft.this_update is None:
         return
     # The responder's clock and its response must both contradict this host's clock, in the same direction.

@@ -156,7 +156,7 @@ def closest(name: str, known: t.Iterable[str]) -> str:
 def did_you_mean(name: str, known: t.Collection[str]) -> str:
     """What to write instead of a name that is not known, for the end of a sentence."""
     meant = closest(name, known)
-    return f"did you mean {meant}?" if meant else f"known are {', '.join(sorted(known))}"
+    return f"did you mean {meant}?" if meant else f"use one of {', '.join(sorted(known))}"
 
 
 def check_options(values: Values) -> None:
@@ -195,7 +195,7 @@ def _check_proxy(name: str, value: str) -> None:
     from ..urls import is_proxy  # pylint: disable=import-outside-toplevel  # slow, and few configure one
 
     if not is_proxy(value):
-        raise InputError(f"{name}: its value does not have the form http://[user:password@]host:port")
+        raise InputError(f"{name}: its value is not of the form http://[user:password@]host:port")
 
 
 def _shown(option: Option, value: t.Any) -> str:
@@ -274,12 +274,12 @@ def read_data(
     """The bytes that one of two options gives, and how to name them in a message. Raises InputError."""
     path, content = values.get(path_option), values.get(content_option)
     if path is not None and content is not None:
-        raise InputError(f"{path_option} and {content_option} contradict each other; give one of them")
+        raise InputError(f"{path_option} and {content_option} are mutually exclusive; give only one of them")
     if content is not None:
         data = content.encode("utf-8", "surrogateescape")
         if x509.holds_private_key(data):
             raise InputError(
-                f"{content_option} holds a private key, which would end up in logs; give certificates only"
+                f"{content_option} contains a private key, which would end up in logs; give only certificates"
             )
         return data, content_option
     if path is None:
@@ -291,7 +291,7 @@ def read_data(
     if found is None:
         raise InputError(f"{where} does not exist")
     if len(found) > limit:
-        raise InputError(f"{where} has more than {limit} octets; that is not what belongs there")
+        raise InputError(f"{where} has more than {limit} octets; this cannot be the right file")
     return found, where
 
 

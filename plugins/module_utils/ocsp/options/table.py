@@ -154,7 +154,7 @@ _TYPES: t.Dict[str, t.Tuple[t.Tuple[type, ...], str]] = {
     "bool": ((bool,), "true or false"),
     "float": ((int, float), "a number"),
     "int": ((int,), "a whole number"),
-    "list": ((list, tuple), "a list of texts"),
+    "list": ((list, tuple), "a list of strings"),
     "path": ((str,), "the path of a file"),
     "str": ((str,), "a text"),
 }

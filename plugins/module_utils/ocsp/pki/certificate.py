@@ -76,7 +76,7 @@ _LONGEST_NAME = 8192
 
 #: What all content types of PKCS#7 (RFC 2315) begin with.
 _PKCS7_OIDS = "1.2.840.113549.1.7."
-_PKCS7_ADVICE = "holds PKCS#7; take its certificates out with 'openssl pkcs7 {}-print_certs -in OLD -out NEW'"
+_PKCS7_ADVICE = "contains PKCS#7; take its certificates out with 'openssl pkcs7 {}-print_certs -in OLD -out NEW'"
 
 _PEM_BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----")
 _PEM_TRUSTED = b"TRUSTED CERTIFICATE"
@@ -365,7 +365,7 @@ def load_certificates(data: bytes, source: str) -> t.List[Certificate]:
     if garbled:
         raise InputError(f"{source} {garbled}")
     if _is_cut_off(data):
-        raise InputError(f"{source} holds a certificate that is cut off; copy the file again as a whole")
+        raise InputError(f"{source} contains a truncated certificate; copy the whole file again")
     blocks = _pem_blocks(data)
     if not blocks and data[:1] == b"\x30" and holds_pkcs7(data):
         raise InputError(f"{source} {_PKCS7_ADVICE.format('-inform DER ')}")
@@ -375,13 +375,13 @@ def load_certificates(data: bytes, source: str) -> t.List[Certificate]:
         bodies = [_decode_pem(label, body) for label, body in blocks if label in _PEM_CERTIFICATES]
         certificates = [Certificate.from_der(body) for body in bodies]
     except (MalformedError, binascii.Error) as error:
-        raise InputError(f"{source} holds a certificate that cannot be read ({error})") from None
+        raise InputError(f"{source} contains a certificate that cannot be read ({error})") from None
     labels = [label for label, body in blocks if label not in _PEM_CERTIFICATES]
     if not certificates:
         raise InputError(f"{source} {_other_content(data, labels)}")
     unknown = [label.decode("ascii") for label in labels if not label.endswith(_PEM_OTHERS)]
     if unknown:
-        raise InputError(f"{source} holds a PEM block '{unknown[0]}', which may be a certificate but cannot be read")
+        raise InputError(f"{source} contains a PEM block '{unknown[0]}', which may be a certificate but cannot be read")
     return certificates
 
 
@@ -422,7 +422,7 @@ def encoding_problem(data: bytes) -> str:
         return "is encoded in UTF-16; convert it with 'iconv -f UTF-16 -t UTF-8'"
     if b"-----\\n" in data or b"-----\\r\\n" in data:
         return (
-            "has the two characters '\\n' where lines should end; write real ends of line (in YAML a block with '|', "
+            "has the two characters '\\n' where lines should end; write real line breaks (in YAML a block with '|', "
             "or double quotes around the text)"
         )
     return ""
@@ -441,12 +441,12 @@ def _other_content(data: bytes, labels: t.Sequence[bytes]) -> str:
     if found in ("PKCS7", "CMS"):
         return _PKCS7_ADVICE.format("")
     if "PRIVATE KEY" in found:
-        return "holds a private key where a certificate belongs"
+        return "contains a private key instead of a certificate"
     if found:
-        return f"holds a PEM block '{found}' where a certificate belongs"
+        return f"contains a PEM block '{found}' instead of a certificate"
     if b"-----BEGIN" in data:
-        return "holds a PEM block that is cut off"
-    return "holds neither PEM nor DER of a certificate"
+        return "contains a truncated PEM block"
+    return "contains no certificate in PEM or DER"
 
 
 def holds_private_key(data: bytes) -> bool:
@@ -462,14 +462,18 @@ def find_leaf(certificates: t.Sequence[Certificate], source: str) -> Certificate
         leaves = {one.der: one for one in certificates if not one.is_ca and not _names_issuer(one, certificates)}
         leaf = next(iter(leaves.values()), certificates[0])
         if leaf.is_ca and leaf.issuer != leaf.subject:
-            raise InputError(f"{source} holds CA certificates only, such as {leaf.name}; give the server's certificate")
+            raise InputError(
+                f"{source} contains only CA certificates, such as {leaf.name}; give the server's certificate"
+            )
         # Read here, so that a broken extension is an input error and never a surprise later on.
         leaf.responder_urls, leaf.must_staple, leaf.public_key  # pylint: disable=pointless-statement  # noqa: B018
     except MalformedError as error:
-        raise InputError(f"{source} holds a certificate that cannot be read ({error})") from None
+        raise InputError(f"{source} contains a certificate that cannot be read ({error})") from None
     if len(leaves) > 1:
         names = " and ".join(sorted(leaf.name for leaf in leaves.values())[:3])
-        raise InputError(f"{source} holds several certificates that are not of a CA ({names}); give one and its chain")
+        raise InputError(
+            f"{source} contains several certificates that are not CA certificates ({names}); give one and its chain"
+        )
     return leaf
 
 
@@ -511,10 +515,10 @@ def find_issuer(
         )
     if not [candidate for candidate in candidates if candidate.der != leaf.der]:
         raise InputError(
-            f"{source} does not hold the certificate of the issuer {name_text(leaf.issuer)}; "
+            f"{source} does not contain the certificate of the issuer {name_text(leaf.issuer)}; "
             "append it to the file or give it with issuer_path"
         )
-    raise InputError(f"{source} does not hold the issuer of {leaf.name}: {problems[0]}", "issuer_mismatch")
+    raise InputError(f"{source} does not contain the issuer of {leaf.name}: {problems[0]}", "issuer_mismatch")
 
 
 def _leads_to(certificate: Certificate, intermediates: t.Sequence[Certificate], roots: t.Sequence[Certificate]) -> bool:

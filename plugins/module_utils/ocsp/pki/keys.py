@@ -35,32 +35,33 @@ _PKCS8, _PKCS1, _SEC1, _DSA = "PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"
 _LABELS = (_PKCS8, _PKCS1, _SEC1, _DSA)
 
 _REMOVE_PASSWORD = (
-    "is protected by a password, with which no server starts by itself; remove it with 'openssl pkey -in OLD -out NEW'"
+    "is protected by a password, so servers cannot load it unattended; remove the password with 'openssl pkey -in OLD "
+    "-out NEW'"
 )
 _OTHERS = {
     "ENCRYPTED PRIVATE KEY": _REMOVE_PASSWORD,
-    "PUBLIC KEY": "holds a public key where the private key belongs",
-    "RSA PUBLIC KEY": "holds a public key where the private key belongs",
-    "CERTIFICATE REQUEST": "holds a certificate signing request (CSR) where the private key belongs",
-    "NEW CERTIFICATE REQUEST": "holds a certificate signing request (CSR) where the private key belongs",
-    "CERTIFICATE": "holds a certificate where the private key belongs",
-    "X509 CERTIFICATE": "holds a certificate where the private key belongs",
-    "TRUSTED CERTIFICATE": "holds a certificate where the private key belongs",
-    "X509 CRL": "holds a revocation list (CRL) where the private key belongs",
-    "EC PARAMETERS": "holds the parameters of an elliptic curve, but no private key",
-    "DH PARAMETERS": "holds Diffie-Hellman parameters, but no private key",
-    "PKCS7": "holds PKCS#7, which has certificates and no private key",
-    "CMS": "holds PKCS#7, which has certificates and no private key",
-    "PKCS12": "holds PKCS#12; take the key out with 'openssl pkcs12 -nodes -nocerts -in FILE -out KEY'",
+    "PUBLIC KEY": "contains a public key instead of the private key",
+    "RSA PUBLIC KEY": "contains a public key instead of the private key",
+    "CERTIFICATE REQUEST": "contains a certificate signing request (CSR) instead of the private key",
+    "NEW CERTIFICATE REQUEST": "contains a certificate signing request (CSR) instead of the private key",
+    "CERTIFICATE": "contains a certificate instead of the private key",
+    "X509 CERTIFICATE": "contains a certificate instead of the private key",
+    "TRUSTED CERTIFICATE": "contains a certificate instead of the private key",
+    "X509 CRL": "contains a revocation list (CRL) instead of the private key",
+    "EC PARAMETERS": "contains the parameters of an elliptic curve, but no private key",
+    "DH PARAMETERS": "contains Diffie-Hellman parameters, but no private key",
+    "PKCS7": "contains PKCS#7, which has certificates but no private key",
+    "CMS": "contains PKCS#7, which has certificates but no private key",
+    "PKCS12": "contains PKCS#12; take the key out with 'openssl pkcs12 -nodes -nocerts -in FILE -out KEY'",
     "OPENSSH PRIVATE KEY": (
-        "holds a private key in the format of OpenSSH, which servers for TLS do not read; convert a copy of it with "
+        "contains a private key in OpenSSH format, which TLS servers do not read; convert a copy of it with "
         "'ssh-keygen -p -m PKCS8 -f COPY'"
     ),
-    "SSH2 ENCRYPTED PRIVATE KEY": "holds a private key in a format of SSH, which servers for TLS do not read",
-    "PGP PRIVATE KEY BLOCK": "holds a private key of OpenPGP, which servers for TLS do not read",
+    "SSH2 ENCRYPTED PRIVATE KEY": "contains a private key in an SSH format, which TLS servers do not read",
+    "PGP PRIVATE KEY BLOCK": "contains an OpenPGP private key, which TLS servers do not read",
 }
-_CUT_OFF = "holds a private key that is cut off; copy the file again as a whole"
-_DAMAGED = "holds a private key whose Base64 is damaged; copy the file again as a whole"
+_CUT_OFF = "contains a truncated private key; copy the whole file again"
+_DAMAGED = "contains a private key with damaged Base64; copy the whole file again"
 
 
 def read_key(data: bytes, source: str) -> bytes:
@@ -91,7 +92,7 @@ def _find_key(data: bytes) -> t.Tuple[str, bytes]:
     if is_cut:
         raise _NoKey(_CUT_OFF)
     if len(keys) > 1:
-        raise _NoKey("holds several private keys; give only the one that belongs to the certificate")
+        raise _NoKey("contains several private keys; give only the one that belongs to the certificate")
     if keys:
         return _read_block(*keys[0])
     raise _NoKey(_other_content(data, [label for label, _body in blocks]))
@@ -124,16 +125,14 @@ def _read_block(label: str, body: bytes) -> t.Tuple[str, bytes]:
     content = _decode(_HEADERS.sub(b"", body))
     kind = _kind_of(content)
     if kind not in _LABELS:
-        raise _NoKey(
-            _OTHERS.get(kind, "holds a private key that cannot be read: it is none of PKCS#8, PKCS#1 and SEC 1")
-        )
+        raise _NoKey(_OTHERS.get(kind, "contains a private key that cannot be read: it is not PKCS#8, PKCS#1 or SEC 1"))
     return kind, _canonical(kind, content)
 
 
 def _decode(body: bytes) -> bytes:
     text = _SPACE.sub(b"", body)
     if not text:
-        raise _NoKey("holds a private key with nothing between its first and its last line")
+        raise _NoKey("contains a private key with nothing between its first and its last line")
     bare = text.rstrip(b"=")
     try:
         content = base64.b64decode(bare + b"=" * (-len(bare) % 4), validate=True)
@@ -207,13 +206,11 @@ def _canonical(kind: str, content: bytes) -> bytes:
 def _other_content(data: bytes, labels: t.Sequence[str]) -> str:
     """What a file without a private key holds."""
     if labels:
-        return _OTHERS.get(labels[0], f"holds a PEM block '{labels[0]}' where the private key belongs")
+        return _OTHERS.get(labels[0], f"contains a PEM block '{labels[0]}' instead of the private key")
     if data[:1] == b"\x30" and _elements(data):
         return _der_content(_kind_of(data))
     if data.lstrip().startswith(b"PuTTY-User-Key-File"):
-        return (
-            "holds a private key of PuTTY, which servers for TLS do not read; export it as OpenSSH, then convert that"
-        )
+        return "contains a PuTTY private key, which TLS servers do not read; export it as OpenSSH, then convert that"
     text = _SPACE.sub(b"", data)
     if _BASE64.fullmatch(text):
         return _base64_content(
@@ -221,32 +218,32 @@ def _other_content(data: bytes, labels: t.Sequence[str]) -> str:
         )
     if b"BEGIN" in data and b"PRIVATE KEY" in data:
         return (
-            "holds a private key whose first or last line is damaged; they are '-----BEGIN PRIVATE KEY-----' and "
+            "contains a private key whose first or last line is damaged; they are '-----BEGIN PRIVATE KEY-----' and "
             "'-----END PRIVATE KEY-----'"
         )
-    return "holds no private key in PEM"
+    return "contains no private key in PEM"
 
 
 def _der_content(kind: str) -> str:
     if kind in _LABELS:
-        return "holds a private key in DER; convert it to PEM with 'openssl pkey -inform DER -in OLD -out NEW'"
+        return "contains a private key in DER; convert it to PEM with 'openssl pkey -inform DER -in OLD -out NEW'"
     if kind == "ENCRYPTED PRIVATE KEY":
         return (
-            "holds a private key in DER that is protected by a password; convert it with 'openssl pkey -inform DER -in "
-            "OLD -out NEW'"
+            "contains a private key in DER that is protected by a password; convert it with 'openssl pkey -inform DER "
+            "-in OLD -out NEW'"
         )
-    return _OTHERS.get(kind, "holds no private key in PEM")
+    return _OTHERS.get(kind, "contains no private key in PEM")
 
 
 def _base64_content(content: bytes) -> str:
     if b"-----BEGIN " in content:
-        return "holds the Base64 of a PEM file; decode it first, with 'base64 -d' or the filter b64decode"
+        return "contains the Base64 of a PEM file; decode it first, with 'base64 -d' or the filter b64decode"
     if _elements(content) and _kind_of(content) in _LABELS:
         return (
-            "holds a private key without its first and last line; put '-----BEGIN PRIVATE KEY-----' and "
+            "contains a private key without its first and last line; put '-----BEGIN PRIVATE KEY-----' and "
             "'-----END PRIVATE KEY-----' around it"
         )
-    return "holds no private key in PEM"
+    return "contains no private key in PEM"
 
 
 def key_problem(key: bytes, certificate: Certificate, key_source: str, certificate_source: str) -> str:
@@ -262,10 +259,10 @@ def key_problem(key: bytes, certificate: Certificate, key_source: str, certifica
         return ""
     if not fits:
         return (
-            f"the private key of {key_source} does not fit the certificate {certificate.name} of {certificate_source}"
+            f"the private key in {key_source} does not match the certificate {certificate.name} in {certificate_source}"
         )
     if numbers and not _is_sound(numbers):
-        return f"{key_source} holds a private key that is damaged: its numbers do not fit one another"
+        return f"{key_source} contains a private key that is damaged: its numbers are inconsistent"
     return ""
 
 

@@ -18,9 +18,9 @@ _DEFAULT_LEVEL = "DEFAULT:@SECLEVEL=2"
 _NO_LEVEL = "ALL:@SECLEVEL=0"
 
 _WEAK = {
-    "EE_KEY_TOO_SMALL": "its key is too small; make a new one, RSA with 2048 bits or ECDSA on P-256",
+    "EE_KEY_TOO_SMALL": "its key is too small; generate a new one, RSA with 2048 bits or ECDSA on P-256",
     "CA_KEY_TOO_SMALL": "its key is too small; ask the CA for a newer chain",
-    "CA_MD_TOO_WEAK": "it was signed with a digest that is too weak, such as SHA-1; have it issued anew with SHA-256",
+    "CA_MD_TOO_WEAK": "it was signed with a digest that is too weak, such as SHA-1; have it reissued with SHA-256",
 }
 #: The last one is said of a key of another kind than the certificate's.
 _MISMATCH = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")
@@ -42,7 +42,9 @@ def try_load(chain_pem: bytes, key_pem: bytes) -> Loaded:
     The key goes into no file: it lies in memory that only this process can open, for as long as it is read.
     """
     if not _can_try():
-        return Loaded(warning="this host cannot try whether OpenSSL loads the certificate: it has no memory files")
+        return Loaded(
+            warning="this host cannot test whether OpenSSL loads the certificate: it does not support memory files"
+        )
     problem = _load(chain_pem, key_pem, _DEFAULT_LEVEL)
     if not problem:
         return Loaded()
@@ -50,7 +52,7 @@ def try_load(chain_pem: bytes, key_pem: bytes) -> Loaded:
     certificate = _culprit(chain_pem, key_pem, _NO_LEVEL if refused else _DEFAULT_LEVEL)
     if refused:
         return Loaded(
-            refusal=f"{_version()} on this host does not load the certificate {_sentence(certificate, refused)}"
+            refusal=f"{_version()} on this host cannot load the certificate {_sentence(certificate, refused)}"
         )
     return Loaded(
         warning=f"servers on this host will not load the certificate {_sentence(certificate, problem)} (at the default "
@@ -113,5 +115,5 @@ def _sentence(name: str, reason: str) -> str:
     if reason in _WEAK:
         return f"{name}: {_WEAK[reason]}"
     if reason in _MISMATCH:
-        return f"{name}: the private key does not fit it"
+        return f"{name}: the private key does not match it"
     return f"{name} with its private key, whose kind may not be supported ({reason.lower().replace('_', ' ')})"

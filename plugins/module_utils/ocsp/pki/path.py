@@ -112,7 +112,7 @@ def find_path(
     best = min(walks, key=lambda walk: _rank(walk, bool(search.anchors)))
     problems = [*_break(search, best), *best.problems]
     if problems and search.is_cut:
-        problems.append("so many certificates were given that not all of their combinations were tried; give fewer")
+        problems.append("too many certificates were given to try all of their combinations; give fewer")
     warnings = [*best.warnings, *_missing(search, best), *_unfinished(search, best)]
     # Who signed itself is its own issuer.
     issuer, end = best.certificates[:2][-1], best.certificates[-1]
@@ -259,7 +259,7 @@ def _faults(certificates: t.Tuple[Certificate, ...], depth: int, is_root: bool) 
             hard += _identifier_faults(one, issuer, certificates[-1])
             soft = [*soft, *_weaknesses(one, issuer)]
     except MalformedError as error:
-        return [f"the certificate {one.name} holds something that clients cannot read ({error})"], []
+        return [f"the certificate {one.name} contains something that clients cannot read ({error})"], []
     return hard, soft
 
 
@@ -271,7 +271,7 @@ def _extension_faults(one: Certificate) -> t.List[str]:
     if signature.has_explicit_curve(one.spki):
         faults.append(
             f"the public key of {one.name} has its elliptic curve written out, which clients refuse (RFC 5480 section "
-            "2.1.1); make the key anew with a named curve"
+            "2.1.1); generate a new key with a named curve"
         )
     return faults
 
@@ -295,9 +295,7 @@ def _leaf_faults(leaf: Certificate) -> _Faults:
             f"the Netscape certificate type of {leaf.name} is not that of a server; clients with OpenSSL refuse it"
         )
     if signature.is_dsa(leaf.spki):
-        hard.append(
-            f"the key of {leaf.name} is for DSA, and this kind of key is not supported by any TLS client of today"
-        )
+        hard.append(f"the key of {leaf.name} is for DSA, a key type that no current TLS client supports")
     elif leaf.public_key.kind == signature.ECDSA and leaf.public_key.flaw:
         soft.append(f"{leaf.public_key.flaw} by TLS clients unless they are set up for it, so they refuse {leaf.name}")
     return hard, soft
@@ -312,7 +310,7 @@ def _usage_faults(one: Certificate) -> _Faults:
     if _ANY_USAGE in usages:
         return [], [f"{lacking}, and to clients with OpenSSL anyExtendedKeyUsage is no substitute"]
     held = ", ".join(_USAGE_NAMES.get(usage, usage) for usage in usages[:5]) or "none"
-    return [f"{lacking}, so clients refuse it for a server (it has: {held}); have it issued anew"], []
+    return [f"{lacking}, so clients refuse it for a server (it has: {held}); have it reissued"], []
 
 
 _USAGE_NAMES = {
@@ -416,7 +414,7 @@ def _break(search: _Search, walk: _Walk) -> t.List[str]:
 
 def _end_reason(search: _Search, last: Certificate) -> str:
     if is_self_signed(last):
-        return f"the path ends at {last.name} of {search.source(last)}, which signed itself"
+        return f"the path ends at {last.name} of {search.source(last)}, which is self-signed"
     namesakes = search.named(last.issuer)
     if namesakes:
         return f"{last.name} was not issued by the {namesakes[0].name} that was given: " + _issuance_problem(
@@ -432,10 +430,10 @@ def _no_issuer(search: _Search) -> str:
     closest = next(iter((*search.named(leaf.issuer), *others)), None)
     if closest is not None:
         problem, source = _issuance_problem(leaf, closest), search.source(closest)
-        return f"{source} does not hold the issuer of {leaf.name}: {problem}; give the chain that came with it"
+        return f"{source} does not contain the issuer of {leaf.name}: {problem}; give the chain that came with it"
     return (
-        f"{search.leaf.source} does not hold the certificate of the issuer {x509.name_text(leaf.issuer)}, and neither "
-        f"does {search.anchor_source}; append it to the certificate or give it as the chain"
+        f"{search.leaf.source} does not contain the certificate of the issuer {x509.name_text(leaf.issuer)}, and "
+        f"neither does {search.anchor_source}; append it to the certificate or give it as the chain"
     )
 
 
@@ -443,9 +441,9 @@ def _missing(search: _Search, walk: _Walk) -> t.List[str]:
     leaf = search.leaf.certificate
     if search.given or search.anchors or is_self_signed(leaf):
         return []
-    found = f"{search.leaf.source} holds no chain and none was given"
+    found = f"{search.leaf.source} contains no chain and none was given"
     if search.chain_source:
-        found = f"{search.chain_source} holds no chain, but the certificate alone"
+        found = f"{search.chain_source} contains no chain, but the certificate alone"
     sentence = (
         f"{found}: clients that do not already have the certificate of the issuer {x509.name_text(leaf.issuer)} will "
         "refuse the connection; append it to the certificate or give it as the chain"

@@ -189,7 +189,7 @@ def read_endpoint(
 
 
 def endpoint_problem(given: t.Mapping[str, t.Any], services: t.Collection[str]) -> str:
-    """Why an endpoint of a service cannot be looked at, or an empty string. ``services`` are those that there are."""
+    """Why an endpoint of a service cannot be inspected, or an empty string. ``services`` are those that there are."""
     service = given["service"]
     if service not in services:
         return f"no service is called {service}; {did_you_mean(service, services)}"
@@ -291,7 +291,7 @@ def _shake_hands(endpoint: Endpoint, key_type: str, deadline: Deadline, dial: Di
     except OcspError as error:
         message = f"{endpoint.name} sends what is not well-formed: {error.message}"
         found.error = ProbeError("malformed", message)
-    except Exception as error:  # a defect of ours or of the library must not end a run over many servers
+    except Exception as error:  # a bug here or in the library must not end a run over many servers
         message = f"what {endpoint.name} sends cannot be read ({type(error).__name__}: {error})"
         found.error = ProbeError("malformed", message)
     return found
@@ -318,7 +318,7 @@ def _read_leaf(data: bytes, key_type: str) -> Certificate:
     kind = _KINDS.get(leaf.public_key.kind, "")
     if kind != key_type:
         wanted, title = KEY_TYPES[key_type].title, KEY_TYPES[kind].title if kind else "unknown"
-        message = f"has no {wanted} certificate: it serves {leaf.name} with a key of the kind {title}"
+        message = f"has no {wanted} certificate: it serves {leaf.name} with a key of type {title}"
         raise ProbeError("not_served", message, declined=True)
     return leaf
 
@@ -444,7 +444,7 @@ def _missing_staple(leaf: Certificate, endpoint: Endpoint, expectation: Expectat
     hint = "; Dovecot and Postfix cannot staple at all" if endpoint.is_mail else ""
     if leaf.must_staple:
         message = (
-            f"the certificate {leaf.name} demands a staple (must-staple), but the server sends none, so that strict "
+            f"the certificate {leaf.name} requires a staple (must-staple), but the server sends none, so that strict "
             f"clients such as Firefox refuse it{hint}"
         )
         yield Finding("missing_staple", ERROR, message)
@@ -466,8 +466,8 @@ def _shared_staple(
         if _is_about(data, other, now, rules):
             message = (
                 f"the staple with the {found.title} certificate is about the server's {other.title} certificate: "
-                "one file is stapled to both, as nginx does with ssl_stapling_file; give each kind of key a server "
-                "block of its own, or have one kind only"
+                "one file is stapled to both, as nginx does with ssl_stapling_file; use a separate server block for "
+                "each key type, or only one key type"
             )
             yield Finding("shared_staple", ERROR, message)
 

@@ -76,7 +76,7 @@ class Connection:
             return b""
 
     def part(self, farewell: bytes) -> None:
-        """Say good-bye and let the server close first, which spares its log a connection that was reset."""
+        """Shut down and let the server close first, so that it does not log a reset connection."""
         end = Deadline(min(_PARTING, max(self._deadline.left(), 0.0)))
         with contextlib.suppress(OSError, ValueError):
             self._sock.settimeout(max(end.left(), 0.01))
@@ -141,7 +141,7 @@ def _look_up(host: str, port: int, family: str, deadline: Deadline) -> t.List[t.
     try:
         result = found.get(timeout=max(deadline.left(), 0.0))
     except queue.Empty:
-        raise ProbeError("timeout", f"has no address that is found within {deadline.seconds:.3g} s") from None
+        raise ProbeError("timeout", f"could not be resolved within {deadline.seconds:.3g} s") from None
     if isinstance(result, Exception):
         reason = result.strerror if isinstance(result, OSError) else type(result).__name__
         wanted = "address" if family == "any" else f"{family.replace('ipv', 'IPv')} address"

@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""The words in which each protocol asks a server to go on in TLS.
+"""How each protocol asks a server to switch to TLS (STARTTLS).
 
 Every answer is bounded in lines and octets. A server that says anything else than what its protocol
 allows is refused, and so is one that sends bytes beyond its consent, since those would be read as

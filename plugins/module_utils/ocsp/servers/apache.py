@@ -67,8 +67,9 @@ SERVER = Server(
     ),
     rules=(
         Rule(
-            "mod_ssl reads no file. The role's snippet has Apache ask itself, on a port of 127.0.0.1.",
-            "Without an answer there is no staple. TLS goes on.",
+            "mod_ssl cannot read a staple file. With the role's snippet, Apache is its own responder, on a port on "
+            "127.0.0.1.",
+            "Without an answer there is no staple. TLS still works.",
         ),
     ),
 )

@@ -86,7 +86,7 @@ SERVER = Server(
     includes=(
         Include("`dnsdist.conf`", 'local site = dofile("/etc/ocsp-stapling/snippets/dnsdist.lua")["NAME"]'),
         Include(
-            "and then for each address",
+            "and for each address",
             'addTLSLocal("192.0.2.1:853", site.certificates, site.keys, {ocspResponses = site.staples})',
         ),
         Include(
@@ -96,12 +96,12 @@ SERVER = Server(
     ),
     rules=(
         Rule(
-            "Responses with nextUpdate and with one answer, by the role's snippet, which gives dnsdist only staples "
-            "that are there and not expired. A private key that its group may read "
-            '(`key_group: _dnsdist`, `key_mode: "0440"`). One name for an address.',
+            "Responses with nextUpdate and a single answer, through the role's snippet, which gives dnsdist only "
+            "staples that exist and have not expired. A private key that its group may read "
+            '(`key_group: _dnsdist`, `key_mode: "0440"`). One name for each address.',
             "dnsdist 1.7 (Debian 12) does not start with a file that it cannot use; 1.9 (Debian 13) staples nothing, "
             "or the staple of the other key. `dnsdist --check-config` reports neither, nor a key that it cannot read, "
-            "without which it does not start. An expired staple is still served.",
+            "which also keeps it from starting. An expired staple is still served.",
         ),
     ),
 )

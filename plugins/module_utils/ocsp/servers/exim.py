@@ -83,10 +83,11 @@ SERVER = Server(
     ),
     rules=(
         Rule(
-            "Never leave an expired, missing or foreign staple at a path that Exim reads. The role's snippet asks "
-            "before each connection whether the file exists and has not expired. A private key that its group may read "
+            "Never leave a staple that has expired, is missing or is for another certificate at a path that Exim "
+            "reads. The role's snippet checks before each connection that the file exists and has not expired. A "
+            "private key that its group may read "
             '(`key_group: Debian-exim`, `key_mode: "0440"`).',
-            "Each TLS session fails, on all ports, although Exim starts and `exim4 -bV` reports no error.",
+            "Every TLS session fails, on all ports, although Exim starts and `exim4 -bV` reports no error.",
             "with GnuTLS (Debian)",
         ),
         Rule("The same snippet.", "That certificate has no staple.", "with OpenSSL"),

@@ -57,9 +57,9 @@ SERVER = Server(
     includes=(Include("`frontend`", "bind :443 ssl crt-list /etc/ocsp-stapling/snippets/haproxy.list"),),
     rules=(
         Rule(
-            "Responses by a SHA-1 CertID, with nextUpdate and with one answer. The staple lies beside the certificate "
-            "as `combined.pem.ocsp`.",
-            "The staple is ignored with a warning. In the last 5 minutes of its life it is not served at all.",
+            "Responses with a SHA-1 CertID, nextUpdate and a single answer. The staple is next to the certificate, as "
+            "`combined.pem.ocsp`.",
+            "The staple is ignored with a warning. In the last 5 minutes before it expires, it is not served at all.",
         ),
     ),
 )

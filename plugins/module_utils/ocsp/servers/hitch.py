@@ -29,7 +29,7 @@ SERVER = Server(
     ),
     rules=(
         Rule(
-            "A response by a SHA-1 CertID that verifies. It does not start without the file once it is told of one.",
+            "A response with a SHA-1 CertID that verifies. Once a file is configured, hitch does not start without it.",
             "Start and reload fail.",
         ),
     ),

@@ -32,7 +32,8 @@ SERVER = Server(
     rules=(
         Rule(
             'A private key that its group may read (`key_group: www-data`, `key_mode: "0440"`).',
-            "A reload ends lighttpd if only root can read the key. A staple that is missing or has expired is dropped.",
+            "If only root can read the key, a reload terminates lighttpd. A staple that is missing or has expired is "
+            "not served.",
         ),
     ),
 )

@@ -42,10 +42,10 @@ SERVER = Server(
     includes=(Include("`server` block", "include /etc/ocsp-stapling/live/NAME/nginx.conf;"),),
     rules=(
         Rule(
-            "Include the staple by a pattern that may match nothing, and reload after each new staple. One kind of key "
-            "(RSA or ECDSA) for a name.",
+            "Include the staple by a pattern that may match nothing, and reload after each new staple. One key type "
+            "(RSA or ECDSA) for each name.",
             "A file that is missing, empty or not DER makes `nginx -t`, reload and restart fail. An expired or revoked "
-            "staple is served forever. With two kinds of keys one of them gets the other's staple.",
+            "staple is served forever. With two key types, one of the certificates gets the staple of the other.",
         ),
     ),
 )

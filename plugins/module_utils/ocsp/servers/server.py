@@ -2,10 +2,11 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""What there is to know of a TLS server, as data: one ``Server`` in a file for each, and ``table.py`` lists them.
+"""What the collection knows about a TLS server, as data: one ``Server`` in a file for each, and ``table.py`` lists
+them.
 
-What it does with a staple was measured on the servers of Debian 12 and 13; the same response is fine for one and the
-end of TLS for another. A file holds the names that all distributions have: what is not there is passed over.
+What it does with a staple was measured on the servers of Debian 12 and 13; a response that one server accepts makes TLS
+fail on another. A file holds the names that all distributions have: what is not there is passed over.
 """
 
 from __future__ import annotations

@@ -53,12 +53,12 @@ SERVER = Server(
     ),
     rules=(
         Rule(
-            "Certificates that name a responder, with their issuer in the same file. Responses of at most 10240 "
-            'octets. A private key that its group may read (`key_group: trafficserver`, `key_mode: "0440"`). One kind '
-            "of key (RSA or ECDSA) for a name. A `proxy.config.ssl.ocsp.cache_timeout` that never passes.",
-            "Nothing is stapled without a responder or an issuer. A larger response, or one missing file of two for a "
-            "name, crashes it. After an hour it asks the responder itself and staples any answer, errors too. An "
-            "expired or revoked staple is still served. A key that it cannot read ends TLS for that certificate with "
+            "Certificates with a responder URL, with their issuer in the same file. Responses of at most 10240 "
+            'octets. A private key that its group may read (`key_group: trafficserver`, `key_mode: "0440"`). One key '
+            "type (RSA or ECDSA) for each name. A `proxy.config.ssl.ocsp.cache_timeout` that is never reached.",
+            "Without a responder or an issuer, nothing is stapled. A larger response, or one missing file of two for "
+            "a name, crashes it. After an hour, it asks the responder itself and staples any answer, even an error. An "
+            "expired or revoked staple is still served. If it cannot read a key, TLS for that certificate fails after "
             "the next reload.",
         ),
     ),

@@ -78,7 +78,7 @@ def name_problem(name: t.Any) -> str:
     """Why something cannot name a service, for the end of a sentence, or an empty string."""
     if isinstance(name, str) and _NAME.fullmatch(name):
         return ""
-    return f"{name!r} cannot name a service; use letters, digits, and the characters . _ @ : \\ and -"
+    return f"{name!r} is not a valid service name; use letters, digits, and the characters . _ @ : \\ and -"
 
 
 def read_command(value: t.Any) -> t.Tuple[str, ...]:
@@ -91,9 +91,9 @@ def read_command(value: t.Any) -> t.Tuple[str, ...]:
     try:
         words = shlex.split(value) if isinstance(value, str) else value
     except ValueError as error:
-        raise InputError(f"is not a command: {str(error).lower()}") from None
+        raise InputError(f"is not a valid command: {str(error).lower()}") from None
     if not isinstance(words, (list, tuple)) or not words or not all(isinstance(word, str) for word in words):
-        raise InputError("must be a command, as a list of words or as a text")
+        raise InputError("must be a command, as a list of words or a string")
     return tuple(words)
 
 
@@ -190,7 +190,7 @@ def test(service: Service, run: Run) -> str:
     if code == 0:
         return ""
     shown = " ".join(command)
-    return f"the configuration of {service.name} is refused by '{shown}' ({_last_words(code, output, errors)})"
+    return f"the configuration of {service.name} was rejected by '{shown}' ({_last_words(code, output, errors)})"
 
 
 def reload(service: Service, run: Run, keys: t.Iterable[str] = (), root: str = Layout().root) -> Result:
@@ -205,7 +205,7 @@ def reload(service: Service, run: Run, keys: t.Iterable[str] = (), root: str = L
         return Result(False, False)
     problem = test(service, run)
     if problem:
-        return Result(False, running, f"{problem}; it was not reloaded and goes on with what it has read before")
+        return Result(False, running, f"{problem}; it was not reloaded and continues with its current configuration")
     server = SERVERS[service.kind] if service.kind else None
     restart = server is not None and _has_to_restart(server, keys)
     for path in server.touched if server is not None else ():
@@ -232,12 +232,12 @@ def hand_over(service: Service, certificate: str, data: bytes, ask: t.Optional[A
     give = SERVERS[service.kind].hand_over if service.kind else None
     path = _socket_path(service)
     if give is None or path is None:
-        return f"{service.name} has no socket for commands"
+        return f"{service.name} has no command socket"
     try:
         refusal = give(functools.partial(ask or ask_socket, path), certificate, data)
     except OSError as error:
         return f"the socket {path} of {service.name} does not answer: {error.strerror or error}"
-    return f"{service.name} refuses the staple for {certificate}: {_one_line(refusal)}" if refusal else ""
+    return f"{service.name} rejected the staple for {certificate}: {_one_line(refusal)}" if refusal else ""
 
 
 def ask_socket(path: str, text: str) -> str:
@@ -334,11 +334,11 @@ class _Systemd(_Manager):
             return False
         # A reload that had begun before the moment may have read some files before it.
         loaded = int(changed) / 1_000_000 - _length_of_reload(values) > moment
-        # A reload that somebody else asked for may have read nothing, where a file has to look new for that.
+        # A reload requested elsewhere may not have read the files, if a file has to look new for that.
         return None if loaded and self.service.kind and SERVERS[self.service.kind].touched else loaded
 
     def _show(self, run: Run) -> t.Dict[str, t.List[str]]:
-        """What systemd knows of the unit: it notes each start and reload, whoever asked for it."""
+        """What systemd knows of the unit: it records each start and reload, whoever requested it."""
         wanted = "ActiveState,ExecReload,ReloadResult,StateChangeTimestamp,StateChangeTimestampMonotonic"
         for precision in (("--timestamp=us",), ()):  # before systemd 247 there are seconds only
             code, shown, _errors = run(("systemctl", "show", *precision, f"--property={wanted}", self.unit))
@@ -412,11 +412,11 @@ class _PidFile(_Manager):
         if pid is None or not self.service.kind:
             return super()._reload(run, restart)
         if restart:
-            return f"{self.service.name} has to be restarted, but no command is known for that; set 'reload' for it"
+            return f"{self.service.name} has to be restarted, but no command for that is known; set 'reload' for it"
         try:
             os.kill(pid, signal.Signals[SERVERS[self.service.kind].signal_name])
         except OSError as error:
-            return f"{self.service.name} cannot be reloaded: the process {pid} takes no signal ({error.strerror})"
+            return f"{self.service.name} cannot be reloaded: the process {pid} cannot be signalled ({error.strerror})"
         return ""
 
 

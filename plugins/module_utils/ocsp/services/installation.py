@@ -2,10 +2,10 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""The only way to change what servers read: note which services have to be told, change the files, tell them.
+"""The only way to change what servers read: note which services have to be reloaded, change the files, reload them.
 
-A run that is killed anywhere leaves notes and, where it was switching sets, a journal. Whoever comes next, a playbook
-or the program on the host, puts back what was half switched and tells the services that are noted.
+A run that is killed anywhere leaves notes and, where it was switching sets, a journal. The next run, of a playbook or
+of the program on the host, restores what was half switched and reloads the noted services.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Refused(OcspError):
 
 
 class Change:
-    """Changes files that servers read. ``Installation`` makes it, when it is noted who has to be told."""
+    """Changes files that servers read. ``Installation`` creates it, after noting which services have to be reloaded."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
@@ -89,7 +89,7 @@ class Installation:
         self.layout = layout
         self.services = services
         self.put_back: t.List[str] = []
-        #: Services that could not be noted, as on a full disk; they are told unless this run is killed.
+        #: Services that could not be noted, as on a full disk; they are reloaded unless this run is killed.
         self.unnoted: t.Set[str] = set()
         self._timeout = timeout
         self._monotonic = monotonic
@@ -166,7 +166,7 @@ class Installation:
     # Telling
 
     def outstanding(self) -> t.List[str]:
-        """The services that have to be told. Notes of those that have loaded their files since are removed."""
+        """The services that have to be reloaded. Notes of those that have loaded their files since are removed."""
         left = outstanding(self.layout, self.services)
         for service in pending.services(self.layout):
             if service not in left and service not in self.unnoted:
@@ -248,4 +248,4 @@ def _read_journal(layout: Layout) -> t.Dict[str, t.Dict[str, t.Optional[str]]]:
         values = json.loads(content)
         return {"live": dict(values["live"]), "files": dict(values["files"])}
     except (ValueError, KeyError, TypeError):
-        raise FileError(f"{path} is damaged; see what is live in {layout.root}/live, then remove it") from None
+        raise FileError(f"{path} is damaged; check what is live in {layout.root}/live, then remove it") from None

@@ -79,7 +79,7 @@ def replace_file(
             _overwrite(path, content)
             return
         hint = " (it may be mounted by itself: set unsafe_writes)" if error.errno == errno.EBUSY else ""
-        raise FileError(f"cannot write {path}: {reason_of(error)}{hint}; what was there is as it was") from None
+        raise FileError(f"cannot write {path}: {reason_of(error)}{hint}; the old file was not changed") from None
     (sync or sync_folder)(os.path.dirname(path))
 
 
@@ -217,7 +217,7 @@ def _overwrite(path: str, content: bytes) -> None:
             handle.flush()
             os.fsync(handle.fileno())
     except OSError as error:
-        message = f"cannot write into {path}: {reason_of(error)}; it may be incomplete now, so run again"
+        message = f"cannot write into {path}: {reason_of(error)}; it may be incomplete now, so run this again"
         raise FileError(message) from None
 
 
@@ -305,7 +305,7 @@ def _holding(lock_: _Lock, what: str, timeout: float, sleep: t.Callable[[float],
         raise FileError(f"cannot lock {what} with {lock_.path}: {reason_of(error)}") from None
     if descriptor is None:
         raise BusyError(
-            f"another process has held the lock {lock_.path} for {timeout:.0f} seconds, so {what} was left alone"
+            f"another process has held the lock {lock_.path} for {timeout:.0f} seconds, so {what} was not changed"
         )
     try:
         yield

@@ -31,7 +31,7 @@ from . import files, reading
 from .sets import PARTS, Access, Layout, write_new
 
 FOLDER = PARTS
-#: The owner of what was configured before there were parts, until somebody claims it.
+#: The owner of what was configured before parts existed, until an owner claims it.
 FORMER = "former"
 #: The keys of a certificate beside options of ``ocsp_response``.
 KEYS = ("name", "services", "staple", "inclusion", "dropped", "agreed", "since")
@@ -104,7 +104,9 @@ def file_name(owner: str) -> str:
 def check_owner(owner: str) -> None:
     """Raises InputError for what cannot name an owner."""
     if not owner.strip() or len(owner) > _LONGEST or not owner.isprintable():
-        raise InputError(f"ocsp_stapling_owner: {owner!r} is no name; use up to {_LONGEST} printable characters")
+        raise InputError(
+            f"ocsp_stapling_owner: {owner!r} is not a valid name; use up to {_LONGEST} printable characters"
+        )
 
 
 def path(layout: Layout, owner: str) -> str:
@@ -115,7 +117,7 @@ def path(layout: Layout, owner: str) -> str:
 def load(layout: Layout, owner: str = "") -> t.List[Part]:
     """All parts, in the order of their owners.
 
-    Raises InputError for a file that is damaged, but for that of ``owner``, who is about to write it anew.
+    Raises InputError for a file that is damaged, except that of ``owner``, which is about to be rewritten.
     """
     folder = os.path.join(layout.root, FOLDER)
     names: t.List[str] = []
@@ -133,7 +135,7 @@ def _read(path_: str, forgiving: bool) -> t.Optional[Part]:
     except (ValueError, KeyError, TypeError, AttributeError):
         if forgiving:
             return None
-        raise InputError(f"{path_} is damaged; remove it, and have its owner run again") from None
+        raise InputError(f"{path_} is damaged; remove it, and run the role or play that owns it again") from None
 
 
 def parse(values: Values) -> Part:
@@ -347,7 +349,7 @@ def _differing(mine: Values, theirs: Values) -> t.List[str]:
 
 
 def _contradiction(mine: Part, other: Part, what: str, how: str) -> str:
-    return f"{what}: {mine.owner} gives {how} than {other.owner}; give both the same, or leave it to one of them"
+    return f"{what}: {mine.owner} gives {how} than {other.owner}; make both the same, or let only one of them set it"
 
 
 def find(parts: t.Iterable[Part], owner: str) -> t.Optional[Part]:
@@ -387,13 +389,13 @@ def without(part: Part, names: t.Container[str]) -> Part:
 
 
 def without_dropped(part: Part, names: t.Container[str]) -> Part:
-    """A part without some of the certificates that its owner no longer gives."""
+    """A part without some of the certificates that its owner no longer configures."""
     left = [one for one in part.certificates if not (one.dropped and one.name in names)]
     return replace(part, certificates=tuple(left))
 
 
 def dropped(parts: t.Sequence[Part]) -> t.Dict[str, t.List[Part]]:
-    """The certificates that owners no longer give, each with those owners' parts."""
+    """The certificates that owners no longer configure, each with the parts of those owners."""
     found: t.Dict[str, t.List[Part]] = {}
     for part in parts:
         for one in part.certificates:

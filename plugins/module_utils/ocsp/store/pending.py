@@ -8,7 +8,7 @@
      "complete": 1234.5}                       CLOCK_MONOTONIC in seconds when the last change was complete, or null
 
 A note is made before anything is changed, and is complete when all is written: a service that has loaded its files
-since then needs no reload, whoever reloaded it. An incomplete note belongs to a run that is at work, or was killed.
+since then needs no reload. An incomplete note belongs to a run that is at work, or was killed.
 An empty file, as touch(1) makes it, is a note as well: the service is to be reloaded.
 """
 
@@ -48,7 +48,7 @@ def read(layout: Layout, service: str) -> t.Optional[Note]:
     try:
         values = json.loads(reading.read_file(path, path, _LARGEST) or b"{}")
         names, complete = values.get("names", []), values.get("complete")
-    except Exception:  # somebody else's file, which still says that there is something to do
+    except Exception:  # a file of unknown origin, which still means that there is something to do
         return Note()
     names = tuple(name for name in names if isinstance(name, str)) if isinstance(names, list) else ()
     return Note(names, float(complete) if isinstance(complete, (int, float)) else None)
@@ -68,7 +68,7 @@ def write(layout: Layout, service: str, note: Note) -> None:
 def add(layout: Layout, service: str, names: t.Iterable[str]) -> None:
     """Note, before a change, that a service has to load the files of these certificates. Raises FileError."""
     before = read(layout, service)
-    # What somebody noted without names is about all of them, and stays so.
+    # A note without names is about all of them, and stays so.
     unknown = before is not None and not before.names
     known = dict.fromkeys([*(before.names if before else ()), *names])
     write(layout, service, Note(() if unknown else tuple(known)))

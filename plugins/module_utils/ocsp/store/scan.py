@@ -101,5 +101,5 @@ def _holds(lead: str, parent: str, name: str) -> bool:
         data = reading.read_file(path, path, _LOOK)
     except InputError:
         data = None
-    # Whoever uses what cannot be read says what is wrong.
+    # Unreadable files are reported where they are used.
     return data is None or b"-----BEGIN CERTIFICATE-----" in data

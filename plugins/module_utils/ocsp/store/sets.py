@@ -83,8 +83,8 @@ def mode_problem(mode: int) -> str:
     if not mode & ~_KEY_MODES:
         return ""
     return (
-        f"the mode {mode:04o} of the private key allows more than reading by owner and group and writing by "
-        'the owner; use "0400", "0440", "0600" or "0640", in quotes'
+        f"the mode {mode:04o} of the private key allows more than read access for owner and group and write access "
+        'for the owner; use "0400", "0440", "0600" or "0640", in quotes'
     )
 
 
@@ -95,7 +95,7 @@ class Layout(t.NamedTuple):
     state: str = "/var/lib/ocsp-stapling"
 
     def live(self, name: str) -> str:
-        """The path that servers are told."""
+        """The path in the configuration of servers."""
         return os.path.join(self.root, "live", name)
 
     def sets(self, name: str) -> str:
@@ -142,7 +142,7 @@ def current_id(layout: Layout, name: str) -> t.Optional[str]:
         raise InputError(f"{path} is not a symbolic link to a set ({error.strerror}); move it out of the way") from None
     identifier = os.path.basename(target)
     if target != _link_target(name, identifier) or not _ID.fullmatch(identifier):
-        raise InputError(f"{path} leads to {target}, which is not a set of this name; move it out of the way")
+        raise InputError(f"{path} points to {target}, which is not a set of this name; move it out of the way")
     return identifier
 
 
@@ -322,7 +322,7 @@ def described(folder: str) -> Description:
     """What the set in a folder is for, as far as it says so."""
     path = os.path.join(folder, DESCRIPTION)
     found: t.Any = {}
-    with contextlib.suppress(InputError, ValueError):  # not there, or somebody else's
+    with contextlib.suppress(InputError, ValueError):  # missing, or of unknown origin
         found = json.loads(reading.read_file(path, path, _LARGEST_FILE) or b"{}")
     found = found if isinstance(found, dict) else {}
     position = found.get("position")

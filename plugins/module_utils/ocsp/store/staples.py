@@ -52,7 +52,7 @@ def find(live: str) -> t.Optional[Place]:
 def lock(place: Place, timeout: float = 60.0) -> t.Iterator[None]:
     """Keep others from changing the staple, or from switching ``live`` to another set meanwhile.
 
-    The lock is a file beside all sets of the certificate, where nobody else can hold it. Raises FileError.
+    The lock is a file beside all sets of the certificate, where no other user can hold it. Raises FileError.
     """
     folder = os.path.dirname(os.path.realpath(place.folder))
     with files.lock_file(os.path.join(folder, ".lock"), folder, timeout):
@@ -81,7 +81,7 @@ def install(place: Place, data: bytes, judgement: Judgement, write: bool = True)
     expires = int(judgement.effective_expiry.timestamp())
     steps = [(STAPLE, data), (EXPIRES, b"%d\n" % expires)]
     if expires < _number(place.path(EXPIRES)):
-        # Whoever reads between the two steps must not believe that the new staple lives as long as the old one.
+        # A server that reads between the two steps must not take the expiry of the old staple for that of the new one.
         steps.reverse()
     changed = False
     for name, content in steps:
@@ -118,7 +118,7 @@ def _put(path: str, content: bytes, write: bool) -> bool:
         return False
     if write:
         if linked:
-            # The file that it leads to is somebody else's.
+            # The file that it points to is not ours.
             files.remove_file(path)
         files.replace_file(path, content)
     return True

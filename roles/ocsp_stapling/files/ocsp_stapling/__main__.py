@@ -15,7 +15,7 @@ try:
     from ocsp_stapling.cli import main
 except Exception as error:
     # Python's own exit code would be 1, which says that all is well but for a responder.
-    print(f"ocsp-stapling is not completely installed: {type(error).__name__}: {error}", file=sys.stderr)
+    print(f"ocsp-stapling is not fully installed: {type(error).__name__}: {error}", file=sys.stderr)
     sys.exit(70)
 
 sys.exit(main())

@@ -27,7 +27,7 @@ USAGE, SOFTWARE, IO_ERROR, TEMPORARY, CONFIGURATION = 64, 70, 74, 75, 78
 
 
 class Stopped(BaseException):
-    """Somebody asked the program to end."""
+    """The program received a signal to terminate."""
 
 
 def main(arguments: t.Optional[t.Sequence[str]] = None) -> int:
@@ -38,7 +38,7 @@ def main(arguments: t.Optional[t.Sequence[str]] = None) -> int:
     try:
         return _run(options, log)
     except Stopped:
-        log.emit(Event("run", f"{options.command} was told to end, and ended", events.NOTICE))
+        log.emit(Event("run", f"{options.command} was terminated by a signal", events.NOTICE))
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTERM)
         return 128 + signal.SIGTERM
@@ -53,7 +53,7 @@ def main(arguments: t.Optional[t.Sequence[str]] = None) -> int:
             traceback.print_exc()
         message = (
             f"{options.command} met an internal error ({type(error).__name__}: {error}); nothing in place was "
-            "changed. Please report it with the output of the option --debug"
+            "changed. Please report it, with the output of --debug"
         )
         log.emit(Event("run", message, events.ERROR))
         with contextlib.suppress(Exception):
@@ -96,7 +96,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="ocsp-stapling", description="Keeps OCSP responses fresh, and servers stapling them.")
+    parser = _Parser(prog="ocsp-stapling", description="Keeps OCSP responses fresh and stapled by TLS servers.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {PROGRAM}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
     common = _common()
@@ -108,31 +108,31 @@ def _parser() -> argparse.ArgumentParser:
 
     refresh = command("refresh", dispatch.refresh, "Fetch the responses that are due. Needs no privileges.")
     refresh.add_argument("names", nargs="*", metavar="NAME", help="only these certificates")
-    refresh.add_argument("--force", action="store_true", help="ask the responders although nothing is due")
+    refresh.add_argument("--force", action="store_true", help="ask the responders even if nothing is due")
     refresh.add_argument("--json", action="store_true", help="print results as JSON")
 
-    apply = command("apply", dispatch.apply, "Put responses in place and reload services. For root, without network.")
+    apply = command("apply", dispatch.apply, "Put responses in place and reload services. Needs root, but no network.")
     apply.add_argument("names", nargs="*", metavar="NAME", help="only these certificates")
-    apply.add_argument("--no-reload", action="store_true", help="leave the reloads to 'reload --pending'")
+    apply.add_argument("--no-reload", action="store_true", help="do not reload services; 'reload --pending' does")
     apply.add_argument("--trust-clock", action="store_true", help="skip the clock plausibility check")
-    apply.add_argument("--json", action="store_true", help="print what changed")
+    apply.add_argument("--json", action="store_true", help="print the changes as JSON")
 
-    status = command("status", dispatch.status, "Show how all staples are.")
-    status.add_argument("names", nargs="*", metavar="NAME", help="only these certificates, with all that is known")
+    status = command("status", dispatch.status, "Show the status of all staples.")
+    status.add_argument("names", nargs="*", metavar="NAME", help="only these certificates, in detail")
     form = status.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print all that is known")
-    form.add_argument("--nagios", action="store_true", help="print one line, and exit as Nagios wants it")
+    form.add_argument("--json", action="store_true", help="print everything as JSON")
+    form.add_argument("--nagios", action="store_true", help="print one line and exit like a Nagios plugin")
 
-    check = command("check", dispatch.check, "Judge response files by hand.")
+    check = command("check", dispatch.check, "Check response files.")
     check.add_argument("files", nargs="+", metavar="FILE")
-    check.add_argument("--certificate", metavar="FILE", help="the certificate, maybe with its chain")
-    check.add_argument("--issuer", metavar="FILE", help="the certificate of its issuer")
-    check.add_argument("--allow", action="append", metavar="NAME", help="a relaxation, as the option of ocsp_response")
-    check.add_argument("--json", action="store_true", help="print all that was found")
+    check.add_argument("--certificate", metavar="FILE", help="the certificate, which its chain may follow")
+    check.add_argument("--issuer", metavar="FILE", help="the issuer certificate")
+    check.add_argument("--allow", action="append", metavar="NAME", help="accept a deviation, as allow of ocsp_response")
+    check.add_argument("--json", action="store_true", help="print all results as JSON")
 
-    reload = command("reload", dispatch.reload, "Test the configuration of services and reload them. For root.")
-    reload.add_argument("services", nargs="*", metavar="SERVICE", help="which; with --pending, only these of them")
-    reload.add_argument("--pending", action="store_true", help="only those that have not loaded what changed")
+    reload = command("reload", dispatch.reload, "Test the configuration of services and reload them. Needs root.")
+    reload.add_argument("services", nargs="*", metavar="SERVICE", help="the services to reload")
+    reload.add_argument("--pending", action="store_true", help="only services that have not loaded the latest changes")
     return parser
 
 
@@ -140,9 +140,9 @@ def _common() -> _Parser:
     common = _Parser(add_help=False)
     common.add_argument("--config", default=configuration.DEFAULT_PATH, metavar="FILE", help="default: %(default)s")
     common.add_argument("--state", default=configuration.DEFAULT_STATE, metavar="FOLDER", help="default: %(default)s")
-    common.add_argument("--now", metavar="TIME", help="believe that it is this time, for tests")
-    common.add_argument("--quiet", action="store_true", help="on the standard error, only what is wrong")
-    common.add_argument("--debug", action="store_true", help="say more, and show where a defect is")
+    common.add_argument("--now", metavar="TIME", help="use this time instead of the clock, for tests")
+    common.add_argument("--quiet", action="store_true", help="print only warnings and errors to standard error")
+    common.add_argument("--debug", action="store_true", help="print more, and a traceback for internal errors")
     common.add_argument("--journal-socket", default=events.JOURNAL, help=argparse.SUPPRESS)
     common.add_argument("--syslog-socket", default=events.SYSLOG, help=argparse.SUPPRESS)
     return common

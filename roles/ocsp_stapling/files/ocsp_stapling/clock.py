@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether this host's clock can be believed, since by a wrong one good staples look expired.
+"""Whether this host's clock is plausible, since with a wrong clock good staples look expired.
 
 The clock is doubted when it is behind the latest time that was seen, when it is weeks ahead of it, and when
 responders contradict it. What a CA signed settles it: a response that is good by this clock, and that came
@@ -35,7 +35,7 @@ def problem(
     contradicted: bool,
     evidence: t.Callable[[], Evidence],
 ) -> str:
-    """Why the clock is not believed, as one sentence, or an empty string.
+    """Why the clock is in doubt, as one sentence, or an empty string.
 
     ``latest`` is the latest time at which the clock was believed. ``evidence`` is asked only in doubt.
     """

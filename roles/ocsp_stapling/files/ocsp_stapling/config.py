@@ -64,7 +64,7 @@ def _is(kind: t.Union[type, t.Tuple[type, ...]], wanted: str) -> Check:
 def _texts(value: t.Any) -> str:
     if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
         return ""
-    return "must be a list of texts"
+    return "must be a list of strings"
 
 
 def _path(value: t.Any) -> str:
@@ -97,16 +97,16 @@ def _mask(value: t.Any) -> str:
 
 
 def _version(value: t.Any) -> str:
-    return "" if value == 1 and value is not True else "is not known to this program, which reads version 1"
+    return "" if value == 1 and value is not True else "is not supported by this program, which reads version 1"
 
 
 def _name(value: t.Any) -> str:
     if isinstance(value, str) and _NAME.fullmatch(value):
         return ""
-    return "must be a name of letters, digits, dots, dashes and underscores"
+    return "must consist of letters, digits, dots, dashes and underscores"
 
 
-_text, _flag, _number = _is(str, "a text"), _is(bool, "true or false"), _is((int, float), "a number")
+_text, _flag, _number = _is(str, "a string"), _is(bool, "true or false"), _is((int, float), "a number")
 _object, _list = _is(dict, "an object"), _is(list, "a list")
 
 _KINDS = {"bool": _flag, "float": _number, "list": _texts, "path": _path, "str": _text}
@@ -200,7 +200,7 @@ class Entry:
         in_set = self.live is not None and self.values.get("certificate_path") == _in_set(self.live)
         if not in_set or os.path.lexists(str(self.live)):
             return ""
-        return f"it is not deployed: there is no {self.live}; the playbook deploys it, or says why it does not"
+        return f"it is not deployed: there is no {self.live}; run the playbook, which deploys it or says why it cannot"
 
 
 @dataclass(frozen=True)
@@ -297,7 +297,7 @@ def _read(path: str) -> Document:
 
 def _unreadable(path: str, error: OSError) -> ConfigError:
     denied = error.errno == errno.EACCES
-    hint = "; the user ocsp-stapling and whoever runs this must be able to read it" if denied else ""
+    hint = "; the user ocsp-stapling, and the user who runs this command, must be able to read it" if denied else ""
     kind = Unreadable if denied else ConfigError
     return kind(f"{path}: the configuration cannot be read: {error.strerror}{hint}")
 
@@ -310,9 +310,9 @@ def _open_at_once(path: str, flags: int) -> int:
 def _check_owner(path: str, status: os.stat_result) -> None:
     """Refuse what others could write, since it says which commands root runs."""
     if not stat.S_ISREG(status.st_mode):
-        raise ConfigError(f"{path}: this is not a file")
+        raise ConfigError(f"{path}: this is not a regular file")
     if os.geteuid() == 0 and (status.st_uid != 0 or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
-        raise ConfigError(f"{path}: others than root can write this file; chown root and chmod go-w it")
+        raise ConfigError(f"{path}: users other than root can write to this file; run chown root and chmod go-w on it")
 
 
 def _check(document: Document, top: t.Mapping[str, Check], certificate: t.Mapping[str, Check]) -> None:
@@ -344,9 +344,7 @@ def _check_keys(document: Document, path: Path, values: t.Any, known: t.Mapping[
         raise document.fail(path, f"{_shown(path)}: must be an object, {{...}}")
     for key, value in values.items():
         if key not in known:
-            raise document.fail(
-                (*path, key), f"{_shown((*path, key))}: this key is not known; {did_you_mean(key, known)}"
-            )
+            raise document.fail((*path, key), f"{_shown((*path, key))}: unknown key; {did_you_mean(key, known)}")
         problem = "" if value is None and key in _NULLABLE else known[key](value)
         if problem:
             raise document.fail((*path, key), f"{_shown((*path, key))}: {problem}")
@@ -436,7 +434,7 @@ def _services(host: Document, own: t.Sequence[Document], added: t.Sequence[Docum
 
 
 def _place(document: Document, path: Path) -> str:
-    """Where something was configured, in the words of whoever did."""
+    """Where something was configured, as its author calls it."""
     if "owner" in document.value:
         return f"ocsp_stapling_{path[0]} of {document.value['owner']}"
     return f"{document.source}, line {document.lines.get(path, 1)}"
@@ -495,7 +493,9 @@ class _Builder:
         entry = _entry(self.folders, self.complete(defaults), self.services, name, given, where)
         for known, what in ((self.entries.get(name), name), (self.paths.get(entry.path), f"the path {entry.path}")):
             if known is not None:
-                raise document.fail((*place, "name"), f"{what} is already in {known.where}; each may stand once")
+                raise document.fail(
+                    (*place, "name"), f"{what} is already in {known.where}; each may be listed only once"
+                )
         self.entries[name] = self.paths[entry.path] = entry
 
 

@@ -38,10 +38,10 @@ from .terminal import WIDTH
 
 #: Seconds to wait for another run.
 _PATIENCE = 60.0
-#: Certificates from which on a terminal is told how far a run is.
+#: From this many certificates on, a terminal shows the progress of a run.
 _MANY = 20
 _NARROWEST, _WIDEST = 60, 120
-#: Certificates up to which all their names are told where one is not known.
+#: If a name is unknown, all names are listed for up to this many certificates.
 _FEW = 10
 
 
@@ -147,12 +147,12 @@ def reload(options: argparse.Namespace, log: Log) -> int:
     host = _host(options)
     config = _load(options, log, host)
     if not options.services and not options.pending:
-        raise InputError("which services? Give their names, or --pending")
+        raise InputError("no services given; name some, or use --pending")
     known = reloading.known(config) if options.services else set()
     for name in options.services:
         if name not in known:
             hint = did_you_mean(name, known)
-            raise InputError(f"{name} is not a service that this host's configuration names; {hint}")
+            raise InputError(f"{name} is not a service in the configuration of this host; {hint}")
     with _installation(config, host) as installed:
         outstanding = installed.outstanding()
         if not options.pending:
@@ -212,9 +212,9 @@ def _check_names(names: t.Iterable[str], known: t.Iterable[str]) -> None:
 
 
 def _check_root(options: argparse.Namespace) -> None:
-    """Raises FileError for somebody who cannot change what servers read."""
+    """Raises FileError for a user who cannot change what servers read."""
     if os.geteuid() != 0 and os.path.isdir(options.state) and not os.access(options.state, os.W_OK):
-        raise FileError(f"{options.command} changes what servers read; run it as root")
+        raise FileError(f"{options.command} changes files that servers read; run it as root")
 
 
 def _installation(config: Config, host: Host) -> Installation:
@@ -230,7 +230,7 @@ def _only_one(lock: str, what: str) -> t.ContextManager[None]:
 
 def _check_folder(path: str) -> None:
     if not os.path.isdir(path):
-        raise FileError(f"the folder {path} does not exist; the role ocsp_stapling makes it")
+        raise FileError(f"the folder {path} does not exist; run the role ocsp_stapling, which creates it")
 
 
 def _drop_privileges(folder: str) -> None:

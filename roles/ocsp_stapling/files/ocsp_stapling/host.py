@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the program needs of its host: the time, commands, chance and a name of its own."""
+"""What the program needs from its host: time, commands, random numbers and an identity."""
 
 from __future__ import annotations
 

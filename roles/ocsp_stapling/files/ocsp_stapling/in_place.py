@@ -90,7 +90,7 @@ def _observe(entry: Entry, known: t.Optional[Values], observer: Observer) -> See
     except InputError as error:
         return Seen(known, error.message)
     except Exception as error:  # it must not hide the other certificates
-        return Seen(known, f"it was not looked at, because of a defect ({type(error).__name__}: {error})")
+        return Seen(known, f"it was not checked because of an internal error ({type(error).__name__}: {error})")
 
 
 def _unreadable(path: str) -> str:

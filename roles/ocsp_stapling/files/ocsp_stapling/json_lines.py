@@ -52,13 +52,14 @@ def parse(text: str, source: str) -> Document:
 
 
 def _refuse(name: str) -> t.NoReturn:
-    raise ValueError(f"{name} is not a number that JSON knows")
+    raise ValueError(f"{name} is not a number in JSON")
 
 
 def _reason(text: str, error: json.JSONDecodeError) -> str:
     if not text.strip():
-        return "the file is empty; at least {} is needed"
-    hint = "; a comma may be missing or too many" if "delimiter" in error.msg or "property name" in error.msg else ""
+        return "the file is empty; it must contain at least {}"
+    comma = "delimiter" in error.msg or "property name" in error.msg
+    hint = "; a comma may be missing, or there may be one too many" if comma else ""
     return f"this is not JSON ({error.msg[0].lower()}{error.msg[1:]}{hint})"
 
 

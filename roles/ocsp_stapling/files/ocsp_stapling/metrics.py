@@ -69,7 +69,7 @@ _OF_CERTIFICATES: t.Tuple[t.Tuple[str, str, Value], ...] = (
         _time("", "succeeded"),
     ),
     ("staple_in_place", "Whether an OCSP response is in place for servers to staple.", _is_there("staple")),
-    ("certificate_must_staple", "Whether the certificate demands a staple (RFC 7633).", _flag("must_staple")),
+    ("certificate_must_staple", "Whether the certificate requires a staple (RFC 7633).", _flag("must_staple")),
     ("certificate_revoked", "Whether the CA says that the certificate is revoked.", _is_there("revoked")),
     ("certificate_has_responder", "Whether there is an OCSP responder for the certificate.", _flag("has_responder")),
     (

@@ -16,8 +16,8 @@ GOOD, WARNING, BAD, PLAIN = "\033[32m", "\033[33m", "\033[31m", ""
 _END = "\033[0m"
 _GAP = "  "
 _NARROWEST = 10
-#: As the sentences of the core have it: 2026-12-04T10:00:00Z or 2026-12-04 10:00:00 UTC.
-_TIME = re.compile(r"\b(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:Z| UTC)")
+#: As the sentences of the core have it: 2026-12-04T10:00:00Z.
+_TIME = re.compile(r"\b(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)Z")
 _UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 
 
@@ -50,7 +50,7 @@ def _row(cells: t.Sequence[Cell], widths: t.Sequence[int], colours: bool) -> str
 
 
 def shorten(text: str, width: int) -> str:
-    """Cut a text in its middle, since names differ at both ends."""
+    """Cut a string in its middle, since names differ at both ends."""
     if len(text) <= width:
         return text
     tail = (width - 1) // 2

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What can be wrong, the worst first: the one table of ``status``, its line for Nagios and the alert rules.
+"""What can be wrong, the worst first: the one table for ``status``, its Nagios output and the alert rules.
 
 A test compares it with the rules, so that no alert is more or less severe than what ``status`` says.
 """
@@ -33,7 +33,7 @@ class Trouble(t.NamedTuple):
 #: Reasons of failed attempts that are troubles of their own.
 OWN_CODES = frozenset(("revoked", "certificate_expired"))
 
-# Clients fail now, or will unless somebody gets up.
+# Clients fail now, or will fail soon.
 REVOKED = Trouble("revoked", CRITICAL, "revoked", "OcspCertificateRevoked")
 MUST_STAPLE_MISSING = Trouble("must_staple_missing", CRITICAL, "", "OcspMustStapleMissing")
 MUST_STAPLE_EXPIRING = Trouble("must_staple_expiring", CRITICAL, "expiring", "OcspMustStapleExpiring", share=0.8)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files that another user wrote, read by root: what is not plainly a file of that user is refused."""
+"""Files that another user wrote, read by root. Anything that is not clearly a regular file of that user is refused."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ocsp.errors import OcspError
 
 
 class Refused(OcspError):
-    """A file that may not be what it seems; nobody should have made it so."""
+    """A file that may not be what it seems and may have been planted."""
 
     def __init__(self, message: str) -> None:
         super().__init__("foreign_file", message)

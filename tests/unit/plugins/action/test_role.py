@@ -124,7 +124,7 @@ def test_all_that_is_wrong_is_said_at_once(play: Play) -> None:
         "web, b.test: relaod is not known; did you mean reload?",
         "ocsp_stapling_options: 'timout' is not an option; did you mean timeout?",
         "ocsp_stapling_services: nginx: sockets is not known; did you mean socket?",
-        "ocsp_stapling_log_file is /staple.log, but / cannot be a folder of the program alone",
+        "ocsp_stapling_log_file is /staple.log, but / cannot be reserved for the program",
     ):
         assert what in said
 
@@ -133,7 +133,7 @@ def test_a_folder_of_the_controller_is_searched(play: Play, tmp_path: Path) -> N
     (tmp_path / "tls").mkdir()
     (tmp_path / "tls" / "a.test.key").write_text("no key")
     said = play(fails=True, scan=[{"folder": str(tmp_path / "tls")}])
-    assert f"a.test: there is no certificate: {tmp_path}/tls holds no a.test.pem nor a.test-fullchain.pem" in said
+    assert f"a.test: there is no certificate: {tmp_path}/tls contains no a.test.pem or a.test-fullchain.pem" in said
 
 
 def test_a_mask_that_is_none_is_refused(play: Play) -> None:
@@ -146,8 +146,8 @@ def test_all_files_that_are_missing_are_said_before_the_host_is_touched(play: Pl
     (tmp_path / "b.test.key").write_text("no key")
     groups = {"web": {"domains": ["a.test", "b.test", {"name": "c.test", "private_key": "nowhere.key"}]}}
     said = play(fails=True, certificates=groups, source=str(tmp_path))
-    assert f"a.test: there is no private key: {tmp_path} holds no a.test.key" in said
-    assert "b.test.key holds no PEM" in said and "nowhere.key" in said
+    assert f"a.test: there is no private key: {tmp_path} contains no a.test.key" in said
+    assert "b.test.key is not PEM" in said and "nowhere.key" in said
     assert "Install the program" not in said
 
 

@@ -178,7 +178,7 @@ def test_a_set_is_deployed_once(run: t.Callable[..., Result], tmp_path: Path) ->
 
     again = run(certificates=certificates)
     assert again["changed"] and again["reload"] == [SERVICE], "nobody has reloaded the service yet"
-    assert again["msg"] == f"1 certificate: all as it should be, but {SERVICE} had not loaded the last change yet"
+    assert again["msg"] == f"1 certificate: up to date, but {SERVICE} had not loaded the last change yet"
     (tmp_path / "var/pending" / SERVICE).unlink()
     before = tree(tmp_path)
     for check in (True, False):
@@ -223,11 +223,11 @@ def test_nothing_of_a_key_is_told(run: t.Callable[..., Result], tmp_path: Path) 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"private_key_content": forge.private_pem(forge.key("p256", "x")).decode()}, "does not fit"),
-        ({"chain_content": OTHER.pem.decode()}, "does not hold the issuer"),
+        ({"private_key_content": forge.private_pem(forge.key("p256", "x")).decode()}, "does not match"),
+        ({"chain_content": OTHER.pem.decode()}, "does not contain the issuer"),
         ({"root_content": OTHER.pem.decode()}, "does not chain to any certificate of root_content"),
         ({"names": ["other.example.com"]}, "is not for other.example.com"),
-        ({"mode": "0444"}, "the mode 0444 of the private key allows more than reading by owner and group"),
+        ({"mode": "0444"}, "the mode 0444 of the private key allows more than read access for owner and group"),
         ({"mode": 440}, "the mode 0670 of the private key allows more than"),
         ({"mode": 400}, "the mode 0620 of the private key allows more than"),
         ({"mode": "04400"}, "the mode 4400 of the private key allows more than"),
@@ -242,14 +242,14 @@ def test_nothing_of_a_key_is_told(run: t.Callable[..., Result], tmp_path: Path) 
         ),
         ({"mode": "rw"}, "is not an octal number"),
         ({"group": "no-such-group"}, "no-such-group"),
-        ({"services": ["exim"], "owner": "0", "group": "0"}, "exim could not read the private key"),
+        ({"services": ["exim"], "owner": "0", "group": "0"}, "exim cannot read the private key"),
         ({"private_key_content": None}, "there is no private key"),
         (
             {"private_key_content": None, "private_key_path": "/nonexistent"},
             "private_key_path: /nonexistent does not exist",
         ),
         ({"options": {"timeout": -1}}, "timeout"),
-        ({"name": "*.example.com"}, "cannot name a set"),
+        ({"name": "*.example.com"}, "is not a valid name for a set"),
     ],
 )
 def test_one_bad_certificate_stops_all(
@@ -519,7 +519,7 @@ def test_a_difference_shows_what_of_a_set_is_not_as_it_should_be(run: t.Callable
     assert shown["before"]["files"] == {
         "chain.pem": "is missing",
         "rootchain.pem": "does not belong there",
-        "combined.pem": "has another content",
+        "combined.pem": "has different content",
     }
     assert "files" not in shown["after"]
     assert checked["certificates"][0]["reasons"] == [
@@ -542,12 +542,12 @@ def test_test_of_a_service_decides(run: t.Callable[..., Result], tmp_path: Path)
     (tmp_path / "var/transaction.json").unlink()
     before = os.readlink(live(tmp_path, "www.example.com"))
     refused = run(certificates=[entry(two, "www.example.com")], service_settings=settings)
-    assert refused["failed"] and "were taken back" in refused["msg"]
+    assert refused["failed"] and "were rolled back" in refused["msg"]
     assert os.readlink(live(tmp_path, "www.example.com")) == before
     assert refused["reload"] == [] and not (tmp_path / "var/transaction.json").exists()
     copy.write_bytes(b"broken by somebody else")
     refused = run(certificates=[entry(two, "www.example.com")], service_settings=settings)
-    assert refused["failed"] and "broken before, not by this run" in refused["msg"]
+    assert refused["failed"] and "already broken before this run" in refused["msg"]
     assert os.readlink(live(tmp_path, "www.example.com")) == before
     kept = os.listdir(tmp_path / "etc/sets/www.example.com")
     assert kept == [os.path.basename(before)], "what was refused must not push out the sets to go back to"
@@ -571,7 +571,7 @@ def test_a_test_that_cannot_be_run_is_named(run: t.Callable[..., Result], tmp_pa
     settings = {SERVICE: {"reload": ["true"], "test": ["/nowhere/checkconf", "-t"]}}
     refused = run(certificates=[entry(leaf("www.example.com"), "www.example.com")], service_settings=settings)
     assert refused["failed"]
-    assert f"{SERVICE} is refused by '/nowhere/checkconf -t' (No such file or directory)" in refused["msg"]
+    assert f"{SERVICE} was rejected by '/nowhere/checkconf -t' (No such file or directory)" in refused["msg"]
 
 
 @pytest.mark.parametrize(
@@ -581,20 +581,20 @@ def test_a_test_that_cannot_be_run_is_named(run: t.Callable[..., Result], tmp_pa
         ({"workers": 0}, "workers: 0 is not between"),
         ({"responder_wait": -5}, "responder_wait: -5 is not between"),
         ({"apache_port": 99999}, "apache_port: 99999 is not between"),
-        ({"services": [""]}, "services: '' cannot name a service"),
-        ({"services": ["../x"]}, "services: '../x' cannot name a service"),
+        ({"services": [""]}, "services: '' is not a valid service name"),
+        ({"services": ["../x"]}, "services: '../x' is not a valid service name"),
         ({"owner": "no-such-user"}, "the owner of the private key: there is no user 'no-such-user' on this host"),
         ({"group": "no-such-group"}, "the group of the private key: there is no group 'no-such-group' on this host"),
         ({"service_settings": {SERVICE: "nginx"}}, f"service_settings: {SERVICE} must be a dictionary"),
-        ({"service_settings": {SERVICE: {"sockets": "/x"}}}, f"{SERVICE} has a setting that is not known"),
+        ({"service_settings": {SERVICE: {"sockets": "/x"}}}, f"{SERVICE} has an unknown setting"),
         ({"service_settings": {SERVICE: {"reload": 5}}}, f"service_settings: reload of {SERVICE} must be a command"),
         ({"service_settings": {SERVICE: {"test": [1]}}}, f"service_settings: test of {SERVICE} must be a command"),
         (
             {"service_settings": {SERVICE: {"test": "a 'b"}}},
-            f"test of {SERVICE} is not a command: no closing quotation",
+            f"test of {SERVICE} is not a valid command: no closing quotation",
         ),
         ({"service_settings": {SERVICE: {"kind": "ngnix"}}}, f"service_settings: {SERVICE}: kind: 'ngnix' is not one"),
-        ({"service_settings": {"../x": {"reload": ["true"]}}, "services": ["../x"]}, "cannot name a service"),
+        ({"service_settings": {"../x": {"reload": ["true"]}}, "services": ["../x"]}, "is not a valid service name"),
     ],
 )
 def test_what_cannot_be_used_is_said_before_anything(
@@ -658,7 +658,7 @@ def test_what_is_served_confirms_a_deployment_whoever_reloaded(
         assert run(certificates=given, endpoints=at)["reload"] == [SERVICE]
         server.load()
         verified = run(state="verify")
-        assert not verified["failed"] and verified["msg"] == f"{SERVICE}: all is served as it should be"
+        assert not verified["failed"] and verified["msg"] == f"{SERVICE}: everything is served as expected"
         idle = run(certificates=given, endpoints=at)
         assert not idle["changed"] and idle["reload"] == idle["unconfirmed"] == []
 
@@ -742,7 +742,7 @@ def test_two_entries_of_a_name_are_one(run: t.Callable[..., Result]) -> None:
     for change in ({"mode": "0440"}, {"staple": False}, {"options": {"timeout": 3}}):
         other = {**certificates[1], **change}
         refused = run(check=True, certificates=[certificates[0], other], service_settings=services)
-        assert refused["failed"] and "it is given twice, with different" in refused["msg"]
+        assert refused["failed"] and "it is listed twice, with different" in refused["msg"]
 
 
 def test_absent_removes_sets_and_nothing_else(run: t.Callable[..., Result], tmp_path: Path) -> None:

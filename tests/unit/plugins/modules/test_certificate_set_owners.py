@@ -174,7 +174,7 @@ def test_who_still_gives_what_an_owner_dropped_is_told(host: Host) -> None:
     host.deploy("new name", A, B)
     told = host.deploy("new name", A)
     assert told["dropped"] == [] and len(told["warnings"]) == 1
-    assert told["warnings"][0].startswith(f"{B}: new name no longer gives it, and former name still does; ")
+    assert told["warnings"][0].startswith(f"{B}: new name no longer lists it, but former name still does; ")
     host.run("pruned")
     assert host.deploy("new name", A)["warnings"] == [], "once"
     assert host.run("absent", part={"owner": "former name"})["removed"] == [B]
@@ -193,7 +193,7 @@ def test_what_a_configuration_leads_to_stays_and_the_line_is_named(host: Host, m
         kept = host.deploy("web", A)
         assert kept["changed"] is changed and kept["dropped"] == []
         assert kept["warnings"] == [
-            f"{B} is no longer configured, but stays, since this still uses it: {place}; remove that and run again"
+            f"{B} is no longer configured, but is kept because it is still used by {place}; remove that and run again"
         ]
     assert not host.run("pruned")["changed"] and host.live() == [A, B]
     assert host.deploy("web", A, force=True)["dropped"] == [B]
@@ -210,7 +210,7 @@ def test_what_a_server_does_not_start_without_stays(host: Host) -> None:
     before = tree(host.home)
     refused = host.run("pruned")
     assert not refused["failed"] and not refused["changed"] and refused["warnings"] == [refused["msg"]]
-    assert refused["msg"].startswith(f"{A}: nothing was removed, since it is still used: the configuration of ")
+    assert refused["msg"].startswith(f"{A}: nothing was removed: it is still used: the configuration of ")
     after = tree(host.home)
     assert {path: content for path, content in after.items() if "pending" not in path and ".lock" not in path} == {
         path: content for path, content in before.items() if "pending" not in path and ".lock" not in path
@@ -240,7 +240,7 @@ def test_the_same_certificate_of_two_owners(host: Host) -> None:
     ]
     refused = host.run(part={"owner": "web", "together": {"mail": [A, B]}}, certificates=[one(A)])
     assert refused["failed"] and refused["msg"] == (
-        f"nothing was changed: {A}: web gives {called} than mail; give both the same, or leave it to one of them"
+        f"nothing was changed: {A}: web gives {called} than mail; make both the same, or let only one of them set it"
     )
     assert host.run("absent", part={"owner": "web"})["removed"] == []
     assert host.live() == [A, B] and host.listed() == [B], "only the service of the other owner is left"
@@ -288,7 +288,7 @@ def test_a_play_of_another_name_removes_the_only_owner(host: Host) -> None:
     host.deploy("api", B)
     refused = host.run("absent", part=uninstall)
     assert refused["failed"] and refused["msg"] == (
-        "nothing was removed: the certificates of this host belong to api and web, and not to uninstall.yml; set "
+        "nothing was removed: the certificates on this host belong to api and web, and not to uninstall.yml; set "
         "ocsp_stapling_owner to one of them, or to all"
     )
     assert host.live() == [A, B]
@@ -299,7 +299,7 @@ def test_a_used_certificate_is_not_removed_with_its_owner(host: Host, monkeypatc
     host.deploy("api", B)
     monkeypatch.setattr(removal, "references", lambda path, parent="/etc": [f"/etc/nginx/{Path(path).name}:1"])
     refused = host.run("absent", part={"owner": "web"})
-    assert refused["failed"] and f"nothing was removed, since this still uses it: /etc/nginx/{A}:1" in refused["msg"]
+    assert refused["failed"] and f"nothing was removed: it is still used by /etc/nginx/{A}:1" in refused["msg"]
     assert host.run("absent", part={"owner": "web"}, force=True)["removed"] == [A]
 
 
@@ -338,7 +338,9 @@ def test_a_damaged_part_is_named_and_nothing_changes(host: Host) -> None:
     path.write_text("{")
     for given in ({"part": {"owner": "api"}, "certificates": [one(B)]}, {"certificates": [one(B)]}):
         refused = host.run(**given)
-        assert refused["failed"] and refused["msg"] == f"{path} is damaged; remove it, and have its owner run again"
+        assert refused["failed"] and refused["msg"] == (
+            f"{path} is damaged; remove it, and run the role or play that owns it again"
+        )
     assert host.live() == [A]
     assert host.deploy("web", A)["changed"] and not host.deploy("web", A)["changed"], "its owner writes it anew"
 

@@ -365,7 +365,7 @@ def test_a_revoked_certificate_fails_and_its_response_is_never_written(
     assert result["certificate_status"] == "revoked"
     assert result["revocation_reason"] == "key_compromise"
     assert result["revocation_time"] == "2026-03-02T05:06:07Z"
-    assert "was revoked on 2026-03-02 05:06:07 UTC (key_compromise)" in result["msg"]
+    assert "was revoked at 2026-03-02T05:06:07Z (key_compromise)" in result["msg"]
     assert (path.read_bytes() if path.exists() else None) == content
 
 
@@ -530,11 +530,11 @@ BAD = {
     ),
     "key for a certificate": (
         {"certificate_content": forge.private_pem(W.leaf.key).decode()},
-        "certificate_content holds a private key",
+        "certificate_content contains a private key",
     ),
     "no issuer": (
         {"certificate_content": W.leaf.pem.decode()},
-        "certificate_content does not hold the certificate of the issuer",
+        "certificate_content does not contain the certificate of the issuer",
     ),
     "missing issuer": ({"issuer_path": "/missing.pem"}, "issuer_path: /missing.pem does not exist"),
     "missing root": ({"root_path": "/missing.pem"}, "root_path: /missing.pem does not exist"),
@@ -730,7 +730,7 @@ def test_what_is_documented_is_what_is_returned(run: t.Any, path: Path, responde
     if options.get("return_content"):
         conditions.append("when O(return_content=true)")
     if options.get("backup"):
-        conditions.append("when a copy was made")
+        conditions.append("when a backup was made")
     keys = set(result) - ADDED
     assert keys <= returned(run.module, *conditions)
     if not result["failed"]:

@@ -187,7 +187,7 @@ def test_an_issuer_that_did_not_issue_the_certificate_is_no_failure(
     result = run(issuer_content=STRANGER, **({} if content is not None else {"path": "/missing/x.der"}))
     assert verdict(result) == (content is not None, content == GOOD, False, True)
     assert result["findings"] == [{"code": "issuer_mismatch", "severity": "error", "message": result["msg"]}]
-    assert "issuer_content does not hold the issuer of CN=leaf.example.com" in result["msg"]
+    assert "issuer_content does not contain the issuer of CN=leaf.example.com" in result["msg"]
 
 
 def test_what_can_be_said_without_the_issuer_is_said(run: t.Any) -> None:
@@ -260,7 +260,7 @@ BAD_INPUT = {
     ),
     "no issuer": (
         {"certificate_content": W.leaf.pem.decode()},
-        "certificate_content does not hold the certificate of the issuer",
+        "certificate_content does not contain the certificate of the issuer",
     ),
     "Base64": ({"path": None, "content": "***"}, "content is not Base64"),
     "empty Base64": ({"path": None, "content": ""}, "content is empty"),

@@ -298,13 +298,13 @@ def test_warnings_do_not_flood(run: t.Any, responder: t.Any, tmp_path: Path) -> 
     [
         (
             [{"name": "a", "path": "/x"}, {"name": "a", "path": "/y"}],
-            "a: another one has the same name; give each its own",
+            "a: another certificate has the same name; give each a name of its own",
         ),
         ([{"name": "a", "path": "/x"}, {"name": "b", "path": "/./x"}], "b: 'a' has the same path /x"),
         ([{"path": "/x"}, {"certificate_path": "/c"}], "certificates[1]: missing required arguments: path"),
         ([{"name": "a", "path": ""}], "a: path is empty; give the file that holds its response"),
         ([{"path": "/x", "paht": "/y"}], "/x: 'paht' is not an option; did you mean path?"),
-        ([{"name": "a", "path": "/x", 1: "y"}], "a: '1' is not an option; known are allow, "),
+        ([{"name": "a", "path": "/x", 1: "y"}], "a: '1' is not an option; use one of allow, "),
         ([{"path": "/x", "certificates": []}], "/x: 'certificates' is not an option; did you mean certificate_path?"),
         ([{"path": "/x", "retries": "many"}], "/x: argument 'retries' is of type "),
         ([{"path": "/x", "force": "perhaps"}], "/x: argument 'force' is of type "),
@@ -328,7 +328,7 @@ def test_all_that_is_wrong_with_options_is_told_at_once(run: t.Any) -> None:
     typo = [{"name": f"n{number}", "paht": "x"} for number in range(40)]
     message = run(*typo, {"name": "two", "retries": "many", "method": "put"}, {"name": "good"}, {"name": "two"})["msg"]
     assert message.startswith("n0, n1, n2, n3, n4, and 35 more: 'paht' is not an option; did you mean path?; two: ")
-    for part in ("two: argument 'retries' is of type ", "two: value of method must be ", "two: another one has the"):
+    for part in ("two: argument 'retries' is of type ", "two: value of method must be ", "two: another certificate"):
         assert part in message
     assert "good" not in message
 

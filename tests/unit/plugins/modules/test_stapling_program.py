@@ -134,7 +134,7 @@ def test_it_is_installed_once(host: Host) -> None:
     ]
     again = host.run()
     assert not again["changed"] and again["differing"] == again["differences"] == again["diff"] == []
-    assert again["msg"] == "all is as it should be"
+    assert again["msg"] == "everything is as it should be"
 
 
 def test_parts_are_installed_by_themselves(host: Host) -> None:
@@ -165,7 +165,7 @@ def put_a_file(path: Path) -> None:
 
 JUDGEMENT = "ocsp/judge/judgement.py"
 DRIFT: t.Dict[str, t.Tuple[str, t.Callable[[Path], t.Any], str]] = {
-    "a file of the library is edited": (f"lib/ocsp-stapling/{JUDGEMENT}", edit, "another content"),
+    "a file of the library is edited": (f"lib/ocsp-stapling/{JUDGEMENT}", edit, "different content"),
     "a file of the library is gone": (
         f"lib/ocsp-stapling/{JUDGEMENT}",
         Path.unlink,
@@ -174,12 +174,12 @@ DRIFT: t.Dict[str, t.Tuple[str, t.Callable[[Path], t.Any], str]] = {
     "a file of the library may be written by others": (
         f"lib/ocsp-stapling/{JUDGEMENT}",
         lambda path: path.chmod(0o666),
-        "another owner, group or mode",
+        "different owner, group or mode",
     ),
     "a file of the library is a link": (
         f"lib/ocsp-stapling/{JUDGEMENT}",
         link,
-        "another owner, group or mode",
+        "different owner, group or mode",
     ),
     "a surplus file shadows another": ("lib/ocsp-stapling/json.py", edit, "json.py, which does not belong there"),
     "a folder of the library may be written by others": (
@@ -187,7 +187,7 @@ DRIFT: t.Dict[str, t.Tuple[str, t.Callable[[Path], t.Any], str]] = {
         lambda path: path.chmod(0o777),
         "has the mode 0777 and not 0755",
     ),
-    "the program is edited": ("sbin/ocsp-stapling", edit, "another content"),
+    "the program is edited": ("sbin/ocsp-stapling", edit, "different content"),
     "the program cannot be run": (
         "sbin/ocsp-stapling",
         lambda path: path.chmod(0o644),
@@ -195,7 +195,7 @@ DRIFT: t.Dict[str, t.Tuple[str, t.Callable[[Path], t.Any], str]] = {
     ),
     "the program is a link": ("sbin/ocsp-stapling", link, "is a symbolic link"),
     "the library is a link": ("lib/ocsp-stapling", link, "is a symbolic link"),
-    "the library is a file": ("lib/ocsp-stapling", put_a_file, "is no folder"),
+    "the library is a file": ("lib/ocsp-stapling", put_a_file, "is not a folder"),
     "a folder may be written by others": (
         "etc/ocsp-stapling",
         lambda path: path.chmod(0o777),
@@ -207,9 +207,9 @@ DRIFT: t.Dict[str, t.Tuple[str, t.Callable[[Path], t.Any], str]] = {
         "belongs to the user daemon and not root",
     ),
     "a folder is gone": ("var/ocsp-stapling/pending", Path.rmdir, "is missing"),
-    "the configuration is edited": ("etc/ocsp-stapling/config.json", edit, "another content"),
+    "the configuration is edited": ("etc/ocsp-stapling/config.json", edit, "different content"),
     "the configuration is gone": ("etc/ocsp-stapling/config.json", Path.unlink, "is missing"),
-    "the job is edited": ("cron.d/ocsp-stapling", edit, "another content"),
+    "the job is edited": ("cron.d/ocsp-stapling", edit, "different content"),
     "the job belongs to somebody else": ("cron.d/ocsp-stapling", give_away, "belongs to the user daemon and not root"),
 }
 
@@ -220,7 +220,7 @@ def test_drift_is_said_and_mended(host: Host, path: str, happen: t.Callable[[Pat
     happen(host.root / path)
     checked = host.run(check=True)
     assert checked["changed"] and what in str(checked["differences"]), checked
-    assert checked["diff"] and checked["msg"].startswith("would be mended: ")
+    assert checked["diff"] and checked["msg"].startswith("would be repaired: ")
     mended = host.run()
     assert mended["changed"] and mended["differences"] == checked["differences"]
     assert not host.run(check=True)["changed"]
@@ -283,13 +283,13 @@ OBSTACLES: t.Dict[str, t.Tuple[str, t.Callable[[Path], t.Any], bool, str]] = {
         "etc/ocsp-stapling/conf.d",
         replace_by_lost_link,
         False,
-        "{} is a symbolic link that leads nowhere, where a folder belongs",
+        "{} is a dangling symbolic link where a folder belongs",
     ),
     "a timer that is masked": (
         "units/ocsp-stapling.timer",
         mask,
         True,
-        "ocsp-stapling.timer is masked, so that it cannot be started; run 'systemctl unmask ocsp-stapling.timer' first",
+        "ocsp-stapling.timer is masked, so it cannot be started; run 'systemctl unmask ocsp-stapling.timer' first",
     ),
 }
 
@@ -345,7 +345,7 @@ SHOWN = "Id={}\nActiveState={}\nUnitFileState={}\nNeedDaemonReload={}\n"
         (("active", "enabled", "no"), ("inactive", "static", "no"), []),
         (("inactive", "enabled", "no"), ("inactive", "static", "no"), ["is not started"]),
         (("active", "disabled", "no"), ("inactive", "static", "no"), ["is not enabled"]),
-        (("active", "enabled", "no"), ("inactive", "static", "yes"), ["was changed, and systemd has not read it"]),
+        (("active", "enabled", "no"), ("inactive", "static", "yes"), ["was changed, but systemd has not reloaded it"]),
         (
             ("failed", "masked", "yes"),
             ("inactive", "static", "no"),
@@ -378,7 +378,7 @@ def test_an_account_that_somebody_changed_is_noticed(changed: t.Dict[str, str], 
 def test_a_log_file_beside_those_of_others_is_refused(host: Host) -> None:
     refused = host.run(log_file="/var/log/staple.log")
     assert refused["failed"] and refused["msg"].startswith(
-        "nothing was changed: ocsp_stapling_log_file is /var/log/staple.log, but /var/log cannot be a folder of the "
+        "nothing was changed: ocsp_stapling_log_file is /var/log/staple.log, but /var/log cannot be reserved for the "
     )
     assert list((host.root / "etc").iterdir()) == []
     assert host.run(log_file=f"{host.root}/logs/staple.log")["changed"]
@@ -440,7 +440,7 @@ def test_no_certificates_at_all_on_a_host_that_has_some_is_a_slip(host: Host) ->
     (host.root / "etc/ocsp-stapling/live/www.example.com").mkdir(parents=True)
     refused = host.run()
     assert refused["failed"] and refused["msg"] == (
-        "nothing was changed: ocsp_stapling_certificates has no certificates, but this host has www.example.com; to "
+        "nothing was changed: ocsp_stapling_certificates is empty, but this host has www.example.com; to "
         "remove all of them, set ocsp_stapling_state to absent"
     )
     entry = {"name": "www.example.com", "services": [], "options": {}, "staple": False}
@@ -494,7 +494,7 @@ def test_the_archive_is_the_same_for_the_same_sources() -> None:
 
 def test_a_module_without_its_controller_says_so(host: Host) -> None:
     refused = host.run_module()
-    assert refused["failed"] and "needs the action plugin" in refused["msg"]
+    assert refused["failed"] and "works only with the action plugin" in refused["msg"]
 
 
 # What the program says -----------------------------------------------------------------------------

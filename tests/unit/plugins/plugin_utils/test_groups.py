@@ -72,12 +72,12 @@ def test_what_was_scanned_is_a_group_of_its_own() -> None:
 
 FAULTS: t.Dict[str, t.Tuple[t.Any, str]] = {
     "no groups at all": (["web"], "the groups must be a mapping"),
-    "a group that is none": ({"web": ["a.test"]}, "web: a group is a mapping with a list of domains"),
-    "one domain as a text": ({"web": {"domains": "a.test"}}, "web: a group is a mapping with a list of domains"),
-    "no mapping": ({"web": None}, "web: a group is a mapping with a list of domains"),
-    "no domains": ({"web": {}}, "web: a group is a mapping with a list of domains"),
-    "a domain without a name": (web({"names": ["x"]}), "web: a domain is a name, or a mapping with a name"),
-    "a domain that is a number": (web(7), "web: a domain is a name, or a mapping with a name"),
+    "a group that is none": ({"web": ["a.test"]}, "web: a group must be a mapping with a list of domains"),
+    "one domain as a text": ({"web": {"domains": "a.test"}}, "web: a group must be a mapping with a list of domains"),
+    "no mapping": ({"web": None}, "web: a group must be a mapping with a list of domains"),
+    "no domains": ({"web": {}}, "web: a group must be a mapping with a list of domains"),
+    "a domain without a name": (web({"names": ["x"]}), "web: a domain must be a name, or a mapping with a name"),
+    "a domain that is a number": (web(7), "web: a domain must be a name, or a mapping with a name"),
     "a slip in a group": (web("a.test", relaod=["nginx"]), "web: relaod is not known; did you mean reload?"),
     "a slip in a domain": (
         web({"name": "a.test", "responder_url": "x"}),
@@ -92,15 +92,18 @@ FAULTS: t.Dict[str, t.Tuple[t.Any, str]] = {
     ),
     "an option out of range": (web("a.test", options={"timeout": -1}), "web: options: timeout: -1.0 is not"),
     "no URL of a proxy": (web("a.test", options={"http_proxy": "proxy:3128"}), "web: options: http_proxy: its"),
-    "a name that is none": (web("*.a.test"), "web, *.a.test: name: '*.a.test' cannot name a set"),
-    "a service that leads elsewhere": (web("a.test", reload=["../x"]), "web: reload: '../x' cannot name a service"),
+    "a name that is none": (web("*.a.test"), "web, *.a.test: name: '*.a.test' is not a valid name for a set"),
+    "a service that leads elsewhere": (
+        web("a.test", reload=["../x"]),
+        "web: reload: '../x' is not a valid service name",
+    ),
     "a mode that is none": (web("a.test", key_mode="rw"), "web: key_mode: 'rw' is not an octal number"),
     "a mode for everybody": (web("a.test", key_mode="0644"), "web: the mode 0644 of the private key allows more"),
     "no URL of a responder": (web({"name": "a.test", "responder_urls": ["x"]}), "web, a.test: responder_urls: 'x' is"),
-    "a name with a way out": (web("../x"), "web, ../x: name: '../x' cannot name a set"),
+    "a name with a way out": (web("../x"), "web, ../x: name: '../x' is not a valid name for a set"),
     "the same twice, not alike": (
         {"web": {"domains": ["a.test"]}, "mail": {"domains": ["a.test"], "key_mode": "0440"}},
-        "a.test is given twice, with different values of key_mode",
+        "a.test is listed twice, with different values of key_mode",
     ),
 }
 
@@ -110,7 +113,7 @@ def test_what_contradicts_is_named_as_it_was_written(remote: bool) -> None:
     domain = {"name": "a.test", "certificate": "x.pem", "key_owner": "exim"}
     groups = web("a.test", domain)
     assert read(groups, remote=remote).faults == [
-        "a.test is given twice, with different values of certificate, key_owner"
+        "a.test is listed twice, with different values of certificate, key_owner"
     ]
 
 
@@ -149,7 +152,7 @@ def test_the_same_in_two_groups_has_the_services_of_both() -> None:
 def test_groups_of_several_variables_add_up() -> None:
     entries, faults = _groups.read([web("a.test"), web("b.test"), {"mail": {"domains": "c.test"}}])
     assert [entry["name"] for entry in entries] == ["a.test", "b.test"]
-    assert faults == ["mail: a group is a mapping with a list of domains"]
+    assert faults == ["mail: a group must be a mapping with a list of domains"]
 
 
 def test_the_part_of_an_owner_holds_no_key() -> None:
@@ -184,9 +187,9 @@ SERVICE_FAULTS: t.Dict[str, t.Tuple[t.Any, str]] = {
     "an empty text for a command": ({"web": {"reload": " "}}, "web: reload must be a command"),
     "a quotation without an end": (
         {"web": {"test": "sh -c 'true"}},
-        "web: test is not a command: no closing quotation",
+        "web: test is not a valid command: no closing quotation",
     ),
-    "a name that leads elsewhere": ({"../x": {"unit": "x"}}, "'../x' cannot name a service"),
+    "a name that leads elsewhere": ({"../x": {"unit": "x"}}, "'../x' is not a valid service name"),
     "a socket somewhere": ({"haproxy": {"socket": "run/x"}}, "haproxy: socket must be an absolute path"),
 }
 
@@ -265,7 +268,7 @@ def test_a_misspelt_list_of_domains_is_named() -> None:
 
 
 def test_a_group_without_domains_is_told_what_else_is_wrong() -> None:
-    listed = "web: a group is a mapping with a list of domains"
+    listed = "web: a group must be a mapping with a list of domains"
     slip = "web: relaod is not known; did you mean reload?"
     assert read({"web": {"relaod": ["nginx"]}}).faults == [listed, slip]
     assert read({"web": {"domains": "a.test", "domainz": 1}}).faults[0] == listed

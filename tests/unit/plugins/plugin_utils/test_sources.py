@@ -55,9 +55,9 @@ def test_all_that_is_wrong_is_said(folder: Path, decrypts: bool) -> None:
     completed, faults = sources.complete_all([{"name": name} for name in ("b.test", "c.test", "a.test")], str(folder))
     assert [one["name"] for one in completed] == (["a.test"] if not decrypts else [])
     junk, no_key, no_certificate = faults[:3]
-    assert junk.startswith(f"b.test: {folder}/b.test.key holds no PEM")
-    assert no_key == f"c.test: there is no private key: {folder} holds no c.test.key"
-    assert no_certificate == f"c.test: there is no certificate: {folder} holds no c.test.pem nor c.test-fullchain.pem"
+    assert junk.startswith(f"b.test: {folder}/b.test.key is not PEM")
+    assert no_key == f"c.test: there is no private key: {folder} contains no c.test.key"
+    assert no_certificate == f"c.test: there is no certificate: {folder} contains no c.test.pem or c.test-fullchain.pem"
 
 
 @pytest.mark.parametrize("given", ["private_key", "certificate"])
@@ -88,6 +88,6 @@ def test_files_that_are_none_are_named(folder: Path) -> None:
     entries = [{"name": "b.test"}, {"name": "c.test", "private_key_src": "c.key", "certificate_src": "c.pem"}]
     _completed, faults = Sources(missing).complete_all(entries, str(folder))
     assert faults[0] == f"b.test: {folder}/b.test.key is empty"
-    assert faults[1] == f"b.test: {folder}/b.test.pem is a folder; a file belongs there"
-    assert faults[2].startswith("c.test: there is no private key c.key on the controller, where a relative path is ")
+    assert faults[1] == f"b.test: {folder}/b.test.pem is a folder; a file is expected"
+    assert faults[2].startswith("c.test: there is no private key c.key on the controller; a relative path is ")
     assert faults[3].startswith("c.test: there is no certificate c.pem on the controller")

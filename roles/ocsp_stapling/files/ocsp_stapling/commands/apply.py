@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""``apply``: judge again what ``refresh`` left, put it in place or withdraw it, and reload who has to be told.
+"""``apply``: check again what ``refresh`` fetched, put it in place or withdraw it, and reload the services concerned.
 
-It runs as root and without network, and believes nothing that the other user wrote.
+It runs as root and without network, and does not trust anything that the other user wrote.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ from . import reload as reloading
 #: Intervals until the next run has surely done its work; its delay and its duration count, too.
 _INTERVALS = 2
 
-#: What is said of a certificate that no playbook gives any more.
+#: The message for a certificate that no playbook configures any more.
 _DROPPED = (
-    "no playbook gives it any more; it stays, with fresh staples, until no configuration of a server uses it and the "
-    "playbook runs again"
+    "no playbook configures it any more; it is kept, with fresh staples, until no server configuration uses it and "
+    "the playbook runs again"
 )
 
 INSTALLED, WITHDRAWN = "installed", "withdrawn"
@@ -57,7 +57,7 @@ class Apply:
     """One run over all certificates, those that are live and no longer configured among them.
 
     With ``names`` it is over these alone, and what the state says of the others stays as it is.
-    Nobody else changes what servers read meanwhile. Without ``reload``, somebody else reloads who has to be.
+    A lock keeps others from changing what servers read meanwhile. Without ``reload``, services are reloaded elsewhere.
     """
 
     def __init__(
@@ -121,12 +121,12 @@ class Apply:
 
     def _look_at_state(self) -> None:
         if self.before.problem:
-            message = f"{self.before.problem}; it is made anew"
+            message = f"{self.before.problem}; it is rebuilt"
             self.log.emit(Event("state", message, events.WARNING, "file_error"))
         if self.refused:
             self._refuse("", self.refused)
         for name in self.installed.put_back:
-            message = "a run was killed while it switched to another set; the one from before is live again"
+            message = "a run was killed while switching to another set; the previous set is live again"
             self.log.emit(Event("kept", message, events.WARNING, certificate=name))
 
     def _look_at_clock(self) -> None:
@@ -152,7 +152,8 @@ class Apply:
             code, message = error.code, error.message
         except Exception as error:
             self._worsen(1)
-            code, message = "", f"its staple was not looked at, because of a defect ({type(error).__name__}: {error})"
+            code = ""
+            message = f"its staple was not checked because of an internal error ({type(error).__name__}: {error})"
         self.log.emit(Event("failed", message, events.ERROR, code, entry.name))
         known = self.before.certificates.get(entry.name, {})
         self.after.certificates[entry.name] = {**known, "unfinished": message}
@@ -243,7 +244,7 @@ class Apply:
                 self.changes[entry.name] = INSTALLED
 
     def _unconfigured(self) -> t.List[Entry]:
-        """The certificates that are live and not configured, whoever deployed them and whatever the state knows."""
+        """The certificates that are live and not configured, whether or not the state knows them."""
         configured = {entry.name for entry in self.config.certificates}
         layout = self.installed.layout
         return [
@@ -293,7 +294,7 @@ class Apply:
         missing = sum(entry.get("staple") is None for entry in wanted)
         judged = sum(self._is_meant(entry.name) for entry in self.config.certificates)
         message = (
-            f"apply judged {count(judged, 'certificate')} in {self.host.elapsed():.1f} s: "
+            f"apply checked {count(judged, 'certificate')} in {self.host.elapsed():.1f} s: "
             f"{done.count(INSTALLED)} installed, {done.count(WITHDRAWN)} withdrawn, {missing} without a staple"
         )
         self.log.emit(Event("run", message))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""``check``: judge response files by hand, against a certificate that is given or found."""
+"""``check``: check response files against a certificate that is given or found."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def check_given(given: Values) -> None:
 
 
 def check(path: str, given: Values, config: t.Optional[Config], now: datetime) -> Verdict:
-    """Judge one file, or say why it cannot be judged."""
+    """Judge one file, or say why it cannot be checked."""
     try:
         return _judge(path, given, config, now)
     except InputError as error:
-        text = f"{path}: cannot be judged\n{paragraph(f'  error: {error.message} [{error.code}]', indent='    ')}"
+        text = f"{path}: cannot be checked\n{paragraph(f'  error: {error.message} [{error.code}]', indent='    ')}"
         return Verdict(path, False, text, {"path": path, "acceptable": False, "code": error.code, "msg": error.message})
 
 
@@ -73,7 +73,7 @@ def _known_values(path: str, given: Values, config: t.Optional[Config]) -> Value
         beside = os.path.join(os.path.dirname(os.path.abspath(path)), name)
         if os.path.exists(beside):
             return {"certificate_path": beside}
-    raise InputError(f"{path}: the certificate that this response is about is not known; give it with --certificate")
+    raise InputError(f"{path}: the certificate for this response is unknown; give it with --certificate")
 
 
 def _text(path: str, name: str, judgement: t.Optional[Judgement], values: Values) -> str:

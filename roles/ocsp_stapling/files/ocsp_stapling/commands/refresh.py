@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""``refresh``: ask for the responses that are due, and remember how it went. Services are not its business."""
+"""``refresh``: fetch the responses that are due, and record the results. It does not deal with services."""
 
 from __future__ import annotations
 
@@ -225,7 +225,7 @@ class Refresh:
         return schedule.spread(outcome.renew_at, judgement.this_update, seed)
 
     def _note_source(self, known: Values, outcome: Outcome) -> None:
-        """Remember where the response in place came from; one that somebody else put there has no responder."""
+        """Remember where the response in place came from; one from elsewhere has no responder."""
         digest = hashlib.sha256(outcome.data).hexdigest() if outcome.data is not None else None
         if known.get("sha256") != digest:
             known.update(sha256=digest, responder_url=outcome.responder_url)
@@ -265,7 +265,7 @@ class Refresh:
         self._emit(entry, "revoked" if code == "revoked" else "failed", said, priority, code)
 
     def _end_in_place(self, entry: Entry) -> t.Optional[datetime]:
-        """When the staple that servers read expires, None where that is not good or cannot be judged."""
+        """When the staple that servers read expires, None where that is not good or cannot be checked."""
         try:
             staple = read_place(entry)
             options = read_options(entry.values) if staple is not None else None
@@ -299,14 +299,14 @@ class Refresh:
         failing = ", ".join(f"{number} {code}" for code, number in sorted(codes.items()))
         total = count(len(self.entries), "certificate")
         message = (
-            f"refresh looked at {len(self.outcomes)} of {total} in {seconds:.1f} s: {renewed} renewed, "
+            f"refresh checked {len(self.outcomes)} of {total} in {seconds:.1f} s: {renewed} renewed, "
             f"{waiting} well{', ' if failing else ''}{failing}"
         )
         self.log.emit(Event("run", message))
 
 
 def _no_network(_request: t.Any, _timeout: float) -> t.NoReturn:
-    raise ResponderDown("unreachable", "nothing is fetched here")
+    raise ResponderDown("unreachable", "fetching is turned off on this host")
 
 
 def _cause(error: Finding) -> str:

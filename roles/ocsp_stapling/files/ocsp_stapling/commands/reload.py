@@ -77,7 +77,7 @@ def tell(installed: Installation, config: Config, log: Log, names: t.Iterable[st
             priority = events.INFO if always else events.DEBUG
             log.emit(Event("reloaded", f"{name} is not running; not reloaded", priority, service=name), answer=always)
         else:
-            log.emit(Event("reloaded", f"{name} has loaded what is on disk", events.DEBUG, service=name))
+            log.emit(Event("reloaded", f"{name} already uses the files on disk", events.DEBUG, service=name))
     return well
 
 
@@ -85,19 +85,19 @@ class Messenger:
     """Tells services that staples changed: by their socket where they have one, else by a reload at the end."""
 
     def __init__(self, installed: Installation, config: Config, log: Log, left: t.Mapping[str, t.Any]) -> None:
-        """``left`` are the marks that the run before left to somebody else."""
+        """``left`` are the notes that the previous run did not handle itself."""
         self.installed = installed
         self.config = config
         self.log = log
         self._overdue = {name for name, mark in marks(config).items() if left.get(name) == mark}
 
     def told(self, entry: Entry, withdrawn: bool = False, ended: bool = False) -> t.List[str]:
-        """The services that have to be told of a change to a staple."""
+        """The services that have to be reloaded after a change to a staple."""
         kinds = self.config.kinds(entry.services)
         return [name for name, kind in zip(entry.services, kinds) if needs_reload(kind, withdrawn, ended)]
 
     def changing(self, entry: Entry, told: t.Iterable[str], must_note: bool = True) -> t.ContextManager[Change]:
-        """Change the staple of a certificate in a block; who has to be told is noted before. Raises FileError."""
+        """Change the staple of a certificate in a block, after noting the services to reload. Raises FileError."""
         return self.installed.changing({name: [entry.name] for name in told}, must_note)
 
     def give(self, entry: Entry, data: bytes, before: t.Mapping[str, t.Optional[pending.Note]]) -> t.List[str]:
@@ -125,7 +125,7 @@ class Messenger:
         return {name: pending.read(self.installed.layout, name) for name in names}
 
     def finish(self, reload: bool) -> bool:
-        """Reload who has to be, or leave that to somebody else. Returns whether nothing is left that should not be.
+        """Reload the services that need it, unless that is done elsewhere. Returns whether nothing is overdue.
 
         What others have noted since the last run is on its way; what that run left should have been reloaded by now.
         """
@@ -135,7 +135,7 @@ class Messenger:
         overdue = sorted(self._overdue & set(left))
         for name in overdue:
             hint = f"see why with 'ocsp-stapling reload {name}' as root"
-            message = f"{name} has not been reloaded since the last run noted it; {hint}"
+            message = f"{name} has not been reloaded since the last run requested it; {hint}"
             self.log.emit(Event("reload_failed", message, events.WARNING, "reload_failed", service=name))
         return not self.installed.unnoted and not overdue
 

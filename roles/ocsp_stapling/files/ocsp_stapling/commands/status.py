@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""``status``: how all staples are, for people, programs and Nagios. It only reads, so that everybody may ask."""
+"""``status``: the state of all staples, for people, programs and Nagios. It only reads, so any user may run it."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Status:
     def _line(self, name: str, seen: Seen) -> Line:
         entry = seen.values
         if entry is None:
-            sentence = f"{name}: no run has looked at it yet, and {seen.unread}; run 'ocsp-stapling status' as root"
+            sentence = f"{name}: no run has checked it yet, and {seen.unread}; run 'ocsp-stapling status' as root"
             return Line(name, troubles.NOT_SEEN, troubles.NOT_SEEN.word, None, None, "", sentence, {})
         found = sorted(self._troubles(entry), key=troubles.rank)
         worst = found[0] if found else None
@@ -177,7 +177,7 @@ class Status:
             told = code == "expiring" if entry.get("staple") else code == "missing_staple" and (failure or refused)
             causes = [self._place(entry), refused, unfinished, failure, "" if told else message]
             if worst in (troubles.MUST_STAPLE_MISSING, troubles.MUST_STAPLE_EXPIRING):
-                causes.insert(0, "it demands a staple (must-staple)")
+                causes.insert(0, "it requires a staple (must-staple)")
             following = record.time_of(entry, "next_attempt")
             if failure and following is not None:
                 causes.append(f"the next attempt is planned for {when(following, self.now)}")
@@ -198,11 +198,11 @@ class Status:
 
     def _problems(self) -> t.Iterator[Problem]:
         if self.refused:
-            message = f"{self.refused}; until that is corrected, no staple is renewed and none is withdrawn"
+            message = f"{self.refused}; until this is corrected, no staple is renewed or withdrawn"
             yield Problem(troubles.RUN_FAILED, message)
         if self._is_disk_full():
             folder = self.config.folders.state
-            message = f"the disk of {folder} is full, so that no run can finish its work; see 'df -h {folder}'"
+            message = f"the disk of {folder} is full, so no run can finish its work; see 'df -h {folder}'"
             yield Problem(troubles.RUN_FAILED, message)
         if self.state.problem:
             message = f"{self.state.problem}; run 'ocsp-stapling apply' as root"
@@ -248,13 +248,13 @@ class Status:
         if ago > self.config.interval.total_seconds() * _MISSED and since is not None:
             what = f"last ran at {when(since, self.now)}"
             if ended is None:
-                what = f"has never run, although it should since {when(since, self.now)}"
+                what = f"has never run, although it should have since {when(since, self.now)}"
             yield Problem(troubles.NOT_RUNNING, f"{command} {what}; {hint}")
         elif since is None:
             yield Problem(troubles.NOT_RUNNING, f"{command} has not run yet; {hint}")
         code = record.number_of(record.mapping(self.state.runs, command), "exit_code")
         if code > 2 and not self.refused:
-            message = f"{command} ended with the exit code {code}; run it to see why"
+            message = f"{command} failed with exit code {code}; run it to see why"
             yield Problem(troubles.RUN_FAILED, message)
 
     # For people
@@ -264,7 +264,7 @@ class Status:
         if self.named:
             parts += ["\n" + self._details(line) for line in self.lines]
         else:
-            parts += ["\n" + (self._table(colours, width) if self.lines else "There are no certificates.\n")]
+            parts += ["\n" + (self._table(colours, width) if self.lines else "No certificates are configured.\n")]
         sentences = self._sentences()
         if sentences:
             parts.append("\n" + "".join(paragraph(sentence, width, "  ") for sentence in sentences))

@@ -205,4 +205,4 @@ def test_an_overridden_name_does_not_change_the_release() -> None:
 )
 def test_a_refusal_names_the_override(text: str, said: str) -> None:
     sentence = families.refusal(families.read_os_release(text))
-    assert sentence == f"{said}; set ocsp_stapling_os_family to Debian or RedHat if it works like one of these"
+    assert sentence == f"{said}; set ocsp_stapling_os_family to Debian or RedHat if it is compatible with one of them"

@@ -165,7 +165,7 @@ def test_worse_than_before_goes_back(world: World, shown: t.Tuple[int, ...], sta
 def test_no_tls_any_more_is_worse(world: World) -> None:
     world.switch()
     world.problem = "it closes the connection"
-    fault = "nginx on 127.0.0.1:443 for example.com: there is no TLS any more (it closes the connection)"
+    fault = "nginx on 127.0.0.1:443 for example.com: TLS no longer works (it closes the connection)"
     assert world.verify().faults == {"nginx": fault}
 
 
@@ -207,8 +207,8 @@ def test_where_nothing_can_be_seen_the_service_manager_is_asked(
 def test_a_configuration_that_is_refused_explains_why_nothing_was_loaded(world: World) -> None:
     world.switch(endpoints=False)
     world.fleet.loaded["nginx"] = 999.0
-    world.fleet.tests["nginx"] = lambda: "the configuration of nginx is refused"
-    assert world.verify().faults == {"nginx": "the configuration of nginx is refused"}
+    world.fleet.tests["nginx"] = lambda: "the configuration of nginx was rejected"
+    assert world.verify().faults == {"nginx": "the configuration of nginx was rejected"}
 
 
 def test_an_unconfirmed_switch_goes_back_to_what_was_confirmed_last(world: World) -> None:

@@ -79,11 +79,11 @@ def test_what_is_not_known_is_left_out() -> None:
     [
         (
             {"key": forge.private_pem(forge.key("p256", "other"))},
-            "the private key of the key does not fit",
+            "the private key in the key does not match",
         ),
-        ({"key": forge.private_pem(forge.key("rsa2048", "other"))}, "does not fit"),
-        ({"key": forge.armour(NO_KEY, "PRIVATE KEY")}, "does not load"),
-        ({"chain": STRANGER.pem}, "the chain does not hold the issuer"),
+        ({"key": forge.private_pem(forge.key("rsa2048", "other"))}, "does not match"),
+        ({"key": forge.armour(NO_KEY, "PRIVATE KEY")}, "cannot load"),
+        ({"chain": STRANGER.pem}, "the chain does not contain the issuer"),
         ({"chain": pem(ISSUER, MIDDLE), "root": STRANGER.pem}, "does not chain to any certificate of the root"),
         ({"chain": ISSUER.pem, "root": ROOT.pem}, "does not chain to any certificate of the root"),
     ],
@@ -169,13 +169,13 @@ def test_an_intermediate_given_as_root_is_served_and_written_once() -> None:
 
 def test_a_missing_chain_is_said() -> None:
     (warning,) = material.examine(read(), (NAME,)).warnings
-    assert "the certificate holds no chain and none was given" in warning and "CN=Issuer,O=Forge" in warning
+    assert "the certificate contains no chain and none was given" in warning and "CN=Issuer,O=Forge" in warning
 
 
 def test_another_chain_is_refused_wherever_it_stands() -> None:
     for given in ({"certificate": pem(LEAF, STRANGER)}, {"chain": STRANGER.pem}, {"certificate": pem(STRANGER, LEAF)}):
         (problem,) = check(sources(**given))
-        assert "does not hold the issuer of CN=leaf.example.com,O=Forge: it was issued by CN=Issuer,O=Forge" in problem
+        assert "does not contain the issuer of CN=leaf.example.com,O=Forge: it was issued by CN=Issuer" in problem
 
 
 def test_loading_is_tried_last() -> None:
@@ -192,5 +192,5 @@ def test_key_shows_nowhere() -> None:
 
 @pytest.mark.parametrize("name", ["", ".hidden", "-x", "a/b", "*.example.com", "a b", "a\n", "ä", "x" * 201, 'a"b'])
 def test_names_of_sets_that_would_mean_something(name: str) -> None:
-    with pytest.raises(InputError, match="cannot name a set"):
+    with pytest.raises(InputError, match="is not a valid name for a set"):
         material.check_name(name)

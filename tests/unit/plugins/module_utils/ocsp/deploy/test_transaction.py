@@ -141,7 +141,7 @@ def test_the_staple_of_a_set_that_stays_is_told_although_another_service_refuses
         wanted(stays, "a.example.com", "web", source=staple(stays, age)),
         wanted(newer, "b.example.com", "mail", source=staple(newer)),
     )
-    assert "the configuration of mail was broken before, not by this run" in problem
+    assert "the configuration of mail was already broken before this run" in problem
     assert host.live("b.example.com") == before
     renewed = age == HOUR
     assert work.items[0].renewed is renewed
@@ -164,7 +164,7 @@ def test_a_new_file_that_is_refused_is_blamed(host: Host) -> None:
     host.deploy(wanted(one, "a.example.com", "web"))
     host.fleet.tests["web"] = lambda: "" if host.live("a.example.com")["cert.pem"] == one.pem else "bad certificate"
     _work, problem = host.deploy(wanted(leaf("a.example.com", 2), "a.example.com", "web"))
-    assert problem == "web refused its configuration with the new files, which were taken back: bad certificate"
+    assert problem == "web rejected its configuration with the new files, which were rolled back: bad certificate"
     assert host.live("a.example.com")["cert.pem"] == one.pem
     assert not os.path.exists(host.layout.journal)
 
@@ -207,7 +207,7 @@ def test_a_service_that_comes_to_a_set_that_stays_gets_its_piece_and_is_told(hos
     assert "nginx.conf" in host.live("a.example.com") and pending.services(host.layout) == ["nginx"]
     assert (
         transaction.summary(work, False)
-        == "adapted to other services: a.example.com; still without a staple: a.example.com"
+        == "adapted for other services: a.example.com; still without a staple: a.example.com"
     )
     assert sets.described(host.layout.live("a.example.com")).services == ("web", "nginx")
 
@@ -221,7 +221,7 @@ def test_what_was_held_back_is_said_first(host: Host) -> None:
     )
     said = transaction.summary(work, False)
     assert said.startswith("held back: a.example.com: it must not be used without a staple: ")
-    assert "; c.example.com: the certificate CN=c.example.com,O=Forge was revoked on " in said
+    assert "; c.example.com: the certificate CN=c.example.com,O=Forge was revoked at " in said
     assert said.endswith("; 1 of 3 certificates changed: b.example.com; still without a staple: b.example.com")
     assert host.live("a.example.com") == host.live("c.example.com") == {}
     assert [sentence for sentence in work.warnings if sentence.startswith("b.example.com: there is no staple yet")]
@@ -231,8 +231,8 @@ def test_nothing_to_do_is_said_as_well(host: Host) -> None:
     subjects = {name: leaf(name) for name in ("a.example.com", "b.example.com")}
     both = [wanted(subject, name, "web", source=staple(subject)) for name, subject in subjects.items()]
     host.deploy(*both)
-    assert transaction.summary(host.plan(*both), True) == "2 certificates: all as they should be"
-    assert transaction.summary(host.plan(both[0]), True) == "1 certificate: all as it should be"
+    assert transaction.summary(host.plan(*both), True) == "2 certificates: up to date"
+    assert transaction.summary(host.plan(both[0]), True) == "1 certificate: up to date"
 
 
 def test_of_very_many_names_the_first_ones_are_said() -> None:

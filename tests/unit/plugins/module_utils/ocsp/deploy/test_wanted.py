@@ -90,7 +90,7 @@ def test_two_entries_of_a_name_are_one_with_the_services_of_both() -> None:
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"name": "*.example.com"}, r"name: '\*\.example\.com' cannot name a set"),
+        ({"name": "*.example.com"}, r"name: '\*\.example\.com' is not a valid name for a set"),
         ({"mode": "rw"}, r'mode: \'rw\' is not an octal number; write it as a string such as "0400"'),
         ({"owner": "no-such-user"}, "the owner of the private key: there is no user .no-such-user."),
         ({"options": {"timout": 1}}, "options: 'timout' is not an option; did you mean timeout?"),
@@ -98,9 +98,9 @@ def test_two_entries_of_a_name_are_one_with_the_services_of_both() -> None:
             {"private_key_content": None},
             "there is no private key: private_key_path, private_key_src or private_key_content is missing",
         ),
-        ({"private_key_path": "/x"}, "private_key_path and private_key_content contradict each other"),
+        ({"private_key_path": "/x"}, "private_key_path and private_key_content are mutually exclusive"),
         ({"chain_path": "/nonexistent"}, "chain_path: /nonexistent does not exist"),
-        ({"root_src": "x"}, "root_src is read on the controller, which did not happen"),
+        ({"root_src": "x"}, "root_src is read on the controller, but was not; report this as a bug"),
     ],
 )
 def test_what_cannot_be_used_is_said_with_the_name_of_the_certificate(given: t.Dict[str, t.Any], sentence: str) -> None:
@@ -112,5 +112,5 @@ def test_what_cannot_be_used_is_said_with_the_name_of_the_certificate(given: t.D
     "other", [{"mode": "0440"}, {"staple": False}, {"options": {"timeout": 3}}, {"private_key_content": "another"}]
 )
 def test_two_entries_that_contradict_each_other_are_refused(other: t.Dict[str, t.Any]) -> None:
-    with pytest.raises(InputError, match="it is given twice, with different"):
+    with pytest.raises(InputError, match="it is listed twice, with different"):
         read(one(), one(**other))

@@ -100,7 +100,7 @@ def test_one_that_will_not_do_is_replaced(current: bytes) -> None:
     assert outcome.before is not None and outcome.judgement is not outcome.before
 
 
-REVOCATION = "the certificate CN=leaf.example.com,O=Forge was revoked on 2026-03-02 05:06:07 UTC (key_compromise)"
+REVOCATION = "the certificate CN=leaf.example.com,O=Forge was revoked at 2026-03-02T05:06:07Z (key_compromise)"
 
 #: What is in place, what the responder says, and what comes of it: the response to staple, whether it failed, the
 #: code, and the message.
@@ -129,7 +129,7 @@ ENDS: t.Dict[str, t.Tuple[t.Optional[bytes], t.Any, t.Optional[bytes], bool, str
         "http_error",
         (
             f"{URL} answered with the HTTP status 502 (text/html); the one in place is not good either: the response "
-            "ended on 2026-03-03 05:06:07 UTC (this host's clock says 2026-03-04 05:06:07 UTC)"
+            "expired at 2026-03-03T05:06:07Z (this host's clock says 2026-03-04T05:06:07Z)"
         ),
     ),
     "no answer, what is left of a former certificate in place": (
@@ -163,7 +163,7 @@ ENDS: t.Dict[str, t.Tuple[t.Optional[bytes], t.Any, t.Optional[bytes], bool, str
         True,
         "older",
         (
-            "the new response was made no later than the one that proves the revocation; the one in place is not "
+            "the new response is no newer than the one that proves the revocation; the one in place is not "
             f"good either: {REVOCATION}"
         ),
     ),
@@ -222,8 +222,8 @@ def test_a_source_is_judged_and_nobody_is_asked() -> None:
     refused = run(world, DUE, options_of(EXPIRED))
     assert (refused.data, refused.failed) == (DUE, False)
     assert refused.message == (
-        "the given response is refused: the response ended on 2026-03-03 05:06:07 UTC (this host's clock says "
-        "2026-03-04 05:06:07 UTC); the one in place is good until 2026-03-07T05:06:07Z"
+        "the given response is refused: the response expired at 2026-03-03T05:06:07Z (this host's clock says "
+        "2026-03-04T05:06:07Z); the one in place is good until 2026-03-07T05:06:07Z"
     )
     assert run(world, None, options_of(FORGED)).failed
     assert world.requests == []
@@ -377,7 +377,7 @@ def test_a_request_that_fails_stops_no_other() -> None:
 
     found = dict(obtain_all(requests(4), environment_for))
     assert [isinstance(found[f"n{number}"], OcspError) for number in range(4)] == [False, True, True, False]
-    assert str(found["n2"]) == "it cannot be worked on (ValueError: a defect)"
+    assert str(found["n2"]) == "internal error (ValueError: a defect)"
 
 
 def test_a_responder_is_not_asked_more_at_once_than_allowed() -> None:

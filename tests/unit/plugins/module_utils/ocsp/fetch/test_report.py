@@ -90,7 +90,7 @@ def test_a_revocation() -> None:
         {
             "code": "revoked",
             "severity": "error",
-            "message": "the certificate CN=leaf.example.com,O=Forge was revoked on 2026-03-02 05:06:07 UTC "
+            "message": "the certificate CN=leaf.example.com,O=Forge was revoked at 2026-03-02T05:06:07Z "
             "(key_compromise)",
         }
     ]

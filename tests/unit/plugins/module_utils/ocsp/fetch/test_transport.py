@@ -209,10 +209,10 @@ def test_ipv6_through_proxy(serve: Serve, port: str, host: str) -> None:
         ("file:///etc/passwd", "only http and https"),
         ("ldap://ocsp.example.com/", "only http and https"),
         ("javascript:alert(1)", "only http and https"),
-        ("http://", "names no host"),
-        ("http:///path", "names no host"),
-        ("http:ocsp.example.com", "names no host"),
-        ("http://:80/", "names no host"),
+        ("http://", "has no host"),
+        ("http:///path", "has no host"),
+        ("http:ocsp.example.com", "has no host"),
+        ("http://:80/", "has no host"),
         ("http://ocsp.example.com:0/", "port"),
         ("http://ocsp.example.com:65536/", "port"),
         ("http://ocsp.example.com:-1/", "port"),
@@ -404,7 +404,7 @@ def test_endless_header_lines(serve: Serve) -> None:
 def test_truncated(serve: Serve, message: bytes) -> None:
     error = failure(serve(replies(message)).url())
     assert error.code == "http_error"
-    assert "breaks off before its end" in error.message
+    assert "is truncated" in error.message
 
 
 @pytest.mark.parametrize(
@@ -433,7 +433,7 @@ def test_not_http(serve: Serve, message: bytes) -> None:
 def test_what_is_no_http_is_seen_before_the_other_side_closes(serve: Serve) -> None:
     error = failure(serve(lambda peer: (peer.send(b"SSH-2.0-OpenSSH_9.2\r\n"), peer.hold())).url())
     assert error.code == "http_error"
-    assert error.message.endswith("did not answer in proper HTTP: SSH-2.0-OpenSSH_9.2?")
+    assert error.message.endswith("did not answer with valid HTTP: SSH-2.0-OpenSSH_9.2?")
 
 
 def test_mutations_of_an_answer_never_raise_anything_else(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -961,7 +961,7 @@ def test_no_proxy_there(serve: Serve, speech: bytes) -> None:
     proxy = serve(replies(speech))
     error = failure("https://ocsp.invalid/", http_proxy=proxy.url())
     assert error.code == "proxy_error"
-    assert error.message.startswith(f"the proxy 127.0.0.1:{proxy.port} gave no HTTP answer to CONNECT: ")
+    assert error.message.startswith(f"the proxy 127.0.0.1:{proxy.port} sent no HTTP answer to CONNECT: ")
 
 
 def test_tunnel_to_nowhere(serve: Serve) -> None:
@@ -1357,8 +1357,8 @@ def test_closing_ends_what_is_under_way(
     assert not thread.is_alive()
     release.set()
     assert [error.code for error in errors] == ["unreachable"]
-    assert "was broken off" in errors[0].message
-    with pytest.raises(TransportError, match="was broken off"):
+    assert "was aborted" in errors[0].message
+    with pytest.raises(TransportError, match="was aborted"):
         ask(kept, url)
 
 

@@ -78,7 +78,7 @@ CASES: t.Dict[str, t.Tuple[Facts, str, str]] = {
     "a newer one": (Facts(True, OLD, FRESH), INSTALL, ""),
     "the same one": (Facts(True, FRESH, FRESH), KEEP, ""),
     "an older one": (Facts(True, FRESH, OLD), KEEP, ""),
-    "a later one that ends before": (Facts(True, FRESH, ending(3 * DAY, SECOND)), KEEP, ""),
+    "a later one that expires before": (Facts(True, FRESH, ending(3 * DAY, SECOND)), KEEP, ""),
     "a bad one": (Facts(True, OLD, GONE), KEEP, ""),
     "none, with a good one in place": (Facts(True, OLD, None), KEEP, ""),
     "a good one in the place of one about another certificate": (Facts(True, OTHER, FRESH), INSTALL, ""),
@@ -86,10 +86,10 @@ CASES: t.Dict[str, t.Tuple[Facts, str, str]] = {
     "none at all": (Facts(False, None, None), WITHDRAW, "missing_staple"),
     "one that ended": (Facts(True, GONE, GONE), WITHDRAW, "expired"),
     "one about another certificate": (Facts(True, OTHER, None), WITHDRAW, "wrong_certificate"),
-    "one that ends before the next run": (Facts(True, LAST, LAST), WITHDRAW, "expiring"),
+    "one that expires before the next run": (Facts(True, LAST, LAST), WITHDRAW, "expiring"),
     "one that ends with the next run": (Facts(True, ending(HORIZON), None), WITHDRAW, "expiring"),
     "one that ends after the next run": (Facts(True, ending(HORIZON + SECOND), None), KEEP, ""),
-    "a newer one that ends before the next run": (Facts(True, LAST, ending(90 * MINUTE)), WITHDRAW, "expiring"),
+    "a newer one that expires before the next run": (Facts(True, LAST, ending(90 * MINUTE)), WITHDRAW, "expiring"),
     "one that never lives longer": (Facts(False, None, SHORT_LIVED), WITHDRAW, "expiring"),
     "one that ends, of a must-staple certificate": (Facts(True, LAST, None, must_staple=True), KEEP, "expiring"),
     "a last one, of a must-staple certificate": (Facts(False, None, LAST, must_staple=True), INSTALL, "expiring"),
@@ -136,9 +136,9 @@ def test_what_is_decided(name: str) -> None:
 
 #: What is decided otherwise for servers that stop by themselves.
 RELAXED_CASES = {
-    "one that ends before the next run": KEEP,
+    "one that expires before the next run": KEEP,
     "one that ends with the next run": KEEP,
-    "a newer one that ends before the next run": INSTALL,
+    "a newer one that expires before the next run": INSTALL,
     "one that never lives longer": INSTALL,
     "one that ends, of a must-staple certificate": KEEP,
     "a last one, of a must-staple certificate": INSTALL,
@@ -158,7 +158,7 @@ def test_what_is_decided_for_servers_that_stop_by_themselves(name: str) -> None:
 #: Nothing is withdrawn because of the time while the clock is not believed.
 DOUBTED = {
     "one that ended": (Facts(True, GONE, GONE), KEEP, "clock_implausible"),
-    "one that ends before the next run": (Facts(True, LAST, LAST), KEEP, "clock_implausible"),
+    "one that expires before the next run": (Facts(True, LAST, LAST), KEEP, "clock_implausible"),
     "one of the future": (Facts(True, ending(9 * DAY, -2 * DAY), None), KEEP, "clock_implausible"),
     "one that ended, of a must-staple certificate": (
         Facts(True, GONE, None, must_staple=True),
@@ -201,7 +201,7 @@ def test_who_notices_the_end_need_not_be_told() -> None:
 
 
 def test_responses_that_live_too_short_are_told_from_those_that_end() -> None:
-    assert "live for 60 minutes only" in decide(Facts(False, None, SHORT_LIVED)).message
+    assert "are valid for only 60 minutes" in decide(Facts(False, None, SHORT_LIVED)).message
     assert "run the timer more often and set 'interval' to match" in decide(Facts(False, None, SHORT_LIVED)).message
     assert "the last good response expires at 2026-03-04T06:06:07Z" in decide(Facts(True, LAST, None)).message
 
@@ -233,18 +233,18 @@ CYCLE: t.Dict[str, t.Tuple[t.Optional[Judgement], t.Optional[Judgement], str, st
         KEEP,
         "the new response is older than the one in place (2026-03-04T03:06:07Z against 2026-03-04T04:06:07Z)",
     ),
-    "a later one that ends before": (
+    "a later one that expires before": (
         OLD,
         ending(2 * DAY),
         KEEP,
-        "the new response ends before the one in place (2026-03-06T05:06:07Z against 2026-03-07T05:06:07Z)",
+        "the new response expires before the one in place (2026-03-06T05:06:07Z against 2026-03-07T05:06:07Z)",
     ),
     "one that is about to end": (None, ending(SECOND), INSTALL, ""),
     "one from before the revocation in place": (
         REVOKED,
         OLD,
         WITHDRAW,
-        "the new response was made no later than the one that proves the revocation",
+        "the new response is no newer than the one that proves the revocation",
     ),
 }
 
@@ -271,7 +271,7 @@ def test_what_has_no_times_replaces_nothing() -> None:
     for new, current in ((untimed, OLD), (FRESH, OLD._replace(effective_expiry=None))):
         decided = decision.decide(Facts(True, current, new), NOW)
         assert decided.action != INSTALL
-    assert "cannot be told" in decision.decide(Facts(True, OLD, untimed), NOW).passed_over
+    assert "it is unknown" in decision.decide(Facts(True, OLD, untimed), NOW).passed_over
 
 
 def test_the_order_in_which_responses_come_does_not_matter() -> None:

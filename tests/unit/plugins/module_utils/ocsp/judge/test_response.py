@@ -353,7 +353,7 @@ WRONG_CERTIFICATE: dict[str, bytes] = {
     "negative serial": _single_with(serial=-0x1000),
     "serial off by 2^64": _single_with(serial=0x1000 + 2**64),
     "name hash": _single_with(name_hash=hashlib.sha1(W.root.subject).digest()),
-    "key hash": _single_with(key_hash=hashlib.sha1(b"another key").digest()),
+    "key hash": _single_with(key_hash=hashlib.sha1(b"a different key").digest()),
     "key hash of the rolled key": forge.response(forge.single(W.leaf, ROLLED)),
     "key hash over the whole SubjectPublicKeyInfo": _single_with(
         key_hash=hashlib.sha1(forge.public_key_info(W.issuer.key)).digest()
@@ -389,7 +389,7 @@ def test_wrong_certificate(data: bytes) -> None:
     "case, words",
     [
         ("hashes cut", "length of SHA1"),
-        ("key hash", "another key"),
+        ("key hash", "a different key"),
         ("unknown digest", "the digest 1.2.3.4, which is not supported"),
         ("md5", "the digest md5, which is not supported"),
         ("two others", "the serial number 5, not 1000"),

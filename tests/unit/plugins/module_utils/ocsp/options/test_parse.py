@@ -263,16 +263,16 @@ NOT_A_CERTIFICATE = {
     "leaf.pem/below": " does not exist",
     "directory": " is a directory",
     "fifo": " is not a regular file",
-    "key.pem": " holds a private key where a certificate belongs",
+    "key.pem": " contains a private key instead of a certificate",
     "empty.pem": " is empty",
     "blank.pem": " is empty",
-    "garbage.pem": " holds neither PEM nor DER of a certificate",
-    "request.pem": " holds a PEM block 'CERTIFICATE REQUEST' where a certificate belongs",
-    "response.pem": " holds a PEM block 'OCSP RESPONSE' where a certificate belongs",
-    "cut.pem": " holds a certificate that is cut off; copy the file again as a whole",
-    "cut.der": " holds a certificate that cannot be read",
-    "broken.pem": " holds a certificate that cannot be read",
-    "response.der": " holds a certificate that cannot be read",
+    "garbage.pem": " contains no certificate in PEM or DER",
+    "request.pem": " contains a PEM block 'CERTIFICATE REQUEST' instead of a certificate",
+    "response.pem": " contains a PEM block 'OCSP RESPONSE' instead of a certificate",
+    "cut.pem": " contains a truncated certificate; copy the whole file again",
+    "cut.der": " contains a certificate that cannot be read",
+    "broken.pem": " contains a certificate that cannot be read",
+    "response.der": " contains a certificate that cannot be read",
     "huge.pem": f" has more than {CERTIFICATE_LIMIT} octets",
 }
 
@@ -321,37 +321,37 @@ BAD: t.Dict[str, t.Tuple[t.Dict[str, t.Any], str, str]] = {
     "no certificate": ({"certificate_path": None}, "give the certificate with certificate_path or ", "bad_input"),
     "several leaves": (
         {"certificate_path": "several.pem"},
-        "certificate_path: several.pem holds several certificates that are not of a CA (CN=leaf.example.com,O=Forge ",
+        "certificate_path: several.pem contains several certificates that are not CA certificates (CN=leaf.",
         "bad_input",
     ),
     "no issuer": (
         {"certificate_path": "leaf.pem"},
-        "certificate_path: leaf.pem does not hold the certificate of the issuer CN=Issuing CA,O=Forge; append it",
+        "certificate_path: leaf.pem does not contain the certificate of the issuer CN=Issuing CA,O=Forge; append it",
         "bad_input",
     ),
     "no issuer in content": (
         {"certificate_path": None, "certificate_content": W.leaf.pem.decode()},
-        "certificate_content does not hold the certificate of the issuer CN=Issuing CA,O=Forge; append it",
+        "certificate_content does not contain the certificate of the issuer CN=Issuing CA,O=Forge; append it",
         "bad_input",
     ),
     "the certificate for an issuer": (
         {"issuer_path": "leaf.pem"},
-        "issuer_path: leaf.pem does not hold the certificate of the issuer ",
+        "issuer_path: leaf.pem does not contain the certificate of the issuer ",
         "bad_input",
     ),
     "another issuer": (
         {"issuer_path": "stranger.pem"},
-        "issuer_path: stranger.pem does not hold the issuer of CN=leaf.example.com,O=Forge: it was issued by CN=Is",
+        "issuer_path: stranger.pem does not contain the issuer of CN=leaf.example.com,O=Forge: it was issued by CN=Is",
         "issuer_mismatch",
     ),
     "an issuer with another key": (
         {"issuer_path": "impostor.pem"},
-        "issuer_path: impostor.pem does not hold the issuer of CN=leaf.example.com,O=Forge: its signature was not ",
+        "issuer_path: impostor.pem does not contain the issuer of CN=leaf.example.com,O=Forge: its signature was not ",
         "issuer_mismatch",
     ),
     "another issuer as content": (
         {"issuer_content": STRANGER.pem.decode()},
-        "issuer_content does not hold the issuer of ",
+        "issuer_content does not contain the issuer of ",
         "issuer_mismatch",
     ),
     "another root": (
@@ -372,22 +372,22 @@ BAD: t.Dict[str, t.Tuple[t.Dict[str, t.Any], str, str]] = {
     "empty issuer": ({"issuer_content": " \n"}, "issuer_content is empty", "bad_input"),
     "a path for content": (
         {"certificate_path": None, "certificate_content": "/etc/ssl/chain.pem"},
-        "certificate_content holds neither PEM nor DER of a certificate",
+        "certificate_content contains no certificate in PEM or DER",
         "bad_input",
     ),
     "content with the key": (
         {"certificate_path": None, "certificate_content": KEY.decode() + CHAIN},
-        "certificate_content holds a private key, which would end up in logs",
+        "certificate_content contains a private key, which would end up in logs",
         "bad_input",
     ),
     "the key as content": (
         {"certificate_path": None, "certificate_content": KEY.decode()},
-        "certificate_content holds a private key, which would end up in logs",
+        "certificate_content contains a private key, which would end up in logs",
         "bad_input",
     ),
     "issuer with its key": (
         {"issuer_content": W.issuer.pem.decode() + KEY.decode().replace("PRIVATE", "EC PRIVATE")},
-        "issuer_content holds a private key, which would end up in logs",
+        "issuer_content contains a private key, which would end up in logs",
         "bad_input",
     ),
     # What the lookup plugin "file" makes of DER.
@@ -399,17 +399,17 @@ BAD: t.Dict[str, t.Tuple[t.Dict[str, t.Any], str, str]] = {
     # Contradictions
     "two certificates": (
         {"certificate_content": CHAIN},
-        "certificate_path and certificate_content contradict each other",
+        "certificate_path and certificate_content are mutually exclusive",
         "bad_input",
     ),
     "two issuers": (
         {"issuer_path": "issuer.pem", "issuer_content": W.issuer.pem.decode()},
-        "issuer_path and issuer_content contradict each other",
+        "issuer_path and issuer_content are mutually exclusive",
         "bad_input",
     ),
     "two sources": (
         {"source_path": "response.der", "source_content": base64.b64encode(RESPONSE).decode()},
-        "source_path and source_content contradict each other",
+        "source_path and source_content are mutually exclusive",
         "bad_input",
     ),
     "PEM for a server": (
@@ -432,7 +432,7 @@ BAD: t.Dict[str, t.Tuple[t.Dict[str, t.Any], str, str]] = {
     "negative duration": ({"minimum_validity": "-3d"}, "minimum_validity: '-3d' is not a duration", "bad_input"),
     "bad age": ({"maximum_age": "10"}, "maximum_age: '10' is not a duration", "bad_input"),
     "bad tolerance": ({"clock_tolerance": "5x"}, "clock_tolerance: '5x' is not a duration", "bad_input"),
-    "endless duration": ({"maximum_age": "999999999w"}, "maximum_age: '999999999w' is longer than ", "bad_input"),
+    "endless duration": ({"maximum_age": "999999999w"}, "maximum_age: '999999999w' is too long", "bad_input"),
     "too few percent": (
         {"minimum_validity_percentage": -0.1},
         "minimum_validity_percentage: -0.1 is not between 0 and 100",
@@ -479,9 +479,9 @@ BAD: t.Dict[str, t.Tuple[t.Dict[str, t.Any], str, str]] = {
     "a flag for a number": ({"total_timeout": True}, "total_timeout: True is not a number", "bad_input"),
     "a fraction for a count": ({"retries": 1.5}, "retries: 1.5 is not a whole number", "bad_input"),
     "a flag for a count": ({"retries": True}, "retries: True is not a whole number", "bad_input"),
-    "a text for a list": ({"server": "nginx"}, "server: its value is not a list of texts", "bad_input"),
+    "a text for a list": ({"server": "nginx"}, "server: its value is not a list of strings", "bad_input"),
     "a text for URLs": ({"responder_urls": "http://u:p@h/"}, "responder_urls: its value is not a list ", "bad_input"),
-    "a list of numbers": ({"allow": [1]}, "allow: its value is not a list of texts", "bad_input"),
+    "a list of numbers": ({"allow": [1]}, "allow: its value is not a list of strings", "bad_input"),
     "a list for a text": ({"method": ["get"]}, "method: its value is not a text", "bad_input"),
     "an object for a text": ({"format": {}}, "format: its value is not a text", "bad_input"),
     "a list for an agent": ({"http_agent": ["x"]}, "http_agent: its value is not a text", "bad_input"),
@@ -570,7 +570,7 @@ def test_what_is_no_url_of_a_proxy_is_refused_and_not_repeated(proxy: str) -> No
     with pytest.raises(InputError) as caught:
         check_options({"http_proxy": proxy})
     assert caught.value.code == refusal(http_proxy=proxy).code == "bad_input"
-    assert caught.value.message == "http_proxy: its value does not have the form http://[user:password@]host:port"
+    assert caught.value.message == "http_proxy: its value is not of the form http://[user:password@]host:port"
 
 
 @pytest.mark.parametrize(

@@ -241,7 +241,7 @@ def test_other_formats_are_named(data: bytes, sentence: str) -> None:
 )
 def test_a_certificate_that_is_cut_off_is_not_passed_over(data: bytes) -> None:
     """Or a chain would be served without it."""
-    with pytest.raises(InputError, match=r"^fullchain\.pem holds a certificate that is cut off; copy the file again"):
+    with pytest.raises(InputError, match=r"^fullchain\.pem contains a truncated certificate; copy the whole file"):
         x509.load_certificates(data, "fullchain.pem")
 
 
@@ -274,7 +274,7 @@ def test_find_leaf_takes_a_self_signed_certificate_that_stands_alone() -> None:
 
 @pytest.mark.parametrize("chain", [[W.issuer], [W.issuer, W.root]], ids=["intermediate", "chain"])
 def test_find_leaf_refuses_a_chain_without_the_certificate(chain: list[forge.Entity]) -> None:
-    with pytest.raises(InputError, match=r"^certificate_path holds CA certificates only, such as CN=Issuing CA"):
+    with pytest.raises(InputError, match=r"^certificate_path contains only CA certificates, such as CN=Issuing CA"):
         x509.find_leaf(certs(*chain), "certificate_path")
 
 
@@ -286,7 +286,7 @@ def test_a_certificate_with_what_openssl_trusts_it_for() -> None:
 
 def test_a_block_that_may_be_a_certificate_is_not_passed_over() -> None:
     misspelt = forge.armour(W.leaf.der, "CERTIFICAT")
-    with pytest.raises(InputError, match=r"^certificate_path holds a PEM block 'CERTIFICAT'"):
+    with pytest.raises(InputError, match=r"^certificate_path contains a PEM block 'CERTIFICAT'"):
         x509.load_certificates(misspelt + W.issuer.pem, "certificate_path")
 
 

@@ -236,17 +236,17 @@ NO_KEYS: t.Dict[str, t.Tuple[bytes, str]] = {
     "Base64 of PEM": (base64.b64encode(pem("p256")), "Base64 of a PEM file"),
     "Base64 of PEM in lines": (base64.encodebytes(pem("rsa2048")), "Base64 of a PEM file"),
     "Base64 alone": (base64.b64encode(pkcs8("p256")), "without its first and last line"),
-    "cut off": (CUT, "cut off"),
-    "cut off but with its last line": (CUT[:-1] + b"\n-----END PRIVATE KEY-----\n", "cut off"),
+    "cut off": (CUT, "truncated"),
+    "cut off but with its last line": (CUT[:-1] + b"\n-----END PRIVATE KEY-----\n", "truncated"),
     "cut off between quartets": (
         forge.armour(pkcs8("rsa2048")[:600], "PRIVATE KEY"),
-        "cut off",
+        "truncated",
     ),
-    "without its last line": (pem("p256").rsplit(b"\n", 2)[0], "cut off"),
-    "cut off, and a second one": (CUT + b"\n" + pem("p256"), "cut off"),
+    "without its last line": (pem("p256").rsplit(b"\n", 2)[0], "truncated"),
+    "cut off, and a second one": (CUT + b"\n" + pem("p256"), "truncated"),
     "without a body": (b"-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n", "nothing between"),
     "damaged": (pem("p256").replace(b"M", b"!"), "damaged"),
-    "something else": (forge.armour(forge.sequence(forge.NULL), "PRIVATE KEY"), "none of PKCS#8, PKCS#1 and SEC 1"),
+    "something else": (forge.armour(forge.sequence(forge.NULL), "PRIVATE KEY"), "it is not PKCS#8, PKCS#1 or SEC 1"),
     "dashes of a word processor": (
         pem("p256").replace(b"-----", "\u2014\u2014-".encode()),
         "first or last line is damaged",
@@ -280,7 +280,7 @@ def test_only_a_key_of_another_certificate_does_not_fit() -> None:
     unknown = forge.sequence(forge.integer(0), forge.sequence(forge.oid(forge.UNKNOWN_OID)), forge.octets(b"x"))
     leaf = Certificate.from_der(entity("p256").der)
     for kind in ("rsa2048", "p384", "ed25519"):
-        assert "does not fit" in keys.key_problem(pem(kind), leaf, "the key", "the certificate")
+        assert "does not match" in keys.key_problem(pem(kind), leaf, "the key", "the certificate")
     assert keys.key_problem(forge.armour(unknown, "PRIVATE KEY"), leaf, "the key", "the certificate") == ""
 
 
@@ -291,13 +291,13 @@ def test_a_damaged_key_is_not_taken_for_a_sound_one(number: int) -> None:
     parts[number] = forge.integer(int.from_bytes(forge.elements(parts[number])[0][1], "big") ^ 2)
     leaf = Certificate.from_der(entity("rsa2048").der)
     found = keys.read_key(forge.armour(forge.sequence(*parts), "RSA PRIVATE KEY"), "the key")
-    assert "the key holds a private key that is damaged" in keys.key_problem(found, leaf, "the key", "the certificate")
+    assert "contains a private key that is damaged" in keys.key_problem(found, leaf, "the key", "the certificate")
 
 
 def test_keys_for_dsa_are_compared_as_well() -> None:
     one, other = (dsa.generate_private_key(1024) for _number in range(2))
     leaf = forge.certificate(private_key=one, raw_key=forge.public_key_info(one), signer_key=forge.key("p256"))
-    for key, problem in ((one, ""), (other, "does not fit")):
+    for key, problem in ((one, ""), (other, "does not match")):
         for structure in (PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL):
             text = key.private_bytes(Encoding.PEM, structure, NoEncryption())
             found = keys.read_key(folded(text), "the key")

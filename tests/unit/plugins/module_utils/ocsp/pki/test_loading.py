@@ -39,8 +39,8 @@ def test_sound_ones_are_loaded(kind: str) -> None:
 @pytest.mark.parametrize(
     ("one", "chain", "sentence"),
     [
-        (leaf("rsa1024"), [ISSUER], "leaf.example.com,O=Forge: its key is too small; make a new one"),
-        (leaf("p192"), [ISSUER], "leaf.example.com,O=Forge: its key is too small; make a new one"),
+        (leaf("rsa1024"), [ISSUER], "leaf.example.com,O=Forge: its key is too small; generate a new one"),
+        (leaf("p192"), [ISSUER], "leaf.example.com,O=Forge: its key is too small; generate a new one"),
         pytest.param(
             leaf(scheme="ecdsa_sha1"),
             [ISSUER],
@@ -72,7 +72,7 @@ def test_what_servers_refuse_by_default_is_a_warning(
 def test_another_key_is_refused() -> None:
     for kind in ("p256", "rsa2048"):
         refusal, warning = load(leaf(), ISSUER, key=forge.private_pem(forge.key(kind, "another")))
-        assert "CN=leaf.example.com,O=Forge: the private key does not fit it" in refusal
+        assert "CN=leaf.example.com,O=Forge: the private key does not match it" in refusal
         assert warning == ""
 
 

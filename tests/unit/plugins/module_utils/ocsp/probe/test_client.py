@@ -185,7 +185,7 @@ def test_a_server_that_answers_with_the_other_kind_of_key() -> None:
     assert rsa.acceptable and (ecdsa.error, ecdsa.leaf) == (None, None)
     alone = see(serve(RSA, GOOD), key_types=["ecdsa"])[0]
     assert alone.error and alone.error.code == "not_served"
-    assert "CN=www.example.com,O=Forge with a key of the kind RSA" in alone.message
+    assert "CN=www.example.com,O=Forge with a key of type RSA" in alone.message
 
 
 def test_ed25519() -> None:
@@ -609,8 +609,11 @@ def test_endpoints(case: str) -> None:
         ({"host": "www.example.com", "port": 0}, "port: 0 is not between 1 and 65535"),
         ({"host": "www.example.com", "port": -1}, "port: -1 is not between 1 and 65535"),
         ({"host": "www.example.com", "port": 65536}, "port: 65536"),
-        ({"host": "www.example.com", "kind": "gopher"}, "starttls: 'gopher' is not known; known are ftp, imap, ldap, "),
-        ({"host": "www.example.com", "kind": "mysql"}, "starttls: 'mysql' is not known; known are ftp, imap, "),
+        (
+            {"host": "www.example.com", "kind": "gopher"},
+            "starttls: 'gopher' is not known; use one of ftp, imap, ldap, ",
+        ),
+        ({"host": "www.example.com", "kind": "mysql"}, "starttls: 'mysql' is not known; use one of ftp, imap, "),
         ({"host": "www.example.com", "kind": "nntp"}, "starttls: 'nntp' is not known; "),
         ({"host": "www.example.com", "kind": "SMTP"}, "starttls: 'SMTP' is not known; "),
         ({"host": "www.example.com", "kind": "smtps"}, "starttls: 'smtps' is not known; did you mean smtp?"),

@@ -142,8 +142,8 @@ def test_tested_and_then_reloaded(program: t.Callable[[str], str]) -> None:
     assert result == Result(
         False,
         True,
-        f"the configuration of nginx is refused by '{path} -t -q' (nginx: [emerg] unknown directive \"x\"); it was "
-        "not reloaded and goes on with what it has read before",
+        f"the configuration of nginx was rejected by '{path} -t -q' (nginx: [emerg] unknown directive \"x\"); it was "
+        f"not reloaded and continues with its current configuration",
     )
     assert "systemctl try-reload-or-restart nginx.service" not in host.commands
 
@@ -178,7 +178,7 @@ def test_a_service_that_is_a_command_only() -> None:
     host = Host({"again": (7, "", "")})
     assert control.reload(service, host.run).problem == ("proxy cannot be reloaded: 'again now' failed (exit code 7)")
     host = Host({"check": (1, "bad\nthing\n", "")})
-    assert "is refused by 'check' (bad thing)" in control.reload(service, host.run).problem
+    assert "was rejected by 'check' (bad thing)" in control.reload(service, host.run).problem
 
 
 @pytest.mark.usefixtures("systemd", "program")
@@ -310,7 +310,7 @@ def test_nobody_is_signalled_in_the_place_of_a_restart(tmp_path: Path, monkeypat
     monkeypatch.setattr(control, "SERVERS", {**control.SERVERS, "server": kind})
     result = control.reload(configured("server"), Host().run, [str(key)])
     assert result == Result(
-        False, True, "server has to be restarted, but no command is known for that; set 'reload' for it"
+        False, True, "server has to be restarted, but no command for that is known; set 'reload' for it"
     )
     assert sent == []
     key.chmod(0o644)
@@ -362,10 +362,10 @@ def test_a_staple_by_the_socket(proxy: Service) -> None:
 def test_a_staple_that_the_socket_refuses(proxy: Service) -> None:
     _said, ask = asking("Can't update /x.pem: certificate does not exist!\n\n")
     assert control.hand_over(proxy, "/x.pem", STAPLE, ask) == (
-        "haproxy refuses the staple for /x.pem: Can't update /x.pem: certificate does not exist!"
+        "haproxy rejected the staple for /x.pem: Can't update /x.pem: certificate does not exist!"
     )
     said, ask = asking("Transaction created", "Error: no memory", "Transaction aborted")
-    assert "refuses the staple for /x.pem: Error: no memory" in control.hand_over(proxy, "/x.pem", STAPLE, ask)
+    assert "rejected the staple for /x.pem: Error: no memory" in control.hand_over(proxy, "/x.pem", STAPLE, ask)
     assert said[-1] == "abort ssl cert /x.pem\n"
 
 
@@ -373,8 +373,8 @@ def test_without_a_socket_that_answers(proxy: Service, tmp_path: Path) -> None:
     problem = control.hand_over(proxy, "/x.pem", STAPLE)
     assert problem.startswith(f"the socket {tmp_path}/admin.sock of haproxy does not answer: ")
     missing = proxy._replace(socket=str(tmp_path / "missing"))
-    assert control.hand_over(missing, "/x.pem", STAPLE) == "haproxy has no socket for commands"
-    assert control.hand_over(Service("proxy"), "/x.pem", STAPLE) == "proxy has no socket for commands"
+    assert control.hand_over(missing, "/x.pem", STAPLE) == "haproxy has no command socket"
+    assert control.hand_over(Service("proxy"), "/x.pem", STAPLE) == "proxy has no command socket"
 
 
 def test_a_real_socket(tmp_path: Path) -> None:

@@ -242,7 +242,7 @@ def test_what_was_killed_while_switching_is_put_back_by_the_next(
 def test_a_damaged_journal_stops_before_anything(enter: t.Callable[[], Installation], layout: sets.Layout) -> None:
     Path(layout.state).mkdir(parents=True)
     Path(layout.journal).write_text(json.dumps({"version": 1}))
-    with pytest.raises(FileError, match=r"journal\.json is damaged; see what is live in "), enter():
+    with pytest.raises(FileError, match=r"journal\.json is damaged; check what is live in "), enter():
         pytest.fail("entered")
     # Its lock is free again.
     Path(layout.journal).unlink()

@@ -373,7 +373,7 @@ def test_whatever_fails_the_old_file_stays_and_nothing_else(
             files.replace_file(str(staple), NEW)
     reason = os.strerror(number)
     hint = " (it may be mounted by itself: set unsafe_writes)" if number == errno.EBUSY else ""
-    assert caught.value.message == f"cannot write {staple}: {reason}{hint}; what was there is as it was"
+    assert caught.value.message == f"cannot write {staple}: {reason}{hint}; the old file was not changed"
     assert staple.read_bytes() == OLD
     assert names(staple.parent) == [staple.name]
 
@@ -437,7 +437,7 @@ def test_a_folder_that_cannot_be_synced_is_not_reported_as_an_old_file(
 
 
 def test_a_missing_folder_is_said(tmp_path: Path) -> None:
-    with pytest.raises(FileError, match="No such file or directory; what was there is as it was"):
+    with pytest.raises(FileError, match="No such file or directory; the old file was not changed"):
         files.replace_file(str(tmp_path / "missing" / "x"), NEW)
     assert names(tmp_path) == []
 
@@ -613,7 +613,7 @@ def test_what_others_put_in_the_place_of_the_temporary_file_is_not_followed(stap
     files.replace_file(str(staple), NEW)
     assert (staple.read_bytes(), (tmp_path / "victim").read_bytes()) == (NEW, OLD)
     (tmp_path / f".{staple.name}.ocsp-new").mkdir()
-    with pytest.raises(FileError, match="what was there is as it was"):
+    with pytest.raises(FileError, match="the old file was not changed"):
         files.replace_file(str(staple), OLD)
     assert staple.read_bytes() == NEW
 
@@ -906,7 +906,7 @@ def test_two_processes_exclude_each_other(staple: Path, lock_place: Path, system
             pass
         (name,) = lock_names(lock_place)
         assert caught.value.message == (
-            f"another process has held the lock {lock_place / name} for 0 seconds, so {staple} was left alone"
+            f"another process has held the lock {lock_place / name} for 0 seconds, so {staple} was not changed"
         )
         say(holder)
         assert hear(holder) == "left"

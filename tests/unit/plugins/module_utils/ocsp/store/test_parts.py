@@ -83,7 +83,9 @@ def test_a_damaged_file_is_named(layout: sets.Layout, content: str) -> None:
     path = Path(parts.path(layout, "web"))
     path.parent.mkdir(parents=True)
     path.write_text(content)
-    with pytest.raises(InputError, match=f"^{path} is damaged; remove it, and have its owner run again$"):
+    with pytest.raises(
+        InputError, match=f"^{path} is damaged; remove it, and run the role or play that owns it again$"
+    ):
         parts.load(layout)
 
 
@@ -165,7 +167,8 @@ def test_a_new_owner_has_to_agree(what: str) -> None:
     mine, other = part("mail", FIRST, **given), part("web", FIRST, SECOND)
     (problem,) = faults(mine, None, other)
     assert problem == (
-        f"{FIRST}: mail gives a different {called} than web; give both the same, or leave it to one of them; if mail "
+        f"{FIRST}: mail gives a different {called} than web; make both the same, or let only one of them set it; if "
+        "mail "
         "is a new name of web, set ocsp_stapling_owner to that"
     )
     assert parts.compare(mine, None, [other], {}).faults[0].name == FIRST
