@@ -19,6 +19,7 @@ from ..text import format_time
 from . import certificate as x509
 from . import constraints, signature
 from .certificate import Certificate
+from .deviations import deviations
 from .identifiers import identifier_problem, is_self_signed
 
 #: How far the clocks of this host and of the CA may differ, as for responses.
@@ -222,6 +223,8 @@ def _examine(search: _Search, certificates: t.Tuple[Certificate, ...], now: date
         is_root = 0 < depth == len(certificates) - 1 and is_self_signed(one)
         hard, soft = _faults(certificates, depth, is_root)
         in_time = time_problem(one, now, tolerance)
+        # A root is not served: each client has its own copy.
+        soft = soft if is_root else [*soft, *deviations(one)]
         if in_time and is_root:
             soft = [f"{in_time}; clients that have no other certificate of this root will refuse the connection", *soft]
         elif in_time:
@@ -377,7 +380,7 @@ def _identifier_faults(one: Certificate, issuer: Certificate, end: Certificate) 
 
 def _weaknesses(one: Certificate, issuer: Certificate) -> t.List[str]:
     weak = signature.weakness(one.scheme, issuer.public_key)
-    return [f"the signature on {one.name} is too weak for browsers: {weak}"] if weak else []
+    return [f"the signature on {one.name} is not accepted by browsers: {weak}"] if weak else []
 
 
 def _constraint_faults(certificates: t.Tuple[Certificate, ...], depth: int) -> t.List[str]:
@@ -419,8 +422,8 @@ def _end_reason(search: _Search, last: Certificate) -> str:
         return f"the path ends at {last.name} of {search.source(last)}, which signed itself"
     namesakes = search.named(last.issuer)
     if namesakes:
-        return f"{last.name} was not issued by the {namesakes[0].name} that was given: " + _issuance_problem(
-            last, namesakes[0]
+        return f"{last.name} was not issued by the {namesakes[0].name} of {search.source(namesakes[0])}: " + (
+            x509.near_miss(last, namesakes[0])
         )
     return f"the certificate of {x509.name_text(last.issuer)}, which issued {last.name}, is missing"
 
@@ -431,8 +434,8 @@ def _no_issuer(search: _Search) -> str:
     # One of the right name says more than the rest.
     closest = next(iter((*search.named(leaf.issuer), *others)), None)
     if closest is not None:
-        problem, source = _issuance_problem(leaf, closest), search.source(closest)
-        return f"{source} does not hold the issuer of {leaf.name}: {problem}; give the chain that came with it"
+        problem = x509.near_miss(leaf, closest)
+        return f"{search.source(closest)} does not hold the issuer of {leaf.name}: {problem}"
     return (
         f"{search.leaf.source} does not hold the certificate of the issuer {x509.name_text(leaf.issuer)}, and neither "
         f"does {search.anchor_source}; append it to the certificate or give it as the chain"

@@ -297,7 +297,7 @@ def test_find_leaf_among_issuers_without_basic_constraints() -> None:
     assert x509.find_leaf(certs(leaf, old_root), "x").der == leaf.der
 
 
-@pytest.mark.parametrize("version", [0, 3, 255])
+@pytest.mark.parametrize("version", [3, 255])
 def test_version_that_x509_does_not_have(version: int) -> None:
     data = W.leaf.der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01" + bytes([version]), 1)
     with pytest.raises(MalformedError, match="version"):
@@ -512,4 +512,7 @@ def test_a_kind_of_key_that_nobody_can_check_is_not_said_to_be_another_key() -> 
     issuer = forge.certificate("DSA CA", private_key=private, raw_key=key, signer_key=forge.key())
     leaf = forge.leaf(forge.authority("DSA CA"))
     problem = x509.issuance_problem(Certificate.from_der(leaf.der), Certificate.from_der(issuer.der))
-    assert "cannot be checked with the key of CN=DSA CA,O=Forge, as this kind is not supported" in problem
+    assert problem == (
+        "its signature cannot be checked with the key of CN=DSA CA,O=Forge: this kind of key is not supported: "
+        "DSA (1.2.840.10040.4.1)"
+    )

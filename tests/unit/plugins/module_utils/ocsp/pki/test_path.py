@@ -450,7 +450,7 @@ def leaves() -> t.List[Case]:
         ),
         leaf(
             "on brainpool",
-            warning="BrainpoolP256R1 is not accepted by TLS clients",
+            warning="BrainpoolP256R1 is not supported by TLS clients",
             private_key=forge.key("brainpool", "leaf"),
         ),
     ]
