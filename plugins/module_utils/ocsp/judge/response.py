@@ -19,7 +19,7 @@ from datetime import datetime, timedelta, timezone
 from ..asn1 import der
 from ..errors import ERROR, WARNING, Finding, MalformedError
 from ..pki import certificate as x509
-from ..pki import signature
+from ..pki import readability, signature
 from ..pki.certificate import Certificate, Extensions, Target
 from ..pki.deviations import deviations
 from ..text import format_time
@@ -314,17 +314,19 @@ def _check_signature(
     """Check who signed, and how well. Returns the delegate, or None where the issuer signed itself."""
     issuer = target.issuer
     embedded = response.certificates[:_MOST_CERTIFICATES]
-    if embedded and _unreadable(embedded):
+    unreadable = _unreadable(embedded) if embedded else ""
+    if unreadable:
         draft.warn(
             "unreadable_certificate",
-            f"the response holds a certificate that cannot be read ({_unreadable(embedded)}); clients with OpenSSL "
-            "refuse the whole response if they cannot read it either",
+            f"the response holds a certificate that cannot be read ({unreadable}); clients with OpenSSL refuse the "
+            "whole response if they cannot read it either",
         )
     named = _named(issuer, embedded, response.responder_name, response.responder_key_hash)
     if not named:
         draft.error(
             "unauthorized_responder",
-            f"the responder {draft.responder_id} is neither the issuer nor a certificate that the response holds",
+            f"the responder {draft.responder_id} is neither the issuer nor a certificate that the response holds"
+            + ("; one that it holds cannot be read" if unreadable else ""),
         )
         return None
     signers = []
@@ -475,8 +477,7 @@ def _authority_problem(delegate: Certificate, issuer: Certificate, is_leaf: bool
     problem = x509.issuance_problem(delegate, issuer)
     if problem:
         return problem
-    # Whoever cannot read its name, such as OpenSSL, cannot read the whole response.
-    x509.check_name(delegate.subject)
+    readability.check(delegate)
     if _OCSP_SIGNING not in delegate.extended_key_usages:
         return "its extended key usage lacks OCSPSigning"
     if delegate.is_ca:

@@ -71,6 +71,7 @@ _NAME_TYPES = {
 }
 _STRING_CODECS = {0x0C: "utf-8", 0x12: "ascii", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0x1C: "utf-32-be"}
 _BMP_STRING = 0x1E
+_TYPES_WITHOUT_TEXT = (der.BIT_STRING, der.SEQUENCE)
 
 _LONGEST_TEXT = 200
 #: Octets of the longest name that is taken apart. A response may come with many names to compare.
@@ -405,7 +406,10 @@ def load_certificates(data: bytes, source: str) -> t.List[Certificate]:
         bodies = [_decode_pem(label, body) for label, body in blocks if label in _PEM_CERTIFICATES]
         certificates = [Certificate.from_der(body) for body in bodies]
     except (MalformedError, binascii.Error) as error:
-        raise InputError(f"{source} holds a certificate that cannot be read ({error})") from None
+        raise InputError(
+            f"{source} holds a certificate that cannot be read ({error}); copy it again, or have it issued anew if the "
+            "CA sent it like this"
+        ) from None
     labels = [label for label, body in blocks if label not in _PEM_CERTIFICATES]
     if not certificates:
         raise InputError(f"{source} {_other_content(data, labels)}")
@@ -496,7 +500,7 @@ def find_leaf(certificates: t.Sequence[Certificate], source: str) -> Certificate
         # Read here, so that a broken extension is an input error and never a surprise later on.
         leaf.responder_urls, leaf.must_staple, leaf.public_key  # pylint: disable=pointless-statement  # noqa: B018
     except MalformedError as error:
-        raise InputError(f"{source} holds a certificate that cannot be read ({error})") from None
+        raise InputError(f"{source} holds a certificate that cannot be read ({error}); have it issued anew") from None
     if len(leaves) > 1:
         names = " and ".join(sorted(leaf.name for leaf in leaves.values())[:3])
         raise InputError(f"{source} holds several certificates that are not of a CA ({names}); give one and its chain")
@@ -665,8 +669,16 @@ def attribute_texts(name: bytes, wanted: str) -> t.List[str]:
 
 
 def check_name(name: bytes) -> None:
-    """Raises MalformedError for bytes that are no Name."""
-    _read_name(name)
+    """Raises MalformedError for bytes that are no Name, or one whose texts OpenSSL cannot read."""
+    for attributes in _read_name(name):
+        for _oid, value in attributes:
+            if isinstance(value, bytes) and not _may_stay_unread(value):
+                raise MalformedError("name: a text that is not encoded as its type says")
+
+
+def _may_stay_unread(element_: bytes) -> bool:
+    """Whether OpenSSL reads an attribute that is no text here: a type without letters, or letters beyond ASCII."""
+    return element_[0] in _TYPES_WITHOUT_TEXT or _STRING_CODECS.get(element_[0]) == "ascii"
 
 
 def _read_name(name: bytes) -> t.List[t.List[t.Tuple[str, t.Union[str, bytes]]]]:

@@ -4,7 +4,7 @@
 
 """Which certificate of an issuer is meant: key identifiers, and certificates that are their own issuer.
 
-Whoever walks a chain needs them, and judging a response does not.
+Whoever walks a chain needs them.
 """
 
 from __future__ import annotations

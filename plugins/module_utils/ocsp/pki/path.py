@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from ..errors import MalformedError
 from ..text import format_time
 from . import certificate as x509
-from . import constraints, signature
+from . import constraints, readability, signature
 from .certificate import Certificate
 from .deviations import deviations
 from .identifiers import identifier_problem, is_self_signed
@@ -255,6 +255,7 @@ def _faults(certificates: t.Tuple[Certificate, ...], depth: int, is_root: bool) 
     """What clients refuse in one certificate of a path, and what some of them refuse."""
     one = certificates[depth]
     try:
+        readability.check(one)
         hard, soft = _authority_faults(certificates, depth, is_root) if depth else _leaf_faults(one)
         hard = [*_extension_faults(one), *hard, *_constraint_faults(certificates, depth)]
         if depth + 1 < len(certificates):
@@ -262,7 +263,9 @@ def _faults(certificates: t.Tuple[Certificate, ...], depth: int, is_root: bool) 
             hard += _identifier_faults(one, issuer, certificates[-1])
             soft = [*soft, *_weaknesses(one, issuer)]
     except MalformedError as error:
-        return [f"the certificate {one.name} holds something that clients cannot read ({error})"], []
+        return [
+            f"the certificate {one.name} holds something that clients cannot read ({error}); have it issued anew"
+        ], []
     return hard, soft
 
 

@@ -231,7 +231,11 @@ def _build_key(oid: str, algorithm: der.Reader, bits: bytes) -> PublicKey:
         only = None if algorithm.at_end() else _parse_pss(algorithm)
         return PublicKey(RSA_PSS, key, modulus.bit_length(), only=only)
     if oid == _EC_KEY_OID:
+        if algorithm.peek() not in (der.OBJECT_IDENTIFIER, der.SEQUENCE):
+            raise algorithm.fail("it names no curve")
         curve = algorithm.oid() if algorithm.peek() == der.OBJECT_IDENTIFIER else ""
+        if curve:
+            algorithm.finish()
         name = _CURVES.get(curve) or (kind_name(curve) if curve else "with explicit parameters")
         flaw = "" if name in _STRONG_CURVES else f"the elliptic curve {name} is not supported"
         if curve not in _CURVES:

@@ -157,7 +157,7 @@ FALSE = b"\x01\x01\x00"
 BARE_RSA = forge.sequence(forge.oid("1.2.840.113549.1.1.11"))
 ECDSA_NULL = forge.sequence(forge.oid("1.2.840.10045.4.3.2"), forge.NULL)
 UNREADABLE_SURPLUS = [forge.sequence(forge.integer(1)), forge.sequence(forge.NULL), forge.sequence()]
-UNREADABLE_SURPLUS += [forge.sequence(*UNREADABLE_SURPLUS), W.leaf.der[:40] + b"\x7f" + W.leaf.der[41:]]
+UNREADABLE_SURPLUS += [forge.sequence(*UNREADABLE_SURPLUS), forge.leaf(W.issuer, forge.sequence(forge.NULL)).der]
 
 #: What is not as it should be and is read all the same: the codes and a part of the sentence.
 TOLERATED: dict[str, tuple[bytes, str, str]] = {

@@ -396,6 +396,18 @@ UNUSABLE_KEYS = {
         info(forge.oid("1.2.840.10040.4.1"), forge.integer(5)),
         "this kind of key is not supported: DSA (1.2.840.10040.4.1)",
     ),
+    "ML-DSA": (
+        info(forge.oid("2.16.840.1.101.3.4.3.18"), bytes(1952)),
+        "this kind of key is not supported: ML-DSA-65 (2.16.840.1.101.3.4.3.18)",
+    ),
+    "SLH-DSA": (
+        info(forge.oid("2.16.840.1.101.3.4.3.24"), bytes(64)),
+        "this kind of key is not supported: SLH-DSA-SHA2-256s (2.16.840.1.101.3.4.3.24)",
+    ),
+    "twisted brainpool curve": (
+        info(forge.oid(EC_KEY) + forge.oid("1.3.36.3.3.2.8.1.1.8"), EC_BITS),
+        "the elliptic curve brainpoolP256t1 (1.3.36.3.3.2.8.1.1.8) is not supported",
+    ),
     "X25519": (info(forge.oid("1.3.101.110"), 32 * b"\x09"), "this kind of key is not supported: X25519 (1.3.101.110)"),
     "signature algorithm for a key": (
         info(forge.oid("1.2.840.113549.1.1.11"), RSA_BITS),
