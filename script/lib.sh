@@ -23,6 +23,8 @@ PACKAGES=(python3-venv openssl nginx-light prometheus mmdebstrap systemd-contain
 # shellcheck disable=SC2034
 NEWEST_CRYPTOGRAPHY=50.0.2
 # shellcheck disable=SC2034
+CERTVALIDATOR=0.33.0
+# shellcheck disable=SC2034
 CRYPTOGRAPHY_VERSIONS=(3.4.8 36.0.1 38.0.4 41.0.7 43.0.0 "$NEWEST_CRYPTOGRAPHY")
 # shellcheck disable=SC2034
 RUFF=ruff==0.17.6

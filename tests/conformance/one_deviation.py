@@ -150,7 +150,7 @@ def _heads() -> None:
         ("negative", "odd serial", forge.integer(-0x103)),
         ("most negative", "odd serial", forge.integer(-(2**159))),
         ("zero", "serial 0", forge.integer(0)),
-        ("of 20 octets with a zero in front", "odd serial", forge.integer(2**160 - 1)),
+        ("of 20 octets with a zero in front", "sound", forge.integer(2**160 - 1)),
         ("of 22 octets", "odd serial", forge.integer(2**170)),
         ("of 40 octets", "odd serial", forge.integer(2**318)),
         ("padded with 00", "number that is not minimal", tlv(0x02, b"\0\5")),

@@ -258,7 +258,7 @@ def pyca_path(chain: Chain) -> Verdict:
             root, issuer, leaf = (x509.load_der_x509_certificate(one.der) for one in chain)
             builder = verification.PolicyBuilder().store(verification.Store([root])).time(NOW.replace(tzinfo=None))
             builder.build_server_verifier(x509.DNSName(HOST)).verify(leaf, [issuer])
-        except (ValueError, verification.VerificationError, x509.DuplicateExtension) as error:
+        except (ValueError, verification.VerificationError, x509.DuplicateExtension, x509.InvalidVersion) as error:
             return Verdict(False, str(error))
     return Verdict(True)
 
@@ -279,7 +279,15 @@ def our_judgement(data: bytes) -> Verdict:
 
 def openssl_judgement(data: bytes) -> Verdict:
     issuer = _file("ca.pem", one_deviation.usual("issuer").pem)
-    words = ["-sha1", "-issuer", issuer, "-verify_other", issuer, "-cert", _file("end.pem", one_deviation.usual("leaf").pem)]
+    words = [
+        "-sha1",
+        "-issuer",
+        issuer,
+        "-verify_other",
+        issuer,
+        "-cert",
+        _file("end.pem", one_deviation.usual("leaf").pem),
+    ]
     words += ["-CAfile", _file("trusted.pem", one_deviation.root().pem), "-no_nonce"]
     printed = _run("ocsp", "-respin", _file("response.der", data), *words)
     good = "Response verify OK" in printed and "end.pem: good" in printed and "times invalid" not in printed
@@ -355,17 +363,14 @@ def sentence(judge_name: str, kind: str) -> str:
     return difference.openssl if judge_name.startswith("openssl") else difference.other
 
 
-def _parameters() -> t.Iterator[t.Any]:
-    for name, (_by, _ours, cases, _table) in JUDGES.items():
-        for case in cases:
-            mark = pytest.mark.counted(f"one deviation, {name}"[:26], bool(sentence(name, case.kind)))
-            yield pytest.param(name, case, id=f"{name}: {case.name}", marks=mark)
-
-
-@pytest.mark.parametrize("name, case", list(_parameters()))
-def test_same_verdict(name: str, case: Case) -> None:
+@pytest.mark.parametrize(
+    "name, case",
+    [pytest.param(name, case, id=f"{name}: {case.name}") for name in JUDGES for case in JUDGES[name][2]],
+)
+def test_same_verdict(name: str, case: Case, record_property: t.Callable[[str, t.Any], None]) -> None:
     by, ours, _cases, _table = JUDGES[name]
     mine, theirs = verdict(ours, case), verdict(by, case)
+    record_property("counted", (f"deviation: {name}", mine.taken != theirs.taken))
     if not sentence(name, case.kind):
         assert mine.taken == theirs.taken, (mine.words, theirs.words)
 
@@ -391,7 +396,7 @@ def test_what_is_read_all_the_same_is_named(kind: str) -> None:
         verdict(ours, case)
         for ours, cases in ((our_path, CHAINS), (our_judgement, ANSWERS))
         for case in cases
-        if case.kind in (kind, f"delegate: {kind}") and "20 octets" not in case.name
+        if case.kind in (kind, f"delegate: {kind}")
     ]
     assert found and all(one.taken and re.search(NAMED[kind], one.words) for one in found), found
 

@@ -69,7 +69,8 @@ def _head(certificate: Certificate, fields: Reader) -> t.Iterator[str]:
         yield f"writes out its version v1, which is the default{NOT_BY_CHROME}"
     if certificate.extensions and number < 2:
         yield f"has extensions, although its version is v{number + 1}{NOT_BY_CHROME}"
-    size = len(fields.content(der.INTEGER))
+    fields.content(der.INTEGER)
+    size = (certificate.serial_number.bit_length() + 7) // 8
     if certificate.serial_number <= 0:
         yield "has the serial number 0" if certificate.serial_number == 0 else "has a negative serial number"
     elif size > _LONGEST_SERIAL:

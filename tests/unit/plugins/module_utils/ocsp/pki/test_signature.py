@@ -418,14 +418,6 @@ UNUSABLE_KEYS = {
         info(forge.oid(EC_KEY) + forge.sequence(forge.integer(1)), EC_BITS),
         "the elliptic curve with explicit parameters is not supported",
     ),
-    "no curve": (
-        info(forge.oid(EC_KEY), EC_BITS),
-        "the elliptic curve with explicit parameters is not supported",
-    ),
-    "implicit curve": (
-        info(forge.oid(EC_KEY) + forge.NULL, EC_BITS),
-        "the elliptic curve with explicit parameters is not supported",
-    ),
 }
 
 
@@ -460,6 +452,9 @@ MALFORMED_KEYS = {
     "RSA: negative modulus": info(forge.oid(RSA_KEY) + forge.NULL, rsa_bits(-MODULUS, 65537)),
     "RSA: modulus of 0": info(forge.oid(RSA_KEY) + forge.NULL, rsa_bits(0, 65537)),
     "RSA-PSS: no numbers": info(forge.oid(PSS), b""),
+    "EC: no curve": info(forge.oid(EC_KEY), EC_BITS),
+    "EC: implicit curve": info(forge.oid(EC_KEY) + forge.NULL, EC_BITS),
+    "EC: more behind the curve": info(EC_ALGORITHM + forge.NULL, EC_BITS),
     "EC: no point": info(EC_ALGORITHM, b""),
     "EC: point at infinity": info(EC_ALGORITHM, b"\0"),
     "EC: point beside the curve": info(EC_ALGORITHM, EC_BITS[:-1] + bytes([EC_BITS[-1] ^ 1])),
