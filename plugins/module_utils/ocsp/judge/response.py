@@ -184,10 +184,17 @@ def certificate_expired(certificate: Certificate, now: datetime) -> t.Optional[F
 
 
 def _check_target(target: Target, now: datetime, draft: _Draft) -> None:
-    certificate, issuer = target
-    ended = certificate_expired(certificate, now)
+    ended = certificate_expired(target.certificate, now)
     if ended:
         draft.findings.append(ended)
+    draft.findings.extend(_lasting_faults(target))
+
+
+@functools.lru_cache(maxsize=1024)
+def _lasting_faults(target: Target) -> t.Tuple[Finding, ...]:
+    """What is wrong with a certificate and its issuer at any time. Remembered, as they come again for each response."""
+    certificate, issuer = target
+    found = []
     try:
         problem = x509.issuance_problem(certificate, issuer)
     except MalformedError as error:
@@ -195,10 +202,9 @@ def _check_target(target: Target, now: datetime, draft: _Draft) -> None:
     if problem:
         code = "unsupported_key" if x509.is_unsupported(certificate, issuer) else "issuer_mismatch"
         whose = "" if problem.startswith(x509.UNCHECKED) else f"{issuer.name} did not issue "
-        draft.error(code, f"{whose}{certificate.name}: {problem}")
-    for one in (certificate, issuer):
-        for sentence in deviations(one):
-            draft.warn("encoding", sentence)
+        found.append(Finding(code, ERROR, f"{whose}{certificate.name}: {problem}"))
+    sentences = (*deviations(certificate), *deviations(issuer))
+    return (*found, *(Finding("encoding", WARNING, sentence) for sentence in sentences))
 
 
 def _check_response(
@@ -314,14 +320,13 @@ def _check_signature(
     """Check who signed, and how well. Returns the delegate, or None where the issuer signed itself."""
     issuer = target.issuer
     embedded = response.certificates[:_MOST_CERTIFICATES]
-    unreadable = _unreadable(embedded) if embedded else ""
+    named, unreadable = _named(issuer, embedded, response.responder_name, response.responder_key_hash)
     if unreadable:
         draft.warn(
             "unreadable_certificate",
             f"the response holds a certificate that cannot be read ({unreadable}); clients with OpenSSL refuse the "
             "whole response if they cannot read it either",
         )
-    named = _named(issuer, embedded, response.responder_name, response.responder_key_hash)
     if not named:
         draft.error(
             "unauthorized_responder",
@@ -381,22 +386,23 @@ def _weakness(what: str, scheme: signature.Scheme, signer: Certificate, rules: R
 @functools.lru_cache(maxsize=64)
 def _named(
     issuer: Certificate, embedded: t.Tuple[bytes, ...], name: t.Optional[bytes], key_hash: t.Optional[bytes]
-) -> t.List[Certificate]:
+) -> t.Tuple[t.List[Certificate], str]:
     """Whom the responder ID means (RFC 6960 section 4.2.2.3): the issuer, or certificates in the response.
 
-    Those that cannot be read are not among them. Remembered, since a CA sends the same with each of its responses.
+    And why one of those cannot be read, if one cannot. Remembered, since a CA sends the same with each response.
     """
     candidates = [issuer, *(found for found, _problem in map(_read_embedded, embedded) if found is not None)]
     if name is not None:
-        return [candidate for candidate in candidates if x509.same_name(candidate.subject, name)]
-    return [candidate for candidate in candidates if _key_hash(candidate) == key_hash]
+        named = [candidate for candidate in candidates if x509.same_name(candidate.subject, name)]
+    else:
+        named = [candidate for candidate in candidates if _key_hash(candidate) == key_hash]
+    return named, _unreadable(embedded)
 
 
 def _key_hash(certificate: Certificate) -> bytes:
     return hashlib.sha1(certificate.public_key_bits, usedforsecurity=False).digest()
 
 
-@functools.lru_cache(maxsize=64)
 def _unreadable(embedded: t.Tuple[bytes, ...]) -> str:
     """Why the first certificate of a response that cannot be read cannot, or an empty string."""
     for data in embedded:

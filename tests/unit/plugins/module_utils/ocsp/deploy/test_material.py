@@ -207,9 +207,9 @@ def test_odd_encodings_are_told_where_they_are_served() -> None:
     given = {"key": forge.private_pem(leaf.key), "certificate": leaf.pem, "chain": pem(ISSUER, MIDDLE)}
     problems, warnings = material.examine(read(**given, root=old_root.pem), (NAME,))
     assert problems == ()
-    assert warnings == (
-        "in the certificate, the certificate CN=leaf.example.com,O=Forge writes out that it is not a CA, which is the "
-        "default (basic constraints)",
+    (warning,) = warnings
+    assert warning.startswith(
+        "in the certificate, the certificate CN=leaf.example.com,O=Forge writes out that it is not"
     )
 
 

@@ -600,7 +600,7 @@ def test_an_issuer_of_a_kind_that_is_not_supported_is_called_so(kind: str) -> No
 def test_a_curve_that_is_not_supported_is_called_so(curve: str) -> None:
     algorithm = forge.sequence(forge.oid("1.2.840.10045.2.1"), forge.oid(curve))
     issuer = forge.authority(W.issuer.subject, W.root, raw_key=forge.sequence(algorithm, forge.bits(b"\4" + bytes(64))))
-    with pytest.raises(InputError, match="the elliptic curve .* is not supported; have it issued anew") as caught:
+    with pytest.raises(InputError, match=r"the elliptic curve .* is not supported; have it issued anew") as caught:
         issuer_of(W.leaf, [issuer])
     assert caught.value.code == "unsupported_key"
 
