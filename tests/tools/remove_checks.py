@@ -72,6 +72,8 @@ SENTENCES = {
     "_answer_problem": "wrong_certificate",
     "_authority_problem": "unauthorized_responder",
     "_content_problem": "malformed",
+    "_extension_deviations": "encoding",
+    "_head_deviations": "encoding",
     "_older": "older",
     "_profile_oddities": "responder_profile",
     "issuance_problem": "issuer_mismatch",

@@ -51,17 +51,17 @@ def deviations(certificate: Certificate) -> t.Tuple[str, ...]:
     What cannot be read at all is not told of here: whoever needs it finds out.
     """
     fields = Reader(certificate.tbs, "certificate").sequence()
-    found = [*_head(certificate, fields), certificate.scheme.oddity]
+    found = [*_head_deviations(certificate, fields), certificate.scheme.oddity]
     for _subject_and_key in range(2):
         fields.raw(der.SEQUENCE)
     for unique_identifier in x509.UNIQUE_IDENTIFIERS:
         fields.optional(unique_identifier)
     if not fields.at_end():
-        found += _extensions(certificate.extensions, fields.content(x509.EXTENSIONS))
+        found += _extension_deviations(certificate.extensions, fields.content(x509.EXTENSIONS))
     return tuple(f"the certificate {certificate.name} {one}" for one in found if one)
 
 
-def _head(certificate: Certificate, fields: Reader) -> t.Iterator[str]:
+def _head_deviations(certificate: Certificate, fields: Reader) -> t.Iterator[str]:
     """What stands in front of the subject, which is read up to there."""
     version = fields.optional(x509.VERSION)
     number = version.integer() if version else 0
@@ -86,7 +86,7 @@ def _head(certificate: Certificate, fields: Reader) -> t.Iterator[str]:
         yield f"has a time before {_FIRST_GENERALIZED} as GeneralizedTime, where UTCTime belongs"
 
 
-def _extensions(held: x509.Extensions, data: bytes) -> t.Iterator[str]:
+def _extension_deviations(held: x509.Extensions, data: bytes) -> t.Iterator[str]:
     if not held:
         yield f"has an empty list of extensions{NOT_BY_CHROME}"
     written = [_NAMES.get(oid, oid) for oid in x509.written_defaults(data)]

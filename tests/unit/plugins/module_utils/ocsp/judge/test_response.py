@@ -1036,6 +1036,42 @@ def test_issuer_mismatch(issuer: forge.Entity) -> None:
         assert "issuer_mismatch" in judged(data, on=target(W.leaf, issuer)).errors
 
 
+@pytest.mark.parametrize(
+    "algorithm, kind",
+    [
+        (forge.sequence(forge.oid("2.16.840.1.101.3.4.3.18")), "this kind of key is not supported: ML-DSA-65"),
+        (forge.sequence(forge.oid("2.16.840.1.101.3.4.3.24")), "this kind of key is not supported: SLH-DSA-SHA2-256s"),
+        (forge.sequence(forge.oid("1.2.840.10040.4.1")), "this kind of key is not supported: DSA"),
+        (
+            forge.sequence(forge.oid("1.2.840.10045.2.1"), forge.oid("1.3.36.3.3.2.8.1.1.8")),
+            "the elliptic curve brainpoolP256t1 (1.3.36.3.3.2.8.1.1.8) is not supported",
+        ),
+    ],
+)
+def test_an_issuer_of_a_kind_that_is_not_supported(algorithm: bytes, kind: str) -> None:
+    """Nothing is said about whether it issued the certificate, and nothing of it is accepted."""
+    issuer = forge.authority(W.issuer.subject, W.root, raw_key=forge.sequence(algorithm, forge.bits(b"\4" + bytes(64))))
+    for data in (forge.response(), forge.response(signer=W.delegate), forge.error_response("try_later")):
+        judgement = judged(data, on=target(W.leaf, issuer))
+        assert judgement.errors[0] == "unsupported_key" and "issuer_mismatch" not in judgement.errors
+        assert kind in judgement.message and "did not issue" not in judgement.message
+
+
+def test_a_leaf_that_is_signed_in_a_way_that_is_not_supported() -> None:
+    algorithm = forge.sequence(forge.oid("2.16.840.1.101.3.4.3.18"))
+    usual = forge.algorithm("ecdsa_sha256")
+    tbs = [forge.tlv(*part) for part in forge.elements(forge.elements(forge.elements(W.leaf.der)[0][1])[0][1])]
+    signed = forge.sequence(*(algorithm if part == usual else part for part in tbs))
+    leaf = W.leaf._replace(der=forge.sequence(signed, algorithm, forge.bits(bytes(3309))))
+    judgement = judged(forge.response(), on=target(leaf, W.issuer))
+    assert judgement.errors == ["unsupported_key"]
+    assert "the signature algorithm ML-DSA-65 (2.16.840.1.101.3.4.3.18) is not supported" in judgement.message
+
+
+def test_the_option_that_accepts_a_response_without_next_update_is_named() -> None:
+    assert "set 'allow: [missing_next_update]'" in judged(forge.response(forge.single(next_update=None))).message
+
+
 def test_an_issuer_whose_key_cannot_be_read() -> None:
     no_key = forge.sequence(forge.sequence(forge.oid("1.2.840.113549.1.1.1"), forge.NULL), forge.bits(b"no key"))
     issuer = forge.authority(W.issuer.subject, W.root, raw_key=no_key)
