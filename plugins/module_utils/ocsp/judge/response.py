@@ -21,7 +21,7 @@ from ..errors import ERROR, WARNING, Finding, MalformedError
 from ..pki import certificate as x509
 from ..pki import readability, signature
 from ..pki.certificate import Certificate, Extensions, Target
-from ..pki.deviations import deviations
+from ..pki.deviations import complete, deviations
 from ..text import format_time
 from .judgement import Judgement
 from .lint import lint
@@ -241,7 +241,7 @@ def _check_basic(
     delegate = _check_signature(response, target, now, rules, draft)
     _check_extensions(response, answers, nonce, draft)
     for oddity in response.oddities:
-        draft.warn("encoding", f"the response {oddity}")
+        draft.warn("encoding", f"the response {complete(oddity)}")
     if not answers:
         return
     _check_status(answers, target.certificate, draft)

@@ -58,7 +58,12 @@ def deviations(certificate: Certificate) -> t.Tuple[str, ...]:
         fields.optional(unique_identifier)
     if not fields.at_end():
         found += _extension_deviations(certificate.extensions, fields.content(x509.EXTENSIONS))
-    return tuple(f"the certificate {certificate.name} {one}" for one in found if one)
+    return tuple(f"the certificate {certificate.name} {complete(one)}" for one in found if one)
+
+
+def complete(deviation: str) -> str:
+    """The end of a sentence about a deviation, with what clients make of it."""
+    return deviation if deviation.endswith(NOT_BY_CHROME) else f"{deviation}; clients read it all the same"
 
 
 def _head_deviations(certificate: Certificate, fields: Reader) -> t.Iterator[str]:

@@ -224,7 +224,7 @@ def _examine(search: _Search, certificates: t.Tuple[Certificate, ...], now: date
         hard, soft = _faults(certificates, depth, is_root)
         in_time = time_problem(one, now, tolerance)
         # A root is not served: each client has its own copy.
-        soft = soft if is_root else [*soft, *deviations(one)]
+        soft = soft if is_root else [*soft, *_deviations(one)]
         if in_time and is_root:
             soft = [f"{in_time}; clients that have no other certificate of this root will refuse the connection", *soft]
         elif in_time:
@@ -236,6 +236,13 @@ def _examine(search: _Search, certificates: t.Tuple[Certificate, ...], now: date
     above = certificates if is_self_signed(certificates[0]) else certificates[1:]
     is_anchored = any(one.der in search.anchors for one in above)
     return _Walk(certificates, is_anchored, tuple(problems), tuple(warnings))
+
+
+def _deviations(one: Certificate) -> t.List[str]:
+    return [
+        f"{sentence}; have it issued anew" if sentence.endswith(signature.NOT_BY_CHROME) else sentence
+        for sentence in deviations(one)
+    ]
 
 
 def time_problem(certificate: Certificate, now: datetime, tolerance: timedelta = CLOCK_TOLERANCE) -> str:
