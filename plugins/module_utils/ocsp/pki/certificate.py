@@ -544,7 +544,14 @@ def find_issuer(
         )
     closest = next((one for one in others if same_name(leaf.issuer, one.subject)), others[0])
     code = "unsupported_key" if is_unsupported(leaf, closest) else "issuer_mismatch"
-    raise InputError(f"{source} does not hold the issuer of {leaf.name}: {near_miss(leaf, closest)}", code)
+    raise InputError(missing_issuer(leaf, closest, source), code)
+
+
+def missing_issuer(leaf: Certificate, closest: Certificate, source: str) -> str:
+    """Where the issuer is not found, or cannot be told: the whole sentence, about what comes closest to it."""
+    if is_unsupported(leaf, closest):
+        return f"{source} holds the issuer of {leaf.name}, but {near_miss(leaf, closest)}"
+    return f"{source} does not hold the issuer of {leaf.name}: {near_miss(leaf, closest)}"
 
 
 def near_miss(certificate: Certificate, candidate: Certificate) -> str:

@@ -432,9 +432,9 @@ def _end_reason(search: _Search, last: Certificate) -> str:
         return f"the path ends at {last.name} of {search.source(last)}, which signed itself"
     namesakes = search.named(last.issuer)
     if namesakes:
-        return f"{last.name} was not issued by the {namesakes[0].name} of {search.source(namesakes[0])}: " + (
-            x509.near_miss(last, namesakes[0])
-        )
+        verb = "cannot be checked with" if x509.is_unsupported(last, namesakes[0]) else "was not issued by"
+        nearest = f"the {namesakes[0].name} of {search.source(namesakes[0])}"
+        return f"{last.name} {verb} {nearest}: {x509.near_miss(last, namesakes[0])}"
     return f"the certificate of {x509.name_text(last.issuer)}, which issued {last.name}, is missing"
 
 
@@ -444,8 +444,7 @@ def _no_issuer(search: _Search) -> str:
     # One of the right name says more than the rest.
     closest = next(iter((*search.named(leaf.issuer), *others)), None)
     if closest is not None:
-        problem = x509.near_miss(leaf, closest)
-        return f"{search.source(closest)} does not hold the issuer of {leaf.name}: {problem}"
+        return x509.missing_issuer(leaf, closest, search.source(closest))
     return (
         f"{search.leaf.source} does not hold the certificate of the issuer {x509.name_text(leaf.issuer)}, and neither "
         f"does {search.anchor_source}; append it to the certificate or give it as the chain"
