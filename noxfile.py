@@ -306,15 +306,18 @@ def define_unit(python: str, cryptography: str) -> None:
     unit.__doc__ = "The core, and with the newest cryptography the program."
 
 
+# They ask the openssl program and another implementation, which are the same for each library, and that takes longer
+# than all the rest: once will do.
+COMPARED_ONCE = [f"--ignore=tests/conformance/{name}" for name in ("test_differential.py", "test_one_deviation.py")]
+
+
 def define_conformance(python: str, cryptography: str) -> None:
     @session(f"conformance-py{python}-cryptography-{cryptography}", python=python, tags=["conformance"])
     def conformance(session: nox.Session) -> None:
-        session.install(*PYTEST, f"cryptography=={cryptography}")
-        # The openssl program is the same for each, and asking it takes longer than all the rest: once will do.
-        asks_openssl = cryptography == NEWEST_CRYPTOGRAPHY and python == TOOLS_PYTHON
-        options = [] if asks_openssl else ["--ignore=tests/conformance/test_differential.py"]
+        once = cryptography == NEWEST_CRYPTOGRAPHY and python == TOOLS_PYTHON
+        session.install(*PYTEST, f"cryptography=={cryptography}", *([tool("pyhanko-certvalidator")] if once else []))
         with scratch(session):
-            pytest(session, "tests/conformance", *options)
+            pytest(session, "tests/conformance", *([] if once else COMPARED_ONCE))
 
     conformance.__doc__ = "Verdicts compared with those of others."
 
@@ -326,7 +329,7 @@ def define_distro(release: str) -> None:
             session.skip("needs root")
         # First those that look at the clock, as all are read before the first runs. pytest 6 has no importlib mode.
         tests = ["tests/conformance", "tests/unit/plugins/module_utils"]
-        options = ["-p", "no:cacheprovider", "-q", "--import-mode=prepend"]
+        options = ["-p", "no:cacheprovider", "-q", "--import-mode=prepend", COMPARED_ONCE[1]]
         session.run("script/in-distro", release, "python3", "-m", "pytest", *options, *tests, external=True)
 
     distro.__doc__ = f"The core with the Python, cryptography and pytest of Debian {release}."

@@ -44,7 +44,6 @@ NOT_ON_HOSTS = (
     "deploy",
     "families",
     "pki/constraints",
-    "pki/identifiers",
     "pki/keys",
     "pki/loading",
     "pki/path",

@@ -103,7 +103,8 @@ CODES = (
         "weak_signature",
         JUDGEMENT,
         ERROR,
-        "The signature algorithm or key is too weak: SHA-1, RSA with less than 2048 bits, or unusual parameters.",
+        "The signature algorithm or key is too weak or not supported: SHA-1, RSA with less than 2048 bits, unusual "
+        "parameters, a curve other than P-256, P-384 and P-521.",
         "Have the responder sign with SHA-256. `allow: [sha1_signature]` accepts SHA-1, but none of the others.",
     ),
     Code(
@@ -202,6 +203,15 @@ CODES = (
         "Use the right chain for the certificate, or correct `issuer_path`.",
     ),
     Code(
+        "unsupported_key",
+        JUDGEMENT,
+        ERROR,
+        "The signature of the CA on the certificate cannot be checked, as its kind is not supported, such as DSA, "
+        "ML-DSA and SLH-DSA.",
+        "Use a certificate of a CA whose key is for RSA, ECDSA on P-256, P-384 or P-521, Ed25519 or Ed448, or do not "
+        "staple.",
+    ),
+    Code(
         "certificate_expired",
         JUDGEMENT,
         ERROR,
@@ -258,6 +268,28 @@ CODES = (
         WARNING,
         "The validity period of the response is shorter than 8 hours or longer than 10 days.",
         "If it is shorter, run the timer more often. If it is longer, ask the CA.",
+    ),
+    Code(
+        "encoding",
+        JUDGEMENT,
+        WARNING,
+        "The response or a certificate is not encoded as the standards require, but clients accept it. If Chrome does "
+        "not, the message says so.",
+        "Report it to the CA. If the message names clients that refuse a certificate, have the CA reissue it.",
+    ),
+    Code(
+        "unreadable_certificate",
+        JUDGEMENT,
+        WARNING,
+        "The response contains a certificate that cannot be read. Clients with OpenSSL refuse such a response.",
+        "Report it to the CA, which has to leave that certificate out.",
+    ),
+    Code(
+        "mixed_issuers",
+        JUDGEMENT,
+        WARNING,
+        "The response has answers about certificates of several issuers. Clients with OpenSSL refuse such a response.",
+        "Report it to the CA, whose responder has to answer for one issuer at a time.",
     ),
     Code(
         "unexpected_extension",

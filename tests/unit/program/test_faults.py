@@ -479,7 +479,8 @@ def test_the_second_of_two_runs_waits(web: Host, monkeypatch: pytest.MonkeyPatch
             done = web.run("refresh")
         assert done.code == 75
         assert (
-            done.err.startswith("another process has held the lock ") and f", so {web.responses} was not changed" in done.err
+            done.err.startswith("another process has held the lock ")
+            and f", so {web.responses} was not changed" in done.err
         )
         first.terminate()
         first.communicate(timeout=30)

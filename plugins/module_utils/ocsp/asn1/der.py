@@ -6,7 +6,8 @@
 
 The versions of cryptography on target hosts differ in which OCSP responses they load and in what
 they show of them. Reading the bytes here makes every host judge alike. The reader accepts DER
-only: definite, minimal lengths, minimal integers, one way to write each value.
+only: definite, minimal lengths, minimal integers, one way to write each value. The one exception is FALSE
+where it is the default, which DER leaves out and public CAs have written out.
 """
 
 from __future__ import annotations
@@ -106,11 +107,10 @@ def to_octets(content: bytes, what: str) -> bytes:
 
 
 def to_flag(content: bytes, what: str) -> bool:
-    """An optional BOOLEAN that is FALSE by default, and so must not be written out as FALSE."""
-    if content != b"\xff":
-        problem = "default value that is written out" if content == b"\0" else "boolean that is not DER"
-        raise MalformedError(f"{what}: {problem}")
-    return True
+    """An optional BOOLEAN that is FALSE by default; FALSE written out is not DER, but public CAs issued it."""
+    if content not in (b"\0", b"\xff"):
+        raise MalformedError(f"{what}: boolean that is not DER")
+    return content == b"\xff"
 
 
 @functools.lru_cache(maxsize=256)

@@ -145,6 +145,12 @@ def examine(material: Material, names: t.Sequence[str]) -> Examination:
 def issuer_problem(material: Material) -> str:
     """Why there can be no staple, which takes the certificate of the issuer, or an empty string."""
     if material.issuer is not None:
+        weak = signature.key_weakness(material.issuer.public_key)
+        if weak:
+            return (
+                f"no staple of {material.certificate.name} could be accepted, as all depend on the key of its issuer "
+                f"{material.issuer.name}: {weak}; set 'staple: false', or use another CA"
+            )
         return ""
     issuer, source = x509.name_text(material.certificate.issuer), material.where["certificate"]
     return (

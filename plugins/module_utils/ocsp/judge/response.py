@@ -19,8 +19,9 @@ from datetime import datetime, timedelta, timezone
 from ..asn1 import der
 from ..errors import ERROR, WARNING, Finding, MalformedError
 from ..pki import certificate as x509
-from ..pki import signature
+from ..pki import readability, signature
 from ..pki.certificate import Certificate, Extensions, Target
+from ..pki.deviations import complete, deviations
 from ..text import format_time
 from .judgement import Judgement
 from .lint import lint
@@ -183,16 +184,27 @@ def certificate_expired(certificate: Certificate, now: datetime) -> t.Optional[F
 
 
 def _check_target(target: Target, now: datetime, draft: _Draft) -> None:
-    certificate, issuer = target
-    ended = certificate_expired(certificate, now)
+    ended = certificate_expired(target.certificate, now)
     if ended:
         draft.findings.append(ended)
+    draft.findings.extend(_lasting_faults(target))
+
+
+@functools.lru_cache(maxsize=1024)
+def _lasting_faults(target: Target) -> t.Tuple[Finding, ...]:
+    """What is wrong with a certificate and its issuer at any time. Remembered, as they come again for each response."""
+    certificate, issuer = target
+    found = []
     try:
         problem = x509.issuance_problem(certificate, issuer)
     except MalformedError as error:
         problem = str(error)
     if problem:
-        draft.error("issuer_mismatch", f"{issuer.name} did not issue {certificate.name}: {problem}")
+        code = "unsupported_key" if x509.is_unsupported(certificate, issuer) else "issuer_mismatch"
+        whose = "" if problem.startswith(x509.UNCHECKED) else f"{issuer.name} did not issue "
+        found.append(Finding(code, ERROR, f"{whose}{certificate.name}: {problem}"))
+    sentences = (*deviations(certificate), *deviations(issuer))
+    return (*found, *(Finding("encoding", WARNING, sentence) for sentence in sentences))
 
 
 def _check_response(
@@ -228,6 +240,8 @@ def _check_basic(
     answers = _matching_answers(response, target, draft)
     delegate = _check_signature(response, target, now, rules, draft)
     _check_extensions(response, answers, nonce, draft)
+    for oddity in response.oddities:
+        draft.warn("encoding", f"the response {complete(oddity)}")
     if not answers:
         return
     _check_status(answers, target.certificate, draft)
@@ -253,12 +267,27 @@ def _matching_answers(response: BasicResponse, target: Target, draft: _Draft) ->
     draft.answer_count = len(response.answers)
     if matching:
         draft.answer_index = response.answers.index(matching[0])
+        if problems:
+            _check_others(response.answers, target, draft)
     else:
         reason = problems[0] if problems else "it contains no answer"
         draft.error(
             "wrong_certificate", f"the response is not about the certificate {target.certificate.name}: {reason}"
         )
     return matching
+
+
+def _check_others(answers: t.Sequence[Answer], target: Target, draft: _Draft) -> None:
+    """OpenSSL and wolfSSL refuse a response whose answers are about certificates of more than one issuer."""
+    for answer in answers:
+        if answer.digest not in _CERT_ID_DIGESTS:
+            continue
+        if (answer.name_hash, answer.key_hash) != issuer_hashes(*target, answer.digest):
+            draft.warn(
+                "mixed_issuers",
+                "the response has answers about certificates of another issuer too; clients with OpenSSL refuse it as "
+                "a whole",
+            )
 
 
 def _answer_problem(answer: Answer, target: Target) -> str:
@@ -291,11 +320,18 @@ def _check_signature(
     """Check who signed, and how well. Returns the delegate, or None where the issuer signed itself."""
     issuer = target.issuer
     embedded = response.certificates[:_MOST_CERTIFICATES]
-    named = _named(issuer, embedded, response.responder_name, response.responder_key_hash)
+    named, unreadable = _named(issuer, embedded, response.responder_name, response.responder_key_hash)
+    if unreadable:
+        draft.warn(
+            "unreadable_certificate",
+            f"the response contains a certificate that cannot be read ({unreadable}); clients with OpenSSL refuse the "
+            "whole response if they cannot read it either",
+        )
     if not named:
         draft.error(
             "unauthorized_responder",
-            f"the responder {draft.responder_id} is neither the issuer nor any certificate in the response",
+            f"the responder {draft.responder_id} is neither the issuer nor any certificate in the response"
+            + ("; one of those cannot be read" if unreadable else ""),
         )
         return None
     signers = []
@@ -343,36 +379,55 @@ def _weakness(what: str, scheme: signature.Scheme, signer: Certificate, rules: R
     problem = signature.weakness(scheme, signer.public_key, "sha1_signature" in rules.allow)
     if not problem:
         return ()
-    return (Finding("weak_signature", ERROR, f"the signature of {what} by {signer.name} is too weak: {problem}"),)
+    verdict = "not accepted" if scheme.flaw or signer.public_key.flaw else "too weak"
+    return (Finding("weak_signature", ERROR, f"the signature of {what} by {signer.name} is {verdict}: {problem}"),)
 
 
 @functools.lru_cache(maxsize=64)
 def _named(
     issuer: Certificate, embedded: t.Tuple[bytes, ...], name: t.Optional[bytes], key_hash: t.Optional[bytes]
-) -> t.List[Certificate]:
+) -> t.Tuple[t.List[Certificate], str]:
     """Whom the responder ID means (RFC 6960 section 4.2.2.3): the issuer, or certificates in the response.
 
-    Others that cannot be read do no harm. Remembered, since a CA sends the same with each of its responses.
+    And why one of those cannot be read, if one cannot. Remembered, since a CA sends the same with each response.
     """
-    candidates = [issuer] + [found for found in map(_read_embedded, embedded) if found is not None]
+    candidates = [issuer, *(found for found, _problem in map(_read_embedded, embedded) if found is not None)]
     if name is not None:
-        return [candidate for candidate in candidates if x509.same_name(candidate.subject, name)]
-    return [candidate for candidate in candidates if _key_hash(candidate) == key_hash]
+        named = [candidate for candidate in candidates if x509.same_name(candidate.subject, name)]
+    else:
+        named = [candidate for candidate in candidates if _key_hash(candidate) == key_hash]
+    return named, _unreadable(embedded)
 
 
 def _key_hash(certificate: Certificate) -> bytes:
     return hashlib.sha1(certificate.public_key_bits, usedforsecurity=False).digest()
 
 
-def _read_embedded(data: bytes) -> t.Optional[Certificate]:
+def _unreadable(embedded: t.Tuple[bytes, ...]) -> str:
+    """Why the first certificate of a response that cannot be read cannot, or an empty string."""
+    for data in embedded:
+        found, problem = _read_embedded(data)
+        try:
+            if found is not None:
+                x509.check_name(found.issuer)
+                x509.check_name(found.subject)
+        except MalformedError as error:
+            problem = str(error)
+        if problem:
+            return problem
+    return ""
+
+
+def _read_embedded(data: bytes) -> t.Tuple[t.Optional[Certificate], str]:
+    """A certificate that came with a response, or else why it cannot be read; neither for one that is too large."""
     if len(data) > _LARGEST_CERTIFICATE:
-        return None
+        return None, ""
     try:
         found = Certificate.from_der(data)
         found.public_key  # pylint: disable=pointless-statement  # noqa: B018
-        return found
-    except MalformedError:
-        return None
+        return found, ""
+    except MalformedError as error:
+        return None, str(error)
 
 
 def _judge_delegate(delegate: Certificate, target: Target, now: datetime, rules: Rules) -> t.List[Finding]:
@@ -407,6 +462,7 @@ def _standing_faults(
         severity = ERROR if rules.require_nocheck else WARNING
         profile.append(Finding("responder_without_nocheck", severity, f"{name} lacks id-pkix-ocsp-nocheck"))
     profile.extend(Finding("responder_profile", WARNING, f"{name} {oddity}") for oddity in _profile_oddities(delegate))
+    profile.extend(Finding("encoding", WARNING, sentence) for sentence in deviations(delegate))
     return authority, profile
 
 
@@ -427,14 +483,13 @@ def _authority_problem(delegate: Certificate, issuer: Certificate, is_leaf: bool
     problem = x509.issuance_problem(delegate, issuer)
     if problem:
         return problem
-    # Software that cannot parse its name, such as OpenSSL, cannot parse the response at all.
-    x509.check_name(delegate.subject)
+    readability.check(delegate)
     if _OCSP_SIGNING not in delegate.extended_key_usages:
         return "its extended key usage lacks OCSPSigning"
     if delegate.is_ca:
         return "it is a CA certificate"
-    if not delegate.may_sign_responses:
-        return "its key usage lacks digitalSignature"
+    if not delegate.may_sign_responses and x509.NON_REPUDIATION not in (delegate.key_usages or ()):
+        return "its key usage has neither digitalSignature nor nonRepudiation (RFC 5280 section 4.2.1.12)"
     return ""
 
 
@@ -444,8 +499,10 @@ def _profile_oddities(delegate: Certificate) -> t.Iterator[str]:
     key_usage = delegate.extensions.get(x509.KEY_USAGE)
     if key_usage is None or not key_usage.critical:
         yield "has no critical key usage"
-    elif delegate.key_usages != frozenset((x509.DIGITAL_SIGNATURE,)):
+    elif delegate.may_sign_responses and delegate.key_usages != frozenset((x509.DIGITAL_SIGNATURE,)):
         yield "has key usages other than digitalSignature"
+    if not delegate.may_sign_responses:
+        yield "has nonRepudiation in its key usage and not digitalSignature, for which some clients look"
     for oid, what in _UNWANTED_IN_DELEGATE.items():
         if oid in delegate.extensions:
             yield f"has {what}"
@@ -524,8 +581,8 @@ def _check_times(answer: Answer, produced_at: datetime, now: datetime, rules: Ru
         if "missing_next_update" not in rules.allow:
             draft.error(
                 "missing_next_update",
-                "the response has no nextUpdate, so its validity period is unknown; if the CA cannot fix this, set "
-                "allow to missing_next_update",
+                "the response has no nextUpdate, so its validity period is unknown; if this CA never sends one, set "
+                "'allow: [missing_next_update]', and each response is used for 24 hours from its thisUpdate",
             )
     elif next_update < this_update:
         draft.error("inconsistent_times", "nextUpdate is before thisUpdate")

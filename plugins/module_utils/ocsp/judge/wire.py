@@ -104,7 +104,10 @@ class Answer:
 
 @dataclass(eq=False)
 class BasicResponse:
-    """A BasicOCSPResponse (RFC 6960 section 4.2.1). One of the two responder identifiers is None."""
+    """A BasicOCSPResponse (RFC 6960 section 4.2.1). One of the two responder identifiers is None.
+
+    ``oddities`` are the ends of sentences about what is not DER and is read all the same.
+    """
 
     tbs: bytes
     responder_name: t.Optional[bytes]
@@ -115,6 +118,7 @@ class BasicResponse:
     scheme: Scheme
     signature: bytes
     certificates: t.Tuple[bytes, ...]
+    oddities: t.Sequence[str] = ()
 
 
 def from_pem(data: bytes) -> bytes:
@@ -204,8 +208,10 @@ def _parse_basic(data: bytes, begin: int, stop: int) -> BasicResponse:
 
     what = "ResponseData"
     at = fields
+    odd = [scheme.oddity] if scheme.oddity else []
     if at < end and data[at] == _TAG_0:
         at = _parse_version(data, at, end)
+        odd.append("writes out its version v1, which is the default")
     tag = _TAG_1 if at < end and data[at] == _TAG_1 else _TAG_2
     responder, at = at, element(data, at, end, tag, what)[1]
     name, key_hash = _parse_responder(data[responder:at])
@@ -215,10 +221,10 @@ def _parse_basic(data: bytes, begin: int, stop: int) -> BasicResponse:
     last, at = element(data, at, end, SEQUENCE, what)
     while last < at:
         start, last = element(data, last, at, SEQUENCE, "SingleResponse")
-        answers.append(_parse_answer(data, start, last))
-    extensions = _parse_extensions(data, at, end, what, "responseExtensions") if at < end else {}
+        answers.append(_parse_answer(data, start, last, odd))
+    extensions = _parse_extensions(data, at, end, what, "responseExtensions", odd) if at < end else {}
     return BasicResponse(
-        data[begin:end], name, key_hash, produced_at, answers, extensions, scheme, signed, tuple(certificates)
+        data[begin:end], name, key_hash, produced_at, answers, extensions, scheme, signed, tuple(certificates), odd
     )
 
 
@@ -248,7 +254,7 @@ def _parse_responder(identifier: bytes) -> t.Tuple[t.Optional[bytes], t.Optional
     return name, key_hash
 
 
-def _parse_answer(data: bytes, at: int, stop: int) -> Answer:
+def _parse_answer(data: bytes, at: int, stop: int, odd: t.List[str]) -> Answer:
     what = "CertID"
     begin, at = element(data, at, stop, SEQUENCE, "SingleResponse")
     end = element(data, begin, at, SEQUENCE, what)[1]
@@ -275,7 +281,7 @@ def _parse_answer(data: bytes, at: int, stop: int) -> Answer:
         start, end = element(data, start, at, GENERALIZED_TIME, what)
         next_update = to_time(data[start:end], what)
         finish(end, at, what)
-    extensions = _parse_extensions(data, at, stop, what, "singleExtensions") if at < stop else {}
+    extensions = _parse_extensions(data, at, stop, what, "singleExtensions", odd) if at < stop else {}
     return Answer(
         digest,
         name_hash,
@@ -324,11 +330,15 @@ def _parse_status(data: bytes, at: int, stop: int) -> t.Tuple[str, t.Optional[da
     return _CERTIFICATE_STATUSES[tag], revocation_time, reason, at
 
 
-def _parse_extensions(data: bytes, at: int, stop: int, what: str, name: str) -> Extensions:
-    """The extensions that end a structure."""
+def _parse_extensions(data: bytes, at: int, stop: int, what: str, name: str, odd: t.List[str]) -> Extensions:
+    """The extensions that end a structure; what is odd about them is appended to ``odd``."""
     if data[at] != _TAG_1:
         raise MalformedError(f"{what}: trailing data")
     start, at = element(data, at, stop, _TAG_1, what)
     extensions = x509.read_extensions(data[start:at], name)
     finish(at, stop, what)
+    if not extensions:
+        odd.append(f"has empty {name}{signature.NOT_BY_CHROME}")
+    if x509.written_defaults(data[start:at]):
+        odd.append(f"writes out in its {name} that one is not critical, which is the default{signature.NOT_BY_CHROME}")
     return extensions

@@ -74,8 +74,8 @@ def read_options(values: Values, judging: bool = False) -> Options:
 
     ``values`` maps option names to plain values; None and a missing key mean the default. The
     issuer is looked for where there is a responder or a source. With ``judging`` it is always
-    looked for, and one that did not issue the certificate is a finding. Raises InputError naming the
-    option and, where there is one, the file.
+    looked for, and one that did not issue the certificate, or cannot be checked, is a finding. Raises
+    InputError naming the option and, where there is one, the file.
     """
     source = _read_source(values)
     certificates, where = read_certificates(values, "certificate")
@@ -91,7 +91,7 @@ def read_options(values: Values, judging: bool = False) -> Options:
     try:
         issuer = x509.find_issuer(leaf, candidates, roots, where, root_where)
     except InputError as error:
-        if not judging or error.code != "issuer_mismatch":
+        if not judging or error.code not in ("issuer_mismatch", "unsupported_key"):
             raise
         problem = Finding(error.code, ERROR, error.message)
         issuer = next(candidate for candidate in candidates if candidate.der != leaf.der)

@@ -39,12 +39,14 @@ SUBJECT_ALTERNATIVE_NAME = "2.5.29.17"
 SUBJECT_KEY_IDENTIFIER = "2.5.29.14"
 TLS_FEATURE = "1.3.6.1.5.5.7.1.24"
 
-_VERSION = der.context(0)
-_UNIQUE_IDENTIFIERS = (der.context(1, constructed=False), der.context(2, constructed=False))
-_EXTENSIONS = der.context(3)
+VERSION = der.context(0)
+UNIQUE_IDENTIFIERS = (der.context(1, constructed=False), der.context(2, constructed=False))
+EXTENSIONS = der.context(3)
+_FALSE = der.encode(der.BOOLEAN, b"\0")
 _OCSP_ACCESS_METHOD = "1.3.6.1.5.5.7.48.1"
 _STATUS_REQUEST = 5
 DIGITAL_SIGNATURE = 0
+NON_REPUDIATION = 1
 KEY_ENCIPHERMENT = 2
 KEY_AGREEMENT = 4
 KEY_CERT_SIGN = 5
@@ -69,6 +71,7 @@ _NAME_TYPES = {
 }
 _STRING_CODECS = {0x0C: "utf-8", 0x12: "ascii", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0x1C: "utf-32-be"}
 _BMP_STRING = 0x1E
+_TYPES_WITHOUT_TEXT = (der.BIT_STRING, der.SEQUENCE)
 
 _LONGEST_TEXT = 200
 #: Octets of the longest name that is taken apart. A response may come with many names to compare.
@@ -122,6 +125,23 @@ def read_extensions(data: bytes, what: str) -> Extensions:
     return extensions
 
 
+def written_defaults(data: bytes) -> t.List[str]:
+    """The OIDs of those extensions that say that they are not critical, which DER leaves out.
+
+    ``data`` is what ``read_extensions`` could read.
+    """
+    if _FALSE not in data:
+        return []
+    entries = Reader(data, "extensions").sequence()
+    found = []
+    while not entries.at_end():
+        entry = entries.sequence()
+        oid = entry.oid()
+        if entry.peek() == der.BOOLEAN and not entry.flag():
+            found.append(oid)
+    return found
+
+
 @dataclass(frozen=True, eq=False)
 class Certificate:
     """What OCSP needs of an X.509 certificate (RFC 5280 section 4.1). Times are aware, in UTC.
@@ -154,9 +174,9 @@ class Certificate:
         whole.finish()
 
         fields = Reader(tbs, "certificate").sequence()
-        version = fields.optional(_VERSION)
+        version = fields.optional(VERSION)
         if version:
-            if version.integer() not in (1, 2):
+            if version.integer() not in (0, 1, 2):
                 raise fields.fail("version that is neither v1, v2 nor v3")
             version.finish()
         serial_number = fields.integer()
@@ -168,9 +188,9 @@ class Certificate:
         validity.finish()
         subject = fields.raw(der.SEQUENCE)
         spki = fields.raw(der.SEQUENCE)
-        for unique_identifier in _UNIQUE_IDENTIFIERS:
+        for unique_identifier in UNIQUE_IDENTIFIERS:
             fields.optional(unique_identifier)
-        extensions = fields.content(_EXTENSIONS) if fields.peek() == _EXTENSIONS else None
+        extensions = fields.content(EXTENSIONS) if fields.peek() == EXTENSIONS else None
         fields.finish()
 
         key = Reader(spki, "public key").sequence()
@@ -228,7 +248,8 @@ class Certificate:
     @functools.cached_property
     def has_version_1(self) -> bool:
         """Whether this is an X.509 v1 certificate, which has no place for extensions."""
-        return Reader(self.tbs, "certificate").sequence().peek() != _VERSION
+        version = Reader(self.tbs, "certificate").sequence().optional(VERSION)
+        return version is None or version.integer() == 0
 
     @functools.cached_property
     def is_self_issued(self) -> bool:
@@ -267,14 +288,14 @@ class Certificate:
         return self.key_usages is None or DIGITAL_SIGNATURE in self.key_usages
 
     @functools.cached_property
+    def is_anchor(self) -> bool:
+        """Whether it can be where a path ends, for which it needs no extensions (RFC 5280 section 6.1.1 d)."""
+        return self.is_ca or BASIC_CONSTRAINTS not in self.extensions
+
+    @functools.cached_property
     def has_nocheck(self) -> bool:
         """Whether the extension id-pkix-ocsp-nocheck is present (RFC 6960 section 4.2.2.2.1)."""
-        reader = self.reader_of(OCSP_NOCHECK, "OCSP nocheck")
-        if reader is None:
-            return False
-        reader.null()
-        reader.finish()
-        return True
+        return OCSP_NOCHECK in self.extensions
 
     @functools.cached_property
     def extended_key_usages(self) -> t.List[str]:
@@ -303,7 +324,7 @@ class Certificate:
             entry.finish()
             if method == _OCSP_ACCESS_METHOD and tag == URI_NAME:
                 urls.append(location.decode("ascii", "backslashreplace").strip())
-        return urls
+        return list(filter(None, urls))
 
     @functools.cached_property
     def must_staple(self) -> bool:
@@ -334,6 +355,10 @@ class Target(t.NamedTuple):
     issuer: Certificate
 
 
+#: How ``issuance_problem`` begins where the issuer may be the right one for all that can be told.
+UNCHECKED = "its signature cannot be checked"
+
+
 @functools.lru_cache(maxsize=1024)
 def issuance_problem(certificate: Certificate, issuer: Certificate) -> str:
     """Why ``issuer`` did not issue ``certificate`` (name and signature), or an empty string.
@@ -347,11 +372,17 @@ def issuance_problem(certificate: Certificate, issuer: Certificate) -> str:
     problem = signature.verify(scheme, key, certificate.signature, certificate.tbs)
     if not problem:
         return ""
-    if signature.unsupported(scheme, key) or problem.startswith(signature.HOST_CANNOT):
-        return (
-            f"its signature cannot be checked with the key of {issuer.name}, as this kind is not supported: {problem}"
-        )
-    return f"its signature was not made by the key of {issuer.name}: {problem}"
+    if _cannot_check(certificate, issuer, problem):
+        return f"{UNCHECKED} with the key of {issuer.name}: {problem}"
+    because = "" if problem == signature.MISMATCH else f": {problem}"
+    return f"its signature was not made by the key of {issuer.name}{because}"
+
+
+def _cannot_check(certificate: Certificate, issuer: Certificate, problem: str) -> bool:
+    """Whether a signature may be right for all that ``signature.verify`` says about it."""
+    return problem.startswith(signature.HOST_CANNOT) or bool(
+        signature.unsupported(certificate.scheme, issuer.public_key)
+    )
 
 
 def load_certificates(data: bytes, source: str) -> t.List[Certificate]:
@@ -375,7 +406,10 @@ def load_certificates(data: bytes, source: str) -> t.List[Certificate]:
         bodies = [_decode_pem(label, body) for label, body in blocks if label in _PEM_CERTIFICATES]
         certificates = [Certificate.from_der(body) for body in bodies]
     except (MalformedError, binascii.Error) as error:
-        raise InputError(f"{source} contains a certificate that cannot be read ({error})") from None
+        raise InputError(
+            f"{source} contains a certificate that cannot be read ({error}); copy it again, or have the CA reissue it "
+            "if it was sent like this"
+        ) from None
     labels = [label for label, body in blocks if label not in _PEM_CERTIFICATES]
     if not certificates:
         raise InputError(f"{source} {_other_content(data, labels)}")
@@ -468,7 +502,9 @@ def find_leaf(certificates: t.Sequence[Certificate], source: str) -> Certificate
         # Read here, so that a broken extension is an input error and never a surprise later on.
         leaf.responder_urls, leaf.must_staple, leaf.public_key  # pylint: disable=pointless-statement  # noqa: B018
     except MalformedError as error:
-        raise InputError(f"{source} contains a certificate that cannot be read ({error})") from None
+        raise InputError(
+            f"{source} contains a certificate that cannot be read ({error}); have the CA reissue it"
+        ) from None
     if len(leaves) > 1:
         names = " and ".join(sorted(leaf.name for leaf in leaves.values())[:3])
         raise InputError(
@@ -491,26 +527,20 @@ def find_issuer(
 ) -> Certificate:
     """The candidate that issued the leaf, by name, key and signature, and leads to a root if any are given.
 
-    ``source`` and ``root_source`` name where they come from. Raises InputError, with ``issuer_mismatch`` where
-    there are candidates and none of them will do.
+    ``source`` and ``root_source`` name where they come from. Raises InputError, with ``issuer_mismatch`` or
+    ``unsupported_key`` where there are candidates and none of them will do.
     """
-    issuers, problems = [], []
-    for candidate in candidates:
-        if candidate.der == leaf.der and len(candidates) > 1:
-            continue
-        try:
-            problem = issuance_problem(leaf, candidate)
-        except MalformedError as error:
-            problem = str(error)
-        if problem:
-            problems.append(problem)
-        elif not roots or (candidate.is_ca and _leads_to(candidate, candidates, roots)):
-            return candidate
-        else:
+    others = [candidate for candidate in candidates if candidate.der != leaf.der or len(candidates) == 1]
+    issuers = []
+    for candidate in others:
+        if not _issuance_fault(leaf, candidate):
+            if not roots or _leads_to(candidate, candidates, roots):
+                return candidate
             issuers.append(candidate)
     if issuers:
+        reason = _end_reason(issuers[0], candidates, roots, root_source)
         raise InputError(
-            f"the issuer {issuers[0].name} in {source} does not chain to any certificate of {root_source}",
+            f"the issuer {issuers[0].name} in {source} does not chain to any certificate of {root_source}: {reason}",
             "issuer_mismatch",
         )
     if not [candidate for candidate in candidates if candidate.der != leaf.der]:
@@ -518,26 +548,101 @@ def find_issuer(
             f"{source} does not contain the certificate of the issuer {name_text(leaf.issuer)}; "
             "append it to the file or give it with issuer_path"
         )
-    raise InputError(f"{source} does not contain the issuer of {leaf.name}: {problems[0]}", "issuer_mismatch")
+    closest = next((one for one in others if same_name(leaf.issuer, one.subject)), others[0])
+    code = "unsupported_key" if is_unsupported(leaf, closest) else "issuer_mismatch"
+    raise InputError(missing_issuer(leaf, closest, source), code)
 
 
-def _leads_to(certificate: Certificate, intermediates: t.Sequence[Certificate], roots: t.Sequence[Certificate]) -> bool:
-    """Whether a path of issuing CAs leads from a CA certificate to one of the roots."""
-    pending, seen = [certificate], set()
-    while pending:
-        current = pending.pop()
-        if any(current.der == root.der or _issued(current, root) for root in roots):
-            return True
-        seen.add(current.der)
-        pending.extend(ca for ca in intermediates if ca.der not in seen and _issued(current, ca))
-    return False
+def missing_issuer(leaf: Certificate, closest: Certificate, source: str) -> str:
+    """Where the issuer is not found, or cannot be told: the whole sentence, about what comes closest to it."""
+    if is_unsupported(leaf, closest):
+        return f"{source} contains the issuer of {leaf.name}, but {near_miss(leaf, closest)}"
+    return f"{source} does not contain the issuer of {leaf.name}: {near_miss(leaf, closest)}"
 
 
-def _issued(certificate: Certificate, issuer: Certificate) -> bool:
+def near_miss(certificate: Certificate, candidate: Certificate) -> str:
+    """Why the certificate that comes closest to the issuer's is not it, and what to do, as the end of a sentence."""
+    problem = _issuance_fault(certificate, candidate)
+    if not same_name(certificate.issuer, candidate.subject):
+        return f"{problem}; give the certificate of {name_text(certificate.issuer)}"
+    if is_unsupported(certificate, candidate):
+        return f"{problem}; have the CA reissue it by a CA whose key is for RSA, ECDSA on a NIST curve, or Ed25519"
+    return (
+        f"{problem} (the certificate of this name that was given has the serial number "
+        f"{candidate.serial_number:X}); the CA may have changed its key, so give the chain that came with "
+        f"{certificate.name}"
+    )
+
+
+def is_unsupported(certificate: Certificate, issuer: Certificate) -> bool:
+    """Whether an issuer of the right name cannot be checked, as this kind of key or signature is not supported."""
     try:
-        return issuer.is_ca and not issuance_problem(certificate, issuer)
+        unsupported = signature.unsupported(certificate.scheme, issuer.public_key)
     except MalformedError:
         return False
+    return bool(unsupported) and same_name(certificate.issuer, issuer.subject)
+
+
+def _issuance_fault(certificate: Certificate, issuer: Certificate) -> str:
+    """As ``issuance_problem``, also for an issuer that cannot be read."""
+    try:
+        return issuance_problem(certificate, issuer)
+    except MalformedError as error:
+        return f"{issuer.name} cannot be read ({error})"
+
+
+def _leads_to(issuer: Certificate, intermediates: t.Sequence[Certificate], roots: t.Sequence[Certificate]) -> bool:
+    """Whether a path of issuing CAs leads from an issuer to one of the roots."""
+    return any(
+        _is_root(one, roots) or any(_issued(one, root, True) for root in roots)
+        for one in _above(issuer, intermediates, roots)
+    )
+
+
+def _above(
+    issuer: Certificate, intermediates: t.Sequence[Certificate], roots: t.Sequence[Certificate]
+) -> t.List[Certificate]:
+    """The CAs on all ways up from an issuer, itself first if it is a CA or a root."""
+    found = [issuer] if _may_issue(issuer, _is_root(issuer, roots)) else []
+    for current in found:
+        found.extend(ca for ca in intermediates if ca not in found and _issued(current, ca, _is_root(ca, roots)))
+    return found
+
+
+def _is_root(certificate: Certificate, roots: t.Sequence[Certificate]) -> bool:
+    return any(certificate.der == root.der for root in roots)
+
+
+def _may_issue(certificate: Certificate, is_root: bool) -> bool:
+    """Whether it is a CA; a root, which clients trust as it is, need not say so."""
+    try:
+        return certificate.is_anchor if is_root else certificate.is_ca
+    except MalformedError:
+        return False
+
+
+def _issued(certificate: Certificate, issuer: Certificate, is_root: bool) -> bool:
+    return _may_issue(issuer, is_root) and not _issuance_fault(certificate, issuer)
+
+
+def _end_reason(
+    issuer: Certificate, candidates: t.Sequence[Certificate], roots: t.Sequence[Certificate], root_source: str
+) -> str:
+    """Why the way up from an issuer ends before it comes to a root."""
+    way = _above(issuer, candidates, roots)
+    if not way:
+        return f"{issuer.name} is not a CA (basic constraints)"
+    last = way[-1]
+    namesake = next(
+        (one for one in (*roots, *candidates) if one.der != last.der and same_name(last.issuer, one.subject)), None
+    )
+    if namesake is not None and not _issuance_fault(last, namesake):
+        return f"{namesake.name}, which issued {last.name}, is not a CA (basic constraints)"
+    if namesake is not None:
+        return near_miss(last, namesake)
+    if same_name(last.issuer, last.subject):
+        return f"the path ends at {last.name}, which signed itself; add it to {root_source} if it is to be trusted"
+    return f"the certificate of {name_text(last.issuer)}, which issued {last.name}, is missing; append it to the chain"
 
 
 def same_name(one: bytes, other: bytes) -> bool:
@@ -577,8 +682,16 @@ def attribute_texts(name: bytes, wanted: str) -> t.List[str]:
 
 
 def check_name(name: bytes) -> None:
-    """Raises MalformedError for bytes that are no Name."""
-    _read_name(name)
+    """Raises MalformedError for bytes that are no Name, or one whose texts OpenSSL cannot read."""
+    for attributes in _read_name(name):
+        for _oid, value in attributes:
+            if isinstance(value, bytes) and not _may_stay_unread(value):
+                raise MalformedError("name: a text that is not encoded as its type says")
+
+
+def _may_stay_unread(element_: bytes) -> bool:
+    """Whether OpenSSL reads an attribute that is no text here: a type without letters, or letters beyond ASCII."""
+    return element_[0] in _TYPES_WITHOUT_TEXT or _STRING_CODECS.get(element_[0]) == "ascii"
 
 
 def _read_name(name: bytes) -> t.List[t.List[t.Tuple[str, t.Union[str, bytes]]]]:

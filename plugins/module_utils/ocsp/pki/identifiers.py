@@ -2,10 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Which certificate of an issuer is meant: key identifiers, and certificates that are their own issuer.
-
-Whoever walks a chain needs them, and judging a response does not.
-"""
+"""Which certificate of an issuer is meant: key identifiers, and certificates that are their own issuer."""
 
 from __future__ import annotations
 

@@ -49,13 +49,11 @@ def try_load(chain_pem: bytes, key_pem: bytes) -> Loaded:
     if not problem:
         return Loaded()
     refused = _load(chain_pem, key_pem, _NO_LEVEL)
-    certificate = _culprit(chain_pem, key_pem, _NO_LEVEL if refused else _DEFAULT_LEVEL)
+    culprit = _culprit(chain_pem, key_pem, _NO_LEVEL if refused else _DEFAULT_LEVEL)
     if refused:
-        return Loaded(
-            refusal=f"{_version()} on this host cannot load the certificate {_sentence(certificate, refused)}"
-        )
+        return Loaded(refusal=f"{_version()} on this host cannot load the certificate {_sentence(culprit, refused)}")
     return Loaded(
-        warning=f"servers on this host will not load the certificate {_sentence(certificate, problem)} (at the default "
+        warning=f"servers on this host will not load the certificate {_sentence(culprit, problem)} (at the default "
         f"security level of {_version()})"
     )
 
@@ -100,20 +98,23 @@ def _memory_file(content: bytes) -> t.Iterator[str]:
         os.close(number)
 
 
-def _culprit(chain_pem: bytes, key_pem: bytes, ciphers: str) -> str:
-    """The name of the first certificate with which it fails."""
+def _culprit(chain_pem: bytes, key_pem: bytes, ciphers: str) -> x509.Certificate:
+    """The first certificate with which it fails."""
     certificates = x509.load_certificates(chain_pem, "the chain")
     loaded = b""
     for one in certificates:
         loaded += encode_pem(one.der, "CERTIFICATE")
         if _load(loaded, key_pem, ciphers):
-            return one.name
-    return certificates[0].name
+            return one
+    return certificates[0]
 
 
-def _sentence(name: str, reason: str) -> str:
+def _sentence(culprit: x509.Certificate, reason: str) -> str:
+    name = culprit.name
     if reason in _WEAK:
         return f"{name}: {_WEAK[reason]}"
     if reason in _MISMATCH:
         return f"{name}: the private key does not match it"
+    if culprit.public_key.key is None:
+        return f"{name}: {culprit.public_key.flaw}"
     return f"{name} with its private key, whose kind may not be supported ({reason.lower().replace('_', ' ')})"

@@ -17,8 +17,9 @@ from datetime import datetime, timedelta
 from ..errors import MalformedError
 from ..text import format_time
 from . import certificate as x509
-from . import constraints, signature
+from . import constraints, readability, signature
 from .certificate import Certificate
+from .deviations import deviations
 from .identifiers import identifier_problem, is_self_signed
 
 #: How far the clocks of this host and of the CA may differ, as for responses.
@@ -222,6 +223,8 @@ def _examine(search: _Search, certificates: t.Tuple[Certificate, ...], now: date
         is_root = 0 < depth == len(certificates) - 1 and is_self_signed(one)
         hard, soft = _faults(certificates, depth, is_root)
         in_time = time_problem(one, now, tolerance)
+        # A root is not served: each client has its own copy.
+        soft = soft if is_root else [*soft, *_deviations(one)]
         if in_time and is_root:
             soft = [f"{in_time}; clients that have no other certificate of this root will refuse the connection", *soft]
         elif in_time:
@@ -233,6 +236,13 @@ def _examine(search: _Search, certificates: t.Tuple[Certificate, ...], now: date
     above = certificates if is_self_signed(certificates[0]) else certificates[1:]
     is_anchored = any(one.der in search.anchors for one in above)
     return _Walk(certificates, is_anchored, tuple(problems), tuple(warnings))
+
+
+def _deviations(one: Certificate) -> t.List[str]:
+    return [
+        f"{sentence}; have the CA reissue it" if sentence.endswith(signature.NOT_BY_CHROME) else sentence
+        for sentence in deviations(one)
+    ]
 
 
 def time_problem(certificate: Certificate, now: datetime, tolerance: timedelta = CLOCK_TOLERANCE) -> str:
@@ -252,6 +262,7 @@ def _faults(certificates: t.Tuple[Certificate, ...], depth: int, is_root: bool) 
     """What clients refuse in one certificate of a path, and what some of them refuse."""
     one = certificates[depth]
     try:
+        readability.check(one)
         hard, soft = _authority_faults(certificates, depth, is_root) if depth else _leaf_faults(one)
         hard = [*_extension_faults(one), *hard, *_constraint_faults(certificates, depth)]
         if depth + 1 < len(certificates):
@@ -259,7 +270,9 @@ def _faults(certificates: t.Tuple[Certificate, ...], depth: int, is_root: bool) 
             hard += _identifier_faults(one, issuer, certificates[-1])
             soft = [*soft, *_weaknesses(one, issuer)]
     except MalformedError as error:
-        return [f"the certificate {one.name} contains something that clients cannot read ({error})"], []
+        return [
+            f"the certificate {one.name} contains something that clients cannot read ({error}); have the CA reissue it"
+        ], []
     return hard, soft
 
 
@@ -375,7 +388,7 @@ def _identifier_faults(one: Certificate, issuer: Certificate, end: Certificate) 
 
 def _weaknesses(one: Certificate, issuer: Certificate) -> t.List[str]:
     weak = signature.weakness(one.scheme, issuer.public_key)
-    return [f"the signature on {one.name} is too weak for browsers: {weak}"] if weak else []
+    return [f"the signature on {one.name} is not accepted by browsers: {weak}"] if weak else []
 
 
 def _constraint_faults(certificates: t.Tuple[Certificate, ...], depth: int) -> t.List[str]:
@@ -417,9 +430,9 @@ def _end_reason(search: _Search, last: Certificate) -> str:
         return f"the path ends at {last.name} of {search.source(last)}, which is self-signed"
     namesakes = search.named(last.issuer)
     if namesakes:
-        return f"{last.name} was not issued by the {namesakes[0].name} that was given: " + _issuance_problem(
-            last, namesakes[0]
-        )
+        verb = "cannot be checked with" if x509.is_unsupported(last, namesakes[0]) else "was not issued by"
+        nearest = f"the {namesakes[0].name} of {search.source(namesakes[0])}"
+        return f"{last.name} {verb} {nearest}: {x509.near_miss(last, namesakes[0])}"
     return f"the certificate of {x509.name_text(last.issuer)}, which issued {last.name}, is missing"
 
 
@@ -429,8 +442,7 @@ def _no_issuer(search: _Search) -> str:
     # One of the right name says more than the rest.
     closest = next(iter((*search.named(leaf.issuer), *others)), None)
     if closest is not None:
-        problem, source = _issuance_problem(leaf, closest), search.source(closest)
-        return f"{source} does not contain the issuer of {leaf.name}: {problem}; give the chain that came with it"
+        return x509.missing_issuer(leaf, closest, search.source(closest))
     return (
         f"{search.leaf.source} does not contain the certificate of the issuer {x509.name_text(leaf.issuer)}, and "
         f"neither does {search.anchor_source}; append it to the certificate or give it as the chain"

@@ -16,10 +16,11 @@ import typing as t
 
 from ..asn1 import der
 from ..errors import MalformedError
+from .kinds import kind_name
 
 try:
     import cryptography
-    from cryptography.exceptions import InvalidSignature
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
 except ImportError:
@@ -38,6 +39,9 @@ ED25519 = "ed25519"
 ED448 = "ed448"
 
 MINIMUM_RSA_BITS = 2048
+
+#: The end of a sentence about an encoding that OpenSSL reads and BoringSSL does not.
+NOT_BY_CHROME = "; Chrome and other clients with BoringSSL refuse that"
 
 #: What ``verify`` says where key and algorithm are understood, and the signature was made by another key.
 MISMATCH = "it does not verify"
@@ -65,6 +69,7 @@ _SCHEMES = {
     "1.2.840.113549.1.1.12": (RSA, "sha384"),
     "1.2.840.113549.1.1.13": (RSA, "sha512"),
     "1.2.840.113549.1.1.14": (RSA, "sha224"),
+    "1.3.14.3.2.29": (RSA, "sha1"),  # of the OIW, older than PKCS #1; old CAs of Microsoft and others still use it
     "1.2.840.10045.4.1": (ECDSA, "sha1"),
     "1.2.840.10045.4.3.1": (ECDSA, "sha224"),
     "1.2.840.10045.4.3.2": (ECDSA, "sha256"),
@@ -95,7 +100,8 @@ class Scheme(t.NamedTuple):
     """A signature algorithm; without ``kind`` one that cannot be verified.
 
     ``mask_digest`` and ``salt`` (octets) are the parameters of RSA-PSS. ``flaw`` says why responses
-    must not be signed like this, whatever the digest, or is empty.
+    must not be signed like this, whatever the digest, or is empty. ``oddity`` says what of its encoding
+    is not as it should be and is read all the same, as the end of a sentence about what is signed.
     """
 
     oid: str
@@ -104,6 +110,7 @@ class Scheme(t.NamedTuple):
     mask_digest: str = ""
     salt: int = 0
     flaw: str = ""
+    oddity: str = ""
 
     @property
     def name(self) -> str:
@@ -133,19 +140,25 @@ def parse_algorithm(algorithm: bytes) -> Scheme:
     if oid == _PSS_OID:
         return _parse_pss(reader)
     kind, digest = _SCHEMES.get(oid, ("", ""))
-    if kind == RSA and reader.peek() == der.NULL:
-        reader.null()
     if not kind:
-        return Scheme(oid, "", "", flaw=f"the signature algorithm {oid} is not accepted")
+        return Scheme(oid, "", "", flaw=f"the signature algorithm {kind_name(oid)} is not supported")
+    scheme = Scheme(oid, kind, digest)
+    if kind == RSA and reader.at_end():
+        return scheme._replace(oddity="leaves out the NULL that belongs to its RSA signature algorithm (RFC 4055)")
+    if kind in (RSA, ECDSA) and reader.peek() == der.NULL:
+        reader.null()
+        if kind == ECDSA:
+            scheme = scheme._replace(oddity=f"has NULL in its ECDSA signature algorithm (RFC 5758){NOT_BY_CHROME}")
     if not reader.at_end():
         # Parameters where RFC 5758 and RFC 8410 want none would be ignored by the verification.
         return Scheme(oid, "", digest, flaw=f"the signature algorithm {oid} carries parameters that it must not have")
-    return Scheme(oid, kind, digest)
+    return scheme
 
 
 def _parse_pss(reader: der.Reader) -> Scheme:
     """RSASSA-PSS-params (RFC 4055 section 3.1); absent fields mean SHA-1 and a salt of 20 octets."""
     digest, mask_digest, salt, trailer = "sha1", "sha1", 20, 1
+    written = False
     if not reader.at_end():
         fields = reader.last()
         field = fields.optional(der.context(0))
@@ -156,6 +169,7 @@ def _parse_pss(reader: der.Reader) -> Scheme:
             mask = field.last()
             mask_digest = _read_digest(mask) if mask.oid() == _MGF1_OID else ""
         salt = _read_number(fields, 2, salt)
+        written = fields.peek() == der.context(3)
         trailer = _read_number(fields, 3, trailer)
         fields.finish()
     if not digest or not mask_digest or trailer != 1 or salt < 0:
@@ -165,7 +179,8 @@ def _parse_pss(reader: der.Reader) -> Scheme:
         flaw = f"the RSA-PSS mask uses {mask_digest.upper()}, not the digest of the signature"
     elif salt != hashlib.new(digest, usedforsecurity=False).digest_size:
         flaw = "the RSA-PSS salt is not as long as the digest"
-    return Scheme(_PSS_OID, RSA_PSS, digest, mask_digest, salt, flaw)
+    oddity = f"writes out the default trailer of its RSA-PSS signature algorithm{NOT_BY_CHROME}" if written else ""
+    return Scheme(_PSS_OID, RSA_PSS, digest, mask_digest, salt, flaw, oddity)
 
 
 def _read_number(fields: der.Reader, number: int, default: int) -> int:
@@ -199,6 +214,8 @@ def load_public_key(spki: bytes) -> PublicKey:
         return _build_key(oid, algorithm, bits)
     except MalformedError:
         raise
+    except UnsupportedAlgorithm:  # OpenSSL without some curves, as in the RedHat family, or with a policy against them
+        return PublicKey("", None, 0, f"this kind of key is not supported by OpenSSL on this host: {kind_name(oid)}")
     except Exception as error:  # cryptography raises many kinds for keys it will not have
         raise MalformedError(f"public key: {error}") from None
 
@@ -214,9 +231,13 @@ def _build_key(oid: str, algorithm: der.Reader, bits: bytes) -> PublicKey:
         only = None if algorithm.at_end() else _parse_pss(algorithm)
         return PublicKey(RSA_PSS, key, modulus.bit_length(), only=only)
     if oid == _EC_KEY_OID:
+        if algorithm.peek() not in (der.OBJECT_IDENTIFIER, der.SEQUENCE):
+            raise algorithm.fail("it names no curve")
         curve = algorithm.oid() if algorithm.peek() == der.OBJECT_IDENTIFIER else ""
-        name = _CURVES.get(curve, curve or "with explicit parameters")
-        flaw = "" if name in _STRONG_CURVES else f"the elliptic curve {name} is not accepted"
+        if curve:
+            algorithm.finish()
+        name = _CURVES.get(curve) or (kind_name(curve) if curve else "with explicit parameters")
+        flaw = "" if name in _STRONG_CURVES else f"the elliptic curve {name} is not supported"
         if curve not in _CURVES:
             return PublicKey(ECDSA, None, 0, flaw)
         key = ec.EllipticCurvePublicKey.from_encoded_point(getattr(ec, name)(), bits)
@@ -226,7 +247,7 @@ def _build_key(oid: str, algorithm: der.Reader, bits: bytes) -> PublicKey:
         return PublicKey(kind, ed25519.Ed25519PublicKey.from_public_bytes(bits), 256)
     if kind == ED448:
         return PublicKey(kind, ed448.Ed448PublicKey.from_public_bytes(bits), 456)
-    return PublicKey("", None, 0, f"public keys of the kind {oid} are not accepted")
+    return PublicKey("", None, 0, f"this kind of key is not supported: {kind_name(oid)}")
 
 
 def is_dsa(spki: bytes) -> bool:
@@ -255,14 +276,19 @@ def weakness(scheme: Scheme, key: PublicKey, allow_sha1: bool = False) -> str:
     The accepted ones are those of CA/Browser Forum BR 7.1.3.2 and RFC 8410; ``allow_sha1`` is for
     private PKI that cannot do better.
     """
-    if scheme.flaw or key.flaw:
-        return scheme.flaw or key.flaw
-    if key.kind in (RSA, RSA_PSS) and key.bits < MINIMUM_RSA_BITS:
-        return f"the RSA key has {key.bits} bits, fewer than {MINIMUM_RSA_BITS}"
+    if scheme.flaw or key_weakness(key):
+        return scheme.flaw or key_weakness(key)
     accepted = ("",) + _STRONG_DIGESTS + (("sha1",) if allow_sha1 else ())
     if scheme.digest not in accepted:
         return f"the digest {scheme.digest.upper()} is too weak"
     return ""
+
+
+def key_weakness(key: PublicKey) -> str:
+    """Why no signature by a key is accepted, or an empty string."""
+    if not key.flaw and key.kind in (RSA, RSA_PSS) and key.bits < MINIMUM_RSA_BITS:
+        return f"the RSA key has {key.bits} bits, fewer than {MINIMUM_RSA_BITS}"
+    return key.flaw
 
 
 def unsupported(scheme: Scheme, key: PublicKey) -> str:

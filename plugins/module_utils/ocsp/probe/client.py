@@ -356,7 +356,9 @@ def _identify(found: Look, expectation: Expectation) -> None:
     try:
         found.target = Target(leaf, x509.find_issuer(leaf, _candidates(found, expectation), (), source))
     except InputError as error:
-        if expectation.issuers:
+        if error.code == "unsupported_key":
+            found.findings.append(Finding("unsupported_key", ERROR, error.message))
+        elif expectation.issuers:
             found.findings.append(Finding("issuer_mismatch", ERROR, error.message))
         elif found.data is not None:
             message = (

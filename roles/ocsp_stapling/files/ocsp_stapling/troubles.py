@@ -57,7 +57,7 @@ HOST_FAULT = Trouble(
     WARNING,
     "",
     "OcspStaplingHostFault",
-    frozenset(("bad_input", "file_error", "issuer_mismatch")),
+    frozenset(("bad_input", "file_error", "issuer_mismatch", "unsupported_key")),
 )
 RESPONDER_FAILING = Trouble(
     "responder_failing",

@@ -109,7 +109,6 @@ REFUSED = {
     "boolean 1": ("flag", b"\x01\x01\x01"),
     "boolean empty": ("flag", b"\x01\x00"),
     "boolean of two octets": ("flag", b"\x01\x02\xff\xff"),
-    "default written out": ("flag", b"\x01\x01\x00"),
     "no boolean": ("flag", b"\x02\x01\x01"),
     "oid empty": ("oid", b"\x06\x00"),
     "oid unfinished": ("oid", b"\x06\x02\x2a\x86"),

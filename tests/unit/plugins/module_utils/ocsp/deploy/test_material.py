@@ -178,6 +178,57 @@ def test_another_chain_is_refused_wherever_it_stands() -> None:
         assert "does not contain the issuer of CN=leaf.example.com,O=Forge: it was issued by CN=Issuer" in problem
 
 
+@pytest.mark.parametrize(
+    ("kind", "sentence"),
+    [
+        ("brainpool", "the elliptic curve BrainpoolP256R1 is not supported"),
+        ("secp256k1", "the elliptic curve SECP256K1 is not supported"),
+        ("p224", "the elliptic curve SECP224R1 is not supported"),
+        ("rsa1024", "the RSA key has 1024 bits, fewer than 2048"),
+    ],
+)
+def test_a_ca_whose_staples_could_never_be_accepted_is_named_before_it_is_deployed(kind: str, sentence: str) -> None:
+    issuer = forge.authority("Issuer", ROOT, private_key=forge.key(kind, "issuer"))
+    leaf = forge.leaf(issuer, extensions=[forge.subject_alt_name(NAME)])
+    found = read(key=forge.private_pem(leaf.key), certificate=leaf.pem, chain=issuer.pem, root=ROOT.pem)
+    problems, warnings = material.examine(found, (NAME,))
+    assert problems == () and any(sentence in warning for warning in warnings)
+    assert material.issuer_problem(found) == (
+        "no staple of CN=leaf.example.com,O=Forge could be accepted, as all depend on the key of its issuer "
+        f"CN=Issuer,O=Forge: {sentence}; set 'staple: false', or use another CA"
+    )
+
+
+def test_odd_encodings_are_told_where_they_are_served() -> None:
+    false = b"\x01\x01\x00"
+    odd = forge.extension("2.5.29.19", forge.sequence(false), True)
+    leaf = forge.leaf(ISSUER, extensions=[odd, forge.subject_alt_name(NAME)])
+    old_root = forge.authority("Root", private_key=ROOT.key, serial=-1)
+    given = {"key": forge.private_pem(leaf.key), "certificate": leaf.pem, "chain": pem(ISSUER, MIDDLE)}
+    problems, warnings = material.examine(read(**given, root=old_root.pem), (NAME,))
+    assert problems == ()
+    (warning,) = warnings
+    assert warning.startswith(
+        "in the certificate, the certificate CN=leaf.example.com,O=Forge writes out that it is not"
+    )
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        forge.name("Müller").replace("ü".encode(), b"\xfc\x41"),
+        forge.sequence(forge.tlv(0x31, forge.sequence(forge.oid("2.5.4.3"), forge.octets(b"x")))),
+        forge.sequence(forge.NULL),
+    ],
+)
+def test_a_name_that_clients_cannot_read_is_refused(subject: bytes) -> None:
+    leaf = forge.leaf(ISSUER, subject, extensions=[forge.subject_alt_name(NAME)])
+    (problem,) = check(sources(key=forge.private_pem(leaf.key), certificate=leaf.pem, chain=pem(ISSUER, MIDDLE)))
+    assert "contains something that clients cannot read (name: " in problem and problem.endswith(
+        "; have the CA reissue it"
+    )
+
+
 def test_loading_is_tried_last() -> None:
     small = forge.leaf(ISSUER, private_key=forge.key("rsa1024"), extensions=[forge.subject_alt_name(NAME)])
     found = read(key=forge.private_pem(small.key), certificate=small.pem, chain=pem(ISSUER, MIDDLE))

@@ -297,7 +297,7 @@ def test_find_leaf_among_issuers_without_basic_constraints() -> None:
     assert x509.find_leaf(certs(leaf, old_root), "x").der == leaf.der
 
 
-@pytest.mark.parametrize("version", [0, 3, 255])
+@pytest.mark.parametrize("version", [3, 255])
 def test_version_that_x509_does_not_have(version: int) -> None:
     data = W.leaf.der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01" + bytes([version]), 1)
     with pytest.raises(MalformedError, match="version"):
@@ -499,6 +499,121 @@ def test_a_leaf_is_no_step_on_the_way_to_a_root() -> None:
     mismatch(forge.leaf(false_ca), [false_ca, W.leaf, W.issuer], [W.root])
 
 
+def old_root(key: t.Any = None, **options: t.Any) -> forge.Entity:
+    """The root of the world as a certificate without extensions."""
+    return forge.certificate(W.root.subject, private_key=key or W.root.key, serial=0x31, **options)
+
+
+ANCHORS = {
+    "version 1": old_root(version=1),
+    "version 1 written out": old_root(
+        version=1, reshape=lambda tbs: forge.sequence(forge.tlv(0xA0, forge.integer(0)), forge.elements(tbs)[0][1])
+    ),
+    "version 3 without extensions": old_root(),
+    "version 3 with a key usage alone": old_root(extensions=[forge.key_usage("key_cert_sign")]),
+    "expired": old_root(version=1, not_after=forge.NOW - forge.DAY),
+}
+
+
+@pytest.mark.parametrize("root", list(ANCHORS.values()), ids=list(ANCHORS))
+def test_an_anchor_needs_no_extensions(root: forge.Entity) -> None:
+    assert issuer_of(W.leaf, [W.issuer], [root]) == W.issuer.der
+    assert issuer_of(W.leaf, [W.issuer, root], [OTHER_ROOT, root]) == W.issuer.der
+    assert issuer_of(SUB_LEAF, [SUB_CA, W.issuer], [root]) == SUB_CA.der
+    direct = forge.leaf(root)
+    assert issuer_of(direct, [root], [root]) == root.der
+    assert issuer_of(direct, [root]) == root.der
+
+
+def test_an_anchor_that_is_said_to_be_no_ca_is_none() -> None:
+    root = old_root(extensions=[forge.basic_constraints(False)])
+    assert "CN=Root,O=Forge, which issued CN=Issuing CA,O=Forge, is not a CA" in mismatch(W.leaf, [W.issuer], [root])
+
+
+def test_only_an_anchor_may_be_without_extensions() -> None:
+    old = forge.certificate("Sub CA", W.issuer, private_key=SUB_CA.key, version=1)
+    assert "CN=Sub CA,O=Forge is not a CA" in mismatch(SUB_LEAF, [old, W.issuer], [W.root])
+    assert issuer_of(SUB_LEAF, [old, W.issuer], [old]) == old.der
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))), ids=str)
+def test_twins_and_cross_certificates_in_any_order(order: t.Tuple[int, ...]) -> None:
+    cross = forge.authority(W.issuer.subject, OTHER_ROOT, private_key=W.issuer.key, serial=0x32)
+    given = [[NAMESAKE, cross, W.issuer][index] for index in order]
+    assert issuer_of(W.leaf, given, [W.root]) == W.issuer.der
+    assert issuer_of(W.leaf, given, [OTHER_ROOT]) == cross.der
+    assert issuer_of(forge.leaf(NAMESAKE), given, [W.root]) == NAMESAKE.der
+
+
+@pytest.mark.parametrize("before", [[], [W.root], [OTHER_ROOT, W.root, W.leaf]], ids=["first", "second", "last"])
+def test_the_ca_of_the_right_name_is_named_before_others(before: list[forge.Entity]) -> None:
+    """A CA that changed its key keeps its name; another root says nothing."""
+    message = mismatch(W.leaf, [*before, NAMESAKE])
+    assert message == (
+        "issuer_path does not contain the issuer of CN=leaf.example.com,O=Forge: its signature was not made by the key "
+        "of CN=Issuing CA,O=Forge (the certificate of this name that was given has the serial number 21); the CA may "
+        "have changed its key, so give the chain that came with CN=leaf.example.com,O=Forge"
+    )
+
+
+def test_where_the_path_ends_is_said() -> None:
+    rolled_root = forge.authority(W.root.subject, private_key=OTHER_KEY, serial=0x33)
+    for candidates, roots, sentence in (
+        ([SUB_CA], [W.root], "the certificate of CN=Issuing CA,O=Forge, which issued CN=Sub CA,O=Forge, is missing"),
+        (
+            [SUB_CA, NAMESAKE],
+            [W.root],
+            "was not made by the key of CN=Issuing CA,O=Forge (the certificate of this name",
+        ),
+        ([SUB_CA, W.issuer], [rolled_root], "was given has the serial number 33); the CA may have changed its key"),
+        ([SUB_CA, W.issuer, W.root], [OTHER_ROOT], "the path ends at CN=Root,O=Forge, which signed itself; add it to"),
+    ):
+        message = mismatch(SUB_LEAF, candidates, roots)
+        assert message.startswith(
+            "the issuer CN=Sub CA,O=Forge in issuer_path does not chain to any certificate of root"
+        )
+        assert sentence in message
+
+
+UNSUPPORTED_KINDS = {
+    "DSA (1.2.840.10040.4.1)": forge.sequence(forge.oid("1.2.840.10040.4.1")),
+    "ML-DSA-65 (2.16.840.1.101.3.4.3.18)": forge.sequence(forge.oid("2.16.840.1.101.3.4.3.18")),
+    "SLH-DSA-SHA2-128s (2.16.840.1.101.3.4.3.20)": forge.sequence(forge.oid("2.16.840.1.101.3.4.3.20")),
+    "1.2.3.4": forge.sequence(forge.oid("1.2.3.4")),
+}
+
+
+@pytest.mark.parametrize("kind", UNSUPPORTED_KINDS)
+def test_an_issuer_of_a_kind_that_is_not_supported_is_called_so(kind: str) -> None:
+    """It may well be the issuer, whatever stands before it in the file."""
+    key = forge.sequence(UNSUPPORTED_KINDS[kind], forge.bits(b"key"))
+    issuer = forge.authority(W.issuer.subject, W.root, raw_key=key, serial=0x34)
+    for candidates in ([issuer], [W.root, issuer], [W.leaf, OTHER_ROOT, issuer]):
+        with pytest.raises(InputError) as caught:
+            issuer_of(W.leaf, candidates)
+        assert caught.value.code == "unsupported_key"
+        assert f"this kind of key is not supported: {kind}; have the CA reissue it" in caught.value.message
+        assert caught.value.message.startswith(
+            "issuer_path contains the issuer of CN=leaf.example.com,O=Forge, but its "
+        )
+
+
+@pytest.mark.parametrize("curve", ["1.3.36.3.3.2.8.1.1.8", "1.3.36.3.3.2.8.1.1.14", "1.2.156.10197.1.301"])
+def test_a_curve_that_is_not_supported_is_called_so(curve: str) -> None:
+    algorithm = forge.sequence(forge.oid("1.2.840.10045.2.1"), forge.oid(curve))
+    issuer = forge.authority(W.issuer.subject, W.root, raw_key=forge.sequence(algorithm, forge.bits(b"\4" + bytes(64))))
+    with pytest.raises(InputError, match=r"the elliptic curve .* is not supported; have the CA reissue it") as caught:
+        issuer_of(W.leaf, [issuer])
+    assert caught.value.code == "unsupported_key"
+
+
+@pytest.mark.parametrize(
+    "urls, expected", [(("",), []), ((" ", ""), []), (("", "http://a.example"), ["http://a.example"])]
+)
+def test_an_empty_url_is_none(urls: tuple[str, ...], expected: list[str]) -> None:
+    assert cert(forge.leaf(W.issuer, extensions=[forge.ocsp_urls(*urls)])).responder_urls == expected
+
+
 def test_a_circle_ends() -> None:
     one_key, two_key = forge.key("p256", "one"), forge.key("p256", "two")
     one = forge.authority("One", private_key=one_key, signer_key=two_key, issuer_name=forge.name("Two"))
@@ -512,4 +627,7 @@ def test_a_kind_of_key_that_nobody_can_check_is_not_said_to_be_another_key() -> 
     issuer = forge.certificate("DSA CA", private_key=private, raw_key=key, signer_key=forge.key())
     leaf = forge.leaf(forge.authority("DSA CA"))
     problem = x509.issuance_problem(Certificate.from_der(leaf.der), Certificate.from_der(issuer.der))
-    assert "cannot be checked with the key of CN=DSA CA,O=Forge, as this kind is not supported" in problem
+    assert problem == (
+        "its signature cannot be checked with the key of CN=DSA CA,O=Forge: this kind of key is not supported: "
+        "DSA (1.2.840.10040.4.1)"
+    )

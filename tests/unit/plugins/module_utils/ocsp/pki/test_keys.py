@@ -303,3 +303,38 @@ def test_keys_for_dsa_are_compared_as_well() -> None:
             found = keys.read_key(folded(text), "the key")
             assert found == text
             assert problem in keys.key_problem(found, Certificate.from_der(leaf.der), "the key", "the certificate")
+
+
+def _unknown(oid: str) -> tuple[bytes, bytes]:
+    """PKCS#8 and SubjectPublicKeyInfo of a kind that older versions of cryptography do not know."""
+    algorithm = forge.sequence(forge.oid(oid))
+    private = forge.sequence(forge.integer(0), algorithm, forge.octets(forge.tlv(0x80, bytes(32))))
+    return forge.armour(private, "PRIVATE KEY"), forge.sequence(algorithm, forge.bits(bytes(1952)))
+
+
+@pytest.mark.parametrize("oid", ["2.16.840.1.101.3.4.3.20", "2.16.840.1.101.3.4.3.31", "1.2.643.7.1.1.1.1", "1.2.3.4"])
+def test_a_key_of_a_kind_that_is_not_known_is_not_said_not_to_fit(oid: str) -> None:
+    private, public = _unknown(oid)
+    leaf = forge.certificate(raw_key=public, signer_key=forge.key("p256"))
+    found = keys.read_key(private, "the key")
+    assert keys.key_problem(found, Certificate.from_der(leaf.der), "the key", "the certificate") == ""
+
+
+@pytest.mark.parametrize("size", ["44", "65", "87"])
+def test_keys_for_ml_dsa_are_compared_where_cryptography_knows_them(size: str) -> None:
+    mldsa = pytest.importorskip("cryptography.hazmat.primitives.asymmetric.mldsa")
+    one, other = (getattr(mldsa, f"MLDSA{size}PrivateKey").generate() for _number in range(2))
+    leaf = forge.certificate(raw_key=forge.public_key_info(one), signer_key=forge.key("p256"))
+    for key, problem in ((one, ""), (other, "does not match")):
+        found = keys.read_key(forge.private_pem(key), "the key")
+        said = keys.key_problem(found, Certificate.from_der(leaf.der), "the key", "the certificate")
+        assert problem in said and bool(problem) == bool(said)
+
+
+def test_the_own_key_fits_however_the_certificate_writes_its_point() -> None:
+    key = forge.key("p256", "compressed")
+    point = forge.public_key_bits(key)
+    algorithm = forge.sequence(forge.oid("1.2.840.10045.2.1"), forge.oid("1.2.840.10045.3.1.7"))
+    raw_key = forge.sequence(algorithm, forge.bits(bytes([2 + (point[-1] & 1)]) + point[1:33]))
+    leaf = forge.certificate(private_key=key, raw_key=raw_key)
+    assert keys.key_problem(forge.private_pem(key), Certificate.from_der(leaf.der), "the key", "the certificate") == ""

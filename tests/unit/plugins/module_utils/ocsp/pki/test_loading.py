@@ -76,12 +76,20 @@ def test_another_key_is_refused() -> None:
         assert warning == ""
 
 
-def test_unknown_kinds_are_refused() -> None:
-    algorithm = forge.sequence(forge.oid(forge.UNKNOWN_OID))
+@pytest.mark.parametrize(
+    "oid, name",
+    [
+        (forge.UNKNOWN_OID, forge.UNKNOWN_OID),
+        ("2.16.840.1.101.3.4.3.18", "ML-DSA-65 (2.16.840.1.101.3.4.3.18)"),
+        ("2.16.840.1.101.3.4.3.31", "SLH-DSA-SHAKE-256f (2.16.840.1.101.3.4.3.31)"),
+    ],
+)
+def test_unknown_kinds_are_refused(oid: str, name: str) -> None:
+    algorithm = forge.sequence(forge.oid(oid))
     key = forge.armour(forge.sequence(forge.integer(0), algorithm, forge.octets(b"x")), "PRIVATE KEY")
     public = forge.sequence(algorithm, forge.bits(b"x"))
     refusal, _warning = load(forge.leaf(ISSUER, raw_key=public), ISSUER, key=key)
-    assert "CN=leaf.example.com,O=Forge with its private key, whose kind may not be supported" in refusal
+    assert refusal.endswith(f"CN=leaf.example.com,O=Forge: this kind of key is not supported: {name}")
 
 
 def test_no_password_is_asked_for() -> None:

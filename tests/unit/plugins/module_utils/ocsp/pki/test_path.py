@@ -450,7 +450,7 @@ def leaves() -> t.List[Case]:
         ),
         leaf(
             "on brainpool",
-            warning="BrainpoolP256R1 is not accepted by TLS clients",
+            warning="BrainpoolP256R1 is not supported by TLS clients",
             private_key=forge.key("brainpool", "leaf"),
         ),
     ]
@@ -532,7 +532,38 @@ def names() -> t.List[Case]:
     ]
 
 
-CASES = [*orders(), *rolled(), *missing(), *self_signed(), *cas(), *leaves(), *names()]
+def odd() -> t.List[Case]:
+    """Encodings that are not as they should be; the leaf and the CA of each kind."""
+    false = b"\x01\x01\x00"
+    critical_false = forge.sequence(forge.oid("1.2.3.4"), false, forge.octets(b""))
+    not_a_ca = "writes out that it is not a CA, which is the default (basic constraints); clients accept it"
+    anew = "Chrome and other clients with BoringSSL refuse that; have the CA reissue it"
+    plain = [forge.key_usage("digital_signature"), forge.subject_alt_name(HOST)]
+    point = forge.extension("2.5.29.31", forge.sequence(forge.sequence()))
+    number = forge.extension("2.5.29.14", forge.integer(1))
+    spelled = certificate(HOST, ISSUER, extensions=[forge.extension("2.5.29.19", forge.sequence(false)), *plain])
+    return [
+        Case("cA FALSE written out", spelled, [ISSUER, MIDDLE], [ROOT], warning=not_a_ca),
+        leaf("with critical FALSE", critical_false, warning=anew),
+        below("CA with critical FALSE", warning=anew, extensions=ca(critical_false)),
+        leaf("with a negative serial number", warning="a negative serial number; clients accept it", serial=-5),
+        below("CA with a negative serial number", warning="a negative serial number", serial=-5),
+        at_root("root with a negative serial number", serial=-5),
+        at_root("root with critical FALSE", extensions=ca(critical_false)),
+        leaf("with a distribution point of nothing", point, problem="neither a place nor an issuer"),
+        leaf("with a key identifier that is a number", number, problem="subject key identifier: tag 0x02"),
+        leaf("whose name holds an octet string", problem="name: a text", subject=_named(forge.octets(b"x"))),
+        leaf("whose name holds half a letter", problem="name: a text", subject=_named(forge.tlv(0x0C, b"\xc3"))),
+        leaf("whose name holds Latin-1 in a PrintableString", subject=_named(forge.tlv(0x13, b"M\xfcller"))),
+        leaf("whose name is a TeletexString", subject=_named(forge.tlv(0x14, b"M\xfcller"))),
+    ]
+
+
+def _named(value: bytes) -> bytes:
+    return forge.sequence(forge.tlv(0x31, forge.sequence(forge.oid("2.5.4.10"), value)))
+
+
+CASES = [*orders(), *rolled(), *missing(), *self_signed(), *cas(), *leaves(), *names(), *odd()]
 WHERE = {"key": "the key", "certificate": "the certificate", "chain": "the chain", "root": "the root"}
 
 

@@ -91,8 +91,8 @@ WEAK = {
     "RSA of 1024 bits": ("rsa_sha256", "rsa1024", "the RSA key has 1024 bits, fewer than 2048", True),
     "RSA of 2040 bits": ("rsa_sha256", "rsa2040", "the RSA key has 2040 bits, fewer than 2048", True),
     "RSA-PSS of 1024 bits": ("pss_sha256", "rsa1024", "the RSA key has 1024 bits, fewer than 2048", True),
-    "P-224": ("ecdsa_sha256", "p224", "the elliptic curve SECP224R1 is not accepted", True),
-    "secp256k1": ("ecdsa_sha256", "secp256k1", "the elliptic curve SECP256K1 is not accepted", True),
+    "P-224": ("ecdsa_sha256", "p224", "the elliptic curve SECP224R1 is not supported", True),
+    "secp256k1": ("ecdsa_sha256", "secp256k1", "the elliptic curve SECP256K1 is not supported", True),
     "short salt": ("pss_sha256_salt20", "rsa2048", "the RSA-PSS salt is not as long as the digest", True),
     "no salt": ("pss_sha256_salt0", "rsa2048", "the RSA-PSS salt is not as long as the digest", True),
     "long salt": ("pss_sha256_salt64", "rsa2048", "the RSA-PSS salt is not as long as the digest", True),
@@ -212,11 +212,29 @@ def pss(
 
 
 def test_rsa_with_and_without_null() -> None:
-    assert identifier("1.2.840.113549.1.1.11", forge.NULL) == identifier("1.2.840.113549.1.1.11")
+    usual, bare = identifier("1.2.840.113549.1.1.11", forge.NULL), identifier("1.2.840.113549.1.1.11")
+    assert bare == usual._replace(oddity="leaves out the NULL that belongs to its RSA signature algorithm (RFC 4055)")
 
 
-@pytest.mark.parametrize("oid", ["1.2.840.10045.4.3.2", "1.3.101.112", "1.3.101.113"])
-@pytest.mark.parametrize("parameters", [forge.NULL, forge.sequence()], ids=["NULL", "SEQUENCE"])
+def test_ecdsa_with_null() -> None:
+    """As JDK 11 wrote it (JDK-8241521); OpenSSL and NSS read it."""
+    usual, odd = identifier("1.2.840.10045.4.3.2"), identifier("1.2.840.10045.4.3.2", forge.NULL)
+    assert "NULL" in odd.oddity and "Chrome" in odd.oddity
+    assert odd._replace(oddity="") == usual
+    signed = forge.sign(forge.key("p256"), "ecdsa_sha256", DATA)
+    assert signature.verify(odd, load("p256"), signed, DATA) == ""
+    assert signature.weakness(odd, load("p256")) == ""
+
+
+@pytest.mark.parametrize(
+    "oid, parameters",
+    [
+        ("1.2.840.10045.4.3.2", forge.sequence()),
+        ("1.2.840.10045.4.3.2", forge.NULL + forge.NULL),
+        ("1.2.840.10045.4.3.2", forge.oid(P256)),
+        *((oid, parameters) for oid in ("1.3.101.112", "1.3.101.113") for parameters in (forge.NULL, forge.sequence())),
+    ],
+)
 def test_parameters_where_none_belong(oid: str, parameters: bytes) -> None:
     assert identifier(oid).flaw == ""
     scheme = identifier(oid, parameters)
@@ -229,11 +247,38 @@ def test_rsa_with_other_parameters(parameters: bytes) -> None:
     assert identifier("1.2.840.113549.1.1.11", parameters).flaw
 
 
-@pytest.mark.parametrize("oid", ["1.2.840.113549.1.1.1", "1.2.840.10040.4.3", "1.2.643.7.1.1.3.2", "2.5.4.3"])
-def test_an_unknown_algorithm_is_named_by_its_oid(oid: str) -> None:
+@pytest.mark.parametrize(
+    "oid, name",
+    [
+        ("2.16.840.1.101.3.4.3.17", "ML-DSA-44"),
+        ("2.16.840.1.101.3.4.3.18", "ML-DSA-65"),
+        ("2.16.840.1.101.3.4.3.19", "ML-DSA-87"),
+        ("2.16.840.1.101.3.4.3.20", "SLH-DSA-SHA2-128s"),
+        ("2.16.840.1.101.3.4.3.25", "SLH-DSA-SHA2-256f"),
+        ("2.16.840.1.101.3.4.3.26", "SLH-DSA-SHAKE-128s"),
+        ("2.16.840.1.101.3.4.3.31", "SLH-DSA-SHAKE-256f"),
+        ("2.16.840.1.101.3.4.3.2", "DSA with SHA-256"),
+        ("1.2.840.10040.4.3", "DSA with SHA-1"),
+        ("1.2.643.7.1.1.3.2", "GOST R 34.10-2012 with 256 bits"),
+        ("1.2.840.113549.1.1.1", ""),
+        ("2.5.4.3", ""),
+    ],
+)
+def test_an_unknown_algorithm_is_named(oid: str, name: str) -> None:
     scheme = identifier(oid)
     assert scheme.name == oid
-    assert scheme.flaw == f"the signature algorithm {oid} is not accepted"
+    assert scheme.flaw == f"the signature algorithm {f'{name} ({oid})' if name else oid} is not supported"
+
+
+@pytest.mark.parametrize("oid", ["1.2.840.113549.1.1.5", "1.3.14.3.2.29"])
+@pytest.mark.parametrize("parameters", [forge.NULL, b""], ids=["NULL", "absent"])
+def test_both_oids_of_sha1_with_rsa(oid: str, parameters: bytes) -> None:
+    scheme = identifier(oid, parameters)
+    assert (scheme.name, scheme.flaw) == ("rsa_sha1", "")
+    signed = forge.sign(forge.key("rsa2048"), "rsa_sha1", DATA)
+    assert signature.verify(scheme, load("rsa2048"), signed, DATA) == ""
+    assert signature.weakness(scheme, load("rsa2048")) == "the digest SHA1 is too weak"
+    assert signature.weakness(scheme, load("rsa2048"), allow_sha1=True) == ""
 
 
 GOOD_PSS = {
@@ -347,24 +392,31 @@ def rsa_bits(modulus: int, exponent: int) -> bytes:
 
 
 UNUSABLE_KEYS = {
-    "DSA": (info(forge.oid("1.2.840.10040.4.1"), forge.integer(5)), "public keys of the kind 1.2.840.10040.4.1 are"),
-    "X25519": (info(forge.oid("1.3.101.110"), 32 * b"\x09"), "public keys of the kind 1.3.101.110 are not accepted"),
+    "DSA": (
+        info(forge.oid("1.2.840.10040.4.1"), forge.integer(5)),
+        "this kind of key is not supported: DSA (1.2.840.10040.4.1)",
+    ),
+    "ML-DSA": (
+        info(forge.oid("2.16.840.1.101.3.4.3.18"), bytes(1952)),
+        "this kind of key is not supported: ML-DSA-65 (2.16.840.1.101.3.4.3.18)",
+    ),
+    "SLH-DSA": (
+        info(forge.oid("2.16.840.1.101.3.4.3.24"), bytes(64)),
+        "this kind of key is not supported: SLH-DSA-SHA2-256s (2.16.840.1.101.3.4.3.24)",
+    ),
+    "twisted brainpool curve": (
+        info(forge.oid(EC_KEY) + forge.oid("1.3.36.3.3.2.8.1.1.8"), EC_BITS),
+        "the elliptic curve brainpoolP256t1 (1.3.36.3.3.2.8.1.1.8) is not supported",
+    ),
+    "X25519": (info(forge.oid("1.3.101.110"), 32 * b"\x09"), "this kind of key is not supported: X25519 (1.3.101.110)"),
     "signature algorithm for a key": (
         info(forge.oid("1.2.840.113549.1.1.11"), RSA_BITS),
-        "public keys of the kind 1.2.840.113549.1.1.11 are not accepted",
+        "this kind of key is not supported: 1.2.840.113549.1.1.11",
     ),
     "unknown curve": (info(forge.oid(EC_KEY) + forge.oid("2.5.4.3"), EC_BITS), "the elliptic curve 2.5.4.3 is not"),
     "explicit curve": (
         info(forge.oid(EC_KEY) + forge.sequence(forge.integer(1)), EC_BITS),
-        "the elliptic curve with explicit parameters is not accepted",
-    ),
-    "no curve": (
-        info(forge.oid(EC_KEY), EC_BITS),
-        "the elliptic curve with explicit parameters is not accepted",
-    ),
-    "implicit curve": (
-        info(forge.oid(EC_KEY) + forge.NULL, EC_BITS),
-        "the elliptic curve with explicit parameters is not accepted",
+        "the elliptic curve with explicit parameters is not supported",
     ),
 }
 
@@ -400,6 +452,9 @@ MALFORMED_KEYS = {
     "RSA: negative modulus": info(forge.oid(RSA_KEY) + forge.NULL, rsa_bits(-MODULUS, 65537)),
     "RSA: modulus of 0": info(forge.oid(RSA_KEY) + forge.NULL, rsa_bits(0, 65537)),
     "RSA-PSS: no numbers": info(forge.oid(PSS), b""),
+    "EC: no curve": info(forge.oid(EC_KEY), EC_BITS),
+    "EC: implicit curve": info(forge.oid(EC_KEY) + forge.NULL, EC_BITS),
+    "EC: more behind the curve": info(EC_ALGORITHM + forge.NULL, EC_BITS),
     "EC: no point": info(EC_ALGORITHM, b""),
     "EC: point at infinity": info(EC_ALGORITHM, b"\0"),
     "EC: point beside the curve": info(EC_ALGORITHM, EC_BITS[:-1] + bytes([EC_BITS[-1] ^ 1])),

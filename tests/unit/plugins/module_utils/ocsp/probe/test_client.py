@@ -329,6 +329,14 @@ def test_the_given_issuer_stands_before_the_served_one() -> None:
     assert codes(found) == [("issuer_mismatch", "error")] and "issuer_path: /ca.pem" in found.message
 
 
+def test_an_issuer_of_a_kind_that_is_not_supported_is_called_so() -> None:
+    key = forge.sequence(forge.sequence(forge.oid("2.16.840.1.101.3.4.3.18")), forge.bits(b"key"))
+    issuer = x509.load_certificates(forge.authority(RSA.issuer, raw_key=key).pem, "x")[0]
+    found = see_rsa(serve(RSA, GOOD), expectation=Expectation(issuers=(issuer,), issuer_source="issuer_path: /ca.pem"))
+    assert codes(found) == [("unsupported_key", "error")]
+    assert "issuer_path: /ca.pem" in found.message and "not supported: ML-DSA-65" in found.message
+
+
 def test_certificates_that_cannot_be_read_beside_the_leaf_harm_nobody() -> None:
     assert see_rsa(serve(RSA, GOOD, chain=[b"garbage", ISSUER.der, b"\x30\0"])).acceptable
 
