@@ -225,6 +225,58 @@ def test_a_responder_that_asks_to_wait_is_given_time(host: Host) -> None:
     assert asked[1] - asked[0] >= 10
 
 
+def methods(host: Host) -> t.List[str]:
+    return [request.split(b" ")[0].decode() for request in host.asked]
+
+
+def test_a_responder_is_asked_in_the_way_that_worked_in_the_last_run(host: Host) -> None:
+    """A firewall closes the connection at a GET with a long path."""
+    host.down_for_get = True
+    host.deploy(NAME)
+    assert host.run("refresh").code == 0
+    assert methods(host) == ["GET", "POST"]
+    assert json.loads((host.responses / "refresh.json").read_text())["responders"] == {
+        host.url: {"method": "post", "certid_digest": "sha1", "since": "2026-03-04T05:06:07Z"}
+    }
+    host.deploy("other.example.com")
+    host.later(6 * DAY)
+    assert host.run("refresh").code == 0
+    assert methods(host)[2:] == ["POST", "POST"]
+    host.down_for_get = False
+    host.later(6 * DAY)
+    assert host.run("refresh").code == 0
+    assert methods(host)[4:] == ["GET", "GET"]
+    assert json.loads((host.responses / "refresh.json").read_text())["responders"] == {}
+
+
+def test_what_one_certificate_found_out_serves_the_others_of_the_run(host: Host) -> None:
+    host.down_for_get = True
+    for number in range(8):
+        host.deploy(f"{number}.example.com")
+    host.configure(workers=1)
+    assert host.run("refresh").code == 0
+    assert methods(host) == ["GET"] + ["POST"] * 8
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        None,
+        [],
+        "post",
+        {"method": "post"},
+        {"method": ["post"], "certid_digest": {}, "since": 3},
+        {"method": "delete", "certid_digest": "sha1", "since": "2026-03-04T05:06:07Z"},
+        {"method": "post", "certid_digest": "sha1", "since": "2126-03-04T05:06:07Z"},
+    ],
+)
+def test_a_way_of_any_shape_costs_nothing(host: Host, way: t.Any) -> None:
+    host.deploy(NAME)
+    (host.responses / "refresh.json").write_text(json.dumps({"version": 1, "responders": {host.url: way}}))
+    assert host.run("refresh").code == 0
+    assert methods(host) == ["GET"]
+
+
 def test_a_clock_that_jumped_back_does_not_keep_it_from_asking(host: Host) -> None:
     host.deploy(NAME)
     host.run("refresh")

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from ocsp.errors import Finding, OcspError
 from ocsp.fetch import bulk, refresh
 from ocsp.fetch.bulk import Job
-from ocsp.fetch.environment import Environment, ResponderDown
+from ocsp.fetch.environment import Environment, ResponderDown, Ways
 from ocsp.fetch.freshness import Outcome
 from ocsp.judge import schedule
 from ocsp.judge.response import judge
@@ -35,7 +35,7 @@ from ..record import Record, Values
 from ..terminal import count
 
 Result = t.Union[Outcome, OcspError]
-EnvironmentFor = t.Callable[[Job], Environment]
+EnvironmentFor = t.Callable[[Job, Ways], Environment]
 Progress = t.Callable[[int, int, int], None]
 
 #: Failures for which no responder was asked, or that its answer says.
@@ -75,6 +75,7 @@ class Refresh:
         self.on_abort = on_abort
         self.progress = progress
         self.record = Record()
+        self.ways = Ways()
         self.inputs: t.Dict[str, str] = {}
         self.outcomes: t.Dict[str, Result] = {}
 
@@ -84,12 +85,14 @@ class Refresh:
         self.record = record.load(folders.record)
         self.record.keep_only({entry.name for entry in self.config.certificates})
         self.record.run = {"started": format_time(self.host.now())}
+        self.ways = Ways(self.record.ways)
         try:
             self._refresh()
         finally:
             exit_code = self._exit_code()
             seconds = round(self.host.elapsed(), 3)
             self.record.run.update(ended=format_time(self.host.now()), seconds=seconds, exit_code=exit_code)
+            self.record.ways = self.ways.known(self.host.now())
             self.record.save(folders.record)
         self._summarize(seconds)
         return Report(exit_code, self.outcomes)
@@ -104,7 +107,7 @@ class Refresh:
         jobs = list(self._jobs())
         results = bulk.refresh_all(
             jobs,
-            self.environment_for,
+            lambda job: self.environment_for(job, self.ways),
             self.config.workers,
             self.config.per_responder,
             on_abort=self.on_abort,
