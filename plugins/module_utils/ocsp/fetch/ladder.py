@@ -19,6 +19,7 @@ from ..judge import schedule, wire
 from ..judge.judgement import Judgement
 from ..options.parse import Options
 from ..pki.certificate import Target
+from ..urls import check_url
 from .environment import Environment, ResponderDown, Way
 from .freshness import Attempt
 from .http1 import HttpRequest, HttpResponse
@@ -259,6 +260,7 @@ class _Fetch:
 
     def _exchange(self, url: str, asked: HttpRequest, nonce: t.Optional[bytes], remaining: float) -> _Answer:
         try:
+            check_url(url)  # by itself, so that the message shows it without the request in it
             http_response = self.environment.exchange(asked, min(self.options.timeout, remaining))
         except TransportError as error:
             not_asked = isinstance(error, ResponderDown)

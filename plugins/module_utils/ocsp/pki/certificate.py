@@ -289,7 +289,10 @@ class Certificate:
 
     @functools.cached_property
     def responder_urls(self) -> t.List[str]:
-        """The OCSP responders that the authority information access names (RFC 5280 section 4.2.2.1)."""
+        """The OCSP responders that the authority information access names (RFC 5280 section 4.2.2.1).
+
+        An empty URL, as some CAs write it where they have no responder, names none.
+        """
         reader = self.reader_of(AUTHORITY_INFO_ACCESS, "authority information access")
         urls: t.List[str] = []
         if reader is None:
@@ -303,7 +306,7 @@ class Certificate:
             entry.finish()
             if method == _OCSP_ACCESS_METHOD and tag == URI_NAME:
                 urls.append(location.decode("ascii", "backslashreplace").strip())
-        return urls
+        return [url for url in urls if url]
 
     @functools.cached_property
     def must_staple(self) -> bool:

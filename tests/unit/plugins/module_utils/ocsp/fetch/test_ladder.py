@@ -427,3 +427,12 @@ def test_a_body_that_was_compressed_unasked_is_named(encoding: str) -> None:
 
 def test_a_body_that_is_only_said_to_be_compressed_is_read() -> None:
     assert run(World(ok(GOOD, content_encoding="gzip"))).error is None
+
+
+@pytest.mark.parametrize("url", ["ldap://dir.example.com/cn=ocsp", "http:///ocsp", "http://a b/", "ocsp.example.com"])
+def test_a_url_that_is_refused_is_shown_as_it_is(url: str) -> None:
+    world = World(ok(GOOD))
+    error = run(world, responder_urls=(url,)).error
+    assert error is not None and error.code == "url_refused"
+    assert f"the URL {url} is refused: " in error.message
+    assert world.requests == []
