@@ -272,7 +272,7 @@ NOT_A_CERTIFICATE = {
     "cut.pem": " holds a certificate that is cut off; copy the file again as a whole",
     "cut.der": " holds a certificate that cannot be read",
     "broken.pem": " holds a certificate that cannot be read",
-    "response.der": " holds a certificate that cannot be read",
+    "response.der": " holds an OCSP response where a certificate belongs",
     "huge.pem": f" has more than {CERTIFICATE_LIMIT} octets",
 }
 
