@@ -82,9 +82,9 @@ class Transport:
             error.reached = attempt.reached
             raise
         except Exception as exc:  # also a defect of ours must not end a run
-            error = attempt.failure(exc)
-            error.reached = attempt.reached
-            raise error from exc
+            failure = attempt.failure(exc)
+            failure.reached = attempt.reached
+            raise failure from exc
         finally:
             with self._mutex:
                 self._attempts.discard(attempt)

@@ -67,8 +67,12 @@ _DASHES = re.compile(rb"(?:\xe2\x80[\x90-\x95]|\xe2\x88\x92|\xc2\xad)+-*\s?BEGIN
 _OPENSSH_BODY = re.compile(rb"BEGIN OPENSSH PRIVATE KEY-----([A-Za-z0-9+/=\s]*)-----END")
 _OPENSSH_PLAIN = b"openssh-key-v1\0\0\0\0\4none"
 
-_BYTE_ORDER_MARKS = ((b"\xff\xfe\0\0", "UTF-32"), (b"\0\0\xfe\xff", "UTF-32"), (b"\xff\xfe", "UTF-16"))
-_BYTE_ORDER_MARKS += ((b"\xfe\xff", "UTF-16"),)
+_BYTE_ORDER_MARKS = (
+    (b"\xff\xfe\0\0", "UTF-32"),
+    (b"\0\0\xfe\xff", "UTF-32"),
+    (b"\xff\xfe", "UTF-16"),
+    (b"\xfe\xff", "UTF-16"),
+)
 
 #: OpenSSH 9 leaves a key of this kind in its own format, whatever is asked for.
 _CONVERT_ED25519 = (
