@@ -8,7 +8,7 @@ It belongs to the unprivileged user, so ``apply`` takes it for claims: it decide
 proof of a revocation, which is judged, and a clock that is said to be wrong, which only makes it careful.
 
     {"version": 1,
-     "run": {"started": TIME, "ended": TIME, "exit_code": 0},
+     "run": {"started": TIME, "ended": TIME, "exit_code": 0, "problem": ""},
      "certificates": {NAME: {
          "serial_number": HEX,                     of the certificate that was looked at last
          "inputs": DIGEST, "response": DIGEST,     of the configuration and the files at the last look

@@ -27,7 +27,7 @@ from ocsp.store import reading, staples
 from ocsp.text import format_time
 
 from .. import events, record
-from ..config import Config, Entry
+from ..config import IO_ERROR, Config, Entry
 from ..events import Event, Log
 from ..host import Host
 from ..observe import read_place
@@ -82,9 +82,11 @@ class Refresh:
     def run(self) -> Report:
         """Raises FileError where the record cannot be written."""
         folders = self.config.folders
+        for problem in self.config.problems:
+            self.log.emit(Event("configuration", problem, events.ERROR, "file_error"))
         self.record = record.load(folders.record)
         self.record.keep_only({entry.name for entry in self.config.certificates})
-        self.record.run = {"started": format_time(self.host.now())}
+        self.record.run = {"started": format_time(self.host.now()), "problem": "; ".join(self.config.problems)}
         self.ways = Ways(self.record.ways)
         try:
             self._refresh()
@@ -285,8 +287,11 @@ class Refresh:
     # In all
 
     def _exit_code(self) -> int:
-        """0 where all is well, 1 where a good response is in place wherever one failed, else 2."""
-        worst = 0
+        """0 where all is well, 1 where a good response is in place wherever one failed, else 2.
+
+        Whether all is well is not known of what could not be found.
+        """
+        worst = IO_ERROR if self.config.problems else 0
         for entry in self.entries:
             known = self.record.entry(entry.name)
             if not record.number_of(known, "failures"):
