@@ -15,6 +15,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from .. import names as hostnames
 from ..errors import InputError, MalformedError
 from ..pki import certificate as x509
 from ..pki import constraints, keys, loading, signature
@@ -181,23 +182,24 @@ def covers(certificate: Certificate, name: str) -> bool:
 
 
 def _address(name: str) -> t.Optional[bytes]:
+    bare = name[1:-1] if name[:1] == "[" and name[-1:] == "]" else name.rstrip(".")
     try:
-        return ipaddress.ip_address(name.strip("[]")).packed
+        return ipaddress.ip_address(bare).packed
     except ValueError:
         return None
 
 
 def _spellings(name: str) -> t.Set[bytes]:
-    """A host name as certificates have it: in A-labels (RFC 5890), by the rules of 2003 and of 2008."""
-    labels = unicodedata.normalize("NFC", name.lower()).rstrip(".").split(".")
-    found = {b".".join(_to_ascii(label) for label in labels)}
+    """A host name as certificates have it: in A-labels (RFC 5890), by the rules of 2008 and, for old ones, of 2003.
+
+    What clients take for an address, in whatever spelling, is none.
+    """
+    bare = unicodedata.normalize("NFC", name)
+    found = {hostnames.to_ascii(bare) or ""}
     with contextlib.suppress(UnicodeError):
-        found.add(name.rstrip(".").encode("idna").lower())
-    return found
-
-
-def _to_ascii(label: str) -> bytes:
-    return label.encode("ascii") if label.isascii() else b"xn--" + label.encode("punycode")
+        found.add(bare.rstrip(".").encode("idna").decode("ascii"))
+    spelled = {one.lower().rstrip(".") for one in found}
+    return {one.encode("ascii") for one in spelled if one and not hostnames.ends_in_number(one)}
 
 
 def fingerprint(certificate: Certificate) -> str:
