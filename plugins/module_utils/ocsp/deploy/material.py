@@ -132,7 +132,10 @@ def examine(material: Material, names: t.Sequence[str]) -> Examination:
     missing = [name for name in names if not covers(certificate, name)]
     if missing:
         held = ", ".join(server_names(certificate)[:5]) or "none"
-        problems.append(f"the certificate {certificate.name} is not for {', '.join(missing)} (its names: {held})")
+        problems.append(
+            f"the certificate {certificate.name} is not for {', '.join(missing)} (its names: {held})"
+            f"{_addresses_as_names(certificate, missing)}"
+        )
     problems = [problem for problem in problems if problem]
     warnings = [*path.warnings, *path.unused]
     if not problems:
@@ -179,6 +182,16 @@ def covers(certificate: Certificate, name: str) -> bool:
         spelling in held or b"*." + spelling.partition(b".")[2] in held if b"." in spelling else spelling in held
         for spelling in _spellings(name)
     )
+
+
+def _addresses_as_names(certificate: Certificate, missing: t.Sequence[str]) -> str:
+    """What to say of addresses that a certificate has in the form of a DNS name, as makers of small CAs like to do."""
+    names = {one.value for one in certificate.alternative_names if one.tag == x509.DNS_NAME}
+    wrong = [name for name in missing if _address(name) is not None and name.encode("utf-8") in names]
+    if not wrong:
+        return ""
+    shown = ", ".join(wrong)
+    return f"; {shown} is in it as a DNS name, which clients take for no address: have it issued as an IP address"
 
 
 def _address(name: str) -> t.Optional[bytes]:

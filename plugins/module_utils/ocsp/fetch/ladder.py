@@ -44,6 +44,10 @@ _TOO_MANY_REQUESTS = 429
 _STALE = frozenset(("expired", "too_old"))
 
 
+#: With less time left no exchange is begun, but for the first one: its failure would say nothing of the responder.
+_LEAST_SECONDS = 0.5
+
+
 class _Answer(t.NamedTuple):
     """What came of one exchange."""
 
@@ -180,7 +184,7 @@ class _Fetch:
         for answer in answers:
             self.not_before[answer.url] = now + max(backoff, answer.retry_after or 0.0)
         until = min(self.not_before[url] for url in pending)
-        if until >= self.deadline:
+        if until + _LEAST_SECONDS > self.deadline:
             return False
         self.environment.sleep(until - now)
         return True
@@ -241,9 +245,8 @@ class _Fetch:
         self, url: str, method: str, digest: str, asked: HttpRequest, nonce: t.Optional[bytes], is_last: bool
     ) -> _Answer:
         began = self.environment.monotonic()
-        if began >= self.deadline:
-            total = f"{self.options.total_timeout:g}"
-            answer = _Answer(Finding("timeout", ERROR, f"{url}: the total_timeout of {total} seconds is over"), url)
+        if began >= self.deadline or (self.attempts and self.deadline - began < _LEAST_SECONDS):
+            answer = self._out_of_time(url)
             self.failures.append(answer)
             return answer
         remaining = self.deadline - began
@@ -257,6 +260,14 @@ class _Fetch:
         if answer.error:
             self.failures.append(answer)
         return answer
+
+    def _out_of_time(self, url: str) -> _Answer:
+        """What is said in place of another exchange, with what came of the last one."""
+        over = f"the total_timeout of {self.options.total_timeout:g} seconds is over"
+        before = [failure.error.message for failure in self.failures if failure.url == url and failure.error]
+        message = before[-1] if before else f"{url}:"
+        message = message if message.endswith(over) else f"{message}{';' if before else ''} {over}"
+        return _Answer(Finding("timeout", ERROR, message), url)
 
     def _exchange(self, url: str, asked: HttpRequest, nonce: t.Optional[bytes], remaining: float) -> _Answer:
         try:

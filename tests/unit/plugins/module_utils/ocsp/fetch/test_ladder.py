@@ -436,3 +436,14 @@ def test_a_url_that_is_refused_is_shown_as_it_is(url: str) -> None:
     assert error is not None and error.code == "url_refused"
     assert f"the URL {url} is refused: " in error.message
     assert world.requests == []
+
+
+def test_the_last_failure_is_said_where_no_time_is_left_for_another_exchange() -> None:
+    world = World(html(500))
+    world.exchange_takes = 59.2
+    error = run(world, total_timeout=59.5, retries=5).error
+    assert error is not None and error.code == "timeout"
+    assert error.message == (
+        f"{URL} answered with the HTTP status 500 (text/html); the total_timeout of 59.5 seconds is over"
+    )
+    assert len(world.requests) == 1
