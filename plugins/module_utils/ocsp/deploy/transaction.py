@@ -541,7 +541,7 @@ def _blame(service: str, problem: str, before: str) -> str:
     if before:
         return (
             f"the configuration of {service} was broken before, not by this run, so that no certificate was replaced; "
-            f"repair it first: {problem}"
+            f"repair it first, or set 'test' for {service} where it runs with other files than these: {problem}"
         )
     return f"{service} refused its configuration with the new files, which were taken back: {problem}"
 

@@ -44,6 +44,7 @@ SERVER = Server(
     folders=("haproxy",),
     ports=((443, ""),),
     tests=(("haproxy", "-c", "-q", "-f", "/etc/haproxy/haproxy.cfg"),),
+    file_options=("-f", "-C"),
     pid_files=("/run/haproxy.pid",),
     signal_name="SIGUSR2",
     sockets=("/run/haproxy/admin.sock", "/var/lib/haproxy/stats"),
