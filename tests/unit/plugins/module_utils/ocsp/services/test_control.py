@@ -552,7 +552,7 @@ def test_haproxy_is_tested_with_the_files_that_it_runs_with(
     host = Host({"systemctl show --property=MainPID": (0, f"{process('haproxy', *words)}\n", "")})
     assert control.test(configured("haproxy"), host.run) == ""
     tested = tested or "-f /etc/h/a.cfg -f /etc/h/b.cfg -f /etc/h/c.cfg"
-    assert host.commands[-1] == f"haproxy -c -q {tested}"
+    assert host.commands[-1] == f"haproxy -c {tested}"
 
 
 @pytest.mark.usefixtures("systemd")
@@ -570,7 +570,7 @@ def test_haproxy_is_tested_with_the_usual_file_where_others_are_not_known(
     for shown in (pid, str(process("haproxy", *words))):
         host = Host({"systemctl show --property=MainPID": (0, f"{shown}\n", "")})
         control.test(configured("haproxy", unit="edge"), host.run)
-        assert host.commands[-1] == "haproxy -c -q -f /etc/haproxy/haproxy.cfg"
+        assert host.commands[-1] == "haproxy -c -f /etc/haproxy/haproxy.cfg"
 
 
 @pytest.mark.usefixtures("systemd")
