@@ -324,5 +324,6 @@ def _content_problem(http_response: HttpResponse) -> str:
             "responder, or the proxy or cache before it, send it as it is"
         )
     if kind != "application/ocsp-response":
-        return f"answered with something that is not an OCSP response ({kind})"
+        page = ", maybe the page of a proxy or a login on the way to it" if kind == "text/html" else ""
+        return f"answered with something that is not an OCSP response ({kind}){page}"
     return ""  # the judge says what is wrong with it

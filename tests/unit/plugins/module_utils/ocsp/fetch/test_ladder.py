@@ -226,7 +226,8 @@ def test_a_good_response_under_an_http_error_is_accepted_with_a_warning() -> Non
 @pytest.mark.parametrize(
     ("reply", "words"),
     [
-        (html(), "text/html"),
+        (html(), "not an OCSP response (text/html), maybe the page of a proxy or a login on the way to it"),
+        (ok(b"no", content_type="text/plain"), "not an OCSP response (text/plain)"),
         (html(403), "HTTP status 403"),
         (ok(b""), "empty body"),
         (ok(b"\x30\x80"), "not well-formed"),
