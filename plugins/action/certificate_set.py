@@ -14,7 +14,6 @@ from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError, refusal
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import scan
 from ansible_collections.certops.ocsp.plugins.plugin_utils import _fetching, _groups, _owner, _sources
 
 
@@ -54,7 +53,7 @@ class ActionModule(ActionBase):
         if given is None and folders is None:
             return
         # What is on the host, another task has found there.
-        found = scan.groups(folders or []) if local else folders or []
+        found = _groups.scanned(folders or []) if local else folders or []
         groups = _groups.read(given or [], found, remote=not local)
         if groups.faults:
             raise AnsibleActionFail(refusal(groups.faults))

@@ -13,7 +13,6 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 from ansible_collections.certops.ocsp.plugins.module_utils._program import ACCOUNT, PROGRAM
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import refusal
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import scan
 from ansible_collections.certops.ocsp.plugins.modules.stapling_program import argument_spec
 from ansible_collections.certops.ocsp.plugins.plugin_utils import _groups, _owner, _program, _sources
 
@@ -44,7 +43,7 @@ class ActionModule(ActionBase):
                 return {**result, "claims": _owner.unknown(options["claims"], owner)}
             found = result["found"]
         else:
-            found = scan.groups(options["scan"])
+            found = _groups.scanned(options["scan"])
         groups = _groups.read(options["groups"], found, remote)
         options["options"], faults = _groups.read_options(options["options"], _groups.options_reader())
         _refuse(

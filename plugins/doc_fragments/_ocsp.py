@@ -142,7 +142,7 @@ options:
     description:
       - The HTTP method of the request.
       - With V(auto), GET is used where the URL has at most 255 characters, and POST where it is longer or
-        where GET failed.
+        where GET failed, which includes a connection that was closed, reset or silent after the GET.
     type: str
     choices: [auto, get, post]
     default: auto
@@ -191,6 +191,7 @@ options:
   timeout:
     description:
       - The time limit for one exchange with a responder, in seconds. More than V(0) to V(86400).
+      - A GET takes at most half of what is left of O(total_timeout), so that there is time for a POST.
     type: float
     default: 10
   total_timeout:
@@ -202,6 +203,7 @@ options:
     description:
       - How often to retry if a responder cannot be reached, times out, reports an internal error, or asks to try later.
         From V(0) to V(100).
+      - A responder that says how long to wait (C(Retry-After)) is given that time if O(total_timeout) allows it.
       - Trying another method, digest or responder does not count as a retry.
     type: int
     default: 2

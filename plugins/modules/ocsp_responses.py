@@ -173,7 +173,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils import _entries, _mod
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import ERROR, Finding, InputError, OcspError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import report
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.bulk import Job, Network, refresh_all
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.environment import Environment
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.environment import Environment, Ways
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import parse as ocsp_options
 
 OPTIONS = _module.argument_spec("ocsp_responses")
@@ -361,9 +361,10 @@ def run(module):
                 yield Job(name, options)
 
     with Network() as network:
+        ways = Ways()
 
         def environment_for(job):
-            return Environment(network.exchange_for(job.values), _module.time_of(job.values))
+            return Environment(network.exchange_for(job.values), _module.time_of(job.values), ways=ways)
 
         limits = module.params["workers"], module.params["per_responder"]
         for name, result in refresh_all(jobs(), environment_for, *limits, not module.check_mode, network.close):

@@ -73,11 +73,18 @@ options:
     description:
       - The certificate of the CA that issued the server's certificate, as PEM or DER. It may be a chain.
       - By default it is taken from the chain that the server sends.
+      - It may also be the root of a private CA. The issuer is then looked for in the chain that the server sends, and
+        must chain to that root.
     type: path
   issuer_content:
     description:
       - The certificate of the CA that issued the server's certificate, or a chain, as PEM.
     type: str
+  root_path:
+    description:
+      - The certificates of roots, as PEM or DER. The issuer must lead to one of them, by what the server sends.
+      - By default it is not looked at where the chain leads.
+    type: path
   certificate_path:
     description:
       - The certificate that the server should serve, as PEM or DER. It may be a full chain that starts with the
@@ -288,6 +295,33 @@ certificates:
       description: The version of TLS that the server chose.
       type: str
       sample: '1.3'
+    key_exchange_group:
+      description:
+        - The group in which the server exchanged keys with this module, with the name that IANA gives it. A group that
+          TLS 1.2 gives by its numbers is called by its size, such as V(dh2048).
+        - Offered are V(X25519MLKEM768), where the installed C(cryptography) has ML-KEM, V(x25519), V(secp256r1),
+          V(secp384r1) and V(secp521r1). Other clients may be given another one.
+        - V(null) where keys are exchanged without a group, as with RSA in TLS 1.2, and where it cannot be told.
+      type: str
+      sample: x25519
+    signed_certificate_timestamps:
+      description:
+        - How many signed certificate timestamps (RFC 6962) prove that the certificate was logged, by the way they came.
+        - They are counted, and not verified.
+      type: dict
+      contains:
+        certificate:
+          description: Those in the certificate. V(null) where none is served, or where they cannot be read.
+          type: int
+          sample: 2
+        staple:
+          description: Those in the staple. V(null) where there is none, or where it cannot be read.
+          type: int
+          sample: 0
+        handshake:
+          description: Those in the TLS handshake. V(null) where no certificate is served, or where they cannot be read.
+          type: int
+          sample: 0
     chain:
       description: The certificates that were served as PEM, the server's own first.
       type: list
@@ -484,11 +518,14 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.probe.tls import
 def read_expectation(params):
     """What should be served, by the options. Raises InputError and FileError."""
     issuers, issuer_source = ocsp_options.read_certificates(params, "issuer")
+    roots, root_source = ocsp_options.read_certificates(params, "root")
     certificates, certificate_source = ocsp_options.read_certificates(params, "certificate")
     response, response_source = ocsp_options.read_data(params, "expected_path", "expected_content", SIZE_LIMIT)
     return client.Expectation(
         issuers=tuple(issuers),
         issuer_source=issuer_source,
+        roots=tuple(roots),
+        root_source=root_source,
         certificate=x509.find_leaf(certificates, certificate_source) if certificates else None,
         certificate_source=certificate_source,
         response=wire.from_pem(response) if response is not None else None,
@@ -541,6 +578,7 @@ def main():
             address_family={"type": "str", "choices": list(FAMILIES), "default": "any"},
             issuer_path={"type": "path"},
             issuer_content={"type": "str"},
+            root_path={"type": "path"},
             certificate_path={"type": "path"},
             expected_path={"type": "path"},
             timeout={"type": "float", "default": 20},

@@ -23,7 +23,7 @@ from datetime import datetime, timezone
 
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import bulk, freshness
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.environment import Environment
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.environment import Environment, Ways
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.response import SIZE_LIMIT
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.parse import read_options
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import files, reading
@@ -98,9 +98,10 @@ class Fetcher:
     def _refresh(self, jobs: t.Sequence[bulk.Job], answers: dict[str, Answer | None]) -> None:
         by_name = {job.name: job for job in jobs}
         with bulk.Network() as network:
+            ways = Ways()
 
             def environment_for(job: bulk.Job) -> Environment:
-                return Environment(network.exchange_for(job.values), datetime.now(timezone.utc))
+                return Environment(network.exchange_for(job.values), datetime.now(timezone.utc), ways=ways)
 
             for name, result in bulk.refresh_all(jobs, environment_for, self._workers, on_abort=network.close):
                 answers[name] = answer = _answer(result)

@@ -14,10 +14,11 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ansible.errors import AnsibleActionFail
 from ansible_collections.certops.ocsp.plugins.module_utils import _entries, _module
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy.material import check_name
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy.wanted import read_mode
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError, OcspError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.parse import (
     check_options,
     closest,
@@ -282,6 +283,14 @@ def read_scan(folders: t.Collection[Values], remote: bool = False) -> list[str]:
         for folder, key, mask in masks
         if not scan.is_mask(str(mask))
     ]
+
+
+def scanned(folders: t.Sequence[Values]) -> list[Entry]:
+    """Groups of what was found in folders of the controller. Raises AnsibleActionFail for one that cannot be read."""
+    try:
+        return scan.groups(folders)
+    except InputError as error:
+        raise AnsibleActionFail(f"ocsp_stapling_scan: {error.message}") from None
 
 
 def _contradictions(entries: t.Iterable[Entry]) -> list[str]:

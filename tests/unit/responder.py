@@ -10,7 +10,7 @@ import typing as t
 from datetime import datetime
 
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import TransportError
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.environment import Environment
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.environment import Environment, Ways
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.http1 import HttpRequest, HttpResponse
 from ansible_collections.certops.ocsp.tests.unit import forge
 
@@ -28,8 +28,8 @@ def html(status: int = 200, **fields: t.Any) -> HttpResponse:
     return HttpResponse(status, b"<html>Please log in</html>", "text/html; charset=utf-8", **fields)
 
 
-def failure(code: str) -> TransportError:
-    return TransportError(code, f"it is {code}")
+def failure(code: str, **fields: bool) -> TransportError:
+    return TransportError(code, f"it is {code}", **fields)
 
 
 class World:
@@ -63,7 +63,7 @@ class World:
         self.pauses.append(seconds)
         self.seconds += seconds
 
-    def environment(self, now: datetime = forge.NOW) -> Environment:
+    def environment(self, now: datetime = forge.NOW, ways: t.Optional[Ways] = None) -> Environment:
         return Environment(
             self.exchange,
             now,
@@ -71,4 +71,5 @@ class World:
             sleep=self.sleep,
             jitter=lambda: 1.0,
             random_bytes=lambda count: b"\x5a" * count,
+            ways=ways,
         )

@@ -408,8 +408,10 @@ CODES = (
         "file_error",
         HOST,
         WARNING,
-        "The program's state cannot be read, and is rebuilt, or its log file cannot be opened.",
-        "Check the permissions and the file system of `/var/lib/ocsp-stapling`, or of the log file.",
+        "The program's state cannot be read, and is rebuilt, its log file cannot be opened, or a folder of `scan` "
+        "cannot be searched.",
+        "Check the permissions and the file system of `/var/lib/ocsp-stapling`, of the log file, or of the folder.",
+        (ERROR, "for a folder of `scan`"),
     ),
     Code(
         "reload_failed",

@@ -71,12 +71,14 @@ class TransportError(OcspError):
     """An exchange with a responder that brought no HTTP answer to judge.
 
     ``code`` is one of ``codes.TRANSPORT_CODES``. ``permanent`` is whether waiting will not help, as with an unknown
-    host.
+    host. ``reached`` is whether a connection was there, so that the responder or something on the way to it may have
+    taken offence at the request, and may answer another one.
     """
 
-    def __init__(self, code: str, message: str, permanent: bool = False) -> None:
+    def __init__(self, code: str, message: str, permanent: bool = False, reached: bool = False) -> None:
         super().__init__(code, message)
         self.permanent = permanent
+        self.reached = reached
 
 
 class ProbeError(OcspError):

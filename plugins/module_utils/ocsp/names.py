@@ -11,6 +11,11 @@ import typing as t
 
 _HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))*", re.IGNORECASE)
 _WILDCARD = "*."
+#: What separates labels for a browser, in other scripts too (UTS 46 section 2.3).
+_DOTS = re.compile("[.\u3002\uff0e\uff61]")
+#: What IDNA of 2003 wrote as something else, and IDNA of 2008 does not (UTS 46 section 7.1): straße is not strasse.
+_DEVIATIONS = re.compile("([\u00df\u03c2\u200c\u200d])")
+_NUMBER = re.compile("[0-9]+|0x[0-9a-f]*", re.IGNORECASE)
 
 
 def host_name(text: str) -> t.Optional[str]:
@@ -18,12 +23,40 @@ def host_name(text: str) -> t.Optional[str]:
 
     No top-level domain is a number: what ends in one is an address, or is meant to be one (RFC 3696 section 2).
     """
-    name = text[:-1] if text.endswith(".") else text
+    name = to_ascii(text)
+    if name is None:
+        return None
+    name = name[:-1] if name.endswith(".") else name
+    return name if _HOST_NAME.fullmatch(name) and not ends_in_number(name) else None
+
+
+def to_ascii(text: str) -> t.Optional[str]:
+    """A name with its labels in the form of the DNS (RFC 5891), as browsers make it of what people write.
+
+    None for characters that no name has. What is ASCII stays as it is.
+    """
+    if text.isascii():
+        return text
     try:
-        name = name if name.isascii() else name.encode("idna").decode("ascii")
+        return ".".join(map(_a_label, _DOTS.split(text)))
     except UnicodeError:
         return None
-    return name if _HOST_NAME.fullmatch(name) and not name.rpartition(".")[2].isdigit() else None
+
+
+def _a_label(label: str) -> str:
+    if label.isascii():
+        return label
+    from encodings import idna  # pylint: disable=import-outside-toplevel  # slow, and few names need it
+
+    # Character by character, as a capital sigma is not the one at the end of a word. Then all is in lower case.
+    pieces = _DEVIATIONS.split("".join(map(str.lower, label)))
+    name = "".join(piece if _DEVIATIONS.fullmatch(piece) else idna.nameprep(piece) for piece in pieces)
+    return name if name.isascii() else f"xn--{name.encode('punycode').decode('ascii')}"
+
+
+def ends_in_number(name: str) -> bool:
+    """Whether a name in ASCII is an IPv4 address for a client, in whatever spelling (WHATWG URL, section 3.5)."""
+    return _NUMBER.fullmatch(name.rstrip(".").rpartition(".")[2]) is not None
 
 
 def server_name(text: str) -> t.Optional[str]:

@@ -14,10 +14,11 @@ import typing as t
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from .errors import TransportError
+from .names import to_ascii
 from .text import clean
 
 _PORTS = {"http": 80, "https": 443}
-_HOST_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
+_HOST_NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 _PLAIN_URL = re.compile(r"(https?://[a-zA-Z0-9._-]+(?::[0-9]{1,5})?)(/[\x21-\x22\x24-\x7e]*)")
 
@@ -179,7 +180,7 @@ def _host(name: str, bracketed: bool) -> str:
         import ipaddress  # pylint: disable=import-outside-toplevel  # slow, and hardly ever needed
 
         return str(ipaddress.IPv6Address(name))
-    host = name.encode("idna").decode("ascii").lower()
+    host = (to_ascii(name) or "").lower()
     if not _HOST_NAME.fullmatch(host):
         raise ValueError("not a host name")
     return host

@@ -107,6 +107,7 @@ class Host:
         self.status = "200 OK"
         self.slow = False
         self.down = False
+        self.down_for_get = False
         self.config: t.Dict[str, t.Any] = {"version": 1, "certificates": [], "defaults": {"retries": 0}}
         self._server = Server(self._serve)
         for folder in (self.root / "live", self.responses, self.state / "metrics", self.state / "pending"):
@@ -128,10 +129,15 @@ class Host:
     def requests(self) -> int:
         return len(self._server.requests)
 
+    @property
+    def asked(self) -> t.List[bytes]:
+        """The requests, in their order."""
+        return self._server.requests
+
     def _serve(self, peer: Peer) -> None:
         while True:
             request = peer.read_request()
-            if self.down:
+            if self.down or (self.down_for_get and request.startswith(b"GET ")):
                 peer.reset()
                 return
             if self.slow:

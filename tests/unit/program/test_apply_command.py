@@ -15,7 +15,7 @@ import shutil
 import socket
 import threading
 import typing as t
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -584,6 +584,39 @@ def test_a_file_that_servers_read_where_refresh_put_it(host: Host) -> None:
     assert host.reloads("web") == 1
     host.run("refresh", "--force")
     host.run("apply")
+    assert host.reloads("web") == 2
+
+
+def unauthorized(_leaf: forge.Entity, _now: datetime) -> bytes:
+    return forge.error_response("unauthorized")
+
+
+@pytest.mark.parametrize("maker", [unauthorized, hosts.unknown, hosts.try_later, hosts.about_another])
+def test_a_certificate_that_another_program_renewed_is_not_announced_by_its_former_staple(
+    host: Host, maker: hosts.Maker
+) -> None:
+    """certbot puts a new certificate there, of which the CA's responder does not know yet."""
+    host.service("web")
+    certificate, path = host.home / "cert.pem", host.home / "staple.der"
+    certificate.write_bytes(host.issue(NAME).pem + forge.world().issuer.pem)
+    entry = {"name": NAME, "certificate_path": str(certificate), "path": str(path), "live": None, "services": ["web"]}
+    host.configure(certificates=[entry])
+    host.hour()
+    former = path.read_bytes()
+    assert host.reloads("web") == 1
+    certificate.write_bytes(host.issue(NAME).pem + forge.world().issuer.pem)
+    host.maker = maker
+    for _hour in range(4):
+        host.later(HOUR)
+        _refreshed, applied = host.hour()
+        assert "0 installed, 0 withdrawn, 1 without a staple" in applied.err
+        assert "web was reloaded" not in applied.err
+    assert host.reloads("web") == 1
+    assert path.read_bytes() == former and host.known(NAME)["staple"] is None
+    host.maker = hosts.good
+    host.later(12 * HOUR)
+    _refreshed, applied = host.hour()
+    assert "1 installed, 0 withdrawn, 0 without a staple" in applied.err
     assert host.reloads("web") == 2
 
 

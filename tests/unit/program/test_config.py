@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pwd
 import typing as t
 from datetime import timedelta
 from pathlib import Path
@@ -385,8 +386,23 @@ def test_a_fifo_hangs_no_run(folder: Path) -> None:
     assert set(found(folder)) == {"a.test", "b.test", "c.test"}, "whoever uses them says what is wrong"
 
 
-def test_a_folder_that_is_not_there_holds_nothing(folder: Path) -> None:
+def problems(folder: Path, **settings: t.Any) -> t.List[str]:
+    return list(load(folder, json.dumps({"scan": [{"folder": str(folder / "ssl"), **settings}]})).problems)
+
+
+def test_a_folder_that_is_not_there_is_a_problem_of_its_own(folder: Path) -> None:
     assert found(folder) == {}
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    where, searched = f"{folder}/config.json, line 1", f"{folder}/ssl, which is to be searched,"
+    sentence = f"{where}: the folder {searched} does not exist for the user {user}; create or correct it"
+    assert problems(folder) == [sentence]
+    put(folder, "ssl")
+    assert problems(folder) == [f"{where}: {searched} is no folder; give the folder that it is in"]
+
+
+def test_folders_that_can_be_read_are_no_problem(folder: Path) -> None:
+    (folder / "ssl" / "empty").mkdir(parents=True)
+    assert problems(folder, recursive=True) == []
 
 
 def test_what_was_found_and_what_was_given_must_not_meet(folder: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import pwd
 import re
 import types
 import typing as t
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import cryptography
 import pytest
+from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, MINUTE
 from ansible_collections.certops.ocsp.tests.unit.program import host as hosts
 from ansible_collections.certops.ocsp.tests.unit.program.host import Host
@@ -225,6 +227,58 @@ def test_a_responder_that_asks_to_wait_is_given_time(host: Host) -> None:
     assert asked[1] - asked[0] >= 10
 
 
+def methods(host: Host) -> t.List[str]:
+    return [request.split(b" ")[0].decode() for request in host.asked]
+
+
+def test_a_responder_is_asked_in_the_way_that_worked_in_the_last_run(host: Host) -> None:
+    """A firewall closes the connection at a GET with a long path."""
+    host.down_for_get = True
+    host.deploy(NAME)
+    assert host.run("refresh").code == 0
+    assert methods(host) == ["GET", "POST"]
+    assert json.loads((host.responses / "refresh.json").read_text())["responders"] == {
+        host.url: {"method": "post", "certid_digest": "sha1", "since": "2026-03-04T05:06:07Z"}
+    }
+    host.deploy("other.example.com")
+    host.later(6 * DAY)
+    assert host.run("refresh").code == 0
+    assert methods(host)[2:] == ["POST", "POST"]
+    host.down_for_get = False
+    host.later(6 * DAY)
+    assert host.run("refresh").code == 0
+    assert methods(host)[4:] == ["GET", "GET"]
+    assert json.loads((host.responses / "refresh.json").read_text())["responders"] == {}
+
+
+def test_what_one_certificate_found_out_serves_the_others_of_the_run(host: Host) -> None:
+    host.down_for_get = True
+    for number in range(8):
+        host.deploy(f"{number}.example.com")
+    host.configure(workers=1)
+    assert host.run("refresh").code == 0
+    assert methods(host) == ["GET"] + ["POST"] * 8
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        None,
+        [],
+        "post",
+        {"method": "post"},
+        {"method": ["post"], "certid_digest": {}, "since": 3},
+        {"method": "delete", "certid_digest": "sha1", "since": "2026-03-04T05:06:07Z"},
+        {"method": "post", "certid_digest": "sha1", "since": "2126-03-04T05:06:07Z"},
+    ],
+)
+def test_a_way_of_any_shape_costs_nothing(host: Host, way: t.Any) -> None:
+    host.deploy(NAME)
+    (host.responses / "refresh.json").write_text(json.dumps({"version": 1, "responders": {host.url: way}}))
+    assert host.run("refresh").code == 0
+    assert methods(host) == ["GET"]
+
+
 def test_a_clock_that_jumped_back_does_not_keep_it_from_asking(host: Host) -> None:
     host.deploy(NAME)
     host.run("refresh")
@@ -410,3 +464,62 @@ def test_root_becomes_the_owner_of_the_responses(host: Host) -> None:
     assert done.code == 0, done
     status = (host.responses / f"{NAME}.der").stat()
     assert (status.st_uid, status.st_gid) == (4711, 4712)
+
+
+# Folders that are searched
+
+
+def scanning(host: Host, name: str = "found.example.com") -> Path:
+    """A folder with a certificate, which the configuration says is to be searched, beside one that is configured."""
+    folder = host.home / "certificates"
+    folder.mkdir()
+    (folder / f"{name}.pem").write_bytes(host.issue(name).pem + forge.world().issuer.pem)
+    host.deploy(NAME)
+    host.configure(scan=[{"folder": str(folder), "recursive": True, "response": "{domain}.der"}])
+    return folder
+
+
+def test_a_folder_that_vanished_is_an_error_and_stops_no_other_certificate(host: Host) -> None:
+    folder = scanning(host)
+    assert host.run("refresh").code == 0
+    (folder / "found.example.com.pem").unlink()
+    (folder / "found.example.com.der").unlink()
+    folder.rmdir()
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    sentence = f"the folder {folder}, which is to be searched, does not exist for the user {user}; create or correct it"
+    for command in ("refresh", "apply"):
+        done = host.run(command)
+        assert done.code == 74
+        assert f"{sentence} [file_error]\n" in done.err
+    assert (host.responses / f"{NAME}.der").exists() and host.staple(NAME) is not None
+    shown = host.run("status")
+    assert shown.code == 1
+    assert f"refresh ended with the exit code 74; {host.root}/config.json, line " in " ".join(shown.out.split())
+    folder.mkdir()
+    assert [host.run(command).code for command in ("refresh", "apply", "status")] == [0, 0, 0]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize("below", ["", "private"])
+def test_a_folder_that_the_user_may_not_read_is_an_error(host: Host, below: str) -> None:
+    """As /etc/letsencrypt/live, with the mode 0700."""
+    folder = scanning(host) / below
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o700)
+    for path in (host.home, *list(host.home.parents)[:2]):
+        path.chmod(0o755)
+    for path in (host.state, *host.state.rglob("*"), *([] if below == "" else [host.home / "certificates"])):
+        os.chown(path, 65534, 65534)
+    os.seteuid(65534)
+    try:
+        done = host.run("refresh")
+    finally:
+        os.seteuid(0)
+    assert done.code == 74
+    assert (
+        f"the folder {folder}, which is to be searched, cannot be read by the user nobody: Permission denied; let that "
+        f"user read it and enter those above, for example by 'setfacl -m u:nobody:rx {folder}' [file_error]\n"
+    ) in done.err
+    assert (host.responses / f"{NAME}.der").exists()
+    assert host.run("apply").code == (2 if below == "" else 0), "root may read it"
+    assert "cannot be read by the user nobody" in " ".join(host.run("status").out.split())

@@ -15,7 +15,7 @@ from datetime import datetime, timezone
 
 from ..errors import ERROR, Fault, InputError, OcspError, Refusal
 from ..fetch import bulk
-from ..fetch.environment import Environment, Exchange, ResponderDown
+from ..fetch.environment import Environment, Exchange, ResponderDown, Ways
 from ..options.parse import check_limits
 from ..options.table import RUN_LIMITS
 from ..pki.certificate import Certificate, load_certificates
@@ -258,6 +258,7 @@ def _fetcher(values: Values) -> transaction.Fetch:
     """Fetches responses side by side, or refuses to."""
 
     problems = {one["name"]: one["fetch_problem"] for one in values["certificates"] if one["fetch_problem"]}
+    ways = Ways()
 
     def refuser(name: str) -> Exchange:
         def refuse(_request: t.Any, _timeout: float) -> t.NoReturn:
@@ -271,7 +272,7 @@ def _fetcher(values: Values) -> transaction.Fetch:
             def environment_for(request: bulk.Request) -> Environment:
                 on_host = values["fetch_from"] == "host"
                 exchange = network.exchange_for(request.values) if on_host else refuser(request.name)
-                return Environment(exchange, datetime.now(timezone.utc))
+                return Environment(exchange, datetime.now(timezone.utc), ways=ways)
 
             return dict(bulk.obtain_all(requests, environment_for, workers=values["workers"], on_abort=network.close))
 

@@ -15,6 +15,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from .. import names as hostnames
 from ..errors import InputError, MalformedError
 from ..pki import certificate as x509
 from ..pki import constraints, keys, loading, signature
@@ -132,7 +133,10 @@ def examine(material: Material, names: t.Sequence[str]) -> Examination:
     missing = [name for name in names if not covers(certificate, name)]
     if missing:
         held = ", ".join(server_names(certificate)[:5]) or "none"
-        problems.append(f"the certificate {certificate.name} is not for {', '.join(missing)} (its names: {held})")
+        problems.append(
+            f"the certificate {certificate.name} is not for {', '.join(missing)} (its names: {held})"
+            f"{_addresses_as_names(certificate, missing)}"
+        )
     problems = [problem for problem in problems if problem]
     warnings = [*path.warnings, *path.unused]
     if not problems:
@@ -187,24 +191,35 @@ def covers(certificate: Certificate, name: str) -> bool:
     )
 
 
+def _addresses_as_names(certificate: Certificate, missing: t.Sequence[str]) -> str:
+    """What to say of addresses that a certificate has in the form of a DNS name, as makers of small CAs like to do."""
+    names = {one.value for one in certificate.alternative_names if one.tag == x509.DNS_NAME}
+    wrong = [name for name in missing if _address(name) is not None and name.encode("utf-8") in names]
+    if not wrong:
+        return ""
+    shown = ", ".join(wrong)
+    return f"; {shown} is in it as a DNS name, which clients take for no address: have it issued as an IP address"
+
+
 def _address(name: str) -> t.Optional[bytes]:
+    bare = name[1:-1] if name[:1] == "[" and name[-1:] == "]" else name.rstrip(".")
     try:
-        return ipaddress.ip_address(name.strip("[]")).packed
+        return ipaddress.ip_address(bare).packed
     except ValueError:
         return None
 
 
 def _spellings(name: str) -> t.Set[bytes]:
-    """A host name as certificates have it: in A-labels (RFC 5890), by the rules of 2003 and of 2008."""
-    labels = unicodedata.normalize("NFC", name.lower()).rstrip(".").split(".")
-    found = {b".".join(_to_ascii(label) for label in labels)}
+    """A host name as certificates have it: in A-labels (RFC 5890), by the rules of 2008 and, for old ones, of 2003.
+
+    What clients take for an address, in whatever spelling, is none.
+    """
+    bare = unicodedata.normalize("NFC", name)
+    found = {hostnames.to_ascii(bare) or ""}
     with contextlib.suppress(UnicodeError):
-        found.add(name.rstrip(".").encode("idna").lower())
-    return found
-
-
-def _to_ascii(label: str) -> bytes:
-    return label.encode("ascii") if label.isascii() else b"xn--" + label.encode("punycode")
+        found.add(bare.rstrip(".").encode("idna").decode("ascii"))
+    spelled = {one.lower().rstrip(".") for one in found}
+    return {one.encode("ascii") for one in spelled if one and not hostnames.ends_in_number(one)}
 
 
 def fingerprint(certificate: Certificate) -> str:

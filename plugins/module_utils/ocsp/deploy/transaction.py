@@ -541,7 +541,7 @@ def _blame(service: str, problem: str, before: str) -> str:
     if before:
         return (
             f"the configuration of {service} was already broken before this run, so no certificate was replaced; "
-            f"repair it first: {problem}"
+            f"repair it first, or set 'test' for {service} if it runs with other files than these: {problem}"
         )
     return f"{service} rejected its configuration with the new files, which were rolled back: {problem}"
 

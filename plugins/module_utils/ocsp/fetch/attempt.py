@@ -42,6 +42,7 @@ class Attempt:
         self.peer = "the responder"
         self.code = "unreachable"
         self.aborted = False
+        self.reached = False
         self.socket: t.Optional[socket.socket] = None
         self.found: queue.SimpleQueue[t.Any] = queue.SimpleQueue()
         self._end = time.monotonic() + self.timeout

@@ -26,10 +26,55 @@ class ResponderDown(TransportError):
     """An exchange that was not tried, because the responder is known to be down; nor is it worth another round."""
 
 
+class Way(t.NamedTuple):
+    """How to ask: ``get`` or ``post``, and ``sha1`` or ``sha256`` in the CertID. ``since`` is when it was found out."""
+
+    method: str
+    certid_digest: str
+    since: datetime
+
+
+#: How long a responder is asked in the way that worked before it is asked in the usual way again.
+_WAY_LASTS = timedelta(days=7)
+#: What was found out later than this after now was so by a clock that was wrong.
+_CLOCKS_DIFFER = timedelta(minutes=5)
+
+
+class Ways:
+    """What responders could do, by URL: only those that did not answer in the usual way.
+
+    Threads may share it. What was found out more than seven days ago is forgotten, since responders are mended.
+    """
+
+    def __init__(self, known: t.Mapping[str, Way] = {}) -> None:
+        self._known = dict(known)
+
+    def find(self, url: str, now: datetime) -> t.Optional[Way]:
+        """The way that worked, or None for the usual one."""
+        way = self._known.get(url)
+        if way is not None and not -_CLOCKS_DIFFER <= now - way.since < _WAY_LASTS:
+            self._known.pop(url, None)
+            return None
+        return way
+
+    def note(self, url: str, way: t.Optional[Way]) -> None:
+        """Remember a way, or that the usual one works."""
+        if way is None:
+            self._known.pop(url, None)
+        else:
+            self._known[url] = way
+
+    def known(self, now: datetime) -> t.Dict[str, Way]:
+        """All that is to be remembered."""
+        found = {url: self.find(url, now) for url in list(self._known)}
+        return {url: way for url, way in found.items() if way is not None}
+
+
 class Environment:
     """What a refresh needs from outside. The time starts at ``now`` (aware) and moves on from there.
 
-    ``sync_folder`` has the names in a folder on disk; whoever writes many files may do so once for all.
+    ``sync_folder`` has the names in a folder on disk; whoever writes many files may do so once for all. ``ways`` is
+    what is known of responders.
     """
 
     def __init__(
@@ -41,6 +86,7 @@ class Environment:
         jitter: t.Callable[[], float] = random.random,
         random_bytes: t.Callable[[int], bytes] = os.urandom,
         sync_folder: t.Callable[[str], None] = files.sync_folder,
+        ways: t.Optional[Ways] = None,
     ) -> None:
         self.exchange = exchange
         self.monotonic = monotonic
@@ -48,6 +94,7 @@ class Environment:
         self.jitter = jitter
         self.random_bytes = random_bytes
         self.sync_folder = sync_folder
+        self.ways = Ways() if ways is None else ways
         self._start = now
         self._began = monotonic()
 

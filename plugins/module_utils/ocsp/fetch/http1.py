@@ -21,6 +21,8 @@ MAX_HEADERS = 100
 _RECEIVE = 16 * 1024
 _STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: ([^\r\n]*))?\r?")
 _HEAD_END = re.compile(rb"\n\r?\n")
+#: How a gzip member begins (RFC 1952 section 2.3.1); no DER and no PEM does.
+_GZIP = b"\x1f\x8b"
 _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,20})[ \t]*(?:;[^\n]*)?\r?")
 
 
@@ -33,13 +35,17 @@ class HttpRequest(t.NamedTuple):
 
 
 class HttpResponse(t.NamedTuple):
-    """The answer, whatever its status: ``date`` is HTTP Date plus Age, ``retry_after`` is in seconds."""
+    """The answer, whatever its status: ``date`` is HTTP Date plus Age, ``retry_after`` is in seconds.
+
+    ``content_encoding`` is what was done to the body without having been asked for, or empty.
+    """
 
     status: int
     body: bytes
     content_type: str = ""
     retry_after: t.Optional[float] = None
     date: t.Optional[datetime] = None
+    content_encoding: str = ""
 
 
 class Answer:
@@ -197,7 +203,10 @@ def response_of(answer: Answer) -> HttpResponse:
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     date = _date(headers.get("date"), headers.get("age"))
     retry_after = _seconds(headers.get("retry-after"), date)
-    return HttpResponse(answer.status, answer.body, clean(media_type), retry_after, date)
+    encoding = headers.get("content-encoding", "").strip().lower()
+    if encoding in ("", "identity"):
+        encoding = "gzip" if answer.body.startswith(_GZIP) else ""
+    return HttpResponse(answer.status, answer.body, clean(media_type), retry_after, date, clean(encoding))
 
 
 def _date(value: t.Optional[str], age: t.Optional[str] = None) -> t.Optional[datetime]:

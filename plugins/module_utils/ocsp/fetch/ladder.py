@@ -19,7 +19,8 @@ from ..judge import schedule, wire
 from ..judge.judgement import Judgement
 from ..options.parse import Options
 from ..pki.certificate import Target
-from .environment import Environment, ResponderDown
+from ..urls import check_url
+from .environment import Environment, ResponderDown, Way
 from .freshness import Attempt
 from .http1 import HttpRequest, HttpResponse
 
@@ -28,7 +29,7 @@ _POST = "post"
 
 #: The responder itself was not reached, or may be well in a moment: worth another round.
 _PASSING = frozenset(("unreachable", "timeout", "proxy_error"))
-#: Failures that another method or digest would meet again.
+#: Failures that another method or digest would meet again, unless the responder was reached.
 _NO_ANSWER = _PASSING | frozenset(("url_refused", "too_large"))
 #: What a responder says that may know the certificate by the other digest (RFC 5019 successor, section 3.1.1).
 _OTHER_DIGEST_STATUSES = ("unauthorized", "malformed_request", "internal_error")
@@ -36,8 +37,15 @@ _OTHER_DIGEST_CODES = frozenset(("unknown_status", "wrong_certificate"))
 #: What a responder says that may know a new certificate, or be well again, in some minutes.
 _TRANSIENT_STATUSES = ("try_later", "unauthorized", "internal_error")
 _TRANSIENT_HTTP_STATUSES = (404, 408, 425, 429)
+#: What a server says that takes the same request later on.
+_BUSY_HTTP_STATUSES = (408, 425, 429)
+_TOO_MANY_REQUESTS = 429
 #: What a cache on the way may be the cause of (RFC 5019 section 5).
 _STALE = frozenset(("expired", "too_old"))
+
+
+#: With less time left no exchange is begun, but for the first one: its failure would say nothing of the responder.
+_LEAST_SECONDS = 0.5
 
 
 class _Answer(t.NamedTuple):
@@ -51,6 +59,7 @@ class _Answer(t.NamedTuple):
     retry_after: t.Optional[float] = None
     not_asked: bool = False
     permanent: bool = False
+    reached: bool = True
 
     @property
     def code(self) -> str:
@@ -65,9 +74,25 @@ class _Answer(t.NamedTuple):
     def passing(self) -> bool:
         if self.not_asked:
             return False
-        server_error = self.code == "http_error" and (self.http_status or 0) >= 500
-        try_later = self.judgement is not None and self.judgement.response_status == "try_later"
-        return self.code in _PASSING or server_error or try_later
+        status = self.http_status or 0
+        server_error = self.code == "http_error" and (status >= 500 or status in _BUSY_HTTP_STATUSES)
+        return self.code in _PASSING or server_error or self._says_try_later
+
+    @property
+    def _says_try_later(self) -> bool:
+        return self.judgement is not None and self.judgement.response_status == "try_later"
+
+    @property
+    def asks_to_wait(self) -> bool:
+        """Whether the responder asks for a pause (RFC 6585 section 4, RFC 9110 section 10.2.3), POST included."""
+        if self.code == "http_error":
+            return self.http_status == _TOO_MANY_REQUESTS or (self.passing and self.retry_after is not None)
+        return self._says_try_later and self.retry_after is not None
+
+    @property
+    def ends_ladder(self) -> bool:
+        """Whether another method or digest would meet the same failure."""
+        return self.code in _NO_ANSWER and (self.permanent or not self.reached)
 
     @property
     def transient(self) -> bool:
@@ -116,18 +141,24 @@ class _Fetch:
         self.deadline = environment.monotonic() + options.total_timeout
         self.attempts: t.List[Attempt] = []
         self.failures: t.List[_Answer] = []
+        #: When to ask a responder again at the earliest, by URL.
+        self.not_before: t.Dict[str, float] = {}
+        self.waited_for: t.Set[str] = set()
 
     def run(self) -> Fetched:
         pending = list(self.options.responder_urls)
         for failures in range(1, self.options.retries + 2):
             answers = []
             for url in pending:
+                if self.not_before.get(url, 0.0) > self.environment.monotonic():
+                    continue
                 answer = self._ask(url)
                 if answer.settles:
                     return self._end(answer)
                 answers.append(answer)
-            pending = [answer.url for answer in answers if answer.passing]
-            if not pending or failures > self.options.retries or not self._pause(failures, answers):
+            asked = {answer.url: answer.passing for answer in answers}
+            pending = [url for url in pending if asked.get(url, True)]
+            if not pending or failures > self.options.retries or not self._pause(failures, pending, answers):
                 break
         return self._end(self._best_failure())
 
@@ -146,50 +177,83 @@ class _Fetch:
             return best
         return best._replace(error=best.error._replace(message="; ".join(last.values())))
 
-    def _pause(self, failures: int, answers: t.Sequence[_Answer]) -> bool:
+    def _pause(self, failures: int, pending: t.Sequence[str], answers: t.Sequence[_Answer]) -> bool:
         """Wait before the next round. Returns whether there is time for one."""
-        wait = schedule.backoff(failures, self.environment.jitter())
-        asked = [answer.retry_after for answer in answers if answer.passing and answer.retry_after is not None]
-        if asked:
-            wait = max(wait, min(asked))
-        if self.environment.monotonic() + wait >= self.deadline:
+        now = self.environment.monotonic()
+        backoff = schedule.backoff(failures, self.environment.jitter())
+        for answer in answers:
+            self.not_before[answer.url] = now + max(backoff, answer.retry_after or 0.0)
+        until = min(self.not_before[url] for url in pending)
+        if until + _LEAST_SECONDS > self.deadline:
             return False
-        self.environment.sleep(wait)
+        self.environment.sleep(until - now)
         return True
 
     def _ask(self, url: str) -> _Answer:
         """Ask one responder, down the ladder until a rung holds. Returns the last answer."""
         answer = _Answer(None)
+        known = self.environment.ways.find(url, self.environment.now())
         digests = ("sha1", "sha256") if self.options.certid_digest == "auto" else (self.options.certid_digest,)
-        for digest in digests:
+        spoke: t.List[t.Tuple[str, str]] = []
+        for digest in _first(digests, known and known.certid_digest):
             nonce = self.environment.random_bytes(ocsp_request.NONCE_LENGTH) if self.options.nonce else None
             message = ocsp_request.build_request(self.target, digest, nonce)
-            for method, asked in self._requests(url, message):
-                answer = self._attempt(url, method, digest, asked, nonce)
+            requests = self._requests(url, message)
+            methods = _first(list(requests), known and known.method)
+            for method in methods:
+                is_last = method == methods[-1]
+                answer = self._attempt(url, method, digest, requests[method], nonce, is_last)
                 if answer.code in _STALE:
-                    answer = self._attempt(url, method, digest, asked._replace(no_cache=True), nonce)
-                if answer.settles or answer.code in _NO_ANSWER:
+                    again = requests[method]._replace(no_cache=True)
+                    answer = self._attempt(url, method, digest, again, nonce, is_last)
+                if answer.judgement is not None:
+                    spoke.append((method, digest))
+                if answer.settles:
+                    self._remember(url, known, (method, digest))
                     return answer
-            if not answer.wants_other_digest:
+                if answer.ends_ladder or self._must_wait(answer):
+                    return answer
+            if not (answer.wants_other_digest or (known and digest == known.certid_digest)):
                 break
+        self._remember(url, known, spoke[0] if spoke else None)
         return answer
 
-    def _requests(self, url: str, message: bytes) -> t.List[t.Tuple[str, HttpRequest]]:
-        """The ways to ask, in their order."""
+    def _must_wait(self, answer: _Answer) -> bool:
+        """Whether to ask no more until a pause is over. Who is turned away after it is asked in the other ways, too."""
+        if not answer.asks_to_wait or answer.url in self.waited_for:
+            return False
+        self.waited_for.add(answer.url)
+        return True
+
+    def _remember(self, url: str, known: t.Optional[Way], worked: t.Optional[t.Tuple[str, str]]) -> None:
+        """Have the next run begin with what worked here, unless that is the usual way."""
+        if worked is None or (known and worked == known[:2]):
+            return
+        first = next(attempt for attempt in self.attempts if attempt.url == url)
+        is_usual = worked == (first.method, first.certid_digest) and not known
+        self.environment.ways.note(url, None if is_usual else Way(*worked, since=self.environment.now()))
+
+    def _requests(self, url: str, message: bytes) -> t.Dict[str, HttpRequest]:
+        """The ways to ask by their method, in the usual order."""
         by_get, by_post = HttpRequest(ocsp_request.get_url(url, message)), HttpRequest(url, message)
         if self.options.method != "auto":
-            return [(self.options.method, by_get if self.options.method == _GET else by_post)]
+            return {self.options.method: by_get if self.options.method == _GET else by_post}
         short = len(by_get.url) <= ocsp_request.GET_LIMIT
-        return [(_GET, by_get), (_POST, by_post)] if short else [(_POST, by_post)]
+        return {_GET: by_get, _POST: by_post} if short else {_POST: by_post}
 
-    def _attempt(self, url: str, method: str, digest: str, asked: HttpRequest, nonce: t.Optional[bytes]) -> _Answer:
+    def _attempt(
+        self, url: str, method: str, digest: str, asked: HttpRequest, nonce: t.Optional[bytes], is_last: bool
+    ) -> _Answer:
         began = self.environment.monotonic()
-        if began >= self.deadline:
-            total = f"{self.options.total_timeout:g}"
-            answer = _Answer(Finding("timeout", ERROR, f"{url}: the total_timeout of {total} seconds has passed"), url)
+        if began >= self.deadline or (self.attempts and self.deadline - began < _LEAST_SECONDS):
+            answer = self._out_of_time(url)
             self.failures.append(answer)
             return answer
-        answer = self._exchange(url, asked, nonce, self.deadline - began)
+        remaining = self.deadline - began
+        # One that hangs leaves time to ask in the other way, unless no connection came about the last time.
+        before = [failure for failure in self.failures if failure.url == url]
+        can_be_reached = not before or before[-1].reached
+        answer = self._exchange(url, asked, nonce, remaining if is_last or not can_be_reached else remaining / 2)
         if not answer.not_asked:
             seconds = round(self.environment.monotonic() - began, 3)
             self.attempts.append(Attempt(url, method, digest, answer.code or None, answer.http_status, seconds))
@@ -197,13 +261,22 @@ class _Fetch:
             self.failures.append(answer)
         return answer
 
+    def _out_of_time(self, url: str) -> _Answer:
+        """What is said in place of another exchange, with what came of the last one."""
+        over = f"the total_timeout of {self.options.total_timeout:g} seconds is over"
+        before = [failure.error.message for failure in self.failures if failure.url == url and failure.error]
+        message = before[-1] if before else f"{url}:"
+        message = message if message.endswith(over) else f"{message}{';' if before else ''} {over}"
+        return _Answer(Finding("timeout", ERROR, message), url)
+
     def _exchange(self, url: str, asked: HttpRequest, nonce: t.Optional[bytes], remaining: float) -> _Answer:
         try:
+            check_url(url)  # by itself, so that the message shows it without the request in it
             http_response = self.environment.exchange(asked, min(self.options.timeout, remaining))
         except TransportError as error:
             not_asked = isinstance(error, ResponderDown)
             finding = Finding(error.code, ERROR, error.message)
-            return _Answer(finding, url, not_asked=not_asked, permanent=error.permanent)
+            return _Answer(finding, url, not_asked=not_asked, permanent=error.permanent, reached=error.reached)
         return self._judge(url, http_response, nonce)
 
     def _judge(self, url: str, http_response: HttpResponse, nonce: t.Optional[bytes]) -> _Answer:
@@ -228,15 +301,29 @@ class _Fetch:
         return _Answer(error, url, http_response.body, judgement, status, retry_after)
 
 
+def _first(values: t.Sequence[str], preferred: t.Optional[str]) -> t.List[str]:
+    """The values in their order, but the preferred one, if it is among them, before all others."""
+    return sorted(values, key=lambda value: value != preferred)
+
+
 def _content_problem(http_response: HttpResponse) -> str:
     """Why an HTTP answer holds nothing for the judge, whatever its status and type say, or an empty string."""
     kind = http_response.content_type.split(";")[0].strip() or "no content type"
+    encoding = http_response.content_encoding
     if not wire.parse_problem(http_response.body):
         return ""  # it can be read, and what is wrong is what it says
     if http_response.status != 200:
-        return f"answered with the HTTP status {http_response.status} ({kind})"
+        wait = http_response.retry_after
+        asks = f" and asks to wait {wait:.0f} s before the next request" if wait else ""
+        return f"answered with the HTTP status {http_response.status} ({kind}){asks}"
     if not http_response.body:
         return "answered with an empty body"
+    if encoding:
+        return (
+            f"answered with a compressed body (Content-Encoding: {encoding}), which was not asked for; have the "
+            "responder, or the proxy or cache before it, send it as it is"
+        )
     if kind != "application/ocsp-response":
-        return f"answered with something that is not an OCSP response ({kind})"
+        page = ", maybe the page of a proxy or a login on the way to it" if kind == "text/html" else ""
+        return f"answered with something that is not an OCSP response ({kind}){page}"
     return ""  # the judge says what is wrong with it

@@ -78,10 +78,13 @@ class Transport:
                 if self._closed:
                     attempt.abort()
             return self._follow(request, attempt)
-        except TransportError:
+        except TransportError as error:
+            error.reached = attempt.reached
             raise
         except Exception as exc:  # a bug here must not end a run, either
-            raise attempt.failure(exc) from exc
+            failure = attempt.failure(exc)
+            failure.reached = attempt.reached
+            raise failure from exc
         finally:
             with self._mutex:
                 self._attempts.discard(attempt)
@@ -119,6 +122,7 @@ class Transport:
         return self._ask_on(self._open(url, proxy, attempt), message, attempt)
 
     def _ask_on(self, connection: _Connection, message: bytes, attempt: Attempt) -> Answer:
+        attempt.reached = True
         try:
             answer = connection.ask(message, attempt)
             if connection.proxy and answer.status == 407:

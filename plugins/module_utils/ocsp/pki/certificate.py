@@ -22,7 +22,7 @@ from datetime import datetime
 from ..asn1 import der
 from ..asn1.der import Reader, element
 from ..errors import InputError, MalformedError
-from . import signature
+from . import formats, signature
 from .signature import PublicKey, Scheme
 
 AUTHORITY_INFO_ACCESS = "1.3.6.1.5.5.7.1.1"
@@ -76,10 +76,6 @@ _TYPES_WITHOUT_TEXT = (der.BIT_STRING, der.SEQUENCE)
 _LONGEST_TEXT = 200
 #: Octets of the longest name that is taken apart. A response may come with many names to compare.
 _LONGEST_NAME = 8192
-
-#: What all content types of PKCS#7 (RFC 2315) begin with.
-_PKCS7_OIDS = "1.2.840.113549.1.7."
-_PKCS7_ADVICE = "contains PKCS#7; take its certificates out with 'openssl pkcs7 {}-print_certs -in OLD -out NEW'"
 
 _PEM_BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----")
 _PEM_TRUSTED = b"TRUSTED CERTIFICATE"
@@ -310,7 +306,10 @@ class Certificate:
 
     @functools.cached_property
     def responder_urls(self) -> t.List[str]:
-        """The OCSP responders that the authority information access names (RFC 5280 section 4.2.2.1)."""
+        """The OCSP responders that the authority information access names (RFC 5280 section 4.2.2.1).
+
+        An empty URL, as some CAs write it where they have no responder, names none.
+        """
         reader = self.reader_of(AUTHORITY_INFO_ACCESS, "authority information access")
         urls: t.List[str] = []
         if reader is None:
@@ -324,7 +323,7 @@ class Certificate:
             entry.finish()
             if method == _OCSP_ACCESS_METHOD and tag == URI_NAME:
                 urls.append(location.decode("ascii", "backslashreplace").strip())
-        return list(filter(None, urls))
+        return [url for url in urls if url]
 
     @functools.cached_property
     def must_staple(self) -> bool:
@@ -392,16 +391,17 @@ def load_certificates(data: bytes, source: str) -> t.List[Certificate]:
     """
     if not data.strip():
         raise InputError(f"{source} is empty; it must hold a certificate as PEM or DER")
-    garbled = encoding_problem(data)
+    garbled = formats.encoding_problem(data, formats.CERTIFICATE)
     if garbled:
         raise InputError(f"{source} {garbled}")
     if _is_cut_off(data):
         raise InputError(f"{source} contains a truncated certificate; copy the whole file again")
     blocks = _pem_blocks(data)
-    if not blocks and data[:1] == b"\x30" and holds_pkcs7(data):
-        raise InputError(f"{source} {_PKCS7_ADVICE.format('-inform DER ')}")
+    is_der = not blocks and data[:1] == b"\x30"
+    if is_der and formats.kind_of(data) not in ("", "CERTIFICATE"):
+        raise InputError(f"{source} {_other_content(data, [])}")
     try:
-        if not blocks and data[:1] == b"\x30":
+        if is_der:
             return [Certificate.from_der(data)]
         bodies = [_decode_pem(label, body) for label, body in blocks if label in _PEM_CERTIFICATES]
         certificates = [Certificate.from_der(body) for body in bodies]
@@ -450,37 +450,11 @@ def _decode_pem(label: bytes, body: bytes) -> bytes:
     return Reader(data, "certificate").raw(der.SEQUENCE) if label == _PEM_TRUSTED else data
 
 
-def encoding_problem(data: bytes) -> str:
-    """What was done to the text of a PEM file so that nothing can be read in it, or an empty string."""
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"-\0-\0" in data:
-        return "is encoded in UTF-16; convert it with 'iconv -f UTF-16 -t UTF-8'"
-    if b"-----\\n" in data or b"-----\\r\\n" in data:
-        return (
-            "has the two characters '\\n' where lines should end; write real line breaks (in YAML a block with '|', "
-            "or double quotes around the text)"
-        )
-    return ""
-
-
-def holds_pkcs7(data: bytes) -> bool:
-    """Whether DER is PKCS#7 (RFC 2315) of any content type."""
-    try:
-        return Reader(data, "PKCS#7").sequence().oid().startswith(_PKCS7_OIDS)
-    except MalformedError:
-        return False
-
-
 def _other_content(data: bytes, labels: t.Sequence[bytes]) -> str:
-    found = labels[0].decode("ascii") if labels else ""
-    if found in ("PKCS7", "CMS"):
-        return _PKCS7_ADVICE.format("")
-    if "PRIVATE KEY" in found:
-        return "contains a private key instead of a certificate"
+    found = formats.other_content(data, [label.decode("ascii") for label in labels], formats.CERTIFICATE)
     if found:
-        return f"contains a PEM block '{found}' instead of a certificate"
-    if b"-----BEGIN" in data:
-        return "contains a truncated PEM block"
-    return "contains no certificate in PEM or DER"
+        return found
+    return "contains a truncated PEM block" if b"-----BEGIN" in data else "contains no certificate in PEM or DER"
 
 
 def holds_private_key(data: bytes) -> bool:

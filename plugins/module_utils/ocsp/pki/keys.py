@@ -16,10 +16,11 @@ import re
 import typing as t
 
 from ..asn1 import der
-from ..errors import InputError, MalformedError
+from ..errors import InputError
 from ..text import encode_pem
-from . import signature
-from .certificate import Certificate, encoding_problem, holds_pkcs7
+from . import formats, signature
+from .certificate import Certificate
+from .formats import ENCRYPTED, KEYS, PKCS1, PKCS8, elements, kind_of
 
 _MARKER = re.compile(rb"-----[ \t]*(BEGIN|END)[ \t]+([A-Z0-9][A-Z0-9 \t]{0,60}?)[ \t]*-----")
 #: White space, and what looks like it in text that was copied from a web page.
@@ -30,33 +31,14 @@ _BASE64 = re.compile(rb"[A-Za-z0-9+/]+={0,2}")
 _ATTRIBUTES = der.context(0)
 _PUBLIC_KEY = der.context(1, constructed=False)
 
-#: Kinds by what the DER looks like.
-_PKCS8, _PKCS1, _SEC1, _DSA = "PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "DSA PRIVATE KEY"
-_LABELS = (_PKCS8, _PKCS1, _SEC1, _DSA)
-
 _REMOVE_PASSWORD = (
     "is protected by a password, so servers cannot load it unattended; remove the password with 'openssl pkey -in OLD "
     "-out NEW'"
 )
 _OTHERS = {
-    "ENCRYPTED PRIVATE KEY": _REMOVE_PASSWORD,
-    "PUBLIC KEY": "contains a public key instead of the private key",
-    "RSA PUBLIC KEY": "contains a public key instead of the private key",
-    "CERTIFICATE REQUEST": "contains a certificate signing request (CSR) instead of the private key",
-    "NEW CERTIFICATE REQUEST": "contains a certificate signing request (CSR) instead of the private key",
-    "CERTIFICATE": "contains a certificate instead of the private key",
-    "X509 CERTIFICATE": "contains a certificate instead of the private key",
-    "TRUSTED CERTIFICATE": "contains a certificate instead of the private key",
-    "X509 CRL": "contains a revocation list (CRL) instead of the private key",
+    ENCRYPTED: _REMOVE_PASSWORD,
     "EC PARAMETERS": "contains the parameters of an elliptic curve, but no private key",
     "DH PARAMETERS": "contains Diffie-Hellman parameters, but no private key",
-    "PKCS7": "contains PKCS#7, which has certificates but no private key",
-    "CMS": "contains PKCS#7, which has certificates but no private key",
-    "PKCS12": "contains PKCS#12; take the key out with 'openssl pkcs12 -nodes -nocerts -in FILE -out KEY'",
-    "OPENSSH PRIVATE KEY": (
-        "contains a private key in OpenSSH format, which TLS servers do not read; convert a copy of it with "
-        "'ssh-keygen -p -m PKCS8 -f COPY'"
-    ),
     "SSH2 ENCRYPTED PRIVATE KEY": "contains a private key in an SSH format, which TLS servers do not read",
     "PGP PRIVATE KEY BLOCK": "contains an OpenPGP private key, which TLS servers do not read",
 }
@@ -84,7 +66,7 @@ class _NoKey(Exception):
 def _find_key(data: bytes) -> t.Tuple[str, bytes]:
     if not data.strip():
         raise _NoKey("is empty; it must hold a private key in PEM")
-    garbled = encoding_problem(data)
+    garbled = formats.encoding_problem(data, formats.KEY)
     if garbled:
         raise _NoKey(garbled)
     blocks, is_cut = _pem_blocks(data)
@@ -120,12 +102,15 @@ def _label(marker: t.Match[bytes]) -> str:
 def _read_block(label: str, body: bytes) -> t.Tuple[str, bytes]:
     if label in _OTHERS:
         raise _NoKey(_OTHERS[label])
+    if label == "OPENSSH PRIVATE KEY":
+        raise _NoKey(formats.other_content(encode_pem(_decode(body), label), [label], formats.KEY))
     if b"Proc-Type:" in body and b"ENCRYPTED" in body:
         raise _NoKey(_REMOVE_PASSWORD)
     content = _decode(_HEADERS.sub(b"", body))
-    kind = _kind_of(content)
-    if kind not in _LABELS:
-        raise _NoKey(_OTHERS.get(kind, "contains a private key that cannot be read: it is not PKCS#8, PKCS#1 or SEC 1"))
+    kind = kind_of(content)
+    if kind not in KEYS:
+        unreadable = "contains a private key that cannot be read: it is not PKCS#8, PKCS#1 or SEC 1"
+        raise _NoKey(formats.mislabelled(content, formats.KEY) or unreadable)
     return kind, _canonical(kind, content)
 
 
@@ -156,44 +141,9 @@ def _size_of(content: bytes) -> int:
     return 2 + octets + int.from_bytes(content[2 : 2 + octets], "big")
 
 
-def _kind_of(content: bytes) -> str:
-    """The PEM label that fits the DER, or an empty string."""
-    elements = _elements(content)
-    tags = [tag for tag, _content in elements]
-    if tags[:3] == [der.INTEGER, der.SEQUENCE, der.OCTET_STRING]:
-        return _PKCS8
-    if tags[:2] == [der.INTEGER, der.OCTET_STRING]:
-        return _SEC1
-    if set(tags) == {der.INTEGER} or (set(tags[:9]) == {der.INTEGER} and len(tags) == 10):
-        return {2: "RSA PUBLIC KEY", 6: _DSA, 9: _PKCS1, 10: _PKCS1}.get(len(tags), "")
-    if tags == [der.SEQUENCE, der.OCTET_STRING]:
-        return "ENCRYPTED PRIVATE KEY"
-    if tags == [der.SEQUENCE, der.BIT_STRING]:
-        return "PUBLIC KEY"
-    if tags == [der.SEQUENCE, der.SEQUENCE, der.BIT_STRING]:
-        inner = [tag for tag, _content in _elements(der.encode(der.SEQUENCE, elements[0][1]))]
-        return "CERTIFICATE REQUEST" if inner[3:] == [der.context(0)] and inner[0] == der.INTEGER else "CERTIFICATE"
-    if tags[:2] == [der.INTEGER, der.SEQUENCE]:
-        return "PKCS12"
-    return "PKCS7" if holds_pkcs7(content) else ""
-
-
-def _elements(content: bytes) -> t.List[t.Tuple[int, bytes]]:
-    """Tags and contents of what a SEQUENCE holds; nothing where it is none."""
-    found: t.List[t.Tuple[int, bytes]] = []
-    try:
-        reader = der.Reader(content, "key").last()
-        while not reader.at_end() and len(found) < 16:
-            tag = reader.peek()
-            found.append((tag, reader.content(tag)))
-    except MalformedError:
-        return []
-    return found
-
-
 def _canonical(kind: str, content: bytes) -> bytes:
     """The key as it is, but PKCS#8 without the copy of the public key (RFC 5958), which OpenSSL up to 3.x refuses."""
-    if kind != _PKCS8:
+    if kind != PKCS8:
         return content
     reader = der.Reader(content, "key").last()
     reader.integer()
@@ -205,45 +155,14 @@ def _canonical(kind: str, content: bytes) -> bytes:
 
 def _other_content(data: bytes, labels: t.Sequence[str]) -> str:
     """What a file without a private key holds."""
-    if labels:
-        return _OTHERS.get(labels[0], f"contains a PEM block '{labels[0]}' instead of the private key")
-    if data[:1] == b"\x30" and _elements(data):
-        return _der_content(_kind_of(data))
-    if data.lstrip().startswith(b"PuTTY-User-Key-File"):
-        return "contains a PuTTY private key, which TLS servers do not read; export it as OpenSSH, then convert that"
-    text = _SPACE.sub(b"", data)
-    if _BASE64.fullmatch(text):
-        return _base64_content(
-            base64.b64decode(text + b"=" * (-len(text) % 4)) if len(text.rstrip(b"=")) % 4 != 1 else b""
-        )
-    if b"BEGIN" in data and b"PRIVATE KEY" in data:
+    if labels and labels[0] in _OTHERS:
+        return _OTHERS[labels[0]]
+    if b"BEGIN" in data and b"PRIVATE KEY" in data and not labels:
         return (
             "contains a private key whose first or last line is damaged; they are '-----BEGIN PRIVATE KEY-----' and "
             "'-----END PRIVATE KEY-----'"
         )
-    return "contains no private key in PEM"
-
-
-def _der_content(kind: str) -> str:
-    if kind in _LABELS:
-        return "contains a private key in DER; convert it to PEM with 'openssl pkey -inform DER -in OLD -out NEW'"
-    if kind == "ENCRYPTED PRIVATE KEY":
-        return (
-            "contains a private key in DER that is protected by a password; convert it with 'openssl pkey -inform DER "
-            "-in OLD -out NEW'"
-        )
-    return _OTHERS.get(kind, "contains no private key in PEM")
-
-
-def _base64_content(content: bytes) -> str:
-    if b"-----BEGIN " in content:
-        return "contains the Base64 of a PEM file; decode it first, with 'base64 -d' or the filter b64decode"
-    if _elements(content) and _kind_of(content) in _LABELS:
-        return (
-            "contains a private key without its first and last line; put '-----BEGIN PRIVATE KEY-----' and "
-            "'-----END PRIVATE KEY-----' around it"
-        )
-    return "contains no private key in PEM"
+    return formats.other_content(data, labels, formats.KEY) or "contains no private key in PEM"
 
 
 def key_problem(key: bytes, certificate: Certificate, key_source: str, certificate_source: str) -> str:
@@ -272,14 +191,14 @@ def _rsa_numbers(key: bytes) -> t.List[int]:
     They are read here because cryptography takes up to 0.3 s for each key to prove its primes.
     """
     content = base64.b64decode(b"".join(key.split(b"\n")[1:-2]))
-    elements = _elements(content)
-    if _kind_of(content) == _PKCS8:
-        content = elements[2][1]
-        elements = _elements(content)
-    if _kind_of(content) != _PKCS1:
+    parts = elements(content)
+    if kind_of(content) == PKCS8:
+        content = parts[2][1]
+        parts = elements(content)
+    if kind_of(content) != PKCS1:
         return []
     # A key of more than two primes, which no TLS server uses, has more numbers, and the first alone do not fit.
-    return [int.from_bytes(number, "big") for _tag, number in elements[1:]] if len(elements) == 9 else []
+    return [int.from_bytes(number, "big") for _tag, number in parts[1:]] if len(parts) == 9 else []
 
 
 def _is_rsa_key_of(numbers: t.Sequence[int], certificate: Certificate) -> bool:

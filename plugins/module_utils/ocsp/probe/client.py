@@ -11,6 +11,7 @@ that is a result with a reason code, never an exception.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import ipaddress
 import re
@@ -20,9 +21,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from .. import names
+from ..asn1 import der
 from ..errors import ERROR, WARNING, Finding, InputError, MalformedError, OcspError, ProbeError
 from ..fetch.report import finding_values, judgement_values
 from ..judge import response as ocsp_response
+from ..judge import wire
 from ..judge.judgement import Judgement
 from ..judge.response import Rules
 from ..options.parse import did_you_mean
@@ -36,6 +39,10 @@ from .tls import KEY_TYPES, Offer, Served
 
 #: The versions of TLS that can be asked for, by the names that options use.
 TLS_VERSIONS = {"1.2": tls.TLS12, "1.3": tls.TLS13}
+
+#: The extensions that hold signed certificate timestamps (RFC 6962 section 3.3).
+_TIMESTAMPS_OF_CERTIFICATE = "1.3.6.1.4.1.11129.2.4.2"
+_TIMESTAMPS_OF_STAPLE = "1.3.6.1.4.1.11129.2.4.5"
 
 _HTTPS_PORT = 443
 #: Seconds between two handshakes with a server that begins to staple with the first of them.
@@ -73,11 +80,14 @@ class Endpoint(t.NamedTuple):
 class Expectation(t.NamedTuple):
     """What should be served: ``response`` is the DER of the staple, ``certificate`` is the server's.
 
-    Without ``issuers`` they are looked for in the served chain. Messages name the sources.
+    The issuer is one of ``issuers``, or of the served chain. In the latter case it leads to one of ``roots``, or
+    without these to one of ``issuers``, where any are given. Messages name the sources.
     """
 
     issuers: t.Tuple[Certificate, ...] = ()
     issuer_source: str = "issuer_path"
+    roots: t.Tuple[Certificate, ...] = ()
+    root_source: str = "root_path"
     response: t.Optional[bytes] = None
     response_source: str = ""
     certificate: t.Optional[Certificate] = None
@@ -107,6 +117,7 @@ class Look:
     address: t.Optional[str] = None
     handshakes: int = 0
     served: t.Optional[Served] = None
+    group: t.Optional[str] = None
     leaf: t.Optional[Certificate] = None
     target: t.Optional[Target] = None
     judgement: t.Optional[Judgement] = None
@@ -261,7 +272,7 @@ def look(
             found = again
             if not _may_staple_later(found, expectation):
                 break
-        looks.append(found)
+        looks.append(_with_share(found, deadline, total, key_types))
     _settle_absences(looks)
     for found in looks:
         _identify(found, expectation)
@@ -270,6 +281,15 @@ def look(
         own = _narrow(expectation, found, others, now, rules)
         _judge(found, others, own, now, rules)
     return looks
+
+
+def _with_share(found: Look, deadline: Deadline, total: Deadline, key_types: t.Sequence[str]) -> Look:
+    """Say where a time that was over is a share of the one that the user gave."""
+    error = found.error
+    if error is not None and error.code == "timeout" and deadline.seconds < total.seconds:
+        share = f"a share of the timeout of {total.seconds:.3g} s, for {' and '.join(key_types)} keys together"
+        found.error = ProbeError(error.code, f"{error.message}, {share}", error.declined)
+    return found
 
 
 # Connecting
@@ -281,7 +301,7 @@ def _shake_hands(endpoint: Endpoint, key_type: str, deadline: Deadline, dial: Di
         connection = dial(endpoint.host, endpoint.port, endpoint.family, deadline)
         try:
             found.address = connection.address
-            served = _read_served(connection, endpoint, key_type)
+            served, found.group = _read_served(connection, endpoint, key_type)
         finally:
             connection.close()
         found.leaf = _read_leaf(served.chain[0], key_type)
@@ -297,7 +317,8 @@ def _shake_hands(endpoint: Endpoint, key_type: str, deadline: Deadline, dial: Di
     return found
 
 
-def _read_served(connection: Connection, endpoint: Endpoint, key_type: str) -> Served:
+def _read_served(connection: Connection, endpoint: Endpoint, key_type: str) -> t.Tuple[Served, t.Optional[str]]:
+    """What is served, and the group in which keys are exchanged."""
     if endpoint.starttls:
         starttls.negotiate(endpoint.starttls, connection, endpoint.server_name or endpoint.host)
     handshake = Handshake(Offer(key_type, endpoint.server_name, endpoint.versions))
@@ -307,8 +328,19 @@ def _read_served(connection: Connection, endpoint: Endpoint, key_type: str) -> S
             connection.send(output)
         connection.step = f"send {handshake.awaited}"
         output = handshake.receive(connection.receive())
+    _read_group(connection, handshake)
     connection.part(handshake.farewell())
-    return handshake.served
+    return handshake.served, handshake.group
+
+
+def _read_group(connection: Connection, handshake: Handshake) -> None:
+    """Wait for the message of TLS 1.2 that tells the group; what was served counts without it, too."""
+    with contextlib.suppress(ProbeError):
+        while not handshake.complete:
+            data = connection.receive()
+            if not data:
+                break
+            handshake.receive(data)
 
 
 def _read_leaf(data: bytes, key_type: str) -> Certificate:
@@ -352,26 +384,45 @@ def _identify(found: Look, expectation: Expectation) -> None:
     leaf = found.leaf
     if leaf is None:
         return
-    source = expectation.issuer_source if expectation.issuers else "the served chain"
     try:
-        found.target = Target(leaf, x509.find_issuer(leaf, _candidates(found, expectation), (), source))
+        found.target = Target(leaf, _find_issuer(leaf, _served_certificates(found), expectation))
     except InputError as error:
         if error.code == "unsupported_key":
             found.findings.append(Finding("unsupported_key", ERROR, error.message))
-        elif expectation.issuers:
+        elif expectation.issuers or error.code == "issuer_mismatch":
             found.findings.append(Finding("issuer_mismatch", ERROR, error.message))
         elif found.data is not None:
             message = (
                 f"the server does not send the certificate of the issuer {x509.name_text(leaf.issuer)}; "
-                "without it the staple cannot be checked, so give it with issuer_path"
+                "without it the staple cannot be checked, so have the server send it, or give it with issuer_path"
             )
             found.findings.append(Finding("missing_issuer", ERROR, message))
 
 
-def _candidates(found: Look, expectation: Expectation) -> t.List[Certificate]:
-    """Where the issuer of the server's certificate is looked for."""
+def _find_issuer(leaf: Certificate, served: t.Sequence[Certificate], expectation: Expectation) -> Certificate:
+    """The issuer of the server's certificate. Raises InputError."""
+    issuers, roots, root_source = expectation.issuers, expectation.roots, expectation.root_source
+    problem = None
+    if issuers:
+        try:
+            return x509.find_issuer(leaf, issuers, roots, expectation.issuer_source, root_source)
+        except InputError as error:
+            if error.code == "unsupported_key":  # it is the issuer
+                raise
+            problem = error
+        # Of a private CA its users often have the root alone.
+        roots, root_source = (roots, root_source) if roots else (issuers, expectation.issuer_source)
+    known = [one for one in (*served, *roots) if one.der != leaf.der]
+    if any(x509.same_name(one.subject, leaf.issuer) for one in known):
+        return x509.find_issuer(leaf, [*served, *roots], roots, "the served chain", root_source)
+    if problem is not None:
+        raise InputError(f"{problem.message}; the server does not send it either", problem.code)
+    return x509.find_issuer(leaf, [leaf], (), "the served chain")
+
+
+def _served_certificates(found: Look) -> t.List[Certificate]:
     chain = found.served.chain if found.served else ()
-    return list(expectation.issuers) or [one for one in map(_readable, chain) if one]
+    return [one for one in map(_readable, chain) if one]
 
 
 def _readable(data: bytes) -> t.Optional[Certificate]:
@@ -428,7 +479,7 @@ def _judge(found: Look, others: t.Sequence[Look], expectation: Expectation, now:
     for data, staple in list(zip(served.chain, served.staples))[1:]:
         certificate = _readable(data) if staple is not None else None
         if certificate is not None and staple is not None:
-            found.other_staples.extend(_judge_other(certificate, staple, _candidates(found, Expectation()), now, rules))
+            found.other_staples.extend(_judge_other(certificate, staple, _served_certificates(found), now, rules))
 
 
 def _certificate_findings(leaf: Certificate, expectation: Expectation) -> t.Iterator[Finding]:
@@ -529,6 +580,8 @@ def look_values(found: Look, return_content: bool = False) -> t.Dict[str, t.Any]
         address=found.address,
         handshakes=found.handshakes,
         tls_version=tls.VERSIONS[served.version] if served else None,
+        key_exchange_group=found.group if served else None,
+        signed_certificate_timestamps=_timestamp_values(found),
         chain=[encode_pem(data, "CERTIFICATE").decode() for data in served.chain] if served else [],
         subject=leaf.name if leaf else None,
         issuer=x509.name_text(leaf.issuer) if leaf else None,
@@ -547,6 +600,36 @@ def look_values(found: Look, return_content: bool = False) -> t.Dict[str, t.Any]
     if return_content:
         values["response"] = base64.b64encode(data).decode("ascii") if data is not None else None
     return values
+
+
+def _timestamp_values(found: Look) -> t.Dict[str, t.Optional[int]]:
+    """How many signed certificate timestamps (RFC 6962) came in which way; None where that cannot be read."""
+    extension = found.leaf.extensions.get(_TIMESTAMPS_OF_CERTIFICATE) if found.leaf else None
+    return {
+        "certificate": _count_timestamps(extension) if found.leaf else None,
+        "staple": _count_of_staple(found),
+        "handshake": found.served.timestamps if found.served else None,
+    }
+
+
+def _count_of_staple(found: Look) -> t.Optional[int]:
+    try:
+        response = wire.parse_response(found.data)[1] if found.data is not None else None
+    except MalformedError:
+        return None
+    index = found.judgement.answer_index if found.judgement else None
+    if response is None or index is None:
+        return None
+    return _count_timestamps(response.answers[index].extensions.get(_TIMESTAMPS_OF_STAPLE))
+
+
+def _count_timestamps(extension: t.Optional[x509.Extension]) -> t.Optional[int]:
+    if extension is None:
+        return 0
+    try:
+        return tls.count_timestamps(der.Reader(extension.value, "timestamps").content(der.OCTET_STRING))
+    except MalformedError:
+        return None
 
 
 def _other_values(other: OtherStaple) -> t.Dict[str, t.Any]:

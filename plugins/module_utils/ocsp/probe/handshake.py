@@ -21,7 +21,7 @@ import typing as t
 from ..errors import MalformedError, ProbeError
 from . import tls
 from .tls import Offer, Served, ServerHello
-from .tls_keys import GROUPS, KeyShares, Protection, digest_of, handshake_secrets
+from .tls_keys import OFFERED, KeyShares, Protection, digest_of, handshake_secrets
 
 #: Octets of all that is received; a server that splits its messages into tiny records gets no farther.
 RECEIVE_LIMIT = 512 * 1024
@@ -50,11 +50,16 @@ _ALERT_HINTS = {
 class Handshake:
     """One look. ``served`` is None until the last byte that is needed has been received.
 
+    ``group`` is the name of the group in which keys are exchanged, None where there is none or it is not known;
+    TLS 1.2 tells it after all else, so that ``complete`` may come later than ``served``.
+
     Any method but the constructor raises ProbeError or MalformedError for what a server must not send.
     """
 
     def __init__(self, offer: Offer, random_bytes: t.Callable[[int], bytes] = os.urandom) -> None:
         self.served: t.Optional[Served] = None
+        self.group: t.Optional[str] = None
+        self.complete = False
         self._offer = offer
         self._random = random_bytes(32)
         # TLS 1.3 uses it for nothing but to pass through middleboxes (RFC 8446 appendix D.4).
@@ -86,12 +91,15 @@ class Handshake:
         return tls.record(tls.HANDSHAKE, self._write_hello(b""), version=0x0301)
 
     def _write_hello(self, cookie: bytes) -> bytes:
-        hello = tls.client_hello(self._offer, self._random, self._session_id, GROUPS, self._shares, cookie)
+        hello = tls.client_hello(self._offer, self._random, self._session_id, OFFERED, self._shares, cookie)
         self._transcript.append(hello)
         return hello
 
     def receive(self, data: bytes) -> bytes:
         """Take bytes from the server, and return those to send."""
+        if self.served is not None:
+            self._receive_rest(data)
+            return b""
         if not data:
             raise self._cut_off()
         self._received += len(data)
@@ -104,7 +112,38 @@ class Handshake:
             if not record:
                 break
             output += self._take_record(record)
+        self._receive_rest(b"")
         return output
+
+    def _receive_rest(self, data: bytes) -> None:
+        """Look for the group in what follows the staple, where nothing that a server does counts any more."""
+        if self.served is None:
+            return
+        self._buffer += data
+        try:
+            self._take_group()
+            while not self.complete and self._received <= RECEIVE_LIMIT:
+                record = self._next_record()
+                if not record:
+                    break
+                if record[0] != tls.HANDSHAKE:
+                    self.complete = True
+                self._messages += record[_HEADER:]
+                self._take_group()
+        except (ProbeError, MalformedError):
+            self.complete = True
+
+    def _take_group(self) -> None:
+        """Read the messages of TLS 1.2 up to the one with the group."""
+        while not self.complete and len(self._messages) >= 4:
+            kind, stop = self._messages[0], 4 + int.from_bytes(self._messages[1:4], "big")
+            message = _take(self._messages, stop)
+            if not message:
+                self.complete = stop > tls.MESSAGE_LIMIT
+                return
+            if kind == tls.SERVER_KEY_EXCHANGE and self._hello is not None:
+                self.group = tls.read_key_exchange(message[4:], self._hello.cipher)
+            self.complete = kind in (tls.SERVER_KEY_EXCHANGE, tls.SERVER_HELLO_DONE)
 
     def _cut_off(self) -> ProbeError:
         if not self._received:
@@ -225,6 +264,7 @@ class Handshake:
             self._awaited = "Certificate"
         elif kind == tls.CERTIFICATE and self._awaited == "Certificate":
             self.served = tls.read_certificate13(content)
+            self.complete = True
         elif kind != tls.CERTIFICATE_REQUEST or self._awaited != "Certificate":
             raise self._unexpected(kind)
 
@@ -233,7 +273,8 @@ class Handshake:
 
     def _finish(self, staple: t.Optional[bytes]) -> None:
         """TLS 1.2 has room for the staple of the first certificate only."""
-        self.served = Served(tls.TLS12, self._chain, (staple,) + (None,) * (len(self._chain) - 1))
+        staples = (staple,) + (None,) * (len(self._chain) - 1)
+        self.served = Served(tls.TLS12, self._chain, staples, self._hello.timestamps if self._hello else 0)
 
     def _take_hello(self, message: bytes) -> bytes:
         hello = tls.read_server_hello(message[4:], self._offer, self._session_id)
@@ -250,7 +291,7 @@ class Handshake:
 
     def _retry(self, hello: ServerHello, message: bytes) -> bytes:
         """Answer a HelloRetryRequest (RFC 8446 section 4.1.4)."""
-        known = not hello.group or (hello.group in GROUPS and hello.group not in self._shares)
+        known = not hello.group or (hello.group in OFFERED and hello.group not in self._shares)
         if self._retried or not known or not (hello.group or hello.cookie):
             raise MalformedError("ServerHello: asks for another ClientHello without need")
         self._retried = True
@@ -265,6 +306,7 @@ class Handshake:
             raise MalformedError(f"key share: is of the group {hello.group:#06x}, of which none was sent")
         digest = digest_of(hello.cipher)
         transcript = hashlib.new(digest, b"".join(self._transcript)).digest()
+        self.group = tls.group_name(hello.group)
         secret = self._keys.secret(hello.group, hello.share)
         client, server = handshake_secrets(digest, secret, transcript)
         self._reading, self._writing = Protection(hello.cipher, server), Protection(hello.cipher, client)

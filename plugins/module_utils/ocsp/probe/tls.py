@@ -4,7 +4,8 @@
 
 """The messages of TLS 1.2 and 1.3 that lead to a server's certificates and staples, as bytes.
 
-References are to RFC 8446 (TLS 1.3), RFC 5246 (TLS 1.2) and RFC 6066 (server name, status request).
+References are to RFC 8446 (TLS 1.3), RFC 5246 (TLS 1.2), RFC 6066 (server name, status request) and RFC 6962 (signed
+certificate timestamps).
 Foreign bytes raise MalformedError or ProbeError and nothing else.
 """
 
@@ -31,7 +32,9 @@ CLIENT_HELLO = 1
 SERVER_HELLO = 2
 ENCRYPTED_EXTENSIONS = 8
 CERTIFICATE = 11
+SERVER_KEY_EXCHANGE = 12
 CERTIFICATE_REQUEST = 13
+SERVER_HELLO_DONE = 14
 CERTIFICATE_STATUS = 22
 _MESSAGE_HASH = 254
 
@@ -48,6 +51,7 @@ STATUS_REQUEST = 5
 _SUPPORTED_GROUPS = 10
 _EC_POINT_FORMATS = 11
 _SIGNATURE_ALGORITHMS = 13
+_SIGNED_CERTIFICATE_TIMESTAMP = 18
 _EXTENDED_MASTER_SECRET = 23
 _SUPPORTED_VERSIONS = 43
 _COOKIE = 44
@@ -68,6 +72,20 @@ class KeyType(t.NamedTuple):
     ciphers: t.Tuple[int, ...]
     signatures: t.Tuple[int, ...]
 
+
+#: Groups for the exchange of keys, by the names of IANA's registry "TLS Supported Groups".
+GROUP_NAMES = {
+    0x0017: "secp256r1",
+    0x0018: "secp384r1",
+    0x0019: "secp521r1",
+    0x001D: "x25519",
+    0x001E: "x448",
+    0x11EB: "SecP256r1MLKEM768",
+    0x11EC: "X25519MLKEM768",
+    0x11ED: "SecP384r1MLKEM1024",
+}
+_NAMED_CURVE = 3
+_DHE = (0x9E, 0x9F, 0xCCAA, 0x67, 0x6B, 0x33, 0x39)
 
 _ECDHE_ECDSA = (0xC02B, 0xC02C, 0xCCA9, 0xC023, 0xC024, 0xC009, 0xC00A)
 
@@ -142,14 +160,20 @@ class ServerHello(t.NamedTuple):
     group: int = 0
     share: bytes = b""
     cookie: bytes = b""
+    timestamps: t.Optional[int] = 0
 
 
 class Served(t.NamedTuple):
-    """What a server showed: certificates as DER, its own first, and for each of them a staple or None."""
+    """What a server showed: certificates as DER, its own first, and for each of them a staple or None.
+
+    ``timestamps`` is how many signed certificate timestamps came with its own one in the handshake, None where that
+    cannot be read.
+    """
 
     version: int
     chain: t.Tuple[bytes, ...]
     staples: t.Tuple[t.Optional[bytes], ...]
+    timestamps: t.Optional[int] = 0
 
 
 class Fields:
@@ -243,6 +267,7 @@ def client_hello(
         _extension(_EC_POINT_FORMATS, vector(1, b"\0")),
         _extension(_SIGNATURE_ALGORITHMS, _numbers(2, KEY_TYPES[offer.key_type].signatures)),
         _extension(_SIGNATURE_ALGORITHMS_CERT, _numbers(2, _CHAIN_SIGNATURES)),
+        _extension(_SIGNED_CERTIFICATE_TIMESTAMP, b""),
         _extension(_EXTENDED_MASTER_SECRET, b""),
         _extension(_SUPPORTED_VERSIONS, _numbers(1, offer.versions)),
     ]
@@ -296,7 +321,8 @@ def read_server_hello(content: bytes, offer: Offer, session_id: bytes) -> Server
     if compression:
         raise fields.fail("chooses a compression, which was not offered")
     if version == TLS12:
-        return ServerHello(version, cipher, False, STATUS_REQUEST in extensions)
+        timestamps = count_timestamps(extensions.get(_SIGNED_CERTIFICATE_TIMESTAMP))
+        return ServerHello(version, cipher, False, STATUS_REQUEST in extensions, timestamps=timestamps)
     if echo != session_id:
         raise fields.fail("does not repeat the session ID")
     return _read_key_share(cipher, random == _RETRY_RANDOM, extensions)
@@ -348,13 +374,15 @@ def read_certificate13(content: bytes) -> Served:
         raise fields.fail("has a request context, which only a client's may have")
     entries = fields.enter(3)
     fields.finish()
-    chain, staples = [], []
+    chain, staples, timestamps = [], [], []
     while not entries.at_end():
         chain.append(entries.vector(3))
-        status = entries.extensions().get(STATUS_REQUEST)
+        extensions = entries.extensions()
+        status = extensions.get(STATUS_REQUEST)
         staples.append(None if status is None else read_certificate_status(status))
+        timestamps.append(count_timestamps(extensions.get(_SIGNED_CERTIFICATE_TIMESTAMP)))
     _check_length(chain)
-    return Served(TLS13, tuple(chain), tuple(staples))
+    return Served(TLS13, tuple(chain), tuple(staples), timestamps[0])
 
 
 def read_certificate_status(content: bytes) -> bytes:
@@ -366,6 +394,40 @@ def read_certificate_status(content: bytes) -> bytes:
     response = fields.vector(3)
     fields.finish()
     return response
+
+
+def count_timestamps(data: t.Optional[bytes]) -> t.Optional[int]:
+    """How many timestamps a SignedCertificateTimestampList (RFC 6962 section 3.3) holds, None for what is none."""
+    if data is None:
+        return 0
+    count = 0
+    try:
+        fields = Fields(data, "timestamps")
+        entries = fields.enter(2)
+        fields.finish()
+        while not entries.at_end():
+            count += bool(entries.vector(2))
+    except MalformedError:
+        return None
+    return count
+
+
+def group_name(group: int) -> str:
+    return GROUP_NAMES.get(group, f"{group:#06x}")
+
+
+def read_key_exchange(content: bytes, cipher: int) -> t.Optional[str]:
+    """The group in a ServerKeyExchange of TLS 1.2 (RFC 5246 section 7.4.3, RFC 8422 section 5.4).
+
+    A group that is given by its numbers is called by its size, such as ``dh2048``. None for what cannot be read.
+    """
+    fields = Fields(content, "ServerKeyExchange")
+    try:
+        if cipher in _DHE:
+            return f"dh{int.from_bytes(fields.vector(2), 'big').bit_length()}"
+        return group_name(fields.number(2)) if fields.number(1) == _NAMED_CURVE else None
+    except MalformedError:
+        return None
 
 
 def alert_name(number: int) -> str:

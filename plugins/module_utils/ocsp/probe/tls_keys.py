@@ -24,11 +24,33 @@ try:
 except ImportError:
     pass  # said by signature.library_problem
 
+try:
+    from cryptography.hazmat.primitives.asymmetric import mlkem
+except ImportError:
+    mlkem = None  # type: ignore[assignment,unused-ignore]
+
 X25519 = 0x001D
+#: The key of ML-KEM comes first, and so does what is encapsulated in it (draft-ietf-tls-ecdhe-mlkem).
+X25519_MLKEM768 = 0x11EC
+_CIPHERTEXT = 1088
 _CURVES = {0x0017: "SECP256R1", 0x0018: "SECP384R1", 0x0019: "SECP521R1"}
-#: The groups that are offered, in this order. Shares are sent of the first two.
+
+
+def _has_mlkem() -> bool:
+    """Whether cryptography has ML-KEM, and the OpenSSL below it as well."""
+    try:
+        mlkem.MLKEM768PrivateKey.generate()
+    except Exception:  # of a module that is None, or UnsupportedAlgorithm
+        return False
+    return True
+
+
+#: The groups of which shares are sent, namely of the first two.
 GROUPS = (X25519, *_CURVES)
 _SHARES = 2
+#: All that are offered, in this order. The share of the hybrid group is so large that old servers, and what is before
+#: them, do not cope with it; those that prefer it ask for it.
+OFFERED = ((X25519_MLKEM768,) if _has_mlkem() else ()) + GROUPS
 
 _TAG = 16
 _PLAIN_LIMIT = 16384
@@ -71,7 +93,9 @@ class KeyShares:
         return shares
 
     def share(self, group: int) -> bytes:
-        """The public key for a group of GROUPS, as it is written in a key share."""
+        """The public key for a group of OFFERED, as it is written in a key share."""
+        if group == X25519_MLKEM768:
+            return self._hybrid_share()
         if group == X25519:
             key: t.Any = x25519.X25519PrivateKey.generate()
             share: bytes = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
@@ -81,10 +105,19 @@ class KeyShares:
         self._keys[group] = key
         return share
 
+    def _hybrid_share(self) -> bytes:
+        key: t.Any = mlkem.MLKEM768PrivateKey.generate()
+        classic = self.share(X25519)
+        self._keys[X25519_MLKEM768] = key
+        return t.cast(bytes, key.public_key().public_bytes_raw()) + classic
+
     def secret(self, group: int, share: bytes) -> bytes:
         """The secret shared with the owner of a share. Raises MalformedError."""
         try:
             key = self._keys[group]
+            if group == X25519_MLKEM768:
+                secret = t.cast(bytes, key.decapsulate(share[:_CIPHERTEXT]))
+                return secret + self.secret(X25519, share[_CIPHERTEXT:])
             if group == X25519:
                 return t.cast(bytes, key.exchange(x25519.X25519PublicKey.from_public_bytes(share)))
             peer = ec.EllipticCurvePublicKey.from_encoded_point(getattr(ec, _CURVES[group])(), share)

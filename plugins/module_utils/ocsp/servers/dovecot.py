@@ -48,6 +48,7 @@ SERVER = Server(
     folders=("dovecot",),
     ports=((993, ""), (143, "imap")),
     tests=(("doveconf", "-n"),),
+    file_options=("-c",),
     pid_files=("/run/dovecot/master.pid",),
     staples=False,
     shared=(Snippet("dovecot-2.3.conf", _version_23), Snippet("dovecot-2.4.conf", _version_24)),

@@ -14,6 +14,7 @@ SERVER = Server(
     folders=("hitch",),
     ports=((443, ""),),
     tests=(("hitch", "-t", "--config", "/etc/hitch/hitch.conf"),),
+    file_options=("--config",),
     pid_files=("/run/hitch/hitch.pid",),
     reads_sha256=False,
     survives=False,

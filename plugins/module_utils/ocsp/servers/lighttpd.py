@@ -20,6 +20,7 @@ SERVER = Server(
     folders=("lighttpd",),
     ports=((443, ""),),
     tests=(("lighttpd", "-tt", "-f", "/etc/lighttpd/lighttpd.conf"),),
+    file_options=("-f",),
     pid_files=("/run/lighttpd.pid",),
     signal_name="SIGUSR1",
     reads_key_as_user=True,

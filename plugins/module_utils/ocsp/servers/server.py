@@ -97,13 +97,14 @@ class Server(t.NamedTuple):
     The service:
 
     ``units`` are its names, by distribution. ``tests`` are commands that check its configuration; the first whose
-    program and files are there counts. ``pid_files`` and ``signal_name`` are for hosts where nothing manages it; there
-    is no PID file where no signal makes it reload. ``sockets`` are where it listens for commands.
-    ``reads_key_as_user``: it reads its private key after it gave up root. ``rereads_key_unprivileged``: reloading
-    makes it end where that user cannot read the key again, so that it has to be restarted; ``cannot_reload``: it
-    always has to be. ``touched`` are files that have to look new, or it would not read its staples again when it is
-    reloaded; a relative path is below the root folder of the sets. ``ports`` are where it listens as a rule, each with
-    the protocol that is spoken before TLS.
+    program and files are there counts. ``file_options`` are the server's options that name the files of its
+    configuration: the tests are made with those of the process that runs. ``pid_files`` and ``signal_name`` are for
+    hosts where nothing manages it; there is no PID file where no signal makes it reload. ``sockets`` are where it
+    listens for commands. ``reads_key_as_user``: it reads its private key after it gave up root.
+    ``rereads_key_unprivileged``: reloading makes it end where that user cannot read the key again, so that it has to be
+    restarted; ``cannot_reload``: it always has to be. ``touched`` are files that have to look new, or it would not read
+    its staples again when it is reloaded; a relative path is below the root folder of the sets. ``ports`` are where it
+    listens as a rule, each with the protocol that is spoken before TLS.
 
     Its configuration:
 
@@ -116,6 +117,7 @@ class Server(t.NamedTuple):
     folders: t.Tuple[str, ...] = ()
     ports: t.Tuple[t.Tuple[int, str], ...] = ()
     tests: t.Tuple[t.Tuple[str, ...], ...] = ()
+    file_options: t.Tuple[str, ...] = ()
     pid_files: t.Tuple[str, ...] = ()
     signal_name: str = "SIGHUP"
     sockets: t.Tuple[str, ...] = ()

@@ -183,7 +183,7 @@ def is_running(service: Service, run: Run) -> t.Optional[bool]:
 
 def test(service: Service, run: Run) -> str:
     """Check the configuration. Returns what is wrong with it, as one sentence, or an empty string."""
-    command = _test_command(service)
+    command = _test_command(service, run)
     if not command:
         return ""
     code, output, errors = run(command, timeout=_TIMEOUT)
@@ -394,9 +394,9 @@ class _InitScript(_Manager):
 
 class _PidFile(_Manager):
     def running(self, run: Run) -> t.Optional[bool]:
-        return self._pid() is not None if self.service.kind and SERVERS[self.service.kind].pid_files else None
+        return self.main_pid() is not None if self.service.kind and SERVERS[self.service.kind].pid_files else None
 
-    def _pid(self) -> t.Optional[int]:
+    def main_pid(self) -> t.Optional[int]:
         """The main process, by the first PID file whose process lives."""
         for path in SERVERS[self.service.kind].pid_files if self.service.kind else ():
             with contextlib.suppress(OSError, ValueError):
@@ -408,7 +408,7 @@ class _PidFile(_Manager):
         return None
 
     def _reload(self, run: Run, restart: bool) -> str:
-        pid = self._pid()
+        pid = self.main_pid()
         if pid is None or not self.service.kind:
             return super()._reload(run, restart)
         if restart:
@@ -420,14 +420,61 @@ class _PidFile(_Manager):
         return ""
 
 
-def _test_command(service: Service) -> t.Tuple[str, ...]:
+def _test_command(service: Service, run: Run) -> t.Tuple[str, ...]:
     if service.test:
         return service.test
-    for program, *arguments in SERVERS[service.kind].tests if service.kind else ():
+    server = SERVERS[service.kind] if service.kind else None
+    files = _files_of_process(service, server.file_options, run) if server is not None else []
+    for program, *arguments in server.tests if server is not None else ():
+        if files:
+            arguments = [*_without(arguments, server.file_options if server is not None else ()), *files]
         path = next((f"{folder}/{program}" for folder in _FOLDERS if os.access(f"{folder}/{program}", os.X_OK)), None)
         if path and all(os.path.exists(argument) for argument in arguments if argument.startswith("/")):
             return (path, *arguments)
     return ()
+
+
+def _files_of_process(service: Service, options: t.Sequence[str], run: Run) -> t.List[str]:
+    """The options by which the process that runs was told its configuration, as for HAProxy with a folder ``conf.d``.
+
+    A reload has it read the same files again. Nothing where that cannot be told.
+    """
+    pid = _main_pid(service, run) if options else None
+    if pid is None:
+        return []
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as handle:
+            words = handle.read().decode("utf-8", "surrogateescape").split("\0")[:-1]
+    except OSError:
+        return []
+    found: t.List[str] = []
+    for number, word in enumerate(words[1:], 1):
+        name, is_one, value = word.partition("=")
+        if word in options:
+            found += words[number : number + 2]
+        elif word == "--":
+            found += [part for rest in words[number + 1 :] for part in (options[0], rest)]
+            break
+        elif is_one and name in options:
+            found += [name, value]
+    # One that is relative is so to a folder that the process may have left.
+    return found if len(found) % 2 == 0 and all(value.startswith("/") for value in found[1::2]) else []
+
+
+def _without(arguments: t.Sequence[str], options: t.Sequence[str]) -> t.List[str]:
+    """Arguments but for these options with their values."""
+    named = {number for number, word in enumerate(arguments) if word in options}
+    return [word for number, word in enumerate(arguments) if not {number, number - 1} & named]
+
+
+def _main_pid(service: Service, run: Run) -> t.Optional[int]:
+    if has_systemd():
+        units = [unit if "." in unit else f"{unit}.service" for unit in service.units]
+        shown = run(("systemctl", "show", "--property=MainPID", "--value", *units), timeout=_TIMEOUT)[1].split()
+        found = next((int(word) for word in shown if word.isdigit() and word != "0"), None)
+        if found is not None or service.unit:
+            return found
+    return _PidFile(service).main_pid()
 
 
 def _socket_path(service: Service) -> t.Optional[str]:

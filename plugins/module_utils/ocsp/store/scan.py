@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import typing as t
@@ -48,16 +49,24 @@ def is_mask(text: str) -> bool:
     return text.count(_DOMAIN) == 1 and "/" not in text and "\0" not in text
 
 
-def find(settings: Settings, lead: str) -> t.Iterator[Found]:
+def find(settings: Settings, lead: str, problems: t.Optional[t.List[str]] = None) -> t.Iterator[Found]:
     """The domains of which there is a ``lead``, one of the keys of ``MASKS``, in the order of folders and names.
 
     ``settings`` are a ``folder``, maybe ``recursive``, and any masks. A file that the mask of something
     else fits as well is no lead: ``example.com-chain.pem`` is the chain of one domain and not a certificate.
+
+    Folders that cannot be read are added to ``problems``, each as a sentence. Without these they raise InputError.
     """
+
+    def note(error: OSError) -> None:
+        if problems is None:
+            raise InputError(_folder_problem(error))
+        problems.append(_folder_problem(error))
+
     masks = {kind: settings.get(kind) or mask for kind, mask in MASKS.items()}
     pattern = _pattern(masks[lead])
     others = [_pattern(mask) for kind, mask in masks.items() if kind not in (lead, "private_key", "certificate")]
-    for parent, folders, names in os.walk(settings["folder"]):
+    for parent, folders, names in os.walk(settings["folder"], onerror=note):
         folders[:] = sorted(folders) if settings.get("recursive") else []
         for name in sorted(names):
             match = pattern.fullmatch(name)
@@ -85,6 +94,29 @@ def domains(settings: Settings) -> t.List[t.Dict[str, str]]:
             given["private_key"] = found.paths["private_key"]
         listed.append({"name": found.domain, "source": found.parent, **given})
     return listed
+
+
+def _folder_problem(error: OSError) -> str:
+    folder, user = error.filename, _user()
+    if error.errno == errno.ENOENT:
+        return f"the folder {folder}, which is to be searched, does not exist for the user {user}; create or correct it"
+    if error.errno == errno.ENOTDIR:
+        return f"{folder}, which is to be searched, is no folder; give the folder that it is in"
+    remedy = ""
+    if error.errno in (errno.EACCES, errno.EPERM):
+        remedy = f"; let that user read it and enter those above, for example by 'setfacl -m u:{user}:rx {folder}'"
+    reason = reading.reason_of(error)
+    return f"the folder {folder}, which is to be searched, cannot be read by the user {user}: {reason}{remedy}"
+
+
+def _user() -> str:
+    """The user whose permissions count, by name where there is one."""
+    import pwd  # pylint: disable=import-outside-toplevel  # for an error alone
+
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 def _pattern(mask: str) -> t.Pattern[str]:

@@ -19,11 +19,12 @@ from ocsp.pki.signature import library_problem
 
 from . import config as configuration
 from . import dispatch, events
+from .config import IO_ERROR
 from .events import Event, Log
 from .json_lines import ConfigError
 from .state import PROGRAM
 
-USAGE, SOFTWARE, IO_ERROR, TEMPORARY, CONFIGURATION = 64, 70, 74, 75, 78
+USAGE, SOFTWARE, TEMPORARY, CONFIGURATION = 64, 70, 75, 78
 
 
 class Stopped(BaseException):

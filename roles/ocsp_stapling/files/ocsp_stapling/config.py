@@ -45,6 +45,9 @@ from .json_lines import ConfigError, Document, Path, Unreadable, parse
 DEFAULT_PATH = "/etc/ocsp-stapling/config.json"
 DEFAULT_STATE = "/var/lib/ocsp-stapling"
 
+#: The exit code of a run for which something could not be read or written.
+IO_ERROR = 74
+
 _LARGEST = 64 * 1024 * 1024
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}", re.ASCII)
 
@@ -229,7 +232,10 @@ class Folders:
 
 @dataclass(frozen=True)
 class Config:
-    """All that was configured. ``scan`` are folders that are looked through anew by each run."""
+    """All that was configured.
+
+    ``problems`` are sentences about what some certificates may be missing for, such as folders that cannot be searched.
+    """
 
     folders: Folders = Folders()
     certificates: t.Tuple[Entry, ...] = ()
@@ -240,6 +246,7 @@ class Config:
     log_file: t.Optional[str] = None
     fetch: bool = True
     defaults: Values = field(default_factory=dict)
+    problems: t.Tuple[str, ...] = ()
 
     def entry(self, name: str, services: t.Iterable[str]) -> Entry:
         """A certificate that is live but not configured, as if it were."""
@@ -408,6 +415,7 @@ def _merge(host: Document, own: t.Sequence[Document], added: t.Sequence[Document
         log_file=settings.get("log_file"),
         fetch=settings.get("fetch", True),
         defaults=builder.complete(defaults),
+        problems=tuple(dict.fromkeys(builder.problems)),
     )
 
 
@@ -450,6 +458,7 @@ class _Builder:
         self.entries: t.Dict[str, Entry] = {}
         self.paths: t.Dict[str, Entry] = {}
         self.of_parts: t.Set[str] = set()
+        self.problems: t.List[str] = []
 
     def complete(self, defaults: Values) -> t.Dict[str, t.Any]:
         """Options that hold where a certificate has none of its own."""
@@ -484,9 +493,11 @@ class _Builder:
                 self._add(document, ("certificates", index), given["name"], given, defaults)
         for index, given in enumerate(_given(document.value, "scan", [])):
             options = {key: value for key, value in given.items() if key in _OPTIONS}
-            for found in scan.find(given, "certificate"):
+            problems: t.List[str] = []
+            for found in scan.find(given, "certificate", problems):
                 values = {**options, **_files_of(found), "live": None, "services": given.get("services")}
                 self._add(document, ("scan", index), found.name, values, defaults)
+            self.problems += [f"{_place(document, ('scan', index))}: {problem}" for problem in problems]
 
     def _add(self, document: Document, place: Path, name: str, given: Values, defaults: Values) -> None:
         where = _place(document, place)

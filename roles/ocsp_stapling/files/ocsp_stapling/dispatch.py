@@ -16,7 +16,7 @@ import typing as t
 
 from ocsp.errors import FileError, InputError, OcspError
 from ocsp.fetch import bulk, report
-from ocsp.fetch.environment import Environment
+from ocsp.fetch.environment import Environment, Ways
 from ocsp.options.parse import did_you_mean
 from ocsp.services.installation import Installation
 from ocsp.store import files, sets
@@ -54,8 +54,8 @@ def refresh(options: argparse.Namespace, log: Log) -> int:
         raise FileError("refresh writes to files of the user ocsp-stapling; run it as root")
     _drop_privileges(responses)
 
-    def environment_for(job: bulk.Job) -> Environment:
-        return Environment(network.exchange_for(job.values), host.now())
+    def environment_for(job: bulk.Job, ways: Ways) -> Environment:
+        return Environment(network.exchange_for(job.values), host.now(), ways=ways)
 
     with bulk.Network() as network, _only_one(os.path.join(responses, ".refresh.lock"), responses):
         run = refreshing.Refresh(

@@ -8,7 +8,7 @@ It belongs to the unprivileged user, so ``apply`` takes it for claims: it decide
 proof of a revocation, which is judged, and a clock that is said to be wrong, which only makes it careful.
 
     {"version": 1,
-     "run": {"started": TIME, "ended": TIME, "exit_code": 0},
+     "run": {"started": TIME, "ended": TIME, "exit_code": 0, "problem": ""},
      "certificates": {NAME: {
          "serial_number": HEX,                     of the certificate that was looked at last
          "inputs": DIGEST, "response": DIGEST,     of the configuration and the files at the last look
@@ -19,7 +19,9 @@ proof of a revocation, which is judged, and a clock that is said to be wrong, wh
          "ends": TIME, "renew_at": TIME,            of the good response in place
          "responder_url": URL, "sha256": DIGEST,    where the response in place came from
          "clock_implausible": false,
-         "proof": BASE64}}}                         the response that says that the certificate is revoked
+         "proof": BASE64}},                         the response that says that the certificate is revoked
+     "responders": {URL: {                          those that did not answer in the usual way (GET, SHA-1)
+         "method": "post", "certid_digest": "sha1", "since": TIME}}}      what worked, and when that was found out
 """
 
 from __future__ import annotations
@@ -31,8 +33,9 @@ import typing as t
 from datetime import datetime
 
 from ocsp.errors import InputError, OcspError
+from ocsp.fetch.environment import Way
 from ocsp.store import files, reading
-from ocsp.text import parse_time
+from ocsp.text import format_time, parse_time
 
 from . import untrusted_file
 
@@ -41,6 +44,8 @@ Values = t.Dict[str, t.Any]
 VERSION = 1
 _LARGEST = 64 * 1024 * 1024
 _LONGEST_TEXT = 1000
+_METHODS = ("get", "post")
+_DIGESTS = ("sha1", "sha256")
 
 
 class Record:
@@ -49,6 +54,7 @@ class Record:
     def __init__(self, values: t.Optional[Values] = None) -> None:
         self.run: Values = mapping(values, "run")
         self._certificates: Values = mapping(values, "certificates", of_mappings=True)
+        self._responders: Values = mapping(values, "responders", of_mappings=True)
 
     def entry(self, name: str) -> Values:
         """What is known of a certificate; may be empty, and may be changed."""
@@ -57,10 +63,33 @@ class Record:
     def keep_only(self, names: t.Container[str]) -> None:
         self._certificates = {name: entry for name, entry in self._certificates.items() if name in names}
 
+    @property
+    def ways(self) -> t.Dict[str, Way]:
+        """How responders were asked with success, by URL, where that was not in the usual way."""
+        found = {url: _way_of(values) for url, values in self._responders.items()}
+        return {url: way for url, way in found.items() if way is not None}
+
+    @ways.setter
+    def ways(self, known: t.Mapping[str, Way]) -> None:
+        self._responders = {
+            url: {"method": way.method, "certid_digest": way.certid_digest, "since": format_time(way.since)}
+            for url, way in sorted(known.items())
+        }
+
     def save(self, path: str) -> None:
         """Write it in one step. Raises FileError."""
-        values = {"version": VERSION, "run": self.run, "certificates": self._certificates}
+        values = {
+            "version": VERSION,
+            "run": self.run,
+            "responders": self._responders,
+            "certificates": self._certificates,
+        }
         files.replace_file(path, dump(values))
+
+
+def _way_of(values: Values) -> t.Optional[Way]:
+    method, digest, since = values.get("method"), values.get("certid_digest"), time_of(values, "since")
+    return Way(method, digest, since) if method in _METHODS and digest in _DIGESTS and since is not None else None
 
 
 def load(path: str) -> Record:

@@ -14,7 +14,9 @@ costs no staple. A newer ``version`` than 1 means that keys changed their meanin
      "refused": "",                    why the record of refresh was not read, by the code foreign_file
      "pending": {NAME: NUMBER},        services left to be reloaded, and what tells one note of that from the next
      "first": TIME,                    the first run that is known of
-     "runs": {"refresh": {"ended": TIME, "seconds": 1.5, "exit_code": 0}, "apply": {...}},
+     "runs": {"refresh": {"ended": TIME, "seconds": 1.5, "exit_code": 0,
+                          "problem": ""},      what of the configuration could not be used
+              "apply": {...}},
      "certificates": {NAME: {
          "live": PATH, "services": [NAME],         as configured
          "deployed": true,                         false where there is no set of it
@@ -100,6 +102,6 @@ def load(path: str) -> State:
     return State(values)
 
 
-def run_values(now: datetime, seconds: float, exit_code: int) -> Values:
+def run_values(now: datetime, seconds: float, exit_code: int, problem: str = "") -> Values:
     """What is remembered of a run that ends ``now``."""
-    return {"ended": format_time(now), "seconds": round(seconds, 3), "exit_code": exit_code}
+    return {"ended": format_time(now), "seconds": round(seconds, 3), "exit_code": exit_code, "problem": problem}

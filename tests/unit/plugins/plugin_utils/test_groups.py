@@ -14,6 +14,7 @@ import pytest
 
 pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2.19 or later")
 
+from ansible.errors import AnsibleActionFail
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import parts, scan
 from ansible_collections.certops.ocsp.plugins.plugin_utils import _groups
 from ansible_collections.certops.ocsp.plugins.plugin_utils._groups import read_services
@@ -289,3 +290,11 @@ def test_a_value_that_is_no_choice_is_told_once(options: t.Dict[str, t.Any], sen
 def test_a_mask_that_is_none_is_refused(mask: str) -> None:
     (fault,) = _groups.read_scan([{"folder": "/tls", "private_key": mask}], remote=True)
     assert fault == f"ocsp_stapling_scan, /tls: private_key must be a file name with {{domain}} in it, and is {mask}"
+
+
+def test_a_folder_that_cannot_be_searched_fails_the_task(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for name, words in (("missing", "does not exist for the user "), ("file", "is no folder; ")):
+        with pytest.raises(AnsibleActionFail, match=f"^ocsp_stapling_scan: .*{tmp_path}/{name}, .*{words}"):
+            _groups.scanned([{"folder": str(tmp_path / name)}])
+    assert _groups.scanned([{"folder": str(tmp_path)}]) == [{"folder": str(tmp_path), "domains": []}]

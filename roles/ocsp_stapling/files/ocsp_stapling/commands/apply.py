@@ -25,7 +25,7 @@ from ocsp.text import format_time
 
 from .. import certificate_state, clock, events, record, troubles
 from .. import state as states
-from ..config import Config, Entry
+from ..config import IO_ERROR, Config, Entry
 from ..events import Event, Log
 from ..host import Host
 from ..observe import Observation, Observer, digest
@@ -120,6 +120,9 @@ class Apply:
         self.exit_code = max(self.exit_code, exit_code)
 
     def _look_at_state(self) -> None:
+        for problem in self.config.problems:
+            self._worsen(IO_ERROR)
+            self.log.emit(Event("configuration", problem, events.ERROR, "file_error"))
         if self.before.problem:
             message = f"{self.before.problem}; it is rebuilt"
             self.log.emit(Event("state", message, events.WARNING, "file_error"))
@@ -236,10 +239,15 @@ class Apply:
             change.install(place, data, decision.judgement)
 
     def _tell_of_file(self, look: Observation) -> None:
-        """Have services reloaded that read a response where refresh put it."""
-        entry = look.entry
+        """Have services reloaded that read a response where refresh put it, once it is good for the certificate there.
+
+        That of a certificate which another program has replaced since is none.
+        """
+        entry, found = look.entry, look.facts.candidate
+        if look.left is None or found is None or not found.acceptable:
+            return
         known = record.mapping(self.before.certificates.get(entry.name), "staple")
-        if look.left is not None and entry.services and known.get("sha256") != digest(look.left):
+        if entry.services and known.get("sha256") != digest(look.left):
             with self.messenger.changing(entry, self.messenger.told(entry)):
                 self.changes[entry.name] = INSTALLED
 
@@ -300,7 +308,8 @@ class Apply:
         self.log.emit(Event("run", message))
 
     def _save(self) -> None:
-        this = states.run_values(self.host.now(), self.host.elapsed(), self.exit_code)
+        problem = "; ".join(self.config.problems)
+        this = states.run_values(self.host.now(), self.host.elapsed(), self.exit_code, problem)
         self.after.first = self.before.first or format_time(self.now)
         self.after.runs = {
             # A run over some certificates says nothing about the timer.

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from ocsp.errors import Finding, OcspError
 from ocsp.fetch import bulk, refresh
 from ocsp.fetch.bulk import Job
-from ocsp.fetch.environment import Environment, ResponderDown
+from ocsp.fetch.environment import Environment, ResponderDown, Ways
 from ocsp.fetch.freshness import Outcome
 from ocsp.judge import schedule
 from ocsp.judge.response import judge
@@ -27,7 +27,7 @@ from ocsp.store import reading, staples
 from ocsp.text import format_time
 
 from .. import events, record
-from ..config import Config, Entry
+from ..config import IO_ERROR, Config, Entry
 from ..events import Event, Log
 from ..host import Host
 from ..observe import read_place
@@ -35,7 +35,7 @@ from ..record import Record, Values
 from ..terminal import count
 
 Result = t.Union[Outcome, OcspError]
-EnvironmentFor = t.Callable[[Job], Environment]
+EnvironmentFor = t.Callable[[Job, Ways], Environment]
 Progress = t.Callable[[int, int, int], None]
 
 #: Failures for which no responder was asked, or that its answer says.
@@ -75,21 +75,26 @@ class Refresh:
         self.on_abort = on_abort
         self.progress = progress
         self.record = Record()
+        self.ways = Ways()
         self.inputs: t.Dict[str, str] = {}
         self.outcomes: t.Dict[str, Result] = {}
 
     def run(self) -> Report:
         """Raises FileError where the record cannot be written."""
         folders = self.config.folders
+        for problem in self.config.problems:
+            self.log.emit(Event("configuration", problem, events.ERROR, "file_error"))
         self.record = record.load(folders.record)
         self.record.keep_only({entry.name for entry in self.config.certificates})
-        self.record.run = {"started": format_time(self.host.now())}
+        self.record.run = {"started": format_time(self.host.now()), "problem": "; ".join(self.config.problems)}
+        self.ways = Ways(self.record.ways)
         try:
             self._refresh()
         finally:
             exit_code = self._exit_code()
             seconds = round(self.host.elapsed(), 3)
             self.record.run.update(ended=format_time(self.host.now()), seconds=seconds, exit_code=exit_code)
+            self.record.ways = self.ways.known(self.host.now())
             self.record.save(folders.record)
         self._summarize(seconds)
         return Report(exit_code, self.outcomes)
@@ -104,7 +109,7 @@ class Refresh:
         jobs = list(self._jobs())
         results = bulk.refresh_all(
             jobs,
-            self.environment_for,
+            lambda job: self.environment_for(job, self.ways),
             self.config.workers,
             self.config.per_responder,
             on_abort=self.on_abort,
@@ -282,8 +287,11 @@ class Refresh:
     # In all
 
     def _exit_code(self) -> int:
-        """0 where all is well, 1 where a good response is in place wherever one failed, else 2."""
-        worst = 0
+        """0 where all is well, 1 where a good response is in place wherever one failed, else 2.
+
+        Whether all is well is not known of what could not be found.
+        """
+        worst = IO_ERROR if self.config.problems else 0
         for entry in self.entries:
             known = self.record.entry(entry.name)
             if not record.number_of(known, "failures"):

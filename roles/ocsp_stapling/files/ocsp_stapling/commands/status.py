@@ -254,7 +254,8 @@ class Status:
             yield Problem(troubles.NOT_RUNNING, f"{command} has not run yet; {hint}")
         code = record.number_of(record.mapping(self.state.runs, command), "exit_code")
         if code > 2 and not self.refused:
-            message = f"{command} failed with exit code {code}; run it to see why"
+            why = record.text_of(record.mapping(self.state.runs, command), "problem") or "run it to see why"
+            message = f"{command} failed with exit code {code}; {why}"
             yield Problem(troubles.RUN_FAILED, message)
 
     # For people

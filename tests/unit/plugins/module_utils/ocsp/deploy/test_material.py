@@ -129,6 +129,31 @@ def test_times_of_all_certificates_count() -> None:
         (forge.address_name("192.0.2.1"), "192.0.2.1", True),
         ("192.0.2.1", "192.0.2.1", False),
         ("*.0.2.1", "192.0.2.1", False),
+        ("192.0.2.1", "192.0.2.1.", False),
+        ("*.0.2.1", "192.0.2.1.", False),
+        ("192.0.2.1", "[192.0.2.1]", False),
+        ("192.0.2.1", "\uff11\uff19\uff12.0.2.1", False),
+        ("192.0.2.1", "192\u30020\u30022\u30021", False),
+        ("192.0.2.01", "192.0.2.01", False),
+        ("192.0.513", "192.0.513", False),
+        ("0xc0000201", "0xC0000201", False),
+        ("*.0x1", "192.0x1", False),
+        (forge.address_name("192.0.2.1"), "192.0.2.1.", True),
+        (forge.address_name("192.0.2.1"), "*.192.0.2.1", False),
+        (forge.address_name("2001:db8::1"), "2001:db8:0:0:0:0:0.0.0.1", True),
+        (forge.address_name("2001:db8::1"), "[2001:DB8::1", False),
+        (forge.address_name("2001:db8::1"), "2001:db8::1]", False),
+        (forge.address_name("::ffff:192.0.2.1"), "192.0.2.1", False),
+        ("xn--bcher-kva.example", "B\u00dcCHER\uff0eExample\u3002", True),
+        ("xn--bcher-kva.example", "b\uff55\u0308cher.example", True),
+        ("xn--strae-oqa.example", "STRA\u1e9eE.example", True),
+        ("xn--4xa.example", "\u03a3.example", True),
+        ("xn--4xaac.example", "\u03a3\u03a4\u03a3.example", True),
+        ("xn--fiqs8s", "\u4e2d\u56fd", True),
+        ("*.xn--fiqs8s", "www.\u4e2d\u56fd", True),
+        ("www.example.com", "\ufeffwww.example.com", True),
+        ("www.example.com", "\u24e6\u24e6\u24e6.example.com", True),
+        ("example.com", "\ud800.com", False),
         ("localhost", "localhost", True),
         ("example.com", "", False),
         ("example.com", "a..b", False),
@@ -137,6 +162,15 @@ def test_times_of_all_certificates_count() -> None:
 def test_names(held: t.Union[str, bytes], asked: str, covered: bool) -> None:
     leaf = forge.leaf(ISSUER, extensions=[forge.subject_alt_name(held)])
     assert material.covers(Certificate.from_der(leaf.der), asked) is covered
+
+
+def test_an_address_in_the_form_of_a_name_is_called_one() -> None:
+    leaf = forge.leaf(ISSUER, NAME, extensions=[forge.subject_alt_name("a.test", "192.0.2.1")])
+    found = material.examine(read(key=forge.private_pem(leaf.key), certificate=leaf.pem), ["192.0.2.1"])
+    assert found.problems[0] == (
+        f"the certificate CN={NAME},O=Forge is not for 192.0.2.1 (its names: a.test, 192.0.2.1); 192.0.2.1 is in it as "
+        "a DNS name, which clients take for no address: have it issued as an IP address"
+    )
 
 
 def test_common_name_is_no_name() -> None:

@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import typing as t
+from datetime import datetime
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.http1 import HttpRequest
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.environment import Way, Ways
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.http1 import HttpRequest, HttpResponse
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.ladder import Fetched, fetch
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.parse import Options
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.certificate import Certificate, Target
@@ -24,14 +26,14 @@ TRY_LATER = forge.error_response("try_later")
 LONG_URL = "http://ocsp.example.com/" + 200 * "a"
 
 
-def run(world: World, **options: t.Any) -> Fetched:
+def run(world: World, ways: t.Optional[Ways] = None, now: datetime = forge.NOW, **options: t.Any) -> Fetched:
     place = forge.world()
     leaf, issuer = Certificate.from_der(place.leaf.der), Certificate.from_der(place.issuer.der)
     options = {"responder_urls": (URL,), **options}
     return fetch(
         Options("/x", leaf, Target(leaf, issuer), **options),
         Target(leaf, issuer),
-        world.environment(),
+        world.environment(now, ways),
     )
 
 
@@ -224,7 +226,8 @@ def test_a_good_response_under_an_http_error_is_accepted_with_a_warning() -> Non
 @pytest.mark.parametrize(
     ("reply", "words"),
     [
-        (html(), "text/html"),
+        (html(), "not an OCSP response (text/html), maybe the page of a proxy or a login on the way to it"),
+        (ok(b"no", content_type="text/plain"), "not an OCSP response (text/plain)"),
         (html(403), "HTTP status 403"),
         (ok(b""), "empty body"),
         (ok(b"\x30\x80"), "not well-formed"),
@@ -278,3 +281,170 @@ def test_get_and_post_carry_the_same_request() -> None:
     get, post = world.requests
     assert get.body is None
     assert post == HttpRequest(URL, forge.request(forge.world().leaf, forge.world().issuer), False)
+
+
+# What stands between a responder and its clients may refuse one way to ask
+
+
+@pytest.mark.parametrize("code", ["unreachable", "timeout", "proxy_error", "too_large", "url_refused", "http_error"])
+def test_a_request_that_broke_a_connection_is_made_in_the_other_way(code: str) -> None:
+    fetched = run(World(failure(code, reached=True), ok(GOOD)), retries=0)
+    assert steps(fetched) == [f"get sha1 {code}", "post sha1 None"]
+
+
+@pytest.mark.parametrize(
+    "reply", [failure("unreachable"), failure("timeout"), failure("proxy_error", reached=True, permanent=True)]
+)
+def test_whoever_cannot_be_connected_to_is_not_asked_in_the_other_way(reply: Reply) -> None:
+    assert len(run(World(reply), retries=0).attempts) == 1
+
+
+@pytest.mark.parametrize(("timeout", "total", "times"), [(60.0, 60.0, [30.0, 30.0]), (10.0, 12.0, [6.0, 6.0])])
+def test_one_way_that_hangs_leaves_time_for_the_other(timeout: float, total: float, times: t.List[float]) -> None:
+    world = World(answer=lambda request: failure("timeout", reached=True) if request.body is None else ok(GOOD))
+    world.exchange_takes = total / 2
+    fetched = run(world, timeout=timeout, total_timeout=total)
+    assert fetched.error is None
+    assert world.timeouts == times
+
+
+def no_get(request: HttpRequest) -> Reply:
+    return failure("unreachable", reached=True) if request.body is None else ok(GOOD)
+
+
+def get_is_unauthorized(request: HttpRequest) -> Reply:
+    return ok(UNAUTHORIZED) if request.body is None else ok(GOOD)
+
+
+def only_sha256(request: HttpRequest) -> Reply:
+    by_sha256 = "BglghkgBZQMEAgE" in request.url or bytes.fromhex("608648016503040201") in (request.body or b"")
+    return ok(GOOD) if by_sha256 else ok(UNAUTHORIZED)
+
+
+def no_get_and_not_yet_known(request: HttpRequest) -> Reply:
+    return failure("timeout", reached=True) if request.body is None else ok(UNAUTHORIZED)
+
+
+@pytest.mark.parametrize(
+    ("answer", "way"),
+    [
+        (no_get, "post sha1"),
+        (get_is_unauthorized, "post sha1"),
+        (only_sha256, "get sha256"),
+        (no_get_and_not_yet_known, "post sha1"),
+    ],
+)
+def test_the_next_run_begins_with_what_worked(answer: t.Callable[[HttpRequest], Reply], way: str) -> None:
+    ways = Ways()
+    first = run(World(answer=answer), ways)
+    assert len(first.attempts) > 1
+    (known,) = ways.known(forge.NOW).items()
+    assert known == (URL, Way(*way.split(), since=forge.NOW))
+    second = run(World(answer=answer), ways, forge.NOW + 6 * forge.DAY)
+    assert steps(second)[0].startswith(way)
+    assert ways.known(forge.NOW + 6 * forge.DAY) == dict([known])
+
+
+def test_the_usual_way_is_tried_again_after_a_week() -> None:
+    ways = Ways()
+    run(World(answer=no_get), ways, forge.NOW - 7 * forge.DAY)
+    assert steps(run(World(ok(GOOD)), ways)) == ["get sha1 None"]
+    assert ways.known(forge.NOW) == {}
+
+
+def test_a_way_that_was_found_out_in_the_future_is_not_believed() -> None:
+    ways = Ways({URL: Way("post", "sha1", forge.NOW + forge.DAY)})
+    assert steps(run(World(ok(GOOD)), ways)) == ["get sha1 None"]
+
+
+def test_a_way_that_no_longer_works_gives_way_to_the_others() -> None:
+    ways = Ways({URL: Way("post", "sha256", forge.NOW)})
+    fetched = run(World(html(405), html(404), html(500), ok(GOOD)), ways)
+    assert steps(fetched)[-1] == "get sha1 None"
+    assert {step[:11].strip() for step in steps(fetched)} == {"post sha256", "get sha256", "post sha1 h", "get sha1 No"}
+    assert steps(run(World(ok(GOOD)), ways)) == ["get sha1 None"]
+
+
+def test_what_an_option_demands_is_done_whatever_is_known() -> None:
+    ways = Ways({URL: Way("post", "sha256", forge.NOW)})
+    assert steps(run(World(ok(GOOD)), ways, method="get", certid_digest="sha1")) == ["get sha1 None"]
+
+
+def test_responders_are_known_apart() -> None:
+    ways = Ways()
+    run(World(answer=no_get), ways)
+    assert steps(run(World(ok(GOOD)), ways)) == ["post sha1 None"]
+    assert steps(run(World(ok(GOOD)), ways, responder_urls=(OTHER,))) == ["get sha1 None"]
+
+
+# Responders that ask for a pause
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        html(429),
+        html(429, retry_after=1.0),
+        html(503, retry_after=1.0),
+        html(502, retry_after=1.0),
+        html(425, retry_after=1.0),
+        ok(TRY_LATER, retry_after=1.0),
+    ],
+)
+def test_a_pause_that_is_asked_for_is_made_before_anything_else(reply: Reply) -> None:
+    world = World(reply, ok(GOOD))
+    assert [step[:8] for step in steps(run(world))] == ["get sha1", "get sha1"]
+    assert world.pauses == [1.0]
+
+
+def test_a_responder_that_turns_away_for_good_is_asked_in_the_other_way_as_well() -> None:
+    world = World(answer=lambda request: html(503, retry_after=2.0) if request.body is None else ok(GOOD))
+    assert [step[:9] for step in steps(run(world))] == ["get sha1 ", "get sha1 ", "post sha1"]
+
+
+def test_each_responder_gets_the_pause_that_it_asked_for() -> None:
+    replies = {URL: html(503, retry_after=30.0), OTHER: html(429, retry_after=5.0)}
+    world = World(answer=lambda request: replies[OTHER if request.url.startswith(OTHER) else URL])
+    run(world, responder_urls=(URL, OTHER), method="post", retries=2)
+    assert [request.url for request in world.requests] == [URL, OTHER, OTHER, OTHER]
+    assert world.pauses == [5.0, 5.0]
+
+
+def test_how_long_to_wait_is_said() -> None:
+    error = run(World(html(429, retry_after=3600.0))).error
+    assert error is not None
+    assert error.message == (
+        f"{URL} answered with the HTTP status 429 (text/html) and asks to wait 3600 s before the next request"
+    )
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "deflate, gzip"])
+def test_a_body_that_was_compressed_unasked_is_named(encoding: str) -> None:
+    packed = HttpResponse(200, b"\x1f\x8b\x08", "application/ocsp-response", content_encoding=encoding)
+    error = run(World(packed)).error
+    assert error is not None and error.code == "malformed"
+    assert f"compressed body (Content-Encoding: {encoding})" in error.message
+
+
+def test_a_body_that_is_only_said_to_be_compressed_is_read() -> None:
+    assert run(World(ok(GOOD, content_encoding="gzip"))).error is None
+
+
+@pytest.mark.parametrize("url", ["ldap://dir.example.com/cn=ocsp", "http:///ocsp", "http://a b/", "ocsp.example.com"])
+def test_a_url_that_is_refused_is_shown_as_it_is(url: str) -> None:
+    world = World(ok(GOOD))
+    error = run(world, responder_urls=(url,)).error
+    assert error is not None and error.code == "url_refused"
+    assert f"the URL {url} is refused: " in error.message
+    assert world.requests == []
+
+
+def test_the_last_failure_is_said_where_no_time_is_left_for_another_exchange() -> None:
+    world = World(html(500))
+    world.exchange_takes = 59.2
+    error = run(world, total_timeout=59.5, retries=5).error
+    assert error is not None and error.code == "timeout"
+    assert error.message == (
+        f"{URL} answered with the HTTP status 500 (text/html); the total_timeout of 59.5 seconds is over"
+    )
+    assert len(world.requests) == 1

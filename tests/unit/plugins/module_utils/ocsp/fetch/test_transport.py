@@ -1443,3 +1443,56 @@ def test_retry_after_without_date_counts_from_now(serve: Serve) -> None:
     found = fetch(serve(replies(answer(headers=[f"Retry-After: {moment}"]))).url()).retry_after
     assert found is not None
     assert 0 < found <= 3600
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "encoding"),
+    [
+        (b"\x30\x03", [], ""),
+        (b"\x30\x03", ["Content-Encoding: identity"], ""),
+        (b"\x1f\x8b\x08", ["Content-Encoding: GZIP"], "gzip"),
+        (b"\x1f\x8b\x08", [], "gzip"),
+        (b"\x0b\x02", ["Content-Encoding: br"], "br"),
+    ],
+)
+def test_content_encoding(serve: Serve, body: bytes, headers: list[str], encoding: str) -> None:
+    assert fetch(serve(replies(answer(body, headers=headers))).url()).content_encoding == encoding
+
+
+CUT = {
+    "closed": lambda peer: None,
+    "reset": lambda peer: peer.reset(),
+    "silent": lambda peer: peer.hold(),
+    "half a head": lambda peer: peer.send(b"HTTP/1.1 200 OK\r\nContent-"),
+    "half a body": lambda peer: peer.send(answer(b"\x30\x03", length=100)),
+    "no status line": lambda peer: peer.send(b"\x30\x03\x0a\x01\x03"),
+    "too much": lambda peer: peer.send(answer(b"x" * 70000)),
+    "to nowhere": lambda peer: peer.send(answer(status="302 Found", headers=["Location: ftp://example.com/"])),
+}
+
+
+@pytest.mark.parametrize("end", CUT)
+def test_a_responder_that_was_reached_is_told_from_one_that_was_not(serve: Serve, end: str) -> None:
+    def script(peer: Peer) -> None:
+        peer.read_request()
+        CUT[end](peer)
+
+    with pytest.raises(TransportError) as caught:
+        fetch(serve(script).url(), timeout=0.3)
+    assert caught.value.reached
+
+
+def test_a_responder_that_is_not_there_was_not_reached(closed_port: int) -> None:
+    with pytest.raises(TransportError) as caught:
+        fetch(f"http://127.0.0.1:{closed_port}/")
+    assert not caught.value.reached
+    with full_port() as port, pytest.raises(TransportError) as caught:
+        fetch(f"http://127.0.0.1:{port}/", timeout=0.2)
+    assert not caught.value.reached
+
+
+def test_a_proxy_that_cannot_lead_on_is_no_responder_that_was_reached(serve: Serve, pki: Pki) -> None:
+    proxy = serve(replies(b"HTTP/1.1 502 Bad Gateway\r\n\r\n"))
+    with pytest.raises(TransportError) as caught:
+        fetch("https://127.0.0.1:1/", http_proxy=proxy.url(""))
+    assert not caught.value.reached

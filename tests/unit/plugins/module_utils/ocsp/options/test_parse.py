@@ -272,7 +272,7 @@ NOT_A_CERTIFICATE = {
     "cut.pem": " contains a truncated certificate; copy the whole file again",
     "cut.der": " contains a certificate that cannot be read",
     "broken.pem": " contains a certificate that cannot be read",
-    "response.der": " contains a certificate that cannot be read",
+    "response.der": " contains an OCSP response instead of a certificate",
     "huge.pem": f" has more than {CERTIFICATE_LIMIT} octets",
 }
 

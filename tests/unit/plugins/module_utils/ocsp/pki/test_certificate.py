@@ -73,6 +73,8 @@ RESPONDERS = {
     "none at all": ([], []),
     "issuers alone": ([forge.ocsp_urls(other=["http://example.com/ca.crt"])], []),
     "one": ([forge.ocsp_urls("http://one.example.com")], ["http://one.example.com"]),
+    "empty ones": ([forge.ocsp_urls("", " ", "http://one.example.com")], ["http://one.example.com"]),
+    "an empty one alone": ([forge.ocsp_urls("")], []),
     "two in their order": (
         [forge.ocsp_urls("http://two.example.com/x", "https://one.example.com", other=["http://example.com/ca.crt"])],
         ["http://two.example.com/x", "https://one.example.com"],

@@ -506,3 +506,95 @@ def test_a_process_of_another_user_lives(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(control, "has_systemd", lambda: False)
     monkeypatch.setattr(control.os, "kill", refuse)
     assert control.Services({}, Host().run).is_running("exim") is True
+
+
+# What a server is tested with
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> t.Iterator[t.Callable[..., int]]:
+    """Runs something that looks like a server with these arguments, and returns its PID."""
+    script = tmp_path / "server.py"
+    script.write_text("import time; print(flush=True); time.sleep(60)")
+    with contextlib.ExitStack() as stack:
+
+        def start(*words: str) -> int:
+            command = [words[0], str(script), *words[1:]]
+            process = subprocess.Popen(command, executable=sys.executable, stdout=subprocess.PIPE)
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+            assert process.stdout is not None
+            stack.callback(process.stdout.close)
+            process.stdout.readline()
+            return process.pid
+
+        yield start
+
+
+@pytest.mark.usefixtures("systemd")
+@pytest.mark.parametrize(
+    ("words", "tested"),
+    [
+        (["-Ws", "-f", "/etc/h/a.cfg", "-f", "/etc/h/conf.d", "-p", "/run/h.pid"], "-f /etc/h/a.cfg -f /etc/h/conf.d"),
+        (["-Ws", "-C", "/etc/h", "-f", "/etc/h/a.cfg"], "-C /etc/h -f /etc/h/a.cfg"),
+        (["-W", "-f", "/etc/h/a.cfg", "--", "/etc/h/b.cfg", "/etc/h/c.cfg"], None),
+    ],
+)
+def test_haproxy_is_tested_with_the_files_that_it_runs_with(
+    program: t.Callable[[str], str],
+    process: t.Callable[..., int],
+    words: t.List[str],
+    tested: t.Optional[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os.path, "exists", lambda path: True)
+    program("haproxy")
+    host = Host({"systemctl show --property=MainPID": (0, f"{process('haproxy', *words)}\n", "")})
+    assert control.test(configured("haproxy"), host.run) == ""
+    tested = tested or "-f /etc/h/a.cfg -f /etc/h/b.cfg -f /etc/h/c.cfg"
+    assert host.commands[-1] == f"haproxy -c {tested}"
+
+
+@pytest.mark.usefixtures("systemd")
+@pytest.mark.parametrize("pid", ["", "0", "4194999", "x"])
+@pytest.mark.parametrize("words", [["-f", "relative.cfg"], ["-W"], ["-f"]])
+def test_haproxy_is_tested_with_the_usual_file_where_others_are_not_known(
+    program: t.Callable[[str], str],
+    process: t.Callable[..., int],
+    pid: str,
+    words: t.List[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os.path, "exists", lambda path: True)
+    program("haproxy")
+    for shown in (pid, str(process("haproxy", *words))):
+        host = Host({"systemctl show --property=MainPID": (0, f"{shown}\n", "")})
+        control.test(configured("haproxy", unit="edge"), host.run)
+        assert host.commands[-1] == "haproxy -c -f /etc/haproxy/haproxy.cfg"
+
+
+@pytest.mark.usefixtures("systemd")
+@pytest.mark.parametrize(
+    ("kind", "name", "words", "tested"),
+    [
+        ("lighttpd", "lighttpd", ["-D", "-f", "/srv/l.conf"], "lighttpd -tt -f /srv/l.conf"),
+        ("hitch", "hitch", ["--config=/srv/h.conf", "--daemon"], "hitch -t --config /srv/h.conf"),
+        ("hitch", "hitch", ["--config", "/srv/h.conf"], "hitch -t --config /srv/h.conf"),
+        ("dovecot", "doveconf", ["-F", "-c", "/srv/d.conf"], "doveconf -n -c /srv/d.conf"),
+    ],
+)
+def test_other_servers_are_tested_with_the_file_that_they_run_with(
+    program: t.Callable[[str], str],
+    process: t.Callable[..., int],
+    kind: str,
+    name: str,
+    words: t.List[str],
+    tested: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os.path, "exists", lambda path: True)
+    program(name)
+    pid = process(kind, *words)
+    host = Host({"systemctl show --property=MainPID": (0, f"{pid}\n", "")})
+    control.test(configured(kind), host.run)
+    assert host.commands[-1] == tested
