@@ -393,11 +393,11 @@ def problems(folder: Path, **settings: t.Any) -> t.List[str]:
 def test_a_folder_that_is_not_there_is_a_problem_of_its_own(folder: Path) -> None:
     assert found(folder) == {}
     user = pwd.getpwuid(os.geteuid()).pw_name
-    where, searched = f"{folder}/config.json, line 1", f"{folder}/ssl, which is to be searched,"
-    sentence = f"{where}: the folder {searched} does not exist for the user {user}; create or correct it"
+    where, searched = f"{folder}/config.json, line 1", f"{folder}/ssl cannot be searched:"
+    sentence = f"{where}: the folder {searched} there is none for the user {user}; create it or correct the entry"
     assert problems(folder) == [sentence]
     put(folder, "ssl")
-    assert problems(folder) == [f"{where}: {searched} is no folder; give the folder that it is in"]
+    assert problems(folder) == [f"{where}: {searched} it is not a folder; give the folder that it is in"]
 
 
 def test_folders_that_can_be_read_are_no_problem(folder: Path) -> None:

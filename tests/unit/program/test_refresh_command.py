@@ -486,7 +486,7 @@ def test_a_folder_that_vanished_is_an_error_and_stops_no_other_certificate(host:
     (folder / "found.example.com.der").unlink()
     folder.rmdir()
     user = pwd.getpwuid(os.geteuid()).pw_name
-    sentence = f"the folder {folder}, which is to be searched, does not exist for the user {user}; create or correct it"
+    sentence = f"the folder {folder} cannot be searched: there is none for the user {user}; create it or correct the entry"
     for command in ("refresh", "apply"):
         done = host.run(command)
         assert done.code == 74
@@ -494,7 +494,7 @@ def test_a_folder_that_vanished_is_an_error_and_stops_no_other_certificate(host:
     assert (host.responses / f"{NAME}.der").exists() and host.staple(NAME) is not None
     shown = host.run("status")
     assert shown.code == 1
-    assert f"refresh ended with the exit code 74; {host.root}/config.json, line " in " ".join(shown.out.split())
+    assert f"refresh failed with exit code 74; {host.root}/config.json, line " in " ".join(shown.out.split())
     folder.mkdir()
     assert [host.run(command).code for command in ("refresh", "apply", "status")] == [0, 0, 0]
 
@@ -517,9 +517,9 @@ def test_a_folder_that_the_user_may_not_read_is_an_error(host: Host, below: str)
         os.seteuid(0)
     assert done.code == 74
     assert (
-        f"the folder {folder}, which is to be searched, cannot be read by the user nobody: Permission denied; let that "
-        f"user read it and enter those above, for example by 'setfacl -m u:nobody:rx {folder}' [file_error]\n"
+        f"the folder {folder} cannot be searched by the user nobody: Permission denied; let this user read it and "
+        f"enter those above it, for example with 'setfacl -m u:nobody:rx {folder}' [file_error]\n"
     ) in done.err
     assert (host.responses / f"{NAME}.der").exists()
     assert host.run("apply").code == (2 if below == "" else 0), "root may read it"
-    assert "cannot be read by the user nobody" in " ".join(host.run("status").out.split())
+    assert "cannot be searched by the user nobody" in " ".join(host.run("status").out.split())

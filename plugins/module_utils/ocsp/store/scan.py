@@ -99,14 +99,14 @@ def domains(settings: Settings) -> t.List[t.Dict[str, str]]:
 def _folder_problem(error: OSError) -> str:
     folder, user = error.filename, _user()
     if error.errno == errno.ENOENT:
-        return f"the folder {folder}, which is to be searched, does not exist for the user {user}; create or correct it"
+        return f"the folder {folder} cannot be searched: there is none for the user {user}; create it or correct the entry"
     if error.errno == errno.ENOTDIR:
-        return f"{folder}, which is to be searched, is no folder; give the folder that it is in"
+        return f"{folder} cannot be searched: it is not a folder; give the folder that it is in"
     remedy = ""
     if error.errno in (errno.EACCES, errno.EPERM):
-        remedy = f"; let that user read it and enter those above, for example by 'setfacl -m u:{user}:rx {folder}'"
+        remedy = f"; let this user read it and enter those above it, for example with 'setfacl -m u:{user}:rx {folder}'"
     reason = reading.reason_of(error)
-    return f"the folder {folder}, which is to be searched, cannot be read by the user {user}: {reason}{remedy}"
+    return f"the folder {folder} cannot be searched by the user {user}: {reason}{remedy}"
 
 
 def _user() -> str:
