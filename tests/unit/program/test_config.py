@@ -394,7 +394,7 @@ def test_a_folder_that_is_not_there_is_a_problem_of_its_own(folder: Path) -> Non
     assert found(folder) == {}
     user = pwd.getpwuid(os.geteuid()).pw_name
     where, searched = f"{folder}/config.json, line 1", f"{folder}/ssl cannot be searched:"
-    sentence = f"{where}: the folder {searched} there is none for the user {user}; create it or correct the entry"
+    sentence = f"{where}: the folder {searched} there is none for the user {user}; create or correct it"
     assert problems(folder) == [sentence]
     put(folder, "ssl")
     assert problems(folder) == [f"{where}: {searched} it is not a folder; give the folder that it is in"]

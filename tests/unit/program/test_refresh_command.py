@@ -486,7 +486,7 @@ def test_a_folder_that_vanished_is_an_error_and_stops_no_other_certificate(host:
     (folder / "found.example.com.der").unlink()
     folder.rmdir()
     user = pwd.getpwuid(os.geteuid()).pw_name
-    sentence = f"the folder {folder} cannot be searched: there is none for the user {user}; create it or correct the entry"
+    sentence = f"the folder {folder} cannot be searched: there is none for the user {user}; create or correct it"
     for command in ("refresh", "apply"):
         done = host.run(command)
         assert done.code == 74

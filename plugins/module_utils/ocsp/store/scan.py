@@ -99,7 +99,7 @@ def domains(settings: Settings) -> t.List[t.Dict[str, str]]:
 def _folder_problem(error: OSError) -> str:
     folder, user = error.filename, _user()
     if error.errno == errno.ENOENT:
-        return f"the folder {folder} cannot be searched: there is none for the user {user}; create it or correct the entry"
+        return f"the folder {folder} cannot be searched: there is none for the user {user}; create or correct it"
     if error.errno == errno.ENOTDIR:
         return f"{folder} cannot be searched: it is not a folder; give the folder that it is in"
     remedy = ""
