@@ -2,7 +2,14 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""HTTP/1.1 as responders and proxies speak it: requests as bytes, answers from a socket, with limits to all of it."""
+"""HTTP/1.1 as responders and proxies speak it: requests as bytes, answers from a socket, with limits to all of it.
+
+Why not `http.client`: one malformed header line makes its mail parser drop all headers after it, so an answer on an
+open connection ends in a timeout. It skips two octets after a chunk whatever they are, waits for the deadline where a
+chunk announces too much, and takes the end of the connection for the end of the headers. Mending that means overriding
+its private methods and writing both parsers again. A trial saved 45 of 237 lines, took three times the CPU time for an
+exchange (51 instead of 17 microseconds), and 10 ms more in each module, as it loads `ssl` and the mail parser.
+"""
 
 from __future__ import annotations
 

@@ -1055,6 +1055,32 @@ def test_a_chunked_answer_ends_by_itself(serve: Serve, client: Client) -> None:
     assert server.connections == 1
 
 
+#: Answers of servers that leave the connection open: what is wrong with them is clear before the deadline.
+LEFT_OPEN = {
+    "a chunk that is too large": (CHUNKED + b"10000000\r\n", "too_large"),
+    "a chunk with a sign": (CHUNKED + b"-1\r\n", "http_error"),
+    "a chunk with a plus": (CHUNKED + b"+6\r\nanswer\r\n0\r\n\r\n", "http_error"),
+    "a chunk in C's hexadecimal": (CHUNKED + b"0x6\r\nanswer\r\n0\r\n\r\n", "http_error"),
+}
+
+
+@pytest.mark.parametrize("kind", LEFT_OPEN)
+def test_a_wrong_chunk_is_not_waited_for(serve: Serve, client: Client, kind: str) -> None:
+    message, code = LEFT_OPEN[kind]
+    server = serve(converses(lambda request: message))
+    with pytest.raises(TransportError) as caught:
+        client().exchange(HttpRequest(server.url()), 60)
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    "line", [b"X Cache: HIT", b"no colon", b"X-\0: 1", b"X: a\rContent-Length: 2"], ids=["space", "colon", "NUL", "CR"]
+)
+def test_an_odd_header_hides_no_other(serve: Serve, client: Client, line: bytes) -> None:
+    message = answer().replace(b"\r\n", b"\r\n" + line + b"\r\n", 1)
+    assert ask(client(), serve(converses(lambda request: message)).url()) == b"answer"
+
+
 def test_an_old_server_says_that_it_keeps_the_connection(serve: Serve, client: Client) -> None:
     message = answer(headers=["Connection: Keep-Alive"]).replace(b"HTTP/1.1", b"HTTP/1.0")
     server, kept = serve(converses(lambda request: message)), client()
