@@ -14,7 +14,6 @@ import contextlib
 import errno
 import functools
 import os
-import queue
 import re
 import select
 import socket
@@ -25,6 +24,7 @@ import typing as t
 from .. import urls
 from ..errors import TransportError
 from ..urls import Proxy, Url
+from . import resolver
 from .attempt import Attempt, BadAnswer, NoAnswer, is_timeout, reason_of
 from .http1 import Answer, HttpRequest, HttpResponse, Reader, encode, read_body, read_head, response_of
 
@@ -327,7 +327,7 @@ def _tls_socket_class() -> t.Type[ssl.SSLSocket]:
 
 def _dial(url: Url, attempt: Attempt) -> socket.socket:
     attempt.step = "find the address of"
-    addresses = _lookup(url, attempt)
+    addresses = _look_up(url, attempt)
     attempt.step = "connect to"
     reasons = []
     for number, (family, kind, protocol, _name, address) in enumerate(addresses):
@@ -361,22 +361,8 @@ def _connect(sock: socket.socket, address: t.Any, shares: int, attempt: Attempt)
     return sock
 
 
-def _lookup(url: Url, attempt: Attempt) -> t.List[t.Any]:
-    with contextlib.suppress(socket.gaierror):
-        return socket.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-
-    def look_up() -> None:
-        try:
-            attempt.found.put(socket.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM))
-        except Exception as exc:
-            attempt.found.put(exc)
-
-    # The resolver takes no timeout: it is left behind in its thread when time is up.
-    threading.Thread(target=look_up, daemon=True).start()
+def _look_up(url: Url, attempt: Attempt) -> t.List[resolver.Address]:
     try:
-        result = attempt.found.get(timeout=attempt.left())
-    except queue.Empty:
+        return resolver.look_up(url.host, url.port, attempt.left(), found=attempt.found)
+    except resolver.OutOfTime:
         raise attempt.expired() from None
-    if isinstance(result, Exception):
-        raise result
-    return t.cast("t.List[t.Any]", result)

@@ -7,13 +7,12 @@
 from __future__ import annotations
 
 import contextlib
-import queue
 import socket
-import threading
 import time
 import typing as t
 
 from ..errors import ProbeError
+from ..fetch import resolver
 
 #: Families by the names that options use.
 FAMILIES = {"any": socket.AF_UNSPEC, "ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
@@ -125,25 +124,12 @@ def connect(host: str, port: int, family: str, deadline: Deadline) -> Connection
     raise ProbeError("unreachable", f"cannot be connected to: {', '.join(reasons[:4])}")
 
 
-def _look_up(host: str, port: int, family: str, deadline: Deadline) -> t.List[t.Any]:
-    with contextlib.suppress(socket.gaierror):
-        return socket.getaddrinfo(host, port, FAMILIES[family], socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-    found: queue.SimpleQueue[t.Any] = queue.SimpleQueue()
-
-    def look_up() -> None:
-        try:
-            found.put(socket.getaddrinfo(host, port, FAMILIES[family], socket.SOCK_STREAM))
-        except Exception as error:
-            found.put(error)
-
-    # The resolver takes no timeout: it is left behind in its thread when time is up.
-    threading.Thread(target=look_up, daemon=True).start()
+def _look_up(host: str, port: int, family: str, deadline: Deadline) -> t.List[resolver.Address]:
     try:
-        result = found.get(timeout=max(deadline.left(), 0.0))
-    except queue.Empty:
+        return resolver.look_up(host, port, deadline.left(), FAMILIES[family])
+    except resolver.OutOfTime:
         raise ProbeError("timeout", f"could not be resolved within {deadline.seconds:.3g} s") from None
-    if isinstance(result, Exception):
-        reason = result.strerror if isinstance(result, OSError) else type(result).__name__
+    except Exception as error:
+        reason = error.strerror if isinstance(error, OSError) else type(error).__name__
         wanted = "address" if family == "any" else f"{family.replace('ipv', 'IPv')} address"
-        raise ProbeError("unreachable", f"has no {wanted}: {reason}")
-    return t.cast("t.List[t.Any]", result)
+        raise ProbeError("unreachable", f"has no {wanted}: {reason}") from None

@@ -165,8 +165,8 @@ def test_a_full_backlog_is_waited_for_no_longer_than_permitted() -> None:
 def fake_resolver(monkeypatch: pytest.MonkeyPatch, answer: t.Callable[[], t.Any]) -> None:
     real = socket.getaddrinfo
 
-    def getaddrinfo(host: str, port: int, family: int = 0, kind: int = 0, flags: int = 0) -> t.Any:
-        return real(host, port, family, kind, flags=flags) if flags else answer()
+    def getaddrinfo(host: str, port: int, **options: t.Any) -> t.Any:
+        return real(host, port, **options) if options.get("flags") else answer()
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
 

@@ -1,0 +1,54 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The addresses of a host within a deadline, which the system's resolver does not have."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import socket
+import threading
+import typing as t
+
+#: What ``socket.getaddrinfo`` returns for one address: family, type, protocol, name and address.
+Address = t.Tuple[t.Any, ...]
+
+
+class OutOfTime(Exception):
+    """The resolver has not answered in time."""
+
+
+def look_up(
+    host: str,
+    port: int,
+    seconds: float,
+    family: int = socket.AF_UNSPEC,
+    found: t.Optional[queue.SimpleQueue[t.Any]] = None,
+) -> t.List[Address]:
+    """The addresses of a host; those that are written as numbers are asked of nobody.
+
+    Raises OutOfTime after so many ``seconds``, OSError (``socket.gaierror``) where there are none, and whatever another
+    thread puts into ``found`` to end the wait.
+    """
+    kind = socket.SOCK_STREAM
+    with contextlib.suppress(socket.gaierror):
+        return list(socket.getaddrinfo(host, port, family=family, type=kind, flags=socket.AI_NUMERICHOST))
+    answers: queue.SimpleQueue[t.Any] = found if found is not None else queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put(socket.getaddrinfo(host, port, family=family, type=kind))
+        except Exception as error:
+            answers.put(error)
+
+    # The resolver takes no timeout: it is left behind in its thread when time is up.
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        answer = answers.get(timeout=max(seconds, 0.0))
+    except queue.Empty:
+        raise OutOfTime from None
+    if isinstance(answer, Exception):
+        raise answer
+    return list(answer)
