@@ -24,10 +24,14 @@ _PARTING = 0.5
 
 
 class Deadline:
-    """A moment that is ``seconds`` away when this is made."""
+    """A moment that is ``seconds`` away when this is made.
 
-    def __init__(self, seconds: float, monotonic: t.Callable[[], float] = time.monotonic) -> None:
+    ``shown`` is that time for messages; ``of`` says what it is a share of, where it is one.
+    """
+
+    def __init__(self, seconds: float, monotonic: t.Callable[[], float] = time.monotonic, of: str = "") -> None:
         self.seconds = seconds
+        self.shown = f"{round(seconds, 1 if seconds >= 1 else 2):g} s{of and f' of {of}'}"
         self._monotonic = monotonic
         self._end = monotonic() + seconds
 
@@ -97,7 +101,7 @@ class Connection:
         return left
 
     def _expired(self) -> ProbeError:
-        return ProbeError("timeout", f"does not {self.step} within {self._deadline.seconds:.3g} s")
+        return ProbeError("timeout", f"does not {self.step} within {self._deadline.shown}")
 
 
 def connect(host: str, port: int, family: str, deadline: Deadline) -> Connection:
@@ -121,7 +125,7 @@ def connect(host: str, port: int, family: str, deadline: Deadline) -> Connection
             silent = isinstance(error, socket.timeout) and error.errno is None
             reasons.append(f"{'no answer' if silent else error.strerror or error} ({address[0]})")
     if deadline.left() <= 0:
-        raise ProbeError("timeout", f"does not accept a connection within {deadline.seconds:.3g} s")
+        raise ProbeError("timeout", f"does not accept a connection within {deadline.shown}")
     raise ProbeError("unreachable", f"cannot be connected to: {', '.join(reasons[:4])}")
 
 
@@ -141,7 +145,7 @@ def _look_up(host: str, port: int, family: str, deadline: Deadline) -> t.List[t.
     try:
         result = found.get(timeout=max(deadline.left(), 0.0))
     except queue.Empty:
-        raise ProbeError("timeout", f"could not be resolved within {deadline.seconds:.3g} s") from None
+        raise ProbeError("timeout", f"could not be resolved within {deadline.shown}") from None
     if isinstance(result, Exception):
         reason = result.strerror if isinstance(result, OSError) else type(result).__name__
         wanted = "address" if family == "any" else f"{family.replace('ipv', 'IPv')} address"
