@@ -149,9 +149,12 @@ def _present(task: Task) -> Result:
     else:
         with task.installation(known) as installation:
             problem = _install(work, installation, endpoints, values["keep"])
-            for one in unsaved if not problem else ():
+            if problem:
+                # What the owner configures stays as it was, so that nothing of it is updated or drops out either.
+                part, unsaved = None, []
+            for one in unsaved:
                 parts.save(layout, one)
-            if part is not None and not problem:
+            if part is not None:
                 parts.note_inclusion(layout, part.owner, inclusion.number)
             told = set(installation.outstanding())
         unconfirmed = confirm.unconfirmed(layout)
@@ -168,7 +171,7 @@ def _present(task: Task) -> Result:
     result["msg"] = "; ".join(filter(None, said))
     held_back = bool(result["held_back"]) and values["fail_on_held_back"]
     renewed = any(item.renewed or item.adapted for item in work.items)
-    changed = renewed or (not problem and bool(told or work.changed or unsaved))
+    changed = renewed or (not problem and bool(told)) or bool(work.changed or unsaved)
     warnings = [*work.warnings, *filter(None, [waited]), *(_say_kept(one) for one in gone if one.used_by)]
     warnings += _say_given(work, part, inclusion) if part is not None else []
     return Result(result, changed, bool(problem) or held_back, warnings)
@@ -322,7 +325,7 @@ def _values(work: transaction.Plan, told: t.Sequence[str], unconfirmed: t.Sequen
 
 def _good_until(work: transaction.Plan) -> t.Optional[str]:
     """When the first certificate or staple in use expires, as far as it is known; None where nothing is stapled."""
-    used = [item for item in work.items if not item.held_back]
+    used = [item for item in work.items if not (item.held_back or item.rolled_back)]
     judgements = [item.outcome.judgement for item in used if item.outcome and item.outcome.data is not None]
     stapled = [one for one in judgements if one is not None]
     if not stapled:

@@ -57,7 +57,7 @@ class Item:
     """What is to become of one certificate. ``identifier`` is that of the set to come, or of the live one.
 
     ``reasons`` say what of the live set is not as it should be. ``renewed``: a set that stays got another staple, and
-    ``adapted``: it got pieces of configuration for other services.
+    ``adapted``: it got pieces of configuration for other services. ``rolled_back``: its new set was refused.
     """
 
     wanted: Wanted
@@ -70,6 +70,7 @@ class Item:
     known_revoked: bool = False
     renewed: bool = False
     adapted: bool = False
+    rolled_back: bool = False
     position: t.Optional[int] = None
 
     @property
@@ -79,7 +80,7 @@ class Item:
     @property
     def changed(self) -> bool:
         """Whether a new set goes live."""
-        return bool(self.reasons) and not self.held_back
+        return bool(self.reasons) and not (self.held_back or self.rolled_back)
 
     @property
     def urls(self) -> t.Sequence[str]:
@@ -104,7 +105,7 @@ class Item:
     @property
     def lacks_staple(self) -> bool:
         """Whether it is used without the staple that it should have, for another reason than a revocation."""
-        used = not (self.held_back or self.is_revoked)
+        used = not (self.held_back or self.rolled_back or self.is_revoked)
         return used and self.stapled and self.outcome is not None and self.staple is None
 
     @property
@@ -490,6 +491,7 @@ def _discard(work: Plan) -> None:
     for item in work.changed:
         with contextlib.suppress(OcspError):
             sets.discard(work.layout, item.name, item.identifier)
+        item.rolled_back = True
 
 
 def _switch(work: Plan, installation: Installation, look: Look, endpoints: t.Sequence[Endpoint]) -> str:
@@ -566,7 +568,7 @@ def summary(work: Plan, check: bool, told: t.Sequence[str] = (), problem: str = 
     held_back = [f"{item.name}: {item.held_back}" for item in work.items if item.held_back]
     parts = [problem] if problem else []
     parts += [f"held back: {listed(held_back, '; ')}"] if held_back else []
-    if changed and not problem:
+    if changed:
         verb = "would change" if check else "changed"
         parts.append(f"{len(changed)} of {_certificates(len(work.items))} {verb}: {listed(changed)}")
     if renewed:
@@ -577,7 +579,7 @@ def summary(work: Plan, check: bool, told: t.Sequence[str] = (), problem: str = 
     revoked = [item.name for item in work.items if item.is_revoked and not item.held_back]
     if revoked:
         parts.append(f"revoked, but in use: {listed(revoked)}")
-    missing = [item.name for item in work.items if item.lacks_staple and not (problem and item.changed)]
+    missing = [item.name for item in work.items if item.lacks_staple]
     if not parts:
         parts.append(_unchanged(len(work.items), told, bool(missing)))
     if missing:

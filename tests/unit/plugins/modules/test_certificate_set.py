@@ -561,6 +561,26 @@ def test_test_of_a_service_decides(run: t.Callable[..., Result], tmp_path: Path)
     assert "no certificate was replaced" in refused["msg"] and "nothing was changed" not in refused["msg"]
 
 
+def test_a_refusal_claims_nothing_that_did_not_happen(run: t.Callable[..., Result], tmp_path: Path) -> None:
+    """Of the first certificate of a name, and of one that its owner no longer lists."""
+    old, new = leaf("old.example.com"), leaf("new.example.com")
+    part = {"owner": "web"}
+    run(certificates=[entry(old, "old.example.com")], part=part)
+    before = tree(tmp_path)
+    refused = run(
+        certificates=[entry(new, "new.example.com")],
+        part=part,
+        diff=True,
+        service_settings={SERVICE: {"test": ["false"], "reload": ["true"]}},
+    )
+    assert refused["failed"] and not refused["changed"] and tree(tmp_path) == before
+    assert not (tmp_path / "etc/sets/new.example.com").exists()
+    assert "updated" not in refused["msg"] and "no longer configured" not in refused["msg"], refused["msg"]
+    assert refused["dropped"] == refused["diff"] == refused["without_staple"] == []
+    assert [one["changed"] for one in refused["certificates"]] == [False]
+    assert refused["good_until"] is None
+
+
 def test_commands_may_be_texts_with_the_quotes_of_a_shell(run: t.Callable[..., Result]) -> None:
     settings = {SERVICE: {"test": "sh -c 'exit 0'", "reload": "true", "unit": None}}
     done = run(certificates=[entry(leaf("www.example.com"), "www.example.com")], service_settings=settings)
