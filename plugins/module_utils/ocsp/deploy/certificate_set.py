@@ -165,9 +165,8 @@ def _present(task: Task) -> Result:
         result["diff"] = [*_difference(work, before), *_dropped_difference(layout, gone)]
     waited = patience.told(work.waited_for)
     said = [transaction.summary(work, task.check, sorted(told), problem), waited, _say_dropped(gone, task.check)]
-    said += (
-        [f"the configuration of {part.owner} {'would be' if task.check else 'was'} updated"] if part and unsaved else []
-    )
+    if part is not None and unsaved and inclusion.is_reconfigured(part):
+        said.append(f"the configuration of {part.owner} {'would be' if task.check else 'was'} updated")
     result["msg"] = "; ".join(filter(None, said))
     held_back = bool(result["held_back"]) and values["fail_on_held_back"]
     renewed = any(item.renewed or item.adapted for item in work.items)

@@ -561,6 +561,22 @@ def test_test_of_a_service_decides(run: t.Callable[..., Result], tmp_path: Path)
     assert "no certificate was replaced" in refused["msg"] and "nothing was changed" not in refused["msg"]
 
 
+def test_a_renewal_is_no_change_of_configuration(run: t.Callable[..., Result], tmp_path: Path) -> None:
+    part, name, said = {"owner": "web"}, "www.example.com", "the configuration of web was updated"
+    assert said in run(certificates=[entry(leaf(name), name)], part=part)["msg"]
+    renewed = run(certificates=[entry(leaf(name, "new"), name)], part=part)
+    assert renewed["changed"] and "configuration" not in renewed["msg"], renewed["msg"]
+    again = entry(leaf(name, "new"), name)
+    for change in ({"options": {"retries": 0}}, {"staple": False}, {"names": [name, "x.example.com"]}):
+        again.update(change)
+        assert said in run(certificates=[again], part=part)["msg"]
+    file = tmp_path / "etc/parts/web.json"
+    file.write_text(file.read_text() + "\n")
+    assert said in run(certificates=[again], part=part)["msg"], "a file that somebody changed is repaired"
+    added = leaf("add.example.com")
+    assert said in run(certificates=[again, entry(added, "add.example.com")], part=part)["msg"]
+
+
 def test_a_refusal_claims_nothing_that_did_not_happen(run: t.Callable[..., Result], tmp_path: Path) -> None:
     """Of the first certificate of a name, and of one that its owner no longer lists."""
     old, new = leaf("old.example.com"), leaf("new.example.com")
