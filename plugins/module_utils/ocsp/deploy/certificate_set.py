@@ -184,6 +184,8 @@ def _plan(task: Task, inclusion: Inclusion, known: control.Services) -> t.Tuple[
     work, found = transaction.plan(task.layout, wanted, datetime.now(timezone.utc), values["apache_port"], known)
     for item in work.items:
         item.known_revoked = item.name in (values["part"] or {}).get("revoked", ())
+    services = dict.fromkeys(service for one in given for service in one.services)
+    work.warnings += filter(None, map(known.absence, services))
     part = inclusion.part(work, given, values) if inclusion.owner else None
     if part is None:
         work.parts = inclusion.found

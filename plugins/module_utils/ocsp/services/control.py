@@ -117,12 +117,30 @@ def _kind_of(name: str) -> t.Optional[str]:
 
 def is_known(service: Service, run: Run) -> bool:
     """Whether a service is of a known kind, or described, or there on this host."""
-    if service.kind or service.unit or service.reload:
-        return True
+    return bool(service.kind or service.unit or service.reload) or _has_unit(service, run)
+
+
+def absence(service: Service, run: Run) -> str:
+    """That a server which nothing describes is not on this host, as one sentence, or an empty string."""
+    if not service.kind or service.unit or service.reload or _test_command(service):
+        return ""
+    if _PidFile(service).running(run) or _has_unit(service, run):
+        return ""
+    units = [service.name] if service.name in service.units else service.units
+    what = "unit" if has_systemd() else "init script"
+    shown = " or ".join(map(_unit_name, units) if has_systemd() else units)
+    return f"{service.name} is not installed on this host (no {what} {shown}); its reload is left out"
+
+
+def _has_unit(service: Service, run: Run) -> bool:
+    """Whether the service manager of this host has heard of a service."""
     if has_systemd():
-        names = [unit if "." in unit else f"{unit}.service" for unit in service.units]
-        return not _load_states(names, run) <= {"not-found"}
+        return not _load_states([_unit_name(unit) for unit in service.units], run) <= {"not-found"}
     return any(os.path.exists(f"/etc/init.d/{unit}") for unit in service.units)
+
+
+def _unit_name(unit: str) -> str:
+    return unit if "." in unit else f"{unit}.service"
 
 
 def _load_states(units: t.Sequence[str], run: Run) -> t.Set[str]:
@@ -154,6 +172,10 @@ class Services:
         if name not in self._known:
             self._known[name] = is_known(self.get(name), self._run)
         return self._known[name]
+
+    def absence(self, name: str) -> str:
+        """As the function of this name."""
+        return absence(self.get(name), self._run)
 
     def test(self, name: str) -> str:
         """Why the configuration of a service that runs would be refused, or an empty string."""
@@ -307,7 +329,7 @@ class _Systemd(_Manager):
         self.unit = ""
 
     def running(self, run: Run) -> t.Optional[bool]:
-        units = [unit if "." in unit else f"{unit}.service" for unit in self.service.units]
+        units = [_unit_name(unit) for unit in self.service.units]
         states = run(("systemctl", "is-active", *units), timeout=_TIMEOUT)[1].split()
         self.unit = next((unit for unit, state in zip(units, states) if state in ("active", "reloading")), "")
         if self.unit:

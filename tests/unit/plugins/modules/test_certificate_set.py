@@ -13,6 +13,7 @@ import json
 import os
 import pwd
 import re
+import shutil
 import socket
 import ssl
 import threading
@@ -27,6 +28,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils import _module
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import certificate_set, confirm, removal
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError, TransportError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import bulk
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import control
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import sets
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.run_module import (
@@ -575,6 +577,25 @@ def test_a_renewal_is_no_change_of_configuration(run: t.Callable[..., Result], t
     assert said in run(certificates=[again], part=part)["msg"], "a file that somebody changed is repaired"
     added = leaf("add.example.com")
     assert said in run(certificates=[again, entry(added, "add.example.com")], part=part)["msg"]
+
+
+def test_a_server_that_is_not_installed_is_a_warning(
+    run: t.Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be installed later in the same play. Of two certificates it is said once."""
+    monkeypatch.setattr(control, "has_systemd", lambda: True)
+    monkeypatch.setattr(control, "_FOLDERS", ())
+    monkeypatch.setattr(control._PidFile, "_pid", lambda self: None)
+    answers = {"is-active": (3, "inactive\n", ""), "show": (0, "not-found\n", "")}
+    monkeypatch.setattr(AnsibleModule, "run_command", lambda self, argv, **_given: answers[argv[3]])
+    monkeypatch.setattr(shutil, "which", lambda name: name)
+    names = ("one.example.com", "two.example.com")
+    given = [entry(leaf(name, urls=False), name, services=["apache2"]) for name in names]
+    for check in (True, False):
+        result = run(certificates=given, check=check, service_settings={})
+        assert not result.get("failed") and result["warnings"] == [
+            "apache2 is not installed on this host (no unit apache2.service); its reload is left out"
+        ]
 
 
 def test_a_refusal_claims_nothing_that_did_not_happen(run: t.Callable[..., Result], tmp_path: Path) -> None:

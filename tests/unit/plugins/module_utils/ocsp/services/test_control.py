@@ -96,6 +96,34 @@ def test_a_service_that_nobody_has_heard_of_is_not_known(manager: str) -> None:
         assert control.is_known(described, host.run)
 
 
+@pytest.mark.usefixtures("program")
+def test_a_server_that_is_not_installed_is_named(manager: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control._PidFile, "_pid", lambda self: None)
+    host = Host({"systemctl show --property=LoadState": (0, "not-found\nnot-found\n", "")})
+    what = {"systemd": "unit apache2.service", "PID files": "init script apache2"}.get(manager)
+    said = f"apache2 is not installed on this host (no {what}); its reload is left out" if what else ""
+    assert control.absence(configured("apache2"), host.run) == said
+    if what:
+        assert f"no {what} or " in control.absence(configured("apache"), host.run), "on whichever distribution"
+    for described in (configured("x", unit="mine"), configured("apache2", unit="web"), configured("x", reload=("a",))):
+        assert control.absence(described, host.run) == ""
+
+
+@pytest.mark.usefixtures("manager")
+def test_a_server_that_is_there_is_not_missed(
+    program: t.Callable[[str], str], manager: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped or masked, built from source, or started by hand."""
+    masked = Host({"systemctl show --property=LoadState": (0, "masked\n", "")})
+    assert (control.absence(configured("hitch"), masked.run) == "") is (manager != "PID files")
+    missing = Host({"systemctl show --property=LoadState": (0, "not-found\n", "")})
+    monkeypatch.setattr(control._PidFile, "_pid", lambda self: 1)
+    assert control.absence(configured("nginx"), missing.run) == ""
+    monkeypatch.setattr(control._PidFile, "_pid", lambda self: None)
+    program("nginx")
+    assert control.absence(configured("nginx"), missing.run) == ""
+
+
 @pytest.mark.usefixtures("systemd", "program")
 @pytest.mark.parametrize("state", ["inactive", "failed", "activating", "deactivating", "unknown"])
 def test_what_does_not_run_is_left_alone(state: str) -> None:
