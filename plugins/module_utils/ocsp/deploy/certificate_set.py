@@ -173,6 +173,7 @@ def _present(task: Task) -> Result:
     changed = renewed or (not problem and bool(told)) or bool(work.changed or unsaved)
     warnings = [*work.warnings, *filter(None, [waited]), *(_say_kept(one) for one in gone if one.used_by)]
     warnings += _say_given(work, part, inclusion) if part is not None else []
+    warnings += _say_empty(part) if not (work.items or problem) else []
     return Result(result, changed, bool(problem) or held_back, warnings)
 
 
@@ -571,6 +572,17 @@ def _say_given(work: transaction.Plan, part: Part, inclusion: Inclusion) -> t.It
                 f"{one.name}: {part.owner} no longer lists it, but {' and '.join(owners)} still does; if that role or "
                 "play no longer exists, set ocsp_stapling_state to absent and ocsp_stapling_owner to that name"
             )
+
+
+def _say_empty(part: t.Optional[Part]) -> t.Iterator[str]:
+    """That there is nothing to deploy. Where an owner has none either that could drop out, a name may be misspelt."""
+    if part is None:
+        yield "no certificates are given in certificates"
+    elif not part.certificates:
+        yield (
+            f"{part.owner} gives no certificates; check the names of its variables, ocsp_stapling_certificates and "
+            "ocsp_stapling_scan"
+        )
 
 
 def _dropped_difference(layout: Layout, gone: t.Iterable[inclusions.Dropped]) -> t.List[t.Dict[str, t.Any]]:

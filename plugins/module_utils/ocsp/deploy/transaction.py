@@ -590,6 +590,8 @@ def summary(work: Plan, check: bool, told: t.Sequence[str] = (), problem: str = 
 def _unchanged(number: int, told: t.Sequence[str], missing: bool) -> str:
     # By the time this is read, at the end of a play, they may have been reloaded.
     untold = f", but {listed(told)} had not loaded the last change yet" if told else ""
+    if not number:
+        return f"no certificates are given{untold}"
     return f"{_certificates(number)}: {'nothing to change' if missing else 'up to date'}{untold}"
 
 

@@ -579,6 +579,22 @@ def test_a_renewal_is_no_change_of_configuration(run: t.Callable[..., Result], t
     assert said in run(certificates=[again, entry(added, "add.example.com")], part=part)["msg"]
 
 
+def test_that_nothing_is_given_is_a_warning(run: t.Callable[..., Result]) -> None:
+    """Not where certificates of the owner drop out, which is reported, or where another inclusion gave some."""
+    said = "web gives no certificates; check the names of its variables, "
+    nothing = run(certificates=[], part={"owner": "web"})
+    assert nothing["warnings"] == [f"{said}ocsp_stapling_certificates and ocsp_stapling_scan"]
+    assert nothing["msg"] == "no certificates are given" and not nothing["changed"]
+    assert run(certificates=[])["warnings"] == ["no certificates are given in certificates"]
+    one = entry(leaf("www.example.com", urls=False), "www.example.com")
+    assert run(certificates=[one], part={"owner": "web"})["warnings"] == []
+    later = run(certificates=[], part={"owner": "web", "number": 2, "claimed": ["www.example.com"]})
+    gone = run(certificates=[], part={"owner": "web"})
+    assert later["warnings"] == gone["warnings"] == [] and gone["dropped"] == ["www.example.com"]
+    assert gone["msg"].startswith("no certificates are given") and "; no longer configured, " in gone["msg"]
+    assert run(certificates=[], part={"owner": "mail"})["warnings"] != []
+
+
 def test_a_server_that_is_not_installed_is_a_warning(
     run: t.Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
