@@ -11,7 +11,7 @@ import os
 import time
 import typing as t
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 from ..errors import ERROR, Fault, InputError, OcspError, Refusal
 from ..fetch import bulk
@@ -302,7 +302,11 @@ class _Patience:
         return True
 
     def _note(self) -> None:
-        self._waited, self._until = time.monotonic() - self._began, datetime.now(timezone.utc)
+        """The wait until now. What the last attempt took beyond the limit was no wait, and is left out."""
+        now = time.monotonic()
+        beyond = max(0.0, now - self._deadline)
+        self._waited = now - self._began - beyond
+        self._until = datetime.now(timezone.utc) - timedelta(seconds=beyond)
 
     def told(self, names: t.Sequence[str]) -> str:
         """How long it was waited, until when and for what, or an empty string."""

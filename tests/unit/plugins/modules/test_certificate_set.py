@@ -425,6 +425,23 @@ def test_the_message_says_how_long_it_waited_for_what(
     assert "waited" not in run(check=True, **options)["msg"] and time.pauses == []
 
 
+def test_it_says_no_longer_wait_than_it_was_given(
+    run: t.Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An attempt may begin when the wait ends, and take its time."""
+    time = Clock()
+    monkeypatch.setattr(certificate_set, "time", time)
+
+    def exchange(*_arguments: t.Any) -> t.NoReturn:
+        time.sleep(1)
+        raise TransportError("unreachable", "Connection refused")
+
+    monkeypatch.setattr(bulk.Network, "_exchange", exchange)
+    given = [entry(leaf("one.example.com", demands=True), "one.example.com")]
+    result = run(certificates=given, fetch_from="host", responder_wait=8, options={"retries": 0})
+    assert time.monotonic() > 8 and "; waited 8 seconds, until " in result["msg"], result["msg"]
+
+
 def test_revoked_certificate_is_not_deployed(run: t.Callable[..., Result], tmp_path: Path) -> None:
     good, bad = leaf("www.example.com"), leaf("www.example.com", "new")
     run(certificates=[entry(good, "www.example.com", response_content=staple(good))])
