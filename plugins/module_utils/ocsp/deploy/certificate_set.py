@@ -190,25 +190,31 @@ def _plan(task: Task, inclusion: Inclusion, known: control.Services) -> t.Tuple[
     part = inclusion.part(work, given, values) if inclusion.owner else None
     if part is None:
         work.parts = inclusion.found
-        _place(work)
     else:
         work.parts = inclusion.after(part)
         compared = inclusion.compare(part, given)
         found += compared.faults
         work.items = [item for item in work.items if item.name not in compared.outdated]
         work.warnings += compared.outdated.values()
+    _place(work)
     if faults or found:
         raise Refusal([*faults, *found])
     return work, part
 
 
 def _place(work: transaction.Plan) -> None:
-    """Give each certificate its place in snippets. What is live keeps its own, unless this task has another order."""
-    known = [sets.described(work.layout.live(item.name)).position if item.previous else None for item in work.items]
-    places = [place for place in known if place is not None]
-    keeps = len(places) == len(known) and places == sorted(set(places))
-    for item, place in zip(work.items, places if keeps else range(len(known))):
-        item.position = place
+    """Give each certificate its place in snippets. What is live keeps its own, unless this task has another order.
+
+    Those of parts have their places by these: what a set says of it is not looked at, and stays.
+    """
+    placed = parts.positions(work.parts)
+    for item in work.items:
+        item.position = sets.described(work.layout.live(item.name)).position if item.previous else None
+    loose = [item for item in work.items if item.name not in placed]
+    places = [item.position for item in loose if item.position is not None]
+    if len(places) < len(loose) or places != sorted(set(places)):
+        for place, item in enumerate(loose):
+            item.position = place
 
 
 def _install(work: transaction.Plan, installation: Installation, endpoints: t.Sequence[Endpoint], keep: int) -> str:
@@ -382,8 +388,13 @@ def _facts(layout: Layout, name: str, wanted: t.Mapping[str, bytes]) -> t.Dict[s
     with contextlib.suppress(OcspError, KeyError):
         shown.update(_certificate_facts(load_certificates(live["fullchain.pem"], "fullchain.pem")))
     place = staples.find(layout.live(name))
+    shown.update(_usage(sets.described(layout.live(name))))
     shown["staple"] = "present" if place and os.path.exists(place.path(staples.STAPLE)) else "absent"
     return shown
+
+
+def _usage(description: sets.Description) -> t.Dict[str, t.Any]:
+    return {"services": list(description.services), "names": list(description.names)}
 
 
 def _certificate_facts(chain: t.Sequence[Certificate]) -> t.Dict[str, t.Any]:
@@ -406,9 +417,12 @@ def _difference(work: transaction.Plan, before: t.Sequence[t.Dict[str, t.Any]]) 
         if item.changed:
             new = {"state": "present", "keys": dict.fromkeys(sets.SECRET_FILES, item.wanted.access.shown)}
             new.update(_certificate_facts([item.material.certificate, *item.material.chain]))
+            new.update(_usage(item.description))
             new["staple"] = "present" if item.staple else "absent"
-        elif item.renewed:
+        if item.renewed:
             new["staple"] = "renewed" if item.staple else "absent"
+        if item.adapted:
+            new.update({**_usage(item.description), "snippets": "updated"})
         path = work.layout.live(item.name)
         if new != old:
             shown.append({"before_header": path, "after_header": path, "before": old, "after": new})

@@ -63,7 +63,9 @@ class Inclusion:
         found = []
         for one in wanted:
             mine = Part(self.owner, (Certificate(one.name, one.services),))
-            names = parts.services_of(parts.replaced(self.others, mine), one.name)
+            # A task without a part comes last, so that the services keep the order that the owners give them.
+            every = parts.replaced(self.others, mine) if self.owner else [*self.others, mine]
+            names = parts.services_of(every, one.name)
             found.append(replace(one, services=tuple(names), kinds=tuple(kind_of(name) or "" for name in names)))
         return found
 

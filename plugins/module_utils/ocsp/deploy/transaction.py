@@ -57,7 +57,7 @@ class Item:
     """What is to become of one certificate. ``identifier`` is that of the set to come, or of the live one.
 
     ``reasons`` say what of the live set is not as it should be. ``renewed``: a set that stays got another staple, and
-    ``adapted``: it got pieces of configuration for other services. ``rolled_back``: its new set was refused.
+    ``adapted``: it got other pieces of configuration. ``rolled_back``: its new set was refused.
     """
 
     wanted: Wanted
@@ -399,7 +399,7 @@ def _settle(item: Item) -> t.List[str]:
 
 
 def renew(work: Plan, installation: t.Optional[Installation]) -> t.Set[str]:
-    """Bring newer responses, and pieces of configuration for new services, into sets that stay.
+    """Bring newer responses, and pieces of configuration as for new services, into sets that stay.
 
     Returns the services that have to be reloaded. Without an ``installation`` it is only found out what would change.
     Raises FileError.
@@ -575,7 +575,7 @@ def summary(work: Plan, check: bool, told: t.Sequence[str] = (), problem: str = 
         parts.append(f"{'would be renewed' if check else 'renewed'} in place: {listed(renewed)}")
     adapted = [item.name for item in work.items if item.adapted and not item.renewed]
     if adapted:
-        parts.append(f"{'would be adapted' if check else 'adapted'} for other services: {listed(adapted)}")
+        parts.append(f"configuration snippets {'would be updated' if check else 'updated'}: {listed(adapted)}")
     revoked = [item.name for item in work.items if item.is_revoked and not item.held_back]
     if revoked:
         parts.append(f"revoked, but in use: {listed(revoked)}")

@@ -596,6 +596,39 @@ def test_a_renewal_is_no_change_of_configuration(run: t.Callable[..., Result], t
     assert said in run(certificates=[again, entry(added, "add.example.com")], part=part)["msg"]
 
 
+@pytest.mark.parametrize("first", ["role", "task"])
+def test_a_task_and_the_role_agree_about_a_set(first: str, run: t.Callable[..., Result], tmp_path: Path) -> None:
+    """Whichever deployed it, and in whatever order the services are listed."""
+    settings = {name: {"unit": name} for name in ("web", "mail")}
+    names = ("b.example.com", "a.example.com")
+    certificates = [entry(leaf(name, urls=False), name, services=["web", "mail"]) for name in names]
+    turned = [{**one, "services": ["mail", "web"]} for one in reversed(certificates)]
+    given: t.Dict[str, t.Dict[str, t.Any]] = {
+        "role": {"certificates": certificates, "part": {"owner": "site"}},
+        "task": {"certificates": certificates if first == "task" else turned},
+    }
+    runner = functools.partial(run, service_settings=settings)
+    runner(**given[first])
+    runner(**given["role"])
+    for path in (tmp_path / "var/pending").iterdir():
+        path.unlink()
+    before = tree(tmp_path)
+    for turn in ("task", "role", "task", "role"):
+        done = runner(diff=True, **given[turn])
+        assert not done["changed"] and done["diff"] == [] and tree(tmp_path) == before, (turn, done)
+
+
+def test_what_is_adapted_is_in_the_difference(run: t.Callable[..., Result]) -> None:
+    one = entry(leaf("www.example.com", urls=False), "www.example.com")
+    run(certificates=[one], part={"owner": "web"})
+    for change, key in (({"services": [SERVICE, "nginx"]}, "services"), ({"names": ["x.example.com"]}, "names")):
+        one.update(change)
+        done = run(certificates=[one], part={"owner": "web"}, diff=True)
+        assert "configuration snippets updated: www.example.com" in done["msg"]
+        (shown,) = done["diff"]
+        assert shown["after"][key] == change[key] != shown["before"][key]
+
+
 def test_that_nothing_is_given_is_a_warning(run: t.Callable[..., Result]) -> None:
     """Not where certificates of the owner drop out, which is reported, or where another inclusion gave some."""
     said = "web gives no certificates; check the names of its variables, "
