@@ -224,6 +224,54 @@ def test_a_reload_that_fails_is_told_with_the_last_words() -> None:
 
 
 @pytest.mark.usefixtures("systemd", "program")
+def test_what_systemd_does_not_say_is_in_the_journal() -> None:
+    """Why a reload failed, and why a unit failed: in one line, without what a terminal would obey."""
+    words = "bad \x1b[31moption\x1b[0m\nin line 7\n"
+    host = Host({"systemctl is-active": (0, "active", ""), "systemctl try": (1, "", "See journalctl\n")})
+    host.answers = {**host.answers, "journalctl": (0, words, "")}
+    problem = control.reload(configured("dnsdist"), host.run).problem
+    assert problem.endswith("failed (See journalctl); its journal ends with: bad [31moption [0m in line 7")
+    assert host.commands[-1].endswith(" _SYSTEMD_UNIT=dnsdist.service")
+    host.answers = {**host.answers, "journalctl": (0, "x" * 9000, "")}
+    assert len(control.reload(configured("dnsdist"), host.run).problem) < 700
+    host.answers = {**host.answers, "journalctl": (127, "", "No such file or directory")}
+    assert control.reload(configured("dnsdist"), host.run).problem.endswith("failed (See journalctl)")
+    failed = Host({"systemctl is-active": (3, "failed\ninactive\n", ""), "journalctl": (0, words, "")})
+    services = control.Services({}, failed.run)
+    assert services.failure("exim").startswith("exim4.service has failed; its journal ends with: bad ")
+    assert services.start_failed("exim") == "" and failed.commands[-1] == "systemctl restart exim4.service"
+    failed.answers = {**failed.answers, "systemctl restart": (1, "", "See journalctl\n")}
+    assert services.start_failed("exim").startswith("exim4.service cannot be started again (See journalctl); its ")
+    shown = {"systemctl show": (0, "ActiveState=active\nReloadResult=exit-code\n", ""), "journalctl": (0, "no", "")}
+    going_on = control.Services({}, Host({"systemctl is-active": (0, "active\n", ""), **shown}).run)
+    assert going_on.failure("nginx") == "the last reload of nginx.service failed; its journal ends with: no"
+    stopped = Host({"systemctl is-active": (3, "inactive\n", "")})
+    services = control.Services({}, stopped.run)
+    assert services.failure("nginx") == services.start_failed("nginx") == ""
+    assert all(command.startswith("systemctl is-active") for command in stopped.commands)
+
+
+@pytest.mark.parametrize(
+    ("there", "command"),
+    [
+        (("update-exim4.conf", "exim4"), "update-exim4.conf --check"),
+        (("update-exim4.conf", "exim4", "/etc/exim4/exim4.conf"), "exim4 -C /etc/exim4/exim4.conf -bV"),
+        (("exim",), "exim -bV"),
+    ],
+    ids=["Debian", "Debian, by hand", "others"],
+)
+def test_exim_is_tested_with_what_its_next_start_reads(
+    there: t.Sequence[str], command: str, program: t.Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in there:
+        if not name.startswith("/"):
+            program(name)
+    monkeypatch.setattr(os.path, "exists", lambda path: path in there)
+    host = Host({command: (1, "", "wrong")})
+    assert control.test(configured("exim"), host.run).endswith("(wrong)") and host.commands == [command]
+
+
+@pytest.mark.usefixtures("systemd", "program")
 @pytest.mark.parametrize(("mode", "verb"), [(0o640, "try-reload-or-restart"), (0o600, "try-restart")])
 def test_lighttpd_is_restarted_where_it_could_not_read_its_key_again(tmp_path: Path, mode: int, verb: str) -> None:
     key = tmp_path / "privkey.pem"
