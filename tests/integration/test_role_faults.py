@@ -60,6 +60,7 @@ def test_configuration_that_the_program_refuses(
             host.write(mine, content)
             refused = said(play(host, check=check, **variables))
             assert f"no certificate was touched: {mine}" in refused and sentence in refused, refused
+            assert "changed_when_result" not in refused and '"part"' not in refused, refused
         assert host.read(PART) == before
         assert host.run("readlink", f"{ROOT}/live/{leaf.name}") == link
         assert host.run("sh", "-c", "ls -d /tmp/ocsp-stapling-* || true") == ""
