@@ -288,7 +288,7 @@ def _faults(installation: Installation, services: t.Iterable[str], verdicts: t.S
     for verdict in verdicts:
         if not verdict.problem or verdict.service in faults:
             continue
-        # A service that was stopped meanwhile loads what is live when it starts, but one that failed may not be able to.
+        # A service that was stopped meanwhile loads what is live when it starts; one that failed may not be able to.
         failure = installation.services.failure(verdict.service)
         if failure or installation.services.is_running(verdict.service) is not False:
             faults[verdict.service] = "; ".join(filter(None, [verdict.problem, failure]))
