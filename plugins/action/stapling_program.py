@@ -68,6 +68,8 @@ class ActionModule(ActionBase):
         if asking and {ACCOUNT, PROGRAM} & set(result.get("differing", ())) and not result.get("package"):
             # So that nothing is installed for certificates that cannot be deployed.
             _refuse(self._host_faults(groups.entries, options, owner, task_vars))
+        if result.get("failed"):
+            return {**result, "claims": _owner.unknown(options["claims"], owner)}
         names = [entry["name"] for entry in groups.entries]
         part, result["claims"] = _owner.claim(options["claims"], owner, names)
         result["part"] = {**part, "revoked": result.get("revoked", [])}
@@ -78,8 +80,6 @@ class ActionModule(ActionBase):
         else:
             # An earlier inclusion of this run has told how all is; what it removes at the end is still there.
             result["status"] = ""
-        if result.get("failed"):
-            result["claims"] = _owner.unknown(options["claims"], owner)
         return result
 
     def _call(self, wanted: dict[str, t.Any], options: dict[str, t.Any], task_vars: t.Any) -> dict[str, t.Any]:

@@ -420,7 +420,7 @@ certificates:
       description: Whether the existing set got a newer staple.
       type: bool
     adapted:
-      description: Whether the existing set got configuration snippets for other services.
+      description: Whether the configuration snippets of the existing set were updated, such as for other services.
       type: bool
     reasons:
       description: What was different in the live set.

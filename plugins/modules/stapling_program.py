@@ -37,7 +37,7 @@ options:
   parts:
     description:
       - What to repair. V(program) is the library, the folders and the command. V(settings) is the configuration, and
-        the units or the cron job.
+        the units or the cron job. With an empty list, nothing is changed, and RV(differing) says what differs.
     type: list
     elements: str
     choices: [program, settings]

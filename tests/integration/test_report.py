@@ -11,6 +11,7 @@ import html.parser
 import json
 import os
 import shlex
+import socket
 import typing as t
 from pathlib import Path
 
@@ -117,9 +118,9 @@ GUIDE = CHECKOUT / "docs" / "docsite" / "rst" / "look_at_servers.rst"
 DOCUMENTED = [line.strip() for line in GUIDE.read_text().splitlines() if "certops.ocsp.report -e" in line]
 
 
-def run_command(command: str, folder: Path) -> Result:
+def run_command(command: str, folder: Path, **variables: str) -> Result:
     """A command as the guide has it, where nothing says how to reach this machine or which Python to use."""
-    environment = {**os.environ, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PWD": str(folder)}
+    environment = {**os.environ, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PWD": str(folder), **variables}
     done = run_program(*shlex.split(command), cwd=folder, env=environment)
     return Result(done.returncode, done.stdout + done.stderr)
 
@@ -223,3 +224,58 @@ def test_an_endpoint_that_is_misspelt_is_told_once(tmp_path: Path) -> None:
     assert done.rc != 0 and done.output.count('"msg": "ocsp_report_endpoints of host4: unknown key: prot; ') == 1, (
         done.output
     )
+
+
+def test_a_relative_folder_is_below_where_the_command_runs(tmp_path: Path) -> None:
+    (tmp_path / "endpoints.yml").write_text(json.dumps({"ocsp_report_endpoints": []}))
+    (tmp_path / "reports").mkdir()
+    command = "ansible-playbook certops.ocsp.report -e @endpoints.yml -e ocsp_report_folder="
+    for folder in ("reports", "~/reports"):
+        done = run_command(command + folder, tmp_path, HOME=str(tmp_path))
+        assert done.rc == 0, done.output
+        for name in ("ocsp-report.json", "ocsp-report.html"):
+            (tmp_path / "reports" / name).unlink()
+
+
+@pytest.mark.parametrize(("folder", "problem"), [("missing", "does not exist"), ("endpoints.yml", "is not a folder")])
+def test_a_folder_that_cannot_be_used_is_refused_at_once(folder: str, problem: str, tmp_path: Path) -> None:
+    endpoints = [{"host": "127.0.0.1", "port": pki_tool.free_port()}]
+    (tmp_path / "endpoints.yml").write_text(json.dumps({"ocsp_report_endpoints": endpoints}))
+    command = f"ansible-playbook certops.ocsp.report -e @endpoints.yml -e ocsp_report_folder={folder}"
+    done = run_command(command, tmp_path)
+    assert done.rc != 0 and f"ocsp_report_folder: {tmp_path / folder} {problem}; " in done.output, done.output
+    assert "Check what is served" not in done.output
+
+
+def test_rows_about_different_checks_never_look_alike(tmp_path: Path) -> None:
+    """Hosts behind one name, protocols, address families, TLS versions, and places to connect from."""
+    port = pki_tool.free_port()
+    name = f"{'x' * 60}.example.com"
+    endpoints: list[dict[str, t.Any]] = [
+        *({"host": f"127.0.0.{number}", "port": port, "server_name": name} for number in (1, 2, 3)),
+        {"host": "127.0.0.1", "port": port},
+        {"host": "127.0.0.1", "port": port, "starttls": "smtp"},
+        {"host": "127.0.0.1", "port": port, "address_family": "ipv4"},
+        {"host": "127.0.0.1", "port": port, "tls_versions": ["1.2"]},
+    ]
+    (tmp_path / "endpoints.yml").write_text(json.dumps({"ocsp_report_endpoints": endpoints}))
+    (tmp_path / "hosts").write_text("host1\nhost2\n")
+    command = (
+        "ansible-playbook -i hosts certops.ocsp.report -e @endpoints.yml -e ocsp_report_from='{{inventory_hostname}}' "
+        "-e ansible_connection=local -e ansible_python_interpreter='{{ansible_playbook_python}}'"
+    )
+    done = run_command(command, tmp_path)
+    lines = [line.strip() for line in done.output.splitlines() if '"ERROR  ' in line]
+    assert len(lines) == 2 * len(endpoints) == len(set(lines)), done.output
+    assert sum(f"{name} at 127.0.0.2:{port}, from host1" in line for line in lines) == 1
+    page = Page((tmp_path / "ocsp-report.html").read_text())
+    for manner in ("STARTTLS (smtp)", "IPv4", "TLS 1.2"):
+        assert f"127.0.0.1:{port}, {manner}, from host2" in page.text
+
+
+def test_a_time_limit_in_the_report_is_the_one_that_was_given(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        endpoints = [{"host": "127.0.0.1", "port": listener.getsockname()[1], "timeout": 1}]
+        (tmp_path / "endpoints.yml").write_text(json.dumps({"ocsp_report_endpoints": endpoints}))
+        done = run_command("ansible-playbook certops.ocsp.report -e @endpoints.yml", tmp_path)
+    assert "within 0.5 s of the 1 s for all key types" in done.output, done.output

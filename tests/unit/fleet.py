@@ -19,12 +19,23 @@ class Fleet(Services):
         self.loaded: t.Dict[str, float] = {}
         self.reloads: t.List[str] = []
         self.stopped: t.Set[str] = set()
+        #: Services that failed, with their last words, and those that were started again.
+        self.failed: t.Dict[str, str] = {}
+        self.started: t.List[str] = []
         self.problems: t.Dict[str, str] = {}
         #: Whether the configuration of a service passes its test, and why not.
         self.tests: t.Dict[str, t.Callable[[], str]] = {}
 
     def is_running(self, name: str) -> t.Optional[bool]:
-        return False if name in self.stopped else None
+        return False if name in self.stopped or name in self.failed else None
+
+    def failure(self, name: str) -> str:
+        return self.failed.get(name, "")
+
+    def start_failed(self, name: str) -> str:
+        if self.failed.pop(name, ""):
+            self.started.append(name)
+        return ""
 
     def test(self, name: str) -> str:
         return self.tests[name]() if name in self.tests else ""

@@ -11,7 +11,7 @@ import os
 import time
 import typing as t
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 from ..errors import ERROR, Fault, InputError, OcspError, Refusal
 from ..fetch import bulk
@@ -149,9 +149,12 @@ def _present(task: Task) -> Result:
     else:
         with task.installation(known) as installation:
             problem = _install(work, installation, endpoints, values["keep"])
-            for one in unsaved if not problem else ():
+            if problem:
+                # What the owner configures stays as it was, so that nothing of it is updated or drops out either.
+                part, unsaved = None, []
+            for one in unsaved:
                 parts.save(layout, one)
-            if part is not None and not problem:
+            if part is not None:
                 parts.note_inclusion(layout, part.owner, inclusion.number)
             told = set(installation.outstanding())
         unconfirmed = confirm.unconfirmed(layout)
@@ -162,15 +165,15 @@ def _present(task: Task) -> Result:
         result["diff"] = [*_difference(work, before), *_dropped_difference(layout, gone)]
     waited = patience.told(work.waited_for)
     said = [transaction.summary(work, task.check, sorted(told), problem), waited, _say_dropped(gone, task.check)]
-    said += (
-        [f"the configuration of {part.owner} {'would be' if task.check else 'was'} updated"] if part and unsaved else []
-    )
+    if part is not None and unsaved and inclusion.is_reconfigured(part):
+        said.append(f"the configuration of {part.owner} {'would be' if task.check else 'was'} updated")
     result["msg"] = "; ".join(filter(None, said))
     held_back = bool(result["held_back"]) and values["fail_on_held_back"]
     renewed = any(item.renewed or item.adapted for item in work.items)
-    changed = renewed or (not problem and bool(told or work.changed or unsaved))
+    changed = renewed or (not problem and bool(told)) or bool(work.changed or unsaved)
     warnings = [*work.warnings, *filter(None, [waited]), *(_say_kept(one) for one in gone if one.used_by)]
     warnings += _say_given(work, part, inclusion) if part is not None else []
+    warnings += _say_empty(part) if not (work.items or problem) else []
     return Result(result, changed, bool(problem) or held_back, warnings)
 
 
@@ -182,28 +185,36 @@ def _plan(task: Task, inclusion: Inclusion, known: control.Services) -> t.Tuple[
     work, found = transaction.plan(task.layout, wanted, datetime.now(timezone.utc), values["apache_port"], known)
     for item in work.items:
         item.known_revoked = item.name in (values["part"] or {}).get("revoked", ())
+    services = dict.fromkeys(service for one in given for service in one.services)
+    work.warnings += filter(None, map(known.absence, services))
     part = inclusion.part(work, given, values) if inclusion.owner else None
     if part is None:
         work.parts = inclusion.found
-        _place(work)
     else:
         work.parts = inclusion.after(part)
         compared = inclusion.compare(part, given)
         found += compared.faults
         work.items = [item for item in work.items if item.name not in compared.outdated]
         work.warnings += compared.outdated.values()
+    _place(work)
     if faults or found:
         raise Refusal([*faults, *found])
     return work, part
 
 
 def _place(work: transaction.Plan) -> None:
-    """Give each certificate its place in snippets. What is live keeps its own, unless this task has another order."""
-    known = [sets.described(work.layout.live(item.name)).position if item.previous else None for item in work.items]
-    places = [place for place in known if place is not None]
-    keeps = len(places) == len(known) and places == sorted(set(places))
-    for item, place in zip(work.items, places if keeps else range(len(known))):
-        item.position = place
+    """Give each certificate its place in snippets. What is live keeps its own, unless this task has another order.
+
+    Those of parts have their places by these: what a set says of it is not looked at, and stays.
+    """
+    placed = parts.positions(work.parts)
+    for item in work.items:
+        item.position = sets.described(work.layout.live(item.name)).position if item.previous else None
+    loose = [item for item in work.items if item.name not in placed]
+    places = [item.position for item in loose if item.position is not None]
+    if len(places) < len(loose) or places != sorted(set(places)):
+        for place, item in enumerate(loose):
+            item.position = place
 
 
 def _install(work: transaction.Plan, installation: Installation, endpoints: t.Sequence[Endpoint], keep: int) -> str:
@@ -298,7 +309,11 @@ class _Patience:
         return True
 
     def _note(self) -> None:
-        self._waited, self._until = time.monotonic() - self._began, datetime.now(timezone.utc)
+        """The wait until now. What the last attempt took beyond the limit was no wait, and is left out."""
+        now = time.monotonic()
+        beyond = max(0.0, now - self._deadline)
+        self._waited = now - self._began - beyond
+        self._until = datetime.now(timezone.utc) - timedelta(seconds=beyond)
 
     def told(self, names: t.Sequence[str]) -> str:
         """How long it was waited, until when and for what, or an empty string."""
@@ -323,7 +338,7 @@ def _values(work: transaction.Plan, told: t.Sequence[str], unconfirmed: t.Sequen
 
 def _good_until(work: transaction.Plan) -> t.Optional[str]:
     """When the first certificate or staple in use expires, as far as it is known; None where nothing is stapled."""
-    used = [item for item in work.items if not item.held_back]
+    used = [item for item in work.items if not (item.held_back or item.rolled_back)]
     judgements = [item.outcome.judgement for item in used if item.outcome and item.outcome.data is not None]
     stapled = [one for one in judgements if one is not None]
     if not stapled:
@@ -374,8 +389,13 @@ def _facts(layout: Layout, name: str, wanted: t.Mapping[str, bytes]) -> t.Dict[s
     with contextlib.suppress(OcspError, KeyError):
         shown.update(_certificate_facts(load_certificates(live["fullchain.pem"], "fullchain.pem")))
     place = staples.find(layout.live(name))
+    shown.update(_usage(sets.described(layout.live(name))))
     shown["staple"] = "present" if place and os.path.exists(place.path(staples.STAPLE)) else "absent"
     return shown
+
+
+def _usage(description: sets.Description) -> t.Dict[str, t.Any]:
+    return {"services": list(description.services), "names": list(description.names)}
 
 
 def _certificate_facts(chain: t.Sequence[Certificate]) -> t.Dict[str, t.Any]:
@@ -398,9 +418,12 @@ def _difference(work: transaction.Plan, before: t.Sequence[t.Dict[str, t.Any]]) 
         if item.changed:
             new = {"state": "present", "keys": dict.fromkeys(sets.SECRET_FILES, item.wanted.access.shown)}
             new.update(_certificate_facts([item.material.certificate, *item.material.chain]))
+            new.update(_usage(item.description))
             new["staple"] = "present" if item.staple else "absent"
-        elif item.renewed:
+        if item.renewed:
             new["staple"] = "renewed" if item.staple else "absent"
+        if item.adapted:
+            new.update({**_usage(item.description), "snippets": "updated"})
         path = work.layout.live(item.name)
         if new != old:
             shown.append({"before_header": path, "after_header": path, "before": old, "after": new})
@@ -568,6 +591,17 @@ def _say_given(work: transaction.Plan, part: Part, inclusion: Inclusion) -> t.It
                 f"{one.name}: {part.owner} no longer lists it, but {' and '.join(owners)} still does; if that role or "
                 "play no longer exists, set ocsp_stapling_state to absent and ocsp_stapling_owner to that name"
             )
+
+
+def _say_empty(part: t.Optional[Part]) -> t.Iterator[str]:
+    """That there is nothing to deploy. Where an owner has none either that could drop out, a name may be misspelt."""
+    if part is None:
+        yield "no certificates are given in certificates"
+    elif not part.certificates:
+        yield (
+            f"{part.owner} gives no certificates; check the names of its variables, ocsp_stapling_certificates and "
+            "ocsp_stapling_scan"
+        )
 
 
 def _dropped_difference(layout: Layout, gone: t.Iterable[inclusions.Dropped]) -> t.List[t.Dict[str, t.Any]]:

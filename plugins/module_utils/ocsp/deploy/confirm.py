@@ -286,9 +286,12 @@ def _faults(installation: Installation, services: t.Iterable[str], verdicts: t.S
     """What is worse than before, the first of each service."""
     faults: t.Dict[str, str] = {}
     for verdict in verdicts:
-        # A service that was stopped meanwhile loads what is live when it starts.
-        if verdict.problem and installation.services.is_running(verdict.service) is not False:
-            faults.setdefault(verdict.service, verdict.problem)
+        if not verdict.problem or verdict.service in faults:
+            continue
+        # A service that was stopped meanwhile loads what is live when it starts; one that failed may not be able to.
+        failure = installation.services.failure(verdict.service)
+        if failure or installation.services.is_running(verdict.service) is not False:
+            faults[verdict.service] = "; ".join(filter(None, [verdict.problem, failure]))
     seen = {verdict.service for verdict in verdicts if verdict.served or verdict.problem}
     for service in services:
         if service not in seen and _is_behind(installation, service):
@@ -326,11 +329,14 @@ def take_back(installation: Installation) -> t.List[str]:
 
 
 def reload_all(installation: Installation, services: t.Iterable[str]) -> t.List[str]:
-    """Reload services whatever they may have loaded. Returns what went wrong, each as a sentence."""
+    """Reload services whatever they may have loaded, and start those that failed with what was taken back.
+
+    Returns what went wrong, each as a sentence.
+    """
     problems = []
     for service in services:
         try:
-            problem = installation.tell(service, always=True).problem
+            problem = installation.services.start_failed(service) or installation.tell(service, always=True).problem
         except OcspError as error:
             problem = error.message
         problems += [problem] if problem else []

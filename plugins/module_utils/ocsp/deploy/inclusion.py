@@ -63,7 +63,9 @@ class Inclusion:
         found = []
         for one in wanted:
             mine = Part(self.owner, (Certificate(one.name, one.services),))
-            names = parts.services_of(parts.replaced(self.others, mine), one.name)
+            # A task without a part comes last, so that the services keep the order that the owners give them.
+            every = parts.replaced(self.others, mine) if self.owner else [*self.others, mine]
+            names = parts.services_of(every, one.name)
             found.append(replace(one, services=tuple(names), kinds=tuple(kind_of(name) or "" for name in names)))
         return found
 
@@ -92,6 +94,12 @@ class Inclusion:
         """The parts of which the files are not as they should be."""
         former = parts.find(self.after(part), FORMER) or Part(FORMER)
         return [one for one in (former, part) if not parts.is_saved(self.layout, one)]
+
+    def is_reconfigured(self, part: Part) -> bool:
+        """Whether a part that is to be saved has more in it than other certificates, chains or roots of the same names,
+        which is not what a user calls a change of configuration."""
+        before = self.recorded
+        return before is None or before == part or parts.settings(before) != parts.settings(part)
 
 
 def read(layout: Layout, given: t.Optional[Values]) -> Inclusion:

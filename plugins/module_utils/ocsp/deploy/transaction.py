@@ -57,7 +57,7 @@ class Item:
     """What is to become of one certificate. ``identifier`` is that of the set to come, or of the live one.
 
     ``reasons`` say what of the live set is not as it should be. ``renewed``: a set that stays got another staple, and
-    ``adapted``: it got pieces of configuration for other services.
+    ``adapted``: it got other pieces of configuration. ``rolled_back``: its new set was refused.
     """
 
     wanted: Wanted
@@ -70,6 +70,7 @@ class Item:
     known_revoked: bool = False
     renewed: bool = False
     adapted: bool = False
+    rolled_back: bool = False
     position: t.Optional[int] = None
 
     @property
@@ -79,7 +80,7 @@ class Item:
     @property
     def changed(self) -> bool:
         """Whether a new set goes live."""
-        return bool(self.reasons) and not self.held_back
+        return bool(self.reasons) and not (self.held_back or self.rolled_back)
 
     @property
     def urls(self) -> t.Sequence[str]:
@@ -104,7 +105,7 @@ class Item:
     @property
     def lacks_staple(self) -> bool:
         """Whether it is used without the staple that it should have, for another reason than a revocation."""
-        used = not (self.held_back or self.is_revoked)
+        used = not (self.held_back or self.rolled_back or self.is_revoked)
         return used and self.stapled and self.outcome is not None and self.staple is None
 
     @property
@@ -398,7 +399,7 @@ def _settle(item: Item) -> t.List[str]:
 
 
 def renew(work: Plan, installation: t.Optional[Installation]) -> t.Set[str]:
-    """Bring newer responses, and pieces of configuration for new services, into sets that stay.
+    """Bring newer responses, and pieces of configuration as for new services, into sets that stay.
 
     Returns the services that have to be reloaded. Without an ``installation`` it is only found out what would change.
     Raises FileError.
@@ -490,6 +491,7 @@ def _discard(work: Plan) -> None:
     for item in work.changed:
         with contextlib.suppress(OcspError):
             sets.discard(work.layout, item.name, item.identifier)
+        item.rolled_back = True
 
 
 def _switch(work: Plan, installation: Installation, look: Look, endpoints: t.Sequence[Endpoint]) -> str:
@@ -566,18 +568,18 @@ def summary(work: Plan, check: bool, told: t.Sequence[str] = (), problem: str = 
     held_back = [f"{item.name}: {item.held_back}" for item in work.items if item.held_back]
     parts = [problem] if problem else []
     parts += [f"held back: {listed(held_back, '; ')}"] if held_back else []
-    if changed and not problem:
+    if changed:
         verb = "would change" if check else "changed"
         parts.append(f"{len(changed)} of {_certificates(len(work.items))} {verb}: {listed(changed)}")
     if renewed:
         parts.append(f"{'would be renewed' if check else 'renewed'} in place: {listed(renewed)}")
     adapted = [item.name for item in work.items if item.adapted and not item.renewed]
     if adapted:
-        parts.append(f"{'would be adapted' if check else 'adapted'} for other services: {listed(adapted)}")
+        parts.append(f"configuration snippets {'would be updated' if check else 'updated'}: {listed(adapted)}")
     revoked = [item.name for item in work.items if item.is_revoked and not item.held_back]
     if revoked:
         parts.append(f"revoked, but in use: {listed(revoked)}")
-    missing = [item.name for item in work.items if item.lacks_staple and not (problem and item.changed)]
+    missing = [item.name for item in work.items if item.lacks_staple]
     if not parts:
         parts.append(_unchanged(len(work.items), told, bool(missing)))
     if missing:
@@ -588,6 +590,8 @@ def summary(work: Plan, check: bool, told: t.Sequence[str] = (), problem: str = 
 def _unchanged(number: int, told: t.Sequence[str], missing: bool) -> str:
     # By the time this is read, at the end of a play, they may have been reloaded.
     untold = f", but {listed(told)} had not loaded the last change yet" if told else ""
+    if not number:
+        return f"no certificates are given{untold}"
     return f"{_certificates(number)}: {'nothing to change' if missing else 'up to date'}{untold}"
 
 

@@ -255,10 +255,11 @@ def look(
     Where there is no staple, though there could be one, so many ``attempts`` are made. Raises nothing.
     """
     total = Deadline(timeout, monotonic)
+    of = f"the {timeout:g} s for all key types" if len(key_types) > 1 else ""
     looks = []
     for number, key_type in enumerate(key_types):
         # Shared out evenly, so that a server is seen to stall for each kind of key.
-        deadline = Deadline(total.left() / (len(key_types) - number), monotonic)
+        deadline = Deadline(total.left() / (len(key_types) - number), monotonic, of)
         found = Look(endpoint, key_type)
         for attempt in range(attempts):
             if attempt:
@@ -272,7 +273,7 @@ def look(
             found = again
             if not _may_staple_later(found, expectation):
                 break
-        looks.append(_with_share(found, deadline, total, key_types))
+        looks.append(found)
     _settle_absences(looks)
     for found in looks:
         _identify(found, expectation)
@@ -281,15 +282,6 @@ def look(
         own = _narrow(expectation, found, others, now, rules)
         _judge(found, others, own, now, rules)
     return looks
-
-
-def _with_share(found: Look, deadline: Deadline, total: Deadline, key_types: t.Sequence[str]) -> Look:
-    """Say where a time that was over is a share of the one that the user gave."""
-    error = found.error
-    if error is not None and error.code == "timeout" and deadline.seconds < total.seconds:
-        share = f"a share of the timeout of {total.seconds:.3g} s, for {' and '.join(key_types)} keys together"
-        found.error = ProbeError(error.code, f"{error.message}, {share}", error.declined)
-    return found
 
 
 # Connecting

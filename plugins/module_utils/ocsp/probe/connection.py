@@ -23,10 +23,14 @@ _PARTING = 0.5
 
 
 class Deadline:
-    """A moment that is ``seconds`` away when this is made."""
+    """A moment that is ``seconds`` away when this is made.
 
-    def __init__(self, seconds: float, monotonic: t.Callable[[], float] = time.monotonic) -> None:
+    ``shown`` is that time for messages; ``of`` says what it is a share of, where it is one.
+    """
+
+    def __init__(self, seconds: float, monotonic: t.Callable[[], float] = time.monotonic, of: str = "") -> None:
         self.seconds = seconds
+        self.shown = f"{round(seconds, 1 if seconds >= 1 else 2):g} s{of and f' of {of}'}"
         self._monotonic = monotonic
         self._end = monotonic() + seconds
 
@@ -96,7 +100,7 @@ class Connection:
         return left
 
     def _expired(self) -> ProbeError:
-        return ProbeError("timeout", f"does not {self.step} within {self._deadline.seconds:.3g} s")
+        return ProbeError("timeout", f"does not {self.step} within {self._deadline.shown}")
 
 
 def connect(host: str, port: int, family: str, deadline: Deadline) -> Connection:
@@ -120,7 +124,7 @@ def connect(host: str, port: int, family: str, deadline: Deadline) -> Connection
             silent = isinstance(error, socket.timeout) and error.errno is None
             reasons.append(f"{'no answer' if silent else error.strerror or error} ({address[0]})")
     if deadline.left() <= 0:
-        raise ProbeError("timeout", f"does not accept a connection within {deadline.seconds:.3g} s")
+        raise ProbeError("timeout", f"does not accept a connection within {deadline.shown}")
     raise ProbeError("unreachable", f"cannot be connected to: {', '.join(reasons[:4])}")
 
 
@@ -128,7 +132,7 @@ def _look_up(host: str, port: int, family: str, deadline: Deadline) -> t.List[re
     try:
         return resolver.look_up(host, port, deadline.left(), FAMILIES[family])
     except resolver.OutOfTime:
-        raise ProbeError("timeout", f"could not be resolved within {deadline.seconds:.3g} s") from None
+        raise ProbeError("timeout", f"could not be resolved within {deadline.shown}") from None
     except Exception as error:
         reason = error.strerror if isinstance(error, OSError) else type(error).__name__
         wanted = "address" if family == "any" else f"{family.replace('ipv', 'IPv')} address"

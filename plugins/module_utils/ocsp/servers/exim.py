@@ -66,7 +66,13 @@ SERVER = Server(
     units=("exim4", "exim"),
     folders=("exim4", "exim"),
     ports=((25, "smtp"), (465, ""), (587, "smtp")),
-    tests=(("exim4", "-bV"), ("exim", "-bV")),
+    # Debian generates the configuration anew at each start, unless an administrator wrote the whole of it.
+    tests=(
+        ("exim4", "-C", "/etc/exim4/exim4.conf", "-bV"),
+        ("update-exim4.conf", "--check"),
+        ("exim4", "-bV"),
+        ("exim", "-bV"),
+    ),
     pid_files=("/run/exim4/exim.pid", "/run/exim.pid"),
     reads_key_as_user=True,
     first_answer_only=True,

@@ -42,6 +42,8 @@ _FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin
 _TIMEOUT = 60.0
 _ASK_TIMEOUT = 10.0
 _LONGEST_ANSWER = 64 * 1024
+#: What a unit itself wrote lately, without what systemd writes about it.
+_JOURNAL = ("journalctl", "--quiet", "--no-pager", "--output=cat", "--lines=10", "--since=-2min")
 #: What an init script says to an action that it does not know (LSB 5.0, core, section 22.2).
 _UNIMPLEMENTED = 3
 
@@ -117,16 +119,31 @@ def _kind_of(name: str) -> t.Optional[str]:
 
 def is_known(service: Service, run: Run) -> bool:
     """Whether a service is of a known kind, or described, or there on this host."""
-    if service.kind or service.unit or service.reload:
-        return True
+    return bool(service.kind or service.unit or service.reload) or not _is_missing(service, run)
+
+
+def absence(service: Service, run: Run) -> str:
+    """That a server which nothing describes is not on this host, as one sentence, or an empty string."""
+    if not service.kind or service.unit or service.reload or _test_command(service, run):
+        return ""
+    if _PidFile(service).running(run) or not _is_missing(service, run):
+        return ""
+    units = [service.name] if service.name in service.units else service.units
+    what = "unit" if has_systemd() else "init script"
+    shown = " or ".join(map(_unit_name, units) if has_systemd() else units)
+    return f"{service.name} is not installed on this host (no {what} {shown}); its reload is left out"
+
+
+def _is_missing(service: Service, run: Run) -> bool:
+    """Whether the service manager of this host has never heard of a service."""
     if has_systemd():
-        names = [unit if "." in unit else f"{unit}.service" for unit in service.units]
-        return not _load_states(names, run) <= {"not-found"}
-    return any(os.path.exists(f"/etc/init.d/{unit}") for unit in service.units)
+        command = ("systemctl", "show", "--property=LoadState", "--value", *map(_unit_name, service.units))
+        return set(run(command, timeout=_TIMEOUT)[1].split()) == {"not-found"}
+    return not any(os.path.exists(f"/etc/init.d/{unit}") for unit in service.units)
 
 
-def _load_states(units: t.Sequence[str], run: Run) -> t.Set[str]:
-    return set(run(("systemctl", "show", "--property=LoadState", "--value", *units), timeout=_TIMEOUT)[1].split())
+def _unit_name(unit: str) -> str:
+    return unit if "." in unit else f"{unit}.service"
 
 
 class Services:
@@ -155,6 +172,10 @@ class Services:
             self._known[name] = is_known(self.get(name), self._run)
         return self._known[name]
 
+    def absence(self, name: str) -> str:
+        """As the function of this name."""
+        return absence(self.get(name), self._run)
+
     def test(self, name: str) -> str:
         """Why the configuration of a service that runs would be refused, or an empty string."""
         service = self.get(name)
@@ -163,6 +184,14 @@ class Services:
     def is_running(self, name: str) -> t.Optional[bool]:
         """As the function of this name."""
         return is_running(self.get(name), self._run)
+
+    def failure(self, name: str) -> str:
+        """That a service or its last reload failed, with its last words, or an empty string."""
+        return _manager(self.get(name)).failure(self._run)
+
+    def start_failed(self, name: str) -> str:
+        """Start a service again that failed. Returns what went wrong, or an empty string."""
+        return _manager(self.get(name)).start_failed(self._run)
 
     def loaded_since(self, name: str, moment: float) -> t.Optional[bool]:
         """Whether a service has loaded its files since ``moment`` (CLOCK_MONOTONIC, seconds); None if unknown.
@@ -281,6 +310,12 @@ class _Manager:
     def running(self, run: Run) -> t.Optional[bool]:
         return None
 
+    def failure(self, run: Run) -> str:
+        return ""
+
+    def start_failed(self, run: Run) -> str:
+        return ""
+
     def loaded_since(self, run: Run, moment: float) -> t.Optional[bool]:
         return True if self.running(run) is False else None
 
@@ -306,17 +341,37 @@ class _Systemd(_Manager):
         super().__init__(service)
         self.unit = ""
 
-    def running(self, run: Run) -> t.Optional[bool]:
-        units = [unit if "." in unit else f"{unit}.service" for unit in self.service.units]
+    def _find_unit(self, run: Run, *wanted: str) -> str:
+        """The first of the units that is in one of these states, or an empty string."""
+        units = [_unit_name(unit) for unit in self.service.units]
         states = run(("systemctl", "is-active", *units), timeout=_TIMEOUT)[1].split()
-        self.unit = next((unit for unit, state in zip(units, states) if state in ("active", "reloading")), "")
+        return next((unit for unit, state in zip(units, states) if state in wanted), "")
+
+    def failure(self, run: Run) -> str:
+        unit = self._find_unit(run, "failed")
+        if unit:
+            return f"{unit} has failed{_journal(run, unit)}"
+        if self.running(run) and self._show(run).get("ReloadResult", ["success"]) != ["success"]:
+            return f"the last reload of {self.unit} failed{_journal(run, self.unit)}"
+        return ""
+
+    def start_failed(self, run: Run) -> str:
+        unit = self._find_unit(run, "failed")
+        if not unit:
+            return ""
+        code, output, errors = run(("systemctl", "restart", unit), timeout=_TIMEOUT)
+        words = _last_words(code, output, errors)
+        return f"{unit} cannot be started again ({words}){_journal(run, unit)}" if code else ""
+
+    def running(self, run: Run) -> t.Optional[bool]:
+        self.unit = self._find_unit(run, "active", "reloading")
         if self.unit:
             return True
         if self._runs_by_itself(run):
             return None  # it was started by hand, so that systemd cannot tell what it has loaded
         # What systemd has never heard of may run elsewhere: in a container, or as a unit that only another play names.
         elsewhere = self.service.unit or self.service.reload or not self.service.kind
-        return None if elsewhere and _load_states(units, run) == {"not-found"} else False
+        return None if elsewhere and _is_missing(self.service, run) else False
 
     def _runs_by_itself(self, run: Run) -> bool:
         """Whether it runs, but not as the unit that it usually is."""
@@ -356,7 +411,15 @@ class _Systemd(_Manager):
             why = f"it does not run as {units}" if self._runs_by_itself(run) else f"systemd has no unit {units}"
             return f"{self.service.name} cannot be reloaded: {why}; set 'unit' or 'reload' for it"
         # One that ended meanwhile is not started, and one that cannot be reloaded is restarted.
-        return self._do(run, ("systemctl", "try-restart" if restart else "try-reload-or-restart", self.unit))
+        problem = self._do(run, ("systemctl", "try-restart" if restart else "try-reload-or-restart", self.unit))
+        return f"{problem}{_journal(run, self.unit)}" if problem else ""
+
+
+def _journal(run: Run, unit: str) -> str:
+    """The last words of a unit, for the end of a sentence, or an empty string: systemd itself does not say why."""
+    code, output, _errors = run((*_JOURNAL, f"_SYSTEMD_UNIT={unit}"), timeout=_TIMEOUT)
+    words = _one_line(output) if code == 0 else ""
+    return f"; its journal ends with: {words}" if words else ""
 
 
 def _length_of_reload(values: t.Mapping[str, t.Sequence[str]]) -> float:
@@ -495,5 +558,6 @@ def _last_words(code: int, output: str, errors: str) -> str:
 
 
 def _one_line(text: str, longest: int = 500) -> str:
-    line = " ".join(text.split())
+    """The end of what a program printed, without what a terminal would obey."""
+    line = " ".join("".join(one if one.isprintable() else " " for one in text).split())
     return line if len(line) <= longest else f"...{line[-longest:]}"

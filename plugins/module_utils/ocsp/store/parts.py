@@ -383,6 +383,16 @@ def replaced(parts: t.Iterable[Part], part: Part) -> t.List[Part]:
     return sorted([*others, *([part] if part.certificates else [])], key=lambda one: one.owner)
 
 
+def settings(part: Part) -> Part:
+    """A part without the fingerprints of its certificates and when they changed: what the owner has set."""
+    kept = ("names", "key")
+    certificates = (
+        replace(one, agreed={key: one.agreed[key] for key in kept if key in one.agreed}, since=0)
+        for one in part.certificates
+    )
+    return replace(part, certificates=tuple(certificates))
+
+
 def without(part: Part, names: t.Container[str]) -> Part:
     """A part without some certificates."""
     return replace(part, certificates=tuple(one for one in part.certificates if one.name not in names))

@@ -275,10 +275,12 @@ def clean(layout: Layout) -> None:
 
 
 def discard(layout: Layout, name: str, identifier: str) -> None:
-    """Remove a set that is not live, or one in the making."""
+    """Remove a set that is not live, or one in the making, and the folder of a name that has no other."""
     shutil.rmtree(os.path.join(layout.sets(name), _STAGING + identifier), ignore_errors=True)
     if current_id(layout, name) != identifier:
         shutil.rmtree(layout.folder(name, identifier), ignore_errors=True)
+    with contextlib.suppress(OSError):  # another set is in it
+        os.rmdir(layout.sets(name))
 
 
 def prune(layout: Layout, name: str, keep: int, protected: t.Container[str] = ()) -> t.List[str]:

@@ -13,6 +13,7 @@ import json
 import os
 import pwd
 import re
+import shutil
 import socket
 import ssl
 import threading
@@ -27,6 +28,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils import _module
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import certificate_set, confirm, removal
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError, TransportError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import bulk
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import control
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import sets
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.run_module import (
@@ -423,6 +425,23 @@ def test_the_message_says_how_long_it_waited_for_what(
     assert "waited" not in run(check=True, **options)["msg"] and time.pauses == []
 
 
+def test_it_says_no_longer_wait_than_it_was_given(
+    run: t.Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An attempt may begin when the wait ends, and take its time."""
+    time = Clock()
+    monkeypatch.setattr(certificate_set, "time", time)
+
+    def exchange(*_arguments: t.Any) -> t.NoReturn:
+        time.sleep(1)
+        raise TransportError("unreachable", "Connection refused")
+
+    monkeypatch.setattr(bulk.Network, "_exchange", exchange)
+    given = [entry(leaf("one.example.com", demands=True), "one.example.com")]
+    result = run(certificates=given, fetch_from="host", responder_wait=8, options={"retries": 0})
+    assert time.monotonic() > 8 and "; waited 8 seconds, until " in result["msg"], result["msg"]
+
+
 def test_revoked_certificate_is_not_deployed(run: t.Callable[..., Result], tmp_path: Path) -> None:
     good, bad = leaf("www.example.com"), leaf("www.example.com", "new")
     run(certificates=[entry(good, "www.example.com", response_content=staple(good))])
@@ -559,6 +578,110 @@ def test_test_of_a_service_decides(run: t.Callable[..., Result], tmp_path: Path)
     refused = run(certificates=[stays, entry(other, "other.example.com")], service_settings=settings)
     assert refused["failed"] and refused["msg"].endswith("; renewed in place: www.example.com")
     assert "no certificate was replaced" in refused["msg"] and "nothing was changed" not in refused["msg"]
+
+
+def test_a_renewal_is_no_change_of_configuration(run: t.Callable[..., Result], tmp_path: Path) -> None:
+    part, name, said = {"owner": "web"}, "www.example.com", "the configuration of web was updated"
+    assert said in run(certificates=[entry(leaf(name), name)], part=part)["msg"]
+    renewed = run(certificates=[entry(leaf(name, "new"), name)], part=part)
+    assert renewed["changed"] and "configuration" not in renewed["msg"], renewed["msg"]
+    again = entry(leaf(name, "new"), name)
+    for change in ({"options": {"retries": 0}}, {"staple": False}, {"names": [name, "x.example.com"]}):
+        again.update(change)
+        assert said in run(certificates=[again], part=part)["msg"]
+    file = tmp_path / "etc/parts/web.json"
+    file.write_text(file.read_text() + "\n")
+    assert said in run(certificates=[again], part=part)["msg"], "a file that somebody changed is repaired"
+    added = leaf("add.example.com")
+    assert said in run(certificates=[again, entry(added, "add.example.com")], part=part)["msg"]
+
+
+@pytest.mark.parametrize("first", ["role", "task"])
+def test_a_task_and_the_role_agree_about_a_set(first: str, run: t.Callable[..., Result], tmp_path: Path) -> None:
+    """Whichever deployed it, and in whatever order the services are listed."""
+    settings = {name: {"unit": name} for name in ("web", "mail")}
+    names = ("b.example.com", "a.example.com")
+    certificates = [entry(leaf(name, urls=False), name, services=["web", "mail"]) for name in names]
+    turned = [{**one, "services": ["mail", "web"]} for one in reversed(certificates)]
+    given: t.Dict[str, t.Dict[str, t.Any]] = {
+        "role": {"certificates": certificates, "part": {"owner": "site"}},
+        "task": {"certificates": certificates if first == "task" else turned},
+    }
+    runner = functools.partial(run, service_settings=settings)
+    runner(**given[first])
+    runner(**given["role"])
+    for path in (tmp_path / "var/pending").iterdir():
+        path.unlink()
+    before = tree(tmp_path)
+    for turn in ("task", "role", "task", "role"):
+        done = runner(diff=True, **given[turn])
+        assert not done["changed"] and done["diff"] == [] and tree(tmp_path) == before, (turn, done)
+
+
+def test_what_is_adapted_is_in_the_difference(run: t.Callable[..., Result]) -> None:
+    one = entry(leaf("www.example.com", urls=False), "www.example.com")
+    run(certificates=[one], part={"owner": "web"})
+    for change, key in (({"services": [SERVICE, "nginx"]}, "services"), ({"names": ["x.example.com"]}, "names")):
+        one.update(change)
+        done = run(certificates=[one], part={"owner": "web"}, diff=True)
+        assert "configuration snippets updated: www.example.com" in done["msg"]
+        (shown,) = done["diff"]
+        assert shown["after"][key] == change[key] != shown["before"][key]
+
+
+def test_that_nothing_is_given_is_a_warning(run: t.Callable[..., Result]) -> None:
+    """Not where certificates of the owner drop out, which is reported, or where another inclusion gave some."""
+    said = "web gives no certificates; check the names of its variables, "
+    nothing = run(certificates=[], part={"owner": "web"})
+    assert nothing["warnings"] == [f"{said}ocsp_stapling_certificates and ocsp_stapling_scan"]
+    assert nothing["msg"] == "no certificates are given" and not nothing["changed"]
+    assert run(certificates=[])["warnings"] == ["no certificates are given in certificates"]
+    one = entry(leaf("www.example.com", urls=False), "www.example.com")
+    assert run(certificates=[one], part={"owner": "web"})["warnings"] == []
+    later = run(certificates=[], part={"owner": "web", "number": 2, "claimed": ["www.example.com"]})
+    gone = run(certificates=[], part={"owner": "web"})
+    assert later["warnings"] == gone["warnings"] == [] and gone["dropped"] == ["www.example.com"]
+    assert gone["msg"].startswith("no certificates are given") and "; no longer configured, " in gone["msg"]
+    assert run(certificates=[], part={"owner": "mail"})["warnings"] != []
+
+
+def test_a_server_that_is_not_installed_is_a_warning(
+    run: t.Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be installed later in the same play. Of two certificates it is said once."""
+    monkeypatch.setattr(control, "has_systemd", lambda: True)
+    monkeypatch.setattr(control, "_FOLDERS", ())
+    monkeypatch.setattr(control._PidFile, "_pid", lambda self: None)
+    answers = {"is-active": (3, "inactive\n", ""), "show": (0, "not-found\n", "")}
+    monkeypatch.setattr(AnsibleModule, "run_command", lambda self, argv, **_given: answers[argv[3]])
+    monkeypatch.setattr(shutil, "which", lambda name: name)
+    names = ("one.example.com", "two.example.com")
+    given = [entry(leaf(name, urls=False), name, services=["apache2"]) for name in names]
+    for check in (True, False):
+        result = run(certificates=given, check=check, service_settings={})
+        assert not result.get("failed") and result["warnings"] == [
+            "apache2 is not installed on this host (no unit apache2.service); its reload is left out"
+        ]
+
+
+def test_a_refusal_claims_nothing_that_did_not_happen(run: t.Callable[..., Result], tmp_path: Path) -> None:
+    """Of the first certificate of a name, and of one that its owner no longer lists."""
+    old, new = leaf("old.example.com"), leaf("new.example.com")
+    part = {"owner": "web"}
+    run(certificates=[entry(old, "old.example.com")], part=part)
+    before = tree(tmp_path)
+    refused = run(
+        certificates=[entry(new, "new.example.com")],
+        part=part,
+        diff=True,
+        service_settings={SERVICE: {"test": ["false"], "reload": ["true"]}},
+    )
+    assert refused["failed"] and not refused["changed"] and tree(tmp_path) == before
+    assert not (tmp_path / "etc/sets/new.example.com").exists()
+    assert "updated" not in refused["msg"] and "no longer configured" not in refused["msg"], refused["msg"]
+    assert refused["dropped"] == refused["diff"] == refused["without_staple"] == []
+    assert [one["changed"] for one in refused["certificates"]] == [False]
+    assert refused["good_until"] is None
 
 
 def test_commands_may_be_texts_with_the_quotes_of_a_shell(run: t.Callable[..., Result]) -> None:

@@ -177,6 +177,18 @@ def test_a_service_that_was_stopped_meanwhile_is_not_worse(world: World) -> None
     assert sets.current_id(world.layout, NAME) == world.identifiers[1]
 
 
+def test_a_service_that_failed_with_the_new_files_is_worse(world: World) -> None:
+    """With the old ones it is started again."""
+    world.switch()
+    world.problem = "connection refused"
+    world.fleet.failed["nginx"] = "nginx.service has failed; its journal ends with: bad key"
+    (fault,) = world.verify().faults.values()
+    assert fault.endswith("TLS no longer works (connection refused); " + world.fleet.failed["nginx"])
+    assert world.take_back() == [NAME]
+    with world.enter() as one:
+        assert confirm.reload_all(one, ["nginx"]) == [] and world.fleet.started == ["nginx"]
+
+
 def test_what_showed_nothing_before_cannot_be_worse(world: World) -> None:
     """A first deployment, to a server that is configured later: nothing is known, so its note stays."""
     world.switch(before=Sight({}, "connection refused"))

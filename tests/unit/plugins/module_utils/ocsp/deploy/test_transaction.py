@@ -207,7 +207,7 @@ def test_a_service_that_comes_to_a_set_that_stays_gets_its_piece_and_is_told(hos
     assert "nginx.conf" in host.live("a.example.com") and pending.services(host.layout) == ["nginx"]
     assert (
         transaction.summary(work, False)
-        == "adapted for other services: a.example.com; still without a staple: a.example.com"
+        == "configuration snippets updated: a.example.com; still without a staple: a.example.com"
     )
     assert sets.described(host.layout.live("a.example.com")).services == ("web", "nginx")
 

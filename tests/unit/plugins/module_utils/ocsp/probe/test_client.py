@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import socket
 import typing as t
 
 import pytest
@@ -503,6 +504,17 @@ def test_the_time_is_shared_among_the_kinds_of_key() -> None:
     network = Slow(ProbeError("timeout", "x"), ProbeError("timeout", "x"))
     client.look(ENDPOINT, NOW, timeout=20.0, dial=network, monotonic=lambda: clock[0], sleep=no_pause)
     assert network.budgets == [10.0, 10.0]
+
+
+def test_a_timeout_names_the_time_that_was_given() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        endpoint = read_endpoint("127.0.0.1", listener.getsockname()[1])
+        both = client.look(endpoint, NOW, timeout=0.4)
+        (one,) = client.look(endpoint, NOW, ["rsa"], timeout=0.2)
+    assert [found.message.partition(" ")[2] for found in (*both, one)] == [
+        *["does not send ServerHello within 0.2 s of the 0.4 s for all key types"] * 2,
+        "does not send ServerHello within 0.2 s",
+    ]
 
 
 def test_time_that_one_kind_of_key_leaves_is_for_the_other() -> None:

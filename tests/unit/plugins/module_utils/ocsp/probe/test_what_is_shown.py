@@ -22,7 +22,6 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import certi
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.certificate import Certificate
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.probe import client, tls, tls_keys
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.probe.client import Expectation, read_endpoint
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.probe.connection import Deadline
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.probe.tls_keys import KeyShares
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import NOW
@@ -321,24 +320,3 @@ def test_a_server_without_the_intermediate_is_told_from_one_of_another_ca() -> N
         "CN=Private Issuing CA,O=Forge, not by CN=Private Root,O=Forge; give the certificate of "
         "CN=Private Issuing CA,O=Forge; the server does not send it either"
     )
-
-
-# Time
-
-
-@pytest.mark.parametrize(
-    ("key_types", "words"),
-    [
-        (["rsa"], "x.test:443 does not greet within 12 s"),
-        (
-            ["rsa", "ecdsa"],
-            "x.test:443 does not greet within 6 s, a share of the timeout of 12 s, for rsa and ecdsa keys together",
-        ),
-    ],
-)
-def test_a_share_of_the_time_is_called_one(key_types: t.List[str], words: str) -> None:
-    def dial(_host: str, _port: int, _family: str, deadline: Deadline) -> t.NoReturn:
-        raise ProbeError("timeout", f"does not greet within {deadline.seconds:.3g} s")
-
-    found = client.look(read_endpoint("x.test"), NOW, key_types, timeout=12.0, dial=dial, monotonic=lambda: 0.0)
-    assert found[0].message == words

@@ -96,6 +96,34 @@ def test_a_service_that_nobody_has_heard_of_is_not_known(manager: str) -> None:
         assert control.is_known(described, host.run)
 
 
+@pytest.mark.usefixtures("program")
+def test_a_server_that_is_not_installed_is_named(manager: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control._PidFile, "main_pid", lambda self: None)
+    host = Host({"systemctl show --property=LoadState": (0, "not-found\nnot-found\n", "")})
+    what = {"systemd": "unit apache2.service", "PID files": "init script apache2"}.get(manager)
+    said = f"apache2 is not installed on this host (no {what}); its reload is left out" if what else ""
+    assert control.absence(configured("apache2"), host.run) == said
+    if what:
+        assert f"no {what} or " in control.absence(configured("apache"), host.run), "on whichever distribution"
+    for described in (configured("x", unit="mine"), configured("apache2", unit="web"), configured("x", reload=("a",))):
+        assert control.absence(described, host.run) == ""
+
+
+@pytest.mark.usefixtures("manager")
+def test_a_server_that_is_there_is_not_missed(
+    program: t.Callable[[str], str], manager: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped or masked, built from source, or started by hand."""
+    masked = Host({"systemctl show --property=LoadState": (0, "masked\n", "")})
+    assert (control.absence(configured("hitch"), masked.run) == "") is (manager != "PID files")
+    missing = Host({"systemctl show --property=LoadState": (0, "not-found\n", "")})
+    monkeypatch.setattr(control._PidFile, "main_pid", lambda self: 1)
+    assert control.absence(configured("nginx"), missing.run) == ""
+    monkeypatch.setattr(control._PidFile, "main_pid", lambda self: None)
+    program("nginx")
+    assert control.absence(configured("nginx"), missing.run) == ""
+
+
 @pytest.mark.usefixtures("systemd", "program")
 @pytest.mark.parametrize("state", ["inactive", "failed", "activating", "deactivating", "unknown"])
 def test_what_does_not_run_is_left_alone(state: str) -> None:
@@ -193,6 +221,54 @@ def test_a_reload_that_fails_is_told_with_the_last_words() -> None:
     )
     assert result.problem.endswith("END)")
     assert len(result.problem) < 700
+
+
+@pytest.mark.usefixtures("systemd", "program")
+def test_what_systemd_does_not_say_is_in_the_journal() -> None:
+    """Why a reload failed, and why a unit failed: in one line, without what a terminal would obey."""
+    words = "bad \x1b[31moption\x1b[0m\nin line 7\n"
+    host = Host({"systemctl is-active": (0, "active", ""), "systemctl try": (1, "", "See journalctl\n")})
+    host.answers = {**host.answers, "journalctl": (0, words, "")}
+    problem = control.reload(configured("dnsdist"), host.run).problem
+    assert problem.endswith("failed (See journalctl); its journal ends with: bad [31moption [0m in line 7")
+    assert host.commands[-1].endswith(" _SYSTEMD_UNIT=dnsdist.service")
+    host.answers = {**host.answers, "journalctl": (0, "x" * 9000, "")}
+    assert len(control.reload(configured("dnsdist"), host.run).problem) < 700
+    host.answers = {**host.answers, "journalctl": (127, "", "No such file or directory")}
+    assert control.reload(configured("dnsdist"), host.run).problem.endswith("failed (See journalctl)")
+    failed = Host({"systemctl is-active": (3, "failed\ninactive\n", ""), "journalctl": (0, words, "")})
+    services = control.Services({}, failed.run)
+    assert services.failure("exim").startswith("exim4.service has failed; its journal ends with: bad ")
+    assert services.start_failed("exim") == "" and failed.commands[-1] == "systemctl restart exim4.service"
+    failed.answers = {**failed.answers, "systemctl restart": (1, "", "See journalctl\n")}
+    assert services.start_failed("exim").startswith("exim4.service cannot be started again (See journalctl); its ")
+    shown = {"systemctl show": (0, "ActiveState=active\nReloadResult=exit-code\n", ""), "journalctl": (0, "no", "")}
+    going_on = control.Services({}, Host({"systemctl is-active": (0, "active\n", ""), **shown}).run)
+    assert going_on.failure("nginx") == "the last reload of nginx.service failed; its journal ends with: no"
+    stopped = Host({"systemctl is-active": (3, "inactive\n", "")})
+    services = control.Services({}, stopped.run)
+    assert services.failure("nginx") == services.start_failed("nginx") == ""
+    assert all(command.startswith("systemctl is-active") for command in stopped.commands)
+
+
+@pytest.mark.parametrize(
+    ("there", "command"),
+    [
+        (("update-exim4.conf", "exim4"), "update-exim4.conf --check"),
+        (("update-exim4.conf", "exim4", "/etc/exim4/exim4.conf"), "exim4 -C /etc/exim4/exim4.conf -bV"),
+        (("exim",), "exim -bV"),
+    ],
+    ids=["Debian", "Debian, by hand", "others"],
+)
+def test_exim_is_tested_with_what_its_next_start_reads(
+    there: t.Sequence[str], command: str, program: t.Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in there:
+        if not name.startswith("/"):
+            program(name)
+    monkeypatch.setattr(os.path, "exists", lambda path: path in there)
+    host = Host({command: (1, "", "wrong")})
+    assert control.test(configured("exim"), host.run).endswith("(wrong)") and host.commands == [command]
 
 
 @pytest.mark.usefixtures("systemd", "program")
