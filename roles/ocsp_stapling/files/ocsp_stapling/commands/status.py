@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import os
 import typing as t
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
+from ocsp.services.timetable import Timetable
 from ocsp.text import format_time
 
 from .. import record, troubles
@@ -57,13 +58,24 @@ class Status:
     """What is in place and how it got there, as it looks at a moment; with ``names``, of these certificates alone."""
 
     def __init__(
-        self, config: Config, state: State, now: datetime, names: t.Collection[str] = (), refused: str = ""
+        self,
+        config: Config,
+        state: State,
+        now: datetime,
+        names: t.Collection[str] = (),
+        refused: str = "",
+        runs: t.Optional[Timetable] = None,
     ) -> None:
-        """``refused`` is why there is no configuration, if there is none: then it tells what the state knows."""
+        """``refused`` is why there is no configuration, if there is none: then it tells what the state knows.
+
+        ``runs`` is when the program will run, where that is known.
+        """
         self.config = config
         self.state = state
         self.now = now
         self.refused = refused
+        self.runs = runs
+        self.interval = runs.interval if runs is not None else config.interval
         self.named = bool(names)
         catch_up(config, state)
         seen = observe(config, state, names, now, refused)
@@ -79,7 +91,7 @@ class Status:
     # One certificate
 
     def _line(self, name: str, seen: Seen) -> Line:
-        entry = seen.values
+        entry = self._with_run(seen.values)
         if entry is None:
             sentence = f"{name}: no run has checked it yet, and {seen.unread}; run 'ocsp-stapling status' as root"
             return Line(name, troubles.NOT_SEEN, troubles.NOT_SEEN.word, None, None, "", sentence, {})
@@ -105,6 +117,24 @@ class Status:
             f"{name}: {sentence}" if sentence else "",
             entry,
         )
+
+    def _with_run(self, entry: t.Optional[Values]) -> t.Optional[Values]:
+        """The same with the run that will ask a responder as the next attempt: a plan alone does nothing."""
+        if entry is None or self.runs is None:
+            return entry
+        planned = record.time_of(entry, "next_attempt")
+        if planned is None and self._is_asked_about(entry):
+            planned = self.now
+        if planned is None:
+            return entry
+        # A run that starts now has started already.
+        following = self.runs.first(max(planned, self.now + timedelta(seconds=1)))
+        return {**entry, "next_attempt": format_time(following)}
+
+    def _is_asked_about(self, entry: Values) -> bool:
+        """Whether refresh asks about a certificate that it has not seen yet."""
+        asked = record.mapping(entry, "certificate").get("has_responder") is True and _is_wanted(entry)
+        return asked and self.config.fetch and not self.refused and entry.get("deployed") is not False
 
     def _word(self, entry: Values) -> str:
         if isinstance(entry.get("staple"), dict):
@@ -245,7 +275,7 @@ class Status:
         ended = self._ended(command)
         since = ended or record.time_of({"first": self.state.first}, "first") or _made(self.config.folders.metrics)
         ago = (self.now - since).total_seconds() if since is not None else 0.0
-        if ago > self.config.interval.total_seconds() * _MISSED and since is not None:
+        if ago > self.interval.total_seconds() * _MISSED and since is not None:
             what = f"last ran at {when(since, self.now)}"
             if ended is None:
                 what = f"has never run, although it should have since {when(since, self.now)}"
