@@ -163,3 +163,36 @@ def test_without_a_staple_each_run_asks(web: Host, timer: str, monkeypatch: pyte
     web.later(timedelta(seconds=20))
     web.run("refresh")
     assert web.run("apply").code == 0 and web.staple(NAME) is not None
+
+
+# What status says ---------------------------------------------------------------------------------
+
+
+def test_the_most_urgent_of_equal_severity_comes_first(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.schedule("*/5 * * * *", monkeypatch)
+    lives = {"a.example.com": 30 * DAY, "z.example.com": 3 * HOUR}
+    host.service("web")
+    for name, life in lives.items():
+        host.deploy(name, ["web"])
+        host.makers[name] = lambda leaf, now, life=life: hosts.good(leaf, now, life=life, age=timedelta(0))
+    host.config["defaults"]["maximum_age"] = "60d"
+    host.configure()
+    host.hour()
+    host.later(DAY * 24)
+    host.run("refresh")
+    host.run("apply")
+    host.down = True
+    host.later(HOUR * 2.5)
+    host.hour()
+    done = host.run("status", "--nagios").out
+    assert done.startswith("OCSP WARNING - z.example.com: "), done
+
+
+def test_a_run_over_some_certificates_is_told_and_says_nothing_about_the_timer(web: Host) -> None:
+    web.hour()
+    web.later(5 * HOUR)
+    for command in ("refresh", "apply"):
+        web.run(command, NAME)
+    text = web.run("status").out
+    assert text.count("last ran at 2026-03-04 10:06 UTC") == 2, text
+    assert text.count("last ran for all certificates at 2026-03-04 05:06 UTC") == 2, text

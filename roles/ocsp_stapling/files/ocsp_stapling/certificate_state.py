@@ -63,6 +63,7 @@ def refresh_values(run: Values) -> Values:
         "ended": format_time(record.time_of(run, "ended")),
         "seconds": record.seconds_of(run, "seconds"),
         "exit_code": record.number_of(run, "exit_code"),
+        "latest": format_time(record.time_of(run, "latest")),
     }
 
 

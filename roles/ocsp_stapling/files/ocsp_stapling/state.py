@@ -14,7 +14,8 @@ costs no staple. A newer ``version`` than 1 means that keys changed their meanin
      "refused": "",                    why the record of refresh was not read, by the code foreign_file
      "pending": {NAME: NUMBER},        services left to be reloaded, and what tells one note of that from the next
      "first": TIME,                    the first run that is known of
-     "runs": {"refresh": {"ended": TIME, "seconds": 1.5, "exit_code": 0}, "apply": {...}},
+     "runs": {"refresh": {"ended": TIME, "seconds": 1.5, "exit_code": 0,
+                          "latest": TIME}, "apply": {...}},    the latter of a run over some certificates alone
      "certificates": {NAME: {
          "live": PATH, "services": [NAME],         as configured
          "deployed": true,                         false where there is no set of it

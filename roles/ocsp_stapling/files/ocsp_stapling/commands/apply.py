@@ -297,7 +297,7 @@ class Apply:
         self.after.first = self.before.first or format_time(self.now)
         self.after.runs = {
             # A run over some certificates says nothing about the timer.
-            "apply": record.mapping(self.before.runs, "apply") if self.names else this,
+            "apply": {**record.mapping(self.before.runs, "apply"), "latest": this["ended"]} if self.names else this,
             "refresh": certificate_state.refresh_values(self.claims.run),
         }
         self.after.pending = reloading.marks(self.config)

@@ -73,6 +73,7 @@ class Refresh:
         self.log = log
         self.environment_for = environment_for
         self.entries = [entry for entry in config.certificates if not only or entry.name in only]
+        self.partial = bool(only)
         self.force = force
         self.on_abort = on_abort
         self.progress = progress
@@ -86,13 +87,17 @@ class Refresh:
         folders = self.config.folders
         self.record = record.load(folders.record)
         self.record.keep_only({entry.name for entry in self.config.certificates})
-        self.record.run = {"started": format_time(self.host.now())}
+        before, self.record.run = self.record.run, {"started": format_time(self.host.now())}
         try:
             self._refresh()
         finally:
             exit_code = self._exit_code()
             seconds = round(self.host.elapsed(), 3)
-            self.record.run.update(ended=format_time(self.host.now()), seconds=seconds, exit_code=exit_code)
+            ended = format_time(self.host.now())
+            self.record.run.update(ended=ended, seconds=seconds, exit_code=exit_code)
+            if self.partial:
+                # It says nothing about the timer.
+                self.record.run = {**before, "latest": ended}
             self.record.save(folders.record)
         self._summarize(seconds)
         return Report(exit_code, self.outcomes)

@@ -80,7 +80,7 @@ class Status:
         catch_up(config, state)
         seen = observe(config, state, names, now, refused)
         self.lines = [self._line(name, one) for name, one in seen.items()]
-        self.lines.sort(key=lambda line: troubles.rank(line.trouble))
+        self.lines.sort(key=_urgency)
         self.problems = sorted(self._problems(), key=lambda problem: troubles.rank(problem.trouble))
 
     @property
@@ -276,7 +276,8 @@ class Status:
         since = ended or record.time_of({"first": self.state.first}, "first") or _made(self.config.folders.metrics)
         ago = (self.now - since).total_seconds() if since is not None else 0.0
         if ago > self.interval.total_seconds() * _MISSED and since is not None:
-            what = f"last ran at {when(since, self.now)}"
+            partial = record.last_of(record.mapping(self.state.runs, command)) != ended
+            what = f"last ran{' for all certificates' if partial else ''} at {when(since, self.now)}"
             if ended is None:
                 what = f"has never run, although it should have since {when(since, self.now)}"
             yield Problem(troubles.NOT_RUNNING, f"{command} {what}; {hint}")
@@ -304,15 +305,17 @@ class Status:
         """What the lengths of time are counted from, and how old what was not looked at is."""
         runs = []
         for command in self._commands():
-            ended = self._ended(command)
+            ended = record.last_of(record.mapping(self.state.runs, command))
             runs.append(f"{command} last ran at {when(ended, self.now)}" if ended else f"{command} has not run yet")
         return f"It is {self.now.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC; {', '.join(runs)}."
 
     def _sentences(self) -> t.List[str]:
         """The worst first."""
-        found = [(troubles.rank(problem.trouble), problem.sentence) for problem in self.problems]
-        found += [(troubles.rank(line.trouble), line.sentence) for line in self.lines if line.sentence]
-        return [sentence for _rank, sentence in sorted(found, key=lambda one: one[0])]
+        lines = [(_urgency(line), line.sentence) for line in self.lines if line.sentence]
+        # What is wrong with all of it harms the first staple that expires.
+        first = min((moment for (_level, moment, _rank), _sentence in lines if moment), default=0.0)
+        found = [(_urgency_of_all(problem.trouble, first), problem.sentence) for problem in self.problems]
+        return [sentence for _urgent, sentence in sorted([*found, *lines], key=lambda one: one[0])]
 
     def _table(self, colours: bool, width: int) -> str:
         rows = [
@@ -391,6 +394,18 @@ class Status:
         more = f" (and {number - 1} more)" if number > 1 else ""
         what = f"{self._sentences()[0]}{more}" if number else f"{count(len(self.lines), 'certificate')}: all is well"
         return f"{_WORDS[self.level]} - {what}"
+
+
+def _urgency(line: Line) -> t.Tuple[int, float, int]:
+    """What sorts the most severe first, of these what has no good staple any more and what expires soonest."""
+    if line.trouble is None:
+        return -line.level, 0.0, troubles.rank(None)
+    good = line.ends is not None and line.trouble not in troubles.HARMFUL
+    return -line.level, line.ends.timestamp() if good and line.ends is not None else 0.0, troubles.rank(line.trouble)
+
+
+def _urgency_of_all(trouble: Trouble, first: float) -> t.Tuple[int, float, int]:
+    return -trouble.level, 0.0 if trouble in troubles.HARMFUL else first, troubles.rank(trouble)
 
 
 def _is_wanted(entry: Values) -> bool:
