@@ -72,7 +72,8 @@ class ActionModule(ActionBase):
             return {**result, "claims": _owner.unknown(options["claims"], owner)}
         names = [entry["name"] for entry in groups.entries]
         part, result["claims"] = _owner.claim(options["claims"], owner, names)
-        result["part"] = {**part, "revoked": result.get("revoked", [])}
+        told = {"revoked": result.get("revoked", []), "interval": result.get("interval", 0)}
+        result["part"] = {**part, **told}
         if not options["claims"]:
             others = [one for one in result.get("owners", []) if one != owner]
             for sentence in _owner.former_plays(self._task, self._loader, others):

@@ -25,11 +25,13 @@ import tarfile
 import tempfile
 import typing as t
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 
 from ansible.module_utils.basic import AnsibleModule
 
 from .ocsp import families
 from .ocsp.errors import FileError, InputError
+from .ocsp.services import timetable
 from .ocsp.services.control import has_systemd
 from .ocsp.store import parts, reading, scan, sets
 from .ocsp.store.sets import Layout
@@ -38,7 +40,7 @@ from .ocsp.store.sets import Layout
 ACCOUNT, PROGRAM, SETTINGS, TIMER = "account", "program", "settings", "timer"
 
 USUAL_LOGS = "/var/log/ocsp-stapling"
-TIMER_UNIT = "ocsp-stapling.timer"
+TIMER_UNIT = timetable.TIMER
 
 _OS_RELEASE = "/etc/os-release"
 _USUAL_PYTHON = families.DEBIAN.python
@@ -119,6 +121,7 @@ def carry_out(module: AnsibleModule) -> t.Dict[str, t.Any]:
         "service_manager": "systemd" if has_systemd() else "other",
         "package": here.cryptography if lacking else "",
         "shell": here.shell,
+        "interval": interval_to_come(wanted, given, found, run),
         "status": answer.status,
         "revoked": list(answer.revoked),
         "owners": list(answer.owners),
@@ -341,6 +344,8 @@ def problems(given: Values, root: str, found: t.Sequence[Difference], run: Run) 
     # What is in place has been read by systemd.
     if has_systemd() and any(os.path.basename(one.path) == TIMER_UNIT and one.part == SETTINGS for one in found):
         yield from time_problems(given["times"], run)
+    elif not has_systemd() and given["job_problem"]:
+        yield given["job_problem"]
 
 
 def configured(layout: Layout, owner: str) -> t.List[str]:
@@ -358,6 +363,21 @@ def time_problems(times: t.Sequence[Values], run: Run) -> t.Iterator[str]:
         if code != 0:
             said = (errors.strip() or output.strip()).splitlines()
             yield f"systemd rejects {one['option']}: {said[0] if said else one['value']}. See systemd.time(7)"
+
+
+def interval_to_come(wanted: Wanted, given: Values, found: t.Sequence[Difference], run: Run) -> int:
+    """The most seconds between two runs of the program, where its timer or job is to change; otherwise 0."""
+    if has_systemd():
+        if not any(one.part == TIMER or os.path.basename(one.path) == TIMER_UNIT for one in found):
+            return 0
+        calendar = next(one["value"] for one in given["times"] if one["kind"] == "calendar")
+        runs = timetable.of_calendar(run, calendar, timedelta(seconds=given["delay"]))
+    else:
+        jobs = [file for file in wanted.files if file["init"] is False]
+        if not any(one.path == job["path"] for one in found for job in jobs):
+            return 0
+        runs = timetable.of_job(jobs[0]["content"], datetime.now(timezone.utc))
+    return int(runs.interval.total_seconds()) if runs is not None else 0
 
 
 def log_problem(path: str, account: str) -> str:

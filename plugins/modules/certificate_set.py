@@ -210,6 +210,11 @@ options:
         description: Whether to check the certificates only, without obtaining responses.
         type: bool
         default: false
+      interval:
+        description: How many seconds there are at most between two runs of the program on the host, if its timer is
+          about to be changed. V(0) means that it is not.
+        type: int
+        default: 0
   services:
     description:
       - The services that use the certificates. All choices of O(certops.ocsp.ocsp_response#module:server) are
@@ -544,6 +549,7 @@ PART = {
     "derived": {"type": "bool", "default": False},
     "revoked": {"type": "list", "elements": "str", "default": []},
     "question": {"type": "bool", "default": False},
+    "interval": {"type": "int", "default": 0},
 }
 
 

@@ -226,6 +226,12 @@ shell:
   returned: success
   type: str
   sample: /usr/sbin/nologin
+interval:
+  description: How many seconds there are at most between two runs of the program, if its timer or cron job is to
+    change. V(0) means that it is not, or that this is unknown.
+  returned: success
+  type: int
+  sample: 3600
 revoked:
   description: The names of certificates in use that their CA has revoked, as reported by the program.
   returned: success

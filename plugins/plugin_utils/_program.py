@@ -17,6 +17,7 @@ import os
 import re
 import tarfile
 import typing as t
+from datetime import datetime, timezone
 from pathlib import Path
 
 from ansible.module_utils.common.yaml import yaml_load
@@ -25,9 +26,10 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import families
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.parse import check_limits, did_you_mean
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.table import RUN_LIMITS
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import timetable
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import parts
 
-from . import _groups, _owner
+from . import _cron, _groups, _owner
 
 _COLLECTION = Path(__file__).resolve().parents[2]
 ROLE = _COLLECTION / "roles" / "ocsp_stapling"
@@ -66,6 +68,7 @@ def wanted(
     ``options`` are those of the module, ``entries`` the certificates of ``owner``. ``render`` fills in a template of
     the role. With ``complete`` the library itself is in it, and not its digests alone.
     """
+    job = _job(options)
     text = json.dumps({"version": 1, **_settings(options)}, indent=4, sort_keys=True) + "\n"
     part = _groups.part(owner, entries, options["options"], _groups.service_settings(options["services"]))
     sources = library()
@@ -80,6 +83,8 @@ def wanted(
         },
         "configuration": f"{options['root']}/config.json",
         "times": _times(options),
+        "job_problem": job.problem,
+        "delay": job.delay,
         "log_file": options["log_file"],
         "part": {"owner": owner, "certificates": len(part.certificates), "text": parts.dump(part)},
     }
@@ -126,7 +131,11 @@ def template_variables(options: Values) -> dict[str, t.Any]:
         "__ocsp_stapling_user": "user",
         **{f"{_PREFIX}{name}": name for name in ("log_file", "timer", "timer_delay", "workers")},
     }
-    return {variable: options[option] for variable, option in names.items()}
+    job = _job(options)
+    given = {variable: options[option] for variable, option in names.items()}
+    if job.is_capped:
+        given[f"{_PREFIX}timer_delay"] = f"{job.delay}s"
+    return {**given, "__ocsp_stapling_job": job.fields, "__ocsp_stapling_delay": job.delay}
 
 
 def library() -> dict[str, bytes]:
@@ -195,6 +204,26 @@ def _setting_files(options: Values, configuration: str, render: Render) -> t.Ite
 def _file(part: str, path: str, content: str, mode: str = "0644", init: bool | None = None) -> dict[str, t.Any]:
     access = {"owner": "root", "group": "root", "mode": mode}
     return {"part": part, "path": path, "content": content, "init": init, **access}
+
+
+class _Job(t.NamedTuple):
+    """When cron starts the program, with a delay of some seconds at most, or why it cannot do as systemd does."""
+
+    fields: str = ""
+    delay: int = 0
+    is_capped: bool = False
+    problem: str = ""
+
+
+def _job(options: Values) -> _Job:
+    try:
+        fields, delay = _cron.fields(options["timer"]), _cron.most_seconds(options["timer_delay"])
+    except OcspError as error:
+        return _Job(problem=error.message)
+    # A timer with a delay that is longer than the time between two runs leaves out runs.
+    runs = timetable.of_job(f"{fields} root ", datetime.now(timezone.utc))
+    longest = int(runs.interval.total_seconds() / 2) if runs is not None else delay
+    return _Job(fields, min(delay, longest), delay > longest)
 
 
 def _times(options: Values) -> list[dict[str, str]]:

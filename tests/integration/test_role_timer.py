@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 from datetime import datetime, timedelta
 
+import pytest
 from conftest import Result, lab_tool, pki_tool
 from role_support import ROOT, UNITS, is_stapled, names_of, reloads, serve_by_nginx, wait_for_idle
 
@@ -86,3 +87,47 @@ def test_what_was_taken_out_before_the_program_saw_it_is_looked_after(
         shown.append(lab.look(host, taken.name))
     assert shown[-1][1:] == ("", "")
     assert taken.name in host.run("ocsp-stapling", "status", check=False)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "timer", "stapled"),
+    [(30, "*:0/5", True), (90, "*:0/5", True), (90, "hourly", True), (30, "hourly", False)],
+)
+def test_responses_that_are_valid_for_minutes(
+    lab: lab_tool.Lab,
+    add_host: AddHost,
+    play: Play,
+    lab_pki: pki_tool.Pki,
+    minutes: int,
+    timer: str,
+    stapled: bool,
+) -> None:
+    """What the play says is true when the program has run after it, and a second play changes nothing."""
+    host = add_host(f"brief-{minutes}-{len(timer)}", "nginx")
+    leaf = lab_pki.issue(f"brief-{minutes}-{len(timer)}.example.com", key="ec")
+    options = {"certificates": {"web": {"domains": [leaf.name], "reload": ["nginx"]}}, "source": lab_pki.home}
+    options.update(responder_wait=0, timer=timer)
+    with lab.responder(lab_pki.home, minutes=minutes):
+        for number in range(2):
+            done = play(host, **options)
+            assert done.rc == 0, done.output
+            wait_for_idle(host)
+            journal = host.run("journalctl", "-u", "ocsp-stapling*", "-o", "cat", "--no-pager")
+            assert host.has(f"{ROOT}/live/{leaf.name}/ocsp.der") is stapled, (done.output, journal)
+            assert ("good until" in done.output) is stapled, done.output
+            assert ("still without a staple" in done.output) is not stapled, done.output
+            assert ("ocsp_stapling_timer of the role" in done.output) is not stapled, done.output
+            assert number == 0 or done.count("changed") == 0, done.output
+        if not stapled:
+            # What the message says helps.
+            options["timer"] = "*:0/10"
+            done = play(host, **options)
+            assert done.rc == 0 and "good until" in done.output, done.output
+            wait_for_idle(host)
+        serve_by_nginx(host, leaf.name)
+        assert is_stapled(lab.look(host, leaf.name), leaf)
+        # The sandbox of refresh lets it see the timer, too.
+        host.run("systemctl", "start", UNITS[0])
+        wait_for_idle(host)
+        status = host.run("ocsp-stapling", "status", "--nagios")
+        assert status.startswith("OCSP OK"), status

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import time
 import typing as t
@@ -16,12 +17,13 @@ from datetime import datetime, timedelta, timezone
 from ..errors import ERROR, Fault, InputError, OcspError, Refusal
 from ..fetch import bulk
 from ..fetch.environment import Environment, Exchange, ResponderDown, Ways
+from ..judge.schedule import Lookahead, look_ahead
 from ..options.parse import check_limits
 from ..options.table import RUN_LIMITS
 from ..pki.certificate import Certificate, load_certificates
 from ..servers.server import Setup
 from ..servers.table import NAMES, SERVERS
-from ..services import control
+from ..services import control, timetable
 from ..services.installation import Installation, outstanding
 from ..store import files, parts, sets, staples
 from ..store.parts import Part
@@ -140,7 +142,7 @@ def _present(task: Task) -> Result:
     before = [_facts(layout, item.name, item.material.files()) for item in work.items] if task.diff else []
     patience = _Patience(task)
     if not (values["part"] or {}).get("question"):
-        transaction.obtain(work, _fetcher(values), patience)
+        transaction.obtain(work, _fetcher(values), patience, _looking_ahead(task))
     unsaved = inclusion.unsaved(part) if part is not None else []
     if task.check:
         told = {*transaction.renew(work, None), *work.told(work.outdated_snippets()), *outstanding(layout, known)}
@@ -290,6 +292,21 @@ def _fetcher(values: Values) -> transaction.Fetch:
     return fetch
 
 
+def _looking_ahead(task: Task) -> transaction.Ahead:
+    """What the program on the host leaves in place, by its timer, or by the one that it is about to get."""
+
+    @functools.cache
+    def ahead() -> Lookahead:
+        interval = timedelta(seconds=(task.values["part"] or {}).get("interval") or 0)
+        if interval:
+            return look_ahead(interval, interval)
+        now = datetime.now(timezone.utc)
+        runs = timetable.read(task.run, now, control.has_systemd())
+        return look_ahead(runs.first(now) - now, runs.interval) if runs is not None else Lookahead()
+
+    return ahead
+
+
 class _Patience:
     """Says whether to ask responders again and waits before, for as long as the option ``responder_wait`` has it."""
 
@@ -339,8 +356,7 @@ def _values(work: transaction.Plan, told: t.Sequence[str], unconfirmed: t.Sequen
 def _good_until(work: transaction.Plan) -> t.Optional[str]:
     """When the first certificate or staple in use expires, as far as it is known; None where nothing is stapled."""
     used = [item for item in work.items if not (item.held_back or item.rolled_back)]
-    judgements = [item.outcome.judgement for item in used if item.outcome and item.outcome.data is not None]
-    stapled = [one for one in judgements if one is not None]
+    stapled = [item.response[1] for item in used if item.response is not None]
     if not stapled:
         return None
     ends = [item.material.certificate.not_after for item in used]
@@ -349,8 +365,8 @@ def _good_until(work: transaction.Plan) -> t.Optional[str]:
 
 
 def _describe(work: transaction.Plan, item: transaction.Item) -> t.Dict[str, t.Any]:
-    certificate, outcome = item.material.certificate, item.outcome
-    judgement = outcome.judgement if outcome and outcome.data is not None else None
+    certificate = item.material.certificate
+    judgement = item.response[1] if item.response is not None else None
     return {
         "name": item.name,
         "changed": item.changed,
@@ -419,9 +435,9 @@ def _difference(work: transaction.Plan, before: t.Sequence[t.Dict[str, t.Any]]) 
             new = {"state": "present", "keys": dict.fromkeys(sets.SECRET_FILES, item.wanted.access.shown)}
             new.update(_certificate_facts([item.material.certificate, *item.material.chain]))
             new.update(_usage(item.description))
-            new["staple"] = "present" if item.staple else "absent"
+            new["staple"] = "present" if item.response else "absent"
         if item.renewed:
-            new["staple"] = "renewed" if item.staple else "absent"
+            new["staple"] = "renewed" if item.response else "absent"
         if item.adapted:
             new.update({**_usage(item.description), "snippets": "updated"})
         path = work.layout.live(item.name)

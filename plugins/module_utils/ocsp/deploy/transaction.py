@@ -19,16 +19,18 @@ import os
 import stat
 import typing as t
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timezone
 
 from ..errors import Fault, InputError, OcspError
 from ..fetch import bulk
 from ..fetch.freshness import Outcome
+from ..judge.decision import WITHDRAW, Facts, decide
 from ..judge.judgement import Judgement
+from ..judge.schedule import Lookahead
 from ..options.parse import CERTIFICATE_LIMIT, decode_content, make_options
 from ..pki.certificate import load_certificates
 from ..servers import snippets
-from ..servers.changes import needs_reload
+from ..servers.changes import expiry_plan, needs_reload
 from ..servers.server import Entry, Setup
 from ..servers.table import SERVERS
 from ..services.control import Services
@@ -48,6 +50,7 @@ _NOT_KNOWN_YET = ("not_successful", "unknown_status")
 _MOST_NAMES = 20
 _NO_SET = "-"
 
+Ahead = t.Callable[[], Lookahead]
 #: Fetches what is due, and returns an outcome or an error by name.
 Fetch = t.Callable[[t.Sequence[bulk.Request]], t.Mapping[str, t.Union[Outcome, OcspError]]]
 
@@ -57,7 +60,8 @@ class Item:
     """What is to become of one certificate. ``identifier`` is that of the set to come, or of the live one.
 
     ``reasons`` say what of the live set is not as it should be. ``renewed``: a set that stays got another staple, and
-    ``adapted``: it got other pieces of configuration. ``rolled_back``: its new set was refused.
+    ``adapted``: it got other pieces of configuration. ``rolled_back``: its new set was refused. ``unfit`` says why a
+    good response is not used.
     """
 
     wanted: Wanted
@@ -67,6 +71,7 @@ class Item:
     reasons: t.List[str] = field(default_factory=list)
     outcome: t.Optional[Outcome] = None
     held_back: str = ""
+    unfit: str = ""
     known_revoked: bool = False
     renewed: bool = False
     adapted: bool = False
@@ -98,15 +103,18 @@ class Item:
         return sets.Description(self.wanted.names, self.wanted.services, self.stapled, self.position)
 
     @property
-    def staple(self) -> t.Optional[bytes]:
-        """The good response for this certificate, if there is one."""
-        return self.outcome.data if self.outcome is not None else None
+    def response(self) -> t.Optional[t.Tuple[bytes, Judgement]]:
+        """The good response for this certificate and its judgement, if there is one that can be used."""
+        outcome = self.outcome
+        if self.unfit or outcome is None or outcome.data is None or outcome.judgement is None:
+            return None
+        return outcome.data, outcome.judgement
 
     @property
     def lacks_staple(self) -> bool:
         """Whether it is used without the staple that it should have, for another reason than a revocation."""
         used = not (self.held_back or self.rolled_back or self.is_revoked)
-        return used and self.stapled and self.outcome is not None and self.staple is None
+        return used and self.stapled and self.outcome is not None and self.response is None
 
     @property
     def is_revoked(self) -> bool:
@@ -324,10 +332,17 @@ def _different_kinds(item: Item, other: Entry, server: str, name: str) -> t.Iter
 # Obtaining responses
 
 
-def obtain(work: Plan, fetch: Fetch, retry: t.Callable[[int], bool] = lambda attempt: False) -> None:
+def obtain(
+    work: Plan,
+    fetch: Fetch,
+    retry: t.Callable[[int], bool] = lambda attempt: False,
+    ahead: t.Optional[Ahead] = None,
+    now: t.Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+) -> None:
     """Find or fetch a response for each certificate that has a responder.
 
-    ``retry`` is asked after each attempt whether to try again what is worth waiting for, and waits.
+    ``retry`` is asked after each attempt whether to try again what is worth waiting for, and waits. ``ahead`` says what
+    the program on the host would leave in place, if there is one: what it would withdraw at once is not put there.
     Raises InputError for options that cannot be used.
     """
     waiting = {item.name: item for item in work.items if item.stapled}
@@ -344,6 +359,7 @@ def obtain(work: Plan, fetch: Fetch, retry: t.Callable[[int], bool] = lambda att
             break
         work.waited_for += [name for name in waiting if name not in work.waited_for]
     for item in work.items:
+        item.unfit = _unfit(item, ahead, now()) if ahead is not None else ""
         work.warnings += [f"{item.name}: {sentence}" for sentence in _settle(item)]
 
 
@@ -373,6 +389,15 @@ def _is_worth_waiting(item: Item) -> bool:
     return needed and outcome.transient
 
 
+def _unfit(item: Item, ahead: Ahead, now: datetime) -> str:
+    """Why the program on the host would withdraw the response at once, or an empty string."""
+    response = item.response
+    if response is None or item.material.certificate.must_staple:
+        return ""
+    decision = decide(Facts(False, candidate=response[1]), now, expiry_plan(item.wanted.kinds), ahead())
+    return decision.message if decision.action == WITHDRAW else ""
+
+
 def _settle(item: Item) -> t.List[str]:
     """Decide what the response means for a certificate. Returns what the operator has to know."""
     outcome = item.outcome
@@ -384,6 +409,8 @@ def _settle(item: Item) -> t.List[str]:
         return [f"{item.revocation.message}{left}"]
     if item.is_revoked:
         return ["its CA has revoked it, but it is in use; replace it"]
+    if item.unfit:
+        return [f"no staple is put in place: {item.unfit}"]
     if outcome.data is not None:
         return list(outcome.warnings)
     if not outcome.failed:
@@ -430,8 +457,8 @@ def _renew_one(item: Item, entry: Entry, folder: str, installation: t.Optional[I
     with installation.changing(told) as change:
         for file, content in pieces.items():
             change.put(place.path(file), content)
-        if stapling == "install" and item.outcome is not None and item.outcome.judgement is not None:
-            change.install(place, item.outcome.data or b"", item.outcome.judgement)
+        if stapling == "install" and item.response is not None:
+            change.install(place, *item.response)
         elif stapling == "withdraw":
             change.withdraw(place)
     return set(told)
@@ -444,9 +471,8 @@ def _pieces(item: Item, entry: Entry) -> t.Dict[str, bytes]:
 
 def _stapling(item: Item, place: staples.Place) -> str:
     """What has to be done about the staple of a set: install, withdraw or nothing."""
-    outcome = item.outcome
-    if outcome is not None and outcome.data is not None and outcome.judgement is not None:
-        return "install" if staples.install(place, outcome.data, outcome.judgement, write=False) else ""
+    if item.response is not None:
+        return "install" if staples.install(place, *item.response, write=False) else ""
     return "withdraw" if not item.stapled and staples.withdraw(place, write=False) else ""
 
 
@@ -458,11 +484,11 @@ def stage(work: Plan) -> None:
     entries, staged = work.entries(), work.changed
     try:
         for item in staged:
-            entry, outcome = entries[item.name], item.outcome
+            entry = entries[item.name]
             contents = {**item.material.files(), **_pieces(item, entry)}
             folder = sets.stage(work.layout, item.name, item.identifier, contents, item.wanted.access)
-            if outcome is not None and outcome.data is not None and outcome.judgement is not None:
-                staples.install(staples.Place(folder, entry.live), outcome.data, outcome.judgement)
+            if item.response is not None:
+                staples.install(staples.Place(folder, entry.live), *item.response)
         for item in staged:
             sets.complete(work.layout, item.name, item.identifier)
     except BaseException:
@@ -534,7 +560,7 @@ def _switched(item: Item, look: Look, endpoints: t.Sequence[Endpoint]) -> confir
         current=item.identifier,
         services=item.wanted.services,
         fingerprint=material.fingerprint(item.material.certificate),
-        stapled=item.staple is not None,
+        stapled=item.response is not None,
         sights=tuple(sights),
     )
 

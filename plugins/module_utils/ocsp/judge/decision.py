@@ -17,11 +17,15 @@ from ..errors import Finding
 from ..servers.changes import ExpiryPlan
 from ..text import format_time
 from .judgement import Judgement
+from .schedule import Lookahead
 
 INSTALL, KEEP, WITHDRAW = "install", "keep", "withdraw"
 
 #: For callers that do not handle staples that are about to expire.
 LET_IT_END = ExpiryPlan(in_advance=False, keep_file=True)
+
+#: How many runs there should be while a response is valid, so that one of them may fail.
+_RUNS_IN_LIFE = 3
 
 #: Findings that another time of day would not have made.
 _OF_TIME = frozenset(
@@ -81,13 +85,13 @@ def decide(
     facts: Facts,
     now: datetime,
     plan: ExpiryPlan = LET_IT_END,
-    horizon: timedelta = timedelta(0),
+    ahead: Lookahead = Lookahead(),
     clock_problem: str = "",
 ) -> Decision:
     """Decide about one staple at the time ``now`` (aware).
 
-    ``plan`` is what its servers need when it ends, and ``horizon`` how long it takes until the next run has surely
-    done its work: what expires before cannot be left to it. ``clock_problem`` is why the clock is not believed, if it
+    ``plan`` is what its servers need when it ends, and ``ahead`` says what can be left to the next run, so that it
+    does not expire before. ``clock_problem`` is why the clock is not believed, if it
     is not: nothing is withdrawn because of the time then.
     """
     if facts.obstacle is not None:
@@ -102,8 +106,8 @@ def decide(
     if best is None or best.effective_expiry is None:
         return _without_good(facts, clock_problem)
     action = INSTALL if installing else KEEP
-    left = best.effective_expiry - now
-    if left > horizon or not plan.in_advance:
+    left, life = best.effective_expiry - now, _life(best)
+    if not plan.in_advance or (left > ahead.needed(life) and not ahead.is_too_short(life)):
         return Decision(action, best, passed_over=problem)
     ends = format_time(best.effective_expiry)
     if facts.must_staple:
@@ -113,7 +117,7 @@ def decide(
         return Decision(action, best, "expiring", message, problem, alarming=True)
     if clock_problem:
         return Decision(action, best, "clock_implausible", clock_problem, problem)
-    return _without(facts, "expiring", _expiring(best, horizon, ends), ended=True)
+    return _without(facts, "expiring", _expiring(life, ahead, ends), ended=True)
 
 
 def _good(judgement: t.Optional[Judgement]) -> t.Optional[Judgement]:
@@ -203,14 +207,20 @@ def _without(facts: Facts, code: str, message: str, ended: bool = False, alarmin
     return Decision(WITHDRAW, None, code, message, ended=ended, alarming=alarming)
 
 
-def _expiring(best: Judgement, horizon: timedelta, ends: t.Optional[str]) -> str:
-    start, end = best.this_update, best.effective_expiry
-    if start is not None and end is not None and end - start <= horizon:
-        return (
-            f"responses of this responder are valid for only {_minutes(end - start)} minutes, so one could expire "
-            "before the next run; run the timer more often and set 'interval' to match"
-        )
-    return f"the last good response expires at {ends}, before the next run, and no newer one could be fetched"
+def _life(best: Judgement) -> timedelta:
+    """How long the responder has its responses be valid; that the certificate ends before does not count."""
+    start, end = best.this_update, best.renewable_until or best.effective_expiry
+    return end - start if start is not None and end is not None else timedelta.max
+
+
+def _expiring(life: timedelta, ahead: Lookahead, ends: t.Optional[str]) -> str:
+    if not ahead.is_too_short(life):
+        return f"the last good response expires at {ends}, before the next run, and no newer one could be fetched"
+    return (
+        f"responses of this responder are valid for only {_minutes(life)} minutes, but the program runs only every "
+        f"{_minutes(ahead.interval)} minutes, so that one would expire in place; have it run every "
+        f"{max(1, _minutes(life / _RUNS_IN_LIFE))} minutes or more often (ocsp_stapling_timer of the role)"
+    )
 
 
 def _minutes(length: timedelta) -> int:

@@ -23,6 +23,10 @@ _RETRY_LIMIT = timedelta(hours=12)
 _RETRY_SHARE = 0.125
 _RETRY_AFTER_SHARE = 0.5
 
+#: How long a run takes until its staples are in place, and the part of the time between two runs that is at most.
+_RUN = timedelta(minutes=10)
+_RUN_SHARE = 0.25
+
 
 class Renewal(t.NamedTuple):
     """When to renew: as soon as less than ``minimum_validity`` or less than ``minimum_percentage``
@@ -31,6 +35,43 @@ class Renewal(t.NamedTuple):
 
     minimum_validity: t.Optional[timedelta] = None
     minimum_percentage: float = 50.0
+
+
+class Lookahead(t.NamedTuple):
+    """What it takes to replace a response before it expires, where a program runs from time to time.
+
+    ``following`` is how long it is until its next run starts, ``interval`` the longest time from one to the next, and
+    ``margin`` how long a run may take.
+    """
+
+    following: timedelta = timedelta(0)
+    interval: timedelta = timedelta(0)
+    margin: timedelta = timedelta(0)
+
+    def needed(self, life: timedelta) -> timedelta:
+        """How much of a response with this life must be left now, so that it can be left to the next run.
+
+        That run may fail, so it should be two, as far as that takes no more than half of the life. What one run leaves
+        in place, another that comes before the next one leaves there, too.
+        """
+        return self.following + max(self.margin, min(self.interval, life / 2 - self.interval))
+
+    def is_too_short(self, life: timedelta) -> bool:
+        """Whether no response with this life lasts from one run to the next."""
+        return life <= self.interval + self.margin
+
+
+def look_ahead(following: timedelta, interval: timedelta) -> Lookahead:
+    """What a program demands that runs again after ``following``, and then every ``interval`` or more often."""
+    return Lookahead(following, interval, min(_RUN, interval * _RUN_SHARE))
+
+
+def asked_from(planned: datetime, ends: t.Optional[datetime], interval: timedelta) -> datetime:
+    """From when on each run asks for a newer response, where that is ``planned`` and the one in place ``ends``.
+
+    The last two runs ask, whatever the plan: the second one comes too late for a staple that has to be withdrawn.
+    """
+    return planned if ends is None else min(planned, ends - interval * 2)
 
 
 def renew_at(judgement: Judgement, renewal: Renewal) -> t.Optional[datetime]:
@@ -92,12 +133,12 @@ def retry_at(
 
     The wait doubles up to 12 hours, and ``jitter`` (0 to 1) spreads it over its second half. It takes at
     most an eighth of what is left until ``ends``, the end of the response in place, so that attempts become
-    frequent again in time; without one it is at most two intervals. A responder that asks for a longer
+    frequent again in time; without one, each run tries again. A responder that asks for a longer
     wait gets up to half of what is left, or 12 hours.
     """
     wait = min(interval * (1 << min(failures - 1, 15)), _RETRY_LIMIT) * (0.5 + 0.5 * jitter)
     left = None if ends is None else max(timedelta(0), ends - now)
-    wait = min(wait, interval * 2 if left is None else left * _RETRY_SHARE)
+    wait = min(wait, timedelta(0) if left is None else left * _RETRY_SHARE)
     if retry_after is not None:
         wait = max(wait, min(retry_after, _RETRY_LIMIT if left is None else left * _RETRY_AFTER_SHARE))
     return now + wait

@@ -64,6 +64,7 @@ def refresh_values(run: Values) -> Values:
         "seconds": record.seconds_of(run, "seconds"),
         "exit_code": record.number_of(run, "exit_code"),
         "problem": record.text_of(run, "problem"),
+        "latest": format_time(record.time_of(run, "latest")),
     }
 
 

@@ -10,7 +10,7 @@
     services       {name: {kind, unit, test, reload, socket}}
     scan           [{folder, recursive, certificate, chain, root, response, services, and options}]
     workers, per_responder, backup_count, log_file
-    interval       the longest time from one run to the next, as the timer or cron has it
+    interval       the longest time from one run to the next, where neither the timer nor the cron job says it
     fetch          false where responses are brought by others, so that no responder is asked
 
 The role writes config.json and, for each user of the role, a part with its certificates and services (see ocsp.parts).

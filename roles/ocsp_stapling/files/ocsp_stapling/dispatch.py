@@ -113,7 +113,7 @@ def status(options: argparse.Namespace, log: Log) -> int:
             raise
         print(f"OCSP UNKNOWN - {error.message}".replace("|", "/"))
         return 3
-    shown = Status(config, state, host.now(), options.names, refused)
+    shown = Status(config, state, host.now(), options.names, refused, host.timetable())
     if options.nagios:
         sys.stdout.write(shown.nagios())
     elif options.json:

@@ -13,9 +13,10 @@ import time
 import typing as t
 from datetime import datetime, timedelta, timezone
 
-from ocsp.services import control
+from ocsp.judge.schedule import Lookahead, look_ahead
+from ocsp.services import control, timetable
+from ocsp.services.timetable import Timetable
 
-_TIMER = "ocsp-stapling.timer"
 _MACHINE_ID = "/etc/machine-id"
 _LONGEST_OUTPUT = 64 * 1024
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -85,15 +86,16 @@ class Host:
     def now(self) -> datetime:
         return self._fixed or self._start + timedelta(seconds=self.elapsed())
 
-    def next_run(self) -> t.Optional[datetime]:
-        """When systemd will start the next run, None where that is not known."""
-        if not control.has_systemd():
-            return None
-        shown = self.run(("systemctl", "show", "--property=NextElapseUSecRealtime", "--value", _TIMER), timeout=10.0)[1]
-        try:
-            return datetime.strptime(shown.strip(), "%a %Y-%m-%d %H:%M:%S UTC").replace(tzinfo=timezone.utc)
-        except ValueError:
-            return None
+    def timetable(self) -> t.Optional[Timetable]:
+        """When systemd or cron will start the program, None where that is not known."""
+        return timetable.read(self.run, self.now(), control.has_systemd())
+
+    def look_ahead(self, interval: timedelta) -> Lookahead:
+        """What can be left to the next run; ``interval`` is from one to the next where nothing says when they are."""
+        runs = self.timetable()
+        if runs is None:
+            return look_ahead(interval, interval)
+        return look_ahead(runs.first(self.now()) - self.now(), runs.interval)
 
     def elapsed(self) -> float:
         """Seconds since the beginning."""

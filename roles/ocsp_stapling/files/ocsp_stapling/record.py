@@ -8,7 +8,8 @@ It belongs to the unprivileged user, so ``apply`` takes it for claims: it decide
 proof of a revocation, which is judged, and a clock that is said to be wrong, which only makes it careful.
 
     {"version": 1,
-     "run": {"started": TIME, "ended": TIME, "exit_code": 0, "problem": ""},
+     "run": {"started": TIME, "ended": TIME, "exit_code": 0, "problem": "",
+             "latest": TIME},                          the last run over some certificates alone, if there was one
      "certificates": {NAME: {
          "serial_number": HEX,                     of the certificate that was looked at last
          "inputs": DIGEST, "response": DIGEST,     of the configuration and the files at the last look
@@ -140,6 +141,11 @@ def time_of(entry: Values, key: str) -> t.Optional[datetime]:
         return parse_time(str(entry.get(key) or ""), key)
     except InputError:
         return None
+
+
+def last_of(run: Values) -> t.Optional[datetime]:
+    """When a command ended last, be it over all certificates or over some."""
+    return max(filter(None, (time_of(run, "ended"), time_of(run, "latest"))), default=None)
 
 
 def number_of(entry: Values, key: str) -> int:

@@ -15,7 +15,8 @@ costs no staple. A newer ``version`` than 1 means that keys changed their meanin
      "pending": {NAME: NUMBER},        services left to be reloaded, and what tells one note of that from the next
      "first": TIME,                    the first run that is known of
      "runs": {"refresh": {"ended": TIME, "seconds": 1.5, "exit_code": 0,
-                          "problem": ""},      what of the configuration could not be used
+                          "problem": "",       what of the configuration could not be used
+                          "latest": TIME},     of a run over some certificates alone
               "apply": {...}},
      "certificates": {NAME: {
          "live": PATH, "services": [NAME],         as configured

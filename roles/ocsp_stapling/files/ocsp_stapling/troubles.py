@@ -96,6 +96,9 @@ TABLE = (
     NOT_SEEN,
 )
 
+#: What does harm now, and not when the staple in place expires.
+HARMFUL = tuple(one for one in TABLE[: TABLE.index(STAPLE_MISSING) + 1] if one is not MUST_STAPLE_EXPIRING)
+
 
 def rank(trouble: t.Optional[Trouble]) -> int:
     """A number that sorts the worst first, and what is well last."""

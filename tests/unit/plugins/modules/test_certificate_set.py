@@ -651,7 +651,7 @@ def test_a_server_that_is_not_installed_is_a_warning(
     """It may be installed later in the same play. Of two certificates it is said once."""
     monkeypatch.setattr(control, "has_systemd", lambda: True)
     monkeypatch.setattr(control, "_FOLDERS", ())
-    monkeypatch.setattr(control._PidFile, "_pid", lambda self: None)
+    monkeypatch.setattr(control._PidFile, "main_pid", lambda self: None)
     answers = {"is-active": (3, "inactive\n", ""), "show": (0, "not-found\n", "")}
     monkeypatch.setattr(AnsibleModule, "run_command", lambda self, argv, **_given: answers[argv[3]])
     monkeypatch.setattr(shutil, "which", lambda name: name)

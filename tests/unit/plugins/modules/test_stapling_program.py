@@ -55,6 +55,7 @@ class Host:
         self.root = root
         self.run_module = runner
         self.systemd = False
+        self.job = ""
         monkeypatch.setattr(_program, "has_systemd", lambda: self.systemd)
         monkeypatch.setattr(controller, "_CRON_FILE", f"{root}/cron.d/ocsp-stapling")
         monkeypatch.setattr(controller, "_UNIT_FOLDER", f"{root}/units")
@@ -84,7 +85,7 @@ class Host:
         parts = given.pop("parts", ["program", "settings"])
         options = {**self.options, **given}
         entries = given.pop("entries", [])
-        template = f"{{}} {options['timer']}\n"
+        template = f"{{}} {options['timer']}\n{self.job}\n" if self.job else f"{{}} {options['timer']}\n"
         wanted = controller.wanted(options, "web", entries, template.format, complete=not check)
         # The account of another system; what it should be is for the role to say.
         wanted["account"] = {"name": DAEMON.pw_name, "home": DAEMON.pw_dir}
@@ -545,3 +546,18 @@ def test_the_program_is_asked_with_all_that_an_owner_has_given(tmp_path: Path) -
     _program.asked("/sbin/x", layout.root, "{}", {"owner": "role", "text": parts.dump(now)}, run)
     (one,) = asked
     assert {one.name: one.services for one in one.certificates} == {"a": ("haproxy",), "b": ("nginx",)}
+
+
+# When the program runs ----------------------------------------------------------------------------
+
+
+def test_how_often_a_new_job_runs_is_told_once(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "job", "*/10 * * * * root true")
+    assert host.run(check=True)["interval"] == host.run()["interval"] == 600
+    assert host.run(check=True)["interval"] == 0
+
+
+def test_what_cron_cannot_do_is_said_where_there_is_no_systemd(host: Host) -> None:
+    result = host.run(timer="*:*:0/30")
+    assert result["failed"] and result["msg"].startswith("nothing was changed: ocsp_stapling_timer: cron, which starts")
+    assert list((host.root / "cron.d").iterdir()) == []

@@ -295,6 +295,8 @@ def test_a_mask_that_is_none_is_refused(mask: str) -> None:
 def test_a_folder_that_cannot_be_searched_fails_the_task(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for name, words in (("missing", "there is none for the user "), ("file", "it is not a folder; ")):
-        with pytest.raises(AnsibleActionFail, match=f"^ocsp_stapling_scan: .*{tmp_path}/{name} cannot be searched: {words}"):
+        with pytest.raises(
+            AnsibleActionFail, match=f"^ocsp_stapling_scan: .*{tmp_path}/{name} cannot be searched: {words}"
+        ):
             _groups.scanned([{"folder": str(tmp_path / name)}])
     assert _groups.scanned([{"folder": str(tmp_path)}]) == [{"folder": str(tmp_path), "domains": []}]

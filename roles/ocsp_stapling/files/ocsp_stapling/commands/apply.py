@@ -17,6 +17,7 @@ from ocsp.errors import OcspError
 from ocsp.judge import schedule
 from ocsp.judge.decision import WITHDRAW, Decision, decide
 from ocsp.judge.judgement import Judgement
+from ocsp.judge.schedule import Lookahead
 from ocsp.servers.changes import ExpiryPlan, expiry_plan
 from ocsp.services.installation import Change, Installation
 from ocsp.store import sets, staples
@@ -32,9 +33,6 @@ from ..observe import Observation, Observer, digest
 from ..state import State
 from ..terminal import count
 from . import reload as reloading
-
-#: Intervals until the next run has surely done its work; its delay and its duration count, too.
-_INTERVALS = 2
 
 #: The message for a certificate that no playbook configures any more.
 _DROPPED = (
@@ -84,7 +82,7 @@ class Apply:
         self.after = State()
         self.after.refused = self.refused
         self.clock_problem = ""
-        self.horizon = self._horizon()
+        self.ahead = host.look_ahead(config.interval)
         self.exit_code = 0
         self.changes: t.Dict[str, str] = {}
         self.messenger = reloading.Messenger(installed, config, log, self.before.pending)
@@ -109,12 +107,6 @@ class Apply:
 
     def _is_meant(self, name: str) -> bool:
         return not self.names or name in self.names
-
-    def _horizon(self) -> timedelta:
-        """How long it takes until the next run has surely done its work."""
-        horizon = self.config.interval * _INTERVALS
-        following = self.host.next_run()
-        return horizon if following is None else max(horizon, following - self.now + self.config.interval)
 
     def _worsen(self, exit_code: int) -> None:
         self.exit_code = max(self.exit_code, exit_code)
@@ -202,12 +194,13 @@ class Apply:
     def _decide(self, look: Observation) -> Decision:
         # A file that servers read where refresh put it is not ours to withdraw.
         expiry_plan = self._plan(look.entry)._replace(**({} if look.place else {"in_advance": False}))
-        decision = decide(look.facts, self.now, expiry_plan, self.horizon, self.clock_problem)
+        decision = decide(look.facts, self.now, expiry_plan, self.ahead, self.clock_problem)
         if not look.facts.must_staple or decision.judgement is None:
             return decision
         # It keeps its staple to the end, and alarms from the moment on at which status and the alert do.
         expiry_plan = expiry_plan._replace(in_advance=True)
-        return decide(look.facts, self.now, expiry_plan, _last_part(look, decision.judgement), self.clock_problem)
+        ahead = Lookahead(_last_part(look, decision.judgement))
+        return decide(look.facts, self.now, expiry_plan, ahead, self.clock_problem)
 
     def _would_change(self, place: Place, look: Observation, decision: Decision) -> bool:
         """Whether the files are not as decided."""
@@ -313,7 +306,7 @@ class Apply:
         self.after.first = self.before.first or format_time(self.now)
         self.after.runs = {
             # A run over some certificates says nothing about the timer.
-            "apply": record.mapping(self.before.runs, "apply") if self.names else this,
+            "apply": {**record.mapping(self.before.runs, "apply"), "latest": this["ended"]} if self.names else this,
             "refresh": certificate_state.refresh_values(self.claims.run),
         }
         self.after.pending = reloading.marks(self.config)

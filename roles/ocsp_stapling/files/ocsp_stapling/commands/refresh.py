@@ -21,8 +21,10 @@ from ocsp.fetch.bulk import Job
 from ocsp.fetch.environment import Environment, ResponderDown, Ways
 from ocsp.fetch.freshness import Outcome
 from ocsp.judge import schedule
+from ocsp.judge.decision import WITHDRAW, Facts, decide
 from ocsp.judge.response import judge
 from ocsp.options.parse import read_options
+from ocsp.servers.changes import expiry_plan
 from ocsp.store import reading, staples
 from ocsp.text import format_time
 
@@ -71,6 +73,7 @@ class Refresh:
         self.log = log
         self.environment_for = environment_for
         self.entries = [entry for entry in config.certificates if not only or entry.name in only]
+        self.partial = bool(only)
         self.force = force
         self.on_abort = on_abort
         self.progress = progress
@@ -78,6 +81,7 @@ class Refresh:
         self.ways = Ways()
         self.inputs: t.Dict[str, str] = {}
         self.outcomes: t.Dict[str, Result] = {}
+        self.ahead = host.look_ahead(config.interval)
 
     def run(self) -> Report:
         """Raises FileError where the record cannot be written."""
@@ -86,15 +90,20 @@ class Refresh:
             self.log.emit(Event("configuration", problem, events.ERROR, "file_error"))
         self.record = record.load(folders.record)
         self.record.keep_only({entry.name for entry in self.config.certificates})
-        self.record.run = {"started": format_time(self.host.now()), "problem": "; ".join(self.config.problems)}
+        before, self.record.run = self.record.run, {"started": format_time(self.host.now())}
+        self.record.run["problem"] = "; ".join(self.config.problems)
         self.ways = Ways(self.record.ways)
         try:
             self._refresh()
         finally:
             exit_code = self._exit_code()
             seconds = round(self.host.elapsed(), 3)
-            self.record.run.update(ended=format_time(self.host.now()), seconds=seconds, exit_code=exit_code)
+            ended = format_time(self.host.now())
+            self.record.run.update(ended=ended, seconds=seconds, exit_code=exit_code)
             self.record.ways = self.ways.known(self.host.now())
+            if self.partial:
+                # It says nothing about the timer.
+                self.record.run = {**before, "latest": ended}
             self.record.save(folders.record)
         self._summarize(seconds)
         return Report(exit_code, self.outcomes)
@@ -161,6 +170,9 @@ class Refresh:
         looked, planned = record.time_of(known, "looked"), record.time_of(known, "next_attempt")
         if planned is None or looked is None or now < looked:
             return True
+        if record.text_of(known, "code") != "revoked":
+            # The timer may have been changed since.
+            planned = schedule.asked_from(planned, record.time_of(known, "ends"), self.ahead.interval)
         return now >= planned or planned > now + _LONGEST_PLAN
 
     # What came of it
@@ -198,9 +210,10 @@ class Refresh:
         assert judgement.effective_expiry is not None
         idle = record.number_of(known, "idle") + 1 if outcome.fetched and not outcome.changed else 0
         if idle:
-            planned = schedule.retry_at(now, idle, judgement.effective_expiry, self.config.interval, self.host.jitter())
+            planned = schedule.retry_at(now, idle, judgement.effective_expiry, self.ahead.interval, self.host.jitter())
         else:
             planned = self._planned(entry, outcome)
+        planned = max(now, schedule.asked_from(planned, judgement.effective_expiry, self.ahead.interval))
         if outcome.fetched:
             known.update(attempted=format_time(now), succeeded=format_time(now))
         self._note_source(known, outcome)
@@ -249,7 +262,9 @@ class Refresh:
         if outcome is not None and code != "certificate_expired" and not doubted:
             # A revocation is hardly ever taken back, so that nothing is lost by asking rarely.
             until = now + _REST if code == "revoked" else ends
-            planned = schedule.retry_at(now, failures, until, self.config.interval, self.host.jitter(), retry_after)
+            planned = schedule.retry_at(now, failures, until, self.ahead.interval, self.host.jitter(), retry_after)
+            if code != "revoked":
+                planned = max(now, schedule.asked_from(planned, ends, self.ahead.interval))
         if outcome is not None and outcome.attempts:
             known["attempted"] = format_time(now)
         if outcome is not None and outcome.proof is not None:
@@ -263,11 +278,20 @@ class Refresh:
             next_attempt=format_time(planned),
             ends=format_time(ends),
         )
-        said = message if code == "revoked" else f"{message}; {_state(entry, in_place, left)}"
+        withheld = self._withheld(entry, outcome) if outcome is not None and left is not None else ""
+        said = message if code == "revoked" else f"{message}; {_state(entry, in_place, left, withheld)}"
         if outcome is not None:
             self.outcomes[entry.name] = outcome._replace(message=said)
         priority = _priority(code, ends is not None, outcome)
         self._emit(entry, "revoked" if code == "revoked" else "failed", said, priority, code)
+
+    def _withheld(self, entry: Entry, outcome: Outcome) -> str:
+        """Why apply does not put a good response in place, or an empty string."""
+        if outcome.must_staple:
+            return ""
+        facts = Facts(False, candidate=outcome.judgement)
+        decision = decide(facts, self.host.now(), expiry_plan(self.config.kinds(entry.services)), self.ahead)
+        return decision.message if decision.action == WITHDRAW else ""
 
     def _end_in_place(self, entry: Entry) -> t.Optional[datetime]:
         """When the staple that servers read expires, None where that is not good or cannot be checked."""
@@ -324,10 +348,12 @@ def _cause(error: Finding) -> str:
     return error.message if error.code in _SAY_ALL else f"could not fetch a new response: {error.message}"
 
 
-def _state(entry: Entry, in_place: t.Optional[datetime], left: t.Optional[datetime]) -> str:
+def _state(entry: Entry, in_place: t.Optional[datetime], left: t.Optional[datetime], withheld: str) -> str:
     """What servers staple all the same."""
     if in_place is not None:
         return f"the staple in place is good until {format_time(in_place)}"
+    if withheld:
+        return f"no staple is in place: {withheld}"
     if left is not None:
         ends = format_time(left)
         return f"{entry.path} is good until {ends}, and 'ocsp-stapling apply' puts it in place"

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import os
 import typing as t
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
+from ocsp.services.timetable import Timetable
 from ocsp.text import format_time
 
 from .. import record, troubles
@@ -57,18 +58,29 @@ class Status:
     """What is in place and how it got there, as it looks at a moment; with ``names``, of these certificates alone."""
 
     def __init__(
-        self, config: Config, state: State, now: datetime, names: t.Collection[str] = (), refused: str = ""
+        self,
+        config: Config,
+        state: State,
+        now: datetime,
+        names: t.Collection[str] = (),
+        refused: str = "",
+        runs: t.Optional[Timetable] = None,
     ) -> None:
-        """``refused`` is why there is no configuration, if there is none: then it tells what the state knows."""
+        """``refused`` is why there is no configuration, if there is none: then it tells what the state knows.
+
+        ``runs`` is when the program will run, where that is known.
+        """
         self.config = config
         self.state = state
         self.now = now
         self.refused = refused
+        self.runs = runs
+        self.interval = runs.interval if runs is not None else config.interval
         self.named = bool(names)
         catch_up(config, state)
         seen = observe(config, state, names, now, refused)
         self.lines = [self._line(name, one) for name, one in seen.items()]
-        self.lines.sort(key=lambda line: troubles.rank(line.trouble))
+        self.lines.sort(key=_urgency)
         self.problems = sorted(self._problems(), key=lambda problem: troubles.rank(problem.trouble))
 
     @property
@@ -79,7 +91,7 @@ class Status:
     # One certificate
 
     def _line(self, name: str, seen: Seen) -> Line:
-        entry = seen.values
+        entry = self._with_run(seen.values)
         if entry is None:
             sentence = f"{name}: no run has checked it yet, and {seen.unread}; run 'ocsp-stapling status' as root"
             return Line(name, troubles.NOT_SEEN, troubles.NOT_SEEN.word, None, None, "", sentence, {})
@@ -105,6 +117,24 @@ class Status:
             f"{name}: {sentence}" if sentence else "",
             entry,
         )
+
+    def _with_run(self, entry: t.Optional[Values]) -> t.Optional[Values]:
+        """The same with the run that will ask a responder as the next attempt: a plan alone does nothing."""
+        if entry is None or self.runs is None:
+            return entry
+        planned = record.time_of(entry, "next_attempt")
+        if planned is None and self._is_asked_about(entry):
+            planned = self.now
+        if planned is None:
+            return entry
+        # A run that starts now has started already.
+        following = self.runs.first(max(planned, self.now + timedelta(seconds=1)))
+        return {**entry, "next_attempt": format_time(following)}
+
+    def _is_asked_about(self, entry: Values) -> bool:
+        """Whether refresh asks about a certificate that it has not seen yet."""
+        asked = record.mapping(entry, "certificate").get("has_responder") is True and _is_wanted(entry)
+        return asked and self.config.fetch and not self.refused and entry.get("deployed") is not False
 
     def _word(self, entry: Values) -> str:
         if isinstance(entry.get("staple"), dict):
@@ -245,8 +275,9 @@ class Status:
         ended = self._ended(command)
         since = ended or record.time_of({"first": self.state.first}, "first") or _made(self.config.folders.metrics)
         ago = (self.now - since).total_seconds() if since is not None else 0.0
-        if ago > self.config.interval.total_seconds() * _MISSED and since is not None:
-            what = f"last ran at {when(since, self.now)}"
+        if ago > self.interval.total_seconds() * _MISSED and since is not None:
+            partial = record.last_of(record.mapping(self.state.runs, command)) != ended
+            what = f"last ran{' for all certificates' if partial else ''} at {when(since, self.now)}"
             if ended is None:
                 what = f"has never run, although it should have since {when(since, self.now)}"
             yield Problem(troubles.NOT_RUNNING, f"{command} {what}; {hint}")
@@ -275,15 +306,17 @@ class Status:
         """What the lengths of time are counted from, and how old what was not looked at is."""
         runs = []
         for command in self._commands():
-            ended = self._ended(command)
+            ended = record.last_of(record.mapping(self.state.runs, command))
             runs.append(f"{command} last ran at {when(ended, self.now)}" if ended else f"{command} has not run yet")
         return f"It is {self.now.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC; {', '.join(runs)}."
 
     def _sentences(self) -> t.List[str]:
         """The worst first."""
-        found = [(troubles.rank(problem.trouble), problem.sentence) for problem in self.problems]
-        found += [(troubles.rank(line.trouble), line.sentence) for line in self.lines if line.sentence]
-        return [sentence for _rank, sentence in sorted(found, key=lambda one: one[0])]
+        lines = [(_urgency(line), line.sentence) for line in self.lines if line.sentence]
+        # What is wrong with all of it harms the first staple that expires.
+        first = min((moment for (_level, moment, _rank), _sentence in lines if moment), default=0.0)
+        found = [(_urgency_of_all(problem.trouble, first), problem.sentence) for problem in self.problems]
+        return [sentence for _urgent, sentence in sorted([*found, *lines], key=lambda one: one[0])]
 
     def _table(self, colours: bool, width: int) -> str:
         rows = [
@@ -362,6 +395,18 @@ class Status:
         more = f" (and {number - 1} more)" if number > 1 else ""
         what = f"{self._sentences()[0]}{more}" if number else f"{count(len(self.lines), 'certificate')}: all is well"
         return f"{_WORDS[self.level]} - {what}"
+
+
+def _urgency(line: Line) -> t.Tuple[int, float, int]:
+    """What sorts the most severe first, of these what has no good staple any more and what expires soonest."""
+    if line.trouble is None:
+        return -line.level, 0.0, troubles.rank(None)
+    good = line.ends is not None and line.trouble not in troubles.HARMFUL
+    return -line.level, line.ends.timestamp() if good and line.ends is not None else 0.0, troubles.rank(line.trouble)
+
+
+def _urgency_of_all(trouble: Trouble, first: float) -> t.Tuple[int, float, int]:
+    return -trouble.level, 0.0 if trouble in troubles.HARMFUL else first, troubles.rank(trouble)
 
 
 def _is_wanted(entry: Values) -> bool:

@@ -23,6 +23,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.decision i
 )
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.judgement import Judgement
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.response import judge
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.schedule import look_ahead
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.certificate import Certificate, Target
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.changes import ExpiryPlan
 from ansible_collections.certops.ocsp.tests.unit import forge
@@ -31,6 +32,7 @@ from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, MINUTE,
 W = forge.world()
 TARGET = Target(Certificate.from_der(W.leaf.der), Certificate.from_der(W.issuer.der))
 HORIZON = 2 * HOUR
+AHEAD = look_ahead(HOUR, HOUR)
 
 CAREFUL = ExpiryPlan(in_advance=True, keep_file=False)
 RELAXED = ExpiryPlan(in_advance=False, keep_file=False)
@@ -69,7 +71,7 @@ VANISHED = Finding("bad_input", ERROR, "the certificate does not exist")
 
 def decide(facts: Facts, expiry_plan: ExpiryPlan = CAREFUL, clock_problem: str = "") -> Decision:
     """As the program has it decided."""
-    return decision.decide(facts, NOW, expiry_plan, HORIZON, clock_problem)
+    return decision.decide(facts, NOW, expiry_plan, AHEAD, clock_problem)
 
 
 #: Facts, and what is decided by a server that has to be spared: what to do, and the code.
@@ -87,9 +89,9 @@ CASES: t.Dict[str, t.Tuple[Facts, str, str]] = {
     "one that ended": (Facts(True, GONE, GONE), WITHDRAW, "expired"),
     "one about another certificate": (Facts(True, OTHER, None), WITHDRAW, "wrong_certificate"),
     "one that expires before the next run": (Facts(True, LAST, LAST), WITHDRAW, "expiring"),
-    "one that ends with the next run": (Facts(True, ending(HORIZON), None), WITHDRAW, "expiring"),
-    "one that ends after the next run": (Facts(True, ending(HORIZON + SECOND), None), KEEP, ""),
-    "a newer one that expires before the next run": (Facts(True, LAST, ending(90 * MINUTE)), WITHDRAW, "expiring"),
+    "one that ends with the next run": (Facts(True, ending(HORIZON, DAY), None), WITHDRAW, "expiring"),
+    "one that ends after the next run": (Facts(True, ending(HORIZON + SECOND, DAY), None), KEEP, ""),
+    "a newer one that expires before the next run": (Facts(True, LAST, ending(90 * MINUTE, DAY)), WITHDRAW, "expiring"),
     "one that never lives longer": (Facts(False, None, SHORT_LIVED), WITHDRAW, "expiring"),
     "one that ends, of a must-staple certificate": (Facts(True, LAST, None, must_staple=True), KEEP, "expiring"),
     "a last one, of a must-staple certificate": (Facts(False, None, LAST, must_staple=True), INSTALL, "expiring"),
@@ -201,8 +203,10 @@ def test_who_notices_the_end_need_not_be_told() -> None:
 
 
 def test_responses_that_live_too_short_are_told_from_those_that_end() -> None:
-    assert "are valid for only 60 minutes" in decide(Facts(False, None, SHORT_LIVED)).message
-    assert "run the timer more often and set 'interval' to match" in decide(Facts(False, None, SHORT_LIVED)).message
+    assert decide(Facts(False, None, SHORT_LIVED)).message == (
+        "responses of this responder are valid for only 60 minutes, but the program runs only every 60 minutes, so "
+        "that one would expire in place; have it run every 20 minutes or more often (ocsp_stapling_timer of the role)"
+    )
     assert "the last good response expires at 2026-03-04T06:06:07Z" in decide(Facts(True, LAST, None)).message
 
 

@@ -323,7 +323,7 @@ RETRIES = {
     "more often when the end comes near": (10**9, DAY, None, 3 * HOUR),
     "in each run at last": (10**9, 4 * HOUR, None, HOUR / 2),
     "and past the end": (10**9, -HOUR, None, 0 * HOUR),
-    "with nothing in place": (10**9, None, None, 2 * HOUR),
+    "in the next run, with nothing in place": (10**9, None, None, 0 * HOUR),
     "as the responder asks": (1, 7 * DAY, 5 * HOUR, 5 * HOUR),
     "not sooner because the responder asks": (3, 7 * DAY, HOUR, 4 * HOUR),
     "as the responder asks, within what is left": (1, 7 * DAY, 30 * DAY, 3.5 * DAY),

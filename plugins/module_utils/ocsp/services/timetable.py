@@ -1,0 +1,153 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""When the program ``ocsp-stapling`` starts next, as the timer of systemd or the job of cron has it.
+
+Systemd computes the times of its calendars (systemd.time(7)) itself and adds the delay of the timer; those of cron
+(crontab(5)) are computed here. Commands are run by a callable that is passed in.
+"""
+
+from __future__ import annotations
+
+import bisect
+import contextlib
+import re
+import typing as t
+from datetime import date, datetime, timedelta, timezone
+
+from ..errors import InputError
+from ..store import reading
+from .control import Run
+
+TIMER = "ocsp-stapling.timer"
+CRON_FILE = "/etc/cron.d/ocsp-stapling"
+
+#: How many starts are computed; more follow at the last distance.
+_STARTS = 100
+_LARGEST = 64 * 1024
+_LONGEST_SEARCH = 366
+_PROPERTIES = "ActiveState,NextElapseUSecRealtime,TimersCalendar"
+_CALENDAR = re.compile(r"\{ OnCalendar=(.*?) ; next_elapse=(.*?) \}")
+#: Both commands show other time zones, too, but never without UTC.
+_UTC = re.compile(r"\w{3} (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?:\.\d+)? UTC$", re.MULTILINE)
+_JOB = re.compile(r"^(\S+) (\S+) (\S+) (\S+) (\S+) root (?:sleep (\d+); )?", re.MULTILINE)
+_PART = re.compile(r"(?:\*|(\d+)(?:-(\d+))?)(?:/(\d+))?", re.ASCII)
+#: The fields of a job: the first and last value of minute, hour, day of the month, month and day of the week.
+_FIELDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+
+
+class Timetable(t.NamedTuple):
+    """The next starts of the program, at least two, in their order; later ones follow at the last distance."""
+
+    starts: t.Tuple[datetime, ...]
+
+    @property
+    def interval(self) -> timedelta:
+        """The longest time from one start to the next."""
+        return max(later - earlier for earlier, later in zip(self.starts, self.starts[1:]))
+
+    def first(self, moment: datetime) -> datetime:
+        """The first start at this moment or later."""
+        index = bisect.bisect_left(self.starts, moment)
+        if index < len(self.starts):
+            return self.starts[index]
+        last, step = self.starts[-1], self.starts[-1] - self.starts[-2]
+        return last - step * ((last - moment) // step)
+
+
+def read(run: Run, now: datetime, systemd: bool) -> t.Optional[Timetable]:
+    """The timetable of this host; None where nothing starts the program, or it is unknown when."""
+    if systemd:
+        return _of_timer(run, now)
+    with contextlib.suppress(InputError):
+        content = reading.read_file(CRON_FILE, CRON_FILE, _LARGEST)
+        return of_job(content.decode("utf-8", "replace"), now) if content is not None else None
+    return None
+
+
+def of_calendar(run: Run, calendar: str, delay: timedelta) -> t.Optional[Timetable]:
+    """The timetable of a calendar of systemd, with the delay of a timer."""
+    return _made(_follow(_elapses(run, calendar), delay, []))
+
+
+def _of_timer(run: Run, now: datetime) -> t.Optional[Timetable]:
+    """What systemd says of the timer, which may be running now, or have been changed by its administrator."""
+    output = run(("systemctl", "show", f"--property={_PROPERTIES}", TIMER))[1]
+    values = [line.partition("=") for line in output.splitlines()]
+    shown = {key: value for key, _sign, value in values}
+    if shown.get("ActiveState") != "active":
+        return None
+    calendars = [match.groups() for key, _sign, value in values for match in _CALENDAR.finditer(value)]
+    following, bases = _times(shown.get("NextElapseUSecRealtime", "")), _times("\n".join(base for _, base in calendars))
+    # The delay of this host is always the same (FixedRandomDelay).
+    delay = max(timedelta(0), following[0] - min(bases)) if following and bases else timedelta(0)
+    elapses = sorted({time for calendar, _base in calendars for time in _elapses(run, calendar)})
+    return _made(_follow(elapses, delay, [time for time in following if time > now]))
+
+
+def _follow(elapses: t.Iterable[datetime], delay: timedelta, starts: t.List[datetime]) -> t.List[datetime]:
+    """The starts after those that are known: the time that a timer takes next is later than its last start."""
+    for time in elapses:
+        if not starts or time > starts[-1]:
+            starts.append(time + delay)
+    return starts
+
+
+def _elapses(run: Run, calendar: str) -> t.List[datetime]:
+    """The next times of a calendar, which is in the time zone of the host."""
+    argv = ("env", "-u", "TZ", "systemd-analyze", "calendar", f"--iterations={_STARTS}", "--", calendar)
+    return _times(run(argv)[1])
+
+
+def _times(text: str) -> t.List[datetime]:
+    return [datetime.strptime(time, "%Y-%m-%d %H:%M:%S").replace(tzinfo=timezone.utc) for time in _UTC.findall(text)]
+
+
+def _made(starts: t.Collection[datetime]) -> t.Optional[Timetable]:
+    return Timetable(tuple(sorted(starts)[:_STARTS])) if len(starts) > 1 else None
+
+
+def of_job(text: str, now: datetime) -> t.Optional[Timetable]:
+    """The timetable of a file as the role writes it for cron; ``now`` is aware. None for what it does not write."""
+    match = _JOB.search(text)
+    if match is None:
+        return None
+    try:
+        minutes, hours, days, months, weekdays = (
+            _values(field, *limits) for field, limits in zip(match.groups()[:5], _FIELDS)
+        )
+    except ValueError:
+        return None
+    # A job with both kinds of days is for either (crontab(5)).
+    either = match.group(3) != "*" and match.group(5) != "*"
+    delay = timedelta(seconds=int(match.group(6) or 0))
+
+    def is_meant(day: date) -> bool:
+        kinds = (day.day in days, day.isoweekday() % 7 in {number % 7 for number in weekdays})
+        return day.month in months and (any(kinds) if either else all(kinds))
+
+    starts: t.List[datetime] = []
+    today = now.astimezone().date() - timedelta(days=1)
+    for day in filter(is_meant, (today + timedelta(days=number) for number in range(_LONGEST_SEARCH))):
+        moments = (datetime(day.year, day.month, day.day, hour, minute) for hour in hours for minute in minutes)
+        starts += [start for start in (moment.astimezone(timezone.utc) + delay for moment in moments) if start > now]
+        if len(starts) >= _STARTS:
+            break
+    return _made(set(starts))
+
+
+def _values(field: str, first: int, last: int) -> t.List[int]:
+    """The values of a field in their order. Raises ValueError."""
+    values: t.Set[int] = set()
+    for part in field.split(","):
+        match = _PART.fullmatch(part)
+        if match is None:
+            raise ValueError(part)
+        start, end, step = (int(text) if text else None for text in match.groups())
+        since = first if start is None else start
+        until = end if end is not None else last if start is None else since
+        if not first <= since <= until <= last or step == 0:
+            raise ValueError(part)
+        values.update(range(since, until + 1, step or 1))
+    return sorted(values)
