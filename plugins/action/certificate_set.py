@@ -14,7 +14,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError, refusal
-from ansible_collections.certops.ocsp.plugins.plugin_utils import _fetching, _groups, _owner, _sources
+from ansible_collections.certops.ocsp.plugins.plugin_utils import _fetching, _groups, _guard, _owner, _sources
 
 
 class ActionModule(ActionBase):
@@ -23,13 +23,16 @@ class ActionModule(ActionBase):
     def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> dict[str, t.Any]:
         """Replace what names files of the controller by what is in them."""
         super().run(tmp, task_vars)
-        arguments = dict(self._task.args)
+        with _guard.without_secrets(self._task.args):
+            return self._carry_out(dict(self._task.args), task_vars)
+
+    def _carry_out(self, arguments: dict[str, t.Any], task_vars: t.Any) -> dict[str, t.Any]:
         local = not boolean(arguments.get("remote_source") or False, strict=False)
         folder = arguments.pop("source", None) if local else None
         self._take_groups_apart(arguments, local)
         self._name_owner(arguments)
         if local and isinstance(arguments.get("certificates"), list):
-            sources = _sources.Sources(self._find_needle, self._loader.get_real_file)
+            sources = _sources.Sources(self._find_needle, self._loader.get_text_file_contents)
             arguments["certificates"], faults = sources.complete_all(arguments["certificates"], folder)
             if faults:
                 raise AnsibleActionFail(refusal(faults))

@@ -6,15 +6,16 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 from ansible_collections.certops.ocsp.plugins.module_utils._program import ACCOUNT, PROGRAM
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import refusal
 from ansible_collections.certops.ocsp.plugins.modules.stapling_program import argument_spec
-from ansible_collections.certops.ocsp.plugins.plugin_utils import _groups, _owner, _program, _sources
+from ansible_collections.certops.ocsp.plugins.plugin_utils import _groups, _guard, _owner, _program, _sources
 
 
 class ActionModule(ActionBase):
@@ -26,13 +27,23 @@ class ActionModule(ActionBase):
         The result says whose certificates these are, for ``certificate_set``, also where it failed.
         """
         super().run(tmp, task_vars)
-        _validation, options = self.validate_argument_spec(argument_spec=argument_spec())
-        owner = _owner.owner_of(self._task, options["owner"]).name
-        claims = options["claims"]
+        with _guard.without_secrets(self._task.args, _variable_of) as shown:
+            options = self._read_options()
+            owner = _owner.owner_of(self._task, options["owner"]).name
+            try:
+                return self._answer(options, owner, task_vars)
+            except AnsibleActionFail as error:
+                # An owner that is refused for what it shows is in no result either.
+                claims = _owner.unknown(options["claims"], owner) if shown(owner) == owner else options["claims"]
+                return {"failed": True, "msg": shown(error.message), "claims": claims}
+
+    def _read_options(self) -> dict[str, t.Any]:
+        """The options, converted. What Ansible refuses is said in the words of the role."""
         try:
-            return self._answer(options, owner, task_vars)
-        except AnsibleActionFail as error:
-            return {"failed": True, "msg": error.message, "claims": _owner.unknown(claims, owner)}
+            return dict(self.validate_argument_spec(argument_spec=argument_spec())[1])
+        except AnsibleError as error:
+            faults = [_variable_of(fault) for fault in error.message.split("\n")[1:]]
+            raise AnsibleActionFail(refusal(faults) if faults else error.message) from None
 
     def _answer(self, options: dict[str, t.Any], owner: str, task_vars: t.Any) -> dict[str, t.Any]:
         remote, faults = options["remote_source"], _groups.read_scan(options["scan"], options["remote_source"])
@@ -97,7 +108,7 @@ class ActionModule(ActionBase):
     ) -> list[str]:
         """What ``certificate_set`` has against those certificates whose files are there; it is in check mode, too."""
         if not options["remote_source"]:
-            sources = _sources.Sources(self._find_needle, self._loader.get_real_file)
+            sources = _sources.Sources(self._find_needle, self._loader.get_text_file_contents)
             entries = sources.complete_all(entries, options["source"])[0]
         given = ("private_key_content", "private_key_path")
         entries = [one for one in entries if options["source"] or any(one.get(key) for key in given)]
@@ -128,6 +139,15 @@ class ActionModule(ActionBase):
             return str(lookup.run([str(_program.ROLE / "templates" / name)], variables=variables)[0])
 
         return render
+
+
+def _variable_of(fault: str) -> str:
+    """What begins with the place of an option, or is what Ansible says of one, in the names of the role's variables.
+
+    Each variable with groups is one entry of a list.
+    """
+    plain = re.sub(r"^groups\[\d+\]", "certificates", fault)
+    return re.sub(r"^(argument '|value of |Elements value for option '|)", r"\1ocsp_stapling_", plain)
 
 
 def _endpoint_faults(options: dict[str, t.Any], groups: _groups.Groups) -> list[str]:

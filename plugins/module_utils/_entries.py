@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ._module import Spec
-from .ocsp.options import table
 from .ocsp.options.parse import did_you_mean
 from .ocsp.probe import starttls
 
@@ -59,9 +57,3 @@ class EntryReader:
             conflicts = [pair for pair in self._conflicts if {*pair} <= {*names}]
             self._validators[names] = ArgumentSpecValidator(spec, mutually_exclusive=conflicts)
         return self._validators[names]
-
-
-def hide_secrets(module: AnsibleModule, given: t.Mapping[str, t.Any]) -> None:
-    """Have Ansible mask the secrets among options that it knows no spec of."""
-    values = (given.get(name) for name in table.SECRETS)
-    module.no_log_values.update(str(value) for value in values if value)

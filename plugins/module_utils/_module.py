@@ -17,6 +17,7 @@ from datetime import datetime, timezone
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
+from .ocsp import secrets
 from .ocsp.errors import ERROR, FileError, Finding, OcspError
 from .ocsp.fetch.freshness import Outcome
 from .ocsp.options import table
@@ -37,13 +38,73 @@ SOURCE_CONFLICTS = [("source_path", "source_content")]
 Spec = t.Dict[str, t.Dict[str, t.Any]]
 
 
-class QuietModule(AnsibleModule):
-    """Logs no values. Ansible logs a list as Python writes it, in which it would not find a secret to mask."""
+class Module(AnsibleModule):
+    """What all modules of the collection are: nothing that may be a secret leaves them.
+
+    How well Ansible masks secrets differs from release to release, and it knows nothing of a key in an option for
+    something else. So such a key is refused before anything is read, logged or repeated; of options only names are
+    logged; and what is returned goes through ``secrets`` first.
+    """
+
+    #: The options, at any depth, whose text may be or hold a private key.
+    key_options: t.FrozenSet[str] = frozenset()
+    params: t.Dict[str, t.Any]
+
+    def __init__(self, argument_spec: Spec, **how: t.Any) -> None:
+        self._passwords: t.FrozenSet[str] = frozenset()
+        self._secret_names = _secret_names(argument_spec) | table.SECRETS
+        super().__init__(argument_spec, **how)
+
+    def _load_params(self) -> None:
+        super()._load_params()
+        misplaced = secrets.misplaced_keys(self.params, self.key_options)
+        if misplaced:
+            self.params = {}
+            self.fail_json(msg=secrets.key_refusal(misplaced, self.key_options))
+        self._passwords = frozenset(secrets.passwords(self.params))
 
     def _log_invocation(self) -> None:
-        names = ", ".join(one["name"] for one in self.params.get("certificates") or ())
-        shown = [f"{option}={self.params[option]}" for option in ("state", "parts") if option in self.params]
+        given = self.params.get("certificates")
+        entries = [one for one in given or () if isinstance(one, t.Mapping)]
+        names = ", ".join(str(one.get("name") or one.get("path")) for one in entries)
+        shown = [f"{option}={self.params[option]}" for option in ("state", "parts", "path") if option in self.params]
         self.log(f"Invoked with {' '.join(shown)}{f' for {names}' if names else ''}")
+
+    def log(self, msg: str, log_args: t.Any = None) -> None:
+        super().log(self._told(msg), log_args=None)
+
+    def warn(self, warning: str, *arguments: t.Any, **more: t.Any) -> None:
+        super().warn(self._told(warning), *arguments, **more)
+
+    def fail_json(self, msg: str, **results: t.Any) -> t.NoReturn:
+        super().fail_json(self._told(msg), **self._kept(results))
+        raise AssertionError("it ends the process")
+
+    def exit_json(self, **results: t.Any) -> t.NoReturn:
+        if isinstance(results.get("msg"), str):
+            results["msg"] = self._told(results["msg"])
+        super().exit_json(**self._kept(results))
+        raise AssertionError("it ends the process")
+
+    def _told(self, message: t.Any) -> str:
+        """A message as it may be read: in printable characters, without secrets."""
+        return secrets.told(str(message), self._passwords)
+
+    def _kept(self, results: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+        """Results as callbacks may store them, and with them the options."""
+        options = secrets.redacted(self.params, self._secret_names, self._passwords)
+        # An exception is for Ansible to format, and has no values of ours.
+        kept = {
+            name: one if name == "exception" else secrets.redacted(one, (), self._passwords)
+            for name, one in results.items()
+        }
+        return {"invocation": {"module_args": options}, **kept}
+
+
+def _secret_names(spec: Spec) -> t.FrozenSet[str]:
+    """The options, at any depth, of which no value is shown."""
+    names = {name for name, option in spec.items() if option.get("no_log")}
+    return frozenset(names.union(*(_secret_names(option.get("options") or {}) for option in spec.values())))
 
 
 def argument_spec(user: str, defaults: bool = True) -> Spec:

@@ -532,7 +532,7 @@ swapped_back:
 import shutil
 
 from ansible_collections.certops.ocsp.plugins.module_utils import _entries, _module
-from ansible_collections.certops.ocsp.plugins.module_utils._module import QuietModule
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import secrets
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import certificate_set
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy.wanted import PARTS
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import Fault, Refusal
@@ -551,6 +551,10 @@ PART = {
     "question": {"type": "bool", "default": False},
     "interval": {"type": "int", "default": 0},
 }
+
+
+class Module(_module.Module):
+    key_options = secrets.KEY_OPTIONS
 
 
 def argument_spec():
@@ -600,7 +604,6 @@ def convert_options(module):
     reader, faults = _entries.EntryReader(OF_A_SET), []
     for given in (module.params, *module.params["certificates"]):
         if given["options"]:
-            _entries.hide_secrets(module, given["options"])
             given["options"], found = reader.read(given["options"])
             name = "" if given is module.params else given["name"]
             faults += [Fault(name, f"{f'{name}: ' if name else ''}options: {fault}") for fault in found]
@@ -610,7 +613,7 @@ def convert_options(module):
 
 
 def main():
-    module = QuietModule(argument_spec=argument_spec(), supports_check_mode=True)
+    module = Module(argument_spec=argument_spec(), supports_check_mode=True)
     _module.require_root(module)
     _module.require_cryptography(module)
     convert_options(module)

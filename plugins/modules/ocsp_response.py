@@ -282,8 +282,8 @@ response:
 import functools
 import os
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.certops.ocsp.plugins.module_utils import _module
+from ansible_collections.certops.ocsp.plugins.module_utils._module import Module
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import freshness, report
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import parse as ocsp_options
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.table import TRANSPORT_OPTIONS
@@ -328,7 +328,7 @@ def remove(module):
 
 
 def main():
-    module = AnsibleModule(
+    module = Module(
         argument_spec=dict(_module.argument_spec("ocsp_response"), path={"type": "path", "required": True}),
         add_file_common_args=True,
         supports_check_mode=True,

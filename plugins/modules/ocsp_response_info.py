@@ -194,8 +194,8 @@ response:
   sample: MIIB0woBAKCCAcwwggHI...
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.certops.ocsp.plugins.module_utils import _module
+from ansible_collections.certops.ocsp.plugins.module_utils._module import Module
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import freshness, report
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge import response as ocsp_response
@@ -236,7 +236,7 @@ def is_parsable(content):
 
 
 def main():
-    module = AnsibleModule(
+    module = Module(
         argument_spec=dict(
             _module.argument_spec("ocsp_response_info"),
             path={"type": "path"},

@@ -168,7 +168,7 @@ skipped_count:
 import collections
 import os
 
-from ansible.module_utils.basic import FILE_COMMON_ARGUMENTS, AnsibleModule
+from ansible.module_utils.basic import FILE_COMMON_ARGUMENTS
 from ansible_collections.certops.ocsp.plugins.module_utils import _entries, _module
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import ERROR, Finding, InputError, OcspError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import report
@@ -196,7 +196,7 @@ SHOWN_FAILURES = 20
 SHOWN_FAULTS = 20
 
 
-class Module(AnsibleModule):
+class Module(_module.Module):
     """A module whose own functions for files fail one certificate and not the task, while ``one_of_many`` is set."""
 
     one_of_many = False
@@ -344,8 +344,6 @@ def run(module):
     """Bring all files into the states asked for, and leave the module."""
     for name in ("workers", "per_responder"):
         ocsp_options.read_value(name, module.params[name])
-    for given in module.params["certificates"]:
-        _entries.hide_secrets(module, given)
     entries, defaults = read_entries(module.params["certificates"]), defaults_of(module.params)
     finisher = Finisher(module)
     module.one_of_many = True

@@ -503,8 +503,8 @@ certificates:
       sample: MIIB0woBAKCCAcwwggHI...
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.certops.ocsp.plugins.module_utils import _module
+from ansible_collections.certops.ocsp.plugins.module_utils._module import Module
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError, OcspError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge import wire
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.response import SIZE_LIMIT
@@ -561,7 +561,7 @@ def look(module):
 
 
 def main():
-    module = AnsibleModule(
+    module = Module(
         argument_spec=dict(
             _module.argument_spec("ocsp_staple_info"),
             host={"type": "str", "required": True},

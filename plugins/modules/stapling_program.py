@@ -81,15 +81,21 @@ options:
     description: Settings of services that differ from the defaults, by service name.
     type: dict
     default: {}
-  fetch:
-    description: Whether the program fetches responses.
-    type: bool
-    default: true
+  state:
+    description: V(present); to remove the program is up to the role.
+    type: str
+    choices: [present, absent]
+    default: present
+  fetch_from:
+    description: V(host) has the program fetch responses, and V(controller) has not.
+    type: str
+    choices: [host, controller]
+    default: host
   endpoints:
     description:
       - Where to check what services serve, as in O(certops.ocsp.ocsp_stapling#role:main:ocsp_stapling_endpoints).
-      - This and O(keep), O(responder_wait) and O(apache_port) are for M(certops.ocsp.certificate_set). They are only
-        checked here.
+      - This and O(keep), O(responder_wait), O(apache_port), O(verify), O(manage_packages) and O(force) are for what the
+        role does next. They are only checked here.
     type: list
     elements: dict
     default: []
@@ -105,6 +111,18 @@ options:
     description: The port at which Apache serves its own OCSP responses, from V(1) to V(65535).
     type: int
     default: 2562
+  verify:
+    description: Whether the role looks at what services serve.
+    type: bool
+    default: true
+  manage_packages:
+    description: Whether the role installs packages.
+    type: bool
+    default: true
+  force:
+    description: Whether the role removes what a configuration still uses.
+    type: bool
+    default: false
   workers:
     description: How many responses the program fetches at a time, from V(1) to V(1000).
     type: int
@@ -268,7 +286,7 @@ found:
 import os
 
 from ansible_collections.certops.ocsp.plugins.module_utils import _module, _program
-from ansible_collections.certops.ocsp.plugins.module_utils._module import QuietModule
+from ansible_collections.certops.ocsp.plugins.module_utils._module import Module
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError
 
 TEXTS = {
@@ -286,6 +304,7 @@ PATHS = {
     "program": "/usr/local/sbin/ocsp-stapling",
 }
 NUMBERS = {"workers": 16, "per_responder": 8, "backup_count": 0, "keep": 3, "responder_wait": 0, "apache_port": 2562}
+SWITCHES = {"verify": True, "manage_packages": True, "force": False}
 
 
 def argument_spec() -> _module.Spec:
@@ -298,17 +317,19 @@ def argument_spec() -> _module.Spec:
         endpoints={"type": "list", "elements": "dict", "default": []},
         units={"type": "list", "elements": "str", "default": []},
         remote_source={"type": "bool", "default": False},
-        fetch={"type": "bool", "default": True},
+        state={"type": "str", "choices": ["present", "absent"], "default": "present"},
+        fetch_from={"type": "str", "choices": ["host", "controller"], "default": "host"},
         wanted={"type": "dict"},
         **{name: {"type": "dict", "default": {}} for name in ("options", "services", "claims")},
         **{name: {"type": "str", "default": default} for name, default in TEXTS.items()},
         **{name: {"type": "path", "default": default} for name, default in PATHS.items()},
         **{name: {"type": "int", "default": default} for name, default in NUMBERS.items()},
+        **{name: {"type": "bool", "default": default} for name, default in SWITCHES.items()},
     )
 
 
 def main() -> None:
-    module = QuietModule(argument_spec=argument_spec(), supports_check_mode=True)
+    module = Module(argument_spec=argument_spec(), supports_check_mode=True)
     if not module.params["wanted"]:
         module.fail_json(
             msg="this module works only with the action plugin of the same name; call it as "

@@ -277,12 +277,19 @@ def read_scan(folders: t.Collection[Values], remote: bool = False) -> list[str]:
     A folder that is not there would take its certificates out of the configuration; ``remote`` ones the host looks for.
     """
     missing = [folder["folder"] for folder in folders if not remote and not os.path.isdir(folder["folder"])]
+    reader = _entries.EntryReader({"recursive": {"type": "bool"}})
+    given = [(folder["folder"], {"recursive": folder.get("recursive")}) for folder in folders]
+    wrong = [f"ocsp_stapling_scan, {name}: {fault}" for name, one in given for fault in reader.read(one)[1]]
     masks = [(folder["folder"], key, folder[key]) for folder in folders for key in scan.MASKS if folder.get(key)]
-    return [f"ocsp_stapling_scan: there is no folder {folder}" for folder in missing] + [
-        f"ocsp_stapling_scan, {folder}: {key} must be a file name with {{domain}} in it, and is {mask}"
-        for folder, key, mask in masks
-        if not scan.is_mask(str(mask))
-    ]
+    return (
+        wrong
+        + [f"ocsp_stapling_scan: there is no folder {folder}" for folder in missing]
+        + [
+            f"ocsp_stapling_scan, {folder}: {key} must be a file name with {{domain}} in it, and is {mask}"
+            for folder, key, mask in masks
+            if not scan.is_mask(str(mask))
+        ]
+    )
 
 
 def scanned(folders: t.Sequence[Values]) -> list[Entry]:

@@ -50,6 +50,7 @@ NOT_ON_HOSTS = (
     "pki/loading",
     "pki/path",
     "probe",
+    "store/tenants",
 )
 _PREFIX = "ocsp_stapling_"
 _UNIT_FOLDER = "/etc/systemd/system"
@@ -167,7 +168,7 @@ def _settings(options: Values) -> dict[str, t.Any]:
         "per_responder": options["per_responder"],
         "backup_count": options["backup_count"],
         "log_file": options["log_file"] or None,
-        "fetch": options["fetch"],
+        "fetch": options["fetch_from"] == "host",
     }
 
 

@@ -27,15 +27,16 @@ Entry = dict[str, t.Any]
 class Sources:
     """Completes the entries of ``certificate_set``.
 
-    ``find_needle`` looks for a path below a kind of folder as an action plugin does, and ``real_file`` decrypts a file.
-    Without it, files in a vault stay encrypted: who only looks for files need not pay for that.
+    ``find_needle`` looks for a path below a kind of folder as an action plugin does, and ``decrypt`` returns the text
+    of a file, decrypted in memory, given its path and its encoding. Without it, files in a vault stay encrypted: who
+    only looks for files need not pay for that.
     """
 
     def __init__(
-        self, find_needle: t.Callable[[str, str], str], real_file: t.Callable[[str], str] | None = None
+        self, find_needle: t.Callable[[str, str], str], decrypt: t.Callable[[str, str], str] | None = None
     ) -> None:
         self._find_needle = find_needle
-        self._real_file = real_file
+        self._decrypt = decrypt
 
     def complete_all(self, entries: t.Iterable[t.Any], folder: str | None) -> tuple[list[t.Any], list[str]]:
         """The entries that can be used, with the contents of their files, and all that is wrong with others."""
@@ -102,15 +103,25 @@ class Sources:
         if os.path.isdir(path):
             raise AnsibleActionFail(f"{path} is a folder; a file is expected")
         try:
-            with open(self._real_file(path) if self._real_file else path, "rb") as handle:
+            with open(path, "rb") as handle:
                 content = handle.read()
         except OSError as error:
             raise AnsibleActionFail(f"{path} cannot be read: {error.strerror}") from error
-        if not content.strip():
+        text = content.decode("latin-1")  # what is no ASCII is a comment
+        encrypted = is_encrypted(content)
+        if encrypted and self._decrypt is not None:
+            text, encrypted = self._decrypted(path), False
+        if not text.strip():
             raise AnsibleActionFail(f"{path} is empty")
-        if b"-----BEGIN " not in content and not (self._real_file is None and is_encrypted(content)):
+        if "-----BEGIN " not in text and not encrypted:
             raise AnsibleActionFail(f"{path} is not PEM; convert it with openssl (-inform DER -outform PEM)")
-        return content.decode("latin-1")  # what is no ASCII is a comment
+        return text
+
+    def _decrypted(self, path: str) -> str:
+        try:
+            return str(self._decrypt(path, "latin-1")) if self._decrypt else ""
+        except AnsibleError as error:
+            raise AnsibleActionFail(f"{path} cannot be decrypted: {error.message}") from None
 
 
 def certificates_of(one: Entry) -> str:

@@ -67,7 +67,7 @@ def documentation(module: types.ModuleType, *fragments: str) -> t.Dict[str, t.An
 
 
 def specification(
-    module: types.ModuleType, monkeypatch: pytest.MonkeyPatch, class_name: str = "AnsibleModule"
+    module: types.ModuleType, monkeypatch: pytest.MonkeyPatch, class_name: str = "Module"
 ) -> t.Dict[str, t.Any]:
     """The argument spec that the module gives to Ansible, by the name of the class that takes it."""
 

@@ -17,7 +17,7 @@ from ..options.parse import CERTIFICATE_LIMIT, check_options, did_you_mean
 from ..options.table import SET, names_of
 from ..servers.table import NAMES
 from ..services.control import Services, name_problem
-from ..store import reading, sets
+from ..store import sets, tenants
 from ..store.sets import Access
 from . import material
 from .material import Sources
@@ -153,7 +153,7 @@ def _read_part(given: Values, part: str) -> t.Tuple[str, t.Optional[bytes]]:
     where = f"{part}_path: {path}"
     if path is None:
         return where, None
-    found = reading.read_file(path, where, CERTIFICATE_LIMIT)
+    found = tenants.read_file(path, where, CERTIFICATE_LIMIT)
     if found is None:
         raise InputError(f"{where} does not exist")
     return where, found
@@ -164,7 +164,7 @@ def _find_part(folder: str, name: str, part: str) -> t.Tuple[str, t.Optional[byt
     path, found = "", None
     for suffix in sets.SOURCE_SUFFIXES[part]:
         path = os.path.join(folder, name + suffix)
-        found = reading.read_file(path, path, CERTIFICATE_LIMIT)
+        found = tenants.read_file(path, path, CERTIFICATE_LIMIT)
         if found is not None:
             break
     return path, found

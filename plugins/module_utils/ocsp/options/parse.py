@@ -11,6 +11,7 @@ import binascii
 import functools
 import typing as t
 
+from .. import secrets
 from ..errors import ERROR, Finding, InputError
 from ..judge import schedule
 from ..judge.response import SIZE_LIMIT, Rules
@@ -277,10 +278,8 @@ def read_data(
         raise InputError(f"{path_option} and {content_option} are mutually exclusive; give only one of them")
     if content is not None:
         data = content.encode("utf-8", "surrogateescape")
-        if x509.holds_private_key(data):
-            raise InputError(
-                f"{content_option} contains a private key, which would end up in logs; give only certificates"
-            )
+        if secrets.holds_private_key(data):
+            raise InputError(secrets.key_refusal([content_option]))
         return data, content_option
     if path is None:
         return None, path_option

@@ -457,10 +457,6 @@ def _other_content(data: bytes, labels: t.Sequence[bytes]) -> str:
     return "contains a truncated PEM block" if b"-----BEGIN" in data else "contains no certificate in PEM or DER"
 
 
-def holds_private_key(data: bytes) -> bool:
-    return any(label.endswith(b"PRIVATE KEY") for label, _body in _pem_blocks(data))
-
-
 def find_leaf(certificates: t.Sequence[Certificate], source: str) -> Certificate:
     """The one certificate of a bundle to ask about: the only one that is not a CA's, or a self-signed one.
 

@@ -26,6 +26,7 @@ import re
 import typing as t
 from dataclasses import dataclass, field, replace
 
+from .. import secrets
 from ..errors import Fault, FileError, InputError
 from . import files, reading
 from .sets import PARTS, Access, Layout, write_new
@@ -107,6 +108,8 @@ def check_owner(owner: str) -> None:
         raise InputError(
             f"ocsp_stapling_owner: {owner!r} is not a valid name; use up to {_LONGEST} printable characters"
         )
+    if secrets.passwords({"owner": owner}):
+        raise InputError("ocsp_stapling_owner: this is not a valid name, since it contains a password")
 
 
 def path(layout: Layout, owner: str) -> str:
@@ -121,8 +124,12 @@ def load(layout: Layout, owner: str = "") -> t.List[Part]:
     """
     folder = os.path.join(layout.root, FOLDER)
     names: t.List[str] = []
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+    try:
         names = [name for name in os.listdir(folder) if name.endswith(".json") and not name.startswith(".")]
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        raise InputError(f"{folder} cannot be read: {error.strerror}") from None
     mine = file_name(owner) if owner else ""
     read = (_read(os.path.join(folder, name), name == mine) for name in names)
     return sorted((part for part in read if part is not None), key=lambda part: part.owner)
@@ -206,18 +213,17 @@ def save(layout: Layout, part: Part) -> None:
         return
     try:
         os.makedirs(os.path.dirname(place), 0o755, exist_ok=True)
-        _set_access(layout, place, holds_password(part))
+        if holds_password(part):
+            _close(layout, place)
+        files.replace_file(place, dump(part).encode("utf-8", "surrogateescape"))
+        if not holds_password(part):
+            os.chmod(place, 0o644)  # only now: what was there may have held one
     except OSError as error:
         raise FileError(f"cannot write {place}: {error.strerror}") from None
-    files.replace_file(place, dump(part).encode("utf-8", "surrogateescape"))
 
 
-def _set_access(layout: Layout, place: str, secret: bool) -> None:
-    """A file keeps its access when it is replaced, so that it gets that before."""
-    if not secret:
-        if os.path.lexists(place):
-            os.chmod(place, 0o644)
-        return
+def _close(layout: Layout, place: str) -> None:
+    """A file keeps its access when it is replaced, so that it gets that before there is a password in it."""
     responses = os.path.join(layout.state, "responses")
     group = os.stat(responses).st_gid if os.path.isdir(responses) else os.getegid()
     if not os.path.lexists(place):

@@ -288,7 +288,7 @@ def prune(layout: Layout, name: str, keep: int, protected: t.Container[str] = ()
     live = current_id(layout, name)
     others = [one for one in identifiers(layout, name) if one != live]
     room = max(0, keep - (live is not None))
-    removed = [one for one in others[: len(others) - room] if one not in protected]
+    removed = [one for one in others[: max(0, len(others) - room)] if one not in protected]
     for identifier in removed:
         shutil.rmtree(layout.folder(name, identifier), ignore_errors=True)
     return removed

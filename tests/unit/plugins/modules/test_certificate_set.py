@@ -122,7 +122,7 @@ def tree(tmp_path: Path) -> t.Dict[str, t.Any]:
 
 def test_documentation_and_spec_agree(monkeypatch: pytest.MonkeyPatch, run: t.Callable[..., Result]) -> None:
     module = run.func.module  # type: ignore[attr-defined]
-    documented, spec = documentation(module), specification(module, monkeypatch, "QuietModule")
+    documented, spec = documentation(module), specification(module, monkeypatch)
     assert comparable(documented) == comparable(spec)
     for name in ("certificates", "endpoints"):
         assert comparable(documented[name]["suboptions"]) == comparable(spec[name]["options"])

@@ -432,7 +432,7 @@ def test_owners(run: t.Any, tmp_path: Path) -> None:
 
 
 def test_the_options_are_documented_as_they_are(run: t.Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    spec = comparable(specification(run.module, monkeypatch, "Module"))
+    spec = comparable(specification(run.module, monkeypatch))
     assert spec == comparable(documentation(run.module, "CERTIFICATE", "RESPONSE", "RENEWAL", "RULES"))
     assert not FILE_OPTIONS & set(spec)
 

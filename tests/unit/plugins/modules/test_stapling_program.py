@@ -70,7 +70,7 @@ class Host:
             "units": [],
             "options": {},
             "services": {},
-            "fetch": True,
+            "fetch_from": "host",
             "workers": 16,
             "per_responder": 8,
             "backup_count": 0,
@@ -107,7 +107,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureF
 
 def test_documentation_and_spec_agree(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     module = Runner("stapling_program", monkeypatch, capfd).module
-    assert comparable(documentation(module)) == comparable(specification(module, monkeypatch, "QuietModule"))
+    assert comparable(documentation(module)) == comparable(specification(module, monkeypatch))
 
 
 def test_forgotten_become_is_named(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,17 +6,21 @@
 
 from __future__ import annotations
 
-import typing as t
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2.19 or later")
 
+from ansible import constants
 from ansible.errors import AnsibleError
-from ansible_collections.certops.ocsp.plugins.plugin_utils._sources import Sources
+from ansible.parsing.dataloader import DataLoader
+from ansible.parsing.vault import VaultLib, VaultSecret
+from ansible_collections.certops.ocsp.plugins.plugin_utils._sources import Sources, certificates_of
+from ansible_collections.certops.ocsp.tests.unit import forge
 
 PEM = "-----BEGIN X-----\n"
+KEY = forge.private_pem(forge.key("rsa2048", "secret")).decode()
 VAULTED = "$ANSIBLE_VAULT;1.1;AES256\n3031\n"
 
 
@@ -31,17 +35,37 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_file_in_a_vault_is_decrypted(folder: Path) -> None:
-    decrypted: t.List[str] = []
+def test_a_file_in_a_vault_is_decrypted(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In memory: a file of Ansible's, with the key, would stay for the run, and for ever after a kill."""
+    monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path_factory.mktemp("local")))
+    loader = DataLoader()
+    loader.set_vault_secrets([("default", VaultSecret(b"password"))])
+    vaulted = VaultLib(loader._vault.secrets).encrypt(f"caf\xe9\n{PEM}".encode("latin-1"))
+    (folder / "a.test.key").write_bytes(vaulted)
+    (one,), faults = Sources(as_given, loader.get_text_file_contents).complete_all([{"name": "a.test"}], str(folder))
+    assert faults == [] and one["private_key_src"] == f"{folder}/a.test.key"
+    assert one["private_key_content"] == f"caf\xe9\n{PEM}" and one["certificate_content"] == PEM
+    assert not list(Path(constants.DEFAULT_LOCAL_TMP).iterdir()) and not loader._tempfiles
 
-    def decrypt(path: str) -> str:
-        decrypted.append(path)
-        return f"{folder}/a.test.pem"
 
-    (one,), faults = Sources(as_given, decrypt).complete_all([{"name": "a.test"}], str(folder))
-    assert faults == []
-    assert one["private_key_content"] == PEM and one["private_key_src"] == f"{folder}/a.test.key"
-    assert f"{folder}/a.test.key" in decrypted
+def test_a_vault_that_cannot_be_opened_is_named(folder: Path) -> None:
+    loader = DataLoader()
+    loader.set_vault_secrets([("default", VaultSecret(b"other"))])
+    encrypted = VaultLib([("default", VaultSecret(b"password"))]).encrypt(PEM)
+    (folder / "a.test.key").write_bytes(encrypted)
+    entries, faults = Sources(as_given, loader.get_text_file_contents).complete_all([{"name": "a.test"}], str(folder))
+    assert entries == [] and faults[0].startswith(f"a.test: {folder}/a.test.key cannot be decrypted: ")
+
+
+@pytest.mark.parametrize("key", [KEY, KEY[:200], KEY[-200:], KEY.replace("-----", "----")])
+def test_of_what_lies_together_only_certificates_go_on(key: str) -> None:
+    """To responders, and into files: what is no certificate is not looked for, but left where it is."""
+    certificate = forge.world().leaf.pem.decode()
+    for content in (certificate + key, key + "\n" + certificate):
+        found = certificates_of({"certificate_content": content, "chain_content": key})
+        assert found in ("", certificate)
 
 
 def test_who_only_looks_for_files_decrypts_none(folder: Path) -> None:
@@ -51,7 +75,7 @@ def test_who_only_looks_for_files_decrypts_none(folder: Path) -> None:
 
 @pytest.mark.parametrize("decrypts", [False, True])
 def test_all_that_is_wrong_is_said(folder: Path, decrypts: bool) -> None:
-    sources = Sources(as_given, (lambda path: path) if decrypts else None)
+    sources = Sources(as_given, (lambda path, _encoding: Path(path).read_text()) if decrypts else None)
     completed, faults = sources.complete_all([{"name": name} for name in ("b.test", "c.test", "a.test")], str(folder))
     assert [one["name"] for one in completed] == (["a.test"] if not decrypts else [])
     junk, no_key, no_certificate = faults[:3]

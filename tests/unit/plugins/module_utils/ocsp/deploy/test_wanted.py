@@ -82,6 +82,24 @@ def test_a_folder_on_the_host_is_searched_by_name(tmp_path: Path) -> None:
         read(given, source=str(tmp_path), remote_source=True)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another user")
+@pytest.mark.parametrize("by_path", [False, True])
+def test_a_link_of_a_tenant_leads_to_no_key_of_root(by_path: bool, tmp_path: Path) -> None:
+    key, folder = tmp_path / "bank.key", tmp_path / "tenant"
+    key.write_text("the key of the bank")
+    folder.mkdir()
+    (folder / "example.com.key").symlink_to(key)
+    (folder / "example.com.pem").write_text(CERTIFICATE)
+    for path in (folder, *folder.iterdir()):
+        os.chown(path, 61234, 61234, follow_symlinks=False)
+    paths = {
+        f"{part}_path": f"{folder}/example.com{end}" for part, end in (("private_key", ".key"), ("certificate", ".pem"))
+    }
+    given = one(private_key_content=None, certificate_content=None, **(paths if by_path else {}))
+    with pytest.raises(InputError, match=r"example\.com\.key is reached by a symbolic link"):
+        read(given, source=str(folder), remote_source=True)
+
+
 def test_two_entries_of_a_name_are_one_with_the_services_of_both() -> None:
     (both,) = read(one(services=["nginx"]), one(services=["exim", "nginx"]))
     assert both.services == ("nginx", "exim")

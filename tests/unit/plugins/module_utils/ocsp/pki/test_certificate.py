@@ -247,11 +247,6 @@ def test_a_certificate_that_is_cut_off_is_not_passed_over(data: bytes) -> None:
         x509.load_certificates(data, "fullchain.pem")
 
 
-def test_holds_private_key() -> None:
-    assert x509.holds_private_key(W.leaf.pem + KEY)
-    assert not x509.holds_private_key(W.leaf.pem)
-
-
 def test_a_key_is_called_a_key() -> None:
     with pytest.raises(InputError, match="private key"):
         x509.load_certificates(KEY, "certificate_path")

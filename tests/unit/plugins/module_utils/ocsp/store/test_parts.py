@@ -76,6 +76,23 @@ def test_a_password_is_never_readable_by_all(layout: sets.Layout, monkeypatch: p
         assert "hunter2" in path.read_text() and path.stat().st_mode & 0o777 == 0o640 and modes == [0o640]
 
 
+def test_a_password_that_is_taken_away_is_never_readable_by_all(
+    layout: sets.Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was there is closed until it is gone."""
+    path = Path(parts.path(layout, "web"))
+    parts.save(layout, replace(part("web", FIRST), defaults={"http_proxy": "http://staple:hunter2@proxy:3128"}))
+    really = parts.os.chmod
+
+    def watched(place: str, mode: int) -> None:
+        assert mode == 0o640 or "hunter2" not in Path(place).read_text()
+        really(place, mode)
+
+    monkeypatch.setattr(parts.os, "chmod", watched)
+    parts.save(layout, part("web", FIRST))
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
 @pytest.mark.parametrize(
     "content", ["", "{", "[]", '{"version": 2, "owner": "web", "certificates": []}', '{"version": 1}']
 )
@@ -89,7 +106,7 @@ def test_a_damaged_file_is_named(layout: sets.Layout, content: str) -> None:
         parts.load(layout)
 
 
-@pytest.mark.parametrize("owner", ["", "  ", "x" * 101, "a\nb"])
+@pytest.mark.parametrize("owner", ["", "  ", "x" * 101, "a\nb", "http://user:s3cret@host/"])
 def test_what_is_no_name_is_refused(owner: str) -> None:
     with pytest.raises(InputError, match=r"^ocsp_stapling_owner: "):
         parts.check_owner(owner)

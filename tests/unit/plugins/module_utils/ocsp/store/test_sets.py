@@ -37,6 +37,17 @@ def make(layout: sets.Layout, number: int) -> str:
     return made
 
 
+@pytest.mark.parametrize(("keep", "left"), [(1, 1), (2, 2), (4, 4), (5, 5), (7, 7), (10, 8)])
+def test_as_many_sets_stay_as_are_to_be_kept(keep: int, left: int, layout: sets.Layout) -> None:
+    made = []
+    for number in range(8):
+        made.append(make(layout, number))
+        sets.swap(layout, NAME, made[-1])
+        sets.prune(layout, NAME, keep)
+        assert sets.identifiers(layout, NAME) == made[-keep:]
+    assert len(sets.identifiers(layout, NAME)) == left
+
+
 def test_keys_are_never_readable_by_others(layout: sets.Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: t.List[t.Tuple[int, int]] = []
     write = os.fdopen

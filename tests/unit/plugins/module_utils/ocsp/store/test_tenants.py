@@ -1,0 +1,132 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Files in the folders of other users: none of them gets at another's file through root."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import tenants
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to other users")
+
+TENANT, OTHER = 61234, 61235
+SECRET = b"the bank's key"
+
+
+@pytest.fixture
+def bank(tmp_path: Path) -> Path:
+    """A folder and a key of root's, beside a folder of a tenant's."""
+    for name in ("private", "tenant"):
+        (tmp_path / name).mkdir(mode=0o755)
+    key = tmp_path / "private" / "bank.key"
+    key.write_bytes(SECRET)
+    key.chmod(0o400)
+    os.chown(tmp_path / "tenant", TENANT, TENANT)
+    return tmp_path
+
+
+def read(path: Path) -> t.Optional[bytes]:
+    return tenants.read_file(str(path), "private_key_path", 1000)
+
+
+def link(path: Path, target: t.Union[str, Path], owner: int) -> Path:
+    path.symlink_to(target)
+    os.chown(path, owner, owner, follow_symlinks=False)
+    return path
+
+
+def write(path: Path, owner: int, content: bytes = b"own") -> Path:
+    path.write_bytes(content)
+    os.chown(path, owner, owner)
+    return path
+
+
+def test_a_link_of_a_tenant_does_not_lead_to_a_key_of_root(bank: Path) -> None:
+    path = link(bank / "tenant" / "t.key", bank / "private" / "bank.key", TENANT)
+    with pytest.raises(InputError, match=r"reached by a symbolic link .* belongs to a different user") as caught:
+        read(path)
+    assert "bank" not in caught.value.message.replace(str(path), "")
+
+
+@pytest.mark.parametrize("target", ["../private", "relative", "absolute"])
+def test_nor_does_a_link_in_the_place_of_a_folder(bank: Path, target: str) -> None:
+    where = {"relative": "../tenant/../private", "absolute": str(bank / "private")}.get(target, target)
+    path = link(bank / "tenant" / "ssl", where, TENANT) / "bank.key"
+    with pytest.raises(InputError, match="symbolic link"):
+        read(path)
+
+
+def test_nor_a_link_from_a_folder_of_root_that_goes_on_by_one_of_a_tenant(bank: Path) -> None:
+    link(bank / "tenant" / "t.key", "../private/bank.key", TENANT)
+    path = link(bank / "private" / "t.key", "../tenant/t.key", 0)
+    with pytest.raises(InputError, match="symbolic link"):
+        read(path)
+
+
+def test_nor_a_hard_link(bank: Path) -> None:
+    path = bank / "tenant" / "t.key"
+    os.link(bank / "private" / "bank.key", path)
+    with pytest.raises(InputError, match="has 2 hard links"):
+        read(path)
+
+
+def test_nor_a_link_to_the_file_of_another_tenant(bank: Path) -> None:
+    (bank / "other").mkdir()
+    os.chown(bank / "other", OTHER, OTHER)
+    path = link(bank / "tenant" / "t.key", write(bank / "other" / "o.key", OTHER), TENANT)
+    with pytest.raises(InputError, match="symbolic link"):
+        read(path)
+
+
+@pytest.mark.parametrize(("mode", "group"), [(0o777, 0), (0o1777, 0), (0o775, TENANT)])
+def test_nor_a_link_in_a_folder_that_several_may_write_to(bank: Path, mode: int, group: int) -> None:
+    shared = bank / "shared"
+    shared.mkdir()
+    os.chown(shared, 0, group)
+    shared.chmod(mode)
+    with pytest.raises(InputError, match="symbolic link"):
+        read(link(shared / "t.key", bank / "private" / "bank.key", TENANT))
+
+
+def test_what_belongs_to_the_tenant_or_was_put_there_by_root_is_read(bank: Path) -> None:
+    """Also by links as certbot makes them."""
+    own = write(bank / "tenant" / "own.key", TENANT)
+    assert read(own) == b"own"
+    assert read(write(bank / "tenant" / "roots.key", 0, b"root's")) == b"root's"
+    assert read(link(bank / "tenant" / "live.key", "own.key", TENANT)) == b"own"
+    os.link(own, bank / "tenant" / "second.key")
+    assert read(bank / "tenant" / "second.key") == b"own"
+
+
+def test_links_of_root_are_followed(bank: Path) -> None:
+    assert read(link(bank / "private" / "live.key", "bank.key", 0)) == SECRET
+    assert read(link(bank / "tenant" / "roots.key", bank / "private" / "bank.key", 0)) == SECRET
+    own = write(bank / "tenant" / "own.key", TENANT)
+    assert read(link(bank / "private" / "tenant.key", own, 0)) == b"own"
+    (bank / "ssl").symlink_to("private")
+    assert read(bank / "ssl" / "bank.key") == SECRET
+
+
+def test_what_is_not_there_is_none(bank: Path) -> None:
+    assert read(bank / "tenant" / "none.key") is None
+    assert read(bank / "none" / "none.key") is None
+    assert read(bank / "private" / "bank.key" / "below") is None
+    assert read(link(bank / "tenant" / "dangling.key", "nowhere", TENANT)) is None
+
+
+def test_what_is_no_file_is_refused(bank: Path) -> None:
+    loop = link(bank / "tenant" / "loop.key", "loop.key", TENANT)
+    with pytest.raises(InputError, match="too many symbolic links"):
+        read(loop)
+    os.mkfifo(bank / "tenant" / "fifo.key")
+    with pytest.raises(InputError, match="not a regular file"):
+        read(bank / "tenant" / "fifo.key")
+    with pytest.raises(InputError, match="is a directory"):
+        read(bank / "tenant")
