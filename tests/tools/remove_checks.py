@@ -14,7 +14,7 @@ removed check goes unnoticed.
 
 All tests run once to see which of them reach which line. Then, for each check, those that reach it run, quickest
 first, until one fails: first those of the file that is named like the place, then the others; when none does, all
-tests have their say. Each run is a fork of this process, which has imported the libraries and nothing of the
+tests run. Each run is a fork of this process, which has imported the libraries and nothing of the
 collection. Those that kill the transaction are left out: they take long, and are about the order of its steps.
 
 Needs pytest, hypothesis, coverage, cryptography and ansible-core in the interpreter that runs it.
@@ -91,9 +91,9 @@ SENTENCES = {
 COLLECTED = ("problems", "faults")
 #: What takes longest to import. Nothing of the collection, which differs from run to run.
 LIBRARIES = ("ansible.module_utils.basic", "cryptography.x509.ocsp", "hypothesis.strategies")
-#: How much longer than before the tests may take without a check.
-PATIENCE = 10
-SECONDS = 20
+#: How much longer than before the tests may take without a check: this many times as long, and so many seconds more.
+TIMEOUT_FACTOR = 10
+TIMEOUT_EXTRA_SECONDS = 20
 MEMORY = 4 << 30
 _FORK = multiprocessing.get_context("fork")
 
@@ -232,7 +232,7 @@ class Reach:
 
     def seconds(self, tests: t.Iterable[str]) -> float:
         """How long these tests may take, or all if these are none."""
-        return SECONDS + PATIENCE * sum(self._seconds[test] for test in list(tests) or self._seconds)
+        return TIMEOUT_EXTRA_SECONDS + TIMEOUT_FACTOR * sum(self._seconds[test] for test in list(tests) or self._seconds)
 
 
 class _Witness:

@@ -62,6 +62,8 @@ def table(role: Path) -> str:
 def render(role: Path) -> str:
     """The README as it should be."""
     text = (role / "README.md").read_text()
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        sys.exit(f"{role / 'README.md'} must have one line '{BEGIN}' and after it one line '{END}'")
     before, _begin, rest = text.partition(BEGIN)
     _old, _end, after = rest.partition(END)
     return f"{before}{BEGIN}\n\n{table(role)}\n\n{END}{after}"

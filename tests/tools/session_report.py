@@ -108,6 +108,7 @@ def summary(sessions: t.Sequence[Session]) -> list[str]:
 
 def totals(sessions: t.Iterable[Session]) -> str:
     counts = collections.Counter(session.result for session in sessions)
+    # In the words that CI systems read of a test runner's last line.
     skipped = f", {counts['not run']} skipped" if counts["not run"] else ""
     return f"{counts['passed']} passed, {counts['FAILED']} failed{skipped}"
 
