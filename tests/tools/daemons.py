@@ -211,7 +211,7 @@ Listen 127.0.0.1:{port}
 
 
 def _apache_modules(names: t.Iterable[str]) -> str:
-    """What loads modules, and says whom to become, which one of them has the option for."""
+    """Loads modules and names the user to run as; that option needs one of these modules."""
     lines = [f"LoadModule {one}_module /usr/lib/apache2/modules/mod_{one}.so" for one in names]
     return "\n".join([*lines, *(["User www-data", "Group www-data"] if os.geteuid() == 0 else [])])
 

@@ -9,7 +9,7 @@ and openssl 3.0, nothing else, and talks to 127.0.0.1 only.
 
     python3 pki.py make DIRECTORY                  a root, an intermediate and the leaves below
     python3 pki.py respond DIRECTORY               answer OCSP requests until stopped
-    python3 pki.py revoke DIRECTORY NAME           withdraw a leaf at the CA
+    python3 pki.py revoke DIRECTORY NAME           revoke a certificate at the CA
     python3 pki.py port                            a port that nothing listens on
 """
 
@@ -491,7 +491,7 @@ def main(arguments: t.Sequence[str] | None = None) -> None:
     make.set_defaults(run=lambda given: Pki(given.directory).make())
     respond = commands.add_parser("respond", help="answer OCSP requests until stopped")
     respond.set_defaults(run=_respond)
-    revoke = commands.add_parser("revoke", help="withdraw a leaf")
+    revoke = commands.add_parser("revoke", help="revoke a certificate")
     revoke.set_defaults(run=lambda given: Pki(given.directory).revoke(given.name))
     port = commands.add_parser("port", help="print a port of 127.0.0.1 that nothing listens on")
     port.set_defaults(run=lambda given: print(free_port()))

@@ -232,7 +232,9 @@ class Reach:
 
     def seconds(self, tests: t.Iterable[str]) -> float:
         """How long these tests may take, or all if these are none."""
-        return TIMEOUT_EXTRA_SECONDS + TIMEOUT_FACTOR * sum(self._seconds[test] for test in list(tests) or self._seconds)
+        return TIMEOUT_EXTRA_SECONDS + TIMEOUT_FACTOR * sum(
+            self._seconds[test] for test in list(tests) or self._seconds
+        )
 
 
 class _Witness:
