@@ -49,6 +49,7 @@ NOT_ON_HOSTS = (
     "pki/loading",
     "pki/path",
     "probe",
+    "renewal",
 )
 _PREFIX = "ocsp_stapling_"
 _UNIT_FOLDER = "/etc/systemd/system"
