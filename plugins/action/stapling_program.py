@@ -45,7 +45,7 @@ class ActionModule(ActionBase):
             found = result["found"]
         else:
             found = scan.groups(options["scan"])
-        groups = _groups.read(options["groups"], found, remote)
+        groups = _groups.without(_groups.read(options["groups"], found, remote), options["missing"])
         options["options"], faults = _groups.read_options(options["options"], _groups.options_reader())
         _refuse(
             [
@@ -70,7 +70,7 @@ class ActionModule(ActionBase):
             # So that nothing is installed for certificates that cannot be deployed.
             _refuse(self._host_faults(groups.entries, options, owner, task_vars))
         names = [entry["name"] for entry in groups.entries]
-        part, result["claims"] = _owner.claim(options["claims"], owner, names)
+        part, result["claims"] = _owner.claim(options["claims"], owner, names, options["missing"])
         result["part"] = {**part, "revoked": result.get("revoked", [])}
         if not options["claims"]:
             others = [one for one in result.get("owners", []) if one != owner]

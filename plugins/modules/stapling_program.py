@@ -64,6 +64,13 @@ options:
     type: list
     elements: dict
     default: []
+  missing:
+    description:
+      - The names of certificates in O(groups) that are left out, because they could not be obtained yet. What the host
+        has of them stays as it is.
+    type: list
+    elements: str
+    default: []
   source:
     description: The folder of the controller with the files of certificates, which are only looked for.
     type: path
@@ -289,6 +296,7 @@ def argument_spec() -> _module.Spec:
         source={"type": "path"},
         endpoints={"type": "list", "elements": "dict", "default": []},
         units={"type": "list", "elements": "str", "default": []},
+        missing={"type": "list", "elements": "str", "default": []},
         remote_source={"type": "bool", "default": False},
         fetch={"type": "bool", "default": True},
         wanted={"type": "dict"},
