@@ -32,6 +32,8 @@ SPEC: _module.Spec = {
     "must_staple": {"type": "bool"},
     "new_key": {"type": "bool"},
 }
+#: What may change while an order is under way.
+_NO_MATTER = ("hosts", "challenge", "chain", "new_key")
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
 
 
@@ -61,7 +63,7 @@ class Request:
     @property
     def agreed(self) -> dict[str, t.Any]:
         """What makes an order for it, so that one that was begun for something else is not taken up."""
-        return {key: value for key, value in self.values().items() if key not in ("hosts", "challenge", "chain")}
+        return {key: value for key, value in self.values().items() if key not in _NO_MATTER}
 
 
 def read(obtainable: t.Iterable[Obtainable], defaults: Values) -> tuple[list[Request], list[str]]:

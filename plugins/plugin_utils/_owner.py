@@ -44,7 +44,7 @@ def owner_of(task: t.Any, given: str) -> Owner:
     outer = [name for name in roles if name != mine]
     if outer:
         return Owner(outer[-1], False)
-    play = _play_of(task)
+    play = play_of(task)
     # Ansible itself calls a play without a name by its hosts.
     named = play is not None and (play.get_ds() or {}).get("name")
     playbook = _playbook(play) or "playbook"
@@ -55,7 +55,7 @@ def _is_ours(name: str) -> bool:
     return name.removeprefix("certops.ocsp.") == _OURS
 
 
-def _play_of(task: t.Any) -> t.Any:
+def play_of(task: t.Any) -> t.Any:
     parent = task
     while parent is not None and not hasattr(parent, "_play"):
         parent = parent._parent
@@ -74,7 +74,7 @@ def _playbook_path(play: t.Any) -> str:
 
 def former_plays(task: t.Any, loader: t.Any, owners: t.Iterable[str]) -> t.Iterator[str]:
     """A sentence for each owner on a host that is called by a play which the playbook of this task no longer has."""
-    path = _playbook_path(_play_of(task))
+    path = _playbook_path(play_of(task))
     file = os.path.basename(path)
     named = [(owner, re.fullmatch(r"(.+) \((.+)\)", owner)) for owner in owners]
     names = [(owner, match[1]) for owner, match in named if match and match[2] == file]
