@@ -269,6 +269,30 @@ def lab_pki(lab: lab_tool.Lab, tmp_path_factory: pytest.TempPathFactory) -> pki_
     return pki_tool.Pki(tmp_path_factory.mktemp("lab-pki") / "files").make({}, address=lab.address)
 
 
+@pytest.fixture(scope="module")
+def ca(lab: lab_tool.Lab, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[t.Any]:
+    """A real ACME CA in the lab, of its own for each file of tests."""
+    import acme_support
+    import pebble
+
+    try:
+        running = acme_support.Ca(lab, tmp_path_factory.mktemp("ca"))
+        pebble.fetch_collections(acme_support.CACHE)
+    except pebble.UnavailableError as problem:
+        pytest.skip(f"there is no ACME CA: {problem}")
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def controller(ca: t.Any, tmp_path: Path) -> t.Any:
+    """An empty folder of a controller."""
+    import acme_support
+
+    return acme_support.Controller(ca, tmp_path / "controller")
+
+
 @pytest.fixture
 def add_host(lab: lab_tool.Lab) -> t.Iterator[t.Callable[..., lab_tool.Host]]:
     """Start hosts for a test, which are removed after it."""
