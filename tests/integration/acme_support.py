@@ -138,8 +138,28 @@ class Ca:
         self.ask("/set-renewal-info/", certificate=certificate.read_text(), ariResponse=response)
 
 
+_DNS_TASKS = """\
+- name: Note what is asked for
+  ansible.builtin.copy:
+    content: "{{ acme_certificates_dns_records | to_json }}"
+    dest: "{{ playbook_dir }}/records-{{ acme_certificates_dns_state }}.json"
+    mode: "0600"
+- name: Tell the name server
+  ansible.builtin.uri:
+    url: "http://ADDRESS:8055/{{ 'set' if acme_certificates_dns_state == 'present' else 'clear' }}-txt"
+    method: POST
+    body_format: json
+    body: {host: "{{ item.0.target }}.", value: "{{ item.1 }}"}
+  loop: "{{ acme_certificates_dns_records | subelements('values') }}"
+  when: item.0.target is not search('nowhere')
+"""
+
+
 class Controller:
-    """A folder with an inventory and a playbook, from which the role is run in the network of the lab."""
+    """A folder with an inventory and a playbook, from which the role is run in the network of the lab.
+
+    Without hosts the controller is the only one, and certificates are obtained by dns-01 and not deployed.
+    """
 
     def __init__(self, ca: Ca, home: Path) -> None:
         self.ca, self.home = ca, home
@@ -158,10 +178,15 @@ class Controller:
             "acme_certificates_ca_file": str(self.ca.ca_file),
             "acme_certificates_terms_agreed": True,
             "ocsp_stapling_responder_wait": 1,
+            **({} if hosts else {"acme_certificates_deploy": False, "acme_certificates_challenge": "dns-01"}),
+            "acme_certificates_dns_tasks": "dns.yml",
             **variables,
         }
+        (self.home / "dns.yml").write_text(_DNS_TASKS.replace("ADDRESS", self.ca.lab.address))
+        local = f"localhost ansible_connection=local ansible_python_interpreter={sys.executable}\n"
+        (self.home / "inventory.ini").write_text(local)
         role = {"role": "certops.ocsp.acme_certificates", "vars": given}
-        chosen = ",".join(host.name for host in hosts)
+        chosen = ",".join(host.name for host in hosts) or "localhost"
         path = self.home / "site.yml"
         content = {"hosts": chosen, "gather_facts": False, "roles": [role], **play}
         path.write_text(json.dumps([content], default=str))
@@ -169,7 +194,8 @@ class Controller:
 
     def command(self, path: Path, *switches: str) -> list[str]:
         beside = Path(sys.executable).with_name("ansible-playbook")
-        return self.ca.lab.inside(beside, "-i", self.ca.lab.inventory, *switches, path)
+        lab = ["-i", self.ca.lab.inventory] if self.ca.lab.inventory.exists() else []
+        return self.ca.lab.inside(beside, "-i", self.home / "inventory.ini", *lab, *switches, path)
 
     def run(self, *hosts: lab_tool.Host, switches: t.Sequence[str] = (), play: t.Any = None, **variables: t.Any) -> Result:
         """Run the role on hosts; keyword arguments are variables of either role, with their whole names."""
@@ -207,6 +233,14 @@ class Controller:
         if process.stdout:
             process.stdout.close()
         return said
+
+    def records(self, state: str = "present") -> t.Any:
+        """The DNS records that the last run asked for."""
+        return json.loads((self.home / f"records-{state}.json").read_text())
+
+    def set_files(self, name: str) -> dict[str, bytes]:
+        """What lies under the flat names of a certificate."""
+        return {path.name: path.read_bytes() for path in sorted(self.files.glob(f"{name}[.-]*"))}
 
     def file(self, name: str, suffix: str = ".pem") -> Path:
         return self.files / f"{name}{suffix}"

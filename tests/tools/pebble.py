@@ -165,7 +165,9 @@ class _IssuedPki(pki_tool.Pki):
     def _renew(self) -> None:
         """Write what Pebble's state of certificates is now, if it changed."""
         lines = []
-        for serial in dict.fromkeys(_ISSUED.findall(self._log.read_text(errors="replace"))):
+        # What it issued before it was started last it has forgotten.
+        log = self._log.read_text(errors="replace").rpartition("Starting Pebble ACME server")[2]
+        for serial in dict.fromkeys(_ISSUED.findall(log)):
             number = serial.lstrip("0")
             found = json.loads(self._ask(f"/cert-status-by-serial/{number}"))
             even = f"{int(serial, 16):X}"
