@@ -60,7 +60,13 @@ class Ca:
         return self.home / "root.pem"
 
     def start(self, *options: str) -> None:
-        command = [sys.executable, str(CHECKOUT / "tests/tools/pebble.py"), "serve", str(self.home), str(self._programs)]
+        command = [
+            sys.executable,
+            str(CHECKOUT / "tests/tools/pebble.py"),
+            "serve",
+            str(self.home),
+            str(self._programs),
+        ]
         self._process = subprocess.Popen(
             [*self.lab.inside(*command), "--address", self.lab.address, *options],
             stdin=subprocess.DEVNULL,
@@ -98,7 +104,11 @@ class Ca:
     def _tool(self, command: str, path: str, body: t.Any) -> str:
         tool = [sys.executable, CHECKOUT / "tests/tools/pebble.py", command, self.home, path]
         done = subprocess.run(
-            self.lab.inside(*tool, json.dumps(body) if body else ""), capture_output=True, text=True, timeout=60, check=False
+            self.lab.inside(*tool, json.dumps(body) if body else ""),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -197,7 +207,9 @@ class Controller:
         lab = ["-i", self.ca.lab.inventory] if self.ca.lab.inventory.exists() else []
         return self.ca.lab.inside(beside, "-i", self.home / "inventory.ini", *lab, *switches, path)
 
-    def run(self, *hosts: lab_tool.Host, switches: t.Sequence[str] = (), play: t.Any = None, **variables: t.Any) -> Result:
+    def run(
+        self, *hosts: lab_tool.Host, switches: t.Sequence[str] = (), play: t.Any = None, **variables: t.Any
+    ) -> Result:
         """Run the role on hosts; keyword arguments are variables of either role, with their whole names."""
         path = self.write(hosts, variables, **(play or {}))
         done = subprocess.run(
@@ -247,7 +259,9 @@ class Controller:
 
     def serial(self, name: str) -> str:
         """The serial number of the certificate in use on the controller."""
-        return pki_tool.openssl("x509", "-in", self.file(name), "-noout", "-serial").strip().partition("=")[2].lstrip("0")
+        return (
+            pki_tool.openssl("x509", "-in", self.file(name), "-noout", "-serial").strip().partition("=")[2].lstrip("0")
+        )
 
     def public_key(self, name: str) -> str:
         return pki_tool.openssl("x509", "-in", self.file(name), "-noout", "-pubkey")

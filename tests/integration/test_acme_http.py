@@ -42,4 +42,7 @@ def test_from_nothing_to_a_staple_on_the_wire(
     before = ca.requests()
     second = controller.run(*hosts, ocsp_stapling_certificates=wanted)
     assert (second.rc, second.count("changed"), second.count("failed")) == (0, 0, 0), second.output
-    assert {path.split("/")[1].split("?")[0] for path in ca.requests()[len(before) :]} <= {"dir", "draft-ietf-acme-ari-03"}
+    assert {path.split("/")[1].split("?")[0] for path in ca.requests()[len(before) :]} <= {
+        "dir",
+        "draft-ietf-acme-ari-03",
+    }

@@ -48,7 +48,9 @@ def test_all_values_of_a_name_are_set_at_once_and_a_second_run_asks_for_renewal_
     assert 1 <= len(record["values"]) <= 4 and controller.records("absent") == [record]
     assert "rsaEncryption" in pki_tool.openssl("x509", "-in", controller.file("rsa.example.test"), "-noout", "-text")
     for name in ("ecdsa.example.test", "rsa.example.test"):
-        assert set(controller.set_files(name)) == {f"{name}{end}" for end in (".key", ".pem", "-chain.pem", "-fullchain.pem")}
+        assert set(controller.set_files(name)) == {
+            f"{name}{end}" for end in (".key", ".pem", "-chain.pem", "-fullchain.pem")
+        }
     assert [path for path in controller.files.rglob("*") if path.stat().st_mode & 0o077] == []
 
     before, issued = ca.requests(), ca.issued()
@@ -149,7 +151,7 @@ def test_a_certificate_that_was_replaced_already_is_ordered_like_a_first_one(
 
 
 def test_what_fails_keeps_its_set_and_others_go_on(run: t.Any, ca: Ca, controller: Controller) -> None:
-    assert run("nowhere.example.test", **{"acme_certificates_dns_alias": {}}).rc != 0
+    assert run("nowhere.example.test", acme_certificates_dns_alias={}).rc != 0
     found = run("nowhere.example.test", NAME)
     assert found.rc != 0
     assert "nowhere.example.test was not obtained: the CA says: nowhere.example.test: " in found.output
@@ -274,7 +276,9 @@ def test_all_that_is_wrong_is_said_at_once(run: t.Any, ca: Ca, controller: Contr
 
 
 def test_without_the_other_collection_one_sentence_says_so(run: t.Any, controller: Controller) -> None:
-    controller.environment["ANSIBLE_COLLECTIONS_PATH"] = controller.environment["ANSIBLE_COLLECTIONS_PATH"].split(":")[0]
+    controller.environment["ANSIBLE_COLLECTIONS_PATH"] = controller.environment["ANSIBLE_COLLECTIONS_PATH"].split(":")[
+        0
+    ]
     found = run()
     assert found.rc != 0
     assert "needs community.crypto >= 3.0.0 on the controller, which has none; install it by" in found.output

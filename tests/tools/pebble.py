@@ -36,7 +36,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import pki as pki_tool  # noqa: E402
+import pki as pki_tool
 
 #: Where each version of Pebble is from. Only the first one does all that is tested.
 VERSIONS = {"2.10.0+ds1-2": "forky", "2.6.0+ds1-1+b7": "trixie", "2.4.0+ds1-2+b4": "bookworm"}
@@ -251,7 +251,13 @@ def serve(home: Path, programs: Path, given: argparse.Namespace) -> None:
         names += ["-https01", "", "-tlsalpn01", "", "-management", f"{address}:8055"]
         _start(stack, home / "names.log", [programs / "pebble-challtestsrv", *names], {})
         # Its wishes for retries are kept: they are what a CA does.
-        pebble = [programs / "pebble", "-config", home / "pebble.json", "-dnsserver", given.name_server or f"{address}:8053"]
+        pebble = [
+            programs / "pebble",
+            "-config",
+            home / "pebble.json",
+            "-dnsserver",
+            given.name_server or f"{address}:8053",
+        ]
         environment = {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_ALTERNATE_ROOTS": "1", **dict(given.set or [])}
         process = _start(stack, home / "pebble.log", pebble, environment)
         _wait(home)
