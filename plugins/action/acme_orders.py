@@ -34,8 +34,8 @@ _LOOKS = "__acme_certificates_looks"
 #: With these, hosts run on by themselves, so that each would order for all.
 _SEPARATE = ("free", "host_pinned")
 _NOT_A_SECRET = (
-    "acme_certificates_vault_secret is none of the vault secrets of this run, so that keys could not be decrypted; give "
-    "the same one with --vault-id or --vault-password-file"
+    "acme_certificates_vault_secret is none of the vault secrets of this run, so that keys could not be decrypted; "
+    "give the same one with --vault-id or --vault-password-file"
 )
 
 

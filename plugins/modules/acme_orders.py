@@ -13,8 +13,8 @@ author:
   - certops.ocsp contributors (@certops)
 description:
   - The steps of the role P(certops.ocsp.acme_certificates#role) between the tasks by which
-    P(community.crypto.acme_certificate_order_create#module) and others talk to the CA. There should be no need to use it
-    elsewhere.
+    P(community.crypto.acme_certificate_order_create#module) and others talk to the CA. There should be no need to use
+    it elsewhere.
   - It works on the controller. Whatever it is about to do is on disk there before it is done, so that a run that is
     killed is taken up by the next one.
   - Private keys are made in memory, and are encrypted with Ansible Vault on request before they are written.

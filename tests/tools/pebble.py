@@ -5,6 +5,7 @@
 """An ACME CA for tests: Debian's ``pebble`` with its name server, and an OCSP responder for what it issues.
 
     python3 pebble.py fetch CACHE                          the programs and collections, from Debian and PyPI
+    python3 pebble.py collections CACHE                    the collections alone
     python3 pebble.py serve HOME PROGRAMS --address A      run all until stopped; prints "ready"
     python3 pebble.py ask HOME PATH [JSON]                 a question to Pebble's management interface
     python3 pebble.py dns HOME PATH JSON                   a question to that of its name server
@@ -207,8 +208,9 @@ def _make_tls(home: Path, address: str) -> None:
     )  # fmt: skip
     openssl(
         *request, "-keyout", home / "tls.key", "-out", home / "tls.pem", "-subj", "/CN=pebble", "-CA", ca,
-        "-CAkey", key, "-addext", f"subjectAltName=IP:{address},DNS:localhost", "-addext", "extendedKeyUsage=serverAuth",
-        "-addext", "keyUsage=critical,digitalSignature", "-addext", "basicConstraints=critical,CA:FALSE",
+        "-CAkey", key, "-addext", f"subjectAltName=IP:{address},DNS:localhost",
+        "-addext", "extendedKeyUsage=serverAuth", "-addext", "keyUsage=critical,digitalSignature",
+        "-addext", "basicConstraints=critical,CA:FALSE",
         "-addext", "subjectKeyIdentifier=hash", "-addext", "authorityKeyIdentifier=keyid",
     )  # fmt: skip
 
@@ -336,8 +338,8 @@ def main() -> None:
     """Run one of the commands above."""
     parser = argparse.ArgumentParser(description="An ACME CA for tests.")
     commands = parser.add_subparsers(dest="command", required=True)
-    fetching = commands.add_parser("fetch")
-    fetching.add_argument("cache", type=Path)
+    for name in ("fetch", "collections"):
+        commands.add_parser(name).add_argument("cache", type=Path)
     serving = commands.add_parser("serve")
     serving.add_argument("home", type=Path)
     serving.add_argument("programs", type=Path)
@@ -353,9 +355,11 @@ def main() -> None:
         asking.add_argument("path")
         asking.add_argument("body", nargs="?", default="")
     given = parser.parse_args()
-    if given.command == "fetch":
+    if given.command in ("fetch", "collections"):
         try:
-            print(fetch(given.cache), fetch_collections(given.cache))
+            print(fetch_collections(given.cache))
+            if given.command == "fetch":
+                print(fetch(given.cache))
         except UnavailableError as problem:
             sys.exit(str(problem))
     elif given.command == "serve":

@@ -196,8 +196,8 @@ def test_a_challenge_that_failed_ends_the_order_and_keeps_the_set(folder: _acme_
     found = trip(folder, RENEWAL)
     created(found)
     text = (
-        f'Failed to validate challenge for dns:{NAME}: Status is "invalid". Challenge http-01: Error {URN}unauthorized: '
-        '"Invalid response from http://www.example.test/.well-known/acme-challenge/x: 404".'
+        f'Failed to validate challenge for dns:{NAME}: Status is "invalid". Challenge http-01: Error '
+        f'{URN}unauthorized: "Invalid response from http://www.example.test/.well-known/acme-challenge/x: 404".'
     )
     found.take_certificates([{"item": item(found), "msg": text, "other": {}}], [])
     said = found.result()["problems"][0]
