@@ -18,6 +18,7 @@ description:
   - RFC 9773 has clients choose a moment in the window that the CA suggests at random. This module takes it from a hash
     of the certificate's identifier, so that each run decides the same.
   - Nothing is written. Only an ACME directory and its renewal information are read, for which no account is needed.
+  - The role P(certops.ocsp.acme_certificates#role) uses it.
 extends_documentation_fragment:
   - certops.ocsp._attributes
   - certops.ocsp._attributes.info_module
@@ -121,6 +122,8 @@ options:
     type: str
 requirements:
   - cryptography >= 3.3
+seealso:
+  - module: community.crypto.acme_certificate_renewal_info
 """
 
 EXAMPLES = r"""
