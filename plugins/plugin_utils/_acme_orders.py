@@ -36,6 +36,8 @@ WEEK = timedelta(days=7)
 #: Errors of a CA (RFC 8555 section 6.7) that pass without anything being done about them.
 _PASSING = frozenset(("rateLimited", "serverInternal", "orderNotReady"))
 _ERROR = re.compile(r'Error (?:"[^"]*" \()?urn:ietf:params:acme:error:(\w+)\)?(?:: "((?:[^"\\]|\\.)*)")?')
+#: Whose challenge failed, before a colon or what the state of the authorization is.
+_IDENTIFIER = re.compile(r"\b(?:dns|ip):(\S+?)(?::? )")
 #: The states of an order (RFC 8555 section 7.1.6) that lead to a certificate.
 _ALIVE = frozenset(("pending", "ready", "processing", "valid"))
 _LONGEST_TEXT = 400
@@ -159,10 +161,11 @@ class Trip:
 
     def _check_limit(self, request: Request) -> None:
         """Refuse what would come near the limit that a CA has for one set of names."""
-        limit, made = self.settings["weekly_limit"], []
-        for state in self.folder.states().values():
-            if state.get("directory") == self.settings["directory"] and state.get("names") == list(request.names):
-                made += [_time(text) for text in state.get("obtained", [])]
+        limit, like = self.settings["weekly_limit"], self._obtained(request)
+        known = [one for state in self.folder.states().values() for one in state.get("obtained", [])]
+        made = [
+            _time(one["at"]) for one in known if (one["directory"], one["names"]) == (like["directory"], like["names"])
+        ]
         recent = sorted(moment for moment in made if moment > self.now - WEEK)
         if len(recent) >= limit > 0:
             again = format_time(recent[-limit] + WEEK)
@@ -170,6 +173,15 @@ class Trip:
                 f"{len(recent)} certificates for {', '.join(request.names)} were obtained within 7 days, which is the "
                 f"limit of acme_certificates_weekly_limit; the next one can be on {again}"
             )
+
+    def _obtained(self, request: Request) -> Entry:
+        """What is remembered of a certificate for the limit of its CA."""
+        return {
+            "at": format_time(self.now),
+            "directory": self.settings["directory"],
+            "names": list(request.names),
+            "order": self.folder.order(request.name).get("uri", ""),
+        }
 
     def take_account(self, result: Values) -> None:
         """Note the account, or say of each certificate why there is none."""
@@ -244,14 +256,11 @@ class Trip:
         return problem
 
     def _install(self, request: Request, fullchain: bytes, roots: t.Sequence[paths.Given]) -> None:
-        name = request.name
-        state = self.folder.state(name)
-        uri, obtained = self.folder.order(name).get("uri", ""), list(state.get("obtained", []))
-        if state.get("order") != uri:
-            obtained = [text for text in obtained if _time(text) > self.now - WEEK] + [format_time(self.now)]
-        # Counted before it is judged: the CA counts it in any case.
-        counted = {"obtained": obtained, "order": uri, "names": list(request.names)}
-        self.folder.note(name, directory=state.get("directory") or self.settings["directory"], **counted)
+        name, new = request.name, self._obtained(request)
+        known = [one for one in self.folder.state(name).get("obtained", []) if _time(one["at"]) > self.now - WEEK]
+        if new["order"] not in [one["order"] for one in known]:
+            # Counted before it is judged: the CA counts it in any case.
+            self.folder.note(name, obtained=[*known, new])
         content, leaf = judge(request, self.folder.pending(name, "request.pem") or b"", fullchain, roots, self.now)
         content["key.pem"] = self.folder.pending(name, "key.pem") or b""
         self.folder.install(name, content, _acme_folder.set_identifier(leaf.not_before, leaf.serial_number))
@@ -330,13 +339,12 @@ def explain(result: Values) -> Refused:
     kind = str(problem.get("type", "")).rpartition(":")[2]
     status = other.get("http_status")
     found = _ERROR.search(text)
-    if found and not text.startswith("Failed to validate"):
-        kind = kind or found.group(1)
+    kind = kind or (found.group(1) if found else "")
     passing = kind in _PASSING or (not kind and isinstance(status, int) and (status < 0 or status >= 500))
     passing = passing or bool(result.get("timedout")) or "imed out" in text
     if found:
         detail = found.group(2) or problem.get("detail") or "it gave no reason"
-        identifier = re.match(r"Failed to validate challenge for (?:dns|ip):(\S+?):", text)
+        identifier = _IDENTIFIER.search(text)
         where = f"{identifier.group(1)}: " if identifier else ""
         return Refused(clean(f"the CA says: {where}{detail} ({found.group(1)})", _LONGEST_TEXT), passing)
     return Refused(clean(" ".join(text.split()) or "the CA was asked in vain", _LONGEST_TEXT), passing)

@@ -48,6 +48,7 @@ class Ca:
         self.directory = f"https://{lab.address}:14000/dir"
         self._programs = pebble.fetch(CACHE, version)
         self._process: subprocess.Popen[str] | None = None
+        self._options: t.Sequence[str] = ()
 
     @property
     def ca_file(self) -> Path:
@@ -60,6 +61,8 @@ class Ca:
         return self.home / "root.pem"
 
     def start(self, *options: str) -> None:
+        """Start it, with the options that it had before where none are given."""
+        self._options = options or self._options
         command = [
             sys.executable,
             str(CHECKOUT / "tests/tools/pebble.py"),
@@ -68,7 +71,7 @@ class Ca:
             str(self._programs),
         ]
         self._process = subprocess.Popen(
-            [*self.lab.inside(*command), "--address", self.lab.address, *options],
+            [*self.lab.inside(*command), "--address", self.lab.address, *self._options],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             text=True,
@@ -177,6 +180,7 @@ class Controller:
         self.environment = {
             "ANSIBLE_COLLECTIONS_PATH": f"{os.environ['ANSIBLE_COLLECTIONS_PATH']}:{pebble.fetch_collections(CACHE)}",
             "ANSIBLE_PIPELINING": "true",
+            "PYTHONPATH": str(pebble.fetch_python(CACHE)),
             "ANSIBLE_FORCE_COLOR": "false",
         }
         home.mkdir(parents=True, exist_ok=True)

@@ -280,7 +280,8 @@ def ca(lab: lab_tool.Lab, tmp_path_factory: pytest.TempPathFactory) -> t.Iterato
         pebble.fetch_collections(acme_support.CACHE)
     except pebble.UnavailableError as problem:
         pytest.skip(f"there is no ACME CA: {problem}")
-    running.start()
+    # Whether it still knows an authorization is chance otherwise.
+    running.start("--set", "PEBBLE_AUTHZREUSE=0")
     yield running
     running.stop()
 

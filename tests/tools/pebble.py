@@ -87,6 +87,15 @@ def fetch_collections(cache: Path) -> Path:
     return folder
 
 
+def fetch_python(cache: Path) -> Path:
+    """The folder with what community.general.nsupdate imports. Raises UnavailableError."""
+    folder = cache / "python"
+    with _locked(cache):
+        if not (folder / "dns").exists():
+            _succeed([sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder), "dnspython"], {})
+    return folder
+
+
 @contextlib.contextmanager
 def _locked(cache: Path) -> t.Iterator[None]:
     cache.mkdir(parents=True, exist_ok=True)

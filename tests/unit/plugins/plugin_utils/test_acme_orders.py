@@ -188,17 +188,23 @@ def test_nothing_replaces_a_certificate_of_another_ca(folder: _acme_folder.Folde
     assert item(trip(folder, {**RENEWAL, "reason": "other_directory"}))["replaces"] == ""
 
 
-def test_a_challenge_that_failed_ends_the_order_and_keeps_the_set(folder: _acme_folder.Folder) -> None:
+@pytest.mark.parametrize(
+    "form",
+    [
+        'Failed to validate challenge for dns:{name}: Status is "invalid". Challenge http-01: {error}.',
+        "Some of the authorizations for the order are in a bad state, so the order can no longer be satisfied: dns:{name} "
+        "(status='invalid'; Challenge http-01: {error})",
+    ],
+)
+def test_a_challenge_that_failed_ends_the_order_and_keeps_the_set(folder: _acme_folder.Folder, form: str) -> None:
     first = trip(folder)
     created(first)
     issued(first)
     before = folder.current(NAME, "cert.pem")
     found = trip(folder, RENEWAL)
     created(found)
-    text = (
-        f'Failed to validate challenge for dns:{NAME}: Status is "invalid". Challenge http-01: Error '
-        f'{URN}unauthorized: "Invalid response from http://www.example.test/.well-known/acme-challenge/x: 404".'
-    )
+    detail = "Invalid response from http://www.example.test/.well-known/acme-challenge/x: 404"
+    text = form.format(name=NAME, error=f'Error {URN}unauthorized: "{detail}"')
     found.take_certificates([{"item": item(found), "msg": text, "other": {}}], [])
     said = found.result()["problems"][0]
     assert "the CA says: www.example.test: Invalid response from http://" in said["sentence"]
@@ -254,11 +260,15 @@ def test_a_root_that_is_given_is_written(folder: _acme_folder.Folder) -> None:
 
 
 def test_the_weekly_limit_counts_all_certificates_for_the_same_names(folder: _acme_folder.Folder) -> None:
-    times = [format_time(NOW - days * DAY) for days in (8, 6, 2)]
-    folder.note("other", directory=SETTINGS["directory"], names=list(REQUEST.names), obtained=times)
-    folder.note("third", directory="https://staging/", names=list(REQUEST.names), obtained=times)
+    def obtained(directory: str, *days: int, names: t.Sequence[str] = REQUEST.names) -> t.Any:
+        like = {"directory": directory, "names": list(names), "order": "x"}
+        return [{"at": format_time(NOW - number * DAY), **like} for number in days]
+
+    own = SETTINGS["directory"]
+    folder.note("other", obtained=[*obtained(own, 8, 6, 2), *obtained(own, 1, 1, 1, names=[NAME])])
+    folder.note("third", obtained=obtained("https://staging/", 1, 1, 1))
     assert trip(folder).problems == {}
-    folder.note(NAME, directory=SETTINGS["directory"], names=list(REQUEST.names), obtained=[format_time(NOW - DAY)])
+    folder.note(NAME, obtained=obtained(own, 1))
     found = trip(folder)
     assert "the next one can be on 2026-03-05T05:06:07Z" in found.problems[NAME].message
 
