@@ -250,6 +250,33 @@ class Controller:
             process.stdout.close()
         return said
 
+    def revoke(self, name: str) -> None:
+        """Have the CA revoke a certificate, by the key of the account."""
+        (key,) = self.files.glob(".acme/*/account.key")
+        options = {
+            "acme_directory": self.ca.directory,
+            "acme_version": 2,
+            "account_key_src": str(key),
+            "certificate": str(self.file(name)),
+            "revoke_reason": 1,
+        }
+        task = {
+            "community.crypto.acme_certificate_revoke": options,
+            "environment": {"SSL_CERT_FILE": str(self.ca.ca_file)},
+        }
+        path = self.home / "revoke.yml"
+        path.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [task]}]))
+        done = subprocess.run(
+            self.command(path),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+            env={**os.environ, **self.environment},
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
     def records(self, state: str = "present") -> t.Any:
         """The DNS records that the last run asked for."""
         return json.loads((self.home / f"records-{state}.json").read_text())

@@ -282,4 +282,7 @@ def test_without_the_other_collection_one_sentence_says_so(run: t.Any, controlle
     ]
     found = run()
     assert found.rc != 0
-    assert "needs community.crypto >= 3.0.0 on the controller, which has none; install it by" in found.output
+    assert (
+        "needs the collection community.crypto >= 3.0.0 on the controller, which has none; install it by"
+        in found.output
+    )

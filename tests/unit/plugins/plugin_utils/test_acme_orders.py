@@ -192,8 +192,10 @@ def test_nothing_replaces_a_certificate_of_another_ca(folder: _acme_folder.Folde
     "form",
     [
         'Failed to validate challenge for dns:{name}: Status is "invalid". Challenge http-01: {error}.',
-        "Some of the authorizations for the order are in a bad state, so the order can no longer be satisfied: dns:{name} "
-        "(status='invalid'; Challenge http-01: {error})",
+        (
+            "Some of the authorizations for the order are in a bad state, so the order can no longer be satisfied: "
+            "dns:{name} (status='invalid'; Challenge http-01: {error})"
+        ),
     ],
 )
 def test_a_challenge_that_failed_ends_the_order_and_keeps_the_set(folder: _acme_folder.Folder, form: str) -> None:
