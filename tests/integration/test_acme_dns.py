@@ -25,7 +25,7 @@ _ZONE = """\
 $TTL 60
 @ IN SOA ns.{zone}. hostmaster.{zone}. 1 3600 600 86400 60
 @ IN NS ns.{zone}.
-ns IN A {address}
+ns.{zone}. IN A {address}
 """
 _CONFIGURATION = """\
 options {{
@@ -63,7 +63,7 @@ def named(lab: lab_tool.Lab, secret: str, tmp_path_factory: pytest.TempPathFacto
         ("root", "test. IN NS ns.example.test.\n"),
     ):
         text = _ZONE.format(zone="example.test" if zone == "root" else zone, address=lab.address)
-        (home / f"{zone}.db").write_text(text.replace("ns IN A", "ns.example.test. IN A") + more)
+        (home / f"{zone}.db").write_text(text + more)
     (home / "named.conf").write_text(_CONFIGURATION.format(home=home, address=lab.address, secret=secret))
     libraries = [str(unpacked / folder / "x86_64-linux-gnu") for folder in ("usr/lib", "lib")]
     with (home / "named.log").open("w") as log:
