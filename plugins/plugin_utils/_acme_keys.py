@@ -8,26 +8,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import typing as t
 
 from ansible.parsing.vault import VaultLib, VaultSecret
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+# Ansible itself brings it along; whoever only imports this may be without.
+with contextlib.suppress(ImportError):
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 ACCOUNT_KEY_TYPE = "ecdsa-p256"
-
-_CURVES: dict[str, t.Callable[[], ec.EllipticCurve]] = {"ecdsa-p256": ec.SECP256R1, "ecdsa-p384": ec.SECP384R1}
 
 
 def new_key(key_type: str) -> bytes:
     """A new private key as PEM (PKCS#8), not encrypted."""
     key: t.Any
-    if key_type in _CURVES:
-        key = ec.generate_private_key(_CURVES[key_type]())
+    kind, _dash, size = key_type.partition("-")
+    if kind == "ecdsa":
+        key = ec.generate_private_key({"p256": ec.SECP256R1, "p384": ec.SECP384R1}[size]())
     else:
-        key = rsa.generate_private_key(65537, int(key_type.removeprefix("rsa-")))
+        key = rsa.generate_private_key(65537, int(size))
     private = serialization.PrivateFormat.PKCS8
     pem: bytes = key.private_bytes(serialization.Encoding.PEM, private, serialization.NoEncryption())
     return pem

@@ -45,7 +45,7 @@ def missing_collection() -> str:
     if not places:
         return f"{wanted}, which has none; {advice}"
     version = _version(places[0])
-    numbers = tuple(int(part) for part in version.split("-")[0].split(".") if part.isdigit())
+    numbers = tuple(int(part) for part in version.partition("-")[0].split(".") if part.isdigit())
     return f"{wanted}, which has {version}; {advice}" if version and numbers < minimum else ""
 
 

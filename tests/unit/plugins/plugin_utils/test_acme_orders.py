@@ -77,13 +77,11 @@ def folder(tmp_path: Path) -> _acme_folder.Folder:
     return _acme_folder.Folder(str(tmp_path / "files"), SETTINGS["directory"])
 
 
-def trip(
-    folder: _acme_folder.Folder, verdict: t.Any = FIRST, now: datetime = NOW, **request: t.Any
-) -> _acme_orders.Trip:
+def trip(folder: _acme_folder.Folder, verdict: t.Any = None, **request: t.Any) -> _acme_orders.Trip:
     """One certificate whose key and request are on disk."""
-    found = _acme_orders.Trip(folder, SETTINGS, now)
+    found = _acme_orders.Trip(folder, SETTINGS, NOW)
     found.requests = {NAME: dataclasses.replace(REQUEST, **request)}
-    found.verdicts = {NAME: verdict}
+    found.verdicts = {NAME: verdict or FIRST}
     found.prepare(None, bytes, lambda path: Path(path).read_bytes())
     return found
 
