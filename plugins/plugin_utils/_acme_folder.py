@@ -48,7 +48,7 @@ class Folder:
     """The folder of the role for one ACME directory. Its methods raise OSError."""
 
     def __init__(self, path: str, directory: str) -> None:
-        self.path = path
+        self.path, self.directory = path, directory
         self._home = os.path.join(path, ".acme")
         self.account = os.path.join(self._home, re.sub(r"[^A-Za-z0-9.-]", "_", urlsplit(directory).netloc))
 

@@ -116,8 +116,21 @@ def faults(
         found.append(
             f"{_PREFIX}terms_agreed must be true to open an account with {settings['directory']}; read its terms first"
         )
+    found += [fault for one in requests if one.must_staple for fault in _staple_fault(one, folder)]
     _roots, problem = read_roots(settings["roots"])
     return [*found, *([f"{_PREFIX}roots: {problem}"] if problem else []), *_account_faults(settings, folder)]
+
+
+def _staple_fault(request: Request, folder: _acme_folder.Folder) -> t.Iterator[str]:
+    """A CA without OCSP would issue what can never be used; the certificate in use tells which CA is one."""
+    data = _acme_folder.read(folder.certificate(request.name))
+    if data is None or folder.state(request.name).get("directory") != folder.directory:
+        return
+    try:
+        if not x509.find_leaf(x509.load_certificates(data, request.name), request.name).responder_urls:
+            yield f"{request.name}: it cannot demand stapling (acme: must_staple), as its CA has no OCSP responder"
+    except OcspError:
+        return
 
 
 def _simple_faults(settings: Values) -> t.Iterator[str]:
