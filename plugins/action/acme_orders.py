@@ -33,6 +33,8 @@ _PLACE = "__acme_certificates_host"
 _LOOKS = "__acme_certificates_looks"
 #: With these, hosts run on by themselves, so that each would order for all.
 _SEPARATE = ("free", "host_pinned")
+_PREFIX = "acme_certificates_"
+_SECRETS: Values = {"vault_secret": "", "account_key_content": "", "eab": {}}
 _NOT_A_SECRET = (
     "acme_certificates_vault_secret is none of the vault secrets of this run, so that keys could not be decrypted; "
     "give the same one with --vault-id or --vault-password-file"
@@ -46,7 +48,7 @@ class ActionModule(ActionBase):
         """Take one step."""
         super().run(tmp, task_vars)
         arguments, variables = dict(self._task.args), task_vars or {}
-        settings = arguments.get("settings") or {}
+        settings = {**(arguments.get("settings") or {}), **self._secrets(variables)}
         step = getattr(self, f"_{arguments.get('state')}", None)
         if step is None:
             raise AnsibleActionFail("state must be one of wanted, planned, prepared, account, ordered, checked, issued")
@@ -54,6 +56,11 @@ class ActionModule(ActionBase):
             return {"changed": False, **step(arguments, settings, variables)}
         except OSError as error:
             raise AnsibleActionFail(f"{error.filename} cannot be used: {error.strerror}") from error
+
+    def _secrets(self, variables: Values) -> Values:
+        """The variables that are secret: they are no arguments of the task, which others may log."""
+        given = {name: variables[f"{_PREFIX}{name}"] for name in _SECRETS if f"{_PREFIX}{name}" in variables}
+        return {**_SECRETS, **self._templar.template(given)}
 
     # What is wanted
 
@@ -184,6 +191,7 @@ class ActionModule(ActionBase):
             (one["item"]["name"], problem)
             for host in variables["ansible_play_hosts"]
             for one in (variables["hostvars"][host].get(_LOOKS) or {}).get("results", [])
+            if one["item"]["name"] in trip.requests
             for problem in [_look_problem(one, settings["http_folder"])]
             if problem
         ]

@@ -45,7 +45,7 @@ options:
     required: true
   settings:
     description:
-      - The variables of the role, without their prefix.
+      - The variables of the role, without their prefix, but for those that are secret, which are read where they are.
     type: dict
     required: true
   groups:
