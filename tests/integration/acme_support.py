@@ -22,7 +22,8 @@ from conftest import CHECKOUT, Result, lab_tool, pki_tool
 
 #: Where programs and collections stay that are downloaded once.
 CACHE = Path(os.environ.get("CERTOPS_CACHE") or Path.home() / ".cache" / "certops.ocsp") / "acme"
-WEBROOT = "/var/lib/acme-challenge"
+#: Older ones can do less, and most tests run with them all the same.
+VERSION = os.environ.get("CERTOPS_PEBBLE") or pebble.NEWEST
 
 _PLAIN = """\
 server {

@@ -276,7 +276,7 @@ def ca(lab: lab_tool.Lab, tmp_path_factory: pytest.TempPathFactory) -> t.Iterato
     import pebble
 
     try:
-        running = acme_support.Ca(lab, tmp_path_factory.mktemp("ca"))
+        running = acme_support.Ca(lab, tmp_path_factory.mktemp("ca"), acme_support.VERSION)
         pebble.fetch_collections(acme_support.CACHE)
     except pebble.UnavailableError as problem:
         pytest.skip(f"there is no ACME CA: {problem}")
