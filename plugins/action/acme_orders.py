@@ -87,7 +87,7 @@ class ActionModule(ActionBase):
         except (ValueError, LookupError, AttributeError, TypeError, RecursionError):
             return {}
         proofs = {name: one.get("proof") for name, one in found if name in names and isinstance(one, dict)}
-        return {name: proof for name, proof in proofs.items() if isinstance(proof, str) and proof}
+        return {name: proof for name, proof in proofs.items() if _is_base64(proof)}
 
     def _planned(self, arguments: Values, settings: Values, variables: Values) -> Values:
         """All certificates of all hosts, or all that is wrong."""
@@ -102,7 +102,10 @@ class ActionModule(ActionBase):
         faults += [*self._strategy_fault(), *self._vault_fault(settings)]
         if faults:
             raise AnsibleActionFail(refusal(faults))
-        proofs = {name: proof for said in by_host.values() for name, proof in said["proofs"].items()}
+        proofs: dict[str, list[str]] = {}
+        for said in by_host.values():
+            for name, proof in said["proofs"].items():
+                proofs.setdefault(name, []).append(proof)
         return {
             "requests": [one.values() for one in requests],
             "certificates": _acme_plan.questions(requests, folder, settings, proofs),
@@ -147,19 +150,19 @@ class ActionModule(ActionBase):
 
     # Orders
 
-    def _trip(self, arguments: Values, settings: Values, variables: Values) -> _acme_orders.Trip:
+    def _batch(self, arguments: Values, settings: Values, variables: Values) -> _acme_orders.Batch:
         settings = self._placed(settings, variables)
         folder = _acme_plan.folder_of(settings, variables["playbook_dir"])
-        trip = _acme_orders.Trip(folder, settings, datetime.now(timezone.utc))
-        return trip.load(arguments["orders"]) if arguments.get("orders") else trip
+        batch = _acme_orders.Batch(folder, settings, datetime.now(timezone.utc))
+        return batch.load(arguments["orders"]) if arguments.get("orders") else batch
 
     def _prepared(self, arguments: Values, settings: Values, variables: Values) -> Values:
         """Keys and requests for what is due."""
-        trip = self._trip(arguments, settings, variables)
+        batch = self._batch(arguments, settings, variables)
         due = {one["name"]: one for one in arguments["decision"]["certificates"] if one["due"]}
         wanted = [_acme_wanted.Request.of(one) for one in arguments["plan"]["requests"]]
-        trip.requests = {one.name: one for one in wanted if one.name in due}
-        trip.verdicts = due
+        batch.requests = {one.name: one for one in wanted if one.name in due}
+        batch.verdicts = due
         secret, vault_id = settings["vault_secret"], settings["vault_id"]
 
         def encrypt(key: bytes) -> bytes:
@@ -167,48 +170,56 @@ class ActionModule(ActionBase):
 
         refused, account_key = _directory_problem(arguments.get("answer") or {}), arguments["plan"]["account_key"]
         if refused is None and not settings["account_key_content"] and not os.path.exists(account_key):
-            trip.folder.write(account_key, encrypt(_acme_keys.new_key(_acme_keys.ACCOUNT_KEY_TYPE)))
-        trip.prepare(refused, encrypt, self._read_key)
-        return _result(trip, arguments)
+            batch.folder.write(account_key, encrypt(_acme_keys.new_key(_acme_keys.ACCOUNT_KEY_TYPE)))
+        batch.prepare(refused, encrypt, self._read_key)
+        return _result(batch, arguments)
 
     def _read_key(self, path: str) -> bytes:
         return str(self._loader.get_text_file_contents(path)).encode()
 
     def _account(self, arguments: Values, settings: Values, variables: Values) -> Values:
-        trip = self._trip(arguments, settings, variables)
-        trip.take_account(arguments["results"][0])
-        return _result(trip, arguments)
+        batch = self._batch(arguments, settings, variables)
+        batch.take_account(arguments["results"][0])
+        return _result(batch, arguments)
 
     def _ordered(self, arguments: Values, settings: Values, variables: Values) -> Values:
-        trip = self._trip(arguments, settings, variables)
-        trip.take_orders(arguments["results"])
-        return _result(trip, arguments)
+        batch = self._batch(arguments, settings, variables)
+        batch.take_orders(arguments["results"])
+        return _result(batch, arguments)
 
     def _checked(self, arguments: Values, settings: Values, variables: Values) -> Values:
         """Leave out what could not be answered, so that no CA sees it fail."""
-        trip = self._trip(arguments, settings, variables)
+        batch = self._batch(arguments, settings, variables)
         looks = [
             (one["item"]["name"], problem)
             for host in variables["ansible_play_hosts"]
             for one in (variables["hostvars"][host].get(_LOOKS) or {}).get("results", [])
-            if one["item"]["name"] in trip.requests
+            if one["item"]["name"] in batch.requests
             for problem in [_look_problem(one, settings["http_folder"])]
             if problem
         ]
-        trip.block(looks, arguments.get("dns_problem") or "")
-        return _result(trip, arguments)
+        batch.block(looks, arguments.get("dns_problem") or "")
+        return _result(batch, arguments)
 
     def _issued(self, arguments: Values, settings: Values, variables: Values) -> Values:
         """Put into use what was issued and is as it was ordered."""
-        trip = self._trip(arguments, settings, variables)
-        trip.take_certificates(arguments["results"], _acme_plan.read_roots(trip.settings["roots"])[0])
-        return {**_result(trip, arguments), "changed": bool(trip.installed)}
+        batch = self._batch(arguments, settings, variables)
+        batch.take_certificates(arguments["results"], _acme_plan.read_roots(batch.settings["roots"])[0])
+        return {**_result(batch, arguments), "changed": bool(batch.installed)}
 
 
-def _result(trip: _acme_orders.Trip, arguments: Values) -> Values:
+def _is_base64(value: t.Any) -> bool:
+    """Whether it can be passed on: the user of the program on a host could have written anything."""
+    try:
+        return isinstance(value, str) and bool(base64.b64decode(value, validate=True))
+    except ValueError:
+        return False
+
+
+def _result(batch: _acme_orders.Batch, arguments: Values) -> Values:
     """What the next tasks need, with the certificates that there are none of yet."""
     names = [one["name"] for one in arguments["plan"]["requests"]]
-    return {**trip.result(), "missing": [name for name in names if not trip.folder.has(name)]}
+    return {**batch.result(), "missing": [name for name in names if not batch.folder.has(name)]}
 
 
 def _directory_problem(answer: Values) -> _acme_orders.Refused | None:

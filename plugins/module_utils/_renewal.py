@@ -71,7 +71,7 @@ def read_candidate(given: Values) -> Candidate:
         where=given["path"],
         key=None if key is None or key.startswith(_VAULT) else key,
         has_key=not given.get("private_key_path") or key is not None,
-        response=_decode(given["response"], name) if given.get("response") else None,
+        responses=tuple(_decode(one, name) for one in given.get("responses") or ()),
     )
     return Candidate(name, given, material, *decision.read(material))
 
@@ -84,7 +84,7 @@ def _decode(text: str, name: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise InputError(f"certificates: response of {name} is not Base64") from None
+        raise InputError(f"certificates: a response of {name} is not Base64") from None
 
 
 def decide_all(

@@ -76,10 +76,11 @@ options:
         description:
           - The profile that it was obtained with.
         type: str
-      response:
+      responses:
         description:
-          - An OCSP response as Base64. If it proves that this certificate was revoked, the certificate is due.
-        type: str
+          - OCSP responses as Base64. If one of them proves that this certificate was revoked, it is due.
+        type: list
+        elements: str
       interrupted:
         description:
           - Whether an order for it was begun and not finished.
@@ -238,7 +239,7 @@ CERTIFICATE = {
     "obtained_directory": {"type": "str"},
     "profile": {"type": "str"},
     "obtained_profile": {"type": "str"},
-    "response": {"type": "str"},
+    "responses": {"type": "list", "elements": "str"},
     "interrupted": {"type": "bool", "default": False},
     "force": {"type": "bool", "default": False},
 }

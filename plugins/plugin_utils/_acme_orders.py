@@ -52,8 +52,8 @@ class Refused(Exception):
         self.passing = passing
 
 
-class Trip:
-    """What is on its way through one run. ``verdicts`` are those of ``certificate_renewal_info``, by name."""
+class Batch:
+    """The certificates that one run is to obtain. ``verdicts`` are those of ``certificate_renewal_info``, by name."""
 
     def __init__(self, folder: _acme_folder.Folder, settings: Values, now: datetime) -> None:
         self.folder = folder
@@ -67,7 +67,7 @@ class Trip:
 
     # Between the tasks of the role
 
-    def load(self, values: Values) -> Trip:
+    def load(self, values: Values) -> Batch:
         """Go on from what ``result`` returned in the task before."""
         self.requests = {one["name"]: Request.of(one) for one in values["requests"]}
         self.verdicts = {one["name"]: one for one in values["verdicts"]}

@@ -67,10 +67,10 @@ def questions(
     requests: t.Iterable[Request], folder: _acme_folder.Folder, settings: Values, proofs: Values
 ) -> list[dict[str, t.Any]]:
     """The certificates as ``certificate_renewal_info`` takes them. ``proofs`` are OCSP responses by name."""
-    return [_question(one, folder, one.name in settings["force"], proofs.get(one.name)) for one in requests]
+    return [_question(one, folder, one.name in settings["force"], proofs.get(one.name, [])) for one in requests]
 
 
-def _question(one: Request, folder: _acme_folder.Folder, forced: bool, proof: str | None) -> dict[str, t.Any]:
+def _question(one: Request, folder: _acme_folder.Folder, forced: bool, proofs: t.Sequence[str]) -> dict[str, t.Any]:
     state = folder.state(one.name)
     interrupted = bool(folder.order(one.name).get("uri")) and not _is_done(folder, one.name)
     return {
@@ -85,7 +85,7 @@ def _question(one: Request, folder: _acme_folder.Folder, forced: bool, proof: st
         "interrupted": interrupted,
         "force": forced,
         **({"obtained_profile": state["profile"]} if "profile" in state else {}),
-        **({"response": proof} if proof else {}),
+        "responses": list(proofs),
     }
 
 

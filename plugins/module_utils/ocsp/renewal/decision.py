@@ -45,7 +45,7 @@ class Wanted(t.NamedTuple):
 
 
 class Material(t.NamedTuple):
-    """The bytes of the certificate with its chain, of the private key and of an OCSP response; None: there is none.
+    """The bytes of the certificate with its chain, of the private key and of OCSP responses; None: there is none.
 
     ``has_key`` is False where a key should be and is not. Of one that is encrypted nobody can tell whether it fits.
     ``where`` names the file of the certificate.
@@ -55,7 +55,7 @@ class Material(t.NamedTuple):
     where: str
     key: t.Optional[bytes] = None
     has_key: bool = True
-    response: t.Optional[bytes] = None
+    responses: t.Tuple[bytes, ...] = ()
 
 
 class Rule(t.NamedTuple):
@@ -138,18 +138,17 @@ def _first(*found: _Found) -> _Found:
 def _unusable(certificate: Certificate, material: Material, now: datetime) -> _Found:
     if now >= certificate.not_after:
         return reasons.EXPIRED, f"it expired on {format_time(certificate.not_after)}"
-    problem = revocation(certificate, material, now)
+    problems = (_revocation(certificate, material, one, now) for one in material.responses)
+    problem = next((one for one in problems if one), "")
     return (reasons.REVOKED, problem) if problem else ("", "")
 
 
-def revocation(certificate: Certificate, material: Material, now: datetime) -> str:
+def _revocation(certificate: Certificate, material: Material, response: bytes, now: datetime) -> str:
     """What a response says of the revocation of exactly this certificate, or an empty string where it proves none."""
-    if not material.response or material.certificate is None:
-        return ""
     try:
-        known = load_certificates(material.certificate, material.where)
+        known = load_certificates(material.certificate or b"", material.where)
         issuer = find_issuer(certificate, known, [], material.where)
-        judgement = judge(from_pem(material.response), Target(certificate, issuer), now)
+        judgement = judge(from_pem(response), Target(certificate, issuer), now)
     except OcspError:
         return ""
     if not proves_for_good(judgement):

@@ -135,14 +135,14 @@ def test_nobody_is_asked_about_what_is_not_there(run: t.Any, ca: t.Any, folder: 
 def test_a_proof_of_revocation_counts(run: t.Any) -> None:
     revoked = forge.single(LEAF, ISSUER, status="revoked", this_update=NOW - DAY)
     proof = base64.b64encode(forge.response(revoked, signer=ISSUER, certificates=())).decode()
-    assert run(response=proof)["certificates"][0]["reason"] == "revoked"
+    assert run(responses=["AAAA", proof])["certificates"][0]["reason"] == "revoked"
 
 
 @pytest.mark.parametrize(
     ("given", "top", "sentence"),
     [
         ({"path": "/"}, {}, "/ is a directory"),
-        ({"response": "!"}, {}, "response of www.example.com is not Base64"),
+        ({"responses": ["!"]}, {}, "a response of www.example.com is not Base64"),
         ({}, {"renew_at": 33}, "renew_at must be more than 0 and less than 1"),
         ({}, {"now": "soon"}, "now: 'soon' is not a time"),
     ],

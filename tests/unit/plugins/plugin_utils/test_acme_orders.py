@@ -77,21 +77,21 @@ def folder(tmp_path: Path) -> _acme_folder.Folder:
     return _acme_folder.Folder(str(tmp_path / "files"), SETTINGS["directory"])
 
 
-def trip(folder: _acme_folder.Folder, verdict: t.Any = None, **request: t.Any) -> _acme_orders.Trip:
+def batch(folder: _acme_folder.Folder, verdict: t.Any = None, **request: t.Any) -> _acme_orders.Batch:
     """One certificate whose key and request are on disk."""
-    found = _acme_orders.Trip(folder, SETTINGS, NOW)
+    found = _acme_orders.Batch(folder, SETTINGS, NOW)
     found.requests = {NAME: dataclasses.replace(REQUEST, **request)}
     found.verdicts = {NAME: verdict or FIRST}
     found.prepare(None, bytes, lambda path: Path(path).read_bytes())
     return found
 
 
-def item(found: _acme_orders.Trip) -> dict[str, t.Any]:
+def item(found: _acme_orders.Batch) -> dict[str, t.Any]:
     (one,) = found.result()["begun"] + found.result()["create"]
     return dict(one)
 
 
-def created(found: _acme_orders.Trip, kind: str = "http-01") -> None:
+def created(found: _acme_orders.Batch, kind: str = "http-01") -> None:
     """The CA creates the order."""
     answer = {
         "resource": ".well-known/acme-challenge/token",
@@ -102,19 +102,19 @@ def created(found: _acme_orders.Trip, kind: str = "http-01") -> None:
     found.take_orders([{"item": item(found), "order_uri": "https://ca/1", "challenge_data": [challenge]}])
 
 
-def issued(found: _acme_orders.Trip, fullchain: bytes | None = None, roots: t.Sequence[paths.Given] = ()) -> None:
+def issued(found: _acme_orders.Batch, fullchain: bytes | None = None, roots: t.Sequence[paths.Given] = ()) -> None:
     chain = fullchain or CA.issue(item(found)["csr"].encode())
     found.take_certificates([{"item": item(found), "selected_chain": {"full_chain": chain.decode()}}], roots)
 
 
-def failed(found: _acme_orders.Trip, kind: str, detail: str = "no", status: int = 403) -> dict[str, t.Any]:
+def failed(found: _acme_orders.Batch, kind: str, detail: str = "no", status: int = 403) -> dict[str, t.Any]:
     problem = {"type": f"{URN}{kind}", "detail": detail}
     text = f'Failed for https://ca/1 with status {status}. Error {URN}{kind}: "{detail}".'
     return {"item": item(found), "msg": text, "other": {"http_status": status, "problem": problem}}
 
 
 def test_all_is_on_disk_before_the_next_step(folder: _acme_folder.Folder) -> None:
-    found = trip(folder)
+    found = batch(folder)
     assert (folder.pending(NAME, "key.pem") or b"").startswith(b"-----BEGIN PRIVATE KEY")
     assert item(found)["csr"].startswith("-----BEGIN CERTIFICATE REQUEST") and found.result()["begun"] == []
     created(found)
@@ -127,9 +127,9 @@ def test_all_is_on_disk_before_the_next_step(folder: _acme_folder.Folder) -> Non
 
 
 def test_another_run_takes_up_the_same_order_and_key(folder: _acme_folder.Folder) -> None:
-    created(trip(folder))
+    created(batch(folder))
     key = folder.pending(NAME, "key.pem")
-    again = trip(folder)
+    again = batch(folder)
     assert item(again)["uri"] == "https://ca/1" and folder.pending(NAME, "key.pem") == key
     again.take_orders([{"item": item(again), "order": {"status": "valid"}}])
     assert not item(again)["unanswered"] and again.result()["files"] == {}
@@ -139,37 +139,37 @@ def test_another_run_takes_up_the_same_order_and_key(folder: _acme_folder.Folder
     "change", [{"names": (NAME,)}, {"key_type": "ecdsa-p384"}, {"must_staple": True}, {"profile": "x"}]
 )
 def test_an_order_for_something_else_is_not_taken_up(folder: _acme_folder.Folder, change: t.Any) -> None:
-    created(trip(folder))
-    assert item(trip(folder, **change))["uri"] == ""
+    created(batch(folder))
+    assert item(batch(folder, **change))["uri"] == ""
 
 
 def test_an_order_that_the_ca_gave_up_or_forgot_is_made_anew_with_the_same_key(folder: _acme_folder.Folder) -> None:
     for answer in ({"order": {"status": "invalid"}}, {"msg": "gone", "other": {"http_status": 404}}):
-        created(trip(folder))
-        key, found = folder.pending(NAME, "key.pem"), trip(folder)
+        created(batch(folder))
+        key, found = folder.pending(NAME, "key.pem"), batch(folder)
         found.take_orders([{"item": item(found), **answer}])
         assert item(found)["uri"] == "" and folder.pending(NAME, "key.pem") == key and found.problems == {}
 
 
 def test_an_order_that_cannot_be_looked_up_now_is_kept(folder: _acme_folder.Folder) -> None:
-    created(trip(folder))
-    found = trip(folder)
+    created(batch(folder))
+    found = batch(folder)
     found.take_orders([{"item": item(found), "msg": "away", "other": {"http_status": -1}}])
     assert found.problems[NAME].passing and folder.order(NAME)["uri"] == "https://ca/1"
 
 
 def test_what_was_replaced_already_is_ordered_once_more_like_a_first_one(folder: _acme_folder.Folder) -> None:
-    found = trip(folder, RENEWAL)
+    found = batch(folder, RENEWAL)
     assert item(found)["replaces"] == "aki.serial"
     found.take_orders([failed(found, "alreadyReplaced", status=409)])
     assert item(found)["replaces"] == "" and found.problems == {}
-    found = _acme_orders.Trip(folder, SETTINGS, NOW).load(found.result())
+    found = _acme_orders.Batch(folder, SETTINGS, NOW).load(found.result())
     found.take_orders([failed(found, "rejectedIdentifier")])
     assert NAME in found.problems
 
 
 def test_a_limit_of_the_ca_is_not_tried_a_second_time(folder: _acme_folder.Folder) -> None:
-    found = trip(folder, RENEWAL)
+    found = batch(folder, RENEWAL)
     found.take_orders([failed(found, "rateLimited", "too many", 429)])
     (problem,) = found.result()["problems"]
     assert problem["warning"] and problem["hosts"] == ["web1", "web2"]
@@ -177,13 +177,13 @@ def test_a_limit_of_the_ca_is_not_tried_a_second_time(folder: _acme_folder.Folde
         f"{NAME} was not renewed: the CA says: too many (rateLimited); the certificate in use ends on "
         "2026-05-02T05:06:07Z (59 days)"
     )
-    late = trip(folder, {**RENEWAL, "urgent": True})
+    late = batch(folder, {**RENEWAL, "urgent": True})
     late.take_orders([failed(late, "rateLimited", "too many", 429)])
     assert not late.result()["problems"][0]["warning"]
 
 
 def test_nothing_replaces_a_certificate_of_another_ca(folder: _acme_folder.Folder) -> None:
-    assert item(trip(folder, {**RENEWAL, "reason": "other_directory"}))["replaces"] == ""
+    assert item(batch(folder, {**RENEWAL, "reason": "other_directory"}))["replaces"] == ""
 
 
 @pytest.mark.parametrize(
@@ -197,11 +197,11 @@ def test_nothing_replaces_a_certificate_of_another_ca(folder: _acme_folder.Folde
     ],
 )
 def test_a_challenge_that_failed_ends_the_order_and_keeps_the_set(folder: _acme_folder.Folder, form: str) -> None:
-    first = trip(folder)
+    first = batch(folder)
     created(first)
     issued(first)
     before = folder.current(NAME, "cert.pem")
-    found = trip(folder, RENEWAL)
+    found = batch(folder, RENEWAL)
     created(found)
     detail = "Invalid response from http://www.example.test/.well-known/acme-challenge/x: 404"
     text = form.format(name=NAME, error=f'Error {URN}unauthorized: "{detail}"')
@@ -224,7 +224,7 @@ def test_a_challenge_that_failed_ends_the_order_and_keeps_the_set(folder: _acme_
 def test_an_order_that_may_have_succeeded_is_looked_up_by_the_next_run(
     folder: _acme_folder.Folder, answer: dict[str, t.Any]
 ) -> None:
-    found = trip(folder)
+    found = batch(folder)
     created(found)
     found.take_certificates([{"item": item(found), **answer}], [])
     assert found.problems[NAME].passing and folder.order(NAME)["uri"] == "https://ca/1"
@@ -234,7 +234,7 @@ def test_what_is_not_as_it_was_ordered_is_not_used(folder: _acme_folder.Folder) 
     other_key = _acme_keys.new_request(_acme_keys.new_key("ecdsa-p256"), REQUEST.names, False)
     stranger = Authority("Stranger")
     roots = [paths.Given(one, "roots.pem") for one in load_certificates(stranger.pem, "roots.pem")]
-    csr = item(trip(folder))["csr"].encode()
+    csr = item(batch(folder))["csr"].encode()
     for fullchain, given, chain, sentence in (
         (CA.issue(other_key), [], "", "what the CA issued is for another key"),
         (CA.issue(csr, [NAME]), [], "", f"what the CA issued is not for example.test, {NAME}"),
@@ -243,7 +243,7 @@ def test_what_is_not_as_it_was_ordered_is_not_used(folder: _acme_folder.Folder) 
         (CA.issue(csr), [], "Nobody", "the CA offers no chain to Nobody (it ends at CN=Example Root)"),
         (b"nonsense", [], "", "what the CA issued"),
     ):
-        found = trip(folder, chain=chain)
+        found = batch(folder, chain=chain)
         if not item(found)["uri"]:
             created(found)
         issued(found, fullchain, given)
@@ -253,7 +253,7 @@ def test_what_is_not_as_it_was_ordered_is_not_used(folder: _acme_folder.Folder) 
 
 
 def test_a_root_that_is_given_is_written(folder: _acme_folder.Folder) -> None:
-    found = trip(folder, chain="Example Root")
+    found = batch(folder, chain="Example Root")
     created(found)
     issued(found, roots=[paths.Given(one, "x") for one in load_certificates(CA.pem, "x")])
     assert (folder.current(NAME, "rootchain.pem") or b"").endswith(CA.pem)
@@ -267,25 +267,25 @@ def test_the_weekly_limit_counts_all_certificates_for_the_same_names(folder: _ac
     own = SETTINGS["directory"]
     folder.note("other", obtained=[*obtained(own, 8, 6, 2), *obtained(own, 1, 1, 1, names=[NAME])])
     folder.note("third", obtained=obtained("https://staging/", 1, 1, 1))
-    assert trip(folder).problems == {}
+    assert batch(folder).problems == {}
     folder.note(NAME, obtained=obtained(own, 1))
-    found = trip(folder)
+    found = batch(folder)
     assert "the next one can be on 2026-03-05T05:06:07Z" in found.problems[NAME].message
 
 
 def test_a_key_is_kept_where_that_is_wanted_but_not_for_what_was_revoked(folder: _acme_folder.Folder) -> None:
-    first = trip(folder)
+    first = batch(folder)
     created(first)
     issued(first)
     key = folder.current(NAME, "key.pem")
     for reason, kept in (("ari", True), ("revoked", False), ("key_type_differs", False), ("lifetime", True)):
         folder.forget_order(NAME)
-        trip(folder, {**RENEWAL, "reason": reason}, new_key=False)
+        batch(folder, {**RENEWAL, "reason": reason}, new_key=False)
         assert (folder.pending(NAME, "key.pem") == key) is kept, reason
 
 
 def test_values_of_a_record_are_merged_and_go_where_an_alias_says(folder: _acme_folder.Folder) -> None:
-    found = trip(folder, challenge="dns-01")
+    found = batch(folder, challenge="dns-01")
     created(found, "dns-01")
     found.settings = {**SETTINGS, "dns_alias": {f"_acme-challenge.{NAME}": "x.auth.test"}}
     assert found.result()["records"] == [
@@ -296,7 +296,7 @@ def test_values_of_a_record_are_merged_and_go_where_an_alias_says(folder: _acme_
 
 
 def test_a_challenge_that_is_not_offered_is_one_sentence(folder: _acme_folder.Folder) -> None:
-    found = trip(folder)
+    found = batch(folder)
     created(found, "dns-01")
     (problem,) = found.result()["problems"]
     assert f"the CA does not offer http-01 for {NAME} (it offers: dns-01)" in problem["message"]
@@ -304,7 +304,7 @@ def test_a_challenge_that_is_not_offered_is_one_sentence(folder: _acme_folder.Fo
 
 
 def test_answers_can_be_given_in_one_place(folder: _acme_folder.Folder) -> None:
-    found = trip(folder)
+    found = batch(folder)
     created(found)
     found.settings = {**SETTINGS, "http_hosts": ["front"]}
     assert {host: [one["host"] for one in files] for host, files in found.result()["files"].items()} == {

@@ -111,8 +111,8 @@ def test_a_ca_that_is_known_to_have_no_ocsp_is_asked_for_nothing_that_demands_it
 
 
 def test_what_is_known_is_asked_about(folder: _acme_folder.Folder) -> None:
-    (question,) = _acme_plan.questions([REQUEST], folder, SETTINGS, {NAME: "cHJvb2Y="})
-    assert question["path"] == folder.flat(NAME, "fullchain.pem") and question["response"] == "cHJvb2Y="
+    (question,) = _acme_plan.questions([REQUEST], folder, SETTINGS, {NAME: ["cHJvb2Y="]})
+    assert question["path"] == folder.flat(NAME, "fullchain.pem") and question["responses"] == ["cHJvb2Y="]
     assert "obtained_profile" not in question and not question["interrupted"] and not question["force"]
     folder.note(NAME, directory=DIRECTORY, profile="short")
     folder.note_order(NAME, uri="https://ca/2")

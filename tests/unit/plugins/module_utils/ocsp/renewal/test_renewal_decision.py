@@ -45,7 +45,9 @@ def verdict(
     response: t.Optional[bytes] = None,
     **wanted: t.Any,
 ) -> decision.Verdict:
-    material = decision.Material(entity.pem + ISSUER.pem, "www.pem", key, response=response)
+    material = decision.Material(
+        entity.pem + ISSUER.pem, "www.pem", key, responses=(b"nonsense", response) if response else ()
+    )
     certificate, without = decision.read(material)
     assert certificate is not None and without is None
     identifier = ari.certificate_identifier(certificate)
