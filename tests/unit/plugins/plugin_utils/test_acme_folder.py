@@ -15,6 +15,7 @@ import pytest
 
 pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2.19 or later")
 
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import scan
 from ansible_collections.certops.ocsp.plugins.plugin_utils import _acme_folder
 
 NAME = "www.example.test"
@@ -159,3 +160,10 @@ def test_each_ca_has_an_account_of_its_own(tmp_path: Path) -> None:
     one.note_account("https://ca/1", DIRECTORY)
     assert (one.account_uri(), other.account_uri()) == ("https://ca/1", "")
     assert one.account_key.endswith(".acme/ca.example_14000/account.key")
+
+
+def test_a_scan_of_the_folder_finds_certificates_and_no_account(folder: _acme_folder.Folder) -> None:
+    folder.install(NAME, content("a"), "1")
+    folder.write(folder.account_key, b"-----BEGIN PRIVATE KEY-----")
+    found = scan.domains({"folder": folder.path, "recursive": True})
+    assert [one["name"] for one in found] == [NAME]
