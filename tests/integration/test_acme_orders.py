@@ -115,11 +115,11 @@ def test_a_run_that_is_killed_is_taken_up_where_it_was(
         ca.suggest(controller.file(name), *PAST)
     before, old = len(ca.issued()), controller.set_files(name)
     for text in (
-        "TASK [certops.ocsp.acme_certificates : Have an account]",
-        "TASK [certops.ocsp.acme_certificates : Note orders]",
+        "TASK [certops.ocsp.acme_certificates : Create or find the account]",
+        "TASK [certops.ocsp.acme_certificates : Record orders]",
         "TASK [certops.ocsp.acme_certificates : Answer by files]",
         "TASK [certops.ocsp.acme_certificates : Tell the name server]",
-        "TASK [certops.ocsp.acme_certificates : Have the CA look]",
+        "TASK [certops.ocsp.acme_certificates : Ask the CA to validate]",
         "TASK [certops.ocsp.acme_certificates : Clean up]",
         "TASK [certops.ocsp.acme_certificates : Put certificates into use]",
     ):
