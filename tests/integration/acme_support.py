@@ -152,7 +152,8 @@ class Ca:
         self.ask("/set-renewal-info/", certificate=certificate.read_text(), ariResponse=response)
 
 
-_DNS_TASKS = """\
+#: Tasks of a user whose name server is that of Pebble.
+DNS_TASKS = """\
 - name: Note what is asked for
   ansible.builtin.copy:
     content: "{{ acme_certificates_dns_records | to_json }}"
@@ -197,7 +198,7 @@ class Controller:
             "acme_certificates_dns_tasks": "dns.yml",
             **variables,
         }
-        (self.home / "dns.yml").write_text(_DNS_TASKS.replace("ADDRESS", self.ca.lab.address))
+        (self.home / "dns.yml").write_text(DNS_TASKS.replace("ADDRESS", self.ca.lab.address))
         local = f"localhost ansible_connection=local ansible_python_interpreter={sys.executable}\n"
         (self.home / "inventory.ini").write_text(local)
         role = {"role": "certops.ocsp.acme_certificates", "vars": given}

@@ -12,7 +12,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from acme_support import VERSION, Ca, Controller, groups
+from acme_support import DNS_TASKS, VERSION, Ca, Controller, groups
 from conftest import pki_tool
 
 NAME = "www.example.test"
@@ -43,7 +43,7 @@ def test_all_values_of_a_name_are_set_at_once_and_a_second_run_asks_for_renewal_
     pair = [{"name": "ecdsa.example.test", "names": names}]
     pair.append({"name": "rsa.example.test", "names": names, "acme": {"key_type": "rsa-2048"}})
     first = run(*pair)
-    assert first.rc == 0, first.output
+    assert first.rc == 0 and "reserved" not in first.output, first.output
     (record,) = controller.records()
     assert (record["record"], record["target"]) == ("_acme-challenge.example.test",) * 2
     assert len(record["values"]) == 4 and controller.records("absent") == [record]
@@ -178,6 +178,15 @@ def test_keys_are_in_a_vault_from_the_first_byte(run: t.Any, ca: Ca, controller:
             assert path.is_dir() or b"PRIVATE KEY" not in path.read_bytes(), path
     assert controller.file(NAME, ".key").read_text().startswith("$ANSIBLE_VAULT;")
     assert len({controller.public_key(NAME)}) == 1
+
+
+def test_a_clean_up_that_fails_hides_nothing(ca: Ca, controller: Controller) -> None:
+    tasks = "- name: Refuse\n  ansible.builtin.fail: {msg: zone is locked}\n  when: acme_certificates_dns_state == 'absent'\n"
+    controller.home.joinpath("locked.yml").write_text(DNS_TASKS.replace("ADDRESS", ca.lab.address) + tasks)
+    found = controller.run(ocsp_stapling_certificates=groups(NAME), acme_certificates_dns_tasks="locked.yml")
+    assert found.rc == 0, found.output
+    assert f"The DNS records _acme-challenge.{NAME} could not be removed" in found.output
+    assert controller.serial(NAME) == ca.issued()[-1]
 
 
 def test_what_is_issued_is_judged_before_it_is_used(run: t.Any, ca: Ca, controller: Controller) -> None:

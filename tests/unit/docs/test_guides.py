@@ -318,7 +318,8 @@ def needs_root(play: t.Mapping[str, t.Any]) -> bool:
     """Whether the play is refused without root."""
     roles = [role["role"] if isinstance(role, dict) else role for role in play.get("roles") or []]
     modules = {f"{NAMESPACE}certificate_set", f"{NAMESPACE}stapling_program"}
-    return f"{NAMESPACE}ocsp_stapling" in roles or any(modules & {*task} for task in all_tasks(play))
+    mine = {f"{NAMESPACE}ocsp_stapling", f"{NAMESPACE}acme_certificates"}
+    return bool(mine & {*roles}) or any(modules & {*task} for task in all_tasks(play))
 
 
 def test_plays_become_root_where_they_have_to() -> None:
