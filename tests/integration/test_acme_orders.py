@@ -181,7 +181,7 @@ def test_keys_are_in_a_vault_from_the_first_byte(run: t.Any, ca: Ca, controller:
 
 
 def test_a_clean_up_that_fails_hides_nothing(ca: Ca, controller: Controller) -> None:
-    tasks = "- name: Refuse\n  ansible.builtin.fail: {msg: zone is locked}\n  when: acme_certificates_dns_state == 'absent'\n"
+    tasks = "- ansible.builtin.fail: {msg: zone is locked}\n  when: acme_certificates_dns_state == 'absent'\n"
     controller.home.joinpath("locked.yml").write_text(DNS_TASKS.replace("ADDRESS", ca.lab.address) + tasks)
     found = controller.run(ocsp_stapling_certificates=groups(NAME), acme_certificates_dns_tasks="locked.yml")
     assert found.rc == 0, found.output
