@@ -53,11 +53,12 @@ class ActionModule(ActionBase):
     def _take_groups_apart(self, arguments: dict[str, t.Any], local: bool) -> None:
         """Add the certificates of the groups to those that are listed."""
         given, folders = arguments.pop("groups", None), arguments.pop("scan", None)
+        missing = arguments.pop("missing", None) or ()
         if given is None and folders is None:
             return
         # What is on the host, another task has found there.
         found = _groups.scanned(folders or []) if local else folders or []
-        groups = _groups.read(given or [], found, remote=not local)
+        groups = _groups.without(_groups.read(given or [], found, remote=not local), missing)
         if groups.faults:
             raise AnsibleActionFail(refusal(groups.faults))
         arguments["service_settings"] = _groups.service_settings(arguments.get("service_settings") or {})

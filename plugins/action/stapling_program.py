@@ -55,7 +55,7 @@ class ActionModule(ActionBase):
             found = result["found"]
         else:
             found = _groups.scanned(options["scan"])
-        groups = _groups.read(options["groups"], found, remote)
+        groups = _groups.without(_groups.read(options["groups"], found, remote), options["missing"])
         options["options"], faults = _groups.read_options(options["options"], _groups.options_reader())
         _refuse(
             [
@@ -82,7 +82,7 @@ class ActionModule(ActionBase):
         if result.get("failed"):
             return {**result, "claims": _owner.unknown(options["claims"], owner)}
         names = [entry["name"] for entry in groups.entries]
-        part, result["claims"] = _owner.claim(options["claims"], owner, names)
+        part, result["claims"] = _owner.claim(options["claims"], owner, names, options["missing"])
         told = {"revoked": result.get("revoked", []), "interval": result.get("interval", 0)}
         result["part"] = {**part, **told}
         if not options["claims"]:

@@ -145,6 +145,12 @@ options:
         host.
     type: list
     elements: dict
+  missing:
+    description:
+      - The names of certificates in O(groups) that are left out, because they could not be obtained yet. What the host
+        has of them stays as it is.
+    type: list
+    elements: str
   source:
     description:
       - A folder with the files of certificates that do not specify any. C(NAME.key) and C(NAME.pem) must exist.
@@ -586,6 +592,7 @@ def argument_spec():
         service_settings={"type": "dict", "default": {}},
         groups={"type": "list", "elements": "dict"},
         scan={"type": "list", "elements": "dict"},
+        missing={"type": "list", "elements": "str"},
         fetch_from={"type": "str", "choices": ["host", "controller", "nowhere"], "default": "host"},
         controller_cache={"type": "str", "default": "~/.cache/ocsp-stapling"},
         responder_wait={"type": "int", "default": 0},

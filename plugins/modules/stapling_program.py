@@ -65,6 +65,13 @@ options:
     type: list
     elements: dict
     default: []
+  missing:
+    description:
+      - The names of certificates in O(groups) that are left out, because they could not be obtained yet. What the host
+        has of them stays as it is.
+    type: list
+    elements: str
+    default: []
   source:
     description: The folder on the controller with the files of the certificates. This module only checks that they
       exist.
@@ -316,6 +323,7 @@ def argument_spec() -> _module.Spec:
         source={"type": "path"},
         endpoints={"type": "list", "elements": "dict", "default": []},
         units={"type": "list", "elements": "str", "default": []},
+        missing={"type": "list", "elements": "str", "default": []},
         remote_source={"type": "bool", "default": False},
         state={"type": "str", "choices": ["present", "absent"], "default": "present"},
         fetch_from={"type": "str", "choices": ["host", "controller"], "default": "host"},

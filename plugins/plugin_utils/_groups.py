@@ -49,6 +49,8 @@ _SHARED: _module.Spec = {
     "key_mode": {"type": "raw"},
     "staple": {"type": "bool"},
     "options": {"type": "dict"},
+    # How the role acme_certificates obtains it; whoever deploys it does not care.
+    "acme": {"type": "raw"},
 }
 _GROUP: _module.Spec = {"domains": {"type": "list", "elements": "raw"}, **_SHARED}
 _DOMAIN: _module.Spec = {
@@ -60,6 +62,8 @@ _DOMAIN: _module.Spec = {
     **{f"{part}_content": {"type": "str"} for part in PARTS},
     **_SHARED,
 }
+#: With any of these keys a domain brings files of its own.
+_FILES = frozenset(("source", *PARTS, *(f"{part}_content" for part in PARTS)))
 #: All that a group, or a domain that is a mapping, may have.
 KEYS = frozenset({*_GROUP, *_DOMAIN})
 _SERVICE: _module.Spec = {
@@ -74,11 +78,22 @@ _AS = {"reload": "services", "key_owner": "owner", "key_group": "group", "key_mo
 _DEFAULTS: Entry = {"reload": [], "key_owner": "root", "key_group": "root", "key_mode": "0400", "staple": True}
 
 
+class Obtainable(t.NamedTuple):
+    """A certificate without files of its own, and how it is to be obtained: what group and domain say as ``acme``."""
+
+    name: str
+    names: list[str]
+    services: list[str]
+    staple: bool
+    acme: tuple[t.Any, ...]
+
+
 class Groups(t.NamedTuple):
     """The entries in their order, one for each certificate of a group, and all that is wrong, as sentences."""
 
     entries: list[Entry]
     faults: list[str]
+    obtainable: list[Obtainable]
 
 
 def read(groups: t.Iterable[t.Any], found: t.Iterable[Values] = (), remote: bool = False) -> Groups:
@@ -96,13 +111,19 @@ def read(groups: t.Iterable[t.Any], found: t.Iterable[Values] = (), remote: bool
             reader.add(str(title), group)
     for group in found:
         reader.add(f"scan of {group['folder']}", {key: value for key, value in group.items() if key in _GROUP})
-    return Groups(reader.entries, reader.faults + _contradictions(reader.entries))
+    return Groups(reader.entries, reader.faults + _contradictions(reader.entries), reader.obtainable)
+
+
+def without(groups: Groups, names: t.Container[str]) -> Groups:
+    """The same groups without some certificates, as those that could not be obtained yet."""
+    return groups._replace(entries=[entry for entry in groups.entries if entry["name"] not in names])
 
 
 class _Reader:
     def __init__(self, kind: str) -> None:
         self.entries: list[Entry] = []
         self.faults: list[str] = []
+        self.obtainable: list[Obtainable] = []
         self._kind = kind
         self._readers = {id(spec): _entries.EntryReader(spec) for spec in (_GROUP, _DOMAIN)}
         self._options = options_reader()
@@ -124,7 +145,17 @@ class _Reader:
                 continue
             where = f"{title}, {one['name']}"
             self._check_name(where, one["name"])
-            self.entries.append(self._entry(shared, self._read(where, one, _DOMAIN)))
+            own = self._read(where, one, _DOMAIN)
+            self.entries.append(self._entry(shared, own))
+            self._note_obtainable(shared, own, self.entries[-1])
+
+    def _note_obtainable(self, group: Entry, domain: Entry, entry: Entry) -> None:
+        if _FILES & domain.keys():
+            return
+        given = tuple(values["acme"] for values in (group, domain) if values.get("acme") is not None)
+        self.obtainable.append(
+            Obtainable(entry["name"], entry.get("names", []), entry["services"], entry["staple"], given)
+        )
 
     def _check_name(self, where: str, name: str) -> None:
         try:

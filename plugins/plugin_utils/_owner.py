@@ -17,6 +17,8 @@ import typing as t
 
 from ansible.errors import AnsibleError
 
+#: The role of this collection that includes ours for its user: it is nobody's owner.
+_OURS = "acme_certificates"
 #: The word for all owners, where something is removed.
 ALL = "all"
 
@@ -37,19 +39,23 @@ def owner_of(task: t.Any, given: str) -> Owner:
     """
     if given:
         return Owner(given, False)
-    roles = [role.get_name() for role in task.get_dep_chain() or []]
+    roles = [role.get_name() for role in task.get_dep_chain() or [] if not _is_ours(role.get_name())]
     mine = task._role.get_name() if task._role else None
     outer = [name for name in roles if name != mine]
     if outer:
         return Owner(outer[-1], False)
-    play = _play_of(task)
+    play = play_of(task)
     # Ansible itself calls a play without a name by its hosts.
     named = play is not None and (play.get_ds() or {}).get("name")
     playbook = _playbook(play) or "playbook"
     return Owner(f"{play.name} ({playbook})" if named else playbook, True)
 
 
-def _play_of(task: t.Any) -> t.Any:
+def _is_ours(name: str) -> bool:
+    return name.removeprefix("certops.ocsp.") == _OURS
+
+
+def play_of(task: t.Any) -> t.Any:
     parent = task
     while parent is not None and not hasattr(parent, "_play"):
         parent = parent._parent
@@ -68,7 +74,7 @@ def _playbook_path(play: t.Any) -> str:
 
 def former_plays(task: t.Any, loader: t.Any, owners: t.Iterable[str]) -> t.Iterator[str]:
     """A sentence for each owner on a host that is called by a play which the playbook of this task no longer has."""
-    path = _playbook_path(_play_of(task))
+    path = _playbook_path(play_of(task))
     file = os.path.basename(path)
     named = [(owner, re.fullmatch(r"(.+) \((.+)\)", owner)) for owner in owners]
     names = [(owner, match[1]) for owner, match in named if match and match[2] == file]
@@ -87,8 +93,10 @@ def former_plays(task: t.Any, loader: t.Any, owners: t.Iterable[str]) -> t.Itera
             )
 
 
-def claim(claims: Values, owner: str, names: t.Sequence[str]) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
-    """Note that an owner gives these names.
+def claim(
+    claims: Values, owner: str, names: t.Sequence[str], missing: t.Sequence[str] = ()
+) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
+    """Note that an owner gives these names. ``missing`` are those that it gives, too, and that stay as they are.
 
     ``claims`` are what owners gave earlier in this run. Returns ``part`` of ``certificate_set``, and the claims with
     these.
@@ -96,9 +104,9 @@ def claim(claims: Values, owner: str, names: t.Sequence[str]) -> tuple[dict[str,
     known = claims.get(owner) or {"number": 0, "names": []}
     # Where it is not known what an earlier time gave, nothing is taken for dropped.
     number = known["number"] + 1 if owner not in claims or known["number"] else 0
-    every = list(dict.fromkeys([*known["names"], *names]))
+    every = list(dict.fromkeys([*known["names"], *names, *missing]))
     together = {other: list(given["names"]) for other, given in claims.items() if other != owner}
-    part = {"owner": owner, "number": number, "claimed": list(known["names"]), "together": together}
+    part = {"owner": owner, "number": number, "claimed": [*known["names"], *missing], "together": together}
     return part, {**claims, owner: {"number": number, "names": every}}
 
 

@@ -51,6 +51,7 @@ NOT_ON_HOSTS = (
     "pki/path",
     "probe",
     "store/tenants",
+    "renewal",
 )
 _PREFIX = "ocsp_stapling_"
 _UNIT_FOLDER = "/etc/systemd/system"

@@ -66,7 +66,7 @@ def _install(home: Path) -> Path:
             raise pytest.UsageError(f"ansible-galaxy collection {arguments[0]} failed: {done.stdout}{done.stderr}")
 
     galaxy("build", "--output-path", home, CHECKOUT)
-    galaxy("install", "--offline", "--collections-path", path, next(home.glob("*.tar.gz")))
+    galaxy("install", "--offline", "--no-deps", "--collections-path", path, next(home.glob("*.tar.gz")))
     return path
 
 
@@ -267,6 +267,31 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[lab_tool.Lab]:
 def lab_pki(lab: lab_tool.Lab, tmp_path_factory: pytest.TempPathFactory) -> pki_tool.Pki:
     """A private PKI whose responder is to be at the address of the lab."""
     return pki_tool.Pki(tmp_path_factory.mktemp("lab-pki") / "files").make({}, address=lab.address)
+
+
+@pytest.fixture(scope="module")
+def ca(lab: lab_tool.Lab, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[t.Any]:
+    """A real ACME CA in the lab, of its own for each file of tests."""
+    import acme_support
+    import pebble
+
+    try:
+        running = acme_support.Ca(lab, tmp_path_factory.mktemp("ca"), acme_support.VERSION)
+        pebble.fetch_collections(acme_support.CACHE)
+    except pebble.UnavailableError as problem:
+        pytest.skip(f"there is no ACME CA: {problem}")
+    # Whether it still knows an authorization is chance otherwise.
+    running.start("--set", "PEBBLE_AUTHZREUSE=0")
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def controller(ca: t.Any, tmp_path: Path) -> t.Any:
+    """An empty folder of a controller."""
+    import acme_support
+
+    return acme_support.Controller(ca, tmp_path / "controller")
 
 
 @pytest.fixture

@@ -37,6 +37,10 @@ ANSIBLE_LABELS = {
     "action_plugins": "plugins/action.html",
     "ansible_configuration_settings": "reference_appendices/config.html",
     "common_return_values": "reference_appendices/common_return_values.html",
+    **{
+        f"ansible_collections.community.crypto.{module}_module": f"collections/community/crypto/{module}_module.html"
+        for module in ("acme_certificate_order_create", "acme_certificate_renewal_info")
+    },
 }
 
 #: Added to the conf.py of the skeleton.

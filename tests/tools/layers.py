@@ -34,6 +34,7 @@ LAYERS = {
     "services": "test and reload services; change what servers read",
     "probe": "what a server shows to a TLS client",
     "deploy": "the transaction of `certificate_set`",
+    "renewal": "whether a certificate is to be replaced, by the word of its CA or its age",
 }
 #: It loads the modules beside it by name, each when its server is asked for.
 _LOADER = "ocsp.servers.table"

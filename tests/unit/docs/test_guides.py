@@ -20,7 +20,7 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import codes
-from ansible_collections.certops.ocsp.plugins.plugin_utils import _groups
+from ansible_collections.certops.ocsp.plugins.plugin_utils import _acme_wanted, _groups
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 RST = CHECKOUT / "docs" / "docsite" / "rst"
@@ -29,6 +29,7 @@ PAGES = [*GUIDES, CHECKOUT / "README.md", CHECKOUT / "extensions" / "monitoring"
 REPOSITORY = "https://github.com/certops/ansible-ocsp/blob/main/"
 RULES = CHECKOUT / "extensions" / "monitoring" / "prometheus" / "ocsp-stapling.rules.yml"
 ROLE = CHECKOUT / "roles" / "ocsp_stapling"
+ACME = CHECKOUT / "roles" / "acme_certificates"
 NAMESPACE = "certops.ocsp."
 
 _RST_BLOCK = re.compile(r"^( *)\.\. code-block:: (\w+)\n\n((?:(?:\1 +.*)?\n)+)", re.MULTILINE)
@@ -157,8 +158,8 @@ def test_options_of_modules_exist(block: Block, module_specs: dict[str, dict[str
                     assert problems_of(module_specs[key], task[key]) == []
 
 
-def role_options() -> dict[str, t.Any]:
-    specs = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text())
+def role_options(role: Path = ROLE) -> dict[str, t.Any]:
+    specs = yaml.safe_load((role / "meta" / "argument_specs.yml").read_text())
     return t.cast("dict[str, t.Any]", specs["argument_specs"]["main"]["options"])
 
 
@@ -184,6 +185,21 @@ def test_variables_of_the_role_exist(block: Block, module_specs: dict[str, dict[
         assert set(given.get("ocsp_stapling_options", {})) <= options_of_a_response
 
 
+@examples("yaml")
+def test_variables_of_the_role_for_acme_exist(block: Block) -> None:
+    options = role_options(ACME)
+    spec = spec_of({name: {**option, "required": False} for name, option in options.items()})
+    names = {key: f"acme_certificates_{key}" for key in _acme_wanted.SPEC}
+    for variables in role_variables(block):
+        given = {name: value for name, value in variables.items() if name.startswith("acme_certificates_")}
+        assert problems_of(spec, given) == []
+        # What is deployed alone may be called anything.
+        if "acme_certificates_directory" in given:
+            groups = _groups.read([variables["ocsp_stapling_certificates"]])
+            values = {key: given.get(name, options[name]["default"]) for key, name in names.items()}
+            assert _acme_wanted.read(groups.obtainable, values)[1] == []
+
+
 @examples("shell")
 def test_shell_is_understood(block: Block) -> None:
     done = subprocess.run(["bash", "-n"], input=block.text, capture_output=True, text=True, timeout=60, check=False)
@@ -192,8 +208,9 @@ def test_shell_is_understood(block: Block) -> None:
 
 def test_variables_that_are_mentioned_exist() -> None:
     for page in PAGES:
-        mentioned = set(re.findall(r"`(ocsp_stapling_[a-z_]+)`", page.read_text()))
-        assert mentioned - metrics() <= set(role_options()), page
+        mentioned = set(re.findall(r"`((?:ocsp_stapling|acme_certificates)_[a-z_]+)`", page.read_text()))
+        tasks = {"acme_certificates_dns_state", "acme_certificates_dns_records"}
+        assert mentioned - metrics() - tasks <= {*role_options(), *role_options(ACME)}, page
 
 
 def test_commands_that_are_mentioned_exist(tmp_path: Path) -> None:
@@ -309,7 +326,8 @@ def needs_root(play: t.Mapping[str, t.Any]) -> bool:
     """Whether the play is refused without root."""
     roles = [role["role"] if isinstance(role, dict) else role for role in play.get("roles") or []]
     modules = {f"{NAMESPACE}certificate_set", f"{NAMESPACE}stapling_program"}
-    return f"{NAMESPACE}ocsp_stapling" in roles or any(modules & {*task} for task in all_tasks(play))
+    mine = {f"{NAMESPACE}ocsp_stapling", f"{NAMESPACE}acme_certificates"}
+    return bool(mine & {*roles}) or any(modules & {*task} for task in all_tasks(play))
 
 
 def test_plays_become_root_where_they_have_to() -> None:

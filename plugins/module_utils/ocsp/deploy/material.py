@@ -201,6 +201,24 @@ def _addresses_as_names(certificate: Certificate, missing: t.Sequence[str]) -> s
     return f"; {shown} is in it as a DNS name, which clients take for no address: have it issued as an IP address"
 
 
+def same_names(certificate: Certificate, names: t.Iterable[str]) -> bool:
+    """Whether a certificate is for these names and for no others; a wildcard is a name like any other here."""
+    try:
+        held = {one for one in certificate.alternative_names if one.tag in (x509.DNS_NAME, x509.IP_ADDRESS)}
+    except MalformedError:
+        return False
+    left = {x509.GeneralName(one.tag, one.value.lower() if one.tag == x509.DNS_NAME else one.value) for one in held}
+    meant = [_general_names(name) for name in names]
+    return all(spellings & left for spellings in meant) and all(any(one in it for it in meant) for one in left)
+
+
+def _general_names(name: str) -> t.Set[x509.GeneralName]:
+    address = _address(name)
+    if address is not None:
+        return {x509.GeneralName(x509.IP_ADDRESS, address)}
+    return {x509.GeneralName(x509.DNS_NAME, spelling) for spelling in _spellings(name)}
+
+
 def _address(name: str) -> t.Optional[bytes]:
     bare = name[1:-1] if name[:1] == "[" and name[-1:] == "]" else name.rstrip(".")
     try:

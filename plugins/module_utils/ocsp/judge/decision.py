@@ -156,10 +156,10 @@ def _same_times(new: Judgement, current: t.Optional[Judgement]) -> bool:
 def _latest_proof(facts: Facts) -> t.Optional[Judgement]:
     """The CA's last word that the certificate is revoked, be it remembered or, against all rules, in place."""
     known = (facts.proof, facts.current)
-    return max((one for one in known if one is not None and _proves(one)), key=_moment, default=None)
+    return max((one for one in known if one is not None and proves_for_good(one)), key=_moment, default=None)
 
 
-def _proves(judgement: Judgement) -> bool:
+def proves_for_good(judgement: Judgement) -> bool:
     """As ``proves_revocation``, but not for a day only: a revocation does not end with the response that says so."""
     return set(judgement.errors) - _HARMLESS_IN_PROOF == {"revoked"}
 

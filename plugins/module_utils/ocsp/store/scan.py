@@ -67,7 +67,8 @@ def find(settings: Settings, lead: str, problems: t.Optional[t.List[str]] = None
     pattern = _pattern(masks[lead])
     others = [_pattern(mask) for kind, mask in masks.items() if kind not in (lead, "private_key", "certificate")]
     for parent, folders, names in os.walk(settings["folder"], onerror=note):
-        folders[:] = sorted(folders) if settings.get("recursive") else []
+        # Hidden ones belong to programs, such as the account keys of the role acme_certificates.
+        folders[:] = sorted(one for one in folders if one[0] != ".") if settings.get("recursive") else []
         for name in sorted(names):
             match = pattern.fullmatch(name)
             if match and not any(other.fullmatch(name) for other in others) and _holds(lead, parent, name):

@@ -16,23 +16,43 @@ yaml = pytest.importorskip("yaml")
 
 pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2.19 or later")
 
-from ansible_collections.certops.ocsp.plugins.plugin_utils import _groups  # noqa: E402
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.renewal import reasons  # noqa: E402
+from ansible_collections.certops.ocsp.plugins.plugin_utils import _acme_wanted, _groups  # noqa: E402
 from ansible_collections.certops.ocsp.tests.tools import role_readme  # noqa: E402
 
-ROLE = Path(__file__).resolve().parents[4] / "roles" / "ocsp_stapling"
+ROLES = Path(__file__).resolve().parents[4] / "roles"
+ROLE = ROLES / "ocsp_stapling"
+ACME = ROLES / "acme_certificates"
 
 
-def load(name: str) -> t.Any:
-    return yaml.safe_load((ROLE / name).read_text())
+def load(name: str, role: Path = ROLE) -> t.Any:
+    return yaml.safe_load((role / name).read_text())
 
 
-def test_readme_is_what_the_argument_specs_say() -> None:
-    assert role_readme.render(ROLE) == (ROLE / "README.md").read_text()
+@pytest.mark.parametrize("role", [ROLE, ACME], ids=lambda role: role.name)
+def test_readme_is_what_the_argument_specs_say(role: Path) -> None:
+    assert role_readme.render(role) == (role / "README.md").read_text()
 
 
-def test_defaults_are_what_the_argument_specs_say() -> None:
-    options = load("meta/argument_specs.yml")["argument_specs"]["main"]["options"]
-    assert load("defaults/main.yml") == {name: option["default"] for name, option in options.items()}
+@pytest.mark.parametrize("role", [ROLE, ACME], ids=lambda role: role.name)
+def test_defaults_are_what_the_argument_specs_say(role: Path) -> None:
+    options = load("meta/argument_specs.yml", role)["argument_specs"]["main"]["options"]
+    given = {name: option["default"] for name, option in options.items() if not option.get("required")}
+    assert load("defaults/main.yml", role) == given
+
+
+def test_what_acme_may_have_is_described_and_has_a_variable_each() -> None:
+    specs = load("meta/argument_specs.yml", ACME)["argument_specs"]["main"]
+    described = " ".join(specs["description"])
+    for key, spec in _acme_wanted.SPEC.items():
+        assert f"C({key})" in described
+        option = specs["options"][f"acme_certificates_{key}"]
+        assert (option["type"], option.get("choices")) == (spec["type"], spec.get("choices"))
+
+
+def test_each_reason_to_obtain_a_certificate_is_in_the_readme() -> None:
+    section = (ACME / "README.md").read_text().partition("## When a certificate is obtained\n")[2].partition("\n## ")[0]
+    assert {*reasons.REASONS} - {reasons.NOT_DUE} <= set(re.findall(r"`(\w+)`", section))
 
 
 def test_each_service_has_a_handler() -> None:

@@ -140,7 +140,7 @@ def test_all_options_that_are_wrong_are_said() -> None:
 
 
 def test_null_is_what_is_not_given() -> None:
-    assert read(web("a.test", reload=None, key_mode=None, options=None)) == ([{**BARE, "name": "a.test"}], [])
+    assert read(web("a.test", reload=None, key_mode=None, options=None))[:2] == ([{**BARE, "name": "a.test"}], [])
 
 
 def test_the_same_in_two_groups_has_the_services_of_both() -> None:
@@ -151,7 +151,7 @@ def test_the_same_in_two_groups_has_the_services_of_both() -> None:
 
 
 def test_groups_of_several_variables_add_up() -> None:
-    entries, faults = _groups.read([web("a.test"), web("b.test"), {"mail": {"domains": "c.test"}}])
+    entries, faults, _obtainable = _groups.read([web("a.test"), web("b.test"), {"mail": {"domains": "c.test"}}])
     assert [entry["name"] for entry in entries] == ["a.test", "b.test"]
     assert faults == ["mail: a group must be a mapping with a list of domains"]
 

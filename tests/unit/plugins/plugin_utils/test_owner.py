@@ -29,6 +29,32 @@ def test_claims_of_one_run_add_up() -> None:
     assert claims == {"web": {"number": 2, "names": ["a", "b"]}, "mail": {"number": 1, "names": ["m"]}}
 
 
+def test_what_could_not_be_obtained_stays_the_owners() -> None:
+    part, claims = _owner.claim({}, "web", ["a"], ["b"])
+    assert part == {"owner": "web", "number": 1, "claimed": ["b"], "together": {}}
+    assert claims == {"web": {"number": 1, "names": ["a", "b"]}}
+
+
+@pytest.mark.parametrize(
+    ("chain", "owner"),
+    [
+        ([], "site.yml"),
+        (["certops.ocsp.acme_certificates"], "site.yml"),
+        (["acme_certificates"], "site.yml"),
+        (["web"], "web"),
+        (["certops.ocsp.acme_certificates", "web"], "web"),
+    ],
+)
+def test_the_role_that_obtains_certificates_is_no_owner(chain: list[str], owner: str) -> None:
+    def role(name: str) -> t.Any:
+        return types.SimpleNamespace(get_name=lambda: name)
+
+    play = types.SimpleNamespace(name="", get_path=lambda: "/x/site.yml:1", get_ds=dict)
+    task = types.SimpleNamespace(_role=role("certops.ocsp.ocsp_stapling"), _parent=None, _play=play)
+    task.get_dep_chain = lambda: [role(name) for name in chain]
+    assert _owner.owner_of(task, "").name == owner
+
+
 def test_after_a_failure_it_is_not_known_what_was_given() -> None:
     claims = _owner.unknown(_owner.claim({}, "web", ["a"])[1], "web")
     part, claims = _owner.claim(claims, "web", ["b"])

@@ -1,0 +1,255 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The controller's side of certificates by ACME, between the tasks that talk to the CA."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import tempfile
+import typing as t
+from datetime import datetime, timezone
+
+from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import refusal
+from ansible_collections.certops.ocsp.plugins.plugin_utils import (
+    _acme_keys,
+    _acme_orders,
+    _acme_plan,
+    _acme_wanted,
+    _groups,
+    _owner,
+)
+
+Values = dict[str, t.Any]
+
+#: What the program on hosts remembers of responses; of a certificate that was revoked, the proof.
+_RECORD = "/var/lib/ocsp-stapling/responses/refresh.json"
+_PLACE = "__acme_certificates_host"
+_LOOKS = "__acme_certificates_looks"
+#: With these, hosts run on by themselves, so that each would order for all.
+_SEPARATE = ("free", "host_pinned")
+_PREFIX = "acme_certificates_"
+_SECRETS: Values = {"vault_secret": "", "account_key_content": "", "eab": {}}
+_NOT_A_SECRET = (
+    "acme_certificates_vault_secret is none of the vault secrets of this run, so that keys could not be decrypted; "
+    "give the same one with --vault-id or --vault-password-file"
+)
+
+
+class ActionModule(ActionBase):
+    """Each state of the module is a step of the role; what one returns, the next one is given."""
+
+    def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> Values:
+        """Take one step."""
+        super().run(tmp, task_vars)
+        arguments, variables = dict(self._task.args), task_vars or {}
+        settings = {**(arguments.get("settings") or {}), **self._secrets(variables)}
+        step = getattr(self, f"_{arguments.get('state')}", None)
+        if step is None:
+            raise AnsibleActionFail("state must be one of wanted, planned, prepared, account, ordered, checked, issued")
+        try:
+            return {"changed": False, **step(arguments, settings, variables)}
+        except OSError as error:
+            raise AnsibleActionFail(f"{error.filename} cannot be used: {error.strerror}") from error
+
+    def _secrets(self, variables: Values) -> Values:
+        """The variables that are secret: they are no arguments of the task, which others may log."""
+        given = {name: variables[f"{_PREFIX}{name}"] for name in _SECRETS if f"{_PREFIX}{name}" in variables}
+        return {**_SECRETS, **self._templar.template(given)}
+
+    # What is wanted
+
+    def _wanted(self, arguments: Values, settings: Values, variables: Values) -> Values:
+        """What this host wants, and what it knows of revocations."""
+        problem = _acme_plan.missing_collection()
+        if problem:
+            raise AnsibleActionFail(problem)
+        groups = _groups.read(arguments.get("groups") or [], remote=bool(settings["remote_source"]))
+        requests, faults = _acme_wanted.read(groups.obtainable, settings)
+        names = {one.name for one in requests}
+        return {
+            "requests": [one.values() for one in requests],
+            "faults": [*groups.faults, *faults],
+            "proofs": self._proofs(names, variables) if names else {},
+        }
+
+    def _proofs(self, names: t.Container[str], variables: Values) -> Values:
+        """The responses by which this host knows that certificates were revoked, as Base64. They are judged later."""
+        result = self._execute_module("ansible.builtin.slurp", module_args={"src": _RECORD}, task_vars=variables)
+        try:
+            record = json.loads(base64.b64decode(result.get("content") or "e30="))
+            found = record["certificates"].items()
+        except (ValueError, LookupError, AttributeError, TypeError, RecursionError):
+            return {}
+        proofs = {name: one.get("proof") for name, one in found if name in names and isinstance(one, dict)}
+        return {name: proof for name, proof in proofs.items() if _is_base64(proof)}
+
+    def _planned(self, arguments: Values, settings: Values, variables: Values) -> Values:
+        """All certificates of all hosts, or all that is wrong."""
+        by_host = self._by_host(variables)
+        requests, faults = _acme_wanted.unite(
+            {host: [_acme_wanted.Request.of(one) for one in said["requests"]] for host, said in by_host.items()}
+        )
+        faults = list(dict.fromkeys([*(fault for said in by_host.values() for fault in said["faults"]), *faults]))
+        settings = self._placed(settings, variables)
+        folder = _acme_plan.folder_of(settings, variables["playbook_dir"])
+        faults += _acme_plan.faults(settings, requests, folder, variables["hostvars"])
+        faults += [*self._strategy_fault(), *self._vault_fault(settings)]
+        if faults:
+            raise AnsibleActionFail(refusal(faults))
+        proofs: dict[str, list[str]] = {}
+        for said in by_host.values():
+            for name, proof in said["proofs"].items():
+                proofs.setdefault(name, []).append(proof)
+        return {
+            "requests": [one.values() for one in requests],
+            "certificates": _acme_plan.questions(requests, folder, settings, proofs),
+            "folder": folder.path,
+            "account_key": settings["account_key"] or folder.account_key,
+            "dns_tasks": settings["dns_tasks"],
+            "missing": [one.name for one in requests if not folder.has(one.name)],
+        }
+
+    def _by_host(self, variables: Values) -> dict[str, Values]:
+        hosts = variables["ansible_play_hosts"]
+        said = {host: variables["hostvars"][host].get(_PLACE) for host in hosts}
+        return {host: one for host, one in said.items() if one and "requests" in one}
+
+    def _placed(self, settings: Values, variables: Values) -> Values:
+        """The settings with absolute paths; relative ones are beside the playbook."""
+        beside = variables["playbook_dir"]
+        named = {
+            name: os.path.join(beside, settings[name]) if settings[name] else ""
+            for name in ("dns_tasks", "ca_file", "account_key")
+        }
+        return {**settings, **named, "roots": [os.path.join(beside, path) for path in settings["roots"]]}
+
+    def _strategy_fault(self) -> list[str]:
+        strategy = str(getattr(_owner.play_of(self._task), "strategy", "linear"))
+        if strategy.removeprefix("ansible.builtin.") not in _SEPARATE:
+            return []
+        return [f"the strategy {strategy} has each host order for itself; use the strategy linear"]
+
+    def _vault_fault(self, settings: Values) -> list[str]:
+        """A key that Ansible could not decrypt again would be lost."""
+        if not settings["vault_secret"]:
+            return []
+        with tempfile.NamedTemporaryFile() as probe:
+            probe.write(_acme_keys.encrypt(b"probe", settings["vault_secret"], settings["vault_id"]))
+            probe.flush()
+            try:
+                self._loader.get_text_file_contents(probe.name)
+            except AnsibleError:
+                return [_NOT_A_SECRET]
+        return []
+
+    # Orders
+
+    def _batch(self, arguments: Values, settings: Values, variables: Values) -> _acme_orders.Batch:
+        settings = self._placed(settings, variables)
+        folder = _acme_plan.folder_of(settings, variables["playbook_dir"])
+        batch = _acme_orders.Batch(folder, settings, datetime.now(timezone.utc))
+        return batch.load(arguments["orders"]) if arguments.get("orders") else batch
+
+    def _prepared(self, arguments: Values, settings: Values, variables: Values) -> Values:
+        """Keys and requests for what is due."""
+        batch = self._batch(arguments, settings, variables)
+        due = {one["name"]: one for one in arguments["decision"]["certificates"] if one["due"]}
+        wanted = [_acme_wanted.Request.of(one) for one in arguments["plan"]["requests"]]
+        batch.requests = {one.name: one for one in wanted if one.name in due}
+        batch.verdicts = due
+        secret, vault_id = settings["vault_secret"], settings["vault_id"]
+
+        def encrypt(key: bytes) -> bytes:
+            return _acme_keys.encrypt(key, secret, vault_id) if secret else key
+
+        refused, account_key = _directory_problem(arguments.get("answer") or {}), arguments["plan"]["account_key"]
+        if refused is None and not settings["account_key_content"] and not os.path.exists(account_key):
+            batch.folder.write(account_key, encrypt(_acme_keys.new_key(_acme_keys.ACCOUNT_KEY_TYPE)))
+        batch.prepare(refused, encrypt, self._read_key)
+        return _result(batch, arguments)
+
+    def _read_key(self, path: str) -> bytes:
+        return str(self._loader.get_text_file_contents(path)).encode()
+
+    def _account(self, arguments: Values, settings: Values, variables: Values) -> Values:
+        batch = self._batch(arguments, settings, variables)
+        batch.take_account(arguments["results"][0])
+        return _result(batch, arguments)
+
+    def _ordered(self, arguments: Values, settings: Values, variables: Values) -> Values:
+        batch = self._batch(arguments, settings, variables)
+        batch.take_orders(arguments["results"])
+        return _result(batch, arguments)
+
+    def _checked(self, arguments: Values, settings: Values, variables: Values) -> Values:
+        """Leave out what could not be answered, so that no CA sees it fail."""
+        batch = self._batch(arguments, settings, variables)
+        looks = [
+            (one["item"]["name"], problem)
+            for host in variables["ansible_play_hosts"]
+            for one in (variables["hostvars"][host].get(_LOOKS) or {}).get("results", [])
+            if one["item"]["name"] in batch.requests
+            for problem in [_look_problem(one, settings["http_folder"])]
+            if problem
+        ]
+        batch.block(looks, arguments.get("dns_problem") or "")
+        return _result(batch, arguments)
+
+    def _issued(self, arguments: Values, settings: Values, variables: Values) -> Values:
+        """Put into use what was issued and is as it was ordered."""
+        batch = self._batch(arguments, settings, variables)
+        batch.take_certificates(arguments["results"], _acme_plan.read_roots(batch.settings["roots"])[0])
+        return {**_result(batch, arguments), "changed": bool(batch.installed)}
+
+
+def _is_base64(value: t.Any) -> bool:
+    """Whether it can be passed on: the user of the program on a host could have written anything."""
+    try:
+        return isinstance(value, str) and bool(base64.b64decode(value, validate=True))
+    except ValueError:
+        return False
+
+
+def _result(batch: _acme_orders.Batch, arguments: Values) -> Values:
+    """What the next tasks need, with the certificates that there are none of yet."""
+    names = [one["name"] for one in arguments["plan"]["requests"]]
+    return {**batch.result(), "missing": [name for name in names if not batch.folder.has(name)]}
+
+
+def _directory_problem(answer: Values) -> _acme_orders.Refused | None:
+    """Why the CA cannot be asked for anything: asked once, since each module would try for minutes."""
+    if answer.get("status") == 200 and isinstance(answer.get("json"), dict) and "newOrder" in answer["json"]:
+        return None
+    url = answer.get("url", "the ACME directory")
+    if answer.get("status") == 200:
+        return _acme_orders.Refused(f"{url} is no ACME directory")
+    said = " ".join(str(answer.get("msg", "")).split())
+    status = answer.get("status")
+    passing = not isinstance(status, int) or status < 0 or status >= 500 or status == 429
+    return _acme_orders.Refused(f"the CA cannot be reached at {url}: {said}", passing)
+
+
+def _look_problem(look: Values, folder: str) -> str:
+    """What is wrong with an answer as a host gives it, or empty. Where it redirects to, only the CA can go."""
+    item = look["item"]
+    status, url = look.get("status"), f"http://{item['server_name']}/{item['url_path']}"
+    if look.get("unreachable") or look.get("skipped"):
+        return f"{item['host']} could not be reached to answer for it" if look.get("unreachable") else ""
+    if status == 200 and str(look.get("content", "")).strip() == item["content"]:
+        return ""
+    if isinstance(status, int) and 300 <= status < 400:
+        return ""
+    said = (
+        "gives something else than the answer"
+        if status == 200
+        else f"answers {status}"
+        if isinstance(status, int) and status > 0
+        else f"does not answer ({' '.join(str(look.get('msg', '')).split())})"
+    )
+    return f"{item['host']} {said} at port 80 for {url}, so that the CA was not asked; have it serve {folder} there"

@@ -1,0 +1,136 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Certificates by their files, a CA asked by Ansible's client for HTTP, and verdicts as values of a result."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import typing as t
+from datetime import datetime
+
+from ansible.module_utils.urls import open_url
+
+from .ocsp.errors import InputError, TransportError
+from .ocsp.pki.certificate import Certificate
+from .ocsp.renewal import ari, decision
+from .ocsp.store import reading
+from .ocsp.text import clean, format_time
+
+Values = t.Dict[str, t.Any]
+
+_LARGEST = 1024 * 1024
+_VAULT = b"$ANSIBLE_VAULT"
+
+
+class Candidate(t.NamedTuple):
+    """A certificate to decide about, as a task names it, with what was read for it."""
+
+    name: str
+    given: Values
+    material: decision.Material
+    certificate: t.Optional[Certificate]
+    verdict: t.Optional[decision.Verdict]
+
+    @property
+    def identifier(self) -> str:
+        return ari.certificate_identifier(self.certificate) if self.certificate is not None else ""
+
+
+def get_with(ca_path: t.Optional[str]) -> ari.Get:
+    """What gets a URL; ``ca_path`` are the CAs to trust instead of the usual ones."""
+
+    def get(url: str, timeout: float) -> bytes:
+        try:
+            with open_url(url, timeout=timeout, ca_path=ca_path, http_agent="certops.ocsp") as answer:
+                data: bytes = answer.read(_LARGEST)
+                return data
+        # Whatever there is between here and a CA raises: urllib, http.client, ssl, Ansible.
+        except Exception as error:  # pylint: disable=broad-except
+            raise TransportError("unreachable", _sentence(error)) from None
+
+    return get
+
+
+def _sentence(error: Exception) -> str:
+    reason = str(getattr(error, "reason", "") or error)
+    status = getattr(error, "code", None)
+    return clean(f"HTTP {status} {reason}" if isinstance(status, int) else reason, 200)
+
+
+def read_candidate(given: Values) -> Candidate:
+    """Read the files that a task names for one certificate. Raises InputError for what is there and cannot be read."""
+    name = given.get("name") or given["path"]
+    key = _read(given["private_key_path"]) if given.get("private_key_path") else None
+    material = decision.Material(
+        certificate=_read(given["path"]),
+        where=given["path"],
+        key=None if key is None or key.startswith(_VAULT) else key,
+        has_key=not given.get("private_key_path") or key is not None,
+        responses=tuple(_decode(one, name) for one in given.get("responses") or ()),
+    )
+    return Candidate(name, given, material, *decision.read(material))
+
+
+def _read(path: str) -> t.Optional[bytes]:
+    return reading.read_file(path, path, _LARGEST)
+
+
+def _decode(text: str, name: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise InputError(f"certificates: a response of {name} is not Base64") from None
+
+
+def decide_all(
+    candidates: t.Sequence[Candidate], suggestions: ari.Suggestions, share: float, directory: str, now: datetime
+) -> t.List[Values]:
+    """What was decided of each certificate, as the result shows it."""
+    return [_decide(one, suggestions, share, directory, now) for one in candidates]
+
+
+def _decide(one: Candidate, suggestions: ari.Suggestions, share: float, directory: str, now: datetime) -> Values:
+    window = suggestions.windows.get(one.identifier)
+    verdict = one.verdict
+    if verdict is None and one.certificate is not None:
+        wanted = decision.Wanted(
+            names=one.given.get("names"),
+            key_type=one.given.get("key_type") or "",
+            must_staple=one.given.get("must_staple"),
+            directory=directory,
+            obtained_directory=one.given.get("obtained_directory") or "",
+            profile=one.given.get("profile"),
+            obtained_profile=one.given.get("obtained_profile"),
+            forced=bool(one.given.get("force")),
+            interrupted=bool(one.given.get("interrupted")),
+        )
+        rule = decision.Rule(share)
+        verdict = decision.decide(one.certificate, one.material, wanted, rule, now, window, one.identifier)
+    if verdict is None:
+        raise AssertionError("either there is a certificate or a verdict")  # pragma: no cover
+    return {
+        "name": one.name,
+        "due": verdict.due,
+        "urgent": verdict.urgent,
+        "reason": verdict.reason,
+        "msg": verdict.message,
+        "renew_at": format_time(verdict.renew_at),
+        "not_after": format_time(verdict.not_after),
+        "cert_id": one.identifier,
+        "supports_ari": window is not None,
+    }
+
+
+def summary(verdicts: t.Sequence[Values]) -> str:
+    """One sentence about all certificates."""
+    due = [one for one in verdicts if one["due"]]
+    if due:
+        listed = "; ".join(f"{one['name']} ({one['reason']}): {one['msg']}" for one in due[:10])
+        return f"{len(due)} of {len(verdicts)} due: {listed}{f'; and {len(due) - 10} more' if len(due) > 10 else ''}"
+    times = [one["renew_at"] for one in verdicts if one["renew_at"]]
+    return f"none of {len(verdicts)} is due{f', the next one on {min(times)}' if times else ''}"

@@ -1,0 +1,264 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""What the role acme_certificates keeps on the controller. Folders have mode 0700, files 0600.
+
+NAME.key, NAME.pem, NAME-chain.pem, NAME-fullchain.pem, NAME-rootchain.pem
+                                   links to the set in use
+.acme/sets/NAME/ID/                key.pem, cert.pem, chain.pem, fullchain.pem, rootchain.pem
+.acme/sets/NAME/current            a link to the set in use, switched by one rename
+.acme/pending/NAME/                key.pem, request.pem and order.json of an order that was begun
+.acme/state/NAME.json              directory and profile that the set in use is from, and when sets were obtained
+.acme/HOST/account.key, account.json
+                                   the account with the CA of that host
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import typing as t
+from datetime import datetime
+from urllib.parse import urlsplit
+
+#: The files of a set, and what is put after the name of the certificate for the link to each.
+SUFFIXES = {
+    "key.pem": ".key",
+    "cert.pem": ".pem",
+    "chain.pem": "-chain.pem",
+    "fullchain.pem": "-fullchain.pem",
+    "rootchain.pem": "-rootchain.pem",
+}
+#: How many sets of a certificate stay, with the one in use.
+KEEP = 3
+
+_CURRENT = "current"
+_ADOPTED = "adopted"
+
+Values = dict[str, t.Any]
+
+
+class Folder:
+    """The folder of the role for one ACME directory. Its methods raise OSError."""
+
+    def __init__(self, path: str, directory: str) -> None:
+        self.path, self.directory = path, directory
+        self._home = os.path.join(path, ".acme")
+        self.account = os.path.join(self._home, re.sub(r"[^A-Za-z0-9.-]", "_", urlsplit(directory).netloc))
+
+    # The account
+
+    @property
+    def account_key(self) -> str:
+        return os.path.join(self.account, "account.key")
+
+    @property
+    def account_note(self) -> str:
+        return os.path.join(self.account, "account.json")
+
+    def account_uri(self) -> str:
+        """The URI of the account that is known, or an empty string."""
+        return str(_load(self.account_note).get("uri") or "")
+
+    def note_account(self, uri: str, directory: str) -> None:
+        if self.account_uri() != uri:
+            self.write(self.account_note, _dump({"uri": uri, "directory": directory}))
+
+    # Certificates
+
+    def flat(self, name: str, file: str) -> str:
+        """The path by which ``ocsp_stapling`` finds a file of a certificate."""
+        return os.path.join(self.path, name + SUFFIXES[file])
+
+    def certificate(self, name: str) -> str:
+        """The certificate in place with its chain, or where it would be."""
+        paths = [self.flat(name, "fullchain.pem"), self.flat(name, "cert.pem")]
+        return next((path for path in paths if os.path.exists(path)), paths[0])
+
+    def has(self, name: str) -> bool:
+        """Whether there is a certificate that can be deployed."""
+        return os.path.exists(self.certificate(name)) and os.path.exists(self.flat(name, "key.pem"))
+
+    def current(self, name: str, file: str) -> bytes | None:
+        """The content of a file of the set in use, or None."""
+        return read(os.path.join(self._sets(name), _CURRENT, file))
+
+    def install(self, name: str, content: t.Mapping[str, bytes], identifier: str) -> None:
+        """Put a complete set into use: written beside the others first, then switched by one rename."""
+        self._adopt(name)
+        self._write_set(name, identifier, content)
+        _point(os.path.join(self._sets(name), _CURRENT), identifier)
+        self._link(name)
+        self._prune(name)
+
+    def _sets(self, name: str) -> str:
+        return os.path.join(self._home, "sets", name)
+
+    def _write_set(self, name: str, identifier: str, content: t.Mapping[str, bytes]) -> None:
+        """Write a set that nothing leads to yet. The one in use is never touched."""
+        if self._is_current(name, identifier):
+            return
+        final = os.path.join(self._sets(name), identifier)
+        staged = f"{final}.new"
+        for path in (staged, final):
+            shutil.rmtree(path, ignore_errors=True)
+        for file, data in content.items():
+            self.write(os.path.join(staged, file), data)
+        os.rename(staged, final)
+        _sync(self._sets(name))
+
+    def _is_current(self, name: str, identifier: str) -> bool:
+        with contextlib.suppress(OSError):
+            return os.readlink(os.path.join(self._sets(name), _CURRENT)) == identifier
+        return False
+
+    def _adopt(self, name: str) -> None:
+        """Turn files that somebody put there into a set, so that they, too, are replaced all at once."""
+        flat = {file: self.flat(name, file) for file in SUFFIXES}
+        plain = {file: path for file, path in flat.items() if os.path.isfile(path) and not os.path.islink(path)}
+        if not plain:
+            return
+        content = {file: read(path) or b"" for file, path in flat.items() if os.path.isfile(path)}
+        identifier = f"{_ADOPTED}-again" if self._is_current(name, _ADOPTED) else _ADOPTED
+        self._write_set(name, identifier, content)
+        _point(os.path.join(self._sets(name), _CURRENT), identifier)
+        for file, path in plain.items():
+            _point(path, self._target(name, file))
+
+    def _target(self, name: str, file: str) -> str:
+        return os.path.join(".acme", "sets", name, _CURRENT, file)
+
+    def _link(self, name: str) -> None:
+        """Have a link for each file of the set in use, and none that leads nowhere."""
+        for file in SUFFIXES:
+            path, there = self.flat(name, file), self.current(name, file) is not None
+            if there and not os.path.islink(path):
+                _point(path, self._target(name, file))
+            elif not there and os.path.islink(path):
+                os.unlink(path)
+
+    def _prune(self, name: str) -> None:
+        folder = self._sets(name)
+        found = [entry.name for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False)]
+        # By the time when they were obtained, after what was there before that.
+        sets = sorted(found, key=lambda one: (not one.startswith(_ADOPTED), one))
+        others = [one for one in sets if not self._is_current(name, one)]
+        for one in others[: max(0, len(others) - KEEP + 1)]:
+            shutil.rmtree(os.path.join(folder, one), ignore_errors=True)
+
+    # What is known of each
+
+    def state(self, name: str) -> Values:
+        return _load(self._state_path(name))
+
+    def states(self) -> dict[str, Values]:
+        """All that is known, by certificate, also of those that are no longer wanted."""
+        try:
+            files = sorted(os.listdir(os.path.join(self._home, "state")))
+        except FileNotFoundError:
+            return {}
+        return {file[: -len(".json")]: self.state(file[: -len(".json")]) for file in files if file.endswith(".json")}
+
+    def note(self, name: str, **values: t.Any) -> None:
+        self.write(self._state_path(name), _dump({**self.state(name), **values}))
+
+    def _state_path(self, name: str) -> str:
+        return os.path.join(self._home, "state", f"{name}.json")
+
+    # Orders that were begun
+
+    def pending_path(self, name: str, file: str = "") -> str:
+        return os.path.join(self._home, "pending", name, file) if file else os.path.join(self._home, "pending", name)
+
+    def pending(self, name: str, file: str) -> bytes | None:
+        return read(self.pending_path(name, file))
+
+    def order(self, name: str) -> Values:
+        """What is known of an order that was begun; empty without one."""
+        return _load(self.pending_path(name, "order.json"))
+
+    def note_order(self, name: str, **values: t.Any) -> None:
+        self.write(self.pending_path(name, "order.json"), _dump({**self.order(name), **values}))
+
+    def forget_order(self, name: str) -> None:
+        shutil.rmtree(self.pending_path(name), ignore_errors=True)
+
+    # Files
+
+    def write(self, path: str, content: bytes) -> None:
+        """Write a file that nobody else can open, in one step, and have it on disk."""
+        folder = os.path.dirname(path)
+        os.makedirs(self.path, mode=0o700, exist_ok=True)
+        _make_private(folder)
+        temporary = f"{path}.tmp"
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        os.replace(temporary, path)
+        _sync(folder)
+
+
+def read(path: str) -> bytes | None:
+    """The content of a file, or None where there is none."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
+def set_identifier(not_before: datetime, serial_number: int) -> str:
+    """The name of the set of a certificate; names sort by the beginning of its life."""
+    return f"{not_before:%Y%m%dT%H%M%SZ}-{serial_number:x}"[:60]
+
+
+def _make_private(folder: str) -> None:
+    """Make a folder and those above it, each with mode 0700."""
+    missing = []
+    while not os.path.isdir(folder):
+        missing.append(folder)
+        folder = os.path.dirname(folder)
+    for one in reversed(missing):
+        os.mkdir(one, 0o700)
+
+
+def _point(link: str, target: str) -> None:
+    """Make a link, or have it lead elsewhere, by one rename."""
+    _make_private(os.path.dirname(link))
+    temporary = f"{link}.tmp"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(temporary)
+    os.symlink(target, temporary)
+    os.replace(temporary, link)
+    _sync(os.path.dirname(link))
+
+
+def _sync(folder: str) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _load(path: str) -> Values:
+    """The JSON object of a file; what is not there or damaged is empty."""
+    try:
+        found = json.loads(read(path) or b"{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _dump(values: Values) -> bytes:
+    return (json.dumps(values, indent=1, sort_keys=True) + "\n").encode()

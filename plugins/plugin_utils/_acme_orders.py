@@ -1,0 +1,396 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""The way of certificates from what is due to sets in use: each step on disk before the next one is taken.
+
+``community.crypto`` talks to the CA between these steps. What it answered comes in as results of its modules.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import typing as t
+from collections import defaultdict
+from datetime import datetime, timedelta
+
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy.material import same_names, to_pem
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import certificate as x509
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import path as paths
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import clean, format_time, parse_time
+from ansible_collections.certops.ocsp.plugins.plugin_utils import _acme_folder, _acme_keys
+from ansible_collections.certops.ocsp.plugins.plugin_utils._acme_wanted import Request
+
+Values = t.Mapping[str, t.Any]
+Entry = dict[str, t.Any]
+#: A private key in, what is written to disk out.
+Encrypt = t.Callable[[bytes], bytes]
+#: The path of a private key in, its PEM out.
+ReadKey = t.Callable[[str], bytes]
+
+WEEK = timedelta(days=7)
+#: Errors of a CA (RFC 8555 section 6.7) that pass without anything being done about them.
+_PASSING = frozenset(("rateLimited", "serverInternal", "orderNotReady"))
+_ERROR = re.compile(r'Error (?:"[^"]*" \()?urn:ietf:params:acme:error:(\w+)\)?(?:: "((?:[^"\\]|\\.)*)")?')
+#: Whose challenge failed, before a colon or what the state of the authorization is.
+_IDENTIFIER = re.compile(r"\b(?:dns|ip):(\S+?)(?::? )")
+#: The states of an order (RFC 8555 section 7.1.6) that lead to a certificate.
+_ALIVE = frozenset(("pending", "ready", "processing", "valid"))
+_LONGEST_TEXT = 400
+
+
+class Refused(Exception):
+    """Why a certificate was not obtained; ``passing`` is whether time alone may mend it."""
+
+    def __init__(self, message: str, passing: bool = False) -> None:
+        super().__init__(message)
+        self.message = message
+        self.passing = passing
+
+
+class Batch:
+    """The certificates that one run is to obtain. ``verdicts`` are those of ``certificate_renewal_info``, by name."""
+
+    def __init__(self, folder: _acme_folder.Folder, settings: Values, now: datetime) -> None:
+        self.folder = folder
+        self.settings = settings
+        self.now = now
+        self.requests: dict[str, Request] = {}
+        self.verdicts: dict[str, Values] = {}
+        self.problems: dict[str, Refused] = {}
+        self.retried: set[str] = set()
+        self.installed: list[str] = []
+
+    # Between the tasks of the role
+
+    def load(self, values: Values) -> Batch:
+        """Go on from what ``result`` returned in the task before."""
+        self.requests = {one["name"]: Request.of(one) for one in values["requests"]}
+        self.verdicts = {one["name"]: one for one in values["verdicts"]}
+        self.problems = {one["name"]: Refused(one["message"], one["passing"]) for one in values["problems"]}
+        self.retried = set(values["retried"])
+        return self
+
+    def result(self) -> Entry:
+        """What the next tasks need, and what ``load`` reads."""
+        answers = self._answers()
+        waiting = self._waiting()
+        opened = [name for name in waiting if self.folder.order(name).get("uri")]
+        return {
+            "requests": [one.values() for one in self.requests.values()],
+            "verdicts": list(self.verdicts.values()),
+            "problems": [
+                {
+                    "name": name,
+                    "message": one.message,
+                    "passing": one.passing,
+                    "sentence": self._sentence(name, one),
+                    "warning": one.passing and not self.verdicts[name]["urgent"],
+                    "hosts": list(self.requests[name].hosts),
+                }
+                for name, one in self.problems.items()
+            ],
+            "retried": sorted(self.retried),
+            "begun": [self._order(name) for name in opened],
+            "create": [self._order(name) for name in waiting if name not in opened],
+            **answers,
+            "installed": self.installed,
+        }
+
+    def _waiting(self) -> list[str]:
+        return [name for name in self.requests if name not in self.problems and name not in self.installed]
+
+    def _order(self, name: str) -> Entry:
+        request, order = self.requests[name], self.folder.order(name)
+        return {
+            "name": name,
+            "csr": (self.folder.pending(name, "request.pem") or b"").decode(),
+            "uri": order.get("uri", ""),
+            "profile": request.profile,
+            "challenge": request.challenge,
+            "chain": request.chain,
+            "replaces": "" if name in self.retried else self._replaces(name),
+            "unanswered": order.get("status", "pending") == "pending",
+        }
+
+    def _replaces(self, name: str) -> str:
+        verdict = self.verdicts[name]
+        return verdict["cert_id"] if verdict["supports_ari"] and verdict["reason"] != "other_directory" else ""
+
+    # The steps
+
+    def prepare(self, refusal: Refused | None, encrypt: Encrypt, read_key: ReadKey) -> None:
+        """Have a key and a request on disk for all that is due. ``refusal`` is why nothing can be ordered at all."""
+        for name in self.requests:
+            try:
+                if refusal is not None:
+                    raise refusal
+                self._prepare(self.requests[name], encrypt, read_key)
+            except Refused as problem:
+                self.problems[name] = problem
+
+    def _prepare(self, request: Request, encrypt: Encrypt, read_key: ReadKey) -> None:
+        known, agreed = self.folder.order(request.name), self._agreed(request)
+        if known.get("agreed") == agreed and self.folder.pending(request.name, "request.pem"):
+            if known.get("uri"):
+                return
+        else:
+            self.folder.forget_order(request.name)
+            known = {}
+        self._check_limit(request)
+        if known:
+            return
+        reason = self.verdicts[request.name]["reason"]
+        old = self.folder.flat(request.name, "key.pem")
+        if request.new_key or reason in ("missing", "revoked", "key_mismatch", "key_type_differs"):
+            key = _acme_keys.new_key(request.key_type)
+            kept = encrypt(key)
+        else:
+            key, kept = read_key(old), _acme_folder.read(old) or b""
+        csr = _acme_keys.new_request(key, request.names, request.must_staple)
+        self.folder.write(self.folder.pending_path(request.name, "key.pem"), kept)
+        self.folder.write(self.folder.pending_path(request.name, "request.pem"), csr)
+        self.folder.note_order(request.name, agreed=agreed, made=format_time(self.now))
+
+    def _agreed(self, request: Request) -> Entry:
+        return {**request.agreed, "directory": self.settings["directory"]}
+
+    def _check_limit(self, request: Request) -> None:
+        """Refuse what would come near the limit that a CA has for one set of names."""
+        limit, like = self.settings["weekly_limit"], self._obtained(request)
+        known = [one for state in self.folder.states().values() for one in state.get("obtained", [])]
+        made = [
+            _time(one["at"]) for one in known if (one["directory"], one["names"]) == (like["directory"], like["names"])
+        ]
+        recent = sorted(moment for moment in made if moment > self.now - WEEK)
+        if len(recent) >= limit > 0:
+            again = format_time(recent[-limit] + WEEK)
+            raise Refused(
+                f"{len(recent)} certificates for {', '.join(request.names)} were obtained within 7 days, which is the "
+                f"limit of acme_certificates_weekly_limit; the next one can be on {again}"
+            )
+
+    def _obtained(self, request: Request) -> Entry:
+        """What is remembered of a certificate for the limit of its CA."""
+        return {
+            "at": format_time(self.now),
+            "directory": self.settings["directory"],
+            "names": list(request.names),
+            "order": self.folder.order(request.name).get("uri", ""),
+        }
+
+    def take_account(self, result: Values) -> None:
+        """Note the account, or say of each certificate why there is none."""
+        if result.get("account_uri"):
+            self.folder.note_account(result["account_uri"], self.settings["directory"])
+            return
+        for name in self._waiting():
+            self.problems[name] = explain(result)
+
+    def take_orders(self, results: t.Iterable[Values]) -> None:
+        """Note orders that were created, and forget those that the CA no longer knows or has given up."""
+        for result in results:
+            name = result["item"]["name"]
+            if "challenge_data" in result:
+                self.folder.note_order(
+                    name, uri=result["order_uri"], challenges=result["challenge_data"], status="pending"
+                )
+            elif "order" in result:
+                status = result["order"].get("status")
+                if status in _ALIVE:
+                    self.folder.note_order(name, status=status)
+                else:
+                    self._forget_uri(name)
+            elif result["item"]["uri"]:
+                self._lost(name, result)
+            else:
+                self._refuse_order(name, result)
+
+    def _lost(self, name: str, result: Values) -> None:
+        problem = explain(result)
+        if problem.passing:
+            self.problems[name] = problem
+        else:
+            self._forget_uri(name)
+
+    def _forget_uri(self, name: str) -> None:
+        self.folder.note_order(name, uri="", challenges=[], status="")
+
+    def _refuse_order(self, name: str, result: Values) -> None:
+        """A CA may refuse to replace a certificate twice (RFC 9773 section 5): then it is ordered like a first one."""
+        problem = explain(result)
+        if result["item"]["replaces"] and not problem.passing:
+            self.retried.add(name)
+        else:
+            self.problems[name] = problem
+
+    def block(self, looks: t.Iterable[tuple[str, str]], dns_problem: str = "") -> None:
+        """Take out what the CA need not be asked about. ``looks`` are names with what is wrong with their answers."""
+        for name, problem in looks:
+            self.problems.setdefault(name, Refused(problem))
+        for name, request in self.requests.items():
+            if dns_problem and request.challenge == "dns-01":
+                self.problems.setdefault(name, Refused(f"its DNS records could not be set: {dns_problem}"))
+
+    def take_certificates(self, results: t.Iterable[Values], roots: t.Sequence[paths.Given]) -> None:
+        """Judge what was issued, and put it into use."""
+        for result in results:
+            name = result["item"]["name"]
+            try:
+                if "selected_chain" not in result:
+                    raise self._failed(name, result)
+                self._install(self.requests[name], result["selected_chain"]["full_chain"].encode(), roots)
+            except Refused as problem:
+                self.problems[name] = problem
+                self.folder.note(name, error=problem.message)
+
+    def _failed(self, name: str, result: Values) -> Refused:
+        problem = explain(result)
+        # An order that failed is of no use any more; one that may have succeeded is looked up by the next run.
+        if not problem.passing:
+            self._forget_uri(name)
+        return problem
+
+    def _install(self, request: Request, fullchain: bytes, roots: t.Sequence[paths.Given]) -> None:
+        name, new = request.name, self._obtained(request)
+        known = [one for one in self.folder.state(name).get("obtained", []) if _time(one["at"]) > self.now - WEEK]
+        if new["order"] not in [one["order"] for one in known]:
+            # Counted before it is judged: the CA counts it in any case.
+            self.folder.note(name, obtained=[*known, new])
+        content, leaf = judge(request, self.folder.pending(name, "request.pem") or b"", fullchain, roots, self.now)
+        content["key.pem"] = self.folder.pending(name, "key.pem") or b""
+        self.folder.install(name, content, _acme_folder.set_identifier(leaf.not_before, leaf.serial_number))
+        self.folder.note(name, directory=self.settings["directory"], profile=request.profile, error="")
+        self.folder.forget_order(name)
+        self.installed.append(name)
+
+    # What is to be done for the CA
+
+    def _answers(self) -> Entry:
+        """Where the CA will look for what: files for hosts, and records of the DNS."""
+        files: dict[str, list[Entry]] = defaultdict(list)
+        records: dict[str, list[str]] = defaultdict(list)
+        persistent: dict[str, None] = {}
+        for name in self._waiting():
+            request, order = self.requests[name], self.folder.order(name)
+            if order.get("status") != "pending":
+                continue
+            for asked in order.get("challenges", []):
+                found = asked["challenges"].get(request.challenge)
+                if found is None:
+                    offered = ", ".join(sorted(asked["challenges"])) or "none"
+                    self.problems[name] = Refused(
+                        f"the CA does not offer {request.challenge} for {asked['identifier']} (it offers: {offered})"
+                    )
+                elif request.challenge == "http-01":
+                    for host, place in self._places(request):
+                        files[host].append(self._file(name, place, asked["identifier"], found))
+                elif request.challenge == "dns-01":
+                    records[found["record"]].append(found["resource_value"])
+                else:
+                    persistent[_persistent_record(asked["identifier"], request.names, found)] = None
+        alias = self.settings["dns_alias"]
+        return {
+            "files": dict(files),
+            "records": [
+                {"record": record, "target": alias.get(record, record), "values": list(dict.fromkeys(values))}
+                for record, values in records.items()
+            ],
+            "persistent": list(persistent),
+        }
+
+    def _places(self, request: Request) -> list[tuple[str, str]]:
+        """The hosts of the play that write answers, each with the host that gets them."""
+        others = self.settings["http_hosts"]
+        return [(request.hosts[0], other) for other in others] or [(host, host) for host in request.hosts]
+
+    def _file(self, name: str, place: str, identifier: str, found: Values) -> Entry:
+        host = f"[{identifier}]" if ":" in identifier else identifier
+        return {
+            "name": name,
+            "host": place,
+            "server_name": host,
+            "path": f"{self.settings['http_folder']}/{found['resource']}",
+            "url_path": found["resource"],
+            "content": found["resource_value"],
+        }
+
+    # What is said
+
+    def _sentence(self, name: str, problem: Refused) -> str:
+        verdict = self.verdicts[name]
+        end = verdict["not_after"]
+        if end is None:
+            return f"{name} was not obtained: {problem.message}; there is no certificate for it yet"
+        days = (_time(end) - self.now).days
+        left = f"ends on {end} ({days} days)" if days >= 0 else f"ended on {end}"
+        return f"{name} was not renewed: {problem.message}; the certificate in use {left}"
+
+
+def explain(result: Values) -> Refused:
+    """Why a module of ``community.crypto`` failed, in one sentence."""
+    text = str(result.get("msg", ""))
+    other = result.get("other") or {}
+    problem = other.get("problem") or {}
+    kind = str(problem.get("type", "")).rpartition(":")[2]
+    status = other.get("http_status")
+    found = _ERROR.search(text)
+    kind = kind or (found.group(1) if found else "")
+    passing = kind in _PASSING or (not kind and isinstance(status, int) and (status < 0 or status >= 500))
+    passing = passing or bool(result.get("timedout")) or "imed out" in text
+    if found:
+        detail = found.group(2) or problem.get("detail") or "it gave no reason"
+        identifier = _IDENTIFIER.search(text)
+        where = f"{identifier.group(1)}: " if identifier else ""
+        return Refused(clean(f"the CA says: {where}{detail} ({found.group(1)})", _LONGEST_TEXT), passing)
+    return Refused(clean(" ".join(text.split()) or "the CA was asked in vain", _LONGEST_TEXT), passing)
+
+
+def judge(
+    request: Request, csr: bytes, fullchain: bytes, roots: t.Sequence[paths.Given], now: datetime
+) -> tuple[dict[str, bytes], x509.Certificate]:
+    """The files of a set for what a CA issued, without the key. Raises Refused where it is not what was ordered."""
+    what = "what the CA issued"
+    try:
+        certificates = x509.load_certificates(fullchain, what)
+        leaf = x509.find_leaf(certificates, what)
+        chain = [paths.Given(one, what) for one in certificates if one.der != leaf.der]
+        path = paths.find_path(paths.Given(leaf, what), chain, roots, now)
+        problems = [*path.problems]
+        if leaf.spki != _acme_keys.public_key(csr):
+            problems.append(f"{what} is for another key")
+        if not same_names(leaf, request.names):
+            problems.append(f"{what} is not for {', '.join(request.names)}")
+        if bool(leaf.must_staple) != request.must_staple:
+            problems.append(f"{what} {'does not demand' if request.must_staple else 'demands'} stapling")
+    except OcspError as error:
+        raise Refused(error.message) from None
+    issuers = [x509.name_text(one.issuer) for one in (leaf, *(given.certificate for given in chain))]
+    if request.chain and not any(f"CN={request.chain}" in text.split(",") for text in issuers):
+        problems.append(f"the CA offers no chain to {request.chain} (it ends at {issuers[-1]})")
+    if problems:
+        raise Refused(f"{'; '.join(problems)}; the certificate was not put into use")
+    served = b"".join(to_pem(one) for one in path.chain)
+    content = {"cert.pem": to_pem(leaf), "fullchain.pem": to_pem(leaf) + served}
+    content.update({"chain.pem": served} if served else {})
+    if roots and path.anchor is not None:
+        content["rootchain.pem"] = served + to_pem(path.anchor)
+    return content, leaf
+
+
+def _persistent_record(identifier: str, names: t.Iterable[str], found: Values) -> str:
+    """The TXT record by which a domain lets an account have its certificates (draft-ietf-acme-dns-persist)."""
+    domain = identifier.removeprefix("*.")
+    policy = "; policy=wildcard" if f"*.{domain}" in names else ""
+    issuer = found["issuer_domain_names"][0]
+    return f'_validation-persist.{domain}. IN TXT "{issuer}; accounturi={found["account_uri"]}{policy}"'
+
+
+def _time(text: str) -> datetime:
+    with contextlib.suppress(OcspError):
+        return parse_time(text, "time")
+    return parse_time("1970-01-01T00:00:00Z", "time")

@@ -1,0 +1,164 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Which certificates the hosts of a play want from an ACME CA, each once, and what is wrong with that."""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import re
+import typing as t
+
+from ansible_collections.certops.ocsp.plugins.module_utils import _entries, _module
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.parse import did_you_mean
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.table import SERVERS
+from ansible_collections.certops.ocsp.plugins.plugin_utils._groups import Obtainable
+
+CHALLENGES = ("http-01", "dns-01", "dns-persist-01")
+KEY_TYPES = ("ecdsa-p256", "ecdsa-p384", "rsa-2048", "rsa-3072", "rsa-4096")
+
+Values = t.Mapping[str, t.Any]
+
+#: What ``acme`` of a group or domain may have; the role has a variable of the same name for each.
+SPEC: _module.Spec = {
+    "challenge": {"type": "str", "choices": list(CHALLENGES)},
+    "key_type": {"type": "str", "choices": list(KEY_TYPES)},
+    "profile": {"type": "str"},
+    "chain": {"type": "str"},
+    "must_staple": {"type": "bool"},
+    "new_key": {"type": "bool"},
+}
+#: What may change while an order is under way.
+_NO_MATTER = ("hosts", "challenge", "chain", "new_key")
+_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """One certificate that is to be had. ``names`` are in A-labels, sorted; ``hosts`` want it."""
+
+    name: str
+    names: tuple[str, ...]
+    challenge: str
+    key_type: str
+    profile: str
+    chain: str
+    must_staple: bool
+    new_key: bool
+    hosts: tuple[str, ...] = ()
+
+    def values(self) -> dict[str, t.Any]:
+        """As JSON has it, but for the hosts."""
+        return {**dataclasses.asdict(self), "names": list(self.names), "hosts": list(self.hosts)}
+
+    @classmethod
+    def of(cls, values: Values) -> Request:
+        """From what ``values`` returned."""
+        return cls(**{**values, "names": tuple(values["names"]), "hosts": tuple(values["hosts"])})
+
+    @property
+    def agreed(self) -> dict[str, t.Any]:
+        """What makes an order for it, so that one that was begun for something else is not taken up."""
+        return {key: value for key, value in self.values().items() if key not in _NO_MATTER}
+
+
+def read(obtainable: t.Iterable[Obtainable], defaults: Values) -> tuple[list[Request], list[str]]:
+    """What one host wants, and all that is wrong with it, as sentences. ``defaults`` are the variables of the role."""
+    reader, requests, faults = _entries.EntryReader(SPEC), [], []
+    for one in obtainable:
+        if one.acme and one.acme[-1] is False:
+            continue
+        values, wrong = _merge(one, defaults, reader)
+        names, bad = _names(one.names or [one.name])
+        faults += [f"{one.name}: {fault}" for fault in [*wrong, *bad]]
+        if not wrong and not bad:
+            request = Request(one.name, names, **values)
+            faults += [f"{one.name}: {fault}" for fault in _contradictions(request, one)]
+            requests.append(request)
+    return requests, faults
+
+
+def _merge(one: Obtainable, defaults: Values, reader: _entries.EntryReader) -> tuple[dict[str, t.Any], list[str]]:
+    merged = {key: defaults[key] for key in SPEC}
+    faults: list[str] = []
+    for given in one.acme:
+        if isinstance(given, bool):
+            continue
+        if not isinstance(given, t.Mapping):
+            faults.append("acme must be false or a mapping")
+            continue
+        faults += [f"acme: {key} is not known; {did_you_mean(str(key), SPEC)}" for key in given if key not in SPEC]
+        values, wrong = reader.read({key: value for key, value in given.items() if key in SPEC})
+        faults += [f"acme: {fault}" for fault in wrong]
+        merged.update(values)
+    return merged, faults
+
+
+def _names(given: t.Iterable[str]) -> tuple[tuple[str, ...], list[str]]:
+    """Host names as certificates have them, and addresses, each once."""
+    found, faults = set(), []
+    for name in given:
+        try:
+            found.add(str(ipaddress.ip_address(name.strip("[]"))))
+            continue
+        except ValueError:
+            pass
+        ascii_name = _to_ascii(name)
+        labels = ascii_name.removeprefix("*.").split(".")
+        if len(ascii_name) > 253 or len(labels) < 2 or not all(_LABEL.fullmatch(label) for label in labels):
+            faults.append(f"no CA issues a certificate for '{name}', which is not a full host name; give names")
+        found.add(ascii_name)
+    return tuple(sorted(found)), faults
+
+
+def _to_ascii(name: str) -> str:
+    lower = name.lower().rstrip(".")
+    try:
+        return lower if lower.isascii() else lower.encode("idna").decode("ascii")
+    except UnicodeError:
+        return lower
+
+
+def _is_address(name: str) -> bool:
+    return ":" in name or name.replace(".", "").isdigit()
+
+
+def _contradictions(request: Request, one: Obtainable) -> t.Iterator[str]:
+    wildcards = [name for name in request.names if name.startswith("*.")]
+    if wildcards and request.challenge == "http-01":
+        yield f"a wildcard such as {wildcards[0]} needs the challenge dns-01 or dns-persist-01, and not http-01"
+    addresses = [name for name in request.names if _is_address(name)]
+    if addresses and request.challenge != "http-01":
+        yield f"an address such as {addresses[0]} needs the challenge http-01, and not {request.challenge}"
+    if request.must_staple:
+        if not one.staple:
+            yield "it cannot demand stapling (acme: must_staple) and be deployed without (staple: false)"
+        unable = [name for name in one.services if name in SERVERS and not SERVERS[name].staples]
+        if unable:
+            yield f"it cannot demand stapling (acme: must_staple), which {' and '.join(unable)} cannot do"
+
+
+def unite(by_host: t.Mapping[str, t.Sequence[Request]]) -> tuple[list[Request], list[str]]:
+    """Each certificate once, with all hosts that want it; of two hosts that want different ones, a sentence."""
+    found: dict[str, Request] = {}
+    faults: dict[str, None] = {}
+    for host, requests in by_host.items():
+        for request in requests:
+            known = found.setdefault(request.name, request)
+            differing = [
+                field.name
+                for field in dataclasses.fields(Request)
+                if field.name != "hosts" and getattr(known, field.name) != getattr(request, field.name)
+            ]
+            if differing:
+                other = known.hosts[0] if known.hosts else host
+                what = ", ".join(sorted(differing))
+                faults[f"{request.name}: {other} and {host} want different certificates of this name ({what})"] = None
+                continue
+            hosts = tuple(dict.fromkeys([*known.hosts, host]))
+            found[request.name] = dataclasses.replace(known, hosts=hosts)
+    return list(found.values()), list(faults)

@@ -1,0 +1,152 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The module certificate_renewal_info: verdicts about many certificates, and a CA that is asked but never needed."""
+
+from __future__ import annotations
+
+import base64
+import json
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.renewal import reasons
+from ansible_collections.certops.ocsp.plugins.modules import certificate_renewal_info as module
+from ansible_collections.certops.ocsp.tests.unit import forge, http_server
+from ansible_collections.certops.ocsp.tests.unit.forge import DAY, NOW
+from ansible_collections.certops.ocsp.tests.unit.run_module import Runner, check_types, comparable, specification
+
+ISSUER = forge.authority("Issuing CA")
+NAME = "www.example.com"
+LEAF = forge.leaf(
+    ISSUER,
+    extensions=[forge.basic_constraints(False), forge.subject_alt_name(NAME), forge.authority_key_identifier(b"k")],
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "www.pem").write_bytes(LEAF.pem + ISSUER.pem)
+    (tmp_path / "www.key").write_bytes(forge.private_pem(LEAF.key))
+    return tmp_path
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], folder: Path) -> t.Callable[..., t.Any]:
+    """Decide about one certificate of the folder, whose options are the keyword arguments that it has."""
+    runner = Runner("certificate_renewal_info", monkeypatch, capfd)
+
+    def run_(*more: t.Dict[str, t.Any], check: bool = False, top: t.Any = None, **given: t.Any) -> t.Dict[str, t.Any]:
+        one = {"name": NAME, "path": str(folder / "www.pem"), **given}
+        return runner(check, certificates=[one, *more], **{"now": "2026-03-04T05:06:07Z", **(top or {})})
+
+    return run_
+
+
+@pytest.fixture
+def ca(request: pytest.FixtureRequest) -> t.Callable[..., http_server.Server]:
+    """A CA that says of each certificate what it is told to."""
+
+    def start(start: str = "2026-04-01T00:00:00Z", end: str = "2026-04-02T00:00:00Z", info: str = "200 OK") -> t.Any:
+        def reply(peer: http_server.Peer) -> None:
+            path = peer.read_request().split(b" ")[1]
+            directory = {"newOrder": "x", "renewalInfo": server.url("/ari")}
+            window = {"suggestedWindow": {"start": start, "end": end}}
+            found, status = (directory, "200 OK") if path == b"/dir" else (window, info)
+            peer.send(http_server.answer(json.dumps(found).encode(), status, ["Connection: close"]))
+
+        server = http_server.Server(reply)
+        request.addfinalizer(server.close)
+        return server
+
+    return start
+
+
+def test_the_result_is_documented(run: t.Any, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    documented = yaml.safe_load(module.DOCUMENTATION)["options"]
+    assert comparable(specification(module, monkeypatch)) == comparable(documented)
+    values = yaml.safe_load(module.RETURN)
+    result = run({"path": str(folder / "none.pem")})
+    result.pop("invocation", None)
+    assert set(result) - {"changed", "failed", "warnings"} == set(values)
+    check_types(module, {name: result[name] for name in values})
+    said = values["certificates"]["contains"]["reason"]["description"]
+    assert said[1:] == [f"V({code}), {text}." for code, text in reasons.REASONS.items()]
+
+
+def test_all_certificates_are_decided_about_at_once(run: t.Any, folder: Path) -> None:
+    result = run(
+        {"path": str(folder / "none.pem")},
+        {"path": str(folder / "www.pem"), "name": "forced", "force": True},
+        names=[NAME],
+        private_key_path=str(folder / "www.key"),
+    )
+    assert result["due"] == [str(folder / "none.pem"), "forced"]
+    assert [one["reason"] for one in result["certificates"]] == ["not_due", "missing", "forced"]
+    assert result["certificates"][0]["renew_at"] == "2026-04-03T12:18:07Z"
+    assert "2 of 3 due" in result["msg"]
+
+
+def test_a_key_in_a_vault_only_has_to_exist(run: t.Any, folder: Path) -> None:
+    assert run(private_key_path=str(folder / "none.key"))["certificates"][0]["reason"] == "missing"
+    (folder / "vault.key").write_text("$ANSIBLE_VAULT;1.1;AES256\n6162\n")
+    assert run(private_key_path=str(folder / "vault.key"))["certificates"][0]["reason"] == "not_due"
+
+
+def test_the_ca_is_asked(run: t.Any, ca: t.Any) -> None:
+    server = ca()
+    result = run(top={"directory": server.url("/dir")})
+    found = result["certificates"][0]
+    assert (found["reason"], found["supports_ari"], result["supports_ari"]) == ("not_due", True, True)
+    assert found["renew_at"].startswith("2026-04-01")
+    assert result["warnings"] == [] and len(server.requests) == 2
+    assert b"/ari/" + found["cert_id"].encode() in server.requests[1]
+
+
+def test_the_ca_can_call_for_it(run: t.Any, ca: t.Any) -> None:
+    server = ca("2026-03-04T03:00:00Z", "2026-03-04T03:30:00Z")
+    assert run(top={"directory": server.url("/dir")})["certificates"][0]["reason"] == "revoked"
+    assert run(top={"directory": server.url("/dir"), "use_ari": False})["certificates"][0]["reason"] == "not_due"
+
+
+def test_a_ca_that_fails_is_a_warning(run: t.Any, ca: t.Any) -> None:
+    server = ca(info="404 Not Found")
+    result = run(top={"directory": server.url("/dir")})
+    assert not result["failed"] and result["certificates"][0]["reason"] == "not_due"
+    assert len(result["warnings"]) == 1 and "404" in result["warnings"][0]
+
+
+def test_a_ca_that_is_away_is_a_warning(run: t.Any) -> None:
+    with http_server.full_port() as port:
+        result = run(top={"directory": f"http://127.0.0.1:{port}/dir", "timeout": 1})
+    assert not result["failed"] and result["certificates"][0]["reason"] == "not_due"
+    assert len(result["warnings"]) == 1 and "the age of certificates decides" in result["warnings"][0]
+
+
+def test_nobody_is_asked_about_what_is_not_there(run: t.Any, ca: t.Any, folder: Path) -> None:
+    server = ca()
+    run(path=str(folder / "none.pem"), top={"directory": server.url("/dir")})
+    assert server.requests == []
+
+
+def test_a_proof_of_revocation_counts(run: t.Any) -> None:
+    revoked = forge.single(LEAF, ISSUER, status="revoked", this_update=NOW - DAY)
+    proof = base64.b64encode(forge.response(revoked, signer=ISSUER, certificates=())).decode()
+    assert run(responses=["AAAA", proof])["certificates"][0]["reason"] == "revoked"
+
+
+@pytest.mark.parametrize(
+    ("given", "top", "sentence"),
+    [
+        ({"path": "/"}, {}, "/ is a directory"),
+        ({"responses": ["!"]}, {}, "a response of www.example.com is not Base64"),
+        ({}, {"renew_at": 33}, "renew_at must be more than 0 and less than 1"),
+        ({}, {"now": "soon"}, "now: 'soon' is not a time"),
+    ],
+)
+def test_bad_input_is_one_sentence(run: t.Any, given: t.Any, top: t.Any, sentence: str) -> None:
+    result = run(top=top, **given)
+    assert result["failed"] and sentence in result["msg"]

@@ -1,0 +1,322 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The steps between what is due and what is in use, with the words of a CA as community.crypto passes them on."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2.19 or later")
+
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import path as paths
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.certificate import load_certificates
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import format_time
+from ansible_collections.certops.ocsp.plugins.plugin_utils import _acme_folder, _acme_keys, _acme_orders
+from ansible_collections.certops.ocsp.plugins.plugin_utils._acme_wanted import Request
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=timezone.utc)
+DAY = timedelta(days=1)
+NAME = "www.example.test"
+URN = "urn:ietf:params:acme:error:"
+SETTINGS = {
+    "directory": "https://ca.example/dir",
+    "weekly_limit": 3,
+    "http_folder": "/srv",
+    "http_hosts": [],
+    "dns_alias": {},
+}
+REQUEST = Request(NAME, ("example.test", NAME), "http-01", "ecdsa-p256", "", "", False, True, ("web1", "web2"))
+FIRST = {"name": NAME, "reason": "missing", "cert_id": "", "supports_ari": False, "urgent": True, "not_after": None}
+RENEWAL = {**FIRST, "reason": "ari", "cert_id": "aki.serial", "supports_ari": True, "urgent": False}
+RENEWAL["not_after"] = "2026-05-02T05:06:07Z"
+
+
+class Authority:
+    """A CA that signs whatever it is asked for."""
+
+    def __init__(self, name: str) -> None:
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        builder = self._builder(self.name, self.key.public_key(), NOW - 400 * DAY, NOW + 400 * DAY)
+        usage = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
+        builder = builder.add_extension(x509.BasicConstraints(True, None), True).add_extension(usage, True)
+        self.pem = builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+    def _builder(self, subject: x509.Name, key: t.Any, start: datetime, end: datetime) -> x509.CertificateBuilder:
+        builder = x509.CertificateBuilder().subject_name(subject).issuer_name(self.name).public_key(key)
+        return builder.serial_number(x509.random_serial_number()).not_valid_before(start).not_valid_after(end)
+
+    def issue(self, csr: bytes, names: t.Sequence[str] | None = None, start: datetime = NOW) -> bytes:
+        request = x509.load_pem_x509_csr(csr)
+        builder = self._builder(x509.Name([]), request.public_key(), start - DAY, start + 89 * DAY)
+        for one in request.extensions:
+            value: t.Any = one.value
+            if names and isinstance(value, x509.SubjectAlternativeName):
+                value = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
+            builder = builder.add_extension(value, one.critical)
+        builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False)
+        return builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM) + self.pem
+
+
+CA = Authority("Example Root")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> _acme_folder.Folder:
+    return _acme_folder.Folder(str(tmp_path / "files"), SETTINGS["directory"])
+
+
+def batch(folder: _acme_folder.Folder, verdict: t.Any = None, **request: t.Any) -> _acme_orders.Batch:
+    """One certificate whose key and request are on disk."""
+    found = _acme_orders.Batch(folder, SETTINGS, NOW)
+    found.requests = {NAME: dataclasses.replace(REQUEST, **request)}
+    found.verdicts = {NAME: verdict or FIRST}
+    found.prepare(None, bytes, lambda path: Path(path).read_bytes())
+    return found
+
+
+def item(found: _acme_orders.Batch) -> dict[str, t.Any]:
+    (one,) = found.result()["begun"] + found.result()["create"]
+    return dict(one)
+
+
+def created(found: _acme_orders.Batch, kind: str = "http-01") -> None:
+    """The CA creates the order."""
+    answer = {
+        "resource": ".well-known/acme-challenge/token",
+        "resource_value": "answer",
+        "record": f"_acme-challenge.{NAME}",
+    }
+    challenge = {"identifier": NAME, "challenges": {kind: answer}}
+    found.take_orders([{"item": item(found), "order_uri": "https://ca/1", "challenge_data": [challenge]}])
+
+
+def issued(found: _acme_orders.Batch, fullchain: bytes | None = None, roots: t.Sequence[paths.Given] = ()) -> None:
+    chain = fullchain or CA.issue(item(found)["csr"].encode())
+    found.take_certificates([{"item": item(found), "selected_chain": {"full_chain": chain.decode()}}], roots)
+
+
+def failed(found: _acme_orders.Batch, kind: str, detail: str = "no", status: int = 403) -> dict[str, t.Any]:
+    problem = {"type": f"{URN}{kind}", "detail": detail}
+    text = f'Failed for https://ca/1 with status {status}. Error {URN}{kind}: "{detail}".'
+    return {"item": item(found), "msg": text, "other": {"http_status": status, "problem": problem}}
+
+
+def test_all_is_on_disk_before_the_next_step(folder: _acme_folder.Folder) -> None:
+    found = batch(folder)
+    assert (folder.pending(NAME, "key.pem") or b"").startswith(b"-----BEGIN PRIVATE KEY")
+    assert item(found)["csr"].startswith("-----BEGIN CERTIFICATE REQUEST") and found.result()["begun"] == []
+    created(found)
+    assert folder.order(NAME)["uri"] == "https://ca/1"
+    assert [one["host"] for files in found.result()["files"].values() for one in files] == ["web1", "web2"]
+    key = folder.pending(NAME, "key.pem")
+    issued(found)
+    assert found.installed == [NAME] and folder.has(NAME) and folder.current(NAME, "key.pem") == key
+    assert folder.order(NAME) == {} and folder.state(NAME)["directory"] == SETTINGS["directory"]
+
+
+def test_another_run_takes_up_the_same_order_and_key(folder: _acme_folder.Folder) -> None:
+    created(batch(folder))
+    key = folder.pending(NAME, "key.pem")
+    again = batch(folder)
+    assert item(again)["uri"] == "https://ca/1" and folder.pending(NAME, "key.pem") == key
+    again.take_orders([{"item": item(again), "order": {"status": "valid"}}])
+    assert not item(again)["unanswered"] and again.result()["files"] == {}
+
+
+@pytest.mark.parametrize(
+    "change", [{"names": (NAME,)}, {"key_type": "ecdsa-p384"}, {"must_staple": True}, {"profile": "x"}]
+)
+def test_an_order_for_something_else_is_not_taken_up(folder: _acme_folder.Folder, change: t.Any) -> None:
+    created(batch(folder))
+    assert item(batch(folder, **change))["uri"] == ""
+
+
+def test_an_order_that_the_ca_gave_up_or_forgot_is_made_anew_with_the_same_key(folder: _acme_folder.Folder) -> None:
+    for answer in ({"order": {"status": "invalid"}}, {"msg": "gone", "other": {"http_status": 404}}):
+        created(batch(folder))
+        key, found = folder.pending(NAME, "key.pem"), batch(folder)
+        found.take_orders([{"item": item(found), **answer}])
+        assert item(found)["uri"] == "" and folder.pending(NAME, "key.pem") == key and found.problems == {}
+
+
+def test_an_order_that_cannot_be_looked_up_now_is_kept(folder: _acme_folder.Folder) -> None:
+    created(batch(folder))
+    found = batch(folder)
+    found.take_orders([{"item": item(found), "msg": "away", "other": {"http_status": -1}}])
+    assert found.problems[NAME].passing and folder.order(NAME)["uri"] == "https://ca/1"
+
+
+def test_what_was_replaced_already_is_ordered_once_more_like_a_first_one(folder: _acme_folder.Folder) -> None:
+    found = batch(folder, RENEWAL)
+    assert item(found)["replaces"] == "aki.serial"
+    found.take_orders([failed(found, "alreadyReplaced", status=409)])
+    assert item(found)["replaces"] == "" and found.problems == {}
+    found = _acme_orders.Batch(folder, SETTINGS, NOW).load(found.result())
+    found.take_orders([failed(found, "rejectedIdentifier")])
+    assert NAME in found.problems
+
+
+def test_a_limit_of_the_ca_is_not_tried_a_second_time(folder: _acme_folder.Folder) -> None:
+    found = batch(folder, RENEWAL)
+    found.take_orders([failed(found, "rateLimited", "too many", 429)])
+    (problem,) = found.result()["problems"]
+    assert problem["warning"] and problem["hosts"] == ["web1", "web2"]
+    assert problem["sentence"] == (
+        f"{NAME} was not renewed: the CA says: too many (rateLimited); the certificate in use ends on "
+        "2026-05-02T05:06:07Z (59 days)"
+    )
+    late = batch(folder, {**RENEWAL, "urgent": True})
+    late.take_orders([failed(late, "rateLimited", "too many", 429)])
+    assert not late.result()["problems"][0]["warning"]
+
+
+def test_nothing_replaces_a_certificate_of_another_ca(folder: _acme_folder.Folder) -> None:
+    assert item(batch(folder, {**RENEWAL, "reason": "other_directory"}))["replaces"] == ""
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        'Failed to validate challenge for dns:{name}: Status is "invalid". Challenge http-01: {error}.',
+        (
+            "Some of the authorizations for the order are in a bad state, so the order can no longer be satisfied: "
+            "dns:{name} (status='invalid'; Challenge http-01: {error})"
+        ),
+    ],
+)
+def test_a_challenge_that_failed_ends_the_order_and_keeps_the_set(folder: _acme_folder.Folder, form: str) -> None:
+    first = batch(folder)
+    created(first)
+    issued(first)
+    before = folder.current(NAME, "cert.pem")
+    found = batch(folder, RENEWAL)
+    created(found)
+    detail = "Invalid response from http://www.example.test/.well-known/acme-challenge/x: 404"
+    text = form.format(name=NAME, error=f'Error {URN}unauthorized: "{detail}"')
+    found.take_certificates([{"item": item(found), "msg": text, "other": {}}], [])
+    said = found.result()["problems"][0]
+    assert "the CA says: www.example.test: Invalid response from http://" in said["sentence"]
+    assert "404 (unauthorized)" in said["sentence"] and not said["warning"]
+    assert folder.order(NAME)["uri"] == "" and folder.current(NAME, "cert.pem") == before
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"msg": "Task failed: Timed out after 300 second(s).", "timedout": {"period": 300}},
+        {"msg": "Failed to connect", "other": {"http_status": -1}},
+        {"msg": f'Error {URN}orderNotReady: "wait"', "other": {"http_status": 403}},
+        {"msg": f'Error {URN}serverInternal: "oops"', "other": {"http_status": 500}},
+    ],
+)
+def test_an_order_that_may_have_succeeded_is_looked_up_by_the_next_run(
+    folder: _acme_folder.Folder, answer: dict[str, t.Any]
+) -> None:
+    found = batch(folder)
+    created(found)
+    found.take_certificates([{"item": item(found), **answer}], [])
+    assert found.problems[NAME].passing and folder.order(NAME)["uri"] == "https://ca/1"
+
+
+def test_what_is_not_as_it_was_ordered_is_not_used(folder: _acme_folder.Folder) -> None:
+    other_key = _acme_keys.new_request(_acme_keys.new_key("ecdsa-p256"), REQUEST.names, False)
+    stranger = Authority("Stranger")
+    roots = [paths.Given(one, "roots.pem") for one in load_certificates(stranger.pem, "roots.pem")]
+    csr = item(batch(folder))["csr"].encode()
+    for fullchain, given, chain, sentence in (
+        (CA.issue(other_key), [], "", "what the CA issued is for another key"),
+        (CA.issue(csr, [NAME]), [], "", f"what the CA issued is not for example.test, {NAME}"),
+        (CA.issue(csr, start=NOW - 200 * DAY), [], "", "the certificate was not put into use"),
+        (CA.issue(csr), roots, "", "the certificate was not put into use"),
+        (CA.issue(csr), [], "Nobody", "the CA offers no chain to Nobody (it ends at CN=Example Root)"),
+        (b"nonsense", [], "", "what the CA issued"),
+    ):
+        found = batch(folder, chain=chain)
+        if not item(found)["uri"]:
+            created(found)
+        issued(found, fullchain, given)
+        assert sentence in found.problems[NAME].message and not folder.has(NAME)
+    # It is the same order all the time, counted once.
+    assert len(folder.state(NAME)["obtained"]) == 1
+
+
+def test_a_root_that_is_given_is_written(folder: _acme_folder.Folder) -> None:
+    found = batch(folder, chain="Example Root")
+    created(found)
+    issued(found, roots=[paths.Given(one, "x") for one in load_certificates(CA.pem, "x")])
+    assert (folder.current(NAME, "rootchain.pem") or b"").endswith(CA.pem)
+
+
+def test_the_weekly_limit_counts_all_certificates_for_the_same_names(folder: _acme_folder.Folder) -> None:
+    def obtained(directory: str, *days: int, names: t.Sequence[str] = REQUEST.names) -> t.Any:
+        like = {"directory": directory, "names": list(names), "order": "x"}
+        return [{"at": format_time(NOW - number * DAY), **like} for number in days]
+
+    own = SETTINGS["directory"]
+    folder.note("other", obtained=[*obtained(own, 8, 6, 2), *obtained(own, 1, 1, 1, names=[NAME])])
+    folder.note("third", obtained=obtained("https://staging/", 1, 1, 1))
+    assert batch(folder).problems == {}
+    folder.note(NAME, obtained=obtained(own, 1))
+    found = batch(folder)
+    assert "the next one can be on 2026-03-05T05:06:07Z" in found.problems[NAME].message
+
+
+def test_a_key_is_kept_where_that_is_wanted_but_not_for_what_was_revoked(folder: _acme_folder.Folder) -> None:
+    first = batch(folder)
+    created(first)
+    issued(first)
+    key = folder.current(NAME, "key.pem")
+    for reason, kept in (("ari", True), ("revoked", False), ("key_type_differs", False), ("lifetime", True)):
+        folder.forget_order(NAME)
+        batch(folder, {**RENEWAL, "reason": reason}, new_key=False)
+        assert (folder.pending(NAME, "key.pem") == key) is kept, reason
+
+
+def test_values_of_a_record_are_merged_and_go_where_an_alias_says(folder: _acme_folder.Folder) -> None:
+    found = batch(folder, challenge="dns-01")
+    created(found, "dns-01")
+    found.settings = {**SETTINGS, "dns_alias": {f"_acme-challenge.{NAME}": "x.auth.test"}}
+    assert found.result()["records"] == [
+        {"record": f"_acme-challenge.{NAME}", "target": "x.auth.test", "values": ["answer"]}
+    ]
+    found.block([], "no such zone")
+    assert found.problems[NAME].message == "its DNS records could not be set: no such zone"
+
+
+def test_a_challenge_that_is_not_offered_is_one_sentence(folder: _acme_folder.Folder) -> None:
+    found = batch(folder)
+    created(found, "dns-01")
+    (problem,) = found.result()["problems"]
+    assert f"the CA does not offer http-01 for {NAME} (it offers: dns-01)" in problem["message"]
+    assert found.result()["begun"] == []
+
+
+def test_answers_can_be_given_in_one_place(folder: _acme_folder.Folder) -> None:
+    found = batch(folder)
+    created(found)
+    found.settings = {**SETTINGS, "http_hosts": ["front"]}
+    assert {host: [one["host"] for one in files] for host, files in found.result()["files"].items()} == {
+        "web1": ["front"]
+    }
+
+
+def test_a_request_has_what_was_asked_for() -> None:
+    for key_type in ("ecdsa-p256", "ecdsa-p384", "rsa-2048"):
+        request = x509.load_pem_x509_csr(
+            _acme_keys.new_request(_acme_keys.new_key(key_type), ["*.a.test", "192.0.2.1"], True)
+        )
+        value = request.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        assert value.critical and [str(one.value) for one in value.value] == ["*.a.test", "192.0.2.1"]
+        assert request.extensions.get_extension_for_class(x509.TLSFeature)

@@ -1,0 +1,61 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The tasks of the role acme_certificates that talk to a CA: each where it should be, and none for ever."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+
+yaml = pytest.importorskip("yaml")
+
+TASKS = Path(__file__).resolve().parents[4] / "roles" / "acme_certificates" / "tasks"
+
+
+def tasks_of(found: t.Any) -> t.Iterator[dict[str, t.Any]]:
+    for task in found:
+        yield task
+        for part in ("block", "rescue", "always"):
+            yield from tasks_of(task.get(part, []))
+
+
+ALL = [task for path in sorted(TASKS.glob("*.yml")) for task in tasks_of(yaml.safe_load(path.read_text()))]
+TO_CA = [task for task in ALL if any(key.startswith("community.crypto.") for key in task)]
+
+
+def named(task: dict[str, t.Any]) -> str:
+    return str(task["name"])
+
+
+def test_there_are_such_tasks() -> None:
+    assert len(TO_CA) == 5
+
+
+@pytest.mark.parametrize("task", TO_CA, ids=named)
+def test_whoever_talks_to_the_ca_does_so_once_and_from_the_controller(task: dict[str, t.Any]) -> None:
+    assert (task["delegate_to"], task["become"], task["run_once"]) == ("localhost", False, True)
+    assert task["environment"] == "{{ __acme_certificates_environment }}"
+    # The modules wait without end, and one that fails must not keep the others from being tried.
+    assert 0 < task["timeout"] <= 300 and task["failed_when"] is False
+    # The key of the account is among their arguments.
+    assert task["vars"]["ansible_pipelining"] is True
+
+
+def test_an_order_that_was_finalized_can_be_taken_up() -> None:
+    (finalize,) = (task for task in TO_CA if "community.crypto.acme_certificate_order_finalize" in task)
+    assert finalize["community.crypto.acme_certificate_order_finalize"]["deactivate_authzs"] == "on_error"
+    (create,) = (task for task in TO_CA if "community.crypto.acme_certificate_order_create" in task)
+    assert create["community.crypto.acme_certificate_order_create"]["order_creation_error_strategy"] == "fail"
+
+
+def test_nothing_is_registered_under_a_name_that_others_use() -> None:
+    assert all(task["register"].startswith("__acme_certificates_") for task in ALL if "register" in task)
+
+
+def test_the_first_tasks_do_without_the_other_collection() -> None:
+    for name in ("main.yml", "obtain.yml"):
+        assert "community.crypto." not in (TASKS / name).read_text()
