@@ -48,6 +48,7 @@ class Ca:
         self.lab, self.home = lab, home
         self.directory = f"https://{lab.address}:14000/dir"
         self._programs = pebble.fetch(CACHE, version)
+        self._names = pebble.fetch(CACHE)
         self._process: subprocess.Popen[str] | None = None
         self._options: t.Sequence[str] = ()
 
@@ -72,7 +73,7 @@ class Ca:
             str(self._programs),
         ]
         self._process = subprocess.Popen(
-            [*self.lab.inside(*command), "--address", self.lab.address, *self._options],
+            [*self.lab.inside(*command), "--address", self.lab.address, "--names", str(self._names), *self._options],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             text=True,

@@ -260,7 +260,7 @@ def serve(home: Path, programs: Path, given: argparse.Namespace) -> None:
     with contextlib.ExitStack() as stack:
         names = ["-defaultIPv4", "", "-defaultIPv6", "", "-dnsserver", f"{address}:8053", "-doh", "", "-http01", ""]
         names += ["-https01", "", "-tlsalpn01", "", "-management", f"{address}:8055"]
-        _start(stack, home / "names.log", [programs / "pebble-challtestsrv", *names], {})
+        _start(stack, home / "names.log", [(given.names or programs) / "pebble-challtestsrv", *names], {})
         # Its wishes for retries are kept: they are what a CA does.
         pebble = [
             programs / "pebble",
@@ -352,6 +352,7 @@ def main() -> None:
     serving = commands.add_parser("serve")
     serving.add_argument("home", type=Path)
     serving.add_argument("programs", type=Path)
+    serving.add_argument("--names", type=Path, help="the folder of pebble-challtestsrv")
     serving.add_argument("--address", required=True)
     serving.add_argument("--minutes", type=int, default=5760)
     serving.add_argument("--eab", action="store_true")
