@@ -198,7 +198,7 @@ class ActionModule(ActionBase):
             for problem in [_look_problem(one, settings["http_folder"])]
             if problem
         ]
-        batch.block(looks, arguments.get("dns_problem") or "")
+        batch.block(looks, _failure_of(arguments.get("answer") or {}))
         return _result(batch, arguments)
 
     def _issued(self, arguments: Values, settings: Values, variables: Values) -> Values:
@@ -206,6 +206,13 @@ class ActionModule(ActionBase):
         batch = self._batch(arguments, settings, variables)
         batch.take_certificates(arguments["results"], _acme_plan.read_roots(batch.settings["roots"])[0])
         return {**_result(batch, arguments), "changed": bool(batch.installed)}
+
+
+def _failure_of(result: Values) -> str:
+    """Why a task failed, of one with a loop why its first item did; empty without a task."""
+    items = [one for one in result.get("results") or [] if one.get("failed")]
+    said = " ".join(str((items or [result])[0].get("msg", "")).split())
+    return said or ("the tasks failed" if result else "")
 
 
 def _is_base64(value: t.Any) -> bool:

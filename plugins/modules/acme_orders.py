@@ -68,17 +68,14 @@ options:
     type: dict
   answer:
     description:
-      - What M(ansible.builtin.uri) returned for the ACME directory.
+      - With V(prepared) of O(state), what M(ansible.builtin.uri) returned for the ACME directory.
+      - With V(checked), what a task returned that could not set DNS records.
     type: dict
   results:
     description:
       - What the modules of P(community.crypto.acme_certificate_order_create#module) and others returned.
     type: list
     elements: dict
-  dns_problem:
-    description:
-      - Why DNS records could not be set, if so.
-    type: str
 """
 
 EXAMPLES = r"""

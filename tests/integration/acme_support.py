@@ -18,6 +18,7 @@ import typing as t
 from pathlib import Path
 
 import pebble
+import pytest
 from conftest import CHECKOUT, Result, lab_tool, pki_tool
 
 #: Where programs and collections stay that are downloaded once.
@@ -48,6 +49,7 @@ class Ca:
         self.lab, self.home = lab, home
         self.directory = f"https://{lab.address}:14000/dir"
         self._programs = pebble.fetch(CACHE, version)
+        self._names = pebble.fetch(CACHE)
         self._process: subprocess.Popen[str] | None = None
         self._options: t.Sequence[str] = ()
 
@@ -72,7 +74,7 @@ class Ca:
             str(self._programs),
         ]
         self._process = subprocess.Popen(
-            [*self.lab.inside(*command), "--address", self.lab.address, *self._options],
+            [*self.lab.inside(*command), "--address", self.lab.address, "--names", str(self._names), *self._options],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             text=True,
@@ -148,7 +150,12 @@ class Ca:
 
     def suggest(self, certificate: Path, start: str, end: str) -> None:
         """Have the CA suggest a window for a certificate."""
-        response = json.dumps({"suggestedWindow": {"start": start, "end": end}})
+        self.forge(certificate, json.dumps({"suggestedWindow": {"start": start, "end": end}}))
+
+    def forge(self, certificate: Path, response: str) -> None:
+        """Have the CA answer so when it is asked for renewal information about a certificate."""
+        if VERSION != pebble.NEWEST:
+            pytest.skip(f"Pebble {VERSION} cannot be told what to suggest")
         self.ask("/set-renewal-info/", certificate=certificate.read_text(), ariResponse=response)
 
 

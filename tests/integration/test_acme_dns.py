@@ -136,5 +136,6 @@ def test_a_name_server_that_refuses_is_one_sentence(ca: Ca, controller: Controll
     )
     assert found.rc != 0
     assert "wrong.example.test was not obtained: its DNS records could not be set: " in found.output
+    assert "could not be set: One or more items failed" not in found.output
     # The CA was not asked to look.
     assert [one for one in ca.requests() if "chalZ" in one] == before

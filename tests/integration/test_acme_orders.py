@@ -84,7 +84,7 @@ def test_the_ca_calls_for_a_certificate_and_gets_a_new_key(run: t.Any, ca: Ca, c
 def test_renewal_information_that_is_broken_stops_nothing(run: t.Any, ca: Ca, controller: Controller) -> None:
     assert run().rc == 0
     issued = ca.issued()
-    ca.ask("/set-renewal-info/", certificate=controller.file(NAME).read_text(), ariResponse="<html>")
+    ca.forge(controller.file(NAME), "<html>")
     found = run()
     assert (found.rc, found.count("changed")) == (0, 0) and "the age of certificates decides" in found.output
     ca.stop()

@@ -79,7 +79,9 @@ def fetch_collections(cache: Path) -> Path:
     with _locked(cache):
         if not (folder / "ansible_collections/community/crypto/MANIFEST.json").exists():
             wheels = cache / "wheel"
-            pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(wheels), ANSIBLE]
+            # Nothing of it is run here, so it may be for a newer Python than this one.
+            choice = ["--no-deps", "--only-binary=:all:", "--python-version=3.14"]
+            pip = [sys.executable, "-m", "pip", "download", "--quiet", *choice, "--dest", str(wheels), ANSIBLE]
             _succeed(pip, {})
             with zipfile.ZipFile(next(wheels.glob("*.whl"))) as wheel:
                 wheel.extractall(folder, [name for name in wheel.namelist() if name.startswith(_COLLECTIONS)])
@@ -260,7 +262,7 @@ def serve(home: Path, programs: Path, given: argparse.Namespace) -> None:
     with contextlib.ExitStack() as stack:
         names = ["-defaultIPv4", "", "-defaultIPv6", "", "-dnsserver", f"{address}:8053", "-doh", "", "-http01", ""]
         names += ["-https01", "", "-tlsalpn01", "", "-management", f"{address}:8055"]
-        _start(stack, home / "names.log", [programs / "pebble-challtestsrv", *names], {})
+        _start(stack, home / "names.log", [(given.names or programs) / "pebble-challtestsrv", *names], {})
         # Its wishes for retries are kept: they are what a CA does.
         pebble = [
             programs / "pebble",
@@ -352,6 +354,7 @@ def main() -> None:
     serving = commands.add_parser("serve")
     serving.add_argument("home", type=Path)
     serving.add_argument("programs", type=Path)
+    serving.add_argument("--names", type=Path, help="the folder of pebble-challtestsrv")
     serving.add_argument("--address", required=True)
     serving.add_argument("--minutes", type=int, default=5760)
     serving.add_argument("--eab", action="store_true")
