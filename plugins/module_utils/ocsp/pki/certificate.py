@@ -76,6 +76,8 @@ _TYPES_WITHOUT_TEXT = (der.BIT_STRING, der.SEQUENCE)
 _LONGEST_TEXT = 200
 #: Octets of the longest name that is taken apart. A response may come with many names to compare.
 _LONGEST_NAME = 8192
+#: Octets of the longest serial number. RFC 5280 section 4.1.2.2 allows 20; a few CAs went beyond.
+_LONGEST_SERIAL_NUMBER = 64
 
 _PEM_BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----")
 _PEM_TRUSTED = b"TRUSTED CERTIFICATE"
@@ -176,6 +178,8 @@ class Certificate:
                 raise fields.fail("version that is neither v1, v2 nor v3")
             version.finish()
         serial_number = fields.integer()
+        if serial_number.bit_length() > 8 * _LONGEST_SERIAL_NUMBER:
+            raise fields.fail(f"serial number of more than {_LONGEST_SERIAL_NUMBER} octets")
         if fields.raw(der.SEQUENCE) != algorithm:
             raise fields.fail("two different signature algorithms")
         issuer = fields.raw(der.SEQUENCE)

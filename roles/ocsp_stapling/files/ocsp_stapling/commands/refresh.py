@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -118,7 +119,7 @@ class Refresh:
         with contextlib.closing(t.cast("t.Generator[bulk.Result, None, None]", results)):
             for number, (name, result) in enumerate(results, 1):
                 self.outcomes[name] = result
-                self._note(entries[name], result)
+                self._guard(entries[name], functools.partial(self._note, result=result))
                 failed += bool(self.record.entry(name).get("failures"))
                 if self.progress is not None:
                     self.progress(number, len(jobs), failed)
@@ -131,18 +132,36 @@ class Refresh:
 
     def _jobs(self) -> t.Iterator[Job]:
         for entry in self.entries:
-            known = self.record.entry(entry.name)
-            if entry.undeployed:
-                self._note_undeployed(entry, known)
-                continue
-            self._adopt(entry)
-            inputs = _inputs(entry)
-            same = known.get("inputs") == inputs and known.get("response") == _stamp(entry.path)
-            if same and not self.force and not self._is_time(known):
-                continue
-            self.inputs[entry.name] = inputs
-            # Where nothing has changed it is time by the plan, although the response may not be due by its own rule.
-            yield Job(entry.name, {**entry.values, "force": same or self.force})
+            job = self._guard(entry, self._job)
+            if job is not None:
+                yield job
+
+    def _job(self, entry: Entry) -> t.Optional[Job]:
+        """What is to be looked at, unless it is not yet time for that."""
+        known = self.record.entry(entry.name)
+        if entry.undeployed:
+            self._note_undeployed(entry, known)
+            return None
+        self._adopt(entry)
+        inputs = _inputs(entry)
+        same = known.get("inputs") == inputs and known.get("response") == _stamp(entry.path)
+        if same and not self.force and not self._is_time(known):
+            return None
+        self.inputs[entry.name] = inputs
+        # Where nothing has changed it is time by the plan, although the response may not be due by its own rule.
+        return Job(entry.name, {**entry.values, "force": same or self.force})
+
+    def _guard(self, entry: Entry, action: t.Callable[[Entry], t.Optional[Job]]) -> t.Optional[Job]:
+        """Do something about one certificate; what fails there is said and remembered, and stops no other."""
+        try:
+            return action(entry)
+        except Exception as error:
+            failure = bulk.as_error(error)
+        known = self.record.entry(entry.name)
+        known.update(failures=record.number_of(known, "failures") + 1, code=failure.code, message=failure.message)
+        known.pop("inputs", None)  # so that the next run looks at it again
+        self._emit(entry, "failed", failure.message, events.ERROR, failure.code)
+        return None
 
     def _adopt(self, entry: Entry) -> None:
         """Begin with the staple that a playbook has deployed, where it is better than the own response."""

@@ -633,3 +633,15 @@ def test_a_kind_of_key_that_nobody_can_check_is_not_said_to_be_another_key() -> 
         "its signature cannot be checked with the key of CN=DSA CA,O=Forge: this kind of key is not supported: "
         "DSA (1.2.840.10040.4.1)"
     )
+
+
+@pytest.mark.parametrize(("octets", "readable"), [(20, True), (64, True), (65, False), (100_000, False)])
+def test_serial_numbers_are_bounded(octets: int, readable: bool) -> None:
+    """CAs may use 20 octets. Python would refuse to write a long one in decimal, wherever it is shown."""
+    number = (1 << 8 * octets) - 1
+    data = forge.leaf(forge.world().issuer, serial=number).der
+    if readable:
+        assert Certificate.from_der(data).serial_number == number
+        return
+    with pytest.raises(MalformedError, match="^certificate: serial number of more than 64 octets$"):
+        Certificate.from_der(data)
