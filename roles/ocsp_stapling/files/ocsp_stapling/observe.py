@@ -25,6 +25,9 @@ from .config import Config, Entry
 from .record import Record
 from .state import State
 
+#: Octets of the largest response that is read from another user: refresh fetches at most 64 KiB, PEM is longer.
+_LARGEST_LEFT = 96 * 1024
+
 
 class Observation(t.NamedTuple):
     """What was found of one certificate.
@@ -133,7 +136,7 @@ def read_place(entry: Entry) -> t.Optional[bytes]:
 
 def _read_left(entry: Entry) -> t.Tuple[t.Optional[bytes], str]:
     try:
-        content = untrusted_file.read(entry.path, SIZE_LIMIT)
+        content = untrusted_file.read(entry.path, _LARGEST_LEFT)
     except untrusted_file.Refused as error:
         return None, error.message
     return (None if content is None else wire.from_pem(content)), ""

@@ -78,7 +78,7 @@ class Apply:
         self.reload = reload
         self.names = names
         self.now = host.now()
-        self.claims, self.refused = record.load_foreign(config.folders.record)
+        self.claims, self.refused = record.load_foreign(config.folders.record, len(config.certificates))
         self.observer = Observer(config, self.claims, self.now)
         self.before = states.load(config.folders.state_file)
         self.after = State()

@@ -85,7 +85,7 @@ class Refresh:
         folders = self.config.folders
         for problem in self.config.problems:
             self.log.emit(Event("configuration", problem, events.ERROR, "file_error"))
-        self.record = record.load(folders.record)
+        self.record = record.load(folders.record, len(self.config.certificates))
         self.record.keep_only({entry.name for entry in self.config.certificates})
         self.record.run = {"started": format_time(self.host.now()), "problem": "; ".join(self.config.problems)}
         self.ways = Ways(self.record.ways)
@@ -271,7 +271,7 @@ class Refresh:
             planned = schedule.retry_at(now, failures, until, self.config.interval, self.host.jitter(), retry_after)
         if outcome is not None and outcome.attempts:
             known["attempted"] = format_time(now)
-        if outcome is not None and outcome.proof is not None:
+        if outcome is not None and outcome.proof is not None and len(outcome.proof) <= record.LONGEST_PROOF:
             known["proof"] = base64.b64encode(outcome.proof).decode("ascii")
         known.update(
             failures=failures,

@@ -643,5 +643,5 @@ def test_serial_numbers_are_bounded(octets: int, readable: bool) -> None:
     if readable:
         assert Certificate.from_der(data).serial_number == number
         return
-    with pytest.raises(MalformedError, match="^certificate: serial number of more than 64 octets$"):
+    with pytest.raises(MalformedError, match=r"^certificate: serial number of more than 64 octets$"):
         Certificate.from_der(data)
