@@ -5,7 +5,7 @@
 """What ``refresh`` remembers from run to run, and tells ``apply``: responses/refresh.json.
 
 It belongs to the unprivileged user, so ``apply`` takes it for claims: it decides by nothing in it but the
-proof of a revocation, which is judged, and a clock that is said to be wrong, which only makes it careful.
+proof of a revocation, which is judged, and a clock that is said to be wrong, which it believes for a day.
 
     {"version": 1,
      "run": {"started": TIME, "ended": TIME, "exit_code": 0, "problem": ""},

@@ -10,7 +10,8 @@ costs no staple. A newer ``version`` than 1 means that keys changed their meanin
     {"version": 1, "program": "1.0.0",
      "written": TIME,                  when
      "clock": {"latest": TIME,         the latest time at which this host's clock was believed
-               "problem": ""},         why it is not believed now
+               "problem": "",          why it is not believed now
+               "claimed": TIME},       since when refresh has said that responders contradict it
      "refused": "",                    why the record of refresh was not read, by the code foreign_file
      "pending": {NAME: NUMBER},        services left to be reloaded, and what tells one note of that from the next
      "first": TIME,                    the first run that is known of

@@ -134,13 +134,21 @@ class Apply:
 
     def _look_at_clock(self) -> None:
         latest = record.time_of(self.before.clock, "latest")
+        claimed = record.time_of(self.before.clock, "claimed")
         if not self.trust_clock:
             contradicted = self.observer.is_contradicted()
+            if contradicted:
+                claimed = clock.claim_began(self.now, claimed)
+                contradicted = clock.is_believed(self.now, claimed)
             self.clock_problem = clock.problem(
                 self.now, latest, contradicted, lambda: self.observer.evidence(self.before)
             )
         believed = latest if self.clock_problem else self.now
-        self.after.clock = {"latest": format_time(believed), "problem": self.clock_problem}
+        self.after.clock = {
+            "latest": format_time(believed),
+            "problem": self.clock_problem,
+            "claimed": format_time(claimed),
+        }
         if self.clock_problem:
             self._worsen(1)
             self.log.emit(Event("clock", self.clock_problem, events.ERROR, "clock_implausible"))
@@ -284,7 +292,8 @@ class Apply:
         bearable = not look.deployed or (stapled and not decision.alarming)
         self._worsen(0 if harmless else 1 if bearable else 2)
         # What concerns the clock was said for all of them together, and why a staple went when it went.
-        said = decision.code in ("", "clock_implausible") or self.changes.get(look.entry.name) == WITHDRAWN
+        of_clock = decision.code == "clock_implausible" and not decision.alarming
+        said = not decision.code or of_clock or self.changes.get(look.entry.name) == WITHDRAWN
         if not said and (decision.alarming or before.get("code") != decision.code):
             expected = decision.code in ("no_responder", "not_configured") or not look.deployed
             what = "skipped" if expected else "revoked" if decision.code == "revoked" else "failed"
