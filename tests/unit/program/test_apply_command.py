@@ -906,3 +906,26 @@ def test_what_cannot_be_read_says_nothing_about_the_clock(host: Host) -> None:
     assert done.code == 1
     assert "a.example.com: " in done.err
     assert host.staple("b.example.com") == (host.responses / "b.example.com.der").read_bytes()
+
+
+@pytest.mark.parametrize("maker", [hosts.expired, hosts.forged, hosts.revoked, hosts.unknown, hosts.about_another])
+def test_a_file_where_servers_read_it_reloads_them_once(host: Host, tmp_path: Path, maker: hosts.Maker) -> None:
+    """Whatever its responder says later, and however long that stays so."""
+    host.service("web")
+    leaf = host.issue(NAME)
+    certificate, path = tmp_path / "cert.pem", host.responses / "www.ocsp"
+    certificate.write_bytes(leaf.pem + forge.world().issuer.pem)
+    entry = {"name": NAME, "certificate_path": str(certificate), "path": str(path), "live": None, "services": ["web"]}
+    host.configure(certificates=[entry])
+    host.hour()
+    assert host.reloads("web") == 1
+    host.makers[NAME] = maker
+    for _run in range(5):
+        host.later(DAY)
+        host.hour()
+    assert host.reloads("web") == 1
+    path.write_bytes(maker(leaf, host.now))
+    for _run in range(5):
+        host.later(HOUR)
+        host.run("apply")
+    assert host.reloads("web") == 1

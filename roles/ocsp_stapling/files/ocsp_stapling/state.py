@@ -28,6 +28,7 @@ costs no staple. A newer ``version`` than 1 means that keys changed their meanin
                     "installed": TIME} or null,    what is in place, and where it came from
          "revoked": {"time": TIME, "reason": TEXT} or null,
          "code": "", "message": "",                why there is no staple, or why it will soon be none
+         "left": HEX or null,                      the SHA-256 of what refresh left where servers read it, if good
          "refused": "",                            why what refresh left was not read, by the code foreign_file
          "unfinished": "",                         why the last run of apply could not do what was due
          "failures": 0, "failure_code": "", "failure_message": "",    attempts of refresh, in a row

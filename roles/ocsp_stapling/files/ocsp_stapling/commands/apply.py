@@ -28,7 +28,7 @@ from .. import state as states
 from ..config import IO_ERROR, Config, Entry
 from ..events import Event, Log
 from ..host import Host
-from ..observe import Observation, Observer, digest
+from ..observe import Observation, Observer
 from ..state import State
 from ..terminal import count
 from . import reload as reloading
@@ -251,11 +251,9 @@ class Apply:
 
         That of a certificate which another program has replaced since is none.
         """
-        entry, found = look.entry, look.facts.candidate
-        if look.left is None or found is None or not found.acceptable:
-            return
-        known = record.mapping(self.before.certificates.get(entry.name), "staple")
-        if entry.services and known.get("sha256") != digest(look.left):
+        entry, left = look.entry, certificate_state.good_left(look)
+        known = self.before.certificates.get(entry.name, {})
+        if entry.services and left is not None and known.get("left") != left:
             with self.messenger.changing(entry, self.messenger.told(entry)):
                 self.changes[entry.name] = INSTALLED
 
