@@ -566,3 +566,14 @@ def test_a_defect_costs_one_certificate(host: Host, monkeypatch: pytest.MonkeyPa
     done = host.run("refresh")
     assert done.code == 0
     assert known(host, "b.example.com")["failures"] == 0
+
+
+def test_urls_of_a_certificate_are_fit_to_be_shown(host: Host) -> None:
+    urls = [f"http://localhost:1/{index}\x1b]0;owned\x07{'x' * 1900}" for index in range(2000)]
+    host.deploy(NAME, urls=urls)
+    done = host.run("refresh")
+    assert done.code == 2
+    assert len(done.err) < 8000
+    assert all(line.isprintable() for line in done.err.splitlines())
+    assert len(known(host)["message"]) <= 1000
+    assert known(host)["message"].isprintable()

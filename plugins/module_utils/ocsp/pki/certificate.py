@@ -81,6 +81,8 @@ _LONGEST_NAME = 8192
 _LONGEST_SERIAL_NUMBER = 64
 #: Certificates of one file, as of all roots of a distribution, and those among which an issuer is looked for.
 _MOST_CERTIFICATES, _MOST_CANDIDATES = 500, 100
+#: Responders that are asked, and characters of a URL. Certificates have one or two, of fifty.
+_MOST_RESPONDERS, _LONGEST_URL = 8, 2048
 
 _PEM_BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----")
 _PEM_END = re.compile(rb"-----END ([A-Z0-9 ]{1,40})(?=-----)")
@@ -321,7 +323,8 @@ class Certificate:
     def responder_urls(self) -> t.List[str]:
         """The OCSP responders that the authority information access names (RFC 5280 section 4.2.2.1).
 
-        An empty URL, as some CAs write it where they have no responder, names none.
+        An empty URL, as some CAs write it where they have no responder, names none, and neither does one that is
+        longer than any. What is not printable is escaped. At most eight are told.
         """
         reader = self.reader_of(AUTHORITY_INFO_ACCESS, "authority information access")
         urls: t.List[str] = []
@@ -335,8 +338,8 @@ class Certificate:
             location = entry.content(tag)
             entry.finish()
             if method == _OCSP_ACCESS_METHOD and tag == URI_NAME:
-                urls.append(location.decode("ascii", "backslashreplace").strip())
-        return [url for url in urls if url]
+                urls.append(_escape(location[: _LONGEST_URL + 1].decode("ascii", "backslashreplace").strip()))
+        return [url for url in urls if 0 < len(url) <= _LONGEST_URL][:_MOST_RESPONDERS]
 
     @functools.cached_property
     def must_staple(self) -> bool:
@@ -760,7 +763,11 @@ def name_text(name: bytes) -> str:
     except MalformedError:
         return "(unreadable name)"
     text = ",".join(parts) or "(empty name)"
-    return shorten("".join(character if character.isprintable() else repr(character)[1:-1] for character in text))
+    return shorten(_escape(text))
+
+
+def _escape(text: str) -> str:
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
 def shorten(text: str) -> str:

@@ -45,7 +45,7 @@ VERSION = 1
 #: Octets of the largest record: for itself, for each certificate, and in all. What is read takes up to thirty times
 #: as much memory, of which the units have half a gigabyte. An entry of usual length has 700 octets.
 _LARGEST_ALONE, _LARGEST_ENTRY, _LARGEST = 256 * 1024, 20 * 1024, 12 * 1024 * 1024
-_LONGEST_TEXT = 1000
+LONGEST_TEXT = 1000
 _LONGEST_TIME = 40
 #: Octets of the longest proof. A response with a chain of large certificates has five thousand.
 LONGEST_PROOF = 8 * 1024
@@ -172,7 +172,7 @@ def text_of(entry: Values, key: str) -> str:
     value = entry.get(key)
     if not isinstance(value, str):
         return ""
-    return "".join(character if character.isprintable() else "?" for character in value[:_LONGEST_TEXT])
+    return "".join(character if character.isprintable() else "?" for character in value[:LONGEST_TEXT])
 
 
 def proof_of(entry: Values) -> t.Optional[bytes]:

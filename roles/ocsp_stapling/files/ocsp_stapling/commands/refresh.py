@@ -25,7 +25,7 @@ from ocsp.judge import schedule
 from ocsp.judge.response import judge
 from ocsp.options.parse import read_options
 from ocsp.store import reading, staples
-from ocsp.text import format_time
+from ocsp.text import clean, format_time
 
 from .. import events, record
 from ..config import IO_ERROR, Config, Entry
@@ -158,7 +158,11 @@ class Refresh:
         except Exception as error:
             failure = bulk.as_error(error)
         known = self.record.entry(entry.name)
-        known.update(failures=record.number_of(known, "failures") + 1, code=failure.code, message=failure.message)
+        known.update(
+            failures=record.number_of(known, "failures") + 1,
+            code=failure.code,
+            message=clean(failure.message, record.LONGEST_TEXT),
+        )
         known.pop("inputs", None)  # so that the next run looks at it again
         self._emit(entry, "failed", failure.message, events.ERROR, failure.code)
         return None
@@ -256,6 +260,7 @@ class Refresh:
 
     def _note_failure(self, entry: Entry, known: Values, code: str, message: str, outcome: t.Optional[Outcome]) -> None:
         now = self.host.now()
+        message = clean(message, record.LONGEST_TEXT)
         failures = record.number_of(known, "failures") + 1
         in_place, left = self._end_in_place(entry) if code != "revoked" else None, None
         if outcome is not None and outcome.data is not None and outcome.judgement is not None:

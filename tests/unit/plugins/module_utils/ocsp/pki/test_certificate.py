@@ -645,3 +645,20 @@ def test_serial_numbers_are_bounded(octets: int, readable: bool) -> None:
         return
     with pytest.raises(MalformedError, match=r"^certificate: serial number of more than 64 octets$"):
         Certificate.from_der(data)
+
+
+def urls_of(*urls: str) -> t.List[str]:
+    return Certificate.from_der(
+        forge.leaf(forge.world().issuer, extensions=[forge.ocsp_urls(*urls)]).der
+    ).responder_urls
+
+
+def test_responder_urls_are_fit_to_be_shown_and_asked() -> None:
+    assert urls_of("http://a/\x1b]0;owned\x07", "http://b/\r\nX: y", "http://c/\x00") == [
+        "http://a/\\x1b]0;owned\\x07",
+        "http://b/\\r\\nX: y",
+        "http://c/\\x00",
+    ]
+    assert urls_of(*(f"http://{index}/" for index in range(20_000))) == [f"http://{index}/" for index in range(8)]
+    assert urls_of("http://a/" + "x" * 3000, "http://b/") == ["http://b/"]
+    assert urls_of("http://a/" + "\x1b" * 1000, "http://b/") == ["http://b/"]
