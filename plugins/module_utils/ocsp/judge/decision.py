@@ -195,7 +195,7 @@ def _without_good(facts: Facts, clock_problem: str) -> Decision:
     code = bad.errors[0] if bad is not None and bad.errors else "missing_staple"
     message = bad.message if bad is not None and bad.message else "there is no response"
     of_time = bad is not None and set(bad.errors) <= _OF_TIME
-    if facts.in_place and of_time and clock_problem:
+    if facts.in_place and bad is not None and of_time and clock_problem:
         # Whatever the clock says, clients refuse it if the clock is right.
         ended = bool(set(bad.errors) - _OF_BEGINNING)
         kept = f"{bad.message}; it stays in place, as the clock is in doubt" if ended else clock_problem
