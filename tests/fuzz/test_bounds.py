@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A large response costs in proportion to its length, however it is made.
+"""A large response, or a large file, costs in proportion to its length, however it is made.
 
 Responses come over plain HTTP, so anybody on the way may send one of 1 MiB. What is counted does not
 depend on how fast or busy a machine is: calls of functions, signatures that are verified, octets of
@@ -11,16 +11,21 @@ memory, and what is told.
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import time
 import tracemalloc
 import typing as t
 from datetime import timedelta
 
 import pytest
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import material
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.judgement import Judgement
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.response import Rules, judge
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.parse import CERTIFICATE_LIMIT
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import certificate as x509
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import signature
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import keys, signature
 from ansible_collections.certops.ocsp.tests.fuzz import targets, world
 from ansible_collections.certops.ocsp.tests.unit import forge
 
@@ -176,6 +181,113 @@ def test_effort_grows_with_the_length(name: str) -> None:
     small, large = (cost_of(HOSTILE[name](size)) for size in (SMALL, LARGE))
     assert large.calls <= MOST_GROWTH * small.calls + 2000
     assert large.verifications <= MOST_VERIFICATIONS
+
+
+# Files of certificates and keys ---------------------------------------------------------------------------------------
+
+
+def pem(name: str, issuer: str, index: int = 1, is_ca: bool = True) -> bytes:
+    """A certificate that any key of the same name made, as all have one key."""
+    return forge.certificate(
+        name,
+        private_key=world.signers()["delegate"].key,
+        serial=index,
+        issuer_name=forge.name(issuer),
+        extensions=[forge.basic_constraints(is_ca)],
+    ).pem
+
+
+def wide(size: int) -> bytes:
+    names = [forge.tlv(0x82, b"%x.example.com" % index) for index in range(size // 20)]
+    extension = forge.extension("2.5.29.17", forge.sequence(*names))
+    return forge.certificate("leaf", private_key=world.signers()["delegate"].key, extensions=[extension]).pem
+
+
+LEAF = pem("leaf", "CA", is_ca=False)
+#: Files of about so many octets.
+HOSTILE_FILES: dict[str, t.Callable[[int], bytes]] = {
+    "blocks that do not end": lambda size: b"-----BEGIN X-----" * (size // 17),
+    "blocks of different labels that do not end": lambda size: b"".join(
+        many(lambda index: b"-----BEGIN %08d-----" % index, size)
+    ),
+    "keys that do not end": lambda size: b"-----BEGIN PRIVATE KEY-----" * (size // 27),
+    "certificates that do not end": lambda size: b"-----BEGIN CERTIFICATE-----" * (size // 27),
+    "ends alone": lambda size: b"-----END CERTIFICATE-----" * (size // 25),
+    "blocks that end and begin": lambda size: b"-----BEGIN X-----END X" * (size // 22),
+    "empty certificates": lambda size: LEAF + b"-----BEGIN X-----\n-----END X-----\n" * (size // 33),
+    "dashes": lambda size: b"-" * size,
+    "spaces": lambda size: b" " * size,
+    "lines of Base64": lambda size: b"TUlJ" * (size // 4),
+    "headers": lambda size: b"-----BEGIN PRIVATE KEY-----\n" + b"a: b\n" * (size // 5) + b"-----END PRIVATE KEY-----\n",
+    "many names": wide,
+    "as many leaves as are read": lambda _size: b"".join(
+        pem(f"l{index}", f"ca{index}", index, is_ca=False) for index in range(1, 500)
+    ),
+    "as many authorities as are searched": lambda _size: (
+        LEAF + b"".join(pem("CA", "CA", index) for index in range(1, 100))
+    ),
+    "leaves of different names": lambda size: b"".join(
+        many(lambda index: pem(f"l{index}", f"ca{index}", index, is_ca=False), size)
+    ),
+    "leaves of different issuers": lambda size: (
+        LEAF + b"".join(many(lambda index: pem(f"l{index}", f"ca{index}", index), size))
+    ),
+}
+
+
+def read_file(data: bytes) -> None:
+    """All that is done with a file before it is known to be a good one."""
+    root = x509.Certificate.from_der(world.issuer().der)
+    for what in (
+        lambda: keys.read_key(data, "file"),
+        lambda: x509.holds_private_key(data),
+        lambda: [material.covers(x509.load_certificates(data, "file")[0], f"{index}.x.y") for index in range(100)],
+        lambda: x509.find_leaf(x509.load_certificates(data, "file"), "file"),
+        lambda: x509.find_issuer(*_parts(data), [root], "file"),
+    ):
+        with contextlib.suppress(InputError):
+            what()
+
+
+def _parts(data: bytes) -> tuple[x509.Certificate, list[x509.Certificate]]:
+    certificates = x509.load_certificates(data, "file")
+    return certificates[0], certificates
+
+
+def seconds_of(data: bytes) -> float:
+    """Time of the processor, since searching goes on inside of functions where no calls can be counted."""
+    for remembered in (x509.Certificate.from_der, x509.issuance_problem, x509.comparable_name, x509.name_text):
+        remembered.cache_clear()
+    began = time.process_time()
+    read_file(data)
+    return time.process_time() - began
+
+
+@pytest.mark.parametrize("name", sorted(HOSTILE_FILES))
+def test_files_cost_in_proportion(name: str) -> None:
+    """Quadratic effort takes minutes at this length; the margin is for slow machines."""
+    data = HOSTILE_FILES[name](CERTIFICATE_LIMIT)
+    assert seconds_of(data) < 20
+
+
+def test_more_certificates_than_anybody_has_are_refused() -> None:
+    with pytest.raises(InputError, match="contains 501 certificates, more than 500; give those that are needed"):
+        x509.load_certificates(LEAF * 501, "file")
+    with pytest.raises(InputError, match="contains 101 certificates, too many to look for an issuer among them"):
+        x509.find_issuer(*_parts(LEAF * 101), [], "file")
+
+
+@pytest.mark.parametrize("count", [25, 50, 99])
+def test_authorities_that_issued_one_another_are_looked_at_once(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of them leads to the root that is given."""
+    data = LEAF + b"".join(pem("CA", "CA", index) for index in range(1, count + 1))
+    checked = []
+    real = signature.verify
+    monkeypatch.setattr(signature, "verify", lambda *given: checked.append(1) or real(*given))
+    x509.issuance_problem.cache_clear()
+    with pytest.raises(InputError, match="does not chain to any certificate of root_path"):
+        x509.find_issuer(*_parts(data), [x509.Certificate.from_der(world.issuer().der)], "file")
+    assert len(checked) <= 8 * count
 
 
 @pytest.mark.parametrize("name", sorted(HOSTILE))

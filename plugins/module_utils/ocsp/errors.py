@@ -28,7 +28,14 @@ class OcspError(Exception):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
-        self.message = message
+        self.message = _printable(message)
+
+
+def _printable(message: str) -> str:
+    """A message without what would act on a terminal, be it from a file, a certificate or a name; lines stay."""
+    if message.isprintable():
+        return message
+    return "".join(one if one.isprintable() or one == "\n" else "?" for one in message)
 
 
 class MalformedError(OcspError):

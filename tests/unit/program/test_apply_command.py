@@ -161,7 +161,7 @@ def test_a_file_that_is_no_plain_one_is_refused_and_told(web: Host, tmp_path: Pa
     assert "has 2 names (hard links)" in web.run("apply").err
     newer.unlink()
     response.write_bytes(b"x" * (1024 * 1024 + 1))
-    assert "has 1048577 octets, more than 1048576" in web.run("apply").err
+    assert "has 1048577 octets, more than 98304" in web.run("apply").err
     assert web.staple(NAME) == staple
     assert web.reloads("web") == 1
 
@@ -178,7 +178,7 @@ def test_claims_decide_nothing(web: Host) -> None:
                 "responder_url": "http://evil/\n\x1b[31m",
                 "failures": 10**12,
                 "code": {},
-                "message": "x" * 10**6,
+                "message": "x" * 10**5,
                 "proof": "not Base64",
                 "succeeded": 5,
             }
@@ -840,3 +840,93 @@ def test_changes_as_json(web: Host) -> None:
     web.run("refresh")
     assert json.loads(web.run("apply", "--json").out) == {"exit_code": 0, "changes": {NAME: "installed"}}
     assert json.loads(web.run("apply", "--json").out) == {"exit_code": 0, "changes": {}}
+
+
+# The unprivileged user is not believed -------------------------------------------------------------
+
+
+def claim(host: Host, name: str = NAME) -> None:
+    """Have the record say that the responder's clock contradicts the host's."""
+    path = host.responses / "refresh.json"
+    record = json.loads(path.read_text())
+    moment = host.now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    record["run"]["started"] = moment
+    record["certificates"][name].update(clock_implausible=True, looked=moment)
+    path.write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize("pause", [0, 2, 5])
+def test_a_claim_about_the_clock_ends_after_a_day(web: Host, pause: int) -> None:
+    """With or without pauses, an ended staple is withdrawn, and it is an alarm as long as it is in place."""
+    web.hour()
+    web.down = True
+    in_place = []
+    for hour in range(10 * 24):
+        web.later(HOUR)
+        if not pause or hour % pause:
+            claim(web)
+        done = web.run("apply")
+        in_place.append(web.staple(NAME) is not None)
+        ended = web.now >= forge.NOW + 7 * DAY - HOUR
+        if in_place[-1] and ended:
+            assert done.code == 2
+            assert "it stays in place, as the clock is in doubt [clock_implausible]" in done.err
+    assert not any(in_place[7 * 24 :])
+    assert "timedatectl" not in web.run("apply").err
+
+
+def test_an_ended_staple_is_an_alarm_whatever_is_claimed(web: Host) -> None:
+    web.hour()
+    web.down = True
+    web.later(7 * DAY)
+    claim(web)
+    done = web.run("apply")
+    assert web.pieces(NAME) == ALL
+    assert done.code == 2
+    assert "it stays in place, as the clock is in doubt [clock_implausible]" in done.err
+    web.later(DAY + HOUR)
+    claim(web)
+    done = web.run("apply")
+    assert web.pieces(NAME) == []
+    assert "expired" in done.err
+
+
+def test_what_cannot_be_read_says_nothing_about_the_clock(host: Host) -> None:
+    """While the clock is in doubt all are looked at; one that cannot be read stops no other."""
+    host.service("web")
+    for name in ("a.example.com", "b.example.com"):
+        host.deploy(name, ["web"])
+    host.hour()
+    broken = host.root / "live/a.example.com/ocsp.der"
+    broken.unlink()
+    broken.mkdir()
+    host.later(DAY)
+    host.run("refresh", "--force", "b.example.com")
+    claim(host, "a.example.com")
+    done = host.run("apply")
+    assert done.code == 1
+    assert "a.example.com: " in done.err
+    assert host.staple("b.example.com") == (host.responses / "b.example.com.der").read_bytes()
+
+
+@pytest.mark.parametrize("maker", [hosts.expired, hosts.forged, hosts.revoked, hosts.unknown, hosts.about_another])
+def test_a_file_where_servers_read_it_reloads_them_once(host: Host, tmp_path: Path, maker: hosts.Maker) -> None:
+    """Whatever its responder says later, and however long that stays so."""
+    host.service("web")
+    leaf = host.issue(NAME)
+    certificate, path = tmp_path / "cert.pem", host.responses / "www.ocsp"
+    certificate.write_bytes(leaf.pem + forge.world().issuer.pem)
+    entry = {"name": NAME, "certificate_path": str(certificate), "path": str(path), "live": None, "services": ["web"]}
+    host.configure(certificates=[entry])
+    host.hour()
+    assert host.reloads("web") == 1
+    host.makers[NAME] = maker
+    for _run in range(5):
+        host.later(DAY)
+        host.hour()
+    assert host.reloads("web") == 1
+    path.write_bytes(maker(leaf, host.now))
+    for _run in range(5):
+        host.later(HOUR)
+        host.run("apply")
+    assert host.reloads("web") == 1

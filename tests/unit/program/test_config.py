@@ -407,9 +407,48 @@ def test_folders_that_can_be_read_are_no_problem(folder: Path) -> None:
 
 def test_what_was_found_and_what_was_given_must_not_meet(folder: Path) -> None:
     put(folder / "ssl", "a.test.pem")
+    put(folder / "ssl", "b.test.pem")
     text = json.dumps({"certificates": [{"name": "a.test"}], "scan": [{"folder": f"{folder}/ssl"}]})
-    with pytest.raises(ConfigError, match=r"line 1: a.test is already in .*config.json, line 1"):
-        load(folder, text)
+    config = load(folder, text)
+    # Whoever may write into the folder must not end what is done for others.
+    assert [(entry.name, entry.live is None) for entry in config.certificates] == [("a.test", False), ("b.test", True)]
+    where = f"{folder}/config.json, line 1"
+    assert list(config.problems) == [f"{where}: a.test is already in {where}; each may be listed only once"]
+
+
+ODD = {
+    "no UTF-8": b"\xff.test.pem",
+    "lines": b"x\nOCSP OK - all is well.pem",
+    "a bar": b"x | y.pem",
+    "an escape": b"\x1b]0;x\x07.pem",
+    "turned round": "\u202ex.test.pem".encode(),
+    "a quotation mark": b'x",code="y.pem',
+    "long": b"x" * 201 + b".pem",
+    "an odd folder": b"a\nb/x.pem",
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_file_of_an_odd_name_is_one_problem(folder: Path, name: str) -> None:
+    put(folder / "ssl", "a.test.pem", "deep er/m\u00fcnchen.test.pem", "_w.*.test+1.pem")
+    path = os.fsencode(folder / "ssl") + b"/" + ODD[name]
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w") as file:
+        file.write(PEM)
+    assert set(found(folder, recursive=True)) == {"a.test", "deep er/m\u00fcnchen.test", "_w.*.test+1"}
+    (problem,) = problems(folder, recursive=True)
+    assert problem.isprintable()
+    assert problem.endswith("is not looked at, as its name is odd or longer than 200 characters; rename or remove it")
+
+
+@pytest.mark.parametrize("half", ["\\ud800", "\\udfff", "x\\udc00\\ud800"])
+def test_half_of_a_character_is_refused(folder: Path, half: str) -> None:
+    for text in (f'{{"scan": [{{"folder": "/{half}"}}]}}', f'{{"{half}": 1}}'):
+        with pytest.raises(
+            ConfigError, match=r"config.json: '.u\w+' is half of a character and in no text; correct it"
+        ):
+            load(folder, text)
+    load(folder, '{"log_file": "/\\ud83d\\udca9"}')
 
 
 # The parts of owners

@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
+import tracemalloc
 import typing as t
 from datetime import datetime, timezone
 from pathlib import Path
@@ -35,7 +37,10 @@ def test_a_record_comes_back(tmp_path: Path) -> None:
     kept.entry('"odd"\n').update(failures=1)
     kept.save(str(tmp_path / "refresh.json"))
     assert json.loads((tmp_path / "refresh.json").read_text())["version"] == 1
-    for again in (record.load(str(tmp_path / "refresh.json")), record.load_foreign(str(tmp_path / "refresh.json"))[0]):
+    for again in (
+        record.load(str(tmp_path / "refresh.json"), 1),
+        record.load_foreign(str(tmp_path / "refresh.json"), 1)[0],
+    ):
         assert again.run == kept.run
         assert again.entry("www.example.com") == {"failures": 3, "code": "timeout"}
         assert again.entry('"odd"\n') == {"failures": 1}
@@ -48,15 +53,15 @@ def test_a_record_comes_back(tmp_path: Path) -> None:
 )
 def test_a_record_that_cannot_be_read_starts_anew(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "refresh.json").write_bytes(content)
-    assert record.load(str(tmp_path / "refresh.json")).run == {}
-    found, problem = record.load_foreign(str(tmp_path / "refresh.json"))
+    assert record.load(str(tmp_path / "refresh.json"), 1).run == {}
+    found, problem = record.load_foreign(str(tmp_path / "refresh.json"), 1)
     assert (found.run, problem) == ({}, "")
 
 
 def test_a_foreign_record_is_refused_with_a_reason(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_text('{"version": 1, "run": {"exit_code": 1}}')
     (tmp_path / "refresh.json").symlink_to("elsewhere")
-    found, problem = record.load_foreign(str(tmp_path / "refresh.json"))
+    found, problem = record.load_foreign(str(tmp_path / "refresh.json"), 1)
     assert found.run == {}
     assert "is a symbolic link" in problem
 
@@ -193,3 +198,61 @@ def test_a_state_of_any_shape_has_metrics(certificates: t.Dict[str, t.Any]) -> N
     found = State({"version": 1, "certificates": certificates, "runs": certificates})
     for line in metrics.render(found).split("\n")[:-1]:
         assert line.startswith("# ") or SAMPLE.fullmatch(line), line
+
+
+# What another user may have written ----------------------------------------------------------------
+
+
+def test_the_record_is_bounded_by_the_number_of_certificates(tmp_path: Path) -> None:
+    """What is read takes many times as much memory, and apply has half a gigabyte."""
+    path = tmp_path / "refresh.json"
+    size = record.largest(3)
+    head = b'{"version": 1, "run": {"exit_code": 1}, "x": "'
+    path.write_bytes(head + b"x" * (size - len(head) - 2) + b'"}')
+    assert record.load_foreign(str(path), 3)[0].run == {"exit_code": 1}
+    found, problem = record.load_foreign(str(path), 2)
+    assert found.run == {}
+    assert f"has {size} octets, more than {record.largest(2)}" in problem
+    assert record.load(str(path), 2).run == {}
+    assert record.largest(10**9) == 12 * 1024 * 1024
+
+
+@pytest.mark.parametrize("unit", [b"[],", b"{},", b"[[]],", b'{"a":[]},', b"1.5,", b'"ab",', b"1e9,", b"[1],"])
+def test_the_largest_record_fits_into_the_memory_of_a_run(tmp_path: Path, unit: bytes) -> None:
+    size = record.largest(0)
+    data = b'{"version": 1, "x": [' + unit * ((size - 40) // len(unit)) + b"0]}"
+    tracemalloc.start()
+    try:
+        record.parse(data)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak / size * record.largest(10**9) < 448 * 1024 * 1024
+
+
+@pytest.mark.parametrize("error", [MemoryError, RecursionError, KeyError])
+def test_a_record_that_costs_too_much_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: t.Type[Exception]
+) -> None:
+    def fail(_data: t.Any) -> Record:
+        raise error
+
+    monkeypatch.setattr(record, "parse", fail)
+    found, problem = record.load_foreign(str(tmp_path / "refresh.json"), 1)
+    assert found.run == {}
+    assert problem == f"{tmp_path}/refresh.json cannot be read ({error.__name__}); remove it"
+
+
+def test_long_values_of_the_record_are_not_looked_at() -> None:
+    assert record.time_of({"a": "2026-03-04T05:06:07Z" + " " * 40}, "a") is None
+    assert record.time_of({"a": [["2026-03-04T05:06:07Z"]]}, "a") is None
+    assert record.proof_of({"proof": "QUJD"}) == b"ABC"
+    assert record.proof_of({"proof": "QUJD" * 8192}) is None
+
+
+def test_the_longest_entry_fits_into_the_record() -> None:
+    proof = base64.b64encode(bytes(record.LONGEST_PROOF)).decode()
+    text = "\N{PILE OF POO}" * 500 + "e" * 500
+    entry = {"proof": proof, "message": text, "responder_url": "http://" + "x" * 1000}
+    data = record.dump({"certificates": {f"n{index}": entry for index in range(100)}})
+    assert len(data) < record.largest(100)

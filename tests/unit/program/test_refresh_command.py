@@ -523,3 +523,57 @@ def test_a_folder_that_the_user_may_not_read_is_an_error(host: Host, below: str)
     assert (host.responses / f"{NAME}.der").exists()
     assert host.run("apply").code == (2 if below == "" else 0), "root may read it"
     assert "cannot be searched by the user nobody" in " ".join(host.run("status").out.split())
+
+
+# One certificate costs one certificate -------------------------------------------------------------
+
+THREE = ("a.example.com", "b.example.com", "c.example.com")
+
+
+def test_a_long_serial_number_costs_its_certificate_alone(host: Host) -> None:
+    for name in THREE:
+        host.deploy(name)
+    odd = forge.leaf(forge.world().issuer, "b.example.com", serial=1 << 15200, extensions=[forge.ocsp_urls(host.url)])
+    (host.root / "live/b.example.com/fullchain.pem").write_bytes(odd.pem + forge.world().issuer.pem)
+    done = host.run("refresh")
+    assert done.code == 2
+    assert "b.example.com: certificate_path: " in done.err
+    assert "serial number of more than 64 octets" in done.err
+    assert [(host.responses / f"{name}.der").exists() for name in THREE] == [True, False, True]
+
+
+@pytest.mark.parametrize("function", ["_adopt", "_inputs", "_stamp", "_note", "_note_success", "_planned"])
+def test_a_defect_costs_one_certificate(host: Host, monkeypatch: pytest.MonkeyPatch, function: str) -> None:
+    from ocsp_stapling.commands import refresh
+
+    for name in THREE:
+        host.deploy(name)
+    owner = refresh.Refresh if hasattr(refresh.Refresh, function) else refresh
+    real = getattr(owner, function)
+
+    def defect(*arguments: t.Any, **options: t.Any) -> t.Any:
+        if "b.example.com" in repr(arguments):
+            raise KeyError("x")
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(owner, function, defect)
+    done = host.run("refresh")
+    assert done.code == 2
+    assert done.err.count("internal error (") == 1
+    assert known(host, "a.example.com")["failures"] == known(host, "c.example.com")["failures"] == 0
+    assert known(host, "b.example.com")["message"].startswith("internal error (KeyError")
+    monkeypatch.undo()
+    done = host.run("refresh")
+    assert done.code == 0
+    assert known(host, "b.example.com")["failures"] == 0
+
+
+def test_urls_of_a_certificate_are_fit_to_be_shown(host: Host) -> None:
+    urls = [f"http://localhost:1/{index}\x1b]0;owned\x07{'x' * 1900}" for index in range(2000)]
+    host.deploy(NAME, urls=urls)
+    done = host.run("refresh")
+    assert done.code == 2
+    assert len(done.err) < 8000
+    assert all(line.isprintable() for line in done.err.splitlines())
+    assert len(known(host)["message"]) <= 1000
+    assert known(host)["message"].isprintable()

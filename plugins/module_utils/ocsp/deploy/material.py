@@ -184,7 +184,7 @@ def covers(certificate: Certificate, name: str) -> bool:
     address = _address(name)
     if address is not None:
         return any(one == x509.GeneralName(x509.IP_ADDRESS, address) for one in names)
-    held = {one.value.lower() for one in names if one.tag == x509.DNS_NAME}
+    held = certificate.dns_names
     return any(
         spelling in held or b"*." + spelling.partition(b".")[2] in held if b"." in spelling else spelling in held
         for spelling in _spellings(name)

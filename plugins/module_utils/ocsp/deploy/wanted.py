@@ -153,10 +153,18 @@ def _read_part(given: Values, part: str) -> t.Tuple[str, t.Optional[bytes]]:
     where = f"{part}_path: {path}"
     if path is None:
         return where, None
-    found = tenants.read_file(path, where, CERTIFICATE_LIMIT)
+    found = _read_bounded(path, where)
     if found is None:
         raise InputError(f"{where} does not exist")
     return where, found
+
+
+def _read_bounded(path: str, where: str) -> t.Optional[bytes]:
+    """What a file holds, or None where there is none. Raises InputError, also for one that is too large."""
+    found = tenants.read_file(path, where, CERTIFICATE_LIMIT)
+    if found is not None and len(found) > CERTIFICATE_LIMIT:
+        raise InputError(f"{where} has more than {CERTIFICATE_LIMIT} octets; this cannot be the right file")
+    return found
 
 
 def _find_part(folder: str, name: str, part: str) -> t.Tuple[str, t.Optional[bytes]]:
@@ -164,7 +172,7 @@ def _find_part(folder: str, name: str, part: str) -> t.Tuple[str, t.Optional[byt
     path, found = "", None
     for suffix in sets.SOURCE_SUFFIXES[part]:
         path = os.path.join(folder, name + suffix)
-        found = tenants.read_file(path, path, CERTIFICATE_LIMIT)
+        found = _read_bounded(path, path)
         if found is not None:
             break
     return path, found

@@ -316,7 +316,7 @@ class _Run:
         try:
             found = begin(keep)
         except Exception as error:
-            return _as_error(error)
+            return as_error(error)
         if isinstance(found, Outcome):
             return found
         self._submit(_Task(name, found, self.lane(found.url)))
@@ -359,7 +359,7 @@ class _Run:
             visit.open_circuits()
             return outcome
         except BaseException as error:  # whoever waits for the result must get one
-            return _as_error(error)
+            return as_error(error)
 
 
 class _Visit:
@@ -430,7 +430,8 @@ def _responder(start: str) -> str:
     return scheme + separator + (place[: -len(usual)] if usual and place.endswith(usual) else place)
 
 
-def _as_error(error: BaseException) -> OcspError:
+def as_error(error: BaseException) -> OcspError:
+    """Whatever was raised about one of many, as a failure of that one."""
     if isinstance(error, OcspError):
         return error
     if isinstance(error, OSError):

@@ -19,6 +19,7 @@ from ..judge import schedule, wire
 from ..judge.judgement import Judgement
 from ..options.parse import Options
 from ..pki.certificate import Target
+from ..text import clean
 from ..urls import check_url
 from .environment import Environment, ResponderDown, Way
 from .freshness import Attempt
@@ -46,6 +47,8 @@ _STALE = frozenset(("expired", "too_old"))
 
 #: With less time left no exchange is begun, but for the first one: its failure would say nothing of the responder.
 _LEAST_SECONDS = 0.5
+#: Characters of a URL in a message.
+_LONGEST_URL = 200
 
 
 class _Answer(t.NamedTuple):
@@ -293,11 +296,16 @@ class _Fetch:
         problem = _content_problem(http_response) if judgement.response_status is None else ""
         if problem:
             code = "malformed" if status == 200 else "http_error"
-            return _Answer(Finding(code, ERROR, f"{url} {problem}"), url, http_status=status, retry_after=retry_after)
+            return _Answer(
+                Finding(code, ERROR, f"{clean(url, _LONGEST_URL)} {problem}"),
+                url,
+                http_status=status,
+                retry_after=retry_after,
+            )
         error = judgement.error
         if error is not None:
             clock = [finding.message for finding in judgement.findings if finding.code == "clock_implausible"]
-            error = error._replace(message="; ".join([f"{url}: {error.message}"] + clock))
+            error = error._replace(message="; ".join([f"{clean(url, _LONGEST_URL)}: {error.message}"] + clock))
         return _Answer(error, url, http_response.body, judgement, status, retry_after)
 
 

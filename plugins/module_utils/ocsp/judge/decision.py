@@ -38,6 +38,8 @@ _OF_TIME = frozenset(
         "responder_certificate_not_yet_valid",
     )
 )
+#: Those of them that a clock makes that is behind.
+_OF_BEGINNING = frozenset(("not_yet_valid", "responder_certificate_not_yet_valid"))
 
 #: What may be wrong with the proof of a revocation: it stays true when the response that says so has ended.
 _HARMLESS_IN_PROOF = frozenset(("ambiguous", "expired", "too_old", "responder_certificate_expired"))
@@ -197,8 +199,11 @@ def _without_good(facts: Facts, clock_problem: str) -> Decision:
     code = bad.errors[0] if bad is not None and bad.errors else "missing_staple"
     message = bad.message if bad is not None and bad.message else "there is no response"
     of_time = bad is not None and set(bad.errors) <= _OF_TIME
-    if facts.in_place and of_time and clock_problem:
-        return Decision(KEEP, None, "clock_implausible", clock_problem)
+    if facts.in_place and bad is not None and of_time and clock_problem:
+        # Whatever the clock says, clients refuse it if the clock is right.
+        ended = bool(set(bad.errors) - _OF_BEGINNING)
+        kept = f"{bad.message}; it stays in place, as the clock is in doubt" if ended else clock_problem
+        return Decision(KEEP, None, "clock_implausible", kept, alarming=ended)
     return _without(facts, code, message, ended=of_time, alarming=facts.must_staple)
 
 

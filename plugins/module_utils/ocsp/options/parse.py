@@ -22,8 +22,8 @@ from ..store import reading
 from ..text import parse_duration
 from .table import DURATION, OPTIONS, PROXY, SECONDS, STAPLE, TRANSPORT_OPTIONS, Limits, Option, expected, names_of
 
-#: Octets of the largest certificate file that is read.
-CERTIFICATE_LIMIT = 4 * 1024 * 1024
+#: Octets of the largest certificate file that is read; the roots of a distribution have a quarter of a mebibyte.
+CERTIFICATE_LIMIT = 1024 * 1024
 
 #: Of Ansible's own options for files: whether one that cannot be replaced may be written into.
 _IN_PLACE = "unsafe_writes"
@@ -278,6 +278,8 @@ def read_data(
         raise InputError(f"{path_option} and {content_option} are mutually exclusive; give only one of them")
     if content is not None:
         data = content.encode("utf-8", "surrogateescape")
+        if len(data) > limit:
+            raise InputError(f"{content_option} has more than {limit} octets; give only certificates that are needed")
         if secrets.holds_private_key(data):
             raise InputError(secrets.key_refusal([content_option]))
         return data, content_option

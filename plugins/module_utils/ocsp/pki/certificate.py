@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import bisect
 import functools
 import re
 import typing as t
@@ -76,8 +77,15 @@ _TYPES_WITHOUT_TEXT = (der.BIT_STRING, der.SEQUENCE)
 _LONGEST_TEXT = 200
 #: Octets of the longest name that is taken apart. A response may come with many names to compare.
 _LONGEST_NAME = 8192
+#: Octets of the longest serial number. RFC 5280 section 4.1.2.2 allows 20; a few CAs went beyond.
+_LONGEST_SERIAL_NUMBER = 64
+#: Certificates of one file, as of all roots of a distribution, and those among which an issuer is looked for.
+_MOST_CERTIFICATES, _MOST_CANDIDATES = 500, 100
+#: Responders that are asked, and characters of a URL. Certificates have one or two, of fifty.
+_MOST_RESPONDERS, _LONGEST_URL = 8, 2048
 
 _PEM_BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----")
+_PEM_END = re.compile(rb"-----END ([A-Z0-9 ]{1,40})(?=-----)")
 _PEM_TRUSTED = b"TRUSTED CERTIFICATE"
 _PEM_CERTIFICATES = (b"CERTIFICATE", b"X509 CERTIFICATE", _PEM_TRUSTED)
 #: What may stand beside certificates in a file for a server; any other label may be a certificate's, misspelt.
@@ -176,6 +184,8 @@ class Certificate:
                 raise fields.fail("version that is neither v1, v2 nor v3")
             version.finish()
         serial_number = fields.integer()
+        if serial_number.bit_length() > 8 * _LONGEST_SERIAL_NUMBER:
+            raise fields.fail(f"serial number of more than {_LONGEST_SERIAL_NUMBER} octets")
         if fields.raw(der.SEQUENCE) != algorithm:
             raise fields.fail("two different signature algorithms")
         issuer = fields.raw(der.SEQUENCE)
@@ -259,6 +269,11 @@ class Certificate:
         return read_general_names(reader.last()) if reader else []
 
     @functools.cached_property
+    def dns_names(self) -> t.FrozenSet[bytes]:
+        """The DNS names among the subject alternative names, in lower case."""
+        return frozenset(name.value.lower() for name in self.alternative_names if name.tag == DNS_NAME)
+
+    @functools.cached_property
     def netscape_types(self) -> t.Optional[t.FrozenSet[int]]:
         """The bits of the Netscape certificate type, which OpenSSL still looks at, or None without one."""
         reader = self.reader_of(NETSCAPE_CERTIFICATE_TYPE, "Netscape certificate type")
@@ -308,7 +323,8 @@ class Certificate:
     def responder_urls(self) -> t.List[str]:
         """The OCSP responders that the authority information access names (RFC 5280 section 4.2.2.1).
 
-        An empty URL, as some CAs write it where they have no responder, names none.
+        An empty URL, as some CAs write it where they have no responder, names none, and neither does one that is
+        longer than any. What is not printable is escaped. At most eight are told.
         """
         reader = self.reader_of(AUTHORITY_INFO_ACCESS, "authority information access")
         urls: t.List[str] = []
@@ -322,8 +338,8 @@ class Certificate:
             location = entry.content(tag)
             entry.finish()
             if method == _OCSP_ACCESS_METHOD and tag == URI_NAME:
-                urls.append(location.decode("ascii", "backslashreplace").strip())
-        return [url for url in urls if url]
+                urls.append(_escape(location[: _LONGEST_URL + 1].decode("ascii", "backslashreplace").strip()))
+        return [url for url in urls if 0 < len(url) <= _LONGEST_URL][:_MOST_RESPONDERS]
 
     @functools.cached_property
     def must_staple(self) -> bool:
@@ -404,6 +420,11 @@ def load_certificates(data: bytes, source: str) -> t.List[Certificate]:
         if is_der:
             return [Certificate.from_der(data)]
         bodies = [_decode_pem(label, body) for label, body in blocks if label in _PEM_CERTIFICATES]
+        if len(bodies) > _MOST_CERTIFICATES:
+            raise InputError(
+                f"{source} contains {len(bodies)} certificates, more than {_MOST_CERTIFICATES}; give those that are "
+                "needed"
+            )
         certificates = [Certificate.from_der(body) for body in bodies]
     except (MalformedError, binascii.Error) as error:
         raise InputError(
@@ -422,14 +443,20 @@ def load_certificates(data: bytes, source: str) -> t.List[Certificate]:
 def _pem_blocks(data: bytes) -> t.List[t.Tuple[bytes, bytes]]:
     """The labels and bodies of PEM blocks; what begins without an end is passed over."""
     blocks = []
+    ends: t.Dict[bytes, t.List[int]] = {}
+    # Looking for the end of each by itself would take quadratic time where there is none.
+    for end in _PEM_END.finditer(data):
+        ends.setdefault(end.group(1), []).append(end.start())
     begin = _PEM_BEGIN.search(data)
     while begin:
         label, start = begin.group(1), begin.end()
-        end = b"-----END %b-----" % label
-        stop = data.find(end, start)
-        if stop >= 0:
-            blocks.append((label, data[start:stop]))
-        begin = _PEM_BEGIN.search(data, stop + len(end) if stop >= 0 else begin.start() + 1)
+        stops = ends.get(label, [])
+        index = bisect.bisect_left(stops, start)
+        if index < len(stops):
+            blocks.append((label, data[start : stops[index]]))
+            begin = _PEM_BEGIN.search(data, stops[index] + len(b"-----END -----") + len(label))
+        else:
+            begin = _PEM_BEGIN.search(data, begin.start() + 1)
     return blocks
 
 
@@ -463,7 +490,12 @@ def find_leaf(certificates: t.Sequence[Certificate], source: str) -> Certificate
     Raises InputError where none or several would do, or where its extensions cannot be read.
     """
     try:
-        leaves = {one.der: one for one in certificates if not one.is_ca and not _names_issuer(one, certificates)}
+        issuers = _issuers_named(certificates)
+        leaves = {
+            one.der: one
+            for one in certificates
+            if not one.is_ca and not issuers.get(_name_key(one.subject), set()) - {one.der}
+        }
         leaf = next(iter(leaves.values()), certificates[0])
         if leaf.is_ca and leaf.issuer != leaf.subject:
             raise InputError(
@@ -483,9 +515,20 @@ def find_leaf(certificates: t.Sequence[Certificate], source: str) -> Certificate
     return leaf
 
 
-def _names_issuer(certificate: Certificate, certificates: t.Sequence[Certificate]) -> bool:
-    """Whether another certificate names this one as its issuer, as old CAs without basic constraints need."""
-    return any(other.der != certificate.der and same_name(other.issuer, certificate.subject) for other in certificates)
+def _issuers_named(certificates: t.Sequence[Certificate]) -> t.Dict[t.Any, t.Set[bytes]]:
+    """What names each issuer, by its name, as old CAs without basic constraints need."""
+    found: t.Dict[t.Any, t.Set[bytes]] = {}
+    for one in certificates:
+        found.setdefault(_name_key(one.issuer), set()).add(one.der)
+    return found
+
+
+def _name_key(name: bytes) -> t.Any:
+    """What is equal for equal names, also for one that cannot be read."""
+    try:
+        return comparable_name(name)
+    except MalformedError:
+        return name
 
 
 def find_issuer(
@@ -500,11 +543,20 @@ def find_issuer(
     ``source`` and ``root_source`` name where they come from. Raises InputError, with ``issuer_mismatch`` or
     ``unsupported_key`` where there are candidates and none of them will do.
     """
+    if len(candidates) > _MOST_CANDIDATES:
+        raise InputError(
+            f"{source} contains {len(candidates)} certificates, too many to look for an issuer among them; give the "
+            "chain of the certificate"
+        )
     others = [candidate for candidate in candidates if candidate.der != leaf.der or len(candidates) == 1]
     issuers = []
+    leading: t.Optional[t.List[Certificate]] = None
     for candidate in others:
         if not _issuance_fault(leaf, candidate):
-            if not roots or _leads_to(candidate, candidates, roots):
+            if not roots:
+                return candidate
+            leading = _leading(candidates, roots) if leading is None else leading
+            if candidate in leading:
                 return candidate
             issuers.append(candidate)
     if issuers:
@@ -561,12 +613,13 @@ def _issuance_fault(certificate: Certificate, issuer: Certificate) -> str:
         return f"{issuer.name} cannot be read ({error})"
 
 
-def _leads_to(issuer: Certificate, intermediates: t.Sequence[Certificate], roots: t.Sequence[Certificate]) -> bool:
-    """Whether a path of issuing CAs leads from an issuer to one of the roots."""
-    return any(
-        _is_root(one, roots) or any(_issued(one, root, True) for root in roots)
-        for one in _above(issuer, intermediates, roots)
-    )
+def _leading(candidates: t.Sequence[Certificate], roots: t.Sequence[Certificate]) -> t.List[Certificate]:
+    """The CAs from which a path of issuing CAs leads to one of the roots, each looked at once."""
+    authorities = [one for one in candidates if _may_issue(one, _is_root(one, roots))]
+    found = [one for one in authorities if _is_root(one, roots) or any(_issued(one, root, True) for root in roots)]
+    for ca in found:
+        found.extend(one for one in authorities if one not in found and not _issuance_fault(one, ca))
+    return found
 
 
 def _above(
@@ -629,7 +682,7 @@ def same_name(one: bytes, other: bytes) -> bool:
         return False
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=512)
 def comparable_name(name: bytes) -> t.Tuple[t.FrozenSet[t.Tuple[str, t.Any]], ...]:
     """What is equal for equal names, part by part from the top. Raises MalformedError for bytes that are no Name."""
     return tuple(
@@ -706,7 +759,11 @@ def name_text(name: bytes) -> str:
     except MalformedError:
         return "(unreadable name)"
     text = ",".join(parts) or "(empty name)"
-    return shorten("".join(character if character.isprintable() else repr(character)[1:-1] for character in text))
+    return shorten(_escape(text))
+
+
+def _escape(text: str) -> str:
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
 def shorten(text: str) -> str:

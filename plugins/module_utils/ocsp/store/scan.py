@@ -12,6 +12,7 @@ import re
 import typing as t
 
 from ..errors import InputError
+from ..text import clean
 from . import reading
 
 #: What the files of a domain are called, where nothing else is said.
@@ -24,6 +25,8 @@ MASKS = {
 }
 _DOMAIN = "{domain}"
 _LOOK = 64 * 1024
+#: What the names of domains and folders are made of, as they come into messages, metrics and names of certificates.
+_ORDINARY = re.compile(r"[\w.*@+~=, /-]{1,200}")
 
 Settings = t.Mapping[str, t.Any]
 
@@ -37,6 +40,14 @@ class Found(t.NamedTuple):
     parent: str
     inside: str
     paths: t.Dict[str, str]
+
+    @property
+    def problem(self) -> str:
+        """Why it is not for use: whoever may write into the folder gave it an odd name. Empty if it is."""
+        if _ORDINARY.fullmatch(self.name):
+            return ""
+        path = clean(self.paths["certificate"], 200)
+        return f"{path} is not looked at, as its name is odd or longer than 200 characters; rename or remove it"
 
     @property
     def name(self) -> str:

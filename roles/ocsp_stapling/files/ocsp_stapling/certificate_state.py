@@ -33,6 +33,7 @@ def entry_values(look: Observation, decision: Decision, before: Values, claims: 
         "revoked": revocation_values(decision.proof),
         "code": decision.code,
         "message": decision.message,
+        "left": good_left(look),
         "refused": look.refused,
         "unfinished": "",
         **attempt_values(claims),
@@ -80,6 +81,13 @@ def certificate_values(options: t.Optional[Options]) -> t.Optional[Values]:
         "must_staple": bool(certificate.must_staple),
         "has_responder": bool(options.responder_urls),
     }
+
+
+def good_left(look: Observation) -> t.Optional[str]:
+    """The digest of the response that refresh left where servers read it themselves, if it is good."""
+    judgement = look.facts.candidate
+    is_good = look.place is None and judgement is not None and judgement.acceptable
+    return digest(look.left) if is_good and look.left is not None else None
 
 
 def stapled(look: Observation, decision: Decision) -> t.Optional[bytes]:

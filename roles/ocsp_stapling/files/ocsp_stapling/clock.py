@@ -20,6 +20,8 @@ from ocsp.text import format_time
 _BACK = timedelta(hours=1)
 #: How long a host may have been off.
 _AHEAD = timedelta(days=30)
+#: For how long the unprivileged user is believed that responders contradict the clock, and when it may say so again.
+_CLAIM, _NEXT_CLAIM = timedelta(days=1), timedelta(days=30)
 
 
 class Evidence(t.NamedTuple):
@@ -27,6 +29,20 @@ class Evidence(t.NamedTuple):
 
     new: bool
     good: bool
+
+
+def claim_began(now: datetime, before: t.Optional[datetime]) -> datetime:
+    """When the claim began that responders contradict the clock, which is made ``now``.
+
+    ``before`` is when an earlier one began. One that was made a week ago is the same one, so that claims with pauses
+    are believed no longer than one without.
+    """
+    return before if before is not None and before <= now < before + _NEXT_CLAIM else now
+
+
+def is_believed(now: datetime, began: datetime) -> bool:
+    """Whether a claim still counts. Nothing proves it, and a staple that has ended must not stay for ever."""
+    return now < began + _CLAIM
 
 
 def problem(

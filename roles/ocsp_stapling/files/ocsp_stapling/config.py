@@ -495,6 +495,11 @@ class _Builder:
             options = {key: value for key, value in given.items() if key in _OPTIONS}
             problems: t.List[str] = []
             for found in scan.find(given, "certificate", problems):
+                problem = found.problem or self._known(found.name, found.paths["response"])
+                if problem:
+                    # Whoever may write into the folder must not keep the others from being looked at.
+                    problems.append(problem)
+                    continue
                 values = {**options, **_files_of(found), "live": None, "services": given.get("services")}
                 self._add(document, ("scan", index), found.name, values, defaults)
             self.problems += [f"{_place(document, ('scan', index))}: {problem}" for problem in problems]
@@ -502,12 +507,17 @@ class _Builder:
     def _add(self, document: Document, place: Path, name: str, given: Values, defaults: Values) -> None:
         where = _place(document, place)
         entry = _entry(self.folders, self.complete(defaults), self.services, name, given, where)
-        for known, what in ((self.entries.get(name), name), (self.paths.get(entry.path), f"the path {entry.path}")):
-            if known is not None:
-                raise document.fail(
-                    (*place, "name"), f"{what} is already in {known.where}; each may be listed only once"
-                )
+        problem = self._known(name, entry.path)
+        if problem:
+            raise document.fail((*place, "name"), problem)
         self.entries[name] = self.paths[entry.path] = entry
+
+    def _known(self, name: str, path: str) -> str:
+        """Why there cannot be another certificate of this name or path, or an empty string."""
+        for known, what in ((self.entries.get(name), name), (self.paths.get(path), f"the path {path}")):
+            if known is not None:
+                return f"{what} is already in {known.where}; each may be listed only once"
+        return ""
 
 
 def _files_of(found: scan.Found) -> t.Dict[str, str]:

@@ -38,7 +38,7 @@ class Seen(t.NamedTuple):
 
 def catch_up(config: Config, state: State) -> None:
     """Take over what refresh says of its attempts where it has run since apply, as when somebody starts it."""
-    claims, _refused = record.load_foreign(config.folders.record)
+    claims, _refused = record.load_foreign(config.folders.record, len(config.certificates))
     ended = record.last_of(claims.run)
     known = record.last_of(record.mapping(state.runs, "refresh"))
     if not config.fetch or state.refused or ended is None or (known is not None and ended <= known):

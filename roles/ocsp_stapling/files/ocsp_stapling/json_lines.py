@@ -43,6 +43,10 @@ def parse(text: str, source: str) -> Document:
     """Read JSON. Raises ConfigError, also for a key that stands twice in one object."""
     try:
         value = json.loads(text, parse_constant=_refuse)
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = ascii(error.object[error.start])
+        raise ConfigError(f"{source}: {half} is half of a character and in no text; correct it") from None
     except json.JSONDecodeError as error:
         raise ConfigError(f"{source}, line {error.lineno}, column {error.colno}: {_reason(text, error)}") from None
     except (ValueError, RecursionError) as error:

@@ -5,7 +5,7 @@
 """What ``refresh`` remembers from run to run, and tells ``apply``: responses/refresh.json.
 
 It belongs to the unprivileged user, so ``apply`` takes it for claims: it decides by nothing in it but the
-proof of a revocation, which is judged, and a clock that is said to be wrong, which only makes it careful.
+proof of a revocation, which is judged, and a clock that is said to be wrong, which it believes for a day.
 
     {"version": 1,
      "run": {"started": TIME, "ended": TIME, "exit_code": 0, "problem": "",
@@ -43,8 +43,13 @@ from . import untrusted_file
 Values = t.Dict[str, t.Any]
 
 VERSION = 1
-_LARGEST = 64 * 1024 * 1024
-_LONGEST_TEXT = 1000
+#: Octets of the largest record: for itself, for each certificate, and in all. What is read takes up to thirty times
+#: as much memory, of which the units have half a gigabyte. An entry of usual length has 700 octets.
+_LARGEST_ALONE, _LARGEST_ENTRY, _LARGEST = 256 * 1024, 20 * 1024, 12 * 1024 * 1024
+LONGEST_TEXT = 1000
+_LONGEST_TIME = 40
+#: Octets of the longest proof. A response with a chain of large certificates has five thousand.
+LONGEST_PROOF = 8 * 1024
 _METHODS = ("get", "post")
 _DIGESTS = ("sha1", "sha256")
 
@@ -93,20 +98,27 @@ def _way_of(values: Values) -> t.Optional[Way]:
     return Way(method, digest, since) if method in _METHODS and digest in _DIGESTS and since is not None else None
 
 
-def load(path: str) -> Record:
-    """The own record."""
+def load(path: str, certificates: int) -> Record:
+    """The own record, which is about so many certificates."""
     try:
-        return parse(reading.read_file(path, path, _LARGEST))
+        return parse(reading.read_file(path, path, largest(certificates)))
     except InputError:
         return Record()
 
 
-def load_foreign(path: str) -> t.Tuple[Record, str]:
-    """The record that another user wrote, and why it was refused, if it was."""
+def load_foreign(path: str, certificates: int) -> t.Tuple[Record, str]:
+    """The record that another user wrote about so many certificates, and why it was refused, if it was."""
     try:
-        return parse(untrusted_file.read(path, _LARGEST)), ""
+        return parse(untrusted_file.read(path, largest(certificates))), ""
     except OcspError as error:
         return Record(), error.message
+    except Exception as error:  # it must not keep staples from being withdrawn
+        return Record(), f"{path} cannot be read ({type(error).__name__}); remove it"
+
+
+def largest(certificates: int) -> int:
+    """Octets of the largest record of so many certificates."""
+    return min(_LARGEST, _LARGEST_ALONE + _LARGEST_ENTRY * certificates)
 
 
 def dump(values: Values) -> bytes:
@@ -137,8 +149,11 @@ def mapping(values: t.Any, key: str, of_mappings: bool = False) -> Values:
 
 
 def time_of(entry: Values, key: str) -> t.Optional[datetime]:
+    value = entry.get(key)
+    if not isinstance(value, str) or len(value) > _LONGEST_TIME:
+        return None
     try:
-        return parse_time(str(entry.get(key) or ""), key)
+        return parse_time(value, key)
     except InputError:
         return None
 
@@ -163,16 +178,14 @@ def text_of(entry: Values, key: str) -> str:
     value = entry.get(key)
     if not isinstance(value, str):
         return ""
-    return "".join(character if character.isprintable() else "?" for character in value[:_LONGEST_TEXT])
+    return "".join(character if character.isprintable() else "?" for character in value[:LONGEST_TEXT])
 
 
 def proof_of(entry: Values) -> t.Optional[bytes]:
+    value = entry.get("proof")
+    if not isinstance(value, str) or len(value) > 2 * LONGEST_PROOF:
+        return None
     try:
-        return base64.b64decode(text_of_any_length(entry, "proof"), validate=True) or None
+        return base64.b64decode(value, validate=True) or None
     except (binascii.Error, ValueError):
         return None
-
-
-def text_of_any_length(entry: Values, key: str) -> str:
-    value = entry.get(key)
-    return value if isinstance(value, str) else ""

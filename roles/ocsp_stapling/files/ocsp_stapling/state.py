@@ -10,7 +10,8 @@ costs no staple. A newer ``version`` than 1 means that keys changed their meanin
     {"version": 1, "program": "1.0.0",
      "written": TIME,                  when
      "clock": {"latest": TIME,         the latest time at which this host's clock was believed
-               "problem": ""},         why it is not believed now
+               "problem": "",          why it is not believed now
+               "claimed": TIME},       since when refresh has said that responders contradict it
      "refused": "",                    why the record of refresh was not read, by the code foreign_file
      "pending": {NAME: NUMBER},        services left to be reloaded, and what tells one note of that from the next
      "first": TIME,                    the first run that is known of
@@ -28,6 +29,7 @@ costs no staple. A newer ``version`` than 1 means that keys changed their meanin
                     "installed": TIME} or null,    what is in place, and where it came from
          "revoked": {"time": TIME, "reason": TEXT} or null,
          "code": "", "message": "",                why there is no staple, or why it will soon be none
+         "left": HEX or null,                      the SHA-256 of what refresh left where servers read it, if good
          "refused": "",                            why what refresh left was not read, by the code foreign_file
          "unfinished": "",                         why the last run of apply could not do what was due
          "failures": 0, "failure_code": "", "failure_message": "",    attempts of refresh, in a row

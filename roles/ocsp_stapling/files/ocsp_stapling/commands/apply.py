@@ -29,7 +29,7 @@ from .. import state as states
 from ..config import IO_ERROR, Config, Entry
 from ..events import Event, Log
 from ..host import Host
-from ..observe import Observation, Observer, digest
+from ..observe import Observation, Observer
 from ..state import State
 from ..terminal import count
 from . import reload as reloading
@@ -76,7 +76,7 @@ class Apply:
         self.reload = reload
         self.names = names
         self.now = host.now()
-        self.claims, self.refused = record.load_foreign(config.folders.record)
+        self.claims, self.refused = record.load_foreign(config.folders.record, len(config.certificates))
         self.observer = Observer(config, self.claims, self.now)
         self.before = states.load(config.folders.state_file)
         self.after = State()
@@ -126,13 +126,21 @@ class Apply:
 
     def _look_at_clock(self) -> None:
         latest = record.time_of(self.before.clock, "latest")
+        claimed = record.time_of(self.before.clock, "claimed")
         if not self.trust_clock:
             contradicted = self.observer.is_contradicted()
+            if contradicted:
+                claimed = clock.claim_began(self.now, claimed)
+                contradicted = clock.is_believed(self.now, claimed)
             self.clock_problem = clock.problem(
                 self.now, latest, contradicted, lambda: self.observer.evidence(self.before)
             )
         believed = latest if self.clock_problem else self.now
-        self.after.clock = {"latest": format_time(believed), "problem": self.clock_problem}
+        self.after.clock = {
+            "latest": format_time(believed),
+            "problem": self.clock_problem,
+            "claimed": format_time(claimed),
+        }
         if self.clock_problem:
             self._worsen(1)
             self.log.emit(Event("clock", self.clock_problem, events.ERROR, "clock_implausible"))
@@ -236,11 +244,9 @@ class Apply:
 
         That of a certificate which another program has replaced since is none.
         """
-        entry, found = look.entry, look.facts.candidate
-        if look.left is None or found is None or not found.acceptable:
-            return
-        known = record.mapping(self.before.certificates.get(entry.name), "staple")
-        if entry.services and known.get("sha256") != digest(look.left):
+        entry, left = look.entry, certificate_state.good_left(look)
+        known = self.before.certificates.get(entry.name, {})
+        if entry.services and left is not None and known.get("left") != left:
             with self.messenger.changing(entry, self.messenger.told(entry)):
                 self.changes[entry.name] = INSTALLED
 
@@ -277,7 +283,8 @@ class Apply:
         bearable = not look.deployed or (stapled and not decision.alarming)
         self._worsen(0 if harmless else 1 if bearable else 2)
         # What concerns the clock was said for all of them together, and why a staple went when it went.
-        said = decision.code in ("", "clock_implausible") or self.changes.get(look.entry.name) == WITHDRAWN
+        of_clock = decision.code == "clock_implausible" and not decision.alarming
+        said = not decision.code or of_clock or self.changes.get(look.entry.name) == WITHDRAWN
         if not said and (decision.alarming or before.get("code") != decision.code):
             expected = decision.code in ("no_responder", "not_configured") or not look.deployed
             what = "skipped" if expected else "revoked" if decision.code == "revoked" else "failed"

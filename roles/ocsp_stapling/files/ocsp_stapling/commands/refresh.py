@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -26,7 +27,7 @@ from ocsp.judge.response import judge
 from ocsp.options.parse import read_options
 from ocsp.servers.changes import expiry_plan
 from ocsp.store import reading, staples
-from ocsp.text import format_time
+from ocsp.text import clean, format_time
 
 from .. import events, record
 from ..config import IO_ERROR, Config, Entry
@@ -88,7 +89,7 @@ class Refresh:
         folders = self.config.folders
         for problem in self.config.problems:
             self.log.emit(Event("configuration", problem, events.ERROR, "file_error"))
-        self.record = record.load(folders.record)
+        self.record = record.load(folders.record, len(self.config.certificates))
         self.record.keep_only({entry.name for entry in self.config.certificates})
         before, self.record.run = self.record.run, {"started": format_time(self.host.now())}
         self.record.run["problem"] = "; ".join(self.config.problems)
@@ -127,7 +128,7 @@ class Refresh:
         with contextlib.closing(t.cast("t.Generator[bulk.Result, None, None]", results)):
             for number, (name, result) in enumerate(results, 1):
                 self.outcomes[name] = result
-                self._note(entries[name], result)
+                self._guard(entries[name], functools.partial(self._note, result=result))
                 failed += bool(self.record.entry(name).get("failures"))
                 if self.progress is not None:
                     self.progress(number, len(jobs), failed)
@@ -140,18 +141,40 @@ class Refresh:
 
     def _jobs(self) -> t.Iterator[Job]:
         for entry in self.entries:
-            known = self.record.entry(entry.name)
-            if entry.undeployed:
-                self._note_undeployed(entry, known)
-                continue
-            self._adopt(entry)
-            inputs = _inputs(entry)
-            same = known.get("inputs") == inputs and known.get("response") == _stamp(entry.path)
-            if same and not self.force and not self._is_time(known):
-                continue
-            self.inputs[entry.name] = inputs
-            # Where nothing has changed it is time by the plan, although the response may not be due by its own rule.
-            yield Job(entry.name, {**entry.values, "force": same or self.force})
+            job = self._guard(entry, self._job)
+            if job is not None:
+                yield job
+
+    def _job(self, entry: Entry) -> t.Optional[Job]:
+        """What is to be looked at, unless it is not yet time for that."""
+        known = self.record.entry(entry.name)
+        if entry.undeployed:
+            self._note_undeployed(entry, known)
+            return None
+        self._adopt(entry)
+        inputs = _inputs(entry)
+        same = known.get("inputs") == inputs and known.get("response") == _stamp(entry.path)
+        if same and not self.force and not self._is_time(known):
+            return None
+        self.inputs[entry.name] = inputs
+        # Where nothing has changed it is time by the plan, although the response may not be due by its own rule.
+        return Job(entry.name, {**entry.values, "force": same or self.force})
+
+    def _guard(self, entry: Entry, action: t.Callable[[Entry], t.Optional[Job]]) -> t.Optional[Job]:
+        """Do something about one certificate; what fails there is said and remembered, and stops no other."""
+        try:
+            return action(entry)
+        except Exception as error:
+            failure = bulk.as_error(error)
+        known = self.record.entry(entry.name)
+        known.update(
+            failures=record.number_of(known, "failures") + 1,
+            code=failure.code,
+            message=clean(failure.message, record.LONGEST_TEXT),
+        )
+        known.pop("inputs", None)  # so that the next run looks at it again
+        self._emit(entry, "failed", failure.message, events.ERROR, failure.code)
+        return None
 
     def _adopt(self, entry: Entry) -> None:
         """Begin with the staple that a playbook has deployed, where it is better than the own response."""
@@ -250,6 +273,7 @@ class Refresh:
 
     def _note_failure(self, entry: Entry, known: Values, code: str, message: str, outcome: t.Optional[Outcome]) -> None:
         now = self.host.now()
+        message = clean(message, record.LONGEST_TEXT)
         failures = record.number_of(known, "failures") + 1
         in_place, left = self._end_in_place(entry) if code != "revoked" else None, None
         if outcome is not None and outcome.data is not None and outcome.judgement is not None:
@@ -267,7 +291,7 @@ class Refresh:
                 planned = max(now, schedule.asked_from(planned, ends, self.ahead.interval))
         if outcome is not None and outcome.attempts:
             known["attempted"] = format_time(now)
-        if outcome is not None and outcome.proof is not None:
+        if outcome is not None and outcome.proof is not None and len(outcome.proof) <= record.LONGEST_PROOF:
             known["proof"] = base64.b64encode(outcome.proof).decode("ascii")
         known.update(
             failures=failures,

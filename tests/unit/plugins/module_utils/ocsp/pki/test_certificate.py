@@ -628,3 +628,32 @@ def test_a_kind_of_key_that_nobody_can_check_is_not_said_to_be_another_key() -> 
         "its signature cannot be checked with the key of CN=DSA CA,O=Forge: this kind of key is not supported: "
         "DSA (1.2.840.10040.4.1)"
     )
+
+
+@pytest.mark.parametrize(("octets", "readable"), [(20, True), (64, True), (65, False), (100_000, False)])
+def test_serial_numbers_are_bounded(octets: int, readable: bool) -> None:
+    """CAs may use 20 octets. Python would refuse to write a long one in decimal, wherever it is shown."""
+    number = (1 << 8 * octets) - 1
+    data = forge.leaf(forge.world().issuer, serial=number).der
+    if readable:
+        assert Certificate.from_der(data).serial_number == number
+        return
+    with pytest.raises(MalformedError, match=r"^certificate: serial number of more than 64 octets$"):
+        Certificate.from_der(data)
+
+
+def urls_of(*urls: str) -> t.List[str]:
+    return Certificate.from_der(
+        forge.leaf(forge.world().issuer, extensions=[forge.ocsp_urls(*urls)]).der
+    ).responder_urls
+
+
+def test_responder_urls_are_fit_to_be_shown_and_asked() -> None:
+    assert urls_of("http://a/\x1b]0;owned\x07", "http://b/\r\nX: y", "http://c/\x00") == [
+        "http://a/\\x1b]0;owned\\x07",
+        "http://b/\\r\\nX: y",
+        "http://c/\\x00",
+    ]
+    assert urls_of(*(f"http://{index}/" for index in range(20_000))) == [f"http://{index}/" for index in range(8)]
+    assert urls_of("http://a/" + "x" * 3000, "http://b/") == ["http://b/"]
+    assert urls_of("http://a/" + "\x1b" * 1000, "http://b/") == ["http://b/"]
