@@ -22,6 +22,7 @@ from ansible_collections.certops.ocsp.plugins.plugin_utils import (
     _acme_plan,
     _acme_wanted,
     _groups,
+    _guard,
     _owner,
 )
 
@@ -48,14 +49,17 @@ class ActionModule(ActionBase):
         """Take one step."""
         super().run(tmp, task_vars)
         arguments, variables = dict(self._task.args), task_vars or {}
-        settings = {**(arguments.get("settings") or {}), **self._secrets(variables)}
         step = getattr(self, f"_{arguments.get('state')}", None)
         if step is None:
             raise AnsibleActionFail("state must be one of wanted, planned, prepared, account, ordered, checked, issued")
-        try:
-            return {"changed": False, **step(arguments, settings, variables)}
-        except OSError as error:
-            raise AnsibleActionFail(f"{error.filename} cannot be used: {error.strerror}") from error
+        with _guard.without_secrets(arguments, _variable_of):
+            settings, faults = _acme_wanted.read_settings(arguments.get("settings") or {})
+            if faults:
+                raise AnsibleActionFail(refusal(faults))
+            try:
+                return {"changed": False, **step(arguments, {**settings, **self._secrets(variables)}, variables)}
+            except OSError as error:
+                raise AnsibleActionFail(f"{error.filename} cannot be used: {error.strerror}") from error
 
     def _secrets(self, variables: Values) -> Values:
         """The variables that are secret: they are no arguments of the task, which others may log."""
@@ -260,3 +264,8 @@ def _look_problem(look: Values, folder: str) -> str:
         else f"does not answer ({' '.join(str(look.get('msg', '')).split())})"
     )
     return f"{item['host']} {said} at port 80 for {url}, so that the CA was not asked; have it serve {folder} there"
+
+
+def _variable_of(place: str) -> str:
+    """What the user of the role calls an argument."""
+    return place.replace("settings.", _PREFIX, 1) if place.startswith("settings.") else place

@@ -13,6 +13,7 @@ import ipaddress
 import re
 import typing as t
 
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.certops.ocsp.plugins.module_utils import _entries, _module
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.parse import did_you_mean
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.table import SERVERS
@@ -32,6 +33,16 @@ SPEC: _module.Spec = {
     "must_staple": {"type": "bool"},
     "new_key": {"type": "bool"},
 }
+#: Settings of the role that are not text, and what each has to be. Ansible is not asked to check them, since it repeats
+#: what it refuses, which may be a key or a password.
+_KINDS: dict[str, tuple[t.Callable[[t.Any], t.Any], str]] = {
+    **dict.fromkeys(
+        ("terms_agreed", "http_check", "use_ari", "deploy", "must_staple", "new_key"), (boolean, "true or false")
+    ),
+    "renew_at": (float, "a number between 0 and 1"),
+    "weekly_limit": (int, "a whole number"),
+}
+_CHOICES = {"challenge": CHALLENGES, "key_type": KEY_TYPES}
 #: What may change while an order is under way.
 _NO_MATTER = ("hosts", "challenge", "chain", "new_key")
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
@@ -64,6 +75,22 @@ class Request:
     def agreed(self) -> dict[str, t.Any]:
         """What makes an order for it, so that one that was begun for something else is not taken up."""
         return {key: value for key, value in self.values().items() if key not in _NO_MATTER}
+
+
+def read_settings(given: Values) -> tuple[dict[str, t.Any], list[str]]:
+    """The settings of the role, converted, and all that is wrong with them, without what they are."""
+    settings, faults = dict(given), []
+    for name, (convert, kind) in _KINDS.items():
+        if name not in given:
+            continue
+        try:
+            settings[name] = convert(given[name])
+        except (TypeError, ValueError):
+            faults.append(f"acme_certificates_{name} must be {kind}")
+    for name, choices in _CHOICES.items():
+        if name in given and given[name] not in choices:
+            faults.append(f"acme_certificates_{name} must be one of {', '.join(choices)}")
+    return settings, faults
 
 
 def read(obtainable: t.Iterable[Obtainable], defaults: Values) -> tuple[list[Request], list[str]]:

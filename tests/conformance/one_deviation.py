@@ -144,7 +144,7 @@ def _set(**values: t.Any) -> Change:
 
 def _heads() -> None:
     def without_extensions(version: bytes) -> Change:
-        return lambda parts: _set(version=version, extensions={}, raw_extensions=b"")(parts)
+        return _set(version=version, extensions={}, raw_extensions=b"")
 
     for name, kind, number in (
         ("negative", "odd serial", forge.integer(-0x103)),

@@ -16,7 +16,7 @@ from conftest import CHECKOUT, pki_tool
 from daemons import Site, running
 
 GUIDE = (CHECKOUT / "docs" / "docsite" / "rst" / "getting_started.rst").read_text()
-STEP = GUIDE.partition("\n5. Look at it\n")[2].partition("\nWhat happens from here\n")[0]
+STEP = GUIDE.partition("\n5. Check it\n")[2].partition("\nWhat happens next\n")[0]
 
 
 def blocks(language: str) -> list[str]:

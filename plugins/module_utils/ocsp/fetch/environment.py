@@ -46,8 +46,8 @@ class Ways:
     Threads may share it. What was found out more than seven days ago is forgotten, since responders are mended.
     """
 
-    def __init__(self, known: t.Mapping[str, Way] = {}) -> None:
-        self._known = dict(known)
+    def __init__(self, known: t.Optional[t.Mapping[str, Way]] = None) -> None:
+        self._known = dict(known or {})
 
     def find(self, url: str, now: datetime) -> t.Optional[Way]:
         """The way that worked, or None for the usual one."""

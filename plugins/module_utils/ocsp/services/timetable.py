@@ -79,7 +79,10 @@ def _of_timer(run: Run, now: datetime) -> t.Optional[Timetable]:
     if shown.get("ActiveState") != "active":
         return None
     calendars = [match.groups() for key, _sign, value in values for match in _CALENDAR.finditer(value)]
-    following, bases = _times(shown.get("NextElapseUSecRealtime", "")), _times("\n".join(base for _, base in calendars))
+    following, bases = (
+        _times(shown.get("NextElapseUSecRealtime", "")),
+        _times("\n".join(base for _calendar, base in calendars)),
+    )
     # The delay of this host is always the same (FixedRandomDelay).
     delay = max(timedelta(0), following[0] - min(bases)) if following and bases else timedelta(0)
     elapses = sorted({time for calendar, _base in calendars for time in _elapses(run, calendar)})

@@ -53,6 +53,7 @@ def test_a_calendar_as_a_job(calendar: str, monkeypatch: pytest.MonkeyPatch) -> 
         env={"TZ": "UTC0"},
         capture_output=True,
         text=True,
+        check=True,
     ).stdout
     wanted = [
         datetime.fromisoformat(f"{one}+00:00") for one in re.findall(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?= UTC)", shown)
