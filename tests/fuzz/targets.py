@@ -26,6 +26,7 @@ import random
 import typing as t
 from datetime import datetime
 
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import secrets
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.asn1 import der
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError, MalformedError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge import wire
@@ -163,7 +164,9 @@ def _shown(value: t.Any) -> t.Any:
     if isinstance(value, int) and value.bit_length() > 4000:
         return hex(value)
     if isinstance(value, (set, frozenset)):
-        return sorted(value)
+        return sorted(map(_shown, value))
+    if isinstance(value, t.Mapping):
+        return {str(_shown(key)): _shown(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
         return [_shown(entry) for entry in value]
     return "reader" if isinstance(value, der.Reader) else value
@@ -313,7 +316,7 @@ def _check_certificate(data: bytes) -> None:
     certificate = _read_certificate(data)
     if _loads(data) and certificate is None and data[:1] == b"\x30":
         raise Violation("certificate: a file that holds none")
-    x509.holds_private_key(data)
+    secrets.holds_private_key(data)
     _loads(forge.armour(data))
     if certificate is None:
         return

@@ -19,6 +19,7 @@ import typing as t
 from datetime import timedelta
 
 import pytest
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import secrets
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import material
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.judgement import Judgement
@@ -240,7 +241,7 @@ def read_file(data: bytes) -> None:
     root = x509.Certificate.from_der(world.issuer().der)
     for what in (
         lambda: keys.read_key(data, "file"),
-        lambda: x509.holds_private_key(data),
+        lambda: secrets.holds_private_key(data),
         lambda: [material.covers(x509.load_certificates(data, "file")[0], f"{index}.x.y") for index in range(100)],
         lambda: x509.find_leaf(x509.load_certificates(data, "file"), "file"),
         lambda: x509.find_issuer(*_parts(data), [root], "file"),

@@ -31,6 +31,8 @@ _PROPERTIES = "ActiveState,NextElapseUSecRealtime,TimersCalendar"
 _CALENDAR = re.compile(r"\{ OnCalendar=(.*?) ; next_elapse=(.*?) \}")
 #: Both commands show other time zones, too, but never without UTC.
 _UTC = re.compile(r"\w{3} (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?:\.\d+)? UTC$", re.MULTILINE)
+#: After the last time of a calendar, such as 2099-01-01, the next start is farther away than any response is good.
+_NEVER = timedelta(days=36500)
 _JOB = re.compile(r"^(\S+) (\S+) (\S+) (\S+) (\S+) root (?:sleep (\d+); )?", re.MULTILINE)
 _PART = re.compile(r"(?:\*|(\d+)(?:-(\d+))?)(?:/(\d+))?", re.ASCII)
 #: The fields of a job: the first and last value of minute, hour, day of the month, month and day of the week.
@@ -68,7 +70,7 @@ def read(run: Run, now: datetime, systemd: bool) -> t.Optional[Timetable]:
 
 def of_calendar(run: Run, calendar: str, delay: timedelta) -> t.Optional[Timetable]:
     """The timetable of a calendar of systemd, with the delay of a timer."""
-    return _made(_follow(_elapses(run, calendar), delay, []))
+    return _made(_ended(_follow(_elapses(run, calendar), delay, [])))
 
 
 def _of_timer(run: Run, now: datetime) -> t.Optional[Timetable]:
@@ -86,7 +88,7 @@ def _of_timer(run: Run, now: datetime) -> t.Optional[Timetable]:
     # The delay of this host is always the same (FixedRandomDelay).
     delay = max(timedelta(0), following[0] - min(bases)) if following and bases else timedelta(0)
     elapses = sorted({time for calendar, _base in calendars for time in _elapses(run, calendar)})
-    return _made(_follow(elapses, delay, [time for time in following if time > now]))
+    return _made(_ended(_follow(elapses, delay, [time for time in following if time > now])))
 
 
 def _follow(elapses: t.Iterable[datetime], delay: timedelta, starts: t.List[datetime]) -> t.List[datetime]:
@@ -109,6 +111,11 @@ def _times(text: str) -> t.List[datetime]:
 
 def _made(starts: t.Collection[datetime]) -> t.Optional[Timetable]:
     return Timetable(tuple(sorted(starts)[:_STARTS])) if len(starts) > 1 else None
+
+
+def _ended(starts: t.List[datetime]) -> t.List[datetime]:
+    """The starts of a calendar of which systemd knows one alone: the last, after which there is none."""
+    return [*starts, starts[0] + _NEVER] if len(starts) == 1 else starts
 
 
 def of_job(text: str, now: datetime) -> t.Optional[Timetable]:

@@ -245,6 +245,8 @@ def test_what_is_read_has_one_encoding(method: str, content: bytes, framed: bool
         value = read(method, data)
     except MalformedError:
         return
+    if method == "flag" and not value:
+        return  # public CAs wrote FALSE out, which DER leaves out
     assert WRITERS[method](value) == data
 
 

@@ -111,7 +111,7 @@ def openssl_server(tmp_path: Path) -> t.Iterator[t.Callable[..., int]]:
 @pytest.mark.parametrize(
     ("options", "version", "group"),
     [
-        (("-tls1_3",), "1.3", "x25519"),
+        (("-tls1_3", "-groups", "X25519"), "1.3", "x25519"),
         (("-tls1_3", "-groups", "P-256"), "1.3", "secp256r1"),
         (("-tls1_3", "-groups", "P-521"), "1.3", "secp521r1"),
         (("-tls1_2",), "1.2", "x25519"),
