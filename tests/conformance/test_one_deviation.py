@@ -114,7 +114,6 @@ CERTIFICATES: t.Dict[str, Difference] = {
     "no name": Difference(openssl="it falls back on the common name, which browsers do not (RFC 9525)"),
     "hybrid point": Difference(*[f"no TLS client but OpenSSL's reads it; {BUGGY}"] * 2),
     "odd key": Difference(f"the point at infinity is no key; {LEAF_KEY}", LEAF_KEY),
-    "odd bit string of a key": Difference(BER, LEAF_KEY),
     "odd RSA key": Difference(
         f"more behind the key; {BUGGY}", f"{LEAF_KEY}, or refuses parameters that OpenSSL ignores"
     ),
