@@ -47,8 +47,6 @@ ANSIBLE_LABELS = {
 _SETTINGS = f"""
 extensions = ["sphinx.ext.intersphinx", "sphinx_antsibull_ext"]
 intersphinx_mapping = {{"ansible": ("{ANSIBLE_DOCS}", "../ansible.inv")}}
-# The changelog has no title until there is a release.
-suppress_warnings = ["toc.no_title"]
 """
 
 
