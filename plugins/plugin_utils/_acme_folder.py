@@ -192,7 +192,7 @@ class Folder:
     # Files
 
     def write(self, path: str, content: bytes) -> None:
-        """Write a file that nobody else can open, in one step, and have it on disk."""
+        """Write a file that no other user can open, atomically and synced to disk."""
         folder = os.path.dirname(path)
         os.makedirs(self.path, mode=0o700, exist_ok=True)
         _make_private(folder)

@@ -17,7 +17,7 @@ import typing as t
 
 from ansible.errors import AnsibleError
 
-#: The role of this collection that includes ours for its user: it is nobody's owner.
+#: The role of this collection that includes ours on behalf of its user, so it does not count as an owner.
 _OURS = "acme_certificates"
 #: The word for all owners, where something is removed.
 ALL = "all"

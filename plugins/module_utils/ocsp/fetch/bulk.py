@@ -249,7 +249,7 @@ class _Lane:
 
 
 class _Aborted(OcspError):
-    """The run was aborted; nobody sees it."""
+    """The run was aborted; this never leaves the module."""
 
     def __init__(self) -> None:
         super().__init__("timeout", "the run was aborted")

@@ -27,7 +27,7 @@ def look_up(
     family: int = socket.AF_UNSPEC,
     found: t.Optional[queue.SimpleQueue[t.Any]] = None,
 ) -> t.List[Address]:
-    """The addresses of a host; those that are written as numbers are asked of nobody.
+    """The addresses of a host; an address is returned without asking the resolver.
 
     Raises OutOfTime after so many ``seconds``, OSError (``socket.gaierror``) where there are none, and whatever another
     thread puts into ``found`` to end the wait.

@@ -47,7 +47,8 @@ class Wanted(t.NamedTuple):
 class Material(t.NamedTuple):
     """The bytes of the certificate with its chain, of the private key and of OCSP responses; None: there is none.
 
-    ``has_key`` is False where a key should be and is not. Of one that is encrypted nobody can tell whether it fits.
+    ``has_key`` is False where a key should be and is not. Whether an encrypted
+    key matches is not known.
     ``where`` names the file of the certificate.
     """
 
