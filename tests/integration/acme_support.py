@@ -137,9 +137,8 @@ class Ca:
             time.sleep(0.5)
 
     def issued(self) -> list[str]:
-        """The serial numbers of all that was issued, as openssl writes them."""
-        found = re.findall(r"Issued certificate serial ([0-9a-f]+)", self.log())
-        return [f"{int(one, 16):X}" for one in found]
+        """The serial numbers of all that was issued, as openssl shows them."""
+        return [pebble.shown_serial(found) for found in pebble.ISSUED.findall(self.log())]
 
     def requests(self) -> list[str]:
         """The requests that Pebble had, as method and path."""
@@ -299,9 +298,7 @@ class Controller:
 
     def serial(self, name: str) -> str:
         """The serial number of the certificate in use on the controller."""
-        return (
-            pki_tool.openssl("x509", "-in", self.file(name), "-noout", "-serial").strip().partition("=")[2].lstrip("0")
-        )
+        return pki_tool.shown_serial(self.file(name))
 
     def public_key(self, name: str) -> str:
         return pki_tool.openssl("x509", "-in", self.file(name), "-noout", "-pubkey")

@@ -70,8 +70,8 @@ def configure_hitch(host: lab_tool.Host, name: str, port: int) -> None:
 
 
 def serial(leaf: pki_tool.Leaf) -> str:
-    """The serial number of a certificate as openssl writes it."""
-    return pki_tool.openssl("x509", "-in", leaf.certificate, "-noout", "-serial").strip().partition("=")[2]
+    """The serial number of a certificate as openssl shows it."""
+    return pki_tool.shown_serial(leaf.certificate)
 
 
 def is_stapled(shown: tuple[str, str, str], leaf: pki_tool.Leaf) -> bool:

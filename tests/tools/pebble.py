@@ -47,7 +47,7 @@ ANSIBLE = "ansible==14.5.0"
 _COLLECTIONS = ("ansible_collections/community/crypto/", "ansible_collections/community/general/")
 _NAMED = "bind9"
 
-_ISSUED = re.compile(r"Issued certificate serial ([0-9a-f]+)")
+ISSUED = re.compile(r"Issued certificate serial ([0-9a-f]+)")
 _PATIENCE = 60
 
 
@@ -159,6 +159,12 @@ def _succeed(command: t.Sequence[str], environment: t.Mapping[str, str], folder:
     return done.stdout
 
 
+def shown_serial(logged: str) -> str:
+    """A serial number of Pebble's log as openssl shows it."""
+    number = f"{int(logged, 16):X}"
+    return number if len(number) % 2 == 0 else f"0{number}"
+
+
 class _IssuedPki(pki_tool.Pki):
     """What Pebble issued, as the database of ``openssl ocsp``; its intermediate signs the responses itself."""
 
@@ -179,11 +185,10 @@ class _IssuedPki(pki_tool.Pki):
         lines = []
         # What it issued before it was started last it has forgotten.
         log = self._log.read_text(errors="replace").rpartition("Starting Pebble ACME server")[2]
-        for serial in dict.fromkeys(_ISSUED.findall(log)):
+        for serial in dict.fromkeys(ISSUED.findall(log)):
             number = serial.lstrip("0")
             found = json.loads(self._ask(f"/cert-status-by-serial/{number}"))
-            even = f"{int(serial, 16):X}"
-            even = even if len(even) % 2 == 0 else f"0{even}"
+            even = shown_serial(serial)
             status, revoked = ("V", "")
             if found["Status"] == "Revoked":
                 moment = datetime.strptime(found["RevokedAt"][:19], "%Y-%m-%d %H:%M:%S")

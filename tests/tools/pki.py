@@ -81,6 +81,11 @@ def openssl(*arguments: str | Path) -> str:
     return done.stdout
 
 
+def shown_serial(certificate: Path) -> str:
+    """The serial number of a certificate as openssl shows it everywhere: hexadecimal, in whole bytes."""
+    return openssl("x509", "-in", certificate, "-noout", "-serial").strip().partition("=")[2]
+
+
 def free_port() -> int:
     """A port of 127.0.0.1 that nothing listens on and that no client is given by chance."""
     for port in random.sample(range(_FIRST_PORT, _LAST_PORT), 100):
@@ -103,7 +108,7 @@ class Leaf(t.NamedTuple):
     @property
     def serial_number(self) -> int:
         """The serial number that the CA gave to it."""
-        return int(openssl("x509", "-in", self.certificate, "-noout", "-serial").strip().partition("=")[2], 16)
+        return int(shown_serial(self.certificate), 16)
 
 
 class Pki:

@@ -316,8 +316,14 @@ def test_the_next_start_of_the_timer_counts(
     web.maker = lambda leaf, now: hosts.good(leaf, now, life=12 * HOUR)
     web.hour()
     calendar = "\nTimersCalendar={ OnCalendar=*-*-* 05:00:00 ; next_elapse=n/a }"
-    following = "2026-03-06 05:00:00" if withdrawn else "2026-03-04 07:00:00"
-    iterated = f"    Next elapse: Fri {following} CET\n       (in UTC): Fri {following} UTC\n"
+    iterated = "".join(
+        f"Iter. #{number}: Fri {following} CET\n       (in UTC): Fri {following} UTC\n"
+        for number, following in enumerate(
+            ["2026-03-06 05:00:00", "2026-03-07 05:00:00"]
+            if withdrawn
+            else ["2026-03-04 07:00:00", "2026-03-04 08:00:00"]
+        )
+    )
 
     def run(argv: t.Sequence[str], **_options: t.Any) -> t.Tuple[int, str, str]:
         return 0, iterated if "systemd-analyze" in argv else shown + calendar, ""
