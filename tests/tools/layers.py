@@ -4,19 +4,20 @@
 
 """Which module of the core and the program imports which, and the picture of that in docs/architecture.md.
 
-layers.py             rewrite the picture, between its markers
+layers.py             rewrite the picture
 layers.py --check     fail when that would change it
 """
 
 from __future__ import annotations
 
-import argparse
 import ast
 import sys
 import typing as t
 from pathlib import Path
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+import written_parts
+from written_parts import CHECKOUT
+
 CORE = CHECKOUT / "plugins" / "module_utils" / "ocsp"
 PROGRAM = CHECKOUT / "roles" / "ocsp_stapling" / "files" / "ocsp_stapling"
 PAGE = CHECKOUT / "docs" / "architecture.md"
@@ -40,8 +41,6 @@ LAYERS = {
 _LOADER = "ocsp.servers.table"
 
 _ALLOWED = {*sys.stdlib_module_names, "cryptography", "ocsp"}
-
-_BEGIN, _END = "<!-- BEGIN layers, written by tests/tools/layers.py -->\n", "<!-- END layers -->\n"
 
 
 def modules(core: Path = CORE) -> dict[str, Path]:
@@ -128,15 +127,15 @@ def faults(core: Path = CORE) -> list[str]:
 def picture() -> str:
     """The layers from the highest down, with what each imports."""
     edges = graph(read_imports(modules()))
-    rows = ["", "| layer | what is in it | imports from |", "|---|---|---|"]
+    rows = [("layer", "what is in it", "imports from")]
     program = {layer(one) or "." for names in _of_program(edges) for one in names if one.startswith("ocsp.")}
-    rows.append(f"| the program | its commands, configuration, state and messages | {_listed(program)} |")
+    rows.append(("the program", "its commands, configuration, state and messages", _listed(program)))
     for name, what in reversed(LAYERS.items()):
         used = {layer(one) or "." for each, names in edges.items() if _is_in(each, name) for one in names} - {
             name or "."
         }
-        rows.append(f"| `{name or '.'}` | {what} | {_listed(used)} |")
-    return "\n".join([*rows, "", ""])
+        rows.append((f"`{name or '.'}`", what, _listed(used)))
+    return written_parts.markdown_table(rows)
 
 
 def _of_program(edges: t.Mapping[str, set[str]]) -> t.Iterator[set[str]]:
@@ -152,29 +151,12 @@ def _listed(names: set[str]) -> str:
     return ", ".join(f"`{name}`" for name in sorted(names, key=order.index)) or "nothing"
 
 
-def render() -> str:
-    """The page with the picture in its place."""
-    page = PAGE.read_text(encoding="utf-8")
-    if page.count(_BEGIN) != 1 or page.count(_END) != 1 or page.index(_BEGIN) > page.index(_END):
-        sys.exit(f"{PAGE.relative_to(CHECKOUT)} must have one line '{_BEGIN.strip()}' and after it '{_END.strip()}'")
-    before, _begin, rest = page.partition(_BEGIN)
-    _old, _end, after = rest.partition(_END)
-    return f"{before}{_BEGIN}{picture()}{_END}{after}"
-
-
 def main() -> None:
-    """Rewrite the picture, or say that it is not up to date."""
-    parser = argparse.ArgumentParser(description="Draw the layers of the core in docs/architecture.md.")
-    parser.add_argument("--check", action="store_true", help="write nothing, fail where that would change something")
-    given = parser.parse_args()
+    """Say what is wrong with the layers, and rewrite the picture."""
     found = faults()
     for fault in found:
         print(fault, file=sys.stderr)
-    page = render()
-    if page != PAGE.read_text(encoding="utf-8"):
-        if given.check:
-            sys.exit(f"{PAGE.relative_to(CHECKOUT)} is out of date: run tests/tools/layers.py")
-        PAGE.write_text(page, encoding="utf-8")
+    written_parts.run("layers.py", lambda _part: picture(), [PAGE], "Draw the layers in docs/architecture.md.")
     sys.exit(1 if found else 0)
 
 

@@ -2,26 +2,24 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Write the table of variables in a role's README from its argument specs, between two markers.
+"""Write the tables of variables in the READMEs of the roles from their argument specs.
 
-    role_readme.py ROLE            rewrite ROLE/README.md
-    role_readme.py --check ROLE    fail when that would change it
+    role_readme.py             rewrite them
+    role_readme.py --check     fail when that would change one
 
 Needs PyYAML.
 """
 
 from __future__ import annotations
 
-import argparse
 import re
-import sys
 import typing as t
-from pathlib import Path
 
+import written_parts
 import yaml
+from written_parts import CHECKOUT, Part
 
-BEGIN = "<!-- BEGIN variables, written by tests/tools/role_readme.py -->"
-END = "<!-- END variables -->"
+PAGES = tuple(sorted((CHECKOUT / "roles").glob("*/README.md")))
 
 _MARKUP = re.compile(r"\b([CVOM])\(([^()]*(?:\([^()]*\)[^()]*)*)\)")
 
@@ -32,7 +30,7 @@ def plain(text: t.Union[str, list[str]]) -> str:
     return _MARKUP.sub(lambda match: f"`{match.group(2)}`", joined).replace("|", "\\|")
 
 
-def rows(options: dict[str, t.Any], prefix: str = "") -> t.Iterator[str]:
+def rows(options: dict[str, t.Any], prefix: str = "") -> t.Iterator[tuple[str, ...]]:
     """One row for each option, those inside of lists and mappings after it."""
     for name, option in options.items():
         default = option.get("default")
@@ -41,7 +39,7 @@ def rows(options: dict[str, t.Any], prefix: str = "") -> t.Iterator[str]:
             kind = type(default).__name__ if default is not None else "int"
         shown = "**required**" if option.get("required") else f"`{written(default)}`"
         choices = f" One of {', '.join(f'`{choice}`' for choice in option['choices'])}." if "choices" in option else ""
-        yield f"| `{prefix}{name}` | {kind} | {shown} | {plain(option['description'])}{choices} |"
+        yield f"`{prefix}{name}`", kind, shown, plain(option["description"]) + choices
         yield from rows(option.get("options", {}), f"{prefix}{name}.")
 
 
@@ -52,35 +50,11 @@ def written(value: t.Any) -> str:
     return str(value) if value != "" else '""'
 
 
-def table(role: Path) -> str:
-    """The whole table."""
-    specs = yaml.safe_load((role / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]
-    head = ["| variable | type | default | meaning |", "|---|---|---|---|"]
-    return "\n".join([*head, *rows(specs["options"])])
-
-
-def render(role: Path) -> str:
-    """The README as it should be."""
-    text = (role / "README.md").read_text()
-    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
-        sys.exit(f"{role / 'README.md'} must have one line '{BEGIN}' and after it one line '{END}'")
-    before, _begin, rest = text.partition(BEGIN)
-    _old, _end, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{table(role)}\n\n{END}{after}"
-
-
-def main() -> None:
-    """Rewrite or check."""
-    parser = argparse.ArgumentParser(description="Write the table of variables in a role's README.")
-    parser.add_argument("--check", action="store_true")
-    parser.add_argument("role", type=Path)
-    given = parser.parse_args()
-    readme = given.role / "README.md"
-    wanted = render(given.role)
-    if given.check:
-        sys.exit(0 if wanted == readme.read_text() else f"{readme} is not what role_readme.py writes")
-    readme.write_text(wanted)
+def table(part: Part) -> str:
+    """The variables of the role whose README it is."""
+    specs = yaml.safe_load((part.page.parent / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]
+    return written_parts.markdown_table([("variable", "type", "default", "meaning"), *rows(specs["options"])])
 
 
 if __name__ == "__main__":
-    main()
+    written_parts.run("role_readme.py", table, PAGES, "Write the tables of variables in the READMEs of the roles.")

@@ -244,12 +244,6 @@ def metrics() -> set[str]:
     return set(re.findall(r"^   \* - ``(ocsp_stapling_\w+)``$", (RST / "monitoring.rst").read_text(), re.MULTILINE))
 
 
-def test_tables_of_reason_codes_are_those_of_the_core() -> None:
-    tool = CHECKOUT / "tests" / "tools" / "code_tables.py"
-    done = subprocess.run([sys.executable, "-B", tool, "--check"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-
-
 def test_the_guide_lists_all_reason_codes() -> None:
     guide = (RST / "operations.rst").read_text()
     section = guide[guide.index("Reason codes\n----") : guide.index("Files on a host\n----")]

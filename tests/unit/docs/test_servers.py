@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.table import SERVERS
-from ansible_collections.certops.ocsp.tests.tools import server_tables
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 ROLE = CHECKOUT / "roles" / "ocsp_stapling"
@@ -35,11 +34,6 @@ def test_must_staple_is_refused_for_those_that_cannot_staple() -> None:
 def test_who_needs_a_group_for_the_key_says_which(name: str) -> None:
     """The role would refuse the certificate otherwise."""
     assert any("`key_group: " in rule.needs for rule in SERVERS[name].rules)
-
-
-def test_the_tables_are_those_of_the_servers() -> None:
-    for place in server_tables.PLACES:
-        assert server_tables.render(place) == place.path.read_text(encoding="utf-8"), "run tests/tools/server_tables.py"
 
 
 @pytest.mark.parametrize("name", SERVERS)

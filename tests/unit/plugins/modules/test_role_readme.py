@@ -18,7 +18,6 @@ pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2
 
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.renewal import reasons  # noqa: E402
 from ansible_collections.certops.ocsp.plugins.plugin_utils import _acme_wanted, _groups  # noqa: E402
-from ansible_collections.certops.ocsp.tests.tools import role_readme  # noqa: E402
 
 ROLES = Path(__file__).resolve().parents[4] / "roles"
 ROLE = ROLES / "ocsp_stapling"
@@ -27,11 +26,6 @@ ACME = ROLES / "acme_certificates"
 
 def load(name: str, role: Path = ROLE) -> t.Any:
     return yaml.safe_load((role / name).read_text())
-
-
-@pytest.mark.parametrize("role", [ROLE, ACME], ids=lambda role: role.name)
-def test_readme_is_what_the_argument_specs_say(role: Path) -> None:
-    assert role_readme.render(role) == (role / "README.md").read_text()
 
 
 @pytest.mark.parametrize("role", [ROLE, ACME], ids=lambda role: role.name)
