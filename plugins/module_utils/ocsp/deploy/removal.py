@@ -18,7 +18,7 @@ from ..servers.server import FOLDER, Setup
 from ..servers.table import NAMES, SERVERS
 from ..services import control
 from ..services.installation import Installation, Refused
-from ..store import parts, reading, sets
+from ..store import attempts, parts, reading, sets
 from ..store.parts import Part
 from ..store.sets import Layout
 from . import live
@@ -147,9 +147,12 @@ def remove_all(installation: Installation, names: t.Iterable[str]) -> None:
         for part in parts.load(layout):
             parts.save(layout, Part(part.owner))
     sets.remove_record(layout)
-    for folder in (FOLDER, parts.FOLDER, "live", "sets"):
+    for name in attempts.names(layout):
+        attempts.forget(layout, name)
+    ours = (os.path.join(layout.root, folder) for folder in (FOLDER, parts.FOLDER, "live", "sets"))
+    for folder in (*ours, os.path.dirname(layout.attempt("any"))):
         with contextlib.suppress(OSError):
-            os.rmdir(os.path.join(layout.root, folder))
+            os.rmdir(folder)
 
 
 def present(layout: Layout, names: t.Iterable[str]) -> t.List[str]:
