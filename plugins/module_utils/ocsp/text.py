@@ -11,7 +11,7 @@ import re
 import typing as t
 from datetime import datetime, timedelta, timezone
 
-from .errors import InputError
+from .errors import InputError, printable
 
 _UNITS = {
     "s": 1,
@@ -85,8 +85,7 @@ def format_time(moment: t.Optional[datetime]) -> t.Optional[str]:
 
 def clean(text: str, limit: int = 100) -> str:
     """Foreign text in one line of printable characters, at most ``limit`` of them."""
-    if not text.isprintable():
-        text = "".join(char if char.isprintable() else "?" for char in text[: limit + 1])
+    text = printable(text[: limit + 1])
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
 
 

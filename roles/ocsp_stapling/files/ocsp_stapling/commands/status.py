@@ -11,6 +11,7 @@ import os
 import typing as t
 from datetime import datetime, timedelta, timezone
 
+from ocsp.errors import sentence
 from ocsp.services.timetable import Timetable
 from ocsp.text import format_time
 
@@ -387,7 +388,7 @@ class Status:
         data = f"certificates={len(self.lines)} good={good} critical={critical}"
         if ends:
             data += f" soonest_end={int((min(ends) - self.now).total_seconds())}s"
-        return f"OCSP {self._summary().replace('|', '/')} | {data}\n"
+        return f"OCSP {sentence(self._summary()).replace('|', '/')} | {data}\n"
 
     def _summary(self) -> str:
         """The severity of all of it, the worst trouble and the number of others."""
