@@ -269,7 +269,9 @@ class _Connection:
     leads to, or the host that the proxy is told.
     """
 
-    def __init__(self, sock: socket.socket, key: t.Tuple[t.Any, ...], proxy: t.Optional[Proxy], place: str) -> None:
+    def __init__(
+        self, sock: socket.socket, key: t.Tuple[t.Any, ...], proxy: t.Optional[Proxy], place: str = ""
+    ) -> None:
         self._sock = sock
         self.key = key
         self.proxy = proxy

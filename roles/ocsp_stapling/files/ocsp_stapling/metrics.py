@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ocsp.codes import CODES
 from ocsp.errors import FileError
 from ocsp.store import files
 
@@ -16,6 +17,8 @@ from .record import Values
 from .state import PROGRAM, State
 
 _PREFIX = "ocsp_stapling_"
+
+_CODES = frozenset(code.name for code in CODES)
 
 Sample = t.Tuple[t.Dict[str, str], t.Optional[float]]
 #: A value of one certificate, None where there is none.
@@ -91,7 +94,7 @@ def render(state: State) -> str:
         "consecutive_failures",
         "Failed attempts in a row to get a newer response, by the reason of the last one.",
         (
-            ({"name": label, "code": record.text_of(entry, "failure_code")}, float(record.number_of(entry, "failures")))
+            ({"name": label, "code": _code(entry)}, float(record.number_of(entry, "failures")))
             for label, entry in certificates
         ),
     )
@@ -104,6 +107,12 @@ def render(state: State) -> str:
         _family(lines, name, text, ((labels, moment(run)) for labels, run in runs if run.get("ended")))
     _family(lines, "build_info", "The version of ocsp-stapling.", [({"version": PROGRAM}, 1.0)])
     return "".join(lines)
+
+
+def _code(entry: Values) -> str:
+    """Why the last attempt failed. The unprivileged user says so, and new values of a label would be new series."""
+    code = record.text_of(entry, "failure_code")
+    return code if not code or code in _CODES else "other"
 
 
 def _is_retired(entry: Values) -> bool:

@@ -953,7 +953,7 @@ def test_no_tls_there(serve: Serve, speech: bytes) -> None:
 
 
 def test_http_through_proxy(serve: Serve) -> None:
-    server = serve(replies(answer(b"", "302 Found", ["Location: /b"]), answer()))
+    server = serve(replies(answer(b"", "307 Moved", ["Location: /b"]), answer()))
     proxy = serve(forward_proxy({"ocsp.invalid": server}))
     assert fetch("http://ocsp.invalid/a?b", b"question", http_proxy=proxy.url()).body == b"answer"
     assert lines(proxy.requests[0])[:2] == ["POST http://ocsp.invalid/a?b HTTP/1.1", "Host: ocsp.invalid"]
