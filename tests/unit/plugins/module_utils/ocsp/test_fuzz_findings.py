@@ -170,7 +170,10 @@ def test_warnings_never_hide_an_error() -> None:
 
 
 #: An unencrypted key in lines of a few characters, and what folds them.
-SHORT_LINES = b"-----BEGIN PRIVATE KEY-----MC\nkCAQ\nAwBQYDK2VwBB0wFzAVBgAwEQYDVQQDDApJc3N1aW5nIENBBAIw\nCg==\t-----END PRIVATE KEY-----"
+SHORT_LINES = (
+    b"-----BEGIN PRIVATE KEY-----MC\nkCAQ\nAwBQYDK2VwBB0wFzAVBgAwEQYDVQQDDApJc3N1aW5nIENBBAIw\nCg==\t"
+    b"-----END PRIVATE KEY-----"
+)
 
 
 @pytest.mark.parametrize("fold", [b"\n", b"\r\n", b" ", b"\t", b"\n\n  ", b"\xc2\xa0", b"\xe2\x80\x8b", b"\\n"])
@@ -198,5 +201,5 @@ def test_sentences_about_keys_are_none() -> None:
     "data", [b"-----BEGIN PRIVATE KEY-----  MB8CADAFBgMrZXAEFAQSU0xvjrUw9dlmobByXfkuvydR-----END PRIVATE KEY-----"]
 )
 def test_a_key_that_is_not_well_formed_is_one_sentence(data: bytes) -> None:
-    with pytest.raises(InputError, match="^the file contains a private key that cannot be read: its numbers are not"):
+    with pytest.raises(InputError, match=r"^the file contains a private key that cannot be read: its numbers are not"):
         keys.read_key(data, "the file")
