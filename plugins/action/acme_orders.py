@@ -53,11 +53,12 @@ class ActionModule(ActionBase):
         if step is None:
             raise AnsibleActionFail("state must be one of wanted, planned, prepared, account, ordered, checked, issued")
         with _guard.without_secrets(arguments, _variable_of):
-            settings, faults = _acme_wanted.read_settings(arguments.get("settings") or {})
+            given = {**(arguments.get("settings") or {}), **self._secrets(variables)}
+            settings, faults = _acme_wanted.read_settings(given)
             if faults:
                 raise AnsibleActionFail(refusal(faults))
             try:
-                return {"changed": False, **step(arguments, {**settings, **self._secrets(variables)}, variables)}
+                return {"changed": False, **step(arguments, settings, variables)}
             except OSError as error:
                 raise AnsibleActionFail(f"{error.filename} cannot be used: {error.strerror}") from error
 
