@@ -69,6 +69,7 @@ _TRUTH = _Kind(boolean, "true or false")
 #: it refuses, which may be a key or a password.
 KINDS: dict[str, _Kind] = {
     **dict.fromkeys(("directory", "ca_file", "account_key", "folder", "vault_id", "http_folder", "dns_tasks"), _TEXT),
+    "controller_cache": _TEXT,
     **dict.fromkeys(("profile", "chain", "vault_secret", "account_key_content"), _TEXT),
     **dict.fromkeys(("terms_agreed", "http_check", "use_ari", "deploy", "must_staple", "new_key"), _TRUTH),
     **dict.fromkeys(("http_hosts", "roots", "force"), _LIST),
