@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
+import textwrap
 import typing as t
 from pathlib import Path
 
@@ -276,6 +278,25 @@ def test_an_account_whose_key_is_lost_is_not_exchanged(run: t.Any, ca: Ca, contr
     found = run()
     assert found.rc != 0 and f"the key {key} of the account https://" in found.output
     assert not key.exists()
+
+
+@pytest.mark.parametrize("block", ["revoke", "rollover"])
+def test_the_plays_of_the_guide_for_accounts(run: t.Any, ca: Ca, controller: Controller, block: str) -> None:
+    name = "www.example.com"
+    assert run(name).rc == 0
+    old, (key,) = controller.serial(name), controller.files.glob(".acme/*/account.key")
+    before = key.read_text()
+    guide = (CHECKOUT / "docs/docsite/rst/acme.rst").read_text()
+    (text,) = re.findall(rf"\.\. BEGIN {block},.*?:: yaml\n\n(.*?)\n\.\. END {block}", guide, re.DOTALL)
+    text = text.replace("https://acme-v02.api.letsencrypt.org/directory", ca.directory)
+    text = textwrap.dedent(text).replace("acme-v02.api.letsencrypt.org", key.parent.name)
+    done = controller.play(text)
+    assert done.rc == 0, done.output
+    renewed = run(name, acme_certificates_force=[name])
+    assert renewed.rc == 0 and controller.serial(name) == ca.issued()[-1] != old, renewed.output
+    assert (key.read_text() == before) == (block == "revoke")
+    if block == "revoke":
+        assert json.loads(ca.ask(f"/cert-status-by-serial/{old.lower().lstrip('0')}"))["Status"] == "Revoked"
 
 
 def test_external_accounts(ca: Ca, controller: Controller, run: t.Any) -> None:
