@@ -287,7 +287,7 @@ def test_the_plays_of_the_guide_for_accounts(run: t.Any, ca: Ca, controller: Con
     old, (key,) = controller.serial(name), controller.files.glob(".acme/*/account.key")
     before = key.read_text()
     guide = (CHECKOUT / "docs/docsite/rst/acme.rst").read_text()
-    (text,) = re.findall(rf"\.\. BEGIN {block},.*?:: yaml\n\n(.*?)\n\.\. END {block}", guide, re.DOTALL)
+    (text,) = re.findall(rf"\.\. BEGIN {block},.*?:: text\n\n(.*?)\n\.\. END {block}", guide, re.DOTALL)
     text = text.replace("https://acme-v02.api.letsencrypt.org/directory", ca.directory)
     text = textwrap.dedent(text).replace("acme-v02.api.letsencrypt.org", key.parent.name)
     done = controller.play(text)
