@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pebble
 import pytest
-from acme_support import CACHE, DNS_TASKS, VERSION, Ca, Controller, groups
+from acme_support import CACHE, DNS_TASKS, VERSION, Ca, Controller, groups, newest_only
 from conftest import CHECKOUT, pki_tool, run_program
 
 pytestmark = pytest.mark.nightly
@@ -257,18 +257,25 @@ def test_what_is_issued_is_judged_before_it_is_used(run: t.Any, ca: Ca, controll
     assert (ca.home / "root-1.pem").read_text().strip() in controller.file(NAME, "-rootchain.pem").read_text()
 
 
-def test_profiles_directories_and_the_weekly_limit(run: t.Any, ca: Ca, controller: Controller) -> None:
+def test_another_directory_and_the_weekly_limit(run: t.Any, ca: Ca, controller: Controller) -> None:
     issued = len(ca.issued())
     assert run(acme_certificates_directory=f"{ca.directory}?staging").rc == 0
     live = run()
     assert live.rc == 0 and len(ca.issued()) == issued + 2, live.output
-    short = run(acme_certificates_profile="shortlived")
-    assert short.rc == 0 and len(ca.issued()) == issued + 3, short.output
-    assert json.loads((controller.files / f".acme/state/{NAME}.json").read_text())["profile"] == "shortlived"
-    assert run(acme_certificates_force=[NAME]).rc == 0
+    for _time in range(2):
+        assert run(acme_certificates_force=[NAME]).rc == 0
     over = run(acme_certificates_force=[NAME])
     assert over.rc != 0 and "the limit of acme_certificates_weekly_limit" in over.output
     assert len(ca.issued()) == issued + 4
+
+
+@newest_only
+def test_another_profile_is_another_certificate(run: t.Any, ca: Ca, controller: Controller) -> None:
+    issued = len(ca.issued())
+    assert run().rc == 0
+    short = run(acme_certificates_profile="shortlived")
+    assert short.rc == 0 and len(ca.issued()) == issued + 2, short.output
+    assert json.loads((controller.files / f".acme/state/{NAME}.json").read_text())["profile"] == "shortlived"
 
 
 def test_an_account_whose_key_is_lost_is_not_exchanged(run: t.Any, ca: Ca, controller: Controller) -> None:
@@ -313,6 +320,7 @@ def test_external_accounts(ca: Ca, controller: Controller, run: t.Any) -> None:
         ca.start("--set", "PEBBLE_AUTHZREUSE=0")
 
 
+@newest_only
 def test_a_static_record_will_do(ca: Ca, controller: Controller, run: t.Any) -> None:
     domain = {"name": "persist.example.test", "names": ["*.persist.example.test", "persist.example.test"]}
     first = run({**domain, "acme": {"challenge": "dns-persist-01"}})
