@@ -108,9 +108,9 @@ def test_renewal_information_that_is_broken_stops_nothing(run: t.Any, ca: Ca, co
         assert missing.rc != 0 and "new.example.test was not obtained: the CA cannot be reached" in missing.output
     finally:
         ca.start()
-    # It has forgotten its certificates and accounts, and gets the same account again.
+    # It has forgotten its issuer and its accounts, and gets the same account again.
     again = run(NAME, "new.example.test")
-    assert again.rc == 0 and "HTTP 404" in again.output, again.output
+    assert again.rc == 0 and "HTTP 400 Bad Request; the age of certificates decides" in again.output, again.output
     assert len(ca.issued()) == len(issued) + 1
 
 
