@@ -41,6 +41,8 @@ PYTHON = VERSIONS["PYTHON_VERSIONS"].split()
 PAIRS = [("3.9", "3.4.8"), ("3.10", "36.0.1"), ("3.11", "38.0.4"), ("3.12", "41.0.7"), ("3.13", "43.0.0")]
 PYTEST = ["pytest", "hypothesis"]
 TYPED_PLUGINS = ["plugins/action/*.py", "plugins/plugin_utils/*.py", "plugins/module_utils/_*.py"]
+# Of those that tests/tools/pebble.py gets, the ones without profiles, and the last without renewal information.
+OLDER_PEBBLES = ("2.6", "2.4")
 # Files that the session lab-role runs; lab-servers runs all others that use the lab.
 LAB_ROLE = {"test_role_deploy.py", "test_role_operator.py", "test_role_faults.py"}
 
@@ -246,12 +248,19 @@ def lab_role(session: nox.Session) -> None:
 
 @tool_session()
 def acme(session: nox.Session) -> None:
-    """The role acme_certificates on such hosts, with Debian's pebble as its CA; each night with kills and odd CAs."""
+    """The role acme_certificates on such hosts, with Debian's pebble as its CA; each night with kills and odd CAs.
+
+    Older versions of pebble, which can do less, are then tried as well.
+    """
     session.install("-r", "tests/integration/requirements.txt", TOOLS_CORE, NEWEST)
     if not is_fetched(session, "fetch"):
         session.skip("needs pebble from Debian, and ansible from PyPI")
     session.env["CERTOPS_CACHE"] = str(CACHE)
     lab(session, "10.77.62", [path.name for path in Path("tests/integration").glob("test_acme_*.py")])
+    if NIGHTLY:
+        for version in OLDER_PEBBLES:
+            session.env["CERTOPS_PEBBLE"] = version
+            lab(session, "10.77.62", ["test_acme_orders.py"])
 
 
 @tool_session(nightly=True)

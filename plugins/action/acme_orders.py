@@ -17,10 +17,12 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import refusal
 from ansible_collections.certops.ocsp.plugins.plugin_utils import (
+    _acme_folder,
     _acme_keys,
     _acme_orders,
     _acme_plan,
     _acme_wanted,
+    _fetching,
     _groups,
     _guard,
     _owner,
@@ -53,11 +55,12 @@ class ActionModule(ActionBase):
         if step is None:
             raise AnsibleActionFail("state must be one of wanted, planned, prepared, account, ordered, checked, issued")
         with _guard.without_secrets(arguments, _variable_of):
-            settings, faults = _acme_wanted.read_settings(arguments.get("settings") or {})
+            given = {**(arguments.get("settings") or {}), **self._secrets(variables)}
+            settings, faults = _acme_wanted.read_settings(given)
             if faults:
                 raise AnsibleActionFail(refusal(faults))
             try:
-                return {"changed": False, **step(arguments, {**settings, **self._secrets(variables)}, variables)}
+                return {"changed": False, **step(arguments, settings, variables)}
             except OSError as error:
                 raise AnsibleActionFail(f"{error.filename} cannot be used: {error.strerror}") from error
 
@@ -107,8 +110,8 @@ class ActionModule(ActionBase):
         if faults:
             raise AnsibleActionFail(refusal(faults))
         proofs: dict[str, list[str]] = {}
-        for said in by_host.values():
-            for name, proof in said["proofs"].items():
+        for known in (*(said["proofs"] for said in by_host.values()), _fetched_proofs(requests, folder, settings)):
+            for name, proof in known.items():
                 proofs.setdefault(name, []).append(proof)
         return {
             "requests": [one.values() for one in requests],
@@ -210,6 +213,15 @@ class ActionModule(ActionBase):
         batch = self._batch(arguments, settings, variables)
         batch.take_certificates(arguments["results"], _acme_plan.read_roots(batch.settings["roots"])[0])
         return {**_result(batch, arguments), "changed": bool(batch.installed)}
+
+
+def _fetched_proofs(
+    requests: t.Iterable[_acme_wanted.Request], folder: _acme_folder.Folder, settings: Values
+) -> dict[str, str]:
+    """As hosts know of revocations, so does the controller, where it fetches for them."""
+    certificates = {one.name: _acme_folder.read(folder.certificate(one.name)) for one in requests}
+    cache = os.path.expanduser(settings["controller_cache"] or _fetching.CACHE)
+    return _fetching.proofs(cache, {name: content for name, content in certificates.items() if content})
 
 
 def _failure_of(result: Values) -> str:

@@ -52,6 +52,13 @@ def test_an_order_that_was_finalized_can_be_taken_up() -> None:
     assert create["community.crypto.acme_certificate_order_create"]["order_creation_error_strategy"] == "fail"
 
 
+def test_answers_are_there_until_the_ca_has_looked() -> None:
+    """Asking for the validation does not wait for it: finalizing does."""
+    names = [task["name"] for task in tasks_of(yaml.safe_load((TASKS / "answer.yml").read_text()))]
+    order = ["Answer by files", "Set DNS records", "Ask the CA to validate", "Obtain certificates", "Clean up"]
+    assert sorted(order, key=names.index) == order
+
+
 def test_nothing_is_registered_under_a_name_that_others_use() -> None:
     assert all(task["register"].startswith("__acme_certificates_") for task in ALL if "register" in task)
 
