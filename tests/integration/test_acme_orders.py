@@ -231,6 +231,36 @@ def test_keys_are_in_a_vault_from_the_first_byte(run: t.Any, ca: Ca, controller:
     assert len({controller.public_key(NAME)}) == 1
 
 
+def test_keys_that_were_there_before_are_encrypted_by_the_next_run(run: t.Any, ca: Ca, controller: Controller) -> None:
+    assert run().rc == 0
+    assert run(acme_certificates_force=[NAME]).rc == 0
+    certificate, account = controller.serial(NAME), controller.files.glob(".acme/*/account.json")
+    known = [path.read_text() for path in account]
+    password = controller.home / "password"
+    password.write_text("open sesame\n")
+    how = {"ocsp_stapling_certificates": groups(NAME), "acme_certificates_vault_secret": "open sesame"}
+    switches = ["--vault-password-file", str(password)]
+
+    def in_the_clear() -> list[Path]:
+        return [path for path in controller.files.rglob("*") if path.is_file() and b"PRIVATE KEY" in path.read_bytes()]
+
+    before = in_the_clear()
+    assert len([path for path in before if not path.is_symlink()]) >= 3
+    checked = controller.run(switches=[*switches, "--check"], **how)
+    assert checked.rc == 0 and in_the_clear() == before, checked.output
+    asked_before = ca.requests()
+    found = controller.run(switches=switches, **how)
+    assert (found.rc, found.count("changed")) == (0, 1), found.output
+    assert in_the_clear() == [] and asked(ca, asked_before) == {"dir", *ARI}
+    again = controller.run(switches=switches, **how)
+    assert (again.rc, again.count("changed")) == (0, 0), again.output
+    # The account is the same one, and the key of the certificate can still be read.
+    renewed = controller.run(switches=switches, **how, acme_certificates_force=[NAME], acme_certificates_new_key=False)
+    assert renewed.rc == 0 and controller.serial(NAME) != certificate, renewed.output
+    assert [path.read_text() for path in controller.files.glob(".acme/*/account.json")] == known
+    assert in_the_clear() == []
+
+
 def test_a_clean_up_that_fails_hides_nothing(ca: Ca, controller: Controller) -> None:
     tasks = "- ansible.builtin.fail: {msg: zone is locked}\n  when: acme_certificates_dns_state == 'absent'\n"
     controller.home.joinpath("locked.yml").write_text(DNS_TASKS.replace("ADDRESS", ca.lab.address) + tasks)
