@@ -214,6 +214,25 @@ def test_files_of_another_client_are_in_use_until_they_are_due(
     assert (kept / "fullchain.pem").read_bytes() == known[f"{NAME}-fullchain.pem"]
 
 
+def test_a_ca_that_never_finishes_is_not_waited_for(run: t.Any, ca: Ca, controller: Controller) -> None:
+    ca.stop()
+    ca.start("--set", "PEBBLE_AUTHZREUSE=0", "--set", "PEBBLE_VA_NOSLEEP=0", "--set", "PEBBLE_VA_SLEEPTIME=100000")
+    try:
+        found = controller.run(
+            switches=["-e", "__acme_certificates_patience=15"], ocsp_stapling_certificates=groups(NAME)
+        )
+        assert found.rc != 0, found.output
+        assert f"{NAME} was not obtained: the CA did not finish within 15 seconds" in found.output, found.output
+        assert controller.records("absent") == controller.records("present")
+        # It may finish later: the next run asks for this order.
+        assert json.loads((controller.files / f".acme/pending/{NAME}/order.json").read_text())["uri"]
+    finally:
+        ca.stop()
+        ca.start("--set", "PEBBLE_AUTHZREUSE=0")
+    again = run()
+    assert again.rc == 0 and controller.serial(NAME) == ca.issued()[-1], again.output
+
+
 def test_keys_are_in_a_vault_from_the_first_byte(run: t.Any, ca: Ca, controller: Controller) -> None:
     password = controller.home / "password"
     password.write_text("open sesame\n")
