@@ -114,6 +114,7 @@ class ActionModule(ActionBase):
             for name, proof in known.items():
                 proofs.setdefault(name, []).append(proof)
         return {
+            "changed": bool(self._encrypt_keys(folder, settings)),
             "requests": [one.values() for one in requests],
             "certificates": _acme_plan.questions(requests, folder, settings, proofs),
             "folder": folder.path,
@@ -155,6 +156,12 @@ class ActionModule(ActionBase):
                 return [_NOT_A_SECRET]
         return []
 
+    def _encrypt_keys(self, folder: _acme_folder.Folder, settings: Values) -> list[str]:
+        """Those that are older than the wish to have them in a vault, or were put there since."""
+        if not settings["vault_secret"] or self._task.check_mode:
+            return []
+        return folder.encrypt_keys(_encryption(settings), _acme_keys.is_clear)
+
     # Orders
 
     def _batch(self, arguments: Values, settings: Values, variables: Values) -> _acme_orders.Batch:
@@ -170,11 +177,7 @@ class ActionModule(ActionBase):
         wanted = [_acme_wanted.Request.of(one) for one in arguments["plan"]["requests"]]
         batch.requests = {one.name: one for one in wanted if one.name in due}
         batch.verdicts = due
-        secret, vault_id = settings["vault_secret"], settings["vault_id"]
-
-        def encrypt(key: bytes) -> bytes:
-            return _acme_keys.encrypt(key, secret, vault_id) if secret else key
-
+        encrypt = _encryption(settings)
         refused, account_key = _directory_problem(arguments.get("answer") or {}), arguments["plan"]["account_key"]
         if refused is None and not settings["account_key_content"] and not os.path.exists(account_key):
             batch.folder.write(account_key, encrypt(_acme_keys.new_key(_acme_keys.ACCOUNT_KEY_TYPE)))
@@ -213,6 +216,12 @@ class ActionModule(ActionBase):
         batch = self._batch(arguments, settings, variables)
         batch.take_certificates(arguments["results"], _acme_plan.read_roots(batch.settings["roots"])[0])
         return {**_result(batch, arguments), "changed": bool(batch.installed)}
+
+
+def _encryption(settings: Values) -> _acme_orders.Encrypt:
+    """What makes of a private key what is written to disk."""
+    secret, vault_id = settings["vault_secret"], settings["vault_id"]
+    return lambda key: _acme_keys.encrypt(key, secret, vault_id) if secret else key
 
 
 def _fetched_proofs(

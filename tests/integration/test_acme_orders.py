@@ -214,6 +214,25 @@ def test_files_of_another_client_are_in_use_until_they_are_due(
     assert (kept / "fullchain.pem").read_bytes() == known[f"{NAME}-fullchain.pem"]
 
 
+def test_a_ca_that_never_finishes_is_not_waited_for(run: t.Any, ca: Ca, controller: Controller) -> None:
+    ca.stop()
+    ca.start("--set", "PEBBLE_AUTHZREUSE=0", "--set", "PEBBLE_VA_NOSLEEP=0", "--set", "PEBBLE_VA_SLEEPTIME=100000")
+    try:
+        found = controller.run(
+            switches=["-e", "__acme_certificates_patience=15"], ocsp_stapling_certificates=groups(NAME)
+        )
+        assert found.rc != 0, found.output
+        assert f"{NAME} was not obtained: the CA did not finish within 15 seconds" in found.output, found.output
+        assert controller.records("absent") == controller.records("present")
+        # It may finish later: the next run asks for this order.
+        assert json.loads((controller.files / f".acme/pending/{NAME}/order.json").read_text())["uri"]
+    finally:
+        ca.stop()
+        ca.start("--set", "PEBBLE_AUTHZREUSE=0")
+    again = run()
+    assert again.rc == 0 and controller.serial(NAME) == ca.issued()[-1], again.output
+
+
 def test_keys_are_in_a_vault_from_the_first_byte(run: t.Any, ca: Ca, controller: Controller) -> None:
     password = controller.home / "password"
     password.write_text("open sesame\n")
@@ -229,6 +248,36 @@ def test_keys_are_in_a_vault_from_the_first_byte(run: t.Any, ca: Ca, controller:
             assert path.is_dir() or b"PRIVATE KEY" not in path.read_bytes(), path
     assert controller.file(NAME, ".key").read_text().startswith("$ANSIBLE_VAULT;")
     assert len({controller.public_key(NAME)}) == 1
+
+
+def test_keys_that_were_there_before_are_encrypted_by_the_next_run(run: t.Any, ca: Ca, controller: Controller) -> None:
+    assert run().rc == 0
+    assert run(acme_certificates_force=[NAME]).rc == 0
+    certificate, account = controller.serial(NAME), controller.files.glob(".acme/*/account.json")
+    known = [path.read_text() for path in account]
+    password = controller.home / "password"
+    password.write_text("open sesame\n")
+    how = {"ocsp_stapling_certificates": groups(NAME), "acme_certificates_vault_secret": "open sesame"}
+    switches = ["--vault-password-file", str(password)]
+
+    def in_the_clear() -> list[Path]:
+        return [path for path in controller.files.rglob("*") if path.is_file() and b"PRIVATE KEY" in path.read_bytes()]
+
+    before = in_the_clear()
+    assert len([path for path in before if not path.is_symlink()]) >= 3
+    checked = controller.run(switches=[*switches, "--check"], **how)
+    assert checked.rc == 0 and in_the_clear() == before, checked.output
+    asked_before = ca.requests()
+    found = controller.run(switches=switches, **how)
+    assert (found.rc, found.count("changed")) == (0, 1), found.output
+    assert in_the_clear() == [] and asked(ca, asked_before) == {"dir", *ARI}
+    again = controller.run(switches=switches, **how)
+    assert (again.rc, again.count("changed")) == (0, 0), again.output
+    # The account is the same one, and the key of the certificate can still be read.
+    renewed = controller.run(switches=switches, **how, acme_certificates_force=[NAME], acme_certificates_new_key=False)
+    assert renewed.rc == 0 and controller.serial(NAME) != certificate, renewed.output
+    assert [path.read_text() for path in controller.files.glob(".acme/*/account.json")] == known
+    assert in_the_clear() == []
 
 
 def test_a_clean_up_that_fails_hides_nothing(ca: Ca, controller: Controller) -> None:
