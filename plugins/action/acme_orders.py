@@ -17,6 +17,7 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import refusal
 from ansible_collections.certops.ocsp.plugins.plugin_utils import (
+    _acme_answers,
     _acme_folder,
     _acme_keys,
     _acme_orders,
@@ -245,17 +246,17 @@ def _result(batch: _acme_orders.Batch, arguments: Values) -> Values:
     return {**batch.result(), "missing": [name for name in names if not batch.folder.has(name)]}
 
 
-def _directory_problem(answer: Values) -> _acme_orders.Refused | None:
+def _directory_problem(answer: Values) -> _acme_answers.Refused | None:
     """Why the CA cannot be asked for anything: asked once, since each module would try for minutes."""
     if answer.get("status") == 200 and isinstance(answer.get("json"), dict) and "newOrder" in answer["json"]:
         return None
     url = answer.get("url", "the ACME directory")
     if answer.get("status") == 200:
-        return _acme_orders.Refused(f"{url} is no ACME directory")
+        return _acme_answers.Refused(f"{url} is no ACME directory")
     said = " ".join(str(answer.get("msg", "")).split())
     status = answer.get("status")
     passing = not isinstance(status, int) or status < 0 or status >= 500 or status == 429
-    return _acme_orders.Refused(f"the CA cannot be reached at {url}: {said}", passing)
+    return _acme_answers.Refused(f"the CA cannot be reached at {url}: {said}", passing)
 
 
 def _look_problem(look: Values, folder: str) -> str:
