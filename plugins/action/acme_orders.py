@@ -15,6 +15,7 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.certops.ocsp.plugins.module_utils import _acme_host
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import refusal
+from ansible_collections.certops.ocsp.plugins.modules.acme_orders import STATES
 from ansible_collections.certops.ocsp.plugins.plugin_utils import (
     _acme_answers,
     _acme_folder,
@@ -52,9 +53,7 @@ class ActionModule(ActionBase):
         arguments, variables = dict(self._task.args), task_vars or {}
         step = getattr(self, f"_{arguments.get('state')}", None)
         if step is None:
-            raise AnsibleActionFail(
-                "state must be one of wanted, planned, asked, prepared, account, ordered, checked, issued"
-            )
+            raise AnsibleActionFail(f"state must be one of {', '.join(STATES)}")
         with _guard.without_secrets(arguments, _variable_of):
             given = {**(arguments.get("settings") or {}), **self._secrets(variables)}
             settings, faults = _acme_wanted.read_settings(given)

@@ -66,7 +66,7 @@ options:
     type: str
   ca_path:
     description:
-      - With V(asked) of O(state), a file with the CAs to trust for the directory, as PEM, instead of those of the system.
+      - With V(asked) of O(state), a file with the CAs to trust instead of those of the system, as PEM.
     type: path
   plan:
     description:

@@ -59,7 +59,7 @@ def test_only_the_proofs_that_are_asked_for_come_back(run: Runner, record: Path)
     assert run(state="wanted", names=[NAME])["proofs"] == {}
     record.write_text(certificates(proof=PROOF, message="[" * 100))
     result = run(state="wanted", names=[NAME, "unknown"])
-    assert (result["proofs"], result["warnings"], result["changed"]) == ({NAME: PROOF}, [], False)
+    assert (result["proofs"], result["warnings"]) == ({NAME: PROOF}, [])
 
 
 @pytest.mark.parametrize("proof", [5, None, [PROOF], "", "!", "A" * 20_000, "\u00e9"])

@@ -79,7 +79,7 @@ def test_a_wildcard_is_proven_by_the_name_below_it() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("identifier", [OTHER, "test", "a.www.example.test", "*.www.example.test", "::1", *ODD])
 def test_nothing_else_is(identifier: t.Any, kind: str) -> None:
-    with pytest.raises(_acme_answers.Refused, match="the CA wants a proof for .*, which was not ordered") as caught:
+    with pytest.raises(_acme_answers.Refused, match=r"the CA wants a proof for .*, which was not ordered") as caught:
         ask(identifier, kind)
     assert caught.value.message.isprintable() and len(caught.value.message) < 200
 
