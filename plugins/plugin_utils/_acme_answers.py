@@ -173,7 +173,7 @@ def _match(pattern: re.Pattern[str], value: t.Any) -> str:
 
 
 def _shown(value: t.Any) -> str:
-    return f"'{clean(value, 100)}'" if isinstance(value, str) else "what is not text"
+    return f"'{clean(value, 100)}'" if isinstance(value, str) else "something that is not text"
 
 
 def explain(result: Values) -> Refused:

@@ -183,11 +183,9 @@ class Batch:
     def take_orders(self, results: t.Iterable[Values]) -> None:
         """Note orders that were created, and forget those that the CA no longer knows or has given up."""
         for result in results:
-            with self._reading(result["item"]["name"]):
-                self._take_order(result["item"]["name"], result)
-
-    def _reading(self, name: str) -> t.ContextManager[None]:
-        return _acme_answers.read_for(functools.partial(self.problems.__setitem__, name))
+            name = result["item"]["name"]
+            with _acme_answers.read_for(functools.partial(self._not_answered, name)):
+                self._take_order(name, result)
 
     def _take_order(self, name: str, result: Values) -> None:
         if "challenge_data" in result:

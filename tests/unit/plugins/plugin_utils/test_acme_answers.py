@@ -210,6 +210,7 @@ def test_a_state_of_any_kind_is_a_problem_of_its_certificate_alone(batch: _acme_
     found = batch.result()
     assert [one["name"] for one in found["begun"]] == ["good.test"]
     assert "the CA gave no valid state of the order" in found["problems"][0]["message"]
+    assert batch.folder.order("bad.test")["uri"] == ""
 
 
 @pytest.mark.parametrize("chain", [*ODD, *[{"full_chain": one} for one in ODD]])
