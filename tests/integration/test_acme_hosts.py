@@ -97,7 +97,7 @@ def test_keys_are_in_the_clear_on_their_hosts_alone(
         for said in (killed, done.output, renewed.output, journal):
             assert body not in said and "PRIVATE KEY" not in said, where
         assert places_of(home, body) == places_of(Path("/dev/shm"), body) == [], where
-        everywhere = ["grep", "-rlIF", "--devices=skip", "--exclude-dir=proc", "--exclude-dir=sys", "--", body, "/"]
+        everywhere = ["grep", "-rlF", "--devices=skip", "--exclude-dir=proc", "--exclude-dir=sys", "--", body, "/"]
         found = host.run(*everywhere, check=False).split()
         assert all(path.startswith("/etc/ocsp-stapling/sets/") for path in found), found
     assert PASSWORD not in done.output + journal
