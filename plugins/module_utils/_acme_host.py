@@ -43,11 +43,11 @@ def proofs(names: t.Container[str], path: str = RECORD) -> t.Tuple[t.Dict[str, s
     if data.count(b"[") + data.count(b"{") > _MOST_CONTAINERS + len(data) // _OCTETS_FOR_ONE:
         return {}, f"{path} is nothing that the program wrote; remove it"
     try:
-        found = json.loads(data)["certificates"].items()
+        found: t.ItemsView[str, t.Any] = json.loads(data)["certificates"].items()
     except (ValueError, LookupError, AttributeError, TypeError, RecursionError):
         return {}, ""
-    claimed = {name: one.get("proof") for name, one in found if name in names and isinstance(one, dict)}
-    return {name: proof for name, proof in claimed.items() if is_proof(proof)}, ""
+    entries = {name: one for name, one in found if name in names and isinstance(one, dict)}
+    return {name: str(one["proof"]) for name, one in entries.items() if is_proof(one.get("proof"))}, ""
 
 
 def is_proof(value: t.Any) -> bool:
