@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# What the demonstrations share: how they speak, and Ansible with the collection as users get it, in the folder $work.
+# What the demonstrations share: how they speak, and Ansible with the collection as users get it.
 
 step=0
 step() { printf '\n\033[1m%d. %s\033[0m\n' "$((++step))" "$*"; }
@@ -34,14 +34,16 @@ until_true() {
   done
 }
 
-# Have ansible-core, and the collection built and installed; further folders with collections may be given.
+# prepare_ansible FOLDER [COLLECTIONS...]: have ansible-core, and the collection built and installed in a folder, which is
+# made the current one. Further folders with collections may be given.
 prepare_ansible() {
-  local python version venv core
+  local work=$1 python version venv core
+  shift
   python=$(first_python 3.11 3.12 3.13) || die "Python 3.11 or later is needed"
   version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
   venv=$(venv "$python" "$(ansible_core_for "$version")" "cryptography==$NEWEST_CRYPTOGRAPHY") || exit 1
   PATH=$venv/bin:$PATH:/usr/sbin:/sbin
-  cd "$work"
+  cd "$work" || exit 1
   # shellcheck disable=SC2031
   unset "${!ANSIBLE_@}" # settings of the user's own must not change what is seen here
   cat >ansible.cfg <<CFG
