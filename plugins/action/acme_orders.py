@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import tempfile
 import typing as t
@@ -15,8 +13,11 @@ from datetime import datetime, timezone
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible_collections.certops.ocsp.plugins.module_utils import _acme_host
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import refusal
+from ansible_collections.certops.ocsp.plugins.modules.acme_orders import STATES
 from ansible_collections.certops.ocsp.plugins.plugin_utils import (
+    _acme_answers,
     _acme_folder,
     _acme_keys,
     _acme_orders,
@@ -30,8 +31,7 @@ from ansible_collections.certops.ocsp.plugins.plugin_utils import (
 
 Values = dict[str, t.Any]
 
-#: What the program on hosts remembers of responses; of a certificate that was revoked, the proof.
-_RECORD = "/var/lib/ocsp-stapling/responses/refresh.json"
+_MODULE = "certops.ocsp.acme_orders"
 _PLACE = "__acme_certificates_host"
 _LOOKS = "__acme_certificates_looks"
 #: With these, hosts run on by themselves, so that each would order for all.
@@ -53,7 +53,7 @@ class ActionModule(ActionBase):
         arguments, variables = dict(self._task.args), task_vars or {}
         step = getattr(self, f"_{arguments.get('state')}", None)
         if step is None:
-            raise AnsibleActionFail("state must be one of wanted, planned, prepared, account, ordered, checked, issued")
+            raise AnsibleActionFail(f"state must be one of {', '.join(STATES)}")
         with _guard.without_secrets(arguments, _variable_of):
             given = {**(arguments.get("settings") or {}), **self._secrets(variables)}
             settings, faults = _acme_wanted.read_settings(given)
@@ -82,19 +82,23 @@ class ActionModule(ActionBase):
         return {
             "requests": [one.values() for one in requests],
             "faults": [*groups.faults, *faults],
-            "proofs": self._proofs(names, variables) if names else {},
+            **(self._proofs(names, variables) if names else {"proofs": {}}),
         }
 
-    def _proofs(self, names: t.Container[str], variables: Values) -> Values:
+    def _proofs(self, names: t.Collection[str], variables: Values) -> Values:
         """The responses by which this host knows that certificates were revoked, as Base64. They are judged later."""
-        result = self._execute_module("ansible.builtin.slurp", module_args={"src": _RECORD}, task_vars=variables)
-        try:
-            record = json.loads(base64.b64decode(result.get("content") or "e30="))
-            found = record["certificates"].items()
-        except (ValueError, LookupError, AttributeError, TypeError, RecursionError):
-            return {}
-        proofs = {name: one.get("proof") for name, one in found if name in names and isinstance(one, dict)}
-        return {name: proof for name, proof in proofs.items() if _is_base64(proof)}
+        given = {"state": "wanted", "names": sorted(names)}
+        result = self._execute_module(_MODULE, module_args=given, task_vars=variables)
+        claimed = result.get("proofs")
+        found = {name: claimed[name] for name in names if name in claimed} if isinstance(claimed, dict) else {}
+        proofs = {name: proof for name, proof in found.items() if _acme_host.is_proof(proof)}
+        return {"proofs": proofs, **{key: result[key] for key in ("warnings",) if key in result}}
+
+    def _asked(self, arguments: Values, settings: Values, variables: Values) -> Values:
+        """Whether the CA answers: asked once, since each module would try for minutes."""
+        given = {"state": "asked", "directory": settings["directory"], "ca_path": arguments.get("ca_path")}
+        result: Values = self._execute_module(_MODULE, module_args=given, task_vars=variables)
+        return result
 
     def _planned(self, arguments: Values, settings: Values, variables: Values) -> Values:
         """All certificates of all hosts, or all that is wrong."""
@@ -240,31 +244,16 @@ def _failure_of(result: Values) -> str:
     return said or ("the tasks failed" if result else "")
 
 
-def _is_base64(value: t.Any) -> bool:
-    """Whether it can be passed on: the user of the program on a host could have written anything."""
-    try:
-        return isinstance(value, str) and bool(base64.b64decode(value, validate=True))
-    except ValueError:
-        return False
-
-
 def _result(batch: _acme_orders.Batch, arguments: Values) -> Values:
     """What the next tasks need, with the certificates that there are none of yet."""
     names = [one["name"] for one in arguments["plan"]["requests"]]
     return {**batch.result(), "missing": [name for name in names if not batch.folder.has(name)]}
 
 
-def _directory_problem(answer: Values) -> _acme_orders.Refused | None:
-    """Why the CA cannot be asked for anything: asked once, since each module would try for minutes."""
-    if answer.get("status") == 200 and isinstance(answer.get("json"), dict) and "newOrder" in answer["json"]:
-        return None
-    url = answer.get("url", "the ACME directory")
-    if answer.get("status") == 200:
-        return _acme_orders.Refused(f"{url} is no ACME directory")
-    said = " ".join(str(answer.get("msg", "")).split())
-    status = answer.get("status")
-    passing = not isinstance(status, int) or status < 0 or status >= 500 or status == 429
-    return _acme_orders.Refused(f"the CA cannot be reached at {url}: {said}", passing)
+def _directory_problem(answer: Values) -> _acme_answers.Refused | None:
+    """Why the CA cannot be asked for anything, as the step ``asked`` found."""
+    problem = answer.get("problem", answer.get("msg", "the CA was not asked for its directory"))
+    return _acme_answers.Refused(str(problem), bool(answer.get("passing", True))) if problem else None
 
 
 def _look_problem(look: Values, folder: str) -> str:

@@ -40,22 +40,36 @@ options:
       - V(wanted) reads on behalf of one host what it wants, and what it knows of revocations.
       - V(planned) unites that for all hosts, or refuses all that is wrong. Outside of check mode, it encrypts keys
         that should be encrypted and are not.
+      - V(asked) asks the CA for its directory, once and for 10 seconds at most.
       - V(prepared) makes keys and requests for what is due.
       - V(account), V(ordered), V(checked) and V(issued) take in what came of the tasks before.
     type: str
-    choices: [wanted, planned, prepared, account, ordered, checked, issued]
+    choices: [wanted, planned, asked, prepared, account, ordered, checked, issued]
     required: true
   settings:
     description:
       - The variables of the role, without their prefix, but for those that are secret, which are read where they are.
     type: dict
-    required: true
   groups:
     description:
       - The certificates in groups. Each entry is a mapping as
         O(certops.ocsp.ocsp_stapling#role:main:ocsp_stapling_certificates).
     type: list
     elements: dict
+  names:
+    description:
+      - With V(wanted) of O(state), the certificates of whose revocation the host is asked. The controller computes them
+        for the host. Not for use in tasks.
+    type: list
+    elements: str
+  directory:
+    description:
+      - With V(asked) of O(state), the URL of the directory, by default that of O(settings).
+    type: str
+  ca_path:
+    description:
+      - With V(asked) of O(state), a file with the CAs to trust instead of those of the system, as PEM.
+    type: path
   plan:
     description:
       - What V(planned) of O(state) returned.
@@ -70,7 +84,7 @@ options:
     type: dict
   answer:
     description:
-      - With V(prepared) of O(state), what M(ansible.builtin.uri) returned for the ACME directory.
+      - With V(prepared) of O(state), what V(asked) returned.
       - With V(checked), what a task returned that could not set DNS records.
     type: dict
   results:
@@ -87,6 +101,19 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+problem:
+  description: Why the CA cannot be asked for anything, or an empty string.
+  returned: success, with V(asked) of O(state)
+  type: str
+  sample: ""
+passing:
+  description: Whether that may pass by itself.
+  returned: success, with V(asked) of O(state)
+  type: bool
+proofs:
+  description: The OCSP responses by which the host knows that certificates were revoked, as Base64, by their names.
+  returned: success, with V(wanted) of O(state)
+  type: dict
 requests:
   description: The certificates that are wanted, or that are on their way.
   returned: success
@@ -103,3 +130,39 @@ missing:
   type: list
   elements: str
 """
+
+from ansible_collections.certops.ocsp.plugins.module_utils import _acme_host, _module
+from ansible_collections.certops.ocsp.plugins.module_utils._module import Module
+
+STATES = ["wanted", "planned", "asked", "prepared", "account", "ordered", "checked", "issued"]
+
+
+def main() -> None:
+    module = Module(
+        argument_spec={
+            "state": {"type": "str", "choices": STATES, "required": True},
+            **{name: {"type": "dict"} for name in ("settings", "plan", "orders", "decision", "answer")},
+            **{name: {"type": "list", "elements": "dict"} for name in ("groups", "results")},
+            "names": {"type": "list", "elements": "str"},
+            "directory": {"type": "str"},
+            "ca_path": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    if params["state"] == "asked" and params["directory"]:
+        _module.require_cryptography(module)
+        module.exit_json(**_acme_host.directory_problem(params["directory"], params["ca_path"]))
+    if params["state"] != "wanted" or params["names"] is None:
+        module.fail_json(
+            msg="this module works only with the action plugin of the same name; call it as certops.ocsp.acme_orders "
+            "in a task"
+        )
+    proofs, problem = _acme_host.proofs(params["names"])
+    if problem:
+        module.warn(f"what this host knows of revocations is not used: {problem}")
+    module.exit_json(proofs=proofs)
+
+
+if __name__ == "__main__":
+    main()

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import contextlib
-import re
+import functools
 import typing as t
 from collections import defaultdict
 from datetime import datetime, timedelta
@@ -21,8 +21,9 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy.material 
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import certificate as x509
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import path as paths
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import clean, format_time, parse_time
-from ansible_collections.certops.ocsp.plugins.plugin_utils import _acme_folder, _acme_keys
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import format_time, parse_time
+from ansible_collections.certops.ocsp.plugins.plugin_utils import _acme_answers, _acme_folder, _acme_keys
+from ansible_collections.certops.ocsp.plugins.plugin_utils._acme_answers import Challenge, Refused, explain
 from ansible_collections.certops.ocsp.plugins.plugin_utils._acme_wanted import Request
 
 Values = t.Mapping[str, t.Any]
@@ -33,23 +34,8 @@ Encrypt = t.Callable[[bytes], bytes]
 ReadKey = t.Callable[[str], bytes]
 
 WEEK = timedelta(days=7)
-#: Errors of a CA (RFC 8555 section 6.7) that pass without anything being done about them.
-_PASSING = frozenset(("rateLimited", "serverInternal", "orderNotReady"))
-_ERROR = re.compile(r'Error (?:"[^"]*" \()?urn:ietf:params:acme:error:(\w+)\)?(?:: "((?:[^"\\]|\\.)*)")?')
-#: Whose challenge failed, before a colon or what the state of the authorization is.
-_IDENTIFIER = re.compile(r"\b(?:dns|ip):(\S+?)(?::? )")
 #: The states of an order (RFC 8555 section 7.1.6) that lead to a certificate.
 _ALIVE = frozenset(("pending", "ready", "processing", "valid"))
-_LONGEST_TEXT = 400
-
-
-class Refused(Exception):
-    """Why a certificate was not obtained; ``passing`` is whether time alone may mend it."""
-
-    def __init__(self, message: str, passing: bool = False) -> None:
-        super().__init__(message)
-        self.message = message
-        self.passing = passing
 
 
 class Batch:
@@ -185,30 +171,36 @@ class Batch:
 
     def take_account(self, result: Values) -> None:
         """Note the account, or say of each certificate why there is none."""
-        if result.get("account_uri"):
-            self.folder.note_account(result["account_uri"], self.settings["directory"])
-            return
-        for name in self._waiting():
-            self.problems[name] = explain(result)
+        try:
+            if not result.get("account_uri"):
+                raise explain(result)
+            uri = _acme_answers.url(result["account_uri"], "the account")
+        except Refused as problem:
+            self.problems.update(dict.fromkeys(self._waiting(), problem))
+        else:
+            self.folder.note_account(uri, self.settings["directory"])
 
     def take_orders(self, results: t.Iterable[Values]) -> None:
         """Note orders that were created, and forget those that the CA no longer knows or has given up."""
         for result in results:
             name = result["item"]["name"]
-            if "challenge_data" in result:
-                self.folder.note_order(
-                    name, uri=result["order_uri"], challenges=result["challenge_data"], status="pending"
-                )
-            elif "order" in result:
-                status = result["order"].get("status")
-                if status in _ALIVE:
-                    self.folder.note_order(name, status=status)
-                else:
-                    self._forget_uri(name)
-            elif result["item"]["uri"]:
-                self._lost(name, result)
+            with _acme_answers.read_for(functools.partial(self._not_answered, name)):
+                self._take_order(name, result)
+
+    def _take_order(self, name: str, result: Values) -> None:
+        if "challenge_data" in result:
+            uri = _acme_answers.url(result["order_uri"], "the order")
+            self.folder.note_order(name, uri=uri, challenges=result["challenge_data"], status="pending")
+        elif "order" in result:
+            state = _acme_answers.state(result["order"])
+            if state in _ALIVE:
+                self.folder.note_order(name, status=state)
             else:
-                self._refuse_order(name, result)
+                self._forget_uri(name)
+        elif result["item"]["uri"]:
+            self._lost(name, result)
+        else:
+            self._refuse_order(name, result)
 
     def _lost(self, name: str, result: Values) -> None:
         problem = explain(result)
@@ -240,13 +232,14 @@ class Batch:
         """Judge what was issued, and put it into use."""
         for result in results:
             name = result["item"]["name"]
-            try:
+            with _acme_answers.read_for(functools.partial(self._not_issued, name)):
                 if "selected_chain" not in result:
                     raise self._failed(name, result)
-                self._install(self.requests[name], result["selected_chain"]["full_chain"].encode(), roots)
-            except Refused as problem:
-                self.problems[name] = problem
-                self.folder.note(name, error=problem.message)
+                self._install(self.requests[name], _acme_answers.chain(result["selected_chain"]), roots)
+
+    def _not_issued(self, name: str, problem: Refused) -> None:
+        self.problems[name] = problem
+        self.folder.note(name, error=problem.message)
 
     def _failed(self, name: str, result: Values) -> Refused:
         problem = explain(result)
@@ -276,23 +269,15 @@ class Batch:
         records: dict[str, list[str]] = defaultdict(list)
         persistent: dict[str, None] = {}
         for name in self._waiting():
-            request, order = self.requests[name], self.folder.order(name)
-            if order.get("status") != "pending":
-                continue
-            for asked in order.get("challenges", []):
-                found = asked["challenges"].get(request.challenge)
-                if found is None:
-                    offered = ", ".join(sorted(asked["challenges"])) or "none"
-                    self.problems[name] = Refused(
-                        f"the CA does not offer {request.challenge} for {asked['identifier']} (it offers: {offered})"
-                    )
-                elif request.challenge == "http-01":
+            request = self.requests[name]
+            for one in self._challenges(request):
+                if one.path:
                     for host, place in self._places(request):
-                        files[host].append(self._file(name, place, asked["identifier"], found))
+                        files[host].append(self._file(name, place, one))
                 elif request.challenge == "dns-01":
-                    records[found["record"]].append(found["resource_value"])
+                    records[one.record].append(one.value)
                 else:
-                    persistent[_persistent_record(asked["identifier"], request.names, found)] = None
+                    persistent[f'{one.record} IN TXT "{one.value}"'] = None
         alias = self.settings["dns_alias"]
         return {
             "files": dict(files),
@@ -303,20 +288,35 @@ class Batch:
             "persistent": list(persistent),
         }
 
+    def _challenges(self, request: Request) -> list[Challenge]:
+        """What the CA has yet to be shown for a certificate; none where it wants anything that was not ordered."""
+        known, found = self.folder.order(request.name), list[Challenge]()
+        if known.get("status") == "pending":
+            account = self.folder.account_uri()
+            order = _acme_answers.Order(request.names, request.challenge, self.settings["directory"], account)
+            with _acme_answers.read_for(functools.partial(self._not_answered, request.name)):
+                found = order.challenges(known.get("challenges", []))
+        return found
+
+    def _not_answered(self, name: str, problem: Refused) -> None:
+        """Another challenge can be chosen for the same order; one that was answered with nonsense is of no use."""
+        self.problems[name] = problem
+        if not isinstance(problem, _acme_answers.NotOffered):
+            self._forget_uri(name)
+
     def _places(self, request: Request) -> list[tuple[str, str]]:
         """The hosts of the play that write answers, each with the host that gets them."""
         others = self.settings["http_hosts"]
         return [(request.hosts[0], other) for other in others] or [(host, host) for host in request.hosts]
 
-    def _file(self, name: str, place: str, identifier: str, found: Values) -> Entry:
-        host = f"[{identifier}]" if ":" in identifier else identifier
+    def _file(self, name: str, place: str, one: Challenge) -> Entry:
         return {
             "name": name,
             "host": place,
-            "server_name": host,
-            "path": f"{self.settings['http_folder']}/{found['resource']}",
-            "url_path": found["resource"],
-            "content": found["resource_value"],
+            "server_name": f"[{one.name}]" if ":" in one.name else one.name,
+            "path": f"{self.settings['http_folder']}/{one.path}",
+            "url_path": one.path,
+            "content": one.value,
         }
 
     # What is said
@@ -329,27 +329,6 @@ class Batch:
         days = (_time(end) - self.now).days
         left = f"ends on {end} ({days} days)" if days >= 0 else f"ended on {end}"
         return f"{name} was not renewed: {problem.message}; the certificate in use {left}"
-
-
-def explain(result: Values) -> Refused:
-    """Why a module of ``community.crypto`` failed, in one sentence."""
-    if result.get("timedout"):
-        return Refused(f"the CA did not finish within {result['timedout'].get('period')} seconds", passing=True)
-    text = str(result.get("msg", ""))
-    other = result.get("other") or {}
-    problem = other.get("problem") or {}
-    kind = str(problem.get("type", "")).rpartition(":")[2]
-    status = other.get("http_status")
-    found = _ERROR.search(text)
-    kind = kind or (found.group(1) if found else "")
-    passing = kind in _PASSING or (not kind and isinstance(status, int) and (status < 0 or status >= 500))
-    passing = passing or "imed out" in text
-    if found:
-        detail = found.group(2) or problem.get("detail") or "it gave no reason"
-        identifier = _IDENTIFIER.search(text)
-        where = f"{identifier.group(1)}: " if identifier else ""
-        return Refused(clean(f"the CA says: {where}{detail} ({found.group(1)})", _LONGEST_TEXT), passing)
-    return Refused(clean(" ".join(text.split()) or "the CA was asked in vain", _LONGEST_TEXT), passing)
 
 
 def judge(
@@ -382,14 +361,6 @@ def judge(
     if roots and path.anchor is not None:
         content["rootchain.pem"] = served + to_pem(path.anchor)
     return content, leaf
-
-
-def _persistent_record(identifier: str, names: t.Iterable[str], found: Values) -> str:
-    """The TXT record by which a domain lets an account have its certificates (draft-ietf-acme-dns-persist)."""
-    domain = identifier.removeprefix("*.")
-    policy = "; policy=wildcard" if f"*.{domain}" in names else ""
-    issuer = found["issuer_domain_names"][0]
-    return f'_validation-persist.{domain}. IN TXT "{issuer}; accounturi={found["account_uri"]}{policy}"'
 
 
 def _time(text: str) -> datetime:

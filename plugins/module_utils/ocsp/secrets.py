@@ -16,13 +16,20 @@ HIDDEN = "********"
 #: The options of ``certificate_set`` whose text is never shown. A file for a server may hold key and certificate.
 KEY_OPTIONS = frozenset(("private_key_content", "certificate_content", "chain_content", "root_content"))
 
-#: The first or the last line of a key in PEM with some of its body, whatever was done to ends of lines and dashes;
-#: the lines alone are no secret, and messages name them.
-_GAP = rb"(?:\\[nr]|[\s'\",?-])*"
-_KEY_TEXT = re.compile(
-    rb"BEGIN[A-Z0-9 ]*PRIVATE\s+KEY[A-Z ]*" + _GAP + rb"(?:[A-Za-z-]+:[^\n\\]{0,100}" + _GAP + rb"){0,4}"
-    rb"[A-Za-z0-9+/]{16}|[A-Za-z0-9+/]{16}=*" + _GAP + rb"END[A-Z0-9 ]*PRIVATE\s+KEY|PuTTY-User-Key-File|"
-    rb"AGE-SECRET-KEY-1",
+#: What ends of lines, comments and quotes put between the lines of a key: a few characters that are not Base64.
+_GAP = rb"(?:[^A-Za-z0-9+/:()]|//|/\*|<br ?/?>){0,200}"
+_MARK = rb"[A-Z0-9 ]{0,40}PRIVATE\s{1,5}KEY"
+#: The first and the last line of a key in PEM; the lines alone are no secret, and messages name them.
+_BEGIN = re.compile(rb"BEGIN" + _MARK + rb"[A-Z ]{0,10}")
+_END = re.compile(rb"[A-Za-z0-9+/]{16}={0,2}" + _GAP + rb"END" + _MARK)
+#: The body after a first line, or some of it, and the headers before it.
+_BODY = re.compile(_GAP + rb"(?!/)[A-Za-z0-9+/]{16}")
+_HEADERS = re.compile(rb"(?:Proc-Type|DEK-Info|Version|Comment|Charset|Hash|Subject): ?[^\n?]{0,100}")
+_WINDOW = 600
+#: Keys that have a name of their own, and those that ``openssl pkey -text`` shows.
+_NAMED = re.compile(
+    rb"PuTTY-User-Key-File|AGE-SECRET-KEY-1|openssh-key-v1\0|b3BlbnNzaC1rZXktdj|"
+    rb"(?:privateExponent|\bpriv)\W{1,40}(?:[0-9a-f]{2}[:\s]{1,20}){16}"
 )
 #: All that is between the first and the last line of a key, in lines of whatever length, and what does not count in it.
 _KEY_BLOCK = re.compile(
@@ -30,14 +37,33 @@ _KEY_BLOCK = re.compile(
 )
 _NO_BODY = re.compile(rb"\\[nr]|[^A-Za-z0-9+/]")
 _SHORTEST_BODY = 16
-_LENGTH = rb"(?:[\x00-\x7f]|\x81.|\x82..|\x83...)"
-#: How DER of PKCS#8, PKCS#1, SEC 1 and PKCS#12 begins, and PKCS#8 and PKCS#12 under a password.
+#: A JWK (RFC 7517): its type, and its private or symmetric part.
+_JWK = "kty"
+_JWK_TYPE = re.compile(rb"\bkty\b")
+_JWK_SECRET = re.compile(rb"(?<![A-Za-z0-9_])[dk][\"']?\s{0,5}[:=]\s{0,5}[\"']?[A-Za-z0-9_-]{20}")
+_LENGTH = rb"(?:[\x20-\x7f]|\x81.|\x82..|\x83...)"
+#: How DER of PKCS#1, SEC 1, PKCS#8 and PKCS#12 begins, and PKCS#8 and PKCS#12 under a password. What follows the
+#: version tells them from a request, a CRL, CMS or the parameters of a curve.
 _KEY_DER = re.compile(
-    rb"\x30" + _LENGTH + rb"(?:\x02\x01(?:[\x00\x01][\x02\x04\x30]|\x03\x30)|"
+    rb"\x30"
+    + _LENGTH
+    + rb"(?:\x02\x01[\x00\x01](?:\x02[\x20-\x82]|\x04[\x10-\x7f]|\x30.\x06(?!\x07\x2a\x86\x48\xce\x3d\x01))|"
+    rb"\x02\x01\x03\x30" + _LENGTH + rb"\x06|"
     rb"\x30" + _LENGTH + rb"\x06.\x2a\x86\x48\x86\xf7\x0d\x01(?:\x05|\x0c\x01))",
     re.DOTALL,
 )
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{40,}={0,2}")
+#: Lines of Base64 that may belong together, and where one of them may be the first of a key, in DER or PEM.
+_RUN = re.compile(rb"[A-Za-z0-9+/_-]{16,}(?:" + _GAP.replace(b"200", b"40") + rb"[A-Za-z0-9+/_-]{16,})*")
+_START = re.compile(rb"(?<![A-Za-z0-9])(?:M[A-P]|LS0)[A-Za-z0-9+/_-]{14}")
+_START_LENGTH = 300
+_NO_BASE64 = re.compile(rb"[^A-Za-z0-9+/_-]+")
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+#: Octets in hexadecimal digits, with whatever stands between them.
+_HEX = re.compile(rb"(?<![0-9A-Za-z])(?:0x|\\x)?(?:30|2[dD]|6[fF])(?:[\s:,]{0,6}(?:0x|\\x)?[0-9a-fA-F]{2}){24,}")
+_HEX_FILL = re.compile(rb"0x|\\x|[\s:,]")
+#: How texts write a character that they cannot hold: in URLs, in JSON and in programs, and in HTML.
+_ESCAPED = re.compile(rb"%([0-9A-Fa-f]{2})|\\{1,8}(?:u00|x)([0-9A-Fa-f]{2})|\\{1,8}([nrt/\"'])|&#([0-9]{1,3});")
 #: The keys of results under which there are sentences.
 _SENTENCES = ("msg", "message")
 #: How often Base64 may have been applied to a key.
@@ -66,25 +92,65 @@ def _to_bytes(data: t.Union[str, bytes]) -> bytes:
 def _holds_key(data: bytes, layers: int) -> bool:
     if len(data) < 12:
         return False
-    if _KEY_TEXT.search(data) or _KEY_DER.match(data.lstrip()):
+    plain = _ESCAPED.sub(_character, data) if b"\\" in data or b"%" in data or b"&#" in data else data
+    texts = {data, plain}
+    if any(_KEY_DER.match(one.lstrip()) or _shows_key(one) for one in texts):
         return True
     if any(len(_NO_BODY.sub(b"", block)) >= _SHORTEST_BODY for block in _KEY_BLOCK.findall(data)):
         return True
-    if b"\0" in data and _KEY_TEXT.search(data.replace(b"\0", b"")):  # UTF-16
+    if b"\0" in data and _shows_key(data.replace(b"\0", b"")):  # UTF-16
         return True
-    return layers > 1 and any(_holds_key(one, layers - 1) for one in _decoded(data))
+    return layers > 1 and any(_holds_key(one, layers - 1) for text in texts for one in _decoded(text))
+
+
+def _character(found: t.Match[bytes]) -> bytes:
+    in_url, in_text, short, in_html = found.groups()
+    if short:
+        return {b"n": b"\n", b"r": b"\r", b"t": b"\t"}.get(short, short)
+    return bytes((int(in_url or in_text, 16) if in_url or in_text else int(in_html) & 0xFF,))
+
+
+def _shows_key(data: bytes) -> bool:
+    """Whether there is a key in a text as it is."""
+    if b"PRIVATE" in data and (_begins_pem(data) or _END.search(data)):
+        return True
+    if _NAMED.search(data) or (_JWK_TYPE.search(data) and _JWK_SECRET.search(data)):
+        return True
+    return any(_begins_key(data[one.start() : one.start() + _START_LENGTH]) for one in _START.finditer(data))
+
+
+def _begins_pem(data: bytes) -> bool:
+    """Whether there is the first line of a key with some of its body."""
+    windows = (data[found.end() : found.end() + _WINDOW] for found in _BEGIN.finditer(data))
+    return any(_BODY.match(_HEADERS.sub(b"", one)) for one in windows)
+
+
+def _begins_key(text: bytes) -> bool:
+    """Whether Base64 is that of the start of a key, be it in DER or in PEM."""
+    start = _from_base64(_NO_BASE64.sub(b"", text))
+    return bool(_KEY_DER.match(start)) or _begins_pem(start)
 
 
 def _decoded(data: bytes) -> t.Iterator[bytes]:
-    """What a text is the Base64 of, with or without ends of lines, also where it was cut off."""
-    text = b"".join(data.split()).replace(b"\\n", b"").replace(b"\\r", b"")
-    if not _BASE64.fullmatch(text):
-        return
-    bare = text.rstrip(b"=").translate(bytes.maketrans(b"-_", b"+/"))
+    """What a text, or lines in it, is the Base64 or the hexadecimal form of, whole or cut off."""
+    text = b"".join(data.split())
+    if _BASE64.fullmatch(text):
+        yield _from_base64(text)
+    else:
+        for run in _RUN.finditer(data):
+            found = _NO_BASE64.sub(b"", run.group())
+            if len(found) >= 40:
+                yield _from_base64(found)
+    for digits in _HEX.finditer(data):
+        yield bytes.fromhex(_HEX_FILL.sub(b"", digits.group()).decode("ascii"))
+
+
+def _from_base64(text: bytes) -> bytes:
+    bare = text.rstrip(b"=").translate(_URL_SAFE)
     try:
-        yield base64.b64decode(bare[: len(bare) // 4 * 4], validate=True)
+        return base64.b64decode(bare[: len(bare) // 4 * 4], validate=True)
     except binascii.Error:
-        return
+        return b""
 
 
 def misplaced_keys(values: t.Mapping[t.Any, t.Any], allowed: t.Container[str] = ()) -> t.List[str]:
@@ -117,6 +183,8 @@ def _leaves(value: t.Any, place: str, allowed: t.Container[str]) -> t.Iterator[t
         if place.rpartition(".")[2] not in allowed:
             yield place, _to_text(value)
     elif isinstance(value, t.Mapping):
+        if _JWK in value:
+            yield place, _lines(value)
         for name, one in value.items():
             if isinstance(name, str):
                 yield place, name
@@ -127,6 +195,11 @@ def _leaves(value: t.Any, place: str, allowed: t.Container[str]) -> t.Iterator[t
             yield place, "\n".join(lines)
         for number, one in enumerate(value):
             yield from _leaves(one, f"{place}[{number}]", allowed)
+
+
+def _lines(value: t.Mapping[t.Any, t.Any]) -> str:
+    """A mapping as one text: a JWK is no secret in any one of its parts."""
+    return "\n".join(f"{name}: {one}" for name, one in value.items() if isinstance(one, str))
 
 
 def _to_text(value: t.Union[str, bytes]) -> str:
@@ -178,6 +251,8 @@ def redacted(value: t.Any, secret_names: t.Container[str], known: t.Collection[s
         text = _to_text(value)
         return HIDDEN if holds_private_key(text) else without_passwords(text, known)
     if isinstance(value, t.Mapping):
+        if _JWK in value and holds_private_key(_lines(value)):
+            return HIDDEN
         options = ((name, _redacted_option(name, one, secret_names, known)) for name, one in value.items())
         return {redacted(name, (), known): one for name, one in options}
     if isinstance(value, (list, tuple, set, frozenset)):

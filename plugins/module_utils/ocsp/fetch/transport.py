@@ -46,6 +46,8 @@ class Transport:
     ``http_proxy`` (``http://[user:password@]host:port``) stands before the proxies of ``environ``, and
     ``no_proxy`` there exempts hosts from both, as with curl. ``use_proxy`` false turns all of it off.
     Up to ``keep`` idle connections stay open for the next exchange; ``close`` ends them.
+    ``tls`` makes what is trusted where that are not the CAs of this host. With ``one_origin`` no redirect leads to
+    another scheme, host or port. ``accept`` is the type of answers.
     """
 
     def __init__(
@@ -57,6 +59,9 @@ class Transport:
         http_agent: str = "certops.ocsp",
         environ: t.Optional[t.Mapping[str, str]] = None,
         keep: int = 0,
+        tls: t.Optional[t.Callable[[], ssl.SSLContext]] = None,
+        one_origin: bool = False,
+        accept: str = "application/ocsp-response",
     ) -> None:
         self._use_proxy = use_proxy
         self._http_proxy = http_proxy
@@ -68,6 +73,9 @@ class Transport:
         self._mutex = threading.Lock()
         self._closed = False
         self._keep = keep
+        self._tls = tls
+        self._one_origin = one_origin
+        self._accept = accept
         self._idle: t.List[_Connection] = []  # the longest unused one first
         self._attempts: t.Set[Attempt] = set()
 
@@ -110,6 +118,8 @@ class Transport:
                 return response_of(answer)
             attempt.follow(first.origin)
             url = _redirect(url, answer, request)
+            if self._one_origin and url.origin != first.origin:
+                raise TransportError("url_refused", f"{first.origin} redirects to another server, {url.origin}")
         message = f"{first.origin} redirects more than {MAX_REDIRECTS} times, at last to {url.origin}"
         raise TransportError("http_error", message)
 
@@ -216,7 +226,7 @@ class Transport:
             f"{'GET' if request.body is None else 'POST'} {url.origin if forwarded else ''}{url.target} HTTP/1.1",
             f"Host: {url.host_header}",
             f"User-Agent: {self._http_agent}",
-            "Accept: application/ocsp-response",
+            f"Accept: {self._accept}",
             f"Connection: {'keep-alive' if self._keep else 'close'}",
         ]
         if request.no_cache:
@@ -232,7 +242,7 @@ class Transport:
 
         with self._mutex:
             if self._tls_context is None:
-                context = ssl.create_default_context()
+                context = self._tls() if self._tls else ssl.create_default_context()
                 context.sslsocket_class = _tls_socket_class()
                 if not self._validate_certs:
                     context.check_hostname = False

@@ -97,12 +97,12 @@ class Handshake:
 
     def receive(self, data: bytes) -> bytes:
         """Take bytes from the server, and return those to send."""
+        self._received += len(data)
         if self.served is not None:
             self._receive_rest(data)
             return b""
         if not data:
             raise self._cut_off()
-        self._received += len(data)
         if self._received > RECEIVE_LIMIT:
             raise ProbeError("too_large", f"sends more than {RECEIVE_LIMIT} octets before its certificate is read")
         self._buffer += data
@@ -119,10 +119,13 @@ class Handshake:
         """Look for the group in what follows the staple, where nothing that a server does counts any more."""
         if self.served is None:
             return
+        if self._received > RECEIVE_LIMIT:
+            self.complete = True
+            return
         self._buffer += data
         try:
             self._take_group()
-            while not self.complete and self._received <= RECEIVE_LIMIT:
+            while not self.complete:
                 record = self._next_record()
                 if not record:
                     break

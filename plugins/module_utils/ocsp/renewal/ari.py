@@ -28,6 +28,7 @@ Get = t.Callable[[str, float], bytes]
 
 _WORKERS = 16
 _LONGEST_TEXT = 300
+_LONGEST_TIME = 60
 #: Nanoseconds, as Go writes them (RFC 3339 has no limit), of which Python knows thousands.
 _FINER = re.compile(r"(\.\d{6})\d+")
 
@@ -91,7 +92,7 @@ def ask(
     """
     deadline = monotonic() + timeout
     try:
-        url = _renewal_url(get(directory, timeout))
+        url = _renewal_url(read_directory(get(directory, timeout)), directory)
     except OcspError as error:
         return Suggestions(problems=(f"the ACME directory {directory} cannot be read: {error.message}",))
     if not url:
@@ -121,16 +122,26 @@ def _in_time(get: Get, url: str, seconds: float) -> bytes:
     return get(url, seconds)
 
 
-def _renewal_url(data: bytes) -> str:
-    """``renewalInfo`` of a directory (RFC 9773 section 3), or an empty string. Raises MalformedError."""
+def read_directory(data: bytes) -> t.Dict[str, t.Any]:
+    """The object of an ACME directory (RFC 8555 section 7.1.1). Raises MalformedError."""
     found = _json(data, "the directory")
     if "newOrder" not in found:
         raise MalformedError("it is no ACME directory; it has no newOrder")
+    return found
+
+
+def _renewal_url(found: t.Mapping[str, t.Any], directory: str) -> str:
+    """``renewalInfo`` of a directory (RFC 9773 section 3), or an empty string. Raises MalformedError.
+
+    It is asked without anybody having named it, so it must be on the server of the directory.
+    """
     url = found.get("renewalInfo")
     if url is None:
         return ""
     if not isinstance(url, str) or not _is_url(url):
         raise MalformedError("its renewalInfo is not a URL")
+    if parse_url(url).origin != parse_url(directory).origin:
+        raise MalformedError(f"its renewalInfo is on another server, {parse_url(url).origin}")
     return url
 
 
@@ -140,12 +151,19 @@ def _read_window(data: bytes) -> Window:
     window = found.get("suggestedWindow")
     if not isinstance(window, dict):
         raise MalformedError("the renewal information has no suggestedWindow")
-    start, end = (parse_time(_FINER.sub(r"\1", str(window.get(key))), key) for key in ("start", "end"))
+    start, end = (_time(window.get(key), key) for key in ("start", "end"))
     # "A RenewalInfo object in which the end timestamp equals or precedes the start timestamp is invalid."
     if end <= start:
         raise MalformedError("the suggested window ends before it starts")
     explanation = found.get("explanationURL")
     return Window(start, end, clean(explanation, _LONGEST_TEXT) if isinstance(explanation, str) else "")
+
+
+def _time(value: t.Any, key: str) -> datetime:
+    """A time, quoted in part and in printable characters where it is none. Raises InputError or MalformedError."""
+    if not isinstance(value, str):
+        raise MalformedError(f"{key} of the suggested window is not a time")
+    return parse_time(_FINER.sub(r"\1", clean(value, _LONGEST_TIME)), key)
 
 
 def _json(data: bytes, what: str) -> t.Dict[str, t.Any]:

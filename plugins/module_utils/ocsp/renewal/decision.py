@@ -108,19 +108,22 @@ def decide(
     life = certificate.not_after - certificate.not_before
     share = rule.of(life)
     by_life = certificate.not_after - life * share
-    renew_at = min(window.point(identifier), certificate.not_after) if window else by_life
-    late = now >= certificate.not_after - life * share / 2
+    # What a CA suggests counts while time is left to try again, should it fail.
+    latest = certificate.not_after - life * share / 2
+    renew_at = min(window.point(identifier), latest) if window else by_life
+    suggested = window if window and window.point(identifier) <= max(latest, now) else None
+    late = now >= latest
     reason, message = _first(
         _unusable(certificate, material, now),
         _withdrawn(window, by_life, now),
         _key_differs(certificate, material),
         _differing(certificate, wanted),
         (reasons.FORCED if wanted.forced else "", "it was asked for"),
-        _time_has_come(renew_at, window, share, now),
+        _time_has_come(renew_at, suggested, share, now),
         (reasons.INTERRUPTED if wanted.interrupted else "", "an order for it was begun and not finished"),
     )
     if not reason:
-        message = f"it is due on {format_time(renew_at)}{', as its CA suggests' if window else ''}"
+        message = f"it is due on {format_time(renew_at)}{', as its CA suggests' if suggested else ''}"
         return Verdict(reasons.NOT_DUE, message, False, renew_at, certificate.not_after)
     urgent = late or reason in reasons.WITHOUT_USE
     return Verdict(reason, message, urgent, renew_at, certificate.not_after)

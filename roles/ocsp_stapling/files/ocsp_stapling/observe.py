@@ -17,10 +17,10 @@ from ocsp.judge.decision import Facts
 from ocsp.judge.judgement import Judgement
 from ocsp.judge.response import SIZE_LIMIT, judge
 from ocsp.options.parse import Options, read_options
-from ocsp.store import reading, staples
+from ocsp.store import reading, staples, untrusted_file
 from ocsp.store.staples import Place
 
-from . import record, untrusted_file
+from . import record
 from .clock import Evidence
 from .config import Config, Entry
 from .record import Record

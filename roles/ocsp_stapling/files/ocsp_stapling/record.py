@@ -35,10 +35,8 @@ from datetime import datetime
 
 from ocsp.errors import InputError, OcspError, printable
 from ocsp.fetch.environment import Way
-from ocsp.store import files, reading
+from ocsp.store import files, reading, untrusted_file
 from ocsp.text import format_time, parse_time
-
-from . import untrusted_file
 
 Values = t.Dict[str, t.Any]
 

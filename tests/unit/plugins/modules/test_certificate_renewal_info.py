@@ -161,6 +161,49 @@ def test_a_ca_that_is_away_is_a_warning(run: t.Any) -> None:
     assert len(result["warnings"]) == 1 and "the age of certificates decides" in result["warnings"][0]
 
 
+@pytest.mark.parametrize("part", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 90000\r\n\r\n"])
+@pytest.mark.parametrize("dripping", ["/dir", "/ari"])
+def test_a_ca_that_drips_is_left_when_its_time_is_over(
+    run: t.Any, request: pytest.FixtureRequest, part: bytes, dripping: str
+) -> None:
+    def reply(peer: http_server.Peer) -> None:
+        if dripping in peer.read_request().split(b" ")[1].decode():
+            peer.send(part)
+            peer.drip(b"X: y\r\n" * 10_000)
+        else:
+            directory = {"newOrder": "x", "renewalInfo": server.url("/ari")}
+            peer.send(http_server.answer(json.dumps(directory).encode(), headers=["Connection: close"]))
+
+    server = http_server.Server(reply)
+    request.addfinalizer(server.close)
+    result = run(top={"directory": server.url("/dir"), "timeout": 1})
+    assert not result["failed"] and result["certificates"][0]["reason"] == "not_due"
+    assert len(result["warnings"]) == 1 and "the age of certificates decides" in result["warnings"][0]
+
+
+def test_no_password_of_a_netrc_goes_where_a_ca_leads(
+    run: t.Any, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".netrc").write_text("default login admin password s3cret\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    seen: t.List[bytes] = []
+
+    def inside(peer: http_server.Peer) -> None:
+        seen.append(peer.read_request())
+
+    def reply(peer: http_server.Peer) -> None:
+        assert b"uthorization" not in peer.read_request()
+        directory = {"newOrder": "x", "renewalInfo": internal.url("/job/build?x=")}
+        peer.send(http_server.answer(json.dumps(directory).encode(), headers=["Connection: close"]))
+
+    internal, server = http_server.Server(inside), http_server.Server(reply)
+    for one in (internal, server):
+        request.addfinalizer(one.close)
+    (warning,) = run(top={"directory": server.url("/dir")})["warnings"]
+    assert f"its renewalInfo is on another server, {internal.url('')}" in warning and seen == []
+
+
 def test_nobody_is_asked_about_what_is_not_there(run: t.Any, ca: t.Any, folder: Path) -> None:
     server = ca()
     run(path=str(folder / "none.pem"), top={"directory": server.url("/dir")})

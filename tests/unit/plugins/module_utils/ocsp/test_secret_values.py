@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import base64
 import json
+import random
+import subprocess
 import typing as t
+import urllib.parse
 
 import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import secrets
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import encode_pem
 from ansible_collections.certops.ocsp.tests.unit import forge
-from cryptography.hazmat.primitives import serialization
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.x509.oid import NameOID
 
 RSA, EC, ED = (forge.key(kind, "secret") for kind in ("rsa2048", "p256", "ed25519"))
 PEM = forge.private_pem(RSA).decode()
@@ -79,6 +85,173 @@ NO_KEYS: t.Dict[str, t.Union[str, bytes]] = {
     "a sentence": "the key /etc/ssl/private/averyveryverylongname.key holds a private key whose first or last line is "
     "damaged; they are '-----BEGIN PRIVATE KEY-----' and '-----END PRIVATE KEY-----'\n- a.example.com: other",
 }
+
+PLAIN: t.Dict[str, bytes] = {
+    "PKCS#8": PEM.encode(),
+    "PKCS#1": private(RSA, "PEM", "TraditionalOpenSSL"),
+    "SEC 1": private(EC, "PEM", "TraditionalOpenSSL"),
+    "EC": private(EC, "PEM", "PKCS8"),
+    "Ed25519": forge.private_pem(ED),
+    "under a password": private(RSA, "PEM", "PKCS8", b"x"),
+    "EC under a password": private(EC, "PEM", "PKCS8", b"x"),
+    "OpenSSH": private(ED, "PEM", "OpenSSH"),
+}
+
+
+def before_each_line(prefix: str) -> t.Callable[[str], str]:
+    return lambda pem: "".join(f"{prefix}{line}\n" for line in pem.splitlines())
+
+
+def der(pem: str) -> bytes:
+    return base64.b64decode("".join(line for line in pem.splitlines() if not line.startswith("--")))
+
+
+#: What people and programs make of a key on its way into an option.
+FORMS: t.Dict[str, t.Callable[[str], t.Union[str, bytes]]] = {
+    **{
+        f"with {prefix!r}": before_each_line(prefix)
+        for prefix in ("# ", "#", "> ", ">> ", "// ", "; ", "- ", "  | ", "* ", "+", "\u00a0", '"')
+    },
+    "with spaces that do not break": lambda pem: pem.replace("\n", "\u00a0"),
+    "with <br>": lambda pem: pem.replace("\n", "<br/>"),
+    "in URLs": urllib.parse.quote,
+    "in forms": urllib.parse.quote_plus,
+    "in JSON twice": lambda pem: json.dumps(json.dumps({"key": pem})),
+    "in JSON with its solidus": lambda pem: json.dumps(pem).replace("/", "\\/"),
+    "in JSON as numbers of characters": lambda pem: "".join(f"\\u{ord(one):04x}" for one in pem),
+    "in HTML": lambda pem: "".join(f"&#{ord(one)};" if one in "\n +/=" else one for one in pem),
+    "as a data URL": lambda pem: f"data:application/x-pem-file;base64,{base64.b64encode(pem.encode()).decode()}",
+    "after a name": lambda pem: f"key={base64.b64encode(pem.encode()).decode()}",
+    "after a long name": lambda pem: f"key_of_the_server: {base64.b64encode(der(pem)).decode()}",
+    "in a manifest": lambda pem: f"data:\n  tls.crt: aGVsbG8=\n  tls.key: {base64.b64encode(pem.encode()).decode()}\n",
+    "folded and quoted": lambda pem: before_each_line("# ")(base64.encodebytes(pem.encode()).decode()),
+    "its body, quoted": lambda pem: before_each_line("> ")(base64.encodebytes(der(pem)).decode()),
+    "its body, folded": lambda pem: f"key: |\n  {base64.encodebytes(der(pem)).decode()}",
+    "as JSON in Base64": lambda pem: base64.b64encode(json.dumps({"data": {"key": pem}}).encode()),
+    "for URLs": lambda pem: base64.urlsafe_b64encode(der(pem)),
+    "in hexadecimal digits": lambda pem: der(pem).hex(),
+    "in pairs of digits": lambda pem: der(pem).hex(":").upper(),
+    "in C": lambda pem: ", ".join(f"0x{octet:02x}" for octet in der(pem)),
+    "in a shell": lambda pem: "".join(f"\\x{octet:02x}" for octet in der(pem)),
+    "in hexadecimal digits as PEM": lambda pem: pem.encode().hex(),
+    "UTF-16 in Base64": lambda pem: base64.b64encode(pem.encode("utf-16")),
+}
+
+D = base64.urlsafe_b64encode(EC.private_numbers().private_value.to_bytes(32, "big")).rstrip(b"=").decode()
+JWK = {"kty": "EC", "crv": "P-256", "x": D[::-1], "y": D[::-1], "d": D}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_key_is_recognized_in_any_form(name: str, form: str) -> None:
+    text = FORMS[form](PLAIN[name].decode())
+    assert secrets.holds_private_key(text)
+    if isinstance(text, str):
+        assert secrets.holds_private_key(f"the file is:\n\n{text}\nand no more")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps(JWK),
+        json.dumps({"keys": [JWK]}, indent=2),
+        json.dumps(json.dumps(JWK)),
+        repr(JWK),
+        f"kty: EC\ncrv: P-256\nd: {D}\n",
+        json.dumps({"kty": "oct", "k": D}),
+        base64.b64encode(json.dumps(JWK).encode()),
+    ],
+)
+def test_a_jwk_is_recognized(text: str) -> None:
+    assert secrets.holds_private_key(text)
+
+
+def test_a_jwk_is_recognized_in_its_parts() -> None:
+    assert secrets.misplaced_keys({"certificates": [{"options": JWK}]}) == ["certificates[0].options"]
+    assert secrets.redacted({"a": JWK}, ()) == {"a": secrets.HIDDEN}
+    public = {name: value for name, value in JWK.items() if name != "d"}
+    assert not secrets.misplaced_keys({"a": public}) and secrets.redacted(public, ()) == public
+
+
+def test_what_openssl_shows_of_a_key_is_recognized(tmp_path: t.Any) -> None:
+    for name, key in (("rsa", RSA), ("ec", EC), ("ed", ED)):
+        (tmp_path / name).write_bytes(forge.private_pem(key))
+        command = ["openssl", "pkey", "-in", str(tmp_path / name), "-text", "-noout"]
+        assert secrets.holds_private_key(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+
+
+def public_structures() -> t.Iterator[t.Tuple[str, bytes]]:
+    """DER that is no secret, with names and keys of many lengths."""
+    public = serialization.PublicFormat.SubjectPublicKeyInfo
+    for kind in ("rsa2048", "p256", "p384", "ed25519"):
+        key = forge.key(kind, "public")
+        digest = None if kind == "ed25519" else hashes.SHA256()
+        yield f"public key {kind}", key.public_key().public_bytes(serialization.Encoding.DER, public)
+        for length in (1, 2, 5, 11, 23, 40, 64):
+            name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "n" * length)])
+            request = x509.CertificateSigningRequestBuilder().subject_name(name)
+            yield f"request {kind} {length}", request.sign(key, digest).public_bytes(serialization.Encoding.DER)
+            crl = x509.CertificateRevocationListBuilder().issuer_name(name).last_update(forge.NOW.replace(tzinfo=None))
+            crl = crl.next_update(forge.NOW.replace(tzinfo=None))
+            yield f"CRL {kind} {length}", crl.sign(key, digest).public_bytes(serialization.Encoding.DER)
+            yield f"certificate {kind} {length}", forge.certificate("n" * length, private_key=key).der
+    yield (
+        "empty request",
+        x509.CertificateSigningRequestBuilder()
+        .subject_name(x509.Name([]))
+        .sign(EC, hashes.SHA256())
+        .public_bytes(serialization.Encoding.DER),
+    )
+    yield "OCSP response", forge.response()
+    yield "DH", forge.sequence(forge.integer((1 << 2047) + 11), forge.integer(2))
+    for form in ("named_curve", "explicit"):
+        command = ["openssl", "ecparam", "-name", "prime256v1", "-param_enc", form, "-outform", "DER"]
+        yield f"curve {form}", subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+    command = ["openssl", "crl2pkcs7", "-nocrl", "-certfile", "/dev/stdin", "-outform", "DER"]
+    yield "PKCS#7", subprocess.run(command, check=True, input=W.leaf.pem, stdout=subprocess.PIPE).stdout
+
+
+PUBLIC = dict(public_structures())
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_what_is_public_is_no_key_in_any_form(name: str) -> None:
+    octets = PUBLIC[name]
+    pem = encode_pem(octets, "X509 CRL").decode()
+    assert not secrets.holds_private_key(octets) and not secrets.holds_private_key(octets[:60])
+    assert not secrets.holds_private_key(pem)
+    for form, make in FORMS.items():
+        assert not secrets.holds_private_key(make(pem)), form
+
+
+@pytest.mark.parametrize("length", [16, 20, 32, 48, 64, 100, 1000])
+def test_hashes_and_random_octets_are_no_keys(length: int) -> None:
+    source = random.Random(length)
+    for _one in range(3000 if length < 100 else 300):
+        octets = bytes(source.getrandbits(8) for _octet in range(length))
+        texts = [base64.b64encode(octets).decode(), base64.urlsafe_b64encode(octets).decode(), octets.hex()]
+        for text in (*texts, octets.hex(":"), " ".join(texts), "\n".join(texts)):
+            assert not secrets.holds_private_key(text), text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMM root@host",
+        "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c",
+        json.dumps({"kty": "EC", "crv": "P-256", "x": D, "y": D, "kid": D}),
+        "/etc/letsencrypt/live/www.example.com/MIIEaverylongname/privkey.pem",
+        "https://example.com/MIIFazCCA1OgAwIBAgIR",
+        "certificates: -----BEGIN PRIVATE KEY----- is missing in /etc/ssl/private/averyverylongname.key",
+        "/etc/ssl/private/averyverylongname.key: '-----END PRIVATE KEY-----' is damaged",
+        "-----BEGIN PRIVATE KEY-----: /etc/ssl/private/averyverylongname.key has no body",
+        "0x30, 0x82, 0x01",
+        "30:82:04:bd",
+        "\n".join(["30"] * 100),
+    ],
+)
+def test_text_that_only_looks_like_one_is_none(text: str) -> None:
+    assert not secrets.holds_private_key(text)
 
 
 @pytest.mark.parametrize("name", KEYS)

@@ -407,3 +407,14 @@ def test_a_damaged_flight(version: int, changes: t.List[t.Tuple[int, int]]) -> N
 
 def test_the_limits_leave_room_for_what_is_permitted() -> None:
     assert handshakes.RECEIVE_LIMIT > tls.CERTIFICATE_LIMIT + tls.MESSAGE_LIMIT
+
+
+@pytest.mark.parametrize("content", [message(99, b"") * 4000, b"\x63\x00\x3f\xff" + bytes(100)])
+def test_what_follows_the_staple_has_an_end(content: bytes) -> None:
+    client = shake(Server(CHAIN, [STAPLE], version=TLS12, cipher=0xC02F, fragment=1), piece=1)
+    assert not client.complete
+    flood, sent = record(tls.HANDSHAKE, content), 0
+    while not client.complete and sent <= 2 * handshakes.RECEIVE_LIMIT:
+        client.receive(flood)
+        sent += len(flood)
+    assert client.complete and sent <= handshakes.RECEIVE_LIMIT + len(flood)

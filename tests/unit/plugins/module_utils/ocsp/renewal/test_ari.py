@@ -88,7 +88,12 @@ def test_a_broken_answer_is_a_sentence_and_the_others_count(answer: t.Any) -> No
     )
 
 
-@pytest.mark.parametrize("answer", [b"<html>", {}, {"newOrder": "x", "renewalInfo": "ftp://ca"}, None])
+OTHER_PLACES = ["ftp://ca", "http://ca.example/ari", "https://169.254.169.254/latest", "https://ca.example:444/ari", 5]
+
+
+@pytest.mark.parametrize(
+    "answer", [b"<html>", {}, None, *[{"newOrder": "x", "renewalInfo": place} for place in OTHER_PLACES]]
+)
 def test_a_directory_that_cannot_be_read_is_one_sentence(answer: t.Any) -> None:
     ca = Ca()
     ca.answers[DIRECTORY] = answer
@@ -97,6 +102,14 @@ def test_a_directory_that_cannot_be_read_is_one_sentence(answer: t.Any) -> None:
     found = ari.ask(ca.get, DIRECTORY, ["a", "b"], 10)
     assert not found.supported and len(found.problems) == 1
     assert found.problems[0].startswith(f"the ACME directory {DIRECTORY} cannot be read: ")
+    assert len(ca.asked) == 1
+
+
+@pytest.mark.parametrize("time", ["\x1b]0;owned\x07\u202e" + "A" * 300_000, "9" * 300_000, ["x" * 300_000], {}, 1e300])
+def test_what_a_ca_says_is_quoted_in_part(time: t.Any) -> None:
+    ca = Ca(a={"suggestedWindow": {"start": time, "end": "x"}})
+    (problem,) = ari.ask(ca.get, DIRECTORY, ["a"], 10).problems
+    assert len(problem) < 400 and problem.isprintable()
 
 
 def test_all_questions_share_one_deadline() -> None:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import typing as t
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.renewal import ari, decision
@@ -31,6 +31,8 @@ def leaf(**options: t.Any) -> forge.Entity:
 
 
 LEAF = leaf()
+#: Half of the time in which to try.
+LATEST = LEAF.not_after - (LEAF.not_after - LEAF.not_before) * RULE.share / 2
 STRANGER = forge.leaf(ISSUER, "stranger.example.com")
 REVOKED = forge.response(
     forge.single(LEAF, ISSUER, status="revoked", reason="key_compromise"), signer=ISSUER, certificates=()
@@ -117,7 +119,7 @@ def test_half_of_a_short_life_counts(left: float, reason: str) -> None:
 
 
 def test_the_word_of_the_ca_comes_before_the_share_of_life() -> None:
-    late = LEAF.not_after - 5 * DAY
+    late = LEAF.not_after - 20 * DAY
     assert verdict(now=late).reason == "lifetime"
     coming = ari.Window(late + DAY, late + 2 * DAY)
     found = verdict(window=coming, now=late)
@@ -129,7 +131,14 @@ def test_the_word_of_the_ca_comes_before_the_share_of_life() -> None:
 
 def test_a_ca_that_suggests_a_time_after_the_end_is_not_waited_for() -> None:
     found = verdict(window=window(100 * DAY, 200 * DAY))
-    assert found.renew_at == LEAF.not_after
+    assert found.renew_at == LATEST and verdict(window=window(100 * DAY, 200 * DAY), now=LATEST).reason == "lifetime"
+
+
+@pytest.mark.parametrize("start", [datetime(1, 1, 1, tzinfo=timezone.utc), NOW + 80 * DAY])
+def test_a_window_that_leaves_no_time_to_try_again_does_not_count(start: datetime) -> None:
+    found = verdict(window=ari.Window(start, datetime(9999, 12, 31, tzinfo=timezone.utc)))
+    assert found.renew_at == LATEST
+    assert "as its CA suggests" not in found.message
 
 
 def test_the_point_in_the_window_is_the_same_in_each_run_and_another_for_another_certificate() -> None:

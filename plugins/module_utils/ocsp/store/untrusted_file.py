@@ -1,6 +1,6 @@
 # Copyright (c) 2026, certops.ocsp contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-# SPDX-License-Identifier: GPL-3.0-or-later
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
 
 """Files that another user wrote, read by root. Anything that is not clearly a regular file of that user is refused."""
 
@@ -11,7 +11,7 @@ import os
 import stat
 import typing as t
 
-from ocsp.errors import OcspError
+from ..errors import OcspError
 
 
 class Refused(OcspError):

@@ -11,8 +11,8 @@ import socket
 from pathlib import Path
 
 import pytest
-from ocsp_stapling import untrusted_file
-from ocsp_stapling.untrusted_file import Refused
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import untrusted_file
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store.untrusted_file import Refused
 
 IS_ROOT = os.geteuid() == 0
 

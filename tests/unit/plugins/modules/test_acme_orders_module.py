@@ -1,0 +1,260 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The module acme_orders where it runs itself: on a host with a record that may be anything, and against any CA."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import os
+import tracemalloc
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.certops.ocsp.plugins.module_utils import _acme_host
+from ansible_collections.certops.ocsp.plugins.modules import acme_orders as module
+from ansible_collections.certops.ocsp.tests.unit import http_server
+from ansible_collections.certops.ocsp.tests.unit.run_module import Runner, comparable, specification
+
+NAME = "www.example.com"
+PROOF = base64.b64encode(b"a response").decode()
+DIRECTORY = json.dumps({"newOrder": "https://ca.example/order"}).encode()
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Runner:
+    return Runner("acme_orders", monkeypatch, capfd)
+
+
+@pytest.fixture
+def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the record of the program is."""
+    path = tmp_path / "responses" / "refresh.json"
+    path.parent.mkdir()
+    monkeypatch.setattr(_acme_host, "RECORD", str(path))
+    monkeypatch.setattr(_acme_host.proofs, "__defaults__", (str(path),))
+    return path
+
+
+def certificates(**entries: t.Any) -> str:
+    return json.dumps({"version": 1, "certificates": {NAME: entries, "other.example.com": {"proof": PROOF}}})
+
+
+def test_the_options_are_documented(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert comparable(specification(module, monkeypatch)) == comparable(yaml.safe_load(module.DOCUMENTATION)["options"])
+
+
+def test_other_steps_are_of_the_controller(run: Runner) -> None:
+    assert "only with the action plugin" in run(state="planned")["msg"]
+    assert "only with the action plugin" in run(state="wanted")["msg"]
+
+
+def test_only_the_proofs_that_are_asked_for_come_back(run: Runner, record: Path) -> None:
+    assert run(state="wanted", names=[NAME])["proofs"] == {}
+    record.write_text(certificates(proof=PROOF, message="[" * 100))
+    result = run(state="wanted", names=[NAME, "unknown"])
+    assert (result["proofs"], result["warnings"]) == ({NAME: PROOF}, [])
+
+
+@pytest.mark.parametrize("proof", [5, None, [PROOF], "", "!", "A" * 20_000, "\u00e9"])
+def test_a_proof_is_base64_of_the_length_of_a_response(run: Runner, record: Path, proof: t.Any) -> None:
+    record.write_text(certificates(proof=proof))
+    assert run(state="wanted", names=[NAME])["proofs"] == {}
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", "5", '{"certificates": []}', '{"certificates": {"a": 5}}', "[" * 999]
+)
+def test_a_record_that_says_nothing_is_none(run: Runner, record: Path, content: str) -> None:
+    record.write_text(content)
+    assert run(state="wanted", names=[NAME])["proofs"] == {}
+
+
+def fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def secret(path: Path) -> None:
+    (path.parent.parent / "secret").write_text(certificates(proof=PROOF))
+    path.symlink_to(path.parent.parent / "secret")
+
+
+def hard_link(path: Path) -> None:
+    (path.parent / "other").write_text(certificates(proof=PROOF))
+    os.link(path.parent / "other", path)
+
+
+def linked_folder(path: Path) -> None:
+    path.write_text(certificates(proof=PROOF))
+    path.parent.rename(path.parent.with_name("elsewhere"))
+    path.parent.symlink_to(path.parent.with_name("elsewhere"))
+
+
+def huge(path: Path) -> None:
+    path.write_bytes(b" " * (5 << 20))
+
+
+def folder(path: Path) -> None:
+    path.mkdir()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root is told")
+@pytest.mark.parametrize("plant", [fifo, device, secret, hard_link, linked_folder, huge, folder])
+def test_what_another_user_may_have_planted_is_not_read(
+    run: Runner, record: Path, plant: t.Callable[[Path], None]
+) -> None:
+    plant(record)
+    result = run(state="wanted", names=[NAME])
+    assert result["proofs"] == {} and not result["failed"]
+    (warning,) = result["warnings"]
+    assert warning.startswith("what this host knows of revocations is not used: ")
+
+
+@pytest.mark.parametrize("unit", [b"[],", b"{},", b'"":{},', b"[[[[[[[[]]]]]]]],", b'"a",', b"1,", b'{"a":[{}]},'])
+def test_no_record_takes_much_memory(record: Path, unit: bytes) -> None:
+    size = _acme_host._LARGEST - 100
+    body = unit * (size // len(unit))
+    record.write_bytes((b"{%s}" if unit.startswith(b'"":') else b"[%s]") % body.rstrip(b","))
+    tracemalloc.start()
+    try:
+        assert _acme_host.proofs([NAME], str(record))[0] == {}
+        assert tracemalloc.get_traced_memory()[1] < 128 << 20
+    finally:
+        tracemalloc.stop()
+
+
+# The directory of the CA ----------------------------------------------------------------------------------------------
+
+Serve = t.Callable[[http_server.Script], http_server.Server]
+
+
+@pytest.fixture
+def serve(request: pytest.FixtureRequest) -> Serve:
+    def start(script: http_server.Script) -> http_server.Server:
+        server = http_server.Server(script)
+        request.addfinalizer(server.close)
+        return server
+
+    return start
+
+
+@pytest.fixture
+def ask(run: Runner, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., t.Any]:
+    """Ask a CA that answers by a script, for a second."""
+    monkeypatch.setattr(_acme_host, "_SECONDS", 1)
+
+    def asked(script: http_server.Script) -> t.Any:
+        result = run(state="asked", directory=serve(script).url("/dir"))
+        assert not result["failed"] and result["problem"].isprintable() and len(result["problem"]) < 500
+        return result
+
+    return asked
+
+
+def test_a_directory_is_no_problem(ask: t.Any) -> None:
+    def script(peer: http_server.Peer) -> None:
+        assert b"\r\nAccept: application/json\r\n" in peer.read_request()
+        peer.send(http_server.answer(DIRECTORY, headers=["Connection: close"]))
+
+    assert ask(script)["problem"] == ""
+
+
+@pytest.mark.parametrize(
+    ("status", "passing"), [("404 Not Found", False), ("429 Slow", True), ("500 Oops", True), ("403 \x1b[31mX", False)]
+)
+def test_a_refusal_passes_by_itself_or_not(ask: t.Any, status: str, passing: bool) -> None:
+    def script(peer: http_server.Peer) -> None:
+        peer.read_request()
+        peer.send(http_server.answer(b"no", status, ["Connection: close"]))
+
+    result = ask(script)
+    assert f"/dir: HTTP {status[:3]}" in result["problem"] and result["passing"] is passing
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"{}", b"[]", b"[" * 60_000, b"\xff", b""])
+def test_anything_else_is_no_directory(ask: t.Any, body: bytes) -> None:
+    def script(peer: http_server.Peer) -> None:
+        peer.read_request()
+        peer.send(http_server.answer(body, headers=["Connection: close"]))
+
+    result = ask(script)
+    assert "is no ACME directory" in result["problem"] and not result["passing"]
+
+
+def in_the_head(peer: http_server.Peer) -> None:
+    peer.send(HEAD)
+    for number in itertools.count():
+        peer.drip(b"X-%d: y\r\n" % number)
+
+
+def in_the_body(peer: http_server.Peer) -> None:
+    peer.send(HEAD + b"Content-Length: 10000\r\n\r\n")
+    peer.drip(b" " * 10_000)
+
+
+def in_chunks(peer: http_server.Peer) -> None:
+    peer.send(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+    peer.drip(b"1\r\n \r\n" * 10_000)
+
+
+def without_end(peer: http_server.Peer) -> None:
+    peer.send(HEAD + b"\r\n")
+    while True:
+        peer.send(b" " * 65536)
+
+
+def silent(peer: http_server.Peer) -> None:
+    peer.hold()
+
+
+@pytest.mark.parametrize("how", [in_the_head, in_the_body, in_chunks, without_end, silent])
+def test_a_ca_that_does_not_come_to_an_end_is_left(ask: t.Any, how: http_server.Script) -> None:
+    def script(peer: http_server.Peer) -> None:
+        peer.read_request()
+        how(peer)
+
+    result = ask(script)
+    assert "the CA cannot be reached at http://127.0.0.1" in result["problem"] and result["passing"]
+
+
+def test_no_password_of_a_netrc_goes_to_a_ca_nor_on_from_there(
+    ask: t.Any, serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login admin password s3cret\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    seen: t.List[bytes] = []
+
+    def inside(peer: http_server.Peer) -> None:
+        seen.append(peer.read_request())
+        peer.send(http_server.answer(DIRECTORY, headers=["Connection: close"]))
+
+    internal = serve(inside)
+
+    def script(peer: http_server.Peer) -> None:
+        assert b"uthorization" not in peer.read_request()
+        location = f"Location: {internal.url('/job/deploy/build')}"
+        peer.send(http_server.answer(b"", "302 Found", [location, "Connection: close"]))
+
+    assert "redirects to another server" in ask(script)["problem"]
+    assert seen == []
+
+
+def test_a_redirect_on_the_same_server_is_followed(ask: t.Any) -> None:
+    def script(peer: http_server.Peer) -> None:
+        if b"GET /dir " in peer.read_request():
+            peer.send(http_server.answer(b"", "302 Found", ["Location: /directory", "Connection: close"]))
+        else:
+            peer.send(http_server.answer(DIRECTORY, headers=["Connection: close"]))
+
+    assert ask(script)["problem"] == ""
