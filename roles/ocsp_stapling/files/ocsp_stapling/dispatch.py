@@ -14,18 +14,21 @@ import shutil
 import sys
 import typing as t
 
+from ocsp.deploy import renewed
 from ocsp.errors import FileError, InputError, OcspError
 from ocsp.fetch import bulk, report
 from ocsp.fetch.environment import Environment, Ways
 from ocsp.options.parse import did_you_mean
+from ocsp.services import control
 from ocsp.services.installation import Installation
-from ocsp.store import files, sets
+from ocsp.store import files, parts, sets
 from ocsp.text import parse_time
 
 from . import config as configuration
-from . import events, metrics
+from . import events, metrics, renewals
 from . import state as states
 from .commands import check as checking
+from .commands import deploy as deploying
 from .commands import refresh as refreshing
 from .commands import reload as reloading
 from .commands.apply import Apply
@@ -88,9 +91,95 @@ def apply(options: argparse.Namespace, log: Log) -> int:
             config, host, log, installed, options.trust_clock, not options.no_reload, names=options.names
         ).run()
         metrics.write(done.state, config.folders.metrics)
+    deployed = {} if options.no_reload else _deploy_requests(config, host, log, options.names)
+    exit_code = max([done.exit_code, *(one.exit_code for one in deployed.values())])
     if options.json:
-        _print_json({"exit_code": done.exit_code, "changes": done.changes})
-    return done.exit_code
+        shown = {name: one.values() for name, one in deployed.items()}
+        _print_json({"exit_code": exit_code, "changes": done.changes, "renewed": shown})
+    return exit_code
+
+
+def deploy(options: argparse.Namespace, log: Log) -> int:
+    _check_root(options)
+    _check_given(options)
+    host = _host(options)
+    config = _load(options, log, host)
+    _check_folder(config.folders.state)
+    if options.renewed:
+        outcomes = _deploy_requests(config, host, log, [options.name] if options.name else [])
+    else:
+        name, source = _find_renewed(options, config)
+        if name is None:
+            log.emit(Event("skipped", f"the role does not deploy {options.name} on this host; nothing to do"))
+            return 0
+        if options.hook:
+            renewals.note(config.folders, name, source)
+            log.emit(Event("run", deploying.hand_over(host, control.has_systemd()), certificate=name), answer=True)
+            return 0
+        running = deploying.Deploy(config, host, log)
+        running.run_one(name, source)
+        outcomes = _follow_up(config, host, log, running.outcomes)
+    exit_code = max((one.exit_code for one in outcomes.values()), default=0)
+    if options.json:
+        shown = {name: one.values() for name, one in outcomes.items()}
+        _print_json({"exit_code": exit_code, "certificates": shown})
+    return exit_code
+
+
+def _check_given(options: argparse.Namespace) -> None:
+    """Raises InputError for options that make no sense together."""
+    if options.renewed and (options.key or options.certificate or options.chain or options.hook):
+        raise InputError("--renewed takes no files and no --hook")
+    if not options.name and not options.renewed:
+        raise InputError("no certificate given; name one, or use --renewed")
+    if bool(options.key) != bool(options.certificate):
+        raise InputError("--key and --certificate belong together; give both")
+    if options.chain and not options.certificate:
+        raise InputError("--chain needs --key and --certificate")
+
+
+def _find_renewed(options: argparse.Namespace, config: Config) -> t.Tuple[t.Optional[str], t.Optional[renewed.Source]]:
+    """The certificate that is meant and its files; for a hook that knows no names, by these. Raises InputError."""
+    found = parts.load(reloading.layout(config))
+    known = {one.name for part in found for one in part.certificates if not one.dropped}
+    sources = renewed.sources(found)
+    source = None
+    if options.certificate:
+        paths = [os.path.abspath(path) if path else "" for path in (options.key, options.certificate, options.chain)]
+        source = renewed.Source("", *paths)
+        client = {one.certificate: one.client for one in sources.values()}.get(source.certificate, "")
+        source = source._replace(client=client)
+    if options.hook:
+        of_files = [name for name, one in sources.items() if source and one.private_key == source.private_key]
+        name = of_files[0] if of_files else options.name
+        if name not in known:
+            return None, None
+        source = None if of_files else source
+    else:
+        name = options.name
+        _check_names([name], known)
+    if source is None and name not in sources:
+        raise InputError(f"{name} has no renewed_by in the role's variables; give --key and --certificate")
+    return name, source
+
+
+def _deploy_requests(
+    config: Config, host: Host, log: Log, names: t.Collection[str]
+) -> t.Mapping[str, deploying.Outcome]:
+    running = deploying.Deploy(config, host, log)
+    running.run_requests(names)
+    return _follow_up(config, host, log, running.outcomes)
+
+
+def _follow_up(
+    config: Config, host: Host, log: Log, outcomes: t.Mapping[str, deploying.Outcome]
+) -> t.Mapping[str, deploying.Outcome]:
+    """Have the state say at once how all is with certificates that were, or could not be, deployed."""
+    if outcomes:
+        with _installation(config, host) as installed:
+            done = Apply(config, host, log, installed, names=list(outcomes)).run()
+            metrics.write(done.state, config.folders.metrics)
+    return outcomes
 
 
 def status(options: argparse.Namespace, log: Log) -> int:

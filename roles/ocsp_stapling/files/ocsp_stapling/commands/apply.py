@@ -24,7 +24,7 @@ from ocsp.store import sets, staples
 from ocsp.store.staples import Place
 from ocsp.text import format_time
 
-from .. import certificate_state, clock, events, record, troubles
+from .. import certificate_state, clock, events, record, renewals, troubles
 from .. import state as states
 from ..config import IO_ERROR, Config, Entry
 from ..events import Event, Log
@@ -85,6 +85,7 @@ class Apply:
         self.ahead = host.look_ahead(config.interval)
         self.exit_code = 0
         self.changes: t.Dict[str, str] = {}
+        self.renewed = renewals.watch(installed.layout)
         self.messenger = reloading.Messenger(installed, config, log, self.before.pending)
 
     def run(self) -> Report:
@@ -100,6 +101,7 @@ class Apply:
         if self.names:
             others = {name: known for name, known in self.before.certificates.items() if not self._is_meant(name)}
             self.after.certificates.update(others)
+        self._look_at_renewals()
         self._worsen(0 if self.messenger.finish(self.reload) else 1)
         self._summarize()
         self._save()
@@ -262,6 +264,32 @@ class Apply:
 
     def _former_services(self, name: str) -> t.Sequence[str]:
         return sets.texts_of(record.mapping(self.before.certificates, name).get("services"))
+
+    # What other programs renewed
+
+    def _look_at_renewals(self) -> None:
+        """Request that certificates be deployed which other programs of this host have renewed."""
+        for name in self.renewed.sources:
+            if self._is_meant(name):
+                if name in self.after.certificates:
+                    self.after.certificates[name]["source"] = self.renewed.values(name)
+                if self.renewed.is_due(name):
+                    self._request(name)
+
+    def _request(self, name: str) -> None:
+        source = self.renewed.sources[name]
+        changed = self.renewed.changed(name)
+        if changed is not None:
+            message = (
+                f"the certificate in {source.certificate}, changed at {format_time(changed)}, is not live yet; "
+                "'ocsp-stapling deploy --renewed' deploys it"
+            )
+            self.log.emit(Event("renewed", message, events.NOTICE, certificate=name))
+        try:
+            renewals.note(self.config.folders, name)
+        except OcspError as error:
+            self._worsen(1)
+            self.log.emit(Event("failed", error.message, events.ERROR, error.code, name))
 
     # What is said and remembered
 
