@@ -161,12 +161,13 @@ class Host:
 
     def issue(self, name: str, must_staple: bool = False, **options: t.Any) -> Entity:
         """A new certificate for a name."""
-        urls = options.pop("urls", (self.url,))
+        urls, names = options.pop("urls", (self.url,)), options.pop("names", ())
         extensions = [
             forge.basic_constraints(False),
             forge.key_usage("digital_signature"),
             forge.extended_key_usage(forge.SERVER_AUTH),
             *([forge.ocsp_urls(*urls)] if urls else []),
+            *([forge.subject_alt_name(*names)] if names else []),
             *([forge.must_staple()] if must_staple else []),
         ]
         serial = 0x5A000000_00000000 + len(self.leaves) * 0x10001 + int.from_bytes(os.urandom(4), "big")

@@ -177,7 +177,7 @@ def _follow_up(
     """Have the state say at once how all is with certificates that were, or could not be, deployed."""
     if outcomes:
         with _installation(config, host) as installed:
-            done = Apply(config, host, log, installed, names=list(outcomes)).run()
+            done = Apply(config, host, log, installed, names=list(outcomes), request=False).run()
             metrics.write(done.state, config.folders.metrics)
     return outcomes
 

@@ -55,7 +55,8 @@ class Apply:
     """One run over all certificates, those that are live and no longer configured among them.
 
     With ``names`` it is over these alone, and what the state says of the others stays as it is.
-    A lock keeps others from changing what servers read meanwhile. Without ``reload``, services are reloaded elsewhere.
+    A lock keeps others from changing what servers read meanwhile. Without ``reload``, services are reloaded elsewhere,
+    and without ``request``, what other programs have renewed has just been looked at.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Apply:
         trust_clock: bool = False,
         reload: bool = True,
         names: t.Collection[str] = (),
+        request: bool = True,
     ) -> None:
         self.config = config
         self.installed = installed
@@ -75,6 +77,7 @@ class Apply:
         self.trust_clock = trust_clock
         self.reload = reload
         self.names = names
+        self.request = request
         self.now = host.now()
         self.claims, self.refused = record.load_foreign(config.folders.record, len(config.certificates))
         self.observer = Observer(config, self.claims, self.now)
@@ -273,7 +276,7 @@ class Apply:
             if self._is_meant(name):
                 if name in self.after.certificates:
                     self.after.certificates[name]["source"] = self.renewed.values(name)
-                if self.renewed.is_due(name):
+                if self.request and self.renewed.is_due(name):
                     self._request(name)
 
     def _request(self, name: str) -> None:
