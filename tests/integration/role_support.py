@@ -9,10 +9,13 @@ from __future__ import annotations
 import time
 import typing as t
 
+import pytest
 from conftest import lab_tool, pki_tool
 
 ROOT = "/etc/ocsp-stapling"
 SUITES = ("bookworm", "trixie")
+#: For what other tests show on the older one.
+MOSTLY_NEWEST = (pytest.param("bookworm", marks=pytest.mark.nightly), "trixie")
 #: What the role installs for systemd beside the timer.
 UNITS = ("ocsp-stapling.service", "ocsp-stapling-apply.service", "ocsp-stapling-reload.service")
 

@@ -21,6 +21,8 @@ import pytest
 from acme_support import Ca, Controller, groups
 from conftest import CHECKOUT, lab_tool
 
+pytestmark = pytest.mark.nightly
+
 _ZONE = """\
 $TTL 60
 @ IN SOA ns.{zone}. hostmaster.{zone}. 1 3600 600 86400 60

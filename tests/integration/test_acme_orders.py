@@ -15,6 +15,8 @@ import pytest
 from acme_support import DNS_TASKS, VERSION, Ca, Controller, groups
 from conftest import pki_tool
 
+pytestmark = pytest.mark.nightly
+
 NAME = "www.example.test"
 #: What is asked for renewal information, where the CA has any.
 ARI = {"draft-ietf-acme-ari-03"} - ({"draft-ietf-acme-ari-03"} if VERSION.startswith("2.4") else set())

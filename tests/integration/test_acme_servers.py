@@ -11,6 +11,8 @@ from acme_support import Ca, Controller
 from conftest import lab_tool
 from role_support import ROOT, is_unharmed, serve_by_dovecot, serve_by_exim, serve_by_nginx
 
+pytestmark = pytest.mark.nightly
+
 WEB, MAIL = "www.example.test", "mail.example.test"
 PORTS = {"nginx": 443, "haproxy": 8443, "exim": 465, "dovecot": 993}
 NAMES = {"nginx": WEB, "haproxy": WEB, "exim": MAIL, "dovecot": MAIL}

@@ -13,7 +13,7 @@ import typing as t
 
 import pytest
 from conftest import Result, lab_tool, pki_tool
-from role_support import ROOT, SUITES, UNITS, is_stapled, reloads, serve_by_exim, serve_by_nginx, wait_for_idle
+from role_support import MOSTLY_NEWEST, ROOT, UNITS, is_stapled, reloads, serve_by_exim, serve_by_nginx, wait_for_idle
 
 Play = t.Callable[..., Result]
 
@@ -31,7 +31,7 @@ def hosts(lab: lab_tool.Lab) -> t.Iterator[t.Dict[str, lab_tool.Host]]:
         lab.remove(one)
 
 
-@pytest.fixture(params=SUITES)
+@pytest.fixture(params=MOSTLY_NEWEST)
 def host(
     request: pytest.FixtureRequest,
     hosts: t.Dict[str, lab_tool.Host],

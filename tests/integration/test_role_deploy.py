@@ -11,8 +11,8 @@ import typing as t
 import pytest
 from conftest import Result, lab_tool, pki_tool
 from role_support import (
+    MOSTLY_NEWEST,
     ROOT,
-    SUITES,
     files_under,
     is_stapled,
     is_unharmed,
@@ -54,7 +54,7 @@ def files(lab_pki: pki_tool.Pki) -> pki_tool.Pki:
     return lab_pki
 
 
-@pytest.mark.parametrize("suite", SUITES)
+@pytest.mark.parametrize("suite", MOSTLY_NEWEST)
 def test_ancestors_block_from_a_bare_host_to_a_renewal(
     suite: str, lab: lab_tool.Lab, add_host: AddHost, play: Play, files: pki_tool.Pki
 ) -> None:

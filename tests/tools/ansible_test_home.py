@@ -2,13 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Prepare a home for `ansible-test sanity` on a network that has a package index and nothing else.
+"""Prepare ansible-test and a home for it on a network that has a package index and nothing else.
 
     python tests/tools/ansible_test_home.py HOME
 
 ansible-test clears the environment, so that pip finds its settings only in that home. And it gets pip by a script from
-a server of Ansible's: pip itself, from the index that everything else comes from, does as well. Run this with a Python
-that has ansible-test.
+a server of Ansible's: pip itself, from the index that everything else comes from, does as well. Requirements that are
+snapshots from GitHub become the releases of the index. Run this with the Python that ansible-test is installed for.
 """
 
 from __future__ import annotations
@@ -64,10 +64,20 @@ def provide_pip(home: Path) -> None:
     script.write_text(GET_PIP.format(folder=folder))
 
 
+def take_releases() -> None:
+    """Replace ``NAME @ URL`` in the requirements of the sanity tests, as candidates for a release may have it."""
+    for path in Path(ansible_test.__path__[0], "_data", "requirements").glob("*.txt"):
+        text = path.read_text()
+        wanted = re.sub(r"^(\S+) @ https://\S+$", r"\1", text, flags=re.MULTILINE)
+        if wanted != text:
+            path.write_text(wanted)
+
+
 def main() -> None:
     home = Path(sys.argv[1])
     write_settings(home)
     provide_pip(home)
+    take_releases()
 
 
 if __name__ == "__main__":
