@@ -38,6 +38,9 @@ server {
 """
 _PATIENCE = 90
 
+#: The trouble of status when a renewed certificate is not live.
+NOT_LIVE = "not_live"
+
 Play = t.Callable[..., Result]
 
 
@@ -120,17 +123,21 @@ class Renewing:
         live = f"{ROOT}/live/{self.name}/cert.pem"
         return self.host.run("openssl", "x509", "-in", live, "-noout", "-serial").strip().partition("=")[2]
 
+    def set_aside(self, *paths: str) -> dict[str, str]:
+        """What is in files of the client, to be written back after they have been spoiled."""
+        return {path: self.host.read(path) for path in paths}
+
     def status(self) -> t.Any:
         """What status says of the certificate."""
         told = json.loads(self.host.run("ocsp-stapling", "status", "--json", check=False))
         return told["certificates"][self.name]
 
-    def wait_for_refusal(self) -> str:
-        """Wait until status says that a renewal is not live. Returns its sentence."""
+    def wait_for_refusal(self, text: str) -> str:
+        """Wait until status says that a renewal is not live, with a text in its sentence. Returns that."""
         deadline = time.monotonic() + _PATIENCE
         while True:
             told = self.status()
-            if told["trouble"] == "renewal_refused":
+            if told["trouble"] == NOT_LIVE and text in told["sentence"]:
                 return str(told["sentence"])
             assert time.monotonic() < deadline, (told, self.journal())
             time.sleep(0.5)

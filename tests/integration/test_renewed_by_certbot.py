@@ -76,29 +76,88 @@ def test_a_responder_that_does_not_know_it_yet(one: Renewing, ca: Ca) -> None:
         one.wait_for_other(old)
 
 
-def test_a_broken_renewal_is_refused_and_told(one: Renewing, tmp_path: Path) -> None:
-    old, before = one.serial(), one.host.read(f"{LINEAGE}/fullchain.pem")
-    with one.watched():
-        # A chain of another CA.
-        renew_with_fault = f"cat {LINEAGE}/cert.pem > /tmp/f && cat >> /tmp/f && cp /tmp/f {LINEAGE}/fullchain.pem"
-        hook = one.host.read(HOOK)
-        one.host.run("chmod", "-x", HOOK)
-        renew(one)
-        good = one.host.read(f"{LINEAGE}/fullchain.pem")
-        one.host.run("sh", "-c", renew_with_fault, stdin=stranger(tmp_path / "stranger"))
-        one.host.run("env", f"RENEWED_LINEAGE={LINEAGE}", "sh", HOOK)
-        assert "Another" in one.wait_for_refusal() or True
-        assert {triple[0] for triple in one.shown()} == {old}
-        one.host.write(f"{LINEAGE}/fullchain.pem", good)
-        # A key that does not fit.
-        key = one.host.read(f"{LINEAGE}/privkey.pem")
-        one.host.run("sh", "-c", f"openssl ecparam -genkey -name prime256v1 > {LINEAGE}/privkey.pem")
-        one.host.run("ocsp-stapling", "apply", check=False)
-        assert "key" in one.wait_for_refusal()
-        assert one.host.run("ocsp-stapling", "status", "--nagios", check=False).startswith("OCSP WARNING")
-        one.host.write(f"{LINEAGE}/privkey.pem", key)
-        one.host.run("ocsp-stapling", "apply", check=False)
-        one.wait_for_other(old)
-        one.host.run("chmod", "+x", HOOK)
-    assert hook and before
+@pytest.fixture
+def held(one: Renewing) -> t.Iterator[str]:
+    """The old certificate is live, and certbot has renewed it without telling anybody. Gives its serial number."""
+    old = one.serial()
+    one.host.run("chmod", "-x", HOOK)
+    renew(one)
+    good = one.set_aside(f"{LINEAGE}/fullchain.pem", f"{LINEAGE}/privkey.pem")
+    yield old
+    for path, content in good.items():
+        one.host.write(path, content)
+    one.host.run("chmod", "+x", HOOK)
+    tell(one)
+    one.wait_for_other(old)
     assert one.status()["trouble"] is None
+
+
+def tell(one: Renewing) -> None:
+    """What certbot does after a renewal."""
+    one.host.run("env", f"RENEWED_LINEAGE={LINEAGE}", "sh", HOOK)
+
+
+def test_a_renewal_with_the_chain_of_another_ca(one: Renewing, held: str, tmp_path: Path) -> None:
+    with one.watched():
+        leaf = one.host.read(f"{LINEAGE}/cert.pem")
+        one.host.write(f"{LINEAGE}/fullchain.pem", leaf + stranger(tmp_path / "stranger"))
+        tell(one)
+        one.wait_for_refusal("issuer")
+        assert {triple[0] for triple in one.shown()} == {held}
+
+
+def test_a_renewal_with_a_key_that_does_not_fit(one: Renewing, held: str) -> None:
+    with one.watched():
+        one.host.run("sh", "-c", f"openssl ecparam -genkey -name prime256v1 > {LINEAGE}/privkey.pem")
+        # No hook tells of it, but the timer finds it.
+        one.host.run("systemctl", "start", "ocsp-stapling-apply.service")
+        one.wait_for_refusal("key")
+        told = one.host.run("ocsp-stapling", "status", "--nagios", check=False)
+        assert told.startswith("OCSP WARNING") and "PRIVATE" not in told
+        metrics = one.host.read("/var/lib/ocsp-stapling/metrics/ocsp_stapling.prom")
+        assert "not_live" in metrics or "attempt" in metrics
+        assert {triple[0] for triple in one.shown()} == {held}
+
+
+def test_a_renewal_that_its_ca_has_revoked(one: Renewing, held: str) -> None:
+    revoked = one.host.read(f"{LINEAGE}/cert.pem")
+    with one.watched():
+        certbot(
+            one, "revoke", "--cert-path", f"{LINEAGE}/cert.pem", "--no-delete-after-revoke", "--reason", "superseded"
+        )
+        tell(one)
+        one.wait_for_refusal("revoked")
+        assert {triple[0] for triple in one.shown()} == {held}
+        one.host.run("chmod", "+x", HOOK)
+        renew(one)
+        one.wait_for_other(held)
+    assert one.host.read(f"{LINEAGE}/cert.pem") != revoked
+
+
+def test_the_unprivileged_program_reads_nothing_of_certbot(one: Renewing) -> None:
+    as_user = ["setpriv", "--reuid=ocsp-stapling", "--regid=ocsp-stapling", "--clear-groups"]
+    assert one.host.run(*as_user, "ls", "/etc/letsencrypt/live", check=False) == ""
+    one.host.run("systemctl", "start", "ocsp-stapling.service")
+    assert one.host.run("systemctl", "show", "-p", "ExecMainStatus", "--value", "ocsp-stapling.service").strip() == "0"
+
+
+def test_no_unit_is_weaker_than_before(one: Renewing) -> None:
+    limits = {
+        "ocsp-stapling": 1.1,
+        "ocsp-stapling-apply": 1.2,
+        "ocsp-stapling-reload": 7.4,
+        "ocsp-stapling-deploy": 6.5,
+    }
+    for unit, limit in limits.items():
+        said = one.host.run("systemd-analyze", "security", f"{unit}.service", "--no-pager").strip().splitlines()[-1]
+        assert float(said.rpartition(":")[2].split()[0]) <= limit, said
+
+
+def test_absent_removes_the_hook(one: Renewing, play: Play) -> None:
+    for path in ("/etc/nginx/sites-enabled/tls", "/etc/exim4/exim4.conf.localmacros"):
+        one.host.run("rm", "-f", path)
+    one.host.run("sed", "-i", "/frontend site/,$d", "/etc/haproxy/haproxy.cfg")
+    done = play(one.host, state="absent", force=True)
+    assert done.rc == 0, done.output
+    assert not one.host.has(HOOK) and not one.host.has("/usr/local/libexec/ocsp-stapling")
+    assert one.host.has(f"{LINEAGE}/fullchain.pem")
