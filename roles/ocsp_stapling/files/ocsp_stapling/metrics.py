@@ -77,6 +77,11 @@ _OF_CERTIFICATES: t.Tuple[t.Tuple[str, str, Value], ...] = (
         "When the certificate ends.",
         _time("certificate", "not_after"),
     ),
+    (
+        "source_changed_timestamp_seconds",
+        "When another program of the host last changed the file of the certificate that it renews.",
+        _time("source", "changed"),
+    ),
 )
 
 
