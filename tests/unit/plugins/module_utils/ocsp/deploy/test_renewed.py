@@ -87,7 +87,7 @@ def test_two_certificates_of_one_name_are_not_guessed_between(tmp_path: Path) ->
     for name in (NAME, f"{NAME}_ecc"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "fullchain.cer").write_text("")
-    with pytest.raises(InputError, match="acme.sh has two such certificates"):
+    with pytest.raises(InputError, match=r"acme\.sh has two such certificates"):
         renewed.find({"client": "acme.sh", "folder": str(tmp_path)}, NAME)
     chosen = renewed.find({"client": "acme.sh", "folder": str(tmp_path), "name": f"{NAME}_ecc"}, NAME)
     assert chosen.private_key == str(tmp_path / f"{NAME}_ecc" / f"{NAME}.key")
