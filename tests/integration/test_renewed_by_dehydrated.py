@@ -22,7 +22,13 @@ Play = t.Callable[..., Result]
 
 
 def dehydrated(one: Renewing, *arguments: str) -> str:
-    return one.host.run("dehydrated", *arguments)
+    """Run it, again where Pebble refused a nonce on purpose, which dehydrated takes for the end."""
+    for _attempt in range(8):
+        said = one.host.run("sh", "-c", '"$@" 2>&1 || true', "sh", "dehydrated", *arguments)
+        if "badNonce" not in said:
+            break
+    assert "ERROR" not in said, said
+    return said
 
 
 @pytest.fixture(scope="module")

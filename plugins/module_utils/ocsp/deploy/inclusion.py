@@ -119,7 +119,7 @@ def read(layout: Layout, given: t.Optional[Values]) -> Inclusion:
 
 
 def _certificate(one: Wanted, item: Item, defaults: Values) -> Certificate:
-    agreed = {
+    agreed: t.Dict[str, t.Any] = {
         "certificate": material.fingerprint(item.material.certificate),
         "chain": [material.fingerprint(certificate) for certificate in item.material.chain],
         "root": [material.fingerprint(certificate) for certificate in item.material.roots],
@@ -129,7 +129,7 @@ def _certificate(one: Wanted, item: Item, defaults: Values) -> Certificate:
     source = one.renewed_by.values() if one.renewed_by is not None else {}
     if source:
         # What is in its files changes without any owner; owners have to agree on where they are.
-        agreed = {"names": agreed["names"], "key": agreed["key"], "renewed_by": source}
+        agreed = {"names": sorted(one.names), "key": one.access.shown, "renewed_by": source}
     options = {key: value for key, value in one.options.items() if key not in defaults or defaults[key] != value}
     return Certificate(one.name, one.services, one.staple, options, agreed, renewed_by=source)
 
