@@ -11,9 +11,10 @@ import functools
 import os
 import time
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
+from .. import secrets
 from ..errors import ERROR, Fault, InputError, OcspError, Refusal
 from ..fetch import bulk
 from ..fetch.environment import Environment, Exchange, ResponderDown, Ways
@@ -33,6 +34,7 @@ from . import confirm, material, removal, transaction
 from . import inclusion as inclusions
 from .confirm import Endpoint, Sight
 from .inclusion import Inclusion
+from .outcomes import Notes
 from .wanted import Values, read_wanted
 
 #: Seconds to wait for other runs.
@@ -150,18 +152,20 @@ def _present(task: Task) -> Result:
     if not task.check:
         with task.installation(known) as installation:
             confirm.recognise(installation, _look, endpoints)
-    work, part = _plan(task, inclusion, known)
+    notes = _notes(task, inclusion)
+    work, part = _plan(task, inclusion, known, notes)
     before = [_facts(layout, item.name, item.material.files()) for item in work.items] if task.diff else []
     patience = _Patience(task)
     if not (values["part"] or {}).get("question"):
-        transaction.obtain(work, _fetcher(values), patience, _looking_ahead(task))
+        with _noting(task, notes, work.items):
+            transaction.obtain(work, _fetcher(values), patience, _looking_ahead(task))
     unsaved = inclusion.unsaved(part) if part is not None else []
     if task.check:
         told = {*transaction.renew(work, None), *work.told(work.outdated_snippets()), *outstanding(layout, known)}
         problem = ""
         unconfirmed = sorted({service for item in work.changed for service in item.wanted.services})
     else:
-        with task.installation(known) as installation:
+        with _noting(task, notes, work.items), task.installation(known) as installation:
             problem = _install(work, installation, endpoints, values["keep"])
             if problem:
                 # What the owner configures stays as it was, so that nothing of it is updated or drops out either.
@@ -172,6 +176,7 @@ def _present(task: Task) -> Result:
                 parts.note_inclusion(layout, part.owner, inclusion.number)
             told = set(installation.outstanding())
         unconfirmed = confirm.unconfirmed(layout)
+        work.warnings += replace(notes, parts=work.parts if part else notes.parts).conclude(work)
     result = _values(work, sorted(told), unconfirmed)
     gone = _dropped(task, work, part)
     result["dropped"] = [one.name for one in gone if not one.used_by]
@@ -191,12 +196,33 @@ def _present(task: Task) -> Result:
     return Result(result, changed, bool(problem) or held_back, warnings)
 
 
-def _plan(task: Task, inclusion: Inclusion, known: control.Services) -> t.Tuple[transaction.Plan, t.Optional[Part]]:
+def _notes(task: Task, inclusion: Inclusion) -> Notes:
+    return Notes(task.layout, inclusion.found, inclusion.owner, tuple(secrets.passwords(task.values)))
+
+
+@contextlib.contextmanager
+def _noting(
+    task: Task, notes: Notes, items: t.Sequence[transaction.Item], unusable: t.Sequence[Fault] = ()
+) -> t.Iterator[None]:
+    """Note an error that keeps certificates from being deployed, as ``Notes.refuse`` does."""
+    try:
+        yield
+    except OcspError as error:
+        if not task.check:
+            notes.refuse(error, items, unusable)
+        raise
+
+
+def _plan(
+    task: Task, inclusion: Inclusion, known: control.Services, notes: Notes
+) -> t.Tuple[transaction.Plan, t.Optional[Part]]:
     """What is to be done, and the part that its owner will have. Raises InputError with all that is wrong."""
     values = task.values
     given, faults = read_wanted(values, known)
     wanted = inclusion.shared(given, lambda name: known.get(name).kind)
     work, found = transaction.plan(task.layout, wanted, datetime.now(timezone.utc), values["apache_port"], known)
+    readable = {item.name for item in work.items}
+    unusable = [fault for fault in (*faults, *found) if fault.name not in readable]
     for item in work.items:
         item.known_revoked = item.name in (values["part"] or {}).get("revoked", ())
     services = dict.fromkeys(service for one in given for service in one.services)
@@ -211,8 +237,9 @@ def _plan(task: Task, inclusion: Inclusion, known: control.Services) -> t.Tuple[
         work.items = [item for item in work.items if item.name not in compared.outdated]
         work.warnings += compared.outdated.values()
     _place(work)
-    if faults or found:
-        raise Refusal([*faults, *found])
+    with _noting(task, notes, work.items, unusable):
+        if faults or found:
+            raise Refusal([*faults, *found])
     return work, part
 
 
@@ -472,9 +499,11 @@ def _verify(task: Task) -> Result:
         verified = confirm.verify(installation, _look)
         if not verified.faults:
             return Result({"swapped_back": [], "msg": _confirmation(verified)})
+        switched = confirm.read_record(task.layout).get("sets", {})
         names = confirm.take_back(installation)
         problems = confirm.reload_all(installation, verified.services)
     faults = transaction.listed(list(verified.faults.values()), "; ")
+    _notes(task, task.inclusion()).take_back({name: switched[name] for name in names}, verified)
     msg = f"the old certificates of {transaction.listed(names)} were put back: {faults}"
     return Result({"msg": "; ".join([msg, *problems]), "swapped_back": names}, changed=True, failed=True)
 

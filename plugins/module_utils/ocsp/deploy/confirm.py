@@ -212,12 +212,14 @@ def _staple_fault(sight: Sight, before: t.Mapping[str, bool], noted: t.Mapping[s
 class Verified(t.NamedTuple):
     """The end of a verification: what is worse than before by service, empty where all is well.
 
-    ``untold`` are services of which it is unknown whether they have loaded their files.
+    ``untold`` are services of which it is unknown whether they have loaded their files. ``seen`` are the problems that
+    clients saw, by certificate.
     """
 
     faults: t.Dict[str, str]
     services: t.List[str]
     untold: t.List[str]
+    seen: t.Mapping[str, str] = {}
 
 
 def verify(
@@ -240,7 +242,7 @@ def verify(
         sleep(_PAUSE)
     _recognise(installation, verdicts)
     if faults:
-        return Verified(faults, services, [])
+        return Verified(faults, services, [], {one.name: one.problem for one in reversed(verdicts) if one.problem})
     untold = [service for service in installation.outstanding() if service in services]
     sets.remove_record(layout)
     return Verified({}, services, untold)

@@ -18,7 +18,7 @@ from ..servers.server import FOLDER, Setup
 from ..servers.table import NAMES, SERVERS
 from ..services import control
 from ..services.installation import Installation, Refused
-from ..store import parts, reading, sets
+from ..store import attempts, parts, reading, sets
 from ..store.parts import Part
 from ..store.sets import Layout
 from . import live
@@ -149,6 +149,8 @@ def remove_all(installation: Installation, names: t.Iterable[str]) -> None:
         for part in parts.load(layout):
             parts.save(layout, Part(part.owner))
     sets.remove_record(layout)
+    for name in attempts.names(layout):
+        attempts.forget(layout, name)
     for folder in (FOLDER, parts.FOLDER, "live", "sets"):
         with contextlib.suppress(OSError):
             os.rmdir(os.path.join(layout.root, folder))

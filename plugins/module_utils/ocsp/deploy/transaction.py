@@ -113,6 +113,21 @@ class Item:
         return outcome.data, outcome.judgement
 
     @property
+    def obstacle(self) -> t.Tuple[str, str]:
+        """Why there is no response that can be used: the reason code and the sentence, empty where that is no fault."""
+        if self.revocation is not None:
+            return "revoked", self.revocation.message
+        if self.unfit:
+            return "expiring", self.unfit
+        outcome = self.outcome
+        if outcome is None or outcome.data is not None or not outcome.failed:
+            return "", ""
+        if outcome.fetch_error is not None:
+            return outcome.fetch_error.code, outcome.fetch_error.message
+        errors = outcome.judgement.errors if outcome.judgement is not None else ()
+        return errors[0] if errors else "missing_staple", outcome.message
+
+    @property
     def lacks_staple(self) -> bool:
         """Whether it is used without the staple that it should have, for another reason than a revocation."""
         used = not (self.held_back or self.rolled_back or self.is_revoked)
@@ -146,6 +161,7 @@ class Plan:
     parts: t.Sequence[Part] = ()
     warnings: t.List[str] = field(default_factory=list)
     waited_for: t.List[str] = field(default_factory=list)
+    blame: str = ""
 
     @property
     def changed(self) -> t.List[Item]:
@@ -455,7 +471,7 @@ def _settle(item: Item) -> t.List[str]:
         return list(outcome.warnings)
     if not outcome.failed:
         return []
-    reason = outcome.fetch_error.message if outcome.fetch_error is not None else outcome.message
+    _code, reason = item.obstacle
     if item.reasons and item.material.certificate.must_staple:
         item.held_back = f"it must not be used without a staple: {reason}"
         return [f"the certificate requires stapling and is not deployed: {reason}"]
@@ -581,7 +597,8 @@ def _switch(work: Plan, installation: Installation, look: Look, endpoints: t.Seq
             problems = {service: installation.services.test(service) for service in told}
             failed = {service: problem for service, problem in problems.items() if problem}
             if failed:
-                raise Refused("; ".join(_blame(one, failed[one], before[one]) for one in failed), failed)
+                work.blame = "; ".join(_blame(one, bool(before[one])) for one in failed)
+                raise Refused("; ".join(_explain(one, failed[one], before[one]) for one in failed), failed)
     except Refused as refused:
         return refused.message
     return ""
@@ -605,7 +622,16 @@ def _switched(item: Item, look: Look, endpoints: t.Sequence[Endpoint]) -> confir
     )
 
 
-def _blame(service: str, problem: str, before: str) -> str:
+def _blame(service: str, broken_before: bool) -> str:
+    if broken_before:
+        return (
+            f"the configuration of {service} was already broken before, so no certificate was replaced; see why with "
+            f"'ocsp-stapling reload {service}' as root"
+        )
+    return f"{service} rejected its configuration with the new files; the output of the deployment says why"
+
+
+def _explain(service: str, problem: str, before: str) -> str:
     if before:
         return (
             f"the configuration of {service} was already broken before this run, so no certificate was replaced; "

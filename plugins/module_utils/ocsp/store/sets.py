@@ -7,6 +7,7 @@
 live/<name> -> ../sets/<name>/<id>      what servers read
 sets/<name>/<id>/                       one complete set; the last ones stay
 sets/<name>/.staging-<id>/              one in the making, for root alone
+attempts/<name>.json                    what came of the last attempt to deploy, where that did not end well
 pending/<service>                       a service that may still use what was there before
 journal.json                            what a switch that has not ended would put back
 transaction.json                        what was switched and has not been confirmed yet
@@ -109,6 +110,10 @@ class Layout(t.NamedTuple):
     def pending(self, service: str) -> str:
         """The mark of a service that still has to be reloaded."""
         return os.path.join(self.state, "pending", service)
+
+    def attempt(self, name: str) -> str:
+        """The record of the last attempt to deploy a name, where that did not end well."""
+        return os.path.join(self.state, "attempts", f"{name}.json")
 
     @property
     def journal(self) -> str:
@@ -270,7 +275,8 @@ def clean(layout: Layout) -> None:
         else:
             files.remove_temporary(os.path.join(live, entry))
     ours = (os.path.join(layout.root, name) for name in (FOLDER, PARTS))
-    for folder in (layout.state, os.path.dirname(layout.pending("any")), *ours):
+    of_state = (os.path.dirname(path) for path in (layout.journal, layout.pending("any"), layout.attempt("any")))
+    for folder in (*of_state, *ours):
         files.remove_temporary(folder)
 
 
@@ -295,10 +301,11 @@ def prune(layout: Layout, name: str, keep: int, protected: t.Container[str] = ()
 
 
 def remove(layout: Layout, name: str) -> None:
-    """Remove all sets of a name, the link to the live one first. Raises FileError."""
+    """Remove all sets of a name, the link to the live one first, and what is noted of it. Raises FileError."""
     if current_id(layout, name) is not None:
         swap(layout, name, None)
     shutil.rmtree(layout.sets(name), ignore_errors=True)
+    files.remove_file(layout.attempt(name))
 
 
 def remove_record(layout: Layout) -> None:

@@ -29,7 +29,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import ce
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError, TransportError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import bulk
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import control
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import sets
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import attempts, sets
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.run_module import (
     Result,
@@ -562,12 +562,21 @@ def test_test_of_a_service_decides(run: t.Callable[..., Result], tmp_path: Path)
     before = os.readlink(live(tmp_path, "www.example.com"))
     refused = run(certificates=[entry(two, "www.example.com")], service_settings=settings)
     assert refused["failed"] and "were rolled back" in refused["msg"]
+    assert noted(tmp_path)["message"] == (
+        f"{SERVICE} rejected its configuration with the new files; the output of the deployment says why"
+    ), "what the service says may quote its configuration, and this file is for everybody"
     assert os.readlink(live(tmp_path, "www.example.com")) == before
     assert refused["reload"] == [] and not (tmp_path / "var/transaction.json").exists()
     copy.write_bytes(b"broken by somebody else")
     refused = run(certificates=[entry(two, "www.example.com")], service_settings=settings)
     assert refused["failed"] and "already broken before this run" in refused["msg"]
     assert os.readlink(live(tmp_path, "www.example.com")) == before
+    found = noted(tmp_path)
+    assert (found["outcome"], found["code"]) == ("switched_back", "switched_back") and outstanding(tmp_path)
+    assert found["message"] == (
+        f"the configuration of {SERVICE} was already broken before, so no certificate was replaced; see why with "
+        f"'ocsp-stapling reload {SERVICE}' as root"
+    )
     kept = os.listdir(tmp_path / "etc/sets/www.example.com")
     assert kept == [os.path.basename(before)], "what was refused must not push out the sets to go back to"
 
@@ -578,6 +587,117 @@ def test_test_of_a_service_decides(run: t.Callable[..., Result], tmp_path: Path)
     refused = run(certificates=[stays, entry(other, "other.example.com")], service_settings=settings)
     assert refused["failed"] and refused["msg"].endswith("; renewed in place: www.example.com")
     assert "no certificate was replaced" in refused["msg"] and "nothing was changed" not in refused["msg"]
+
+
+# What is noted of attempts ------------------------------------------------------------------------
+
+
+def noted(tmp_path: Path, name: str = "www.example.com") -> t.Dict[str, t.Any]:
+    """The record of the last attempt to deploy a certificate; empty where there is none."""
+    path = tmp_path / "var/attempts" / f"{name}.json"
+    return t.cast("t.Dict[str, t.Any]", json.loads(path.read_text())) if path.exists() else {}
+
+
+def outstanding(tmp_path: Path, name: str = "www.example.com") -> t.Optional[attempts.Attempt]:
+    return attempts.outstanding(sets.Layout(str(tmp_path / "etc"), str(tmp_path / "var")), name)
+
+
+def test_a_certificate_that_goes_live_without_a_staple_is_noted(run: t.Callable[..., Result], tmp_path: Path) -> None:
+    one, part = leaf("www.example.com"), {"owner": "site.yml"}
+    run(certificates=[entry(one, "www.example.com", response_content=staple(one))], part=part)
+    assert not noted(tmp_path)
+    new = leaf("www.example.com", "new")
+    run(check=True, certificates=[entry(new, "www.example.com")], part=part)
+    assert not noted(tmp_path), "nothing is noted in check mode"
+    result = run(certificates=[entry(new, "www.example.com", fetch_problem="refused")], part=part)
+    found = noted(tmp_path)
+    assert (found["outcome"], found["code"], found["owner"]) == ("live_without_staple", "unreachable", "site.yml")
+    assert result["warnings"] == [f"www.example.com: there is no staple yet: {found['message']}"]
+    assert found["fingerprint"] == result["certificates"][0]["fingerprint"]
+    assert found["not_after"] == f"{NOW + 60 * forge.DAY:%Y-%m-%dT%H:%M:%SZ}"
+    path = tmp_path / "var/attempts/www.example.com.json"
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert outstanding(tmp_path)
+    run(certificates=[entry(new, "www.example.com", response_content=staple(new))], part=part)
+    assert not path.exists(), "a deployment that ends well forgets it"
+
+
+def test_a_certificate_that_is_held_back_is_noted(run: t.Callable[..., Result], tmp_path: Path) -> None:
+    """Also where there is nothing in place, as long as it is configured."""
+    one, new = leaf("www.example.com", demands=True), leaf("www.example.com", "new", demands=True)
+    run(certificates=[entry(one, "www.example.com")])
+    assert not noted(tmp_path), "nothing on the host speaks of it"
+    part = {"owner": "web"}
+    run(certificates=[entry(one, "www.example.com")], part=part)
+    assert noted(tmp_path)["outcome"] == "held_back" and outstanding(tmp_path)
+    run(certificates=[entry(one, "www.example.com", response_content=staple(one))], part=part)
+    assert not noted(tmp_path)
+    result = run(certificates=[entry(new, "www.example.com")], part=part)
+    found = noted(tmp_path)
+    assert (found["outcome"], found["code"]) == ("held_back", "unreachable")
+    assert found["message"] == result["certificates"][0]["held_back"] and outstanding(tmp_path)
+    revoked = entry(new, "www.example.com", response_content=staple(new, "revoked"))
+    run(certificates=[revoked], part=part)
+    assert noted(tmp_path)["code"] == "revoked"
+    run(certificates=[entry(one, "www.example.com", response_content=staple(one))], part=part)
+    assert not noted(tmp_path), "what is wanted is in place"
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"private_key_content": forge.private_pem(forge.key("p256", "foreign")).decode()}, "does not match"),
+        ({"chain_content": OTHER.pem.decode()}, "does not contain the issuer"),
+        ({"names": ["other.example.com"]}, "is not for other.example.com"),
+        ({"certificate_content": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"}, "certificate"),
+    ],
+)
+def test_a_renewal_that_is_refused_is_noted(
+    given: t.Dict[str, t.Any], sentence: str, run: t.Callable[..., Result], tmp_path: Path
+) -> None:
+    """And that of another certificate of the same task, of which nothing is deployed either."""
+    names = ("www.example.com", "two.example.com", "stays.example.com")
+    good = [entry(leaf(name), name, response_content=staple(leaf(name))) for name in names]
+    run(certificates=good)
+    renewed = [entry(leaf(name, "new"), name) for name in names[:2]]
+    renewed[0].update(given)
+    result = run(certificates=[*renewed, good[2], entry(leaf("new.example.com"), "new.example.com")])
+    assert result["failed"]
+    found = noted(tmp_path)
+    assert (found["outcome"], found["code"]) == ("refused", "bad_input")
+    assert result["msg"] == f"nothing was changed: www.example.com: {found['message']}" and sentence in found["message"]
+    assert bool(found["fingerprint"]) == bool(found["not_after"]) == ("certificate_content" not in given)
+    other = noted(tmp_path, "two.example.com")
+    assert other["message"].endswith(f"another certificate of the same task: www.example.com: {found['message']}")
+    assert not noted(tmp_path, "stays.example.com") and not noted(tmp_path, "new.example.com")
+    assert not run(certificates=[entry(leaf(name, "new"), name) for name in names])["failed"]
+    assert {noted(tmp_path, name)["outcome"] for name in names} == {"live_without_staple"}
+    run(state="absent", certificates=[{"name": names[1]}])
+    assert not noted(tmp_path, names[1]) and noted(tmp_path)
+    run(state="absent")
+    assert not noted(tmp_path)
+
+
+def test_options_that_cannot_be_used_for_a_renewal_are_noted(run: t.Callable[..., Result], tmp_path: Path) -> None:
+    name = "www.example.com"
+    run(certificates=[entry(leaf(name), name, response_content=staple(leaf(name)))])
+    broken = {"responder_urls": ["http://user:secret123@a b/"]}
+    result = run(certificates=[entry(leaf(name, "new"), name, **broken)])
+    found = noted(tmp_path)
+    assert result["failed"] and (found["outcome"], found["fingerprint"]) == ("refused", "")
+    assert "secret123" not in json.dumps(noted(tmp_path))
+
+
+def test_a_record_that_cannot_be_written_is_a_warning(run: t.Callable[..., Result], tmp_path: Path) -> None:
+    name = "www.example.com"
+    (tmp_path / "var").mkdir()
+    (tmp_path / "var/attempts").write_text("in the way")
+    result = run(certificates=[entry(leaf(name), name)])
+    assert not result["failed"] and live(tmp_path, name).exists()
+    assert [one for one in result["warnings"] if "could not be noted for status" in one], result["warnings"]
+    foreign = forge.private_pem(forge.key("p256", "foreign")).decode()
+    refused = run(certificates=[entry(leaf(name, "new"), name, private_key_content=foreign)])
+    assert "does not match" in refused["msg"]
 
 
 def test_a_renewal_is_no_change_of_configuration(run: t.Callable[..., Result], tmp_path: Path) -> None:
@@ -806,13 +926,15 @@ def test_service_that_did_not_load_the_new_set_gets_the_old_one_back(
     server.load()
     assert not run(state="verify", service_settings=settings)["failed"]
     before = os.readlink(live(tmp_path, "www.example.com"))
-    run(
-        certificates=[entry(leaf("www.example.com", "new"), "www.example.com")], endpoints=at, service_settings=settings
-    )
+    new = entry(leaf("www.example.com", "new"), "www.example.com")
+    meant = run(certificates=[new], endpoints=at, service_settings=settings)["certificates"][0]["fingerprint"]
     assert os.readlink(live(tmp_path, "www.example.com")) != before
     failed = run(state="verify", service_settings=settings)
     assert failed["failed"] and "the old certificate is still served" in failed["msg"]
     assert failed["swapped_back"] == ["www.example.com"]
+    found = noted(tmp_path)
+    assert found["outcome"] == "switched_back" and found["message"].endswith(": the old certificate is still served")
+    assert found["fingerprint"] == meant
     assert os.readlink(live(tmp_path, "www.example.com")) == before
     assert (tmp_path / "reloaded").exists() and not (tmp_path / "var/pending" / SERVICE).exists()
 
