@@ -55,11 +55,8 @@ class Result(t.NamedTuple):
     postponed: bool = False
 
 
-class _Postponed(OcspError):
-    """Responders do not know new certificates yet."""
-
-    def __init__(self) -> None:
-        super().__init__("not_successful", "responders do not know the new certificates yet; nothing was changed")
+class _Postponed(Exception):
+    """Responders do not know new certificates yet, which is no error."""
 
 
 @dataclass(frozen=True)
@@ -123,8 +120,9 @@ def carry_out(task: Task) -> Result:
     try:
         with files.lock(task.layout.root, _LOCK_TIMEOUT):
             return steps[task.values["state"]](task)
-    except _Postponed as error:
-        return Result({"msg": error.message}, postponed=True)
+    except _Postponed:
+        msg = "responders have no answer for the new certificates yet; nothing was changed"
+        return Result({"msg": msg}, postponed=True)
     except OcspError as error:
         return Result({"msg": error.message, "findings": findings_of(error)}, failed=True)
     finally:
