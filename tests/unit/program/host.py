@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
 import io
 import json
 import os
@@ -18,6 +19,7 @@ from datetime import datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import sets
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, NOW, Entity
 from ansible_collections.certops.ocsp.tests.unit.http_server import Peer, Server, answer
@@ -179,7 +181,7 @@ class Host:
         """Put a new certificate into a new set, switch to it, and have it in the configuration. Returns its folder."""
         leaf_options = {key: options.pop(key) for key in ("urls", "not_after", "not_before") if key in options}
         leaf = self.issue(name, must_staple, **leaf_options)
-        folder = self.root / "sets" / name / os.urandom(4).hex()
+        folder = self.root / "sets" / name / sets.new_id(self.now, hashlib.sha256(leaf.der).hexdigest())
         folder.mkdir(parents=True)
         (folder / "fullchain.pem").write_bytes(leaf.pem + forge.world().issuer.pem)
         (folder / "privkey.pem").write_text("not a key")

@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import socket
+import ssl
 import threading
 import typing as t
 from datetime import datetime, timedelta
@@ -20,10 +21,11 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import parts, sets
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import format_time
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, MINUTE
 from ansible_collections.certops.ocsp.tests.unit.program import host as hosts
-from ansible_collections.certops.ocsp.tests.unit.program.host import Host
+from ansible_collections.certops.ocsp.tests.unit.program.host import Host, write_json
 
 NAME = "www.example.com"
 ALL = ["combined.pem.ocsp", "nginx-staple.conf", "ocsp.der", "ocsp.der.expires"]
@@ -415,8 +417,8 @@ def test_why_a_new_certificate_has_no_response_leads(web: Host) -> None:
     web.down = True
     refreshed, applied = web.hour()
     assert (refreshed.code, applied.code) == (2, 2)
-    assert applied.err.splitlines()[0] == (
-        f"{NAME}: there is no response about it, only one about another certificate [missing_staple]"
+    assert applied.err.splitlines()[0] == (f"{NAME}: {web.known(NAME)['failure_message']} [unreachable]"), (
+        "and not that what is left is about another certificate"
     )
     known = web.known(NAME)
     assert (known["code"], known["failure_code"]) == ("missing_staple", "unreachable")
@@ -936,3 +938,117 @@ def test_a_file_where_servers_read_it_reloads_them_once(host: Host, tmp_path: Pa
         host.later(HOUR)
         host.run("apply")
     assert host.reloads("web") == 1
+
+
+# Deployments that did not end well ----------------------------------------------------------------
+
+
+def note(web: Host, outcome: str, **values: t.Any) -> None:
+    """Have a record as a deployment leaves it that meant another certificate than the one in place."""
+    known = {"code": "unreachable", "message": "the responder is down", "fingerprint": "ab" * 32, "owner": "site.yml"}
+    known["not_after"] = format_time(web.now + 90 * DAY) or ""
+    path = web.state / "attempts" / f"{NAME}.json"
+    path.parent.mkdir(exist_ok=True)
+    write_json(path, {"version": 1, "time": format_time(web.now), "outcome": outcome, **known, **values})
+
+
+def live_fingerprint(web: Host) -> str:
+    chain = (web.root / "live" / NAME / "fullchain.pem").read_text()
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(chain[: chain.index("-----END CERTIFICATE-----") + 26])).hexdigest()
+
+
+def test_why_a_certificate_went_live_without_a_staple_is_said_at_once(web: Host) -> None:
+    """By status, also before apply has run, by the journal, and until refresh has tried by itself."""
+    web.hour()
+    web.deploy(NAME, ["web"])
+    note(web, "live_without_staple", fingerprint=live_fingerprint(web), message="cannot connect: refused")
+    said = f"OCSP WARNING - {NAME}: no staple is in place; cannot connect: refused"
+    assert web.run("status", "--nagios").out.startswith(said)
+    assert json.loads(web.run("status", "--json").out)["certificates"][NAME]["reason"] == "unreachable"
+    applied = web.run("apply")
+    assert applied.err.splitlines()[0] == f"{NAME}: cannot connect: refused [unreachable]"
+    assert web.run("status", "--nagios").out.startswith(said)
+    web.down = True
+    web.run("refresh")
+    own = web.run("status", "--nagios").out
+    assert own.startswith(f"OCSP WARNING - {NAME}: no staple is in place; could not fetch a new response: ")
+    assert "refused" not in own, "refresh has a reason of its own"
+    web.down = False
+    web.later(HOUR)
+    assert [one.code for one in web.hour()] == [0, 0]
+    assert not (web.state / "attempts" / f"{NAME}.json").exists()
+    assert web.run("status", "--nagios").out.startswith("OCSP OK - ")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "words"),
+    [("held_back", "was held back"), ("refused", "was refused"), ("switched_back", "was switched back")],
+)
+def test_a_renewal_that_is_not_live_is_said_until_it_is(outcome: str, words: str, web: Host) -> None:
+    web.hour()
+    note(web, outcome)
+    until, now = format_time(web.now + 90 * DAY) or "", format_time(web.now) or ""
+    status = web.run("status", "--nagios")
+    assert status.code == 1
+    said = f"OCSP WARNING - {NAME}: a renewed certificate that is valid until {until[:10]}"
+    assert status.out.startswith(said) and f"{words} at {now[:10]}" in status.out, status.out
+    assert ": the responder is down; the certificate in place expires at " in status.out
+    found = json.loads(web.run("status", "--json").out)["certificates"][NAME]
+    assert (found["trouble"], found["reason"], found["status"]) == ("renewal_not_live", "unreachable", "good")
+    assert found["deployment"]["outcome"] == outcome
+    details = web.run("status", NAME).out
+    assert f"deployment:    a renewed certificate that is valid until {until[:10]}" in details
+    assert "deployed by:   site.yml" in details
+    applied = web.run("apply")
+    assert applied.err.count(f"{NAME}: a renewed certificate that is valid until {until} {words} at {now}: ") == 1
+    assert len(web.run("apply").err.splitlines()) == 1, "it is said once"
+    metrics = (web.state / "metrics/ocsp_stapling.prom").read_text()
+    assert f'ocsp_stapling_renewal_not_live{{name="{NAME}"}} 1' in metrics
+    web.later(HOUR)
+    web.deploy(NAME, ["web"])
+    web.hour()
+    assert web.run("status", "--nagios").out.startswith("OCSP OK - ")
+    assert not (web.state / "attempts" / f"{NAME}.json").exists()
+
+
+def test_a_renewal_is_overdue_when_the_certificate_in_place_is_about_to_end(web: Host) -> None:
+    """By the share of the time for renewing it that counts for staples as well."""
+    web.hour()
+    note(web, "refused", fingerprint="", not_after=None, code="bad_input", message="its key does not match")
+    known = web.known(NAME)["certificate"]
+    due, ends = (datetime.fromisoformat(known[key].replace("Z", "+00:00")) for key in ("renew_at", "not_after"))
+    priorities = []
+    for share, level in ((0.79, 1), (0.81, 2), (0.82, 2), (1.01, 2)):
+        web.now = (due + (ends - due) * share).replace(microsecond=0)
+        priorities.append(
+            [line for line in web.hour()[1].err.splitlines() if "the last deployment was refused" in line]
+        )
+        status = web.run("status", "--nagios")
+        assert status.code == level, status.out
+        assert f"{NAME}: the last deployment was refused at " in status.out
+        trouble = json.loads(web.run("status", "--json").out)["certificates"][NAME]["trouble"]
+        assert trouble == ("renewal_overdue" if level == 2 else "renewal_not_live")
+    assert list(map(len, priorities)) == [1, 1, 0, 0], "it is said again when it becomes urgent"
+
+
+def test_why_a_certificate_was_never_deployed_is_said(web: Host) -> None:
+    folder = web.root / "live" / NAME
+    folder.unlink()
+    note(web, "held_back")
+    for _time in range(2):
+        status = web.run("status", "--nagios")
+        assert status.out.startswith(f"OCSP WARNING - {NAME}: it is not deployed: there is no {folder}; ")
+        assert "; the certificate that is valid until " in status.out and ": the responder is down" in status.out
+        assert json.loads(web.run("status", "--json").out)["certificates"][NAME]["reason"] == "unreachable"
+        web.hour()
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"version": 2}', '{"version": 1, "time": 1, "outcome": []}'])
+def test_a_record_of_a_deployment_that_cannot_be_read_is_none(content: str, web: Host) -> None:
+    web.hour()
+    path = web.state / "attempts" / f"{NAME}.json"
+    path.parent.mkdir()
+    path.write_text(content)
+    assert web.run("status", "--nagios").out.startswith("OCSP OK - ")
+    assert web.run("apply").code == 0
+    assert not path.exists()

@@ -123,7 +123,12 @@ def test_the_program_and_the_collection_have_one_version() -> None:
 # Metrics -----------------------------------------------------------------------------------------
 
 ENTRY = {
-    "certificate": {"not_after": "2026-05-03T05:06:07Z", "must_staple": True, "has_responder": True},
+    "certificate": {
+        "not_after": "2026-05-03T05:06:07Z",
+        "renew_at": "2026-04-03T05:06:07Z",
+        "must_staple": True,
+        "has_responder": True,
+    },
     "staple": {
         "effective_expiry": "2026-03-11T04:06:07Z",
         "this_update": "2026-03-04T04:06:07Z",
@@ -149,6 +154,8 @@ NAMES = {
     "ocsp_stapling_certificate_has_responder": 1,
     "ocsp_stapling_certificate_expiry_timestamp_seconds": 1777784767,
     "ocsp_stapling_source_changed_timestamp_seconds": 1772600000,
+    "ocsp_stapling_certificate_renew_timestamp_seconds": 1775192767,
+    "ocsp_stapling_renewal_not_live": 0,
 }
 SAMPLE = re.compile(r'([a-z_]+)(\{([a-z]+="(\\[\\n"]|[^\\"\n])*",?)+\}) (-?\d+(\.\d+)?)')
 

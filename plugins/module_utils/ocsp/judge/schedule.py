@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""When a response is due, and how long to wait after a failure."""
+"""When a response or a certificate is due, and how long to wait after a failure."""
 
 from __future__ import annotations
 
@@ -26,6 +26,12 @@ _RETRY_AFTER_SHARE = 0.5
 #: How long a run takes until its staples are in place, and the part of the time between two runs that is at most.
 _RUN = timedelta(minutes=10)
 _RUN_SHARE = 0.25
+
+
+#: Below this life of a certificate, half of it counts at least instead of a third, as with other clients.
+SHORT_LIFE = timedelta(days=10)
+SHORT_LIFE_SHARE = 0.5
+_CERTIFICATE_SHARE = 1 / 3
 
 
 class Renewal(t.NamedTuple):
@@ -92,6 +98,17 @@ def renew_at(judgement: Judgement, renewal: Renewal) -> t.Optional[datetime]:
     if margin < life:
         return min(due, end - margin)
     return due if renewal.minimum_percentage > 0 else start + life / 2
+
+
+def certificate_share(life: timedelta, share: float = _CERTIFICATE_SHARE) -> float:
+    """The part of its life (0 to 1) that is left to a certificate when it is due, where its CA suggests nothing."""
+    return max(share, SHORT_LIFE_SHARE) if life < SHORT_LIFE else share
+
+
+def certificate_due(begins: datetime, ends: datetime) -> datetime:
+    """When a certificate is due to be replaced by its age."""
+    life = ends - begins
+    return ends - life * certificate_share(life)
 
 
 def is_due(judgement: Judgement, renewal: Renewal, now: datetime) -> bool:

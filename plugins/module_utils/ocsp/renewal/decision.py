@@ -13,16 +13,13 @@ from ..deploy.material import same_names, server_names
 from ..errors import MalformedError, OcspError
 from ..judge.decision import proves_for_good
 from ..judge.response import judge
+from ..judge.schedule import certificate_share
 from ..judge.wire import from_pem
 from ..pki import keys, signature
 from ..pki.certificate import Certificate, Target, find_issuer, find_leaf, load_certificates
 from ..text import format_time
 from . import reasons
 from .ari import Window
-
-#: Below this life, half of it counts instead of a third, as with other clients.
-SHORT_LIFE = timedelta(days=10)
-SHORT_LIFE_SHARE = 0.5
 
 _CURVES = {256: "ecdsa-p256", 384: "ecdsa-p384", 521: "ecdsa-p521"}
 
@@ -65,7 +62,7 @@ class Rule(t.NamedTuple):
     share: float
 
     def of(self, life: timedelta) -> float:
-        return max(self.share, SHORT_LIFE_SHARE) if life < SHORT_LIFE else self.share
+        return certificate_share(life, self.share)
 
 
 class Verdict(t.NamedTuple):

@@ -11,13 +11,22 @@ from datetime import datetime
 
 from ocsp.judge.decision import INSTALL, WITHDRAW, Decision
 from ocsp.judge.judgement import Judgement
-from ocsp.judge.schedule import renew_at
+from ocsp.judge.schedule import certificate_due, renew_at
 from ocsp.options.parse import Options
+from ocsp.store import attempts
+from ocsp.store.attempts import Attempt
 from ocsp.text import format_time
 
-from . import record
+from . import record, troubles
 from .observe import Observation, digest
 from .record import Values
+
+#: What is said of a deployment by its outcome.
+_ENDS = {
+    attempts.HELD_BACK: "was held back",
+    attempts.REFUSED: "was refused",
+    attempts.SWITCHED_BACK: "was switched back",
+}
 
 
 def entry_values(look: Observation, decision: Decision, before: Values, claims: Values, now: datetime) -> Values:
@@ -78,9 +87,62 @@ def certificate_values(options: t.Optional[Options]) -> t.Optional[Values]:
         "sha256": digest(certificate.der),
         "subject": certificate.name,
         "not_after": format_time(certificate.not_after),
+        "renew_at": format_time(certificate_due(certificate.not_before, certificate.not_after)),
         "must_staple": bool(certificate.must_staple),
         "has_responder": bool(options.responder_urls),
     }
+
+
+def deployment_values(attempt: t.Optional[Attempt]) -> t.Optional[Values]:
+    """What is known of the last attempt to deploy a certificate, where that did not end well."""
+    if attempt is None:
+        return None
+    times = {"time": format_time(attempt.time), "not_after": format_time(attempt.not_after)}
+    return {**attempt._asdict(), **times}
+
+
+def is_not_live(entry: Values) -> bool:
+    """Whether a certificate that was to be deployed is not live."""
+    return record.text_of(record.mapping(entry, "deployment"), "outcome") in _ENDS
+
+
+def is_overdue(entry: Values, now: datetime) -> bool:
+    """Whether one that was to be deployed is not live, and the one in place is about to end."""
+    return is_not_live(entry) and share_passed(entry, "certificate", "not_after", now) > troubles.RENEWAL_OVERDUE.share
+
+
+def share_passed(entry: Values, part: str, end: str, now: datetime) -> float:
+    """How much of the time from when a staple or a certificate is due for renewal to its end has passed."""
+    values = record.mapping(entry, part)
+    due, ends = record.time_of(values, "renew_at"), record.time_of(values, end)
+    if due is None or ends is None or ends <= due:
+        return 0.0
+    return (now - due) / (ends - due)
+
+
+def deployment_sentence(entry: Values) -> str:
+    """What came of the last attempt to deploy a certificate that is not live, or an empty string."""
+    values = record.mapping(entry, "deployment")
+    ended = _ENDS.get(record.text_of(values, "outcome"))
+    if ended is None:
+        return ""
+    what = "the last deployment"
+    if record.text_of(values, "fingerprint"):
+        noun = "the certificate" if entry.get("deployed") is False else "a renewed certificate"
+        what = f"{noun} that is valid until {record.text_of(values, 'not_after')}"
+    return f"{what} {ended} at {record.text_of(values, 'time')}: {record.text_of(values, 'message')}"
+
+
+def known_failure(entry: Values) -> t.Tuple[str, str]:
+    """Why there is no newer response: code and sentence, empty where there is no reason.
+
+    Until refresh has one of its own, that is why there was none when the certificate went live.
+    """
+    code, message = record.text_of(entry, "failure_code"), record.text_of(entry, "failure_message")
+    deployment = record.mapping(entry, "deployment")
+    if not code and entry.get("code") == "missing_staple" and deployment.get("outcome") == attempts.LIVE_WITHOUT_STAPLE:
+        return record.text_of(deployment, "code"), record.text_of(deployment, "message")
+    return code, message
 
 
 def good_left(look: Observation) -> t.Optional[str]:

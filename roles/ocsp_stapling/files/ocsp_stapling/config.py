@@ -38,6 +38,7 @@ from ocsp.options.parse import check_options, did_you_mean
 from ocsp.servers.table import SERVERS
 from ocsp.services.control import COMMANDS, Service, configured, name_problem, read_command
 from ocsp.store import parts, scan
+from ocsp.store.sets import Layout
 from ocsp.text import parse_duration
 
 from .json_lines import ConfigError, Document, Path, Unreadable, parse
@@ -249,6 +250,10 @@ class Config:
     fetch: bool = True
     defaults: Values = field(default_factory=dict)
     problems: t.Tuple[str, ...] = ()
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.folders.root, self.folders.state)
 
     def entry(self, name: str, services: t.Iterable[str]) -> Entry:
         """A certificate that is live but not configured, as if it were."""

@@ -85,7 +85,7 @@ def apply(options: argparse.Namespace, log: Log) -> int:
     host = _host(options)
     config = _load(options, log, host)
     if options.names:
-        _check_names(options.names, [*_configured(config), *sets.live_names(reloading.layout(config))])
+        _check_names(options.names, [*_configured(config), *sets.live_names(config.layout)])
     with _installation(config, host) as installed:
         done = Apply(
             config, host, log, installed, options.trust_clock, not options.no_reload, names=options.names

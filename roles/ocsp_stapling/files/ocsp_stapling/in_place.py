@@ -17,7 +17,7 @@ from ocsp.errors import InputError
 from ocsp.judge.decision import decide
 from ocsp.options.parse import read_certificates
 from ocsp.pki.certificate import find_leaf
-from ocsp.store import staples
+from ocsp.store import attempts, staples
 
 from . import certificate_state, record
 from .config import Config, Entry
@@ -66,7 +66,19 @@ def observe(
             found[name] = config.entry(name, ())
     seen = {name: _observe(entry, state.certificates.get(name), observer) for name, entry in found.items()}
     configured = {entry.name for entry in config.certificates}
-    return {name: one if refused or name in configured else _unconfigured(one) for name, one in seen.items()}
+    seen = {name: one if refused or name in configured else _unconfigured(one) for name, one in seen.items()}
+    noted = frozenset(attempts.names(config.layout))
+    return {name: _with_deployment(name, one, config, noted) for name, one in seen.items()}
+
+
+def _with_deployment(name: str, seen: Seen, config: Config, noted: t.Container[str]) -> Seen:
+    """The same with what is noted now of its last deployment: the state has that of the last run."""
+    if seen.values is None:
+        return seen
+    attempt = attempts.outstanding(config.layout, name) if name in noted else None
+    if attempt is not None and attempt.is_live and seen.values.get("staple"):
+        attempt = None
+    return seen._replace(values={**seen.values, "deployment": certificate_state.deployment_values(attempt)})
 
 
 def _unconfigured(seen: Seen) -> Seen:

@@ -12,6 +12,7 @@ from ocsp.errors import FileError
 from ocsp.store import files
 
 from . import record
+from .certificate_state import is_not_live
 from .record import Values
 from .state import PROGRAM, State
 
@@ -40,6 +41,11 @@ def _flag(key: str) -> Value:
 
 def _is_there(key: str) -> Value:
     return lambda entry: float(isinstance(entry.get(key), dict))
+
+
+def _renewal_not_live(entry: Values) -> t.Optional[float]:
+    """None where nothing is deployed at all."""
+    return float(is_not_live(entry)) if record.mapping(entry, "certificate") else None
 
 
 _OF_CERTIFICATES: t.Tuple[t.Tuple[str, str, Value], ...] = (
@@ -82,6 +88,12 @@ _OF_CERTIFICATES: t.Tuple[t.Tuple[str, str, Value], ...] = (
         "When another program of the host last changed the file of the certificate that it renews.",
         _time("source", "changed"),
     ),
+    (
+        "certificate_renew_timestamp_seconds",
+        "When the certificate is due to be replaced by its age.",
+        _time("certificate", "renew_at"),
+    ),
+    ("renewal_not_live", "Whether a renewed certificate could not be deployed.", _renewal_not_live),
 )
 
 

@@ -23,7 +23,7 @@ costs no staple. A newer ``version`` than 1 means that keys changed their meanin
          "live": PATH, "services": [NAME],         as configured
          "deployed": true,                         false where there is no set of it
          "certificate": {"serial_number": HEX, "sha256": HEX, "subject": TEXT, "not_after": TIME,
-                         "must_staple": false, "has_responder": true} or null,
+                         "renew_at": TIME, "must_staple": false, "has_responder": true} or null,
          "staple": {"sha256": HEX, "this_update": TIME, "next_update": TIME, "effective_expiry": TIME,
                     "renew_at": TIME, "responder_url": URL, "certificate_sha256": HEX,
                     "installed": TIME} or null,    what is in place, and where it came from
@@ -34,6 +34,8 @@ costs no staple. A newer ``version`` than 1 means that keys changed their meanin
          "unfinished": "",                         why the last run of apply could not do what was due
          "source": {"client": "certbot", "certificate": PATH,
                     "changed": TIME},              where another program of the host renews it; missing elsewhere
+         "deployment": {"time": TIME, "outcome": NAME, "code": CODE, "message": TEXT, "fingerprint": HEX,
+                        "not_after": TIME, "owner": TEXT} or null,    as of attempts/NAME.json, while that holds
          "failures": 0, "failure_code": "", "failure_message": "",    attempts of refresh, in a row
          "succeeded": TIME, "next_attempt": TIME}}}
 

@@ -19,7 +19,7 @@ class Trouble(t.NamedTuple):
 
     ``word`` is what the table of ``status`` calls the staple, where that is neither good nor missing. ``alert`` is
     the rule for the same condition, ``codes`` are the reasons of failed attempts that count, and ``share`` is how
-    much of the time for renewing has passed.
+    much of the time for renewing has passed, of a staple or of a certificate.
     """
 
     name: str
@@ -38,12 +38,15 @@ REVOKED = Trouble("revoked", CRITICAL, "revoked", "OcspCertificateRevoked")
 MUST_STAPLE_MISSING = Trouble("must_staple_missing", CRITICAL, "", "OcspMustStapleMissing")
 MUST_STAPLE_EXPIRING = Trouble("must_staple_expiring", CRITICAL, "expiring", "OcspMustStapleExpiring", share=0.8)
 STAPLE_EXPIRED = Trouble("staple_expired", CRITICAL, "expired", "OcspStapleExpired")
+RENEWAL_OVERDUE = Trouble("renewal_overdue", CRITICAL, "", "OcspRenewalOverdue", share=0.8)
 # Staples are no longer renewed.
 RUN_FAILED = Trouble("run_failed", WARNING, "", "OcspStaplingRunFailed")
 NOT_RUNNING = Trouble("not_running", WARNING, "", "OcspStaplingNotRunning")
 CERTIFICATE_EXPIRED = Trouble("certificate_expired", WARNING, "", "OcspCertificateExpired")
 STAPLE_MISSING = Trouble("staple_missing", WARNING, "", "OcspStapleMissing")
 NOT_RENEWED = Trouble("not_renewed", WARNING, "", "OcspStapleNotRenewed", share=0.5)
+# What was to replace a certificate could not be deployed.
+RENEWAL_NOT_LIVE = Trouble("renewal_not_live", WARNING, "", "OcspRenewalNotLive")
 # What keeps apply from finishing its work.
 CLOCK = Trouble("clock", WARNING, "", "OcspStaplingApplyFailing")
 FOREIGN_FILE = Trouble("foreign_file", WARNING, "", "OcspStaplingApplyFailing")
@@ -78,11 +81,13 @@ TABLE = (
     MUST_STAPLE_MISSING,
     MUST_STAPLE_EXPIRING,
     STAPLE_EXPIRED,
+    RENEWAL_OVERDUE,
     RUN_FAILED,
     NOT_RUNNING,
     CERTIFICATE_EXPIRED,
     STAPLE_MISSING,
     NOT_RENEWED,
+    RENEWAL_NOT_LIVE,
     CLOCK,
     FOREIGN_FILE,
     NOT_RELOADED,
@@ -96,8 +101,10 @@ TABLE = (
     NOT_SEEN,
 )
 
-#: What does harm now, and not when the staple in place expires.
-HARMFUL = tuple(one for one in TABLE[: TABLE.index(STAPLE_MISSING) + 1] if one is not MUST_STAPLE_EXPIRING)
+#: What does harm now, and not when the staple or the certificate in place expires.
+HARMFUL = tuple(
+    one for one in TABLE[: TABLE.index(STAPLE_MISSING) + 1] if one not in (MUST_STAPLE_EXPIRING, RENEWAL_OVERDUE)
+)
 
 
 def rank(trouble: t.Optional[Trouble]) -> int:

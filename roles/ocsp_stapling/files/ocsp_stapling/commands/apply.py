@@ -9,6 +9,7 @@ It runs as root and without network, and does not trust anything that the other 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import typing as t
 from datetime import timedelta
@@ -20,7 +21,8 @@ from ocsp.judge.judgement import Judgement
 from ocsp.judge.schedule import Lookahead
 from ocsp.servers.changes import ExpiryPlan, expiry_plan
 from ocsp.services.installation import Change, Installation
-from ocsp.store import sets, staples
+from ocsp.store import attempts, sets, staples
+from ocsp.store.attempts import Attempt
 from ocsp.store.staples import Place
 from ocsp.text import format_time
 
@@ -30,6 +32,7 @@ from ..config import IO_ERROR, Config, Entry
 from ..events import Event, Log
 from ..host import Host
 from ..observe import Observation, Observer
+from ..record import Values
 from ..state import State
 from ..terminal import count
 from . import reload as reloading
@@ -82,6 +85,7 @@ class Apply:
         self.claims, self.refused = record.load_foreign(config.folders.record, len(config.certificates))
         self.observer = Observer(config, self.claims, self.now)
         self.before = states.load(config.folders.state_file)
+        self.noted = frozenset(attempts.names(installed.layout))
         self.after = State()
         self.after.refused = self.refused
         self.clock_problem = ""
@@ -309,6 +313,15 @@ class Apply:
 
     def _conclude(self, look: Observation, decision: Decision) -> None:
         before = self.before.certificates.get(look.entry.name, {})
+        # Where others bring the responses, what refresh says of its attempts is from before.
+        claims = self.claims.entry(look.entry.name) if self.config.fetch else {}
+        after = certificate_state.entry_values(look, decision, before, claims, self.now)
+        after["deployment"] = certificate_state.deployment_values(self._attempt(look.entry.name, after))
+        self.after.certificates[look.entry.name] = after
+        self._say_deployment(look.entry.name, before)
+        if decision.code == "missing_staple":
+            code, cause = certificate_state.known_failure(after)
+            decision = decision._replace(code=code or decision.code, message=cause or decision.message)
         stapled = decision.action != WITHDRAW
         harmless = decision.code in ("", "no_responder") or (decision.code == "not_configured" and not stapled)
         bearable = not look.deployed or (stapled and not decision.alarming)
@@ -316,15 +329,33 @@ class Apply:
         # What concerns the clock was said for all of them together, and why a staple went when it went.
         of_clock = decision.code == "clock_implausible" and not decision.alarming
         said = not decision.code or of_clock or self.changes.get(look.entry.name) == WITHDRAWN
-        if not said and (decision.alarming or before.get("code") != decision.code):
+        if not said and (decision.alarming or before.get("code") != after["code"]):
             expected = decision.code in ("no_responder", "not_configured") or not look.deployed
             what = "skipped" if expected else "revoked" if decision.code == "revoked" else "failed"
             self.log.emit(Event(what, decision.message, _priority(look, decision), decision.code, look.entry.name))
-        # Where others bring the responses, what refresh says of its attempts is from before.
-        claims = self.claims.entry(look.entry.name) if self.config.fetch else {}
-        self.after.certificates[look.entry.name] = certificate_state.entry_values(
-            look, decision, before, claims, self.now
-        )
+
+    def _attempt(self, name: str, after: Values) -> t.Optional[Attempt]:
+        """What is noted of the last deployment, as far as it holds; what does not is forgotten."""
+        if name not in self.noted:
+            return None
+        attempt = attempts.outstanding(self.installed.layout, name)
+        if attempt is not None and not (attempt.is_live and after["staple"]):
+            return attempt
+        with contextlib.suppress(OcspError):
+            attempts.forget(self.installed.layout, name)
+        return None
+
+    def _say_deployment(self, name: str, before: Values) -> None:
+        """Say once that a certificate is not live that was to be, and once more when that becomes urgent."""
+        after = self.after.certificates[name]
+        deployment = record.mapping(after, "deployment")
+        overdue = certificate_state.is_overdue(after, self.now)
+        known = record.mapping(before, "deployment").get("time") == deployment.get("time")
+        was_overdue = certificate_state.is_overdue(before, record.time_of({"t": self.before.written}, "t") or self.now)
+        if certificate_state.is_not_live(after) and not (known and was_overdue >= overdue):
+            message = certificate_state.deployment_sentence(after)
+            priority = events.CRITICAL if overdue else events.WARNING
+            self.log.emit(Event("kept", message, priority, record.text_of(deployment, "code"), name))
 
     def _summarize(self) -> None:
         done = list(self.changes.values())

@@ -23,26 +23,20 @@ from ..events import Event, Log
 from ..host import Host
 
 
-def layout(config: Config) -> sets.Layout:
-    return sets.Layout(config.folders.root, config.folders.state)
-
-
 def installation(config: Config, host: Host, timeout: float) -> Installation:
     """What servers of this host read; enter it to change it, or to tell them."""
-    return Installation(layout(config), control.Services(config.services, host.run, config.folders.root), timeout)
+    return Installation(config.layout, control.Services(config.services, host.run, config.folders.root), timeout)
 
 
 def noted(config: Config) -> t.List[str]:
     """The services that may still use what was there before."""
-    return pending.services(layout(config))
+    return pending.services(config.layout)
 
 
 def known(config: Config) -> t.Set[str]:
     """The services that may be reloaded by name: those of a known kind, configured, or used by a certificate."""
     used = {name for entry in config.certificates for name in entry.services}
-    live = {
-        name for one in sets.live_names(layout(config)) for name in sets.described(layout(config).live(one)).services
-    }
+    live = {name for one in sets.live_names(config.layout) for name in sets.described(config.layout.live(one)).services}
     return {*SERVERS, *config.services, *used, *live, *noted(config)}
 
 
@@ -51,7 +45,7 @@ def marks(config: Config) -> t.Dict[str, int]:
     found = {}
     for name in noted(config):
         with contextlib.suppress(OSError):
-            found[name] = os.stat(layout(config).pending(name)).st_mtime_ns
+            found[name] = os.stat(config.layout.pending(name)).st_mtime_ns
     return found
 
 

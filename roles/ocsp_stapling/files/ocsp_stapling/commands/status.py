@@ -15,6 +15,7 @@ from ocsp.services.timetable import Timetable
 from ocsp.text import format_time
 
 from .. import record, troubles
+from ..certificate_state import deployment_sentence, is_not_live, is_overdue, known_failure, share_passed
 from ..config import Config
 from ..in_place import Seen, catch_up, observe
 from ..record import Values
@@ -99,9 +100,10 @@ class Status:
         worst = found[0] if found else None
         staple = record.mapping(entry, "staple")
         refused = "foreign_file" if record.text_of(entry, "refused") else ""
-        code = refused or record.text_of(entry, "failure_code") or record.text_of(entry, "code")
-        if worst is troubles.NOT_DEPLOYED:
-            code = ""  # there has been no attempt
+        code = refused or known_failure(entry)[0] or record.text_of(entry, "code")
+        if worst in (troubles.NOT_DEPLOYED, troubles.RENEWAL_NOT_LIVE, troubles.RENEWAL_OVERDUE):
+            # Without a deployment there has been no attempt at anything.
+            code = record.text_of(record.mapping(entry, "deployment"), "code")
         sentence = self._sentence(entry, worst) if worst is not None else ""
         if seen.unread:
             as_of = record.time_of({"written": self.state.written}, "written")
@@ -165,7 +167,7 @@ class Status:
             yield troubles.MUST_STAPLE_MISSING
         if ended:
             yield troubles.STAPLE_EXPIRED
-        passed = 0.0 if ended else self._share_passed(staple)
+        passed = 0.0 if ended else share_passed(entry, "staple", "effective_expiry", self.now)
         if must_staple and passed > troubles.MUST_STAPLE_EXPIRING.share:
             yield troubles.MUST_STAPLE_EXPIRING
         if passed > troubles.NOT_RENEWED.share:
@@ -179,24 +181,24 @@ class Status:
         failing = troubles.of_failure(record.text_of(entry, "failure_code"))
         if failing is not None:
             yield failing
+        if is_overdue(entry, self.now):
+            yield troubles.RENEWAL_OVERDUE
+        elif is_not_live(entry):
+            yield troubles.RENEWAL_NOT_LIVE
         if code == "not_configured":
             yield troubles.NOT_CONFIGURED
-
-    def _share_passed(self, staple: Values) -> float:
-        """How much of the time from when a staple is due for renewal to its end has passed."""
-        due, ends = record.time_of(staple, "renew_at"), record.time_of(staple, "effective_expiry")
-        if due is None or ends is None or ends <= due:
-            return 0.0
-        return (self.now - due) / (ends - due)
 
     def _sentence(self, entry: Values, worst: Trouble) -> str:
         """What is in place, and why it is not as it should be."""
         code, message = record.text_of(entry, "code"), record.text_of(entry, "message")
-        failure = record.text_of(entry, "failure_message")
+        _failure_code, failure = known_failure(entry)
+        deployment = deployment_sentence(entry)
         refused, unfinished = record.text_of(entry, "refused"), record.text_of(entry, "unfinished")
         if worst in (troubles.NOT_DEPLOYED, troubles.NOT_CONFIGURED):
-            return with_times(message, self.now)
-        if worst is troubles.REVOKED:
+            causes = [message]
+        elif worst in (troubles.RENEWAL_NOT_LIVE, troubles.RENEWAL_OVERDUE):
+            causes = [deployment, self._end_of_certificate(entry), refused, unfinished, failure]
+        elif worst is troubles.REVOKED:
             causes = [message or failure, self._place(entry), refused]
         elif worst is troubles.FOREIGN_FILE:
             causes = [refused, self._place(entry), failure]
@@ -211,7 +213,16 @@ class Status:
             following = record.time_of(entry, "next_attempt")
             if failure and following is not None:
                 causes.append(f"the next attempt is planned for {when(following, self.now)}")
+        causes.append(deployment)
         return "; ".join(dict.fromkeys(with_times(cause, self.now) for cause in causes if cause))
+
+    def _end_of_certificate(self, entry: Values) -> str:
+        not_after = record.time_of(record.mapping(entry, "certificate"), "not_after")
+        if not_after is None:
+            return ""
+        return (
+            f"the certificate in place {'expired' if not_after < self.now else 'expires'} at {format_time(not_after)}"
+        )
 
     def _place(self, entry: Values) -> str:
         ends = record.time_of(record.mapping(entry, "staple"), "effective_expiry")
@@ -357,6 +368,8 @@ class Status:
             ("renewed by", record.text_of(source, "client") or ("another program" if source else "")),
             ("from", record.text_of(source, "certificate")),
             ("changed there", self._when(source, "changed")),
+            ("deployment", with_times(deployment_sentence(line.values), self.now)),
+            ("deployed by", record.text_of(record.mapping(line.values, "deployment"), "owner")),
         )
         return f"{line.name}\n" + "".join(f"  {label + ':':15}{value}\n" for label, value in facts if value)
 
