@@ -39,7 +39,7 @@ server {
 _PATIENCE = 90
 
 #: The trouble of status when a renewed certificate is not live.
-NOT_LIVE = "not_live"
+NOT_LIVE = "renewal_not_live"
 
 Play = t.Callable[..., Result]
 

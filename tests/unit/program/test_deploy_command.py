@@ -290,3 +290,32 @@ def test_refresh_reads_nothing_of_the_other_program(live: Client, monkeypatch: p
         monkeypatch.setattr(module, name, watching)
     assert live.host.run("refresh", "--force").code == 0
     assert opened and not [path for path in opened if path.startswith(str(live.folder))]
+
+
+def test_status_says_why_a_renewal_is_not_live_until_it_is(live: Client) -> None:
+    key = live.key.read_bytes()
+    live.renew(label="new")
+    good, fits = live.certificate.read_bytes(), live.key.read_bytes()
+    live.key.write_bytes(key)
+    assert live.host.run("apply").code == 1
+    shown = live.host.run("status", NAME)
+    assert "a renewed certificate that is valid until" in shown.out and "was refused at" in shown.out
+    assert "renewed by:    certbot" in shown.out and f"from:          {live.certificate}" in shown.out
+    assert live.host.run("status", "--nagios").out.startswith("OCSP WARNING")
+    metrics = (live.host.state / "metrics" / "ocsp_stapling.prom").read_text()
+    assert f'ocsp_stapling_renewal_not_live{{name="{NAME}"}} 1\n' in metrics
+    again = live.host.run("apply")
+    assert again.code == 1 and "is not live" not in again.err, "once is enough"
+    live.key.write_bytes(fits)
+    assert live.host.run("apply").code == 0 and live.certificate.read_bytes() == good
+    assert live.host.run("status", "--nagios").out.startswith("OCSP OK")
+
+
+def test_what_comes_back_is_no_longer_told_as_refused(live: Client) -> None:
+    before = live.certificate.read_bytes()
+    live.certificate.unlink()
+    assert live.host.run("apply").code == 1
+    assert f"there is no {live.certificate}" in " ".join(live.host.run("status").out.split())
+    live.certificate.write_bytes(before)
+    assert live.host.run("apply").code == 0
+    assert live.host.run("status", "--nagios").out.startswith("OCSP OK") and not live.request().exists()

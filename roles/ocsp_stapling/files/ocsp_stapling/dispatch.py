@@ -140,7 +140,7 @@ def _check_given(options: argparse.Namespace) -> None:
 
 def _find_renewed(options: argparse.Namespace, config: Config) -> t.Tuple[t.Optional[str], t.Optional[renewed.Source]]:
     """The certificate that is meant and its files; for a hook that knows no names, by these. Raises InputError."""
-    found = parts.load(reloading.layout(config))
+    found = parts.load(config.layout)
     known = {one.name for part in found for one in part.certificates if not one.dropped}
     sources = renewed.sources(found)
     source = None
@@ -177,7 +177,7 @@ def _follow_up(
     """Have the state say at once how all is with certificates that were, or could not be, deployed."""
     if outcomes:
         with _installation(config, host) as installed:
-            done = Apply(config, host, log, installed, names=list(outcomes), request=False).run()
+            done = Apply(config, host, log, installed, names=list(outcomes), deployed=True).run()
             metrics.write(done.state, config.folders.metrics)
     return outcomes
 

@@ -59,7 +59,7 @@ class Apply:
 
     With ``names`` it is over these alone, and what the state says of the others stays as it is.
     A lock keeps others from changing what servers read meanwhile. Without ``reload``, services are reloaded elsewhere,
-    and without ``request``, what other programs have renewed has just been looked at.
+    and if ``deployed``, what other programs have renewed has just been treated, and what came of it was said.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Apply:
         trust_clock: bool = False,
         reload: bool = True,
         names: t.Collection[str] = (),
-        request: bool = True,
+        deployed: bool = False,
     ) -> None:
         self.config = config
         self.installed = installed
@@ -80,7 +80,7 @@ class Apply:
         self.trust_clock = trust_clock
         self.reload = reload
         self.names = names
-        self.request = request
+        self.deployed = deployed
         self.now = host.now()
         self.claims, self.refused = record.load_foreign(config.folders.record, len(config.certificates))
         self.observer = Observer(config, self.claims, self.now)
@@ -280,13 +280,17 @@ class Apply:
             if self._is_meant(name):
                 if name in self.after.certificates:
                     self.after.certificates[name]["source"] = self.renewed.values(name)
-                if self.request and self.renewed.is_due(name):
+                if not self.deployed and (self._is_refused(name) or self.renewed.is_due(name)):
                     self._request(name)
+
+    def _is_refused(self, name: str) -> bool:
+        """Whether the last attempt to deploy a certificate failed, which stays known until one succeeds."""
+        return certificate_state.is_not_live(self.after.certificates.get(name, {}))
 
     def _request(self, name: str) -> None:
         source = self.renewed.sources[name]
         changed = self.renewed.changed(name)
-        if changed is not None:
+        if changed is not None and not self._is_refused(name):
             message = (
                 f"the certificate in {source.certificate}, changed at {format_time(changed)}, is not live yet; "
                 "'ocsp-stapling deploy --renewed' deploys it"
@@ -352,7 +356,8 @@ class Apply:
         overdue = certificate_state.is_overdue(after, self.now)
         known = record.mapping(before, "deployment").get("time") == deployment.get("time")
         was_overdue = certificate_state.is_overdue(before, record.time_of({"t": self.before.written}, "t") or self.now)
-        if certificate_state.is_not_live(after) and not (known and was_overdue >= overdue):
+        told = self.deployed or (known and was_overdue >= overdue)
+        if certificate_state.is_not_live(after) and not told:
             message = certificate_state.deployment_sentence(after)
             priority = events.CRITICAL if overdue else events.WARNING
             self.log.emit(Event("kept", message, priority, record.text_of(deployment, "code"), name))

@@ -19,7 +19,7 @@ from ocsp.deploy import certificate_set, renewed
 from ocsp.deploy.certificate_set import Result, Task
 from ocsp.deploy.renewed import Source
 from ocsp.errors import OcspError
-from ocsp.store import files, parts, sets
+from ocsp.store import attempts, files, parts, sets
 from ocsp.text import format_time
 
 from .. import events, renewals
@@ -75,7 +75,7 @@ class Deploy:
         self.config = config
         self.host = host
         self.log = log
-        self.layout = reloading.layout(config)
+        self.layout = config.layout
         self.outcomes: t.Dict[str, Outcome] = {}
         self._sleep = sleep
         self._deadlines: t.Dict[str, float] = {}
@@ -106,11 +106,12 @@ class Deploy:
         left = dict(wanted)
         while left:
             for name, request in list(left.items()):
+                before = attempts.read(self.layout, name)
                 with files.lock_file(self._lock, "the deployment of another certificate", _LOCK_TIMEOUT):
                     outcome = self._attempt(name, request, at_any_age)
                 if outcome is not None:
                     del left[name]
-                    self._conclude(name, request, outcome)
+                    self._conclude(name, request, outcome, before)
             if left:
                 self._sleep(_PAUSE)
 
@@ -183,18 +184,29 @@ class Deploy:
         if not any(one.certificate == name and one.message == message for one in self.log.events):
             self.log.emit(Event("kept", message, events.NOTICE, certificate=name))
 
-    def _conclude(self, name: str, request: Request, outcome: Outcome) -> None:
+    def _conclude(
+        self, name: str, request: Request, outcome: Outcome, before: t.Optional[attempts.Attempt] = None
+    ) -> None:
         self.outcomes[name] = outcome
         if outcome.what == REFUSED:
             live = "the old certificate stays in use" if sets.current_id(self.layout, name) else "nothing is live"
             message = f"the renewed certificate is not live: {outcome.message}; {live}"
-            self.log.emit(Event("failed", message, events.ERROR, "bad_input", name))
+            after = attempts.read(self.layout, name)
+            # Each run tries again what was refused; it is said once.
+            again = request.mark is not None and before is not None and _is_same(before, after)
+            code = after.code if after is not None else ""
+            self.log.emit(Event("failed", message, events.DEBUG if again else events.ERROR, code, name))
             return
         priority = events.WARNING if outcome.lacks_staple else events.INFO
         what = "installed" if outcome.what == DEPLOYED else "kept"
         self.log.emit(Event(what, outcome.message, priority, certificate=name))
         if request.mark is not None:
             renewals.forget(self.config.folders, name, request)
+
+
+def _is_same(before: attempts.Attempt, after: t.Optional[attempts.Attempt]) -> bool:
+    """Whether two attempts ended alike."""
+    return after is not None and before._replace(time=after.time) == after
 
 
 def _plain(name: str, message: str) -> str:
