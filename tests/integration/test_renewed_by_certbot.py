@@ -146,7 +146,7 @@ def test_no_unit_is_weaker_than_before(one: Renewing) -> None:
         "ocsp-stapling": 1.1,
         "ocsp-stapling-apply": 1.2,
         "ocsp-stapling-reload": 7.4,
-        "ocsp-stapling-deploy": 6.5,
+        "ocsp-stapling-deploy": 5.0,
     }
     for unit, limit in limits.items():
         said = one.host.run("systemd-analyze", "security", f"{unit}.service", "--no-pager").strip().splitlines()[-1]

@@ -319,3 +319,26 @@ def test_what_comes_back_is_no_longer_told_as_refused(live: Client) -> None:
     live.certificate.write_bytes(before)
     assert live.host.run("apply").code == 0
     assert live.host.run("status", "--nagios").out.startswith("OCSP OK") and not live.request().exists()
+
+
+def test_a_request_for_what_the_role_no_longer_deploys_is_dropped(live: Client) -> None:
+    live.deploy(NAME, "--hook", *live.files())
+    request = json.loads(live.request().read_text())
+    live.request("gone.example.com").write_text(json.dumps({**request, **dict.fromkeys(("private_key",), "/a")}))
+    live.request("odd.example.com").write_text("{")
+    done = live.deploy("--renewed")
+    assert done.code == 0 and not list(live.request().parent.glob("*")), done.err
+    assert "the role no longer deploys it" in done.err
+
+
+def test_a_file_of_several_certificates_is_deployed_for_all(live: Client) -> None:
+    other = "web.example.com"
+    (part,) = parts.load(live.layout)
+    (one,) = part.certificates
+    twin = parts.Certificate(other, (), options=one.options, agreed=one.agreed, renewed_by=one.renewed_by)
+    parts.save(live.layout, parts.Part("web", (one, twin), {}, part.services, part.deployment))
+    new = live.renew()
+    live.deploy("lineage", "--hook", *live.files())
+    assert live.request().exists() and live.request(other).exists()
+    assert live.deploy("--renewed").code == 0
+    assert {Path(live.layout.live(name), "cert.pem").read_bytes() for name in (NAME, other)} == {new.pem}

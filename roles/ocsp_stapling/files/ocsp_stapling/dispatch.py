@@ -105,19 +105,17 @@ def deploy(options: argparse.Namespace, log: Log) -> int:
     host = _host(options)
     config = _load(options, log, host)
     _check_folder(config.folders.state)
+    if options.hook:
+        return _take_request(options, log, config, host)
     if options.renewed:
         outcomes = _deploy_requests(config, host, log, [options.name] if options.name else [])
     else:
-        name, source = _find_renewed(options, config)
-        if name is None:
-            log.emit(Event("skipped", f"the role does not deploy {options.name} on this host; nothing to do"))
-            return 0
-        if options.hook:
-            renewals.note(config.folders, name, source)
-            log.emit(Event("run", deploying.hand_over(host, control.has_systemd()), certificate=name), answer=True)
-            return 0
+        found = parts.load(config.layout)
+        sources, given = renewed.sources(found), _given_source(options)
+        _check_names([options.name], _given_names(found))
+        _check_source(options.name, given or sources.get(options.name))
         running = deploying.Deploy(config, host, log)
-        running.run_one(name, source)
+        running.run_one(options.name, given)
         outcomes = _follow_up(config, host, log, running.outcomes)
     exit_code = max((one.exit_code for one in outcomes.values()), default=0)
     if options.json:
@@ -138,29 +136,45 @@ def _check_given(options: argparse.Namespace) -> None:
         raise InputError("--chain needs --key and --certificate")
 
 
-def _find_renewed(options: argparse.Namespace, config: Config) -> t.Tuple[t.Optional[str], t.Optional[renewed.Source]]:
-    """The certificate that is meant and its files; for a hook that knows no names, by these. Raises InputError."""
-    found = parts.load(config.layout)
-    known = {one.name for part in found for one in part.certificates if not one.dropped}
-    sources = renewed.sources(found)
-    source = None
-    if options.certificate:
-        paths = [os.path.abspath(path) if path else "" for path in (options.key, options.certificate, options.chain)]
-        source = renewed.Source("", *paths)
-        client = {one.certificate: one.client for one in sources.values()}.get(source.certificate, "")
-        source = source._replace(client=client)
-    if options.hook:
-        of_files = [name for name, one in sources.items() if source and one.private_key == source.private_key]
-        name = of_files[0] if of_files else options.name
-        if name not in known:
-            return None, None
-        source = None if of_files else source
-    else:
-        name = options.name
-        _check_names([name], known)
-    if source is None and name not in sources:
+def _given_names(found: t.Iterable[parts.Part]) -> t.Set[str]:
+    """The certificates that owners configure."""
+    return {one.name for part in found for one in part.certificates if not one.dropped}
+
+
+def _given_source(options: argparse.Namespace) -> t.Optional[renewed.Source]:
+    if not options.certificate:
+        return None
+    paths = [os.path.abspath(path) if path else "" for path in (options.key, options.certificate, options.chain)]
+    return renewed.Source("", *paths)
+
+
+def _check_source(name: str, source: t.Optional[renewed.Source]) -> None:
+    if source is None:
         raise InputError(f"{name} has no renewed_by in the role's variables; give --key and --certificate")
-    return name, source
+
+
+def _take_request(options: argparse.Namespace, log: Log, config: Config, host: Host) -> int:
+    """Note what a hook says, and have a unit carry it out.
+
+    A client has names of its own, so its files say which certificates are meant, and there may be several of one file.
+    """
+    found = parts.load(config.layout)
+    sources, given = renewed.sources(found), _given_source(options)
+    requests: t.Dict[str, t.Optional[renewed.Source]] = {}
+    if given is not None:
+        requests = {name: None for name, one in sources.items() if one.private_key == given.private_key}
+    if not requests and options.name in _given_names(found):
+        _check_source(options.name, given or sources.get(options.name))
+        requests = {options.name: given}
+    if not requests:
+        log.emit(Event("skipped", f"the role does not deploy {options.name} on this host; nothing to do"))
+        return 0
+    for name, source in requests.items():
+        renewals.note(config.folders, name, source)
+    what = deploying.hand_over(host, control.has_systemd())
+    for name in requests:
+        log.emit(Event("run", what, certificate=name), answer=True)
+    return 0
 
 
 def _deploy_requests(

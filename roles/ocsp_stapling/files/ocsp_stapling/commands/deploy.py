@@ -124,8 +124,8 @@ class Deploy:
         try:
             all_parts = parts.load(self.layout)
             source = request.source or renewed.sources(all_parts).get(name)
-            if source is None:
-                return Outcome(UNCHANGED, "nothing on this host renews it any more; the request was dropped")
+            if source is None or not parts.is_given(all_parts, name):
+                return Outcome(UNCHANGED, "the role no longer deploys it, or nothing on this host renews it any more")
             given = {"workers": self.config.workers, "fetch": self.config.fetch}
             values = renewed.task_values(self.layout, all_parts, name, source, given)
             values["at_any_age"] = at_any_age
