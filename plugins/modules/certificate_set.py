@@ -345,7 +345,11 @@ options:
     type: path
     default: /etc/ocsp-stapling
   state_path:
-    description: The folder of the state files. It is created if it does not exist.
+    description:
+      - The folder of the state files. It is created if it does not exist.
+      - If a certificate is refused, held back or switched back, or used without the staple that it should have, a file
+        in its folder C(attempts) says why, without secrets, for C(ocsp-stapling status). It is removed by the next
+        deployment that ends well.
     type: path
     default: /var/lib/ocsp-stapling
 requirements:

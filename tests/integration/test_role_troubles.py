@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Twelve troubles on one host: status, its line for Nagios, the alerts, the journal and the playbook say the same.
+"""Thirteen troubles on one host: status, its line for Nagios, the alerts, the journal and the playbook say the same.
 
 With CERTOPS_TROUBLE_TABLE set to a path, the table of what was said is written there.
 """
@@ -205,6 +205,20 @@ def never_deployed(stage: Stage) -> t.Iterator[None]:
 
 
 @contextlib.contextmanager
+def renewal_held_back(stage: Stage) -> t.Iterator[None]:
+    """It demands a staple, which the responder is not there to give; the one in place is good."""
+    stage.pki.issue(MUST, key="ec", must_staple=True)
+    failed = stage.play()
+    assert failed.rc != 0 and f"{MUST} was not deployed: " in failed.output
+    # Also before the program has run.
+    assert "was held back at" in by_nagios(stage).words
+    stage.run_timer()
+    yield
+    with stage.answering():
+        assert stage.play().rc == 0
+
+
+@contextlib.contextmanager
 def dropped_out(stage: Stage) -> t.Iterator[None]:
     stage.names = (WEB, MUST)
     assert stage.play().rc == 0
@@ -357,6 +371,11 @@ class Case(t.NamedTuple):
     def level(self) -> int:
         return max((trouble.level for trouble in self.troubles), default=OK)
 
+    @property
+    def of_staples(self) -> int:
+        """How bad that is for those who see to staples: refresh and apply deploy nothing."""
+        return OK if self.troubles == (troubles.RENEWAL_NOT_LIVE,) else self.level
+
 
 CASES: dict[str, Case] = {
     "responder down": Case(responder_down, (troubles.RESPONDER_FAILING,), WEB),
@@ -369,6 +388,7 @@ CASES: dict[str, Case] = {
     "reload failed": Case(reload_failed, (troubles.NOT_RELOADED,), "nginx"),
     "disk full": Case(disk_full, (troubles.RUN_FAILED,), STATE),
     "never deployed": Case(never_deployed, (troubles.NOT_DEPLOYED,), NEW),
+    "renewal held back": Case(renewal_held_back, (troubles.RENEWAL_NOT_LIVE,), MUST),
     "no longer configured": Case(
         dropped_out, (troubles.NOT_CONFIGURED,), f"{DOOMED}: no playbook configures it any more"
     ),
@@ -451,8 +471,28 @@ def test_all_who_speak_of_a_trouble_say_the_same(stage: Stage, trouble: str, tmp
         # What does not run writes nothing.
         assert said.pop("journal") == Said(OK, "") and exit_code == 0
     else:
-        assert (exit_code == 0, exit_code == 2) == (case.level == OK, case.level == CRITICAL)
+        assert (exit_code == 0, exit_code == 2) == (case.of_staples == OK, case.of_staples == CRITICAL)
     assert {speaker: one.level for speaker, one in said.items()} == dict.fromkeys(said, case.level), said
     assert [speaker for speaker, one in said.items() if speaker != "alerts" and case.subject not in one.words] == []
     assert by_nagios(stage) == Said(OK, "3 certificates: all is well")
     assert by_alerts(stage, tmp_path)[0] == Said(OK, "")
+
+
+def test_why_a_renewed_certificate_has_no_staple_is_said_at_once(stage: Stage) -> None:
+    """By all who speak of it, as the play does: nothing listens where its responder should be."""
+    since = time.time()
+    stage.pki.issue(WEB, key="ec")
+    played = stage.play()
+    why = re.search(rf"{WEB}: there is no staple yet: (.*?: Connection refused)", " ".join(played.output.split()))
+    assert played.rc == 0 and why, played.output
+    said = [by_nagios(stage), by_status(stage)[0]]
+    entry = json.loads(stage.status("--json")[1])["certificates"][WEB]
+    stage.host.run("ocsp-stapling", "apply", check=False)
+    wait_for_idle(stage.host)
+    said += [by_nagios(stage), by_journal(stage, since), by_play(stage)]
+    with stage.answering():
+        stage.refresh(WEB)
+        stage.run_timer()
+    assert (entry["trouble"], entry["reason"]) == ("staple_missing", "unreachable")
+    assert [one for one in said if "Connection refused" not in one.words or one.level != WARNING] == []
+    assert by_nagios(stage) == Said(OK, "3 certificates: all is well")

@@ -74,7 +74,7 @@ def _state(now: datetime) -> dict[str, t.Any]:
         return (now + timedelta(**offset)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def certificate(**facts: t.Any) -> dict[str, t.Any]:
-        known = {"not_after": at(days=60), "must_staple": False, "has_responder": True}
+        known = {"not_after": at(days=60), "renew_at": at(days=30), "must_staple": False, "has_responder": True}
         staple = facts.pop("staple", None)
         if staple:
             ends, due = staple

@@ -422,6 +422,15 @@ CODES = (
         (WARNING, "if `apply` finds that a reload is overdue"),
     ),
     Code(
+        "switched_back",
+        HOST,
+        WARNING,
+        "A renewed certificate was switched back: a server rejected its configuration with the new files, or served "
+        "something worse after the reload.",
+        "Run the playbook again: its output has the server's own words.",
+        (ERROR, "if the certificate in place is about to expire"),
+    ),
+    Code(
         "foreign_file",
         HOST,
         ERROR,

@@ -23,7 +23,7 @@ from .. import secrets
 from ..errors import Fault, OcspError, Refusal
 from ..options.parse import CERTIFICATE_LIMIT
 from ..pki.certificate import Certificate, load_certificates
-from ..store import attempts, parts, reading, sets
+from ..store import attempts, parts, reading
 from ..store.attempts import HELD_BACK, LIVE_WITHOUT_STAPLE, REFUSED, SWITCHED_BACK, Attempt
 from ..store.parts import Part
 from ..store.sets import Layout
@@ -115,8 +115,8 @@ class Notes:
         return self._make(name, outcome, code, message, certificate) if self._is_known(name) else None
 
     def _is_known(self, name: str) -> bool:
-        """Whether there is a set of this name, or it is configured. Raises InputError for what is no link to a set."""
-        return sets.current_id(self.layout, name) is not None or parts.is_given(self.parts, name)
+        """Whether there is something in the place of a live set of this name, or it is configured."""
+        return os.path.lexists(self.layout.live(name)) or parts.is_given(self.parts, name)
 
     def _make(self, name: str, outcome: str, code: str, message: str, certificate: t.Optional[Certificate]) -> Attempt:
         return Attempt(

@@ -305,7 +305,8 @@ def remove(layout: Layout, name: str) -> None:
     if current_id(layout, name) is not None:
         swap(layout, name, None)
     shutil.rmtree(layout.sets(name), ignore_errors=True)
-    files.remove_file(layout.attempt(name))
+    with contextlib.suppress(FileError):  # without a set, it is of no consequence
+        files.remove_file(layout.attempt(name))
 
 
 def remove_record(layout: Layout) -> None:
