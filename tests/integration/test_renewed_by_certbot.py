@@ -13,6 +13,7 @@ import pytest
 from acme_support import Ca
 from conftest import Result, lab_tool
 from renewal_support import CA_FILE, WEBROOT, Renewing, install, stranger
+from role_support import wait_for_idle
 
 NAME = "certbot.example.test"
 LINEAGE = f"/etc/letsencrypt/live/{NAME}"
@@ -114,6 +115,8 @@ def test_a_renewal_with_a_key_that_does_not_fit(one: Renewing, held: str) -> Non
         one.wait_for_refusal("key")
         told = one.host.run("ocsp-stapling", "status", "--nagios", check=False)
         assert told.startswith("OCSP WARNING") and "PRIVATE" not in told
+        # The unit writes them when it ends.
+        wait_for_idle(one.host)
         metrics = one.host.read("/var/lib/ocsp-stapling/metrics/ocsp_stapling.prom")
         assert f'ocsp_stapling_renewal_not_live{{name="{NAME}"}} 1\n' in metrics
         assert {triple[0] for triple in one.shown()} == {held}
@@ -122,9 +125,8 @@ def test_a_renewal_with_a_key_that_does_not_fit(one: Renewing, held: str) -> Non
 def test_a_renewal_that_its_ca_has_revoked(one: Renewing, held: str) -> None:
     revoked = one.host.read(f"{LINEAGE}/cert.pem")
     with one.watched():
-        certbot(
-            one, "revoke", "--cert-path", f"{LINEAGE}/cert.pem", "--no-delete-after-revoke", "--reason", "superseded"
-        )
+        given = ["--server", one.ca.directory, "--cert-path", f"{LINEAGE}/cert.pem", "--reason", "superseded"]
+        certbot(one, "revoke", *given, "--no-delete-after-revoke")
         tell(one)
         one.wait_for_refusal("revoked")
         assert {triple[0] for triple in one.shown()} == {held}
