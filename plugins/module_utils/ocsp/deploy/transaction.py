@@ -261,7 +261,8 @@ def _stale(
     issued, later = format_time(read.certificate.not_before), format_time(live.not_before)
     sentence = (
         f"the certificate in {read.where['certificate']}, issued {issued}, is older than the live one, issued {later} "
-        f"and deployed from {source}, so the live one stays; 'ocsp-stapling deploy' on the host can replace it"
+        f"and deployed from {source}, so the live one stays; to go back to the older one, name its files to "
+        "'ocsp-stapling deploy' on the host"
     )
     return (sentence,)
 

@@ -151,3 +151,13 @@ def test_how_it_is_to_be_deployed_is_noted_where_it_is_not_the_default(host: Hos
     assert parts.load(host.layout)[0].deployment == {}
     host.run(responder_wait=0, keep=7)
     assert parts.load(host.layout)[0].deployment == {"responder_wait": 0, "keep": 7}
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [lambda key: key, *(lambda key, name=name: {name: key} for name in ("client", "folder", "private_key", "name"))],
+)
+def test_a_key_in_the_wrong_place_is_not_repeated(host: Host, wrap: t.Callable[[str], t.Any]) -> None:
+    key = forge.private_pem(forge.key("p256", "secret")).decode()
+    refused = host.run({"name": NAME, "renewed_by": wrap(key)})
+    assert refused["failed"] and key.splitlines()[1] not in json.dumps(refused)

@@ -169,11 +169,12 @@ class Deploy:
                 return Outcome(REFUSED, str(verified.values["msg"]))
         (one,) = result.values["certificates"]
         lacks = name in result.values["without_staple"]
+        warnings = [_plain(name, sentence) for sentence in result.warnings]
         if not one["changed"]:
-            return Outcome(UNCHANGED, "; ".join([*result.warnings]) or "it is live already", lacks, one["fingerprint"])
+            return Outcome(UNCHANGED, "; ".join(warnings) or "it is live already", lacks, one["fingerprint"])
         staple = f"with a staple that expires at {one['staple_expiry']}" if one["stapled"] else "without a staple"
         message = f"the certificate in {source.certificate}, which expires at {one['expiry']}, is live {staple}"
-        return Outcome(DEPLOYED, "; ".join([message, *result.warnings]), lacks, one["fingerprint"])
+        return Outcome(DEPLOYED, "; ".join([message, *warnings]), lacks, one["fingerprint"])
 
     def _say_waiting(self, name: str) -> None:
         until = self.host.now() + timedelta(seconds=max(0.0, self._deadlines[name] - self.host.elapsed()))
