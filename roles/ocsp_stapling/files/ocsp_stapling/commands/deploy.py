@@ -193,10 +193,10 @@ class Deploy:
             live = "the old certificate stays in use" if sets.current_id(self.layout, name) else "nothing is live"
             message = f"the renewed certificate is not live: {outcome.message}; {live}"
             after = attempts.read(self.layout, name)
-            # Each run tries again what was refused; it is said once.
+            # Each run tries again what was refused; it is an error to be looked at once.
             again = request.mark is not None and before is not None and _is_same(before, after)
             code = after.code if after is not None else ""
-            self.log.emit(Event("failed", message, events.DEBUG if again else events.ERROR, code, name))
+            self.log.emit(Event("failed", message, events.INFO if again else events.ERROR, code, name))
             return
         priority = events.WARNING if outcome.lacks_staple else events.INFO
         what = "installed" if outcome.what == DEPLOYED else "kept"
