@@ -194,6 +194,11 @@ def files_with_lab() -> set[str]:
     return {name for name in with_lab if not name.startswith(ACME)}
 
 
+def run_integration(session: nox.Session, *files: str) -> None:
+    with session.chdir("tests/integration"):  # beside galaxy.yml, pytest-ansible makes a tree of links
+        run_pytest(session, "-c", "pytest.ini", *([] if NIGHTLY else ["-m", "not nightly"]), *files)
+
+
 def lab(session: nox.Session, network: str, files: t.Iterable[str]) -> None:
     if os.geteuid():
         session.skip("needs root")
@@ -207,8 +212,7 @@ def lab(session: nox.Session, network: str, files: t.Iterable[str]) -> None:
             LAB_RUN="/run/certops-lab-" + network.rpartition(".")[2],
             LAB_NET=network,
         )
-        with session.chdir("tests/integration"):
-            run_pytest(session, "-c", "pytest.ini", *([] if NIGHTLY else ["-m", "not nightly"]), *sorted(files))
+        run_integration(session, *sorted(files))
 
 
 @tool_session("lab-servers")
@@ -250,8 +254,7 @@ def integration(session: nox.Session) -> None:
     session.install("-r", "tests/integration/requirements.txt", TOOLS_CORE, NEWEST)
     with scratch(session) as folder:
         install_collection(session, folder)
-        with session.chdir("tests/integration"):  # beside galaxy.yml, pytest-ansible makes a tree of links
-            run_pytest(session, "-c", "pytest.ini")
+        run_integration(session)
 
 
 @tool_session(nightly=True)

@@ -15,6 +15,7 @@ import time
 import typing as t
 from pathlib import Path
 
+import pytest
 from conftest import Result, lab_tool, pki_tool
 from role_support import (
     ROOT,
@@ -125,6 +126,7 @@ def test_certificate_without_responder(lab: lab_tool.Lab, add_host: AddHost, pla
         assert again.rc == 0 and again.count("changed") == 0, again.output
 
 
+@pytest.mark.nightly
 def test_thirty_domains_cost_little_more_than_one(
     lab: lab_tool.Lab, add_host: AddHost, play: Play, lab_pki: pki_tool.Pki
 ) -> None:
@@ -144,6 +146,7 @@ def test_thirty_domains_cost_little_more_than_one(
     assert "domain-" not in re.sub(r"^.*fatal.*$", "", second.output), "no task is about one domain"
 
 
+@pytest.mark.nightly
 def test_a_playbook_killed_anywhere_is_completed_by_the_next(
     lab: lab_tool.Lab, add_host: AddHost, play: Play, lab_pki: pki_tool.Pki, tmp_path: Path
 ) -> None:

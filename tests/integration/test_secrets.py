@@ -16,7 +16,7 @@ from conftest import CHECKOUT
 SWEEP = CHECKOUT / "tests" / "tools" / "secret_sweep.py"
 
 
-@pytest.mark.parametrize("part", ["modules", "action", "role", "files"])
+@pytest.mark.parametrize("part", ["modules", "action", pytest.param("role", marks=pytest.mark.nightly), "files"])
 @pytest.mark.skipif(os.geteuid() != 0, reason="certificate_set needs root")
 def test_nothing_secret_is_printed_stored_logged_or_left(part: str) -> None:
     done = subprocess.run(
