@@ -151,9 +151,10 @@ def remove_all(installation: Installation, names: t.Iterable[str]) -> None:
     sets.remove_record(layout)
     for name in attempts.names(layout):
         attempts.forget(layout, name)
-    for folder in (FOLDER, parts.FOLDER, "live", "sets"):
+    ours = (os.path.join(layout.root, folder) for folder in (FOLDER, parts.FOLDER, "live", "sets"))
+    for folder in (*ours, os.path.dirname(layout.attempt("any"))):
         with contextlib.suppress(OSError):
-            os.rmdir(os.path.join(layout.root, folder))
+            os.rmdir(folder)
 
 
 def present(layout: Layout, names: t.Iterable[str]) -> t.List[str]:
