@@ -169,7 +169,8 @@ def differences(wanted: Wanted, run: Run) -> t.List[Difference]:
 def unwanted(given: Values, layout: Layout) -> t.List[Values]:
     """The files that are there for a hook which no owner lists. Raises InputError."""
     there = [one for one in given["unwanted"] if os.path.lexists(one["path"])]
-    others = [part for part in parts.load(layout, given["part"]["owner"]) if part.owner != given["part"]["owner"]]
+    owner = given["part"]["owner"]
+    others = [part for part in parts.load(layout, owner) if part.owner != owner] if there else []
     listed = {hook for part in others for hook in part.deployment.get("hooks") or ()}
     return [one for one in there if one["hook"] not in listed]
 
