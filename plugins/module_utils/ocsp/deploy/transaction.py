@@ -251,7 +251,7 @@ def _stale(
 
     A live one that has expired is worth less than any other.
     """
-    if previous is None or wanted.at_any_age:
+    if previous is None or wanted.at_any_age or not _is_whole(layout.folder(wanted.name, previous)):
         return ()
     described = sets.described(layout.folder(wanted.name, previous)).source
     live = renewed.live_leaf(layout, wanted.name) if wanted.renewed_by is not None or described else None
@@ -265,6 +265,11 @@ def _stale(
         "'ocsp-stapling deploy' on the host"
     )
     return (sentence,)
+
+
+def _is_whole(folder: str) -> bool:
+    """Whether a set has what a server needs."""
+    return all(os.path.isfile(os.path.join(folder, file)) for file in ("privkey.pem", "cert.pem", "fullchain.pem"))
 
 
 def _as_live(layout: Layout, wanted: Wanted, previous: str) -> Wanted:

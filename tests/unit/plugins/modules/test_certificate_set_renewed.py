@@ -161,3 +161,11 @@ def test_a_key_in_the_wrong_place_is_not_repeated(host: Host, wrap: t.Callable[[
     key = forge.private_pem(forge.key("p256", "secret")).decode()
     refused = host.run({"name": NAME, "renewed_by": wrap(key)})
     assert refused["failed"] and key.splitlines()[1] not in json.dumps(refused)
+
+
+def test_a_live_set_that_was_damaged_is_replaced_by_an_older_one(host: Host) -> None:
+    host.renew(10)
+    host.run()
+    old = host.renew(20)
+    (Path(host.layout.live(NAME)).resolve() / "privkey.pem").unlink()
+    assert host.run()["changed"] and host.live() == old.pem
