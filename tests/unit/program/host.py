@@ -24,7 +24,7 @@ from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, NOW, Entity
 from ansible_collections.certops.ocsp.tests.unit.http_server import Peer, Server, answer
 
-_LAUNCHER = Path(__file__).resolve().parents[3] / "roles/ocsp_stapling/files/ocsp-stapling"
+LAUNCHER = Path(__file__).resolve().parents[3] / "roles/ocsp_stapling/files/ocsp-stapling"
 _TYPE = "Content-Type: application/ocsp-response"
 
 #: A response of a certificate at a time of the responder's clock.
@@ -235,7 +235,7 @@ class Host:
     def start(self, command: str, *arguments: str) -> subprocess.Popen[str]:
         """Start a command as it is started on a host."""
         return subprocess.Popen(
-            ["/bin/sh", str(_LAUNCHER), *self.arguments(command, *arguments)],
+            ["/bin/sh", str(LAUNCHER), *self.arguments(command, *arguments)],
             env={
                 "PATH": os.environ["PATH"],
                 "OCSP_STAPLING_LIB": str(self.library),

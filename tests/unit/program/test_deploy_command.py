@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import typing as t
 from datetime import datetime, timezone
 from pathlib import Path
@@ -342,3 +343,19 @@ def test_a_file_of_several_certificates_is_deployed_for_all(live: Client) -> Non
     assert live.request().exists() and live.request(other).exists()
     assert live.deploy("--renewed").code == 0
     assert {Path(live.layout.live(name), "cert.pem").read_bytes() for name in (NAME, other)} == {new.pem}
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_it_works_where_who_starts_it_has_closed_its_output(live: Client, closed: str) -> None:
+    """As certmonger does for its hooks."""
+    live.renew()
+    host = live.host
+    arguments = host.arguments("deploy", NAME, "--hook", *live.files())
+    script = f'exec {closed}; exec /bin/sh {hosts.LAUNCHER} "$@"'
+    environment = {
+        "PATH": os.environ["PATH"],
+        "OCSP_STAPLING_LIB": str(host.library),
+        "OCSP_STAPLING_PYTHON": str(host.library / "python"),
+    }
+    assert subprocess.run(["/bin/sh", "-c", script, "sh", *arguments], env=environment, check=False).returncode == 0
+    assert live.request().exists()
