@@ -17,10 +17,12 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import refusal
 from ansible_collections.certops.ocsp.plugins.plugin_utils import (
+    _acme_folder,
     _acme_keys,
     _acme_orders,
     _acme_plan,
     _acme_wanted,
+    _fetching,
     _groups,
     _guard,
     _owner,
@@ -53,11 +55,12 @@ class ActionModule(ActionBase):
         if step is None:
             raise AnsibleActionFail("state must be one of wanted, planned, prepared, account, ordered, checked, issued")
         with _guard.without_secrets(arguments, _variable_of):
-            settings, faults = _acme_wanted.read_settings(arguments.get("settings") or {})
+            given = {**(arguments.get("settings") or {}), **self._secrets(variables)}
+            settings, faults = _acme_wanted.read_settings(given)
             if faults:
                 raise AnsibleActionFail(refusal(faults))
             try:
-                return {"changed": False, **step(arguments, {**settings, **self._secrets(variables)}, variables)}
+                return {"changed": False, **step(arguments, settings, variables)}
             except OSError as error:
                 raise AnsibleActionFail(f"{error.filename} cannot be used: {error.strerror}") from error
 
@@ -107,10 +110,11 @@ class ActionModule(ActionBase):
         if faults:
             raise AnsibleActionFail(refusal(faults))
         proofs: dict[str, list[str]] = {}
-        for said in by_host.values():
-            for name, proof in said["proofs"].items():
+        for known in (*(said["proofs"] for said in by_host.values()), _fetched_proofs(requests, folder, settings)):
+            for name, proof in known.items():
                 proofs.setdefault(name, []).append(proof)
         return {
+            "changed": bool(self._encrypt_keys(folder, settings)),
             "requests": [one.values() for one in requests],
             "certificates": _acme_plan.questions(requests, folder, settings, proofs),
             "folder": folder.path,
@@ -152,6 +156,12 @@ class ActionModule(ActionBase):
                 return [_NOT_A_SECRET]
         return []
 
+    def _encrypt_keys(self, folder: _acme_folder.Folder, settings: Values) -> list[str]:
+        """Those that are older than the wish to have them in a vault, or were put there since."""
+        if not settings["vault_secret"] or self._task.check_mode:
+            return []
+        return folder.encrypt_keys(_encryption(settings), _acme_keys.is_clear)
+
     # Orders
 
     def _batch(self, arguments: Values, settings: Values, variables: Values) -> _acme_orders.Batch:
@@ -167,11 +177,7 @@ class ActionModule(ActionBase):
         wanted = [_acme_wanted.Request.of(one) for one in arguments["plan"]["requests"]]
         batch.requests = {one.name: one for one in wanted if one.name in due}
         batch.verdicts = due
-        secret, vault_id = settings["vault_secret"], settings["vault_id"]
-
-        def encrypt(key: bytes) -> bytes:
-            return _acme_keys.encrypt(key, secret, vault_id) if secret else key
-
+        encrypt = _encryption(settings)
         refused, account_key = _directory_problem(arguments.get("answer") or {}), arguments["plan"]["account_key"]
         if refused is None and not settings["account_key_content"] and not os.path.exists(account_key):
             batch.folder.write(account_key, encrypt(_acme_keys.new_key(_acme_keys.ACCOUNT_KEY_TYPE)))
@@ -210,6 +216,21 @@ class ActionModule(ActionBase):
         batch = self._batch(arguments, settings, variables)
         batch.take_certificates(arguments["results"], _acme_plan.read_roots(batch.settings["roots"])[0])
         return {**_result(batch, arguments), "changed": bool(batch.installed)}
+
+
+def _encryption(settings: Values) -> _acme_orders.Encrypt:
+    """What makes of a private key what is written to disk."""
+    secret, vault_id = settings["vault_secret"], settings["vault_id"]
+    return lambda key: _acme_keys.encrypt(key, secret, vault_id) if secret else key
+
+
+def _fetched_proofs(
+    requests: t.Iterable[_acme_wanted.Request], folder: _acme_folder.Folder, settings: Values
+) -> dict[str, str]:
+    """As hosts know of revocations, so does the controller, where it fetches for them."""
+    certificates = {one.name: _acme_folder.read(folder.certificate(one.name)) for one in requests}
+    cache = os.path.expanduser(settings["controller_cache"] or _fetching.CACHE)
+    return _fetching.proofs(cache, {name: content for name, content in certificates.items() if content})
 
 
 def _failure_of(result: Values) -> str:

@@ -66,7 +66,7 @@ class ActionModule(ActionBase):
 
     def _fetch(self, arguments: dict[str, t.Any]) -> None:
         """Add a response, or why there is none, to each certificate."""
-        cache = os.path.expanduser(str(arguments.get("controller_cache") or "~/.cache/ocsp-stapling"))
+        cache = os.path.expanduser(str(arguments.get("controller_cache") or _fetching.CACHE))
         wanted, reader = {}, _groups.options_reader()
         for one in arguments.get("certificates") or []:
             content = _sources.certificates_of(one)

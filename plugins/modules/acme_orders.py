@@ -17,7 +17,8 @@ description:
     it elsewhere.
   - It works on the controller. Whatever it is about to do is on disk there before it is done, so that a run that is
     killed is taken up by the next one.
-  - Private keys are made in memory, and are encrypted with Ansible Vault on request before they are written.
+  - Private keys are made in memory, and are encrypted with Ansible Vault on request before they are written. Those that
+    were written before are then encrypted, too.
 extends_documentation_fragment:
   - certops.ocsp._attributes
 attributes:
@@ -37,7 +38,8 @@ options:
     description:
       - The step.
       - V(wanted) reads on behalf of one host what it wants, and what it knows of revocations.
-      - V(planned) unites that for all hosts, or refuses all that is wrong.
+      - V(planned) unites that for all hosts, or refuses all that is wrong. Outside of check mode, it encrypts keys
+        that should be encrypted and are not.
       - V(prepared) makes keys and requests for what is due.
       - V(account), V(ordered), V(checked) and V(issued) take in what came of the tasks before.
     type: str

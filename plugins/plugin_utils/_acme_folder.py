@@ -19,6 +19,7 @@ NAME.key, NAME.pem, NAME-chain.pem, NAME-fullchain.pem, NAME-rootchain.pem
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 import re
@@ -190,6 +191,24 @@ class Folder:
         shutil.rmtree(self.pending_path(name), ignore_errors=True)
 
     # Files
+
+    def keys(self) -> list[str]:
+        """All private keys that the role wrote: of each account, of each set and of each order that was begun."""
+        places = (("*", "account.key"), ("sets", "*", "*", "key.pem"), ("pending", "*", "key.pem"))
+        found = [path for place in places for path in glob.glob(os.path.join(glob.escape(self._home), *place))]
+        # Where links lead is found by itself, or is not the role's.
+        return sorted(path for path in found if not os.path.islink(path) and not os.path.islink(os.path.dirname(path)))
+
+    def encrypt_keys(self, encrypt: t.Callable[[bytes], bytes], is_clear: t.Callable[[bytes], bool]) -> list[str]:
+        """Encrypt those keys that are in the clear, each by one rename. Returns their paths."""
+        # What two files share stays the same in both: by that an order is known to be done.
+        encrypted: dict[bytes, bytes] = {}
+        clear = [(path, key) for path in self.keys() for key in [read(path) or b""] if is_clear(key)]
+        for path, key in clear:
+            if key not in encrypted:
+                encrypted[key] = encrypt(key)
+            self.write(path, encrypted[key])
+        return [path for path, _key in clear]
 
     def write(self, path: str, content: bytes) -> None:
         """Write a file that no other user can open, atomically and synced to disk."""

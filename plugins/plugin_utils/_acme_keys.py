@@ -61,6 +61,11 @@ def public_key(request: bytes) -> bytes:
     return x509.load_pem_x509_csr(request).public_key().public_bytes(serialization.Encoding.DER, form)
 
 
+def is_clear(data: bytes) -> bool:
+    """Whether it is a private key as PEM, and in no vault."""
+    return b"PRIVATE KEY-----" in data
+
+
 def encrypt(data: bytes, secret: str, vault_id: str) -> bytes:
     """The same in a vault."""
     vaulted: bytes = VaultLib().encrypt(data, VaultSecret(secret.encode()), vault_id or None)

@@ -333,6 +333,8 @@ class Batch:
 
 def explain(result: Values) -> Refused:
     """Why a module of ``community.crypto`` failed, in one sentence."""
+    if result.get("timedout"):
+        return Refused(f"the CA did not finish within {result['timedout'].get('period')} seconds", passing=True)
     text = str(result.get("msg", ""))
     other = result.get("other") or {}
     problem = other.get("problem") or {}
@@ -341,7 +343,7 @@ def explain(result: Values) -> Refused:
     found = _ERROR.search(text)
     kind = kind or (found.group(1) if found else "")
     passing = kind in _PASSING or (not kind and isinstance(status, int) and (status < 0 or status >= 500))
-    passing = passing or bool(result.get("timedout")) or "imed out" in text
+    passing = passing or "imed out" in text
     if found:
         detail = found.group(2) or problem.get("detail") or "it gave no reason"
         identifier = _IDENTIFIER.search(text)

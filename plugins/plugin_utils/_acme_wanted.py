@@ -13,8 +13,8 @@ import ipaddress
 import re
 import typing as t
 
+from ansible.module_utils.common.validation import check_type_list
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible_collections.certops.ocsp.plugins.module_utils import _entries, _module
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.parse import did_you_mean
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.table import SERVERS
 from ansible_collections.certops.ocsp.plugins.plugin_utils._groups import Obtainable
@@ -25,24 +25,60 @@ KEY_TYPES = ("ecdsa-p256", "ecdsa-p384", "rsa-2048", "rsa-3072", "rsa-4096")
 Values = t.Mapping[str, t.Any]
 
 #: What ``acme`` of a group or domain may have; the role has a variable of the same name for each.
-SPEC: _module.Spec = {
-    "challenge": {"type": "str", "choices": list(CHALLENGES)},
-    "key_type": {"type": "str", "choices": list(KEY_TYPES)},
-    "profile": {"type": "str"},
-    "chain": {"type": "str"},
-    "must_staple": {"type": "bool"},
-    "new_key": {"type": "bool"},
+KEYS = ("challenge", "key_type", "profile", "chain", "must_staple", "new_key")
+
+
+class _Kind(t.NamedTuple):
+    """How a value is read, and what it must be. ``read`` raises TypeError or ValueError."""
+
+    read: t.Callable[[t.Any], t.Any]
+    name: str
+
+
+def _one_of(*choices: str) -> _Kind:
+    def read_choice(value: t.Any) -> str:
+        if value not in choices:
+            raise ValueError
+        return str(value)
+
+    return _Kind(read_choice, f"one of {', '.join(choices)}")
+
+
+def _read_text(value: t.Any) -> str:
+    if isinstance(value, (t.Mapping, list)):
+        raise TypeError
+    return "" if value is None else str(value)
+
+
+def _read_list(value: t.Any) -> list[str]:
+    """A list, or a text with commas, as variables of the command line are."""
+    return [_read_text(one) for one in check_type_list([] if value is None else value)]
+
+
+def _read_mapping(value: t.Any) -> t.Mapping[str, t.Any]:
+    if not isinstance(value or {}, t.Mapping):
+        raise TypeError
+    return value or {}
+
+
+_TEXT = _Kind(_read_text, "a text")
+_LIST = _Kind(_read_list, "a list of texts")
+_MAPPING = _Kind(_read_mapping, "a mapping")
+_TRUTH = _Kind(boolean, "true or false")
+#: What each setting of the role is, and each key of ``acme``. Ansible is not asked to check them, since it repeats what
+#: it refuses, which may be a key or a password.
+KINDS: dict[str, _Kind] = {
+    **dict.fromkeys(("directory", "ca_file", "account_key", "folder", "vault_id", "http_folder", "dns_tasks"), _TEXT),
+    "controller_cache": _TEXT,
+    **dict.fromkeys(("profile", "chain", "vault_secret", "account_key_content"), _TEXT),
+    **dict.fromkeys(("terms_agreed", "http_check", "use_ari", "deploy", "must_staple", "new_key"), _TRUTH),
+    **dict.fromkeys(("http_hosts", "roots", "force"), _LIST),
+    **dict.fromkeys(("eab", "dns_alias"), _MAPPING),
+    "challenge": _one_of(*CHALLENGES),
+    "key_type": _one_of(*KEY_TYPES),
+    "renew_at": _Kind(float, "a number between 0 and 1"),
+    "weekly_limit": _Kind(int, "a whole number"),
 }
-#: Settings of the role that are not text, and what each has to be. Ansible is not asked to check them, since it repeats
-#: what it refuses, which may be a key or a password.
-_KINDS: dict[str, tuple[t.Callable[[t.Any], t.Any], str]] = {
-    **dict.fromkeys(
-        ("terms_agreed", "http_check", "use_ari", "deploy", "must_staple", "new_key"), (boolean, "true or false")
-    ),
-    "renew_at": (float, "a number between 0 and 1"),
-    "weekly_limit": (int, "a whole number"),
-}
-_CHOICES = {"challenge": CHALLENGES, "key_type": KEY_TYPES}
 #: What may change while an order is under way.
 _NO_MATTER = ("hosts", "challenge", "chain", "new_key")
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
@@ -79,27 +115,29 @@ class Request:
 
 def read_settings(given: Values) -> tuple[dict[str, t.Any], list[str]]:
     """The settings of the role, converted, and all that is wrong with them, without what they are."""
-    settings, faults = dict(given), []
-    for name, (convert, kind) in _KINDS.items():
-        if name not in given:
-            continue
+    settings, faults = _convert(given)
+    return settings, [f"acme_certificates_{fault}" for fault in faults]
+
+
+def _convert(given: Values) -> tuple[dict[str, t.Any], list[str]]:
+    """Settings, or keys of ``acme``, as they are meant, and what is wrong with those that cannot be."""
+    values, faults = dict(given), []
+    for name in given.keys() & KINDS.keys():
+        kind = KINDS[name]
         try:
-            settings[name] = convert(given[name])
+            values[name] = kind.read(given[name])
         except (TypeError, ValueError):
-            faults.append(f"acme_certificates_{name} must be {kind}")
-    for name, choices in _CHOICES.items():
-        if name in given and given[name] not in choices:
-            faults.append(f"acme_certificates_{name} must be one of {', '.join(choices)}")
-    return settings, faults
+            faults.append(f"{name} must be {kind.name}")
+    return values, sorted(faults)
 
 
 def read(obtainable: t.Iterable[Obtainable], defaults: Values) -> tuple[list[Request], list[str]]:
     """What one host wants, and all that is wrong with it, as sentences. ``defaults`` are the variables of the role."""
-    reader, requests, faults = _entries.EntryReader(SPEC), [], []
+    requests, faults = [], []
     for one in obtainable:
         if one.acme and one.acme[-1] is False:
             continue
-        values, wrong = _merge(one, defaults, reader)
+        values, wrong = _merge(one, defaults)
         names, bad = _names(one.names or [one.name])
         faults += [f"{one.name}: {fault}" for fault in [*wrong, *bad]]
         if not wrong and not bad:
@@ -109,8 +147,8 @@ def read(obtainable: t.Iterable[Obtainable], defaults: Values) -> tuple[list[Req
     return requests, faults
 
 
-def _merge(one: Obtainable, defaults: Values, reader: _entries.EntryReader) -> tuple[dict[str, t.Any], list[str]]:
-    merged = {key: defaults[key] for key in SPEC}
+def _merge(one: Obtainable, defaults: Values) -> tuple[dict[str, t.Any], list[str]]:
+    merged = {key: defaults[key] for key in KEYS}
     faults: list[str] = []
     for given in one.acme:
         if isinstance(given, bool):
@@ -118,8 +156,8 @@ def _merge(one: Obtainable, defaults: Values, reader: _entries.EntryReader) -> t
         if not isinstance(given, t.Mapping):
             faults.append("acme must be false or a mapping")
             continue
-        faults += [f"acme: {key} is not known; {did_you_mean(str(key), SPEC)}" for key in given if key not in SPEC]
-        values, wrong = reader.read({key: value for key, value in given.items() if key in SPEC})
+        faults += [f"acme: {key} is not known; {did_you_mean(str(key), KEYS)}" for key in given if key not in KEYS]
+        values, wrong = _convert({key: value for key, value in given.items() if key in KEYS and value is not None})
         faults += [f"acme: {fault}" for fault in wrong]
         merged.update(values)
     return merged, faults

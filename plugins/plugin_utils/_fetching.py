@@ -7,7 +7,8 @@
 """OCSP responses fetched on the controller, once for all hosts of a play.
 
 Each host of a play has a process of its own. They share the responses on disk and, until the play ends, a note about
-each certificate: the first process asks the responder, and the others wait for it and use what it got.
+each certificate: the first process asks the responder, and the others wait for it and use what it got. A response that
+proves a revocation stays beside the good ones, for the role acme_certificates, which then replaces the certificate.
 """
 
 from __future__ import annotations
@@ -26,10 +27,14 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import bul
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.environment import Environment, Ways
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.response import SIZE_LIMIT
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.parse import read_options
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import certificate as x509
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import files, reading
 
 #: Seconds to wait for another host's process that fetches the same.
 _PATIENCE = 3600.0
+#: Where responses are kept by default.
+CACHE = "~/.cache/ocsp-stapling"
+_PROOF = ".revoked"
 #: Locks of the notes: as many as a process can surely hold at a time.
 _LOCKS = 64
 
@@ -37,7 +42,7 @@ Values = dict[str, t.Any]
 
 
 class Answer(t.NamedTuple):
-    """The Base64 of a good response, or else why there is none."""
+    """The Base64 of a response that is good or proves that the certificate is revoked, or else why there is none."""
 
     response: str | None
     problem: str = ""
@@ -90,10 +95,9 @@ class Fetcher:
         """The answer that another host of this play already got for a certificate, or None."""
         try:
             with open(self._note(job), encoding="utf-8") as handle:
-                problem = json.load(handle)["problem"]
+                return Answer(**json.load(handle))
         except FileNotFoundError:
             return None
-        return Answer(None, problem) if problem else _read(job)
 
     def _refresh(self, jobs: t.Sequence[bulk.Job], answers: dict[str, Answer | None]) -> None:
         by_name = {job.name: job for job in jobs}
@@ -106,7 +110,34 @@ class Fetcher:
             for name, result in bulk.refresh_all(jobs, environment_for, self._workers, on_abort=network.close):
                 answers[name] = answer = _answer(result)
                 with open(self._note(by_name[name]), "w", encoding="utf-8") as handle:
-                    json.dump({"problem": answer.problem}, handle)
+                    json.dump(answer._asdict(), handle)
+                if isinstance(result, freshness.Outcome) and result.proof is not None and not self._check:
+                    content = by_name[name].values["certificate_content"]
+                    files.replace_file(os.path.join(self._cache, _proof_name(content.encode(), name)), result.proof)
+
+
+def proofs(cache: str, certificates: t.Mapping[str, bytes]) -> dict[str, str]:
+    """Of certificates in PEM by name, the responses by which the controller knows that they were revoked, as Base64.
+
+    Whoever uses one has to judge it: the folder is the user's own. Raises OSError.
+    """
+    try:
+        kept = {file for file in os.listdir(cache) if file.endswith(_PROOF)}
+    except FileNotFoundError:
+        return {}
+    found = {}
+    for name, content in certificates.items() if kept else ():
+        with contextlib.suppress(OcspError):  # what cannot be read is replaced for another reason
+            file = _proof_name(content, name)
+            data = reading.read_file(os.path.join(cache, file), file, SIZE_LIMIT) if file in kept else None
+            found.update({name: base64.b64encode(data).decode("ascii")} if data else {})
+    return found
+
+
+def _proof_name(pem: bytes, name: str) -> str:
+    """The same for a certificate with and without its chain. Raises OcspError."""
+    leaf = x509.find_leaf(x509.load_certificates(pem, name), name)
+    return hashlib.sha256(leaf.der).hexdigest() + _PROOF
 
 
 def _is_fresh(job: bulk.Job) -> bool:
@@ -121,8 +152,9 @@ def _is_fresh(job: bulk.Job) -> bool:
 def _answer(result: t.Union[freshness.Outcome, OcspError]) -> Answer:
     if isinstance(result, OcspError):
         return Answer(None, result.message)
-    if result.data is not None:
-        return Answer(base64.b64encode(result.data).decode("ascii"))
+    data = result.data or result.proof
+    if data is not None:
+        return Answer(base64.b64encode(data).decode("ascii"))
     if result.skipped_reason:
         return Answer(None)
     return Answer(None, result.fetch_error.message if result.fetch_error is not None else result.message)

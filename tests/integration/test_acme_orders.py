@@ -7,13 +7,17 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
+import textwrap
 import typing as t
 from pathlib import Path
 
+import pebble
 import pytest
-from acme_support import DNS_TASKS, VERSION, Ca, Controller, groups
-from conftest import pki_tool
+from acme_support import CACHE, DNS_TASKS, VERSION, Ca, Controller, groups, newest_only
+from conftest import CHECKOUT, pki_tool, run_program
 
 pytestmark = pytest.mark.nightly
 
@@ -21,6 +25,7 @@ NAME = "www.example.test"
 #: What is asked for renewal information, where the CA has any.
 ARI = {"draft-ietf-acme-ari-03"} - ({"draft-ietf-acme-ari-03"} if VERSION.startswith("2.4") else set())
 PAST = ("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z")
+FUTURE = ("2099-01-01T00:00:00Z", "2099-01-02T00:00:00Z")
 
 
 @pytest.fixture
@@ -86,6 +91,9 @@ def test_the_ca_calls_for_a_certificate_and_gets_a_new_key(run: t.Any, ca: Ca, c
 def test_renewal_information_that_is_broken_stops_nothing(run: t.Any, ca: Ca, controller: Controller) -> None:
     assert run().rc == 0
     issued = ca.issued()
+    ca.suggest(controller.file(NAME), *FUTURE)
+    later = run()
+    assert (later.rc, later.count("changed")) == (0, 0) and "the age of certificates decides" not in later.output
     ca.forge(controller.file(NAME), "<html>")
     found = run()
     assert (found.rc, found.count("changed")) == (0, 0) and "the age of certificates decides" in found.output
@@ -100,9 +108,9 @@ def test_renewal_information_that_is_broken_stops_nothing(run: t.Any, ca: Ca, co
         assert missing.rc != 0 and "new.example.test was not obtained: the CA cannot be reached" in missing.output
     finally:
         ca.start()
-    # It has forgotten its accounts, and gets the same one again.
+    # It has forgotten its issuer and its accounts, and gets the same account again.
     again = run(NAME, "new.example.test")
-    assert again.rc == 0, again.output
+    assert again.rc == 0 and "HTTP 400 Bad Request; the age of certificates decides" in again.output, again.output
     assert len(ca.issued()) == len(issued) + 1
 
 
@@ -165,6 +173,66 @@ def test_what_fails_keeps_its_set_and_others_go_on(run: t.Any, ca: Ca, controlle
     assert controller.set_files("nowhere.example.test") == {}
 
 
+def test_a_renewal_that_fails_changes_no_file_of_its_own(run: t.Any, ca: Ca, controller: Controller) -> None:
+    other = "other.example.test"
+    assert run(NAME, other).rc == 0
+    before, issued = controller.set_files(NAME), ca.issued()
+    found = run(
+        NAME,
+        other,
+        acme_certificates_force=[NAME, other],
+        acme_certificates_dns_alias={f"_acme-challenge.{NAME}": "nowhere.example.test"},
+    )
+    assert found.rc != 0
+    assert f"{NAME} was not renewed: the CA says: {NAME}: " in found.output, found.output
+    assert controller.set_files(NAME) == before
+    assert controller.serial(other) == ca.issued()[-1] and len(ca.issued()) == len(issued) + 1
+    assert controller.records("absent") == controller.records("present")
+    # An order that failed is not taken up.
+    mended = run(NAME, other)
+    assert mended.rc == 0 and controller.set_files(NAME) == before, mended.output
+
+
+def test_files_of_another_client_are_in_use_until_they_are_due(
+    run: t.Any, ca: Ca, controller: Controller, tmp_path: Path
+) -> None:
+    """As the guide has those of certbot copied."""
+    assert run().rc == 0
+    elsewhere = tmp_path / "live"
+    controller.files.rename(elsewhere)
+    controller.files.mkdir()
+    controller.file(NAME, ".key").write_bytes((elsewhere / f"{NAME}.key").read_bytes())
+    controller.file(NAME, "-fullchain.pem").write_bytes((elsewhere / f"{NAME}-fullchain.pem").read_bytes())
+    known, issued = controller.set_files(NAME), ca.issued()
+    found = run()
+    assert (found.rc, found.count("changed")) == (0, 0), found.output
+    assert controller.set_files(NAME) == known and ca.issued() == issued
+    renewed = run(acme_certificates_force=[NAME])
+    assert renewed.rc == 0 and len(ca.issued()) == len(issued) + 1, renewed.output
+    assert controller.serial(NAME) == ca.issued()[-1]
+    kept = controller.files / ".acme/sets" / NAME / "adopted"
+    assert (kept / "fullchain.pem").read_bytes() == known[f"{NAME}-fullchain.pem"]
+
+
+def test_a_ca_that_never_finishes_is_not_waited_for(run: t.Any, ca: Ca, controller: Controller) -> None:
+    ca.stop()
+    ca.start("--set", "PEBBLE_AUTHZREUSE=0", "--set", "PEBBLE_VA_NOSLEEP=0", "--set", "PEBBLE_VA_SLEEPTIME=100000")
+    try:
+        found = controller.run(
+            switches=["-e", "__acme_certificates_patience=15"], ocsp_stapling_certificates=groups(NAME)
+        )
+        assert found.rc != 0, found.output
+        assert f"{NAME} was not obtained: the CA did not finish within 15 seconds" in found.output, found.output
+        assert controller.records("absent") == controller.records("present")
+        # It may finish later: the next run asks for this order.
+        assert json.loads((controller.files / f".acme/pending/{NAME}/order.json").read_text())["uri"]
+    finally:
+        ca.stop()
+        ca.start("--set", "PEBBLE_AUTHZREUSE=0")
+    again = run()
+    assert again.rc == 0 and controller.serial(NAME) == ca.issued()[-1], again.output
+
+
 def test_keys_are_in_a_vault_from_the_first_byte(run: t.Any, ca: Ca, controller: Controller) -> None:
     password = controller.home / "password"
     password.write_text("open sesame\n")
@@ -180,6 +248,36 @@ def test_keys_are_in_a_vault_from_the_first_byte(run: t.Any, ca: Ca, controller:
             assert path.is_dir() or b"PRIVATE KEY" not in path.read_bytes(), path
     assert controller.file(NAME, ".key").read_text().startswith("$ANSIBLE_VAULT;")
     assert len({controller.public_key(NAME)}) == 1
+
+
+def test_keys_that_were_there_before_are_encrypted_by_the_next_run(run: t.Any, ca: Ca, controller: Controller) -> None:
+    assert run().rc == 0
+    assert run(acme_certificates_force=[NAME]).rc == 0
+    certificate, account = controller.serial(NAME), controller.files.glob(".acme/*/account.json")
+    known = [path.read_text() for path in account]
+    password = controller.home / "password"
+    password.write_text("open sesame\n")
+    how = {"ocsp_stapling_certificates": groups(NAME), "acme_certificates_vault_secret": "open sesame"}
+    switches = ["--vault-password-file", str(password)]
+
+    def in_the_clear() -> list[Path]:
+        return [path for path in controller.files.rglob("*") if path.is_file() and b"PRIVATE KEY" in path.read_bytes()]
+
+    before = in_the_clear()
+    assert len([path for path in before if not path.is_symlink()]) >= 3
+    checked = controller.run(switches=[*switches, "--check"], **how)
+    assert checked.rc == 0 and in_the_clear() == before, checked.output
+    asked_before = ca.requests()
+    found = controller.run(switches=switches, **how)
+    assert (found.rc, found.count("changed")) == (0, 1), found.output
+    assert in_the_clear() == [] and asked(ca, asked_before) == {"dir", *ARI}
+    again = controller.run(switches=switches, **how)
+    assert (again.rc, again.count("changed")) == (0, 0), again.output
+    # The account is the same one, and the key of the certificate can still be read.
+    renewed = controller.run(switches=switches, **how, acme_certificates_force=[NAME], acme_certificates_new_key=False)
+    assert renewed.rc == 0 and controller.serial(NAME) != certificate, renewed.output
+    assert [path.read_text() for path in controller.files.glob(".acme/*/account.json")] == known
+    assert in_the_clear() == []
 
 
 def test_a_clean_up_that_fails_hides_nothing(ca: Ca, controller: Controller) -> None:
@@ -208,18 +306,25 @@ def test_what_is_issued_is_judged_before_it_is_used(run: t.Any, ca: Ca, controll
     assert (ca.home / "root-1.pem").read_text().strip() in controller.file(NAME, "-rootchain.pem").read_text()
 
 
-def test_profiles_directories_and_the_weekly_limit(run: t.Any, ca: Ca, controller: Controller) -> None:
+def test_another_directory_and_the_weekly_limit(run: t.Any, ca: Ca, controller: Controller) -> None:
     issued = len(ca.issued())
     assert run(acme_certificates_directory=f"{ca.directory}?staging").rc == 0
     live = run()
     assert live.rc == 0 and len(ca.issued()) == issued + 2, live.output
-    short = run(acme_certificates_profile="shortlived")
-    assert short.rc == 0 and len(ca.issued()) == issued + 3, short.output
-    assert json.loads((controller.files / f".acme/state/{NAME}.json").read_text())["profile"] == "shortlived"
-    assert run(acme_certificates_force=[NAME]).rc == 0
+    for _time in range(2):
+        assert run(acme_certificates_force=[NAME]).rc == 0
     over = run(acme_certificates_force=[NAME])
     assert over.rc != 0 and "the limit of acme_certificates_weekly_limit" in over.output
     assert len(ca.issued()) == issued + 4
+
+
+@newest_only
+def test_another_profile_is_another_certificate(run: t.Any, ca: Ca, controller: Controller) -> None:
+    issued = len(ca.issued())
+    assert run().rc == 0
+    short = run(acme_certificates_profile="shortlived")
+    assert short.rc == 0 and len(ca.issued()) == issued + 2, short.output
+    assert json.loads((controller.files / f".acme/state/{NAME}.json").read_text())["profile"] == "shortlived"
 
 
 def test_an_account_whose_key_is_lost_is_not_exchanged(run: t.Any, ca: Ca, controller: Controller) -> None:
@@ -229,6 +334,25 @@ def test_an_account_whose_key_is_lost_is_not_exchanged(run: t.Any, ca: Ca, contr
     found = run()
     assert found.rc != 0 and f"the key {key} of the account https://" in found.output
     assert not key.exists()
+
+
+@pytest.mark.parametrize("block", ["revoke", "rollover"])
+def test_the_plays_of_the_guide_for_accounts(run: t.Any, ca: Ca, controller: Controller, block: str) -> None:
+    name = "www.example.com"
+    assert run(name).rc == 0
+    old, (key,) = controller.serial(name), controller.files.glob(".acme/*/account.key")
+    before = key.read_text()
+    guide = (CHECKOUT / "docs/docsite/rst/acme.rst").read_text()
+    (text,) = re.findall(rf"\.\. BEGIN {block},.*?:: text\n\n(.*?)\n\.\. END {block}", guide, re.DOTALL)
+    text = text.replace("https://acme-v02.api.letsencrypt.org/directory", ca.directory)
+    text = textwrap.dedent(text).replace("acme-v02.api.letsencrypt.org", key.parent.name)
+    done = controller.play(text)
+    assert done.rc == 0, done.output
+    renewed = run(name, acme_certificates_force=[name])
+    assert renewed.rc == 0 and controller.serial(name) == ca.issued()[-1] != old, renewed.output
+    assert (key.read_text() == before) == (block == "revoke")
+    if block == "revoke":
+        assert json.loads(ca.ask(f"/cert-status-by-serial/{old.lower().lstrip('0')}"))["Status"] == "Revoked"
 
 
 def test_external_accounts(ca: Ca, controller: Controller, run: t.Any) -> None:
@@ -245,6 +369,7 @@ def test_external_accounts(ca: Ca, controller: Controller, run: t.Any) -> None:
         ca.start("--set", "PEBBLE_AUTHZREUSE=0")
 
 
+@newest_only
 def test_a_static_record_will_do(ca: Ca, controller: Controller, run: t.Any) -> None:
     domain = {"name": "persist.example.test", "names": ["*.persist.example.test", "persist.example.test"]}
     first = run({**domain, "acme": {"challenge": "dns-persist-01"}})
@@ -292,6 +417,25 @@ def test_all_that_is_wrong_is_said_at_once(run: t.Any, ca: Ca, controller: Contr
 def test_hosts_that_run_on_by_themselves_are_refused(ca: Ca, controller: Controller) -> None:
     found = controller.run(play={"strategy": "free"}, ocsp_stapling_certificates=groups(NAME))
     assert found.rc != 0 and "the strategy free has each host order for itself" in found.output
+
+
+def test_a_file_is_installed_with_and_without_what_it_depends_on(tmp_path: Path) -> None:
+    """As the guide says, where Galaxy cannot be reached."""
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(tmp_path), "ANSIBLE_HOME": str(tmp_path / "home")}
+    run_program("ansible-galaxy", "collection", "build", "--output-path", tmp_path, CHECKOUT, env=environment)
+    (archive,) = tmp_path.glob("*.tar.gz")
+
+    def install(*switches: str) -> subprocess.CompletedProcess[str]:
+        where = ["--collections-path", tmp_path, archive]
+        return run_program("ansible-galaxy", "collection", "install", *switches, *where, env=environment)
+
+    refused = install("--offline")
+    assert refused.returncode != 0 and "community.crypto:>=3.0.0" in refused.stdout + refused.stderr
+    assert install("--no-deps").returncode == 0
+    assert (tmp_path / "ansible_collections/certops/ocsp/MANIFEST.json").exists()
+    environment["ANSIBLE_COLLECTIONS_PATH"] += f":{pebble.fetch_collections(CACHE)}"
+    beside = install("--offline", "--force")
+    assert beside.returncode == 0 and "is already installed, skipping" in beside.stdout, beside.stdout + beside.stderr
 
 
 def test_without_the_other_collection_one_sentence_says_so(run: t.Any, controller: Controller) -> None:

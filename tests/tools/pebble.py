@@ -92,6 +92,15 @@ def fetch_debs(cache: Path, packages: t.Sequence[str], root: Path) -> Path:
     return folder
 
 
+def fetch_caddy(cache: Path) -> Path:
+    """The path of Caddy, which has an ACME server of another origin. Raises UnavailableError."""
+    folder = cache / "caddy"
+    with _locked(cache):
+        if not (folder / "usr/bin/caddy").exists():
+            _download(cache, folder, "caddy/bookworm")
+    return folder / "usr/bin/caddy"
+
+
 def fetch_collections(cache: Path) -> Path:
     """The folder with community.crypto and community.general, out of a package of PyPI. Raises UnavailableError."""
     folder = cache / "collections"

@@ -189,7 +189,7 @@ def test_variables_of_the_role_exist(block: Block, module_specs: dict[str, dict[
 def test_variables_of_the_role_for_acme_exist(block: Block) -> None:
     options = role_options(ACME)
     spec = spec_of({name: {**option, "required": False} for name, option in options.items()})
-    names = {key: f"acme_certificates_{key}" for key in _acme_wanted.SPEC}
+    names = {key: f"acme_certificates_{key}" for key in _acme_wanted.KEYS}
     for variables in role_variables(block):
         given = {name: value for name, value in variables.items() if name.startswith("acme_certificates_")}
         assert problems_of(spec, given) == []

@@ -38,17 +38,25 @@ def test_defaults_are_what_the_argument_specs_say(role: Path) -> None:
 def test_what_acme_may_have_is_described_and_has_a_variable_each() -> None:
     specs = load("meta/argument_specs.yml", ACME)["argument_specs"]["main"]
     described = " ".join(specs["description"])
-    for key, spec in _acme_wanted.SPEC.items():
+    choices = {"challenge": _acme_wanted.CHALLENGES, "key_type": _acme_wanted.KEY_TYPES}
+    for key in _acme_wanted.KEYS:
         assert f"C({key})" in described
         option = specs["options"][f"acme_certificates_{key}"]
         # Ansible is not asked to check what it would repeat: the role does.
-        assert option["type"] == ("raw" if spec["type"] == "bool" else spec["type"]) and "choices" not in option
-        assert all(f"V({choice})" in str(option["description"]) for choice in spec.get("choices", ()))
+        assert option["type"] == ("raw" if isinstance(option["default"], bool) else "str") and "choices" not in option
+        assert all(f"V({choice})" in str(option["description"]) for choice in choices.get(key, ()))
+
+
+def test_each_setting_of_the_role_for_acme_is_converted() -> None:
+    settings = load("vars/main.yml", ACME)["__acme_certificates_settings"]
+    ours = [name for name in settings if f"acme_certificates_{name}" in load("defaults/main.yml", ACME)]
+    assert len(ours) > 20
+    assert [name for name in ours if name not in _acme_wanted.KINDS] == []
 
 
 def test_each_reason_to_obtain_a_certificate_is_in_the_readme() -> None:
     section = (ACME / "README.md").read_text().partition("## When a certificate is obtained\n")[2].partition("\n## ")[0]
-    assert {*reasons.REASONS} - {reasons.NOT_DUE} <= set(re.findall(r"`(\w+)`", section))
+    assert {*reasons.REASONS} - reasons.AT_REST <= set(re.findall(r"`(\w+)`", section))
 
 
 def test_each_service_has_a_handler() -> None:

@@ -16,7 +16,7 @@ import pytest
 pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2.19 or later")
 
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import scan
-from ansible_collections.certops.ocsp.plugins.plugin_utils import _acme_folder
+from ansible_collections.certops.ocsp.plugins.plugin_utils import _acme_folder, _acme_keys
 
 NAME = "www.example.test"
 DIRECTORY = "https://ca.example:14000/dir"
@@ -71,6 +71,39 @@ def test_nobody_else_can_open_anything(folder: _acme_folder.Folder) -> None:
     modes = {path: path.stat().st_mode & 0o777 for path in Path(folder.path).rglob("*")}
     assert {mode for path, mode in modes.items() if path.is_dir()} == {0o700}
     assert {mode for path, mode in modes.items() if path.is_file()} == {0o600}
+
+
+def test_keys_in_the_clear_are_encrypted_and_nothing_else_changes(folder: _acme_folder.Folder, tmp_path: Path) -> None:
+    key = "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n"
+    for number in (1, 2):
+        folder.install(NAME, {**content(str(number)), "key.pem": key.format(number).encode()}, str(number))
+    # As after a kill: what was ordered is in use already.
+    folder.write(folder.pending_path(NAME, "key.pem"), key.format(2).encode())
+    folder.write(folder.pending_path("other.test", "key.pem"), b"$ANSIBLE_VAULT;1.1;AES256\n00\n")
+    other = _acme_folder.Folder(folder.path, "https://other.example/dir")
+    for one in (folder, other):
+        one.write(one.account_key, key.format(one.directory).encode())
+    # What the role did not write is not its own, nor is what a link of the user's leads to.
+    mine, linked = Path(folder.path, "mine.test.key"), tmp_path / "linked.key"
+    mine.write_text(key.format("mine"))
+    linked.write_text(key.format("linked"))
+    third = _acme_folder.Folder(folder.path, "https://third.example/dir")
+    os.makedirs(third.account)
+    os.symlink(linked, third.account_key)
+    before = {path: path.read_bytes() for path in Path(folder.path).rglob("*") if path.is_file()}
+    times = iter(range(100))
+
+    def encrypt(data: bytes) -> bytes:
+        return b"$ANSIBLE_VAULT;1.1;AES256\n%d\n" % next(times)
+
+    changed = {Path(path) for path in folder.encrypt_keys(encrypt, _acme_keys.is_clear)}
+    assert len(changed) == 5
+    kept = {path for path in before if path.resolve() not in {one.resolve() for one in changed}}
+    assert {path: path.read_bytes() for path in kept} == {path: before[path] for path in kept}
+    assert {path for path in before if b"PRIVATE KEY" in path.read_bytes()} == {mine, Path(third.account_key)}
+    assert folder.current(NAME, "key.pem") == folder.pending(NAME, "key.pem")
+    assert {path.stat().st_mode & 0o777 for path in changed} == {0o600}
+    assert folder.encrypt_keys(encrypt, _acme_keys.is_clear) == []
 
 
 def test_files_that_were_there_before_are_replaced_all_at_once(folder: _acme_folder.Folder) -> None:

@@ -24,6 +24,7 @@ def tasks_of(found: t.Any) -> t.Iterator[dict[str, t.Any]]:
 
 
 ALL = [task for path in sorted(TASKS.glob("*.yml")) for task in tasks_of(yaml.safe_load(path.read_text()))]
+PATIENCE = yaml.safe_load((TASKS.parent / "vars/main.yml").read_text())["__acme_certificates_patience"]
 TO_CA = [task for task in ALL if any(key.startswith("community.crypto.") for key in task)]
 
 
@@ -40,7 +41,10 @@ def test_whoever_talks_to_the_ca_does_so_once_and_from_the_controller(task: dict
     assert (task["delegate_to"], task["become"], task["run_once"]) == ("localhost", False, True)
     assert task["environment"] == "{{ __acme_certificates_environment }}"
     # The modules wait without end, and one that fails must not keep the others from being tried.
-    assert 0 < task["timeout"] <= 300 and task["failed_when"] is False
+    seconds = PATIENCE if "patience" in str(task["timeout"]) else task["timeout"]
+    assert 0 < seconds <= 300 and task["failed_when"] is False
+    # Ansible does not ask failed_when about a timeout.
+    assert task["ignore_errors"] is True
     # The key of the account is among their arguments.
     assert task["vars"]["ansible_pipelining"] is True
 
@@ -50,6 +54,13 @@ def test_an_order_that_was_finalized_can_be_taken_up() -> None:
     assert finalize["community.crypto.acme_certificate_order_finalize"]["deactivate_authzs"] == "on_error"
     (create,) = (task for task in TO_CA if "community.crypto.acme_certificate_order_create" in task)
     assert create["community.crypto.acme_certificate_order_create"]["order_creation_error_strategy"] == "fail"
+
+
+def test_answers_are_there_until_the_ca_has_looked() -> None:
+    """Asking for the validation does not wait for it: finalizing does."""
+    names = [task["name"] for task in tasks_of(yaml.safe_load((TASKS / "answer.yml").read_text()))]
+    order = ["Answer by files", "Set DNS records", "Ask the CA to validate", "Obtain certificates", "Clean up"]
+    assert sorted(order, key=names.index) == order
 
 
 def test_nothing_is_registered_under_a_name_that_others_use() -> None:

@@ -16,7 +16,7 @@ import pytest
 
 pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2.19 or later")
 
-from ansible_collections.certops.ocsp.plugins.plugin_utils._fetching import Answer, Fetcher
+from ansible_collections.certops.ocsp.plugins.plugin_utils._fetching import Answer, Fetcher, proofs
 from ansible_collections.certops.ocsp.tests.unit import forge, http_server
 
 NOW = datetime.now(timezone.utc).replace(microsecond=0)
@@ -29,9 +29,10 @@ def leaf(server: http_server.Server, name: str = "www.example.com") -> forge.Ent
     return forge.leaf(ISSUER, name, extensions=[forge.ocsp_urls(server.url()), forge.subject_alt_name(name)], **VALID)
 
 
-def response_for(*subjects: forge.Entity) -> bytes:
+def response_for(*subjects: forge.Entity, **more: t.Any) -> bytes:
     answers = [
-        forge.single(one, ISSUER, this_update=NOW - forge.HOUR, next_update=NOW + 6 * forge.DAY) for one in subjects
+        forge.single(one, ISSUER, this_update=NOW - forge.HOUR, next_update=NOW + 6 * forge.DAY, **more)
+        for one in subjects
     ]
     return forge.response(*answers, signer=ISSUER, produced_at=NOW - forge.HOUR)
 
@@ -127,3 +128,21 @@ def test_a_certificate_without_responder_is_no_problem(tmp_path: Path, serve: t.
     one = forge.leaf(ISSUER, "sunset.example.com", extensions=[], **VALID)
     (answers,) = fetch_for_hosts(tmp_path, {"sunset": values_of(one)}, hosts=1)
     assert answers == {"sunset": Answer(None)}
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_each_host_and_the_next_run_learn_of_a_revocation(tmp_path: Path, serve: t.Any, check: bool) -> None:
+    bodies: t.List[bytes] = []
+    server = serve(lambda: http_server.answer(bodies[0], headers=["Content-Type: application/ocsp-response"]))
+    one, other = leaf(server), leaf(server, "other.example.com")
+    bodies.append(response_for(one, status="revoked", revocation_time=NOW - forge.HOUR))
+    answers = fetch_for_hosts(tmp_path, {"www.example.com": values_of(one)}, check=check)
+    proof = base64.b64encode(bodies[0]).decode()
+    assert answers == [{"www.example.com": Answer(proof)}] * 4 and len(server.requests) == 1
+    cache = str(tmp_path / "cache")
+    # With its chain or without, and not for another certificate of this name.
+    for known in (one.pem, one.pem + ISSUER.pem):
+        found = proofs(cache, {"www.example.com": known, "other": other.pem, "damaged": b"x"})
+        assert found == ({} if check else {"www.example.com": proof})
+    assert proofs(cache, {"www.example.com": other.pem}) == {}
+    assert proofs(str(tmp_path / "nothing"), {"www.example.com": one.pem}) == {}
