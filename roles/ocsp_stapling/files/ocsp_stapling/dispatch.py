@@ -95,7 +95,7 @@ def apply(options: argparse.Namespace, log: Log) -> int:
     exit_code = max([done.exit_code, *(one.exit_code for one in deployed.values())])
     if options.json:
         shown = {name: one.values() for name, one in deployed.items()}
-        _print_json({"exit_code": exit_code, "changes": done.changes, "renewed": shown})
+        _print_json({"exit_code": exit_code, "changes": done.changes, **({"renewed": shown} if shown else {})})
     return exit_code
 
 
