@@ -207,10 +207,14 @@ def link_dependencies(session: nox.Session, folder: Path) -> Path:
 # --- On real hosts and servers. The sessions that take longest come first, so that none runs alone at the end. ---
 
 
+#: The tests that need an ACME CA, by the beginnings of their names.
+ACME = ("test_acme_", "test_renewed_by_")
+
+
 def files_with_lab() -> set[str]:
     tests = (CHECKOUT / "tests/integration").glob("test_*.py")
     with_lab = {path.name for path in tests if re.search(r"\blab_tool\b", path.read_text())}
-    return {name for name in with_lab if not name.startswith("test_acme_")}
+    return {name for name in with_lab if not name.startswith(ACME)}
 
 
 def run_integration(session: nox.Session, *files: str) -> None:
@@ -248,15 +252,15 @@ def lab_role(session: nox.Session) -> None:
 
 @tool_session()
 def acme(session: nox.Session) -> None:
-    """The role acme_certificates on such hosts, with Debian's pebble as its CA; each night with kills and odd CAs.
+    """The role acme_certificates, and clients of ACME on such hosts, with Debian's pebble as their CA.
 
-    Older versions of pebble, which can do less, are then tried as well.
+    Each night with kills and odd CAs, and with older versions of pebble, which can do less.
     """
     session.install("-r", "tests/integration/requirements.txt", TOOLS_CORE, NEWEST)
     if not is_fetched(session, "fetch"):
         session.skip("needs pebble from Debian, and ansible from PyPI")
     session.env["CERTOPS_CACHE"] = str(CACHE)
-    lab(session, "10.77.62", [path.name for path in Path("tests/integration").glob("test_acme_*.py")])
+    lab(session, "10.77.62", [path.name for start in ACME for path in Path("tests/integration").glob(f"{start}*.py")])
     if NIGHTLY:
         for version in OLDER_PEBBLES:
             session.env["CERTOPS_PEBBLE"] = version

@@ -65,6 +65,7 @@ class ActionModule(ActionBase):
                 *(f"ocsp_stapling_services: {fault}" for fault in _groups.read_services(options["services"])),
                 *(f"ocsp_stapling_endpoints: {fault}" for fault in _endpoint_faults(options, groups)),
                 *_program.faults(options, owner),
+                *_program.renewal_faults(options, groups.entries),
             ]
         )
         asking = bool(self._task.check_mode)
@@ -84,6 +85,7 @@ class ActionModule(ActionBase):
         names = [entry["name"] for entry in groups.entries]
         part, result["claims"] = _owner.claim(options["claims"], owner, names, options["missing"])
         told = {"revoked": result.get("revoked", []), "interval": result.get("interval", 0)}
+        told["deployment"] = _program.deployment(options)
         result["part"] = {**part, **told}
         if not options["claims"]:
             others = [one for one in result.get("owners", []) if one != owner]

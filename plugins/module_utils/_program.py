@@ -47,6 +47,7 @@ _USUAL_PYTHON = families.DEBIAN.python
 _MOST_PLACES = 10
 _CREDENTIALS = re.compile(r"//[^/@ ]*@")
 _CACHE = "__pycache__"
+_SURPLUS = "does not belong there"
 _LARGEST = 64 * 1024 * 1024
 
 Values = t.Mapping[str, t.Any]
@@ -68,13 +69,15 @@ class Wanted(t.NamedTuple):
     ``account`` is {name, home, shell}. ``folders`` are {part, path, owner, group, mode, follow, setype}: ``follow``
     lets it be a link, and ``setype`` is a type of SELinux or None. ``files`` are {part, path, owner, group, mode,
     content, init}: ``init`` is None, or whether a file is for hosts with systemd (true) or without (false). ``library``
-    is {path, digests: {relative path: SHA-256}, archive: Base64 of a tar.gz with these files, or None}.
+    is {path, digests: {relative path: SHA-256}, archive: Base64 of a tar.gz with these files, or None}. ``unwanted``
+    are {part, path, hook}: files that are there and should not be.
     """
 
     account: t.Mapping[str, str]
     folders: t.Sequence[Values]
     files: t.Sequence[Values]
     library: Values
+    unwanted: t.Sequence[Values] = ()
 
 
 # The whole
@@ -98,6 +101,7 @@ def carry_out(module: AnsibleModule) -> t.Dict[str, t.Any]:
     labels = {module.params["root"]: here.selinux.sets} if module.selinux_enabled() else {}
     folders = [dict(folder, setype=labels.get(folder["path"])) for folder in given["folders"]]
     wanted = Wanted(account, folders, [_with_python(file, here.python) for file in given["files"]], given["library"])
+    wanted = wanted._replace(unwanted=unwanted(given, Layout(module.params["root"])))
     found = differences(wanted, run)
     lacking = lacks_cryptography(here.python, run)
     wrong = [*obstacles(wanted), *problems(given, module.params["root"], found, run)]
@@ -156,9 +160,19 @@ def differences(wanted: Wanted, run: Run) -> t.List[Difference]:
     found += [Difference(PROGRAM, wanted.library["path"], what) for what in _library(wanted.library)]
     for file in for_this_host(wanted.files, systemd):
         found += [Difference(file["part"], file["path"], what) for what in _file(file)]
+    found += [Difference(one["part"], one["path"], _SURPLUS) for one in wanted.unwanted]
     if systemd:
         found += _units([os.path.basename(file["path"]) for file in wanted.files if file["init"]], run)
     return found
+
+
+def unwanted(given: Values, layout: Layout) -> t.List[Values]:
+    """The files that are there for a hook which no owner lists. Raises InputError."""
+    there = [one for one in given["unwanted"] if os.path.lexists(one["path"])]
+    owner = given["part"]["owner"]
+    others = [part for part in parts.load(layout, owner) if part.owner != owner] if there else []
+    listed = {hook for part in others for hook in part.deployment.get("hooks") or ()}
+    return [one for one in there if one["hook"] not in listed]
 
 
 def for_this_host(wanted: t.Iterable[Values], systemd: bool) -> t.List[Values]:
@@ -485,6 +499,10 @@ def install(module: AnsibleModule, wanted: Wanted, found: t.Sequence[Difference]
     for file in for_this_host(wanted.files, has_systemd()):
         if file["path"] in differing:
             _write(module, file)
+    for one in wanted.unwanted:
+        if one["path"] in differing:
+            with _failing(one["path"]):
+                os.unlink(one["path"])
 
 
 def _make_folder(module: AnsibleModule, wanted: Values) -> None:
@@ -502,6 +520,7 @@ def _write(module: AnsibleModule, wanted: Values) -> None:
     with _failing(wanted["path"]):
         if os.path.islink(wanted["path"]):
             os.unlink(wanted["path"])
+        os.makedirs(os.path.dirname(wanted["path"]), mode=0o755, exist_ok=True)
     module.atomic_move(temporary, wanted["path"], keep_dest_attrs=False)
     _set_access(module, wanted["path"], wanted)
 

@@ -100,6 +100,16 @@ options:
       source:
         description: A folder with the files of this certificate. See O(source).
         type: path
+      renewed_by:
+        description:
+          - The program that renews the certificate on the host, V(certbot), V(acme.sh), V(lego), V(dehydrated) or
+            V(certmonger). Key, certificate and chain are read from where that program keeps them.
+          - Or a mapping with the paths C(private_key), C(certificate) and, if that does not include it, C(chain), or
+            with C(client) (one of those programs), and C(folder) or C(name) if that keeps them elsewhere or by another
+            name.
+          - The live certificate stays if it is newer.
+        type: raw
+        version_added: "1.1.0"
       services:
         description: The services that use the certificate. See O(services).
         type: list
@@ -560,6 +570,7 @@ PART = {
     "revoked": {"type": "list", "elements": "str", "default": []},
     "question": {"type": "bool", "default": False},
     "interval": {"type": "int", "default": 0},
+    "deployment": {"type": "dict", "default": {}},
 }
 
 
@@ -575,6 +586,7 @@ def argument_spec():
         "names": {"type": "list", "elements": "str"},
         "response_content": {"type": "str"},
         "fetch_problem": {"type": "str"},
+        "renewed_by": {"type": "raw"},
         "source": {"type": "path"},
         "responder_urls": OF_A_SET["responder_urls"],
     }

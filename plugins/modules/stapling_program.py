@@ -164,6 +164,22 @@ options:
     type: list
     elements: str
     default: []
+  renewal_hooks:
+    description: The programs that renew certificates and for which to install a hook. Keys of O(hook_files).
+    type: list
+    elements: str
+    default: []
+    version_added: "1.1.0"
+  hook_files:
+    description: The files of each hook, with C(template), C(path) and C(mode). The role has the templates.
+    type: dict
+    default: {}
+    version_added: "1.1.0"
+  libexec:
+    description: The folder of hooks that have no place of their own.
+    type: path
+    default: /usr/local/libexec/ocsp-stapling
+    version_added: "1.1.0"
   user:
     description: The user and group of the program.
     type: str
@@ -308,6 +324,7 @@ PATHS = {
     "root": "/etc/ocsp-stapling",
     "state_path": "/var/lib/ocsp-stapling",
     "library": "/usr/local/lib/ocsp-stapling",
+    "libexec": "/usr/local/libexec/ocsp-stapling",
     "program": "/usr/local/sbin/ocsp-stapling",
 }
 NUMBERS = {"workers": 16, "per_responder": 8, "backup_count": 0, "keep": 3, "responder_wait": 0, "apache_port": 2562}
@@ -323,12 +340,13 @@ def argument_spec() -> _module.Spec:
         source={"type": "path"},
         endpoints={"type": "list", "elements": "dict", "default": []},
         units={"type": "list", "elements": "str", "default": []},
+        renewal_hooks={"type": "list", "elements": "str", "default": []},
         missing={"type": "list", "elements": "str", "default": []},
         remote_source={"type": "bool", "default": False},
         state={"type": "str", "choices": ["present", "absent"], "default": "present"},
         fetch_from={"type": "str", "choices": ["host", "controller"], "default": "host"},
         wanted={"type": "dict"},
-        **{name: {"type": "dict", "default": {}} for name in ("options", "services", "claims")},
+        **{name: {"type": "dict", "default": {}} for name in ("options", "services", "claims", "hook_files")},
         **{name: {"type": "str", "default": default} for name, default in TEXTS.items()},
         **{name: {"type": "path", "default": default} for name, default in PATHS.items()},
         **{name: {"type": "int", "default": default} for name, default in NUMBERS.items()},

@@ -16,6 +16,7 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible_collections.certops.ocsp.plugins.module_utils import _entries, _module
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import renewed
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy.material import check_name
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy.wanted import check_server_name, read_mode
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError, OcspError
@@ -51,6 +52,8 @@ _SHARED: _module.Spec = {
     "options": {"type": "dict"},
     # How the role acme_certificates obtains it; whoever deploys it does not care.
     "acme": {"type": "raw"},
+    # Which program of the host renews it, or where its files are there.
+    "renewed_by": {"type": "raw"},
 }
 _GROUP: _module.Spec = {"domains": {"type": "list", "elements": "raw"}, **_SHARED}
 _DOMAIN: _module.Spec = {
@@ -66,6 +69,8 @@ _DOMAIN: _module.Spec = {
 _FILES = frozenset(("source", *PARTS, *(f"{part}_content" for part in PARTS)))
 #: All that a group, or a domain that is a mapping, may have.
 KEYS = frozenset({*_GROUP, *_DOMAIN})
+#: Of these, what another program of the host brings where it renews the certificate.
+_RENEWED = _FILES - {"root", "root_content"}
 _SERVICE: _module.Spec = {
     "kind": {"type": "str", "choices": sorted(SERVERS)},
     "unit": {"type": "str"},
@@ -150,7 +155,7 @@ class _Reader:
             self._note_obtainable(shared, own, self.entries[-1])
 
     def _note_obtainable(self, group: Entry, domain: Entry, entry: Entry) -> None:
-        if _FILES & domain.keys():
+        if _FILES & domain.keys() or entry.get("renewed_by"):
             return
         given = tuple(values["acme"] for values in (group, domain) if values.get("acme") is not None)
         self.obtainable.append(
@@ -187,6 +192,9 @@ class _Reader:
         for part in PARTS:
             if part in domain:
                 entry[f"{part}_{self._kind}"] = domain[part]
+        renewed_by = domain.get("renewed_by", None if _RENEWED & domain.keys() else group.get("renewed_by"))
+        if renewed_by:
+            entry["renewed_by"] = renewed_by
         for key in ("names", "source", "responder_urls", *(f"{part}_content" for part in PARTS)):
             if key in domain:
                 entry[key] = domain[key]
@@ -195,6 +203,13 @@ class _Reader:
 
 def _value_faults(values: Entry) -> t.Iterator[str]:
     """What is wrong with values of the right type, as far as that can be told without the host."""
+    if values.get("renewed_by"):
+        problem = renewed.problem(values["renewed_by"])
+        if problem:
+            yield f"renewed_by {problem}"
+        both = sorted(_RENEWED & values.keys())
+        if both:
+            yield f"renewed_by and {both[0]} are mutually exclusive; give only one of them"
     yield from (f"reload: {problem}" for problem in map(name_problem, values.get("reload") or ()) if problem)
     for name in values.get("names") or ():
         try:

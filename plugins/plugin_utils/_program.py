@@ -42,14 +42,7 @@ _PACKAGES = {
 }
 #: Folders and modules of the core that the program does not import.
 NOT_ON_HOSTS = (
-    "deploy",
     "families",
-    "pki/constraints",
-    "pki/keys",
-    "pki/loading",
-    "pki/path",
-    "probe",
-    "store/tenants",
     "renewal",
 )
 _PREFIX = "ocsp_stapling_"
@@ -76,7 +69,17 @@ def wanted(
     return {
         "account": {"name": options["user"], "home": options["state_path"]},
         "folders": list(_folders(options)),
-        "files": [*_program_files(options), *_setting_files(options, text, render)],
+        "files": [
+            *_program_files(options),
+            *_setting_files(options, text, render),
+            *_hook_files(options, render),
+        ],
+        "unwanted": [
+            {"part": SETTINGS, "path": file["path"], "hook": hook}
+            for hook, files in options["hook_files"].items()
+            for file in files
+            if hook not in options["renewal_hooks"]
+        ],
         "library": {
             "path": options["library"],
             "digests": {name: hashlib.sha256(content).hexdigest() for name, content in sources.items()},
@@ -123,9 +126,29 @@ def faults(options: Values, owner: str) -> list[str]:
     return found
 
 
+def renewal_faults(options: Values, entries: t.Iterable[_groups.Entry]) -> t.Iterator[str]:
+    """What is wrong with certificates that are renewed on the host, and with hooks for that."""
+    for hook in options["renewal_hooks"]:
+        if hook not in options["hook_files"]:
+            yield f"ocsp_stapling_renewal_hooks: {hook} is not known; {did_you_mean(hook, options['hook_files'])}"
+    for name in dict.fromkeys(one["name"] for one in entries if one.get("renewed_by") and one["staple"]):
+        if options["fetch_from"] == "controller":
+            yield (
+                f"{name}: what is renewed on the host needs ocsp_stapling_fetch_from: host, since the controller cannot"
+                " fetch a response for a new certificate at that time; or set staple to false"
+            )
+
+
+def deployment(options: Values) -> dict[str, t.Any]:
+    """How the program on the host is to deploy what is renewed there, where that is not the default."""
+    given = {"hooks": sorted(set(options["renewal_hooks"]))} if options["renewal_hooks"] else {}
+    return given if options["verify"] else {**given, "verify": False}
+
+
 def template_variables(options: Values) -> dict[str, t.Any]:
     """What the templates of the role name, from the options: they are filled in without the role as well."""
     names = {
+        "__ocsp_stapling_libexec": "libexec",
         "__ocsp_stapling_program": "program",
         "__ocsp_stapling_root": "root",
         "__ocsp_stapling_state": "state_path",
@@ -181,6 +204,7 @@ def _folders(options: Values) -> t.Iterator[dict[str, t.Any]]:
         state: "root",
         f"{state}/metrics": "root",
         f"{state}/pending": "root",
+        f"{state}/renewals": "root",
         f"{state}/responses": user,
     }
     if options["log_file"]:
@@ -200,6 +224,12 @@ def _setting_files(options: Values, configuration: str, render: Render) -> t.Ite
     for unit in options["units"]:
         yield _file(SETTINGS, f"{_UNIT_FOLDER}/{unit}", render(f"{unit}.j2"), init=True)
     yield _file(SETTINGS, _CRON_FILE, render("ocsp-stapling.cron.j2"), init=False)
+
+
+def _hook_files(options: Values, render: Render) -> t.Iterator[dict[str, t.Any]]:
+    for hook in options["renewal_hooks"]:
+        for file in options["hook_files"][hook]:
+            yield _file(SETTINGS, file["path"], render(f"hooks/{file['template']}.j2"), file["mode"])
 
 
 def _file(part: str, path: str, content: str, mode: str = "0644", init: bool | None = None) -> dict[str, t.Any]:

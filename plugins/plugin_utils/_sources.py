@@ -54,6 +54,8 @@ class Sources:
         key and certificate are.
         """
         one, name = dict(given), str(given.get("name"))
+        if one.get("renewed_by"):
+            folder = one["source"] = None
         folder = one.pop("source", None) or folder
         given_parts = {part for part in _PARTS for kind in ("path", "content", "src") if one.get(f"{part}_{kind}")}
         faults: list[str] = []

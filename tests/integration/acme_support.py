@@ -127,10 +127,10 @@ class Ca:
         self.names("/add-a", host=name, addresses=[host.address for host in hosts])
 
     @contextlib.contextmanager
-    def responder_down(self) -> t.Iterator[None]:
-        """Without a responder for the time of a block."""
+    def responder_down(self, fault: str = "down") -> t.Iterator[None]:
+        """Without a responder for the time of a block, or with one that fails in another way."""
         order = self.home / "fault"
-        order.write_text("down")
+        order.write_text(fault)
         time.sleep(0.5)
         try:
             yield

@@ -17,7 +17,12 @@ SUITES = ("bookworm", "trixie")
 #: For what other tests show on the older one.
 MOSTLY_NEWEST = (pytest.param("bookworm", marks=pytest.mark.nightly), "trixie")
 #: What the role installs for systemd beside the timer.
-UNITS = ("ocsp-stapling.service", "ocsp-stapling-apply.service", "ocsp-stapling-reload.service")
+UNITS = (
+    "ocsp-stapling.service",
+    "ocsp-stapling-apply.service",
+    "ocsp-stapling-reload.service",
+    "ocsp-stapling-deploy.service",
+)
 
 _VHOST = """\
 server {{

@@ -73,6 +73,25 @@ def fetch_named(cache: Path) -> Path:
     return folder
 
 
+def fetch_debs(cache: Path, packages: t.Sequence[str], root: Path) -> Path:
+    """The folder with Debian packages, and all that these need and a host made from ``root`` lacks.
+
+    Downloaded once. Raises UnavailableError.
+    """
+    folder = cache / f"debs-{root.name}-{'-'.join(packages)}"
+    with _locked(cache):
+        if not folder.exists():
+            environment = _prepare_apt(cache)
+            status = ["-o", f"Dir::State::status={root}/var/lib/dpkg/status", "--target-release", root.name]
+            wanted = _needed(packages, environment, status)
+            staged = folder.with_suffix(".new")
+            shutil.rmtree(staged, ignore_errors=True)
+            staged.mkdir()
+            _succeed(["apt-get", "--quiet", "download", *wanted], environment, staged)
+            staged.rename(folder)
+    return folder
+
+
 def fetch_caddy(cache: Path) -> Path:
     """The path of Caddy, which has an ACME server of another origin. Raises UnavailableError."""
     folder = cache / "caddy"
@@ -115,9 +134,9 @@ def _locked(cache: Path) -> t.Iterator[None]:
         yield
 
 
-def _download(cache: Path, folder: Path, package: str, dependencies: bool = False) -> None:
-    """Unpack a Debian package without touching the system's apt."""
-    apt, debs = cache / "apt", cache / "debs"
+def _prepare_apt(cache: Path) -> dict[str, str]:
+    """An apt of its own, with lists of now. Returns the environment in which it is used."""
+    apt = cache / "apt"
     if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
         raise UnavailableError("needs apt-get and dpkg-deb, to get pebble from Debian")
     for name in ("state/lists/partial", "cache/archives/partial", "etc/preferences.d", "etc/apt.conf.d"):
@@ -132,16 +151,26 @@ def _download(cache: Path, folder: Path, package: str, dependencies: bool = Fals
         'Dir::State::status "/var/lib/dpkg/status";\nAcquire::Check-Valid-Until "false";\nAPT::Sandbox::User "root";\n'
     )
     environment = {"APT_CONFIG": str(apt / "apt.conf")}
+    _succeed(["apt-get", "--quiet", "update"], environment)
+    return environment
+
+
+def _needed(packages: t.Sequence[str], environment: t.Mapping[str, str], options: t.Sequence[str]) -> list[str]:
+    """The packages that would be installed for these, with their versions."""
+    command = ["apt-get", "--simulate", "--no-install-recommends", *options, "install", *packages]
+    simulated = _succeed(command, environment)
+    return [f"{name}={version}" for name, version in re.findall(r"^Inst (\S+) \((\S+)", simulated, re.MULTILINE)]
+
+
+def _download(cache: Path, folder: Path, package: str, dependencies: bool = False) -> None:
+    """Unpack a Debian package without touching the system's apt."""
+    debs = cache / "debs"
+    environment = _prepare_apt(cache)
     shutil.rmtree(debs, ignore_errors=True)
     debs.mkdir()
-    _succeed(["apt-get", "--quiet", "update"], environment)
     wanted = [package]
     if dependencies:
-        simulated = _succeed(
-            ["apt-get", "--simulate", "--no-install-recommends", "--target-release", "bookworm", "install", package],
-            environment,
-        )
-        wanted = [f"{name}={version}" for name, version in re.findall(r"^Inst (\S+) \((\S+)", simulated, re.MULTILINE)]
+        wanted = _needed([package], environment, ["--target-release", "bookworm"])
     _succeed(["apt-get", "--quiet", "download", *wanted], environment, debs)
     staged = folder.with_suffix(".new")
     shutil.rmtree(staged, ignore_errors=True)

@@ -41,9 +41,9 @@ LEAVES: dict[str, dict[str, t.Any]] = {
 }
 
 #: What a broken responder does instead of answering.
-FAULTS = ("down", "slow", "http_503", "html", "try_later")
+FAULTS = ("down", "slow", "http_503", "html", "try_later", "unauthorized")
 
-_TRY_LATER = bytes.fromhex("30030a0103")
+_STATUSES = {"try_later": bytes.fromhex("30030a0103"), "unauthorized": bytes.fromhex("30030a0106")}
 _HTML = b"<!DOCTYPE html><html><title>Welcome to the hotel network</title><p>Please log in.</p></html>\n"
 _FIRST_PORT, _LAST_PORT = 20000, 32000  # below the range from which Linux takes ports for clients
 _PATIENCE = 10.0
@@ -369,8 +369,8 @@ class Responder:
             return 503, "text/plain", b"Service Unavailable\n"
         if self._fault == "html":
             return 200, "text/html", _HTML
-        if self._fault == "try_later":
-            return 200, "application/ocsp-response", _TRY_LATER
+        if self._fault in _STATUSES:
+            return 200, "application/ocsp-response", _STATUSES[self._fault]
         with self._lock:
             if self.pki.index_state() != self._index_state:
                 self._index_state = self.pki.index_state()

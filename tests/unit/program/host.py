@@ -24,7 +24,7 @@ from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, NOW, Entity
 from ansible_collections.certops.ocsp.tests.unit.http_server import Peer, Server, answer
 
-_LAUNCHER = Path(__file__).resolve().parents[3] / "roles/ocsp_stapling/files/ocsp-stapling"
+LAUNCHER = Path(__file__).resolve().parents[3] / "roles/ocsp_stapling/files/ocsp-stapling"
 _TYPE = "Content-Type: application/ocsp-response"
 
 #: A response of a certificate at a time of the responder's clock.
@@ -163,12 +163,13 @@ class Host:
 
     def issue(self, name: str, must_staple: bool = False, **options: t.Any) -> Entity:
         """A new certificate for a name."""
-        urls = options.pop("urls", (self.url,))
+        urls, names = options.pop("urls", (self.url,)), options.pop("names", ())
         extensions = [
             forge.basic_constraints(False),
             forge.key_usage("digital_signature"),
             forge.extended_key_usage(forge.SERVER_AUTH),
             *([forge.ocsp_urls(*urls)] if urls else []),
+            *([forge.subject_alt_name(*names)] if names else []),
             *([forge.must_staple()] if must_staple else []),
         ]
         serial = 0x5A000000_00000000 + len(self.leaves) * 0x10001 + int.from_bytes(os.urandom(4), "big")
@@ -234,7 +235,7 @@ class Host:
     def start(self, command: str, *arguments: str) -> subprocess.Popen[str]:
         """Start a command as it is started on a host."""
         return subprocess.Popen(
-            ["/bin/sh", str(_LAUNCHER), *self.arguments(command, *arguments)],
+            ["/bin/sh", str(LAUNCHER), *self.arguments(command, *arguments)],
             env={
                 "PATH": os.environ["PATH"],
                 "OCSP_STAPLING_LIB": str(self.library),

@@ -139,6 +139,7 @@ ENTRY = {
     "succeeded": "2026-03-04T05:06:07Z",
     "failures": 2,
     "failure_code": "timeout",
+    "source": {"client": "certbot", "certificate": "/srv/fullchain.pem", "changed": "2026-03-04T04:53:20Z"},
 }
 
 NAMES = {
@@ -152,6 +153,7 @@ NAMES = {
     "ocsp_stapling_certificate_revoked": 0,
     "ocsp_stapling_certificate_has_responder": 1,
     "ocsp_stapling_certificate_expiry_timestamp_seconds": 1777784767,
+    "ocsp_stapling_source_changed_timestamp_seconds": 1772600000,
     "ocsp_stapling_certificate_renew_timestamp_seconds": 1775192767,
     "ocsp_stapling_renewal_not_live": 0,
 }

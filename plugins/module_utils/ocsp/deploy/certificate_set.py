@@ -52,19 +52,26 @@ class Result(t.NamedTuple):
     changed: bool = False
     failed: bool = False
     warnings: t.Sequence[str] = ()
+    postponed: bool = False
+
+
+class _Postponed(Exception):
+    """Responders do not know new certificates yet, which is no error."""
 
 
 @dataclass(frozen=True)
 class Task:
     """One call of the module: the values of its options, all of them there, and how to run commands.
 
-    ``check``: find out what would be done. ``diff``: show facts about what changes.
+    ``check``: find out what would be done. ``diff``: show facts about what changes. ``postpone``: while there is
+    something to wait for, change nothing and return, so that others are not kept from their work meanwhile.
     """
 
     values: Values
     run: control.Run
     check: bool = False
     diff: bool = False
+    postpone: bool = False
 
     @property
     def layout(self) -> Layout:
@@ -113,6 +120,9 @@ def carry_out(task: Task) -> Result:
     try:
         with files.lock(task.layout.root, _LOCK_TIMEOUT):
             return steps[task.values["state"]](task)
+    except _Postponed:
+        msg = "responders have no answer for the new certificates yet; nothing was changed"
+        return Result({"msg": msg}, postponed=True)
     except OcspError as error:
         return Result({"msg": error.message, "findings": findings_of(error)}, failed=True)
     finally:
@@ -339,11 +349,14 @@ class _Patience:
 
     def __init__(self, task: Task) -> None:
         asks = task.values["fetch_from"] == "host" and not task.check
+        self._postpone = task.postpone and asks
         self._began = time.monotonic()
         self._deadline = self._began + (task.values["responder_wait"] if asks else 0)
         self._note()
 
     def __call__(self, _attempt: int) -> bool:
+        if self._postpone:
+            raise _Postponed
         self._note()
         left = self._deadline - time.monotonic()
         if left <= 0:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from ..store import parts
 from ..store.parts import FORMER, Certificate, Part
 from ..store.sets import Layout
-from . import material, removal
+from . import material, removal, renewed
 from .transaction import Item, Plan
 from .wanted import Values, Wanted
 
@@ -76,7 +76,10 @@ class Inclusion:
         certificates = [_certificate(one, items[one.name], defaults) for one in given if one.name in items]
         last = parts.read_inclusions(self.layout).get(self.owner)
         merged = parts.merge(certificates, self.recorded, self.number, self.claimed, last)
-        return parts.dated(Part(self.owner, merged, defaults, values["service_settings"]), self.recorded, self.found)
+        deployment = {key: values[key] for key, usual in renewed.DEFAULTS.items() if values.get(key, usual) != usual}
+        deployment.update((values["part"] or {}).get("deployment") or {})
+        part = Part(self.owner, merged, defaults, values["service_settings"], deployment)
+        return parts.dated(part, self.recorded, self.found)
 
     def compare(self, part: Part, given: t.Iterable[Wanted]) -> parts.Comparison:
         """Compare what this inclusion gives with what others do."""
@@ -116,15 +119,19 @@ def read(layout: Layout, given: t.Optional[Values]) -> Inclusion:
 
 
 def _certificate(one: Wanted, item: Item, defaults: Values) -> Certificate:
-    agreed = {
+    agreed: t.Dict[str, t.Any] = {
         "certificate": material.fingerprint(item.material.certificate),
         "chain": [material.fingerprint(certificate) for certificate in item.material.chain],
         "root": [material.fingerprint(certificate) for certificate in item.material.roots],
         "names": sorted(one.names),
         "key": one.access.shown,
     }
+    source = one.renewed_by.values() if one.renewed_by is not None else {}
+    if source:
+        # What is in its files changes without any owner; owners have to agree on where they are.
+        agreed = {"names": sorted(one.names), "key": one.access.shown, "renewed_by": source}
     options = {key: value for key, value in one.options.items() if key not in defaults or defaults[key] != value}
-    return Certificate(one.name, one.services, one.staple, options, agreed)
+    return Certificate(one.name, one.services, one.staple, options, agreed, renewed_by=source)
 
 
 def dropped(layout: Layout, all_parts: t.Sequence[Part], force: bool = False) -> t.List[Dropped]:

@@ -131,7 +131,9 @@ def _reduced(
 def _description(one: Live) -> sets.Description:
     position = one.position if one.position != live.LAST else None
     names = tuple(service for service, _kind in one.users)
-    return sets.Description(one.entry.names, names, one.entry.stapled, position)
+    return sets.described(one.entry.folder)._replace(
+        names=one.entry.names, services=names, stapled=one.entry.stapled, position=position
+    )
 
 
 def remove_all(installation: Installation, names: t.Iterable[str]) -> None:

@@ -18,7 +18,7 @@ import contextlib
 import os
 import stat
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 
 from ..errors import Fault, InputError, OcspError
@@ -38,10 +38,11 @@ from ..services.installation import Installation, Refused, read_texts
 from ..store import reading, sets, staples
 from ..store.parts import Part
 from ..store.sets import Layout
-from . import confirm, live, material
+from ..text import format_time
+from . import confirm, live, material, renewed
 from .confirm import Endpoint, Look
 from .live import Live
-from .material import Material
+from .material import Material, Sources
 from .wanted import Wanted
 
 #: Reason codes of a responder that may not know a new certificate yet.
@@ -100,7 +101,8 @@ class Item:
     @property
     def description(self) -> sets.Description:
         """What its set is for."""
-        return sets.Description(self.wanted.names, self.wanted.services, self.stapled, self.position)
+        source = self.wanted.renewed_by.values() if self.wanted.renewed_by is not None else None
+        return sets.Description(self.wanted.names, self.wanted.services, self.stapled, self.position, source)
 
     @property
     def response(self) -> t.Optional[t.Tuple[bytes, Judgement]]:
@@ -223,11 +225,15 @@ def _plan_one(layout: Layout, wanted: Wanted, now: datetime) -> t.Tuple[Item, t.
     """The item, what is wrong with it, and what is odd."""
     read = material.read_material(wanted.name, wanted.sources, now)
     previous = sets.current_id(layout, wanted.name)
+    stale = _stale(layout, wanted, read, previous, now)
+    if stale:
+        wanted = _as_live(layout, wanted, previous or "")
+        read = material.read_material(wanted.name, wanted.sources, now)
     item = Item(wanted, read, previous, previous or "")
     item.reasons = _differences(layout, item)
     path = read.path
     odd = (*path.warnings, *path.unused, *(f"it is live, but {one}" for one in path.problems))
-    found = material.Examination((), odd)
+    found = material.Examination((), (*stale, *odd))
     if item.reasons:
         item.identifier = sets.new_id(now, material.fingerprint(read.certificate))
         found = material.examine(read, wanted.names)
@@ -236,6 +242,46 @@ def _plan_one(layout: Layout, wanted: Wanted, now: datetime) -> t.Tuple[Item, t.
         problem = material.issuer_problem(read)
         problems += [problem] if problem else []
     return item, problems, list(found.warnings)
+
+
+def _stale(
+    layout: Layout, wanted: Wanted, read: Material, previous: t.Optional[str], now: datetime
+) -> t.Tuple[str, ...]:
+    """That the live certificate was renewed on the host and is newer than what is given, as a sentence; else nothing.
+
+    A live one that has expired is worth less than any other.
+    """
+    if previous is None or wanted.at_any_age or not _is_whole(layout.folder(wanted.name, previous)):
+        return ()
+    described = sets.described(layout.folder(wanted.name, previous)).source
+    live = renewed.live_leaf(layout, wanted.name) if wanted.renewed_by is not None or described else None
+    if live is None or live.not_after <= now or live.not_before <= read.certificate.not_before:
+        return ()
+    source = renewed.read_source(described).shown if described else "this host"
+    issued, later = format_time(read.certificate.not_before), format_time(live.not_before)
+    sentence = (
+        f"the certificate in {read.where['certificate']}, issued {issued}, is older than the live one, issued {later} "
+        f"and deployed from {source}, so the live one stays; to go back to the older one, name its files to "
+        "'ocsp-stapling deploy' on the host"
+    )
+    return (sentence,)
+
+
+def _is_whole(folder: str) -> bool:
+    """Whether a set has what a server needs."""
+    return all(os.path.isfile(os.path.join(folder, file)) for file in ("privkey.pem", "cert.pem", "fullchain.pem"))
+
+
+def _as_live(layout: Layout, wanted: Wanted, previous: str) -> Wanted:
+    """The same certificate with the files of its live set."""
+    folder, files = layout.folder(wanted.name, previous), sets.read_set(layout, wanted.name, previous)
+    where = {"key": "privkey.pem", "certificate": "fullchain.pem", "chain": "chain.pem"}
+    where = {part: os.path.join(folder, name) for part, name in where.items()}
+    where["root"] = wanted.sources.where["root"]
+    sources = Sources(files["privkey.pem"], files["fullchain.pem"], None, wanted.sources.root, where)
+    described = sets.described(folder).source
+    source = wanted.renewed_by or (renewed.read_source(described) if described else None)
+    return replace(wanted, sources=sources, renewed_by=source)
 
 
 def _differences(layout: Layout, item: Item) -> t.List[str]:

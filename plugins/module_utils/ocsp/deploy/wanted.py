@@ -20,8 +20,9 @@ from ..servers.table import NAMES
 from ..services.control import Services, name_problem
 from ..store import sets, tenants
 from ..store.sets import Access
-from . import material
+from . import material, renewed
 from .material import Sources
+from .renewed import Source
 
 #: The options of ``ocsp_response`` that can be given for a set, which hold for the hours between playbooks as well.
 OPTION_NAMES = names_of(SET)
@@ -37,6 +38,8 @@ class Wanted:
 
     ``kinds`` are the kinds of its services in their order, empty where unknown. ``options`` are those of
     ``ocsp_response`` about fetching and judging. ``source`` is the Base64 of a response fetched elsewhere.
+    ``renewed_by`` are its files where another program of the host renews it, and ``at_any_age`` has them deployed even
+    where the live certificate is newer.
     """
 
     name: str
@@ -48,6 +51,8 @@ class Wanted:
     staple: bool = True
     source: t.Optional[str] = None
     options: Values = field(default_factory=dict)
+    renewed_by: t.Optional[Source] = None
+    at_any_age: bool = False
 
     @property
     def known_kinds(self) -> t.Tuple[str, ...]:
@@ -81,6 +86,7 @@ def _read_one(values: Values, given: Values, services: Services) -> Wanted:
     if given["responder_urls"]:
         options["responder_urls"] = given["responder_urls"]
     check_options(options)
+    source = renewed.find(given["renewed_by"], given["name"]) if given.get("renewed_by") else None
     names = option("services")
     for name in names:
         _check_service(name, services, values)
@@ -88,7 +94,7 @@ def _read_one(values: Values, given: Values, services: Services) -> Wanted:
         check_server_name(name)
     return Wanted(
         name=given["name"],
-        sources=_read_sources(values, given),
+        sources=_read_sources(values, given) if source is None else _read_renewed(given, source),
         access=_read_access(option("owner"), option("group"), option("mode")),
         names=tuple([given["name"]] if given["names"] is None else given["names"]),
         services=tuple(names),
@@ -96,6 +102,8 @@ def _read_one(values: Values, given: Values, services: Services) -> Wanted:
         staple=option("staple"),
         source=given["response_content"],
         options=options,
+        renewed_by=source,
+        at_any_age=bool(values.get("at_any_age")),
     )
 
 
@@ -123,7 +131,7 @@ def _check_service(name: str, services: Services, values: Values) -> None:
 
 def _merge(one: Wanted, other: Wanted, values: Values) -> Wanted:
     """Two entries of the same name as one. Raises InputError where they contradict each other."""
-    if one.sources[:4] != other.sources[:4] or one.access != other.access:
+    if one.sources[:4] != other.sources[:4] or one.renewed_by != other.renewed_by or one.access != other.access:
         access = "key_owner, key_group or key_mode" if values["part"] else "owner, group or mode"
         raise InputError(f"it is listed twice, with different files or values of {access}")
     if one.staple != other.staple or one.options != other.options:
@@ -149,6 +157,23 @@ def _read_sources(values: Values, given: Values) -> Sources:
             raise InputError(f"there is no {part.replace('_', ' ')}: {named} is missing")
     where["key"] = where.pop("private_key")
     return Sources(data["private_key"] or b"", data["certificate"] or b"", data["chain"], data["root"], where)
+
+
+def _read_renewed(given: Values, source: Source) -> Sources:
+    """As ``_read_sources``, from where another program keeps its files; a root may be given beside. Raises InputError.
+
+    Messages name them by their paths alone, as no option has these.
+    """
+    for part in ("private_key", "certificate", "chain"):
+        if given[f"{part}_path"] or given[f"{part}_src"] or given[f"{part}_content"]:
+            raise InputError(f"renewed_by and {part} are mutually exclusive; give only one of them")
+    where = {"key": source.private_key, "certificate": source.certificate, "chain": source.chain}
+    data = {part: _read_bounded(path, path) if path else None for part, path in where.items()}
+    for part, path in where.items():
+        if path and data[part] is None:
+            raise InputError(f"there is no {path}")
+    where["root"], root = _read_part(given, "root")
+    return Sources(data["key"] or b"", data["certificate"] or b"", data["chain"], root, where)
 
 
 def _read_part(given: Values, part: str) -> t.Tuple[str, t.Optional[bytes]]:

@@ -7,8 +7,9 @@
 An owner is, as a rule, the role or the play that includes the role ocsp_stapling. Its part is one file:
 
     parts/<owner>.json  {"version": 1, "owner": "web", "defaults": {options}, "services": {settings},
+                         "deployment": {how its certificates are deployed, where that is not the default},
                          "certificates": [{"name", "services", "staple", "inclusion", "dropped", "agreed", "since",
-                                           and options}]}
+                                           "renewed_by": {paths on the host}, and options}]}
 
 ``inclusion`` tells the inclusions of one owner in one run apart. ``agreed`` is what other parts have to give alike, and
 ``since`` a number that is larger the later that was changed. ``dropped`` marks a certificate that its owner no longer
@@ -35,7 +36,7 @@ FOLDER = PARTS
 #: The owner of what was configured before parts existed, until an owner claims it.
 FORMER = "former"
 #: The keys of a certificate beside options of ``ocsp_response``.
-KEYS = ("name", "services", "staple", "inclusion", "dropped", "agreed", "since")
+KEYS = ("name", "services", "staple", "inclusion", "dropped", "agreed", "since", "renewed_by")
 
 _LARGEST = 64 * 1024 * 1024
 _LONGEST = 100
@@ -51,12 +52,16 @@ _CALLED = {
     "names": "names",
     "key": "key_owner, key_group or key_mode",
     "staple": "staple",
+    "renewed_by": "renewed_by",
 }
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """What an owner wants of one certificate. ``options`` are those of ``ocsp_response``."""
+    """What an owner wants of one certificate. ``options`` are those of ``ocsp_response``.
+
+    ``renewed_by`` has the paths of its files where another program of the host renews it.
+    """
 
     name: str
     services: t.Tuple[str, ...] = ()
@@ -66,16 +71,22 @@ class Certificate:
     inclusion: int = 1
     dropped: bool = False
     since: int = 0
+    renewed_by: Values = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Part:
-    """What one owner configured: its certificates in their order, defaults of their options, settings of services."""
+    """What one owner configured: its certificates in their order, defaults of their options, settings of services.
+
+    ``deployment`` is how the program on the host is to deploy them, where that is not the default: ``keep``,
+    ``responder_wait``, ``apache_port``, ``endpoints`` and ``verify``, and the hooks of other programs (``hooks``).
+    """
 
     owner: str
     certificates: t.Tuple[Certificate, ...] = ()
     defaults: Values = field(default_factory=dict)
     services: Values = field(default_factory=dict)
+    deployment: Values = field(default_factory=dict)
 
     @functools.cached_property
     def _given(self) -> t.Dict[str, Certificate]:
@@ -154,6 +165,7 @@ def parse(values: Values) -> Part:
         certificates=tuple(_certificate(one) for one in values["certificates"]),
         defaults=dict(values.get("defaults") or {}),
         services=dict(values.get("services") or {}),
+        deployment=dict(values.get("deployment") or {}),
     )
 
 
@@ -167,6 +179,7 @@ def _certificate(values: Values) -> Certificate:
         inclusion=int(values.get("inclusion", 1)),
         dropped=bool(values.get("dropped", False)),
         since=int(values.get("since", 0)),
+        renewed_by=dict(values.get("renewed_by") or {}),
     )
 
 
@@ -182,10 +195,12 @@ def dump(part: Part) -> str:
             "dropped": one.dropped,
             "agreed": one.agreed,
             "since": one.since,
+            **({"renewed_by": one.renewed_by} if one.renewed_by else {}),
         }
         for one in part.certificates
     ]
     values = {"version": 1, "owner": part.owner, "defaults": part.defaults, "services": part.services}
+    values.update({"deployment": part.deployment} if part.deployment else {})
     return json.dumps({**values, "certificates": certificates}, indent=1, sort_keys=True) + "\n"
 
 
@@ -391,7 +406,7 @@ def replaced(parts: t.Iterable[Part], part: Part) -> t.List[Part]:
 
 def settings(part: Part) -> Part:
     """A part without the fingerprints of its certificates and when they changed: what the owner has set."""
-    kept = ("names", "key")
+    kept = ("names", "key", "renewed_by")
     certificates = (
         replace(one, agreed={key: one.agreed[key] for key in kept if key in one.agreed}, since=0)
         for one in part.certificates

@@ -315,17 +315,24 @@ def remove_record(layout: Layout) -> None:
 
 
 class Description(t.NamedTuple):
-    """What a set is for: its server names, the services that use it, whether to staple, its place among others."""
+    """What a set is for: its server names, the services that use it, whether to staple, its place among others.
+
+    ``source`` has the paths that it was deployed from, where these are of another program that renews it.
+    """
 
     names: t.Tuple[str, ...] = ()
     services: t.Tuple[str, ...] = ()
     stapled: bool = True
     position: t.Optional[int] = None
+    source: t.Optional[t.Mapping[str, str]] = None
 
 
 def describe(description: Description) -> bytes:
     """The file that lies in a set to say what it is for."""
-    return json.dumps({"version": 1, **description._asdict()}, indent=1).encode("ascii") + b"\n"
+    values = description._asdict()
+    if description.source is None:
+        del values["source"]
+    return json.dumps({"version": 1, **values}, indent=1).encode("ascii") + b"\n"
 
 
 def described(folder: str) -> Description:
@@ -335,12 +342,13 @@ def described(folder: str) -> Description:
     with contextlib.suppress(InputError, ValueError):  # missing, or of unknown origin
         found = json.loads(reading.read_file(path, path, _LARGEST_FILE) or b"{}")
     found = found if isinstance(found, dict) else {}
-    position = found.get("position")
+    position, source = found.get("position"), found.get("source")
     return Description(
         names=texts_of(found.get("names")),
         services=texts_of(found.get("services")),
         stapled=found.get("stapled") is not False,
         position=position if isinstance(position, int) else None,
+        source=source if isinstance(source, dict) else None,
     )
 
 

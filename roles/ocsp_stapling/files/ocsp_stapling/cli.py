@@ -19,6 +19,7 @@ from ocsp.pki.signature import library_problem
 
 from . import config as configuration
 from . import dispatch, events
+from .commands.deploy import UNIT
 from .config import IO_ERROR
 from .events import Event, Log
 from .json_lines import ConfigError
@@ -117,6 +118,24 @@ def _parser() -> argparse.ArgumentParser:
     apply.add_argument("--no-reload", action="store_true", help="do not reload services; 'reload --pending' does")
     apply.add_argument("--trust-clock", action="store_true", help="skip the clock plausibility check")
     apply.add_argument("--json", action="store_true", help="print the changes as JSON")
+
+    deploy = command(
+        "deploy",
+        dispatch.deploy,
+        "Replace a certificate of the role by one that was renewed on this host, together with its staple, or not at "
+        "all. Needs root.",
+    )
+    deploy.add_argument("name", nargs="?", metavar="NAME", help="the certificate, as the role calls it")
+    deploy.add_argument("--key", metavar="FILE", help="the private key; default: where renewed_by says it is")
+    deploy.add_argument("--certificate", metavar="FILE", help="the certificate, which its chain may follow")
+    deploy.add_argument("--chain", metavar="FILE", help="the certificates of the issuing CAs")
+    deploy.add_argument("--renewed", action="store_true", help="all certificates that were renewed and are not live")
+    deploy.add_argument(
+        "--hook",
+        action="store_true",
+        help=f"return at once and leave the work to {UNIT}; ignore a certificate that the role does not deploy",
+    )
+    deploy.add_argument("--json", action="store_true", help="print the results as JSON")
 
     status = command("status", dispatch.status, "Show the status of all staples.")
     status.add_argument("names", nargs="*", metavar="NAME", help="only these certificates, in detail")

@@ -142,6 +142,7 @@ _PART_CERTIFICATE = {
     "dropped": _flag,
     "agreed": _object,
     "since": _whole(0, 2**53),
+    "renewed_by": _object,
 }
 _SCAN = {
     **_OPTIONS,
@@ -172,6 +173,7 @@ _TOP: t.Dict[str, Check] = {
 _PART: t.Dict[str, Check] = {
     "version": _version,
     "owner": _text,
+    "deployment": _object,
     "defaults": _object,
     "certificates": _list,
     "services": _object,

@@ -14,18 +14,21 @@ import shutil
 import sys
 import typing as t
 
+from ocsp.deploy import renewed
 from ocsp.errors import FileError, InputError, OcspError
 from ocsp.fetch import bulk, report
 from ocsp.fetch.environment import Environment, Ways
 from ocsp.options.parse import did_you_mean
+from ocsp.services import control
 from ocsp.services.installation import Installation
-from ocsp.store import files, sets
+from ocsp.store import files, parts, sets
 from ocsp.text import parse_time
 
 from . import config as configuration
-from . import events, metrics
+from . import events, metrics, renewals
 from . import state as states
 from .commands import check as checking
+from .commands import deploy as deploying
 from .commands import refresh as refreshing
 from .commands import reload as reloading
 from .commands.apply import Apply
@@ -88,9 +91,109 @@ def apply(options: argparse.Namespace, log: Log) -> int:
             config, host, log, installed, options.trust_clock, not options.no_reload, names=options.names
         ).run()
         metrics.write(done.state, config.folders.metrics)
+    deployed = {} if options.no_reload else _deploy_requests(config, host, log, options.names)
+    exit_code = max([done.exit_code, *(one.exit_code for one in deployed.values())])
     if options.json:
-        _print_json({"exit_code": done.exit_code, "changes": done.changes})
-    return done.exit_code
+        shown = {name: one.values() for name, one in deployed.items()}
+        _print_json({"exit_code": exit_code, "changes": done.changes, **({"renewed": shown} if shown else {})})
+    return exit_code
+
+
+def deploy(options: argparse.Namespace, log: Log) -> int:
+    _check_root(options)
+    _check_given(options)
+    host = _host(options)
+    config = _load(options, log, host)
+    _check_folder(config.folders.state)
+    if options.hook:
+        return _take_request(options, log, config, host)
+    if options.renewed:
+        outcomes = _deploy_requests(config, host, log, [options.name] if options.name else [])
+    else:
+        found = parts.load(config.layout)
+        sources, given = renewed.sources(found), _given_source(options)
+        _check_names([options.name], _given_names(found))
+        _check_source(options.name, given or sources.get(options.name))
+        running = deploying.Deploy(config, host, log)
+        running.run_one(options.name, given)
+        outcomes = _follow_up(config, host, log, running.outcomes)
+    exit_code = max((one.exit_code for one in outcomes.values()), default=0)
+    if options.json:
+        shown = {name: one.values() for name, one in outcomes.items()}
+        _print_json({"exit_code": exit_code, "certificates": shown})
+    return exit_code
+
+
+def _check_given(options: argparse.Namespace) -> None:
+    """Raises InputError for options that make no sense together."""
+    if options.renewed and (options.key or options.certificate or options.chain or options.hook):
+        raise InputError("--renewed takes no files and no --hook")
+    if not options.name and not options.renewed:
+        raise InputError("no certificate given; name one, or use --renewed")
+    if bool(options.key) != bool(options.certificate):
+        raise InputError("--key and --certificate belong together; give both")
+    if options.chain and not options.certificate:
+        raise InputError("--chain needs --key and --certificate")
+
+
+def _given_names(found: t.Iterable[parts.Part]) -> t.Set[str]:
+    """The certificates that owners configure."""
+    return {one.name for part in found for one in part.certificates if not one.dropped}
+
+
+def _given_source(options: argparse.Namespace) -> t.Optional[renewed.Source]:
+    if not options.certificate:
+        return None
+    paths = [os.path.abspath(path) if path else "" for path in (options.key, options.certificate, options.chain)]
+    return renewed.Source("", *paths)
+
+
+def _check_source(name: str, source: t.Optional[renewed.Source]) -> None:
+    if source is None:
+        raise InputError(f"{name} has no renewed_by in the role's variables; give --key and --certificate")
+
+
+def _take_request(options: argparse.Namespace, log: Log, config: Config, host: Host) -> int:
+    """Note what a hook says, and have a unit carry it out.
+
+    A client has names of its own, so its files say which certificates are meant, and there may be several of one file.
+    """
+    found = parts.load(config.layout)
+    sources, given = renewed.sources(found), _given_source(options)
+    requests: t.Dict[str, t.Optional[renewed.Source]] = {}
+    if given is not None:
+        requests = {name: None for name, one in sources.items() if one.private_key == given.private_key}
+    if not requests and options.name in _given_names(found):
+        _check_source(options.name, given or sources.get(options.name))
+        requests = {options.name: given}
+    if not requests:
+        log.emit(Event("skipped", f"the role does not deploy {options.name} on this host; nothing to do"))
+        return 0
+    for name, source in requests.items():
+        renewals.note(config.folders, name, source)
+    what = deploying.hand_over(host, control.has_systemd())
+    for name in requests:
+        log.emit(Event("run", what, certificate=name), answer=True)
+    return 0
+
+
+def _deploy_requests(
+    config: Config, host: Host, log: Log, names: t.Collection[str]
+) -> t.Mapping[str, deploying.Outcome]:
+    running = deploying.Deploy(config, host, log)
+    running.run_requests(names)
+    return _follow_up(config, host, log, running.outcomes)
+
+
+def _follow_up(
+    config: Config, host: Host, log: Log, outcomes: t.Mapping[str, deploying.Outcome]
+) -> t.Mapping[str, deploying.Outcome]:
+    """Have the state say at once how all is with certificates that were, or could not be, deployed."""
+    if outcomes:
+        with _installation(config, host) as installed:
+            done = Apply(config, host, log, installed, names=list(outcomes), deployed=True).run()
+            metrics.write(done.state, config.folders.metrics)
+    return outcomes
 
 
 def status(options: argparse.Namespace, log: Log) -> int:

@@ -147,6 +147,8 @@ def _looked(entry: Entry, known: Values, observer: Observer) -> Values:
         staple = {**staple, "installed": None}
     values["staple"] = staple or None
     values["unfinished"] = record.text_of(known, "unfinished")
+    if "source" in known:
+        values["source"] = known["source"]
     if _known(values)[2] == _known(known)[2]:
         values.update({key: known[key] for key in _STAYS if key in known})
         if isinstance(values["revoked"], dict):

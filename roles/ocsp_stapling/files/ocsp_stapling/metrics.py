@@ -89,6 +89,11 @@ _OF_CERTIFICATES: t.Tuple[t.Tuple[str, str, Value], ...] = (
         _time("certificate", "not_after"),
     ),
     (
+        "source_changed_timestamp_seconds",
+        "When another program of the host last changed the file of the certificate that it renews.",
+        _time("source", "changed"),
+    ),
+    (
         "certificate_renew_timestamp_seconds",
         "When the certificate is due to be replaced by its age.",
         _time("certificate", "renew_at"),

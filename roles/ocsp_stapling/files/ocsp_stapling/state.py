@@ -32,6 +32,8 @@ costs no staple. A newer ``version`` than 1 means that keys changed their meanin
          "left": HEX or null,                      the SHA-256 of what refresh left where servers read it, if good
          "refused": "",                            why what refresh left was not read, by the code foreign_file
          "unfinished": "",                         why the last run of apply could not do what was due
+         "source": {"client": "certbot", "certificate": PATH,
+                    "changed": TIME},              where another program of the host renews it; missing elsewhere
          "deployment": {"time": TIME, "outcome": NAME, "code": CODE, "message": TEXT, "fingerprint": HEX,
                         "not_after": TIME, "owner": TEXT} or null,    as of attempts/NAME.json, while that holds
          "failures": 0, "failure_code": "", "failure_message": "",    attempts of refresh, in a row

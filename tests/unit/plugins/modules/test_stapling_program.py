@@ -68,6 +68,9 @@ class Host:
             "library": f"{root}/lib/ocsp-stapling",
             "program": f"{root}/sbin/ocsp-stapling",
             "units": [],
+            "renewal_hooks": [],
+            "hook_files": {},
+            "libexec": f"{root}/lib/ocsp-stapling-hooks",
             "options": {},
             "services": {},
             "fetch_from": "host",
@@ -561,3 +564,49 @@ def test_what_cron_cannot_do_is_said_where_there_is_no_systemd(host: Host) -> No
     result = host.run(timer="*:*:0/30")
     assert result["failed"] and result["msg"].startswith("nothing was changed: ocsp_stapling_timer: cron, which starts")
     assert list((host.root / "cron.d").iterdir()) == []
+
+
+def hooks(root: Path) -> t.Dict[str, t.Any]:
+    """Two of them below a folder; each has a template without a field, so that it is as long as its name."""
+    return {
+        "certbot": [{"template": "certbot", "path": f"{root}/letsencrypt/renewal-hooks/deploy/ours", "mode": "0755"}],
+        "dehydrated": [{"template": "dehydrated-config", "path": f"{root}/dehydrated/conf.d/ours.sh", "mode": "0644"}],
+    }
+
+
+def test_hooks_come_and_go_with_the_owners_that_list_them(host: Host) -> None:
+    known = hooks(host.root)
+    paths = {name: Path(files[0]["path"]) for name, files in known.items()}
+
+    def run(*listed: str, check: bool = False) -> Result:
+        return host.run(check=check, hook_files=known, renewal_hooks=list(listed))
+
+    run()
+    assert not any(path.exists() for path in paths.values())
+    checked = run("certbot", check=True)
+    assert checked["changed"] and str(paths["certbot"]) in checked["msg"] and not paths["certbot"].exists()
+    assert run("certbot")["changed"] and paths["certbot"].stat().st_mode & 0o777 == 0o755
+    assert not run("certbot")["changed"]
+    other = parts.Part("mail", (parts.Certificate("a.example.com"),), deployment={"hooks": ["certbot"]})
+    parts.save(sets.Layout(host.options["root"]), other)
+    assert not run()["changed"] and paths["certbot"].exists(), "another owner lists it"
+    parts.save(sets.Layout(host.options["root"]), parts.Part("mail"))
+    gone = run("dehydrated")
+    assert gone["changed"] and not paths["certbot"].exists() and paths["dehydrated"].exists()
+    assert not run("dehydrated")["changed"]
+
+
+def test_what_is_renewed_on_the_host_is_not_fetched_by_the_controller(tmp_path: Path) -> None:
+    entry = {"name": "a.example.com", "renewed_by": "certbot", "staple": True}
+    options = {"renewal_hooks": ["certbott"], "hook_files": hooks(tmp_path), "fetch_from": "controller"}
+    first, second = controller.renewal_faults(options, [entry, {"name": "b.example.com", "staple": True}])
+    assert first == "ocsp_stapling_renewal_hooks: certbott is not known; did you mean certbot?"
+    assert second.startswith("a.example.com: what is renewed on the host needs ocsp_stapling_fetch_from: host")
+    options.update(renewal_hooks=[], fetch_from="host")
+    assert list(controller.renewal_faults(options, [entry])) == []
+
+
+def test_how_renewals_are_deployed_is_noted_where_it_is_not_the_default() -> None:
+    assert controller.deployment({"renewal_hooks": [], "verify": True}) == {}
+    given = {"renewal_hooks": ["lego", "certbot", "lego"], "verify": False}
+    assert controller.deployment(given) == {"hooks": ["certbot", "lego"], "verify": False}

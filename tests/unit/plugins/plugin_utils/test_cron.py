@@ -100,7 +100,7 @@ def test_what_cron_cannot_do_is_refused(calendar: str) -> None:
     ],
 )
 def test_a_delay_leaves_out_no_run(timer: str, delay: str, given: str) -> None:
-    options = dict.fromkeys(("program", "root", "state_path", "user", "log_file", "workers"), "x")
+    options = dict.fromkeys(("program", "root", "state_path", "user", "libexec", "log_file", "workers"), "x")
     values = _program.template_variables({**options, "timer": timer, "timer_delay": delay})
     assert values["ocsp_stapling_timer_delay"] == given
 

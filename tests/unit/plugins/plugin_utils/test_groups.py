@@ -307,3 +307,36 @@ def test_a_folder_that_cannot_be_searched_fails_the_task(tmp_path: Path) -> None
         ):
             _groups.scanned([{"folder": str(tmp_path / name)}])
     assert _groups.scanned([{"folder": str(tmp_path)}]) == [{"folder": str(tmp_path), "domains": []}]
+
+
+def test_what_is_renewed_on_the_host_needs_no_files() -> None:
+    groups = web(
+        "a.test",
+        {"name": "b.test", "private_key": "b.key", "certificate": "b.pem"},
+        {"name": "c.test", "renewed_by": {"client": "lego", "folder": "/srv/lego"}, "root": "root.pem"},
+        {"name": "d.test", "renewed_by": ""},
+        renewed_by="certbot",
+    )
+    found = read(groups)
+    assert found.faults == []
+    assert [entry.get("renewed_by") for entry in found.entries] == [
+        "certbot",
+        None,
+        {"client": "lego", "folder": "/srv/lego"},
+        None,
+    ]
+    # What is obtained by ACME on the controller is what nothing on the host renews.
+    assert [one.name for one in found.obtainable] == ["d.test"]
+
+
+@pytest.mark.parametrize(
+    ("domain", "fault"),
+    [
+        ({"renewed_by": "cerbot"}, "renewed_by is 'cerbot', which is not one of certbot,"),
+        ({"renewed_by": {"private_key": "a.key"}}, "renewed_by must have an absolute path as its private_key"),
+        ({"renewed_by": "certbot", "certificate": "a.pem"}, "renewed_by and certificate are mutually exclusive"),
+    ],
+)
+def test_what_cannot_be_renewed_on_the_host_is_said(domain: t.Dict[str, t.Any], fault: str) -> None:
+    (said,) = read(web({"name": "a.test", **domain})).faults
+    assert said.startswith("web, a.test: ") and fault in said

@@ -26,7 +26,7 @@ from ocsp.store.attempts import Attempt
 from ocsp.store.staples import Place
 from ocsp.text import format_time
 
-from .. import certificate_state, clock, events, record, troubles
+from .. import certificate_state, clock, events, record, renewals, troubles
 from .. import state as states
 from ..config import IO_ERROR, Config, Entry
 from ..events import Event, Log
@@ -58,7 +58,8 @@ class Apply:
     """One run over all certificates, those that are live and no longer configured among them.
 
     With ``names`` it is over these alone, and what the state says of the others stays as it is.
-    A lock keeps others from changing what servers read meanwhile. Without ``reload``, services are reloaded elsewhere.
+    A lock keeps others from changing what servers read meanwhile. Without ``reload``, services are reloaded elsewhere,
+    and if ``deployed``, what other programs have renewed has just been treated, and what came of it was said.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Apply:
         trust_clock: bool = False,
         reload: bool = True,
         names: t.Collection[str] = (),
+        deployed: bool = False,
     ) -> None:
         self.config = config
         self.installed = installed
@@ -78,6 +80,7 @@ class Apply:
         self.trust_clock = trust_clock
         self.reload = reload
         self.names = names
+        self.deployed = deployed
         self.now = host.now()
         self.claims, self.refused = record.load_foreign(config.folders.record, len(config.certificates))
         self.observer = Observer(config, self.claims, self.now)
@@ -89,6 +92,7 @@ class Apply:
         self.ahead = host.look_ahead(config.interval)
         self.exit_code = 0
         self.changes: t.Dict[str, str] = {}
+        self.renewed = renewals.watch(installed.layout)
         self.messenger = reloading.Messenger(installed, config, log, self.before.pending)
 
     def run(self) -> Report:
@@ -104,6 +108,7 @@ class Apply:
         if self.names:
             others = {name: known for name, known in self.before.certificates.items() if not self._is_meant(name)}
             self.after.certificates.update(others)
+        self._look_at_renewals()
         self._worsen(0 if self.messenger.finish(self.reload) else 1)
         self._summarize()
         self._save()
@@ -267,6 +272,36 @@ class Apply:
     def _former_services(self, name: str) -> t.Sequence[str]:
         return sets.texts_of(record.mapping(self.before.certificates, name).get("services"))
 
+    # What other programs renewed
+
+    def _look_at_renewals(self) -> None:
+        """Request that certificates be deployed which other programs of this host have renewed."""
+        for name in self.renewed.sources:
+            if self._is_meant(name):
+                if name in self.after.certificates:
+                    self.after.certificates[name]["source"] = self.renewed.values(name)
+                if not self.deployed and (self._is_refused(name) or self.renewed.is_due(name)):
+                    self._request(name)
+
+    def _is_refused(self, name: str) -> bool:
+        """Whether the last attempt to deploy a certificate failed, which stays known until one succeeds."""
+        return certificate_state.is_not_live(self.after.certificates.get(name, {}))
+
+    def _request(self, name: str) -> None:
+        source = self.renewed.sources[name]
+        changed = self.renewed.changed(name)
+        if changed is not None and not self._is_refused(name):
+            message = (
+                f"the certificate in {source.certificate}, changed at {format_time(changed)}, is not live yet; "
+                "'ocsp-stapling deploy --renewed' deploys it"
+            )
+            self.log.emit(Event("renewed", message, events.NOTICE, certificate=name))
+        try:
+            renewals.note(self.config.folders, name)
+        except OcspError as error:
+            self._worsen(1)
+            self.log.emit(Event("failed", error.message, events.ERROR, error.code, name))
+
     # What is said and remembered
 
     def _say_change(self, entry: Entry, decision: Decision, told: t.Sequence[str]) -> None:
@@ -321,7 +356,8 @@ class Apply:
         overdue = certificate_state.is_overdue(after, self.now)
         known = record.mapping(before, "deployment").get("time") == deployment.get("time")
         was_overdue = certificate_state.is_overdue(before, record.time_of({"t": self.before.written}, "t") or self.now)
-        if certificate_state.is_not_live(after) and not (known and was_overdue >= overdue):
+        told = self.deployed or (known and was_overdue >= overdue)
+        if certificate_state.is_not_live(after) and not told:
             message = certificate_state.deployment_sentence(after)
             priority = events.CRITICAL if overdue else events.WARNING
             self.log.emit(Event("kept", message, priority, record.text_of(deployment, "code"), name))

@@ -360,6 +360,7 @@ class Status:
     def _details(self, line: Line) -> str:
         """All that matters of one certificate, each time in full."""
         certificate, staple = record.mapping(line.values, "certificate"), record.mapping(line.values, "staple")
+        source = record.mapping(line.values, "source")
         facts: t.Tuple[t.Tuple[str, t.Optional[str]], ...] = (
             ("staple", line.word),
             ("expires", self._when(staple, "effective_expiry")),
@@ -373,6 +374,9 @@ class Status:
             ("serial number", record.text_of(certificate, "serial_number")),
             ("must-staple", "yes" if certificate.get("must_staple") is True else ""),
             ("valid until", self._when(certificate, "not_after")),
+            ("renewed by", record.text_of(source, "client") or ("another program" if source else "")),
+            ("from", record.text_of(source, "certificate")),
+            ("changed there", self._when(source, "changed")),
             ("deployment", with_times(deployment_sentence(line.values), self.now)),
             ("deployed by", record.text_of(record.mapping(line.values, "deployment"), "owner")),
         )
