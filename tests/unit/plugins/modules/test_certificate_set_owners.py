@@ -259,11 +259,11 @@ def test_a_service_that_nobody_knows_is_named_as_the_role_has_it(host: Host) -> 
 
 def test_a_new_owner_that_contradicts_changes_nothing(host: Host) -> None:
     host.deploy("web", A)
-    before = tree(host.home)
+    before = tree(host.home / "etc")
     renewed = entry(leaf(A, "renewed", urls=False), A, services=[SERVICE])
     refused = host.run(part={"owner": "api"}, certificates=[renewed, one(B)])
     assert refused["failed"] and "api gives a different certificate than web" in refused["msg"]
-    assert tree(host.home) == before
+    assert tree(host.home / "etc") == before
 
 
 def test_an_owner_is_removed_with_what_is_its_own(host: Host) -> None:
