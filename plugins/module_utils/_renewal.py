@@ -15,9 +15,9 @@ from datetime import datetime
 
 from ansible.module_utils.urls import open_url
 
-from .ocsp.errors import InputError, TransportError
+from .ocsp.errors import InputError, OcspError, TransportError
 from .ocsp.pki.certificate import Certificate
-from .ocsp.renewal import ari, decision
+from .ocsp.renewal import ari, decision, reasons
 from .ocsp.store import reading
 from .ocsp.text import clean, format_time
 
@@ -25,6 +25,9 @@ Values = t.Dict[str, t.Any]
 
 _LARGEST = 1024 * 1024
 _VAULT = b"$ANSIBLE_VAULT"
+
+
+_NOTHING = decision.Material(None, "")
 
 
 class Candidate(t.NamedTuple):
@@ -64,6 +67,19 @@ def _sentence(error: Exception) -> str:
 
 def read_candidate(given: Values) -> Candidate:
     """Read the files that a task names for one certificate. Raises InputError for what is there and cannot be read."""
+    try:
+        return _read_candidate(given)
+    except OcspError:
+        raise
+    except Exception as error:  # it must not keep others from being renewed
+        return Candidate(given.get("name") or given["path"], given, _NOTHING, None, _undecided(error))
+
+
+def _undecided(error: Exception) -> decision.Verdict:
+    return decision.Verdict(reasons.UNDECIDED, f"internal error ({type(error).__name__}: {error})", False)
+
+
+def _read_candidate(given: Values) -> Candidate:
     name = given.get("name") or given["path"]
     key = _read(given["private_key_path"]) if given.get("private_key_path") else None
     material = decision.Material(
@@ -91,7 +107,15 @@ def decide_all(
     candidates: t.Sequence[Candidate], suggestions: ari.Suggestions, share: float, directory: str, now: datetime
 ) -> t.List[Values]:
     """What was decided of each certificate, as the result shows it."""
-    return [_decide(one, suggestions, share, directory, now) for one in candidates]
+    return [_guard(one, suggestions, share, directory, now) for one in candidates]
+
+
+def _guard(one: Candidate, suggestions: ari.Suggestions, share: float, directory: str, now: datetime) -> Values:
+    try:
+        return _decide(one, suggestions, share, directory, now)
+    except Exception as error:  # it must not keep others from being renewed
+        failed = one._replace(certificate=None, verdict=_undecided(error))
+        return _decide(failed, suggestions, share, directory, now)
 
 
 def _decide(one: Candidate, suggestions: ari.Suggestions, share: float, directory: str, now: datetime) -> Values:

@@ -193,6 +193,7 @@ certificates:
         - V(ari), the time that the CA suggests has come (RFC 9773).
         - V(lifetime), less than the given share of its life is left.
         - V(interrupted), an order was begun and not finished.
+        - V(undecided), it could not be decided because of an internal error, so nothing is to be done.
         - V(not_due), nothing is to be done.
       type: str
       sample: lifetime
@@ -226,7 +227,7 @@ supports_ari:
 from ansible_collections.certops.ocsp.plugins.module_utils import _module, _renewal
 from ansible_collections.certops.ocsp.plugins.module_utils._module import Module
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError, OcspError
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.renewal import ari
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.renewal import ari, reasons
 
 KEY_TYPES = ["ecdsa-p256", "ecdsa-p384", "rsa-2048", "rsa-3072", "rsa-4096"]
 CERTIFICATE = {
@@ -279,6 +280,9 @@ def main():
         verdicts, suggestions = decide(module)
     except OcspError as error:
         module.fail_json(msg=_module.explain(error))
+    for one in verdicts:
+        if one["reason"] == reasons.UNDECIDED:
+            module.warn(f"{one['name']}: it was not decided whether it is due: {one['msg']}")
     for problem in suggestions.problems:
         module.warn(f"{problem}; the age of certificates decides")
     module.exit_json(

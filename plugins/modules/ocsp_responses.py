@@ -172,7 +172,7 @@ from ansible.module_utils.basic import FILE_COMMON_ARGUMENTS
 from ansible_collections.certops.ocsp.plugins.module_utils import _entries, _module
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import ERROR, Finding, InputError, OcspError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import report
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.bulk import Job, Network, refresh_all
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.bulk import Job, Network, as_error, refresh_all
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.environment import Environment, Ways
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import parse as ocsp_options
 
@@ -273,7 +273,8 @@ class Finisher:
             if isinstance(result, OcspError):
                 raise result
             self.responses[name] = self.values(name, options, result)
-        except OcspError as error:
+        except Exception as caught:  # a defect at one certificate costs one certificate
+            error = as_error(caught)
             message = _module.explain(error)
             finding = Finding(error.code, ERROR, message)
             self.responses[name] = {
@@ -350,11 +351,12 @@ def run(module):
 
     def jobs():
         for name, entry in entries.items():
-            options = options_of(entry, defaults)
+            options = {**defaults, **entry}
             try:
+                options = options_of(entry, defaults)
                 finisher.check(options)
-            except OcspError as error:
-                finisher.add(name, options, error)
+            except Exception as error:
+                finisher.add(name, options, as_error(error))
             else:
                 yield Job(name, options)
 

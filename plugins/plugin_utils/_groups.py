@@ -17,7 +17,7 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible_collections.certops.ocsp.plugins.module_utils import _entries, _module
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy.material import check_name
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy.wanted import read_mode
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy.wanted import check_server_name, read_mode
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError, OcspError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.parse import (
     check_options,
@@ -196,6 +196,11 @@ class _Reader:
 def _value_faults(values: Entry) -> t.Iterator[str]:
     """What is wrong with values of the right type, as far as that can be told without the host."""
     yield from (f"reload: {problem}" for problem in map(name_problem, values.get("reload") or ()) if problem)
+    for name in values.get("names") or ():
+        try:
+            check_server_name(name)
+        except OcspError as error:
+            yield error.message
     try:
         problem = mode_problem(read_mode(values["key_mode"])) if "key_mode" in values else ""
     except OcspError as error:

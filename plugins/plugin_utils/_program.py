@@ -42,7 +42,6 @@ _PACKAGES = {
 }
 #: Folders and modules of the core that the program does not import.
 NOT_ON_HOSTS = (
-    "codes",
     "deploy",
     "families",
     "pki/constraints",

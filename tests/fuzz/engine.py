@@ -29,9 +29,13 @@ import atheris
 
 TESTS = "ansible_collections.certops.ocsp.tests"
 #: What atheris would take for the subject as well, since it goes by the first part of a name.
-_TOOLS = ("fuzz.second_opinion", "fuzz.targets", "fuzz.tree", "fuzz.world", "unit.forge")
+_TOOLS = ("fuzz.file_targets", "fuzz.hosted", "fuzz.properties", "fuzz.second_opinion", "fuzz.server_target")
+_TOOLS += ("fuzz.targets", "fuzz.tree", "fuzz.world", "unit.forge", "unit.tls_server")
 
-with atheris.instrument_imports(include=["ansible_collections"], exclude=[f"{TESTS}.{name}" for name in _TOOLS]):
+#: The core, and it and the program as they lie on a host.
+_SUBJECTS = ["ansible_collections", "ocsp", "ocsp_stapling"]
+
+with atheris.instrument_imports(include=_SUBJECTS, exclude=[f"{TESTS}.{name}" for name in _TOOLS]):
     from ansible_collections.certops.ocsp.tests.fuzz import targets
 
 #: Seconds of processor time, and octets of memory, that no input may take.

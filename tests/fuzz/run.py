@@ -26,10 +26,10 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.asn1 import der
-from ansible_collections.certops.ocsp.tests.fuzz import targets
+from ansible_collections.certops.ocsp.tests.fuzz import hosted, targets
 
 HERE = Path(__file__).resolve().parent
-CORE = Path(der.__file__).parent
+CORE = Path(der.__file__).parents[1]
 
 #: Octets of the largest input, and what ends the process itself: seconds and MiB for one input.
 LONGEST_INPUT = 16384
@@ -133,7 +133,7 @@ class Campaign:
         """Lines and branches that the corpus reaches, by file, and the verdicts on it under this interpreter."""
         data, report = self.folder / "coverage", self.folder / "coverage.json"
         coverage = [sys.executable, "-P", "-m", "coverage"]
-        options = [f"--data-file={data}", f"--include={CORE}/*"]
+        options = [f"--data-file={data}", f"--include={CORE}/*,{hosted.PROGRAM}/*"]
         verdicts = _run([*coverage, "run", "--branch", *options, str(HERE / "replay.py"), self.target, *self.inputs()])
         _run([*coverage, "json", *options, "-q", "-o", str(report)])
         files = json.loads(report.read_text())["files"]

@@ -14,6 +14,8 @@ way; where cryptography reads it too, both say the same.
 sentences can be printed. A response is acceptable only where L(second_opinion) believes it: whatever
 was changed, the signed part verifies under a key that the issuer stands behind, and the answers in it
 are about the leaf, good, and of now. Being stricter never makes a response acceptable.
+
+Files and servers are in ``file_targets.py`` and ``server_target.py``.
 """
 
 from __future__ import annotations
@@ -34,41 +36,16 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.judgement 
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.response import Rules, judge
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import certificate as x509
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import constraints, identifiers
-from ansible_collections.certops.ocsp.tests.fuzz import tree, world
+from ansible_collections.certops.ocsp.tests.fuzz import file_targets, server_target, tree, world
+from ansible_collections.certops.ocsp.tests.fuzz.properties import Plain, Target, Violation, check_message
 from ansible_collections.certops.ocsp.tests.unit import forge
 
-#: The responses about one certificate that need to be told of; and characters of one sentence.
+#: The responses about one certificate that need to be told of.
 MOST_FINDINGS = 100
-LONGEST_MESSAGE = 1000
 
 _UNFORESEEN = "the response cannot be read ("
 
-Plain = t.Callable[[bytes], bytes]
 Values = t.Dict[str, t.Any]
-
-
-class Violation(Exception):
-    """A property that does not hold. ``kind`` is the same for all inputs that break it in the same way."""
-
-    def __init__(self, kind: str, detail: str = "") -> None:
-        super().__init__(f"{kind}: {detail}" if detail else kind)
-        self.kind = kind
-
-
-class Target(t.NamedTuple):
-    """Something to fuzz.
-
-    ``seeds`` gives inputs to begin with. ``mutate`` changes one by chance; it is given what changes
-    plain bytes. ``check`` raises Violation. ``verdict`` is what each version of cryptography must agree
-    on. ``files`` are those of the core whose coverage counts.
-    """
-
-    seeds: t.Callable[[], dict[str, bytes]]
-    mutate: t.Callable[[bytes, random.Random, Plain], bytes]
-    check: t.Callable[[bytes], None]
-    verdict: t.Callable[[bytes], t.Any]
-    files: tuple[str, ...]
-
 
 # Changes -----------------------------------------------------------------------------------------
 
@@ -307,7 +284,7 @@ def _loads(data: bytes) -> bool:
         found = x509.load_certificates(data, "the file")
         x509.find_issuer(x509.find_leaf(found, "the file"), [*found, _own("issuer")], [], "the file")
     except InputError as error:
-        _check_message(error.message)
+        check_message(error.message)
         return False
     return True
 
@@ -322,7 +299,7 @@ def _check_certificate(data: bytes) -> None:
         return
     fields = _fields(certificate)
     json.dumps(fields).encode()
-    _check_message(certificate.name)
+    check_message(certificate.name)
     subject, issuer = certificate.subject, certificate.issuer
     if not x509.same_name(subject, subject[:]):
         raise Violation("certificate: a name differs from itself")
@@ -367,17 +344,10 @@ def _facts(judgement: Judgement) -> Values:
     return {name: _shown(getattr(judgement, name)) for name in _FACTS}
 
 
-def _check_message(message: str) -> None:
-    if len(message) > LONGEST_MESSAGE:
-        raise Violation("a sentence without end", message[:100])
-    if not message.isprintable():
-        raise Violation("a sentence that cannot be printed", ascii(message))
-
-
 def _check_judge(data: bytes) -> None:
     judgement, strictly = _judge(data, RELAXED), _judge(data, STRICT)
     for finding in judgement.findings:
-        _check_message(finding.message)
+        check_message(finding.message)
         if finding.message.startswith(_UNFORESEEN):
             kind = finding.message[len(_UNFORESEEN) :].split(":", maxsplit=1)[0]
             raise Violation(f"judge: unforeseen {kind}", finding.message)
@@ -441,4 +411,6 @@ TARGETS: dict[str, Target] = {
         _judge_verdict,
         ("response.py", "wire.py", "certificate.py", "signature.py", "der.py"),
     ),
+    **file_targets.TARGETS,
+    **server_target.TARGETS,
 }

@@ -27,6 +27,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.response i
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.parse import CERTIFICATE_LIMIT
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import certificate as x509
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import keys, signature
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import parse_duration
 from ansible_collections.certops.ocsp.tests.fuzz import targets, world
 from ansible_collections.certops.ocsp.tests.unit import forge
 
@@ -307,3 +308,12 @@ def test_memory_is_in_proportion(name: str) -> None:
 def test_what_is_told_is_short(name: str) -> None:
     """Also, no exception came that nobody foresaw, such as Python's own about long numbers."""
     targets.TARGETS["judge"].check(HOSTILE[name](LARGE))
+
+
+@pytest.mark.parametrize("text", [" " * 200_000, "1" * 200_000, "1d " * 70_000, "1 " * 100_000, "d" * 200_000])
+def test_durations_cost_in_proportion(text: str) -> None:
+    """Quadratic effort takes minutes at this length; the margin is for slow machines."""
+    began = time.process_time()
+    with contextlib.suppress(InputError):
+        parse_duration(f"1h{text}x", "timeout")
+    assert time.process_time() - began < 20

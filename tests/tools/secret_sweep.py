@@ -4,13 +4,16 @@
 
 """Give each option of each module, and each variable of the role, a secret, and look for it wherever it may get to.
 
-    secret_sweep.py [--thorough] [modules] [action] [role] [files]
+    secret_sweep.py [--thorough] [--syslog] [modules] [action] [role] [files]
 
 It takes the collection in ANSIBLE_COLLECTIONS_PATH, and the ansible-core of this Python.
 
 The secrets are a private key in several forms, a password in a URL, and an escape sequence, which is none but must not
 reach a terminal. Looked at are what is printed with -vvv, what the callback ``tree`` stores, what modules log, and
 temporary files, also after a kill. Nothing is changed but a temporary folder: the role runs in check mode.
+
+With ``--syslog``, for root, all that libc sends to /dev/log is looked at as well, on a /dev of its own. Otherwise it is
+what modules hand to Python's syslog.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ import subprocess
 import sys
 import syslog
 import tempfile
+import threading
 import time
 import traceback
 import typing as t
@@ -127,6 +131,8 @@ class Report:
     def __init__(self) -> None:
         self.tried: t.Dict[str, int] = {}
         self.leaks: t.List[Leak] = []
+        #: Messages in syslog that no case of its own was about.
+        self.logged = 0
 
     def look(self, part: str, case: str, places: t.Mapping[str, str], terminal: bool = True) -> None:
         self.tried[part] = self.tried.get(part, 0) + 1
@@ -134,6 +140,57 @@ class Report:
             what = found_in(text, terminal)
             if what:
                 self.leaks.append(Leak(f"{part}: {case}", where, what))
+
+
+# What is logged
+
+_LOG = "/dev/log"
+_INSIDE = "SECRET_SWEEP_INSIDE"
+#: Runs the rest of its words with a /dev on which nobody listens.
+_OWN_DEV = r"""
+set -e
+dev=$(mktemp -d)
+mount -t tmpfs dev "$dev"
+for name in null zero full random urandom tty; do touch "$dev/$name"; mount --bind "/dev/$name" "$dev/$name"; done
+for name in shm pts; do mkdir "$dev/$name"; mount --rbind "/dev/$name" "$dev/$name"; done
+ln -s /proc/self/fd "$dev/fd"; ln -s pts/ptmx "$dev/ptmx"
+mount --rbind "$dev" /dev
+exec "$@"
+"""
+
+
+class Log:
+    """Collects what modules log: from a socket at /dev/log, or in this process alone."""
+
+    def __init__(self, real: bool) -> None:
+        self._taken: t.List[str] = []
+        self._socket: t.Optional[socket.socket] = None
+        if real:
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            self._socket.bind(_LOG)
+            self._socket.settimeout(0.2)
+            threading.Thread(target=self._listen, daemon=True).start()
+        else:
+            syslog.syslog = lambda *arguments: self._taken.append(str(arguments[-1]))
+
+    def _listen(self) -> None:
+        assert self._socket is not None
+        while True:
+            with contextlib.suppress(TimeoutError, socket.timeout):
+                self._taken.append(self._socket.recv(1 << 20).decode("utf-8", "replace"))
+
+    def take(self) -> str:
+        """What has come since the last time."""
+        if self._socket is not None:
+            # The end of what was sent is known by what is sent after it.
+            mark = f"mark {time.monotonic_ns()}"
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as own:
+                own.sendto(mark.encode(), _LOG)
+            while mark not in self._taken:
+                time.sleep(0.001)
+            self._taken.remove(mark)
+        taken, self._taken[:] = list(self._taken), []
+        return "\n".join(taken)
 
 
 # Modules, in this process
@@ -214,21 +271,18 @@ def _more_places(name: str, spec: Values) -> t.Iterator[Place]:
 _FOR_KEYS = ("private_key_content", "certificate_content", "chain_content", "root_content")
 
 
-def sweep_modules(report: Report, home: Path) -> None:
+def sweep_modules(report: Report, home: Path, log: Log) -> None:
     """Run each module with each poison in each option."""
     os.chdir(home)
-    logged: t.List[str] = []
-    syslog.syslog = lambda *arguments: logged.append(str(arguments[-1]))
     for name, base in _bases(home).items():
         module = importlib.import_module(f"{NAMESPACE}.plugins.modules.{name}")
         spec = _specification(module)
         for place in [*_places(spec, base), *_more_places(name, spec)]:
             for poison, value in POISONS.items():
-                logged.clear()
                 printed = _run(module, _with(base, place, value))
                 case = f"{'.'.join(map(str, place))} given a {poison}"
                 # What is printed is JSON, in which an escape sequence does no harm; sentences are shown as they are.
-                report.look(name, case, {"result": printed, "log": "\n".join(logged)}, terminal=False)
+                report.look(name, case, {"result": printed, "log": log.take()}, terminal=False)
                 if "Traceback" in printed:
                     report.leaks.append(Leak(f"{name}: {case}", "result", "a traceback"))
                 sentences = re.findall(r'"msg": "((?:[^"\\]|\\.)*)"', printed)
@@ -425,12 +479,13 @@ def sweep_files(report: Report, book: Playbook) -> None:
         report.leaks.append(Leak("temporary files", "the run", f"nothing was deployed: {output[-1500:]}"))
 
 
-def sweep(parts: t.Collection[str] = (), thorough: bool = False) -> Report:
+def sweep(parts: t.Collection[str] = (), thorough: bool = False, real_log: bool = False) -> Report:
     """All of it, or some parts: modules, action, role, files.
 
     ``thorough`` gives each variable and each option of a task every kind of secret alone, which takes minutes.
+    ``real_log``: nobody else listens at /dev/log.
     """
-    report = Report()
+    report, log = Report(), Log(real_log)
     collections = Path(os.environ["ANSIBLE_COLLECTIONS_PATH"].split(":")[0])
     sys.path.insert(0, str(collections))
     home = Path(tempfile.mkdtemp(prefix="secret-sweep-"))
@@ -438,7 +493,7 @@ def sweep(parts: t.Collection[str] = (), thorough: bool = False) -> Report:
     try:
         book = Playbook(home)
         if not parts or "modules" in parts:
-            sweep_modules(report, home)
+            sweep_modules(report, home, log)
         if not parts or "action" in parts:
             sweep_action_plugin(report, book, thorough)
         if not parts or "role" in parts:
@@ -446,6 +501,10 @@ def sweep(parts: t.Collection[str] = (), thorough: bool = False) -> Report:
                 sweep_role(report, book, role, thorough)
         if not parts or "files" in parts:
             sweep_files(report, book)
+        if real_log:
+            logged = log.take()
+            report.logged = logged.count("\n")
+            report.look("syslog", "all that was logged", {_LOG: logged}, terminal=False)
     finally:
         os.chdir(before)
         shutil.rmtree(home, ignore_errors=True)
@@ -454,7 +513,15 @@ def sweep(parts: t.Collection[str] = (), thorough: bool = False) -> Report:
 
 def main() -> int:
     words = sys.argv[1:]
-    report = sweep([word for word in words if word != "--thorough"], "--thorough" in words)
+    if "--syslog" in words and _INSIDE not in os.environ:
+        return subprocess.run(
+            ["unshare", "--mount", "--propagation=private", "sh", "-c", _OWN_DEV, "sh", sys.executable, *sys.argv],
+            check=False,
+            env={**os.environ, _INSIDE: "1"},
+        ).returncode
+    report = sweep([word for word in words if word[0] != "-"], "--thorough" in words, "--syslog" in words)
+    if "--syslog" in words:
+        print(f"{report.logged} messages of playbooks in syslog")
     for leak in report.leaks:
         print(f"{leak.case}: {leak.what} in {leak.where}")
     print(f"{sum(report.tried.values())} cases, {len(report.leaks)} leaks: {report.tried}")

@@ -122,18 +122,20 @@ def _rules(modules: t.Sequence[_Module]) -> t.Dict[str, _Rule]:
     classes: t.List[ast.ClassDef] = []
     for module in modules:
         for node in ast.walk(module.tree):
-            if isinstance(node, ast.FunctionDef) and node.name != "__init__":
+            if isinstance(node, ast.FunctionDef) and node.name not in ("__init__", "__new__"):
                 found[node.name] = _rule_of(_parameters(node.args)) or found.get(node.name)
             elif isinstance(node, ast.ClassDef):
                 classes.append(node)
                 fields = [part for part in node.body if isinstance(part, ast.AnnAssign)]
-                found[node.name] = _rule_of({_name(field.target): field.annotation for field in fields})
+                own = _rule_of({_name(field.target): field.annotation for field in fields})
+                inherited = (found[base] for base in map(_name, node.bases) if found.get(base))
+                found[node.name] = own or next(inherited, None)
     rules = {name: rule for name, rule in found.items() if rule}
     related = families()
     for node in sorted(classes, key=lambda node: len(related.get(node.name, ()))):
         if node.name in related:
-            inherited = (rules[_name(base)] for base in node.bases if _name(base) in rules)
-            rules[node.name] = _rule_of_exception(node) or next(inherited)
+            of_bases = (rules[_name(base)] for base in node.bases if _name(base) in rules)
+            rules[node.name] = _rule_of_exception(node) or next(of_bases)
     return {**rules, "error": _Rule(0, severity="error"), "warn": _Rule(0, severity="warning")}
 
 

@@ -5,7 +5,8 @@
 """The exception family, and findings.
 
 Every failure of the core carries one of the public reason codes, which the table in ``codes.py`` explains, and
-one sentence.
+one sentence. Sentences may quote files, certificates, servers and names that others chose, so whatever comes into an
+error or a finding is made fit for a terminal, a log and a table here, by ``sentence``.
 """
 
 from __future__ import annotations
@@ -19,6 +20,27 @@ WARNING = "warning"
 RELAXATIONS = ("sha1_signature", "missing_next_update")
 
 
+#: Characters of the longest sentence. Of a longer one the middle is left out: it ends with what to do.
+LONGEST_SENTENCE = 1500
+_LEFT_OUT = " [...] "
+
+
+def printable(text: str) -> str:
+    """A text with a question mark for all that would act on a terminal, begin a line, or hide other text.
+
+    These are control characters, separators of lines, and what changes the direction of text; spaces stay.
+    """
+    return text if text.isprintable() else "".join(one if one.isprintable() else "?" for one in text)
+
+
+def sentence(text: str) -> str:
+    """One line of at most ``LONGEST_SENTENCE`` printable characters."""
+    if len(text) > LONGEST_SENTENCE:
+        kept = (LONGEST_SENTENCE - len(_LEFT_OUT)) // 2
+        text = f"{text[:kept]}{_LEFT_OUT}{text[-kept:]}"
+    return printable(text)
+
+
 class OcspError(Exception):
     """A failure with a reason code and one sentence for a person.
 
@@ -26,16 +48,12 @@ class OcspError(Exception):
     """
 
     def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
         self.code = code
-        self.message = _printable(message)
+        self.message = self._fit(message)
+        super().__init__(self.message)
 
-
-def _printable(message: str) -> str:
-    """A message without what would act on a terminal, be it from a file, a certificate or a name; lines stay."""
-    if message.isprintable():
-        return message
-    return "".join(one if one.isprintable() or one == "\n" else "?" for one in message)
+    def _fit(self, message: str) -> str:
+        return sentence(message)
 
 
 class MalformedError(OcspError):
@@ -63,15 +81,18 @@ class Refusal(InputError):
     """All that is wrong with what the user gave, so that nothing was changed."""
 
     def __init__(self, faults: t.Sequence[Fault]) -> None:
-        super().__init__(refusal([fault.message for fault in faults]))
-        self.faults = tuple(faults)
+        self.faults = tuple(Fault(fault.name, sentence(fault.message)) for fault in faults)
+        super().__init__(refusal([fault.message for fault in self.faults]))
+
+    def _fit(self, message: str) -> str:
+        return message  # of lines that ``refusal`` has made
 
 
 def refusal(sentences: t.Sequence[str]) -> str:
     """What is said of all that is wrong: a line for each where there are several."""
     if len(sentences) == 1:
-        return f"nothing was changed: {sentences[0]}"
-    return "\n- ".join(["nothing was changed:", *sentences])
+        return f"nothing was changed: {sentence(sentences[0])}"
+    return "\n- ".join(["nothing was changed:", *map(sentence, sentences)])
 
 
 class TransportError(OcspError):
@@ -111,9 +132,21 @@ class BusyError(FileError):
     """Another run has been at work on something for as long as this one could wait."""
 
 
-class Finding(t.NamedTuple):
-    """One thing that was found wrong (``severity`` error) or odd (warning)."""
-
+class _Finding(t.NamedTuple):
     code: str
     severity: str
     message: str
+
+
+class Finding(_Finding):
+    """One thing that was found wrong (``severity`` error) or odd (warning), as one sentence."""
+
+    __slots__ = ()
+
+    def __new__(cls, code: str, severity: str, message: str) -> Finding:
+        return super().__new__(cls, code, severity, sentence(message))
+
+    @classmethod
+    def _make(cls, iterable: t.Iterable[t.Any]) -> Finding:
+        """What C(_replace) makes one by."""
+        return cls(*iterable)

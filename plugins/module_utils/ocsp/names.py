@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import typing as t
 
+from .text import clean
+
 _HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))*", re.IGNORECASE)
 _WILDCARD = "*."
 #: What separates labels for a browser, in other scripts too (UTS 46 section 2.3).
@@ -67,6 +69,33 @@ def server_name(text: str) -> t.Optional[str]:
     prefix = _WILDCARD if is_wildcard(text) else ""
     name = host_name(text[len(prefix) :])
     return None if name is None else prefix + name.lower()
+
+
+def server_name_problem(text: str) -> str:
+    """Why a text is neither a host name, with or without ``*.``, nor an address; the end of a sentence, or empty.
+
+    This is where names enter that are written into the configuration of servers: into strings of theirs, blocks,
+    and regular expressions.
+    """
+    if server_name(text) is not None or address(text) is not None:
+        return ""
+    return (
+        f"'{clean(text)}' is neither a host name nor an IP address; write a name of letters, digits, hyphens and dots, "
+        "such as www.example.com or *.example.com"
+    )
+
+
+def address(text: str) -> t.Optional[str]:
+    """An IP address in its usual spelling, also of one in brackets. None where it is no address."""
+    import ipaddress  # pylint: disable=import-outside-toplevel  # rare, and slow to import
+
+    bare = text[1:-1] if text[:1] == "[" and text[-1:] == "]" else text
+    try:
+        found = ipaddress.ip_address(bare)
+    except ValueError:
+        return None
+    # An address with a zone (RFC 4007) is of one host, and the zone is any text.
+    return None if "%" in bare else str(found)
 
 
 def wildcard_for(name: str) -> str:

@@ -24,6 +24,12 @@ _KEY_TEXT = re.compile(
     rb"[A-Za-z0-9+/]{16}|[A-Za-z0-9+/]{16}=*" + _GAP + rb"END[A-Z0-9 ]*PRIVATE\s+KEY|PuTTY-User-Key-File|"
     rb"AGE-SECRET-KEY-1",
 )
+#: All that is between the first and the last line of a key, in lines of whatever length, and what does not count in it.
+_KEY_BLOCK = re.compile(
+    rb"PRIVATE[ \t]+KEY[ \t]*-----((?:[A-Za-z0-9+/=\s\0]|\xc2\xa0|\xe2\x80\x8b|\xef\xbb\xbf|\\[nr])+)-----"
+)
+_NO_BODY = re.compile(rb"\\[nr]|[^A-Za-z0-9+/]")
+_SHORTEST_BODY = 16
 _LENGTH = rb"(?:[\x00-\x7f]|\x81.|\x82..|\x83...)"
 #: How DER of PKCS#8, PKCS#1, SEC 1 and PKCS#12 begins, and PKCS#8 and PKCS#12 under a password.
 _KEY_DER = re.compile(
@@ -61,6 +67,8 @@ def _holds_key(data: bytes, layers: int) -> bool:
     if len(data) < 12:
         return False
     if _KEY_TEXT.search(data) or _KEY_DER.match(data.lstrip()):
+        return True
+    if any(len(_NO_BODY.sub(b"", block)) >= _SHORTEST_BODY for block in _KEY_BLOCK.findall(data)):
         return True
     if b"\0" in data and _KEY_TEXT.search(data.replace(b"\0", b"")):  # UTF-16
         return True

@@ -11,7 +11,7 @@ import re
 import typing as t
 from datetime import datetime, timedelta, timezone
 
-from .errors import InputError
+from .errors import InputError, printable
 
 _UNITS = {
     "s": 1,
@@ -32,7 +32,8 @@ _UNITS = {
     "week": 604800,
     "weeks": 604800,
 }
-_DURATION_PART = re.compile(r"\s*(\d{1,9})\s*([a-zA-Z]+)\s*")
+#: Each part takes the space before it alone, as searching would go over the same space again and again otherwise.
+_DURATION_PART = re.compile(r"\s*(\d{1,9})\s*([a-zA-Z]+)")
 # Compiled where they are used: most runs go by the clock.
 _ISO_TIME = r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(Z|[+-]\d\d:\d\d)"
 _ASN1_TIME = r"(\d{14}|\d{12})Z"
@@ -40,22 +41,22 @@ _ASN1_TIME = r"(\d{14}|\d{12})Z"
 
 def parse_duration(text: str, option: str) -> timedelta:
     """Read ``3d``, ``1w 2d``, ``12 hours`` or ``2 hours 5 minutes``. Raises InputError naming the option."""
-    position, seconds = 0, 0
-    for part in _DURATION_PART.finditer(text):
-        unit = part.group(2).lower()
-        if part.start() != position or unit not in _UNITS:
+    given, position, seconds = text.rstrip(), 0, 0
+    while position < len(given):
+        part = _DURATION_PART.match(given, position)
+        if part is None or part.group(2).lower() not in _UNITS:
             break
-        seconds += int(part.group(1)) * _UNITS[unit]
+        seconds += int(part.group(1)) * _UNITS[part.group(2).lower()]
         position = part.end()
-    if not text.strip() or position != len(text):
+    if not given or position != len(given):
         raise InputError(
-            f"{option}: '{text}' is not a duration; write numbers with units, as in 3d, 12 hours or 1w 2d "
+            f"{option}: '{clean(text)}' is not a duration; write numbers with units, as in 3d, 12 hours or 1w 2d "
             "(s, m, h, d, w)"
         )
     try:
         return timedelta(seconds=seconds)
     except OverflowError:
-        raise InputError(f"{option}: '{text}' is too long") from None
+        raise InputError(f"{option}: '{clean(text)}' is too long") from None
 
 
 def parse_time(text: str, option: str) -> datetime:
@@ -74,7 +75,8 @@ def parse_time(text: str, option: str) -> datetime:
     except (ValueError, OverflowError):
         pass
     raise InputError(
-        f"{option}: '{text}' is not a time; write it as 2026-11-23T12:00:00Z (ISO 8601 in UTC) or 20261123120000Z"
+        f"{option}: '{clean(text)}' is not a time; write it as 2026-11-23T12:00:00Z (ISO 8601 in UTC) or "
+        "20261123120000Z"
     )
 
 
@@ -85,8 +87,7 @@ def format_time(moment: t.Optional[datetime]) -> t.Optional[str]:
 
 def clean(text: str, limit: int = 100) -> str:
     """Foreign text in one line of printable characters, at most ``limit`` of them."""
-    if not text.isprintable():
-        text = "".join(char if char.isprintable() else "?" for char in text[: limit + 1])
+    text = printable(text[: limit + 1])
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
 
 

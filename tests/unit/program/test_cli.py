@@ -719,6 +719,46 @@ def test_the_certificate_of_a_known_file_is_known(host: Host) -> None:
     assert f"{host.responses}/{NAME}.der: {told} [bad_input]" in " ".join(done.out.split())
 
 
+def test_check_says_by_which_file_it_judged(host: Host, tmp_path: Path) -> None:
+    host.deploy(NAME)
+    host.hour()
+    live = host.root / "live" / NAME
+    done = host.run("check", "--certificate", f"{live}/fullchain.pem", f"{live}/ocsp.der")
+    assert f"  judged by:    {live}/fullchain.pem\n" in done.out
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("given", ["folder", "file", "for all"])
+def test_check_believes_no_certificate_that_another_user_put_beside_a_response(
+    host: Host, tmp_path: Path, given: str
+) -> None:
+    """A compromised fetcher would have the response of its own PKI called good."""
+    host.deploy(NAME)
+    host.hour()
+    folder = tmp_path / "own"
+    shutil.copytree(host.root / "live" / NAME, folder)
+    assert host.run("check", str(folder / "ocsp.der")).code == 0
+    if given == "for all":
+        folder.chmod(0o777)
+    else:
+        os.chown(folder if given == "folder" else folder / "fullchain.pem", 65534, 65534)
+        # ``cert.pem`` is looked for as well.
+        (folder / "cert.pem").unlink(missing_ok=True)
+    done = host.run("check", str(folder / "ocsp.der"))
+    assert done.code == 1 and "the certificate for this response is unknown; give it with --certificate" in " ".join(
+        done.out.split()
+    )
+
+
+def test_check_prints_no_name_of_a_file_as_it_is(host: Host, tmp_path: Path) -> None:
+    names = ["a\x1b]0;owned\x07.der", "b\u202e.der", "c\ngood.der"]
+    for name in names:
+        (tmp_path / name).write_bytes(b"x")
+    done = host.run("check", *(f"{tmp_path}/{name}" for name in names))
+    assert done.code == 1 and all(line.isprintable() for line in done.out.splitlines())
+    assert "c?good.der: cannot be checked" in done.out
+
+
 def test_each_file_has_a_verdict(host: Host, tmp_path: Path) -> None:
     host.deploy(NAME)
     host.hour()

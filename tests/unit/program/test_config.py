@@ -131,6 +131,14 @@ BROKEN: t.Dict[str, t.Tuple[str, str]] = {
     ),
     "a key that stands twice": ('{"workers": 1,\n\n "workers": 2}', 'line 3: "workers" is a duplicate key'),
     "a version to come": ('{"version": 2}', "line 1: version: is not supported by this program, which reads version 1"),
+    "a service that is a path": (
+        '{"certificates": [\n {"name": "a", "services": ["nginx", "../../x"]}]}',
+        "line 2: certificates[0].services: '../../x' is not a valid service name; use letters",
+    ),
+    "a service of a folder that is a path": (
+        '{"scan": [{"folder": "/",\n "services": ["a\\nb"]}]}',
+        r"line 2: scan[0].services: 'a\nb' is not a valid service name; use letters",
+    ),
     "a flag for a number": ('{"workers": true}', "line 1: workers: must be a whole number from 1 to 1000"),
     "a number out of range": ('{"backup_count": -1}', "line 1: backup_count: must be a whole number from 0 to 1000"),
     "a name that is missing": ('{"certificates": [\n {"name": "a"},\n {}]}', "line 3: a certificate has no name"),
@@ -439,6 +447,13 @@ def test_a_file_of_an_odd_name_is_one_problem(folder: Path, name: str) -> None:
     (problem,) = problems(folder, recursive=True)
     assert problem.isprintable()
     assert problem.endswith("is not looked at, as its name is odd or longer than 200 characters; rename or remove it")
+
+
+def test_odd_files_without_number_fill_no_log(folder: Path) -> None:
+    put(folder / "ssl", "a.test.pem", *(f"{index}|.pem" for index in range(500)))
+    assert set(found(folder)) == {"a.test"}
+    assert len(problems(folder)) == 21
+    assert problems(folder)[-1].endswith(": 480 more problems of this kind are not listed")
 
 
 @pytest.mark.parametrize("half", ["\\ud800", "\\udfff", "x\\udc00\\ud800"])

@@ -166,6 +166,14 @@ def test_metrics_by_their_names() -> None:
     assert f'ocsp_stapling_build_info{{version="{PROGRAM}"}} 1\n' in text
 
 
+@pytest.mark.parametrize(("code", "shown"), [("timeout", "timeout"), ("", ""), ("x" * 50, "other"), ("a b", "other")])
+def test_metrics_have_no_other_codes_than_there_are(code: str, shown: str) -> None:
+    """The unprivileged user says why an attempt failed, and each new value of a label would be a new series."""
+    found = State()
+    found.certificates = {"www.example.com": {**ENTRY, "failure_code": code}}
+    assert f'consecutive_failures{{name="www.example.com",code="{shown}"}} 2\n' in metrics.render(found)
+
+
 def test_each_family_stands_once_with_its_help() -> None:
     found = State()
     found.certificates = dict.fromkeys(("a", "b", 'with "quotes", \\ and\nlines'), ENTRY)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ..names import server_name_problem
 from ..servers import snippets
 from ..servers.server import Entry, Setup
 from ..services.control import Services
@@ -36,7 +37,9 @@ def make(layout: Layout, name: str, identifier: str, description: Description, s
     users = tuple((one, services.get(one).kind or "") for one in description.services)
     kinds = tuple(dict.fromkeys(kind for _service, kind in users if kind))
     folder = layout.folder(name, identifier)
-    entry = Entry(name, folder, layout.live(name), description.names or (name,), kinds, description.stapled)
+    # A set may be older than the check of what is deployed.
+    names = tuple(one for one in description.names if not server_name_problem(one)) or (name,)
+    entry = Entry(name, folder, layout.live(name), names, kinds, description.stapled)
     return Live(entry, users, LAST if description.position is None else description.position)
 
 

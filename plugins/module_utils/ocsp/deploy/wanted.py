@@ -13,6 +13,7 @@ import typing as t
 from dataclasses import dataclass, field, replace
 
 from ..errors import Fault, InputError, OcspError
+from ..names import server_name_problem
 from ..options.parse import CERTIFICATE_LIMIT, check_options, did_you_mean
 from ..options.table import SET, names_of
 from ..servers.table import NAMES
@@ -83,6 +84,8 @@ def _read_one(values: Values, given: Values, services: Services) -> Wanted:
     names = option("services")
     for name in names:
         _check_service(name, services, values)
+    for name in given["names"] or ():
+        check_server_name(name)
     return Wanted(
         name=given["name"],
         sources=_read_sources(values, given),
@@ -94,6 +97,13 @@ def _read_one(values: Values, given: Values, services: Services) -> Wanted:
         source=given["response_content"],
         options=options,
     )
+
+
+def check_server_name(name: str) -> None:
+    """Refuse a server name that no client can ask for. Raises InputError with the name of the option."""
+    problem = server_name_problem(name)
+    if problem:
+        raise InputError(f"names: {problem}")
 
 
 def _check_service(name: str, services: Services, values: Values) -> None:

@@ -15,6 +15,7 @@ import typing as t
 from ..errors import TransportError
 from ..text import clean
 from ..urls import Proxy, Url
+from .scope import NAMES, scope_of
 
 #: Octets of the body of an answer.
 MAX_BODY = 64 * 1024
@@ -43,6 +44,13 @@ class Attempt:
         self.code = "unreachable"
         self.aborted = False
         self.reached = False
+        #: Where the last connection leads to: an address, or the host as a proxy is told it.
+        self.place = ""
+        #: Whether the address that is connected to is that of a proxy.
+        self.proxied = False
+        #: Whose redirect is followed, and the narrowest scope that it may lead to. None before the first.
+        self.origin = ""
+        self.narrowest: t.Optional[int] = None
         self.socket: t.Optional[socket.socket] = None
         self.found: queue.SimpleQueue[t.Any] = queue.SimpleQueue()
         self._end = time.monotonic() + self.timeout
@@ -59,6 +67,23 @@ class Attempt:
         self.socket = sock
         sock.settimeout(self.left())
         return sock
+
+    def follow(self, origin: str) -> None:
+        """From here on, ask only what may be reached by a redirect of whom was asked first."""
+        if self.narrowest is None:
+            self.origin, self.narrowest = origin, scope_of(self.place)
+
+    def admit(self, place: str) -> None:
+        """Raise TransportError for an address, or a host that is one, to which no redirect may lead."""
+        if self.narrowest is None or self.proxied:
+            return
+        scope = scope_of(place)
+        if scope > self.narrowest:
+            raise TransportError(
+                "url_refused",
+                f"a redirect of {self.origin} to {clean(place)} is refused: a responder on {NAMES[self.narrowest]} "
+                f"must not lead to {NAMES[scope]}",
+            )
 
     def left(self) -> float:
         left = self._end - time.monotonic()

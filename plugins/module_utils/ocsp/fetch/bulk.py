@@ -315,11 +315,11 @@ class _Run:
         """The result of what needs no network; None for what was handed to the workers."""
         try:
             found = begin(keep)
+            if isinstance(found, Outcome):
+                return found
+            self._submit(_Task(name, found, self.lane(found.url)))
         except Exception as error:
             return as_error(error)
-        if isinstance(found, Outcome):
-            return found
-        self._submit(_Task(name, found, self.lane(found.url)))
         return None
 
     def _submit(self, task: _Task) -> None:

@@ -36,6 +36,8 @@ MAX_REDIRECTS = 3
 #: Seconds after which an idle connection is not used again; servers close them sooner or later.
 _IDLE_SECONDS = 15.0
 _REDIRECTS = (301, 302, 303, 307, 308)
+#: After the others, clients may ask by GET without a body (RFC 9110 section 15.4), which is not the question.
+_KEEPING_METHOD = (307, 308)
 
 
 class Transport:
@@ -106,7 +108,8 @@ class Transport:
             answer = self._ask(url, request, attempt)
             if answer.status not in _REDIRECTS:
                 return response_of(answer)
-            url = _redirect(url, answer)
+            attempt.follow(first.origin)
+            url = _redirect(url, answer, request)
         message = f"{first.origin} redirects more than {MAX_REDIRECTS} times, at last to {url.origin}"
         raise TransportError("http_error", message)
 
@@ -114,12 +117,24 @@ class Transport:
         """The answer of one server, on a connection that is there or on a new one."""
         proxy = self._proxy_for(url)
         message = self._message(url, request, proxy)
+        attempt.proxied = False
+        attempt.admit(url.host)
         connection = self._take(url, proxy)
         if connection:
             attempt.aim(url, proxy)
+            self._admit(connection, attempt)
             with contextlib.suppress(_Stale):
                 return self._ask_on(connection, message, attempt)
         return self._ask_on(self._open(url, proxy, attempt), message, attempt)
+
+    def _admit(self, connection: _Connection, attempt: Attempt) -> None:
+        """Refuse an open connection to which no redirect may lead; it stays for those who may use it."""
+        try:
+            attempt.admit(connection.place)
+        except TransportError:
+            self._give_back(connection)
+            raise
+        attempt.place = connection.place
 
     def _ask_on(self, connection: _Connection, message: bytes, attempt: Attempt) -> Answer:
         attempt.reached = True
@@ -167,7 +182,10 @@ class Transport:
             attempt.peer, attempt.code = f"the proxy {proxy.name}", "proxy_error"
         else:
             attempt.peer, attempt.code = url.origin, "unreachable"
-        connection = _Connection(_dial(proxy.url if proxy else url, attempt), _key(url, proxy), proxy)
+        attempt.proxied = proxy is not None
+        sock = _dial(proxy.url if proxy else url, attempt)
+        attempt.place = url.host if proxy else attempt.place
+        connection = _Connection(sock, _key(url, proxy), proxy, attempt.place)
         try:
             if url.scheme == "https":
                 if proxy:
@@ -247,13 +265,17 @@ class _Stale(Exception):
 class _Connection:
     """An open connection. ``key`` says for which requests it is good.
 
-    ``proxy`` is set when requests on it are for a proxy and name their whole URL.
+    ``proxy`` is set when requests on it are for a proxy and name their whole URL. ``place`` is the address that it
+    leads to, or the host that the proxy is told.
     """
 
-    def __init__(self, sock: socket.socket, key: t.Tuple[t.Any, ...], proxy: t.Optional[Proxy]) -> None:
+    def __init__(
+        self, sock: socket.socket, key: t.Tuple[t.Any, ...], proxy: t.Optional[Proxy], place: str = ""
+    ) -> None:
         self._sock = sock
         self.key = key
         self.proxy = proxy
+        self.place = place
         self.used = False
         self.idle_since = 0.0
 
@@ -301,11 +323,18 @@ def _key(url: Url, proxy: t.Optional[Proxy]) -> t.Tuple[t.Any, ...]:
     return ("proxy", proxy) if proxy and url.scheme == "http" else (*url[:3], proxy)
 
 
-def _redirect(url: Url, answer: Answer) -> Url:
+def _redirect(url: Url, answer: Answer, request: HttpRequest) -> Url:
     location = answer.headers.get("location", "")
+    status = f"HTTP {answer.status}"
     if not location:
-        raise TransportError("http_error", f"{url.origin} redirects (HTTP {answer.status}) without saying where to")
-    return urls.redirected(url, location)
+        raise TransportError("http_error", f"{url.origin} redirects ({status}) without saying where to")
+    if request.body is not None and answer.status not in _KEEPING_METHOD:
+        raise TransportError("http_error", f"{url.origin} redirects POST with {status}, which is meant for GET")
+    target = urls.redirected(url, location)
+    if url.scheme == "https" and target.scheme != "https":
+        message = f"a redirect of {url.origin} to {target.origin} is refused: it leads from TLS to plain HTTP"
+        raise TransportError("url_refused", message)
+    return target
 
 
 @functools.cache
@@ -331,6 +360,8 @@ def _dial(url: Url, attempt: Attempt) -> socket.socket:
     attempt.step = "connect to"
     reasons = []
     for number, (family, kind, protocol, _name, address) in enumerate(addresses):
+        attempt.admit(address[0])
+        attempt.place = address[0]
         try:
             # Shared out evenly, so that a dead IPv6 leaves time for IPv4.
             return _connect(socket.socket(family, kind, protocol), address, len(addresses) - number, attempt)

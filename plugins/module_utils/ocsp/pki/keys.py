@@ -16,7 +16,7 @@ import re
 import typing as t
 
 from ..asn1 import der
-from ..errors import InputError
+from ..errors import InputError, MalformedError
 from ..text import encode_pem
 from . import formats, signature
 from .certificate import Certificate
@@ -111,7 +111,10 @@ def _read_block(label: str, body: bytes) -> t.Tuple[str, bytes]:
     if kind not in KEYS:
         unreadable = "contains a private key that cannot be read: it is not PKCS#8, PKCS#1 or SEC 1"
         raise _NoKey(formats.mislabelled(content, formats.KEY) or unreadable)
-    return kind, _canonical(kind, content)
+    try:
+        return kind, _canonical(kind, content)
+    except MalformedError:
+        raise _NoKey("contains a private key that cannot be read: its numbers are not well-formed") from None
 
 
 def _decode(body: bytes) -> bytes:

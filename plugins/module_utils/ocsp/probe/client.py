@@ -22,7 +22,7 @@ from datetime import datetime
 
 from .. import names
 from ..asn1 import der
-from ..errors import ERROR, WARNING, Finding, InputError, MalformedError, OcspError, ProbeError
+from ..errors import ERROR, WARNING, Finding, InputError, MalformedError, OcspError, ProbeError, printable
 from ..fetch.report import finding_values, judgement_values
 from ..judge import response as ocsp_response
 from ..judge import wire
@@ -226,7 +226,7 @@ def _read_host(text: str, option: str) -> t.Tuple[str, str]:
 
 def _not_a_name(text: str) -> str:
     """What is wrong with a host, so that a user can put it right."""
-    shown = "".join(character if character.isprintable() else "?" for character in x509.shorten(text))
+    shown = printable(x509.shorten(text))
     if not text:
         return "'' is empty; give a host name or an IP address"
     if "://" in text:

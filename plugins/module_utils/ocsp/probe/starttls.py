@@ -15,7 +15,7 @@ import html
 import re
 import typing as t
 
-from ..errors import MalformedError, ProbeError
+from ..errors import MalformedError, ProbeError, printable
 
 #: Octets of all that a server may say before TLS, and of one line of it.
 TALK_LIMIT = 64 * 1024
@@ -96,7 +96,7 @@ class _Talk:
         return lines
 
     def refused(self, text: str) -> ProbeError:
-        shown = "".join(character if character.isprintable() else "?" for character in text[:_SHOWN])
+        shown = printable(text[:_SHOWN])
         message = f"does not agree to STARTTLS in the way of {self.name} but says '{shown}'"
         return ProbeError("starttls_refused", message)
 

@@ -82,7 +82,7 @@ class Verdict(t.NamedTuple):
 
     @property
     def due(self) -> bool:
-        return self.reason != reasons.NOT_DUE
+        return self.reason not in reasons.AT_REST
 
 
 def read(material: Material) -> t.Tuple[t.Optional[Certificate], t.Optional[Verdict]]:

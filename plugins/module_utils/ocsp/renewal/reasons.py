@@ -22,6 +22,7 @@ FORCED = "forced"
 ARI = "ari"
 LIFETIME = "lifetime"
 INTERRUPTED = "interrupted"
+UNDECIDED = "undecided"
 NOT_DUE = "not_due"
 
 #: Each reason with what it means, in the order in which they count.
@@ -40,8 +41,11 @@ REASONS: t.Dict[str, str] = {
     ARI: "the time that the CA suggests has come (RFC 9773)",
     LIFETIME: "less than the given share of its life is left",
     INTERRUPTED: "an order was begun and not finished",
+    UNDECIDED: "it could not be decided because of an internal error, so nothing is to be done",
     NOT_DUE: "nothing is to be done",
 }
 
+#: With these nothing is to be done.
+AT_REST = frozenset((UNDECIDED, NOT_DUE))
 #: With these there is nothing that could be used for some time longer.
 WITHOUT_USE = frozenset((MISSING, UNREADABLE, EXPIRED, REVOKED, KEY_MISMATCH))

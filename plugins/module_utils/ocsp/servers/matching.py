@@ -16,18 +16,9 @@ def by_names(entries: t.Iterable[Entry]) -> t.List[Group]:
     """The sets in their order, those for the same server names together, in whatever order and spelling."""
     groups: t.Dict[t.FrozenSet[str], Group] = {}
     for entry in entries:
-        spelled = frozenset(names.server_name(name) or _address(name) for name in entry.names)
+        spelled = frozenset(names.server_name(name) or names.address(name) or name for name in entry.names)
         groups.setdefault(spelled or frozenset([entry.name]), []).append(entry)
     return list(groups.values())
-
-
-def _address(text: str) -> str:
-    import ipaddress  # pylint: disable=import-outside-toplevel  # rare, and slow to import
-
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        return text
 
 
 def choices(groups: t.Sequence[Group]) -> t.Dict[str, Group]:

@@ -99,7 +99,8 @@ class Server(t.NamedTuple):
     ``units`` are its names, by distribution. ``tests`` are commands that check its configuration; the first whose
     program and files are there counts. ``file_options`` are the server's options that name the files of its
     configuration: the tests are made with those of the process that runs. ``pid_files`` and ``signal_name`` are for
-    hosts where nothing manages it; there is no PID file where no signal makes it reload. ``sockets`` are where it
+    hosts where nothing manages it; there is no PID file where no signal makes it reload, and ``programs`` are what its
+    processes are called, if not like a unit. ``sockets`` are where it
     listens for commands. ``reads_key_as_user``: it reads its private key after it gave up root.
     ``rereads_key_unprivileged``: reloading makes it end where that user cannot read the key again, so that it has to be
     restarted; ``cannot_reload``: it always has to be. ``touched`` are files that have to look new, or it would not read
@@ -119,6 +120,7 @@ class Server(t.NamedTuple):
     tests: t.Tuple[t.Tuple[str, ...], ...] = ()
     file_options: t.Tuple[str, ...] = ()
     pid_files: t.Tuple[str, ...] = ()
+    programs: t.Tuple[str, ...] = ()
     signal_name: str = "SIGHUP"
     sockets: t.Tuple[str, ...] = ()
     reads_key_as_user: bool = False

@@ -36,6 +36,7 @@ SERVER = Server(
     ports=((443, ""),),
     tests=(("traffic_server", "-C", "verify_config"),),
     pid_files=("/run/trafficserver/manager.lock",),
+    programs=("traffic_manager", "traffic_server"),
     reads_key_as_user=True,
     touched=("/etc/trafficserver/ssl_multicert.config", f"{FOLDER}/{_FILE}"),
     largest=10240,

@@ -22,6 +22,7 @@ from datetime import datetime
 from ..errors import InputError
 from ..servers.server import Server
 from ..servers.table import NAMES, SERVERS
+from ..store import reading
 from ..store.sets import Layout
 
 #: Runs a command: ``run(argv, input=None, timeout=60.0)``, returns its exit code, output and errors.
@@ -42,6 +43,7 @@ _FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin
 _TIMEOUT = 60.0
 _ASK_TIMEOUT = 10.0
 _LONGEST_ANSWER = 64 * 1024
+_LONGEST_PID = 32
 #: What a unit itself wrote lately, without what systemd writes about it.
 _JOURNAL = ("journalctl", "--quiet", "--no-pager", "--output=cat", "--lines=10", "--since=-2min")
 #: What an init script says to an action that it does not know (LSB 5.0, core, section 22.2).
@@ -462,13 +464,29 @@ class _PidFile(_Manager):
     def main_pid(self) -> t.Optional[int]:
         """The main process, by the first PID file whose process lives."""
         for path in SERVERS[self.service.kind].pid_files if self.service.kind else ():
-            with contextlib.suppress(OSError, ValueError):
-                with open(path, "rb") as handle:
-                    pid = int(handle.read(32))
-                with contextlib.suppress(PermissionError):  # it lives, and is another user's
-                    os.kill(pid, 0)
-                return pid
+            with contextlib.suppress(OSError, ValueError, OverflowError, InputError):
+                pid = int(reading.read_file(path, path, _LONGEST_PID) or b"")
+                if pid > 1 and self._is_meant(pid, path):
+                    with contextlib.suppress(PermissionError):  # it lives, and is another user's
+                        os.kill(pid, 0)
+                    return pid
         return None
+
+    def _is_meant(self, pid: int, path: str) -> bool:
+        """Whether a process is what a PID file is for.
+
+        The user of a server may own the file or its folder. Then the process has to be that user's, or the server's
+        by the name of its program, as root would signal any other in the user's place.
+        """
+        others = {owner for owner in map(_writer, (path, os.path.dirname(path))) if owner is not None}
+        if not others:
+            return True
+        kind = SERVERS[self.service.kind] if self.service.kind else None
+        programs = {*kind.units, *kind.programs} if kind is not None else set()
+        with contextlib.suppress(OSError):
+            if os.path.basename(os.readlink(f"/proc/{pid}/exe")) in programs:
+                return True
+        return bool(others & _users(pid))
 
     def _reload(self, run: Run, restart: bool) -> str:
         pid = self.main_pid()
@@ -481,6 +499,37 @@ class _PidFile(_Manager):
         except OSError as error:
             return f"{self.service.name} cannot be reloaded: the process {pid} cannot be signalled ({error.strerror})"
         return ""
+
+
+def _writer(path: str) -> t.Optional[int]:
+    """The user other than root, and whoever runs this, who can write to a file or folder; -1 for several. Or None."""
+    status = os.stat(path)
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return -1
+    return None if status.st_uid in (0, os.geteuid()) else status.st_uid
+
+
+def _users(pid: int) -> t.Set[int]:
+    """The users that a process runs as; none where that cannot be told."""
+    with contextlib.suppress(OSError, ValueError):
+        with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as handle:
+            line = next((one for one in handle if one.startswith("Uid:")), "")
+        return set(map(int, line.split()[1:]))
+    return set()
+
+
+def _only_root_writes(path: str) -> bool:
+    """Whether nobody but root, and whoever runs this, can change what lies at a path, which has no links in it."""
+    try:
+        while True:
+            status = os.lstat(path)
+            if stat.S_ISLNK(status.st_mode) or _writer(path) is not None:
+                return False
+            path, before = os.path.dirname(path), path
+            if path == before:
+                return True
+    except OSError:
+        return False
 
 
 def _test_command(service: Service, run: Run) -> t.Tuple[str, ...]:
@@ -500,7 +549,9 @@ def _test_command(service: Service, run: Run) -> t.Tuple[str, ...]:
 def _files_of_process(service: Service, options: t.Sequence[str], run: Run) -> t.List[str]:
     """The options by which the process that runs was told its configuration, as for HAProxy with a folder ``conf.d``.
 
-    A reload has it read the same files again. Nothing where that cannot be told.
+    A reload has it read the same files again. Nothing where that cannot be told. A process that does not run as root
+    can say anything of itself, and a test of a configuration may run commands: it is believed where only root can
+    write to the files.
     """
     pid = _main_pid(service, run) if options else None
     if pid is None:
@@ -521,7 +572,11 @@ def _files_of_process(service: Service, options: t.Sequence[str], run: Run) -> t
         elif is_one and name in options:
             found += [name, value]
     # One that is relative is so to a folder that the process may have left.
-    return found if len(found) % 2 == 0 and all(value.startswith("/") for value in found[1::2]) else []
+    paths = found[1::2]
+    if len(found) % 2 or not all(path.startswith("/") for path in paths):
+        return []
+    is_trusted = _users(pid) <= {0, os.geteuid()} or all(map(_only_root_writes, paths))
+    return found if is_trusted else []
 
 
 def _without(arguments: t.Sequence[str], options: t.Sequence[str]) -> t.List[str]:

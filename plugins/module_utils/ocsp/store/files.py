@@ -175,13 +175,10 @@ def _copy_attributes(path: str, descriptor: int) -> None:
     except FileNotFoundError:
         os.fchmod(descriptor, 0o644)
         return
-    mode = stat.S_IMODE(old.st_mode)
-    try:
+    with contextlib.suppress(PermissionError):  # only root may give files away
         os.fchown(descriptor, old.st_uid, old.st_gid)
-    except PermissionError:
-        # Only root may give files away; bits that meant another user or group must not come along.
-        mode &= ~(stat.S_ISUID | stat.S_ISGID)
-    os.fchmod(descriptor, mode)
+    # Nobody runs what is written here, and who put another file in its place must not choose who it would run as.
+    os.fchmod(descriptor, stat.S_IMODE(old.st_mode) & 0o777)
     for name in _PRESERVED_ATTRIBUTES:
         # Most systems have neither; those that do may refuse to let them be set.
         with contextlib.suppress(OSError, AttributeError):
@@ -231,6 +228,10 @@ def remove_file(path: str) -> None:
         raise FileError(f"cannot remove {path}: {reason_of(error)}") from None
 
 
+#: Octets of the largest file of which a backup is made: a certificate file is smaller, and a response far smaller.
+_LARGEST_BACKUP = 16 * 1024 * 1024
+
+
 def back_up(path: str, now: datetime, keep: int) -> str:
     """Keep the file as it is under a name with the time, and only the newest ``keep`` such copies.
 
@@ -239,8 +240,10 @@ def back_up(path: str, now: datetime, keep: int) -> str:
     path = os.path.realpath(path)
     backup = f"{path}.{now.astimezone(timezone.utc):%Y%m%dT%H%M%S.%fZ}~"
     try:
-        with open(path, "rb") as handle:
-            content = handle.read()
+        with open(path, "rb", opener=_open_at_once) as handle:
+            content = handle.read(_LARGEST_BACKUP + 1)
+        if len(content) > _LARGEST_BACKUP:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), path)
         _move(_write_temporary(path, content), backup)
         # The one just made stays even when the clock was set back and others seem to be newer.
         others = [other for other in _backups(path) if other != backup]
@@ -249,6 +252,15 @@ def back_up(path: str, now: datetime, keep: int) -> str:
     except OSError as error:
         raise FileError(f"cannot back up {path}: {reason_of(error)}; nothing was replaced") from None
     return backup
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open a regular file; a FIFO in its place must not hang the run."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is not a regular file", path)
+    return descriptor
 
 
 def _backups(path: str) -> t.List[str]:

@@ -70,6 +70,11 @@ def _texts(value: t.Any) -> str:
     return "must be a list of strings"
 
 
+def _service_names(value: t.Any) -> str:
+    """They become names of files, too."""
+    return _texts(value) or next(filter(None, map(name_problem, value)), "")
+
+
 def _path(value: t.Any) -> str:
     if not isinstance(value, str) or not value.startswith("/") or "\0" in value:
         return "must be an absolute path"
@@ -127,7 +132,7 @@ def _checks_of(user: str) -> t.Dict[str, Check]:
 
 #: The options of ocsp_response that a host program has a use for.
 _OPTIONS = _checks_of(table.PROGRAM)
-_CERTIFICATE = {**_OPTIONS, "name": _name, "path": _path, "live": _path, "services": _texts}
+_CERTIFICATE = {**_OPTIONS, "name": _name, "path": _path, "live": _path, "services": _service_names}
 #: What the role writes of a certificate beside that, for itself.
 _PART_CERTIFICATE = {
     **_CERTIFICATE,
@@ -141,7 +146,7 @@ _SCAN = {
     **_OPTIONS,
     "folder": _path,
     "recursive": _flag,
-    "services": _texts,
+    "services": _service_names,
     **dict.fromkeys((kind for kind in scan.MASKS if kind != "private_key"), _mask),
 }
 _SERVICE: t.Dict[str, Check] = {
@@ -170,6 +175,8 @@ _PART: t.Dict[str, Check] = {
     "certificates": _list,
     "services": _object,
 }
+#: What is told of one folder: whoever may write into it must not fill logs.
+_MOST_PROBLEMS = 20
 #: What may be null, which means its default.
 _NULLABLE = {*_OPTIONS, *_SERVICE, "log_file", "live", "path", "services"}
 
@@ -502,6 +509,9 @@ class _Builder:
                     continue
                 values = {**options, **_files_of(found), "live": None, "services": given.get("services")}
                 self._add(document, ("scan", index), found.name, values, defaults)
+            if len(problems) > _MOST_PROBLEMS:
+                more = len(problems) - _MOST_PROBLEMS
+                problems[_MOST_PROBLEMS:] = [f"{more} more problems of this kind are not listed"]
             self.problems += [f"{_place(document, ('scan', index))}: {problem}" for problem in problems]
 
     def _add(self, document: Document, place: Path, name: str, given: Values, defaults: Values) -> None:

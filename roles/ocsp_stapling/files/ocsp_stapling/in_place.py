@@ -9,6 +9,7 @@ A playbook changes what is in place without a run of ``apply``. It only reads, a
 
 from __future__ import annotations
 
+import contextlib
 import os
 import typing as t
 from datetime import datetime
@@ -45,9 +46,10 @@ def catch_up(config: Config, state: State) -> None:
         return
     state.runs["refresh"] = certificate_state.refresh_values(claims.run)
     for name, values in state.certificates.items():
-        about = certificate_state.claims_about(record.mapping(values, "certificate"), claims.entry(name))
-        if about:
-            values.update(certificate_state.attempt_values(about))
+        with contextlib.suppress(Exception):  # it must not hide the other certificates
+            about = certificate_state.claims_about(record.mapping(values, "certificate"), claims.entry(name))
+            if about:
+                values.update(certificate_state.attempt_values(about))
 
 
 def observe(
@@ -79,11 +81,11 @@ def _unconfigured(seen: Seen) -> Seen:
 
 def _observe(entry: Entry, known: t.Optional[Values], observer: Observer) -> Seen:
     certificate_path = entry.values.get("certificate_path")
-    for path in (certificate_path, entry.path if entry.live is None else os.path.join(entry.live, staples.STAPLE)):
-        problem = _unreadable(path) if isinstance(path, str) else ""
-        if problem:
-            return Seen(known, problem)
     try:
+        for path in (certificate_path, entry.path if entry.live is None else os.path.join(entry.live, staples.STAPLE)):
+            problem = _unreadable(path) if isinstance(path, str) else ""
+            if problem:
+                return Seen(known, problem)
         if known is not None and _in_place(entry) == _known(known):
             return Seen(known)
         return Seen(_looked(entry, known or {}, observer))

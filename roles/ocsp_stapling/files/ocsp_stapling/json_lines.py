@@ -10,6 +10,8 @@ import json
 import re
 import typing as t
 
+from ocsp.errors import sentence
+
 Path = t.Tuple[t.Union[str, int], ...]
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
@@ -17,6 +19,9 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 
 class ConfigError(Exception):
     """A configuration that cannot be used; the message names the file, the line and the key."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(sentence(message))
 
 
 class Unreadable(ConfigError):

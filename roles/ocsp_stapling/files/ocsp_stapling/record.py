@@ -33,7 +33,7 @@ import json
 import typing as t
 from datetime import datetime
 
-from ocsp.errors import InputError, OcspError
+from ocsp.errors import InputError, OcspError, printable
 from ocsp.fetch.environment import Way
 from ocsp.store import files, reading
 from ocsp.text import format_time, parse_time
@@ -178,7 +178,7 @@ def text_of(entry: Values, key: str) -> str:
     value = entry.get(key)
     if not isinstance(value, str):
         return ""
-    return "".join(character if character.isprintable() else "?" for character in value[:LONGEST_TEXT])
+    return printable(value[:LONGEST_TEXT])
 
 
 def proof_of(entry: Values) -> t.Optional[bytes]:

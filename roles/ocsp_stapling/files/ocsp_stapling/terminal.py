@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Tables and sentences for people: they fit a narrow terminal, and have colours only on one."""
+"""Tables and sentences for people: they fit a narrow terminal, and have colours only on one.
+
+Whatever comes into them, nothing but these colours acts on a terminal.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ import re
 import textwrap
 import typing as t
 from datetime import datetime, timezone
+
+from ocsp.errors import printable
 
 WIDTH = 80
 GOOD, WARNING, BAD, PLAIN = "\033[32m", "\033[33m", "\033[31m", ""
@@ -43,7 +48,7 @@ def table(heads: t.Sequence[str], rows: t.Sequence[t.Sequence[Cell]], colours: b
 def _row(cells: t.Sequence[Cell], widths: t.Sequence[int], colours: bool) -> str:
     texts = []
     for index, (cell, width) in enumerate(zip(cells, widths)):
-        text = shorten(cell.text, width)
+        text = printable(shorten(cell.text, width))
         padding = " " * (width - len(text)) if index < len(cells) - 1 else ""
         texts.append((f"{cell.colour}{text}{_END}" if colours and cell.colour else text) + padding)
     return _GAP.join(texts).rstrip()
@@ -58,6 +63,7 @@ def shorten(text: str, width: int) -> str:
 
 
 def paragraph(text: str, width: int = WIDTH, indent: str = "") -> str:
+    text = printable(text)
     return textwrap.fill(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False) + "\n"
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.certops.ocsp.plugins.module_utils import _renewal
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.renewal import reasons
 from ansible_collections.certops.ocsp.plugins.modules import certificate_renewal_info as module
 from ansible_collections.certops.ocsp.tests.unit import forge, http_server
@@ -88,6 +89,40 @@ def test_all_certificates_are_decided_about_at_once(run: t.Any, folder: Path) ->
     assert [one["reason"] for one in result["certificates"]] == ["not_due", "missing", "forced"]
     assert result["certificates"][0]["renew_at"] == "2026-04-03T12:18:07Z"
     assert "2 of 3 due" in result["msg"]
+
+
+@pytest.mark.parametrize(
+    ("owner", "function"),
+    [
+        (_renewal, "_read_candidate"),
+        (_renewal.decision, "read"),
+        (_renewal.decision, "decide"),
+        (_renewal.decision.keys, "read_key"),
+        (_renewal, "_read"),
+    ],
+    ids=lambda one: getattr(one, "__name__", one),
+)
+def test_a_defect_at_one_certificate_keeps_no_other_from_being_renewed(
+    run: t.Any, folder: Path, monkeypatch: pytest.MonkeyPatch, owner: t.Any, function: str
+) -> None:
+    real, calls = getattr(owner, function), []
+
+    def defect(*arguments: t.Any) -> t.Any:
+        calls.append(function)
+        if len(calls) == 1:
+            raise KeyError("planted")
+        return real(*arguments)
+
+    monkeypatch.setattr(owner, function, defect)
+    key = {"private_key_path": str(folder / "www.key")}
+    result = run({"path": str(folder / "www.pem"), "name": "forced", "force": True, **key}, **key)
+    assert [(one["name"], one["reason"]) for one in result["certificates"]] == [
+        (NAME, "undecided"),
+        ("forced", "forced"),
+    ]
+    assert result["due"] == ["forced"] and not result["failed"]
+    said = f"{NAME}: it was not decided whether it is due: internal error (KeyError: 'planted')"
+    assert any(said in str(one) for one in result["warnings"])
 
 
 def test_a_key_in_a_vault_only_has_to_exist(run: t.Any, folder: Path) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import bulk, transport
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import signature
+from ansible_collections.certops.ocsp.plugins.modules import ocsp_responses as module
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, NOW
 from ansible_collections.certops.ocsp.tests.unit.responder import Reply, World, failure, ok
@@ -233,6 +234,47 @@ def test_one_bad_certificate_never_stops_the_others(run: t.Any, responder: t.Any
     assert responses["kept"]["fetch_error"]["code"] == "timeout" and not responses["kept"]["failed"]
     assert (tmp_path / "good.der").read_bytes() == GOOD
     assert any(sentence.startswith("kept: could not fetch a new response") for sentence in result["warnings"])
+
+
+#: What the module calls for each certificate: where it is looked up, and its name.
+CALLED = [
+    (module, "options_of"),
+    (module.Finisher, "check"),
+    (module.Finisher, "values"),
+    (module.report, "outcome_values"),
+    (module.report, "difference"),
+    (module._module, "set_attributes"),
+    (module._module, "warnings_of"),
+    (module._module, "time_of"),
+    (bulk, "_begin_job"),
+    (bulk, "_due_work"),
+    (bulk, "responder"),
+    (bulk._Visit, "open_circuits"),
+    (bulk._Visit, "exchange"),
+]
+
+
+@pytest.mark.parametrize(("owner", "function"), CALLED, ids=[function for _owner, function in CALLED])
+def test_a_defect_at_one_certificate_stops_no_other(
+    run: t.Any, responder: t.Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: t.Any, function: str
+) -> None:
+    responder(ok(GOOD))
+    real, calls = getattr(owner, function), []
+
+    def defect(*arguments: t.Any, **options: t.Any) -> t.Any:
+        calls.append(function)
+        if len(calls) == 2:
+            raise KeyError("planted")
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(owner, function, defect)
+    result = run(*names(4), diff=True, fail_on="none", mode="0600")
+    assert calls and not result["failed"]
+    assert list(result["responses"]) == ["n0", "n1", "n2", "n3"]
+    bad = [name for name, one in result["responses"].items() if one["failed"]]
+    assert len(bad) == 1
+    assert result["responses"][bad[0]]["msg"] == "internal error (KeyError: 'planted')"
+    assert all((tmp_path / f"{name}.der").read_bytes() == GOOD for name in result["responses"] if name not in bad)
 
 
 def size_of(result: t.Mapping[str, t.Any]) -> int:

@@ -48,7 +48,7 @@ def test_what_acme_may_have_is_described_and_has_a_variable_each() -> None:
 
 def test_each_reason_to_obtain_a_certificate_is_in_the_readme() -> None:
     section = (ACME / "README.md").read_text().partition("## When a certificate is obtained\n")[2].partition("\n## ")[0]
-    assert {*reasons.REASONS} - {reasons.NOT_DUE} <= set(re.findall(r"`(\w+)`", section))
+    assert {*reasons.REASONS} - reasons.AT_REST <= set(re.findall(r"`(\w+)`", section))
 
 
 def test_each_service_has_a_handler() -> None:

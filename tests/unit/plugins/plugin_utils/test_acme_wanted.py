@@ -73,9 +73,7 @@ def test_names_become_what_certificates_have() -> None:
     ("domain", "sentence"),
     [
         ("localhost", "no CA issues a certificate for 'localhost', which is not a full host name; give names"),
-        ({"name": "a", "names": ["a..test"]}, "no CA issues a certificate for 'a..test'"),
-        ({"name": "a", "names": ["*.*.test"]}, "no CA issues a certificate for '*.*.test'"),
-        ({"name": "a", "names": ["a.test/x"]}, "no CA issues a certificate for 'a.test/x'"),
+        ({"name": "a", "names": ["a.test", "intern"]}, "no CA issues a certificate for 'intern'"),
         ({"name": "a", "names": ["*.a.test"]}, "a wildcard such as *.a.test needs the challenge dns-01"),
         ({"name": "a", "names": ["192.0.2.1"], "acme": {"challenge": "dns-01"}}, "needs the challenge http-01"),
         ({"name": "a.test", "acme": {"must_staple": "perhaps"}}, "acme: "),

@@ -77,6 +77,13 @@ FAULTS: t.Dict[str, t.Tuple[t.Any, str]] = {
     "one domain as a text": ({"web": {"domains": "a.test"}}, "web: a group must be a mapping with a list of domains"),
     "no mapping": ({"web": None}, "web: a group must be a mapping with a list of domains"),
     "no domains": ({"web": {}}, "web: a group must be a mapping with a list of domains"),
+    "a name that no client can ask for": (
+        web({"name": "a.test", "names": ["a.test", "x\n}"]}),
+        (
+            "web, a.test: names: 'x?}' is neither a host name nor an IP address; write a name of letters, digits, "
+            "hyphens and dots, such as www.example.com or *.example.com"
+        ),
+    ),
     "a domain without a name": (web({"names": ["x"]}), "web: a domain must be a name, or a mapping with a name"),
     "a domain that is a number": (web(7), "web: a domain must be a name, or a mapping with a name"),
     "a slip in a group": (web("a.test", relaod=["nginx"]), "web: relaod is not known; did you mean reload?"),

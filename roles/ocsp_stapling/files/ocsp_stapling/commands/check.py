@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 import os
+import stat
 import typing as t
 from datetime import datetime
 
-from ocsp.errors import InputError
+from ocsp.errors import InputError, printable
 from ocsp.fetch import freshness, report
 from ocsp.judge.judgement import Judgement
 from ocsp.judge.response import SIZE_LIMIT
@@ -44,7 +45,8 @@ def check(path: str, given: Values, config: t.Optional[Config], now: datetime) -
     try:
         return _judge(path, given, config, now)
     except InputError as error:
-        text = f"{path}: cannot be checked\n{paragraph(f'  error: {error.message} [{error.code}]', indent='    ')}"
+        error_text = paragraph(f"  error: {error.message} [{error.code}]", indent="    ")
+        text = f"{printable(path)}: cannot be checked\n{error_text}"
         return Verdict(path, False, text, {"path": path, "acceptable": False, "code": error.code, "msg": error.message})
 
 
@@ -58,11 +60,15 @@ def _judge(path: str, given: Values, config: t.Optional[Config], now: datetime) 
     judgement = outcome.judgement
     good = judgement is not None and judgement.acceptable
     shown = {**report.judged_values(outcome), "path": path, "acceptable": good}
-    return Verdict(path, good, _text(path, options.certificate.name, judgement, shown), shown)
+    source = str(values.get("certificate_path") or "the configuration")
+    return Verdict(path, good, _text(path, options.certificate.name, source, judgement, shown), shown)
 
 
 def _known_values(path: str, given: Values, config: t.Optional[Config]) -> Values:
-    """The options of the certificate that a file belongs to: as configured, or what lies beside it."""
+    """The options of the certificate that a file belongs to: as configured, or what lies beside it.
+
+    What lies in the folder of another user is that user's word, and would make a response of any PKI a good one.
+    """
     if any(given.get(key) for key in ("certificate_path", "certificate_content")):
         return {}
     real = os.path.realpath(path)
@@ -70,14 +76,27 @@ def _known_values(path: str, given: Values, config: t.Optional[Config]) -> Value
         if real in (os.path.realpath(entry.path), os.path.realpath(os.path.join(entry.live or "/", "ocsp.der"))):
             return entry.values
     for name in _BESIDE:
-        beside = os.path.join(os.path.dirname(os.path.abspath(path)), name)
-        if os.path.exists(beside):
+        beside = os.path.join(os.path.dirname(real), name)
+        if _is_trusted(beside):
             return {"certificate_path": beside}
     raise InputError(f"{path}: the certificate for this response is unknown; give it with --certificate")
 
 
-def _text(path: str, name: str, judgement: t.Optional[Judgement], values: Values) -> str:
-    lines = [f"{path}: {'good' if values['acceptable'] else 'refused'}\n"]
+def _is_trusted(path: str) -> bool:
+    """Whether a file is there that only root, or whoever calls, can have put there."""
+    others = stat.S_IWOTH | (stat.S_IWGRP if os.geteuid() == 0 else 0)
+    try:
+        found = [os.stat(path), os.lstat(path), os.stat(os.path.dirname(path))]
+    except OSError:
+        return False
+    # Anybody may write to a link as such, and that means nothing.
+    written = any(status.st_mode & others for status in found if not stat.S_ISLNK(status.st_mode))
+    return not written and all(status.st_uid in (0, os.geteuid()) for status in found)
+
+
+def _text(path: str, name: str, source: str, judgement: t.Optional[Judgement], values: Values) -> str:
+    """What a person is told. ``name`` is the certificate's, and ``source`` the file that it was read from."""
+    lines = [f"{printable(path)}: {'good' if values['acceptable'] else 'refused'}\n"]
     facts = (
         ("certificate", name),
         ("status", values["certificate_status"]),
@@ -88,8 +107,9 @@ def _text(path: str, name: str, judgement: t.Optional[Judgement], values: Values
         ("responder", values["responder_id"]),
         ("signature", values["signature_algorithm"]),
         ("revoked at", values["revocation_time"]),
+        ("judged by", source),
     )
-    lines += [f"  {label + ':':14}{value}\n" for label, value in facts if value]
+    lines += [f"  {label + ':':14}{printable(str(value))}\n" for label, value in facts if value]
     for finding in judgement.findings if judgement is not None else ():
         text = f"  {finding.severity}: {finding.message} [{finding.code}]"
         lines.append(paragraph(text, indent="    "))

@@ -11,6 +11,7 @@ import os
 import typing as t
 from datetime import datetime, timedelta, timezone
 
+from ocsp.errors import sentence
 from ocsp.services.timetable import Timetable
 from ocsp.text import format_time
 
@@ -79,7 +80,7 @@ class Status:
         self.named = bool(names)
         catch_up(config, state)
         seen = observe(config, state, names, now, refused)
-        self.lines = [self._line(name, one) for name, one in seen.items()]
+        self.lines = [self._guard(name, one) for name, one in seen.items()]
         self.lines.sort(key=_urgency)
         self.problems = sorted(self._problems(), key=lambda problem: troubles.rank(problem.trouble))
 
@@ -89,6 +90,14 @@ class Status:
         return max(levels, default=OK)
 
     # One certificate
+
+    def _guard(self, name: str, seen: Seen) -> Line:
+        """One certificate; what fails there is said and hides no other."""
+        try:
+            return self._line(name, seen)
+        except Exception as error:
+            sentence = f"{name}: it was not checked because of an internal error ({type(error).__name__}: {error})"
+            return Line(name, troubles.NOT_SEEN, troubles.NOT_SEEN.word, None, None, "", sentence, {})
 
     def _line(self, name: str, seen: Seen) -> Line:
         entry = self._with_run(seen.values)
@@ -387,7 +396,7 @@ class Status:
         data = f"certificates={len(self.lines)} good={good} critical={critical}"
         if ends:
             data += f" soonest_end={int((min(ends) - self.now).total_seconds())}s"
-        return f"OCSP {self._summary().replace('|', '/')} | {data}\n"
+        return f"OCSP {sentence(self._summary()).replace('|', '/')} | {data}\n"
 
     def _summary(self) -> str:
         """The severity of all of it, the worst trouble and the number of others."""

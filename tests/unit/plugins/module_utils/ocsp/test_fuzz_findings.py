@@ -10,12 +10,13 @@ import typing as t
 from datetime import timedelta
 
 import pytest
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import secrets
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.asn1 import der
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import MalformedError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError, MalformedError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge import response as judging
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.judgement import Judgement
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.response import Rules, judge
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import signature
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import keys, signature
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.certificate import (
     Certificate,
     Target,
@@ -166,3 +167,39 @@ def test_warnings_never_hide_an_error() -> None:
     assert judgement.errors == ["ambiguous", "revoked"]
     late = forge.single(next_update=forge.NOW - forge.HOUR)
     assert judged(forge.response(*odd, late)).errors == ["expired"]
+
+
+#: An unencrypted key in lines of a few characters, and what folds them.
+SHORT_LINES = (
+    b"-----BEGIN PRIVATE KEY-----MC\nkCAQ\nAwBQYDK2VwBB0wFzAVBgAwEQYDVQQDDApJc3N1aW5nIENBBAIw\nCg==\t"
+    b"-----END PRIVATE KEY-----"
+)
+
+
+@pytest.mark.parametrize("fold", [b"\n", b"\r\n", b" ", b"\t", b"\n\n  ", b"\xc2\xa0", b"\xe2\x80\x8b", b"\\n"])
+@pytest.mark.parametrize("width", [1, 3, 10, 15])
+def test_a_key_is_known_however_short_its_lines_are(fold: bytes, width: int) -> None:
+    body = b"MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g"
+    lines = [body[start : start + width] for start in range(0, len(body), width)]
+    assert secrets.holds_private_key(b"-----BEGIN PRIVATE KEY-----" + fold.join(lines) + b"-----END PRIVATE KEY-----")
+
+
+def test_what_is_read_as_a_key_is_known_to_be_one() -> None:
+    assert secrets.holds_private_key(keys.read_key(SHORT_LINES, "the file"))
+    assert secrets.holds_private_key(SHORT_LINES)
+
+
+def test_sentences_about_keys_are_none() -> None:
+    for sentence in (
+        "the line -----BEGIN PRIVATE KEY----- has no -----END PRIVATE KEY----- after it",
+        "its lines are '-----BEGIN PRIVATE KEY-----' and '-----END PRIVATE KEY-----', which were not found anywhere",
+    ):
+        assert not secrets.holds_private_key(sentence)
+
+
+@pytest.mark.parametrize(
+    "data", [b"-----BEGIN PRIVATE KEY-----  MB8CADAFBgMrZXAEFAQSU0xvjrUw9dlmobByXfkuvydR-----END PRIVATE KEY-----"]
+)
+def test_a_key_that_is_not_well_formed_is_one_sentence(data: bytes) -> None:
+    with pytest.raises(InputError, match=r"^the file contains a private key that cannot be read: its numbers are not"):
+        keys.read_key(data, "the file")

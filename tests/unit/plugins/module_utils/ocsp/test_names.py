@@ -66,3 +66,29 @@ def test_a_host_name_keeps_its_case() -> None:
 def test_a_wildcard_is_for_one_label() -> None:
     assert names.wildcard_for("a.b.example.org") == "*.b.example.org"
     assert names.is_wildcard("*.example.org") and not names.is_wildcard("a.example.org")
+
+
+#: Spellings of addresses, and their usual one.
+ADDRESSES: t.Dict[str, t.Optional[str]] = {
+    "192.0.2.1": "192.0.2.1",
+    "2001:DB8:0::1": "2001:db8::1",
+    "[2001:db8::1]": "2001:db8::1",
+    "fe80::1%eth0": None,
+    'fe80::1%"}{z}': None,
+    "192.0.2.256": None,
+    "0x7f000001": None,
+    "2001:db8::1]": None,
+    "": None,
+}
+
+
+@pytest.mark.parametrize("text", ADDRESSES)
+def test_addresses(text: str) -> None:
+    assert names.address(text) == ADDRESSES[text]
+
+
+@pytest.mark.parametrize("text", sorted({*SERVER_NAMES, *ADDRESSES}))
+def test_a_name_is_refused_that_no_client_can_ask_for(text: str) -> None:
+    problem = names.server_name_problem(text)
+    fits = names.server_name(text) is not None or names.address(text) is not None
+    assert (problem == "") == fits and problem.isprintable() and len(problem) < 300

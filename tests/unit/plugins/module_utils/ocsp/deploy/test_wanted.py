@@ -118,6 +118,11 @@ def test_two_entries_of_a_name_are_one_with_the_services_of_both() -> None:
         ),
         ({"private_key_path": "/x"}, "private_key_path and private_key_content are mutually exclusive"),
         ({"chain_path": "/nonexistent"}, "chain_path: /nonexistent does not exist"),
+        (
+            {"names": ["ok.example.com", "x\n}"]},
+            r"names: 'x\?}' is neither a host name nor an IP address; ",
+        ),
+        ({"services": ["../../x"]}, r"services: '\.\./\.\./x' is not a valid service name; use letters"),
         ({"root_src": "x"}, "root_src is read on the controller, but was not; report this as a bug"),
     ],
 )

@@ -108,6 +108,31 @@ def fake_addresses(monkeypatch: pytest.MonkeyPatch, *addresses: tuple[str, int])
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
 
 
+def network(monkeypatch: pytest.MonkeyPatch, hosts: dict[str, t.Any], names: dict[str, str]) -> list[str]:
+    """Servers by the addresses that they would have elsewhere. Returns the addresses that are connected to."""
+    dialled: list[str] = []
+    real = socket.getaddrinfo
+
+    def getaddrinfo(host: str, port: int, **options: t.Any) -> list[t.Any]:
+        try:
+            return real(host, port, **{**options, "flags": socket.AI_NUMERICHOST})
+        except socket.gaierror:
+            if options.get("flags") == socket.AI_NUMERICHOST:
+                raise
+        return real(names[host], port, **{**options, "flags": socket.AI_NUMERICHOST})
+
+    def connect(sock: socket.socket, address: t.Any, shares: int, attempt: t.Any) -> socket.socket:
+        sock.close()
+        dialled.append(address[0])
+        other = socket.socket()
+        other.connect(hosts[address[0]].address)
+        return other
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(transport, "_connect", connect)
+    return dialled
+
+
 @pytest.fixture
 def closed_port() -> t.Iterator[int]:
     with socket.socket() as sock:  # bound and not listening: refused, and nobody else can take it
@@ -681,8 +706,10 @@ def test_no_thread_for_the_resolver(monkeypatch: pytest.MonkeyPatch) -> None:
 # -- redirects
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-@pytest.mark.parametrize("body", [None, b"question"])
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [*((status, None) for status in (301, 302, 303, 307, 308)), (307, b"question"), (308, b"question")],
+)
 def test_redirect_keeps_the_method(serve: Serve, status: int, body: bytes | None) -> None:
     server = serve(replies(answer(b"moved", f"{status} Moved", ["Location: ../b?c=d"]), answer()))
     assert fetch(server.url("/x/a"), body, no_cache=True).body == b"answer"
@@ -693,6 +720,125 @@ def test_redirect_keeps_the_method(serve: Serve, status: int, body: bytes | None
     ]
     assert server.requests[1].partition(b"\r\n\r\n")[2] == (body or b"")
     assert "Cache-Control: no-cache" in lines(server.requests[1])
+
+
+@pytest.mark.parametrize("status", [301, 302, 303])
+def test_no_other_redirect_of_post_is_followed(serve: Serve, status: int) -> None:
+    server = serve(replies(answer(b"", f"{status} Moved", ["Location: /b"]), answer()))
+    error = failure(server.url(), body=b"question")
+    assert error.code == "http_error" and len(server.requests) == 1
+    assert error.message.endswith(f" redirects POST with HTTP {status}, which is meant for GET")
+
+
+def test_redirect_from_tls_to_plain_http(serve: Serve, trusted: Pki) -> None:
+    target = serve(replies(answer(b"open")))
+    error = failure(serve(replies(answer(b"", "308 Moved", [f"Location: {target.url()}"])), tls=trusted.server).url())
+    assert error.code == "url_refused" and target.requests == []
+    assert error.message.endswith(" is refused: it leads from TLS to plain HTTP")
+
+
+#: From whom to whom, and whether that may be.
+LEADING = [
+    ("203.0.114.1", "203.0.114.9", True),
+    ("203.0.114.1", "10.0.0.1", False),
+    ("203.0.114.1", "192.168.1.1", False),
+    ("203.0.114.1", "172.16.0.1", False),
+    ("203.0.114.1", "100.64.0.1", False),
+    ("203.0.114.1", "169.254.169.254", False),
+    ("203.0.114.1", "127.0.0.1", False),
+    ("203.0.114.1", "127.3.2.1", False),
+    ("203.0.114.1", "0.0.0.0", False),
+    ("203.0.114.1", "224.0.0.1", False),
+    ("203.0.114.1", "::1", False),
+    ("203.0.114.1", "::", False),
+    ("203.0.114.1", "fe80::1", False),
+    ("203.0.114.1", "fd00:ec2::254", False),
+    ("203.0.114.1", "::ffff:127.0.0.1", False),
+    ("203.0.114.1", "::ffff:10.0.0.1", False),
+    ("203.0.114.1", "64:ff9b::a9fe:a9fe", False),
+    ("203.0.114.1", "2002:7f00:1::", False),
+    ("203.0.114.1", "2606:4700::1", True),
+    ("10.0.0.1", "10.9.9.9", True),
+    ("10.0.0.1", "203.0.114.1", True),
+    ("10.0.0.1", "169.254.169.254", False),
+    ("10.0.0.1", "127.0.0.1", False),
+    ("fd00::1", "192.168.0.1", True),
+    ("169.254.1.1", "127.0.0.1", False),
+    ("127.0.0.1", "169.254.169.254", True),
+    ("127.0.0.1", "10.0.0.1", True),
+    ("::1", "127.0.0.1", True),
+]
+
+
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize(("first", "second", "may"), LEADING)
+def test_a_redirect_leads_to_no_narrower_network(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, first: str, second: str, may: bool, named: bool
+) -> None:
+    """By the address that is connected to, however it is written, and before anything is sent to it."""
+    target = serve(replies(answer(b"secret")))
+    host = f"[{second}]" if ":" in second else second
+    location = "http://inner.test/shutdown" if named else f"http://{host}/shutdown"
+    front = serve(replies(answer(b"", "302 Found", [f"Location: {location}"])))
+    dialled = network(monkeypatch, {first: front, second: target}, {"ocsp.test": first, "inner.test": second})
+    if may:
+        assert fetch("http://ocsp.test/").body == b"secret"
+        return
+    error = failure("http://ocsp.test/")
+    assert error.code == "url_refused" and error.message.startswith("a redirect of http://ocsp.test to ")
+    assert dialled == [first] and target.requests == []
+
+
+@pytest.mark.parametrize(
+    "host", ["2130706433", "0x7f.1", "127.1", "0177.0.0.1", "localhost", "x.localhost.", "LOCALHOST"]
+)
+def test_a_redirect_to_this_host_is_seen_in_any_spelling(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    target = serve(replies(answer(b"secret")))
+    front = serve(replies(answer(b"", "302 Found", [f"Location: http://{host}:{target.port}/"])))
+    known = {"ocsp.test": "203.0.114.1", **dict.fromkeys(("localhost", "x.localhost."), "127.0.0.1")}
+    network(monkeypatch, {"203.0.114.1": front, "127.0.0.1": target}, known)
+    assert failure("http://ocsp.test/").code == "url_refused"
+    assert target.requests == []
+
+
+def test_a_second_redirect_is_measured_by_the_first_responder(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = serve(replies(answer(b"secret")))
+    middle = serve(replies(answer(b"", "302 Found", ["Location: http://127.0.0.1/"])))
+    front = serve(replies(answer(b"", "302 Found", ["Location: http://203.0.114.2/"])))
+    hosts = {"203.0.114.1": front, "203.0.114.2": middle, "127.0.0.1": target}
+    dialled = network(monkeypatch, hosts, {"ocsp.test": "203.0.114.1"})
+    assert failure("http://ocsp.test/").code == "url_refused"
+    assert dialled == ["203.0.114.1", "203.0.114.2"] and target.requests == []
+
+
+def test_a_connection_that_is_open_already_is_not_for_all(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = serve(converses(lambda _request: answer(b"secret")))
+    front = serve(replies(answer(b"", "302 Found", ["Location: http://inner.test/"])))
+    known = {"ocsp.test": "203.0.114.1", "inner.test": "10.0.0.1"}
+    network(monkeypatch, {"203.0.114.1": front, "10.0.0.1": inner}, known)
+    client = Transport(environ={}, keep=4)
+    assert client.exchange(HttpRequest("http://inner.test/"), PLENTY).body == b"secret"
+    with pytest.raises(TransportError) as caught:
+        client.exchange(HttpRequest("http://ocsp.test/"), PLENTY)
+    client.close()
+    assert caught.value.code == "url_refused" and len(inner.requests) == 1
+
+
+def test_a_proxy_is_not_led_to_addresses_of_its_own(serve: Serve) -> None:
+    proxy = serve(replies(answer(b"", "302 Found", ["Location: http://169.254.169.254/latest/"]), answer(b"secret")))
+    error = failure("http://ocsp.test/", http_proxy=f"http://127.0.0.1:{proxy.port}")
+    assert error.code == "url_refused" and len(proxy.requests) == 1
+
+
+def test_a_redirect_from_a_proxy_into_the_network_beside_it(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = serve(replies(answer(b"secret")))
+    proxy = serve(replies(answer(b"", "302 Found", ["Location: http://inner.test/"])))
+    network(monkeypatch, {"203.0.114.1": proxy, "10.0.0.1": inner}, {"inner.test": "10.0.0.1"})
+    given = {"http_proxy": "http://203.0.114.1:80", "environ": {"no_proxy": "inner.test"}}
+    assert failure("http://ocsp.test/", **given).code == "url_refused"
+    assert inner.requests == []
 
 
 def test_redirect_to_another_server(serve: Serve) -> None:
@@ -807,7 +953,7 @@ def test_no_tls_there(serve: Serve, speech: bytes) -> None:
 
 
 def test_http_through_proxy(serve: Serve) -> None:
-    server = serve(replies(answer(b"", "302 Found", ["Location: /b"]), answer()))
+    server = serve(replies(answer(b"", "307 Moved", ["Location: /b"]), answer()))
     proxy = serve(forward_proxy({"ocsp.invalid": server}))
     assert fetch("http://ocsp.invalid/a?b", b"question", http_proxy=proxy.url()).body == b"answer"
     assert lines(proxy.requests[0])[:2] == ["POST http://ocsp.invalid/a?b HTTP/1.1", "Host: ocsp.invalid"]

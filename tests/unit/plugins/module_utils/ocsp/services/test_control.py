@@ -374,6 +374,72 @@ def test_where_nothing_manages_it_a_server_is_signalled(tmp_path: Path, monkeypa
     assert control.reload(service, Host().run) == Result(False, False)
 
 
+@pytest.fixture
+def signalled(monkeypatch: pytest.MonkeyPatch) -> t.List[t.Tuple[int, int]]:
+    """The processes that are signalled, where nothing but a PID file tells which."""
+    monkeypatch.setattr(control, "has_systemd", lambda: False)
+    sent: t.List[t.Tuple[int, int]] = []
+    monkeypatch.setattr(os, "kill", lambda pid, number: sent.append((pid, number)) if number else None)
+    return sent
+
+
+def reload_by(pid_file: Path, monkeypatch: pytest.MonkeyPatch, *programs: str) -> Result:
+    kind = Server("Server", units=("no-such-service",), pid_files=(str(pid_file),), programs=programs)
+    monkeypatch.setattr(control, "SERVERS", {**control.SERVERS, "server": kind})
+    return control.reload(configured("server"), Host().run)
+
+
+@pytest.mark.usefixtures("program")
+@pytest.mark.parametrize("text", ["-1", "0", "1", "-4711", "", "x", "9" * 31, "47_11x", "\0", "1" + "0" * 99])
+def test_a_pid_file_that_names_no_process_has_none_signalled(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signalled: t.List[t.Tuple[int, int]]
+) -> None:
+    (tmp_path / "pid").write_text(text)
+    reload_by(tmp_path / "pid", monkeypatch)
+    assert [pid for pid, _number in signalled if pid in (-1, 0, 1) or pid < 0] == []
+    assert signalled == [] or text == "9" * 31
+
+
+@pytest.mark.usefixtures("program")
+def test_a_pid_file_that_is_a_fifo_hangs_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signalled: t.List[t.Tuple[int, int]]
+) -> None:
+    os.mkfifo(tmp_path / "pid")
+    assert reload_by(tmp_path / "pid", monkeypatch) == Result(False, False)
+    assert signalled == []
+
+
+@pytest.mark.usefixtures("program")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("of_folder", [False, True])
+def test_root_signals_no_process_of_others_for_the_owner_of_a_pid_file(
+    of_folder: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signalled: t.List[t.Tuple[int, int]]
+) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "pid").write_text(str(os.getpid()))
+    os.chown(folder if of_folder else folder / "pid", 65534, 65534)
+    assert reload_by(folder / "pid", monkeypatch) == Result(False, False)
+    assert signalled == []
+    # Its own processes it could signal by itself, and the server is meant.
+    monkeypatch.setattr(control, "_users", lambda _pid: {65534})
+    assert reload_by(folder / "pid", monkeypatch).reloaded
+    monkeypatch.setattr(control, "_users", lambda _pid: {1})
+    program = os.path.basename(os.readlink("/proc/self/exe"))
+    assert reload_by(folder / "pid", monkeypatch, program).reloaded
+
+
+@pytest.mark.usefixtures("program")
+@pytest.mark.parametrize("mode", [0o666, 0o620])
+def test_a_pid_file_for_all_to_write_says_nothing(
+    mode: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signalled: t.List[t.Tuple[int, int]]
+) -> None:
+    (tmp_path / "pid").write_text(str(os.getpid()))
+    (tmp_path / "pid").chmod(mode)
+    assert reload_by(tmp_path / "pid", monkeypatch) == Result(False, False)
+    assert signalled == []
+
+
 @pytest.mark.usefixtures("program")
 def test_nobody_is_signalled_in_the_place_of_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control, "has_systemd", lambda: False)
@@ -674,3 +740,30 @@ def test_other_servers_are_tested_with_the_file_that_they_run_with(
     host = Host({"systemctl show --property=MainPID": (0, f"{pid}\n", "")})
     control.test(configured(kind), host.run)
     assert host.commands[-1] == tested
+
+
+@pytest.mark.usefixtures("systemd")
+def test_root_tests_no_configuration_that_another_user_chose(
+    program: t.Callable[[str], str], process: t.Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process may write what it likes where its command line was; the files of root alone are no other's choice."""
+    real, folder = os.path.exists, tmp_path / "own"
+    monkeypatch.setattr(os.path, "exists", lambda path: path == "/etc/haproxy/haproxy.cfg" or real(path))
+    monkeypatch.setattr(control, "_users", lambda _pid: {65534})
+    monkeypatch.setattr(control, "_only_root_writes", lambda path: path == str(folder / "root.cfg"))
+    folder.mkdir()
+    (folder / "root.cfg").touch()
+    program("haproxy")
+    for name, tested in (("root.cfg", str(folder / "root.cfg")), ("evil.cfg", "/etc/haproxy/haproxy.cfg")):
+        pid = process("haproxy", "-f", str(folder / name))
+        host = Host({"systemctl show --property=MainPID": (0, f"{pid}\n", "")})
+        control.test(configured("haproxy"), host.run)
+        assert host.commands[-1] == f"haproxy -c -f {tested}"
+
+
+def test_what_only_root_writes(tmp_path: Path) -> None:
+    assert control._only_root_writes("/etc/passwd") and control._only_root_writes("/usr/bin")
+    assert not control._only_root_writes("/tmp/x") and not control._only_root_writes("/nonexistent")
+    assert not control._only_root_writes("/proc/self/exe")
+    (tmp_path / "link").symlink_to("/etc/passwd")
+    assert not control._only_root_writes(str(tmp_path / "link"))

@@ -648,6 +648,24 @@ def test_a_backup_is_what_the_file_was(staple: Path) -> None:
     assert names(staple.parent) == [staple.name, backup.name]
 
 
+@pytest.mark.parametrize("kind", ["fifo", "folder", "large"])
+def test_no_backup_is_made_of_what_is_no_response(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever may write to the folder put it there: it neither hangs the run nor fills the memory."""
+    monkeypatch.setattr(files, "_LARGEST_BACKUP", 1000)
+    place = tmp_path / "x.der"
+    {"fifo": os.mkfifo, "folder": os.mkdir, "large": lambda path: Path(path).write_bytes(bytes(1001))}[kind](place)
+    with pytest.raises(FileError, match=r"^cannot back up .*; nothing was replaced$"):
+        files.back_up(str(place), NOW, 5)
+    assert names(tmp_path) == ["x.der"]
+
+
+@pytest.mark.parametrize("bits", [0o4755, 0o2755, 0o1777, 0o6777])
+def test_no_content_of_ours_runs_as_another(staple: Path, bits: int) -> None:
+    staple.chmod(bits)
+    files.replace_file(str(staple), NEW)
+    assert stat.S_IMODE(staple.stat().st_mode) == bits & 0o777
+
+
 def test_the_name_of_a_backup_is_in_utc(staple: Path) -> None:
     elsewhere = NOW.astimezone(timezone(timedelta(hours=14)))
     assert files.back_up(str(staple), elsewhere, 5).endswith(".20261123T120000.000000Z~")

@@ -1,0 +1,47 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""How far an address reaches, so that no redirect leads from the Internet into what is beside this host.
+
+Responders are asked over plain HTTP, so anybody on the way may redirect requests.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+#: From the widest to the narrowest: the Internet, networks of their own (RFC 1918, RFC 4193), the link, and the host.
+EVERYWHERE, PRIVATE, LINK, HOST = range(4)
+NAMES = ("the Internet", "a private network", "the local link", "this host")
+
+
+def scope_of(address: str) -> int:
+    """The scope of an IP address, with or without a zone. What is no address is that of a name: EVERYWHERE.
+
+    What cannot be the address of a server, such as a multicast address, has the scope of the host.
+    """
+    import ipaddress  # pylint: disable=import-outside-toplevel  # slow, and needed for redirects alone
+
+    if address.rstrip(".").lower().rpartition(".")[2] == "localhost":  # RFC 6761 section 6.3
+        return HOST
+    try:
+        found: t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address] = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return EVERYWHERE
+    if isinstance(found, ipaddress.IPv6Address):
+        found = _inside(found)
+    if found.is_loopback or found.is_unspecified or found.is_multicast:
+        return HOST
+    if found.is_link_local:
+        return LINK
+    return PRIVATE if found.is_private or not found.is_global else EVERYWHERE
+
+
+def _inside(found: t.Any) -> t.Any:
+    """The IPv4 address that an IPv6 address stands for (RFC 4291, RFC 6052, RFC 3056), or itself."""
+    import ipaddress  # pylint: disable=import-outside-toplevel  # slow, and needed for redirects alone
+
+    if found in ipaddress.IPv6Network("64:ff9b::/96"):
+        return ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
+    return found.ipv4_mapped or found.sixtofour or found
