@@ -49,7 +49,6 @@ NOT_ON_HOSTS = (
     "pki/loading",
     "pki/path",
     "probe",
-    "store/tenants",
     "renewal",
 )
 _PREFIX = "ocsp_stapling_"

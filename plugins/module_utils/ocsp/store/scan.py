@@ -13,7 +13,7 @@ import typing as t
 
 from ..errors import InputError
 from ..text import clean
-from . import reading
+from . import reading, tenants
 
 #: What the files of a domain are called, where nothing else is said.
 MASKS = {
@@ -142,7 +142,7 @@ def _holds(lead: str, parent: str, name: str) -> bool:
         return True
     path = os.path.join(parent, name)
     try:
-        data = reading.read_file(path, path, _LOOK)
+        data = tenants.read_file(path, path, _LOOK)
     except InputError:
         data = None
     # Unreadable files are reported where they are used.

@@ -17,7 +17,7 @@ from ocsp.judge.decision import Facts
 from ocsp.judge.judgement import Judgement
 from ocsp.judge.response import SIZE_LIMIT, judge
 from ocsp.options.parse import Options, read_options
-from ocsp.store import reading, staples
+from ocsp.store import staples, tenants
 from ocsp.store.staples import Place
 
 from . import record, untrusted_file
@@ -134,7 +134,7 @@ class Observer:
 def read_place(entry: Entry) -> t.Optional[bytes]:
     """The staple that servers read, or None; one that is half installed or withdrawn is none. Raises InputError."""
     if entry.live is None:
-        content = reading.read_file(entry.path, entry.path, SIZE_LIMIT)
+        content = tenants.read_file(entry.path, entry.path, SIZE_LIMIT)
         return None if content is None else wire.from_pem(content)
     place = staples.find(entry.live)
     return staples.read(place) if place is not None and staples.in_place(place) else None
