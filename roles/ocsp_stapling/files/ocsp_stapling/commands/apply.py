@@ -308,7 +308,7 @@ class Apply:
         self.log.emit(Event("run", message))
 
     def _save(self) -> None:
-        problem = "; ".join(self.config.problems)
+        problem = self.config.problem
         this = states.run_values(self.host.now(), self.host.elapsed(), self.exit_code, problem)
         self.after.first = self.before.first or format_time(self.now)
         self.after.runs = {

@@ -92,7 +92,7 @@ class Refresh:
         self.record = record.load(folders.record, len(self.config.certificates))
         self.record.keep_only({entry.name for entry in self.config.certificates})
         before, self.record.run = self.record.run, {"started": format_time(self.host.now())}
-        self.record.run["problem"] = "; ".join(self.config.problems)
+        self.record.run["problem"] = self.config.problem
         self.ways = Ways(self.record.ways)
         try:
             self._refresh()

@@ -177,7 +177,7 @@ def test_nothing_is_written_where_a_link_of_a_tenant_leads(bank: Path, target: s
         path = link(bank / "tenant" / "t.der", bank / "private" / target, TENANT)
     with pytest.raises(InputError, match="symbolic link"):
         replace(path)
-    with pytest.raises(FileError, match="symbolic link .* nothing was changed"):
+    with pytest.raises(FileError, match=r"symbolic link .* nothing was changed"):
         files.replace_file(str(path), b"new")
     assert [one.name for one in (bank / "private").iterdir()] == ["bank.key"]
     assert (bank / "private" / "bank.key").read_bytes() == SECRET
