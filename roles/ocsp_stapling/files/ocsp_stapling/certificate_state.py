@@ -31,6 +31,7 @@ def entry_values(look: Observation, decision: Decision, before: Values, claims: 
         "certificate": certificate,
         "staple": staple_values(look, decision, record.mapping(before, "staple"), claims, now),
         "revoked": revocation_values(decision.proof),
+        "proof": _proof_text(look, before),
         "code": decision.code,
         "message": decision.message,
         "left": good_left(look),
@@ -118,6 +119,13 @@ def staple_values(
         "certificate_sha256": digest(look.options.certificate.der),
         "installed": before.get("installed") if same else format_time(now),
     }
+
+
+def _proof_text(look: Observation, before: Values) -> t.Optional[str]:
+    """The proof of a revocation. One that could not be judged now is kept, and one of another certificate is not."""
+    judged = look.options is not None and look.options.target is not None
+    proof = look.proof if judged else record.proof_of(before)
+    return record.proof_text(proof)
 
 
 def revocation_values(proof: t.Optional[Judgement]) -> t.Optional[Values]:

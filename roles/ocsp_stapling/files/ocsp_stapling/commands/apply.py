@@ -77,8 +77,8 @@ class Apply:
         self.names = names
         self.now = host.now()
         self.claims, self.refused = record.load_foreign(config.folders.record, len(config.certificates))
-        self.observer = Observer(config, self.claims, self.now)
         self.before = states.load(config.folders.state_file)
+        self.observer = Observer(config, self.claims, self.now, self.before)
         self.after = State()
         self.after.refused = self.refused
         self.clock_problem = ""

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import functools
 import hashlib
@@ -157,8 +156,9 @@ class Refresh:
         if same and not self.force and not self._is_time(known):
             return None
         self.inputs[entry.name] = inputs
-        # Where nothing has changed it is time by the plan, although the response may not be due by its own rule.
-        return Job(entry.name, {**entry.values, "force": same or self.force})
+        # Where nothing has changed it is time by the plan, although the response may not be due by its own rule. Nor is
+        # one that somebody put back after a revocation, which apply does not put in place.
+        return Job(entry.name, {**entry.values, "force": same or self.force or "proof" in known})
 
     def _guard(self, entry: Entry, action: t.Callable[[Entry], t.Optional[Job]]) -> t.Optional[Job]:
         """Do something about one certificate; what fails there is said and remembered, and stops no other."""
@@ -291,8 +291,9 @@ class Refresh:
                 planned = max(now, schedule.asked_from(planned, ends, self.ahead.interval))
         if outcome is not None and outcome.attempts:
             known["attempted"] = format_time(now)
-        if outcome is not None and outcome.proof is not None and len(outcome.proof) <= record.LONGEST_PROOF:
-            known["proof"] = base64.b64encode(outcome.proof).decode("ascii")
+        proof = record.proof_text(outcome.proof) if outcome is not None else None
+        if proof is not None:
+            known["proof"] = proof
         known.update(
             failures=failures,
             code=code,
