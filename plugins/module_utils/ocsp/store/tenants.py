@@ -22,6 +22,9 @@ from . import reading
 
 #: How many links may lead from one to the next, as the kernel has it.
 _MOST_LINKS = 40
+#: Folders that a way may begin with, since only root, and the user of this process, can change what is on it.
+_ROOTS_ALONE: t.Set[str] = set()
+_MOST_REMEMBERED = 10_000
 _ACL = "system.posix_acl_access"
 
 
@@ -30,20 +33,40 @@ def read_file(path: str, source: str, limit: int) -> t.Optional[bytes]:
 
     Raises InputError also for a file that somebody else than root may have put in the place of another.
     """
+    plain = _open_plain(_absolute(path))
+    if plain is not None:
+        try:
+            return reading.read_file(_fd_path(plain), source, limit)
+        finally:
+            os.close(plain)
     with contextlib.ExitStack() as stack:
         try:
-            descriptor, problem = _find(_absolute(path), stack)
+            found = _Walk(stack).to(_absolute(path))
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError) as error:
             raise InputError(f"{source} cannot be read: {reading.reason_of(error)}") from None
+        problem = found.problem()
         if problem:
             raise InputError(f"{source} {problem}")
         # The way there may be changed in the meantime; the file that was looked at cannot.
-        content = reading.read_file(_fd_path(descriptor), source, limit)
+        content = reading.read_file(_fd_path(found.descriptor), source, limit)
         if content is None:
             raise InputError(f"{source} cannot be read while /proc is not mounted")
         return content
+
+
+def _open_plain(path: str) -> t.Optional[int]:
+    """A descriptor of a file that is where its path says, without links, as most are; it opens it for nothing."""
+    try:
+        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except (OSError, ValueError):
+        return None
+    with contextlib.suppress(OSError):
+        if os.fstat(descriptor).st_nlink == 1 and os.readlink(_fd_path(descriptor)) == path:
+            return descriptor
+    os.close(descriptor)
+    return None
 
 
 class Destination(t.NamedTuple):
@@ -84,24 +107,28 @@ def destination(path: str, source: str, follow: bool = True) -> t.Iterator[Desti
             yield Destination(real, real)
 
 
+def real_folder(path: str, source: str) -> t.Optional[str]:
+    """The path of a folder without links, or None where there is none. Raises InputError as ``read_file`` does."""
+    with contextlib.ExitStack() as stack:
+        try:
+            found = _Walk(stack).to(_absolute(path))
+        except (OSError, ValueError):
+            return None
+        if not stat.S_ISDIR(os.fstat(found.descriptor).st_mode):
+            return None
+        problem = found.problem()
+        if problem:
+            raise InputError(f"{source} {problem}")
+        at = _fd_path(found.descriptor)
+        return os.readlink(at) if os.path.isdir(at) else os.path.realpath(path)
+
+
 def _absolute(path: str) -> str:
     return path if path.startswith("/") else os.path.join(os.getcwd(), path)
 
 
 def _fd_path(descriptor: int) -> str:
     return f"/proc/self/fd/{descriptor}"
-
-
-def _find(path: str, stack: contextlib.ExitStack) -> t.Tuple[int, str]:
-    """A descriptor of a file, which opens it for nothing, and why it is not to be read. Raises OSError, ValueError."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
-        stack.callback(os.close, descriptor)
-        # What is where its path says has been reached without any link, and most files are.
-        if os.fstat(descriptor).st_nlink == 1 and os.readlink(_fd_path(descriptor)) == path:
-            return descriptor, ""
-    found = _Walk(stack).to(path)
-    return found.descriptor, found.problem()
 
 
 class _Found(t.NamedTuple):
@@ -145,42 +172,66 @@ class _Walk:
         self._stack = stack
         self._links: t.List[int] = []
         self._followed = 0
+        #: The way so far where it has been without links and strangers, to be remembered.
+        self._way: t.Optional[str] = None
 
     def to(self, path: str, follow: bool = True) -> _Found:
         """Find an absolute path, maybe without following the last link. Raises OSError and ValueError."""
-        folder, strangers = self._open("/"), 0
-        left = path.split("/")
+        folder, there, left = self._start(path)
+        strangers = 0
         while left:
             name = left.pop(0)
             if name in ("", "."):
                 continue
             self.folder, self.name = folder, name
             last = not any(left)
+            above = there
             try:
-                there = self._open(name, folder)
+                descriptor = self._open(name, folder)
             except FileNotFoundError:
                 if last:
                     self.missing = _Found(folder, tuple(self._links), 0)
                 raise
-            status = os.fstat(there)
-            strangers = self._strangers(folder, status, strangers)
-            if not stat.S_ISLNK(status.st_mode) or (last and not follow):
-                folder = there
+            there = os.fstat(descriptor)
+            strangers = self._strangers(folder, above, there, strangers)
+            if not stat.S_ISLNK(there.st_mode) or (last and not follow):
+                folder = descriptor
+                self._note(name, strangers, last)
                 continue
             self._followed += 1
             if self._followed > _MOST_LINKS:
                 raise ValueError("too many symbolic links")
             if strangers:
-                self._links.append(status.st_uid)
-            target = os.readlink("", dir_fd=there)
+                self._links.append(there.st_uid)
+            target = os.readlink("", dir_fd=descriptor)
+            self._way, there = None, above
             if target.startswith("/"):
-                folder, strangers = self._open("/"), 0
-            left = [*target.split("/"), *left]
+                folder, there, start = self._start(target)
+                strangers, left = 0, [*start, *left]
+            else:
+                left = [*target.split("/"), *left]
         return _Found(folder, tuple(self._links), strangers)
 
-    def _strangers(self, descriptor: int, entry: os.stat_result, above: int) -> int:
+    def _start(self, path: str) -> t.Tuple[int, os.stat_result, t.List[str]]:
+        """The folder to begin an absolute path with, and the names that follow."""
+        known = os.path.dirname(path)
+        while known not in _ROOTS_ALONE and len(known) > 1:
+            known = os.path.dirname(known)
+        descriptor = self._open(known)
+        self._way = known.rstrip("/")
+        return descriptor, os.fstat(descriptor), path[len(known) :].split("/")
+
+    def _note(self, name: str, strangers: int, last: bool) -> None:
+        """Remember a folder that nobody else can have put there: nobody else can change that either."""
+        if self._way is None or strangers or name == "..":
+            self._way = None
+            return
+        self._way += f"/{name}"
+        if not last and len(_ROOTS_ALONE) < _MOST_REMEMBERED:
+            _ROOTS_ALONE.add(self._way)
+
+    def _strangers(self, descriptor: int, folder: os.stat_result, entry: os.stat_result, above: int) -> int:
         """Who else can have made an entry of a folder: 0 for none, -1 for several, else the number of the user."""
-        folder = os.fstat(descriptor)
         if not stat.S_ISDIR(folder.st_mode):
             raise NotADirectoryError
         own = folder.st_uid

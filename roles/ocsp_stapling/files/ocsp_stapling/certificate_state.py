@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import typing as t
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ocsp.judge.decision import INSTALL, WITHDRAW, Decision
 from ocsp.judge.judgement import Judgement
@@ -18,6 +18,9 @@ from ocsp.text import format_time
 from . import record
 from .observe import Observation, digest
 from .record import Values
+
+#: How far from now times may be that the other user claims: a response is good for ten days or so.
+_LONGEST_PLAN, _LONGEST_PAST = timedelta(days=60), timedelta(days=3660)
 
 
 def entry_values(look: Observation, decision: Decision, before: Values, claims: Values, now: datetime) -> Values:
@@ -37,7 +40,7 @@ def entry_values(look: Observation, decision: Decision, before: Values, claims: 
         "left": good_left(look),
         "refused": look.refused,
         "unfinished": "",
-        **attempt_values(claims),
+        **attempt_values(claims, now),
     }
 
 
@@ -47,15 +50,15 @@ def claims_about(certificate: t.Optional[Values], claims: Values) -> Values:
     return {} if about and known and about != known else claims
 
 
-def attempt_values(claims: Values) -> Values:
-    """What refresh says of its attempts for one certificate."""
+def attempt_values(claims: Values, now: datetime) -> Values:
+    """What refresh says of its attempts for one certificate. Times that it cannot have planned or seen are left out."""
     failures = record.number_of(claims, "failures")
     return {
         "failures": failures,
         "failure_code": record.text_of(claims, "code") if failures else "",
         "failure_message": record.text_of(claims, "message") if failures else "",
-        "succeeded": format_time(record.time_of(claims, "succeeded")),
-        "next_attempt": format_time(record.time_of(claims, "next_attempt")),
+        "succeeded": format_time(_near(record.time_of(claims, "succeeded"), now, _LONGEST_PAST)),
+        "next_attempt": format_time(_near(record.time_of(claims, "next_attempt"), now, _LONGEST_PLAN)),
     }
 
 
@@ -68,6 +71,10 @@ def refresh_values(run: Values) -> Values:
         "problem": record.text_of(run, "problem"),
         "latest": format_time(record.time_of(run, "latest")),
     }
+
+
+def _near(claimed: t.Optional[datetime], now: datetime, distance: timedelta) -> t.Optional[datetime]:
+    return claimed if claimed is not None and abs(claimed - now) <= distance else None
 
 
 def certificate_values(options: t.Optional[Options]) -> t.Optional[Values]:

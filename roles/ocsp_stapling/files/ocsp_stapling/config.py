@@ -38,7 +38,7 @@ from ocsp.options.parse import check_options, did_you_mean
 from ocsp.servers.table import SERVERS
 from ocsp.services.control import COMMANDS, Service, configured, name_problem, read_command
 from ocsp.store import parts, scan
-from ocsp.text import clean, parse_duration
+from ocsp.text import bounded, clean, parse_duration
 
 from .json_lines import ConfigError, Document, Path, Unreadable, parse
 
@@ -566,13 +566,6 @@ class _Builder:
             self.real_folders[folder] = os.path.realpath(folder)
         real = os.path.join(self.real_folders[folder], name)
         return os.path.realpath(real) if os.path.islink(real) else real
-
-
-def bounded(problems: t.Sequence[str], most: int) -> t.List[str]:
-    """The first of many sentences, and how many there are beside them."""
-    more = len(problems) - most
-    told = [f"{more} more problem{'s' if more > 1 else ''} of this kind {'are' if more > 1 else 'is'} not listed"]
-    return [*problems[:most], *(told if more > 0 else [])]
 
 
 def _files_of(found: scan.Found) -> t.Dict[str, str]:

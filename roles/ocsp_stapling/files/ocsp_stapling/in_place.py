@@ -49,7 +49,7 @@ def catch_up(config: Config, state: State) -> None:
         with contextlib.suppress(Exception):  # it must not hide the other certificates
             about = certificate_state.claims_about(record.mapping(values, "certificate"), claims.entry(name))
             if about:
-                values.update(certificate_state.attempt_values(about))
+                values.update(certificate_state.attempt_values(about, now))
 
 
 def observe(
