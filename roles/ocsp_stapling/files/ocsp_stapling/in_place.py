@@ -37,7 +37,7 @@ class Seen(t.NamedTuple):
     unread: str = ""
 
 
-def catch_up(config: Config, state: State) -> None:
+def catch_up(config: Config, state: State, now: datetime) -> None:
     """Take over what refresh says of its attempts where it has run since apply, as when somebody starts it."""
     claims, _refused = record.load_foreign(config.folders.record, len(config.certificates))
     ended = record.last_of(claims.run)

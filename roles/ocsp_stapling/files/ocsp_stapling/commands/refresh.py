@@ -139,10 +139,23 @@ class Refresh:
                 self.record.entry(entry.name).pop(key, None)
 
     def _jobs(self) -> t.Iterator[Job]:
-        for entry in self.entries:
+        for entry in self._in_turn():
             job = self._guard(entry, self._job)
             if job is not None:
                 yield job
+
+    def _in_turn(self) -> t.List[Entry]:
+        """The certificates in the order in which they are looked at, in case that the time is too short for all.
+
+        Those of each user, and of each folder, take turns. Among them those come first that did not fail last time, and
+        were looked at the longest time ago.
+        """
+
+        def order(entry: Entry) -> t.Tuple[bool, str]:
+            known = self.record.entry(entry.name)
+            return record.number_of(known, "failures") > 0, record.text_of(known, "looked")
+
+        return _take_turns(_take_turns(sorted(self.entries, key=order), _folder_of), _owner_of)
 
     def _job(self, entry: Entry) -> t.Optional[Job]:
         """What is to be looked at, unless it is not yet time for that."""
@@ -360,6 +373,29 @@ class Refresh:
             f"{waiting} well{', ' if failing else ''}{failing}"
         )
         self.log.emit(Event("run", message))
+
+
+def _take_turns(entries: t.Sequence[Entry], group_of: t.Callable[[Entry], t.Any]) -> t.List[Entry]:
+    """One of each group after another, each group in its order."""
+    counts: t.Dict[t.Any, int] = {}
+    rounds = []
+    for entry in entries:
+        group = group_of(entry)
+        counts[group] = counts.get(group, 0) + 1
+        rounds.append(counts[group])
+    order = sorted(range(len(entries)), key=rounds.__getitem__)
+    return [entries[index] for index in order]
+
+
+def _folder_of(entry: Entry) -> str:
+    return os.path.dirname(str(entry.values.get("certificate_path") or ""))
+
+
+def _owner_of(entry: Entry) -> int:
+    try:
+        return os.stat(str(entry.values.get("certificate_path") or "")).st_uid
+    except (OSError, ValueError):
+        return -1
 
 
 def _no_network(_request: t.Any, _timeout: float) -> t.NoReturn:
