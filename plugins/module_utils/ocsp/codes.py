@@ -332,7 +332,7 @@ CODES = (
         TRANSPORT,
         ERROR,
         "The URL, or one that it redirects to, is not allowed: only http and https are, with a valid host and no "
-        "password. A redirect must not lead from the Internet to a private network or this host, or from https to http.",
+        "password, and no redirect from the Internet to a private network or from https to http.",
         "Set `responder_urls`, and report the URL to the CA.",
     ),
     Code(

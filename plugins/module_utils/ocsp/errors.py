@@ -146,7 +146,6 @@ class Finding(_Finding):
     def __new__(cls, code: str, severity: str, message: str) -> Finding:
         return super().__new__(cls, code, severity, sentence(message))
 
-    @classmethod
-    def _make(cls, iterable: t.Iterable[t.Any]) -> Finding:
-        """What C(_replace) makes one by."""
-        return cls(*iterable)
+    def saying(self, message: str) -> Finding:
+        """The same one with another sentence."""
+        return Finding(self.code, self.severity, message)

@@ -178,7 +178,7 @@ class _Fetch:
         last = {failure.url: failure.error.message for failure in self.failures if failure.error}
         if best.error is None or len(last) < 2:
             return best
-        return best._replace(error=best.error._replace(message="; ".join(last.values())))
+        return best._replace(error=best.error.saying("; ".join(last.values())))
 
     def _pause(self, failures: int, pending: t.Sequence[str], answers: t.Sequence[_Answer]) -> bool:
         """Wait before the next round. Returns whether there is time for one."""
@@ -305,7 +305,7 @@ class _Fetch:
         error = judgement.error
         if error is not None:
             clock = [finding.message for finding in judgement.findings if finding.code == "clock_implausible"]
-            error = error._replace(message="; ".join([f"{clean(url, _LONGEST_URL)}: {error.message}"] + clock))
+            error = error.saying("; ".join([f"{clean(url, _LONGEST_URL)}: {error.message}"] + clock))
         return _Answer(error, url, http_response.body, judgement, status, retry_after)
 
 

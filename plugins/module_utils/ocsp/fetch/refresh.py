@@ -77,7 +77,7 @@ def _given(target: Target, options: Options, now: datetime) -> _Came:
     judgement = freshness.judge(target, options, data, now)
     error = judgement.error
     if error is not None:
-        error = error._replace(message=f"the given response is refused: {error.message}")
+        error = error.saying(f"the given response is refused: {error.message}")
     return _Came(error, data, judgement)
 
 

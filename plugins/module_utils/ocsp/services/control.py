@@ -44,6 +44,7 @@ _TIMEOUT = 60.0
 _ASK_TIMEOUT = 10.0
 _LONGEST_ANSWER = 64 * 1024
 _LONGEST_PID = 32
+_PID = re.compile(rb"[0-9]{1,7}")
 #: What a unit itself wrote lately, without what systemd writes about it.
 _JOURNAL = ("journalctl", "--quiet", "--no-pager", "--output=cat", "--lines=10", "--since=-2min")
 #: What an init script says to an action that it does not know (LSB 5.0, core, section 22.2).
@@ -464,8 +465,9 @@ class _PidFile(_Manager):
     def main_pid(self) -> t.Optional[int]:
         """The main process, by the first PID file whose process lives."""
         for path in SERVERS[self.service.kind].pid_files if self.service.kind else ():
-            with contextlib.suppress(OSError, ValueError, OverflowError, InputError):
-                pid = int(reading.read_file(path, path, _LONGEST_PID) or b"")
+            with contextlib.suppress(OSError, InputError):
+                text = (reading.read_file(path, path, _LONGEST_PID) or b"").strip()
+                pid = int(text) if _PID.fullmatch(text) else 0
                 if pid > 1 and self._is_meant(pid, path):
                     with contextlib.suppress(PermissionError):  # it lives, and is another user's
                         os.kill(pid, 0)

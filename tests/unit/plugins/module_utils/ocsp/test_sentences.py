@@ -43,7 +43,7 @@ MAKERS: t.Dict[str, t.Callable[[str], str]] = {
     "FileError": lambda text: errors.FileError(text).message,
     "BusyError": lambda text: str(errors.BusyError(text)),
     "Finding": lambda text: errors.Finding("x", errors.ERROR, text).message,
-    "changed Finding": lambda text: errors.Finding("x", errors.ERROR, "")._replace(message=text).message,
+    "changed Finding": lambda text: errors.Finding("x", errors.ERROR, "").saying(text).message,
     "Refusal": lambda text: errors.Refusal([errors.Fault("a", text)]).message,
     "Fault of a Refusal": lambda text: errors.Refusal([errors.Fault("a", text)]).faults[0].message,
 }

@@ -396,8 +396,7 @@ def test_a_pid_file_that_names_no_process_has_none_signalled(
 ) -> None:
     (tmp_path / "pid").write_text(text)
     reload_by(tmp_path / "pid", monkeypatch)
-    assert [pid for pid, _number in signalled if pid in (-1, 0, 1) or pid < 0] == []
-    assert signalled == [] or text == "9" * 31
+    assert signalled == []
 
 
 @pytest.mark.usefixtures("program")
@@ -634,7 +633,7 @@ def test_a_server_that_was_started_by_hand_runs(tmp_path: Path, monkeypatch: pyt
     assert known.reload("nginx").problem == (
         "nginx cannot be reloaded: it does not run as nginx; set 'unit' or 'reload' for it"
     )
-    pid.write_text("999999999")
+    pid.write_text("9999999")
     assert known.is_running("nginx") is False
 
 
