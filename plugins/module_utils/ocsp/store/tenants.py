@@ -201,7 +201,9 @@ class _Walk:
             self._followed += 1
             if self._followed > _MOST_LINKS:
                 raise ValueError("too many symbolic links")
-            if strangers:
+            # One with a second name may have been made elsewhere, by root, and got this name from somebody else.
+            trusted = there.st_uid in (0, os.geteuid()) and there.st_nlink == 1
+            if strangers and not trusted:
                 self._links.append(there.st_uid)
             target = os.readlink("", dir_fd=descriptor)
             self._way, there = None, above

@@ -116,6 +116,16 @@ def test_links_of_root_are_followed(bank: Path) -> None:
     assert read(bank / "ssl" / "bank.key") == SECRET
 
 
+def test_a_link_of_root_leads_to_files_of_others_too(bank: Path) -> None:
+    other = write(bank / "private" / "other.der", OTHER)
+    path = link(bank / "tenant" / "roots.der", other, 0)
+    assert read(path) == b"own"
+    # A second name of it may have been made by anybody.
+    os.link(path, bank / "tenant" / "second.der", follow_symlinks=False)
+    with pytest.raises(InputError, match="symbolic link"):
+        read(bank / "tenant" / "second.der")
+
+
 def test_what_is_not_there_is_none(bank: Path) -> None:
     assert read(bank / "tenant" / "none.key") is None
     assert read(bank / "none" / "none.key") is None
