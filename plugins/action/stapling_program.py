@@ -53,6 +53,8 @@ class ActionModule(ActionBase):
             if result.get("failed"):
                 return {**result, "claims": _owner.unknown(options["claims"], owner)}
             found = result["found"]
+            for sentence in result["unfit"]:
+                self._display.warning(sentence)
         else:
             found = _groups.scanned(options["scan"])
         groups = _groups.without(_groups.read(options["groups"], found, remote), options["missing"])

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import grp
 import os
 import pwd
+import stat
 import typing as t
 from datetime import datetime, timezone
 
@@ -22,6 +24,7 @@ from .ocsp.errors import ERROR, FileError, Finding, OcspError
 from .ocsp.fetch.freshness import Outcome
 from .ocsp.options import table
 from .ocsp.pki.signature import CRYPTOGRAPHY_MINIMUM, library_problem
+from .ocsp.store import tenants
 from .ocsp.text import parse_time
 
 #: Warnings about a response that an operator should see even without reading the findings.
@@ -186,25 +189,69 @@ def check_attributes(module: AnsibleModule, params: t.Mapping[str, t.Any]) -> No
         pass
     # What chattr would say needs a file on the file system of the real one.
     arguments = module.load_file_common_arguments(dict(params, attributes=None), path=probe)
-    check_mode, module.check_mode = module.check_mode, True
-    try:
+    with _check_mode(module):
         module.set_fs_attributes_if_different(arguments, False)
-    finally:
-        module.check_mode = check_mode
 
 
 def set_attributes(
     module: AnsibleModule, params: t.Mapping[str, t.Any], outcome: Outcome, diff: t.Dict[str, t.Any]
 ) -> bool:
     """Set owner, mode and so on of the file; return whether anything is changed, or was before. Raises FileError."""
-    # They belong to the file that a symbolic link leads to, as its content does.
-    path = os.path.realpath(outcome.path)
     try:
-        arguments = module.load_file_common_arguments(params, path=path)
-        return bool(module.set_fs_attributes_if_different(arguments, outcome.changed, diff))
+        with tenants.destination(outcome.path, outcome.path) as place:
+            return _set_attributes(module, params, outcome, diff, place.at)
     except OSError as error:
         content = "its content was replaced" if outcome.changed else "its content is as it was"
+        path = os.path.realpath(outcome.path)
         raise FileError(f"cannot set the owner, group or mode of {path}: {error.strerror}; {content}") from None
+
+
+def _set_attributes(
+    module: AnsibleModule, params: t.Mapping[str, t.Any], outcome: Outcome, diff: t.Dict[str, t.Any], path: str
+) -> bool:
+    """Owner, group and mode are set on the open file: the owner of its folder could put a link in its place."""
+    arguments = module.load_file_common_arguments(params, path=path)
+    with _check_mode(module):
+        changed = bool(module.set_fs_attributes_if_different(arguments, outcome.changed, diff))
+    if module.check_mode or not changed:
+        return changed
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        _give(module, arguments, descriptor)
+    finally:
+        os.close(descriptor)
+    rest = {**arguments, "owner": None, "group": None, "mode": None}
+    module.set_fs_attributes_if_different(rest, False, {})
+    return changed
+
+
+def _give(module: AnsibleModule, arguments: t.Mapping[str, t.Any], descriptor: int) -> None:
+    owner, group, mode = (arguments[name] for name in ("owner", "group", "mode"))
+    found = os.fstat(descriptor)
+    if owner is not None or group is not None:
+        uid = -1 if owner is None else int(owner) if str(owner).isdigit() else pwd.getpwnam(owner).pw_uid
+        gid = -1 if group is None else int(group) if str(group).isdigit() else grp.getgrnam(group).gr_gid
+        if (uid, gid) != (found.st_uid, found.st_gid):
+            os.fchown(descriptor, uid, gid)
+    if mode is not None:
+        wanted = mode if isinstance(mode, int) else _mode_of(module, found, str(mode))
+        os.fchmod(descriptor, stat.S_IMODE(wanted))
+
+
+def _mode_of(module: AnsibleModule, found: os.stat_result, mode: str) -> int:
+    try:
+        return int(mode, 8)
+    except ValueError:
+        return int(module._symbolic_mode_to_octal(found, mode))
+
+
+@contextlib.contextmanager
+def _check_mode(module: AnsibleModule) -> t.Iterator[None]:
+    check_mode, module.check_mode = module.check_mode, True
+    try:
+        yield
+    finally:
+        module.check_mode = check_mode
 
 
 def warnings_of(findings: t.Iterable[Finding], sentences: t.Iterable[str]) -> t.List[str]:

@@ -35,6 +35,7 @@ from .ocsp.services import timetable
 from .ocsp.services.control import has_systemd
 from .ocsp.store import parts, reading, scan, sets
 from .ocsp.store.sets import Layout
+from .ocsp.text import bounded
 
 #: What a difference can be about, in the order in which it is repaired.
 ACCOUNT, PROGRAM, SETTINGS, TIMER = "account", "program", "settings", "timer"
@@ -45,6 +46,7 @@ TIMER_UNIT = timetable.TIMER
 _OS_RELEASE = "/etc/os-release"
 _USUAL_PYTHON = families.DEBIAN.python
 _MOST_PLACES = 10
+_MOST_UNFIT = 5
 _CREDENTIALS = re.compile(r"//[^/@ ]*@")
 _CACHE = "__pycache__"
 _SURPLUS = "does not belong there"
@@ -90,7 +92,9 @@ def carry_out(module: AnsibleModule) -> t.Dict[str, t.Any]:
     """
     given, parts = module.params["wanted"], module.params["parts"]
     if "scan" in given:
-        return {"found": scanned(given["scan"])}
+        unfit: t.List[str] = []
+        found_groups = scanned(given["scan"], unfit)
+        return {"found": found_groups, "unfit": [f"ocsp_stapling_scan: {one}" for one in bounded(unfit, _MOST_UNFIT)]}
 
     def run(argv: t.Sequence[str]) -> t.Tuple[int, str, str]:
         code, output, errors = module.run_command(list(argv), environ_update={"LC_ALL": "C"})
@@ -477,12 +481,15 @@ def _link_parts(there: Layout, here: Layout, part: Values) -> t.Tuple[str, ...]:
     return tuple(one.owner for one in found)
 
 
-def scanned(folders: t.Sequence[Values]) -> t.List[t.Dict[str, t.Any]]:
-    """Groups of the certificates in folders of this host. Raises InputError where a folder does not exist."""
+def scanned(folders: t.Sequence[Values], problems: t.List[str]) -> t.List[t.Dict[str, t.Any]]:
+    """Groups of the certificates in folders of this host. Raises InputError where a folder does not exist.
+
+    What cannot be deployed is added to ``problems``: users of the host may have put it there.
+    """
     for folder in folders:
         if not os.path.isdir(folder["folder"]):
             raise InputError(f"ocsp_stapling_scan: there is no folder {folder['folder']} on this host")
-    return scan.groups(folders)
+    return scan.groups(folders, problems)
 
 
 # Installing

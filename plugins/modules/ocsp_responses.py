@@ -170,7 +170,13 @@ import os
 
 from ansible.module_utils.basic import FILE_COMMON_ARGUMENTS
 from ansible_collections.certops.ocsp.plugins.module_utils import _entries, _module
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import ERROR, Finding, InputError, OcspError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import (
+    ERROR,
+    Finding,
+    InputError,
+    InputErrors,
+    OcspError,
+)
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import report
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.bulk import Job, Network, as_error, refresh_all
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.environment import Environment, Ways
@@ -226,7 +232,7 @@ def read_entries(given):
         entries[name], paths[path] = entry, name
     if faults:
         told = [f"{shorten(list(dict.fromkeys(names)), ', ')}: {fault}" for fault, names in faults.items()]
-        raise InputError(shorten(told, "; ", SHOWN_FAULTS))
+        raise InputErrors(shortened(told, SHOWN_FAULTS))
     return entries
 
 
@@ -336,9 +342,12 @@ def brief(values):
     return {name: values[name] for name in SHOWN_VALUES if name in values}
 
 
-def shorten(parts, separator, shown=SHOWN):
-    more = [f"and {len(parts) - shown} more"] if len(parts) > shown else []
-    return separator.join(parts[:shown] + more)
+def shorten(parts, separator):
+    return separator.join(shortened(parts, SHOWN))
+
+
+def shortened(parts, shown):
+    return parts[:shown] + ([f"and {len(parts) - shown} more"] if len(parts) > shown else [])
 
 
 def run(module):

@@ -304,6 +304,11 @@ found:
   returned: with O(remote_source)
   type: list
   elements: dict
+unfit:
+  description: Why the first of the keys that O(scan) found on the host are left out, each as a sentence.
+  returned: with O(remote_source)
+  type: list
+  elements: str
 """
 
 import os

@@ -70,6 +70,16 @@ class InputError(OcspError):
         super().__init__(code, message)
 
 
+class InputErrors(InputError):
+    """Several things that the user gave and that cannot be used; each sentence has its own limit."""
+
+    def __init__(self, sentences: t.Sequence[str]) -> None:
+        super().__init__("; ".join(map(sentence, sentences)))
+
+    def _fit(self, message: str) -> str:
+        return message
+
+
 class Fault(t.NamedTuple):
     """One of several things that are wrong with what the user gave: of which certificate, and the whole sentence."""
 

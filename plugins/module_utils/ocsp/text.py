@@ -91,6 +91,13 @@ def clean(text: str, limit: int = 100) -> str:
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
 
 
+def bounded(problems: t.Sequence[str], most: int) -> t.List[str]:
+    """The first of many sentences, and how many there are beside them."""
+    more = len(problems) - most
+    told = [f"{more} more problem{'s' if more > 1 else ''} of this kind {'are' if more > 1 else 'is'} not listed"]
+    return [*problems[:most], *(told if more > 0 else [])]
+
+
 def encode_pem(data: bytes, label: str) -> bytes:
     """DER as PEM, in lines of 64 characters (RFC 7468 section 2); ``label`` is CERTIFICATE, for example."""
     body = base64.b64encode(data)

@@ -475,6 +475,51 @@ def test_the_end_of_a_staple_that_stays_after_a_revocation_is_its_own(host: Host
     assert (host.root / "live" / NAME / "ocsp.der.expires").read_bytes() == expires
 
 
+def test_what_was_proven_once_is_not_forgotten_with_the_claim(web: Host) -> None:
+    """Whoever has taken over the fetching must not get an older response stapled again."""
+    web.process("refresh")
+    web.process("apply")
+    response = web.responses / f"{NAME}.der"
+    older = response.read_bytes()
+    web.later(2 * HOUR)
+    web.maker = hosts.revoked
+    web.process("refresh", "--force")
+    web.process("apply")
+    assert web.staple(NAME) is None
+    record_file = web.responses / "refresh.json"
+    values = json.loads(record_file.read_text())
+    values["certificates"][NAME].pop("proof")
+    values["certificates"][NAME].update(failures=0, code="", message="")
+    for _run in range(2):
+        record_file.write_text(json.dumps(values))
+        response.write_bytes(older)
+        web.later(HOUR)
+        web.process("apply")
+        assert web.staple(NAME) is None
+        assert web.known(NAME)["revoked"]["reason"] == "key_compromise"
+    # What the CA says later counts.
+    web.maker = hosts.good
+    web.later(HOUR)
+    web.process("refresh", "--force")
+    web.process("apply")
+    assert web.staple(NAME) is not None
+    assert web.known(NAME)["revoked"] is None
+
+
+def test_a_proof_that_was_in_place_is_remembered_when_it_is_gone(web: Host) -> None:
+    web.process("refresh")
+    older = (web.responses / f"{NAME}.der").read_bytes()
+    web.process("apply")
+    web.later(2 * HOUR)
+    place = Path(os.path.realpath(web.root / "live" / NAME)) / "ocsp.der"
+    place.write_bytes(hosts.revoked(web.leaves[NAME], web.now))
+    web.process("apply")
+    assert web.staple(NAME) is None
+    (web.responses / f"{NAME}.der").write_bytes(older)
+    web.process("apply")
+    assert web.staple(NAME) is None
+
+
 def test_a_revoked_certificate_is_not_stapled_for(web: Host) -> None:
     web.hour()
     web.later(4 * DAY)

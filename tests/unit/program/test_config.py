@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import pwd
+import subprocess
 import typing as t
 from datetime import timedelta
 from pathlib import Path
@@ -452,8 +453,92 @@ def test_a_file_of_an_odd_name_is_one_problem(folder: Path, name: str) -> None:
 def test_odd_files_without_number_fill_no_log(folder: Path) -> None:
     put(folder / "ssl", "a.test.pem", *(f"{index}|.pem" for index in range(500)))
     assert set(found(folder)) == {"a.test"}
-    assert len(problems(folder)) == 21
-    assert problems(folder)[-1].endswith(": 480 more problems of this kind are not listed")
+    assert len(problems(folder)) == 6
+    assert problems(folder)[-1].endswith(": 495 more problems of this kind are not listed")
+    text = json.dumps({"scan": [{"folder": str(folder / "ssl")}, {"folder": str(folder / ("long" * 50))}]})
+    assert len(load(folder, text).problem) <= 1000
+
+
+def test_a_file_does_not_take_the_place_of_a_certificate_of_a_later_file(folder: Path) -> None:
+    put(folder / "ssl", "mail.test.pem", "other.test.pem")
+    (folder / "conf.d" / "10.json").write_text(json.dumps({"scan": [{"folder": str(folder / "ssl")}]}))
+    given = {"name": "mail.test", "certificate_path": "/mail.pem", "path": "/mail.der", "live": None}
+    response = {**given, "name": "else", "path": f"{folder}/ssl/other.test.ocsp-resp"}
+    (folder / "conf.d" / "20.json").write_text(json.dumps({"certificates": [given, response]}))
+    config = load(folder, "{}")
+    assert [(entry.name, entry.path) for entry in config.certificates] == [
+        ("mail.test", "/mail.der"),
+        ("else", f"{folder}/ssl/other.test.ocsp-resp"),
+    ]
+    assert len(config.problems) == 2
+
+
+def test_a_file_does_not_take_the_name_of_one_in_another_folder(folder: Path) -> None:
+    """The folders may be of different users."""
+    put(folder, "a/x.test.pem", "b/x.test.pem", "b/y.test.pem", "c/x.test.pem")
+    config = load(folder, json.dumps({"scan": [{"folder": f"{folder}/{name}"} for name in "abc"]}))
+    names = ["x.test", f"{folder}/b/x.test", "y.test", f"{folder}/c/x.test"]
+    assert [entry.name for entry in config.certificates] == names
+    assert config.certificates[1].values["certificate_path"] == f"{folder}/b/x.test.pem"
+    assert config.problems == ()
+
+
+@pytest.mark.parametrize("linked", ["response", "folder"])
+def test_two_paths_that_lead_to_one_response_meet(folder: Path, linked: str) -> None:
+    (folder / "responses").mkdir()
+    if linked == "response":
+        put(folder / "ssl", "a.test.pem")
+        (folder / "ssl" / "a.test.ocsp-resp").symlink_to(folder / "responses" / "www.der")
+    else:
+        put(folder / "real", "a.test.pem")
+        (folder / "ssl").symlink_to("real")
+    path = {"response": f"{folder}/responses/www.der", "folder": f"{folder}/real/a.test.ocsp-resp"}[linked]
+    text = {"certificates": [{"name": "www", "path": path}], "scan": [{"folder": f"{folder}/ssl"}]}
+    config = load(folder, json.dumps(text))
+    assert [entry.name for entry in config.certificates] == ["www"]
+    assert f"leads to the same file as {path}, which is already in" in config.problems[0]
+
+
+def test_a_link_in_the_place_of_a_response_ends_nothing(folder: Path) -> None:
+    """Whoever owns its folder made it; what is wrong with it is a matter of that certificate."""
+    (folder / "b.der").symlink_to("a.der")
+    given = [{"name": name, "path": f"{folder}/{name}.der"} for name in "ab"]
+    assert len(load(folder, json.dumps({"certificates": given})).certificates) == 2
+
+
+def test_folders_in_one_another_without_end(folder: Path) -> None:
+    put(folder / "ssl", "a.test.pem", f"{'d/' * 32}deep.test.pem", "z/z.test.pem")
+    descriptor = os.open(folder / "ssl" / "d", os.O_RDONLY)
+    for _level in range(1200):
+        with contextlib.suppress(FileExistsError):
+            os.mkdir("d", dir_fd=descriptor)
+        inner = os.open("d", os.O_RDONLY, dir_fd=descriptor)
+        os.close(descriptor)
+        descriptor = inner
+    os.close(descriptor)
+    try:
+        assert set(found(folder, recursive=True)) == {"a.test", f"{'d/' * 32}deep.test", "z/z.test"}
+        (problem,) = problems(folder, recursive=True)
+        assert f"folders more than 32 levels below {folder}/ssl are not searched" in problem
+    finally:
+        subprocess.run(["rm", "-rf", str(folder / "ssl")], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files to other users")
+def test_whoever_fills_a_folder_keeps_no_other_from_being_looked_at(folder: Path) -> None:
+    put(folder / "ssl", "evil/0.test.pem", "other/x.test.pem", "full/x.test.pem")
+    for number in range(1, 1200):
+        for owner in ("evil", "full"):
+            os.link(
+                folder / "ssl" / owner / ("x.test.pem" if owner == "full" else "0.test.pem"),
+                folder / "ssl" / owner / f"{number}.test.pem",
+            )
+    os.chown(folder / "ssl" / "evil", 61234, 61234)
+    names = list(found(folder, recursive=True))
+    owners = [name.split("/")[0] for name in names]
+    assert (owners.count("evil"), owners.count("other"), owners.count("full")) == (1000, 1, 1200)
+    (problem,) = problems(folder, recursive=True)
+    assert f"the folder {folder}/ssl/evil has more than 1000 files of this kind" in problem
 
 
 @pytest.mark.parametrize("half", ["\\ud800", "\\udfff", "x\\udc00\\ud800"])

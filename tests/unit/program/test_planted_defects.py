@@ -161,7 +161,9 @@ def test_metrics_of_others_are_there_whichever_value_fails(
     assert three.run("apply").code == 0
     shown = (three.state / "metrics/ocsp_stapling.prom").read_text()
     assert shown.count('{name="a.example.com"') == shown.count('{name="c.example.com"') > 5
-    assert shown.count(f'{{name="{ITS}"') == shown.count('{name="a.example.com"') - 1
+    # Some values are there for certificates of a kind that these are not.
+    missing = int(f'{name}{{name="a.example.com"' in shown)
+    assert shown.count(f'{{name="{ITS}"') == shown.count('{name="a.example.com"') - missing
 
 
 @pytest.mark.parametrize(("owner", "function"), OF_METRICS, ids=[function for _owner, function in OF_METRICS])

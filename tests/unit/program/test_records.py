@@ -273,3 +273,23 @@ def test_the_longest_entry_fits_into_the_record() -> None:
     entry = {"proof": proof, "message": text, "responder_url": "http://" + "x" * 1000}
     data = record.dump({"certificates": {f"n{index}": entry for index in range(100)}})
     assert len(data) < record.largest(100)
+    assert not record.is_crowded(data, 100)
+
+
+@pytest.mark.parametrize("text", [",:[{" * 250, '\\"' * 500, "\\" * 1000, '"' * 1000, '\\\\"' * 300])
+def test_texts_do_not_crowd_the_record(text: str) -> None:
+    """They are of responders and certificates, whose owners must not have the record of all others refused."""
+    assert not record.is_crowded(record.dump({"certificates": {f"n{index}": {"m": text} for index in range(100)}}), 100)
+
+
+@pytest.mark.parametrize(
+    "unit", ["[" * 400 + "]" * 400, '{"":' * 400 + "1" + "}" * 400, "[]", "{}", '"ab"', '"\\\\"', "1"]
+)
+def test_a_record_of_values_without_number_is_refused(tmp_path: Path, unit: str) -> None:
+    path = tmp_path / "refresh.json"
+    data = f'{{"version": 1, "x": [{",".join([unit] * (200_000 // (len(unit) + 1)))}]}}'
+    path.write_text(data)
+    assert len(data) < record.largest(1)
+    found, refused = record.load_foreign(str(path), 1)
+    assert refused == f"{path} has more values in it than a record of 1 certificates; remove it"
+    assert record.load(str(path), 1).run == found.run == {}

@@ -22,6 +22,8 @@ from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, MINUTE
 from ansible_collections.certops.ocsp.tests.unit.program import host as hosts
 from ansible_collections.certops.ocsp.tests.unit.program.host import Host
+from ocsp_stapling.commands.refresh import Refresh
+from ocsp_stapling.config import load
 
 NAME = "www.example.com"
 
@@ -577,3 +579,30 @@ def test_urls_of_a_certificate_are_fit_to_be_shown(host: Host) -> None:
     assert all(line.isprintable() for line in done.err.splitlines())
     assert len(known(host)["message"]) <= 1000
     assert known(host)["message"].isprintable()
+
+
+def test_those_of_each_folder_take_turns_and_failing_ones_come_last(host: Host) -> None:
+    """A user whose responders hang must not have all others wait for ever."""
+    scan = []
+    for owner, number in (("evil", 5), ("other", 2)):
+        folder = host.home / owner
+        folder.mkdir()
+        scan.append({"folder": str(folder)})
+        for index in range(number):
+            leaf = host.issue(f"{owner}{index}.test")
+            (folder / f"{owner}{index}.test.pem").write_bytes(leaf.pem + forge.world().issuer.pem)
+    (host.root / "conf.d").mkdir(exist_ok=True)
+    hosts.write_json(host.root / "conf.d" / "10.json", {"version": 1, "scan": scan})
+    host.configure()
+    config = load(str(host.root / "config.json"), str(host.state))
+
+    def order(**known: t.Any) -> t.List[str]:
+        unused: t.Any = types.SimpleNamespace(look_ahead=lambda _interval: None)
+        run = Refresh(config, unused, unused, unused)
+        for name, values in known.items():
+            run.record.entry(f"{name}.test").update(values)
+        return [entry.name.partition(".")[0] for entry in run._in_turn() if entry.live is None]
+
+    assert order()[:4] == ["evil0", "other0", "evil1", "other1"]
+    seen = {"looked": "2026-03-04T05:06:07Z"}
+    assert order(evil0=seen, other0={**seen, "failures": 1})[:4] == ["evil1", "other1", "evil2", "other0"]

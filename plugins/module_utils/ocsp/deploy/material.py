@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import ipaddress
-import re
 import typing as t
 import unicodedata
 from dataclasses import dataclass, field
@@ -22,9 +21,8 @@ from ..pki import constraints, keys, loading, signature
 from ..pki import path as paths
 from ..pki.certificate import Certificate
 from ..pki.identifiers import is_self_signed
+from ..store.sets import NAME
 from ..text import encode_pem
-
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ class Sources(t.NamedTuple):
 
 def check_name(name: str) -> None:
     """Refuse a name that cannot name a folder or would mean something to a server. Raises InputError."""
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise InputError(
             f"name: '{name}' is not a valid name for a set; use letters, digits, dots, dashes and underscores, and "
             "list server names, such as *.example.com, in names"

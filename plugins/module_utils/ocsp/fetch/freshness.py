@@ -20,7 +20,7 @@ from ..judge import schedule, wire
 from ..judge.judgement import Judgement
 from ..options.parse import Options
 from ..pki.certificate import Target
-from ..store import reading
+from ..store import tenants
 from ..text import format_time
 
 
@@ -180,7 +180,7 @@ def outcome_if_fresh(options: Options, known: Current, now: datetime) -> t.Optio
 
 def read_in_place(options: Options) -> t.Tuple[t.Optional[bytes], t.Optional[bytes]]:
     """What is in the file, and the DER in that; None without a file."""
-    content = reading.read_file(options.path, f"path: {options.path}", ocsp_response.SIZE_LIMIT)
+    content = tenants.read_file(options.path, f"path: {options.path}", ocsp_response.SIZE_LIMIT)
     return content, wire.from_pem(content) if content is not None else None
 
 

@@ -157,8 +157,12 @@ def _same_times(new: Judgement, current: t.Optional[Judgement]) -> bool:
 
 def _latest_proof(facts: Facts) -> t.Optional[Judgement]:
     """The CA's last word that the certificate is revoked, be it remembered or, against all rules, in place."""
-    known = (facts.proof, facts.current)
-    return max((one for one in known if one is not None and proves_for_good(one)), key=_moment, default=None)
+    return latest_proof((facts.proof, facts.current))
+
+
+def latest_proof(judgements: t.Iterable[t.Optional[Judgement]]) -> t.Optional[Judgement]:
+    """The latest of those that say, for good, that the certificate is revoked, or None."""
+    return max((one for one in judgements if one is not None and proves_for_good(one)), key=_moment, default=None)
 
 
 def proves_for_good(judgement: Judgement) -> bool:

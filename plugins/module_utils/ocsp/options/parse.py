@@ -18,7 +18,7 @@ from ..judge.response import SIZE_LIMIT, Rules
 from ..judge.wire import from_pem
 from ..pki import certificate as x509
 from ..pki.certificate import Certificate, Target
-from ..store import reading
+from ..store import tenants
 from ..text import parse_duration
 from .table import DURATION, OPTIONS, PROXY, SECONDS, STAPLE, TRANSPORT_OPTIONS, Limits, Option, expected, names_of
 
@@ -288,7 +288,7 @@ def read_data(
     if not path:
         raise InputError(f"{path_option} is empty; give the path of a file or leave it out")
     where = f"{path_option}: {path}"
-    found = reading.read_file(path, where, limit)
+    found = tenants.read_file(path, where, limit)
     if found is None:
         raise InputError(f"{where} does not exist")
     if len(found) > limit:

@@ -202,6 +202,10 @@ def _read_digest(reader: der.Reader) -> str:
     return name
 
 
+#: As OpenSSL has it for long keys. Without a limit one check takes as long as hundreds with a usual exponent.
+_LONGEST_EXPONENT = 64
+
+
 @functools.lru_cache(maxsize=256)
 def load_public_key(spki: bytes) -> PublicKey:
     """Load a SubjectPublicKeyInfo (RFC 5280 section 4.1). Raises MalformedError."""
@@ -225,6 +229,9 @@ def _build_key(oid: str, algorithm: der.Reader, bits: bytes) -> PublicKey:
         numbers = der.Reader(bits, "RSA public key").last()
         modulus, exponent = numbers.integer(), numbers.integer()
         numbers.finish()
+        if exponent.bit_length() > _LONGEST_EXPONENT:
+            flaw = f"its RSA exponent has {exponent.bit_length()} bits, more than {_LONGEST_EXPONENT}"
+            return PublicKey("", None, 0, f"{flaw}, which takes too long to check")
         key: t.Any = rsa.RSAPublicNumbers(exponent, modulus).public_key()
         if oid == _RSA_KEY_OID:
             return PublicKey(RSA, key, modulus.bit_length())

@@ -50,12 +50,15 @@ class Timetable(t.NamedTuple):
         return max(later - earlier for earlier, later in zip(self.starts, self.starts[1:]))
 
     def first(self, moment: datetime) -> datetime:
-        """The first start at this moment or later."""
+        """The first start at this moment or later, or the last that is known where that is beyond all calendars."""
         index = bisect.bisect_left(self.starts, moment)
         if index < len(self.starts):
             return self.starts[index]
         last, step = self.starts[-1], self.starts[-1] - self.starts[-2]
-        return last - step * ((last - moment) // step)
+        try:
+            return last - step * ((last - moment) // step)
+        except OverflowError:
+            return last
 
 
 def read(run: Run, now: datetime, systemd: bool) -> t.Optional[Timetable]:

@@ -22,6 +22,7 @@ import typing as t
 from datetime import datetime, timezone
 
 from ..errors import BusyError, FileError, InputError
+from . import tenants
 from .reading import reason_of
 
 _T = t.TypeVar("_T")
@@ -39,7 +40,8 @@ _IN_PLACE_ERRORS = (errno.EBUSY, errno.EPERM, errno.EACCES, errno.EROFS, errno.E
 def resolve(path: str, source: str, create: bool = True) -> str:
     """The path without symlinks. Raises InputError where it cannot be created, before anything is fetched for it.
 
-    ``create`` False: nothing will be, so that its folder may be missing.
+    Symlinks that another user may have made are followed as ``tenants`` has it. ``create`` False: nothing will be
+    created, so that its folder may be missing.
     """
     try:
         resolved = os.path.realpath(path)
@@ -52,6 +54,10 @@ def resolve(path: str, source: str, create: bool = True) -> str:
     if not os.path.isdir(folder) and (there or create):
         problem = "is not a folder" if there else "does not exist; create it first"
         raise InputError(f"{source} is in the folder {folder}, which {problem}")
+    if not there:
+        return resolved
+    with contextlib.suppress(OSError), tenants.destination(path, source) as place:
+        return place.path
     return resolved
 
 
@@ -71,16 +77,33 @@ def replace_file(
     half of a file. ``resolved`` says that the path is what ``resolve`` returned. Whoever else may
     write the file must be locked out. Raises FileError; the old file is then as it was.
     """
-    path = path if resolved else os.path.realpath(path)
     try:
-        _move(_write_temporary(path, content), path)
+        with _place(path, follow=not resolved) as place:
+            path = place.path
+            _replace(place, content, in_place)
     except OSError as error:
-        if in_place and error.errno in _IN_PLACE_ERRORS:
-            _overwrite(path, content)
-            return
         hint = " (it may be mounted by itself: set unsafe_writes)" if error.errno == errno.EBUSY else ""
         raise FileError(f"cannot write {path}: {reason_of(error)}{hint}; the old file was not changed") from None
     (sync or sync_folder)(os.path.dirname(path))
+
+
+def _replace(place: tenants.Destination, content: bytes, in_place: bool) -> None:
+    try:
+        _move(_write_temporary(place.at, content), place.at)
+    except OSError as error:
+        if not in_place or error.errno not in _IN_PLACE_ERRORS:
+            raise
+        _overwrite(place, content)
+
+
+@contextlib.contextmanager
+def _place(path: str, follow: bool = True) -> t.Iterator[tenants.Destination]:
+    """As ``tenants.destination``, but raises FileError for a path that another user led elsewhere."""
+    try:
+        with tenants.destination(path, path, follow) as place:
+            yield place
+    except InputError as error:
+        raise FileError(f"{error.message}; nothing was changed") from None
 
 
 def temporary_path(path: str) -> str:
@@ -171,8 +194,10 @@ def _write_all(descriptor: int, content: bytes) -> None:
 
 def _copy_attributes(path: str, descriptor: int) -> None:
     try:
-        old = os.stat(path)
+        old = os.stat(path, follow_symlinks=False)
     except FileNotFoundError:
+        old = None
+    if old is None or stat.S_ISLNK(old.st_mode):
         os.fchmod(descriptor, 0o644)
         return
     with contextlib.suppress(PermissionError):  # only root may give files away
@@ -182,7 +207,7 @@ def _copy_attributes(path: str, descriptor: int) -> None:
     for name in _PRESERVED_ATTRIBUTES:
         # Most systems have neither; those that do may refuse to let them be set.
         with contextlib.suppress(OSError, AttributeError):
-            os.setxattr(descriptor, name, os.getxattr(path, name))
+            os.setxattr(descriptor, name, os.getxattr(path, name, follow_symlinks=False))
 
 
 def sync_folder(folder: str) -> None:
@@ -206,23 +231,24 @@ def switch_link(path: str, target: str) -> None:
     _move(temporary, path)
 
 
-def _overwrite(path: str, content: bytes) -> None:
+def _overwrite(place: tenants.Destination, content: bytes) -> None:
     try:
-        with open(path, "r+b") as handle:
+        with open(place.at, "r+b", opener=_open_itself) as handle:
             handle.write(content)
             handle.truncate()
             handle.flush()
             os.fsync(handle.fileno())
     except OSError as error:
-        message = f"cannot write into {path}: {reason_of(error)}; it may be incomplete now, so run this again"
+        message = f"cannot write into {place.path}: {reason_of(error)}; it may be incomplete now, so run this again"
         raise FileError(message) from None
 
 
 def remove_file(path: str) -> None:
     """Remove a file. Raises FileError."""
     try:
-        os.unlink(path)
-    except FileNotFoundError:
+        with _place(path, follow=False) as place:
+            os.unlink(place.at)
+    except (FileNotFoundError, NotADirectoryError):
         pass
     except OSError as error:
         raise FileError(f"cannot remove {path}: {reason_of(error)}") from None
@@ -237,26 +263,31 @@ def back_up(path: str, now: datetime, keep: int) -> str:
 
     Returns the path of the backup. Raises FileError.
     """
-    path = os.path.realpath(path)
-    backup = f"{path}.{now.astimezone(timezone.utc):%Y%m%dT%H%M%S.%fZ}~"
+    suffix = f".{now.astimezone(timezone.utc):%Y%m%dT%H%M%S.%fZ}~"
     try:
-        with open(path, "rb", opener=_open_at_once) as handle:
-            content = handle.read(_LARGEST_BACKUP + 1)
-        if len(content) > _LARGEST_BACKUP:
-            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), path)
-        _move(_write_temporary(path, content), backup)
-        # The one just made stays even when the clock was set back and others seem to be newer.
-        others = [other for other in _backups(path) if other != backup]
-        for old in others[: max(0, len(others) + 1 - keep)]:
-            os.unlink(old)
+        with _place(path) as place:
+            path = place.path
+            _back_up(place.at, place.at + suffix, keep)
     except OSError as error:
         raise FileError(f"cannot back up {path}: {reason_of(error)}; nothing was replaced") from None
-    return backup
+    return path + suffix
 
 
-def _open_at_once(path: str, flags: int) -> int:
-    """Open a regular file; a FIFO in its place must not hang the run."""
-    descriptor = os.open(path, flags | os.O_NONBLOCK)
+def _back_up(path: str, backup: str, keep: int) -> None:
+    with open(path, "rb", opener=_open_itself) as handle:
+        content = handle.read(_LARGEST_BACKUP + 1)
+    if len(content) > _LARGEST_BACKUP:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), path)
+    _move(_write_temporary(path, content), backup)
+    # The one just made stays even when the clock was set back and others seem to be newer.
+    others = [other for other in _backups(path) if other != backup]
+    for old in others[: max(0, len(others) + 1 - keep)]:
+        os.unlink(old)
+
+
+def _open_itself(path: str, flags: int) -> int:
+    """Open a regular file and no link; a FIFO in its place must not hang the run."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
     if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "it is not a regular file", path)

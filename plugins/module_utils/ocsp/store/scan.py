@@ -9,11 +9,12 @@ from __future__ import annotations
 import errno
 import os
 import re
+import stat
 import typing as t
 
 from ..errors import InputError
 from ..text import clean
-from . import reading
+from . import reading, tenants
 
 #: What the files of a domain are called, where nothing else is said.
 MASKS = {
@@ -24,6 +25,11 @@ MASKS = {
     "response": "{domain}.ocsp-resp",
 }
 _DOMAIN = "{domain}"
+#: How many files that may be certificates or keys are looked at, and how many folders, where other users can write.
+MOST_FOUND = 1000
+_MOST_ENTRIES = 100_000
+#: How many folders may be in one another below the one that is searched.
+MOST_LEVELS = 32
 _LOOK = 64 * 1024
 #: What the names of domains and folders are made of, as they come into messages, metrics and names of certificates.
 _ORDINARY = re.compile(r"[\w.*@+~=, /-]{1,200}")
@@ -46,7 +52,7 @@ class Found(t.NamedTuple):
         """Why it is not for use: whoever may write into the folder gave it an odd name. Empty if it is."""
         if _ORDINARY.fullmatch(self.name):
             return ""
-        path = clean(self.paths["certificate"], 200)
+        path = _told(self.paths["certificate"])
         return f"{path} is not looked at, as its name is odd or longer than 200 characters; rename or remove it"
 
     @property
@@ -66,21 +72,16 @@ def find(settings: Settings, lead: str, problems: t.Optional[t.List[str]] = None
     ``settings`` are a ``folder``, maybe ``recursive``, and any masks. A file that the mask of something
     else fits as well is no lead: ``example.com-chain.pem`` is the chain of one domain and not a certificate.
 
-    Folders that cannot be read are added to ``problems``, each as a sentence. Without these they raise InputError.
+    Folders that cannot be read, or have more in them than is looked at, are added to ``problems``, each as a sentence.
+    Without these they raise InputError.
     """
 
-    def note(error: OSError) -> None:
-        if problems is None:
-            raise InputError(_folder_problem(error))
-        problems.append(_folder_problem(error))
-
+    search = _Search(settings["folder"], bool(settings.get("recursive")), problems)
     masks = {kind: settings.get(kind) or mask for kind, mask in MASKS.items()}
     pattern = _pattern(masks[lead])
     others = [_pattern(mask) for kind, mask in masks.items() if kind not in (lead, "private_key", "certificate")]
-    for parent, folders, names in os.walk(settings["folder"], onerror=note):
-        # Hidden ones belong to programs, such as the account keys of the role acme_certificates.
-        folders[:] = sorted(one for one in folders if one[0] != ".") if settings.get("recursive") else []
-        for name in sorted(names):
+    for parent, names in search.names_in(pattern):
+        for name in names:
             match = pattern.fullmatch(name)
             if match and not any(other.fullmatch(name) for other in others) and _holds(lead, parent, name):
                 domain = match.group(1)
@@ -89,18 +90,124 @@ def find(settings: Settings, lead: str, problems: t.Optional[t.List[str]] = None
                 yield Found(domain, parent, "" if inside == "." else inside, paths)
 
 
-def groups(folders: t.Iterable[Settings]) -> t.List[t.Dict[str, t.Any]]:
+class _Search:
+    """The way through a folder and maybe those below, within limits: other users may fill some of them.
+
+    What is in a folder that root alone can write to is not counted. All else is, for each folder right below the one
+    that is searched: whoever fills one does not keep those in others from being found.
+    """
+
+    def __init__(self, folder: str, recursive: bool, problems: t.Optional[t.List[str]]) -> None:
+        self._folder = folder
+        self._recursive = recursive
+        self._problems = problems
+        self._counts: t.Dict[str, t.Dict[str, int]] = {}
+
+    def names_in(self, pattern: t.Pattern[str]) -> t.Iterator[t.Tuple[str, t.List[str]]]:
+        """Each folder with the names of its files that match, in the order of names. Raises InputError; see ``find``.
+
+        Links to folders are not followed.
+        """
+        # A stack of its own: os.walk of Python 3.11 and older calls itself for each level.
+        left = [(self._folder, 0, self._folder)]
+        while left:
+            folder, depth, counted = left.pop()
+            try:
+                folders, names = self._look(folder, counted, pattern)
+            except OSError as error:
+                self._note(_folder_problem(error))
+                continue
+            yield folder, names
+            if folders and depth == MOST_LEVELS:
+                self._note(
+                    f"folders more than {MOST_LEVELS} levels below {self._folder} are not searched: {_told(folder)}"
+                )
+                continue
+            below = [os.path.join(folder, name) for name in folders]
+            left += [(path, depth + 1, path if depth == 0 else counted) for path in reversed(below)]
+
+    def _look(self, folder: str, counted: str, pattern: t.Pattern[str]) -> t.Tuple[t.List[str], t.List[str]]:
+        """The folders in a folder, and the files whose names match. Raises OSError, and InputError; see ``find``."""
+        folders: t.List[str] = []
+        names: t.List[str] = []
+        limited = _is_for_others(folder)
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if _is_folder(entry):
+                    # Hidden ones belong to programs, such as the account keys of the role acme_certificates.
+                    if not self._recursive or entry.name[0] == "." or entry.is_symlink():
+                        continue
+                    kind, kept = "folders", folders
+                elif pattern.fullmatch(entry.name):
+                    kind, kept = "files of this kind", names
+                else:
+                    kind, kept = "entries", None
+                if limited and not self._count(counted, kind):
+                    if kept is None:
+                        break
+                    continue
+                if kept is not None:
+                    kept.append(entry.name)
+        return sorted(folders), sorted(names)
+
+    def _count(self, counted: str, kind: str) -> bool:
+        """Whether one more may be looked at."""
+        limit = _MOST_ENTRIES if kind == "entries" else MOST_FOUND
+        counts = self._counts.setdefault(counted, {})
+        counts[kind] = counts.get(kind, 0) + 1
+        if counts[kind] == limit + 1:
+            self._note(
+                f"the folder {_told(counted)} has more than {limit} {kind}, and users other than root can write to it, "
+                "so the rest is not looked at; remove what is not needed, or search its subfolders one by one"
+            )
+        return counts[kind] <= limit
+
+    def _note(self, problem: str) -> None:
+        if self._problems is None:
+            raise InputError(problem)
+        self._problems.append(problem)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _is_for_others(folder: str) -> bool:
+    """Whether users other than root, and than the one who searches, can write to a folder. Raises OSError."""
+    status = os.stat(folder)
+    return status.st_uid not in (0, os.geteuid()) or bool(status.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
+
+
+def _told(path: str) -> str:
+    """A path in a message: whoever may write into its folder chose its end."""
+    return clean(path, 200)
+
+
+def groups(folders: t.Iterable[Settings], problems: t.Optional[t.List[str]] = None) -> t.List[t.Dict[str, t.Any]]:
     """Groups as the role ocsp_stapling has them, without a title: what is said of each folder, and its ``domains``."""
-    return [{**folder, "domains": domains(folder)} for folder in folders]
+    taken: t.Set[str] = set()
+    return [{**folder, "domains": domains(folder, problems, taken)} for folder in folders]
 
 
-def domains(settings: Settings) -> t.List[t.Dict[str, str]]:
+def domains(
+    settings: Settings, problems: t.Optional[t.List[str]] = None, taken: t.Optional[t.Set[str]] = None
+) -> t.List[t.Dict[str, str]]:
     """The domains of a folder as the role ocsp_stapling lists them: each private key makes one.
 
-    Files whose masks are not set are looked for beside it under all names that they may have.
+    Files whose masks are not set are looked for beside it under all names that they may have. With ``problems`` what
+    cannot be a domain, has no certificate or a name that is ``taken``, is left out and added to these as a sentence.
     """
     listed = []
-    for found in find(settings, "private_key"):
+    taken = set() if taken is None else taken
+    for found in find(settings, "private_key", problems):
+        problem = _unfit(found, settings, taken) if problems is not None else ""
+        if problems is not None and problem:
+            problems.append(problem)
+            continue
+        taken.add(found.domain)
         given = {kind: found.paths[kind] for kind in MASKS if settings.get(kind) and os.path.exists(found.paths[kind])}
         if given:
             given["private_key"] = found.paths["private_key"]
@@ -108,8 +215,27 @@ def domains(settings: Settings) -> t.List[t.Dict[str, str]]:
     return listed
 
 
+def _unfit(found: Found, settings: Settings, taken: t.Container[str]) -> str:
+    """Why a key that was found is not deployed: other users may have put it there. Empty if it may be."""
+    from . import sets  # pylint: disable=import-outside-toplevel  # the program has no use for it here
+
+    key = _told(found.paths["private_key"])
+    if not sets.NAME.fullmatch(found.domain):
+        return f"{key} is not looked at, as its name is not that of a certificate; rename or remove it"
+    if found.domain in taken:
+        return f"{key} is not looked at, as there is another key of this name; rename or remove one of them"
+    named = (
+        [found.paths["certificate"]]
+        if settings.get("certificate")
+        else [os.path.join(found.parent, found.domain + suffix) for suffix in sets.SOURCE_SUFFIXES["certificate"]]
+    )
+    if not any(os.path.lexists(path) and _holds("certificate", *os.path.split(path)) for path in named):
+        return f"{key} is not looked at, as there is no certificate beside it; add it, or remove the key"
+    return ""
+
+
 def _folder_problem(error: OSError) -> str:
-    folder, user = error.filename, _user()
+    folder, user = _told(str(error.filename)), _user()
     if error.errno == errno.ENOENT:
         return f"the folder {folder} cannot be searched: there is none for the user {user}; create or correct it"
     if error.errno == errno.ENOTDIR:
@@ -142,7 +268,7 @@ def _holds(lead: str, parent: str, name: str) -> bool:
         return True
     path = os.path.join(parent, name)
     try:
-        data = reading.read_file(path, path, _LOOK)
+        data = tenants.read_file(path, path, _LOOK)
     except InputError:
         data = None
     # Unreadable files are reported where they are used.

@@ -48,6 +48,8 @@ _ID = re.compile(r"\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{8}", re.ASCII)
 _STAGING = ".staging-"
 _LARGEST_FILE = 8 * 1024 * 1024
 
+#: What a set may be called.
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}", re.ASCII)
 #: What the files of a certificate are called after its name. Of several that are there, the first one counts.
 SOURCE_SUFFIXES = {
     "private_key": (".key",),

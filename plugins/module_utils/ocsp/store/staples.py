@@ -18,7 +18,7 @@ from ..errors import FileError
 from ..judge.judgement import Judgement
 from ..judge.response import SIZE_LIMIT
 from ..servers import haproxy, nginx
-from . import files, reading
+from . import files, reading, tenants
 
 #: The staple itself, as DER.
 STAPLE = "ocsp.der"
@@ -43,9 +43,12 @@ class Place(t.NamedTuple):
 
 
 def find(live: str) -> t.Optional[Place]:
-    """The place that a stable path leads to now, or None where there is no such folder."""
-    folder = os.path.realpath(live)
-    return Place(folder, live) if os.path.isdir(folder) else None
+    """The place that a stable path leads to now, or None where there is no such folder.
+
+    Raises InputError where another user may have led it to a folder of somebody else's.
+    """
+    folder = tenants.real_folder(live, live)
+    return Place(folder, live) if folder is not None else None
 
 
 @contextlib.contextmanager

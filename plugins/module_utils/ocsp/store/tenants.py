@@ -2,15 +2,17 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Reading, as root, files that lie in folders of other users, who must not get to another's file in this way.
+"""Files in folders of other users, read and replaced as root: nobody must get at another's file in this way.
 
-Who can write to a folder can put a link in it, to a file that only root can read. So a link counts only where root
-alone can make one, or where it leads to a file of its own owner.
+Who can write to a folder can put a link in it, to a file that only root can read or write. So a link counts only where
+root alone can make one, or where it leads to a file of its own owner. The same holds for what is read and for what is
+written, and also where the program runs as another user than root.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import typing as t
@@ -20,7 +22,10 @@ from . import reading
 
 #: How many links may lead from one to the next, as the kernel has it.
 _MOST_LINKS = 40
-_SHARED = stat.S_IWGRP | stat.S_IWOTH
+#: Folders that a way may begin with, since only root, and the user of this process, can change what is on it.
+_ROOTS_ALONE: t.Set[str] = set()
+_MOST_REMEMBERED = 10_000
+_ACL = "system.posix_acl_access"
 
 
 def read_file(path: str, source: str, limit: int) -> t.Optional[bytes]:
@@ -28,9 +33,15 @@ def read_file(path: str, source: str, limit: int) -> t.Optional[bytes]:
 
     Raises InputError also for a file that somebody else than root may have put in the place of another.
     """
+    plain = _open_plain(_absolute(path))
+    if plain is not None:
+        try:
+            return reading.read_file(_fd_path(plain), source, limit)
+        finally:
+            os.close(plain)
     with contextlib.ExitStack() as stack:
         try:
-            found = _Walk(stack).to(os.path.abspath(path))
+            found = _Walk(stack).to(_absolute(path))
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError) as error:
@@ -39,10 +50,85 @@ def read_file(path: str, source: str, limit: int) -> t.Optional[bytes]:
         if problem:
             raise InputError(f"{source} {problem}")
         # The way there may be changed in the meantime; the file that was looked at cannot.
-        content = reading.read_file(f"/proc/self/fd/{found.descriptor}", source, limit)
+        content = reading.read_file(_fd_path(found.descriptor), source, limit)
         if content is None:
             raise InputError(f"{source} cannot be read while /proc is not mounted")
         return content
+
+
+def _open_plain(path: str) -> t.Optional[int]:
+    """A descriptor of a file that is where its path says, without links, as most are; it opens it for nothing."""
+    try:
+        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except (OSError, ValueError):
+        return None
+    with contextlib.suppress(OSError):
+        if os.fstat(descriptor).st_nlink == 1 and os.readlink(_fd_path(descriptor)) == path:
+            return descriptor
+    os.close(descriptor)
+    return None
+
+
+class Destination(t.NamedTuple):
+    """A file to write. ``path`` is where it is, without links, for messages and locks.
+
+    ``at`` is a path to the same place that leads by an open folder, so that no link can come between.
+    """
+
+    path: str
+    at: str
+
+
+@contextlib.contextmanager
+def destination(path: str, source: str, follow: bool = True) -> t.Iterator[Destination]:
+    """The place of a file that is to be written or removed, which need not be there, in a folder that is.
+
+    ``follow`` False: the last part of the path is meant itself, even if it is a link. ``at`` may be used inside the
+    ``with`` block. Raises OSError, and InputError for what another user may have led elsewhere.
+    """
+    with contextlib.ExitStack() as stack:
+        walk = _Walk(stack)
+        try:
+            problem = walk.to(_absolute(path), follow).problem(hard_links=not follow)
+        except FileNotFoundError:
+            if walk.missing is None:
+                raise
+            problem = walk.missing.problem()
+        except ValueError as error:
+            raise InputError(f"{source} cannot be used: {error}") from None
+        if problem:
+            raise InputError(f"{source} {problem}")
+        at = _fd_path(walk.folder)
+        if os.path.isdir(at):
+            yield Destination(os.path.join(os.readlink(at), walk.name), os.path.join(at, walk.name))
+        else:
+            real = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+            real = os.path.realpath(path) if follow else real
+            yield Destination(real, real)
+
+
+def real_folder(path: str, source: str) -> t.Optional[str]:
+    """The path of a folder without links, or None where there is none. Raises InputError as ``read_file`` does."""
+    with contextlib.ExitStack() as stack:
+        try:
+            found = _Walk(stack).to(_absolute(path))
+        except (OSError, ValueError):
+            return None
+        if not stat.S_ISDIR(os.fstat(found.descriptor).st_mode):
+            return None
+        problem = found.problem()
+        if problem:
+            raise InputError(f"{source} {problem}")
+        at = _fd_path(found.descriptor)
+        return os.readlink(at) if os.path.isdir(at) else os.path.realpath(path)
+
+
+def _absolute(path: str) -> str:
+    return path if path.startswith("/") else os.path.join(os.getcwd(), path)
+
+
+def _fd_path(descriptor: int) -> str:
+    return f"/proc/self/fd/{descriptor}"
 
 
 class _Found(t.NamedTuple):
@@ -55,15 +141,16 @@ class _Found(t.NamedTuple):
     links: t.Tuple[int, ...]
     folder: int
 
-    def problem(self) -> str:
-        """Why the file is not read, as the end of a sentence, or an empty string."""
+    def problem(self, hard_links: bool = False) -> str:
+        """Why the file is not used, as the end of a sentence, or an empty string. ``hard_links``: these do no harm."""
         status = os.fstat(self.descriptor)
         if any(owner != status.st_uid for owner in self.links):
             return (
                 "is reached by a symbolic link in a folder that users other than root can write to, and belongs to "
                 "a different user than the link; give the path of the file itself"
             )
-        if self.folder != 0 and stat.S_ISREG(status.st_mode) and status.st_nlink > 1 and status.st_uid != self.folder:
+        strange = self.folder not in (0, status.st_uid)
+        if strange and not hard_links and stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
             return (
                 f"has {status.st_nlink} hard links and is in a folder that users other than root can write to; replace "
                 "it by a copy"
@@ -72,44 +159,85 @@ class _Found(t.NamedTuple):
 
 
 class _Walk:
-    """The way to a file, folder by folder; its descriptors are closed with ``stack``."""
+    """The way to a file, folder by folder; its descriptors are closed with ``stack``.
+
+    ``folder`` and ``name`` are where it ended. ``missing`` is the folder that it led to, with all links before, where
+    there is no file of that name in it.
+    """
 
     def __init__(self, stack: contextlib.ExitStack) -> None:
+        self.folder = -1
+        self.name = ""
+        self.missing: t.Optional[_Found] = None
         self._stack = stack
         self._links: t.List[int] = []
         self._followed = 0
+        #: The way so far where it has been without links and strangers, to be remembered.
+        self._way: t.Optional[str] = None
 
-    def to(self, path: str) -> _Found:
-        """Find an absolute path. Raises OSError."""
-        folder, strangers = self._open("/"), 0
-        left = path.split("/")
+    def to(self, path: str, follow: bool = True) -> _Found:
+        """Find an absolute path, maybe without following the last link. Raises OSError and ValueError."""
+        folder, there, left = self._start(path)
+        strangers = 0
         while left:
             name = left.pop(0)
             if name in ("", "."):
                 continue
-            there = self._open(name, folder)
-            status = os.fstat(there)
-            strangers = self._strangers(os.fstat(folder), status, strangers)
-            if not stat.S_ISLNK(status.st_mode):
-                folder = there
+            self.folder, self.name = folder, name
+            last = not any(left)
+            above = there
+            try:
+                descriptor = self._open(name, folder)
+            except FileNotFoundError:
+                if last:
+                    self.missing = _Found(folder, tuple(self._links), 0)
+                raise
+            there = os.fstat(descriptor)
+            strangers = self._strangers(folder, above, there, strangers)
+            if not stat.S_ISLNK(there.st_mode) or (last and not follow):
+                folder = descriptor
+                self._note(name, strangers, last)
                 continue
             self._followed += 1
             if self._followed > _MOST_LINKS:
                 raise ValueError("too many symbolic links")
-            if strangers:
-                self._links.append(status.st_uid)
-            target = os.readlink("", dir_fd=there)
+            # One with a second name may have been made elsewhere, by root, and got this name from somebody else.
+            trusted = there.st_uid in (0, os.geteuid()) and there.st_nlink == 1
+            if strangers and not trusted:
+                self._links.append(there.st_uid)
+            target = os.readlink("", dir_fd=descriptor)
+            self._way, there = None, above
             if target.startswith("/"):
-                folder, strangers = self._open("/"), 0
-            left = [*target.split("/"), *left]
+                folder, there, start = self._start(target)
+                strangers, left = 0, [*start, *left]
+            else:
+                left = [*target.split("/"), *left]
         return _Found(folder, tuple(self._links), strangers)
 
-    def _strangers(self, folder: os.stat_result, entry: os.stat_result, above: int) -> int:
+    def _start(self, path: str) -> t.Tuple[int, os.stat_result, t.List[str]]:
+        """The folder to begin an absolute path with, and the names that follow."""
+        known = os.path.dirname(path)
+        while known not in _ROOTS_ALONE and len(known) > 1:
+            known = os.path.dirname(known)
+        descriptor = self._open(known)
+        self._way = known.rstrip("/")
+        return descriptor, os.fstat(descriptor), path[len(known) :].split("/")
+
+    def _note(self, name: str, strangers: int, last: bool) -> None:
+        """Remember a folder that nobody else can have put there: nobody else can change that either."""
+        if self._way is None or strangers or name == "..":
+            self._way = None
+            return
+        self._way += f"/{name}"
+        if not last and len(_ROOTS_ALONE) < _MOST_REMEMBERED:
+            _ROOTS_ALONE.add(self._way)
+
+    def _strangers(self, descriptor: int, folder: os.stat_result, entry: os.stat_result, above: int) -> int:
         """Who else can have made an entry of a folder: 0 for none, -1 for several, else the number of the user."""
         if not stat.S_ISDIR(folder.st_mode):
             raise NotADirectoryError
         own = folder.st_uid
-        if folder.st_mode & (_SHARED if folder.st_gid != 0 else stat.S_IWOTH):
+        if folder.st_mode & stat.S_IWOTH or (folder.st_mode & stat.S_IWGRP and _is_group_strange(descriptor, folder)):
             # Where the sticky bit is set, only the owner of an entry can replace it; of a file others can make links.
             own = entry.st_uid if folder.st_mode & stat.S_ISVTX and not stat.S_ISREG(entry.st_mode) else -1
         own = 0 if own == os.geteuid() else own
@@ -119,3 +247,13 @@ class _Walk:
         descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
         self._stack.callback(os.close, descriptor)
         return descriptor
+
+
+def _is_group_strange(descriptor: int, folder: os.stat_result) -> bool:
+    """Whether others than root may write to a folder whose group may: with an ACL, the group's bits are its mask."""
+    if folder.st_gid != 0:
+        return True
+    try:
+        return bool(os.getxattr(_fd_path(descriptor), _ACL))
+    except OSError as error:
+        return error.errno not in (errno.ENODATA, errno.EOPNOTSUPP)

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import typing as t
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ocsp.judge.decision import INSTALL, WITHDRAW, Decision
 from ocsp.judge.judgement import Judgement
@@ -27,6 +27,8 @@ _ENDS = {
     attempts.REFUSED: "was refused",
     attempts.SWITCHED_BACK: "was switched back",
 }
+#: How far from now times may be that the other user claims: a response is good for ten days or so.
+_LONGEST_PLAN, _LONGEST_PAST = timedelta(days=60), timedelta(days=3660)
 
 
 def entry_values(look: Observation, decision: Decision, before: Values, claims: Values, now: datetime) -> Values:
@@ -40,12 +42,13 @@ def entry_values(look: Observation, decision: Decision, before: Values, claims: 
         "certificate": certificate,
         "staple": staple_values(look, decision, record.mapping(before, "staple"), claims, now),
         "revoked": revocation_values(decision.proof),
+        "proof": _proof_text(look, before),
         "code": decision.code,
         "message": decision.message,
         "left": good_left(look),
         "refused": look.refused,
         "unfinished": "",
-        **attempt_values(claims),
+        **attempt_values(claims, now),
     }
 
 
@@ -55,15 +58,15 @@ def claims_about(certificate: t.Optional[Values], claims: Values) -> Values:
     return {} if about and known and about != known else claims
 
 
-def attempt_values(claims: Values) -> Values:
-    """What refresh says of its attempts for one certificate."""
+def attempt_values(claims: Values, now: datetime) -> Values:
+    """What refresh says of its attempts for one certificate. Times that it cannot have planned or seen are left out."""
     failures = record.number_of(claims, "failures")
     return {
         "failures": failures,
         "failure_code": record.text_of(claims, "code") if failures else "",
         "failure_message": record.text_of(claims, "message") if failures else "",
-        "succeeded": format_time(record.time_of(claims, "succeeded")),
-        "next_attempt": format_time(record.time_of(claims, "next_attempt")),
+        "succeeded": format_time(_near(record.time_of(claims, "succeeded"), now, _LONGEST_PAST)),
+        "next_attempt": format_time(_near(record.time_of(claims, "next_attempt"), now, _LONGEST_PLAN)),
     }
 
 
@@ -76,6 +79,10 @@ def refresh_values(run: Values) -> Values:
         "problem": record.text_of(run, "problem"),
         "latest": format_time(record.time_of(run, "latest")),
     }
+
+
+def _near(claimed: t.Optional[datetime], now: datetime, distance: timedelta) -> t.Optional[datetime]:
+    return claimed if claimed is not None and abs(claimed - now) <= distance else None
 
 
 def certificate_values(options: t.Optional[Options]) -> t.Optional[Values]:
@@ -180,6 +187,13 @@ def staple_values(
         "certificate_sha256": digest(look.options.certificate.der),
         "installed": before.get("installed") if same else format_time(now),
     }
+
+
+def _proof_text(look: Observation, before: Values) -> t.Optional[str]:
+    """The proof of a revocation. One that could not be judged now is kept, and one of another certificate is not."""
+    judged = look.options is not None and look.options.target is not None
+    proof = look.proof if judged else record.proof_of(before)
+    return record.proof_text(proof)
 
 
 def revocation_values(proof: t.Optional[Judgement]) -> t.Optional[Values]:

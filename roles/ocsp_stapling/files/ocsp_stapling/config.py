@@ -39,7 +39,7 @@ from ocsp.servers.table import SERVERS
 from ocsp.services.control import COMMANDS, Service, configured, name_problem, read_command
 from ocsp.store import parts, scan
 from ocsp.store.sets import Layout
-from ocsp.text import parse_duration
+from ocsp.text import bounded, clean, parse_duration
 
 from .json_lines import ConfigError, Document, Path, Unreadable, parse
 
@@ -179,7 +179,9 @@ _PART: t.Dict[str, Check] = {
     "services": _object,
 }
 #: What is told of one folder: whoever may write into it must not fill logs.
-_MOST_PROBLEMS = 20
+_MOST_PROBLEMS = 5
+#: What is told of all folders, in the record of a run: so many problems, and so many characters.
+_MOST_TOLD, _LONGEST_PROBLEM = 3, 1000
 #: What may be null, which means its default.
 _NULLABLE = {*_OPTIONS, *_SERVICE, "log_file", "live", "path", "services"}
 
@@ -261,6 +263,12 @@ class Config:
     @property
     def layout(self) -> Layout:
         return Layout(self.folders.root, self.folders.state)
+
+    @property
+    def problem(self) -> str:
+        """The first of the problems in one text, for the records of runs, which have limits."""
+        text = "; ".join(bounded(self.problems, _MOST_TOLD))
+        return clean(text, _LONGEST_PROBLEM)
 
     def entry(self, name: str, services: t.Iterable[str]) -> Entry:
         """A certificate that is live but not configured, as if it were."""
@@ -416,9 +424,11 @@ def _merge(host: Document, own: t.Sequence[Document], added: t.Sequence[Document
     builder = _Builder(folders, int(settings.get("backup_count", 0)), services)
     builder.add_parts(host, own, _defaults(added))
     defaults = _defaults([host, *own, *added])
-    builder.add(host, defaults, besides=builder.of_parts)
-    for document in added:
-        builder.add(document, defaults)
+    for document in (host, *added):
+        builder.add(document, defaults, besides=builder.of_parts if document is host else ())
+    # What is found comes last: whoever may write into a folder must not take the place of what was configured.
+    for document in (host, *added):
+        builder.add_found(document, defaults)
     return Config(
         folders=folders,
         certificates=tuple(builder.entries.values()),
@@ -471,8 +481,11 @@ class _Builder:
         self.services = services
         self.entries: t.Dict[str, Entry] = {}
         self.paths: t.Dict[str, Entry] = {}
+        self.real_paths: t.Dict[str, Entry] = {}
         self.of_parts: t.Set[str] = set()
+        self.found: t.Set[str] = set()
         self.problems: t.List[str] = []
+        self.real_folders: t.Dict[str, str] = {}
 
     def complete(self, defaults: Values) -> t.Dict[str, t.Any]:
         """Options that hold where a certificate has none of its own."""
@@ -501,25 +514,34 @@ class _Builder:
             self.entries[name] = replace(self.entries[name], dropped=True)
 
     def add(self, document: Document, defaults: Values, besides: t.Container[str] = ()) -> None:
-        """The certificates of another file but for some, and those of its folders."""
+        """The certificates of another file but for some."""
         for index, given in enumerate(_given(document.value, "certificates", [])):
             if given["name"] not in besides:
                 self._add(document, ("certificates", index), given["name"], given, defaults)
+
+    def add_found(self, document: Document, defaults: Values) -> None:
+        """The certificates in the folders of a file."""
         for index, given in enumerate(_given(document.value, "scan", [])):
             options = {key: value for key, value in given.items() if key in _OPTIONS}
             problems: t.List[str] = []
             for found in scan.find(given, "certificate", problems):
-                problem = found.problem or self._known(found.name, found.paths["response"])
+                name = self._name_of(found)
+                problem = found.problem or self._known(name, found.paths["response"]) or self._led(found)
                 if problem:
                     # Whoever may write into the folder must not keep the others from being looked at.
                     problems.append(problem)
                     continue
                 values = {**options, **_files_of(found), "live": None, "services": given.get("services")}
-                self._add(document, ("scan", index), found.name, values, defaults)
-            if len(problems) > _MOST_PROBLEMS:
-                more = len(problems) - _MOST_PROBLEMS
-                problems[_MOST_PROBLEMS:] = [f"{more} more problems of this kind are not listed"]
-            self.problems += [f"{_place(document, ('scan', index))}: {problem}" for problem in problems]
+                self._add(document, ("scan", index), name, values, defaults)
+                self.found.add(name)
+            where = _place(document, ("scan", index))
+            self.problems += [f"{where}: {problem}" for problem in bounded(problems, _MOST_PROBLEMS)]
+
+    def _name_of(self, found: scan.Found) -> str:
+        """What one that was found is called. One of the same name in another folder may be of another user."""
+        if found.name not in self.found or found.problem:
+            return found.name
+        return os.path.join(found.parent, found.domain)
 
     def _add(self, document: Document, place: Path, name: str, given: Values, defaults: Values) -> None:
         where = _place(document, place)
@@ -527,7 +549,7 @@ class _Builder:
         problem = self._known(name, entry.path)
         if problem:
             raise document.fail((*place, "name"), problem)
-        self.entries[name] = self.paths[entry.path] = entry
+        self.entries[name] = self.paths[entry.path] = self.real_paths[self._real(entry.path)] = entry
 
     def _known(self, name: str, path: str) -> str:
         """Why there cannot be another certificate of this name or path, or an empty string."""
@@ -535,6 +557,22 @@ class _Builder:
             if known is not None:
                 return f"{what} is already in {known.where}; each may be listed only once"
         return ""
+
+    def _led(self, found: scan.Found) -> str:
+        """Why the path of a response is not its own: links lead to that of another certificate. Empty if it is."""
+        path = found.paths["response"]
+        known = self.real_paths.get(self._real(path))
+        if known is None:
+            return ""
+        return f"{path} leads to the same file as {known.path}, which is already in {known.where}; remove the link"
+
+    def _real(self, path: str) -> str:
+        """A path without links, so that two that lead to one file are known to be alike."""
+        folder, name = os.path.split(path)
+        if folder not in self.real_folders:
+            self.real_folders[folder] = os.path.realpath(folder)
+        real = os.path.join(self.real_folders[folder], name)
+        return os.path.realpath(real) if os.path.islink(real) else real
 
 
 def _files_of(found: scan.Found) -> t.Dict[str, str]:

@@ -37,7 +37,7 @@ class Seen(t.NamedTuple):
     unread: str = ""
 
 
-def catch_up(config: Config, state: State) -> None:
+def catch_up(config: Config, state: State, now: datetime) -> None:
     """Take over what refresh says of its attempts where it has run since apply, as when somebody starts it."""
     claims, _refused = record.load_foreign(config.folders.record, len(config.certificates))
     ended = record.last_of(claims.run)
@@ -49,7 +49,7 @@ def catch_up(config: Config, state: State) -> None:
         with contextlib.suppress(Exception):  # it must not hide the other certificates
             about = certificate_state.claims_about(record.mapping(values, "certificate"), claims.entry(name))
             if about:
-                values.update(certificate_state.attempt_values(about))
+                values.update(certificate_state.attempt_values(about, now))
 
 
 def observe(

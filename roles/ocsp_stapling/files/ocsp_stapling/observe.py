@@ -13,11 +13,11 @@ from datetime import datetime
 
 from ocsp.errors import ERROR, Finding, InputError
 from ocsp.judge import wire
-from ocsp.judge.decision import Facts
+from ocsp.judge.decision import Facts, latest_proof
 from ocsp.judge.judgement import Judgement
 from ocsp.judge.response import SIZE_LIMIT, judge
 from ocsp.options.parse import Options, read_options
-from ocsp.store import reading, staples, untrusted_file
+from ocsp.store import staples, tenants, untrusted_file
 from ocsp.store.staples import Place
 
 from . import record
@@ -35,7 +35,8 @@ class Observation(t.NamedTuple):
 
     ``options`` is None where its files cannot be used, ``place`` where no folder is read by servers. ``left`` is
     the response that refresh left and ``current`` the one in place. ``refused`` says why the former was not read.
-    ``deployed``: there is, or was, a set that servers can use.
+    ``deployed``: there is, or was, a set that servers can use. ``proof`` is the latest response that says that the
+    certificate is revoked: what is remembered, or is in place against all rules.
     """
 
     entry: Entry
@@ -46,15 +47,20 @@ class Observation(t.NamedTuple):
     current: t.Optional[bytes] = None
     refused: str = ""
     deployed: bool = True
+    proof: t.Optional[bytes] = None
 
 
 class Observer:
-    """Looks at certificates at one moment, with what is claimed about them."""
+    """Looks at certificates at one moment, with what is claimed about them, and what ``before`` says for certain.
 
-    def __init__(self, config: Config, claims: Record, now: datetime) -> None:
+    A revocation that was proven once stays so, whatever the other user claims, or no longer does.
+    """
+
+    def __init__(self, config: Config, claims: Record, now: datetime, before: t.Optional[State] = None) -> None:
         self.config = config
         self.claims = claims
         self.now = now
+        self.before = before or State()
 
     def look_in_place(self, entry: Entry) -> Observation:
         """As ``look``, but at what servers read alone. Raises InputError where that cannot be read."""
@@ -90,12 +96,16 @@ class Observer:
             )
         left, refused = _read_left(entry)
         candidate = self._judge(left, options)
-        facts = facts._replace(
-            current=candidate if current == left else self._judge(current, options),
-            candidate=candidate,
-            proof=self._judge(record.proof_of(self.claims.entry(entry.name)), options),
-        )
-        return Observation(entry, place, facts, options, left, current, refused)
+        in_place = candidate if current == left else self._judge(current, options)
+        claimed = record.proof_of(self.claims.entry(entry.name))
+        known = record.proof_of(record.mapping(self.before.certificates, entry.name))
+        judged = [(in_place, current), (self._judge(known, options), known)]
+        if claimed != known:
+            judged.append((self._judge(claimed, options), claimed))
+        proof = latest_proof(judgement for judgement, _data in judged)
+        data = next((data for judgement, data in judged if judgement is proof), None) if proof is not None else None
+        facts = facts._replace(current=in_place, candidate=candidate, proof=proof)
+        return Observation(entry, place, facts, options, left, current, refused, proof=data)
 
     def _judge(self, data: t.Optional[bytes], options: Options) -> t.Optional[Judgement]:
         if data is None or options.target is None:
@@ -134,7 +144,7 @@ class Observer:
 def read_place(entry: Entry) -> t.Optional[bytes]:
     """The staple that servers read, or None; one that is half installed or withdrawn is none. Raises InputError."""
     if entry.live is None:
-        content = reading.read_file(entry.path, entry.path, SIZE_LIMIT)
+        content = tenants.read_file(entry.path, entry.path, SIZE_LIMIT)
         return None if content is None else wire.from_pem(content)
     place = staples.find(entry.live)
     return staples.read(place) if place is not None and staples.in_place(place) else None

@@ -41,9 +41,12 @@ from ocsp.text import format_time, parse_time
 Values = t.Dict[str, t.Any]
 
 VERSION = 1
-#: Octets of the largest record: for itself, for each certificate, and in all. What is read takes up to thirty times
-#: as much memory, of which the units have half a gigabyte. An entry of usual length has 700 octets.
+#: Octets of the largest record: for itself, for each certificate, and in all. An entry of usual
+#: length has 700.
 _LARGEST_ALONE, _LARGEST_ENTRY, _LARGEST = 256 * 1024, 20 * 1024, 12 * 1024 * 1024
+#: How many commas, colons and brackets the largest record has, in the same three ways. Each value takes memory that its
+#: octets do not show: an empty list has two of them, and takes a hundred. An entry of usual length has 50.
+_MOST_ALONE, _MOST_IN_ENTRY, _MOST = 10_000, 200, 1_200_000
 LONGEST_TEXT = 1000
 _LONGEST_TIME = 40
 #: Octets of the longest proof. A response with a chain of large certificates has five thousand.
@@ -99,7 +102,8 @@ def _way_of(values: Values) -> t.Optional[Way]:
 def load(path: str, certificates: int) -> Record:
     """The own record, which is about so many certificates."""
     try:
-        return parse(reading.read_file(path, path, largest(certificates)))
+        data = reading.read_file(path, path, largest(certificates))
+        return parse(None if data is None or is_crowded(data, certificates) else data)
     except InputError:
         return Record()
 
@@ -107,7 +111,10 @@ def load(path: str, certificates: int) -> Record:
 def load_foreign(path: str, certificates: int) -> t.Tuple[Record, str]:
     """The record that another user wrote about so many certificates, and why it was refused, if it was."""
     try:
-        return parse(untrusted_file.read(path, largest(certificates))), ""
+        data = untrusted_file.read(path, largest(certificates))
+        if data is not None and is_crowded(data, certificates):
+            return Record(), f"{path} has more values in it than a record of {certificates} certificates; remove it"
+        return parse(data), ""
     except OcspError as error:
         return Record(), error.message
     except Exception as error:  # it must not keep staples from being withdrawn
@@ -117,6 +124,16 @@ def load_foreign(path: str, certificates: int) -> t.Tuple[Record, str]:
 def largest(certificates: int) -> int:
     """Octets of the largest record of so many certificates."""
     return min(_LARGEST, _LARGEST_ALONE + _LARGEST_ENTRY * certificates)
+
+
+def is_crowded(data: bytes, certificates: int) -> bool:
+    """Whether JSON has more values than the largest record of so many certificates; texts may be of anything."""
+    most = min(_MOST, _MOST_ALONE + _MOST_IN_ENTRY * certificates)
+    plain = data.replace(b"\\\\", b"").replace(b'\\"', b"")
+    if plain.count(b'"') > 2 * most:
+        return True
+    between = b"".join(plain.split(b'"')[::2])
+    return sum(between.count(sign) for sign in (b",", b":", b"[", b"{")) > most
 
 
 def dump(values: Values) -> bytes:
@@ -177,6 +194,13 @@ def text_of(entry: Values, key: str) -> str:
     if not isinstance(value, str):
         return ""
     return printable(value[:LONGEST_TEXT])
+
+
+def proof_text(proof: t.Optional[bytes]) -> t.Optional[str]:
+    """A proof as ``proof_of`` reads it; None where there is none, or one that is too long."""
+    if proof is None or len(proof) > LONGEST_PROOF:
+        return None
+    return base64.b64encode(proof).decode("ascii")
 
 
 def proof_of(entry: Values) -> t.Optional[bytes]:

@@ -28,6 +28,7 @@ costs no staple. A newer ``version`` than 1 means that keys changed their meanin
                     "renew_at": TIME, "responder_url": URL, "certificate_sha256": HEX,
                     "installed": TIME} or null,    what is in place, and where it came from
          "revoked": {"time": TIME, "reason": TEXT} or null,
+         "proof": BASE64 or null,                  the latest response that says that the certificate is revoked
          "code": "", "message": "",                why there is no staple, or why it will soon be none
          "left": HEX or null,                      the SHA-256 of what refresh left where servers read it, if good
          "refused": "",                            why what refresh left was not read, by the code foreign_file

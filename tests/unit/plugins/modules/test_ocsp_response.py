@@ -767,17 +767,44 @@ def test_an_attribute_that_makes_no_sense_is_said_before_anything_is_written(
 def test_an_attribute_that_cannot_be_set_is_said(run: t.Any, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path.write_bytes(GOOD)
 
-    def refuse(self: t.Any, *arguments: t.Any) -> bool:
-        if not self.check_mode:
-            raise PermissionError(1, "Operation not permitted")
-        return True
+    def refuse(*arguments: t.Any) -> None:
+        raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr("ansible.module_utils.basic.AnsibleModule.set_mode_if_different", refuse)
+    monkeypatch.setattr(os, "fchmod", refuse)
     result = run(mode="0600")
     assert result["failed"]
     assert result["msg"] == (
         f"cannot set the owner, group or mode of {path}: Operation not permitted; its content is as it was"
     )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+@pytest.mark.parametrize("mode", ["0640", "u=rw,g=r,o=", None])
+def test_owner_and_mode_are_those_of_the_file_itself(run: t.Any, path: Path, mode: t.Optional[str]) -> None:
+    result = run(source_content=b64(GOOD), owner="12345", group="12346", mode=mode)
+    assert result["changed"]
+    found = path.stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (12345, 12346, 0o640 if mode else 0o644)
+    assert not run(source_content=b64(GOOD), owner="12345", group="12346", mode=mode)["changed"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files to other users")
+@pytest.mark.parametrize("there", [True, False], ids=["file", "nothing"])
+def test_a_link_of_another_user_is_not_followed(run: t.Any, path: Path, tmp_path: Path, there: bool) -> None:
+    """Else the file that it leads to would be replaced, and given to that user."""
+    folder, target = tmp_path / "tenant", tmp_path / "target"
+    folder.mkdir()
+    os.chown(folder, 12345, 12345)
+    if there:
+        target.write_bytes(DUE)
+    link = folder / "own.der"
+    link.symlink_to(target)
+    os.chown(link, 12345, 12345, follow_symlinks=False)
+    result = run(path=str(link), source_content=b64(GOOD), owner="12345", backup=True)
+    assert result["failed"] and "symbolic link" in result["msg"]
+    assert target.exists() is there
+    if there:
+        assert (target.read_bytes(), target.stat().st_uid) == (DUE, 0)
 
 
 def test_a_mode_alone_is_a_change_and_said(run: t.Any, path: Path) -> None:

@@ -242,6 +242,32 @@ def test_the_program_is_told_of_services_as_it_takes_them() -> None:
     assert _groups.service_settings(given) == {"nginx": {}, "web@1": {"unit": "7", "reload": ["sh", "-c", "echo  1"]}}
 
 
+def test_what_others_put_into_a_folder_of_the_host_is_left_out(tmp_path: Path) -> None:
+    for name in (
+        "a/a.test.key",
+        "a/a.test.pem",
+        "b/zz.key",
+        "b/x\n\x1b[31my.key",
+        "b/a.test.key",
+        "b/a.test.pem",
+        "b/d.key",
+    ):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("-----BEGIN CERTIFICATE-----")
+    (tmp_path / "b" / "d.pem").write_text("no certificate")
+    problems: t.List[str] = []
+    groups = scan.groups([{"folder": str(tmp_path / name)} for name in "ab"], problems)
+    assert [group["domains"] for group in groups] == [[{"name": "a.test", "source": f"{tmp_path}/a"}], []]
+    assert [problem.partition(" is not looked at, as ")[2] for problem in problems] == [
+        "there is another key of this name; rename or remove one of them",
+        "there is no certificate beside it; add it, or remove the key",
+        "its name is not that of a certificate; rename or remove it",
+        "there is no certificate beside it; add it, or remove the key",
+    ]
+    assert all(problem.isprintable() for problem in problems)
+
+
 def test_folders_are_searched_for_private_keys(tmp_path: Path) -> None:
     for name in ("a.test.key", "a.test.pem", "deep/b.test.key", "c.test.pem", "privkey-d.test.pem", "cert-d.test.pem"):
         path = tmp_path / name

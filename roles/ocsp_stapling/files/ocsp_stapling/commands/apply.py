@@ -83,9 +83,9 @@ class Apply:
         self.deployed = deployed
         self.now = host.now()
         self.claims, self.refused = record.load_foreign(config.folders.record, len(config.certificates))
-        self.observer = Observer(config, self.claims, self.now)
         self.before = states.load(config.folders.state_file)
         self.noted = frozenset(attempts.names(installed.layout))
+        self.observer = Observer(config, self.claims, self.now, self.before)
         self.after = State()
         self.after.refused = self.refused
         self.clock_problem = ""
@@ -375,7 +375,7 @@ class Apply:
         self.log.emit(Event("run", message))
 
     def _save(self) -> None:
-        problem = "; ".join(self.config.problems)
+        problem = self.config.problem
         this = states.run_values(self.host.now(), self.host.elapsed(), self.exit_code, problem)
         self.after.first = self.before.first or format_time(self.now)
         self.after.runs = {

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import functools
 import hashlib
@@ -92,7 +91,7 @@ class Refresh:
         self.record = record.load(folders.record, len(self.config.certificates))
         self.record.keep_only({entry.name for entry in self.config.certificates})
         before, self.record.run = self.record.run, {"started": format_time(self.host.now())}
-        self.record.run["problem"] = "; ".join(self.config.problems)
+        self.record.run["problem"] = self.config.problem
         self.ways = Ways(self.record.ways)
         try:
             self._refresh()
@@ -140,10 +139,23 @@ class Refresh:
                 self.record.entry(entry.name).pop(key, None)
 
     def _jobs(self) -> t.Iterator[Job]:
-        for entry in self.entries:
+        for entry in self._in_turn():
             job = self._guard(entry, self._job)
             if job is not None:
                 yield job
+
+    def _in_turn(self) -> t.List[Entry]:
+        """The certificates in the order in which they are looked at, in case that the time is too short for all.
+
+        Those of each user, and of each folder, take turns. Among them those come first that did not fail last time, and
+        were looked at the longest time ago.
+        """
+
+        def order(entry: Entry) -> t.Tuple[bool, str]:
+            known = self.record.entry(entry.name)
+            return record.number_of(known, "failures") > 0, record.text_of(known, "looked")
+
+        return _take_turns(_take_turns(sorted(self.entries, key=order), _folder_of), _owner_of)
 
     def _job(self, entry: Entry) -> t.Optional[Job]:
         """What is to be looked at, unless it is not yet time for that."""
@@ -157,8 +169,9 @@ class Refresh:
         if same and not self.force and not self._is_time(known):
             return None
         self.inputs[entry.name] = inputs
-        # Where nothing has changed it is time by the plan, although the response may not be due by its own rule.
-        return Job(entry.name, {**entry.values, "force": same or self.force})
+        # Where nothing has changed it is time by the plan, although the response may not be due by its own rule. Nor is
+        # one that somebody put back after a revocation, which apply does not put in place.
+        return Job(entry.name, {**entry.values, "force": same or self.force or "proof" in known})
 
     def _guard(self, entry: Entry, action: t.Callable[[Entry], t.Optional[Job]]) -> t.Optional[Job]:
         """Do something about one certificate; what fails there is said and remembered, and stops no other."""
@@ -291,8 +304,9 @@ class Refresh:
                 planned = max(now, schedule.asked_from(planned, ends, self.ahead.interval))
         if outcome is not None and outcome.attempts:
             known["attempted"] = format_time(now)
-        if outcome is not None and outcome.proof is not None and len(outcome.proof) <= record.LONGEST_PROOF:
-            known["proof"] = base64.b64encode(outcome.proof).decode("ascii")
+        proof = record.proof_text(outcome.proof) if outcome is not None else None
+        if proof is not None:
+            known["proof"] = proof
         known.update(
             failures=failures,
             code=code,
@@ -359,6 +373,29 @@ class Refresh:
             f"{waiting} well{', ' if failing else ''}{failing}"
         )
         self.log.emit(Event("run", message))
+
+
+def _take_turns(entries: t.Sequence[Entry], group_of: t.Callable[[Entry], t.Any]) -> t.List[Entry]:
+    """One of each group after another, each group in its order."""
+    counts: t.Dict[t.Any, int] = {}
+    rounds = []
+    for entry in entries:
+        group = group_of(entry)
+        counts[group] = counts.get(group, 0) + 1
+        rounds.append(counts[group])
+    order = sorted(range(len(entries)), key=rounds.__getitem__)
+    return [entries[index] for index in order]
+
+
+def _folder_of(entry: Entry) -> str:
+    return os.path.dirname(str(entry.values.get("certificate_path") or ""))
+
+
+def _owner_of(entry: Entry) -> int:
+    try:
+        return os.stat(str(entry.values.get("certificate_path") or "")).st_uid
+    except (OSError, ValueError):
+        return -1
 
 
 def _no_network(_request: t.Any, _timeout: float) -> t.NoReturn:

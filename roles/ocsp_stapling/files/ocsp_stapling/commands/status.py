@@ -79,7 +79,7 @@ class Status:
         self.runs = runs
         self.interval = runs.interval if runs is not None else config.interval
         self.named = bool(names)
-        catch_up(config, state)
+        catch_up(config, state, now)
         seen = observe(config, state, names, now, refused)
         self.lines = [self._guard(name, one) for name, one in seen.items()]
         self.lines.sort(key=_urgency)

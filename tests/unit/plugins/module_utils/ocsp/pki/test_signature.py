@@ -507,3 +507,14 @@ def test_a_host_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_library_that_is_here_will_do() -> None:
     assert signature.library_problem() == ""
+
+
+@pytest.mark.parametrize(("bits", "fit"), [(2, True), (17, True), (64, True), (65, False), (2000, False)])
+def test_an_exponent_that_takes_too_long_to_check_is_refused(bits: int, fit: bool) -> None:
+    """A chain of such keys would keep a run busy for minutes."""
+    numbers = forge.sequence(forge.integer((1 << 2047) + 1), forge.integer((1 << (bits - 1)) + 1))
+    algorithm = forge.sequence(forge.oid("1.2.840.113549.1.1.1"), b"\5\0")
+    key = signature.load_public_key(forge.sequence(algorithm, forge.bits(numbers)))
+    assert (key.key is not None) is fit
+    if not fit:
+        assert key.flaw == f"its RSA exponent has {bits} bits, more than 64, which takes too long to check"

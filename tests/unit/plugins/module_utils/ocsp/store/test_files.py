@@ -89,6 +89,18 @@ def failing(number: int) -> t.Callable[..., t.NoReturn]:
     return fail
 
 
+def failing_to_create(number: int) -> t.Callable[..., int]:
+    """``os.open``, which opens what is there and creates nothing."""
+    open_ = os.open
+
+    def fail(path: t.Any, flags: int, *arguments: t.Any, **options: t.Any) -> int:
+        if flags & os.O_CREAT or (hasattr(os, "O_TMPFILE") and flags & os.O_TMPFILE == os.O_TMPFILE):
+            raise OSError(number, os.strerror(number))
+        return open_(path, flags, *arguments, **options)
+
+    return fail
+
+
 # Reading -----------------------------------------------------------------------------------------
 
 
@@ -468,11 +480,11 @@ NO_TMPFILE = [errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL]
 def test_file_systems_without_unnamed_files_will_do(staple: Path, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     open_, tried = os.open, []
 
-    def refuse_unnamed(path: str, flags: int, *mode: int) -> int:
+    def refuse_unnamed(path: str, flags: int, *mode: int, **options: t.Any) -> int:
         if flags & os.O_TMPFILE == os.O_TMPFILE:
             tried.append(path)
             raise OSError(number, os.strerror(number))
-        return open_(path, flags, *mode)
+        return open_(path, flags, *mode, **options)
 
     monkeypatch.setattr(os, "open", refuse_unnamed)
     files.replace_file(str(staple), NEW)
@@ -502,7 +514,7 @@ def test_a_file_that_cannot_be_replaced_is_written_into_where_that_is_allowed(
     inode = staple.stat().st_ino
     call, number = IN_PLACE[fault]
     with monkeypatch.context() as context:
-        context.setattr(os, call, failing(number))
+        context.setattr(os, call, failing(number) if call != "open" else failing_to_create(number))
         files.replace_file(str(staple), content, in_place=True)
     assert staple.read_bytes() == content
     assert staple.stat().st_ino == inode
@@ -594,8 +606,11 @@ def test_killed_at_any_moment_it_is_the_old_file_or_the_new_one(staple: Path, an
 
 def test_only_what_a_killed_run_left_is_removed(staple: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "O_TMPFILE")
-    with child(REPLACE_AND_DIE, 4, "named", staple) as process:
-        assert process.wait() == -signal.SIGKILL
+    for count in range(1, 100):
+        with child(REPLACE_AND_DIE, count, "named", staple) as process:
+            assert process.wait() == -signal.SIGKILL
+        if len(names(tmp_path)) > 1:
+            break
     (leftover,) = set(names(tmp_path)) - {staple.name}
     assert leftover == f".{staple.name}.ocsp-new"
     # That of another file, and what others named alike.

@@ -7,12 +7,14 @@
 from __future__ import annotations
 
 import os
+import struct
 import typing as t
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import tenants
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError, InputError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import files, tenants
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to other users")
 
@@ -114,6 +116,16 @@ def test_links_of_root_are_followed(bank: Path) -> None:
     assert read(bank / "ssl" / "bank.key") == SECRET
 
 
+def test_a_link_of_root_leads_to_files_of_others_too(bank: Path) -> None:
+    other = write(bank / "private" / "other.der", OTHER)
+    path = link(bank / "tenant" / "roots.der", other, 0)
+    assert read(path) == b"own"
+    # A second name of it may have been made by anybody.
+    os.link(path, bank / "tenant" / "second.der", follow_symlinks=False)
+    with pytest.raises(InputError, match="symbolic link"):
+        read(bank / "tenant" / "second.der")
+
+
 def test_what_is_not_there_is_none(bank: Path) -> None:
     assert read(bank / "tenant" / "none.key") is None
     assert read(bank / "none" / "none.key") is None
@@ -130,3 +142,96 @@ def test_what_is_no_file_is_refused(bank: Path) -> None:
         read(bank / "tenant" / "fifo.key")
     with pytest.raises(InputError, match="is a directory"):
         read(bank / "tenant")
+
+
+def acl_for(user: int) -> bytes:
+    """An ACL that lets one user more write, as system.posix_acl_access has it (acl(5))."""
+    nobody = 0xFFFFFFFF
+    entries = [(0x01, 7, nobody), (0x02, 7, user), (0x04, 5, nobody), (0x10, 7, nobody), (0x20, 5, nobody)]
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+
+
+def test_an_acl_lets_others_write_as_a_mode_does(bank: Path) -> None:
+    folder = bank / "shared"
+    folder.mkdir(mode=0o755)
+    try:
+        os.setxattr(folder, "system.posix_acl_access", acl_for(TENANT))
+    except OSError:
+        pytest.skip("the file system has no ACLs")
+    with pytest.raises(InputError, match="symbolic link"):
+        read(link(folder / "t.key", bank / "private" / "bank.key", TENANT))
+
+
+def test_what_root_s_own_group_may_write_to_is_root_s(bank: Path) -> None:
+    folder = bank / "shared"
+    folder.mkdir()
+    folder.chmod(0o775)
+    assert read(link(folder / "t.key", bank / "private" / "bank.key", 0)) == SECRET
+
+
+# What is written
+
+
+def replace(path: Path) -> None:
+    """As a response is put in place."""
+    place = files.resolve(str(path), f"path: {path}")
+    files.replace_file(place, b"new", resolved=True)
+
+
+@pytest.mark.parametrize("target", ["bank.key", "new.key"], ids=["file", "nothing"])
+@pytest.mark.parametrize("inside", [False, True], ids=["file", "folder"])
+def test_nothing_is_written_where_a_link_of_a_tenant_leads(bank: Path, target: str, inside: bool) -> None:
+    if inside:
+        path = link(bank / "tenant" / "ssl", bank / "private", TENANT) / target
+    else:
+        path = link(bank / "tenant" / "t.der", bank / "private" / target, TENANT)
+    with pytest.raises(InputError, match="symbolic link"):
+        replace(path)
+    with pytest.raises(FileError, match=r"symbolic link .* nothing was changed"):
+        files.replace_file(str(path), b"new")
+    assert [one.name for one in (bank / "private").iterdir()] == ["bank.key"]
+    assert (bank / "private" / "bank.key").read_bytes() == SECRET
+
+
+def test_nothing_is_backed_up_or_removed_there(bank: Path) -> None:
+    path = link(bank / "tenant" / "ssl", bank / "private", TENANT) / "bank.key"
+    with pytest.raises(FileError, match="symbolic link"):
+        files.back_up(str(path), datetime.now(timezone.utc), 3)
+    with pytest.raises(FileError, match="symbolic link"):
+        files.remove_file(str(path))
+    assert [one.name for one in (bank / "private").iterdir()] == ["bank.key"]
+
+
+def test_a_hard_link_to_a_file_of_root_is_not_written_to(bank: Path) -> None:
+    path = bank / "tenant" / "t.der"
+    os.link(bank / "private" / "bank.key", path)
+    with pytest.raises(InputError, match="has 2 hard links"):
+        replace(path)
+    files.remove_file(str(path))
+    assert not path.exists()
+
+
+def test_a_link_that_appears_after_the_check_is_replaced_itself(bank: Path) -> None:
+    path = bank / "tenant" / "t.der"
+    place = files.resolve(str(path), f"path: {path}")
+    link(path, bank / "private" / "bank.key", TENANT)
+    files.replace_file(place, b"new", resolved=True)
+    assert (bank / "private" / "bank.key").read_bytes() == SECRET
+    assert not path.is_symlink()
+    assert (path.stat().st_uid, path.stat().st_mode & 0o777) == (0, 0o644)
+
+
+def test_links_of_root_and_of_the_owner_of_the_file_are_followed_for_writing(bank: Path) -> None:
+    own = write(bank / "tenant" / "own.der", TENANT)
+    archived = write(bank / "private" / "archive.der", 0)
+    replace(link(bank / "tenant" / "t.der", "own.der", TENANT))
+    replace(link(bank / "private" / "live.der", "archive.der", 0))
+    replace(link(bank / "private" / "t.der", bank / "tenant" / "new.der", 0))
+    assert [own.read_bytes(), archived.read_bytes(), (bank / "tenant" / "new.der").read_bytes()] == [b"new"] * 3
+    assert own.stat().st_uid == TENANT
+    assert (bank / "tenant" / "t.der").is_symlink()
+
+
+def test_a_link_of_a_tenant_to_nothing_leads_into_its_own_folder(bank: Path) -> None:
+    replace(link(bank / "tenant" / "t.der", "new.der", TENANT))
+    assert (bank / "tenant" / "new.der").read_bytes() == b"new"
