@@ -425,8 +425,8 @@ CODES = (
         "switched_back",
         HOST,
         WARNING,
-        "A renewed certificate was switched back: a server rejected its configuration with the new files, or served "
-        "something worse after the reload.",
+        "A renewed certificate was switched back: a server rejected its configuration with the new files or served "
+        "something worse after the reload, or the deployment was killed.",
         "Run the playbook again: its output has the server's own words.",
         (ERROR, "if the certificate in place is about to expire"),
     ),

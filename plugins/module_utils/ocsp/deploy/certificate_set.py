@@ -118,7 +118,7 @@ def carry_out(task: Task) -> Result:
     steps = {"present": _present, "verify": _verify, "absent": _absent, "pruned": _prune}
     umask = os.umask(0o022)
     try:
-        with files.lock(task.layout.root, _LOCK_TIMEOUT):
+        with _locked(task):
             return steps[task.values["state"]](task)
     except _Postponed:
         msg = "responders have no answer for the new certificates yet; nothing was changed"
@@ -127,6 +127,15 @@ def carry_out(task: Task) -> Result:
         return Result({"msg": error.message, "findings": findings_of(error)}, failed=True)
     finally:
         os.umask(umask)
+
+
+@contextlib.contextmanager
+def _locked(task: Task) -> t.Iterator[None]:
+    """Keep other playbooks from what this one is going to look at and change. Raises FileError."""
+    with contextlib.ExitStack() as stack:
+        with _noting_unplanned(task):
+            stack.enter_context(files.lock(task.layout.root, _LOCK_TIMEOUT))
+        yield
 
 
 def findings_of(error: OcspError) -> t.List[t.Dict[str, str]]:
@@ -148,7 +157,7 @@ def _present(task: Task) -> Result:
     known = task.services(inclusion)
     endpoints = _endpoints(values, known)
     if not task.check:
-        with task.installation(known) as installation:
+        with _noting_unplanned(task), task.installation(known) as installation:
             confirm.recognise(installation, _look, endpoints)
     notes = _notes(task, inclusion)
     work, part = _plan(task, inclusion, known, notes)
@@ -208,6 +217,21 @@ def _noting(
     except OcspError as error:
         if not task.check:
             notes.refuse(error, items, unusable)
+        raise
+
+
+@contextlib.contextmanager
+def _noting_unplanned(task: Task) -> t.Iterator[None]:
+    """As ``_noting``, before there is a plan. One is made to know which certificates are not live yet."""
+    try:
+        yield
+    except OcspError as error:
+        if task.values["state"] == "present" and not task.check:
+            with contextlib.suppress(OcspError):
+                inclusion = task.inclusion()
+                notes = _notes(task, inclusion)
+                work, _part = _plan(task, inclusion, task.services(inclusion), notes)
+                notes.refuse(error, work.items)
         raise
 
 

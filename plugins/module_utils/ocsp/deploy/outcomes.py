@@ -4,9 +4,9 @@
 
 """What is noted of an attempt to deploy, for those who did not see it fail: the records of ``store.attempts``.
 
-Whoever carries out a transaction makes one ``Notes`` and calls one of its methods at the end, under the lock of the
-root folder: ``conclude`` after a switch, also one that was refused; ``refuse`` where nothing was changed because of an
-error; ``take_back`` after a verification has put back what was live before. Nothing is noted in check mode.
+Whoever carries out a transaction makes one ``Notes`` and calls one of its methods at the end: ``conclude`` after a
+switch, also one that was refused; ``refuse`` where nothing was changed because of an error; ``take_back`` after a
+verification has put back what was live before. Nothing is noted in check mode.
 
 A name that has no set and is not configured on the host is not noted, since ``status`` does not know it either.
 """

@@ -5,7 +5,8 @@
 """The only way to change what servers read: note which services have to be reloaded, change the files, reload them.
 
 A run that is killed anywhere leaves notes and, where it was switching sets, a journal. The next run, of a playbook or
-of the program on the host, restores what was half switched and reloads the noted services.
+of the program on the host, restores what was half switched, notes for ``status`` that newer sets are not live any more
+(``store.attempts``), and reloads the noted services.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ import os
 import time
 import types
 import typing as t
+from datetime import datetime, timezone
 
 from ..errors import FileError, OcspError
 from ..judge.judgement import Judgement
-from ..store import files, pending, reading, sets, staples
+from ..store import attempts, files, pending, reading, sets, staples
+from ..store.attempts import SWITCHED_BACK, Attempt
 from ..store.sets import Layout
 from ..store.staples import Place
 from .control import Result, Services
@@ -190,6 +193,7 @@ class Installation:
     def _resume(self) -> None:
         journal = _read_journal(self.layout)
         if journal:
+            self._note_killed(journal["live"])
             self.put_back = self._put_back(journal)
         sets.clean(self.layout)
         moment = self._monotonic()
@@ -197,6 +201,18 @@ class Installation:
             note = pending.read(self.layout, service)
             if note is not None and note.complete is None:
                 pending.complete(self.layout, service, moment)
+
+    def _note_killed(self, live: t.Mapping[str, t.Optional[str]]) -> None:
+        """Note that newer sets are not live any more; ``live`` are the identifiers of those that are put back.
+
+        Not of a switch to older sets, which was no deployment. What cannot be noted is passed over.
+        """
+        message = "the run that deployed it was killed before it was done"
+        for name, identifier in live.items():
+            if identifier and (sets.current_id(self.layout, name) or "") > identifier:
+                attempt = Attempt(datetime.now(timezone.utc), SWITCHED_BACK, "switched_back", message)
+                with contextlib.suppress(FileError):
+                    attempts.write(self.layout, name, attempt)
 
     def _write_journal(self, names: t.Iterable[str], paths: t.Iterable[str]) -> None:
         live = {name: sets.current_id(self.layout, name) for name in names}

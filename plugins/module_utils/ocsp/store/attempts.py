@@ -13,12 +13,13 @@
                            "not_after": TIME,        until when that is valid, or null
                            "owner": "site.yml"}      who deployed; may be empty
 
-TIME is ISO 8601 in UTC. Everybody may read the files, and there are no secrets in them. Only root writes them, under
-the lock of the root folder. What cannot be read is no record.
+TIME is ISO 8601 in UTC. Everybody may read the files, and there are no secrets in them. Only root writes them, each by
+one rename. What cannot be read is no record.
 
 ``write`` puts a record in the place of the last one, and ``forget`` removes it: a deployment that ends well calls it,
 and so does whatever removes the set. ``outstanding`` is what to show: the record, unless the set that is live is the
-one that was meant, or was made later. ``deploy.outcomes`` makes records of the results of a transaction.
+one that was meant, or was made later. ``deploy.outcomes`` makes records of the results of a transaction, and
+``services.installation`` of runs that were killed.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ LIVE_WITHOUT_STAPLE = "live_without_staple"
 HELD_BACK = "held_back"
 #: It was not accepted before anything was changed: key, chain or names do not fit, or an option cannot be used.
 REFUSED = "refused"
-#: It was live, or about to be, and what was there before was put back: a service does not accept it.
+#: It was live, or about to be, and what was there before was put back: a service does not accept it, or the run that
+#: deployed it was killed.
 SWITCHED_BACK = "switched_back"
 
 OUTCOMES = (LIVE_WITHOUT_STAPLE, HELD_BACK, REFUSED, SWITCHED_BACK)

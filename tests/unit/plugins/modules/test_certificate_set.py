@@ -29,7 +29,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import ce
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError, TransportError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import bulk
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import control
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import attempts, sets
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import attempts, files, sets
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.run_module import (
     Result,
@@ -686,6 +686,32 @@ def test_options_that_cannot_be_used_for_a_renewal_are_noted(run: t.Callable[...
     found = noted(tmp_path)
     assert result["failed"] and (found["outcome"], found["fingerprint"]) == ("refused", "")
     assert "secret123" not in json.dumps(noted(tmp_path))
+
+
+@pytest.mark.parametrize("held", ["of all", "of what servers read"])
+def test_a_renewal_that_had_to_wait_for_others_too_long_is_noted(
+    held: str, run: t.Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as two playbooks at once, or a reload that takes minutes."""
+    names = ("www.example.com", "two.example.com")
+    old, new = (
+        [entry(leaf(name, kind), name, response_content=staple(leaf(name, kind))) for name in names]
+        for kind in ("old", "new")
+    )
+    run(certificates=old)
+    monkeypatch.setattr(certificate_set, "_LOCK_TIMEOUT", 0.0)
+    var = str(tmp_path / "var")
+    lock = files.lock_file(os.path.join(var, ".installation.lock"), var, 0.0)
+    with files.lock(str(tmp_path / "etc"), 0.0) if held == "of all" else lock:
+        assert run(check=held == "of all", certificates=old)["failed"]
+        assert run(check=True, certificates=new)["failed"] == (held == "of all")
+        assert not (tmp_path / "var/attempts").exists(), "nothing that is not live was meant, or in check mode only"
+        result = run(certificates=[new[0], old[1]])
+    assert result["failed"] and "another process has held the lock" in result["msg"]
+    found = noted(tmp_path)
+    assert (found["outcome"], found["code"], found["message"]) == ("refused", "file_error", result["msg"])
+    assert found["fingerprint"] and outstanding(tmp_path) and not noted(tmp_path, names[1])
+    assert not run(certificates=new)["failed"] and not noted(tmp_path)
 
 
 def test_a_record_that_cannot_be_written_is_a_warning(run: t.Callable[..., Result], tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import Bu
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import installation as installations
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services.control import Result
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services.installation import Installation, Refused
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import pending, sets
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import attempts, pending, sets
 from ansible_collections.certops.ocsp.tests.unit.fleet import Clock, Fleet
 
 NAME = "example.com"
@@ -235,8 +235,27 @@ def test_what_was_killed_while_switching_is_put_back_by_the_next(
         assert installed.outstanding() == ["nginx"]
     assert sets.current_id(layout, NAME) == one
     assert piece.read_bytes() == b"one \xe9" and not new.exists() and not Path(layout.journal).exists()
+    found = attempts.outstanding(layout, NAME)
+    assert found is not None and (found.outcome, found.code) == ("switched_back", "switched_back")
+    assert found.message == "the run that deployed it was killed before it was done"
+    assert attempts.names(layout) == [NAME], "nothing is noted of what was not live before"
     with enter() as installed:
         assert installed.put_back == []
+
+
+def test_what_was_killed_while_going_back_is_no_failed_deployment(
+    enter: t.Callable[[], Installation], layout: sets.Layout
+) -> None:
+    one, two = make(layout, 1), make(layout, 2)
+    sets.swap(layout, NAME, two)
+    child = os.fork()
+    if not child:
+        with enter() as run, run.switching([NAME], [], {}) as change:
+            change.switch(NAME, one)
+            os.kill(os.getpid(), signal.SIGKILL)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    with enter() as installed:
+        assert installed.put_back == [NAME] and attempts.names(layout) == []
 
 
 def test_a_damaged_journal_stops_before_anything(enter: t.Callable[[], Installation], layout: sets.Layout) -> None:
