@@ -602,7 +602,7 @@ def shellcheck(session: nox.Session) -> None:
 
 
 def is_shell_script(path: Path) -> bool:
-    if path.is_symlink() or not path.is_file():
+    if path.is_symlink() or not path.is_file() or path.suffix == ".j2":
         return False
     return bool(re.match(rb"#!.*\b(ba)?sh\n|# shellcheck shell=", path.read_bytes()[:200]))
 
