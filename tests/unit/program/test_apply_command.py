@@ -1075,6 +1075,15 @@ def test_a_renewal_is_overdue_when_the_certificate_in_place_is_about_to_end(web:
     assert said == [1, 1, 0, 0], "it is said again when it becomes urgent"
 
 
+def test_a_renewal_that_had_expired_is_not_called_valid(web: Host) -> None:
+    web.hour()
+    note(web, "refused", code="bad_input", message="it expired", not_after=format_time(web.now - DAY))
+    said = f"OCSP WARNING - {NAME}: a renewed certificate that expired at {format_time(web.now - DAY) or '':.10}"
+    assert web.run("status", "--nagios").out.startswith(said)
+    note(web, "refused", code="bad_input", message="why", not_after=None)
+    assert web.run("status", "--nagios").out.startswith(f"OCSP WARNING - {NAME}: the last deployment was refused at ")
+
+
 def test_why_a_certificate_was_never_deployed_is_said(web: Host) -> None:
     folder = web.root / "live" / NAME
     folder.unlink()

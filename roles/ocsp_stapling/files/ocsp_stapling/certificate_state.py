@@ -134,9 +134,10 @@ def deployment_sentence(entry: Values) -> str:
     if ended is None:
         return ""
     what = "the last deployment"
-    if record.text_of(values, "fingerprint"):
+    tried, ends = record.time_of(values, "time"), record.time_of(values, "not_after")
+    if tried is not None and ends is not None:
         noun = "the certificate" if entry.get("deployed") is False else "a renewed certificate"
-        what = f"{noun} that is valid until {record.text_of(values, 'not_after')}"
+        what = f"{noun} that {'expired at' if ends < tried else 'is valid until'} {format_time(ends)}"
     return f"{what} {ended} at {record.text_of(values, 'time')}: {record.text_of(values, 'message')}"
 
 
