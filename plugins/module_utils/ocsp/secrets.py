@@ -45,9 +45,7 @@ _LENGTH = rb"(?:[\x20-\x7f]|\x81.|\x82..|\x83...)"
 #: How DER of PKCS#1, SEC 1, PKCS#8 and PKCS#12 begins, and PKCS#8 and PKCS#12 under a password. What follows the
 #: version tells them from a request, a CRL, CMS or the parameters of a curve.
 _KEY_DER = re.compile(
-    rb"\x30"
-    + _LENGTH
-    + rb"(?:\x02\x01[\x00\x01](?:\x02[\x20-\x82]|\x04[\x10-\x7f]|\x30.\x06(?!\x07\x2a\x86\x48\xce\x3d\x01))|"
+    rb"\x30" + _LENGTH + rb"(?:\x02\x01[\x00\x01](?:\x02[\x20-\x82]|\x04[\x10-\x7f]|(?P<algorithm>\x30.)\x06)|"
     rb"\x02\x01\x03\x30" + _LENGTH + rb"\x06|"
     rb"\x30" + _LENGTH + rb"\x06.\x2a\x86\x48\x86\xf7\x0d\x01(?:\x05|\x0c\x01))",
     re.DOTALL,
@@ -94,7 +92,7 @@ def _holds_key(data: bytes, layers: int) -> bool:
         return False
     plain = _ESCAPED.sub(_character, data) if b"\\" in data or b"%" in data or b"&#" in data else data
     texts = {data, plain}
-    if any(_KEY_DER.match(one.lstrip()) or _shows_key(one) for one in texts):
+    if any(_begins_der(one.lstrip()) or _shows_key(one) for one in texts):
         return True
     if any(len(_NO_BODY.sub(b"", block)) >= _SHORTEST_BODY for block in _KEY_BLOCK.findall(data)):
         return True
@@ -128,7 +126,18 @@ def _begins_pem(data: bytes) -> bool:
 def _begins_key(text: bytes) -> bool:
     """Whether Base64 is that of the start of a key, be it in DER or in PEM."""
     start = _from_base64(_NO_BASE64.sub(b"", text))
-    return bool(_KEY_DER.match(start)) or _begins_pem(start)
+    return _begins_der(start) or _begins_pem(start)
+
+
+def _begins_der(data: bytes) -> bool:
+    """Whether DER is that of a key, or its start is."""
+    found = _KEY_DER.match(data)
+    if found is None or found["algorithm"] is None:
+        return found is not None
+    # After the algorithm, PKCS#8 has the key as an OCTET STRING. What a CA signs in a CRL has the issuer's name there,
+    # and the parameters of a curve have its coefficients.
+    following = data[found.end("algorithm") + found["algorithm"][1] :][:1]
+    return following in (b"", b"\x04")
 
 
 def _decoded(data: bytes) -> t.Iterator[bytes]:

@@ -224,6 +224,17 @@ def test_what_is_public_is_no_key_in_any_form(name: str) -> None:
         assert not secrets.holds_private_key(make(pem)), form
 
 
+@pytest.mark.parametrize("length", range(0xB0, 0xC8))
+def test_a_crl_of_any_length_is_no_key(length: int) -> None:
+    """Base64 of some lengths has a "+" or a "/" before what is signed, which begins as a key does."""
+    algorithm = forge.sequence(forge.oid("1.2.840.10045.4.3.2"))
+    signed = forge.sequence(forge.integer(1), algorithm, forge.sequence(forge.tlv(0x31, bytes(43))))
+    rest = length - len(signed) - len(algorithm) - 3
+    crl = forge.sequence(signed, algorithm, forge.tlv(0x03, bytes(rest if rest < 128 else rest - 1)))
+    for form, make in FORMS.items():
+        assert not secrets.holds_private_key(make(encode_pem(crl, "X509 CRL").decode())), form
+
+
 @pytest.mark.parametrize("length", [16, 20, 32, 48, 64, 100, 1000])
 def test_hashes_and_random_octets_are_no_keys(length: int) -> None:
     source = random.Random(length)
