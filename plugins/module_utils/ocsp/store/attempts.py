@@ -148,6 +148,8 @@ def write(layout: Layout, name: str, attempt: Attempt) -> None:
     path = layout.attempt(name)
     try:
         os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
+        # The units of the program run with a umask of 0077.
+        os.chmod(os.path.dirname(path), 0o755)
     except OSError as error:
         raise FileError(f"cannot create {os.path.dirname(path)}: {error.strerror}") from None
     values = {

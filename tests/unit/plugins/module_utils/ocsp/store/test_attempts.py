@@ -27,6 +27,17 @@ def layout(tmp_path: Path) -> sets.Layout:
     return sets.Layout(str(tmp_path / "etc"), str(tmp_path / "var"))
 
 
+def test_everybody_may_read_what_a_careful_service_writes(layout: sets.Layout) -> None:
+    """The units of the program create files for root alone, and status may be run by anybody."""
+    before = os.umask(0o077)
+    try:
+        attempts.write(layout, NAME, ATTEMPT)
+    finally:
+        os.umask(before)
+    path = Path(layout.attempt(NAME))
+    assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o644, 0o755)
+
+
 def put_live(layout: sets.Layout, fingerprint: str, made: datetime) -> None:
     identifier = sets.new_id(made, fingerprint)
     sets.stage(layout, NAME, identifier, {}, sets.Access())
