@@ -231,6 +231,11 @@ options:
           about to be changed. V(0) means that it is not.
         type: int
         default: 0
+      deployment:
+        description: How the program on the host deploys what other programs renew, in addition to the options of this
+          task, such as the list of C(hooks) that tell it of renewals.
+        type: dict
+        default: {}
   services:
     description:
       - The services that use the certificates. All choices of O(certops.ocsp.ocsp_response#module:server) are
