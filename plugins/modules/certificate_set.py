@@ -109,7 +109,6 @@ options:
             name.
           - The live certificate stays if it is newer.
         type: raw
-        version_added: "1.1.0"
       services:
         description: The services that use the certificate. See O(services).
         type: list

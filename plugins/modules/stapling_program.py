@@ -169,17 +169,14 @@ options:
     type: list
     elements: str
     default: []
-    version_added: "1.1.0"
   hook_files:
     description: The files of each hook, with C(template), C(path) and C(mode). The role has the templates.
     type: dict
     default: {}
-    version_added: "1.1.0"
   libexec:
     description: The folder of hooks that have no place of their own.
     type: path
     default: /usr/local/libexec/ocsp-stapling
-    version_added: "1.1.0"
   user:
     description: The user and group of the program.
     type: str

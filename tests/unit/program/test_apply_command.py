@@ -506,6 +506,21 @@ def test_what_was_proven_once_is_not_forgotten_with_the_claim(web: Host) -> None
     assert web.known(NAME)["revoked"] is None
 
 
+def test_the_revocation_of_a_replaced_certificate_has_nothing_asked_again(web: Host) -> None:
+    web.maker = hosts.revoked
+    web.process("refresh")
+    web.process("apply")
+    web.later(HOUR)
+    web.maker = hosts.good
+    web.deploy(NAME)
+    (web.responses / f"{NAME}.der").write_bytes(hosts.good(web.leaves[NAME], web.now))
+    asked = len(web.asked)
+    web.process("refresh")
+    assert len(web.asked) == asked
+    web.process("apply")
+    assert web.staple(NAME) is not None and web.known(NAME)["revoked"] is None
+
+
 def test_a_proof_that_was_in_place_is_remembered_when_it_is_gone(web: Host) -> None:
     web.process("refresh")
     older = (web.responses / f"{NAME}.der").read_bytes()

@@ -165,13 +165,16 @@ class Refresh:
             return None
         self._adopt(entry)
         inputs = _inputs(entry)
-        same = known.get("inputs") == inputs and known.get("response") == _stamp(entry.path)
+        same_inputs = known.get("inputs") == inputs
+        same = same_inputs and known.get("response") == _stamp(entry.path)
         if same and not self.force and not self._is_time(known):
             return None
         self.inputs[entry.name] = inputs
         # Where nothing has changed it is time by the plan, although the response may not be due by its own rule. Nor is
-        # one that somebody put back after a revocation, which apply does not put in place.
-        return Job(entry.name, {**entry.values, "force": same or self.force or "proof" in known})
+        # one that somebody put back after a revocation, which apply does not put in place. The revocation of another
+        # certificate, which this one has replaced, does not count.
+        revoked = same_inputs and "proof" in known
+        return Job(entry.name, {**entry.values, "force": same or self.force or revoked})
 
     def _guard(self, entry: Entry, action: t.Callable[[Entry], t.Optional[Job]]) -> t.Optional[Job]:
         """Do something about one certificate; what fails there is said and remembered, and stops no other."""
