@@ -247,6 +247,21 @@ def test_a_folder_that_cannot_be_used_is_refused_at_once(folder: str, problem: s
     assert "Check what is served" not in done.output
 
 
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ("days=abc", "ocsp_report_days must be a number of days such as 14, and not abc"),
+        ("days=-5", "ocsp_report_days must be a number of days such as 14, and not -5"),
+        ("fail=maybe", "ocsp_report_fail must be true or false, and not maybe"),
+    ],
+)
+def test_a_setting_that_means_nothing_is_refused(setting: str, sentence: str, tmp_path: Path) -> None:
+    (tmp_path / "endpoints.yml").write_text(json.dumps({"ocsp_report_endpoints": [{"host": "127.0.0.1"}]}))
+    done = run_command(f"ansible-playbook certops.ocsp.report -e @endpoints.yml -e ocsp_report_{setting}", tmp_path)
+    assert done.rc != 0 and sentence in done.output, done.output
+    assert "Check what is served" not in done.output
+
+
 def test_rows_about_different_checks_never_look_alike(tmp_path: Path) -> None:
     """Hosts behind one name, protocols, address families, TLS versions, and places to connect from."""
     port = pki_tool.free_port()
