@@ -92,7 +92,9 @@ def _state(now: datetime) -> dict[str, t.Any]:
     return {
         "runs": {"refresh": run, "apply": run},
         "certificates": {
-            "good.example.com": certificate(staple=(4, 0.5)),
+            "good.example.com": certificate(
+                staple=(4, 0.5), source={"client": "certbot", "certificate": "/etc/x.pem", "changed": at(days=-3)}
+            ),
             "late.example.com": certificate(staple=(1, -2), failures=5, failure_code="timeout"),
             "refused.example.com": certificate(staple=(4, 0.5), failures=4, failure_code="bad_signature"),
             "new.example.com": certificate(failures=1, failure_code="not_successful"),
