@@ -22,7 +22,7 @@ from datetime import datetime
 from ..errors import InputError
 from ..servers.server import Server
 from ..servers.table import NAMES, SERVERS
-from ..store import reading
+from ..store import reading, tenants
 from ..store.sets import Layout
 
 #: Runs a command: ``run(argv, input=None, timeout=60.0)``, returns its exit code, output and errors.
@@ -480,7 +480,8 @@ class _PidFile(_Manager):
         The user of a server may own the file or its folder. Then the process has to be that user's, or the server's
         by the name of its program, as root would signal any other in the user's place.
         """
-        others = {owner for owner in map(_writer, (path, os.path.dirname(path))) if owner is not None}
+        statuses = map(os.stat, (path, os.path.dirname(path)))
+        others = {owner for owner in map(tenants.writer, statuses) if owner is not None}
         if not others:
             return True
         kind = SERVERS[self.service.kind] if self.service.kind else None
@@ -503,14 +504,6 @@ class _PidFile(_Manager):
         return ""
 
 
-def _writer(path: str) -> t.Optional[int]:
-    """The user other than root, and whoever runs this, who can write to a file or folder; -1 for several. Or None."""
-    status = os.stat(path)
-    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        return -1
-    return None if status.st_uid in (0, os.geteuid()) else status.st_uid
-
-
 def _users(pid: int) -> t.Set[int]:
     """The users that a process runs as; none where that cannot be told."""
     with contextlib.suppress(OSError, ValueError):
@@ -521,11 +514,11 @@ def _users(pid: int) -> t.Set[int]:
 
 
 def _only_root_writes(path: str) -> bool:
-    """Whether nobody but root, and whoever runs this, can change what lies at a path, which has no links in it."""
+    """Whether only root and the user of this process can change what is at a path, which has no links in it."""
     try:
         while True:
             status = os.lstat(path)
-            if stat.S_ISLNK(status.st_mode) or _writer(path) is not None:
+            if stat.S_ISLNK(status.st_mode) or tenants.writer(status) is not None:
                 return False
             path, before = os.path.dirname(path), path
             if path == before:

@@ -202,7 +202,7 @@ def _copy_attributes(path: str, descriptor: int) -> None:
         return
     with contextlib.suppress(PermissionError):  # only root may give files away
         os.fchown(descriptor, old.st_uid, old.st_gid)
-    # Nobody runs what is written here, and who put another file in its place must not choose who it would run as.
+    # These files are not for running, and whoever put another one in its place must not choose as whom it would run.
     os.fchmod(descriptor, stat.S_IMODE(old.st_mode) & 0o777)
     for name in _PRESERVED_ATTRIBUTES:
         # Most systems have neither; those that do may refuse to let them be set.

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import stat
 import typing as t
 
 from ..errors import InputError
@@ -177,8 +176,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 def _is_for_others(folder: str) -> bool:
     """Whether users other than root, and than the one who searches, can write to a folder. Raises OSError."""
-    status = os.stat(folder)
-    return status.st_uid not in (0, os.geteuid()) or bool(status.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
+    return tenants.writer(os.stat(folder)) is not None
 
 
 def _told(path: str) -> str:

@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Files in folders of other users, read and replaced as root: nobody must get at another's file in this way.
+"""Files in folders of other users, read and replaced as root without giving one user the files of another.
 
 Who can write to a folder can put a link in it, to a file that only root can read or write. So a link counts only where
 root alone can make one, or where it leads to a file of its own owner. The same holds for what is read and for what is
@@ -54,6 +54,16 @@ def read_file(path: str, source: str, limit: int) -> t.Optional[bytes]:
         if content is None:
             raise InputError(f"{source} cannot be read while /proc is not mounted")
         return content
+
+
+def writer(status: os.stat_result) -> t.Optional[int]:
+    """The other user, than root and that of this process, who can write to a file or folder; -1 for several. Or None.
+
+    With an ACL, the bits of the group are its mask, so that they count for any group.
+    """
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return -1
+    return None if status.st_uid in (0, os.geteuid()) else status.st_uid
 
 
 def _open_plain(path: str) -> t.Optional[int]:
@@ -224,7 +234,7 @@ class _Walk:
         return descriptor, os.fstat(descriptor), path[len(known) :].split("/")
 
     def _note(self, name: str, strangers: int, last: bool) -> None:
-        """Remember a folder that nobody else can have put there: nobody else can change that either."""
+        """Remember a folder to which only root and the user of this process can have led: only they can change that."""
         if self._way is None or strangers or name == "..":
             self._way = None
             return
