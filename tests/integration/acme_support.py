@@ -26,7 +26,9 @@ CACHE = Path(os.environ.get("CERTOPS_CACHE") or Path.home() / ".cache" / "certop
 #: Older ones, such as 2.6, can do less, and most tests run with them all the same.
 _WANTED = os.environ.get("CERTOPS_PEBBLE", "")
 VERSION = next(version for version in pebble.VERSIONS if version.startswith(_WANTED))
-newest_only = pytest.mark.skipif(VERSION != pebble.NEWEST, reason=f"Pebble {VERSION} cannot do this")
+newest_only = pytest.mark.skipif(
+    VERSION != pebble.NEWEST, reason=f"Pebble {VERSION} has neither profiles nor dns-persist-01"
+)
 
 _PLAIN = """\
 server {

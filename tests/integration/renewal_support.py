@@ -17,7 +17,6 @@ import typing as t
 from pathlib import Path
 
 import pebble
-import pytest
 from acme_support import CACHE, Ca
 from conftest import Result, lab_tool, pki_tool
 from role_support import ROOT, is_unharmed, serve_by_exim, serve_by_nginx
@@ -46,10 +45,7 @@ Play = t.Callable[..., Result]
 
 def install(host: lab_tool.Host, *packages: str) -> None:
     """Install Debian packages on a host, which has no way out."""
-    try:
-        folder = pebble.fetch_debs(CACHE, packages, Path(os.environ["LAB_DIR"]) / "rootfs" / "bookworm")
-    except pebble.UnavailableError as problem:
-        pytest.skip(f"there is no {' '.join(packages)}: {problem}")
+    folder = pebble.fetch_debs(CACHE, packages, Path(os.environ["LAB_DIR"]) / "rootfs" / "bookworm")
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
         for file in sorted(folder.glob("*.deb")):
@@ -122,6 +118,19 @@ class Renewing:
         """The serial number of the live certificate."""
         live = f"{ROOT}/live/{self.name}/cert.pem"
         return self.host.run("openssl", "x509", "-in", live, "-noout", "-serial").strip().partition("=")[2]
+
+    def renews_under_clients(self, play: Play, renew: t.Callable[[], object]) -> None:
+        """See that the first run takes over, that a renewal goes live, and that another run then changes nothing."""
+        done = play(self.host, **self.variables)
+        assert done.rc == 0, done.output
+        self.serve()
+        old = self.serial()
+        assert self.shown() == {(old, old, "good")}
+        with self.watched():
+            renew()
+            self.wait_for_other(old)
+        after = play(self.host, **self.variables)
+        assert (after.rc, after.count("changed")) == (0, 0), after.output
 
     def set_aside(self, *paths: str) -> dict[str, str]:
         """What is in files of the client, to be written back after they have been spoiled."""

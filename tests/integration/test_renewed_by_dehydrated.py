@@ -47,16 +47,7 @@ def one(lab: lab_tool.Lab, ca: Ca) -> Renewing:
 
 
 def test_dehydrated_renews_under_clients(one: Renewing, play: Play) -> None:
-    done = play(one.host, **one.variables)
-    assert done.rc == 0, done.output
-    one.serve()
-    old = one.serial()
-    assert one.shown() == {(old, old, "good")}
-    with one.watched():
-        dehydrated(one, "--cron", "--force")
-        one.wait_for_other(old)
-    after = play(one.host, **one.variables)
-    assert (after.rc, after.count("changed")) == (0, 0), after.output
+    one.renews_under_clients(play, lambda: dehydrated(one, "--cron", "--force"))
 
 
 def test_a_hook_of_the_users_own_stays(one: Renewing, play: Play) -> None:

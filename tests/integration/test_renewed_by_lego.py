@@ -41,16 +41,7 @@ def one(lab: lab_tool.Lab, ca: Ca) -> Renewing:
 
 
 def test_lego_renews_under_clients(one: Renewing, play: Play) -> None:
-    done = play(one.host, **one.variables)
-    assert done.rc == 0, done.output
-    one.serve()
-    old = one.serial()
-    assert one.shown() == {(old, old, "good")}
-    with one.watched():
-        renew(one)
-        one.wait_for_other(old)
-    after = play(one.host, **one.variables)
-    assert (after.rc, after.count("changed")) == (0, 0), after.output
+    one.renews_under_clients(play, lambda: renew(one))
 
 
 def test_a_responder_that_does_not_know_it_yet(one: Renewing, ca: Ca) -> None:

@@ -524,7 +524,7 @@ def test_folders_in_one_another_without_end(folder: Path) -> None:
         subprocess.run(["rm", "-rf", str(folder / "ssl")], check=True)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="gives files to other users")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
 def test_whoever_fills_a_folder_keeps_no_other_from_being_looked_at(folder: Path) -> None:
     put(folder / "ssl", "evil/0.test.pem", "other/x.test.pem", "full/x.test.pem")
     for number in range(1, 1200):

@@ -108,7 +108,7 @@ def folder(path: Path) -> None:
     path.mkdir()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root is told")
+@pytest.mark.skipif(os.geteuid() != 0, reason="without root the record cannot be read, which is nothing to warn of")
 @pytest.mark.parametrize("plant", [fifo, device, secret, hard_link, linked_folder, huge, folder])
 def test_what_another_user_may_have_planted_is_not_read(
     run: Runner, record: Path, plant: t.Callable[[Path], None]

@@ -788,7 +788,7 @@ def test_owner_and_mode_are_those_of_the_file_itself(run: t.Any, path: Path, mod
     assert not run(source_content=b64(GOOD), owner="12345", group="12346", mode=mode)["changed"]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="gives files to other users")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
 @pytest.mark.parametrize("there", [True, False], ids=["file", "nothing"])
 def test_a_link_of_another_user_is_not_followed(run: t.Any, path: Path, tmp_path: Path, there: bool) -> None:
     """Else the file that it leads to would be replaced, and given to that user."""

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import typing as t
@@ -114,7 +113,6 @@ def test_each_client_has_hooks_and_each_hook_a_client() -> None:
 
 
 def test_they_are_posix(hooks: Hooks) -> None:
-    if not shutil.which("dash"):
-        pytest.skip("needs dash")
+    """As sh reads them, which is dash on Debian."""
     for path in (_program.ROLE / "templates" / "hooks").iterdir():
-        subprocess.run(["dash", "-n", hooks.render(path.name[:-3])], check=True)
+        subprocess.run(["sh", "-n", hooks.render(path.name[:-3])], check=True)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import typing as t
@@ -16,7 +17,7 @@ import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError, InputError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import files, tenants
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to other users")
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
 
 TENANT, OTHER = 61234, 61235
 SECRET = b"the bank's key"
@@ -156,7 +157,9 @@ def test_an_acl_lets_others_write_as_a_mode_does(bank: Path) -> None:
     folder.mkdir(mode=0o755)
     try:
         os.setxattr(folder, "system.posix_acl_access", acl_for(TENANT))
-    except OSError:
+    except OSError as error:
+        if error.errno != errno.EOPNOTSUPP:
+            raise
         pytest.skip("the file system has no ACLs")
     with pytest.raises(InputError, match="symbolic link"):
         read(link(folder / "t.key", bank / "private" / "bank.key", TENANT))
