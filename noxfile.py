@@ -226,7 +226,7 @@ def lab(session: nox.Session, network: str, files: t.Iterable[str]) -> None:
     if os.geteuid():
         session.skip("needs root")
     need_programs(session, "openssl", "mmdebstrap", "systemd-nspawn", "ip", "ssh", "promtool")
-    session.install("-r", "tests/integration/requirements.txt", TOOLS_CORE, NEWEST)
+    session.install("-r", "tests/integration/requirements.txt", TOOLS_CORE, NEWEST, tool("pyopenssl"))
     with scratch(session) as folder:
         install_collection(session, folder)
         session.env.update(

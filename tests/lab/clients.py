@@ -4,50 +4,93 @@
 
 """TLS clients that connect again and again and count what they were shown, until they are told to stop.
 
-    clients.py [--every SECONDS] HOST:PORT:NAME[:STARTTLS]...
+    clients.py [--every SECONDS] HOST:PORT:NAME[:smtp]...
 
-C(openssl s_client -status) is the client, not the code under test. On SIGTERM the counts are printed as JSON.
+OpenSSL is the client, by pyOpenSSL, and none of the code under test. On SIGTERM the counts are printed as JSON.
 """
 
 from __future__ import annotations
 
 import argparse
-import base64
 import collections
+import contextlib
 import json
-import re
 import signal
-import subprocess
+import smtplib
+import socket
+import struct
 import threading
 import time
 
-# The certificate of a delegated responder may come before, within the staple.
-_CERTIFICATE = re.compile(r"^Server certificate\n-----BEGIN CERTIFICATE-----(.*?)-----END", re.DOTALL | re.MULTILINE)
-_REFUSED = "connect:errno=111"
-_STAPLE_SERIAL = re.compile(r"Certificate ID:.*?Serial Number: ([0-9A-F]+)", re.DOTALL)
+from cryptography.x509 import ocsp
+from OpenSSL import SSL
+
+_PATIENCE = 20
+_REFUSED = "connection refused"
 
 
 def look(host: str, port: str, name: str, starttls: str = "") -> tuple[str, str, str]:
-    """The serial numbers of the certificate and in the staple, and the staple's status; all empty after a failure."""
-    command = ["openssl", "s_client", "-connect", f"{host}:{port}", "-servername", name, "-status"]
-    command += ["-starttls", starttls] if starttls else []
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20, check=False)
-    shown = _CERTIFICATE.search(done.stdout)
-    if done.returncode != 0 or not shown:
-        return "", "", (done.stderr.strip().splitlines() or ["no certificate"])[-1]
-    staple = _STAPLE_SERIAL.search(done.stdout)
-    status = re.search(r"Cert Status: (\w+)", done.stdout)
-    return (
-        serial_number(base64.b64decode(shown.group(1))),
-        staple.group(1) if staple else "",
-        status.group(1) if status else "",
-    )
+    """The serial numbers of the certificate and in the staple, and the staple's status.
+
+    After a failure, two empty texts and the reason.
+    """
+    try:
+        with _connect(host, int(port), starttls) as connected:
+            return _shake_hands(connected, name)
+    except ConnectionRefusedError:
+        return "", "", _REFUSED
+    except (OSError, smtplib.SMTPException, SSL.Error) as problem:
+        return "", "", f"{type(problem).__name__}: {problem}"
 
 
-def serial_number(certificate: bytes) -> str:
-    """The serial number of a v3 certificate as openssl writes it: the first INTEGER after the version."""
-    position = certificate.index(b"\xa0\x03\x02\x01\x02") + 5
-    return certificate[position + 2 : position + 2 + certificate[position + 1]].hex().upper().removeprefix("00")
+def _connect(host: str, port: int, starttls: str) -> socket.socket:
+    """A connection on which TLS is next."""
+    if not starttls:
+        return socket.create_connection((host, port), _PATIENCE)
+    server = smtplib.SMTP(host, port, local_hostname="client.example.com", timeout=_PATIENCE)
+    server.ehlo()
+    code, answer = server.docmd("STARTTLS")
+    if code != 220 or server.sock is None:
+        server.close()
+        raise smtplib.SMTPResponseException(code, answer)
+    # The object may go; its connection stays open, as the reader that it made does not own it.
+    return server.sock
+
+
+def _shake_hands(connected: socket.socket, name: str) -> tuple[str, str, str]:
+    # OpenSSL waits by itself, for which the socket has to block.
+    connected.settimeout(None)
+    patience = struct.pack("ll", _PATIENCE, 0)
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, patience)
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, patience)
+    staples: list[bytes] = []
+
+    def keep(_connection: SSL.Connection, staple: bytes, _data: object) -> bool:
+        staples.append(staple)
+        return True
+
+    context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+    context.set_ocsp_client_callback(keep)
+    connection = SSL.Connection(context, connected)
+    connection.set_tlsext_host_name(name.encode())
+    connection.request_ocsp()
+    connection.set_connect_state()
+    connection.do_handshake()
+    shown = connection.get_peer_certificate(as_cryptography=True)
+    with contextlib.suppress(SSL.Error):  # a server may be the first to close
+        connection.shutdown()
+    if shown is None:
+        return "", "", "no certificate"
+    staple = ocsp.load_der_ocsp_response(staples[0]) if staples and staples[0] else None
+    if staple is None or staple.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
+        return _hexadecimal(shown.serial_number), "", ""
+    single = next(staple.responses)
+    return _hexadecimal(shown.serial_number), _hexadecimal(single.serial_number), single.certificate_status.name.lower()
+
+
+def _hexadecimal(serial: int) -> str:
+    """A serial number as openssl writes it, in whole bytes."""
+    return serial.to_bytes((serial.bit_length() + 7) // 8 or 1, "big").hex().upper()
 
 
 class Client(threading.Thread):
