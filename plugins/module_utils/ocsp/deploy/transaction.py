@@ -78,6 +78,7 @@ class Item:
     adapted: bool = False
     rolled_back: bool = False
     position: t.Optional[int] = None
+    came: int = 0
 
     @property
     def name(self) -> str:
@@ -102,7 +103,8 @@ class Item:
     def description(self) -> sets.Description:
         """What its set is for."""
         source = self.wanted.renewed_by.values() if self.wanted.renewed_by is not None else None
-        return sets.Description(self.wanted.names, self.wanted.services, self.stapled, self.position, source)
+        wanted = self.wanted
+        return sets.Description(wanted.names, wanted.services, self.stapled, self.position, source, self.came)
 
     @property
     def response(self) -> t.Optional[t.Tuple[bytes, Judgement]]:
