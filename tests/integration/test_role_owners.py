@@ -324,6 +324,7 @@ def test_what_the_module_deploys_without_the_role(
     web_host.run("ocsp-stapling", "apply")
     assert web_host.run("ocsp-stapling", "status", "--nagios").startswith("OCSP OK")
     all_are_served(lab, web_host, lab_pki, WEB, SHOP)
+    web_host.run("rm", f"{ROOT}/conf.d/mine.json")
 
 
 def test_a_certificate_moves_from_one_owner_to_another(

@@ -170,6 +170,7 @@ def _present(task: Task) -> Result:
     unsaved = inclusion.unsaved(part) if part is not None else []
     if task.check:
         told = {*transaction.renew(work, None), *work.told(work.outdated_snippets()), *outstanding(layout, known)}
+        told.update(service for one in work.missing for service in one.services)
         problem = ""
         unconfirmed = sorted({service for item in work.changed for service in item.wanted.services})
     else:
@@ -203,10 +204,10 @@ def _present(task: Task) -> Result:
     result["msg"] = "; ".join(filter(None, said))
     held_back = bool(result["held_back"]) and values["fail_on_held_back"]
     renewed = any(item.renewed or item.adapted for item in work.items)
-    changed = renewed or (not problem and bool(told)) or bool(work.changed or unsaved)
+    changed = renewed or (not problem and bool(told)) or bool(work.changed or work.missing or unsaved)
     warnings = [*work.warnings, *filter(None, [waited]), *(_say_kept(one) for one in gone if one.used_by)]
     warnings += _say_given(work, part, inclusion) if part is not None else []
-    warnings += _say_empty(part) if not (work.items or problem) else []
+    warnings += _say_empty(part) if not (work.items or work.missing or problem) else []
     return Result(result, changed, bool(problem) or held_back, warnings)
 
 
@@ -247,13 +248,16 @@ def _plan(
 ) -> t.Tuple[transaction.Plan, t.Optional[Part]]:
     """What is to be done, and the part that its owner will have. Raises InputError with all that is wrong."""
     values = task.values
-    given, faults = read_wanted(values, known)
+    # The role asks in check mode before it changes anything, and what is missing then is a fault.
+    given, faults, missing = read_wanted(values, known, check=task.check and values["part"] is None)
     wanted = inclusion.shared(given, lambda name: known.get(name).kind)
     work, found = transaction.plan(task.layout, wanted, datetime.now(timezone.utc), values["apache_port"], known)
     readable = {item.name for item in work.items}
     unusable = [fault for fault in (*faults, *found) if fault.name not in readable]
     for item in work.items:
         item.known_revoked = item.name in (values["part"] or {}).get("revoked", ())
+    work.missing = missing
+    work.warnings += (one.message for one in missing)
     services = dict.fromkeys(service for one in given for service in one.services)
     work.warnings += filter(None, map(known.absence, services))
     part = inclusion.part(work, given, values) if inclusion.owner else None
@@ -516,6 +520,11 @@ def _difference(work: transaction.Plan, before: t.Sequence[t.Dict[str, t.Any]]) 
         path = work.layout.live(item.name)
         if new != old:
             shown.append({"before_header": path, "after_header": path, "before": old, "after": new})
+    for one in work.missing:
+        path = work.layout.live(one.name)
+        state = "absent" if sets.current_id(work.layout, one.name) is None else "present"
+        after = {"state": "present", "files": "not known yet"}
+        shown.append({"before_header": path, "after_header": path, "before": {"state": state}, "after": after})
     return shown
 
 
