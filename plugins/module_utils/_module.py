@@ -20,7 +20,7 @@ from datetime import datetime, timezone
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from .ocsp import secrets
-from .ocsp.errors import ERROR, FileError, Finding, OcspError
+from .ocsp.errors import ERROR, FileError, Finding, MissingError, OcspError
 from .ocsp.fetch.freshness import Outcome
 from .ocsp.options import table
 from .ocsp.pki.signature import CRYPTOGRAPHY_MINIMUM, library_problem
@@ -178,6 +178,11 @@ def failing_plainly(module: AnsibleModule) -> t.Iterator[None]:
         message = explain(error)
         finding = Finding(error.code, ERROR, message)
         module.fail_json(msg=message, path=module.params["path"], findings=[finding._asdict()])
+
+
+def not_there_yet(path: str, error: MissingError) -> Outcome:
+    """What a task in check mode says of a response where a file that it needs does not exist."""
+    return Outcome(path, error.in_check_mode, changed=True, warnings=(error.in_check_mode,))
 
 
 def check_attributes(module: AnsibleModule, params: t.Mapping[str, t.Any]) -> None:

@@ -33,6 +33,8 @@ attributes:
     support: full
     details:
       - Responders are asked, but nothing is written.
+      - A file, user or group that does not exist on the host is a warning, and its certificate counts as changed,
+        because an earlier task may be about to create it. With O(part), it is an error.
   diff_mode:
     support: full
     details:
@@ -359,6 +361,18 @@ options:
 requirements:
   - root on the host, which C(become=true) of the play provides
   - cryptography >= 3.3
+notes:
+  - The staple of a set is renewed when this module runs and it is due. Between runs, only the program C(ocsp-stapling)
+    renews staples, and only those of certificates that a O(part) or a file in C(/etc/ocsp-stapling/conf.d) configures.
+  - On a host without the program, nothing withdraws a staple that is not renewed in time, so run the task several times
+    in half of the validity period of a response. Some servers go on serving an expired staple.
+  - On a host with the program, which the role P(certops.ocsp.ocsp_stapling#role) installs, the staple of a set that was
+    deployed without O(part) is withdrawn before it expires, unless this module has renewed it by then.
+    C(ocsp-stapling status) warns about it with the code V(not_configured). To have the program renew it, deploy it with
+    the role, or add it to a file in C(/etc/ocsp-stapling/conf.d) as the guide on getting started shows.
+  - If M(certops.ocsp.ocsp_response) keeps the staple at a path of its own, set O(staple=false) here. The program then
+    has nothing to do for the set. (A must-staple certificate is refused without a staple of
+    its own.) Do not have it write below C(/etc/ocsp-stapling), where servers also need files that belong to the staple.
 seealso:
   - module: certops.ocsp.ocsp_response
   - module: certops.ocsp.ocsp_response_info

@@ -33,6 +33,8 @@ attributes:
     support: full
     details:
       - In check mode a responder is asked if the response is due, but nothing is written.
+      - A file that does not exist on the host is a warning, and the response counts as changed, because an earlier task
+        may be about to create it.
   diff_mode:
     support: full
     details:
@@ -284,6 +286,7 @@ import os
 
 from ansible_collections.certops.ocsp.plugins.module_utils import _module
 from ansible_collections.certops.ocsp.plugins.module_utils._module import Module
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import MissingError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import freshness, report
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import parse as ocsp_options
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.table import TRANSPORT_OPTIONS
@@ -306,7 +309,13 @@ def run(module):
     """Bring the file into the state asked for and return the outcome."""
     if module.params["state"] == "absent":
         return remove(module)
-    options, now = ocsp_options.read_options(module.params), _module.read_now(module)
+    now = _module.read_now(module)
+    try:
+        options = ocsp_options.read_options(module.params)
+    except MissingError as error:
+        if not module.check_mode:
+            raise
+        return _module.not_there_yet(module.params["path"], error)
     fresh = freshness.check_fresh(options, now)
     return fresh if fresh is not None else renew(module, options, now)
 

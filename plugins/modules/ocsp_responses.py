@@ -30,6 +30,8 @@ attributes:
     support: full
     details:
       - In check mode responders are asked for the responses that are due, but nothing is written.
+      - A file that does not exist on the host is a warning, and the response counts as changed, because an earlier task
+        may be about to create it.
   diff_mode:
     support: full
     details:
@@ -175,6 +177,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import (
     Finding,
     InputError,
     InputErrors,
+    MissingError,
     OcspError,
 )
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import report
@@ -276,6 +279,8 @@ class Finisher:
 
     def add(self, name, options, result):
         try:
+            if isinstance(result, MissingError) and self.module.check_mode:
+                result = _module.not_there_yet(options["path"], result)
             if isinstance(result, OcspError):
                 raise result
             self.responses[name] = self.values(name, options, result)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import typing as t
 from pathlib import Path
 
@@ -99,6 +100,10 @@ def serve(host: lab_tool.Host) -> None:
     serve_by_nginx(host, WEB, SHOP)
     serve_by_exim(host)
     serve_by_dovecot(host)
+    serve_by_haproxy(host)
+
+
+def serve_by_haproxy(host: lab_tool.Host) -> None:
     host.write(
         "/etc/haproxy/haproxy.cfg",
         "global\n stats socket /run/haproxy/admin.sock mode 660 level admin\n"
@@ -182,6 +187,49 @@ def test_three_roles_on_one_host(lab: lab_tool.Lab, add_host: AddHost, include: 
         assert rest.rc == 0 and rest.count("changed") == 0, rest.output
 
 
+def test_a_later_role_does_not_take_the_default_certificate(
+    lab: lab_tool.Lab, add_host: AddHost, include: Include, lab_pki: pki_tool.Pki
+) -> None:
+    """HAProxy shows it to clients without SNI; what its own role changes about that is said before and then."""
+    host = add_host("defaults", "haproxy")
+    for name in (MAIL, API, OLD):
+        lab_pki.issue(name, key="ec")
+    groups = {
+        role: {role: {"domains": domains, "reload": ["haproxy"]}}
+        for role, domains in {"zoo": [OLD, MAIL], "aaa": [API]}.items()
+    }
+
+    def shown() -> str:
+        command = f"openssl s_client -connect 127.0.0.1:{PROXY_PORT} -noservername </dev/null | openssl x509 -text"
+        return ",".join(re.findall(r"DNS:([a-z.]+)", host.run("sh", "-c", command)))
+
+    def moved(verb: str, before: str, after: str) -> str:
+        return (
+            f"the default certificate of HAProxy, for clients that send no known name, {verb} from {before} to {after}"
+        )
+
+    with lab.responder(lab_pki.home):
+        first = include(host, "zoo", groups=groups)
+        assert first.rc == 0, first.output
+        serve_by_haproxy(host)
+        assert shown() == OLD
+        added = include(host, "aaa", groups=groups)
+        assert added.rc == 0 and "default certificate" not in said(added) and shown() == OLD, added.output
+        again = include(host, "aaa", "zoo", groups=groups)
+        assert again.rc == 0 and again.count("changed") == 0, again.output
+        other = {**groups, "zoo": {"zoo": {"domains": [MAIL, OLD], "reload": ["haproxy"]}}}
+        foreseen = include(host, "zoo", groups=other, check=True)
+        assert moved("would change", OLD, MAIL) in said(foreseen) and shown() == OLD, foreseen.output
+        told = include(host, "zoo", groups=other)
+        assert told.rc == 0 and moved("changes", OLD, MAIL) in said(told) and shown() == MAIL, told.output
+        foreseen = include(host, "zoo", groups=other, check=True, state="absent")
+        assert moved("would change", MAIL, API) in said(foreseen) and shown() == MAIL, foreseen.output
+        gone = include(host, "zoo", groups=other, state="absent")
+        assert gone.rc == 0 and moved("changes", MAIL, API) in said(gone) and shown() == API, gone.output
+        back = include(host, "zoo", groups=groups)
+        assert back.rc == 0 and "default certificate" not in said(back) and shown() == API, back.output
+
+
 ROLE = "certops.ocsp.ocsp_stapling"
 
 
@@ -249,6 +297,34 @@ def test_a_loop_of_inclusions(
     assert run([fewer]).rc == 0
     assert names_of(web_host, f"{ROOT}/live") == [SHOP]
     all_are_served(lab, web_host, lab_pki, SHOP)
+
+
+def test_what_the_module_deploys_without_the_role(
+    lab: lab_tool.Lab, web_host: lab_tool.Host, run: t.Callable[..., Result], lab_pki: pki_tool.Pki
+) -> None:
+    """The program on the host says what becomes of its staple, and has it renewed where a file asks for it."""
+    alone = {
+        "certops.ocsp.certificate_set": {
+            "source": str(lab_pki.home),
+            "certificates": [{"name": SHOP, "services": ["nginx"]}],
+        }
+    }
+    assert run([inclusion(lab_pki, WEB), alone]).rc == 0
+    serve_by_nginx(web_host, WEB, SHOP)
+    all_are_served(lab, web_host, lab_pki, WEB, SHOP)
+    web_host.run("ocsp-stapling", "apply", check=False)
+    warned = " ".join(web_host.run("ocsp-stapling", "status", check=False).split())
+    assert f"{SHOP}: it was deployed by certificate_set without the role, but no configuration asks for its" in warned
+    assert "will be withdrawn before 20" in warned, warned
+    assert web_host.run("ocsp-stapling", "status", "--nagios", check=False).startswith("OCSP WARNING")
+    mine = {"certificates": [{"name": SHOP, "services": ["nginx"]}]}
+    web_host.write(f"{ROOT}/conf.d/mine.json", json.dumps(mine))
+    with lab.responder(lab_pki.home):
+        web_host.run("ocsp-stapling", "refresh")
+    web_host.run("ocsp-stapling", "apply")
+    assert web_host.run("ocsp-stapling", "status", "--nagios").startswith("OCSP OK")
+    all_are_served(lab, web_host, lab_pki, WEB, SHOP)
+    web_host.run("rm", f"{ROOT}/conf.d/mine.json")
 
 
 def test_a_certificate_moves_from_one_owner_to_another(

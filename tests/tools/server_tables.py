@@ -74,6 +74,16 @@ def limits() -> str:
     return "\n".join(["", *(written_parts.filled(item, "* ", "  ") for item in items), "", ""])
 
 
+def defaults() -> str:
+    """What decides which certificate is for clients that send no known name, for Markdown."""
+    ours = _listed(server for server in SERVERS.values() if server.has_default)
+    text = (
+        f"In the snippets for {ours}, the first certificate is the default one, for clients that send no server name "
+        "or an unknown one. For other servers, your own configuration decides that."
+    )
+    return "\n".join(["", written_parts.filled(text, "", ""), "", ""])
+
+
 def _listed(servers: t.Iterable[Server]) -> str:
     *most, last = sorted((server.title for server in servers), key=str.lower)
     return f"{', '.join(most)} and {last}"
@@ -89,6 +99,7 @@ TABLES = {
     (_GUIDES / "operations.rst", "servers"): guide,
     (_README, "servers"): readme,
     (_README, "limits of servers"): limits,
+    (_README, "servers with a default"): defaults,
 }
 
 

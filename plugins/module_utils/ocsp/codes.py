@@ -442,9 +442,11 @@ CODES = (
         "not_configured",
         HOST,
         WARNING,
-        "The certificate is live but no longer configured, so its staple is not renewed. It stays while it is good and "
-        "is withdrawn before it expires; a must-staple certificate keeps it until it expires.",
-        "Configure the certificate again if a server still uses it.",
+        "A certificate is live but not configured: it was removed from the configuration, or `certificate_set` "
+        "deployed it without the role. If its playbook dropped it and a server configuration still uses it, its staple "
+        "is still renewed. Otherwise the staple is withdrawn before it expires; a must-staple certificate keeps it "
+        "until it expires.",
+        "If a server uses it, add it to `ocsp_stapling_certificates` or to a file in `/etc/ocsp-stapling/conf.d`.",
     ),
     Code(
         "missing_staple",

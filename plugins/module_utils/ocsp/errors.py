@@ -70,6 +70,15 @@ class InputError(OcspError):
         super().__init__(code, message)
 
 
+class MissingError(InputError):
+    """What the user named does not exist on the host. In check mode, an earlier task may be about to create it."""
+
+    @property
+    def in_check_mode(self) -> str:
+        """The sentence for check mode, which cannot know whether an earlier task does."""
+        return sentence(f"{self.message}; this will fail unless an earlier task creates it")
+
+
 class InputErrors(InputError):
     """Several things that the user gave and that cannot be used; each sentence has its own limit."""
 

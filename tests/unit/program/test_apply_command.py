@@ -572,26 +572,35 @@ def test_what_was_said_of_a_certificate_goes_with_it(web: Host) -> None:
     assert web.pieces(NAME) == ALL
 
 
-@pytest.mark.parametrize("known", [True, False], ids=["seen by an earlier run", "never seen"])
-def test_what_is_live_but_not_configured_is_withdrawn_before_it_expires(web: Host, known: bool) -> None:
-    """A playbook deployed it, and another one took it out of the configuration, maybe before any run saw it."""
+@pytest.mark.parametrize(
+    ("known", "loose"),
+    [(True, False), (False, False), (False, True)],
+    ids=["seen by an earlier run", "never seen", "deployed without the role"],
+)
+def test_what_is_live_but_not_configured_is_withdrawn_before_it_expires(web: Host, known: bool, loose: bool) -> None:
+    """A playbook deployed it, and another one took it out of the configuration, maybe before any run saw it.
+
+    Or it was never in a configuration, as it was deployed by the module alone.
+    """
     web.hour()
     if not known:
         (web.state / "state.json").unlink()
-        (web.root / "live" / NAME / "set.json").write_bytes(sets.describe(sets.Description((NAME,), ("web",))))
+        description = sets.Description((NAME,), ("web",), position=0 if loose else None)
+        (web.root / "live" / NAME / "set.json").write_bytes(sets.describe(description))
     web.configure(certificates=[])
+    who = "it was deployed by certificate_set without the role" if loose else "it is live"
+    told = f"{NAME}: {who}, but no configuration asks for its staple, so that is not renewed"
+    remedy = f"; to have it renewed, add it to ocsp_stapling_certificates or to a file in {web.root}/conf.d"
     if known:
         shown = web.run("status")
-        assert shown.code == 1 and f"{NAME}: it is live but no longer configured" in " ".join(shown.out.split())
+        assert shown.code == 1 and f"{told}{remedy}" in " ".join(shown.out.split())
     for _run in range(2):
         done = web.run("apply")
         assert done.code == 1 and web.pieces(NAME) == ALL and web.reloads("web") == 1
         assert web.known(NAME)["code"] == "not_configured"
         shown = web.run("status")
-        assert (
-            f"{NAME}: it is live but no longer configured, so its staple is not renewed and will be withdrawn before"
-            in (" ".join(shown.out.split()))
-        )
+        said = " ".join(shown.out.split())
+        assert f"{told} and will be withdrawn before 20" in said and remedy in said
         assert shown.code == 1
     web.later(7 * DAY - 2 * HOUR)
     gone = web.run("apply")

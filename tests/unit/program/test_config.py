@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import pwd
@@ -570,6 +571,14 @@ def test_the_certificates_of_all_owners_are_there_each_once(folder: Path) -> Non
         "d": (),
     }
     assert "agreed" not in config.certificates[0].values
+
+
+def test_the_program_reads_all_that_a_part_can_have(folder: Path) -> None:
+    one = parts.Certificate("a", ("nginx",), True, {"timeout": 3.0}, {"key": "x"}, 2, True, 3, {"private_key": "/k"})
+    settings = {"defaults": {"retries": 1}, "services": {"nginx": {"unit": "n"}}, "deployment": {"keep": 2}, "came": 4}
+    values = json.loads(save(folder, "web", one, **settings).read_text())
+    assert values.keys() == {"version", *(field.name for field in dataclasses.fields(parts.Part))}, "all of it"
+    assert [entry.name for entry in load(folder, "{}").certificates] == ["a"]
 
 
 def test_what_owners_have_counts_more_than_a_configuration_from_before(folder: Path) -> None:

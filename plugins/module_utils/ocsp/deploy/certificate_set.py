@@ -22,6 +22,7 @@ from ..judge.schedule import Lookahead, look_ahead
 from ..options.parse import check_limits
 from ..options.table import RUN_LIMITS
 from ..pki.certificate import Certificate, load_certificates
+from ..servers import snippets
 from ..servers.server import Setup
 from ..servers.table import NAMES, SERVERS
 from ..services import control, timetable
@@ -30,7 +31,7 @@ from ..store import files, parts, sets, staples
 from ..store.parts import Part
 from ..store.sets import Layout
 from ..text import format_time
-from . import confirm, material, removal, transaction
+from . import confirm, live, material, removal, transaction
 from . import inclusion as inclusions
 from .confirm import Endpoint, Sight
 from .inclusion import Inclusion
@@ -169,6 +170,7 @@ def _present(task: Task) -> Result:
     unsaved = inclusion.unsaved(part) if part is not None else []
     if task.check:
         told = {*transaction.renew(work, None), *work.told(work.outdated_snippets()), *outstanding(layout, known)}
+        told.update(service for one in work.missing for service in one.services)
         problem = ""
         unconfirmed = sorted({service for item in work.changed for service in item.wanted.services})
     else:
@@ -186,20 +188,26 @@ def _present(task: Task) -> Result:
         work.warnings += replace(notes, parts=work.parts if part else notes.parts).conclude(work)
     result = _values(work, sorted(told), unconfirmed)
     gone = _dropped(task, work, part)
+    moved = [] if problem else live.moved_defaults(live.ordered(work.before, inclusion.found), work.after())
     result["dropped"] = [one.name for one in gone if not one.used_by]
     if task.diff:
-        result["diff"] = [*_difference(work, before), *_dropped_difference(layout, gone)]
+        result["diff"] = [
+            *_difference(work, before),
+            *_dropped_difference(layout, gone),
+            *_moved_difference(layout, moved),
+        ]
     waited = patience.told(work.waited_for)
     said = [transaction.summary(work, task.check, sorted(told), problem), waited, _say_dropped(gone, task.check)]
+    said += _say_moved(moved, task.check)
     if part is not None and unsaved and inclusion.is_reconfigured(part):
         said.append(f"the configuration of {part.owner} {'would be' if task.check else 'was'} updated")
     result["msg"] = "; ".join(filter(None, said))
     held_back = bool(result["held_back"]) and values["fail_on_held_back"]
     renewed = any(item.renewed or item.adapted for item in work.items)
-    changed = renewed or (not problem and bool(told)) or bool(work.changed or unsaved)
+    changed = renewed or (not problem and bool(told)) or bool(work.changed or work.missing or unsaved)
     warnings = [*work.warnings, *filter(None, [waited]), *(_say_kept(one) for one in gone if one.used_by)]
     warnings += _say_given(work, part, inclusion) if part is not None else []
-    warnings += _say_empty(part) if not (work.items or problem) else []
+    warnings += _say_empty(part) if not (work.items or work.missing or problem) else []
     return Result(result, changed, bool(problem) or held_back, warnings)
 
 
@@ -240,13 +248,16 @@ def _plan(
 ) -> t.Tuple[transaction.Plan, t.Optional[Part]]:
     """What is to be done, and the part that its owner will have. Raises InputError with all that is wrong."""
     values = task.values
-    given, faults = read_wanted(values, known)
+    # The role asks in check mode before it changes anything, and what is missing then is a fault.
+    given, faults, missing = read_wanted(values, known, check=task.check and values["part"] is None)
     wanted = inclusion.shared(given, lambda name: known.get(name).kind)
     work, found = transaction.plan(task.layout, wanted, datetime.now(timezone.utc), values["apache_port"], known)
     readable = {item.name for item in work.items}
     unusable = [fault for fault in (*faults, *found) if fault.name not in readable]
     for item in work.items:
         item.known_revoked = item.name in (values["part"] or {}).get("revoked", ())
+    work.missing = missing
+    work.warnings += (one.message for one in missing)
     services = dict.fromkeys(service for one in given for service in one.services)
     work.warnings += filter(None, map(known.absence, services))
     part = inclusion.part(work, given, values) if inclusion.owner else None
@@ -272,12 +283,14 @@ def _place(work: transaction.Plan) -> None:
     """
     placed = parts.positions(work.parts)
     for item in work.items:
-        item.position = sets.described(work.layout.live(item.name)).position if item.previous else None
+        known = sets.described(work.layout.live(item.name)) if item.previous else sets.Description()
+        item.position, item.came = known.position, known.came
     loose = [item for item in work.items if item.name not in placed]
-    places = [item.position for item in loose if item.position is not None]
+    places = [(item.came, item.position) for item in loose if item.position is not None]
     if len(places) < len(loose) or places != sorted(set(places)):
+        came = min((number for number, _place in places), default=live.next_came(work.before, work.parts))
         for place, item in enumerate(loose):
-            item.position = place
+            item.position, item.came = place, came
 
 
 def _install(work: transaction.Plan, installation: Installation, endpoints: t.Sequence[Endpoint], keep: int) -> str:
@@ -460,14 +473,14 @@ def _facts(layout: Layout, name: str, wanted: t.Mapping[str, bytes]) -> t.Dict[s
     identifier = sets.current_id(layout, name)
     if identifier is None:
         return {"state": "absent"}
-    live = sets.read_set(layout, name, identifier)
+    found = sets.read_set(layout, name, identifier)
     shown: t.Dict[str, t.Any] = {"state": "present"}
     shown["keys"] = {file: access.shown for file, access in sets.accesses(layout, name, identifier).items()}
-    differing = [file for file in sets.MATERIAL_FILES if live.get(file) != wanted.get(file)]
+    differing = [file for file in sets.MATERIAL_FILES if found.get(file) != wanted.get(file)]
     if differing:
-        shown["files"] = {file: _state(file in live, file in wanted) for file in differing}
+        shown["files"] = {file: _state(file in found, file in wanted) for file in differing}
     with contextlib.suppress(OcspError, KeyError):
-        shown.update(_certificate_facts(load_certificates(live["fullchain.pem"], "fullchain.pem")))
+        shown.update(_certificate_facts(load_certificates(found["fullchain.pem"], "fullchain.pem")))
     place = staples.find(layout.live(name))
     shown.update(_usage(sets.described(layout.live(name))))
     shown["staple"] = "present" if place and os.path.exists(place.path(staples.STAPLE)) else "absent"
@@ -507,6 +520,11 @@ def _difference(work: transaction.Plan, before: t.Sequence[t.Dict[str, t.Any]]) 
         path = work.layout.live(item.name)
         if new != old:
             shown.append({"before_header": path, "after_header": path, "before": old, "after": new})
+    for one in work.missing:
+        path = work.layout.live(one.name)
+        state = "absent" if sets.current_id(work.layout, one.name) is None else "present"
+        after = {"state": "present", "files": "not known yet"}
+        shown.append({"before_header": path, "after_header": path, "before": {"state": state}, "after": after})
     return shown
 
 
@@ -548,7 +566,8 @@ def _absent(task: Task) -> Result:
         return Result({"msg": f"nothing was removed: {obstacle}", "removed": []}, failed=True)
     removed = removal.present(layout, names or sets.all_names(layout))
     if names:
-        return _take_away(task, removed, inclusions.read(layout, None).found, removed)
+        found = inclusions.read(layout, None).found
+        return _take_away(task, removed, found, found, removed)
     if not task.check and (removed or os.path.isdir(layout.state)):
         with task.installation() as installation:
             removal.remove_all(installation, removed)
@@ -579,7 +598,7 @@ def _absent_part(task: Task) -> Result:
     obstacle = "" if task.values["force"] or not gone else removal.obstacle(task.layout, gone, task.run)
     if obstacle:
         return Result({"msg": f"nothing was removed: {obstacle}", "removed": [], **remaining}, failed=True)
-    done = _take_away(task, gone, left, names)
+    done = _take_away(task, gone, inclusion.found, left, names)
     if not task.check and not done.failed:
         parts.save(task.layout, Part(owner))
     return done._replace(values={**done.values, **remaining}, changed=not done.failed)
@@ -594,10 +613,19 @@ def _say_owner(owner: str, names: t.Sequence[str], others: t.Sequence[str]) -> s
     return f"{owner} has no certificates on this host{known}"
 
 
-def _take_away(task: Task, gone: t.Sequence[str], left: t.Sequence[Part], touched: t.Collection[str]) -> Result:
-    """Remove sets, when services accept their configuration without them. ``left`` are the parts that stay."""
+def _take_away(
+    task: Task, gone: t.Sequence[str], found: t.Sequence[Part], left: t.Sequence[Part], touched: t.Collection[str]
+) -> Result:
+    """Remove sets, when services accept their configuration without them.
+
+    ``found`` are the parts until now, and ``left`` those that stay.
+    """
     problem = ""
     told: t.List[str] = []
+    known = task.services()
+    before = live.look(task.layout, known)
+    after = removal.remaining(task.layout, before, gone, left, touched, known)
+    moved = live.moved_defaults(live.ordered(before, found), after)
     if not task.check and touched:
         with task.installation() as installation:
             setup = Setup(task.layout.root, task.values["apache_port"])
@@ -606,7 +634,10 @@ def _take_away(task: Task, gone: t.Sequence[str], left: t.Sequence[Part], touche
     if problem:
         msg = f"{transaction.listed(gone)}: nothing was removed: {problem}"
         return Result({"msg": msg, "removed": [], "reload": told}, failed=True)
-    values = {"msg": _say_removed(gone, task.check), "removed": list(gone), "reload": told}
+    msg = "; ".join([_say_removed(gone, task.check), *_say_moved(moved, task.check)])
+    values: t.Dict[str, t.Any] = {"msg": msg, "removed": list(gone), "reload": told}
+    if task.diff and moved:
+        values["diff"] = _moved_difference(task.layout, moved)
     return Result(values, changed=bool(gone))
 
 
@@ -617,7 +648,7 @@ def _prune(task: Task) -> Result:
     gone = [one.name for one in inclusions.dropped(layout, found, task.values["force"]) if not one.used_by]
     given = [name for name in parts.dropped(found) if parts.is_given(found, name)]
     after = [parts.without_dropped(part, {*gone, *given}) for part in found]
-    done = _take_away(task, gone, after, {*gone, *given})
+    done = _take_away(task, gone, found, after, {*gone, *given})
     if done.failed:
         # A server needs what no file below its folder names; that is no failure of whoever runs last.
         return done._replace(failed=False, warnings=[done.values["msg"]])
@@ -684,6 +715,25 @@ def _say_empty(part: t.Optional[Part]) -> t.Iterator[str]:
             f"{part.owner} gives no certificates; check the names of its variables, ocsp_stapling_certificates and "
             "ocsp_stapling_scan"
         )
+
+
+def _say_moved(moved: t.Iterable[live.Moved], check: bool) -> t.List[str]:
+    """That servers show another certificate to clients that send no name, or one that no certificate is for."""
+    verb = "would change" if check else "changes"
+    return [
+        f"the default certificate of {one.server}, for clients that send no known name, {verb} from {one.before} to "
+        f"{one.after}"
+        for one in moved
+    ]
+
+
+def _moved_difference(layout: Layout, moved: t.Iterable[live.Moved]) -> t.List[t.Dict[str, t.Any]]:
+    shown = []
+    for one in moved:
+        path = snippets.path(layout.root, one.file)
+        before, after = {"default certificate": one.before}, {"default certificate": one.after}
+        shown.append({"before_header": path, "after_header": path, "before": before, "after": after})
+    return shown
 
 
 def _dropped_difference(layout: Layout, gone: t.Iterable[inclusions.Dropped]) -> t.List[t.Dict[str, t.Any]]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from ..store import parts
 from ..store.parts import FORMER, Certificate, Part
 from ..store.sets import Layout
-from . import material, removal, renewed
+from . import live, material, removal, renewed
 from .transaction import Item, Plan
 from .wanted import Values, Wanted
 
@@ -78,8 +78,17 @@ class Inclusion:
         merged = parts.merge(certificates, self.recorded, self.number, self.claimed, last)
         deployment = {key: values[key] for key, usual in renewed.DEFAULTS.items() if values.get(key, usual) != usual}
         deployment.update((values["part"] or {}).get("deployment") or {})
-        part = Part(self.owner, merged, defaults, values["service_settings"], deployment)
+        came = self._came(work.before, {one.name for one in given})
+        part = Part(self.owner, merged, defaults, values["service_settings"], deployment, came)
         return parts.dated(part, self.recorded, self.found)
+
+    def _came(self, found: t.Sequence[live.Live], names: t.Collection[str]) -> int:
+        """When the owner came. Who claims what was configured before there were parts came no later than that."""
+        former = parts.find(self.others, FORMER)
+        if self.recorded is not None:
+            return self.recorded.came
+        claims = former is not None and any(former.get(name) for name in names)
+        return former.came if former is not None and claims else live.next_came(found, self.found)
 
     def compare(self, part: Part, given: t.Iterable[Wanted]) -> parts.Comparison:
         """Compare what this inclusion gives with what others do."""

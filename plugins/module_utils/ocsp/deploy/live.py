@@ -12,6 +12,7 @@ import typing as t
 from ..names import server_name_problem
 from ..servers import snippets
 from ..servers.server import Entry, Setup
+from ..servers.table import SERVERS
 from ..services.control import Services
 from ..store import parts, reading, sets
 from ..store.parts import Part
@@ -24,12 +25,14 @@ LAST = 1 << 30
 class Live(t.NamedTuple):
     """One certificate: ``entry`` is what snippets need to know of its set.
 
-    ``users`` are the services that use it, each with its kind or an empty string.
+    ``users`` are the services that use it, each with its kind or an empty string. ``came`` and ``position`` are as in
+    the description of its set.
     """
 
     entry: Entry
     users: t.Tuple[t.Tuple[str, str], ...]
     position: int = LAST
+    came: int = 0
 
 
 def make(layout: Layout, name: str, identifier: str, description: Description, services: Services) -> Live:
@@ -40,7 +43,7 @@ def make(layout: Layout, name: str, identifier: str, description: Description, s
     # A set may be older than the check of what is deployed.
     names = tuple(one for one in description.names if not server_name_problem(one)) or (name,)
     entry = Entry(name, folder, layout.live(name), names, kinds, description.stapled)
-    return Live(entry, users, LAST if description.position is None else description.position)
+    return Live(entry, users, LAST if description.position is None else description.position, description.came)
 
 
 def look(layout: Layout, services: Services) -> t.List[Live]:
@@ -56,7 +59,32 @@ def look(layout: Layout, services: Services) -> t.List[Live]:
 def ordered(found: t.Iterable[Live], all_parts: t.Iterable[Part]) -> t.List[Live]:
     """The same in the order of their places in parts, else in the tasks that deployed them."""
     places = parts.positions(all_parts)
-    return sorted(found, key=lambda one: (places.get(one.entry.name, one.position), one.entry.name))
+    return sorted(found, key=lambda one: (places.get(one.entry.name, (one.came, one.position)), one.entry.name))
+
+
+def next_came(found: t.Iterable[Live], all_parts: t.Iterable[Part]) -> int:
+    """The number of an owner, or a task without one, that comes to the host now."""
+    return 1 + max((*(one.came for one in found), *(part.came for part in all_parts)), default=0)
+
+
+class Moved(t.NamedTuple):
+    """Another certificate that the snippet of a server, by its title and file, has for clients that send no known
+    name."""
+
+    server: str
+    file: str
+    before: str
+    after: str
+
+
+def moved_defaults(before: t.Iterable[Live], after: t.Iterable[Live]) -> t.List[Moved]:
+    """The servers whose default certificate changes between two moments, each in the order of snippets."""
+    old, new = (snippets.defaults([one.entry for one in moment]) for moment in (before, after))
+    return [
+        Moved(SERVERS[kind].title, SERVERS[kind].shared[0].file, old[kind][0].name, new[kind][0].name)
+        for kind in old
+        if kind in new and old[kind][0].name not in [entry.name for entry in new[kind]]
+    ]
 
 
 def outdated_snippets(setup: Setup, found: t.Sequence[Live]) -> t.Dict[str, t.Optional[bytes]]:

@@ -90,8 +90,8 @@ def take_away(
     """
     layout, known = installation.layout, installation.services
     before = live.look(layout, known)
-    after = [_reduced(layout, one, left, touched, known) for one in before if one.entry.name not in gone]
-    outdated = live.outdated_snippets(setup, live.ordered(after, left))
+    after = remaining(layout, before, gone, left, touched, known)
+    outdated = live.outdated_snippets(setup, after)
     told = live.told(outdated, before)
     for one in before:
         for service, _kind in one.users if one.entry.name in gone else ():
@@ -115,6 +115,19 @@ def take_away(
     for name in gone:
         sets.remove(layout, name)
     return ""
+
+
+def remaining(
+    layout: Layout,
+    before: t.Iterable[Live],
+    gone: t.Container[str],
+    left: t.Sequence[Part],
+    touched: t.Container[str],
+    known: control.Services,
+) -> t.List[Live]:
+    """What will be live, in the order of snippets; the arguments are as for ``take_away``."""
+    after = (_reduced(layout, one, left, touched, known) for one in before if one.entry.name not in gone)
+    return live.ordered(after, left)
 
 
 def _reduced(

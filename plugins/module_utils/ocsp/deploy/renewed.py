@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ..errors import InputError
+from ..errors import InputError, MissingError
 from ..options.parse import CERTIFICATE_LIMIT, did_you_mean
 from ..pki.certificate import Certificate, find_leaf, load_certificates
 from ..store import parts, reading, sets, tenants
@@ -117,7 +117,7 @@ def find(value: t.Any, name: str) -> Source:
             "which one is meant with 'folder' or 'name' in renewed_by"
         )
     if not there:
-        raise InputError(
+        raise MissingError(
             f"{given['client']} has no such certificate: there is no {_or(one.certificate for one in candidates)}; "
             f"have {given['client']} obtain it first, or say in renewed_by where it is"
         )

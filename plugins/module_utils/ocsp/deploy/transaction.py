@@ -43,7 +43,7 @@ from . import confirm, live, material, renewed
 from .confirm import Endpoint, Look
 from .live import Live
 from .material import Material, Sources
-from .wanted import Wanted
+from .wanted import Missing, Wanted
 
 #: Reason codes of a responder that may not know a new certificate yet.
 _NOT_KNOWN_YET = ("not_successful", "unknown_status")
@@ -78,6 +78,7 @@ class Item:
     adapted: bool = False
     rolled_back: bool = False
     position: t.Optional[int] = None
+    came: int = 0
 
     @property
     def name(self) -> str:
@@ -102,7 +103,8 @@ class Item:
     def description(self) -> sets.Description:
         """What its set is for."""
         source = self.wanted.renewed_by.values() if self.wanted.renewed_by is not None else None
-        return sets.Description(self.wanted.names, self.wanted.services, self.stapled, self.position, source)
+        wanted = self.wanted
+        return sets.Description(wanted.names, wanted.services, self.stapled, self.position, source, self.came)
 
     @property
     def response(self) -> t.Optional[t.Tuple[bytes, Judgement]]:
@@ -150,7 +152,7 @@ class Plan:
     """All items in their order, sentences for the operator, and the names whose responders were asked repeatedly.
 
     ``services`` are those of the host, ``before`` is what is live on it, whoever deployed it, and ``parts`` is who will
-    have configured what.
+    have configured what. ``missing`` are, in check mode, the certificates of which something does not exist yet.
     """
 
     layout: Layout
@@ -161,6 +163,7 @@ class Plan:
     parts: t.Sequence[Part] = ()
     warnings: t.List[str] = field(default_factory=list)
     waited_for: t.List[str] = field(default_factory=list)
+    missing: t.Sequence[Missing] = ()
     blame: str = ""
 
     @property
@@ -678,6 +681,8 @@ def summary(work: Plan, check: bool, told: t.Sequence[str] = (), problem: str = 
     if revoked:
         parts.append(f"revoked, but in use: {listed(revoked)}")
     missing = [item.name for item in work.items if item.lacks_staple]
+    if work.missing:
+        parts.append(f"would be deployed once it exists: {listed([one.name for one in work.missing])}")
     if not parts:
         parts.append(_unchanged(len(work.items), told, bool(missing)))
     if missing:

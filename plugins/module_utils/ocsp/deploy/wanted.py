@@ -12,7 +12,7 @@ import pwd
 import typing as t
 from dataclasses import dataclass, field, replace
 
-from ..errors import Fault, InputError, OcspError
+from ..errors import Fault, InputError, MissingError, OcspError
 from ..names import server_name_problem
 from ..options.parse import CERTIFICATE_LIMIT, check_options, did_you_mean
 from ..options.table import SET, names_of
@@ -60,17 +60,42 @@ class Wanted:
         return tuple(dict.fromkeys(kind for kind in self.kinds if kind))
 
 
-def read_wanted(values: Values, services: Services) -> t.Tuple[t.List[Wanted], t.List[Fault]]:
+class Missing(t.NamedTuple):
+    """A certificate that cannot be looked at in check mode, as something that it needs does not exist yet.
+
+    ``message`` is the whole sentence, ``services`` are those that would use it.
+    """
+
+    name: str
+    message: str
+    services: t.Tuple[str, ...]
+
+
+class Reading(t.NamedTuple):
     """The certificates of the options of ``certificate_set``, each name once, and what is wrong with others."""
+
+    wanted: t.List[Wanted]
+    faults: t.List[Fault]
+    missing: t.List[Missing]
+
+
+def read_wanted(values: Values, services: Services, check: bool = False) -> Reading:
+    """With ``check``, what does not exist on the host is no fault: an earlier task may be about to create it."""
     found: t.Dict[str, Wanted] = {}
     faults: t.List[Fault] = []
+    missing: t.List[Missing] = []
     for given in values["certificates"]:
+        name = given["name"]
         try:
             one = _read_one(values, given, services)
-            found[one.name] = _merge(found[one.name], one, values) if one.name in found else one
+            found[name] = _merge(found[name], one, values) if name in found else one
         except OcspError as error:
-            faults.append(Fault(given["name"], f"{given['name']}: {error.message}"))
-    return list(found.values()), faults
+            if check and isinstance(error, MissingError):
+                used = values["services"] if given["services"] is None else given["services"]
+                missing.append(Missing(name, f"{name}: {error.in_check_mode}", tuple(used)))
+            else:
+                faults.append(Fault(name, f"{name}: {error.message}"))
+    return Reading(list(found.values()), faults, missing)
 
 
 def _read_one(values: Values, given: Values, services: Services) -> Wanted:
@@ -154,7 +179,7 @@ def _read_sources(values: Values, given: Values) -> Sources:
     for part in ("private_key", "certificate"):
         if data[part] is None:
             named = where[part] if folder else f"{part}_path, {part}_src or {part}_content"
-            raise InputError(f"there is no {part.replace('_', ' ')}: {named} is missing")
+            raise (MissingError if folder else InputError)(f"there is no {part.replace('_', ' ')}: {named} is missing")
     where["key"] = where.pop("private_key")
     return Sources(data["private_key"] or b"", data["certificate"] or b"", data["chain"], data["root"], where)
 
@@ -171,7 +196,7 @@ def _read_renewed(given: Values, source: Source) -> Sources:
     data = {part: _read_bounded(path, path) if path else None for part, path in where.items()}
     for part, path in where.items():
         if path and data[part] is None:
-            raise InputError(f"there is no {path}")
+            raise MissingError(f"there is no {path}")
     where["root"], root = _read_part(given, "root")
     return Sources(data["key"] or b"", data["certificate"] or b"", data["chain"], root, where)
 
@@ -190,7 +215,7 @@ def _read_part(given: Values, part: str) -> t.Tuple[str, t.Optional[bytes]]:
         return where, None
     found = _read_bounded(path, where)
     if found is None:
-        raise InputError(f"{where} does not exist")
+        raise MissingError(f"{where} does not exist")
     return where, found
 
 
@@ -226,7 +251,7 @@ def _read_access(owner: t.Any, group: t.Any, mode: t.Any) -> Access:
     except KeyError:
         problems.append(f"the group of the private key: there is no group '{group}' on this host")
     if problems:
-        raise InputError("; ".join(problems))
+        raise MissingError("; ".join(problems))
     return Access(uid, gid, read_mode(mode))
 
 

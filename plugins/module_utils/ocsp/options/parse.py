@@ -12,7 +12,7 @@ import functools
 import typing as t
 
 from .. import secrets
-from ..errors import ERROR, Finding, InputError
+from ..errors import ERROR, Finding, InputError, MissingError
 from ..judge import schedule
 from ..judge.response import SIZE_LIMIT, Rules
 from ..judge.wire import from_pem
@@ -290,7 +290,7 @@ def read_data(
     where = f"{path_option}: {path}"
     found = tenants.read_file(path, where, limit)
     if found is None:
-        raise InputError(f"{where} does not exist")
+        raise MissingError(f"{where} does not exist")
     if len(found) > limit:
         raise InputError(f"{where} has more than {limit} octets; this cannot be the right file")
     return found, where

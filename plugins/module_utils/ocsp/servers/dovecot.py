@@ -52,6 +52,7 @@ SERVER = Server(
     pid_files=("/run/dovecot/master.pid",),
     staples=False,
     shared=(Snippet("dovecot-2.3.conf", _version_23), Snippet("dovecot-2.4.conf", _version_24)),
+    has_default=True,
     includes=(
         Include(
             "`/etc/dovecot/conf.d/99-local.conf`", "!include_try /etc/ocsp-stapling/snippets/dovecot-2.4.conf", "2.4"

@@ -80,6 +80,7 @@ SERVER = Server(
     rereads=True,
     holds=False,
     shared=(Snippet("exim.conf", _snippet),),
+    has_default=True,
     includes=(
         Include(
             "`/etc/exim4/exim4.conf.localmacros` or, with a split configuration, "

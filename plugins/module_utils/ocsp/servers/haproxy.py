@@ -55,6 +55,7 @@ SERVER = Server(
     hand_over=hand_over,
     drops_expired=True,
     shared=(Snippet("haproxy.list", _list),),
+    has_default=True,
     includes=(Include("`frontend`", "bind :443 ssl crt-list /etc/ocsp-stapling/snippets/haproxy.list"),),
     rules=(
         Rule(

@@ -46,7 +46,7 @@ class Setup(t.NamedTuple):
 
 
 class Snippet(t.NamedTuple):
-    """A snippet about all certificates of a server, by its file name. The first group is the default one."""
+    """A snippet about all certificates of a server, by its file name. A default is the first group."""
 
     file: str
     make: t.Callable[[t.List[Group], Setup], str]
@@ -110,7 +110,8 @@ class Server(t.NamedTuple):
     Its configuration:
 
     ``folders`` are where it lies, below /etc, and ``comment`` begins a comment in it. ``for_set`` makes the snippet
-    that lies in the folder of a set, NAME.conf; ``shared`` are those about all certificates.
+    that lies in the folder of a set, NAME.conf; ``shared`` are those about all certificates. ``has_default``: by these,
+    the first certificate is for clients that send no known name; for other servers, the user's configuration says it.
     """
 
     title: str
@@ -148,6 +149,7 @@ class Server(t.NamedTuple):
     comment: str = "#"
     for_set: t.Optional[t.Callable[[Entry], str]] = None
     shared: t.Tuple[Snippet, ...] = ()
+    has_default: bool = False
 
     includes: t.Tuple[Include, ...] = ()
     rules: t.Tuple[Rule, ...] = ()

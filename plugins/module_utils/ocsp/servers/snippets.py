@@ -14,7 +14,7 @@ import os
 import typing as t
 
 from .matching import by_names
-from .server import FOLDER, Entry, Setup
+from .server import FOLDER, Entry, Group, Setup
 from .table import SERVERS
 
 _HEADER = "Written by certops.ocsp, which will overwrite changes."
@@ -31,14 +31,24 @@ def for_set(entry: Entry) -> t.Dict[str, bytes]:
 
 
 def shared(entries: t.Sequence[Entry], setup: Setup) -> t.Dict[str, bytes]:
-    """The snippets about all certificates of a server, by file name; the first certificate is the default one."""
+    """The snippets about all certificates of a server, by file name, with the certificates in their order."""
     found = {}
-    for kind in sorted({kind for entry in entries for kind in entry.kinds}):
+    for kind, groups in _groups(entries).items():
         server = SERVERS[kind]
-        groups = by_names([entry for entry in entries if kind in entry.kinds]) if server.shared else []
         for snippet in server.shared:
             found[snippet.file] = _encode(snippet.make(groups, setup), server.comment)
     return found
+
+
+def defaults(entries: t.Sequence[Entry]) -> t.Dict[str, Group]:
+    """The certificates for clients that send no known name, by server, where a snippet of ours decides that."""
+    return {kind: groups[0] for kind, groups in _groups(entries).items() if SERVERS[kind].has_default}
+
+
+def _groups(entries: t.Sequence[Entry]) -> t.Dict[str, t.List[Group]]:
+    """The certificates in their order, by server, for those that have a snippet about all of them."""
+    kinds = sorted({kind for entry in entries for kind in entry.kinds if SERVERS[kind].shared})
+    return {kind: by_names([entry for entry in entries if kind in entry.kinds]) for kind in kinds}
 
 
 def _encode(text: str, comment: str) -> bytes:

@@ -43,6 +43,7 @@ SERVER = Server(
     needs_responder=True,
     one_staple="crashes when one of their two staples is withdrawn",
     shared=(Snippet(_FILE, _snippet),),
+    has_default=True,
     includes=(
         Include(
             "`records.config`",

@@ -6,11 +6,12 @@
 
 An owner is, as a rule, the role or the play that includes the role ocsp_stapling. Its part is one file:
 
-    parts/<owner>.json  {"version": 1, "owner": "web", "defaults": {options}, "services": {settings},
+    parts/<owner>.json  {"version": 1, "owner": "web", "came": 1, "defaults": {options}, "services": {settings},
                          "deployment": {how its certificates are deployed, where that is not the default},
                          "certificates": [{"name", "services", "staple", "inclusion", "dropped", "agreed", "since",
                                            "renewed_by": {paths on the host}, and options}]}
 
+``came`` is a number that is larger the later an owner came to the host; it is missing in parts from before it existed.
 ``inclusion`` tells the inclusions of one owner in one run apart. ``agreed`` is what other parts have to give alike, and
 ``since`` a number that is larger the later that was changed. ``dropped`` marks a certificate that its owner no longer
 gives, until nothing uses it any more.
@@ -38,6 +39,8 @@ FORMER = "former"
 #: The keys of a certificate beside options of ``ocsp_response``.
 KEYS = ("name", "services", "staple", "inclusion", "dropped", "agreed", "since", "renewed_by")
 
+#: When what nobody configures any more came, for its place: after all else.
+_GONE = 1 << 30
 _LARGEST = 64 * 1024 * 1024
 _LONGEST = 100
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
@@ -78,8 +81,9 @@ class Certificate:
 class Part:
     """What one owner configured: its certificates in their order, defaults of their options, settings of services.
 
-    ``deployment`` is how the program on the host is to deploy them, where that is not the default: ``keep``,
-    ``responder_wait``, ``apache_port``, ``endpoints`` and ``verify``, and the hooks of other programs (``hooks``).
+    ``came`` is larger the later the owner came to the host, and 0 where that is unknown. ``deployment`` is how the
+    program on the host is to deploy them, where that is not the default: ``keep``, ``responder_wait``, ``apache_port``,
+    ``endpoints`` and ``verify``, and the hooks of other programs (``hooks``).
     """
 
     owner: str
@@ -87,6 +91,7 @@ class Part:
     defaults: Values = field(default_factory=dict)
     services: Values = field(default_factory=dict)
     deployment: Values = field(default_factory=dict)
+    came: int = 0
 
     @functools.cached_property
     def _given(self) -> t.Dict[str, Certificate]:
@@ -166,6 +171,7 @@ def parse(values: Values) -> Part:
         defaults=dict(values.get("defaults") or {}),
         services=dict(values.get("services") or {}),
         deployment=dict(values.get("deployment") or {}),
+        came=int(values.get("came", 0)),
     )
 
 
@@ -201,6 +207,7 @@ def dump(part: Part) -> str:
     ]
     values = {"version": 1, "owner": part.owner, "defaults": part.defaults, "services": part.services}
     values.update({"deployment": part.deployment} if part.deployment else {})
+    values.update({"came": part.came} if part.came else {})
     return json.dumps({**values, "certificates": certificates}, indent=1, sort_keys=True) + "\n"
 
 
@@ -389,12 +396,17 @@ def services_of(parts: t.Iterable[Part], name: str) -> t.List[str]:
     return list(dict.fromkeys(found))
 
 
-def positions(parts: t.Iterable[Part]) -> t.Dict[str, int]:
-    """Where each certificate stands in the part that has it first; the first certificate is a server's default one."""
-    found: t.Dict[str, int] = {}
+def positions(parts: t.Iterable[Part]) -> t.Dict[str, t.Tuple[int, int]]:
+    """Where to sort each certificate, those of the same place by name. The first one can be a server's default.
+
+    The owner that came first comes first, so that no later one takes the default from it. Where it is unknown who came
+    first, the first certificates of these owners come before their second ones. What no owner gives any more is last.
+    """
+    found: t.Dict[str, t.Tuple[int, int]] = {}
     for part in parts:
         for position, one in enumerate(part.certificates):
-            found[one.name] = min(position, found.get(one.name, position))
+            place = (_GONE if one.dropped else part.came, position)
+            found[one.name] = min(place, found.get(one.name, place))
     return found
 
 

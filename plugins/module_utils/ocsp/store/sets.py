@@ -319,7 +319,9 @@ def remove_record(layout: Layout) -> None:
 class Description(t.NamedTuple):
     """What a set is for: its server names, the services that use it, whether to staple, its place among others.
 
-    ``source`` has the paths that it was deployed from, where these are of another program that renews it.
+    ``position`` is its place in the task that deployed it, and ``came`` is larger the later that came to the host, as
+    for parts; both count for what is in no part. ``source`` has the paths that it was deployed from, where these are
+    of another program that renews it.
     """
 
     names: t.Tuple[str, ...] = ()
@@ -327,13 +329,15 @@ class Description(t.NamedTuple):
     stapled: bool = True
     position: t.Optional[int] = None
     source: t.Optional[t.Mapping[str, str]] = None
+    came: int = 0
 
 
 def describe(description: Description) -> bytes:
     """The file that lies in a set to say what it is for."""
     values = description._asdict()
-    if description.source is None:
-        del values["source"]
+    for name in ("source", "came"):
+        if not values[name]:
+            del values[name]
     return json.dumps({"version": 1, **values}, indent=1).encode("ascii") + b"\n"
 
 
@@ -344,13 +348,14 @@ def described(folder: str) -> Description:
     with contextlib.suppress(InputError, ValueError):  # missing, or of unknown origin
         found = json.loads(reading.read_file(path, path, _LARGEST_FILE) or b"{}")
     found = found if isinstance(found, dict) else {}
-    position, source = found.get("position"), found.get("source")
+    position, source, came = found.get("position"), found.get("source"), found.get("came")
     return Description(
         names=texts_of(found.get("names")),
         services=texts_of(found.get("services")),
         stapled=found.get("stapled") is not False,
         position=position if isinstance(position, int) else None,
         source=source if isinstance(source, dict) else None,
+        came=came if isinstance(came, int) else 0,
     )
 
 

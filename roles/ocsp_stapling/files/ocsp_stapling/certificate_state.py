@@ -13,8 +13,9 @@ from ocsp.judge.decision import INSTALL, WITHDRAW, Decision
 from ocsp.judge.judgement import Judgement
 from ocsp.judge.schedule import certificate_due, renew_at
 from ocsp.options.parse import Options
-from ocsp.store import attempts
+from ocsp.store import attempts, sets
 from ocsp.store.attempts import Attempt
+from ocsp.store.sets import Layout
 from ocsp.text import format_time
 
 from . import record, troubles
@@ -50,6 +51,20 @@ def entry_values(look: Observation, decision: Decision, before: Values, claims: 
         "unfinished": "",
         **attempt_values(claims, now),
     }
+
+
+def unconfigured_sentence(layout: Layout, name: str, fate: str = "") -> str:
+    """That no configuration asks for the staple of a certificate that is live, and what to do about that.
+
+    Who deployed it is told as far as its set says it. ``fate`` is what becomes of the staple beside not being renewed.
+    """
+    # Only what a task without an owner deployed has a place of its own.
+    loose = sets.described(layout.live(name)).position is not None
+    who = "it was deployed by certificate_set without the role" if loose else "it is live"
+    return (
+        f"{who}, but no configuration asks for its staple, so that is not renewed{fate and f' and {fate}'}; to have it "
+        f"renewed, add it to ocsp_stapling_certificates or to a file in {layout.root}/conf.d"
+    )
 
 
 def claims_about(certificate: t.Optional[Values], claims: Values) -> Values:

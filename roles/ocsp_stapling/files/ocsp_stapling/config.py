@@ -173,6 +173,7 @@ _TOP: t.Dict[str, Check] = {
 _PART: t.Dict[str, Check] = {
     "version": _version,
     "owner": _text,
+    "came": _whole(0, 2**53),
     "deployment": _object,
     "defaults": _object,
     "certificates": _list,

@@ -19,6 +19,7 @@ from ocsp.judge.decision import decide
 from ocsp.options.parse import read_certificates
 from ocsp.pki.certificate import find_leaf
 from ocsp.store import attempts, staples
+from ocsp.store.sets import Layout
 
 from . import certificate_state, record
 from .config import Config, Entry
@@ -55,7 +56,7 @@ def catch_up(config: Config, state: State, now: datetime) -> None:
 def observe(
     config: Config, state: State, names: t.Collection[str], now: datetime, refused: str = ""
 ) -> t.Dict[str, Seen]:
-    """All certificates, those that are live and no longer configured among them, or those of ``names``.
+    """All certificates, those that are live and not configured among them, or those of ``names``.
 
     ``refused`` is why the configuration cannot be used, if that is so.
     """
@@ -68,7 +69,9 @@ def observe(
             found[name] = config.entry(name, ())
     seen = {name: _observe(entry, state.certificates.get(name), observer) for name, entry in found.items()}
     configured = {entry.name for entry in config.certificates}
-    seen = {name: one if refused or name in configured else _unconfigured(one) for name, one in seen.items()}
+    if not refused:
+        unknown = seen.keys() - configured
+        seen.update((name, _unconfigured(config.layout, name, seen[name])) for name in unknown)
     noted = frozenset(attempts.names(config.layout))
     return {name: _with_deployment(name, one, config, noted) for name, one in seen.items()}
 
@@ -83,11 +86,11 @@ def _with_deployment(name: str, seen: Seen, config: Config, noted: t.Container[s
     return seen._replace(values={**seen.values, "deployment": certificate_state.deployment_values(attempt)})
 
 
-def _unconfigured(seen: Seen) -> Seen:
-    """What is known of a certificate that is in no configuration any more, also before apply has noticed."""
+def _unconfigured(layout: Layout, name: str, seen: Seen) -> Seen:
+    """What is known of a certificate that is in no configuration, also before apply has noticed."""
     if seen.values is None or record.text_of(seen.values, "code"):
         return seen
-    message = "it is live but no longer configured, so its staple is not renewed"
+    message = certificate_state.unconfigured_sentence(layout, name)
     return seen._replace(values={**seen.values, "code": "not_configured", "message": message})
 
 

@@ -483,6 +483,47 @@ def test_a_revoked_certificate_with_a_good_staple_is_not_as_it_should_be(run: t.
     assert replaced["changed"] and replaced["revoked"] == [] and not replaced["warnings"]
 
 
+@pytest.mark.parametrize("what", ["file", "folder", "group", "renewed_by"])
+def test_check_mode_warns_of_what_an_earlier_task_may_create(
+    run: t.Callable[..., Result], tmp_path: Path, what: str
+) -> None:
+    one, two = leaf("www.example.com"), leaf("two.example.com")
+    missing = tmp_path / "ssl"
+    nothing: t.Dict[str, t.Any] = dict.fromkeys(("private_key_content", "certificate_content", "chain_content"))
+    given, told = {
+        "file": (
+            {"private_key_content": None, "private_key_path": f"{missing}/key.pem"},
+            f"private_key_path: {missing}/key.pem does not exist",
+        ),
+        "folder": (
+            {**nothing, "source": str(missing)},
+            f"there is no private key: {missing}/two.example.com.key is missing",
+        ),
+        "group": (
+            {"group": "certops-none"},
+            "the group of the private key: there is no group 'certops-none' on this host",
+        ),
+        "renewed_by": (
+            {**nothing, "renewed_by": {"private_key": f"{missing}/key.pem", "certificate": f"{missing}/cert.pem"}},
+            f"there is no {missing}/key.pem",
+        ),
+    }[what]
+    certificates = [
+        entry(one, "www.example.com", response_content=staple(one)),
+        entry(two, "two.example.com", **{"group": str(os.getegid()), **given}),
+    ]
+    checked = run(check=True, diff=True, remote_source=True, certificates=certificates)
+    assert checked["changed"] and not checked["failed"] and tree(tmp_path) == {}
+    assert f"two.example.com: {told}; this will fail unless an earlier task creates it" in checked["warnings"]
+    assert checked["msg"].endswith("; would be deployed once it exists: two.example.com")
+    assert [one["after"]["state"] for one in checked["diff"]] == ["present", "present"]
+    alone = run(check=True, remote_source=True, certificates=certificates[1:])
+    assert alone["changed"] and alone["reload"] == [SERVICE] and len(alone["warnings"]) == 1
+    for how in ({}, {"check": True, "part": {"owner": "web"}}):
+        refused = run(remote_source=True, certificates=certificates, **how)
+        assert refused["failed"] and refused["msg"] == f"nothing was changed: two.example.com: {told}"
+
+
 def test_a_question_is_about_what_is_wrong_alone(run: t.Callable[..., Result]) -> None:
     one = leaf("www.example.com", demands=True)
     part = {"owner": "role", "number": 0, "question": True}

@@ -86,7 +86,7 @@ def test_owners_add_up(host: Host) -> None:
     assert host.deploy("web", B, A)["changed"] and host.listed() == [B, A]
     added = host.deploy("api", C)
     assert added["changed"] and added["reload"] == [SERVICE] and added["dropped"] == []
-    assert host.listed() == [B, C, A], "the first one of each owner first"
+    assert host.listed() == [B, A, C], "the owner that came first comes first"
     before = tree(host.home)
     for owner, names in (("web", [B, A]), ("api", [C]), ("web", [B, A])):
         for check in (True, False):
@@ -97,7 +97,7 @@ def test_owners_add_up(host: Host) -> None:
 def test_tasks_without_an_owner_add_up(host: Host) -> None:
     for name in (B, A):
         host.run(certificates=[one(name)])
-    assert host.listed() == [A, B], "whichever came first"
+    assert host.listed() == [B, A], "the task that came first comes first"
     for name in (A, B):
         assert not host.run(certificates=[one(name)])["changed"]
     gone = host.run("absent", certificates=[{"name": A}])
@@ -109,6 +109,90 @@ def test_the_order_of_a_task_counts(host: Host) -> None:
     host.run(certificates=[one(A), one(B)])
     assert not host.run(certificates=[one(B)])["changed"] and host.listed() == [A, B], "some of them are no other order"
     assert host.run(certificates=[one(B), one(A)])["changed"] and host.listed() == [B, A]
+
+
+def moved(before: str, after: str, check: bool = False) -> str:
+    verb = "would change" if check else "changes"
+    return f"the default certificate of HAProxy, for clients that send no known name, {verb} from {before} to {after}"
+
+
+def defaults_of(result: Result) -> t.List[t.Tuple[str, str]]:
+    """What the diff says of default certificates."""
+    shown = [one for one in result["diff"] if one["before_header"].endswith("/snippets/haproxy.list")]
+    return [(one["before"]["default certificate"], one["after"]["default certificate"]) for one in shown]
+
+
+def test_a_later_owner_never_takes_the_default(host: Host) -> None:
+    """Whatever the owners and their certificates are called, and in whatever order they run next."""
+    host.deploy("zoo", C, B)
+    for added in (host.deploy("api", A), host.deploy("bar", B, A), host.run(certificates=[one("0.example.com")])):
+        assert added["changed"] and "default" not in added["msg"] and defaults_of(added) == []
+    assert host.listed() == [C, B, A, "0.example.com"]
+    for owner, names in (("bar", [B, A]), ("api", [A]), ("zoo", [C, B])):
+        assert not host.deploy(owner, *names)["changed"]
+
+
+def test_a_later_owner_never_takes_the_default_from_a_task_without_owner(host: Host) -> None:
+    host.run(certificates=[one(C), one(B)])
+    assert "default" not in host.deploy("api", A)["msg"] and host.listed() == [C, B, A]
+    assert not host.run(certificates=[one(C), one(B)])["changed"]
+    reordered = host.run(certificates=[one(B), one(C)])
+    assert moved(C, B) in reordered["msg"] and host.listed() == [B, C, A]
+
+
+def test_the_owners_of_before_keep_their_order(host: Host) -> None:
+    host.deploy("web", B, A)
+    host.deploy("api", C)
+    for path in (host.home / "etc/parts").iterdir():
+        values = json.loads(path.read_text())
+        del values["came"]
+        path.write_text(json.dumps(values, indent=1, sort_keys=True) + "\n")
+    before = tree(host.home / "etc/parts")
+    for owner, names in (("api", [C]), ("web", [B, A])):
+        host.deploy(owner, *names)
+    assert host.listed() == [B, C, A] and tree(host.home / "etc/parts") == before
+    assert not host.deploy("api", C)["changed"] and not host.deploy("web", B, A)["changed"]
+    host.deploy("aaa", "0.example.com")
+    assert host.listed() == [B, C, A, "0.example.com"]
+
+
+def test_an_owner_that_comes_back_is_last(host: Host) -> None:
+    host.deploy("web", A)
+    host.deploy("api", B)
+    for check in (True, False):
+        gone = host.run("absent", part={"owner": "web"}, check=check)
+        assert gone["removed"] == [A] and moved(A, B, check) in gone["msg"] and defaults_of(gone) == [(A, B)]
+    back = host.deploy("web", A)
+    assert host.listed() == [B, A] and "default" not in back["msg"]
+
+
+def test_another_default_is_foreseen_and_told(host: Host) -> None:
+    host.deploy("web", A, B)
+    host.deploy("api", C)
+    for names in ([B, A], [A], [C]):
+        before, after = host.listed()[0], names[0]
+        for check in (True, False):
+            result = host.deploy("web", *names, check=check)
+            assert moved(before, after, check) in result["msg"] and defaults_of(result) == [(before, after)]
+            assert (host.listed()[0] == after) is not check
+        again = host.deploy("web", *names)
+        assert "default" not in again["msg"] and defaults_of(again) == []
+    pruned = host.run("pruned")
+    assert pruned["removed"] == [A, B] and "default" not in pruned["msg"], "that was said before"
+
+
+def test_another_key_for_the_same_names_is_no_other_default(host: Host) -> None:
+    host.deploy("web", A, B)
+    pair = entry(leaf(A, "rsa", kind="rsa2048", urls=False), "a-rsa", names=[A], services=[SERVICE])
+    both = host.run(part={"owner": "web"}, certificates=[pair, one(A), one(B)])
+    assert host.listed() == ["a-rsa", A, B] and "default" not in both["msg"]
+
+
+def test_a_server_whose_user_chooses_has_no_default_of_ours(host: Host) -> None:
+    host.settings.clear()
+    given = [{**one(name), "services": ["nginx", "apache", "dnsdist"]} for name in (A, B)]
+    for certificates in (given, given[::-1]):
+        assert "default" not in host.run(part={"owner": "web"}, certificates=certificates)["msg"]
 
 
 def test_what_drops_out_is_foreseen_told_and_removed(host: Host) -> None:

@@ -273,6 +273,19 @@ def test_check_mode_fails_where_the_run_would(run: t.Any, path: Path, responder:
     assert run(check=True)["failed"]
 
 
+@pytest.mark.parametrize("option", ["certificate_path", "issuer_path", "source_path"])
+def test_check_mode_warns_of_a_file_that_an_earlier_task_may_create(run: t.Any, path: Path, option: str) -> None:
+    missing = path.parent / "new" / "file.pem"
+    given = {option: str(missing), **({"certificate_content": None} if option == "certificate_path" else {})}
+    result = run(check=True, diff=True, **given)
+    told = f"{option}: {missing} does not exist"
+    assert result["changed"] and not result["failed"] and result["path"] == str(path)
+    assert result["warnings"] == [result["msg"]] == [f"{told}; this will fail unless an earlier task creates it"]
+    assert os.listdir(path.parent) == []
+    refused = run(**given)
+    assert refused["failed"] and refused["msg"] == told
+
+
 def test_check_mode_warns_of_a_folder_that_does_not_exist_yet(run: t.Any, path: Path, responder: t.Any) -> None:
     responder(ok(GOOD))
     missing = path.parent / "new" / "folder"

@@ -178,6 +178,21 @@ def test_check_mode_asks_and_writes_nothing(run: t.Any, responder: t.Any, tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
+def test_check_mode_warns_of_a_file_that_an_earlier_task_may_create(
+    run: t.Any, responder: t.Any, tmp_path: Path
+) -> None:
+    responder(ok(GOOD))
+    entry = {"name": "new", "path": str(tmp_path / "x.der"), "certificate_path": str(tmp_path / "new.pem")}
+    other = {"name": "n0", "certificate_content": CHAIN}
+    result = run(entry, other, check=True, diff=True)
+    told = f"certificate_path: {tmp_path}/new.pem does not exist"
+    assert not result["failed"] and result["changed_count"] == 2 and result["failed_count"] == 0
+    assert f"new: {told}; this will fail unless an earlier task creates it" in result["warnings"]
+    assert result["responses"]["new"]["changed"] and not result["responses"]["new"]["failed"]
+    refused = run(entry, other)
+    assert refused["failed"] and refused["responses"]["new"]["msg"] == told
+
+
 def test_check_mode_warns_of_a_folder_that_does_not_exist_yet(run: t.Any, responder: t.Any, tmp_path: Path) -> None:
     responder(ok(GOOD))
     result = run({"name": "new", "path": str(tmp_path / "new" / "x.der")}, *names(1), check=True)

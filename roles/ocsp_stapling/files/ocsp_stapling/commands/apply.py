@@ -55,7 +55,7 @@ class Report(t.NamedTuple):
 
 
 class Apply:
-    """One run over all certificates, those that are live and no longer configured among them.
+    """One run over all certificates, those that are live and not configured among them.
 
     With ``names`` it is over these alone, and what the state says of the others stays as it is.
     A lock keeps others from changing what servers read meanwhile. Without ``reload``, services are reloaded elsewhere,
@@ -193,12 +193,15 @@ class Apply:
         decision = self._decide(look)
         if self._would_change(look.place, look, decision):
             self._carry_out(look.place, look, decision)
-        message = "it is live but no longer configured, so its staple is not renewed and "
+        fate = ""
         if decision.action == WITHDRAW and not decision.alarming:
-            decision = decision._replace(code="not_configured", message=f"{message}was withdrawn")
+            fate = "was withdrawn"
         elif not decision.code:
             ends = format_time(decision.judgement.effective_expiry if decision.judgement else None)
-            decision = decision._replace(code="not_configured", message=f"{message}will be withdrawn before {ends}")
+            fate = f"will be withdrawn before {ends}"
+        if fate:
+            message = certificate_state.unconfigured_sentence(self.installed.layout, entry.name, fate)
+            decision = decision._replace(code="not_configured", message=message)
         self._conclude(look, decision)
 
     def _refuse(self, name: str, message: str) -> None:

@@ -96,3 +96,18 @@ def test_a_judge_that_is_told_of_no_server_loads_none() -> None:
     loaded, names = done.stdout.splitlines()
     assert loaded == "['ocsp.servers.changes', 'ocsp.servers.table']"
     assert names.split() == list(NAMES)
+
+
+def test_the_servers_with_a_default_have_it_from_the_order_alone() -> None:
+    """Another order means another default for them, and the same for all other servers."""
+    names = ("a.example.com", "b.example.com")
+    entries = [Entry(name, f"/sets/{name}", f"/live/{name}", (name,), NAMES, True) for name in names]
+    assert {kind: group[0].name for kind, group in snippets.defaults(entries).items()} == dict.fromkeys(
+        ("dovecot", "exim", "haproxy", "trafficserver"), names[0]
+    )
+    setup = Setup("/root", 2562)
+    there, back = (snippets.shared(order, setup) for order in (entries, entries[::-1]))
+    owners = snippets.owners()
+    other = {owners[file] for file in there if sorted(there[file].splitlines()) != sorted(back[file].splitlines())}
+    # What HAProxy has is a list, of which the first one is the default; the Lua table of dnsdist is asked by name.
+    assert other | {"haproxy"} == {kind for kind in NAMES if SERVERS[kind].has_default}

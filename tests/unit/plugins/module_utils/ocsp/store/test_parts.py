@@ -261,8 +261,31 @@ def test_the_services_of_all_owners_count() -> None:
     assert parts.services_of(both, FIRST) == ["nginx", "exim"] and parts.services_of(both, SECOND) == []
 
 
-def test_the_first_of_each_owner_comes_first() -> None:
-    assert parts.positions([part("a", "x", "y"), part("b", "y", "z")]) == {"x": 0, "y": 0, "z": 1}
+def ordered(*found: Part) -> t.List[str]:
+    places = parts.positions(found)
+    return sorted(places, key=lambda name: (places[name], name))
+
+
+def test_who_came_first_comes_first() -> None:
+    late, early = replace(part("a", "a1", "a2", "both"), came=2), replace(part("z", "z1", "both", "z3"), came=1)
+    assert ordered(late, early) == ["z1", "both", "z3", "a1", "a2"]
+
+
+def test_the_order_of_parts_that_do_not_say_when_they_came_stays() -> None:
+    assert ordered(part("b", "y", "z"), part("a", "x", "y")) == ["x", "y", "z"]
+    assert ordered(replace(part("c", "a1"), came=1), part("b", "y"), part("a", "x", "z")) == ["x", "y", "z", "a1"]
+
+
+def test_what_dropped_out_comes_last() -> None:
+    early = replace(part("z", "z1", "z2", dropped=True), came=1)
+    assert ordered(early, replace(part("a", "a1", "z2"), came=2)) == ["a1", "z2", "z1"]
+
+
+def test_when_an_owner_came_is_kept(layout: sets.Layout) -> None:
+    for came in (0, 3):
+        parts.save(layout, replace(part("web", FIRST), came=came))
+        assert [one.came for one in parts.load(layout)] == [came]
+    assert '"came"' not in parts.dump(part("web", FIRST)), "a file from before stays as it is"
 
 
 def test_what_was_configured_before_there_were_parts_is_nobodys(layout: sets.Layout) -> None:
