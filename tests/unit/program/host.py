@@ -132,7 +132,7 @@ class Host:
         return self._server.url("/")
 
     def hanging(self) -> str:
-        """The URL of another responder, on a port of its own of a host of its own: it takes connections and is silent."""
+        """The URL of a responder of another host, on a port of its own, that takes connections and is silent."""
         listener = socket.create_server(("127.0.0.2", 0))
         self._hanging.append(listener)
         return f"http://127.0.0.2:{listener.getsockname()[1]}/"
