@@ -331,7 +331,7 @@ def test_what_others_put_into_a_scanned_folder_is_left_out(
         "scan": [{"folder": "/home", "recursive": True, "reload": ["nginx"]}],
         "responder_wait": 0,
     }
-    foreseen = play(host, "--check", **variables)
+    foreseen = play(host, check=True, **variables)
     assert foreseen.rc == 0, foreseen.output
     done = play(host, **variables)
     assert done.rc == 0, done.output
