@@ -682,3 +682,46 @@ def test_a_user_whose_responders_hang_keeps_no_other_waiting(host: Host) -> None
     seen = entries(host)
     # Those come first that were put off.
     assert {index for index in range(8) if "looked" in seen[f"evil{index}.test"]} == {0, 1, 2, 3, 4, 5}
+
+
+def test_a_certificate_that_is_slow_to_check_is_checked_once_in_a_run(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each run reads it several times, and says several times what is wrong with it."""
+    from ocsp.pki import certificate as x509
+    from ocsp.pki import signature
+
+    chain, root = _mesh(host.url)
+    folder = host.home / "tenant"
+    folder.mkdir()
+    for number in range(3):
+        (folder / f"s{number}.test.pem").write_bytes(chain)
+        (folder / f"s{number}.test-rootchain.pem").write_bytes(root)
+    (host.root / "conf.d").mkdir(exist_ok=True)
+    hosts.write_json(host.root / "conf.d" / "10.json", {"version": 1, "scan": [{"folder": str(folder)}]})
+    host.configure()
+    real, checked = signature.verify, []
+    monkeypatch.setattr(signature, "verify", lambda *given: checked.append(1) or real(*given))
+    for command in ("refresh", "apply", "status"):
+        x509.issuance_problem.cache_clear()
+        x509._searches.clear()
+        checked.clear()
+        said = host.run(command)
+        assert len(checked) <= 3 * x509.MOST_SIGNATURES, command
+        if command != "status":
+            assert f"{folder}/s0.test-rootchain.pem too many certificates have the same name" in said.err
+
+
+def _mesh(url: str) -> t.Tuple[bytes, bytes]:
+    """A leaf with 90 CAs of one name that signed one another, and a root of that name that signed none of them."""
+    some = [forge.key("p256", f"mesh{number}") for number in range(11)]
+    names = [forge.certificate("CA", private_key=key, extensions=[forge.basic_constraints(True)]) for key in some]
+    is_ca = [forge.basic_constraints(True)]
+    cas = [
+        forge.certificate("CA", names[other], private_key=some[own], serial=100 * own + other, extensions=is_ca)
+        for own in range(10)
+        for other in range(10)
+        if own != other
+    ]
+    leaf = forge.certificate("leaf", names[0], serial=7, extensions=[forge.ocsp_urls(url)])
+    return b"".join(one.pem for one in [leaf, *cas]), names[10].pem

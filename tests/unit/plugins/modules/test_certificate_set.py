@@ -844,9 +844,7 @@ def test_what_is_live_stays_when_its_files_are_spoilt(run: t.Callable[..., Resul
     assert sorted(live(tmp_path, "a.example.com").iterdir()) == before
 
 
-def test_of_two_of_one_name_that_were_found_the_sound_one_is_taken(
-    run: t.Callable[..., Result], tmp_path: Path
-) -> None:
+def test_of_two_of_one_name_the_sound_one_is_taken(run: t.Callable[..., Result], tmp_path: Path) -> None:
     subject = leaf("b.example.com", urls=False)
     for name, contents in UNFIT.items():
         bad = found_in(tmp_path / name, subject, "b.example.com", **contents)
