@@ -61,6 +61,7 @@ class ActionModule(ActionBase):
         groups = _groups.without(_groups.read(given or [], found, remote=not local), missing)
         if groups.faults:
             raise AnsibleActionFail(refusal(groups.faults))
+        arguments["found"] = [*(arguments.get("found") or []), *groups.found]
         arguments["service_settings"] = _groups.service_settings(arguments.get("service_settings") or {})
         arguments["certificates"] = [*(arguments.get("certificates") or []), *groups.entries]
 

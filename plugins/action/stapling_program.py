@@ -14,8 +14,11 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 from ansible_collections.certops.ocsp.plugins.module_utils._program import ACCOUNT, PROGRAM
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import refusal
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import bounded
 from ansible_collections.certops.ocsp.plugins.modules.stapling_program import argument_spec
 from ansible_collections.certops.ocsp.plugins.plugin_utils import _groups, _guard, _owner, _program, _sources
+
+_MOST_WARNINGS = 5
 
 
 class ActionModule(ActionBase):
@@ -58,6 +61,8 @@ class ActionModule(ActionBase):
         else:
             found = _groups.scanned(options["scan"])
         groups = _groups.without(_groups.read(options["groups"], found, remote), options["missing"])
+        for sentence in bounded(groups.warnings, _MOST_WARNINGS):
+            self._display.warning(sentence)
         options["options"], faults = _groups.read_options(options["options"], _groups.options_reader())
         _refuse(
             [
@@ -75,13 +80,13 @@ class ActionModule(ActionBase):
             # What is missing on the controller is said before the host is touched, with all that the host finds.
             faults = _sources.Sources(self._find_needle).complete_all(groups.entries, options["source"])[1]
             if faults:
-                _refuse([*faults, *self._host_faults(groups.entries, options, owner, task_vars)])
+                _refuse([*faults, *self._host_faults(groups, options, owner, task_vars)])
         install = PROGRAM in options["parts"] and not asking
         wanted = _program.wanted(options, owner, groups.entries, self._renderer(options, task_vars), complete=install)
         result = {**self._call(wanted, options, task_vars), **({"found": found} if remote else {})}
         if asking and {ACCOUNT, PROGRAM} & set(result.get("differing", ())) and not result.get("package"):
             # So that nothing is installed for certificates that cannot be deployed.
-            _refuse(self._host_faults(groups.entries, options, owner, task_vars))
+            _refuse(self._host_faults(groups, options, owner, task_vars))
         if result.get("failed"):
             return {**result, "claims": _owner.unknown(options["claims"], owner)}
         names = [entry["name"] for entry in groups.entries]
@@ -108,9 +113,10 @@ class ActionModule(ActionBase):
         return result
 
     def _host_faults(
-        self, entries: list[_groups.Entry], options: dict[str, t.Any], owner: str, task_vars: t.Any
+        self, groups: _groups.Groups, options: dict[str, t.Any], owner: str, task_vars: t.Any
     ) -> list[str]:
         """What ``certificate_set`` has against those certificates whose files are there; it is in check mode, too."""
+        entries = groups.entries
         if not options["remote_source"]:
             sources = _sources.Sources(self._find_needle, self._loader.get_text_file_contents)
             entries = sources.complete_all(entries, options["source"])[0]
@@ -120,6 +126,7 @@ class ActionModule(ActionBase):
             return []
         arguments = {
             "certificates": entries,
+            "found": list(groups.found),
             "source": options["source"],
             "remote_source": options["remote_source"],
             "service_settings": _groups.service_settings(options["services"]),

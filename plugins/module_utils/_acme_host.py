@@ -10,38 +10,35 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import typing as t
 
 from . import _renewal
-from .ocsp.errors import MalformedError, OcspError, TransportError
+from .ocsp.errors import InputError, MalformedError, TransportError
 from .ocsp.renewal import ari
-from .ocsp.store import untrusted_file
+from .ocsp.store import reading
 
 Values = t.Dict[str, t.Any]
 
-#: What the program on hosts remembers of responses; of a certificate that was revoked, the proof.
-RECORD = "/var/lib/ocsp-stapling/responses/refresh.json"
-#: Octets of the largest record that is read, and characters of the longest proof.
-_LARGEST, _LONGEST_PROOF = 4 * 1024 * 1024, 16 * 1024
-#: Lists and mappings of a record beyond those of an honest one: each takes sixty times the octets that it has there.
-_MOST_CONTAINERS, _OCTETS_FOR_ONE = 1000, 50
+#: What ``apply`` of the program on hosts knows of certificates; of one that was revoked, the proof. It runs right after
+#: ``refresh``, whose own record belongs to an unprivileged user.
+STATE = "/var/lib/ocsp-stapling/state.json"
+#: Octets of the largest state that is read, which is that of some 40,000 certificates; characters of the longest proof.
+_LARGEST, _LONGEST_PROOF = 64 * 1024 * 1024, 16 * 1024
 #: Seconds for the directory, all in all.
 _SECONDS = 10
 
 
-def proofs(names: t.Container[str], path: str = RECORD) -> t.Tuple[t.Dict[str, str], str]:
+def proofs(names: t.Container[str], path: str = STATE) -> t.Tuple[t.Dict[str, str], str]:
     """The responses by which a host knows that certificates were revoked, as Base64, and why there may be more.
 
-    The record is of an unprivileged user who may have written anything. What it says is judged on the controller.
+    They are judged on the controller.
     """
     try:
-        data = untrusted_file.read(path, _LARGEST) or b"{}"
-    except OcspError as error:
-        # Without root, the folder cannot be read in any case.
-        return {}, error.message if os.geteuid() == 0 else ""
-    if data.count(b"[") + data.count(b"{") > _MOST_CONTAINERS + len(data) // _OCTETS_FOR_ONE:
-        return {}, f"{path} is nothing that the program wrote; remove it"
+        data = reading.read_file(path, path, _LARGEST) or b"{}"
+    except InputError as error:
+        return {}, error.message
+    if len(data) > _LARGEST:
+        return {}, f"{path} has more than {_LARGEST} octets"
     try:
         found: t.ItemsView[str, t.Any] = json.loads(data)["certificates"].items()
     except (ValueError, LookupError, AttributeError, TypeError, RecursionError):

@@ -156,6 +156,13 @@ options:
         host.
     type: list
     elements: dict
+  found:
+    description:
+      - The names of certificates that a search of folders on the host found, as those of O(scan) with
+        O(remote_source=true). What cannot be deployed of them is left out with a warning, as other users may have put
+        it there, and what the host has of them stays as it is.
+    type: list
+    elements: str
   missing:
     description:
       - The names of certificates in O(groups) that are left out, because they could not be obtained yet. What the host
@@ -626,6 +633,7 @@ def argument_spec():
         service_settings={"type": "dict", "default": {}},
         groups={"type": "list", "elements": "dict"},
         scan={"type": "list", "elements": "dict"},
+        found={"type": "list", "elements": "str"},
         missing={"type": "list", "elements": "str"},
         fetch_from={"type": "str", "choices": ["host", "controller", "nowhere"], "default": "host"},
         controller_cache={"type": "str", "default": "~/.cache/ocsp-stapling"},

@@ -34,6 +34,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services.control
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import scan
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store.parts import Certificate, Part
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store.sets import SOURCE_SUFFIXES, mode_problem
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import clean
 
 Values = t.Mapping[str, t.Any]
 Entry = dict[str, t.Any]
@@ -94,11 +95,17 @@ class Obtainable(t.NamedTuple):
 
 
 class Groups(t.NamedTuple):
-    """The entries in their order, one for each certificate of a group, and all that is wrong, as sentences."""
+    """The entries in their order, one for each certificate of a group, and all that is wrong, as sentences.
+
+    ``found`` are the names of those that only a search of the host found, and ``warnings`` say which of these are left
+    out.
+    """
 
     entries: list[Entry]
     faults: list[str]
     obtainable: list[Obtainable]
+    found: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def read(groups: t.Iterable[t.Any], found: t.Iterable[Values] = (), remote: bool = False) -> Groups:
@@ -114,9 +121,41 @@ def read(groups: t.Iterable[t.Any], found: t.Iterable[Values] = (), remote: bool
             continue
         for title, group in some.items():
             reader.add(str(title), group)
+    given = list(reader.entries)
     for group in found:
         reader.add(f"scan of {group['folder']}", {key: value for key, value in group.items() if key in _GROUP})
-    return Groups(reader.entries, reader.faults + _contradictions(reader.entries), reader.obtainable)
+    if not remote:
+        return Groups(reader.entries, reader.faults + _contradictions(reader.entries), reader.obtainable)
+    others, warnings = _besides(given, reader.entries[len(given) :])
+    entries = [*given, *others]
+    names = dict.fromkeys(one["name"] for one in others)
+    for one in given:
+        names.pop(one["name"], None)
+    # Of several that were found under one name, certificate_set chooses.
+    faults = reader.faults + _contradictions(one for one in entries if one["name"] not in names)
+    return Groups(entries, faults, reader.obtainable, tuple(names), tuple(warnings))
+
+
+def _besides(given: t.Sequence[Entry], found: t.Iterable[Entry]) -> tuple[list[Entry], list[str]]:
+    """What was found on the host but for other files of certificates that are given, and a sentence for each of these.
+
+    Users of the host may have put them there.
+    """
+    known = {one["name"]: one for one in given}
+    kept, warnings = [], []
+    for one in found:
+        if one["name"] in known and _differing(known[one["name"]], one):
+            warnings.append(
+                f"ocsp_stapling_scan: {one['name']} is configured with other files than those in {_place_of(one)}, "
+                "which are not looked at; rename or remove them"
+            )
+        else:
+            kept.append(one)
+    return kept, warnings
+
+
+def _place_of(entry: Entry) -> str:
+    return clean(str(entry.get("source") or os.path.dirname(entry["private_key_path"])), 200)
 
 
 def without(groups: Groups, names: t.Container[str]) -> Groups:
@@ -357,13 +396,15 @@ def _contradictions(entries: t.Iterable[Entry]) -> list[str]:
     faults: dict[str, None] = {}
     for entry in entries:
         other = first.setdefault(entry["name"], entry)
-        differing = sorted(
-            key for key in entry.keys() | other.keys() if key != "services" and entry.get(key) != other.get(key)
-        )
+        differing = _differing(entry, other)
         if differing:
             named = ", ".join(map(_key_of, differing))
             faults[f"{entry['name']} is listed twice, with different values of {named}"] = None
     return list(faults)
+
+
+def _differing(one: Entry, other: Entry) -> list[str]:
+    return sorted(key for key in one.keys() | other.keys() if key != "services" and one.get(key) != other.get(key))
 
 
 def _key_of(option: str) -> str:

@@ -12,6 +12,7 @@ memory, and what is told.
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 import time
 import tracemalloc
@@ -24,9 +25,15 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import ma
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.judgement import Judgement
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.response import Rules, judge
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.parse import CERTIFICATE_LIMIT
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.parse import CERTIFICATE_LIMIT, read_options
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import certificate as x509
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import keys, signature
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import (
+    identifiers,
+    keys,
+    path,
+    remembered,
+    signature,
+)
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import parse_duration
 from ansible_collections.certops.ocsp.tests.fuzz import targets, world
 from ansible_collections.certops.ocsp.tests.unit import forge
@@ -268,8 +275,9 @@ def _parts(data: bytes) -> tuple[x509.Certificate, list[x509.Certificate]]:
 
 def seconds_of(data: bytes) -> float:
     """Time of the processor, since searching goes on inside of functions where no calls can be counted."""
-    for remembered in (x509.Certificate.from_der, x509.issuance_problem, x509.comparable_name, x509.name_text):
-        remembered.cache_clear()
+    forget()
+    for known in (x509.Certificate.from_der, x509.comparable_name, x509.name_text):
+        known.cache_clear()
     began = time.process_time()
     read_file(data)
     return time.process_time() - began
@@ -289,17 +297,121 @@ def test_more_certificates_than_anybody_has_are_refused() -> None:
         x509.find_issuer(*_parts(LEAF * 101), [], "file")
 
 
-@pytest.mark.parametrize("count", [25, 50, 99])
-def test_authorities_that_issued_one_another_are_looked_at_once(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """None of them leads to the root that is given."""
-    data = LEAF + b"".join(pem("CA", "CA", index) for index in range(1, count + 1))
+#: CAs of one name, by what they are made of: the key of each, and the key that signed it.
+MESHES: dict[str, t.Callable[[int], tuple[int, int]]] = {
+    "of one key": lambda _index: (0, 0),
+    "that another key signed": lambda index: (0, 1 + index % 2),
+    "that signed one another": lambda index: (index % 10, (index + 1 + index // 10) % 10),
+    "of ten keys that one signed": lambda index: (index % 10, 0),
+    "in a ring": lambda index: (index % 10, (index + 1) % 10),
+}
+
+
+@functools.cache
+def mesh(name: str, count: int) -> tuple[bytes, bytes]:
+    """A leaf and so many CAs, all of one name, and a root of that name that issued none of them."""
+    some = [forge.key("p256", f"mesh{index}") for index in range(11)]
+
+    def certificate(subject: str, serial: int, own: int, signer: int, is_ca: bool = True) -> forge.Entity:
+        extensions = [forge.basic_constraints(is_ca), forge.ocsp_urls("http://127.0.0.1:1/")]
+        issuer = forge.certificate("CA", private_key=some[signer], extensions=[forge.basic_constraints(True)])
+        return forge.certificate(subject, issuer, private_key=some[own], serial=serial, extensions=extensions)
+
+    cas = [certificate("CA", 100 + index, *MESHES[name](index)) for index in range(count)]
+    pem = b"".join(one.pem for one in [certificate("leaf", 1, 0, 0, is_ca=False), *cas])
+    return pem, certificate("CA", 99, 10, 10).pem
+
+
+def checks_of(action: t.Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many signatures it has checked, beside those that are remembered."""
     checked = []
     real = signature.verify
-    monkeypatch.setattr(signature, "verify", lambda *given: checked.append(1) or real(*given))
-    x509.issuance_problem.cache_clear()
-    with pytest.raises(InputError, match="does not chain to any certificate of root_path"):
-        x509.find_issuer(*_parts(data), [x509.Certificate.from_der(world.issuer().der)], "file")
-    assert len(checked) <= 8 * count
+    with monkeypatch.context() as patch:
+        patch.setattr(signature, "verify", lambda *given: checked.append(1) or real(*given))
+        with contextlib.suppress(InputError):
+            action()
+    return len(checked)
+
+
+def forget() -> None:
+    for one in (x509.issuance_problem, identifiers.is_self_signed, x509._searches):
+        one.clear() if isinstance(one, remembered.Memory) else one.cache_clear()
+
+
+@pytest.mark.parametrize("count", [25, 50, 99])
+@pytest.mark.parametrize("name", sorted(MESHES))
+def test_an_issuer_is_looked_for_with_few_checks(name: str, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of them leads to the root that is given. What was found out is remembered, the message included."""
+    chain, root = mesh(name, count)
+    values = {"certificate_content": chain.decode(), "root_content": root.decode(), "path": "/nonexistent"}
+    forget()
+    with pytest.raises(InputError) as first:
+        assert checks_of(lambda: read_options(values), monkeypatch) <= x509.MOST_SIGNATURES + 2
+        read_options(values)
+    assert checks_of(lambda: read_options(values), monkeypatch) == 0
+    with pytest.raises(InputError) as second:
+        read_options(values)
+    assert second.value.message == first.value.message
+    assert "certificate_content" in second.value.message
+
+
+def test_of_too_many_checks_is_said_in_which_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    chain, root = mesh("that signed one another", 90)
+    with pytest.raises(InputError) as raised:
+        read_options({"certificate_content": chain.decode(), "root_content": root.decode(), "path": "/nonexistent"})
+    assert raised.value.message == (
+        "in certificate_content and root_content too many certificates have the same name: after 100 checks of "
+        "signatures it is not known which of them issued which; give the chain of the certificate alone"
+    )
+
+
+@pytest.mark.parametrize("count", [25, 99, 200])
+@pytest.mark.parametrize("name", sorted(MESHES))
+def test_a_path_is_looked_for_with_few_checks(name: str, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each certificate may also be asked whether it signed itself."""
+    certificates = [path.Given(one, "chain_path") for one in x509.load_certificates(mesh(name, count)[0], "chain_path")]
+    root = path.Given(x509.load_certificates(mesh(name, count)[1], "root_path")[0], "root_path")
+    forget()
+    checks = checks_of(lambda: path.find_path(certificates[0], certificates[1:], [root], world.NOW), monkeypatch)
+    assert checks <= x509.MOST_SIGNATURES + count + 5
+
+
+@pytest.mark.parametrize("count", [1, 5, 30])
+def test_a_ca_that_changed_its_key_often_is_found(count: int) -> None:
+    """A bundle with all of its certificates, the right one last."""
+    keys_of = [forge.key("p256", f"mesh{index}") for index in range(11)]
+    root = forge.certificate("Root", private_key=keys_of[10], extensions=[forge.basic_constraints(True)])
+    cas = [
+        forge.certificate(
+            "CA", root, private_key=keys_of[index % 10], serial=index, extensions=[forge.basic_constraints(True)]
+        )
+        for index in range(1, count + 1)
+    ]
+    leaf = forge.certificate("leaf", cas[-1], serial=7)
+    chain = [x509.Certificate.from_der(one.der) for one in cas]
+    found = x509.find_issuer(
+        x509.Certificate.from_der(leaf.der), chain, [x509.Certificate.from_der(root.der)], "chain_path"
+    )
+    assert found.spki == chain[-1].spki
+
+
+def test_large_certificates_are_not_kept_in_memory() -> None:
+    """What is remembered of a certificate does not grow with it: whoever writes into one folder may have 1000 there."""
+    issuer = world.issuer()
+    forget()
+    tracemalloc.start()
+    try:
+        for serial in range(300):
+            big = forge.extension("1.2.3.4", bytes(100_000))
+            leaf = forge.certificate(
+                "leaf", issuer, serial=serial, extensions=[big, forge.ocsp_urls("http://x.example/")]
+            )
+            read_options({"certificate_content": (leaf.pem + issuer.pem).decode(), "path": "/nonexistent"})
+        left = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    # The last 64 certificates are, with three copies of most of their octets.
+    assert left < 64 * 3.5 * 100_000
 
 
 @pytest.mark.parametrize("name", sorted(HOSTILE))

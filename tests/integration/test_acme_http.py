@@ -72,6 +72,7 @@ def test_what_the_ca_revokes_is_replaced_under_clients(
         # By OCSP, where the CA is not asked: the program on a host has found out.
         controller.revoke(NAME)
         web.run("ocsp-stapling", "refresh", "--force", check=False)
+        web.run("ocsp-stapling", "apply", check=False)
         by_ocsp = controller.run(*hosts, **WANTED, acme_certificates_use_ari=False)
         assert by_ocsp.rc == 0, by_ocsp.output
         third = controller.serial(NAME)

@@ -313,6 +313,41 @@ def test_folder_that_is_scanned(lab: lab_tool.Lab, add_host: AddHost, play: Play
     assert again.rc == 0 and again.count("changed") == 0, again.output
 
 
+def test_what_others_put_into_a_scanned_folder_is_left_out(
+    lab: lab_tool.Lab, add_host: AddHost, play: Play, pki: pki_tool.Pki
+) -> None:
+    """All else is deployed, in check mode as well; what a variable names is still refused."""
+    host = add_host("scanned-odd", "nginx")
+    leaf = pki.leaf("no-ocsp.example.com")
+    for path in (leaf.key, leaf.certificate, leaf.chain):
+        host.write(f"/home/b/{path.name}", path.read_text())
+        host.write(f"/home/a/{path.name}", "-----BEGIN CERTIFICATE-----\ngarbage\n")
+    host.write("/home/a/zz.key", "x")
+    host.write("/home/a/yy.key", "-----BEGIN PRIVATE KEY-----\n")
+    host.write("/home/a/yy.pem", "-----BEGIN CERTIFICATE-----\ngarbage\n-----END CERTIFICATE-----\n")
+    host.run("touch", "/home/a/x\n\x1b[31my.key")
+    variables: dict[str, t.Any] = {
+        "remote_source": True,
+        "scan": [{"folder": "/home", "recursive": True, "reload": ["nginx"]}],
+        "responder_wait": 0,
+    }
+    foreseen = play(host, check=True, **variables)
+    assert foreseen.rc == 0, foreseen.output
+    done = play(host, **variables)
+    assert done.rc == 0, done.output
+    assert names_of(host, f"{ROOT}/live") == [leaf.name]
+    told = " ".join(done.output.split())
+    assert f"{leaf.name}: 2 keys of this name were found, and that in /home/b is taken" in told
+    assert "yy: /home/a/yy.pem contains a certificate that cannot be read" in told
+    assert "/home/a/zz.key is not looked at, as there is no certificate beside it" in told
+    assert "/home/a/x??[31my.key is not looked at, as its name is not that of a certificate" in told
+    again = play(host, **variables)
+    assert again.rc == 0 and again.count("changed") == 0, again.output
+    named = play(host, remote_source=True, certificates={"web": {"domains": [{"name": "yy", "source": "/home/a"}]}})
+    assert named.rc != 0 and "nothing was changed" in named.output
+    assert names_of(host, f"{ROOT}/live") == [leaf.name]
+
+
 def test_by_hand_with_the_fixtures_of_pytest_ansible(
     lab: lab_tool.Lab, add_host: AddHost, lab_pki: pki_tool.Pki, ansible_adhoc: t.Callable[..., t.Any]
 ) -> None:

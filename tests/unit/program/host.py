@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import os
+import socket
 import subprocess
 import typing as t
 import urllib.parse
@@ -112,6 +113,7 @@ class Host:
         self.down_for_get = False
         self.config: t.Dict[str, t.Any] = {"version": 1, "certificates": [], "defaults": {"retries": 0}}
         self._server = Server(self._serve)
+        self._hanging: t.List[socket.socket] = []
         for folder in (self.root / "live", self.responses, self.state / "metrics", self.state / "pending"):
             folder.mkdir(parents=True)
 
@@ -120,12 +122,20 @@ class Host:
 
     def __exit__(self, *_exception: object) -> None:
         self._server.close()
+        for listener in self._hanging:
+            listener.close()
 
     # The responder
 
     @property
     def url(self) -> str:
         return self._server.url("/")
+
+    def hanging(self) -> str:
+        """The URL of a responder of another host, on a port of its own, that takes connections and is silent."""
+        listener = socket.create_server(("127.0.0.2", 0))
+        self._hanging.append(listener)
+        return f"http://127.0.0.2:{listener.getsockname()[1]}/"
 
     @property
     def requests(self) -> int:

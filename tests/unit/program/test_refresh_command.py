@@ -22,6 +22,7 @@ from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, MINUTE
 from ansible_collections.certops.ocsp.tests.unit.program import host as hosts
 from ansible_collections.certops.ocsp.tests.unit.program.host import Host
+from ocsp_stapling.commands import refresh
 from ocsp_stapling.commands.refresh import Refresh
 from ocsp_stapling.config import load
 
@@ -606,3 +607,121 @@ def test_those_of_each_folder_take_turns_and_failing_ones_come_last(host: Host) 
     assert order()[:4] == ["evil0", "other0", "evil1", "other1"]
     seen = {"looked": "2026-03-04T05:06:07Z"}
     assert order(evil0=seen, other0={**seen, "failures": 1})[:4] == ["evil1", "other1", "evil2", "other0"]
+
+
+def tenants_of(host: Host, **numbers: int) -> None:
+    """Folders of users who have so many certificates with ports of their own, on which nothing ever answers."""
+    scan = []
+    for owner, number in numbers.items():
+        folder = host.home / owner
+        folder.mkdir()
+        scan.append({"folder": str(folder)})
+        for index in range(number):
+            url = host.hanging() if owner.startswith("evil") else host.url
+            leaf = host.issue(f"{owner}{index}.test", urls=[url])
+            (folder / f"{owner}{index}.test.pem").write_bytes(leaf.pem + forge.world().issuer.pem)
+    (host.root / "conf.d").mkdir(exist_ok=True)
+    hosts.write_json(host.root / "conf.d" / "10.json", {"version": 1, "scan": scan})
+
+
+def test_a_run_ends_itself_and_leaves_the_rest_to_the_next(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In good order: with a record of what it did, a word of what it left, and no alarm for what is well."""
+    tenants_of(host, evil=4, other=3)
+    host.config["defaults"] = {"retries": 0, "timeout": 60, "total_timeout": 60}
+    host.configure(workers=2)
+    monkeypatch.setattr(refresh, "LONGEST_RUN", timedelta(seconds=1.2))
+    first = host.run("refresh")
+    assert first.code == 0
+    assert [name for name, one in entries(host).items() if one.get("looked")] == ["other0.test"]
+    assert (
+        "refresh ended itself after 0.02 minutes and left 6 certificates for the next run, which begins with them"
+        in first.err
+    )
+    assert run_of(host)["left"] == 6 and run_of(host)["exit_code"] == 0 and run_of(host)["ended"]
+    assert not any(one.get("failures") for one in entries(host).values())
+    host.later(HOUR)
+    assert host.run("refresh").code == 0
+    assert entries(host)["other1.test"].get("looked")
+
+
+def test_the_run_ends_itself_before_it_is_killed() -> None:
+    """By the unit or the cron job, with time for what comes before the first and after the last certificate."""
+    templates = Path(__file__).resolve().parents[3] / "roles/ocsp_stapling/templates"
+    unit = re.search(r"^TimeoutStartSec=(\d+)min$", (templates / "ocsp-stapling.service.j2").read_text(), re.MULTILINE)
+    cron = re.search(r"timeout -k 30 (\d+)m \S+ \S+ \S+ refresh ", (templates / "ocsp-stapling.cron.j2").read_text())
+    assert unit is not None and cron is not None
+    for limit in (unit, cron):
+        assert timedelta(minutes=int(limit[1])) >= refresh.LONGEST_RUN + 2 * MINUTE
+
+
+def entries(host: Host) -> t.Dict[str, t.Any]:
+    found = json.loads((host.responses / "refresh.json").read_text())["certificates"]
+    assert isinstance(found, dict)
+    return found
+
+
+def run_of(host: Host) -> t.Dict[str, t.Any]:
+    found = json.loads((host.responses / "refresh.json").read_text())["run"]
+    assert isinstance(found, dict)
+    return found
+
+
+def test_a_user_whose_responders_hang_keeps_no_other_waiting(host: Host) -> None:
+    """Each on a port of its own. The host is not asked any more after three; the others' are asked in their turn."""
+    tenants_of(host, evil=8, other=3)
+    host.config["defaults"] = {"retries": 0, "timeout": 0.2, "total_timeout": 0.2}
+    host.configure(workers=1)
+    done = host.run("refresh")
+    seen = entries(host)
+    assert all(seen[f"other{index}.test"]["code"] == "" for index in range(3))
+    asked = {index for index in range(8) if "looked" in seen[f"evil{index}.test"]}
+    assert asked == {0, 1, 2}, done.err
+    assert "is not asked in this run, as others of 127.0.0.2 did not answer" in done.err
+    host.later(HOUR)
+    host.run("refresh")
+    seen = entries(host)
+    # Those come first that were put off.
+    assert {index for index in range(8) if "looked" in seen[f"evil{index}.test"]} == {0, 1, 2, 3, 4, 5}
+
+
+def test_a_certificate_that_is_slow_to_check_is_checked_once_in_a_run(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each run reads it several times, and says several times what is wrong with it."""
+    from ocsp.pki import certificate as x509
+    from ocsp.pki import signature
+
+    chain, root = _mesh(host.url)
+    folder = host.home / "tenant"
+    folder.mkdir()
+    for number in range(3):
+        (folder / f"s{number}.test.pem").write_bytes(chain)
+        (folder / f"s{number}.test-rootchain.pem").write_bytes(root)
+    (host.root / "conf.d").mkdir(exist_ok=True)
+    hosts.write_json(host.root / "conf.d" / "10.json", {"version": 1, "scan": [{"folder": str(folder)}]})
+    host.configure()
+    real, checked = signature.verify, []
+    monkeypatch.setattr(signature, "verify", lambda *given: checked.append(1) or real(*given))
+    for command in ("refresh", "apply", "status"):
+        x509.issuance_problem.cache_clear()
+        x509._searches.clear()
+        checked.clear()
+        said = host.run(command)
+        assert len(checked) <= 3 * x509.MOST_SIGNATURES, command
+        if command != "status":
+            assert f"{folder}/s0.test-rootchain.pem too many certificates have the same name" in said.err
+
+
+def _mesh(url: str) -> t.Tuple[bytes, bytes]:
+    """A leaf with 90 CAs of one name that signed one another, and a root of that name that signed none of them."""
+    some = [forge.key("p256", f"mesh{number}") for number in range(11)]
+    names = [forge.certificate("CA", private_key=key, extensions=[forge.basic_constraints(True)]) for key in some]
+    is_ca = [forge.basic_constraints(True)]
+    cas = [
+        forge.certificate("CA", names[other], private_key=some[own], serial=100 * own + other, extensions=is_ca)
+        for own in range(10)
+        for other in range(10)
+        if own != other
+    ]
+    leaf = forge.certificate("leaf", names[0], serial=7, extensions=[forge.ocsp_urls(url)])
+    return b"".join(one.pem for one in [leaf, *cas]), names[10].pem

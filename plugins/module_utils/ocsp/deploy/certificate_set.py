@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
 from .. import secrets
-from ..errors import ERROR, Fault, InputError, OcspError, Refusal
+from ..errors import ERROR, Fault, InputError, OcspError, Refusal, sentence
 from ..fetch import bulk
 from ..fetch.environment import Environment, Exchange, ResponderDown, Ways
 from ..judge.schedule import Lookahead, look_ahead
@@ -30,13 +30,13 @@ from ..services.installation import Installation, outstanding
 from ..store import files, parts, sets, staples
 from ..store.parts import Part
 from ..store.sets import Layout
-from ..text import format_time
+from ..text import bounded, clean, format_time
 from . import confirm, live, material, removal, transaction
 from . import inclusion as inclusions
 from .confirm import Endpoint, Sight
 from .inclusion import Inclusion
 from .outcomes import Notes
-from .wanted import Values, read_wanted
+from .wanted import Values, Wanted, read_found, read_wanted
 
 #: Seconds to wait for other runs.
 _LOCK_TIMEOUT = 120.0
@@ -44,6 +44,8 @@ _LOCK_TIMEOUT = 120.0
 _PAUSE = 10.0
 #: Seconds that a look at one endpoint takes at most.
 _LOOK_TIMEOUT = 4.0
+#: How many certificates of a search that are left out are told of.
+_MOST_LEFT_OUT = 5
 
 
 class Result(t.NamedTuple):
@@ -247,17 +249,88 @@ def _plan(
     task: Task, inclusion: Inclusion, known: control.Services, notes: Notes
 ) -> t.Tuple[transaction.Plan, t.Optional[Part]]:
     """What is to be done, and the part that its owner will have. Raises InputError with all that is wrong."""
-    values = task.values
+    certificates, told = _chosen(task)
+    values = {**task.values, "certificates": certificates}
     # The role asks in check mode before it changes anything, and what is missing then is a fault.
     given, faults, missing = read_wanted(values, known, check=task.check and values["part"] is None)
-    wanted = inclusion.shared(given, lambda name: known.get(name).kind)
-    work, found = transaction.plan(task.layout, wanted, datetime.now(timezone.utc), values["apache_port"], known)
-    readable = {item.name for item in work.items}
-    unusable = [fault for fault in (*faults, *found) if fault.name not in readable]
-    for item in work.items:
-        item.known_revoked = item.name in (values["part"] or {}).get("revoked", ())
+    left = _found_among(task, faults)
+    while True:
+        kept = [one for one in given if one.name not in left]
+        claiming = replace(inclusion, claimed=[*inclusion.claimed, *left])
+        work, part, found = _draw(task, claiming, known, kept)
+        more = _found_among(task, found)
+        if not more:
+            break
+        left.update(more)
     work.missing = missing
     work.warnings += (one.message for one in missing)
+    faults = [fault for fault in faults if fault.name not in left]
+    readable = {item.name for item in work.items}
+    unusable = [fault for fault in (*faults, *found) if fault.name not in readable]
+    told += [f"{message}; it is left out, and what is deployed of it stays" for message in left.values()]
+    work.warnings += bounded(told, _MOST_LEFT_OUT)
+    _place(work)
+    with _noting(task, notes, work.items, unusable):
+        if faults or found:
+            raise Refusal([*faults, *found])
+    return work, part
+
+
+def _chosen(task: Task) -> t.Tuple[t.List[Values], t.List[str]]:
+    """The certificates of a task, of those that a search found under one name the first that can be deployed.
+
+    And a sentence for each of these names: whoever may write into one of the folders may have put anything there.
+    """
+    names, certificates = set(task.values["found"] or ()), task.values["certificates"]
+    by_name: t.Dict[str, t.List[Values]] = {}
+    for one in certificates:
+        by_name.setdefault(one["name"], []).append(one)
+    chosen, told = {}, []
+    for name in [name for name in by_name if name in names and len(by_name[name]) > 1]:
+        chosen[name] = next((one for one in by_name[name] if _is_sound(one)), by_name[name][0])
+        told.append(
+            f"{name}: {len(by_name[name])} keys of this name were found, and that in {_place_of(chosen[name])} is "
+            "taken, as the first that fits its certificate; rename or remove the others"
+        )
+    return [one for one in certificates if chosen.get(one["name"], one) is one], told
+
+
+def _is_sound(given: Values) -> bool:
+    """Whether there is nothing wrong with the files of a certificate that was found on this host."""
+    try:
+        sources = read_found(given)
+        read = material.read_material(given["name"], sources, datetime.now(timezone.utc))
+        return not material.examine(read, [given["name"]]).problems
+    except OcspError:
+        return False
+
+
+def _place_of(given: Values) -> str:
+    return clean(given["source"] or os.path.dirname(given["private_key_path"] or ""), 200)
+
+
+def _found_among(task: Task, faults: t.Sequence[Fault]) -> t.Dict[str, str]:
+    """What is wrong with certificates that a search found, by name.
+
+    Other users of the host may have put them there, who must not keep all else from being deployed.
+    """
+    names = set(task.values["found"] or ())
+    found: t.Dict[str, str] = {}
+    for fault in faults:
+        if fault.name in names:
+            found.setdefault(fault.name, sentence(fault.message))
+    return found
+
+
+def _draw(
+    task: Task, inclusion: Inclusion, known: control.Services, given: t.Sequence[Wanted]
+) -> t.Tuple[transaction.Plan, t.Optional[Part], t.List[Fault]]:
+    """A plan, the part that its owner will have, and all that is wrong."""
+    values = task.values
+    wanted = inclusion.shared(given, lambda name: known.get(name).kind)
+    work, found = transaction.plan(task.layout, wanted, datetime.now(timezone.utc), values["apache_port"], known)
+    for item in work.items:
+        item.known_revoked = item.name in (values["part"] or {}).get("revoked", ())
     services = dict.fromkeys(service for one in given for service in one.services)
     work.warnings += filter(None, map(known.absence, services))
     part = inclusion.part(work, given, values) if inclusion.owner else None
@@ -269,11 +342,7 @@ def _plan(
         found += compared.faults
         work.items = [item for item in work.items if item.name not in compared.outdated]
         work.warnings += compared.outdated.values()
-    _place(work)
-    with _noting(task, notes, work.items, unusable):
-        if faults or found:
-            raise Refusal([*faults, *found])
-    return work, part
+    return work, part, found
 
 
 def _place(work: transaction.Plan) -> None:

@@ -184,6 +184,11 @@ def _read_sources(values: Values, given: Values) -> Sources:
     return Sources(data["private_key"] or b"", data["certificate"] or b"", data["chain"], data["root"], where)
 
 
+def read_found(given: Values) -> Sources:
+    """The files of a certificate that a search of this host has found. Raises InputError."""
+    return _read_sources({"source": None, "remote_source": True}, given)
+
+
 def _read_renewed(given: Values, source: Source) -> Sources:
     """As ``_read_sources``, from where another program keeps its files; a root may be given beside. Raises InputError.
 

@@ -10,6 +10,7 @@ is due is handed to workers, which wait for the network.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import queue
@@ -37,6 +38,8 @@ _WINDOW = 64
 #: Seconds without any result after which the calling thread looks further ahead, for other responders.
 _PATIENCE = 1.0
 
+#: How many responders of one host, on as many ports, may hang before its others are not asked any more.
+_MOST_HANGING = 3
 #: The failures after which a responder is not asked again.
 _DOWN = ("unreachable", "timeout", "proxy_error")
 _START = re.compile(r"[^:/?#]*:?/*[^/?#]*")
@@ -73,6 +76,7 @@ def refresh_all(
     per_responder: int = 8,
     write: bool = True,
     on_abort: t.Optional[t.Callable[[], None]] = None,
+    seconds_left: t.Optional[t.Callable[[], float]] = None,
 ) -> t.Iterator[Result]:
     """Bring many staple files up to date, and yield the name and outcome of each as soon as it is done.
 
@@ -83,14 +87,18 @@ def refresh_all(
 
     Results come in no certain order. A job that cannot be done at all yields its OcspError, and never
     stops another. A responder that could not be reached, retries included, is not asked again: the
-    later outcomes have a ``fetch_error`` with the same code that says so. Folders are synced once, at
-    the end, which raises FileError if it fails: until then, an old file may come back when the power fails.
+    later outcomes have a ``fetch_error`` with the same code that says so. Those of a host of which three
+    responders hung while none answered have one, too. Folders are synced once, at the end, which raises
+    FileError if it fails: until then, an old file may come back when the power fails.
+
+    Jobs begin in their order as far as the limits allow. Where ``seconds_left`` comes to 0, no other begins and those
+    under way are broken off as below; what was not done by then has no result.
 
     Closing the generator, or an exception in it, calls ``on_abort``, which should break off exchanges
     under way (``Network.close``), and returns when the workers have ended.
     """
     starts = ((job.name, functools.partial(_begin_job, job, environment_for, write)) for job in jobs)
-    return _side_by_side(starts, workers, per_responder, on_abort)
+    return _side_by_side(starts, workers, per_responder, on_abort, seconds_left)
 
 
 def obtain_all(
@@ -109,19 +117,24 @@ def obtain_all(
 
 
 def _side_by_side(
-    starts: t.Iterable[_Start], workers: int, per_responder: int, on_abort: t.Optional[t.Callable[[], None]]
+    starts: t.Iterable[_Start],
+    workers: int,
+    per_responder: int,
+    on_abort: t.Optional[t.Callable[[], None]],
+    seconds_left: t.Optional[t.Callable[[], float]] = None,
 ) -> t.Iterator[Result]:
-    run = _Run(workers, per_responder)
+    run = _Run(workers, per_responder, seconds_left)
     finished = False
     try:
         yield from run.results_of(starts)
-        finished = True
+        finished = not run.is_over()
     finally:
         run.stop()
         if not finished and on_abort is not None:
             on_abort()
         run.join()
         run.sync()
+    yield from run.finished_meanwhile()
 
 
 class Network:
@@ -178,7 +191,7 @@ class _Due(t.NamedTuple):
     environment: Environment
     work: t.Callable[[Environment], Outcome]
     url: str
-    circuit: t.Tuple[t.Any, ...]
+    circuit: _Circuit
 
 
 #: Begins something, given whether its options may be held until it is its turn: what came of it, or what is left.
@@ -230,22 +243,60 @@ def _due_work(
 
 
 class _Task(t.NamedTuple):
-    """Something that is due, in the lane of the responder that is asked first."""
+    """Something that is due, in the lane of the responder that is asked first. ``number`` is its place in the order."""
 
+    number: int
     name: str
     due: _Due
     lane: _Lane
 
 
+_Circuit = t.Tuple[t.Any, ...]
+
+
+class _Host:
+    """What a run knows of all responders of one host. Any answer shows that it is alive, however slow."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.down: t.Dict[_Circuit, str] = {}
+        self.answered_at = float("-inf")
+        self._hanging: t.Dict[_Circuit, t.Set[str]] = {}
+
+    def note_answer(self, moment: float) -> None:
+        self.answered_at = moment
+        self._hanging.clear()
+        self.down.clear()
+
+    def note_hanging(self, circuit: _Circuit, name: str, since: float) -> None:
+        """A responder of it answered nothing from one moment on until its time was over."""
+        if self.answered_at >= since:
+            return
+        hanging = self._hanging.setdefault(circuit, set())
+        hanging.add(name)
+        if len(hanging) >= _MOST_HANGING:
+            self.down.setdefault(circuit, ", ".join(sorted(hanging)))
+
+
 class _Lane:
     """What a run knows of one responder. ``waiting`` are tasks that begin with it when one ends."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, host: _Host, limit: int) -> None:
+        self.host = host
         self.slots = threading.BoundedSemaphore(limit)
         self.active = 0
         self.waiting: t.Deque[_Task] = deque()
-        self.down: t.Dict[t.Tuple[t.Any, ...], ResponderDown] = {}
+        self.down: t.Dict[_Circuit, ResponderDown] = {}
         self.answered_at = float("-inf")
+
+    def refusal(self, name: str, circuit: _Circuit) -> t.Optional[ResponderDown]:
+        """Why the responder is not asked, if it is not."""
+        hanging = self.host.down.get(circuit)
+        if circuit in self.down or hanging is None:
+            return self.down.get(circuit)
+        return ResponderDown(
+            "timeout", f"{name} is not asked in this run, as others of {self.host.name} did not answer: {hanging}"
+        )
 
 
 class _Aborted(OcspError):
@@ -258,28 +309,35 @@ class _Aborted(OcspError):
 class _Run:
     """The lanes, the workers and the results of one ``refresh_all`` or ``obtain_all``."""
 
-    def __init__(self, workers: int, per_responder: int) -> None:
+    def __init__(
+        self, workers: int, per_responder: int, seconds_left: t.Optional[t.Callable[[], float]] = None
+    ) -> None:
         self.stopped = threading.Event()
         self.unsynced: t.Dict[str, t.Callable[[str], None]] = {}
         self._workers = workers
         self._per_responder = per_responder
         self._mutex = threading.Lock()
         self._lanes: t.Dict[str, _Lane] = {}
-        self._ready: queue.SimpleQueue[t.Optional[_Task]] = queue.SimpleQueue()
+        self._hosts: t.Dict[str, _Host] = {}
+        self._seconds_left = seconds_left
+        #: Tasks by their place in the order, which one keeps that has waited for its lane.
+        self._ready: queue.PriorityQueue[t.Tuple[int, t.Optional[_Task]]] = queue.PriorityQueue()
         self._results: queue.SimpleQueue[Result] = queue.SimpleQueue()
         self._threads: t.List[threading.Thread] = []
 
     def results_of(self, starts: t.Iterable[_Start]) -> t.Iterator[Result]:
         pending, allowed = 0, _WINDOW
-        for name, begin in starts:
-            result = self._begin(name, begin, keep=pending < _WINDOW)
+        for number, (name, begin) in enumerate(starts):
+            if self.is_over():
+                return
+            result = self._begin(number, name, begin, keep=pending < _WINDOW)
             if result is not None:
                 yield name, result
             else:
                 pending += 1
             while pending:
                 try:
-                    done = self._results.get(pending >= allowed, _PATIENCE)
+                    done = self._results.get(pending >= allowed, self._at_most(_PATIENCE))
                 except queue.Empty:
                     allowed = max(allowed, pending * 2 if pending >= allowed else 0)
                     break
@@ -287,13 +345,37 @@ class _Run:
                 yield done
             if pending < _WINDOW:
                 allowed = _WINDOW
-        for _remaining in range(pending):
-            yield self._results.get()
+        while pending and not self.is_over():
+            try:
+                done = self._results.get(timeout=self._at_most(None))
+            except queue.Empty:
+                continue
+            pending -= 1
+            yield done
+
+    def is_over(self) -> bool:
+        """Whether the time is over."""
+        return self._seconds_left is not None and self._seconds_left() <= 0
+
+    def _at_most(self, seconds: t.Optional[float]) -> t.Optional[float]:
+        """So many seconds, or those that are left if they are fewer; None for any number."""
+        if self._seconds_left is None:
+            return seconds
+        left = max(0.0, min(self._seconds_left(), threading.TIMEOUT_MAX))
+        return left if seconds is None else min(seconds, left)
+
+    def finished_meanwhile(self) -> t.Iterator[Result]:
+        """What has come, after the workers have ended, of tasks whose results were not waited for."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                name, result = self._results.get_nowait()
+                if not isinstance(result, _Aborted):
+                    yield name, result
 
     def stop(self) -> None:
         self.stopped.set()
         for _thread in self._threads:
-            self._ready.put(None)
+            self._ready.put((-1, None))
 
     def join(self) -> None:
         for thread in self._threads:
@@ -308,16 +390,17 @@ class _Run:
         with self._mutex:
             found = self._lanes.get(key)
             if found is None:
-                found = self._lanes[key] = _Lane(self._per_responder)
+                host = self._hosts.setdefault(_host_of(key), _Host(_host_of(key)))
+                found = self._lanes[key] = _Lane(host, self._per_responder)
             return found
 
-    def _begin(self, name: str, begin: _Begin, keep: bool) -> t.Union[Outcome, OcspError, None]:
+    def _begin(self, number: int, name: str, begin: _Begin, keep: bool) -> t.Union[Outcome, OcspError, None]:
         """The result of what needs no network; None for what was handed to the workers."""
         try:
             found = begin(keep)
             if isinstance(found, Outcome):
                 return found
-            self._submit(_Task(name, found, self.lane(found.url)))
+            self._submit(_Task(number, name, found, self.lane(found.url)))
         except Exception as error:
             return as_error(error)
         return None
@@ -328,7 +411,7 @@ class _Run:
                 task.lane.waiting.append(task)
                 return
             task.lane.active += 1
-        self._ready.put(task)
+        self._ready.put((task.number, task))
         if len(self._threads) < self._workers:
             thread = threading.Thread(target=self._work, name="ocsp-worker", daemon=True)
             try:
@@ -341,13 +424,14 @@ class _Run:
 
     def _work(self) -> None:
         while True:
-            task = self._ready.get()
+            _number, task = self._ready.get()
             if task is None or self.stopped.is_set():
                 return
             result = self._do(task)
             with self._mutex:
                 if task.lane.waiting:
-                    self._ready.put(task.lane.waiting.popleft())
+                    following = task.lane.waiting.popleft()
+                    self._ready.put((following.number, following))
                 else:
                     task.lane.active -= 1
             self._results.put((task.name, result))
@@ -356,6 +440,8 @@ class _Run:
         try:
             visit = _Visit(self, task.due)
             outcome = task.due.work(visit.environment)
+            if self.stopped.is_set() and outcome.fetch_error is not None:
+                return _Aborted()
             visit.open_circuits()
             return outcome
         except BaseException as error:  # whoever waits for the result must get one
@@ -394,8 +480,9 @@ class _Visit:
                 "timeout", f"{responder(request.url)} was busy with other requests of this run for {timeout:.3g} s"
             )
         try:
-            if self._circuit in lane.down:
-                raise lane.down[self._circuit]
+            refusal = lane.refusal(responder(request.url), self._circuit)
+            if refusal is not None:
+                raise refusal
             response = self._exchange(request, max(0.001, timeout - (self.environment.monotonic() - began)))
         except TransportError as error:
             if error.code in _DOWN and not isinstance(error, ResponderDown):
@@ -405,13 +492,19 @@ class _Visit:
         finally:
             lane.slots.release()
         lane.answered_at = self.environment.monotonic()
+        lane.host.note_answer(lane.answered_at)
         self._failures.pop(responder(request.url), None)
         return response
 
     def open_circuits(self) -> None:
-        """Have no other task ask a responder that failed to the end, and answered nobody meanwhile."""
+        """Have no other task ask a responder that failed to the end, and answered nobody meanwhile.
+
+        Nor any other of a host of which several hung: each may cost all the time of one certificate.
+        """
         for name, (since, error) in self._failures.items():
             lane = self._run.lane(name)
+            if error.code == "timeout":
+                lane.host.note_hanging(self._circuit, name, since)
             if lane.answered_at < since:
                 message = f"{name} is not asked again in this run: {error.message}"
                 lane.down.setdefault(self._circuit, ResponderDown(error.code, message, error.permanent))
@@ -428,6 +521,13 @@ def _responder(start: str) -> str:
     scheme, separator, place = start.lower().partition("://")
     usual = _DEFAULT_PORTS.get(scheme)
     return scheme + separator + (place[: -len(usual)] if usual and place.endswith(usual) else place)
+
+
+def _host_of(name: str) -> str:
+    """The host of a responder as ``responder`` names it, whatever its scheme and port."""
+    place = name.rpartition("//")[2].rpartition("@")[2]
+    host = place.partition("]")[0] + "]" if place.startswith("[") else place.partition(":")[0]
+    return host.rstrip(".")
 
 
 def as_error(error: BaseException) -> OcspError:

@@ -48,6 +48,7 @@ class Ways:
 
     def __init__(self, known: t.Optional[t.Mapping[str, Way]] = None) -> None:
         self._known = dict(known or {})
+        self._turned_away: t.Set[str] = set()
 
     def find(self, url: str, now: datetime) -> t.Optional[Way]:
         """The way that worked, or None for the usual one."""
@@ -63,6 +64,14 @@ class Ways:
             self._known.pop(url, None)
         else:
             self._known[url] = way
+
+    def note_turned_away(self, url: str) -> None:
+        """Remember until the end of this run that a responder asked for a pause in both ways."""
+        self._turned_away.add(url)
+
+    def was_turned_away(self, url: str) -> bool:
+        """Whether ``note_turned_away`` was told so."""
+        return url in self._turned_away
 
     def known(self, now: datetime) -> t.Dict[str, Way]:
         """All that is to be remembered."""

@@ -147,11 +147,13 @@ class _Fetch:
         #: When to ask a responder again at the earliest, by URL.
         self.not_before: t.Dict[str, float] = {}
         self.waited_for: t.Set[str] = set()
+        self.is_last_round = False
 
     def run(self) -> Fetched:
         pending = list(self.options.responder_urls)
         for failures in range(1, self.options.retries + 2):
             answers = []
+            self.is_last_round = failures > self.options.retries
             for url in pending:
                 if self.not_before.get(url, 0.0) > self.environment.monotonic():
                     continue
@@ -214,19 +216,34 @@ class _Fetch:
                 if answer.settles:
                     self._remember(url, known, (method, digest))
                     return answer
-                if answer.ends_ladder or self._must_wait(answer):
+                if answer.asks_to_wait and answer.url in self.waited_for:
+                    self.environment.ways.note_turned_away(url)
+                if answer.ends_ladder or self._must_wait(answer, is_last):
                     return answer
             if not (answer.wants_other_digest or (known and digest == known.certid_digest)):
                 break
         self._remember(url, known, spoke[0] if spoke else None)
         return answer
 
-    def _must_wait(self, answer: _Answer) -> bool:
+    def _must_wait(self, answer: _Answer, is_last: bool) -> bool:
         """Whether to ask no more until a pause is over. Who is turned away after it is asked in the other ways, too."""
         if not answer.asks_to_wait or answer.url in self.waited_for:
             return False
         self.waited_for.add(answer.url)
-        return True
+        return is_last or not self._may_ask_otherwise(answer)
+
+    def _may_ask_otherwise(self, answer: _Answer) -> bool:
+        """Whether to ask by the other method at once, as there is no time for the pause.
+
+        A status of 5xx with Retry-After is about a server that is expected to be away so long (RFC 9110 sections 10.2.3
+        and 15.6.4): often that of a cache, which a request by POST does not meet. Without this, a responder of which
+        the cache never answers would not be asked in the way that works. It is one request more, as long as none of
+        this run was in vain. 429 and the response tryLater are about who asks, or by whom all requests are answered.
+        """
+        if (answer.http_status or 0) < 500 or self.environment.ways.was_turned_away(answer.url):
+            return False
+        pause_ends = self.environment.monotonic() + (answer.retry_after or 0.0)
+        return self.is_last_round or pause_ends + _LEAST_SECONDS > self.deadline
 
     def _remember(self, url: str, known: t.Optional[Way], worked: t.Optional[t.Tuple[str, str]]) -> None:
         """Have the next run begin with what worked here, unless that is the usual way."""

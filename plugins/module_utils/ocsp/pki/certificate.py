@@ -15,6 +15,7 @@ import base64
 import binascii
 import bisect
 import functools
+import hashlib
 import re
 import typing as t
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from ..asn1 import der
 from ..asn1.der import Reader, element
 from ..errors import InputError, MalformedError
 from . import formats, signature
+from .remembered import Memory, remembered
 from .signature import PublicKey, Scheme
 
 AUTHORITY_INFO_ACCESS = "1.3.6.1.5.5.7.1.1"
@@ -81,6 +83,11 @@ _LONGEST_NAME = 8192
 _LONGEST_SERIAL_NUMBER = 64
 #: Certificates of one file, as of all roots of a distribution, and those among which an issuer is looked for.
 _MOST_CERTIFICATES, _MOST_CANDIDATES = 500, 100
+#: Signatures that are checked to find the issuer of one certificate, or a path from it, as Go has it. Chains in use
+#: need fewer than ten: a name has few certificates. A hundred of one name and many keys would have 10,000 checked.
+MOST_SIGNATURES = 100
+#: Pairs of certificates, and searches for an issuer, of which it is remembered what came of them: 300 octets for each.
+_MOST_PAIRS, _MOST_SEARCHES = 4096, 10_000
 #: Responders that are asked, and characters of a URL. Certificates have one or two, of fifty.
 _MOST_RESPONDERS, _LONGEST_URL = 8, 2048
 
@@ -215,6 +222,11 @@ class Certificate:
             scheme=signature.parse_algorithm(algorithm),
             signature=signed,
         )
+
+    @functools.cached_property
+    def digest(self) -> bytes:
+        """What tells it from others (SHA-256)."""
+        return hashlib.sha256(self.der).digest()
 
     @functools.cached_property
     def name(self) -> str:
@@ -374,7 +386,7 @@ class Target(t.NamedTuple):
 UNCHECKED = "its signature cannot be checked"
 
 
-@functools.lru_cache(maxsize=1024)
+@remembered(_MOST_PAIRS)
 def issuance_problem(certificate: Certificate, issuer: Certificate) -> str:
     """Why ``issuer`` did not issue ``certificate`` (name and signature), or an empty string.
 
@@ -541,26 +553,106 @@ def find_issuer(
     """The candidate that issued the leaf, by name, key and signature, and leads to a root if any are given.
 
     ``source`` and ``root_source`` name where they come from. Raises InputError, with ``issuer_mismatch`` or
-    ``unsupported_key`` where there are candidates and none of them will do.
+    ``unsupported_key`` where there are candidates and none of them will do, and where that would take too long to find
+    out. Remembered, since a certificate that is looked at again is read again.
     """
+    parts = [one.digest for group in ((leaf,), candidates, roots) for one in (*group, leaf)]
+    key = hashlib.sha256(b"".join([*parts, f"{source}\0{root_source}".encode("utf-8", "surrogateescape")])).digest()
+    found = _searches.get(key) or _searches.keep(key, _search(leaf, candidates, roots, source, root_source))
+    if isinstance(found, _Failure):
+        raise InputError(*found)
+    return next(candidate for candidate in candidates if candidate.digest == found)
+
+
+class _Failure(t.NamedTuple):
+    """Why no issuer was found: the arguments of an InputError, which itself would keep all that it went through."""
+
+    message: str
+    code: str
+
+
+_searches: Memory[t.Union[bytes, _Failure]] = Memory(_MOST_SEARCHES)
+
+
+def _search(
+    leaf: Certificate,
+    candidates: t.Sequence[Certificate],
+    roots: t.Sequence[Certificate],
+    source: str,
+    root_source: str,
+) -> t.Union[bytes, _Failure]:
+    try:
+        return _issuer_among(leaf, candidates, roots, source, root_source).digest
+    except InputError as error:
+        return _Failure(error.message, error.code)
+
+
+class Issuances:
+    """Who issued whom among the certificates of one search. Few signatures are checked for it, each once."""
+
+    def __init__(self) -> None:
+        self._faults: t.Dict[t.Tuple[bytes, bytes], str] = {}
+        self._checks = 0
+
+    def fault(self, certificate: Certificate, issuer: Certificate) -> t.Optional[str]:
+        """As ``issuance_problem``, also for an issuer that cannot be read; None where that would be one check more."""
+        pair = (certificate.der, issuer.der)
+        if pair not in self._faults:
+            if same_name(certificate.issuer, issuer.subject):
+                if self._checks == MOST_SIGNATURES:
+                    return None
+                self._checks += 1
+            self._faults[pair] = _issuance_fault(certificate, issuer)
+        return self._faults[pair]
+
+
+class _Ways:
+    """Those of a search that ends with a sentence about where the certificates come from."""
+
+    def __init__(self, sources: str) -> None:
+        self._sources = sources
+        self._issuances = Issuances()
+
+    def fault(self, certificate: Certificate, issuer: Certificate) -> str:
+        """Raises InputError where too many signatures would have to be checked."""
+        fault = self._issuances.fault(certificate, issuer)
+        if fault is None:
+            raise InputError(
+                f"in {self._sources} too many certificates have the same name: after {MOST_SIGNATURES} checks of "
+                "signatures it is not known which of them issued which; give the chain of the certificate alone"
+            )
+        return fault
+
+    def issued(self, certificate: Certificate, issuer: Certificate, is_root: bool) -> bool:
+        return _may_issue(issuer, is_root) and not self.fault(certificate, issuer)
+
+
+def _issuer_among(
+    leaf: Certificate,
+    candidates: t.Sequence[Certificate],
+    roots: t.Sequence[Certificate],
+    source: str,
+    root_source: str,
+) -> Certificate:
     if len(candidates) > _MOST_CANDIDATES:
         raise InputError(
             f"{source} contains {len(candidates)} certificates, too many to look for an issuer among them; give the "
             "chain of the certificate"
         )
+    ways = _Ways(f"{source} and {root_source}" if roots else source)
     others = [candidate for candidate in candidates if candidate.der != leaf.der or len(candidates) == 1]
     issuers = []
     leading: t.Optional[t.List[Certificate]] = None
     for candidate in others:
-        if not _issuance_fault(leaf, candidate):
+        if not ways.fault(leaf, candidate):
             if not roots:
                 return candidate
-            leading = _leading(candidates, roots) if leading is None else leading
+            leading = _leading(ways, candidates, roots) if leading is None else leading
             if candidate in leading:
                 return candidate
             issuers.append(candidate)
     if issuers:
-        reason = _end_reason(issuers[0], candidates, roots, root_source)
+        reason = _end_reason(ways, issuers[0], candidates, roots, root_source)
         raise InputError(
             f"the issuer {issuers[0].name} in {source} does not chain to any certificate of {root_source}: {reason}",
             "issuer_mismatch",
@@ -613,22 +705,22 @@ def _issuance_fault(certificate: Certificate, issuer: Certificate) -> str:
         return f"{issuer.name} cannot be read ({error})"
 
 
-def _leading(candidates: t.Sequence[Certificate], roots: t.Sequence[Certificate]) -> t.List[Certificate]:
+def _leading(ways: _Ways, candidates: t.Sequence[Certificate], roots: t.Sequence[Certificate]) -> t.List[Certificate]:
     """The CAs from which a path of issuing CAs leads to one of the roots, each looked at once."""
     authorities = [one for one in candidates if _may_issue(one, _is_root(one, roots))]
-    found = [one for one in authorities if _is_root(one, roots) or any(_issued(one, root, True) for root in roots)]
+    found = [one for one in authorities if _is_root(one, roots) or any(ways.issued(one, root, True) for root in roots)]
     for ca in found:
-        found.extend(one for one in authorities if one not in found and not _issuance_fault(one, ca))
+        found.extend(one for one in authorities if one not in found and not ways.fault(one, ca))
     return found
 
 
 def _above(
-    issuer: Certificate, intermediates: t.Sequence[Certificate], roots: t.Sequence[Certificate]
+    ways: _Ways, issuer: Certificate, intermediates: t.Sequence[Certificate], roots: t.Sequence[Certificate]
 ) -> t.List[Certificate]:
     """The CAs on all ways up from an issuer, itself first if it is a CA or a root."""
     found = [issuer] if _may_issue(issuer, _is_root(issuer, roots)) else []
     for current in found:
-        found.extend(ca for ca in intermediates if ca not in found and _issued(current, ca, _is_root(ca, roots)))
+        found.extend(ca for ca in intermediates if ca not in found and ways.issued(current, ca, _is_root(ca, roots)))
     return found
 
 
@@ -644,22 +736,22 @@ def _may_issue(certificate: Certificate, is_root: bool) -> bool:
         return False
 
 
-def _issued(certificate: Certificate, issuer: Certificate, is_root: bool) -> bool:
-    return _may_issue(issuer, is_root) and not _issuance_fault(certificate, issuer)
-
-
 def _end_reason(
-    issuer: Certificate, candidates: t.Sequence[Certificate], roots: t.Sequence[Certificate], root_source: str
+    ways: _Ways,
+    issuer: Certificate,
+    candidates: t.Sequence[Certificate],
+    roots: t.Sequence[Certificate],
+    root_source: str,
 ) -> str:
     """Why the way up from an issuer ends before it comes to a root."""
-    way = _above(issuer, candidates, roots)
+    way = _above(ways, issuer, candidates, roots)
     if not way:
         return f"{issuer.name} is not a CA (basic constraints)"
     last = way[-1]
     namesake = next(
         (one for one in (*roots, *candidates) if one.der != last.der and same_name(last.issuer, one.subject)), None
     )
-    if namesake is not None and not _issuance_fault(last, namesake):
+    if namesake is not None and not ways.fault(last, namesake):
         return f"{namesake.name}, which issued {last.name}, is not a CA (basic constraints)"
     if namesake is not None:
         return near_miss(last, namesake)

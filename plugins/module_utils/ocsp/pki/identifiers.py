@@ -14,6 +14,7 @@ from ..errors import MalformedError
 from . import certificate as x509
 from . import signature
 from .certificate import Certificate
+from .remembered import remembered
 
 
 class KeyIdentifier(t.NamedTuple):
@@ -27,14 +28,16 @@ class KeyIdentifier(t.NamedTuple):
     serial_number: t.Optional[int] = None
 
 
-@functools.lru_cache(maxsize=256)
+@remembered(1024)
 def is_self_signed(certificate: Certificate) -> bool:
     """Whether it is its own issuer: by name, by identifier and by key, as far as this host can verify that."""
     if not certificate.is_self_issued:
         return False
     try:
+        if identifier_problem(certificate, certificate):
+            return False
         verified = signature.verify(certificate.scheme, certificate.public_key, certificate.signature, certificate.tbs)
-        return verified != signature.MISMATCH and not identifier_problem(certificate, certificate)
+        return verified != signature.MISMATCH
     except MalformedError:
         return True
 

@@ -52,9 +52,9 @@ _KNOWN_EXTENSIONS = frozenset(
 
 #: Bounds of the search, far above what is in use, so that no input makes it hang.
 _MOST_AUTHORITIES = 1000
-_MOST_SIGNATURES = 300
 _MOST_PATHS = 100
 _LONGEST_PATH = 12
+_NOT_TRIED = "it was not tried, as too many have this name"
 #: Sentences about certificates that were not used.
 _MOST_SENTENCES = 5
 
@@ -113,7 +113,10 @@ def find_path(
     best = min(walks, key=lambda walk: _rank(walk, bool(search.anchors)))
     problems = [*_break(search, best), *best.problems]
     if problems and search.is_cut:
-        problems.append("too many certificates were given to try all of their combinations; give fewer")
+        sources = " and ".join(dict.fromkeys([leaf.source, *(one.source for one in search.given)]))
+        problems.append(
+            f"in {sources} are too many certificates to try all of their combinations; give those that are needed"
+        )
     warnings = [*best.warnings, *_missing(search, best), *_unfinished(search, best)]
     # Who signed itself is its own issuer.
     issuer, end = best.certificates[:2][-1], best.certificates[-1]
@@ -143,7 +146,7 @@ class _Search:
         self._by_name: t.Dict[t.Any, t.List[Certificate]] = {}
         for one in self.given:
             self._by_name.setdefault(_name_key(one.certificate.subject), []).append(one.certificate)
-        self._signatures = 0
+        self._issuances = x509.Issuances()
 
     def paths(self) -> t.List[t.Tuple[Certificate, ...]]:
         """Each way up that cannot be continued, and each that has come to an anchor."""
@@ -165,18 +168,23 @@ class _Search:
         if len(path) >= _LONGEST_PATH:
             self.is_cut = True
             return []
-        return [one for one in self.named(last.issuer) if one not in path and not self._issuance_problem(last, one)]
+        return [one for one in self.named(last.issuer) if one not in path and not self.issuance_problem(last, one)]
 
     def named(self, name: bytes) -> t.List[Certificate]:
         """The CAs of this name."""
         return self._by_name.get(_name_key(name), [])
 
-    def _issuance_problem(self, certificate: Certificate, issuer: Certificate) -> str:
-        self._signatures += 1
-        if self._signatures > _MOST_SIGNATURES:
+    def issuance_problem(self, certificate: Certificate, issuer: Certificate) -> str:
+        """Why it did not issue the certificate, or an empty string."""
+        fault = self._issuances.fault(certificate, issuer)
+        if fault is None:
             self.is_cut = True
-            return "too many"
-        return _issuance_problem(certificate, issuer)
+            return _NOT_TRIED
+        return fault
+
+    def has_other_key(self, issuer: Certificate, certificate: Certificate) -> bool:
+        """Whether it is known not to have issued a certificate."""
+        return self.issuance_problem(certificate, issuer) not in ("", _NOT_TRIED)
 
     def source(self, certificate: Certificate) -> str:
         """Where a certificate came from."""
@@ -188,13 +196,6 @@ def _name_key(name: bytes) -> t.Any:
         return x509.comparable_name(name)
     except MalformedError:
         return name
-
-
-def _issuance_problem(certificate: Certificate, issuer: Certificate) -> str:
-    try:
-        return x509.issuance_problem(certificate, issuer)
-    except MalformedError as error:
-        return f"{issuer.name} cannot be read ({error})"
 
 
 def _rank(walk: _Walk, has_anchors: bool) -> t.Tuple[t.Any, ...]:
@@ -221,7 +222,7 @@ def _examine(search: _Search, certificates: t.Tuple[Certificate, ...], now: date
     warnings: t.List[str] = []
     for depth, one in enumerate(certificates):
         is_root = 0 < depth == len(certificates) - 1 and is_self_signed(one)
-        hard, soft = _faults(certificates, depth, is_root)
+        hard, soft = _faults(search, certificates, depth, is_root)
         in_time = time_problem(one, now, tolerance)
         # A root is not served: each client has its own copy.
         soft = soft if is_root else [*soft, *_deviations(one)]
@@ -258,7 +259,7 @@ def time_problem(certificate: Certificate, now: datetime, tolerance: timedelta =
 _Faults = t.Tuple[t.List[str], t.List[str]]
 
 
-def _faults(certificates: t.Tuple[Certificate, ...], depth: int, is_root: bool) -> _Faults:
+def _faults(search: _Search, certificates: t.Tuple[Certificate, ...], depth: int, is_root: bool) -> _Faults:
     """What clients refuse in one certificate of a path, and what some of them refuse."""
     one = certificates[depth]
     try:
@@ -267,7 +268,7 @@ def _faults(certificates: t.Tuple[Certificate, ...], depth: int, is_root: bool) 
         hard = [*_extension_faults(one), *hard, *_constraint_faults(certificates, depth)]
         if depth + 1 < len(certificates):
             issuer = certificates[depth + 1]
-            hard += _identifier_faults(one, issuer, certificates[-1])
+            hard += _identifier_faults(search, one, issuer, certificates[-1])
             soft = [*soft, *_weaknesses(one, issuer)]
     except MalformedError as error:
         return [
@@ -366,7 +367,7 @@ def _authority_faults(certificates: t.Tuple[Certificate, ...], depth: int, is_ro
     return hard + usage_hard, soft + usage_soft
 
 
-def _identifier_faults(one: Certificate, issuer: Certificate, end: Certificate) -> t.List[str]:
+def _identifier_faults(search: _Search, one: Certificate, issuer: Certificate, end: Certificate) -> t.List[str]:
     """Name and key fit, but clients with OpenSSL, which tries one certificate only, would take another."""
     differs = identifier_problem(one, issuer)
     if differs:
@@ -377,7 +378,7 @@ def _identifier_faults(one: Certificate, issuer: Certificate, end: Certificate) 
         return [sentence]
     # It looks among its roots first.
     namesake = end is not issuer and is_self_signed(end) and x509.same_name(one.issuer, end.subject)
-    if namesake and not identifier_problem(one, end) and _issuance_problem(one, end):
+    if namesake and not identifier_problem(one, end) and search.has_other_key(end, one):
         sentence = (
             f"the root {end.name} has the name but not the key of the issuer of {one.name}, whose authority key "
             "identifier does not tell them apart; clients with OpenSSL take the root for the issuer"
@@ -479,7 +480,8 @@ def _unfinished(search: _Search, walk: _Walk) -> t.List[str]:
 def _unused(search: _Search, walk: _Walk, now: datetime, tolerance: timedelta) -> t.Tuple[str, ...]:
     """What was given and is not served, unless it is a root: those are for clients, and every file may have them."""
     ends = {_name_key(walk.certificates[-1].subject), _name_key(walk.certificates[-1].issuer)}
-    sentences = []
+    sentences: t.List[str] = []
+    more = 0
     for certificate, source in search.given:
         is_root = is_self_signed(certificate)
         if certificate in walk.certificates or (is_root and certificate.der in search.anchors):
@@ -487,23 +489,29 @@ def _unused(search: _Search, walk: _Walk, now: datetime, tolerance: timedelta) -
         in_time = time_problem(certificate, now, tolerance)
         if is_root and not in_time and _name_key(certificate.subject) in ends:
             continue
-        reason = in_time or _idle_reason(walk, certificate)
-        sentences.append(f"{certificate.name} of {source} was left out of the chain: {reason}")
-    more = len(sentences) - _MOST_SENTENCES
-    if more > 0:
-        sentences[_MOST_SENTENCES:] = [f"{more} more certificates were left out of the chain"]
+        if len(sentences) < _MOST_SENTENCES:
+            reason = in_time or _idle_reason(search, walk, certificate)
+            sentences.append(f"{certificate.name} of {source} was left out of the chain: {reason}")
+        else:
+            more += 1
+    if more:
+        sentences.append(f"{more} more certificates were left out of the chain")
     return tuple(sentences)
 
 
-def _idle_reason(walk: _Walk, certificate: Certificate) -> str:
+def _idle_reason(search: _Search, walk: _Walk, certificate: Certificate) -> str:
     for below, used in zip(walk.certificates, walk.certificates[1:]):
         if x509.same_name(below.issuer, certificate.subject):
-            problem = _issuance_problem(below, certificate)
+            problem = search.issuance_problem(below, certificate)
+            if problem == _NOT_TRIED:
+                return problem
             return (problem and f"{below.name} was not issued by it ({problem})") or (
                 f"the path through another certificate of {used.name} is better or valid longer"
             )
     last = walk.certificates[-1]
     if x509.same_name(last.issuer, certificate.subject):
-        problem = _issuance_problem(last, certificate)
+        problem = search.issuance_problem(last, certificate)
+        if problem == _NOT_TRIED:
+            return problem
         return f"{last.name} was not issued by it ({problem})" if problem else "the path does not need it"
     return f"it did not issue any certificate on the path from {walk.certificates[0].name}"

@@ -186,26 +186,21 @@ def _told(path: str) -> str:
 
 def groups(folders: t.Iterable[Settings], problems: t.Optional[t.List[str]] = None) -> t.List[t.Dict[str, t.Any]]:
     """Groups as the role ocsp_stapling has them, without a title: what is said of each folder, and its ``domains``."""
-    taken: t.Set[str] = set()
-    return [{**folder, "domains": domains(folder, problems, taken)} for folder in folders]
+    return [{**folder, "domains": domains(folder, problems)} for folder in folders]
 
 
-def domains(
-    settings: Settings, problems: t.Optional[t.List[str]] = None, taken: t.Optional[t.Set[str]] = None
-) -> t.List[t.Dict[str, str]]:
+def domains(settings: Settings, problems: t.Optional[t.List[str]] = None) -> t.List[t.Dict[str, str]]:
     """The domains of a folder as the role ocsp_stapling lists them: each private key makes one.
 
     Files whose masks are not set are looked for beside it under all names that they may have. With ``problems`` what
-    cannot be a domain, has no certificate or a name that is ``taken``, is left out and added to these as a sentence.
+    cannot be a domain, or has no certificate, is left out and added to these as a sentence.
     """
     listed = []
-    taken = set() if taken is None else taken
     for found in find(settings, "private_key", problems):
-        problem = _unfit(found, settings, taken) if problems is not None else ""
+        problem = _unfit(found, settings) if problems is not None else ""
         if problems is not None and problem:
             problems.append(problem)
             continue
-        taken.add(found.domain)
         given = {kind: found.paths[kind] for kind in MASKS if settings.get(kind) and os.path.exists(found.paths[kind])}
         if given:
             given["private_key"] = found.paths["private_key"]
@@ -213,15 +208,13 @@ def domains(
     return listed
 
 
-def _unfit(found: Found, settings: Settings, taken: t.Container[str]) -> str:
+def _unfit(found: Found, settings: Settings) -> str:
     """Why a key that was found is not deployed: other users may have put it there. Empty if it may be."""
     from . import sets  # pylint: disable=import-outside-toplevel  # the program has no use for it here
 
     key = _told(found.paths["private_key"])
     if not sets.NAME.fullmatch(found.domain):
         return f"{key} is not looked at, as its name is not that of a certificate; rename or remove it"
-    if found.domain in taken:
-        return f"{key} is not looked at, as there is another key of this name; rename or remove one of them"
     named = (
         [found.paths["certificate"]]
         if settings.get("certificate")

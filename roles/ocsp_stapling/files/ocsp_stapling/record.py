@@ -9,6 +9,7 @@ proof of a revocation, which is judged, and a clock that is said to be wrong, wh
 
     {"version": 1,
      "run": {"started": TIME, "ended": TIME, "exit_code": 0, "problem": "",
+             "left": 0,                                certificates for which there was no time
              "latest": TIME},                          the last run over some certificates alone, if there was one
      "certificates": {NAME: {
          "serial_number": HEX,                     of the certificate that was looked at last

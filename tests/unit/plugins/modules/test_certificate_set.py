@@ -816,6 +816,99 @@ def test_what_is_adapted_is_in_the_difference(run: t.Callable[..., Result]) -> N
         assert shown["after"][key] == change[key] != shown["before"][key]
 
 
+def found_in(folder: Path, subject: forge.Entity, title: str, **files: t.Optional[bytes]) -> t.Dict[str, t.Any]:
+    """A certificate as a search of the host lists it, with its files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    usual = {"key": forge.private_pem(subject.key), "pem": subject.pem, "chain": ISSUER.pem}
+    for kind, content in {**usual, **files}.items():
+        if content is not None:
+            (folder / f"{title}{'-chain.pem' if kind == 'chain' else '.' + kind}").write_bytes(content)
+    return {"name": title, "source": str(folder), "services": [SERVICE]}
+
+
+EXPIRED = forge.leaf(
+    ISSUER,
+    "bad.example.com",
+    not_before=NOW - 20 * forge.DAY,
+    not_after=NOW - forge.DAY,
+    extensions=[forge.subject_alt_name("bad.example.com")],
+)
+UNFIT: t.Dict[str, t.Dict[str, t.Optional[bytes]]] = {
+    "all garbage": {"key": b"x", "pem": b"-----BEGIN CERTIFICATE-----\n\x1b[31m", "chain": b"\n"},
+    "a certificate that is none": {"pem": b"-----BEGIN CERTIFICATE-----\n\x1b[31mAAAA\n-----END CERTIFICATE-----\n"},
+    "no certificate": {"pem": None},
+    "an empty key": {"key": b""},
+    "another key": {"key": forge.private_pem(forge.key("p256", "another"))},
+    "a key in two parts": {"key": b"-----BEGIN PRIVATE KEY-----\n"},
+    "a chain that is none": {"chain": b"none"},
+    "a chain of others": {"chain": OTHER.pem},
+    "a huge certificate": {"pem": b"-----BEGIN CERTIFICATE-----\n" + b"A" * 300_000},
+    "another name": {"pem": leaf("other.example.com").pem, "key": forge.private_pem(leaf("other.example.com").key)},
+    "an expired certificate": {"pem": EXPIRED.pem, "key": forge.private_pem(EXPIRED.key)},
+}
+
+
+@pytest.mark.parametrize("check", [False, True])
+@pytest.mark.parametrize("name", sorted(UNFIT))
+def test_what_a_search_found_is_left_out_alone(
+    name: str, check: bool, run: t.Callable[..., Result], tmp_path: Path
+) -> None:
+    """Other users of the host may have put it there."""
+    good = [found_in(tmp_path / "good", leaf(f"{one}.example.com", urls=False), f"{one}.example.com") for one in "ab"]
+    bad = found_in(tmp_path / "evil", leaf("bad.example.com", urls=False), "bad.example.com", **UNFIT[name])
+    given = [good[0], bad, good[1]]
+    everything = ["a.example.com", "bad.example.com", "b.example.com"]
+    done = run(
+        certificates=given, found=everything, remote_source=True, part={"owner": "web"}, _ansible_check_mode=check
+    )
+    assert not done.get("failed") and done["changed"], done
+    assert [one["name"] for one in done["certificates"]] == ["a.example.com", "b.example.com"]
+    told = [one for one in done["warnings"] if "bad.example.com" in one]
+    assert len(told) == 1 and told[0].isprintable()
+    assert told[0].startswith("bad.example.com: ") and told[0].endswith(
+        "; it is left out, and what is deployed of it stays"
+    )
+    if not check:
+        assert sorted(path.name for path in (tmp_path / "etc/live").iterdir()) == ["a.example.com", "b.example.com"]
+    refused = run(certificates=given, remote_source=True, part={"owner": "web"}, _ansible_check_mode=check)
+    assert refused["failed"] and "nothing was changed: bad.example.com: " in refused["msg"], "what is named is refused"
+
+
+def test_what_is_live_stays_when_its_files_are_spoilt(run: t.Callable[..., Result], tmp_path: Path) -> None:
+    one = found_in(tmp_path / "home", leaf("a.example.com", urls=False), "a.example.com")
+    given = {"certificates": [one], "found": ["a.example.com"], "remote_source": True}
+    assert run(part={"owner": "web"}, **given)["changed"]
+    before = sorted(live(tmp_path, "a.example.com").iterdir())
+    (tmp_path / "home/a.example.com.pem").write_text("spoilt")
+    done = run(part={"owner": "web"}, **given)
+    assert not done.get("failed") and done["dropped"] == []
+    assert sorted(live(tmp_path, "a.example.com").iterdir()) == before
+
+
+def test_of_two_of_one_name_the_sound_one_is_taken(run: t.Callable[..., Result], tmp_path: Path) -> None:
+    subject = leaf("b.example.com", urls=False)
+    for name, contents in UNFIT.items():
+        bad = found_in(tmp_path / name, subject, "b.example.com", **contents)
+        good = found_in(tmp_path / "good", subject, "b.example.com")
+        given = {"found": ["b.example.com"], "remote_source": True, "part": {"owner": "web"}}
+        for order in ([bad, good], [good, bad]):
+            done = run(certificates=order, **given)
+            assert not done.get("failed"), (name, done)
+            assert live(tmp_path, "b.example.com").joinpath("cert.pem").read_bytes() == subject.pem
+            told = f"b.example.com: 2 keys of this name were found, and that in {tmp_path}/good is taken, as the first "
+            assert any(one.startswith(told) for one in done["warnings"]), (name, done["warnings"])
+
+
+def test_of_many_that_are_left_out_few_are_told_of(run: t.Callable[..., Result], tmp_path: Path) -> None:
+    subject, names = leaf("a.example.com", urls=False), [f"bad{number}.example.com" for number in range(30)]
+    bad = [found_in(tmp_path / "evil", subject, name, key=b"x") for name in names]
+    good = found_in(tmp_path / "good", subject, "a.example.com")
+    done = run(certificates=[*bad, good], found=[*names, "a.example.com"], remote_source=True, part={"owner": "web"})
+    assert [one["name"] for one in done["certificates"]] == ["a.example.com"]
+    assert len([one for one in done["warnings"] if "bad" in one]) == 5
+    assert any("25 more problems of this kind are not listed" in one for one in done["warnings"])
+
+
 def test_that_nothing_is_given_is_a_warning(run: t.Callable[..., Result]) -> None:
     """Not where certificates of the owner drop out, which is reported, or where another inclusion gave some."""
     said = "web gives no certificates; check the names of its variables, "

@@ -158,7 +158,7 @@ def test_the_same_in_two_groups_has_the_services_of_both() -> None:
 
 
 def test_groups_of_several_variables_add_up() -> None:
-    entries, faults, _obtainable = _groups.read([web("a.test"), web("b.test"), {"mail": {"domains": "c.test"}}])
+    entries, faults, *_others = _groups.read([web("a.test"), web("b.test"), {"mail": {"domains": "c.test"}}])
     assert [entry["name"] for entry in entries] == ["a.test", "b.test"]
     assert faults == ["mail: a group must be a mapping with a list of domains"]
 
@@ -258,14 +258,39 @@ def test_what_others_put_into_a_folder_of_the_host_is_left_out(tmp_path: Path) -
     (tmp_path / "b" / "d.pem").write_text("no certificate")
     problems: t.List[str] = []
     groups = scan.groups([{"folder": str(tmp_path / name)} for name in "ab"], problems)
-    assert [group["domains"] for group in groups] == [[{"name": "a.test", "source": f"{tmp_path}/a"}], []]
+    assert [group["domains"] for group in groups] == [
+        [{"name": "a.test", "source": f"{tmp_path}/{name}"}] for name in "ab"
+    ]
     assert [problem.partition(" is not looked at, as ")[2] for problem in problems] == [
-        "there is another key of this name; rename or remove one of them",
         "there is no certificate beside it; add it, or remove the key",
         "its name is not that of a certificate; rename or remove it",
         "there is no certificate beside it; add it, or remove the key",
     ]
     assert all(problem.isprintable() for problem in problems)
+
+
+def test_what_was_found_on_the_host_takes_no_place_of_what_is_configured() -> None:
+    """Whoever may write into the folder that is searched must not have the rest refused."""
+    given = [{"web": {"reload": ["nginx"], "domains": ["a.test", "b.test"]}}]
+    found = [
+        {"folder": "/home", "domains": [{"name": name, "source": f"/home/{user}"} for user, name in USERS]},
+        {"folder": "/srv", "domains": [{"name": "d.test", "source": "/srv/\n\x1b[31m"}]},
+    ]
+    groups = _groups.read(given, found, remote=True)
+    assert groups.faults == []
+    assert [one["name"] for one in groups.entries] == ["a.test", "b.test", "c.test", "c.test", "d.test"]
+    assert groups.found == ("c.test", "d.test")
+    (warning,) = groups.warnings
+    assert warning == (
+        "ocsp_stapling_scan: a.test is configured with other files than those in /home/evil, which are not looked at; "
+        "rename or remove them"
+    )
+    refused = _groups.read(given, found, remote=False)
+    assert "a.test is listed twice, with different values of source" in refused.faults
+    assert refused.found == () and refused.warnings == ()
+
+
+USERS = (("evil", "a.test"), ("evil", "c.test"), ("good", "c.test"))
 
 
 def test_folders_are_searched_for_private_keys(tmp_path: Path) -> None:

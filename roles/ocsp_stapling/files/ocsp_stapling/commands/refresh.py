@@ -45,6 +45,11 @@ _SAY_ALL = ("certificate_expired", "no_responder", "revoked")
 #: A plan that is further off was made by a clock that was wrong.
 _LONGEST_PLAN = timedelta(days=32)
 _REST = timedelta(days=7)
+#: How long a run goes on, well within the time after which its unit, or its cron job, has it killed: that would leave
+#: no record of what it did.
+LONGEST_RUN = timedelta(minutes=18)
+#: Failures of those whose responder was not asked, where another certificate or responder had come to them.
+_NOT_REACHED = ("proxy_error", "timeout", "unreachable")
 
 
 class Report(t.NamedTuple):
@@ -81,6 +86,7 @@ class Refresh:
         self.ways = Ways()
         self.inputs: t.Dict[str, str] = {}
         self.outcomes: t.Dict[str, Result] = {}
+        self.left: t.List[str] = []
         self.ahead = host.look_ahead(config.interval)
 
     def run(self) -> Report:
@@ -99,7 +105,7 @@ class Refresh:
             exit_code = self._exit_code()
             seconds = round(self.host.elapsed(), 3)
             ended = format_time(self.host.now())
-            self.record.run.update(ended=ended, seconds=seconds, exit_code=exit_code)
+            self.record.run.update(ended=ended, seconds=seconds, exit_code=exit_code, left=len(self.left))
             self.record.ways = self.ways.known(self.host.now())
             if self.partial:
                 # It says nothing about the timer.
@@ -122,6 +128,7 @@ class Refresh:
             self.config.workers,
             self.config.per_responder,
             on_abort=self.on_abort,
+            seconds_left=self._seconds_left,
         )
         failed = 0
         with contextlib.closing(t.cast("t.Generator[bulk.Result, None, None]", results)):
@@ -131,6 +138,10 @@ class Refresh:
                 failed += bool(self.record.entry(name).get("failures"))
                 if self.progress is not None:
                     self.progress(number, len(jobs), failed)
+        self.left += [job.name for job in jobs if job.name not in self.outcomes]
+
+    def _seconds_left(self) -> float:
+        return LONGEST_RUN.total_seconds() - self.host.elapsed()
 
     def _forget_attempts(self) -> None:
         """Others bring the responses now, so that nothing more is tried; a revocation that is proven still is."""
@@ -140,6 +151,9 @@ class Refresh:
 
     def _jobs(self) -> t.Iterator[Job]:
         for entry in self._in_turn():
+            if self._seconds_left() <= 0:
+                self.left.append(entry.name)
+                continue
             job = self._guard(entry, self._job)
             if job is not None:
                 yield job
@@ -229,7 +243,9 @@ class Refresh:
             self._note_success(entry, known, result)
         serial = result.serial_number if isinstance(result, Outcome) else None
         known["serial_number"] = f"{serial:x}" if serial is not None else ""
-        known.update(inputs=self.inputs[entry.name], response=_stamp(entry.path), looked=format_time(now))
+        known.update(inputs=self.inputs[entry.name], response=_stamp(entry.path))
+        if not _is_put_off(result):
+            known["looked"] = format_time(now)
 
     def _note_undeployed(self, entry: Entry, known: Values) -> None:
         # apply says so; as long as no server uses it, it is no failure of this run.
@@ -376,6 +392,28 @@ class Refresh:
             f"{waiting} well{', ' if failing else ''}{failing}"
         )
         self.log.emit(Event("run", message))
+        if self.left:
+            self.log.emit(Event("run", self._why_left(), events.WARNING, "timeout"))
+
+    def _why_left(self) -> str:
+        hung = sum(_code_of(one) == "timeout" for one in self.outcomes.values())
+        reason = f"; the responders of {count(hung, 'certificate')} did not answer in time" if hung else ""
+        return (
+            f"refresh ended itself after {LONGEST_RUN.total_seconds() / 60:g} minutes and left "
+            f"{count(len(self.left), 'certificate')} for the next run, which begins with them{reason}"
+        )
+
+
+def _code_of(result: Result) -> str:
+    """Why there is no new response, or an empty string."""
+    if isinstance(result, OcspError):
+        return result.code
+    return result.fetch_error.code if result.fetch_error is not None else ""
+
+
+def _is_put_off(result: Result) -> bool:
+    """Whether no responder was asked, as it did not answer for others. Its turn comes before theirs the next time."""
+    return isinstance(result, Outcome) and not result.attempts and _code_of(result) in _NOT_REACHED
 
 
 def _take_turns(entries: t.Sequence[Entry], group_of: t.Callable[[Entry], t.Any]) -> t.List[Entry]:

@@ -10,6 +10,7 @@ import contextlib
 import gc
 import itertools
 import threading
+import time
 import typing as t
 import weakref
 from pathlib import Path
@@ -443,6 +444,158 @@ def test_a_circuit_is_for_one_way_to_reach_a_responder(bench: Bench) -> None:
     found = dict(refresh_all(jobs, environment_for, per_responder=1))
     assert [outcome(found[f"m{number}"]).fetched for number in range(10)] == [True] * 10
     assert [name for name in asked if name.startswith("n")] == ["n0"]
+
+
+def hanging(*alive: str) -> t.Tuple[Exchange, t.List[str]]:
+    """A network in which all hang but some, and who was asked."""
+    asked: t.List[str] = []
+
+    def exchange(request: HttpRequest, timeout: float) -> HttpResponse:
+        asked.append(responder(request.url))
+        if responder(request.url) in alive:
+            return ok(GOOD)
+        raise TransportError("timeout", "0.1 s were not enough")
+
+    return exchange, asked
+
+
+@pytest.mark.parametrize("host", ["a.test", "A.test.", "127.0.0.1", "[::1]"])
+def test_a_host_with_many_ports_that_hang_is_not_asked_for_ever(bench: Bench, host: str) -> None:
+    exchange, asked = hanging()
+    schemes = ("http", "https")
+    jobs = [bench.job(f"n{port}", f"{schemes[port % 2]}://{host}:{8000 + port}/x") for port in range(10)]
+    found = dict(refresh_all(jobs, asking(exchange), workers=1))
+    assert len(set(asked)) == 3
+    last = outcome(found["n9"]).fetch_error
+    assert last is not None and last.code == "timeout" and outcome(found["n9"]).attempts == ()
+    name = host.lower().rstrip(".")
+    assert last.message.startswith(f"{responder(jobs[9].values['responder_urls'][0])} is not asked in this run, as ")
+    assert f"as others of {name} did not answer: http" in last.message
+
+
+def test_a_host_of_which_one_answers_is_asked_on_all_ports(bench: Bench) -> None:
+    """Such as one for many CAs, of which some are slow or gone."""
+    exchange, asked = hanging("http://a.test:8003", "http://a.test:8006")
+    jobs = [bench.job(f"n{port}", f"http://a.test:{8000 + port}") for port in (0, 1, 3, 2, 4, 6, 5, 7, 8, 9)]
+    found = dict(refresh_all(jobs, asking(exchange), workers=1))
+    assert outcome(found["n3"]).fetched and outcome(found["n6"]).fetched
+    assert "http://a.test:8008" in asked and "http://a.test:8009" not in asked
+
+
+def test_a_host_that_answers_in_the_end_is_asked_again(bench: Bench) -> None:
+    """It is slow: while some of its responders came to the end of their time, another was still at work."""
+    hung = threading.Semaphore(0)
+
+    def exchange(request: HttpRequest, timeout: float) -> HttpResponse:
+        if request.url.startswith("http://a.test:1/"):
+            for _one in range(3):
+                assert hung.acquire(timeout=PLENTY)
+            return ok(GOOD)
+        if request.url.startswith("http://a.test:5/"):
+            return ok(GOOD)
+        if request.body is None:
+            hung.release()
+        raise TransportError("timeout", "0.1 s were not enough")
+
+    def jobs() -> t.Iterator[Job]:
+        yield from (bench.job(f"n{port}", f"http://a.test:{port}/") for port in (1, 2, 3, 4))
+        began = time.monotonic()
+        while not bench.path("n1").exists():
+            assert time.monotonic() < began + PLENTY
+            time.sleep(0.01)
+        yield bench.job("n5", "http://a.test:5/")
+
+    found = dict(refresh_all(jobs(), asking(exchange), workers=2))
+    assert outcome(found["n1"]).fetched and outcome(found["n5"]).fetched
+
+
+def test_a_host_that_refuses_connections_costs_no_time_and_is_asked_on_all_ports(bench: Bench) -> None:
+    def exchange(request: HttpRequest, timeout: float) -> HttpResponse:
+        if ":8009" in request.url:
+            return ok(GOOD)
+        raise TransportError("unreachable", "refused")
+
+    jobs = [bench.job(f"n{port}", f"http://a.test:{8000 + port}") for port in range(10)]
+    assert outcome(dict(refresh_all(jobs, asking(exchange), workers=1))["n9"]).fetched
+
+
+def test_tasks_begin_in_their_order_also_after_waiting_for_a_responder(bench: Bench) -> None:
+    """Of two users who take turns, one does not come to wait for all of the other's because they share a responder."""
+    asked: t.List[str] = []
+
+    def exchange(request: HttpRequest, timeout: float) -> HttpResponse:
+        asked.append(responder(request.url))
+        return ok(GOOD)
+
+    mine, others = bench.jobs(20), [bench.job(f"o{number}", f"http://o{number}.test") for number in range(20)]
+    jobs = [job for pair in zip(others, mine) for job in pair]
+    assert len(list(refresh_all(jobs, asking(exchange), workers=1, per_responder=1))) == 40
+    assert asked.index("http://o19.test") > 35
+
+
+class Clock:
+    """Seconds that are left, until a test ends them."""
+
+    def __init__(self, seconds: float = 1000.0) -> None:
+        self.left = seconds
+
+    def __call__(self) -> float:
+        return self.left
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_a_run_ends_when_its_time_is_over(bench: Bench, workers: int) -> None:
+    """What was done by then has a result, and what was broken off, or did not begin, has none."""
+    clock, broken_off = Clock(), threading.Event()
+    reached = threading.Barrier(workers + 1, timeout=PLENTY)
+
+    def exchange(request: HttpRequest, timeout: float) -> HttpResponse:
+        if "slow" not in request.url:
+            return ok(GOOD)
+        reached.wait()
+        assert broken_off.wait(PLENTY)
+        raise TransportError("unreachable", "the exchange was aborted")
+
+    def end() -> None:
+        reached.wait()
+        clock.left = 0
+
+    fast = bench.jobs(3, "http://fast.test")
+    slow = [bench.job(f"s{number}", f"http://slow{number}.test") for number in range(10)]
+    ends = threading.Thread(target=end)
+    ends.start()
+    results = refresh_all(
+        [*fast, *slow],
+        asking(exchange),
+        workers=workers,
+        on_abort=broken_off.set,
+        seconds_left=lambda: min(0.05, clock()),
+    )
+    found = [name for name, _result in results]
+    ends.join()
+    assert sorted(found) == ["n0", "n1", "n2"]
+
+
+def test_what_is_written_as_the_time_ends_has_its_result(bench: Bench) -> None:
+    clock, begun, over = Clock(), threading.Event(), threading.Event()
+
+    def exchange(request: HttpRequest, timeout: float) -> HttpResponse:
+        begun.set()
+        assert over.wait(PLENTY)
+        return ok(GOOD)
+
+    def seconds_left() -> float:
+        if begun.is_set():
+            clock.left = 0
+        return min(0.05, clock())
+
+    found = dict(refresh_all(bench.jobs(2), asking(exchange), workers=1, on_abort=over.set, seconds_left=seconds_left))
+    assert list(found) == ["n0"] and outcome(found["n0"]).fetched
+    assert bench.path("n0").read_bytes() == GOOD and not bench.path("n1").exists()
+
+
+def test_without_any_time_nothing_begins(bench: Bench) -> None:
+    assert list(refresh_all(bench.jobs(3), asking(never), seconds_left=lambda: 0.0)) == []
 
 
 @pytest.mark.parametrize(

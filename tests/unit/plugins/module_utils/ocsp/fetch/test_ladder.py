@@ -402,6 +402,46 @@ def test_a_responder_that_turns_away_for_good_is_asked_in_the_other_way_as_well(
     assert [step[:9] for step in steps(run(world))] == ["get sha1 ", "get sha1 ", "post sha1"]
 
 
+def without_get(status: int = 503, wait: float = 86400.0) -> t.Callable[[HttpRequest], Reply]:
+    """A responder behind a cache that is away for good."""
+    return lambda request: html(status, retry_after=wait) if request.body is None else ok(GOOD)
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+@pytest.mark.parametrize(
+    "options",
+    [{"total_timeout": 60.0}, {"total_timeout": 60.0, "retries": 0}, {"total_timeout": 90000.0, "retries": 0}],
+)
+def test_a_pause_for_which_there_is_no_time_is_no_reason_not_to_post(status: int, options: t.Dict[str, t.Any]) -> None:
+    """Once in a run, and in the next one at once."""
+    ways, world = Ways(), World(answer=without_get(status))
+    fetched = run(world, ways, **options)
+    assert fetched.error is None and world.pauses == []
+    assert steps(fetched) == ["get sha1 http_error", "post sha1 None"]
+    assert steps(run(World(answer=without_get(status)), ways, **options)) == ["post sha1 None"]
+
+
+def test_a_responder_that_came_to_refuse_post_is_asked_by_get() -> None:
+    ways = Ways()
+    run(World(answer=without_get()), ways, retries=0)
+    world = World(answer=lambda request: ok(GOOD) if request.body is None else html(503, retry_after=86400.0))
+    assert steps(run(world, ways)) == ["post sha1 http_error", "get sha1 None"]
+
+
+@pytest.mark.parametrize("reply", [html(429, retry_after=3600.0), ok(TRY_LATER, retry_after=3600.0), html(429)])
+def test_who_asks_too_often_does_not_ask_in_another_way(reply: Reply) -> None:
+    world = World(reply)
+    run(world, retries=0)
+    assert len(world.requests) == 1
+
+
+def test_a_responder_that_is_busy_in_both_ways_is_asked_in_one_for_the_others() -> None:
+    ways, world = Ways(), World(html(503, retry_after=3600.0))
+    for _certificate in range(4):
+        assert run(world, ways, retries=0).retry_after == 3600.0
+    assert [request.body is None for request in world.requests] == [True, False, True, True, True]
+
+
 def test_each_responder_gets_the_pause_that_it_asked_for() -> None:
     replies = {URL: html(503, retry_after=30.0), OTHER: html(429, retry_after=5.0)}
     world = World(answer=lambda request: replies[OTHER if request.url.startswith(OTHER) else URL])
