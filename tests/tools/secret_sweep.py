@@ -253,6 +253,8 @@ def _bases(home: Path) -> t.Dict[str, Values]:
         "ocsp_staple_info": {"host": "127.0.0.1", "port": 1, "attempts": 1},
         "certificate_set": {"certificates": [own], **layout},
         "stapling_program": {"wanted": {"scan": []}},
+        "certificate_renewal_info": {"certificates": [{"path": path}], "directory": "http://127.0.0.1:1/"},
+        "acme_orders": {"state": "wanted", "names": [NAME]},
     }
 
 
@@ -274,7 +276,11 @@ _FOR_KEYS = ("private_key_content", "certificate_content", "chain_content", "roo
 def sweep_modules(report: Report, home: Path, log: Log) -> None:
     """Run each module with each poison in each option."""
     os.chdir(home)
-    for name, base in _bases(home).items():
+    bases = _bases(home)
+    folder = Path(importlib.import_module(f"{NAMESPACE}.plugins.modules").__path__[0])
+    for name in sorted({path.stem for path in folder.glob("[a-z]*.py")} - {*bases}):
+        report.leaks.append(Leak(name, "the run", "nothing, as it is not tried"))
+    for name, base in bases.items():
         module = importlib.import_module(f"{NAMESPACE}.plugins.modules.{name}")
         spec = _specification(module)
         for place in [*_places(spec, base), *_more_places(name, spec)]:

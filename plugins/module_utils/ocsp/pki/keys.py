@@ -28,6 +28,8 @@ _SPACE = re.compile(rb"[\s\0]+|\xc2\xa0|\xe2\x80\x8b|\xef\xbb\xbf")
 _HEADERS = re.compile(rb"\A\s*(?:[A-Za-z-]+:[^\r\n]*(?:\r\n|\r|\n))+\s*?(?:\r\n|\r|\n)")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]+={0,2}")
 
+#: Octets of a key in DER; those of the smallest curves have more.
+_SHORTEST = 16
 _ATTRIBUTES = der.context(0)
 _PUBLIC_KEY = der.context(1, constructed=False)
 
@@ -111,6 +113,8 @@ def _read_block(label: str, body: bytes) -> t.Tuple[str, bytes]:
     if kind not in KEYS:
         unreadable = "contains a private key that cannot be read: it is not PKCS#8, PKCS#1 or SEC 1"
         raise _NoKey(formats.mislabelled(content, formats.KEY) or unreadable)
+    if len(content) < _SHORTEST:
+        raise _NoKey("contains a private key that cannot be read: it is too short to be one")
     try:
         return kind, _canonical(kind, content)
     except MalformedError:

@@ -29,6 +29,8 @@ _RECORD_LIMIT = 16384
 _ENCRYPTED_LIMIT = _RECORD_LIMIT + 256
 _MESSAGES_LIMIT = 16
 _INTERRUPTIONS_LIMIT = 8
+#: Octets of a cookie, which is sent back in a ClientHello of one record; those of servers have some hundreds.
+_COOKIE_LIMIT = 8192
 
 _HEADER = 5
 _KINDS = (tls.CHANGE_CIPHER_SPEC, tls.ALERT, tls.HANDSHAKE, tls.APPLICATION_DATA)
@@ -297,6 +299,8 @@ class Handshake:
         known = not hello.group or (hello.group in OFFERED and hello.group not in self._shares)
         if self._retried or not known or not (hello.group or hello.cookie):
             raise MalformedError("ServerHello: asks for another ClientHello without need")
+        if len(hello.cookie) > _COOKIE_LIMIT:
+            raise ProbeError("too_large", f"sends a cookie of {len(hello.cookie)} octets, more than {_COOKIE_LIMIT}")
         self._retried = True
         if hello.group:
             self._shares = {hello.group: self._keys.share(hello.group)}

@@ -189,6 +189,22 @@ def test_what_is_read_as_a_key_is_known_to_be_one() -> None:
     assert secrets.holds_private_key(SHORT_LINES)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        forge.sequence(forge.integer(1), forge.sequence(), forge.octets(b"")),
+        forge.sequence(forge.integer(0), forge.sequence(forge.tlv(6, b"")), forge.octets(b"")),
+        forge.sequence(forge.integer(1), forge.octets(b"")),
+        forge.sequence(forge.integer(1), forge.octets(bytes(8))),
+        forge.sequence(*[forge.tlv(2, b"")] * 6),
+    ],
+)
+def test_what_is_too_short_for_a_key_is_none(content: bytes) -> None:
+    """It was read as a key, and not known to be one where keys must not be."""
+    with pytest.raises(InputError, match=r"^the file contains a private key that cannot be read: it is too short"):
+        keys.read_key(forge.armour(content, "PRIVATE KEY"), "the file")
+
+
 def test_sentences_about_keys_are_none() -> None:
     for sentence in (
         "the line -----BEGIN PRIVATE KEY----- has no -----END PRIVATE KEY----- after it",

@@ -328,6 +328,29 @@ def test_a_retry_for_a_share_that_was_sent_or_cannot_be(group: bytes) -> None:
         client.receive(record(22, retry))
 
 
+def ask_again(cookie: bytes) -> None:
+    """Have a client be asked for another ClientHello with a cookie, in records of the permitted length."""
+    client = Handshake(OFFER)
+    hello = tls_server.Hello(client.start()[5:])
+    extensions = [extension(43, b"\3\4"), extension(44, vector(2, cookie))]
+    retry = tls_server.server_hello(hello, TLS13, 0x1301, extensions, tls_server.RETRY)
+    for start in range(0, len(retry), 16384):
+        sent = client.receive(record(22, retry[start : start + 16384]))
+    assert tls_server.Hello(sent[5:]).extensions[44] == vector(2, cookie)
+    assert len(sent) <= 5 + 16384
+
+
+def test_a_cookie_is_sent_back() -> None:
+    ask_again(bytes(8192))
+
+
+@pytest.mark.parametrize("octets", [8193, 16384, 65300, 65400])
+def test_no_cookie_is_sent_back_that_a_record_cannot_hold(octets: int) -> None:
+    """Python raised OverflowError where the ClientHello with it was longer than its length can say."""
+    with pytest.raises(ProbeError, match=f"sends a cookie of {octets} octets, more than 8192"):
+        ask_again(bytes(octets))
+
+
 def test_tiny_records_come_to_an_end() -> None:
     client = Handshake(OFFER)
     hello = tls_server.Hello(client.start()[5:])
