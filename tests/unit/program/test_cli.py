@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import json
 import os
 import pty
@@ -31,6 +32,7 @@ from ocsp.options.parse import read_options
 from ocsp.services import control
 from ocsp.store import staples
 from ocsp_stapling import terminal
+from ocsp_stapling.host import Host as OwnHost
 from ocsp_stapling.terminal import Cell
 
 NAME = "www.example.com"
@@ -551,7 +553,68 @@ def test_what_is_pending_is_told(host: Host) -> None:
     (host.state / "pending" / "web").touch()
     done = host.run("status")
     assert done.code == 1
-    assert "web has not been reloaded since its staples changed" in done.out
+    assert "web has not been reloaded since its files changed" in done.out
+
+
+def note_change(host: Host, service: str, moment: float = 1550.0) -> None:
+    """A change to what a service reads, complete at a moment of the monotonic clock."""
+    values = {"version": 1, "names": [NAME], "complete": moment}
+    (host.state / "pending" / service).write_text(json.dumps(values))
+
+
+#: What systemctl says of a unit whose state changed, or that was started, at this second of the monotonic clock.
+RELOADED, STARTED, BEFORE = (1551, 1000), (1552, 1551), (1549, 1000)
+
+
+def fake_systemd(host: Host, monkeypatch: pytest.MonkeyPatch, moments: t.Optional[t.Tuple[int, int]]) -> None:
+    def run(argv: t.Sequence[str], **_options: t.Any) -> t.Tuple[int, str, str]:
+        if moments is None or argv[0] != "systemctl":
+            return 1, "", "Failed to connect to bus"
+        if argv[1] == "is-active":
+            return 0, "active\n" * len(argv[2:]), ""
+        changed, started = (moment * 1_000_000 for moment in moments)
+        shown = f"StateChangeTimestampMonotonic={changed}\nInactiveExitTimestampMonotonic={started}\n"
+        return 0, f"ActiveState=active\nReloadResult=success\n{shown}", ""
+
+    monkeypatch.setattr("ocsp.services.control.has_systemd", lambda: True)
+    monkeypatch.setattr("ocsp_stapling.dispatch.Host", functools.partial(OwnHost, run=run))
+
+
+@pytest.mark.parametrize(
+    ("service", "moments", "said"),
+    [
+        ("nginx", RELOADED, ""),
+        ("nginx", STARTED, ""),
+        ("nginx", BEFORE, "nginx has not been reloaded since its files changed; see why with"),
+        ("nginx", None, "it is not known whether nginx has been reloaded since its files changed; run 'ocsp-stapling"),
+        ("dnsdist", STARTED, ""),
+        ("trafficserver", RELOADED, "it is not known whether trafficserver has been reloaded since its files changed;"),
+        ("trafficserver", STARTED, ""),
+    ],
+)
+def test_a_reload_by_others_counts_at_once(
+    host: Host, monkeypatch: pytest.MonkeyPatch, service: str, moments: t.Optional[t.Tuple[int, int]], said: str
+) -> None:
+    host.deploy(NAME)
+    host.hour()
+    note_change(host, service)
+    fake_systemd(host, monkeypatch, moments)
+    done = host.run("status", "--nagios")
+    assert done.code == (1 if said else 0), done.out
+    assert said in done.out
+    values = json.loads(host.run("status", "--json").out)
+    assert values["pending_reloads"] == ([service] if said else [])
+    # It only reads: the next run of apply decides for itself.
+    assert (host.state / "pending" / service).exists()
+
+
+def test_without_a_configuration_it_is_not_known_what_a_service_is(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.deploy(NAME)
+    host.hour()
+    note_change(host, "nginx")
+    fake_systemd(host, monkeypatch, RELOADED)
+    (host.root / "config.json").write_text("{")
+    assert "it is not known whether nginx has been reloaded" in host.run("status").out.replace("\n  ", " ")
 
 
 def test_a_configuration_that_may_not_be_read_is_unknown_to_nagios(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
