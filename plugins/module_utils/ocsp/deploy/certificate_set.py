@@ -119,7 +119,7 @@ def carry_out(task: Task) -> Result:
     umask = os.umask(0o022)
     try:
         with _locked(task):
-            return steps[task.values["state"]](task)
+            return _with_units(task, steps[task.values["state"]](task))
     except _Postponed:
         msg = "responders have no answer for the new certificates yet; nothing was changed"
         return Result({"msg": msg}, postponed=True)
@@ -127,6 +127,27 @@ def carry_out(task: Task) -> Result:
         return Result({"msg": error.message, "findings": findings_of(error)}, failed=True)
     finally:
         os.umask(umask)
+
+
+def _with_units(task: Task, result: Result) -> Result:
+    """The same with the units of the services that are to be reloaded."""
+    told = result.values.get("reload")
+    if told is None:
+        return result
+    units = []
+    services = task.services() if told else None
+    for name in told if services is not None else ():
+        unit = services.unit(name, _keys(task.layout, name))
+        if unit is not None:
+            units.append({"service": name, "name": unit.name, "state": "restarted" if unit.restart else "reloaded"})
+    return result._replace(values={**result.values, "units": units})
+
+
+def _keys(layout: Layout, service: str) -> t.List[str]:
+    """The private keys that a service reads."""
+    folders = [layout.live(name) for name in sets.live_names(layout)]
+    folders = [folder for folder in folders if service in sets.described(folder).services]
+    return [os.path.join(folder, file) for folder in folders for file in sets.SECRET_FILES]
 
 
 @contextlib.contextmanager

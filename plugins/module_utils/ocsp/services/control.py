@@ -149,6 +149,13 @@ def _unit_name(unit: str) -> str:
     return unit if "." in unit else f"{unit}.service"
 
 
+class Unit(t.NamedTuple):
+    """A unit of systemd as which a service runs, and whether it has to be restarted, as a reload would not do."""
+
+    name: str
+    restart: bool
+
+
 class Services:
     """The services of one host by their names. ``described`` are those that the user described.
 
@@ -202,6 +209,18 @@ class Services:
         One that does not run will load them when it starts.
         """
         return _manager(self.get(name)).loaded_since(self._run, moment)
+
+    def unit(self, name: str, keys: t.Iterable[str] = ()) -> t.Optional[Unit]:
+        """The unit as which a service runs; None where it does not run, or systemd does not know it.
+
+        ``keys`` are the private keys that it reads.
+        """
+        manager, server = _manager(self.get(name)), SERVERS.get(self.get(name).kind or "")
+        if not isinstance(manager, _Systemd) or not manager.running(self._run):
+            return None
+        # A reload by others leaves those files as they are that have to look new.
+        restart = server is not None and (_has_to_restart(server, keys) or bool(server.touched))
+        return Unit(manager.unit, restart or not manager.can_reload(self._run))
 
     def reload(self, name: str, keys: t.Iterable[str] = ()) -> Result:
         """As the function of this name."""
@@ -400,6 +419,11 @@ class _Systemd(_Manager):
         loaded = changed - _length_of_reload(values) > moment
         # A reload requested elsewhere may not have read the files, if a file has to look new for that.
         return None if loaded and self.service.kind and SERVERS[self.service.kind].touched else loaded
+
+    def can_reload(self, run: Run) -> bool:
+        """Whether the unit has a way to be reloaded."""
+        command = ("systemctl", "show", "--property=CanReload", "--value", self.unit)
+        return run(command, timeout=_TIMEOUT)[1].strip() != "no"
 
     def _show(self, run: Run) -> t.Dict[str, t.List[str]]:
         """What systemd knows of the unit: it records each start and reload, whoever requested it."""

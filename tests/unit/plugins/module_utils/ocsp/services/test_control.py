@@ -538,6 +538,45 @@ def test_a_real_socket(tmp_path: Path) -> None:
     assert heard == [b"a question\n"]
 
 
+@pytest.mark.usefixtures("systemd")
+@pytest.mark.parametrize(
+    ("name", "active", "can_reload", "unit"),
+    [
+        ("exim", "inactive\nactive\n", "yes", control.Unit("exim.service", False)),
+        ("exim", "active\ninactive\n", "yes", control.Unit("exim4.service", False)),
+        ("apache", "inactive\nactive\n", "yes", control.Unit("httpd.service", False)),
+        ("dnsdist", "active\n", "no", control.Unit("dnsdist.service", True)),
+        # It can be reloaded, but would not read its staples again.
+        ("trafficserver", "active\n", "yes", control.Unit("trafficserver.service", True)),
+        ("gateway", "active\n", "no", control.Unit("gateway.service", True)),
+        ("nginx", "inactive\n", "yes", None),
+        ("nginx", "", "", None),
+    ],
+)
+def test_the_unit_of_a_service(name: str, active: str, can_reload: str, unit: t.Optional[control.Unit]) -> None:
+    host = Host({"systemctl is-active": (0, active, ""), "systemctl show --property=CanReload": (0, can_reload, "")})
+    assert control.Services({}, host.run).unit(name) == unit
+
+
+@pytest.mark.usefixtures("systemd")
+def test_lighttpd_is_restarted_where_only_root_may_read_a_key(tmp_path: Path) -> None:
+    key = tmp_path / "privkey.pem"
+    key.write_text("not a key")
+    host = Host({"systemctl is-active": (0, "active\n", ""), "systemctl show": (0, "yes\n", "")})
+    for mode, restart in ((0o400, True), (0o440, False)):
+        key.chmod(mode)
+        found = control.Services({}, host.run).unit("lighttpd", [str(key)])
+        assert found == control.Unit("lighttpd.service", restart)
+
+
+def test_elsewhere_services_have_no_units(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control, "has_systemd", lambda: False)
+    assert control.Services({}, Host().run).unit("nginx") is None
+    monkeypatch.setattr(control, "has_systemd", lambda: True)
+    own = {"mine": Service("mine", reload=("true",))}
+    assert control.Services(own, Host().run).unit("mine") is None
+
+
 # Loaded since -------------------------------------------------------------------------------------
 
 
