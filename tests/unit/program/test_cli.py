@@ -730,7 +730,9 @@ def test_lengths_of_time(seconds: int, text: str) -> None:
     ("seconds", "relative"),
     [
         (0, "now"),
-        (1, "in 1 second"),
+        (1, "now"),
+        (-4, "now"),
+        (-20, "20 seconds ago"),
         (119, "in 119 seconds"),
         (120, "in 2 minutes"),
         (-7200, "2 hours ago"),
@@ -744,6 +746,10 @@ def test_times_are_told_by_themselves_and_from_now(seconds: int, relative: str) 
     told = f"{moment:%Y-%m-%d %H:%M} UTC ({relative})"
     sentence = f"it ends at {moment:%Y-%m-%dT%H:%M:%SZ}, not at 2026-99-99T00:00:00Z"
     assert terminal.with_times(sentence, forge.NOW) == f"it ends at {told}, not at 2026-99-99T00:00:00Z"
+    # No parentheses in others.
+    sentence = f"it ended (a clock (its own) says {moment:%Y-%m-%dT%H:%M:%SZ}), before {moment:%Y-%m-%dT%H:%M:%SZ}"
+    inner = f"it ended (a clock (its own) says {moment:%Y-%m-%d %H:%M} UTC, {relative}), before {told}"
+    assert terminal.with_times(sentence, forge.NOW) == inner
 
 
 # Check --------------------------------------------------------------------------------------------

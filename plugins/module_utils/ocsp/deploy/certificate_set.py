@@ -213,7 +213,9 @@ def _present(task: Task) -> Result:
     waited = patience.told(work.waited_for)
     said = [transaction.summary(work, task.check, sorted(told), problem), waited, _say_dropped(gone, task.check)]
     if part is not None and unsaved and inclusion.is_reconfigured(part):
-        said.append(f"the configuration of {part.owner} {'would be' if task.check else 'was'} updated")
+        keys = parts.changed_settings(inclusion.recorded, part) if inclusion.recorded is not None else []
+        which = f" ({transaction.listed(keys, '; ')})" if keys else ""
+        said.append(f"the configuration of {part.owner} {'would be' if task.check else 'was'} updated{which}")
     result["msg"] = "; ".join(filter(None, said))
     held_back = bool(result["held_back"]) and values["fail_on_held_back"]
     renewed = any(item.renewed or item.adapted for item in work.items)

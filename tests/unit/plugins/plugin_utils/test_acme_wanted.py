@@ -108,7 +108,12 @@ def test_what_the_command_line_gives_as_text_is_a_list() -> None:
     ("name", "value", "what"),
     [
         ("renew_at", "a third", "a number between 0 and 1"),
-        ("weekly_limit", None, "a whole number"),
+        ("weekly_limit", None, "a whole number, 0 or more"),
+        ("weekly_limit", -1, "a whole number, 0 or more"),
+        ("weekly_limit", 1.5, "a whole number, 0 or more"),
+        ("renew_at", True, "a number between 0 and 1"),
+        ("http_hosts", None, "a list of texts"),
+        ("environment", None, "a mapping"),
         ("terms_agreed", "perhaps", "true or false"),
         ("key_type", "PEM of a key", f"one of {', '.join(_acme_wanted.KEY_TYPES)}"),
         ("challenge", ["http-01"], f"one of {', '.join(_acme_wanted.CHALLENGES)}"),
