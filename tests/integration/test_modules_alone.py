@@ -77,13 +77,23 @@ def test_status_sees_at_once_what_the_users_handlers_did(
         lab_pki.issue(name)
     entries = [{"name": name, "services": [service], **KEYS.get(name, {})} for name, service in SERVICES.items()]
 
-    def run(*tasks: t.Mapping[str, t.Any]) -> Result:
-        deploy = {"source": str(lab_pki.home), "certificates": entries}
+    def run(
+        *tasks: t.Mapping[str, t.Any],
+        certificates: t.Sequence[t.Mapping[str, t.Any]] = entries,
+        switches: t.Sequence[str] = (),
+    ) -> Result:
+        deploy = {"source": str(lab_pki.home), "certificates": certificates}
         shared = [{"certops.ocsp.certificate_set": deploy, "register": "deployed"}]
         path = tmp_path / "alone.yml"
         path.write_text(json.dumps([{"hosts": host.name, "gather_facts": False, "tasks": [*shared, *tasks]}]))
         done = run_program(
-            "ansible-playbook", "-v", "-i", lab.inventory, path, env={**os.environ, "ANSIBLE_PIPELINING": "true"}
+            "ansible-playbook",
+            "-v",
+            *switches,
+            "-i",
+            lab.inventory,
+            path,
+            env={**os.environ, "ANSIBLE_PIPELINING": "true"},
         )
         return Result(done.returncode, done.stdout + done.stderr)
 
@@ -119,3 +129,16 @@ def test_status_sees_at_once_what_the_users_handlers_did(
             assert is_stapled(lab.look(host, name, *port), lab_pki.leaf(name)), name
         second = run(reload_task())
         assert second.rc == 0 and second.count("changed") == 0, second.output
+
+        # A renewal that is refused, of which the user of the module alone would otherwise know.
+        lab_pki.issue(WEB)
+        wrong = [{**entries[0], "chain_src": str(lab_pki.leaf(MAIL).certificate)}, *entries[1:]]
+        for switches, told in ((["--check"], "OCSP OK - "), ([], "OCSP WARNING - www.example.com: a renewed ")):
+            refused = run(certificates=wrong, switches=switches)
+            assert refused.rc != 0 and "does not contain the issuer" in refused.output, refused.output
+            for said in statuses(host):
+                assert said.startswith(told), said
+        assert "was refused at " in said and "does not contain the issuer" in said
+        assert run(reload_task()).rc == 0
+        for said in statuses(host):
+            assert said.startswith("OCSP OK - "), said

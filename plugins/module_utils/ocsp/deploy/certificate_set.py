@@ -134,13 +134,17 @@ def _with_units(task: Task, result: Result) -> Result:
     told = result.values.get("reload")
     if told is None:
         return result
-    units = []
-    services = task.services() if told else None
-    for name in told if services is not None else ():
-        unit = services.unit(name, _keys(task.layout, name))
-        if unit is not None:
-            units.append({"service": name, "name": unit.name, "state": "restarted" if unit.restart else "reloaded"})
+    units = _units(task.layout, task.services(), told) if told else []
     return result._replace(values={**result.values, "units": units})
+
+
+def _units(layout: Layout, services: control.Services, names: t.Iterable[str]) -> t.List[t.Dict[str, str]]:
+    found = []
+    for name in names:
+        unit = services.unit(name, _keys(layout, name))
+        if unit is not None:
+            found.append({"service": name, "name": unit.name, "state": "restarted" if unit.restart else "reloaded"})
+    return found
 
 
 def _keys(layout: Layout, service: str) -> t.List[str]:

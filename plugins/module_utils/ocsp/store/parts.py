@@ -424,16 +424,16 @@ def changed_settings(before: t.Optional[Part], after: Part) -> t.List[str]:
     found = [
         f"ocsp_stapling_{variable}: {', '.join(keys)}" if keys != [""] else f"ocsp_stapling_{variable}"
         for variable, keys in (
-            ("options", _differing(old.defaults, after.defaults)),
-            ("services", _differing(old.services, after.services)),
-            *((_VARIABLES.get(key, key), [""]) for key in _differing(old.deployment, after.deployment)),
+            ("options", _unequal(old.defaults, after.defaults)),
+            ("services", _unequal(old.services, after.services)),
+            *((_VARIABLES.get(key, key), [""]) for key in _unequal(old.deployment, after.deployment)),
         )
         if keys
     ]
     given = {one.name: one for one in old.certificates if not one.dropped}
     for one in after.certificates:
         known = given.get(one.name)
-        keys = _differing(_set_for(known), _set_for(one)) if known is not None and not one.dropped else []
+        keys = _unequal(_set_for(known), _set_for(one)) if known is not None and not one.dropped else []
         found += [f"{one.name}: {', '.join(keys)}"] if keys else []
     return found
 
@@ -446,7 +446,7 @@ def _set_for(one: Certificate) -> t.Dict[str, t.Any]:
     return {**agreed, **key, "reload": list(one.services), "staple": one.staple, **options}
 
 
-def _differing(before: Values, after: Values) -> t.List[str]:
+def _unequal(before: Values, after: Values) -> t.List[str]:
     return sorted(key for key in {**before, **after} if before.get(key) != after.get(key))
 
 
