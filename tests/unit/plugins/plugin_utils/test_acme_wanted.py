@@ -100,7 +100,7 @@ def test_a_value_means_the_same_as_a_variable_and_in_a_group() -> None:
 
 
 def test_what_the_command_line_gives_as_text_is_a_list() -> None:
-    settings, faults = _acme_wanted.read_settings({"force": "a.test,b.test", "http_hosts": ["x"], "roots": None})
+    settings, faults = _acme_wanted.read_settings({"force": "a.test,b.test", "http_hosts": ["x"], "roots": []})
     assert (settings, faults) == ({"force": ["a.test", "b.test"], "http_hosts": ["x"], "roots": []}, [])
 
 
