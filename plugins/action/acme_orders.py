@@ -37,7 +37,7 @@ _LOOKS = "__acme_certificates_looks"
 #: With these, hosts run on by themselves, so that each would order for all.
 _SEPARATE = ("free", "host_pinned")
 _PREFIX = "acme_certificates_"
-_SECRETS: Values = {"vault_secret": "", "account_key_content": "", "eab": {}}
+_SECRETS: Values = {"vault_secret": "", "account_key_content": "", "eab": {}, "environment": {}}
 _NOT_A_SECRET = (
     "acme_certificates_vault_secret is none of the vault secrets of this run, so that keys could not be decrypted; "
     "give the same one with --vault-id or --vault-password-file"
@@ -58,7 +58,8 @@ class ActionModule(ActionBase):
             given = {**(arguments.get("settings") or {}), **self._secrets(variables)}
             settings, faults = _acme_wanted.read_settings(given)
             if faults:
-                raise AnsibleActionFail(refusal(faults))
+                groups = _groups.read(arguments.get("groups") or [], remote=bool(given.get("remote_source")))
+                raise AnsibleActionFail(refusal([*faults, *groups.faults]))
             try:
                 return {"changed": False, **step(arguments, settings, variables)}
             except OSError as error:

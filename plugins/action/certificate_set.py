@@ -13,8 +13,16 @@ from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
+from ansible_collections.certops.ocsp.plugins.module_utils import _kinds
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError, refusal
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.table import RUN_LIMITS
 from ansible_collections.certops.ocsp.plugins.plugin_utils import _fetching, _groups, _guard, _owner, _sources
+
+#: What the role passes on to remove something.
+_VARIABLES: dict[str, dict[str, t.Any]] = {
+    "apache_port": {"type": "int", "limits": RUN_LIMITS["apache_port"]},
+    "force": {"type": "bool"},
+}
 
 
 class ActionModule(ActionBase):
@@ -27,6 +35,8 @@ class ActionModule(ActionBase):
             return self._carry_out(dict(self._task.args), task_vars)
 
     def _carry_out(self, arguments: dict[str, t.Any], task_vars: t.Any) -> dict[str, t.Any]:
+        if isinstance(arguments.get("part"), t.Mapping) and arguments.get("state") == "absent":
+            _check_variables(arguments)
         local = not boolean(arguments.get("remote_source") or False, strict=False)
         folder = arguments.pop("source", None) if local else None
         self._take_groups_apart(arguments, local)
@@ -87,3 +97,13 @@ class ActionModule(ActionBase):
             if one.get("name") in answers:
                 answer = answers[one["name"]]
                 one.update(response_content=answer.response, fetch_problem=answer.problem or None)
+
+
+def _check_variables(arguments: dict[str, t.Any]) -> None:
+    """Refuse variables of the role that are not of their kind, as ``stapling_program`` does for all others."""
+    given = {"owner": arguments["part"].get("owner"), **{name: arguments.get(name) for name in _VARIABLES}}
+    kinds: dict[str, dict[str, t.Any]] = {"owner": {"type": "str"}, **_VARIABLES}
+    problems = {name: _kinds.problem(kinds[name], value) for name, value in given.items() if value is not None}
+    faults = [f"ocsp_stapling_{name} {problem}" for name, problem in problems.items() if problem]
+    if faults:
+        raise AnsibleActionFail(refusal(faults))

@@ -9,11 +9,14 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.errors import AnsibleActionFail
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
+from ansible_collections.certops.ocsp.plugins.module_utils import _kinds
 from ansible_collections.certops.ocsp.plugins.module_utils._program import ACCOUNT, PROGRAM
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import refusal
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.table import RUN_LIMITS
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import bounded
 from ansible_collections.certops.ocsp.plugins.modules.stapling_program import argument_spec
 from ansible_collections.certops.ocsp.plugins.plugin_utils import _groups, _guard, _owner, _program, _sources
@@ -31,46 +34,64 @@ class ActionModule(ActionBase):
         """
         super().run(tmp, task_vars)
         with _guard.without_secrets(self._task.args, _variable_of) as shown:
-            options = self._read_options()
+            options, faults = self._read_options(task_vars or {})
             owner = _owner.owner_of(self._task, options["owner"]).name
             try:
-                return self._answer(options, owner, task_vars)
+                return self._answer(options, faults, owner, task_vars)
             except AnsibleActionFail as error:
                 # An owner that is refused for what it shows is in no result either.
                 claims = _owner.unknown(options["claims"], owner) if shown(owner) == owner else options["claims"]
                 return {"failed": True, "msg": shown(error.message), "claims": claims}
 
-    def _read_options(self) -> dict[str, t.Any]:
-        """The options, converted. What Ansible refuses is said in the words of the role."""
-        try:
-            return dict(self.validate_argument_spec(argument_spec=argument_spec())[1])
-        except AnsibleError as error:
-            faults = [_variable_of(fault) for fault in error.message.split("\n")[1:]]
-            raise AnsibleActionFail(refusal(faults) if faults else error.message) from None
+    def _read_options(self, variables: t.Mapping[str, t.Any]) -> tuple[dict[str, t.Any], dict[str, list[str]]]:
+        """The options, converted, and what is wrong with those that are not of their kind, by their names.
 
-    def _answer(self, options: dict[str, t.Any], owner: str, task_vars: t.Any) -> dict[str, t.Any]:
-        remote, faults = options["remote_source"], _groups.read_scan(options["scan"], options["remote_source"])
-        _refuse(faults)
-        if remote and options["scan"]:
-            result = self._call({"scan": options["scan"]}, options, task_vars)
+        Those have their defaults. What a task says that is not the role's, Ansible refuses.
+        """
+        spec = argument_spec()
+        faults = {
+            name: _kind_faults(name, option, self._task.args[name], variables)
+            for name, option in spec.items()
+            if name in self._task.args
+        }
+        faults = {name: found for name, found in faults.items() if found}
+        given = {name: value for name, value in self._task.args.items() if name not in faults}
+        result = ArgumentSpecValidator(spec).validate(given)
+        if result.error_messages:
+            raise AnsibleActionFail(refusal([*map(_variable_of, result.error_messages)]))
+        return {**given, **result.validated_parameters}, faults
+
+    def _answer(
+        self, options: dict[str, t.Any], wrong: dict[str, list[str]], owner: str, task_vars: t.Any
+    ) -> dict[str, t.Any]:
+        """``wrong`` are the options that are not of their kind, each with what is to be said of it."""
+        remote = options["remote_source"]
+        # Without knowing where files are, nothing can be said of folders.
+        faults = _groups.read_scan(options["scan"], remote or "remote_source" in wrong)
+        faults = [*(fault for found in wrong.values() for fault in found), *faults]
+        found: list[_groups.Entry] = []
+        if not faults and remote and options["scan"]:
+            result = self._call({"scan": _groups.folders_of(options["scan"])}, options, task_vars)
             if result.get("failed"):
                 return {**result, "claims": _owner.unknown(options["claims"], owner)}
             found = result["found"]
             for sentence in result["unfit"]:
                 self._display.warning(sentence)
-        else:
+        elif not faults:
             found = _groups.scanned(options["scan"])
         groups = _groups.without(_groups.read(options["groups"], found, remote), options["missing"])
         for sentence in bounded(groups.warnings, _MOST_WARNINGS):
             self._display.warning(sentence)
-        options["options"], faults = _groups.read_options(options["options"], _groups.options_reader())
+        options["options"], refused = _groups.read_options(options["options"], _groups.options_reader())
+        endpoints = [] if {"groups", "services"} & wrong.keys() else _endpoint_faults(options, groups)
         _refuse(
             [
                 *(_program.unknown_variables(task_vars) if task_vars else []),
+                *faults,
                 *groups.faults,
-                *(f"ocsp_stapling_options: {fault}" for fault in faults),
+                *(f"ocsp_stapling_options: {fault}" for fault in refused),
                 *(f"ocsp_stapling_services: {fault}" for fault in _groups.read_services(options["services"])),
-                *(f"ocsp_stapling_endpoints: {fault}" for fault in _endpoint_faults(options, groups)),
+                *(f"ocsp_stapling_endpoints: {fault}" for fault in endpoints),
                 *_program.faults(options, owner),
                 *_program.renewal_faults(options, groups.entries),
             ]
@@ -159,6 +180,22 @@ def _variable_of(fault: str) -> str:
     """
     plain = re.sub(r"^groups\[\d+\]", "certificates", fault)
     return re.sub(r"^(argument '|value of |Elements value for option '|)", r"\1ocsp_stapling_", plain)
+
+
+def _kind_faults(name: str, option: t.Mapping[str, t.Any], value: t.Any, variables: t.Mapping[str, t.Any]) -> list[str]:
+    """What is wrong with the kind of a value, in the name of the variable that it came from.
+
+    A list with the groups has one entry for each variable with groups, in the order of their names.
+    """
+    if name != "groups" or not isinstance(value, list):
+        limits = RUN_LIMITS.get(name)
+        problem = _kinds.problem({**option, **({"limits": limits} if limits else {})}, value)
+        return [f"{_variable_of(name)} {problem}"] if problem else []
+    named = sorted(filter(_groups.is_variable, variables))
+    if len(named) != len(value):
+        named = [_variable_of(f"groups[{number}]") for number in range(len(value))]
+    problems = [(one, _kinds.problem({"type": "dict"}, group)) for one, group in zip(named, value)]
+    return [f"{one} {problem}" for one, problem in problems if problem]
 
 
 def _endpoint_faults(options: dict[str, t.Any], groups: _groups.Groups) -> list[str]:

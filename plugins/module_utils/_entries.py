@@ -12,6 +12,7 @@ import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from . import _kinds
 from ._module import Spec
 from .ocsp.options.parse import did_you_mean
 from .ocsp.probe import starttls
@@ -41,19 +42,34 @@ class EntryReader:
         self._validators: t.Dict[t.Tuple[str, ...], ArgumentSpecValidator] = {}
 
     def read(self, given: t.Mapping[t.Any, t.Any]) -> t.Tuple[t.Dict[str, t.Any], t.List[str]]:
-        """The options that are given and not null, converted, and all that is wrong with them."""
+        """The options that are given and not null, converted, and all that is wrong.
+
+        Those that are not of the kind that they should be are left out.
+        """
         named = {self._aliases.get(name, name): value for name, value in given.items() if value is not None}
         known = {name: value for name, value in named.items() if name in self._spec}
         faults = [f"'{name}' is not an option; {did_you_mean(str(name), self._spec)}" for name in named.keys() - known]
-        result = self._validator(tuple(known)).validate(known)
+        for name in list(known):
+            # Ansible has choices in its own words.
+            option = {key: value for key, value in self._spec[name].items() if key != "choices"}
+            problem = _kinds.problem(option, known[name])
+            if problem:
+                faults.append(f"{name} {problem}")
+                del known[name]
+        result = self._validator(tuple(known), frozenset(named)).validate(known)
         values = result.validated_parameters
         return {name: values[name] for name in known}, sorted(faults) + result.error_messages
 
-    def _validator(self, names: t.Tuple[str, ...]) -> ArgumentSpecValidator:
-        """One for these options alone: of many entries most have the same few, and each one known costs time."""
-        if names not in self._validators:
+    def _validator(self, names: t.Tuple[str, ...], given: t.FrozenSet[t.Any]) -> ArgumentSpecValidator:
+        """One for these options alone: of many entries most have the same few, and each one known costs time.
+
+        What is among ``given``, but was refused before, is not missing.
+        """
+        required = [name for name in self._required if name in names or name not in given]
+        key = (*names, "", *required)
+        if key not in self._validators:
             spec = {name: self._spec[name] for name in names}
-            spec.update((name, {**self._spec[name], "required": True}) for name in self._required)
+            spec.update((name, {**self._spec[name], "required": True}) for name in required)
             conflicts = [pair for pair in self._conflicts if {*pair} <= {*names}]
-            self._validators[names] = ArgumentSpecValidator(spec, mutually_exclusive=conflicts)
-        return self._validators[names]
+            self._validators[key] = ArgumentSpecValidator(spec, mutually_exclusive=conflicts)
+        return self._validators[key]

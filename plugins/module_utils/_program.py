@@ -46,6 +46,8 @@ TIMER_UNIT = timetable.TIMER
 _OS_RELEASE = "/etc/os-release"
 _USUAL_PYTHON = families.DEBIAN.python
 _MOST_PLACES = 10
+#: What is said of a file, before the settings in it that differ.
+_DIFFERENT = "has different content"
 _MOST_UNFIT = 5
 _CREDENTIALS = re.compile(r"//[^/@ ]*@")
 _CACHE = "__pycache__"
@@ -251,8 +253,18 @@ def _label(path: str) -> str:
 def _file(wanted: Values) -> t.Iterator[str]:
     status = _status(wanted)
     if status is not None and stat.S_ISREG(status.st_mode) and content_of(wanted["path"]) != wanted["content"].encode():
-        yield "has different content"
+        yield f"{_DIFFERENT}{_settings_named(wanted)}"
     yield from _access(wanted, stat.S_ISREG)
+
+
+def _settings_named(wanted: Values) -> str:
+    """Which settings of a file in JSON differ, for the end of a sentence; an empty string for other files."""
+    try:
+        before, after = (json.loads(text) for text in (content_of(wanted["path"]) or b"", wanted["content"]))
+        keys = sorted(key for key in {**before, **after} if before.get(key) != after.get(key))
+    except (InputError, ValueError, TypeError, AttributeError, RecursionError):
+        return ""
+    return f" ({', '.join(keys)})" if keys else ""
 
 
 def content_of(path: str) -> t.Optional[bytes]:
@@ -586,7 +598,8 @@ def summary(mended: t.Sequence[Difference], check: bool) -> str:
     """What happened, or with ``check`` would happen, in one sentence."""
     if not mended:
         return "everything is as it should be"
-    places = list(dict.fromkeys(one.path for one in mended))
+    named = {one.path: one.what[len(_DIFFERENT) :] for one in mended if one.what.startswith(_DIFFERENT)}
+    places = [f"{path}{named.get(path, '')}" for path in dict.fromkeys(one.path for one in mended)]
     more = f" and {len(places) - _MOST_PLACES} more" if len(places) > _MOST_PLACES else ""
     return f"{'would be repaired' if check else 'repaired'}: {', '.join(places[:_MOST_PLACES])}{more}"
 
@@ -596,7 +609,7 @@ def shown_difference(wanted: Wanted, found: t.Iterable[Difference]) -> t.List[t.
     contents = {file["path"]: file["content"] for file in wanted.files}
     shown = []
     for one in found:
-        if one.path in contents and one.what in ("is missing", "has different content"):
+        if one.path in contents and (one.what == "is missing" or one.what.startswith(_DIFFERENT)):
             before = (content_of(one.path) or b"").decode("utf-8", "replace")
             headers = {"before_header": one.path, "after_header": one.path}
             shown.append({**headers, "before": before, "after": contents[one.path]})

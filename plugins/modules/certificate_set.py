@@ -18,8 +18,8 @@ description:
     M(certops.ocsp.ocsp_response) does.
   - After the switch, each service's own configuration test must pass, or the old sets are restored at once.
   - The services are not reloaded. RV(reload) lists those that have to be, until each of them has loaded its files, no
-    matter what reloaded it. The role P(certops.ocsp.ocsp_stapling#role) does that, and then calls this module with
-    O(state=verify) to see whether it worked.
+    matter what reloaded it, and RV(units) has their units. The role P(certops.ocsp.ocsp_stapling#role) reloads them,
+    and then calls this module with O(state=verify) to see whether it worked.
   - A run that is killed does not leave sets half switched. The next run, or the program on the host, restores what was
     being switched and reloads the services that had to be reloaded.
   - Options that end in C(_src) are read on the controller, those that end in C(_path) on the host.
@@ -401,9 +401,9 @@ EXAMPLES = r"""
 - name: Reload the services that need it
   become: true
   ansible.builtin.systemd_service:
-    name: "{{ item }}"
-    state: reloaded
-  loop: "{{ deployed.reload }}"
+    name: "{{ item.name }}"
+    state: "{{ item.state }}"
+  loop: "{{ deployed.units }}"
 
 - name: Confirm that the certificates are served, or roll back
   become: true
@@ -536,11 +536,33 @@ reload:
     - The services that have to be reloaded now, including those that an earlier run could not reload. A service that
       has loaded its files since they changed is not listed, no matter what reloaded it.
     - The names are those of O(services). The unit of a service may have a different name, such as C(exim4) for C(exim)
-      on Debian.
+      on Debian. RV(units) has those.
   returned: when O(state) is neither V(verify) nor V(absent) of all
   type: list
   elements: str
-  sample: [nginx]
+  sample: [nginx, exim]
+units:
+  description:
+    - The units of systemd as which the services in RV(reload) run on this host, for
+      M(ansible.builtin.systemd_service).
+    - A service that does not run is not listed, since it loads its files when it starts. Neither is one that systemd
+      does not know, such as a server in a container or on a host without systemd.
+  returned: when RV(reload) is returned
+  type: list
+  elements: dict
+  contains:
+    service:
+      description: The name of the service in RV(reload).
+      type: str
+      sample: exim
+    name:
+      description: The name of its unit.
+      type: str
+      sample: exim4.service
+    state:
+      description: V(reloaded), or V(restarted) for a service that would not load its files when it is reloaded.
+      type: str
+      sample: reloaded
 unconfirmed:
   description: The services whose new certificates are not confirmed yet. See O(state=verify).
   returned: when O(state=present)

@@ -98,6 +98,10 @@ options:
     type: str
     choices: [host, controller]
     default: host
+  controller_cache:
+    description: As O(certops.ocsp.certificate_set#module:controller_cache), to check it with all else.
+    type: path
+    default: ~/.cache/ocsp-stapling
   endpoints:
     description:
       - Where to check what services serve, as in O(certops.ocsp.ocsp_stapling#role:main:ocsp_stapling_endpoints).
@@ -323,6 +327,7 @@ TEXTS = {
     "user": "ocsp-stapling",
 }
 PATHS = {
+    "controller_cache": "~/.cache/ocsp-stapling",
     "root": "/etc/ocsp-stapling",
     "state_path": "/var/lib/ocsp-stapling",
     "library": "/usr/local/lib/ocsp-stapling",

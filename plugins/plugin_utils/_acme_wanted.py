@@ -15,6 +15,7 @@ import typing as t
 
 from ansible.module_utils.common.validation import check_type_list
 from ansible.module_utils.parsing.convert_bool import boolean
+from ansible_collections.certops.ocsp.plugins.module_utils import _kinds
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.parse import did_you_mean
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.table import SERVERS
 from ansible_collections.certops.ocsp.plugins.plugin_utils._groups import Obtainable
@@ -52,13 +53,25 @@ def _read_text(value: t.Any) -> str:
 
 def _read_list(value: t.Any) -> list[str]:
     """A list, or a text with commas, as variables of the command line are."""
-    return [_read_text(one) for one in check_type_list([] if value is None else value)]
+    return [_read_text(one) for one in check_type_list(value)]
 
 
 def _read_mapping(value: t.Any) -> t.Mapping[str, t.Any]:
-    if not isinstance(value or {}, t.Mapping):
+    if not isinstance(value, t.Mapping):
         raise TypeError
-    return value or {}
+    return value
+
+
+def _read_share(value: t.Any) -> float:
+    if _kinds.problem({"type": "float"}, value):
+        raise TypeError
+    return float(value)
+
+
+def _read_count(value: t.Any) -> int:
+    if _kinds.problem({"type": "int"}, value) or int(value) < 0:
+        raise ValueError
+    return int(value)
 
 
 _TEXT = _Kind(_read_text, "a text")
@@ -69,15 +82,15 @@ _TRUTH = _Kind(boolean, "true or false")
 #: it refuses, which may be a key or a password.
 KINDS: dict[str, _Kind] = {
     **dict.fromkeys(("directory", "ca_file", "account_key", "folder", "vault_id", "http_folder", "dns_tasks"), _TEXT),
-    "controller_cache": _TEXT,
+    **dict.fromkeys(("controller_cache", "email"), _TEXT),
     **dict.fromkeys(("profile", "chain", "vault_secret", "account_key_content"), _TEXT),
     **dict.fromkeys(("terms_agreed", "http_check", "use_ari", "deploy", "must_staple", "new_key"), _TRUTH),
     **dict.fromkeys(("http_hosts", "roots", "force"), _LIST),
-    **dict.fromkeys(("eab", "dns_alias"), _MAPPING),
+    **dict.fromkeys(("eab", "dns_alias", "environment"), _MAPPING),
     "challenge": _one_of(*CHALLENGES),
     "key_type": _one_of(*KEY_TYPES),
-    "renew_at": _Kind(float, "a number between 0 and 1"),
-    "weekly_limit": _Kind(int, "a whole number"),
+    "renew_at": _Kind(_read_share, "a number between 0 and 1"),
+    "weekly_limit": _Kind(_read_count, "a whole number, 0 or more"),
 }
 #: What may change while an order is under way.
 _NO_MATTER = ("hosts", "challenge", "chain", "new_key")

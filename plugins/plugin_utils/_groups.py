@@ -66,6 +66,12 @@ _DOMAIN: _module.Spec = {
     **{f"{part}_content": {"type": "str"} for part in PARTS},
     **_SHARED,
 }
+_SCAN: _module.Spec = {
+    "folder": {"type": "path"},
+    "recursive": {"type": "bool"},
+    **{mask: {"type": "str"} for mask in ("private_key", "certificate", "chain", "root")},
+    **{key: option for key, option in _SHARED.items() if key not in ("acme", "renewed_by")},
+}
 #: With any of these keys a domain brings files of its own.
 _FILES = frozenset(("source", *PARTS, *(f"{part}_content" for part in PARTS)))
 #: All that a group, or a domain that is a mapping, may have.
@@ -82,6 +88,11 @@ _SERVICE: _module.Spec = {
 #: The keys of a group or domain, and the options of ``certificate_set`` that they become.
 _AS = {"reload": "services", "key_owner": "owner", "key_group": "group", "key_mode": "mode", "staple": "staple"}
 _DEFAULTS: Entry = {"reload": [], "key_owner": "root", "key_group": "root", "key_mode": "0400", "staple": True}
+
+
+def is_variable(name: str) -> bool:
+    """Whether a variable has groups in it."""
+    return name == MORE.rstrip("_") or (name.startswith(MORE) and name != MORE)
 
 
 class Obtainable(t.NamedTuple):
@@ -280,9 +291,8 @@ def read_options(given: Values, reader: _entries.EntryReader) -> tuple[Entry, li
     values, faults = reader.read(given)
     problem = _option_faults(values)
     if problem:
-        # One by one, without those that could not be converted: only Ansible's messages say which those are.
-        sound = {name: value for name, value in values.items() if not any(f"'{name}'" in fault for fault in faults)}
-        alone = [fault for name, value in sound.items() for fault in _option_faults({name: value})]
+        # One by one, so that each is said.
+        alone = [fault for name, value in values.items() for fault in _option_faults({name: value})]
         faults += alone or ([] if faults else problem)
     return values, faults
 
@@ -361,31 +371,37 @@ def service_settings(given: Values) -> Entry:
     return services
 
 
-def read_scan(folders: t.Collection[Values], remote: bool = False) -> list[str]:
+def read_scan(folders: t.Iterable[Values], remote: bool = False) -> list[str]:
     """All that is wrong with folders that are searched, and with the names of files in them.
 
     A folder that is not there would take its certificates out of the configuration; ``remote`` ones the host looks for.
     """
-    missing = [folder["folder"] for folder in folders if not remote and not os.path.isdir(folder["folder"])]
-    reader = _entries.EntryReader({"recursive": {"type": "bool"}})
-    given = [(folder["folder"], {"recursive": folder.get("recursive")}) for folder in folders]
-    wrong = [f"ocsp_stapling_scan, {name}: {fault}" for name, one in given for fault in reader.read(one)[1]]
-    masks = [(folder["folder"], key, folder[key]) for folder in folders for key in scan.MASKS if folder.get(key)]
-    return (
-        wrong
-        + [f"ocsp_stapling_scan: there is no folder {folder}" for folder in missing]
-        + [
-            f"ocsp_stapling_scan, {folder}: {key} must be a file name with {{domain}} in it, and is {mask}"
-            for folder, key, mask in masks
-            if not scan.is_mask(str(mask))
+    reader, faults = _entries.EntryReader(_SCAN, required=("folder",)), []
+    for number, given in enumerate(folders, 1):
+        values, found = reader.read(given)
+        folder = values.get("folder")
+        found += [
+            f"{key} must be a file name with {{domain}} in it, and is {values[key]}"
+            for key in scan.MASKS
+            if values.get(key) and not scan.is_mask(values[key])
         ]
-    )
+        where = f"ocsp_stapling_scan, {folder or f'entry {number}'}"
+        faults += [f"{where}: {fault}" for fault in found]
+        if folder and not remote and not os.path.isdir(folder):
+            faults.append(f"ocsp_stapling_scan: there is no folder {folder}")
+    return faults
+
+
+def folders_of(given: t.Iterable[Values]) -> list[Entry]:
+    """Folders that ``read_scan`` has nothing against, with their settings converted."""
+    reader = _entries.EntryReader(_SCAN)
+    return [reader.read(folder)[0] for folder in given]
 
 
 def scanned(folders: t.Sequence[Values]) -> list[Entry]:
     """Groups of what was found in folders of the controller. Raises AnsibleActionFail for one that cannot be read."""
     try:
-        return scan.groups(folders)
+        return scan.groups(folders_of(folders))
     except InputError as error:
         raise AnsibleActionFail(f"ocsp_stapling_scan: {error.message}") from None
 

@@ -34,9 +34,10 @@ def rows(options: dict[str, t.Any], prefix: str = "") -> t.Iterator[tuple[str, .
     """One row for each option, those inside of lists and mappings after it."""
     for name, option in options.items():
         default = option.get("default")
-        kind = option["type"] + (f" of {option['elements']}" if "elements" in option else "")
+        kind = option["type"]
         if kind == "raw":  # Ansible does not check it, but the role does
             kind = type(default).__name__ if default is not None else "int"
+        kind += {"list": " of dict" if "options" in option else " of str"}.get(kind, "")
         shown = "**required**" if option.get("required") else f"`{written(default)}`"
         choices = f" One of {', '.join(f'`{choice}`' for choice in option['choices'])}." if "choices" in option else ""
         yield f"`{prefix}{name}`", kind, shown, plain(option["description"]) + choices

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import json
 import os
 import pty
@@ -31,6 +32,7 @@ from ocsp.options.parse import read_options
 from ocsp.services import control
 from ocsp.store import staples
 from ocsp_stapling import terminal
+from ocsp_stapling.host import Host as OwnHost
 from ocsp_stapling.terminal import Cell
 
 NAME = "www.example.com"
@@ -551,7 +553,68 @@ def test_what_is_pending_is_told(host: Host) -> None:
     (host.state / "pending" / "web").touch()
     done = host.run("status")
     assert done.code == 1
-    assert "web has not been reloaded since its staples changed" in done.out
+    assert "web has not been reloaded since its files changed" in done.out
+
+
+def note_change(host: Host, service: str, moment: float = 1550.0) -> None:
+    """A change to what a service reads, complete at a moment of the monotonic clock."""
+    values = {"version": 1, "names": [NAME], "complete": moment}
+    (host.state / "pending" / service).write_text(json.dumps(values))
+
+
+#: What systemctl says of a unit whose state changed, or that was started, at this second of the monotonic clock.
+RELOADED, STARTED, BEFORE = (1551, 1000), (1552, 1551), (1549, 1000)
+
+
+def fake_systemd(host: Host, monkeypatch: pytest.MonkeyPatch, moments: t.Optional[t.Tuple[int, int]]) -> None:
+    def run(argv: t.Sequence[str], **_options: t.Any) -> t.Tuple[int, str, str]:
+        if moments is None or argv[0] != "systemctl":
+            return 1, "", "Failed to connect to bus"
+        if argv[1] == "is-active":
+            return 0, "active\n" * len(argv[2:]), ""
+        changed, started = (moment * 1_000_000 for moment in moments)
+        shown = f"StateChangeTimestampMonotonic={changed}\nInactiveExitTimestampMonotonic={started}\n"
+        return 0, f"ActiveState=active\nReloadResult=success\n{shown}", ""
+
+    monkeypatch.setattr("ocsp.services.control.has_systemd", lambda: True)
+    monkeypatch.setattr("ocsp_stapling.dispatch.Host", functools.partial(OwnHost, run=run))
+
+
+@pytest.mark.parametrize(
+    ("service", "moments", "said"),
+    [
+        ("nginx", RELOADED, ""),
+        ("nginx", STARTED, ""),
+        ("nginx", BEFORE, "nginx has not been reloaded since its files changed; see why with"),
+        ("nginx", None, "it is not known whether nginx has been reloaded since its files changed; run 'ocsp-stapling"),
+        ("dnsdist", STARTED, ""),
+        ("trafficserver", RELOADED, "it is not known whether trafficserver has been reloaded since its files changed;"),
+        ("trafficserver", STARTED, ""),
+    ],
+)
+def test_a_reload_by_others_counts_at_once(
+    host: Host, monkeypatch: pytest.MonkeyPatch, service: str, moments: t.Optional[t.Tuple[int, int]], said: str
+) -> None:
+    host.deploy(NAME)
+    host.hour()
+    note_change(host, service)
+    fake_systemd(host, monkeypatch, moments)
+    done = host.run("status", "--nagios")
+    assert done.code == (1 if said else 0), done.out
+    assert said in done.out
+    values = json.loads(host.run("status", "--json").out)
+    assert values["pending_reloads"] == ([service] if said else [])
+    # It only reads: the next run of apply decides for itself.
+    assert (host.state / "pending" / service).exists()
+
+
+def test_without_a_configuration_it_is_not_known_what_a_service_is(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.deploy(NAME)
+    host.hour()
+    note_change(host, "nginx")
+    fake_systemd(host, monkeypatch, RELOADED)
+    (host.root / "config.json").write_text("{")
+    assert "it is not known whether nginx has been reloaded" in host.run("status").out.replace("\n  ", " ")
 
 
 def test_a_configuration_that_may_not_be_read_is_unknown_to_nagios(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -667,7 +730,9 @@ def test_lengths_of_time(seconds: int, text: str) -> None:
     ("seconds", "relative"),
     [
         (0, "now"),
-        (1, "in 1 second"),
+        (1, "now"),
+        (-4, "now"),
+        (-20, "20 seconds ago"),
         (119, "in 119 seconds"),
         (120, "in 2 minutes"),
         (-7200, "2 hours ago"),
@@ -681,6 +746,10 @@ def test_times_are_told_by_themselves_and_from_now(seconds: int, relative: str) 
     told = f"{moment:%Y-%m-%d %H:%M} UTC ({relative})"
     sentence = f"it ends at {moment:%Y-%m-%dT%H:%M:%SZ}, not at 2026-99-99T00:00:00Z"
     assert terminal.with_times(sentence, forge.NOW) == f"it ends at {told}, not at 2026-99-99T00:00:00Z"
+    # No parentheses in others.
+    sentence = f"it ended (a clock (its own) says {moment:%Y-%m-%dT%H:%M:%SZ}), before {moment:%Y-%m-%dT%H:%M:%SZ}"
+    inner = f"it ended (a clock (its own) says {moment:%Y-%m-%d %H:%M} UTC, {relative}), before {told}"
+    assert terminal.with_times(sentence, forge.NOW) == inner
 
 
 # Check --------------------------------------------------------------------------------------------

@@ -122,7 +122,7 @@ def carry_out(task: Task) -> Result:
     umask = os.umask(0o022)
     try:
         with _locked(task):
-            return steps[task.values["state"]](task)
+            return _with_units(task, steps[task.values["state"]](task))
     except _Postponed:
         msg = "responders have no answer for the new certificates yet; nothing was changed"
         return Result({"msg": msg}, postponed=True)
@@ -130,6 +130,31 @@ def carry_out(task: Task) -> Result:
         return Result({"msg": error.message, "findings": findings_of(error)}, failed=True)
     finally:
         os.umask(umask)
+
+
+def _with_units(task: Task, result: Result) -> Result:
+    """The same with the units of the services that are to be reloaded."""
+    told = result.values.get("reload")
+    if told is None:
+        return result
+    units = _units(task.layout, task.services(), told) if told else []
+    return result._replace(values={**result.values, "units": units})
+
+
+def _units(layout: Layout, services: control.Services, names: t.Iterable[str]) -> t.List[t.Dict[str, str]]:
+    found = []
+    for name in names:
+        unit = services.unit(name, _keys(layout, name))
+        if unit is not None:
+            found.append({"service": name, "name": unit.name, "state": "restarted" if unit.restart else "reloaded"})
+    return found
+
+
+def _keys(layout: Layout, service: str) -> t.List[str]:
+    """The private keys that a service reads."""
+    folders = [layout.live(name) for name in sets.live_names(layout)]
+    folders = [folder for folder in folders if service in sets.described(folder).services]
+    return [os.path.join(folder, file) for folder in folders for file in sets.SECRET_FILES]
 
 
 @contextlib.contextmanager
@@ -202,7 +227,9 @@ def _present(task: Task) -> Result:
     said = [transaction.summary(work, task.check, sorted(told), problem), waited, _say_dropped(gone, task.check)]
     said += _say_moved(moved, task.check)
     if part is not None and unsaved and inclusion.is_reconfigured(part):
-        said.append(f"the configuration of {part.owner} {'would be' if task.check else 'was'} updated")
+        keys = parts.changed_settings(inclusion.recorded, part) if inclusion.recorded is not None else []
+        which = f" ({transaction.listed(keys, '; ')})" if keys else ""
+        said.append(f"the configuration of {part.owner} {'would be' if task.check else 'was'} updated{which}")
     result["msg"] = "; ".join(filter(None, said))
     held_back = bool(result["held_back"]) and values["fail_on_held_back"]
     renewed = any(item.renewed or item.adapted for item in work.items)

@@ -651,7 +651,7 @@ def _duration_text(duration: timedelta) -> str:
     for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * length:
             return f"{round(seconds / length, 1):g} {unit}"
-    return f"{seconds:g} seconds"
+    return f"{round(seconds)} second{'' if round(seconds) == 1 else 's'}"
 
 
 # What came with it

@@ -149,6 +149,13 @@ def _unit_name(unit: str) -> str:
     return unit if "." in unit else f"{unit}.service"
 
 
+class Unit(t.NamedTuple):
+    """A unit of systemd as which a service runs, and whether it has to be restarted, as a reload would not do."""
+
+    name: str
+    restart: bool
+
+
 class Services:
     """The services of one host by their names. ``described`` are those that the user described.
 
@@ -202,6 +209,18 @@ class Services:
         One that does not run will load them when it starts.
         """
         return _manager(self.get(name)).loaded_since(self._run, moment)
+
+    def unit(self, name: str, keys: t.Iterable[str] = ()) -> t.Optional[Unit]:
+        """The unit as which a service runs; None where it does not run, or systemd does not know it.
+
+        ``keys`` are the private keys that it reads.
+        """
+        manager, server = _manager(self.get(name)), SERVERS.get(self.get(name).kind or "")
+        if not isinstance(manager, _Systemd) or not manager.running(self._run):
+            return None
+        # A reload by others leaves those files as they are that have to look new.
+        restart = server is not None and (_has_to_restart(server, keys) or bool(server.touched))
+        return Unit(manager.unit, restart or not manager.can_reload(self._run))
 
     def reload(self, name: str, keys: t.Iterable[str] = ()) -> Result:
         """As the function of this name."""
@@ -344,11 +363,14 @@ class _Systemd(_Manager):
         super().__init__(service)
         self.unit = ""
 
+    def _states(self, run: Run) -> t.List[t.Tuple[str, str]]:
+        """Each unit with its state; none where systemd does not answer."""
+        units = [_unit_name(unit) for unit in self.service.units]
+        return list(zip(units, run(("systemctl", "is-active", *units), timeout=_TIMEOUT)[1].split()))
+
     def _find_unit(self, run: Run, *wanted: str) -> str:
         """The first of the units that is in one of these states, or an empty string."""
-        units = [_unit_name(unit) for unit in self.service.units]
-        states = run(("systemctl", "is-active", *units), timeout=_TIMEOUT)[1].split()
-        return next((unit for unit, state in zip(units, states) if state in wanted), "")
+        return next((unit for unit, state in self._states(run) if state in wanted), "")
 
     def failure(self, run: Run) -> str:
         unit = self._find_unit(run, "failed")
@@ -367,11 +389,12 @@ class _Systemd(_Manager):
         return f"{unit} cannot be started again ({words}){_journal(run, unit)}" if code else ""
 
     def running(self, run: Run) -> t.Optional[bool]:
-        self.unit = self._find_unit(run, "active", "reloading")
+        states = self._states(run)
+        self.unit = next((unit for unit, state in states if state in ("active", "reloading")), "")
         if self.unit:
             return True
-        if self._runs_by_itself(run):
-            return None  # it was started by hand, so that systemd cannot tell what it has loaded
+        if not states or self._runs_by_itself(run):
+            return None  # systemd does not answer, or cannot tell what it has loaded as it was started by hand
         # What systemd has never heard of may run elsewhere: in a container, or as a unit that only another play names.
         elsewhere = self.service.unit or self.service.reload or not self.service.kind
         return None if elsewhere and _is_missing(self.service, run) else False
@@ -385,19 +408,27 @@ class _Systemd(_Manager):
         if not running:
             return None if running is None else True
         values = self._show(run)
-        changed = values.get("StateChangeTimestampMonotonic", [""])[0]
-        if not changed.isdigit():
+        changed, started = (_seconds(values, f"{event}TimestampMonotonic") for event in ("StateChange", "InactiveExit"))
+        if changed is None:
             return None
         if values.get("ActiveState") != ["active"] or values.get("ReloadResult", ["success"]) != ["success"]:
             return False
+        if started is not None and started > moment:
+            return True
         # A reload that had begun before the moment may have read some files before it.
-        loaded = int(changed) / 1_000_000 - _length_of_reload(values) > moment
+        loaded = changed - _length_of_reload(values) > moment
         # A reload requested elsewhere may not have read the files, if a file has to look new for that.
         return None if loaded and self.service.kind and SERVERS[self.service.kind].touched else loaded
 
+    def can_reload(self, run: Run) -> bool:
+        """Whether the unit has a way to be reloaded."""
+        command = ("systemctl", "show", "--property=CanReload", "--value", self.unit)
+        return run(command, timeout=_TIMEOUT)[1].strip() != "no"
+
     def _show(self, run: Run) -> t.Dict[str, t.List[str]]:
         """What systemd knows of the unit: it records each start and reload, whoever requested it."""
-        wanted = "ActiveState,ExecReload,ReloadResult,StateChangeTimestamp,StateChangeTimestampMonotonic"
+        times = "InactiveExitTimestampMonotonic,StateChangeTimestamp,StateChangeTimestampMonotonic"
+        wanted = f"ActiveState,ExecReload,ReloadResult,{times}"
         for precision in (("--timestamp=us",), ()):  # before systemd 247 there are seconds only
             code, shown, _errors = run(("systemctl", "show", *precision, f"--property={wanted}", self.unit))
             if code == 0:
@@ -410,12 +441,18 @@ class _Systemd(_Manager):
 
     def _reload(self, run: Run, restart: bool) -> str:
         if not self.unit:
-            units = " or ".join(self.service.units)
-            why = f"it does not run as {units}" if self._runs_by_itself(run) else f"systemd has no unit {units}"
-            return f"{self.service.name} cannot be reloaded: {why}; set 'unit' or 'reload' for it"
+            return f"{self.service.name} cannot be reloaded: {self._why_no_unit(run)}"
         # One that ended meanwhile is not started, and one that cannot be reloaded is restarted.
         problem = self._do(run, ("systemctl", "try-restart" if restart else "try-reload-or-restart", self.unit))
         return f"{problem}{_journal(run, self.unit)}" if problem else ""
+
+    def _why_no_unit(self, run: Run) -> str:
+        code, output, errors = run(("systemctl", "is-active", *map(_unit_name, self.service.units)), timeout=_TIMEOUT)
+        if not output:
+            return f"systemd does not answer ({_last_words(code, output, errors)})"
+        units = " or ".join(self.service.units)
+        why = f"it does not run as {units}" if self._runs_by_itself(run) else f"systemd has no unit {units}"
+        return f"{why}; set 'unit' or 'reload' for it"
 
 
 def _journal(run: Run, unit: str) -> str:
@@ -423,6 +460,12 @@ def _journal(run: Run, unit: str) -> str:
     code, output, _errors = run((*_JOURNAL, f"_SYSTEMD_UNIT={unit}"), timeout=_TIMEOUT)
     words = _one_line(output) if code == 0 else ""
     return f"; its journal ends with: {words}" if words else ""
+
+
+def _seconds(values: t.Mapping[str, t.Sequence[str]], name: str) -> t.Optional[float]:
+    """When something happened (CLOCK_MONOTONIC, seconds), or None where that is not known."""
+    text = values.get(name, [""])[0]
+    return int(text) / 1_000_000 if text.isdigit() else None
 
 
 def _length_of_reload(values: t.Mapping[str, t.Sequence[str]]) -> float:

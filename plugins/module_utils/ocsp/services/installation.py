@@ -238,11 +238,19 @@ def outstanding(layout: Layout, services: Services) -> t.List[str]:
     return [service for service in pending.services(layout) if _is_outstanding(layout, services, service)]
 
 
-def _is_outstanding(layout: Layout, services: Services, service: str) -> bool:
+def has_loaded(layout: Layout, services: Services, service: str) -> t.Optional[bool]:
+    """Whether a service has loaded its files since they changed, whoever had it do so; None if unknown.
+
+    It only reads, so any user may ask.
+    """
     note = pending.read(layout, service)
     if note is None:
-        return False
-    return note.complete is None or services.loaded_since(service, note.complete) is not True
+        return True
+    return services.loaded_since(service, note.complete) if note.complete is not None else False
+
+
+def _is_outstanding(layout: Layout, services: Services, service: str) -> bool:
+    return has_loaded(layout, services, service) is not True
 
 
 def read_texts(paths: t.Iterable[str]) -> t.Dict[str, t.Optional[str]]:

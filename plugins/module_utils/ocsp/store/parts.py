@@ -59,6 +59,10 @@ _CALLED = {
 }
 
 
+#: The variables of the role that have another name than what becomes of them.
+_VARIABLES = {"hooks": "renewal_hooks"}
+
+
 @dataclass(frozen=True)
 class Certificate:
     """What an owner wants of one certificate. ``options`` are those of ``ocsp_response``.
@@ -424,6 +428,38 @@ def settings(part: Part) -> Part:
         for one in part.certificates
     )
     return replace(part, certificates=tuple(certificates))
+
+
+def changed_settings(before: t.Optional[Part], after: Part) -> t.List[str]:
+    """What the owner has set differently, by the names of the role's variables and of keys, without any values."""
+    old = before if before is not None else Part(after.owner)
+    found = [
+        f"ocsp_stapling_{variable}: {', '.join(keys)}" if keys != [""] else f"ocsp_stapling_{variable}"
+        for variable, keys in (
+            ("options", _unequal(old.defaults, after.defaults)),
+            ("services", _unequal(old.services, after.services)),
+            *((_VARIABLES.get(key, key), [""]) for key in _unequal(old.deployment, after.deployment)),
+        )
+        if keys
+    ]
+    given = {one.name: one for one in old.certificates if not one.dropped}
+    for one in after.certificates:
+        known = given.get(one.name)
+        keys = _unequal(_set_for(known), _set_for(one)) if known is not None and not one.dropped else []
+        found += [f"{one.name}: {', '.join(keys)}"] if keys else []
+    return found
+
+
+def _set_for(one: Certificate) -> t.Dict[str, t.Any]:
+    """What a group or domain says of a certificate, by its keys."""
+    agreed = {key: value for key, value in one.agreed.items() if key in ("names", "renewed_by") and value}
+    key = {"key_owner, key_group, key_mode": one.agreed["key"]} if "key" in one.agreed else {}
+    options = {f"options.{name}": value for name, value in one.options.items()}
+    return {**agreed, **key, "reload": list(one.services), "staple": one.staple, **options}
+
+
+def _unequal(before: Values, after: Values) -> t.List[str]:
+    return sorted(key for key in {**before, **after} if before.get(key) != after.get(key))
 
 
 def without(part: Part, names: t.Container[str]) -> Part:

@@ -216,7 +216,8 @@ def status(options: argparse.Namespace, log: Log) -> int:
             raise
         print(f"OCSP UNKNOWN - {error.message}".replace("|", "/"))
         return 3
-    shown = Status(config, state, host.now(), options.names, refused, host.timetable())
+    unloaded = reloading.unloaded(config, host, is_known=not refused)
+    shown = Status(config, state, host.now(), options.names, refused, host.timetable(), unloaded)
     if options.nagios:
         sys.stdout.write(shown.nagios())
     elif options.json:

@@ -23,6 +23,8 @@ _GAP = "  "
 _NARROWEST = 10
 #: As the sentences of the core have it: 2026-12-04T10:00:00Z.
 _TIME = re.compile(r"\b(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)Z")
+#: Fewer seconds are of no use to a reader.
+_MOMENT = 5
 _UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 
 
@@ -85,15 +87,19 @@ def duration(seconds: float) -> str:
     return sign + (" ".join(part for part in parts if part) or "0s")
 
 
-def when(moment: datetime, now: datetime) -> str:
-    """A time by itself and seen from now: 2026-12-04 10:00 UTC (in 5 days)."""
+def when(moment: datetime, now: datetime, in_parentheses: bool = False) -> str:
+    """A time by itself and seen from now: 2026-12-04 10:00 UTC (in 5 days).
+
+    Where that is in parentheses already: 2026-12-04 10:00 UTC, in 5 days.
+    """
     seconds = int((moment - now).total_seconds())
     length = abs(seconds)
     # 36 hours say more than 1 day.
     unit, size = next(one for one in _UNITS if length >= 2 * one[1] or one[1] == 1)
     number = count(length // size, unit)
-    relative = "now" if seconds == 0 else f"in {number}" if seconds > 0 else f"{number} ago"
-    return f"{moment.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC ({relative})"
+    relative = "now" if length < _MOMENT else f"in {number}" if seconds > 0 else f"{number} ago"
+    absolute = f"{moment.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
+    return f"{absolute}, {relative}" if in_parentheses else f"{absolute} ({relative})"
 
 
 def with_times(text: str, now: datetime) -> str:
@@ -104,6 +110,7 @@ def with_times(text: str, now: datetime) -> str:
             moment = datetime.strptime(" ".join(match.groups()), "%Y-%m-%d %H:%M:%S").replace(tzinfo=timezone.utc)
         except ValueError:
             return match.group()
-        return when(moment, now)
+        before = text[: match.start()]
+        return when(moment, now, before.count("(") > before.count(")"))
 
     return _TIME.sub(show, text)

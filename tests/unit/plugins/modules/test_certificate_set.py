@@ -297,7 +297,7 @@ def test_all_that_is_wrong_with_options_is_said_at_once(run: t.Callable[..., Res
     for part in (
         "options: value of server must be one or more of: apache, ",
         "one.example.com: options: 'retry' is not an option; did you mean retries?",
-        "one.example.com: options: argument 'timeout' is of type ",
+        "one.example.com: options: timeout must be a number",
         "two.example.com: options: 'state' is not an option; ",
         "two.example.com: options: value of method must be one of: auto, get, post, got: put",
     ):
@@ -773,14 +773,50 @@ def test_a_renewal_is_no_change_of_configuration(run: t.Callable[..., Result], t
     renewed = run(certificates=[entry(leaf(name, "new"), name)], part=part)
     assert renewed["changed"] and "configuration" not in renewed["msg"], renewed["msg"]
     again = entry(leaf(name, "new"), name)
-    for change in ({"options": {"retries": 0}}, {"staple": False}, {"names": [name, "x.example.com"]}):
+    changes: t.Dict[str, t.Any] = {"options.retries": {"options": {"retries": 0}}, "staple": {"staple": False}}
+    changes.update({"names": {"names": [name, "x.example.com"]}, "reload": {"services": [SERVICE, "other"]}})
+    settings = {SERVICE: {"unit": SERVICE}, "other": {"unit": "other"}}
+    run(certificates=[again], part=part, service_settings=settings)
+    for key, change in changes.items():
         again.update(change)
-        assert said in run(certificates=[again], part=part)["msg"]
+        for check in (True, False):
+            told = f"{said.replace('was', 'would be') if check else said} ({name}: {key})"
+            assert told in run(check=check, certificates=[again], part=part, service_settings=settings)["msg"]
     file = tmp_path / "etc/parts/web.json"
     file.write_text(file.read_text() + "\n")
+    run = functools.partial(run, service_settings=settings)
     assert said in run(certificates=[again], part=part)["msg"], "a file that somebody changed is repaired"
     added = leaf("add.example.com")
     assert said in run(certificates=[again, entry(added, "add.example.com")], part=part)["msg"]
+
+
+def test_the_setting_that_changed_is_named_and_not_what_it_is(run: t.Callable[..., Result]) -> None:
+    """What is set for all certificates, and for the key of one."""
+    name, part = "www.example.com", {"owner": "web"}
+    given = [entry(leaf(name), name, mode="0400")]
+    assert not run(certificates=given, part=part)["failed"]
+    changes: t.Dict[str, t.Dict[str, t.Any]] = {
+        "ocsp_stapling_options: http_proxy, timeout": {
+            "options": {"http_proxy": "http://user:s3cret@127.0.0.1:1", "timeout": 5}
+        },
+        "ocsp_stapling_services: web": {"service_settings": {SERVICE: {"unit": SERVICE}, "web": {"unit": "nginx"}}},
+        "ocsp_stapling_keep": {"keep": 5},
+        "ocsp_stapling_verify": {"part": {**part, "deployment": {"verify": False}}},
+        "ocsp_stapling_renewal_hooks": {"part": {**part, "deployment": {"verify": False, "hooks": ["certbot"]}}},
+    }
+    options: t.Dict[str, t.Any] = {"part": part}
+    for told, change in changes.items():
+        options.update(change)
+        result = run(certificates=given, **options)
+        assert result["msg"].endswith(f"the configuration of web was updated ({told})"), result["msg"]
+        assert "s3cret" not in str(result)
+    given[0]["mode"] = "0440"
+    changed = run(certificates=given, **options)["msg"]
+    assert f"1 of 1 certificate changed: {name} (its key is " in changed and changed.endswith(
+        f"({name}: key_owner, key_group, key_mode)"
+    )
+    chain = run(certificates=[{**given[0], "root_content": forge.world().root.pem.decode()}], **options)["msg"]
+    assert f"1 of 1 certificate changed: {name} (chain.pem" in chain or f"{name} (rootchain.pem" in chain, chain
 
 
 @pytest.mark.parametrize("first", ["role", "task"])

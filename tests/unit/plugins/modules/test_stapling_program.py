@@ -149,6 +149,15 @@ def test_parts_are_installed_by_themselves(host: Host) -> None:
     assert host.run(parts=["settings"])["changed"] and host.run(check=True)["differing"] == []
 
 
+def test_the_settings_that_differ_are_named(host: Host) -> None:
+    host.run()
+    for check in (True, False):
+        changed = host.run(check=check, workers=4, fetch_from="controller")
+        (difference,) = (one for one in changed["differences"] if one["path"].endswith("config.json"))
+        assert difference["what"] == "has different content (fetch, workers)"
+        assert changed["msg"].endswith("/config.json (fetch, workers)") and '"workers": 4' in str(changed["diff"])
+
+
 def edit(path: Path) -> None:
     path.write_text("edited by hand\n")
 

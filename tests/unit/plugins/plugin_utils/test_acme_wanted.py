@@ -100,7 +100,7 @@ def test_a_value_means_the_same_as_a_variable_and_in_a_group() -> None:
 
 
 def test_what_the_command_line_gives_as_text_is_a_list() -> None:
-    settings, faults = _acme_wanted.read_settings({"force": "a.test,b.test", "http_hosts": ["x"], "roots": None})
+    settings, faults = _acme_wanted.read_settings({"force": "a.test,b.test", "http_hosts": ["x"], "roots": []})
     assert (settings, faults) == ({"force": ["a.test", "b.test"], "http_hosts": ["x"], "roots": []}, [])
 
 
@@ -108,7 +108,12 @@ def test_what_the_command_line_gives_as_text_is_a_list() -> None:
     ("name", "value", "what"),
     [
         ("renew_at", "a third", "a number between 0 and 1"),
-        ("weekly_limit", None, "a whole number"),
+        ("weekly_limit", None, "a whole number, 0 or more"),
+        ("weekly_limit", -1, "a whole number, 0 or more"),
+        ("weekly_limit", 1.5, "a whole number, 0 or more"),
+        ("renew_at", True, "a number between 0 and 1"),
+        ("http_hosts", None, "a list of texts"),
+        ("environment", None, "a mapping"),
         ("terms_agreed", "perhaps", "true or false"),
         ("key_type", "PEM of a key", f"one of {', '.join(_acme_wanted.KEY_TYPES)}"),
         ("challenge", ["http-01"], f"one of {', '.join(_acme_wanted.CHALLENGES)}"),

@@ -93,7 +93,7 @@ FAULTS: t.Dict[str, t.Tuple[t.Any, str]] = {
     ),
     "a text for a list": (web("a.test", reload="nginx"), "web: reload must be a list"),
     "a list for a mapping": (web("a.test", options=["x"]), "web: options must be a mapping"),
-    "no truth": (web("a.test", staple="perhaps"), "web: argument 'staple' is of type"),
+    "no truth": (web("a.test", staple="perhaps"), "web: staple must be true or false"),
     "an option that is none": (
         web("a.test", options={"timout": 1}),
         "web: options: 'timout' is not an option; did you",
@@ -211,7 +211,7 @@ def test_a_slip_in_a_service_is_named(given: t.Any, sentence: str) -> None:
 ENDPOINT_FAULTS: t.Dict[str, t.Tuple[t.Dict[str, t.Any], str]] = {
     "a service that nobody uses": ({"service": "web"}, "no service is called web; "),
     "no service": ({"service": None}, "missing required arguments: service"),
-    "a port that is none": ({"port": "imaps"}, "exim: argument 'port' is of type"),
+    "a port that is none": ({"port": "imaps"}, "exim: port must be a whole number"),
     "a port out of range": ({"port": 65536}, "exim: port: 65536 is not between 1 and 65535"),
     "a host that is none": ({"host": "http://x"}, "exim: host: 'http://x'"),
     "a protocol that is not known": ({"starttls": "mysql"}, "exim: value of starttls must be one of"),

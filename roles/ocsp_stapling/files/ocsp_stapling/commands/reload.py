@@ -14,6 +14,7 @@ from ocsp.errors import OcspError
 from ocsp.servers.changes import needs_reload
 from ocsp.servers.table import SERVERS
 from ocsp.services import control
+from ocsp.services import installation as installations
 from ocsp.services.installation import Change, Installation
 from ocsp.store import pending, sets
 
@@ -25,7 +26,31 @@ from ..host import Host
 
 def installation(config: Config, host: Host, timeout: float) -> Installation:
     """What servers of this host read; enter it to change it, or to tell them."""
-    return Installation(config.layout, control.Services(config.services, host.run, config.folders.root), timeout)
+    return Installation(config.layout, _services(config, host), timeout)
+
+
+def _services(config: Config, host: Host) -> control.Services:
+    return control.Services(config.services, host.run, config.folders.root)
+
+
+def unloaded(config: Config, host: Host, is_known: bool = True) -> t.Dict[str, str]:
+    """A sentence for each service that has not loaded its files since they changed, or of which that is unknown.
+
+    It is as ``apply`` judges that, and only reads. Without ``is_known`` there is no configuration that could be used,
+    so that nothing says which unit a service is.
+    """
+    services, sentences = _services(config, host), {}
+    for name in noted(config):
+        loaded = installations.has_loaded(config.layout, services, name) if is_known else None
+        if loaded is None:
+            sentences[name] = (
+                f"it is not known whether {name} has been reloaded since its files changed; run 'ocsp-stapling reload "
+                f"{name}' as root"
+            )
+        elif not loaded:
+            hint = f"see why with 'ocsp-stapling reload {name}' as root"
+            sentences[name] = f"{name} has not been reloaded since its files changed; {hint}"
+    return sentences
 
 
 def noted(config: Config) -> t.List[str]:

@@ -23,7 +23,6 @@ from ..record import Values
 from ..state import State
 from ..terminal import BAD, GOOD, PLAIN, WARNING, Cell, count, duration, paragraph, table, when, with_times
 from ..troubles import CRITICAL, OK, Trouble
-from . import reload
 
 _WORDS = ("OK", "WARNING", "CRITICAL")
 _COLOURS = (GOOD, WARNING, BAD)
@@ -67,16 +66,19 @@ class Status:
         names: t.Collection[str] = (),
         refused: str = "",
         runs: t.Optional[Timetable] = None,
+        unloaded: t.Optional[t.Mapping[str, str]] = None,
     ) -> None:
         """``refused`` is why there is no configuration, if there is none: then it tells what the state knows.
 
-        ``runs`` is when the program will run, where that is known.
+        ``runs`` is when the program will run, where that is known. ``unloaded`` is a sentence for each service that may
+        still use what was there before.
         """
         self.config = config
         self.state = state
         self.now = now
         self.refused = refused
         self.runs = runs
+        self.unloaded = unloaded or {}
         self.interval = runs.interval if runs is not None else config.interval
         self.named = bool(names)
         catch_up(config, state, now)
@@ -262,9 +264,7 @@ class Status:
             yield Problem(troubles.CLOCK, with_times(clock, self.now))
         if self.state.refused:
             yield Problem(troubles.FOREIGN_FILE, self.state.refused)
-        for service in reload.noted(self.config):
-            hint = f"see why with 'ocsp-stapling reload {service}' as root"
-            message = f"{service} has not been reloaded since its staples changed; {hint}"
+        for message in self.unloaded.values():
             yield Problem(troubles.NOT_RELOADED, message)
         for command in self._commands():
             yield from self._missed(command)
@@ -398,7 +398,7 @@ class Status:
             "written": self.state.written,
             "clock": self.state.clock,
             "runs": self.state.runs,
-            "pending_reloads": reload.noted(self.config),
+            "pending_reloads": sorted(self.unloaded),
             "problems": [problem.sentence for problem in self.problems],
             "troubles": [problem.trouble.name for problem in self.problems],
             "certificates": {line.name: _json_line(line) for line in self.lines},

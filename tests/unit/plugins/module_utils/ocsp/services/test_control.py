@@ -538,6 +538,45 @@ def test_a_real_socket(tmp_path: Path) -> None:
     assert heard == [b"a question\n"]
 
 
+@pytest.mark.usefixtures("systemd")
+@pytest.mark.parametrize(
+    ("name", "active", "can_reload", "unit"),
+    [
+        ("exim", "inactive\nactive\n", "yes", control.Unit("exim.service", False)),
+        ("exim", "active\ninactive\n", "yes", control.Unit("exim4.service", False)),
+        ("apache", "inactive\nactive\n", "yes", control.Unit("httpd.service", False)),
+        ("dnsdist", "active\n", "no", control.Unit("dnsdist.service", True)),
+        # It can be reloaded, but would not read its staples again.
+        ("trafficserver", "active\n", "yes", control.Unit("trafficserver.service", True)),
+        ("gateway", "active\n", "no", control.Unit("gateway.service", True)),
+        ("nginx", "inactive\n", "yes", None),
+        ("nginx", "", "", None),
+    ],
+)
+def test_the_unit_of_a_service(name: str, active: str, can_reload: str, unit: t.Optional[control.Unit]) -> None:
+    host = Host({"systemctl is-active": (0, active, ""), "systemctl show --property=CanReload": (0, can_reload, "")})
+    assert control.Services({}, host.run).unit(name) == unit
+
+
+@pytest.mark.usefixtures("systemd")
+def test_lighttpd_is_restarted_where_only_root_may_read_a_key(tmp_path: Path) -> None:
+    key = tmp_path / "privkey.pem"
+    key.write_text("not a key")
+    host = Host({"systemctl is-active": (0, "active\n", ""), "systemctl show": (0, "yes\n", "")})
+    for mode, restart in ((0o400, True), (0o440, False)):
+        key.chmod(mode)
+        found = control.Services({}, host.run).unit("lighttpd", [str(key)])
+        assert found == control.Unit("lighttpd.service", restart)
+
+
+def test_elsewhere_services_have_no_units(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control, "has_systemd", lambda: False)
+    assert control.Services({}, Host().run).unit("nginx") is None
+    monkeypatch.setattr(control, "has_systemd", lambda: True)
+    own = {"mine": Service("mine", reload=("true",))}
+    assert control.Services(own, Host().run).unit("mine") is None
+
+
 # Loaded since -------------------------------------------------------------------------------------
 
 
@@ -547,6 +586,7 @@ def unit(
     state: str = "active",
     result: str = "success",
     precise: bool = True,
+    started: float = 1000.0,
 ) -> Host:
     """A unit whose state changed at this second of its host's clock; a reload had begun at 18:44:BEGAN."""
     fraction = "{:.6f}" if precise else "{:.0f}"
@@ -557,6 +597,7 @@ def unit(
         seconds = fraction.format(changed - 1500).zfill(9 if precise else 2)
         shown += f"StateChangeTimestamp=Sat 2026-11-28 18:44:{seconds} UTC\n"
         shown += f"StateChangeTimestampMonotonic={changed * 1_000_000:.0f}\n"
+        shown += f"InactiveExitTimestampMonotonic={started * 1_000_000:.0f}\n"
     refused: t.Dict[str, Answer] = {} if precise else {"systemctl show --timestamp": (1, "", "unrecognized option")}
     return Host({"systemctl is-active": (0, "active\n", ""), **refused, "systemctl show": (0, shown, "")})
 
@@ -587,6 +628,28 @@ def test_a_reload_of_traffic_server_by_others_may_have_read_nothing() -> None:
     """Its list has to look new for that, and nobody can tell whether it did."""
     for host, loaded in ((unit(1551.5, "51.400000"), None), (unit(1549.5), False)):
         assert control.Services({}, host.run).loaded_since("trafficserver", 1550.0) is loaded
+
+
+@pytest.mark.usefixtures("systemd")
+@pytest.mark.parametrize("name", ["nginx", "trafficserver", "dnsdist"])
+def test_who_was_started_since_has_read_all(name: str) -> None:
+    # The last reload that systemd knows of was before the start.
+    host = unit(1551.5, "40.000000", started=1550.5)
+    assert control.Services({}, host.run).loaded_since(name, 1550.0) is True
+    assert control.Services({}, unit(1551.5, "40.000000", "activating", started=1550.5).run).loaded_since(
+        name, 1550.0
+    ) is (False)
+
+
+@pytest.mark.usefixtures("systemd")
+def test_what_systemd_does_not_answer_is_not_known() -> None:
+    """As for a user who may not ask it."""
+    host = Host({"systemctl": (1, "", "Failed to connect to bus: Operation not permitted")})
+    known = control.Services({}, host.run)
+    assert known.is_running("dnsdist") is None and known.loaded_since("dnsdist", 1550.0) is None
+    assert known.reload("dnsdist").problem == (
+        "dnsdist cannot be reloaded: systemd does not answer (Failed to connect to bus: Operation not permitted)"
+    )
 
 
 def test_what_does_not_run_loads_its_files_when_it_starts(manager: str, monkeypatch: pytest.MonkeyPatch) -> None:

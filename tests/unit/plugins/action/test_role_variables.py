@@ -1,0 +1,175 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Each variable of the roles that is of a wrong kind is named, with what it should be, and never quoted.
+
+The variables are those of the argument specs, so that a new one is tested as well.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2.19 or later")
+
+CHECKOUT = Path(__file__).resolve().parents[4]
+ROLES = ("ocsp_stapling", "acme_certificates")
+SECRET = "s3cret"
+WRONG: t.Dict[str, t.Any] = {
+    "a list": [{"key": SECRET}],
+    "a list of lists": [[SECRET]],
+    "a mapping": {"key": SECRET},
+    "a text": f"{SECRET} words",
+    "nothing": None,
+    "a fraction": 1.5,
+    "a truth": True,
+}
+#: The kinds of variables for which each of these is one that is meant.
+FITS = {
+    "a list": ("list of dict",),
+    "a list of lists": (),
+    "a mapping": ("dict",),
+    "a text": ("str", "path", "list of str"),
+    "nothing": ("str", "path"),
+    "a fraction": ("str", "path", "list of str", "float"),
+    "a truth": ("str", "path", "bool", "list of str"),
+}
+
+
+def options(role: str) -> t.Dict[str, t.Any]:
+    """The variables of a role."""
+    spec = yaml.safe_load((CHECKOUT / "roles" / role / "meta" / "argument_specs.yml").read_text())
+    return dict(spec["argument_specs"]["main"]["options"])
+
+
+def kind(option: t.Mapping[str, t.Any]) -> str:
+    """What a variable takes: where Ansible is not asked to check it, its default says so."""
+    if option["type"] != "raw":
+        return str(option["type"])
+    found = type(option["default"]).__name__
+    return f"list of {'dict' if 'options' in option else 'str'}" if found == "list" else found
+
+
+@pytest.fixture
+def faults(tmp_path: Path) -> t.Callable[..., t.List[str]]:
+    """Run a role with variables that are refused. Returns the lines of the message."""
+    collection = tmp_path / "collections" / "ansible_collections" / "certops" / "ocsp"
+    collection.parent.mkdir(parents=True)
+    collection.symlink_to(CHECKOUT)
+
+    def run(role: str, variables: t.Mapping[str, t.Any]) -> t.List[str]:
+        task = {"ansible.builtin.include_role": {"name": f"certops.ocsp.{role}"}}
+        shown = {"ansible.builtin.copy": {"dest": str(tmp_path / "msg"), "content": "{{ ansible_failed_result.msg }}"}}
+        play = {"block": [task], "rescue": [{**shown, "check_mode": False, "diff": False}]}
+        path = tmp_path / "play.yml"
+        path.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "vars": variables, "tasks": [play]}]))
+        local = ["-c", "local", "-i", "localhost,", "-e", f"ansible_python_interpreter={sys.executable}", "--check"]
+        done = subprocess.run(
+            [str(Path(sys.executable).with_name("ansible-playbook")), *local, str(path)],
+            env={
+                **os.environ,
+                "ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "collections"),
+                "ANSIBLE_HOME": str(tmp_path / "home"),
+                "LC_ALL": "C.UTF-8",
+                "PYTHONDONTWRITEBYTECODE": "1",
+            },
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        # The message itself, as Ansible shows the play where it is about a variable.
+        msg = (tmp_path / "msg").read_text()
+        assert SECRET not in msg
+        return msg.splitlines()
+
+    return run
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_ansible_refuses_no_variable_by_its_type(role: str) -> None:
+    """It would quote the value, in its own words, and say nothing of the others."""
+    for name, option in options(role).items():
+        assert option["type"] in ("str", "path", "raw"), name
+        assert "choices" not in option and "elements" not in option, name
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("what", WRONG)
+def test_a_wrong_kind_is_named_without_what_it_is(role: str, what: str, faults: t.Callable[..., t.List[str]]) -> None:
+    known = options(role)
+    wrong = sorted(name for name, option in known.items() if kind(option) not in FITS[what])
+    given = dict.fromkeys(wrong, WRONG[what])
+    # What else is wrong is said as well.
+    groups = {"web": {"domains": ["a.example.com"], "relaod": ["nginx"]}}
+    given.setdefault("ocsp_stapling_certificates", groups)
+    required = {name: "https://ca.example.com" for name, option in known.items() if option.get("required")}
+    said = faults(role, {**required, **given})
+    assert said[0] == "nothing was changed:"
+    for name in wrong:
+        own = [line for line in said if line.startswith(f"- {name} ")]
+        assert len(own) == 1 and own[0].startswith(f"- {name} must be "), (name, said)
+    if given["ocsp_stapling_certificates"] is groups:
+        assert any("relaod is not known; did you mean reload?" in line for line in said), said
+
+
+def test_one_wrong_kind_is_one_sentence(faults: t.Callable[..., t.List[str]]) -> None:
+    sentences = {
+        "ocsp_stapling_workers": ([8], "must be a whole number from 1 to 1000"),
+        "ocsp_stapling_state": ("gone", "must be one of present, absent"),
+        "ocsp_stapling_verify": ("perhaps", "must be true or false"),
+        "ocsp_stapling_scan": ("/tls", "must be a list of mappings"),
+        "ocsp_stapling_certificates__web": (["www.example.com"], "must be a mapping"),
+        "ocsp_stapling_owner": (["me"], "must be a text"),
+    }
+    for name, (value, sentence) in sentences.items():
+        assert faults("ocsp_stapling", {name: value}) == [f"nothing was changed: {name} {sentence}"]
+
+
+def test_what_is_wrong_inside_is_named_with_its_place(faults: t.Callable[..., t.List[str]]) -> None:
+    said = faults(
+        "ocsp_stapling",
+        {
+            "ocsp_stapling_endpoints": [
+                {"service": "nginx", "port": [SECRET]},
+                {"service": "exim", "hosts": SECRET, "port": 25},
+                {"port": 443},
+            ],
+            "ocsp_stapling_scan": [
+                {"folder": "/", "recursive": SECRET, "reload": {"a": SECRET}},
+                {"recursive": True},
+                {"folder": ["/tls"]},
+            ],
+        },
+    )
+    for line in (
+        "- ocsp_stapling_endpoints: nginx: port must be a whole number",
+        "- ocsp_stapling_endpoints: exim: 'hosts' is not an option; did you mean host?",
+        "- ocsp_stapling_endpoints: missing required arguments: service",
+        "- ocsp_stapling_scan, /: recursive must be true or false",
+        "- ocsp_stapling_scan, /: reload must be a list of texts",
+        "- ocsp_stapling_scan, entry 2: missing required arguments: folder",
+        "- ocsp_stapling_scan, entry 3: folder must be a path",
+    ):
+        assert line in said, said
+
+
+def test_what_is_to_be_removed_is_said_in_the_same_words(faults: t.Callable[..., t.List[str]]) -> None:
+    given = {"state": "absent", "owner": [SECRET], "force": SECRET, "apache_port": {"a": SECRET}}
+    assert faults("ocsp_stapling", {f"ocsp_stapling_{name}": value for name, value in given.items()}) == [
+        "nothing was changed:",
+        "- ocsp_stapling_owner must be a text",
+        "- ocsp_stapling_apache_port must be a whole number from 1 to 65535",
+        "- ocsp_stapling_force must be true or false",
+    ]
