@@ -442,11 +442,11 @@ CODES = (
         "not_configured",
         HOST,
         WARNING,
-        "A certificate is live but not configured: it was removed from the configuration, or `certificate_set` "
-        "deployed it without the role. If its playbook dropped it and a server configuration still uses it, its staple "
-        "is still renewed. Otherwise the staple is withdrawn before it expires; a must-staple certificate keeps it "
-        "until it expires.",
-        "If a server uses it, add it to `ocsp_stapling_certificates` or to a file in `/etc/ocsp-stapling/conf.d`.",
+        "A certificate is live but not configured: its playbook dropped it, or `certificate_set` deployed it without "
+        "the role.",
+        "If a server uses it, add it to `ocsp_stapling_certificates` or to a file in `/etc/ocsp-stapling/conf.d`. The "
+        "staple of what a playbook dropped is renewed while a server configuration uses it; any other is withdrawn "
+        "before it expires, or, for a must-staple certificate, stays until then.",
     ),
     Code(
         "missing_staple",
