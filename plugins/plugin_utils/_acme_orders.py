@@ -256,7 +256,7 @@ class Batch:
             self.folder.note(name, obtained=[*known, new])
         content, leaf = judge(request, self.folder.pending(name, "request.pem") or b"", fullchain, roots, self.now)
         content["key.pem"] = self.folder.pending(name, "key.pem") or b""
-        self.folder.install(name, content, _acme_folder.set_identifier(leaf.not_before, leaf.serial_number))
+        self.folder.install(name, content, _acme_folder.set_identifier(leaf.not_before, leaf.der))
         self.folder.note(name, directory=self.settings["directory"], profile=request.profile, error="")
         self.folder.forget_order(name)
         self.installed.append(name)

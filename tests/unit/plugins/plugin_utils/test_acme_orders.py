@@ -53,13 +53,18 @@ class Authority:
         builder = builder.add_extension(x509.BasicConstraints(True, None), True).add_extension(usage, True)
         self.pem = builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
-    def _builder(self, subject: x509.Name, key: t.Any, start: datetime, end: datetime) -> x509.CertificateBuilder:
+    def _builder(
+        self, subject: x509.Name, key: t.Any, start: datetime, end: datetime, serial: int | None = None
+    ) -> x509.CertificateBuilder:
         builder = x509.CertificateBuilder().subject_name(subject).issuer_name(self.name).public_key(key)
-        return builder.serial_number(x509.random_serial_number()).not_valid_before(start).not_valid_after(end)
+        number = serial or x509.random_serial_number()
+        return builder.serial_number(number).not_valid_before(start).not_valid_after(end)
 
-    def issue(self, csr: bytes, names: t.Sequence[str] | None = None, start: datetime = NOW) -> bytes:
+    def issue(
+        self, csr: bytes, names: t.Sequence[str] | None = None, start: datetime = NOW, serial: int | None = None
+    ) -> bytes:
         request = x509.load_pem_x509_csr(csr)
-        builder = self._builder(x509.Name([]), request.public_key(), start - DAY, start + 89 * DAY)
+        builder = self._builder(x509.Name([]), request.public_key(), start - DAY, start + 89 * DAY, serial)
         for one in request.extensions:
             value: t.Any = one.value
             if names and isinstance(value, x509.SubjectAlternativeName):
@@ -124,6 +129,16 @@ def test_all_is_on_disk_before_the_next_step(folder: _acme_folder.Folder) -> Non
     issued(found)
     assert found.installed == [NAME] and folder.has(NAME) and folder.current(NAME, "key.pem") == key
     assert folder.order(NAME) == {} and folder.state(NAME)["directory"] == SETTINGS["directory"]
+
+
+def test_a_renewal_is_another_set_though_its_ca_gives_it_the_same_number(folder: _acme_folder.Folder) -> None:
+    for verdict in (FIRST, RENEWAL):
+        found = batch(folder, verdict)
+        created(found)
+        key, chain = folder.pending(NAME, "key.pem"), CA.issue(item(found)["csr"].encode(), serial=4711)
+        issued(found, chain)
+        assert found.installed == [NAME] and folder.current(NAME, "fullchain.pem") == chain.replace(CA.pem, b"")
+        assert folder.current(NAME, "key.pem") == key
 
 
 def test_another_run_takes_up_the_same_order_and_key(folder: _acme_folder.Folder) -> None:
