@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import functools
 import os
+import resource
 import signal
 import tempfile
 import typing as t
@@ -36,6 +38,8 @@ Values = dict[str, t.Any]
 
 _MODULE = "certops.ocsp.acme_orders"
 _ASKING = "community.crypto"
+#: Octets for one of its modules, which takes about a tenth of that.
+_MOST_MEMORY = 1024**3
 _PLACE = "__acme_certificates_host"
 _LOOKS = "__acme_certificates_looks"
 #: With these, hosts run on by themselves, so that each would order for all.
@@ -183,9 +187,10 @@ class ActionModule(ActionBase):
         ask = functools.partial(self._execute_module, f"{_ASKING}.{arguments['module']}", module_args=given)
         try:
             # In the context of the task, Ansible 2.21 would take warnings out of the result by itself, and show them.
-            result = contextvars.Context().run(ask, task_vars=variables)
-        except RecursionError:
-            return _acme_answers.reduced({"failed": True, "exception": "it is nested too deeply"})
+            with _bounded_memory():
+                result = contextvars.Context().run(ask, task_vars=variables)
+        except (MemoryError, RecursionError):
+            return _acme_answers.reduced({"failed": True, "exception": "it is too large or nested too deeply"})
         except BaseException:
             # Ansible ends the task when its time is up, but not the process that waits for the CA.
             _end_own_processes()
@@ -246,6 +251,24 @@ class ActionModule(ActionBase):
         batch = self._batch(arguments, settings, variables)
         batch.take_certificates(arguments["results"], _acme_plan.read_roots(batch.settings["roots"])[0])
         return {**_result(batch, arguments), "changed": bool(batch.installed)}
+
+
+@contextlib.contextmanager
+def _bounded_memory() -> t.Iterator[None]:
+    """What is started within gets so much memory beyond that of this process and no more: a CA may send any amount.
+
+    Only where Linux says how much that is.
+    """
+    before = soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    with contextlib.suppress(OSError, ValueError):
+        with open("/proc/self/statm", encoding="ascii") as file:
+            most = int(file.read().split()[0]) * resource.getpagesize() + _MOST_MEMORY
+        lower = min([most, *(one for one in before if one != resource.RLIM_INFINITY)])
+        resource.setrlimit(resource.RLIMIT_AS, (lower, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def _end_own_processes() -> None:

@@ -112,6 +112,14 @@ def test_an_answer_of_any_depth_ends_no_play(call: t.Callable[..., Called], dept
     assert json.dumps(came.result).count("[[[[[[") == 0
 
 
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux says how much memory a process has")
+def test_an_answer_of_any_size_fills_no_memory(call: t.Callable[..., Called]) -> None:
+    came = call("""
+        module.exit_json(account_uri=str(len(b"x" * 8 * 1024**3)))
+    """)
+    assert came.result["crashed"] and "account_uri" not in came.result
+
+
 def test_the_module_gets_the_account_and_what_is_given(call: t.Callable[..., Called]) -> None:
     came = call("""
         module.exit_json(account_uri=f"{module.params['order_uri']} {module.params['profile']}",
