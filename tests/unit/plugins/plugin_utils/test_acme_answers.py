@@ -127,6 +127,14 @@ def test_no_record_names_an_account_of_another_server() -> None:
         order.challenges([{"identifier": "www.example.test", "challenges": offered}])
 
 
+def test_a_name_in_many_spellings_is_not_published_many_times() -> None:
+    given = [{"identifier": f"www.example.test{'.' * dots}", "challenges": {"dns-01": DNS}} for dots in range(9)]
+    order = _acme_answers.Order(NAMES, "dns-01", DIRECTORY, ACCOUNT)
+    with pytest.raises(_acme_answers.Refused, match="no valid list of authorizations"):
+        order.challenges(given)
+    assert len(order.challenges(given[: len(NAMES)])) == len(NAMES)
+
+
 @pytest.mark.parametrize("value", [*ODD, "ftp://ca/1", "https://", "//ca/1", "https://ca/a b", "https://u:p@ca/1"])
 def test_a_url_is_one(value: t.Any) -> None:
     with pytest.raises(_acme_answers.Refused, match="the CA gave no valid URL of the order") as caught:
