@@ -6,7 +6,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
+import functools
 import os
+import resource
+import signal
 import tempfile
 import typing as t
 from datetime import datetime, timezone
@@ -32,6 +37,9 @@ from ansible_collections.certops.ocsp.plugins.plugin_utils import (
 Values = dict[str, t.Any]
 
 _MODULE = "certops.ocsp.acme_orders"
+_ASKING = "community.crypto"
+#: Octets for one of its modules, which takes about a tenth of that.
+_MOST_MEMORY = 1024**3
 _PLACE = "__acme_certificates_host"
 _LOOKS = "__acme_certificates_looks"
 #: With these, hosts run on by themselves, so that each would order for all.
@@ -167,6 +175,29 @@ class ActionModule(ActionBase):
             return []
         return folder.encrypt_keys(_encryption(settings), _acme_keys.is_clear)
 
+    def _called(self, arguments: Values, settings: Values, variables: Values) -> Values:
+        """Have a module of community.crypto ask the CA, and let out what is needed of its answer alone.
+
+        What a CA wrote may be of any size and depth, and acts on a terminal where Ansible shows it as a warning.
+        """
+        options = {name: value for name, value in arguments["options"].items() if value not in ("", None)}
+        key = settings["account_key_content"] or self._read_key(arguments["plan"]["account_key"]).decode()
+        given = {"acme_directory": settings["directory"], "acme_version": 2, "account_key_content": key, **options}
+        if arguments["module"] == "acme_account" and settings["eab"]:
+            given["external_account_binding"] = {"alg": "HS256", **settings["eab"]}
+        ask = functools.partial(self._execute_module, f"{_ASKING}.{arguments['module']}", module_args=given)
+        try:
+            # In the context of the task, Ansible 2.21 would take warnings out of the result by itself, and show them.
+            with _bounded_memory():
+                result = contextvars.Context().run(ask, task_vars=variables)
+        except (MemoryError, RecursionError):
+            return _acme_answers.reduced({"failed": True, "exception": "it is too large or nested too deeply"})
+        except BaseException:
+            # Ansible ends the task when its time is up, but not the process that waits for the CA.
+            _end_own_processes()
+            raise
+        return _acme_answers.reduced(result)
+
     # Orders
 
     def _batch(self, arguments: Values, settings: Values, variables: Values) -> _acme_orders.Batch:
@@ -221,6 +252,33 @@ class ActionModule(ActionBase):
         batch = self._batch(arguments, settings, variables)
         batch.take_certificates(arguments["results"], _acme_plan.read_roots(batch.settings["roots"])[0])
         return {**_result(batch, arguments), "changed": bool(batch.installed)}
+
+
+@contextlib.contextmanager
+def _bounded_memory() -> t.Iterator[None]:
+    """What is started within gets so much memory beyond that of this process and no more: a CA may send any amount.
+
+    Only where Linux says how much that is.
+    """
+    before = soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    with contextlib.suppress(OSError, ValueError):
+        with open("/proc/self/statm", encoding="ascii") as file:
+            most = int(file.read().split()[0]) * resource.getpagesize() + _MOST_MEMORY
+        lower = min([most, *(one for one in before if one != resource.RLIM_INFINITY)])
+        resource.setrlimit(resource.RLIMIT_AS, (lower, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def _end_own_processes() -> None:
+    """End what this task has started. Its own process leads a session, so that nothing else is in its group."""
+    if os.getsid(0) != os.getpid():
+        return
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.killpg(os.getpgrp(), signal.SIGTERM)
+    signal.signal(signal.SIGTERM, before)
 
 
 def _encryption(settings: Values) -> _acme_orders.Encrypt:

@@ -12,7 +12,7 @@ version_added: 1.0.0
 author:
   - certops.ocsp contributors (@certops)
 description:
-  - The steps of the role P(certops.ocsp.acme_certificates#role) between the tasks by which
+  - The steps of the role P(certops.ocsp.acme_certificates#role), in some of which
     P(community.crypto.acme_certificate_order_create#module) and others talk to the CA. There should be no need to use
     it elsewhere.
   - It works on the controller. Whatever it is about to do is on disk there before it is done, so that a run that is
@@ -42,9 +42,11 @@ options:
         that should be encrypted and are not.
       - V(asked) asks the CA for its directory, once and for 10 seconds at most.
       - V(prepared) makes keys and requests for what is due.
+      - V(called) has a module of C(community.crypto) ask the CA, and returns of its answer what is needed, in printable
+        characters. It ends the process of the module when the time of the task is up.
       - V(account), V(ordered), V(checked) and V(issued) take in what came of the tasks before.
     type: str
-    choices: [wanted, planned, asked, prepared, account, ordered, checked, issued]
+    choices: [wanted, planned, asked, prepared, called, account, ordered, checked, issued]
     required: true
   settings:
     description:
@@ -70,6 +72,21 @@ options:
     description:
       - With V(asked) of O(state), a file with the CAs to trust instead of those of the system, as PEM.
     type: path
+  module:
+    description:
+      - With V(called) of O(state), the module of C(community.crypto).
+    type: str
+    choices:
+      - acme_account
+      - acme_certificate_order_info
+      - acme_certificate_order_create
+      - acme_certificate_order_validate
+      - acme_certificate_order_finalize
+  options:
+    description:
+      - With V(called) of O(state), the options of the module, without those that are about the account. Empty texts
+        count as not given.
+    type: dict
   plan:
     description:
       - What V(planned) of O(state) returned.
@@ -134,14 +151,16 @@ missing:
 from ansible_collections.certops.ocsp.plugins.module_utils import _acme_host, _module
 from ansible_collections.certops.ocsp.plugins.module_utils._module import Module
 
-STATES = ["wanted", "planned", "asked", "prepared", "account", "ordered", "checked", "issued"]
+STATES = ["wanted", "planned", "asked", "prepared", "called", "account", "ordered", "checked", "issued"]
+ASKING = ["acme_account", *(f"acme_certificate_order_{one}" for one in ("info", "create", "validate", "finalize"))]
 
 
 def main() -> None:
     module = Module(
         argument_spec={
             "state": {"type": "str", "choices": STATES, "required": True},
-            **{name: {"type": "dict"} for name in ("settings", "plan", "orders", "decision", "answer")},
+            **{name: {"type": "dict"} for name in ("settings", "plan", "orders", "decision", "answer", "options")},
+            "module": {"type": "str", "choices": ASKING},
             **{name: {"type": "list", "elements": "dict"} for name in ("groups", "results")},
             "names": {"type": "list", "elements": "str"},
             "directory": {"type": "str"},

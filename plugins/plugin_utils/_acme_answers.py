@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import json
 import re
 import typing as t
 
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError, printable
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import clean
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.urls import parse_url
 
@@ -42,6 +43,14 @@ _FILE = re.compile(rf"\.well-known/acme-challenge/{_TOKEN}")
 _VALUE = re.compile(rf"{_TOKEN}(?:\.{_TOKEN})?")
 _DOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+")
 _LARGEST_CHAIN = 1024 * 1024
+#: What is needed of the result of a module, as it is or what of it.
+_NEEDED: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("failed", "msg", "account_uri", "order_uri", "challenge_data"), ()),
+    "order": ("status",),
+    "other": ("problem", "http_status"),
+}
+#: How much may be in it: levels, values of one list or mapping, and characters.
+_DEEPEST, _MOST_VALUES, _LARGEST_ANSWER = 5, _MOST_AUTHORIZATIONS + 1, 1024 * 1024
 
 
 class Refused(Exception):
@@ -81,6 +90,38 @@ def read_for(refuse: t.Callable[[Refused], None]) -> t.Iterator[None]:
         refuse(Refused(f"what the CA answered cannot be read ({type(error).__name__})"))
 
 
+def reduced(result: Values) -> dict[str, t.Any]:
+    """What is needed of the result of a module of ``community.crypto``: in printable characters, and bounded.
+
+    The chain alone keeps its lines; whoever reads it makes new PEM of it.
+    """
+    kept: dict[str, t.Any] = {"crashed": _is_crash(result)}
+    for key, parts in _NEEDED.items():
+        if key in result:
+            value = result[key]
+            chosen = {one: value[one] for one in parts if one in value} if parts and isinstance(value, dict) else value
+            kept[key] = _bounded(chosen, _DEEPEST)
+    if len(json.dumps(kept)) > _LARGEST_ANSWER:
+        return {"failed": True, "msg": "the CA answered with more than belongs to an order", "crashed": False}
+    if "selected_chain" in result:
+        text = _mapping(result["selected_chain"]).get("full_chain")
+        kept["selected_chain"] = {"full_chain": text[: _LARGEST_CHAIN + 1] if isinstance(text, str) else None}
+    return kept
+
+
+def _bounded(value: t.Any, deepest: int) -> t.Any:
+    if isinstance(value, str):
+        return printable(" ".join(value[:_LONGEST_ERROR].split()))
+    if isinstance(value, (dict, list)) and deepest == 0:
+        return None
+    if isinstance(value, dict):
+        some = list(value.items())[:_MOST_VALUES]
+        return {printable(str(key)[:_LONGEST_TEXT]): _bounded(one, deepest - 1) for key, one in some}
+    if isinstance(value, list):
+        return [_bounded(one, deepest - 1) for one in value[:_MOST_VALUES]]
+    return value
+
+
 def url(value: t.Any, what: str) -> str:
     """A URL by which the CA names something. Raises Refused."""
     if isinstance(value, str) and len(value) <= _LONGEST_URL and _URL.fullmatch(value):
@@ -117,7 +158,8 @@ class Order:
 
     def challenges(self, given: t.Any) -> list[Challenge]:
         """The challenges of the kind that is wanted, one for each name that is not proven yet. Raises Refused."""
-        if not isinstance(given, list) or len(given) > _MOST_AUTHORIZATIONS:
+        # One name in many spellings would be as many values of one record.
+        if not isinstance(given, list) or len(given) > min(len(self._names), _MOST_AUTHORIZATIONS):
             raise Refused("the CA gave no valid list of authorizations")
         return [self._read(one["identifier"], one["challenges"]) for one in given]
 
@@ -195,7 +237,7 @@ def explain(result: Values) -> Refused:
         identifier = _IDENTIFIER.search(text)
         where = f"{identifier.group(1)}: " if identifier else ""
         return Refused(clean(f"the CA says: {where}{detail} ({found.group(1)})", _LONGEST_TEXT), passing)
-    if not passing and _is_crash(result):
+    if not passing and result.get("crashed"):
         return Refused("what the CA answered cannot be read by community.crypto")
     return Refused(clean(" ".join(text.split()) or "the CA was asked in vain", _LONGEST_TEXT), passing)
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import hashlib
 import json
 import os
 import re
@@ -236,9 +237,12 @@ def read(path: str) -> bytes | None:
         return None
 
 
-def set_identifier(not_before: datetime, serial_number: int) -> str:
-    """The name of the set of a certificate; names sort by the beginning of its life."""
-    return f"{not_before:%Y%m%dT%H%M%SZ}-{serial_number:x}"[:60]
+def set_identifier(not_before: datetime, der: bytes) -> str:
+    """The name of the set of a certificate; names sort by the beginning of its life.
+
+    A CA chooses serial numbers, and may choose one twice.
+    """
+    return f"{not_before:%Y%m%dT%H%M%SZ}-{hashlib.sha256(der).hexdigest()[:32]}"
 
 
 def _make_private(folder: str) -> None:

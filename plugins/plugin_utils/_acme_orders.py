@@ -21,6 +21,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy.material 
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import certificate as x509
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import path as paths
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import signature
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import format_time, parse_time
 from ansible_collections.certops.ocsp.plugins.plugin_utils import _acme_answers, _acme_folder, _acme_keys
 from ansible_collections.certops.ocsp.plugins.plugin_utils._acme_answers import Challenge, Refused, explain
@@ -256,7 +257,7 @@ class Batch:
             self.folder.note(name, obtained=[*known, new])
         content, leaf = judge(request, self.folder.pending(name, "request.pem") or b"", fullchain, roots, self.now)
         content["key.pem"] = self.folder.pending(name, "key.pem") or b""
-        self.folder.install(name, content, _acme_folder.set_identifier(leaf.not_before, leaf.serial_number))
+        self.folder.install(name, content, _acme_folder.set_identifier(leaf.not_before, leaf.der))
         self.folder.note(name, directory=self.settings["directory"], profile=request.profile, error="")
         self.folder.forget_order(name)
         self.installed.append(name)
@@ -341,7 +342,7 @@ def judge(
         leaf = x509.find_leaf(certificates, what)
         chain = [paths.Given(one, what) for one in certificates if one.der != leaf.der]
         path = paths.find_path(paths.Given(leaf, what), chain, roots, now)
-        problems = [*path.problems]
+        problems = [*path.problems, *_staple_problems(request, leaf, path.issuer)]
         if leaf.spki != _acme_keys.public_key(csr):
             problems.append(f"{what} is for another key")
         if not same_names(leaf, request.names):
@@ -361,6 +362,24 @@ def judge(
     if roots and path.anchor is not None:
         content["rootchain.pem"] = served + to_pem(path.anchor)
     return content, leaf
+
+
+def _staple_problems(request: Request, leaf: x509.Certificate, issuer: x509.Certificate | None) -> t.Iterator[str]:
+    """Why a certificate could not be deployed with its staple: hosts would refuse all others with it."""
+    if request.must_staple and not leaf.responder_urls:
+        yield "what the CA issued demands stapling and has no OCSP responder"
+    if not request.stapled or not leaf.responder_urls:
+        return
+    if issuer is None:
+        yield (
+            f"what the CA issued comes without the certificate of its issuer {x509.name_text(leaf.issuer)}, which its "
+            "staple is checked with; name that in acme_certificates_roots, or set 'staple: false'"
+        )
+    elif signature.key_weakness(issuer.public_key):
+        yield (
+            f"no staple of what the CA issued could be accepted: {signature.key_weakness(issuer.public_key)}; set "
+            "'staple: false', or use another CA"
+        )
 
 
 def _time(text: str) -> datetime:

@@ -93,13 +93,18 @@ KINDS: dict[str, _Kind] = {
     "weekly_limit": _Kind(_read_count, "a whole number, 0 or more"),
 }
 #: What may change while an order is under way.
-_NO_MATTER = ("hosts", "challenge", "chain", "new_key")
+_NO_MATTER = ("hosts", "challenge", "chain", "new_key", "stapled")
+#: In what hosts may differ that want the same certificate.
+_OF_HOSTS = ("hosts", "stapled")
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
 
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """One certificate that is to be had. ``names`` are in A-labels, sorted; ``hosts`` want it."""
+    """One certificate that is to be had.
+
+    ``names`` are in A-labels, sorted; ``hosts`` want it, and any of them with a staple if it is ``stapled``.
+    """
 
     name: str
     names: tuple[str, ...]
@@ -110,6 +115,7 @@ class Request:
     must_staple: bool
     new_key: bool
     hosts: tuple[str, ...] = ()
+    stapled: bool = True
 
     def values(self) -> dict[str, t.Any]:
         """As JSON has it, but for the hosts."""
@@ -154,7 +160,7 @@ def read(obtainable: t.Iterable[Obtainable], defaults: Values) -> tuple[list[Req
         names, bad = _names(one.names or [one.name])
         faults += [f"{one.name}: {fault}" for fault in [*wrong, *bad]]
         if not wrong and not bad:
-            request = Request(one.name, names, **values)
+            request = Request(one.name, names, **values, stapled=one.staple)
             faults += [f"{one.name}: {fault}" for fault in _contradictions(request, one)]
             requests.append(request)
     return requests, faults
@@ -230,7 +236,7 @@ def unite(by_host: t.Mapping[str, t.Sequence[Request]]) -> tuple[list[Request], 
             differing = [
                 field.name
                 for field in dataclasses.fields(Request)
-                if field.name != "hosts" and getattr(known, field.name) != getattr(request, field.name)
+                if field.name not in _OF_HOSTS and getattr(known, field.name) != getattr(request, field.name)
             ]
             if differing:
                 other = known.hosts[0] if known.hosts else host
@@ -238,5 +244,5 @@ def unite(by_host: t.Mapping[str, t.Sequence[Request]]) -> tuple[list[Request], 
                 faults[f"{request.name}: {other} and {host} want different certificates of this name ({what})"] = None
                 continue
             hosts = tuple(dict.fromkeys([*known.hosts, host]))
-            found[request.name] = dataclasses.replace(known, hosts=hosts)
+            found[request.name] = dataclasses.replace(known, hosts=hosts, stapled=known.stapled or request.stapled)
     return list(found.values()), list(faults)

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import time
 import typing as t
 from datetime import datetime, timezone
@@ -126,6 +127,14 @@ def test_no_record_names_an_account_of_another_server() -> None:
         order.challenges([{"identifier": "www.example.test", "challenges": offered}])
 
 
+def test_a_name_in_many_spellings_is_not_published_many_times() -> None:
+    given = [{"identifier": f"www.example.test{'.' * dots}", "challenges": {"dns-01": DNS}} for dots in range(9)]
+    order = _acme_answers.Order(NAMES, "dns-01", DIRECTORY, ACCOUNT)
+    with pytest.raises(_acme_answers.Refused, match="no valid list of authorizations"):
+        order.challenges(given)
+    assert len(order.challenges(given[: len(NAMES)])) == len(NAMES)
+
+
 @pytest.mark.parametrize("value", [*ODD, "ftp://ca/1", "https://", "//ca/1", "https://ca/a b", "https://u:p@ca/1"])
 def test_a_url_is_one(value: t.Any) -> None:
     with pytest.raises(_acme_answers.Refused, match="the CA gave no valid URL of the order") as caught:
@@ -146,7 +155,50 @@ def test_an_error_of_any_length_is_one_short_sentence(unit: str, size: int) -> N
 
 def test_a_module_that_ended_by_an_exception_is_not_quoted() -> None:
     result = {"msg": "Task failed: Module failed: argument of type 'int' is not iterable", "exception": "Traceback"}
-    assert _acme_answers.explain(result).message == "what the CA answered cannot be read by community.crypto"
+    said = _acme_answers.explain(_acme_answers.reduced(result)).message
+    assert said == "what the CA answered cannot be read by community.crypto"
+
+
+def nested(depth: int) -> t.Any:
+    return [nested(depth - 1)] if depth else []
+
+
+@pytest.mark.parametrize(
+    "odd", [*ODD, nested(400), {"\x1b": {str(one): "x" * 9000 for one in range(2000)}}, ["x"] * 5000]
+)
+@pytest.mark.parametrize(
+    "key", ["msg", "account_uri", "order_uri", "challenge_data", "order", "selected_chain", "other"]
+)
+def test_what_is_let_out_of_a_module_is_bounded_and_printable(key: str, odd: t.Any) -> None:
+    """Ansible passes each result on to callbacks and templates, and shows warnings as they are."""
+    given = {
+        key: odd,
+        "warnings": ["\x1b]0;x\x07"],
+        "deprecations": ["\x1b"],
+        "authorizations_by_identifier": nested(400),
+    }
+    found = _acme_answers.reduced(given)
+    text = json.dumps(found)
+    assert "\\u001b" not in text and len(text) <= 1024 * 1024 and "warnings" not in found
+    assert text.count("[[[[[[") == 0
+
+
+def test_what_is_needed_of_a_result_is_let_out() -> None:
+    one = {"identifier": "www.example.test", "challenges": {kind: dict(found) for kind, found in KINDS.items()}}
+    given = {
+        **created("www.example.test"),
+        "account_uri": ACCOUNT,
+        "challenge_data": [one],
+        "order": {"status": "pending", "authorizations": [nested(9)]},
+        "selected_chain": {"full_chain": "-----BEGIN CERTIFICATE-----\nAA==\n", "cert": "x"},
+        "msg": "a\nb",
+        "other": {"problem": {"type": "x"}, "http_status": 500, "content": "y"},
+    }
+    found = _acme_answers.reduced(given)
+    assert all(found[key] == given[key] for key in ("account_uri", "order_uri", "challenge_data"))
+    assert found["order"] == {"status": "pending"} and found["msg"] == "a b"
+    assert found["selected_chain"] == {"full_chain": "-----BEGIN CERTIFICATE-----\nAA==\n"}
+    assert found["other"] == {"problem": {"type": "x"}, "http_status": 500}
 
 
 # Through the steps of the role ----------------------------------------------------------------------------------------

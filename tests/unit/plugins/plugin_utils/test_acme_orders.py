@@ -53,19 +53,33 @@ class Authority:
         builder = builder.add_extension(x509.BasicConstraints(True, None), True).add_extension(usage, True)
         self.pem = builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
-    def _builder(self, subject: x509.Name, key: t.Any, start: datetime, end: datetime) -> x509.CertificateBuilder:
+    def _builder(
+        self, subject: x509.Name, key: t.Any, start: datetime, end: datetime, serial: int | None = None
+    ) -> x509.CertificateBuilder:
         builder = x509.CertificateBuilder().subject_name(subject).issuer_name(self.name).public_key(key)
-        return builder.serial_number(x509.random_serial_number()).not_valid_before(start).not_valid_after(end)
+        number = serial or x509.random_serial_number()
+        return builder.serial_number(number).not_valid_before(start).not_valid_after(end)
 
-    def issue(self, csr: bytes, names: t.Sequence[str] | None = None, start: datetime = NOW) -> bytes:
+    def issue(
+        self,
+        csr: bytes,
+        names: t.Sequence[str] | None = None,
+        start: datetime = NOW,
+        serial: int | None = None,
+        responder: str = "",
+    ) -> bytes:
         request = x509.load_pem_x509_csr(csr)
-        builder = self._builder(x509.Name([]), request.public_key(), start - DAY, start + 89 * DAY)
+        builder = self._builder(x509.Name([]), request.public_key(), start - DAY, start + 89 * DAY, serial)
         for one in request.extensions:
             value: t.Any = one.value
             if names and isinstance(value, x509.SubjectAlternativeName):
                 value = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
             builder = builder.add_extension(value, one.critical)
         builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False)
+        if responder:
+            place = x509.UniformResourceIdentifier(responder)
+            access = x509.AccessDescription(x509.AuthorityInformationAccessOID.OCSP, place)
+            builder = builder.add_extension(x509.AuthorityInformationAccess([access]), False)
         return builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM) + self.pem
 
 
@@ -124,6 +138,45 @@ def test_all_is_on_disk_before_the_next_step(folder: _acme_folder.Folder) -> Non
     issued(found)
     assert found.installed == [NAME] and folder.has(NAME) and folder.current(NAME, "key.pem") == key
     assert folder.order(NAME) == {} and folder.state(NAME)["directory"] == SETTINGS["directory"]
+
+
+def test_a_renewal_is_another_set_though_its_ca_gives_it_the_same_number(folder: _acme_folder.Folder) -> None:
+    for verdict in (FIRST, RENEWAL):
+        found = batch(folder, verdict)
+        created(found)
+        key, chain = folder.pending(NAME, "key.pem"), CA.issue(item(found)["csr"].encode(), serial=4711)
+        issued(found, chain)
+        assert found.installed == [NAME] and folder.current(NAME, "fullchain.pem") == chain.replace(CA.pem, b"")
+        assert folder.current(NAME, "key.pem") == key
+
+
+def test_what_hosts_could_not_staple_is_not_put_into_use(folder: _acme_folder.Folder) -> None:
+    """They would deploy nothing else with it."""
+    found = batch(folder)
+    created(found)
+    chain = CA.issue(item(found)["csr"].encode(), responder="http://ocsp.example")
+    issued(found, chain.replace(CA.pem, b""))
+    assert "without the certificate of its issuer CN=Example Root" in found.problems[NAME].message
+    assert not folder.has(NAME)
+
+
+def test_without_a_staple_the_issuer_need_not_be_known(folder: _acme_folder.Folder) -> None:
+    for changed, responder in (({"stapled": False}, "http://ocsp.example"), ({}, "")):
+        found = batch(folder, RENEWAL, **changed)
+        created(found)
+        issued(found, CA.issue(item(found)["csr"].encode(), responder=responder).replace(CA.pem, b""))
+        assert found.installed == [NAME]
+
+
+def test_what_demands_stapling_has_a_responder(folder: _acme_folder.Folder) -> None:
+    """The next plan would be refused otherwise, with all other certificates of the play."""
+    found = batch(folder, must_staple=True)
+    created(found)
+    issued(found)
+    assert "demands stapling and has no OCSP responder" in found.problems[NAME].message and not folder.has(NAME)
+    again = batch(folder, must_staple=True)
+    issued(again, CA.issue(item(again)["csr"].encode(), responder="http://ocsp.example"))
+    assert again.installed == [NAME]
 
 
 def test_another_run_takes_up_the_same_order_and_key(folder: _acme_folder.Folder) -> None:
