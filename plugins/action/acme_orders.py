@@ -9,10 +9,12 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import functools
+import math
 import os
 import resource
 import signal
 import tempfile
+import time
 import typing as t
 from datetime import datetime, timezone
 
@@ -179,7 +181,10 @@ class ActionModule(ActionBase):
         """Have a module of community.crypto ask the CA, and let out what is needed of its answer alone.
 
         What a CA wrote may be of any size and depth, and acts on a terminal where Ansible shows it as a warning.
+        It may take as long as it is given for each certificate, which would be hours for many.
         """
+        if time.monotonic() > (arguments.get("orders") or {}).get("until", math.inf):
+            return _acme_answers.NOT_ASKED
         options = {name: value for name, value in arguments["options"].items() if value not in ("", None)}
         key = settings["account_key_content"] or self._read_key(arguments["plan"]["account_key"]).decode()
         given = {"acme_directory": settings["directory"], "acme_version": 2, "account_key_content": key, **options}

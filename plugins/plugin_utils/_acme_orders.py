@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
+import time
 import typing as t
 from collections import defaultdict
 from datetime import datetime, timedelta
@@ -35,6 +37,8 @@ Encrypt = t.Callable[[bytes], bytes]
 ReadKey = t.Callable[[str], bytes]
 
 WEEK = timedelta(days=7)
+#: Seconds for the CA to deal with all certificates, and some more for each of them.
+_PATIENCE, _MORE_PATIENCE = 900, 10
 #: The states of an order (RFC 8555 section 7.1.6) that lead to a certificate.
 _ALIVE = frozenset(("pending", "ready", "processing", "valid"))
 
@@ -50,6 +54,8 @@ class Batch:
         self.verdicts: dict[str, Values] = {}
         self.problems: dict[str, Refused] = {}
         self.retried: set[str] = set()
+        #: When the CA is not asked for any more, by the clock of ``time.monotonic``.
+        self.until = math.inf
         self.installed: list[str] = []
 
     # Between the tasks of the role
@@ -60,6 +66,7 @@ class Batch:
         self.verdicts = {one["name"]: one for one in values["verdicts"]}
         self.problems = {one["name"]: Refused(one["message"], one["passing"]) for one in values["problems"]}
         self.retried = set(values["retried"])
+        self.until = values["until"]
         return self
 
     def result(self) -> Entry:
@@ -82,6 +89,7 @@ class Batch:
                 for name, one in self.problems.items()
             ],
             "retried": sorted(self.retried),
+            "until": self.until,
             "begun": [self._order(name) for name in opened],
             "create": [self._order(name) for name in waiting if name not in opened],
             **answers,
@@ -89,7 +97,11 @@ class Batch:
         }
 
     def _waiting(self) -> list[str]:
-        return [name for name in self.requests if name not in self.problems and name not in self.installed]
+        """Those that failed last time come last, as each may take its time again."""
+        names = [name for name in self.requests if name not in self.problems and name not in self.installed]
+        return sorted(
+            names, key=lambda name: self.folder.state(name).get("error", "") not in ("", _acme_answers.NOT_ASKED["msg"])
+        )
 
     def _order(self, name: str) -> Entry:
         request, order = self.requests[name], self.folder.order(name)
@@ -112,6 +124,7 @@ class Batch:
 
     def prepare(self, refusal: Refused | None, encrypt: Encrypt, read_key: ReadKey) -> None:
         """Have a key and a request on disk for all that is due. ``refusal`` is why nothing can be ordered at all."""
+        self.until = time.monotonic() + _PATIENCE + _MORE_PATIENCE * len(self.requests)
         for name in self.requests:
             try:
                 if refusal is not None:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -48,7 +49,7 @@ def call(tmp_path: Path) -> t.Callable[..., Called]:
     (collections / "certops" / "ocsp").symlink_to(CHECKOUT)
     (tmp_path / "account.key").write_text("the key of the account")
 
-    def called(lines: str, **keywords: t.Any) -> Called:
+    def called(lines: str, until: float = math.inf, **keywords: t.Any) -> Called:
         (modules / "acme_certificate_order_info.py").write_text(MODULE + textwrap.dedent(lines))
         task = {
             "certops.ocsp.acme_orders": {
@@ -57,6 +58,7 @@ def call(tmp_path: Path) -> t.Callable[..., Called]:
                 "options": {"order_uri": "https://ca.example/1", "profile": ""},
                 "settings": {"directory": "https://ca.example/dir"},
                 "plan": {"account_key": str(tmp_path / "account.key")},
+                "orders": {} if until == math.inf else {"until": until},
             },
             "failed_when": False,
             "ignore_errors": True,
@@ -144,6 +146,13 @@ def test_a_module_that_waits_for_the_ca_ends_with_its_task(call: t.Callable[...,
             break
         time.sleep(0.1)
     assert not _is_alive(process)
+
+
+def test_the_ca_is_not_asked_after_the_time_for_all(call: t.Callable[..., Called]) -> None:
+    lines = 'module.exit_json(account_uri="https://ca.example/1")'
+    assert "account_uri" in call(lines, until=time.monotonic() + 600).result
+    came = call(lines, until=time.monotonic() - 1)
+    assert "account_uri" not in came.result and "was not asked" in came.result["msg"]
 
 
 def _is_alive(process: int) -> bool:

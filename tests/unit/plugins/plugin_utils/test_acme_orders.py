@@ -18,7 +18,7 @@ pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import path as paths
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.certificate import load_certificates
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import format_time
-from ansible_collections.certops.ocsp.plugins.plugin_utils import _acme_folder, _acme_keys, _acme_orders
+from ansible_collections.certops.ocsp.plugins.plugin_utils import _acme_answers, _acme_folder, _acme_keys, _acme_orders
 from ansible_collections.certops.ocsp.plugins.plugin_utils._acme_wanted import Request
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -363,6 +363,27 @@ def test_answers_can_be_given_in_one_place(folder: _acme_folder.Folder) -> None:
     assert {host: [one["host"] for one in files] for host, files in found.result()["files"].items()} == {
         "web1": ["front"]
     }
+
+
+def test_the_ca_is_asked_last_for_what_failed_last(folder: _acme_folder.Folder) -> None:
+    found = batch(folder)
+    first = next(iter(found.requests))
+    for name in ("b.example.com", "c.example.com"):
+        found.requests[name] = dataclasses.replace(found.requests[first], name=name)
+        found.verdicts[name] = {**found.verdicts[first], "name": name}
+    folder.note(first, error="the CA did not finish within 300 seconds")
+    folder.note("b.example.com", error=_acme_answers.NOT_ASKED["msg"])
+    assert [one["name"] for one in found.result()["create"]] == ["b.example.com", "c.example.com", first]
+
+
+def test_what_the_ca_had_no_time_for_is_left_for_the_next_run(folder: _acme_folder.Folder) -> None:
+    found = batch(folder)
+    created(found)
+    uri = item(found)["uri"]
+    found.take_certificates([{**_acme_answers.NOT_ASKED, "item": item(found)}], [])
+    (problem,) = found.problems.values()
+    assert problem.passing and "the next run goes on" in problem.message
+    assert folder.order(next(iter(found.requests)))["uri"] == uri
 
 
 def test_a_request_has_what_was_asked_for() -> None:
