@@ -42,7 +42,7 @@ def entry_values(look: Observation, decision: Decision, before: Values, claims: 
         "certificate": certificate,
         "staple": staple_values(look, decision, record.mapping(before, "staple"), claims, now),
         "revoked": revocation_values(decision.proof),
-        "proof": _proof_text(look, before),
+        "proof": _proof_text(look, certificate, before),
         "code": decision.code,
         "message": decision.message,
         "left": good_left(look),
@@ -190,11 +190,15 @@ def staple_values(
     }
 
 
-def _proof_text(look: Observation, before: Values) -> t.Optional[str]:
-    """The proof of a revocation. One that could not be judged now is kept, and one of another certificate is not."""
+def _proof_text(look: Observation, certificate: t.Optional[Values], before: Values) -> t.Optional[str]:
+    """The latest proof of a revocation that can be kept.
+
+    Where there is none, the one of before stays: it may be impossible to judge it now. One of another certificate goes.
+    """
     judged = look.options is not None and look.options.target is not None
-    proof = look.proof if judged else record.proof_of(before)
-    return record.proof_text(proof)
+    same = record.mapping(before, "certificate").get("sha256") == (certificate or {}).get("sha256")
+    known = record.proof_of(before) if same or not judged else None
+    return record.proof_text(look.proof) or record.proof_text(known)
 
 
 def revocation_values(proof: t.Optional[Judgement]) -> t.Optional[Values]:

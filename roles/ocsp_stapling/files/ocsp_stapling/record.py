@@ -204,10 +204,12 @@ def proof_text(proof: t.Optional[bytes]) -> t.Optional[str]:
 
 
 def proof_of(entry: Values) -> t.Optional[bytes]:
+    """A proof, unless it is longer than what can be kept: it would take the place of one that is kept, and be lost."""
     value = entry.get("proof")
     if not isinstance(value, str) or len(value) > 2 * LONGEST_PROOF:
         return None
     try:
-        return base64.b64decode(value, validate=True) or None
+        proof = base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):
         return None
+    return proof if 0 < len(proof) <= LONGEST_PROOF else None
