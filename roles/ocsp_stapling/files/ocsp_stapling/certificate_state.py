@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 from datetime import datetime, timedelta
 
+from ocsp.codes import CODES
 from ocsp.judge.decision import INSTALL, WITHDRAW, Decision
 from ocsp.judge.judgement import Judgement
 from ocsp.judge.schedule import certificate_due, renew_at
@@ -21,6 +22,8 @@ from . import record, troubles
 from .observe import Observation, digest
 from .record import Values
 
+_CODES = frozenset(code.name for code in CODES)
+
 #: What is said of a deployment by its outcome.
 _ENDS = {
     attempts.HELD_BACK: "was held back",
@@ -29,6 +32,8 @@ _ENDS = {
 }
 #: How far from now times may be that the other user claims: a response is good for ten days or so.
 _LONGEST_PLAN, _LONGEST_PAST = timedelta(days=60), timedelta(days=3660)
+#: How far a clock may be set back between a run of refresh and a look at it.
+_TOLERANCE = timedelta(hours=1)
 
 
 def entry_values(look: Observation, decision: Decision, before: Values, claims: Values, now: datetime) -> Values:
@@ -63,22 +68,31 @@ def attempt_values(claims: Values, now: datetime) -> Values:
     failures = record.number_of(claims, "failures")
     return {
         "failures": failures,
-        "failure_code": record.text_of(claims, "code") if failures else "",
+        "failure_code": known_code(record.text_of(claims, "code")) if failures else "",
         "failure_message": record.text_of(claims, "message") if failures else "",
         "succeeded": format_time(_near(record.time_of(claims, "succeeded"), now, _LONGEST_PAST)),
         "next_attempt": format_time(_near(record.time_of(claims, "next_attempt"), now, _LONGEST_PLAN)),
     }
 
 
-def refresh_values(run: Values) -> Values:
-    """What refresh says of its last run."""
+def known_code(code: str) -> str:
+    """A reason code. The unprivileged user says so, and any other text would be a column or a series of its own."""
+    return code if not code or code in _CODES else "other"
+
+
+def refresh_values(run: Values, now: datetime) -> Values:
+    """What refresh says of its last run. One that ends in the future would count as the last one for ever."""
     return {
-        "ended": format_time(record.time_of(run, "ended")),
+        "ended": format_time(_past(record.time_of(run, "ended"), now)),
         "seconds": record.seconds_of(run, "seconds"),
         "exit_code": record.number_of(run, "exit_code"),
         "problem": record.text_of(run, "problem"),
-        "latest": format_time(record.time_of(run, "latest")),
+        "latest": format_time(_past(record.time_of(run, "latest"), now)),
     }
+
+
+def _past(claimed: t.Optional[datetime], now: datetime) -> t.Optional[datetime]:
+    return claimed if claimed is not None and claimed <= now + _TOLERANCE else None
 
 
 def _near(claimed: t.Optional[datetime], now: datetime, distance: timedelta) -> t.Optional[datetime]:
