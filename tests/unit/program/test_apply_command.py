@@ -506,6 +506,49 @@ def test_what_was_proven_once_is_not_forgotten_with_the_claim(web: Host) -> None
     assert web.known(NAME)["revoked"] is None
 
 
+def test_a_later_proof_that_is_too_long_to_keep_displaces_no_other(web: Host) -> None:
+    """The certificates beside a response are not signed, so that anybody can make it longer."""
+    older = _revoke(web)
+    web.later(2 * HOUR)
+    start = web.now - HOUR
+    single = forge.single(
+        web.leaves[NAME], status="revoked", this_update=start, next_update=start + 7 * DAY, revocation_time=start
+    )
+    padding = [forge.leaf(forge.world().issuer, f"{number}.example.com").der for number in range(22)]
+    longer = forge.response(single, produced_at=start, certificates=padding)
+    assert 8 * 1024 < len(longer) < 12 * 1024
+    for claimed in ({"proof": base64.b64encode(longer).decode()}, {}):
+        (web.responses / "refresh.json").write_text(json.dumps({"version": 1, "certificates": {NAME: claimed}}))
+        (web.responses / f"{NAME}.der").write_bytes(older)
+        assert web.process("apply").code == 2
+        assert web.staple(NAME) is None
+
+
+def test_a_clock_that_is_behind_has_no_revocation_forgotten(web: Host) -> None:
+    """As after a start without a battery for the clock: the proof is of the future then."""
+    older = _revoke(web)
+    (web.responses / "refresh.json").unlink()
+    (web.responses / f"{NAME}.der").write_bytes(older)
+    now = web.now
+    for moment in (now - 90 * MINUTE, now - 30 * DAY, now + HOUR):
+        web.now = moment
+        assert web.process("apply").code == 2
+        assert web.staple(NAME) is None
+
+
+def _revoke(host: Host) -> bytes:
+    """Have a staple withdrawn because of a revocation. Returns it."""
+    host.process("refresh")
+    host.process("apply")
+    older = (host.responses / f"{NAME}.der").read_bytes()
+    host.later(2 * HOUR)
+    host.maker = hosts.revoked
+    host.process("refresh", "--force")
+    host.process("apply")
+    assert host.staple(NAME) is None
+    return older
+
+
 def test_the_revocation_of_a_replaced_certificate_has_nothing_asked_again(web: Host) -> None:
     web.maker = hosts.revoked
     web.process("refresh")

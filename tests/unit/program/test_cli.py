@@ -652,6 +652,41 @@ def test_a_configuration_that_is_refused_is_told_with_what_is_in_place(host: Hos
     assert (found["level"], found["troubles"]) == (1, ["run_failed"])
 
 
+def test_a_hollow_file_of_the_unprivileged_user_is_no_full_disk(host: Host) -> None:
+    host.deploy(NAME)
+    host.hour()
+    with (host.responses / "refresh.json").open("wb") as handle:
+        handle.truncate(1 << 42)
+    host.run("apply")
+    found = json.loads(host.run("status", "--json").out)
+    assert found["troubles"] == ["foreign_file"]
+
+
+def test_a_run_of_the_future_is_not_the_last_one_for_ever(host: Host) -> None:
+    host.deploy(NAME)
+    host.hour()
+    path = host.responses / "refresh.json"
+    values = json.loads(path.read_text())
+    values["run"].update(ended="9999-12-31T23:59:59Z", latest="9999-12-31T23:59:59Z")
+    path.write_text(json.dumps(values))
+    for _hour in range(4):
+        host.later(HOUR)
+        host.run("apply")
+    found = json.loads(host.run("status", "--json").out)
+    assert (found["troubles"], found["runs"]["refresh"]["ended"]) == (["not_running"], None)
+
+
+def test_a_reason_that_is_none_is_not_shown(host: Host) -> None:
+    host.deploy(NAME)
+    host.hour()
+    path = host.responses / "refresh.json"
+    values = json.loads(path.read_text())
+    values["certificates"][NAME].update(failures=1, code="all is well " * 50)
+    path.write_text(json.dumps(values))
+    host.run("apply")
+    assert json.loads(host.run("status", "--json").out)["certificates"][NAME]["reason"] == "other"
+
+
 @pytest.mark.parametrize("what", ["space", "inodes"])
 def test_a_disk_that_is_full_is_told_at_once(host: Host, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     host.deploy(NAME)

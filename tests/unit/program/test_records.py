@@ -58,6 +58,12 @@ def test_a_record_that_cannot_be_read_starts_anew(tmp_path: Path, content: bytes
     assert (found.run, problem) == ({}, "")
 
 
+def test_a_number_of_too_many_digits_is_not_computed() -> None:
+    """Not every version of Python refuses it, and its time grows with the square of the digits."""
+    assert record.parse(b'{"version": 1, "run": {"exit_code": 70}}').run == {"exit_code": 70}
+    assert record.parse(b'{"version": 1, "run": {"exit_code": %s}}' % (b"9" * 1000)).run == {}
+
+
 def test_a_foreign_record_is_refused_with_a_reason(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_text('{"version": 1, "run": {"exit_code": 1}}')
     (tmp_path / "refresh.json").symlink_to("elsewhere")

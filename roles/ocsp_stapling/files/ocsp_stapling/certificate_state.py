@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 from datetime import datetime, timedelta
 
+from ocsp.codes import CODES
 from ocsp.judge.decision import INSTALL, WITHDRAW, Decision
 from ocsp.judge.judgement import Judgement
 from ocsp.judge.schedule import certificate_due, renew_at
@@ -22,6 +23,8 @@ from . import record, troubles
 from .observe import Observation, digest
 from .record import Values
 
+_CODES = frozenset(code.name for code in CODES)
+
 #: What is said of a deployment by its outcome.
 _ENDS = {
     attempts.HELD_BACK: "was held back",
@@ -30,6 +33,8 @@ _ENDS = {
 }
 #: How far from now times may be that the other user claims: a response is good for ten days or so.
 _LONGEST_PLAN, _LONGEST_PAST = timedelta(days=60), timedelta(days=3660)
+#: How far a clock may be set back between a run of refresh and a look at it.
+_TOLERANCE = timedelta(hours=1)
 
 
 def entry_values(look: Observation, decision: Decision, before: Values, claims: Values, now: datetime) -> Values:
@@ -43,7 +48,7 @@ def entry_values(look: Observation, decision: Decision, before: Values, claims: 
         "certificate": certificate,
         "staple": staple_values(look, decision, record.mapping(before, "staple"), claims, now),
         "revoked": revocation_values(decision.proof),
-        "proof": _proof_text(look, before),
+        "proof": _proof_text(look, certificate, before),
         "code": decision.code,
         "message": decision.message,
         "left": good_left(look),
@@ -78,22 +83,31 @@ def attempt_values(claims: Values, now: datetime) -> Values:
     failures = record.number_of(claims, "failures")
     return {
         "failures": failures,
-        "failure_code": record.text_of(claims, "code") if failures else "",
+        "failure_code": known_code(record.text_of(claims, "code")) if failures else "",
         "failure_message": record.text_of(claims, "message") if failures else "",
         "succeeded": format_time(_near(record.time_of(claims, "succeeded"), now, _LONGEST_PAST)),
         "next_attempt": format_time(_near(record.time_of(claims, "next_attempt"), now, _LONGEST_PLAN)),
     }
 
 
-def refresh_values(run: Values) -> Values:
-    """What refresh says of its last run."""
+def known_code(code: str) -> str:
+    """A reason code. The unprivileged user says so, and any other text would be a column or a series of its own."""
+    return code if not code or code in _CODES else "other"
+
+
+def refresh_values(run: Values, now: datetime) -> Values:
+    """What refresh says of its last run. One that ends in the future would count as the last one for ever."""
     return {
-        "ended": format_time(record.time_of(run, "ended")),
+        "ended": format_time(_past(record.time_of(run, "ended"), now)),
         "seconds": record.seconds_of(run, "seconds"),
         "exit_code": record.number_of(run, "exit_code"),
         "problem": record.text_of(run, "problem"),
-        "latest": format_time(record.time_of(run, "latest")),
+        "latest": format_time(_past(record.time_of(run, "latest"), now)),
     }
+
+
+def _past(claimed: t.Optional[datetime], now: datetime) -> t.Optional[datetime]:
+    return claimed if claimed is not None and claimed <= now + _TOLERANCE else None
 
 
 def _near(claimed: t.Optional[datetime], now: datetime, distance: timedelta) -> t.Optional[datetime]:
@@ -205,11 +219,15 @@ def staple_values(
     }
 
 
-def _proof_text(look: Observation, before: Values) -> t.Optional[str]:
-    """The proof of a revocation. One that could not be judged now is kept, and one of another certificate is not."""
+def _proof_text(look: Observation, certificate: t.Optional[Values], before: Values) -> t.Optional[str]:
+    """The latest proof of a revocation that can be kept.
+
+    Where there is none, the one of before stays: it may be impossible to judge it now. One of another certificate goes.
+    """
     judged = look.options is not None and look.options.target is not None
-    proof = look.proof if judged else record.proof_of(before)
-    return record.proof_text(proof)
+    same = record.mapping(before, "certificate").get("sha256") == (certificate or {}).get("sha256")
+    known = record.proof_of(before) if same or not judged else None
+    return record.proof_text(look.proof) or record.proof_text(known)
 
 
 def revocation_values(proof: t.Optional[Judgement]) -> t.Optional[Values]:

@@ -41,11 +41,12 @@ class Seen(t.NamedTuple):
 def catch_up(config: Config, state: State, now: datetime) -> None:
     """Take over what refresh says of its attempts where it has run since apply, as when somebody starts it."""
     claims, _refused = record.load_foreign(config.folders.record, len(config.certificates))
-    ended = record.last_of(claims.run)
+    run = certificate_state.refresh_values(claims.run, now)
+    ended = record.last_of(run)
     known = record.last_of(record.mapping(state.runs, "refresh"))
     if not config.fetch or state.refused or ended is None or (known is not None and ended <= known):
         return
-    state.runs["refresh"] = certificate_state.refresh_values(claims.run)
+    state.runs["refresh"] = run
     for name, values in state.certificates.items():
         with contextlib.suppress(Exception):  # it must not hide the other certificates
             about = certificate_state.claims_about(record.mapping(values, "certificate"), claims.entry(name))

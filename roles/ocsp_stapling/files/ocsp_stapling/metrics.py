@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import typing as t
 
-from ocsp.codes import CODES
 from ocsp.errors import FileError
 from ocsp.store import files
 
 from . import record
-from .certificate_state import is_not_live
+from .certificate_state import is_not_live, known_code
 from .record import Values
 from .state import PROGRAM, State
 
 _PREFIX = "ocsp_stapling_"
-
-_CODES = frozenset(code.name for code in CODES)
 
 _T = t.TypeVar("_T")
 
@@ -141,9 +138,8 @@ def _failures(entry: Values) -> float:
 
 
 def _code(entry: Values) -> str:
-    """Why the last attempt failed. The unprivileged user says so, and new values of a label would be new series."""
-    code = record.text_of(entry, "failure_code")
-    return code if not code or code in _CODES else "other"
+    """Why the last attempt failed."""
+    return known_code(record.text_of(entry, "failure_code"))
 
 
 def _is_retired(entry: Values) -> bool:

@@ -49,6 +49,7 @@ _LARGEST_ALONE, _LARGEST_ENTRY, _LARGEST = 256 * 1024, 20 * 1024, 12 * 1024 * 10
 #: octets do not show: an empty list has two of them, and takes a hundred. An entry of usual length has 50.
 _MOST_ALONE, _MOST_IN_ENTRY, _MOST = 10_000, 200, 1_200_000
 LONGEST_TEXT = 1000
+_MOST_DIGITS = 20
 _LONGEST_TIME = 40
 #: Octets of the longest proof. A response with a chain of large certificates has five thousand.
 LONGEST_PROOF = 8 * 1024
@@ -149,11 +150,18 @@ def dump(values: Values) -> bytes:
 def parse(data: t.Optional[bytes]) -> Record:
     """Read what may be anything."""
     try:
-        values = json.loads(data or b"{}")
+        values = json.loads(data or b"{}", parse_int=_parse_int)
     except (ValueError, RecursionError):
         values = {}
     known = isinstance(values, dict) and values.get("version") == VERSION
     return Record(values if known else {})
+
+
+def _parse_int(digits: str) -> int:
+    """Raises ValueError for more digits than any number here has: some versions of Python take hours for millions."""
+    if len(digits) > _MOST_DIGITS:
+        raise ValueError("a number has too many digits")
+    return int(digits)
 
 
 def mapping(values: t.Any, key: str, of_mappings: bool = False) -> Values:
@@ -205,10 +213,12 @@ def proof_text(proof: t.Optional[bytes]) -> t.Optional[str]:
 
 
 def proof_of(entry: Values) -> t.Optional[bytes]:
+    """A proof, unless it is longer than what can be kept: it would take the place of one that is kept, and be lost."""
     value = entry.get("proof")
     if not isinstance(value, str) or len(value) > 2 * LONGEST_PROOF:
         return None
     try:
-        return base64.b64decode(value, validate=True) or None
+        proof = base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):
         return None
+    return proof if 0 < len(proof) <= LONGEST_PROOF else None

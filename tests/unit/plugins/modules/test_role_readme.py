@@ -75,3 +75,11 @@ def test_readme_has_all_keys_of_groups_and_domains() -> None:
     described = load("meta/argument_specs.yml")["argument_specs"]["main"]["options"]["ocsp_stapling_certificates"]
     content = {f"{part}_content" for part in _groups.PARTS}
     assert set(_groups.KEYS) - content <= set(re.findall(r"C\((\w+)\)", " ".join(described["description"])))
+
+
+def test_no_play_waits_for_the_user_of_the_program_without_end() -> None:
+    """Its other processes can stop a run of refresh that root has started."""
+    handlers = load("handlers/main.yml")
+    commands = [one["ansible.builtin.command"]["argv"] for one in handlers if "ansible.builtin.command" in one]
+    (fetching,) = (argv for argv in commands if "refresh" in argv)
+    assert fetching[:4] == ["timeout", "-k", "30", "20m"]

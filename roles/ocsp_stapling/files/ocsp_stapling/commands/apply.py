@@ -384,7 +384,7 @@ class Apply:
         self.after.runs = {
             # A run over some certificates says nothing about the timer.
             "apply": {**record.mapping(self.before.runs, "apply"), "latest": this["ended"]} if self.names else this,
-            "refresh": certificate_state.refresh_values(self.claims.run),
+            "refresh": certificate_state.refresh_values(self.claims.run, self.now),
         }
         self.after.pending = reloading.marks(self.config)
         self.after.save(self.config.folders.state_file, self.now)

@@ -279,7 +279,10 @@ class Status:
         free = disk.f_bavail * disk.f_frsize
         # What is not counted has no total.
         no_files = bool(disk.f_files) and not disk.f_favail
-        return no_files or (bool(disk.f_blocks) and free <= max(map(_size, (folders.state_file, folders.record))))
+        # Whatever is in the place of the record: refresh writes none that is larger.
+        largest = record.largest(len(self.config.certificates))
+        needed = max(_size(folders.state_file), min(_size(folders.record), largest))
+        return no_files or (bool(disk.f_blocks) and free <= needed)
 
     def _commands(self) -> t.Sequence[str]:
         """The commands that the timer runs; how refresh went stands in the record that was refused."""
@@ -448,7 +451,7 @@ def _json_line(line: Line) -> Values:
 
 def _size(path: str) -> int:
     try:
-        return os.stat(path).st_size
+        return os.lstat(path).st_size
     except OSError:
         return 0
 
