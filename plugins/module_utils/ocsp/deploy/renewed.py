@@ -229,6 +229,7 @@ def task_values(
         "part": None,
         "service_settings": {},
         "services": [],
+        "found": [],
         "owner": owner,
         "group": group,
         "mode": mode,

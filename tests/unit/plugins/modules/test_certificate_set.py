@@ -25,11 +25,12 @@ from pathlib import Path
 import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.certops.ocsp.plugins.module_utils import _module
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import certificate_set, confirm, removal
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import certificate_set, confirm, removal, renewed
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError, TransportError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import bulk
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import control
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import attempts, files, sets
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import attempts, files, parts, sets
+from ansible_collections.certops.ocsp.plugins.modules import certificate_set as certificate_set_module
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.run_module import (
     Result,
@@ -1214,3 +1215,19 @@ def test_what_is_not_stapled_is_good_until_no_time(run: t.Callable[..., Result])
     stapled = [lacking[0], entry(other, "shop.example.com", response_content=staple(other))]
     result = run(certificates=stapled, fetch_from="nowhere")
     assert result["good_until"] == f"{NOW + 6 * forge.DAY:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def test_the_program_gives_each_option_that_is_not_for_the_controller() -> None:
+    """It deploys what others renewed by the same code, with values of its own."""
+    one = parts.Certificate("www.example.com", ("nginx",))
+    values = renewed.task_values(
+        sets.Layout(),
+        [parts.Part("web", (one,))],
+        one.name,
+        renewed.Source("certbot", "/a", "/b"),
+        {"workers": 4, "fetch": True},
+    )
+    of_the_controller = {"groups", "scan", "missing", "controller_cache"}
+    assert {*certificate_set_module.argument_spec()} - of_the_controller == values.keys()
+    of_one = certificate_set_module.argument_spec()["certificates"]["options"]
+    assert of_one.keys() == values["certificates"][0].keys()
