@@ -497,7 +497,7 @@ def test_a_folder_that_vanished_is_an_error_and_stops_no_other_certificate(host:
     assert (host.responses / f"{NAME}.der").exists() and host.staple(NAME) is not None
     shown = host.run("status")
     assert shown.code == 1
-    assert f"refresh failed with exit code 74; {host.root}/config.json, line " in " ".join(shown.out.split())
+    assert f'refresh failed with exit code 74: "{host.root}/config.json, line ' in " ".join(shown.out.split())
     folder.mkdir()
     assert [host.run(command).code for command in ("refresh", "apply", "status")] == [0, 0, 0]
 

@@ -308,9 +308,10 @@ class Status:
             yield Problem(troubles.NOT_RUNNING, f"{command} has not run yet; {hint}")
         code = record.number_of(record.mapping(self.state.runs, command), "exit_code")
         if code > 2 and not self.refused:
-            why = record.text_of(record.mapping(self.state.runs, command), "problem") or "run it to see why"
-            message = f"{command} failed with exit code {code}; {why}"
-            yield Problem(troubles.RUN_FAILED, message)
+            # In quotation marks: what refresh wrote is not to be taken for what this program found.
+            said = record.text_of(record.mapping(self.state.runs, command), "problem").replace('"', "'")
+            why = f': "{said}"' if said else "; run it to see why"
+            yield Problem(troubles.RUN_FAILED, f"{command} failed with exit code {code}{why}")
 
     # For people
 
