@@ -43,8 +43,15 @@ PYTEST = ["pytest", "hypothesis"]
 TYPED_PLUGINS = ["plugins/action/*.py", "plugins/plugin_utils/*.py", "plugins/module_utils/_*.py"]
 # Of those that tests/tools/pebble.py gets, the ones without profiles, and the last without renewal information.
 OLDER_PEBBLES = ("2.6", "2.4")
-# Files that the session lab-role runs; lab-servers runs all others that use the lab.
+# Files that these sessions run; lab-servers runs all others that use the lab.
 LAB_ROLE = {"test_role_deploy.py", "test_role_operator.py", "test_role_faults.py"}
+LAB_PROGRAM = {
+    "test_examples.py",
+    "test_modules_alone.py",
+    "test_program.py",
+    "test_role_timer.py",
+    "test_role_owners.py",
+}
 
 # Each night, and before a release, what takes long runs as well.
 NIGHTLY = bool(os.environ.get("CERTOPS_NIGHTLY"))
@@ -241,7 +248,13 @@ def lab(session: nox.Session, network: str, files: t.Iterable[str]) -> None:
 @tool_session("lab-servers")
 def lab_servers(session: nox.Session) -> None:
     """The role and each server, on Debian hosts that are made for it and taken down again."""
-    lab(session, "10.77.61", files_with_lab() - LAB_ROLE)
+    lab(session, "10.77.61", files_with_lab() - LAB_ROLE - LAB_PROGRAM)
+
+
+@tool_session("lab-program")
+def lab_program(session: nox.Session) -> None:
+    """The program and its timer, owners, modules without the role, and the examples as they are, likewise."""
+    lab(session, "10.77.63", LAB_PROGRAM)
 
 
 @tool_session("lab-role")
