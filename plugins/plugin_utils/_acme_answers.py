@@ -52,7 +52,8 @@ _NEEDED: dict[str, tuple[str, ...]] = {
 #: How much may be in it: levels, values of one list or mapping, and characters.
 _DEEPEST, _MOST_VALUES, _LARGEST_ANSWER = 5, _MOST_AUTHORIZATIONS + 1, 1024 * 1024
 #: In place of the result of a module that was not called, as the others took too long.
-NOT_ASKED = {"failed": True, "msg": "the CA took so long for others that it was not asked; the next run goes on"}
+NOT_ASKED_WHY = "the CA took so long for others that it was not asked; the next run goes on"
+NOT_ASKED = {"failed": True, "msg": NOT_ASKED_WHY}
 
 
 class Refused(Exception):
@@ -222,8 +223,8 @@ def _shown(value: t.Any) -> str:
 
 def explain(result: Values) -> Refused:
     """Why a module of ``community.crypto`` failed or was not called, in one sentence."""
-    if result.get("msg") == NOT_ASKED["msg"]:
-        return Refused(NOT_ASKED["msg"], passing=True)
+    if result.get("msg") == NOT_ASKED_WHY:
+        return Refused(NOT_ASKED_WHY, passing=True)
     if result.get("timedout"):
         seconds = _mapping(result["timedout"]).get("period")
         return Refused(f"the CA did not finish within {seconds} seconds", passing=True)

@@ -100,7 +100,7 @@ class Batch:
         """Those that failed last time come last, as each may take its time again."""
         names = [name for name in self.requests if name not in self.problems and name not in self.installed]
         return sorted(
-            names, key=lambda name: self.folder.state(name).get("error", "") not in ("", _acme_answers.NOT_ASKED["msg"])
+            names, key=lambda name: self.folder.state(name).get("error", "") not in ("", _acme_answers.NOT_ASKED_WHY)
         )
 
     def _order(self, name: str) -> Entry:

@@ -372,7 +372,7 @@ def test_the_ca_is_asked_last_for_what_failed_last(folder: _acme_folder.Folder) 
         found.requests[name] = dataclasses.replace(found.requests[first], name=name)
         found.verdicts[name] = {**found.verdicts[first], "name": name}
     folder.note(first, error="the CA did not finish within 300 seconds")
-    folder.note("b.example.com", error=_acme_answers.NOT_ASKED["msg"])
+    folder.note("b.example.com", error=_acme_answers.NOT_ASKED_WHY)
     assert [one["name"] for one in found.result()["create"]] == ["b.example.com", "c.example.com", first]
 
 
