@@ -77,6 +77,8 @@ _BMP_STRING = 0x1E
 _TYPES_WITHOUT_TEXT = (der.BIT_STRING, der.SEQUENCE)
 
 _LONGEST_TEXT = 200
+#: Octets of the largest certificate. OpenSSL's clients and servers read 100 KB of certificates in all from each other.
+_LARGEST = 256 * 1024
 #: Octets of the longest name that is taken apart. A response may come with many names to compare.
 _LONGEST_NAME = 8192
 #: Octets of the longest serial number. RFC 5280 section 4.1.2.2 allows 20; a few CAs went beyond.
@@ -178,6 +180,8 @@ class Certificate:
     @functools.lru_cache(maxsize=64)
     def from_der(cls, data: bytes) -> Certificate:
         """Read a certificate. Raises MalformedError. Remembered, since the same CAs and responders come again."""
+        if len(data) > _LARGEST:
+            raise MalformedError(f"certificate: {len(data)} octets, more than {_LARGEST}")
         whole = Reader(data, "certificate").last()
         tbs = whole.raw(der.SEQUENCE)
         algorithm = whole.raw(der.SEQUENCE)

@@ -642,6 +642,17 @@ def test_serial_numbers_are_bounded(octets: int, readable: bool) -> None:
         Certificate.from_der(data)
 
 
+def test_certificates_are_bounded() -> None:
+    """TLS software reads none that is half as large."""
+    small, large = (
+        forge.leaf(forge.world().issuer, extensions=[forge.extension("1.2.3", bytes(size))]).der
+        for size in (250_000, 270_000)
+    )
+    assert Certificate.from_der(small).der == small
+    with pytest.raises(MalformedError, match=r"^certificate: 27\d{4} octets, more than 262144$"):
+        Certificate.from_der(large)
+
+
 def urls_of(*urls: str) -> t.List[str]:
     return Certificate.from_der(
         forge.leaf(forge.world().issuer, extensions=[forge.ocsp_urls(*urls)]).der
@@ -654,6 +665,6 @@ def test_responder_urls_are_fit_to_be_shown_and_asked() -> None:
         "http://b/\\r\\nX: y",
         "http://c/\\x00",
     ]
-    assert urls_of(*(f"http://{index}/" for index in range(20_000))) == [f"http://{index}/" for index in range(8)]
+    assert urls_of(*(f"http://{index}/" for index in range(6_000))) == [f"http://{index}/" for index in range(8)]
     assert urls_of("http://a/" + "x" * 3000, "http://b/") == ["http://b/"]
     assert urls_of("http://a/" + "\x1b" * 1000, "http://b/") == ["http://b/"]
