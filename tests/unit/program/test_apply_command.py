@@ -1172,3 +1172,20 @@ def test_a_record_of_a_deployment_that_cannot_be_read_is_none(content: str, web:
     assert web.run("status", "--nagios").out.startswith("OCSP OK - ")
     assert web.run("apply").code == 0
     assert not path.exists()
+
+
+def test_a_failure_from_before_a_playbook_renewed_the_staple_is_told_no_more(host: Host) -> None:
+    folder = host.deploy(NAME)
+    host.down = True
+    host.run("refresh")
+    host.run("apply")
+    assert host.known(NAME)["failures"] == 1
+    host.later(HOUR)
+    (folder / "ocsp.der").write_bytes(hosts.good(host.leaves[NAME], host.now))
+    host.run("apply")
+    shown = host.run("status", "--nagios")
+    assert (shown.code, host.known(NAME)["failures"]) == (0, 0), shown.out
+    # A later failure is one again.
+    host.later(2 * DAY)
+    host.run("refresh", "--force")
+    assert host.run("status", "--nagios").code == 1

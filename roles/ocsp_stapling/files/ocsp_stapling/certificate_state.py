@@ -41,12 +41,13 @@ def entry_values(look: Observation, decision: Decision, before: Values, claims: 
     """All that the state says of one certificate. ``before`` is what it said, ``claims`` what refresh says."""
     certificate = certificate_values(look.options)
     claims = claims_about(certificate, claims)
+    staple = staple_values(look, decision, record.mapping(before, "staple"), claims, now)
     return {
         "live": look.entry.live,
         "services": list(look.entry.services),
         "deployed": look.deployed,
         "certificate": certificate,
-        "staple": staple_values(look, decision, record.mapping(before, "staple"), claims, now),
+        "staple": staple,
         "revoked": revocation_values(decision.proof),
         "proof": _proof_text(look, certificate, before),
         "code": decision.code,
@@ -54,7 +55,7 @@ def entry_values(look: Observation, decision: Decision, before: Values, claims: 
         "left": good_left(look),
         "refused": look.refused,
         "unfinished": "",
-        **attempt_values(claims, now),
+        **attempt_values(claims, staple or {}, now),
     }
 
 
@@ -78,9 +79,12 @@ def claims_about(certificate: t.Optional[Values], claims: Values) -> Values:
     return {} if about and known and about != known else claims
 
 
-def attempt_values(claims: Values, now: datetime) -> Values:
-    """What refresh says of its attempts for one certificate. Times that it cannot have planned or seen are left out."""
-    failures = record.number_of(claims, "failures")
+def attempt_values(claims: Values, staple: Values, now: datetime) -> Values:
+    """What refresh says of its attempts for one certificate. Times that it cannot have planned or seen are left out.
+
+    Failures from before another program put the staple in place say nothing of how things are now.
+    """
+    failures = 0 if _came_since(staple, claims) else record.number_of(claims, "failures")
     return {
         "failures": failures,
         "failure_code": known_code(record.text_of(claims, "code")) if failures else "",
@@ -88,6 +92,14 @@ def attempt_values(claims: Values, now: datetime) -> Values:
         "succeeded": format_time(_near(record.time_of(claims, "succeeded"), now, _LONGEST_PAST)),
         "next_attempt": format_time(_near(record.time_of(claims, "next_attempt"), now, _LONGEST_PLAN)),
     }
+
+
+def _came_since(staple: Values, claims: Values) -> bool:
+    """Whether a staple is not of refresh, and was put in place after the last attempt of that."""
+    installed, attempted = record.time_of(staple, "installed"), record.time_of(claims, "attempted")
+    if installed is None or attempted is None or attempted >= installed:
+        return False
+    return record.text_of(staple, "sha256") != record.text_of(claims, "sha256")
 
 
 def known_code(code: str) -> str:

@@ -51,7 +51,7 @@ def catch_up(config: Config, state: State, now: datetime) -> None:
         with contextlib.suppress(Exception):  # it must not hide the other certificates
             about = certificate_state.claims_about(record.mapping(values, "certificate"), claims.entry(name))
             if about:
-                values.update(certificate_state.attempt_values(about, now))
+                values.update(certificate_state.attempt_values(about, record.mapping(values, "staple"), now))
 
 
 def observe(
