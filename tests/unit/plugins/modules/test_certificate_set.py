@@ -28,6 +28,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils import _module
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import certificate_set, confirm, removal, renewed
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError, TransportError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import bulk
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.http1 import HttpResponse
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import control
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import attempts, files, parts, sets
 from ansible_collections.certops.ocsp.plugins.modules import certificate_set as certificate_set_module
@@ -348,6 +349,19 @@ def test_must_staple_only_where_it_can_be_kept(
         check=True, certificates=[entry(one, "www.example.com", services=services, response_content=staple(one))]
     )
     assert result["failed"] is bool(sentence) and sentence in result["msg"]
+
+
+@pytest.mark.parametrize("demands", [True, False])
+def test_a_responder_that_does_not_know_it_is_asked_for_as_long(
+    demands: bool, run: t.Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = leaf("one.example.com", demands=demands)
+    time = Clock()
+    monkeypatch.setattr(certificate_set, "time", time)
+    body = base64.b64decode(staple(one, "unknown"))
+    monkeypatch.setattr(bulk.Network, "_exchange", lambda *_given: HttpResponse(200, body))
+    result = run(certificates=[entry(one, "one.example.com")], fetch_from="host", responder_wait=45)
+    assert time.pauses == [10, 10, 10, 10, 5], result["msg"]
 
 
 @pytest.mark.parametrize(
