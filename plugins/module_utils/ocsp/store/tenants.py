@@ -133,6 +133,19 @@ def real_folder(path: str, source: str) -> t.Optional[str]:
         return os.readlink(at) if os.path.isdir(at) else os.path.realpath(path)
 
 
+def open_folder(path: str) -> int:
+    """A descriptor of the folder at an absolute path without links, to make files in; where it now has one, OSError."""
+    flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open("/", flags)
+    for name in path.split("/"):
+        above = descriptor
+        try:
+            descriptor = os.open(name or ".", flags, dir_fd=above)
+        finally:
+            os.close(above)
+    return descriptor
+
+
 def _absolute(path: str) -> str:
     return path if path.startswith("/") else os.path.join(os.getcwd(), path)
 

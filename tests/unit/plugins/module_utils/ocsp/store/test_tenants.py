@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import struct
 import typing as t
@@ -238,3 +239,28 @@ def test_links_of_root_and_of_the_owner_of_the_file_are_followed_for_writing(ban
 def test_a_link_of_a_tenant_to_nothing_leads_into_its_own_folder(bank: Path) -> None:
     replace(link(bank / "tenant" / "t.der", "new.der", TENANT))
     assert (bank / "tenant" / "new.der").read_bytes() == b"new"
+
+
+def test_no_lock_is_made_where_a_tenant_leads_a_folder_while_root_waits(bank: Path) -> None:
+    """The lock would be given to the owner of the folder."""
+    held = os.open(bank / "tenant" / ".x.der.ocsp-lock", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(held, fcntl.LOCK_EX)
+
+    def swap(_seconds: float) -> None:
+        (bank / "tenant").rename(bank / "moved")
+        link(bank / "tenant", bank / "private", TENANT)
+        fcntl.flock(held, fcntl.LOCK_UN)
+
+    with files.lock(str(bank / "tenant" / "x.der"), 60, sleep=swap):
+        assert sorted(os.listdir(bank / "private")) == ["bank.key"]
+    assert sorted(os.listdir(bank / "private")) == ["bank.key"]
+    os.close(held)
+
+
+def test_a_folder_is_not_opened_by_a_link(bank: Path) -> None:
+    link(bank / "tenant" / "led", bank / "private", TENANT)
+    with pytest.raises(OSError, match="Not a directory"):
+        tenants.open_folder(str(bank / "tenant" / "led"))
+    descriptor = tenants.open_folder(str(bank / "private"))
+    assert os.path.samestat(os.fstat(descriptor), (bank / "private").stat())
+    os.close(descriptor)
