@@ -47,6 +47,8 @@ def resolve(path: str, source: str, create: bool = True) -> str:
         resolved = os.path.realpath(path)
     except ValueError as error:
         raise InputError(f"{source} is not a path: {error}") from None
+    except RecursionError:  # before Python 3.13
+        raise InputError(f"{source} leads to too many symbolic links") from None
     if path.endswith("/"):
         raise InputError(f"{source} ends with a slash; give the path of a file")
     folder = os.path.dirname(resolved)

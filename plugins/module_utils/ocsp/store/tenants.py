@@ -133,6 +133,23 @@ def real_folder(path: str, source: str) -> t.Optional[str]:
         return os.readlink(at) if os.path.isdir(at) else os.path.realpath(path)
 
 
+def where(path: str) -> str:
+    """Where an absolute path leads, without links, or the path itself where that cannot be told.
+
+    Unlike ``os.path.realpath`` it follows no more links than the system does: other users can make any number.
+    """
+    with contextlib.ExitStack() as stack:
+        walk = _Walk(stack)
+        try:
+            walk.to(path)
+        except (OSError, ValueError):
+            if walk.missing is None:
+                return path
+        with contextlib.suppress(OSError):
+            return os.path.join(os.readlink(_fd_path(walk.folder)), walk.name)
+    return path
+
+
 def open_folder(path: str) -> int:
     """A descriptor of the folder at an absolute path without links, to make files in; where it now has one, OSError."""
     flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

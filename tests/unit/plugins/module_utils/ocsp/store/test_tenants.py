@@ -264,3 +264,22 @@ def test_a_folder_is_not_opened_by_a_link(bank: Path) -> None:
     descriptor = tenants.open_folder(str(bank / "private"))
     assert os.path.samestat(os.fstat(descriptor), (bank / "private").stat())
     os.close(descriptor)
+
+
+def test_where_a_path_leads(bank: Path) -> None:
+    (bank / "a").symlink_to("b")
+    (bank / "b").symlink_to(bank / "private" / "missing")
+    (bank / "in").symlink_to("private")
+    led = {"a": "private/missing", "in/bank.key": "private/bank.key", "in": "private", "no/x": "no/x", "x": "x"}
+    assert {path: os.path.relpath(tenants.where(str(bank / path)), bank) for path in led} == led
+    for number in range(50):
+        (bank / f"l{number}").symlink_to(f"l{number + 1}")
+    assert tenants.where(str(bank / "l0")) == str(bank / "l0")
+    assert tenants.where(str(bank / "l20")) == str(bank / "l50")
+
+
+def test_links_to_links_without_end_are_refused(bank: Path) -> None:
+    for number in range(1500):
+        link(bank / "tenant" / f"{number}", f"{number + 1}", TENANT)
+    with pytest.raises((InputError, FileError), match="too many symbolic links"):
+        files.replace_file(files.resolve(str(bank / "tenant" / "0"), "path"), b"x", resolved=True)
