@@ -202,8 +202,12 @@ def _copy_attributes(path: str, descriptor: int) -> None:
     if old is None or stat.S_ISLNK(old.st_mode):
         os.fchmod(descriptor, 0o644)
         return
-    with contextlib.suppress(PermissionError):  # only root may give files away
+    try:
         os.fchown(descriptor, old.st_uid, old.st_gid)
+    except OSError as error:
+        # Only root may give files away, and to nobody who has no number in this user namespace.
+        if error.errno not in (errno.EPERM, errno.EINVAL):
+            raise
     # These files are not for running, and whoever put another one in its place must not choose as whom it would run.
     os.fchmod(descriptor, stat.S_IMODE(old.st_mode) & 0o777)
     for name in _PRESERVED_ATTRIBUTES:

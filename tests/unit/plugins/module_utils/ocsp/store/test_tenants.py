@@ -10,6 +10,9 @@ import errno
 import fcntl
 import os
 import struct
+import subprocess
+import sys
+import tempfile
 import typing as t
 from datetime import datetime, timezone
 from pathlib import Path
@@ -283,3 +286,63 @@ def test_links_to_links_without_end_are_refused(bank: Path) -> None:
         link(bank / "tenant" / f"{number}", f"{number + 1}", TENANT)
     with pytest.raises((InputError, FileError), match="too many symbolic links"):
         files.replace_file(files.resolve(str(bank / "tenant" / "0"), "path"), b"x", resolved=True)
+
+
+#: Become a user in a user namespace that has numbers for this one and for root alone, as ``PrivateUsers=yes`` does it.
+SANDBOX = """
+import ctypes, os, sys
+user, folder, core = int(sys.argv[1]), *sys.argv[2:]
+(ready, tell), (go, start) = os.pipe(), os.pipe()
+child = os.fork()
+if child:
+    os.read(ready, 1)
+    for kind in ("gid", "uid"):
+        with open(f"/proc/{child}/{kind}_map", "w") as handle:
+            handle.write(f"0 0 1\\n{user} {user} 1\\n")
+    os.write(start, b"x")
+    sys.exit(os.waitpid(child, 0)[1] >> 8)
+os.setgroups([])
+os.setgid(user)
+os.setuid(user)
+libc = ctypes.CDLL(None)
+libc.prctl(4, 1)
+if libc.unshare(0x10000000):
+    os._exit(77)
+os.write(tell, b"x")
+os.read(go, 1)
+sys.path.insert(0, core)
+from ocsp.store import files, tenants
+assert tenants.read_file(folder + "/tenant/read.pem", "x", 100) == b"other's"
+for name in ("there", "missing"):
+    try:
+        files.replace_file(f"{folder}/tenant/{name}", b"tenant's")
+    except Exception as error:
+        assert "whose link that is cannot be seen" in str(error), error
+    else:
+        os._exit(1)
+files.replace_file(folder + "/tenant/plain", b"renewed")
+os._exit(0)
+"""
+
+
+def test_a_sandbox_in_which_all_others_are_one_user_writes_through_no_link_of_theirs(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:  # that of pytest is closed to others
+        folder = Path(name)
+        folder.chmod(0o755)
+        for owner, uid in (("tenant", TENANT), ("other", OTHER)):
+            (folder / owner).mkdir()
+            os.chown(folder / owner, uid, uid)
+            (folder / owner).chmod(0o777)
+        theirs = write(folder / "other" / "there", OTHER, b"other's")
+        theirs.chmod(0o666)
+        for path, target in (("there", "there"), ("missing", "missing"), ("read.pem", "there")):
+            link(folder / "tenant" / path, folder / "other" / target, TENANT)
+        write(folder / "tenant" / "plain", TENANT).chmod(0o666)
+        core = str(Path(tenants.__file__).parents[2])
+        done = subprocess.run([sys.executable, "-c", SANDBOX, "61236", name, core], check=False, timeout=60)
+        if done.returncode == 77:
+            pytest.skip("there are no user namespaces here")
+        assert done.returncode == 0
+        assert sorted(os.listdir(folder / "other")) == ["there"]
+        assert theirs.read_bytes() == b"other's"
+        assert (folder / "tenant" / "plain").read_bytes() == b"renewed"
