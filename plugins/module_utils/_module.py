@@ -204,7 +204,9 @@ def set_attributes(
     """Set owner, mode and so on of the file; return whether anything is changed, or was before. Raises FileError."""
     try:
         with tenants.destination(outcome.path, outcome.path) as place:
-            return _set_attributes(module, params, outcome, diff, place.at)
+            # For lsattr and chattr, too, which have other open files.
+            at = place.at.replace("/proc/self/", f"/proc/{os.getpid()}/", 1)
+            return _set_attributes(module, params, outcome, diff, at)
     except OSError as error:
         content = "its content was replaced" if outcome.changed else "its content is as it was"
         path = os.path.realpath(outcome.path)

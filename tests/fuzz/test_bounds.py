@@ -414,6 +414,35 @@ def test_large_certificates_are_not_kept_in_memory() -> None:
     assert left < 64 * 3.5 * 100_000
 
 
+@pytest.mark.parametrize("kind", ["extension", "key", "name"])
+def test_nothing_that_is_long_is_kept_in_memory(kind: str) -> None:
+    """Neither of a leaf nor of a CA, also where there is a response for it."""
+    data = forge.response()
+    junk = bytes(200_000)
+    modulus = forge.sequence(forge.integer(int.from_bytes(b"\1" + junk + b"\1", "big")), forge.integer(65537))
+    rsa = forge.sequence(forge.oid("1.2.840.113549.1.1.1"), forge.NULL)
+    options: dict[str, t.Any] = {
+        "extension": {"extensions": [*forge.CA_EXTENSIONS, forge.extension("1.2.3.4", junk)]},
+        "key": {"raw_key": forge.sequence(rsa, forge.bits(modulus)), "scheme": "ecdsa_sha256"},
+        "name": {"subject": forge.name("x" * 200_000), "private_key": forge.key("p256")},
+    }[kind]
+    forget()
+    tracemalloc.start()
+    try:
+        for serial in range(12):
+            ca = forge.authority(**{"subject": "big", **options, "serial": serial})
+            leaf = forge.leaf(ca, serial=serial)
+            with contextlib.suppress(InputError):
+                read_options({"certificate_content": (leaf.pem + ca.pem).decode(), "path": "/nonexistent"})
+            about = x509.Target(x509.Certificate.from_der(leaf.der), x509.Certificate.from_der(ca.der))
+            judge(data, about, world.NOW, RULES)
+            del about, ca, leaf
+        left = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert left < 3 * 200_000
+
+
 @pytest.mark.parametrize("name", sorted(HOSTILE))
 def test_memory_is_in_proportion(name: str) -> None:
     data, about = HOSTILE[name](LARGE), target()

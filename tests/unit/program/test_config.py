@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ocsp.store import parts, sets
+from ocsp.store import parts, scan, sets
 from ocsp_stapling import config as configuration
 from ocsp_stapling.config import Config
 from ocsp_stapling.json_lines import ConfigError, parse
@@ -540,6 +540,43 @@ def test_whoever_fills_a_folder_keeps_no_other_from_being_looked_at(folder: Path
     assert (owners.count("evil"), owners.count("other"), owners.count("full")) == (1000, 1, 1200)
     (problem,) = problems(folder, recursive=True)
     assert f"the folder {folder}/ssl/evil has more than 1000 files of this kind" in problem
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_who_makes_folders_gets_no_more_looked_at(folder: Path) -> None:
+    """What counts is the first folder on the way that somebody else can write to, however deep that is."""
+    put(folder / "ssl", "web/evil/a/0.test.pem", "web/evil/b/0.test.pem", "web/other/x.test.pem")
+    for inner in "ab":
+        for number in range(1, 600):
+            where = folder / "ssl" / "web" / "evil" / inner
+            os.link(where / "0.test.pem", where / f"{number}.test.pem")
+    for path in ("evil", "evil/a", "evil/b", "other"):
+        os.chown(folder / "ssl" / "web" / path, 61234, 61234)
+    names = list(found(folder, recursive=True))
+    owners = [name.split("/")[1] for name in names]
+    assert (owners.count("evil"), owners.count("other")) == (1000, 1)
+    (problem,) = problems(folder, recursive=True)
+    assert f"the folder {folder}/ssl/web/evil has more than 1000 files of this kind" in problem
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_files_without_end_end_the_search_of_their_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scan, "_MOST_ENTRIES", 10)
+    put(folder / "ssl", *(f"{number}.test.pem" for number in range(20)))
+    os.chown(folder / "ssl", 61234, 61234)
+    assert len(found(folder)) == 10
+    (problem,) = problems(folder)
+    assert "has more than 10 entries" in problem
+
+
+def test_links_to_links_without_end_end_nothing(folder: Path) -> None:
+    put(folder / "ssl", "a.test.pem", "b.test.pem")
+    for number in range(1500):
+        (folder / "ssl" / f"{number}").symlink_to(f"{number + 1}")
+    (folder / "ssl" / "a.test.ocsp-resp").symlink_to("0")
+    text = {"certificates": [{"name": "c", "path": f"{folder}/ssl/0/c.der"}], "scan": [{"folder": f"{folder}/ssl"}]}
+    names = [entry.name for entry in load(folder, json.dumps(text)).certificates]
+    assert names == ["c", "a.test", "b.test"]
 
 
 @pytest.mark.parametrize("half", ["\\ud800", "\\udfff", "x\\udc00\\ud800"])

@@ -609,6 +609,27 @@ def test_those_of_each_folder_take_turns_and_failing_ones_come_last(host: Host) 
     assert order(evil0=seen, other0={**seen, "failures": 1})[:4] == ["evil1", "other1", "evil2", "other0"]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_who_makes_folders_has_no_more_turns(host: Host) -> None:
+    """In the sandbox, all users but root are one: only the folders say whose a certificate is."""
+    for folder, names in (("evil", "abcd"), ("other", "x")):
+        (host.home / folder).mkdir()
+        for name in names:
+            (host.home / folder / name).mkdir()
+            leaf = host.issue(f"{name}.test")
+            (host.home / folder / name / f"{name}.test.pem").write_bytes(leaf.pem + forge.world().issuer.pem)
+        for path in (host.home / folder, *(host.home / folder).rglob("*")):
+            os.chown(path, 61234, 61234)
+    (host.root / "conf.d").mkdir(exist_ok=True)
+    scan = [{"folder": str(host.home / folder), "recursive": True} for folder in ("evil", "other")]
+    hosts.write_json(host.root / "conf.d" / "10.json", {"version": 1, "scan": scan})
+    host.configure()
+    unused: t.Any = types.SimpleNamespace(look_ahead=lambda _interval: None)
+    run = Refresh(load(str(host.root / "config.json"), str(host.state)), unused, unused, unused)
+    order = [os.path.basename(entry.name) for entry in run._in_turn() if entry.live is None]
+    assert order[:2] == ["a.test", "x.test"]
+
+
 def tenants_of(host: Host, **numbers: int) -> None:
     """Folders of users who have so many certificates with ports of their own, on which nothing ever answers."""
     scan = []

@@ -21,6 +21,7 @@ from ..fetch.environment import Environment, Exchange, ResponderDown, Ways
 from ..judge.schedule import Lookahead, look_ahead
 from ..options.parse import check_limits
 from ..options.table import RUN_LIMITS
+from ..pki import certificate as x509
 from ..pki.certificate import Certificate, load_certificates
 from ..servers import snippets
 from ..servers.server import Setup
@@ -31,7 +32,7 @@ from ..store import files, parts, sets, staples
 from ..store.parts import Part
 from ..store.sets import Layout
 from ..text import bounded, clean, format_time
-from . import confirm, live, material, removal, transaction
+from . import confirm, live, material, removal, renewed, transaction
 from . import inclusion as inclusions
 from .confirm import Endpoint, Sight
 from .inclusion import Inclusion
@@ -314,22 +315,34 @@ def _chosen(task: Task) -> t.Tuple[t.List[Values], t.List[str]]:
         by_name.setdefault(one["name"], []).append(one)
     chosen, told = {}, []
     for name in [name for name in by_name if name in names and len(by_name[name]) > 1]:
-        chosen[name] = next((one for one in by_name[name] if _is_sound(one)), by_name[name][0])
+        sound = [(one, found) for one in by_name[name] for found in _sound(one)]
+        known = [one for one, found in sound if _succeeds(found, task.layout, name)]
+        chosen[name] = [*known, *(one for one, _found in sound), by_name[name][0]][0]
+        why = "as its CA issued the one in use" if known else "as the first that fits its certificate"
         told.append(
             f"{name}: {len(by_name[name])} keys of this name were found, and that in {_place_of(chosen[name])} is "
-            "taken, as the first that fits its certificate; rename or remove the others"
+            f"taken, {why}; rename or remove the others"
         )
     return [one for one in certificates if chosen.get(one["name"], one) is one], told
 
 
-def _is_sound(given: Values) -> bool:
-    """Whether there is nothing wrong with the files of a certificate that was found on this host."""
-    try:
+def _sound(given: Values) -> t.Iterator[material.Material]:
+    """The files of a certificate that was found on this host, if there is nothing wrong with them."""
+    with contextlib.suppress(OcspError):
         sources = read_found(given)
         read = material.read_material(given["name"], sources, datetime.now(timezone.utc))
-        return not material.examine(read, [given["name"]]).problems
-    except OcspError:
-        return False
+        if not material.examine(read, [given["name"]]).problems:
+            yield read
+
+
+def _succeeds(found: material.Material, layout: Layout, name: str) -> bool:
+    """Whether a certificate is the one in use, or comes from its CA: others can have any CA certify any name."""
+    with contextlib.suppress(OcspError):
+        used = renewed.live_leaf(layout, name)
+        if used is None or used.der == found.certificate.der:
+            return used is not None
+        return found.issuer is not None and not x509.issuance_problem(used, found.issuer)
+    return False
 
 
 def _place_of(given: Values) -> str:

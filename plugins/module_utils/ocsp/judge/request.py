@@ -11,12 +11,12 @@ extension unless a nonce is asked for.
 from __future__ import annotations
 
 import base64
-import functools
 import hashlib
 import typing as t
 
 from ..asn1 import der
 from ..pki.certificate import Certificate, Target
+from ..pki.remembered import remembered_if_short
 
 NONCE_OID = "1.3.6.1.5.5.7.48.1.2"
 #: Octets of a nonce that a client sends (RFC 9654 section 2.1).
@@ -35,7 +35,7 @@ def issuer_hashes(certificate: Certificate, issuer: Certificate, digest: str) ->
     return hash_both(certificate.issuer, issuer.public_key_bits, digest)
 
 
-@functools.lru_cache(maxsize=256)
+@remembered_if_short(256)
 def hash_both(name: bytes, key: bytes, digest: str) -> t.Tuple[bytes, bytes]:
     return (
         hashlib.new(digest, name, usedforsecurity=False).digest(),

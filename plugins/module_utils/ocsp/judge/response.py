@@ -11,7 +11,6 @@ Baseline Requirements (BR).
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import typing as t
 from datetime import datetime, timedelta, timezone
@@ -22,6 +21,7 @@ from ..pki import certificate as x509
 from ..pki import readability, signature
 from ..pki.certificate import Certificate, Extensions, Target
 from ..pki.deviations import complete, deviations
+from ..pki.remembered import remembered_if_short
 from ..text import format_time
 from .judgement import Judgement
 from .lint import lint
@@ -190,7 +190,7 @@ def _check_target(target: Target, now: datetime, draft: _Draft) -> None:
     draft.findings.extend(_lasting_faults(target))
 
 
-@functools.lru_cache(maxsize=1024)
+@remembered_if_short(1024)
 def _lasting_faults(target: Target) -> t.Tuple[Finding, ...]:
     """What is wrong with a certificate and its issuer at any time. Remembered, as they come again for each response."""
     certificate, issuer = target
@@ -306,7 +306,7 @@ def _answer_problem(answer: Answer, target: Target) -> str:
     return f"its CertID names an issuer with a different {'key' if answer.name_hash == name_hash else 'name'}"
 
 
-@functools.lru_cache(maxsize=64)
+@remembered_if_short(64)
 def _responder_text(name: t.Optional[bytes], key_hash: t.Optional[bytes]) -> str:
     return x509.name_text(name) if name is not None else x509.shorten(f"key:{(key_hash or b'').hex()}")
 
@@ -373,7 +373,7 @@ def _count_errors(findings: t.Sequence[Finding]) -> int:
     return sum(finding.severity == ERROR for finding in findings)
 
 
-@functools.lru_cache(maxsize=64)
+@remembered_if_short(64)
 def _weakness(what: str, scheme: signature.Scheme, signer: Certificate, rules: Rules) -> t.Tuple[Finding, ...]:
     """The finding about a signature that proves too little, if it does."""
     problem = signature.weakness(scheme, signer.public_key, "sha1_signature" in rules.allow)
@@ -383,7 +383,7 @@ def _weakness(what: str, scheme: signature.Scheme, signer: Certificate, rules: R
     return (Finding("weak_signature", ERROR, f"the signature of {what} by {signer.name} is {verdict}: {problem}"),)
 
 
-@functools.lru_cache(maxsize=64)
+@remembered_if_short(64)
 def _named(
     issuer: Certificate, embedded: t.Tuple[bytes, ...], name: t.Optional[bytes], key_hash: t.Optional[bytes]
 ) -> t.Tuple[t.List[Certificate], str]:
@@ -441,7 +441,7 @@ def _judge_delegate(delegate: Certificate, target: Target, now: datetime, rules:
     return authority + _validity_faults(delegate, now, rules.clock_tolerance) + profile
 
 
-@functools.lru_cache(maxsize=64)
+@remembered_if_short(64)
 def _standing_faults(
     delegate: Certificate, issuer: Certificate, is_leaf: bool, rules: Rules
 ) -> t.Tuple[t.List[Finding], t.List[Finding]]:

@@ -25,7 +25,7 @@ from ..asn1 import der
 from ..asn1.der import Reader, element
 from ..errors import InputError, MalformedError
 from . import formats, signature
-from .remembered import Memory, remembered
+from .remembered import Memory, remembered, remembered_if_short
 from .signature import PublicKey, Scheme
 
 AUTHORITY_INFO_ACCESS = "1.3.6.1.5.5.7.1.1"
@@ -177,7 +177,7 @@ class Certificate:
     signature: bytes
 
     @classmethod
-    @functools.lru_cache(maxsize=64)
+    @remembered_if_short(64)
     def from_der(cls, data: bytes) -> Certificate:
         """Read a certificate. Raises MalformedError. Remembered, since the same CAs and responders come again."""
         if len(data) > _LARGEST:
@@ -778,7 +778,8 @@ def same_name(one: bytes, other: bytes) -> bool:
         return False
 
 
-@functools.lru_cache(maxsize=512)
+# Of a name of the greatest length, what is compared takes thirty times as much memory.
+@remembered_if_short(64)
 def comparable_name(name: bytes) -> t.Tuple[t.FrozenSet[t.Tuple[str, t.Any]], ...]:
     """What is equal for equal names, part by part from the top. Raises MalformedError for bytes that are no Name."""
     return tuple(
@@ -843,7 +844,7 @@ def _read_text(entry: Reader) -> t.Union[str, bytes]:
         return raw
 
 
-@functools.lru_cache(maxsize=64)
+@remembered_if_short(64)
 def name_text(name: bytes) -> str:
     """A raw name for a person: most specific part first, control characters escaped, not parsed back."""
     try:

@@ -9,13 +9,13 @@ What is compared how follows OpenSSL, whose clients refuse what it refuses.
 
 from __future__ import annotations
 
-import functools
 import typing as t
 
 from ..asn1 import der
 from ..asn1.der import Reader
 from . import certificate as x509
 from .certificate import Certificate, GeneralName
+from .remembered import remembered_if_short
 
 #: Names times subtrees of one CA that are compared; certificates in use stay far below.
 _MOST_COMPARISONS = 50_000
@@ -44,7 +44,7 @@ class NameConstraints(t.NamedTuple):
     excluded: t.Tuple[Subtree, ...] = ()
 
 
-@functools.lru_cache(maxsize=1024)
+@remembered_if_short(1024)
 def violation(certificate: Certificate, authority: Certificate, is_leaf: bool) -> str:
     """Which name constraint of a CA above it a certificate breaks, or an empty string.
 
@@ -66,7 +66,7 @@ def violation(certificate: Certificate, authority: Certificate, is_leaf: bool) -
     return ""
 
 
-@functools.lru_cache(maxsize=64)
+@remembered_if_short(64)
 def constraints_of(authority: Certificate) -> NameConstraints:
     """The names that what a CA issues must keep to. Raises MalformedError."""
     reader = authority.reader_of(x509.NAME_CONSTRAINTS, "name constraints")

@@ -10,13 +10,13 @@ does not, the sentence says so. What OpenSSL or NSS refuse as well is refused by
 
 from __future__ import annotations
 
-import functools
 import typing as t
 
 from ..asn1 import der
 from ..asn1.der import Reader
 from . import certificate as x509
 from .certificate import Certificate
+from .remembered import remembered_if_short
 from .signature import NOT_BY_CHROME
 
 _LONGEST_SERIAL = 20
@@ -44,7 +44,7 @@ _NAMES = {
 _NEVER_EMPTY = (x509.AUTHORITY_INFO_ACCESS, x509.SUBJECT_ALTERNATIVE_NAME)
 
 
-@functools.lru_cache(maxsize=1024)
+@remembered_if_short(1024)
 def deviations(certificate: Certificate) -> t.Tuple[str, ...]:
     """Sentences about one certificate. Remembered, as the certificates of CAs and responders come again and again.
 

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import functools
 import typing as t
 
 from ..asn1 import der
@@ -14,7 +13,7 @@ from ..errors import MalformedError
 from . import certificate as x509
 from . import signature
 from .certificate import Certificate
-from .remembered import remembered
+from .remembered import remembered, remembered_if_short
 
 
 class KeyIdentifier(t.NamedTuple):
@@ -54,7 +53,7 @@ def identifier_problem(certificate: Certificate, issuer: Certificate) -> str:
     return ""
 
 
-@functools.lru_cache(maxsize=256)
+@remembered_if_short(256)
 def subject_key_identifier(certificate: Certificate) -> t.Optional[bytes]:
     """The identifier that the CA gave the key (RFC 5280 section 4.2.1.2)."""
     reader = certificate.reader_of(x509.SUBJECT_KEY_IDENTIFIER, "subject key identifier")
@@ -65,7 +64,7 @@ def subject_key_identifier(certificate: Certificate) -> t.Optional[bytes]:
     return identifier
 
 
-@functools.lru_cache(maxsize=256)
+@remembered_if_short(256)
 def authority_key_identifier(certificate: Certificate) -> KeyIdentifier:
     """Which certificate of the issuer is meant (RFC 5280 section 4.2.1.1)."""
     reader = certificate.reader_of(x509.AUTHORITY_KEY_IDENTIFIER, "authority key identifier")

@@ -10,6 +10,7 @@ writes into a folder that is searched may put many large ones there.
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 Answer = t.TypeVar("Answer")
@@ -64,3 +65,37 @@ class Remembered(t.Generic[Answer]):
 def remembered(most: int) -> t.Callable[[t.Callable[..., Answer]], Remembered[Answer]]:
     """Remember so many answers of a function of certificates, none of which may be None."""
     return lambda function: Remembered(function, most)
+
+
+#: Octets of what is kept: a certificate in use has 2000, and its names and its key have a few hundred.
+_LONGEST = 8192
+
+_Function = t.TypeVar("_Function", bound=t.Callable[..., t.Any])
+
+
+def remembered_if_short(most: int) -> t.Callable[[_Function], _Function]:
+    """As ``functools.lru_cache``, but nothing is kept of what is long: neither of octets, nor of certificates.
+
+    Names, keys and certificates may have half a mebibyte, and each of a thousand files may have its own.
+    """
+
+    def decorate(function: _Function) -> _Function:
+        known = functools.lru_cache(maxsize=most)(function)
+
+        @functools.wraps(function)
+        def answer(*given: t.Any, **named: t.Any) -> t.Any:
+            return (known if _length(given) <= _LONGEST else function)(*given, **named)
+
+        answer.cache_clear = known.cache_clear  # type: ignore[attr-defined]
+        return t.cast("_Function", answer)
+
+    return decorate
+
+
+def _length(value: t.Any) -> int:
+    """How many octets there are in a value."""
+    if isinstance(value, bytes):
+        return len(value)
+    if isinstance(value, tuple):
+        return sum(map(_length, value))
+    return len(getattr(value, "der", b""))

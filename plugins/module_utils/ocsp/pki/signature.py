@@ -17,6 +17,7 @@ import typing as t
 from ..asn1 import der
 from ..errors import MalformedError
 from .kinds import kind_name
+from .remembered import remembered_if_short
 
 try:
     import cryptography
@@ -132,7 +133,7 @@ class PublicKey(t.NamedTuple):
     only: t.Optional[Scheme] = None
 
 
-@functools.lru_cache(maxsize=64)
+@remembered_if_short(64)
 def parse_algorithm(algorithm: bytes) -> Scheme:
     """Read an AlgorithmIdentifier (RFC 5280 section 4.1.1.2) of a signature."""
     reader = der.Reader(algorithm, "signature algorithm").sequence()
@@ -206,7 +207,7 @@ def _read_digest(reader: der.Reader) -> str:
 _LONGEST_EXPONENT = 64
 
 
-@functools.lru_cache(maxsize=256)
+@remembered_if_short(256)
 def load_public_key(spki: bytes) -> PublicKey:
     """Load a SubjectPublicKeyInfo (RFC 5280 section 4.1). Raises MalformedError."""
     info = der.Reader(spki, "public key").sequence()

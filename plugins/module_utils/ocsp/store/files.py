@@ -47,6 +47,8 @@ def resolve(path: str, source: str, create: bool = True) -> str:
         resolved = os.path.realpath(path)
     except ValueError as error:
         raise InputError(f"{source} is not a path: {error}") from None
+    except RecursionError:  # before Python 3.13
+        raise InputError(f"{source} leads to too many symbolic links") from None
     if path.endswith("/"):
         raise InputError(f"{source} ends with a slash; give the path of a file")
     folder = os.path.dirname(resolved)
@@ -200,8 +202,12 @@ def _copy_attributes(path: str, descriptor: int) -> None:
     if old is None or stat.S_ISLNK(old.st_mode):
         os.fchmod(descriptor, 0o644)
         return
-    with contextlib.suppress(PermissionError):  # only root may give files away
+    try:
         os.fchown(descriptor, old.st_uid, old.st_gid)
+    except OSError as error:
+        # Only root may give files away, and to nobody who has no number in this user namespace.
+        if error.errno not in (errno.EPERM, errno.EINVAL):
+            raise
     # These files are not for running, and whoever put another one in its place must not choose as whom it would run.
     os.fchmod(descriptor, stat.S_IMODE(old.st_mode) & 0o777)
     for name in _PRESERVED_ATTRIBUTES:
@@ -302,11 +308,20 @@ def _backups(path: str) -> t.List[str]:
 
 
 class _Lock(t.NamedTuple):
-    """A lock file: its mode, and its owner where that is another than who makes it."""
+    """A lock file: its mode, and its owner where that is another than who makes it.
+
+    ``folder`` is a descriptor of the folder that it is in, where another user could put a link in the folder's place.
+    """
 
     path: str
     mode: int = 0o600
     owner: int = -1
+    folder: t.Optional[int] = None
+
+    @property
+    def name(self) -> str:
+        """The file as seen from ``folder``."""
+        return self.path if self.folder is None else os.path.basename(self.path)
 
 
 @contextlib.contextmanager
@@ -321,13 +336,14 @@ def lock(
     user can make a run wait. Waits at most ``timeout`` seconds. ``resolved`` says that the path is
     what ``resolve`` returned; ``sleep`` may raise to end the wait. Raises FileError.
     """
-    try:
-        place = path if resolved else os.path.realpath(path)
-        found = _private_lock(place) or _shared_lock(place)
-    except OSError as error:
-        raise FileError(f"cannot lock {path} with a file in the temporary folder: {reason_of(error)}") from None
-    with _holding(found, path, timeout, sleep):
-        yield
+    with contextlib.ExitStack() as stack:
+        try:
+            place = path if resolved else os.path.realpath(path)
+            found = _private_lock(place, stack) or _shared_lock(place)
+        except OSError as error:
+            raise FileError(f"cannot lock {path} with a file in the temporary folder: {reason_of(error)}") from None
+        with _holding(found, path, timeout, sleep):
+            yield
 
 
 @contextlib.contextmanager
@@ -354,22 +370,28 @@ def _holding(lock_: _Lock, what: str, timeout: float, sleep: t.Callable[[float],
         yield
     finally:
         with contextlib.suppress(OSError):
-            os.unlink(lock_.path)
+            os.unlink(lock_.name, dir_fd=lock_.folder)
         os.close(descriptor)
 
 
-def _private_lock(path: str) -> t.Optional[_Lock]:
-    """The lock of a resolved path that is for the owner of its folder and for root alone, where there can be one."""
-    folder, name = os.path.split(path)
+def _private_lock(path: str, stack: contextlib.ExitStack) -> t.Optional[_Lock]:
+    """The lock of a resolved path that is for the owner of its folder and for root alone, where there can be one.
+
+    The folder stays open until ``stack`` ends, and the file is made in it: it is given to the owner of this folder, who
+    may have a link to another folder at its path by then.
+    """
+    place, name = os.path.split(path)
     with contextlib.suppress(OSError):
-        found = os.stat(folder)
+        folder = tenants.open_folder(place)
+        stack.callback(os.close, folder)
+        found = os.fstat(folder)
         if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or os.geteuid() not in (0, found.st_uid):
             return None
         if found.st_uid != 0:
-            if not os.access(folder, os.W_OK | os.X_OK):
+            if not os.access(".", os.W_OK | os.X_OK, dir_fd=folder):
                 return None
             _try_locks_in(folder)
-            return _Lock(os.path.join(folder, f".{_short(name)}.ocsp-lock"), owner=found.st_uid)
+            return _Lock(os.path.join(place, f".{_short(name)}.ocsp-lock"), owner=found.st_uid, folder=folder)
         if _make_roots_folder(_ROOTS_LOCK_FOLDER):
             return _Lock(os.path.join(_ROOTS_LOCK_FOLDER, _lock_name(path)))
     return None
@@ -385,9 +407,9 @@ def _make_roots_folder(path: str) -> bool:
     return private and os.access(path, os.W_OK | os.X_OK)
 
 
-def _try_locks_in(folder: str) -> None:
+def _try_locks_in(folder: int) -> None:
     """Raise OSError where the file system has no locks, as some have none that come over a network."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(".", os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     finally:
@@ -414,7 +436,7 @@ def _take_lock(lock_: _Lock, deadline: float, sleep: t.Callable[[float], None]) 
         descriptor = _open_lock(lock_)
         try:
             # The run that held the lock removes the file; a lock on the removed file is none.
-            if _try_lock(descriptor, deadline, sleep) and _is_same_file(descriptor, lock_.path):
+            if _try_lock(descriptor, deadline, sleep) and _is_same_file(descriptor, lock_):
                 held, descriptor = descriptor, -1
                 return held
             if time.monotonic() >= deadline:
@@ -431,10 +453,10 @@ def _open_lock(lock_: _Lock) -> int:
     flags = access | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     while True:
         try:
-            descriptor = os.open(lock_.path, flags | os.O_CREAT | os.O_EXCL, lock_.mode)
+            descriptor = os.open(lock_.name, flags | os.O_CREAT | os.O_EXCL, lock_.mode, dir_fd=lock_.folder)
         except FileExistsError:
             with contextlib.suppress(FileNotFoundError):
-                return os.open(lock_.path, flags)
+                return os.open(lock_.name, flags, dir_fd=lock_.folder)
             continue
         os.fchmod(descriptor, lock_.mode)
         if lock_.owner not in (-1, os.geteuid()):
@@ -453,8 +475,9 @@ def _try_lock(descriptor: int, deadline: float, sleep: t.Callable[[float], None]
             sleep(_LOCK_POLL)
 
 
-def _is_same_file(descriptor: int, path: str) -> bool:
+def _is_same_file(descriptor: int, lock_: _Lock) -> bool:
     try:
-        return os.path.samestat(os.fstat(descriptor), os.stat(path, follow_symlinks=False))
+        there = os.stat(lock_.name, dir_fd=lock_.folder, follow_symlinks=False)
+        return os.path.samestat(os.fstat(descriptor), there)
     except FileNotFoundError:
         return False

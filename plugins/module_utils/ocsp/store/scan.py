@@ -92,8 +92,9 @@ def find(settings: Settings, lead: str, problems: t.Optional[t.List[str]] = None
 class _Search:
     """The way through a folder and maybe those below, within limits: other users may fill some of them.
 
-    What is in a folder that root alone can write to is not counted. All else is, for each folder right below the one
-    that is searched: whoever fills one does not keep those in others from being found.
+    What is in a folder that root alone can write to is not counted. All else is, for the first folder on the way down
+    that somebody else can write to, and for all below it together: whoever fills one does not keep those in others from
+    being found, and does not get more by making folders.
     """
 
     def __init__(self, folder: str, recursive: bool, problems: t.Optional[t.List[str]]) -> None:
@@ -108,10 +109,11 @@ class _Search:
         Links to folders are not followed.
         """
         # A stack of its own: os.walk of Python 3.11 and older calls itself for each level.
-        left = [(self._folder, 0, self._folder)]
+        left = [(self._folder, 0, "")]
         while left:
             folder, depth, counted = left.pop()
             try:
+                counted = counted or (folder if _is_for_others(folder) else "")
                 folders, names = self._look(folder, counted, pattern)
             except OSError as error:
                 self._note(_folder_problem(error))
@@ -123,35 +125,33 @@ class _Search:
                 )
                 continue
             below = [os.path.join(folder, name) for name in folders]
-            left += [(path, depth + 1, path if depth == 0 else counted) for path in reversed(below)]
+            left += [(path, depth + 1, counted) for path in reversed(below)]
 
     def _look(self, folder: str, counted: str, pattern: t.Pattern[str]) -> t.Tuple[t.List[str], t.List[str]]:
         """The folders in a folder, and the files whose names match. Raises OSError, and InputError; see ``find``."""
         folders: t.List[str] = []
         names: t.List[str] = []
-        limited = _is_for_others(folder)
         with os.scandir(folder) as entries:
             for entry in entries:
-                if _is_folder(entry):
+                if not self._count(counted, "entries", _MOST_ENTRIES):
+                    break
+                if entry.is_dir(follow_symlinks=False):
                     # Hidden ones belong to programs, such as the account keys of the role acme_certificates.
-                    if not self._recursive or entry.name[0] == "." or entry.is_symlink():
-                        continue
-                    kind, kept = "folders", folders
-                elif pattern.fullmatch(entry.name):
-                    kind, kept = "files of this kind", names
-                else:
-                    kind, kept = "entries", None
-                if limited and not self._count(counted, kind):
-                    if kept is None:
-                        break
-                    continue
-                if kept is not None:
-                    kept.append(entry.name)
+                    if self._recursive and entry.name[0] != "." and self._count(counted, "folders"):
+                        folders.append(entry.name)
+                # Where a link leads is asked last, since to follow one can take long.
+                elif (
+                    pattern.fullmatch(entry.name)
+                    and self._count(counted, "files of this kind")
+                    and not (entry.is_symlink() and os.path.isdir(entry.path))
+                ):
+                    names.append(entry.name)
         return sorted(folders), sorted(names)
 
-    def _count(self, counted: str, kind: str) -> bool:
-        """Whether one more may be looked at."""
-        limit = _MOST_ENTRIES if kind == "entries" else MOST_FOUND
+    def _count(self, counted: str, kind: str, limit: int = MOST_FOUND) -> bool:
+        """Whether one more may be looked at. ``counted`` is empty where nothing is counted."""
+        if not counted:
+            return True
         counts = self._counts.setdefault(counted, {})
         counts[kind] = counts.get(kind, 0) + 1
         if counts[kind] == limit + 1:
@@ -165,13 +165,6 @@ class _Search:
         if self._problems is None:
             raise InputError(problem)
         self._problems.append(problem)
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False
 
 
 def _is_for_others(folder: str) -> bool:

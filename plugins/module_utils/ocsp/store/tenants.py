@@ -26,6 +26,8 @@ _MOST_LINKS = 40
 _ROOTS_ALONE: t.Set[str] = set()
 _MOST_REMEMBERED = 10_000
 _ACL = "system.posix_acl_access"
+#: Whose a file seems to be where its owner has no number in this user namespace, as in the sandbox of ``refresh``.
+_NOBODY = 65534
 
 
 def read_file(path: str, source: str, limit: int) -> t.Optional[bytes]:
@@ -99,11 +101,11 @@ def destination(path: str, source: str, follow: bool = True) -> t.Iterator[Desti
     with contextlib.ExitStack() as stack:
         walk = _Walk(stack)
         try:
-            problem = walk.to(_absolute(path), follow).problem(hard_links=not follow)
+            problem = walk.to(_absolute(path), follow).problem(hard_links=not follow, writing=True)
         except FileNotFoundError:
             if walk.missing is None:
                 raise
-            problem = walk.missing.problem()
+            problem = walk.missing.problem(writing=True)
         except ValueError as error:
             raise InputError(f"{source} cannot be used: {error}") from None
         if problem:
@@ -133,6 +135,36 @@ def real_folder(path: str, source: str) -> t.Optional[str]:
         return os.readlink(at) if os.path.isdir(at) else os.path.realpath(path)
 
 
+def where(path: str) -> str:
+    """Where an absolute path leads, without links, or the path itself where that cannot be told.
+
+    Unlike ``os.path.realpath`` it follows no more links than the system does: other users can make any number.
+    """
+    with contextlib.ExitStack() as stack:
+        walk = _Walk(stack)
+        try:
+            walk.to(path)
+        except (OSError, ValueError):
+            if walk.missing is None:
+                return path
+        with contextlib.suppress(OSError):
+            return os.path.join(os.readlink(_fd_path(walk.folder)), walk.name)
+    return path
+
+
+def open_folder(path: str) -> int:
+    """A descriptor of the folder at an absolute path without links, to make files in; where it now has one, OSError."""
+    flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open("/", flags)
+    for name in path.split("/"):
+        above = descriptor
+        try:
+            descriptor = os.open(name or ".", flags, dir_fd=above)
+        finally:
+            os.close(above)
+    return descriptor
+
+
 def _absolute(path: str) -> str:
     return path if path.startswith("/") else os.path.join(os.getcwd(), path)
 
@@ -151,9 +183,18 @@ class _Found(t.NamedTuple):
     links: t.Tuple[int, ...]
     folder: int
 
-    def problem(self, hard_links: bool = False) -> str:
-        """Why the file is not used, as the end of a sentence, or an empty string. ``hard_links``: these do no harm."""
+    def problem(self, hard_links: bool = False, writing: bool = False) -> str:
+        """Why the file is not used, as the end of a sentence, or an empty string.
+
+        ``hard_links``: these do no harm. ``writing``: no link is followed whose owner may be another than it seems. For
+        reading it is, since this process could read the file anyway, and what it reads there decides for nobody else.
+        """
         status = os.fstat(self.descriptor)
+        if writing and any(map(_is_anybody, self.links)):
+            return (
+                "is reached by a symbolic link in a folder that users other than root can write to, and whose link that"
+                " is cannot be seen from this sandbox; give the path of the file itself"
+            )
         if any(owner != status.st_uid for owner in self.links):
             return (
                 "is reached by a symbolic link in a folder that users other than root can write to, and belongs to "
@@ -257,6 +298,18 @@ class _Walk:
         descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
         self._stack.callback(os.close, descriptor)
         return descriptor
+
+
+def _is_anybody(owner: int) -> bool:
+    """Whether the owner of a file may be any of the users that this user namespace has no numbers for."""
+    if owner != _NOBODY:
+        return False
+    try:
+        with open("/proc/self/uid_map", encoding="ascii") as handle:
+            ranges = [tuple(map(int, line.split())) for line in handle]
+    except OSError:
+        return False
+    return not any(first <= owner < first + length for first, _outside, length in ranges)
 
 
 def _is_group_strange(descriptor: int, folder: os.stat_result) -> bool:

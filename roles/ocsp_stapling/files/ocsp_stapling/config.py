@@ -37,7 +37,7 @@ from ocsp.options import table
 from ocsp.options.parse import check_options, did_you_mean
 from ocsp.servers.table import SERVERS
 from ocsp.services.control import COMMANDS, Service, configured, name_problem, read_command
-from ocsp.store import parts, scan
+from ocsp.store import parts, scan, tenants
 from ocsp.store.sets import Layout
 from ocsp.text import bounded, clean, parse_duration
 
@@ -571,9 +571,9 @@ class _Builder:
         """A path without links, so that two that lead to one file are known to be alike."""
         folder, name = os.path.split(path)
         if folder not in self.real_folders:
-            self.real_folders[folder] = os.path.realpath(folder)
+            self.real_folders[folder] = tenants.where(folder)
         real = os.path.join(self.real_folders[folder], name)
-        return os.path.realpath(real) if os.path.islink(real) else real
+        return tenants.where(real) if os.path.islink(real) else real
 
 
 def _files_of(found: scan.Found) -> t.Dict[str, str]:

@@ -946,8 +946,24 @@ def test_of_two_of_one_name_the_sound_one_is_taken(run: t.Callable[..., Result],
             done = run(certificates=order, **given)
             assert not done.get("failed"), (name, done)
             assert live(tmp_path, "b.example.com").joinpath("cert.pem").read_bytes() == subject.pem
-            told = f"b.example.com: 2 keys of this name were found, and that in {tmp_path}/good is taken, as the first "
+            told = f"b.example.com: 2 keys of this name were found, and that in {tmp_path}/good is taken, as "
             assert any(one.startswith(told) for one in done["warnings"]), (name, done["warnings"])
+
+
+def test_of_two_of_one_name_that_of_the_ca_in_use_is_taken(run: t.Callable[..., Result], tmp_path: Path) -> None:
+    """Whoever may write into another folder can have a CA of his own certify any name."""
+    name, given = "b.example.com", {"found": ["b.example.com"], "remote_source": True, "part": {"owner": "web"}}
+    times = {"not_before": NOW - forge.DAY, "not_after": NOW + 60 * forge.DAY}
+    options: t.Any = {"extensions": [forge.subject_alt_name(name)], "private_key": forge.key("p256", "theirs"), **times}
+    theirs = found_in(tmp_path / "a", forge.leaf(OTHER, name, serial=9, **options), name, chain=OTHER.pem)
+    for label in ("", "renewed"):
+        subject = leaf(name, label, urls=False)
+        mine = found_in(tmp_path / "z", subject, name)
+        if not label:
+            run(certificates=[mine], **given)
+        done = run(certificates=[theirs, mine], **given)
+        assert live(tmp_path, name).joinpath("cert.pem").read_bytes() == subject.pem, label
+        assert any("as its CA issued the one in use" in one for one in done["warnings"])
 
 
 def test_of_many_that_are_left_out_few_are_told_of(run: t.Callable[..., Result], tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import pwd
+import shutil
 import stat
 import subprocess
 import sys
@@ -765,6 +766,19 @@ def test_a_failure_says_what_was_tried(run: t.Any, responder: t.Any, name: str) 
     result = run()
     assert result["failed"] and result[name]
     assert name not in returned(run.module, "success")
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("chattr"), reason="only root has chattr")
+def test_attributes_of_the_file_system_are_set(run: t.Any, path: Path) -> None:
+    """By a program of its own, which must find the file."""
+    probe = path.with_name("probe")
+    probe.touch()
+    if subprocess.run(["chattr", "+d", str(probe)], check=False, capture_output=True).returncode:
+        pytest.skip("this file system has none")
+    result = run(source_content=b64(GOOD), attributes="+d")
+    assert not result.get("failed"), result.get("msg")
+    shown = subprocess.run(["lsattr", "-d", str(path)], check=True, capture_output=True, text=True).stdout
+    assert "d" in shown.split()[0]
 
 
 @pytest.mark.parametrize("attributes", [{"owner": "nosuch"}, {"group": "nosuch"}, {"mode": "zz"}])

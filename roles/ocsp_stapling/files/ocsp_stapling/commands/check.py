@@ -16,7 +16,7 @@ from ocsp.fetch import freshness, report
 from ocsp.judge.judgement import Judgement
 from ocsp.judge.response import SIZE_LIMIT
 from ocsp.options.parse import check_options, read_options
-from ocsp.store import reading
+from ocsp.store import reading, tenants
 
 from ..config import Config, Values
 from ..terminal import paragraph
@@ -71,9 +71,9 @@ def _known_values(path: str, given: Values, config: t.Optional[Config]) -> Value
     """
     if any(given.get(key) for key in ("certificate_path", "certificate_content")):
         return {}
-    real = os.path.realpath(path)
+    real = tenants.where(os.path.abspath(path))
     for entry in config.certificates if config is not None else ():
-        if real in (os.path.realpath(entry.path), os.path.realpath(os.path.join(entry.live or "/", "ocsp.der"))):
+        if real in map(tenants.where, (entry.path, os.path.join(entry.live or "/", "ocsp.der"))):
             return entry.values
     for name in _BESIDE:
         beside = os.path.join(os.path.dirname(real), name)

@@ -11,6 +11,7 @@ import functools
 import hashlib
 import json
 import os
+import stat
 import typing as t
 from collections import Counter
 from datetime import datetime, timedelta
@@ -25,7 +26,7 @@ from ocsp.judge.decision import WITHDRAW, Facts, decide
 from ocsp.judge.response import judge
 from ocsp.options.parse import read_options
 from ocsp.servers.changes import expiry_plan
-from ocsp.store import reading, staples
+from ocsp.store import reading, staples, tenants
 from ocsp.text import clean, format_time
 
 from .. import events, record
@@ -161,15 +162,18 @@ class Refresh:
     def _in_turn(self) -> t.List[Entry]:
         """The certificates in the order in which they are looked at, in case that the time is too short for all.
 
-        Those of each user, and of each folder, take turns. Among them those come first that did not fail last time, and
-        were looked at the longest time ago.
+        Those of each user, and of each folder that others can write to, take turns. The sandbox hides which user is
+        which, so that only the folders tell there. Among them those come first that did not fail last time, and were
+        looked at the longest time ago.
         """
 
         def order(entry: Entry) -> t.Tuple[bool, str]:
             known = self.record.entry(entry.name)
             return record.number_of(known, "failures") > 0, record.text_of(known, "looked")
 
-        return _take_turns(_take_turns(sorted(self.entries, key=order), _folder_of), _owner_of)
+        folder_of = functools.lru_cache(maxsize=None)(_open_folder)
+        turns = _take_turns(sorted(self.entries, key=order), lambda entry: folder_of(_folder_of(entry)))
+        return _take_turns(turns, _owner_of)
 
     def _job(self, entry: Entry) -> t.Optional[Job]:
         """What is to be looked at, unless it is not yet time for that."""
@@ -430,6 +434,19 @@ def _take_turns(entries: t.Sequence[Entry], group_of: t.Callable[[Entry], t.Any]
 
 def _folder_of(entry: Entry) -> str:
     return os.path.dirname(str(entry.values.get("certificate_path") or ""))
+
+
+def _open_folder(folder: str) -> str:
+    """The first folder on the way to one that others than root can write to, who can make any number below it."""
+    parts = folder.split("/")
+    for number in range(1, len(parts)):
+        above = "/".join(parts[: number + 1])
+        with contextlib.suppress(OSError, ValueError):
+            status = os.stat(above)
+            # In one with the sticky bit, as /tmp, each has folders of its own.
+            if tenants.writer(status) is not None and not status.st_mode & stat.S_ISVTX:
+                return above
+    return folder
 
 
 def _owner_of(entry: Entry) -> int:

@@ -7,8 +7,12 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import struct
+import subprocess
+import sys
+import tempfile
 import typing as t
 from datetime import datetime, timezone
 from pathlib import Path
@@ -238,3 +242,107 @@ def test_links_of_root_and_of_the_owner_of_the_file_are_followed_for_writing(ban
 def test_a_link_of_a_tenant_to_nothing_leads_into_its_own_folder(bank: Path) -> None:
     replace(link(bank / "tenant" / "t.der", "new.der", TENANT))
     assert (bank / "tenant" / "new.der").read_bytes() == b"new"
+
+
+def test_no_lock_is_made_where_a_tenant_leads_a_folder_while_root_waits(bank: Path) -> None:
+    """The lock would be given to the owner of the folder."""
+    held = os.open(bank / "tenant" / ".x.der.ocsp-lock", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(held, fcntl.LOCK_EX)
+
+    def swap(_seconds: float) -> None:
+        (bank / "tenant").rename(bank / "moved")
+        link(bank / "tenant", bank / "private", TENANT)
+        fcntl.flock(held, fcntl.LOCK_UN)
+
+    with files.lock(str(bank / "tenant" / "x.der"), 60, sleep=swap):
+        assert sorted(os.listdir(bank / "private")) == ["bank.key"]
+    assert sorted(os.listdir(bank / "private")) == ["bank.key"]
+    os.close(held)
+
+
+def test_a_folder_is_not_opened_by_a_link(bank: Path) -> None:
+    link(bank / "tenant" / "led", bank / "private", TENANT)
+    with pytest.raises(OSError, match="Not a directory"):
+        tenants.open_folder(str(bank / "tenant" / "led"))
+    descriptor = tenants.open_folder(str(bank / "private"))
+    assert os.path.samestat(os.fstat(descriptor), (bank / "private").stat())
+    os.close(descriptor)
+
+
+def test_where_a_path_leads(bank: Path) -> None:
+    (bank / "a").symlink_to("b")
+    (bank / "b").symlink_to(bank / "private" / "missing")
+    (bank / "in").symlink_to("private")
+    led = {"a": "private/missing", "in/bank.key": "private/bank.key", "in": "private", "no/x": "no/x", "x": "x"}
+    assert {path: os.path.relpath(tenants.where(str(bank / path)), bank) for path in led} == led
+    for number in range(50):
+        (bank / f"l{number}").symlink_to(f"l{number + 1}")
+    assert tenants.where(str(bank / "l0")) == str(bank / "l0")
+    assert tenants.where(str(bank / "l20")) == str(bank / "l50")
+
+
+def test_links_to_links_without_end_are_refused(bank: Path) -> None:
+    for number in range(1500):
+        link(bank / "tenant" / f"{number}", f"{number + 1}", TENANT)
+    with pytest.raises((InputError, FileError), match="too many symbolic links"):
+        files.replace_file(files.resolve(str(bank / "tenant" / "0"), "path"), b"x", resolved=True)
+
+
+#: Become a user in a user namespace that has numbers for this one and for root alone, as ``PrivateUsers=yes`` does it.
+SANDBOX = """
+import ctypes, os, sys
+user, folder, core = int(sys.argv[1]), *sys.argv[2:]
+(ready, tell), (go, start) = os.pipe(), os.pipe()
+child = os.fork()
+if child:
+    os.read(ready, 1)
+    for kind in ("gid", "uid"):
+        with open(f"/proc/{child}/{kind}_map", "w") as handle:
+            handle.write(f"0 0 1\\n{user} {user} 1\\n")
+    os.write(start, b"x")
+    sys.exit(os.waitpid(child, 0)[1] >> 8)
+os.setgroups([])
+os.setgid(user)
+os.setuid(user)
+libc = ctypes.CDLL(None)
+libc.prctl(4, 1)
+if libc.unshare(0x10000000):
+    os._exit(77)
+os.write(tell, b"x")
+os.read(go, 1)
+sys.path.insert(0, core)
+from ocsp.store import files, tenants
+assert tenants.read_file(folder + "/tenant/read.pem", "x", 100) == b"other's"
+for name in ("there", "missing"):
+    try:
+        files.replace_file(f"{folder}/tenant/{name}", b"tenant's")
+    except Exception as error:
+        assert "whose link that is cannot be seen" in str(error), error
+    else:
+        os._exit(1)
+files.replace_file(folder + "/tenant/plain", b"renewed")
+os._exit(0)
+"""
+
+
+def test_a_sandbox_in_which_all_others_are_one_user_writes_through_no_link_of_theirs(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:  # that of pytest is closed to others
+        folder = Path(name)
+        folder.chmod(0o755)
+        for owner, uid in (("tenant", TENANT), ("other", OTHER)):
+            (folder / owner).mkdir()
+            os.chown(folder / owner, uid, uid)
+            (folder / owner).chmod(0o777)
+        theirs = write(folder / "other" / "there", OTHER, b"other's")
+        theirs.chmod(0o666)
+        for path, target in (("there", "there"), ("missing", "missing"), ("read.pem", "there")):
+            link(folder / "tenant" / path, folder / "other" / target, TENANT)
+        write(folder / "tenant" / "plain", TENANT).chmod(0o666)
+        core = str(Path(tenants.__file__).parents[2])
+        done = subprocess.run([sys.executable, "-c", SANDBOX, "61236", name, core], check=False, timeout=60)
+        if done.returncode == 77:
+            pytest.skip("there are no user namespaces here")
+        assert done.returncode == 0
+        assert sorted(os.listdir(folder / "other")) == ["there"]
+        assert theirs.read_bytes() == b"other's"
+        assert (folder / "tenant" / "plain").read_bytes() == b"renewed"
