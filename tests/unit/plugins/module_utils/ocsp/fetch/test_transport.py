@@ -18,6 +18,7 @@ import time
 import typing as t
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
+from pathlib import Path
 
 import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import TransportError
@@ -25,6 +26,8 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import tra
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.attempt import MAX_SECONDS, Attempt
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.http1 import HttpRequest, HttpResponse
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.transport import Transport
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.probe import tls
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.probe.tls_keys import Protection
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.urls import check_url
 from ansible_collections.certops.ocsp.tests.unit.http_server import (
     Peer,
@@ -518,6 +521,30 @@ def test_slow_responders_end_in_time(serve: Serve, script: Script) -> None:
     error = failure(serve(script).url(), timeout=SHORT)
     assert error.code == "timeout"
     assert error.message.startswith("0.5 s were not enough to read the answer of http://127.0.0.1:")
+
+
+def test_messages_of_tls_without_end(serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """OpenSSL goes on reading as long as there are more of them, and does not look at the time."""
+    pki, log = make_pki(tmp_path), tmp_path / "keys"
+    pki.server.num_tickets, pki.server.keylog_filename = 0, str(log)
+    monkeypatch.setenv("SSL_CERT_FILE", str(pki.root_path))
+
+    def script(peer: Peer) -> None:
+        peer.read_request()
+        secret = next(line for line in log.read_text().splitlines() if line.startswith("SERVER_TRAFFIC_SECRET_0"))
+        keys = Protection(0x1302, bytes.fromhex(secret.split()[2]))
+        tickets = tls.message(4, bytes(8) + tls.vector(1) + tls.vector(2, b"t") + tls.vector(2)) * 900
+        while not peer.server.stopped.is_set():
+            socket.socket.sendall(peer.sock, keys.seal(22, tickets))
+
+    client = Transport(environ={})
+    watch = threading.Timer(PLENTY, client.close)
+    watch.start()
+    with pytest.raises(TransportError) as caught:
+        client.exchange(HttpRequest(serve(script, tls=pki.server).url()), LONGER)
+    watch.cancel()
+    watch.join()
+    assert caught.value.code == "too_large"
 
 
 def test_deadline_covers_redirects(serve: Serve) -> None:
@@ -1545,6 +1572,7 @@ def test_a_reset_before_the_handshake_leaves_nothing_open() -> None:
         connection, attempt = transport._Connection(sock, (), None), Attempt(PLENTY)
         with pytest.raises(ConnectionResetError):
             connection.start_tls(Transport()._context(), "localhost", attempt)
+        connection.close()
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(number)
 
