@@ -521,6 +521,22 @@ def test_the_revocation_of_a_replaced_certificate_has_nothing_asked_again(web: H
     assert web.staple(NAME) is not None and web.known(NAME)["revoked"] is None
 
 
+def test_a_proof_counts_whatever_somebody_on_the_way_added_to_it(web: Host) -> None:
+    """No signature covers the certificates in a response, and a proof has its limit in the record."""
+    web.hour()
+    assert web.staple(NAME)
+
+    def padded(leaf: forge.Entity, now: datetime) -> bytes:
+        single = forge.single(leaf, status="revoked", this_update=now, next_update=now + DAY, revocation_time=now)
+        return forge.response(single, produced_at=now, certificates=[forge.world().issuer.der] * 60)
+
+    web.maker = padded
+    web.later(5 * DAY)
+    web.hour()
+    assert web.staple(NAME) is None
+    assert web.known(NAME)["code"] == "revoked"
+
+
 def test_a_proof_that_was_in_place_is_remembered_when_it_is_gone(web: Host) -> None:
     web.process("refresh")
     older = (web.responses / f"{NAME}.der").read_bytes()

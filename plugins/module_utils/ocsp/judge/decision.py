@@ -42,7 +42,7 @@ _OF_TIME = frozenset(
 _OF_BEGINNING = frozenset(("not_yet_valid", "responder_certificate_not_yet_valid"))
 
 #: What may be wrong with the proof of a revocation: it stays true when the response that says so has ended.
-_HARMLESS_IN_PROOF = frozenset(("ambiguous", "expired", "too_old", "responder_certificate_expired"))
+_HARMLESS_IN_PROOF = frozenset(("ambiguous", "expired", "too_large", "too_old", "responder_certificate_expired"))
 
 
 class Facts(t.NamedTuple):
