@@ -784,6 +784,10 @@ LEADING = [
     ("203.0.114.1", "::ffff:10.0.0.1", False),
     ("203.0.114.1", "64:ff9b::a9fe:a9fe", False),
     ("203.0.114.1", "2002:7f00:1::", False),
+    ("203.0.114.1", "::127.0.0.1", False),
+    ("203.0.114.1", "::ffff:0:127.0.0.1", False),
+    ("203.0.114.1", "64:ff9b:1::a00:1", False),
+    ("203.0.114.1", "fec0::1", False),
     ("203.0.114.1", "2606:4700::1", True),
     ("10.0.0.1", "10.9.9.9", True),
     ("10.0.0.1", "203.0.114.1", True),
@@ -795,6 +799,14 @@ LEADING = [
     ("127.0.0.1", "10.0.0.1", True),
     ("::1", "127.0.0.1", True),
 ]
+
+
+@pytest.mark.parametrize("host", ["127.1", "0x7f.1", "2130706433", "0177.0.0.1", "127.0.0.1.", "2852039166"])
+def test_a_redirect_through_a_proxy_leads_to_no_address_in_another_form(serve: Serve, host: str) -> None:
+    proxy = serve(replies(answer(b"", "302 Found", [f"Location: http://{host}/"])))
+    error = failure("http://ocsp.example/", http_proxy=proxy.url())
+    assert error.code == "url_refused" and "must not lead to" in error.message
+    assert len(proxy.requests) == 1
 
 
 @pytest.mark.parametrize("named", [False, True])
