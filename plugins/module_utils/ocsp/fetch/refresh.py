@@ -175,9 +175,13 @@ def _failed(options: Options, known: Current, came: _Came, error: Finding, now: 
 
 
 def _proof(options: Options, came: _Came, now: datetime) -> t.Optional[bytes]:
+    """The proof of a revocation as it is to be kept, for which there is little room."""
     if came.data is None or options.target is None:
         return came.data
-    return ocsp_response.lean_proof(came.data, options.target, now, options.rules)
+    target = options.target
+    return ocsp_response.lean(
+        came.data, lambda data: ocsp_response.judge(data, target, now, options.rules).proves_revocation
+    )
 
 
 def _revoked(options: Options, known: Current, came: _Came, outcome: Outcome) -> Outcome:

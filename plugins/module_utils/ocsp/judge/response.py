@@ -173,18 +173,18 @@ def judge(
     return judgement._replace(findings=(*judgement.findings, *unfit))
 
 
-def lean_proof(data: bytes, target: Target, now: datetime, rules: Rules = Rules()) -> bytes:
-    """A response that proves a revocation, with no more of its certificates than that takes, as it is to be kept.
+def lean(data: bytes, fits: t.Callable[[bytes], bool]) -> bytes:
+    """A response with no more of its certificates than it takes to fit, or as it is where none of these does.
 
-    No signature covers these, so anybody on the way can make it as long as they like by adding some.
+    No signature covers them, so anybody on the way can add some, be it to make it too long or unreadable for others.
     """
     try:
         response = parse_response(data)[1]
         certificates = response.certificates[:_MOST_CERTIFICATES] if response is not None else ()
         for kept in ((), *((one,) for one in certificates)):
-            lean = with_certificates(data, kept)
-            if judge(lean, target, now, rules).proves_revocation:
-                return lean
+            leaner = with_certificates(data, kept)
+            if fits(leaner):
+                return leaner
     except MalformedError:
         pass
     return data

@@ -520,7 +520,8 @@ def test_a_proof_is_kept_without_what_somebody_added(signer: t.Optional[forge.En
     lean = forge.response(single, certificates=own, **options)
     padded = with_certificates(lean, [*[W.issuer.der] * 60, *own])
     assert judged(padded).proves_revocation
-    assert judging.lean_proof(padded, TARGET, NOW) == lean
+    assert judging.lean(padded, lambda data: judged(data).proves_revocation) == lean
+    assert judging.lean(padded, lambda _data: False) == padded
 
 
 def test_the_first_of_the_malformed_is_otherwise_good() -> None:
