@@ -222,8 +222,10 @@ CODES = (
         "too_large",
         JUDGEMENT,
         ERROR,
-        "The response is larger than 1 MiB.",
-        "This is not an OCSP response. Check that the path or the URL is the right one.",
+        "The response is larger than 16,380 octets, so that clients with OpenSSL would refuse a server with TLS 1.2 "
+        "that staples it, or than 1 MiB, so that it is not read.",
+        "Check that the path or the URL is the right one. If it is, have the CA send fewer certificates in its "
+        "responses.",
     ),
     Code(
         "unfit_for_server",

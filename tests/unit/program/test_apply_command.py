@@ -20,6 +20,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge import wire
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import parts, sets
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import format_time
 from ansible_collections.certops.ocsp.tests.unit import forge
@@ -562,6 +563,33 @@ def test_the_revocation_of_a_replaced_certificate_has_nothing_asked_again(web: H
     assert len(web.asked) == asked
     web.process("apply")
     assert web.staple(NAME) is not None and web.known(NAME)["revoked"] is None
+
+
+@pytest.mark.parametrize("added", [[forge.tlv(0x30, b"\2\1\5")], [forge.world().issuer.der] * 90], ids=["junk", "many"])
+def test_what_somebody_on_the_way_added_is_not_stapled(web: Host, added: t.List[bytes]) -> None:
+    """OpenSSL cannot read a response with junk for a certificate, and refuses one that is too long."""
+    plain = hosts.good(web.leaves[NAME], web.now)
+    web.maker = lambda _leaf, _now: wire.with_certificates(plain, added)
+    web.hour()
+    staple = web.staple(NAME)
+    assert staple is not None and len(staple) <= 16380
+    assert staple == plain
+
+
+def test_a_proof_counts_whatever_somebody_on_the_way_added_to_it(web: Host) -> None:
+    """No signature covers the certificates in a response, and a proof has its limit in the record."""
+    web.hour()
+    assert web.staple(NAME)
+
+    def padded(leaf: forge.Entity, now: datetime) -> bytes:
+        single = forge.single(leaf, status="revoked", this_update=now, next_update=now + DAY, revocation_time=now)
+        return forge.response(single, produced_at=now, certificates=[forge.world().issuer.der] * 60)
+
+    web.maker = padded
+    web.later(5 * DAY)
+    web.hour()
+    assert web.staple(NAME) is None
+    assert web.known(NAME)["code"] == "revoked"
 
 
 def test_a_proof_that_was_in_place_is_remembered_when_it_is_gone(web: Host) -> None:

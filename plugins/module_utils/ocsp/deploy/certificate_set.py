@@ -439,15 +439,15 @@ def _look(endpoint: Endpoint, name: str) -> Sight:
 
     where = client.read_endpoint(endpoint.host, endpoint.port, name, endpoint.starttls or None)
     shown: t.Dict[str, t.Optional[bytes]] = {}
-    problem = ""
+    problem, hung = "", False
     for found in client.look(where, datetime.now(timezone.utc), timeout=_LOOK_TIMEOUT, attempts=1):
         if found.leaf is not None:
             shown[material.fingerprint(found.leaf)] = found.data
         elif found.error is not None:
-            problem = found.error.message
+            problem, hung = found.error.message, found.error.code == "timeout"
             if found.error.code == "unreachable":
                 break
-    return Sight(shown, "" if shown else problem or "the server sent no certificate")
+    return Sight(shown, "" if shown else problem or "the server sent no certificate", hung and not shown)
 
 
 def _fetcher(values: Values) -> transaction.Fetch:

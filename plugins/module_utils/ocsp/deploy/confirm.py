@@ -35,6 +35,8 @@ from . import material
 #: Seconds that a service has to come back with what it was told to load.
 PATIENCE = 15.0
 _PAUSE = 0.5
+#: How often in a row an endpoint is waited for that hangs, before the same is taken to be true of its other names.
+_MOST_HANGING = 3
 #: Looks that are worth it to spare a reload.
 _MOST_LOOKS = 50
 
@@ -49,10 +51,14 @@ class Endpoint(t.NamedTuple):
 
 
 class Sight(t.NamedTuple):
-    """What clients are shown: a staple or None by the SHA-256 of each certificate; else why there is nothing."""
+    """What clients are shown: a staple or None by the SHA-256 of each certificate; else why there is nothing.
+
+    ``hung``: there was no answer in time.
+    """
 
     shown: t.Mapping[str, t.Optional[bytes]]
     problem: str = ""
+    hung: bool = False
 
 
 #: Looks at an endpoint as a client that asks for a server name.
@@ -161,9 +167,23 @@ def unconfirmed(layout: Layout) -> t.List[str]:
 # Looking
 
 
+def sparing(look: Look) -> Look:
+    """Looks for one pass, in which an endpoint that hangs does not take its time for each certificate."""
+    hung: t.Dict[Endpoint, int] = {}
+    last: t.Dict[Endpoint, Sight] = {}
+
+    def look_or_spare(endpoint: Endpoint, asked: str) -> Sight:
+        if hung.get(endpoint, 0) < _MOST_HANGING:
+            last[endpoint] = look(endpoint, asked)
+            hung[endpoint] = hung.get(endpoint, 0) + 1 if last[endpoint].hung else 0
+        return last[endpoint]
+
+    return look_or_spare
+
+
 def examine(layout: Layout, look: Look) -> t.List[Verdict]:
     """Look at all that was switched and is live still."""
-    verdicts = []
+    verdicts, look = [], sparing(look)
     for name, noted in read_record(layout).get("sets", {}).items():
         if sets.current_id(layout, name) != noted["current"]:
             continue

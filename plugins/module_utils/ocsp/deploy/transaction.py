@@ -589,9 +589,10 @@ def _switch(work: Plan, installation: Installation, look: Look, endpoints: t.Seq
     layout, outdated = work.layout, work.outdated_snippets()
     told = work.told(outdated)
     before = {service: installation.services.test(service) for service in told}
+    spare = confirm.sparing(look)
     record = confirm.extend_record(
         confirm.read_record(layout),
-        [_switched(item, look, endpoints) for item in work.changed],
+        [_switched(item, spare, endpoints) for item in work.changed],
         read_texts(outdated),
     )
     try:

@@ -34,6 +34,22 @@ class NoAnswer(ConnectionError):
     """The other side closed the connection without a word."""
 
 
+class Stream(t.Protocol):
+    """What HTTP needs of a socket, or of TLS over one."""
+
+    def settimeout(self, seconds: float) -> None: ...
+
+    def send(self, data: t.Union[bytes, memoryview]) -> int: ...
+
+    def recv(self, size: int) -> bytes: ...
+
+    def fileno(self) -> int: ...
+
+    def shutdown(self, how: int) -> None: ...
+
+    def close(self) -> None: ...
+
+
 class Attempt:
     """The deadline of one exchange and what it is doing right now, for the message when that fails."""
 
@@ -51,7 +67,7 @@ class Attempt:
         #: Whose redirect is followed, and the narrowest scope that it may lead to. None before the first.
         self.origin = ""
         self.narrowest: t.Optional[int] = None
-        self.socket: t.Optional[socket.socket] = None
+        self.socket: t.Optional[Stream] = None
         self.found: queue.SimpleQueue[t.Any] = queue.SimpleQueue()
         self._end = time.monotonic() + self.timeout
 
@@ -62,7 +78,7 @@ class Attempt:
         else:
             self.peer, self.code = url.origin, "unreachable"
 
-    def use(self, sock: socket.socket) -> socket.socket:
+    def use(self, sock: Stream) -> Stream:
         """Give the socket the time that is left for its next step."""
         self.socket = sock
         sock.settimeout(self.left())
@@ -100,7 +116,7 @@ class Attempt:
         sock = self.socket
         if sock is not None:
             with contextlib.suppress(OSError):
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)  # that of TLS would change the socket under its user
+                sock.shutdown(socket.SHUT_RDWR)
 
     def broken_off(self) -> TransportError:
         return TransportError("unreachable", f"the exchange with {self.peer} was aborted")

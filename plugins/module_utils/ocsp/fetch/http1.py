@@ -15,13 +15,12 @@ from __future__ import annotations
 
 import functools
 import re
-import socket
 import typing as t
 from datetime import datetime, timedelta, timezone
 
 from ..errors import TransportError
 from ..text import clean
-from .attempt import MAX_BODY, MAX_SECONDS, Attempt, BadAnswer, NoAnswer, TooLarge
+from .attempt import MAX_BODY, MAX_SECONDS, Attempt, BadAnswer, NoAnswer, Stream, TooLarge
 
 MAX_RECEIVED = 2 * MAX_BODY  # status line, headers, chunk sizes and body of one answer
 MAX_HEADERS = 100
@@ -78,7 +77,7 @@ class Reader:
     A timeout of the socket's own starts anew with each byte, so a dripping responder would never end.
     """
 
-    def __init__(self, sock: socket.socket, attempt: Attempt) -> None:
+    def __init__(self, sock: Stream, attempt: Attempt) -> None:
         self._sock = sock
         self.attempt = attempt
         self.buffer = b""

@@ -45,6 +45,10 @@ _TOO_MANY_REQUESTS = 429
 _STALE = frozenset(("expired", "too_old"))
 
 
+#: What certificates may be the cause of that somebody on the way added to a response, as no signature covers them.
+_OF_CERTIFICATES = frozenset(("too_large", "unfit_for_server", "unreadable_certificate"))
+
+
 #: With less time left no exchange is begun, but for the first one: its failure would say nothing of the responder.
 _LEAST_SECONDS = 0.5
 #: Characters of a URL in a message.
@@ -301,15 +305,18 @@ class _Fetch:
 
     def _judge(self, url: str, http_response: HttpResponse, nonce: t.Optional[bytes]) -> _Answer:
         status, retry_after = http_response.status, http_response.retry_after
-        judgement = ocsp_response.judge(
-            http_response.body,
-            self.target,
-            self.environment.now(),
-            self.options.rules,
-            nonce,
-            self.options.servers,
-            ocsp_response.Received(url, status, http_response.date),
-        )
+        now = self.environment.now()
+
+        def judge(data: bytes) -> Judgement:
+            received = ocsp_response.Received(url, status, http_response.date)
+            return ocsp_response.judge(
+                data, self.target, now, self.options.rules, nonce, self.options.servers, received
+            )
+
+        body, judgement = http_response.body, judge(http_response.body)
+        if _OF_CERTIFICATES.intersection((*judgement.errors, *judgement.warnings)):
+            body = ocsp_response.lean(body, lambda data: judge(data).acceptable)
+            judgement = judge(body)
         problem = _content_problem(http_response) if judgement.response_status is None else ""
         if problem:
             code = "malformed" if status == 200 else "http_error"
@@ -323,7 +330,7 @@ class _Fetch:
         if error is not None:
             clock = [finding.message for finding in judgement.findings if finding.code == "clock_implausible"]
             error = error.saying("; ".join([f"{clean(url, _LONGEST_URL)}: {error.message}"] + clock))
-        return _Answer(error, url, http_response.body, judgement, status, retry_after)
+        return _Answer(error, url, body, judgement, status, retry_after)
 
 
 def _first(values: t.Sequence[str], preferred: t.Optional[str]) -> t.List[str]:

@@ -102,10 +102,10 @@ def _settle(options: Options, known: Current, came: _Came, now: datetime) -> Out
     if decision.action == INSTALL and decision.judgement is not None:
         return _replaced(options, known, came, decision.judgement)
     if came.error is not None:
-        return _failed(options, known, came, came.error)
+        return _failed(options, known, came, came.error, now)
     if known.good is None:
         # Whoever replays an answer from before the revocation must not get it stapled again.
-        return _failed(options, known, came, Finding("older", ERROR, decision.passed_over))
+        return _failed(options, known, came, Finding("older", ERROR, decision.passed_over), now)
     return _kept(options, known, came, decision.passed_over, now)
 
 
@@ -153,14 +153,14 @@ def _delay(options: Options, good: t.Optional[Judgement], now: datetime) -> t.It
         yield f"there is still no newer response than the one {where}, which expires at {ends}"
 
 
-def _failed(options: Options, known: Current, came: _Came, error: Finding) -> Outcome:
+def _failed(options: Options, known: Current, came: _Came, error: Finding, now: datetime) -> Outcome:
     """The outcome where no response came that can be put in place."""
     outcome = _with_asking(options, known, came)._replace(
         fetch_error=error,
         transient=came.transient,
         retry_after=came.retry_after,
         refused=came.judgement if came.error is not None and came.fetched else None,
-        proof=came.data if came.fetched and came.proves_revocation else None,
+        proof=_proof(options, came, now) if came.fetched and came.proves_revocation else None,
     )
     if came.proves_revocation:
         return _revoked(options, known, came, outcome)
@@ -172,6 +172,16 @@ def _failed(options: Options, known: Current, came: _Came, error: Finding) -> Ou
     refused = came.judgement if came.error is not None else None
     message = f"{error.message}; {_left_behind(options.path, known)}"
     return outcome._replace(message=message, failed=True, judgement=refused or known.judgement)
+
+
+def _proof(options: Options, came: _Came, now: datetime) -> t.Optional[bytes]:
+    """The proof of a revocation as it is to be kept, for which there is little room."""
+    if came.data is None or options.target is None:
+        return came.data
+    target = options.target
+    return ocsp_response.lean(
+        came.data, lambda data: ocsp_response.judge(data, target, now, options.rules).proves_revocation
+    )
 
 
 def _revoked(options: Options, known: Current, came: _Came, outcome: Outcome) -> Outcome:

@@ -9,10 +9,12 @@ Responders are asked over plain HTTP, so anybody on the way may redirect request
 
 from __future__ import annotations
 
+import socket
 import typing as t
 
 #: From the widest to the narrowest: the Internet, networks of their own (RFC 1918, RFC 4193), the link, and the host.
 EVERYWHERE, PRIVATE, LINK, HOST = range(4)
+_WITH_IPV4 = ("64:ff9b::/96", "64:ff9b:1::/48", "::/96", "::ffff:0:0:0/96")
 NAMES = ("the Internet", "a private network", "the local link", "this host")
 
 
@@ -26,7 +28,7 @@ def scope_of(address: str) -> int:
     if address.rstrip(".").lower().rpartition(".")[2] == "localhost":  # RFC 6761 section 6.3
         return HOST
     try:
-        found: t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address] = ipaddress.ip_address(address.partition("%")[0])
+        found: t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address] = ipaddress.ip_address(_plain(address))
     except ValueError:
         return EVERYWHERE
     if isinstance(found, ipaddress.IPv6Address):
@@ -35,13 +37,26 @@ def scope_of(address: str) -> int:
         return HOST
     if found.is_link_local:
         return LINK
-    return PRIVATE if found.is_private or not found.is_global else EVERYWHERE
+    is_site_local = getattr(found, "is_site_local", False)  # fec0::/10, of which Python says that it is global
+    return PRIVATE if found.is_private or not found.is_global or is_site_local else EVERYWHERE
+
+
+def _plain(address: str) -> str:
+    """Without a zone, and in four numbers: proxies also take 127.1, 0x7f000001 and 2130706433 for the loopback."""
+    text = address.partition("%")[0].rstrip(".")
+    try:
+        return socket.inet_ntoa(socket.inet_aton(text))
+    except (OSError, UnicodeError):
+        return text
 
 
 def _inside(found: t.Any) -> t.Any:
-    """The IPv4 address that an IPv6 address stands for (RFC 4291, RFC 6052, RFC 3056), or itself."""
+    """The IPv4 address that an IPv6 address stands for, or itself.
+
+    These are of RFC 4291, RFC 6052, RFC 8215 (which may be cut in another way, but hardly is), RFC 7915 and RFC 3056.
+    """
     import ipaddress  # pylint: disable=import-outside-toplevel  # slow, and needed for redirects alone
 
-    if found in ipaddress.IPv6Network("64:ff9b::/96"):
+    if int(found) > 1 and any(found in ipaddress.IPv6Network(network) for network in _WITH_IPV4):
         return ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
     return found.ipv4_mapped or found.sixtofour or found

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import functools
 import os
 import re
 import select
@@ -25,11 +24,13 @@ from .. import urls
 from ..errors import TransportError
 from ..urls import Proxy, Url
 from . import resolver
-from .attempt import Attempt, BadAnswer, NoAnswer, is_timeout, reason_of
+from .attempt import Attempt, BadAnswer, NoAnswer, Stream, is_timeout, reason_of
 from .http1 import Answer, HttpRequest, HttpResponse, Reader, encode, read_body, read_head, response_of
 
 if t.TYPE_CHECKING:
     import ssl
+
+    from .tls_stream import TlsStream
 
 
 MAX_REDIRECTS = 3
@@ -243,7 +244,6 @@ class Transport:
         with self._mutex:
             if self._tls_context is None:
                 context = self._tls() if self._tls else ssl.create_default_context()
-                context.sslsocket_class = _tls_socket_class()
                 if not self._validate_certs:
                     context.check_hostname = False
                     context.verify_mode = ssl.CERT_NONE
@@ -282,16 +282,21 @@ class _Connection:
     def __init__(
         self, sock: socket.socket, key: t.Tuple[t.Any, ...], proxy: t.Optional[Proxy], place: str = ""
     ) -> None:
-        self._sock = sock
+        self._plain = sock
+        self._tls: t.Optional[TlsStream] = None
         self.key = key
         self.proxy = proxy
         self.place = place
         self.used = False
         self.idle_since = 0.0
 
+    @property
+    def _sock(self) -> Stream:
+        return self._tls or self._plain
+
     def is_usable(self) -> bool:
         """Whether it is neither old nor closed; a server that speaks unasked is not understood either."""
-        if time.monotonic() - self.idle_since > _IDLE_SECONDS:
+        if time.monotonic() - self.idle_since > _IDLE_SECONDS or (self._tls is not None and self._tls.has_more):
             return False
         poll = select.poll()
         poll.register(self._sock, select.POLLIN)
@@ -320,9 +325,12 @@ class _Connection:
         return answer
 
     def start_tls(self, context: ssl.SSLContext, host: str, attempt: Attempt) -> None:
+        from .tls_stream import TlsStream  # pylint: disable=import-outside-toplevel  # slow, and few responders need it
+
         attempt.step = "make a TLS connection to"
-        # OpenSSL's handshake takes the time that is left as a total.
-        self._sock = context.wrap_socket(attempt.use(self._sock), server_hostname=host.rstrip("."))
+        self._tls = TlsStream(self._plain, context, host.rstrip("."))
+        self._tls.settimeout(attempt.left())
+        self._tls.do_handshake()
 
     def close(self) -> None:
         self._sock.close()
@@ -345,23 +353,6 @@ def _redirect(url: Url, answer: Answer, request: HttpRequest) -> Url:
         message = f"a redirect of {url.origin} to {target.origin} is refused: it leads from TLS to plain HTTP"
         raise TransportError("url_refused", message)
     return target
-
-
-@functools.cache
-def _tls_socket_class() -> t.Type[ssl.SSLSocket]:
-    import ssl  # pylint: disable=import-outside-toplevel  # slow, and few responders need it
-
-    class TlsSocket(ssl.SSLSocket):
-        """Closes itself when the other side is gone before the handshake, where Python would leave it open."""
-
-        def getpeername(self) -> t.Any:
-            try:
-                return super().getpeername()
-            except OSError:
-                self.close()
-                raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)) from None
-
-    return TlsSocket
 
 
 def _dial(url: Url, attempt: Attempt) -> socket.socket:

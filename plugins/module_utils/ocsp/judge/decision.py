@@ -43,7 +43,9 @@ _OF_BEGINNING = frozenset(("not_yet_valid", "responder_certificate_not_yet_valid
 
 #: What may be wrong with the proof of a revocation: it stays true when the response that says so has ended, and where
 #: the clock of the host is behind.
-_HARMLESS_IN_PROOF = frozenset(("ambiguous", "expired", "too_old", "responder_certificate_expired")) | _OF_BEGINNING
+_HARMLESS_IN_PROOF = (
+    frozenset(("ambiguous", "expired", "too_large", "too_old", "responder_certificate_expired")) | _OF_BEGINNING
+)
 
 
 class Facts(t.NamedTuple):

@@ -71,4 +71,4 @@ class Judgement(t.NamedTuple):
     @property
     def proves_revocation(self) -> bool:
         """Whether everything but the status is in order, so that the revocation is the CA's word."""
-        return set(self.errors) - {"ambiguous"} == {"revoked"}
+        return set(self.errors) - {"ambiguous", "too_large"} == {"revoked"}

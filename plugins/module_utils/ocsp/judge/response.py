@@ -26,10 +26,13 @@ from ..text import format_time
 from .judgement import Judgement
 from .lint import lint
 from .request import NONCE_OID, issuer_hashes
-from .wire import GOOD, REVOKED, SUCCESSFUL, UNKNOWN, Answer, BasicResponse, parse_response
+from .wire import GOOD, REVOKED, SUCCESSFUL, UNKNOWN, Answer, BasicResponse, parse_response, with_certificates
 
 #: Octets of the largest response that is looked at.
 SIZE_LIMIT = 1024 * 1024
+#: Octets of the largest response that may be stapled: with TLS 1.2, clients with OpenSSL break off on more than 16,384
+#: octets of CertificateStatus, of which 4 are not the response's. Anybody on the way can add certificates to one.
+STAPLE_LIMIT = 16380
 #: Certificates of a response that are looked at, the first ones: a signature is verified with each that is named.
 _MOST_CERTIFICATES = 64
 #: Octets of the largest certificate that is looked at there, as some of what was read is remembered.
@@ -155,6 +158,12 @@ def judge(
     draft.size = len(data)
     _check_target(target, now, draft)
     _check_response(data, target, now, rules, nonce, draft)
+    if len(data) > STAPLE_LIMIT and draft.response_status == SUCCESSFUL:
+        draft.error(
+            "too_large",
+            f"the response has {len(data)} octets; with TLS 1.2, clients with OpenSSL refuse servers that staple more "
+            f"than {STAPLE_LIMIT}",
+        )
     if received is not None:
         _check_received(received, now, draft)
     judgement = draft.seal()
@@ -162,6 +171,23 @@ def judge(
         return judgement
     unfit = [finding for name in servers for finding in lint(name, judgement, now)]
     return judgement._replace(findings=(*judgement.findings, *unfit))
+
+
+def lean(data: bytes, fits: t.Callable[[bytes], bool]) -> bytes:
+    """A response with no more of its certificates than it takes to fit, or as it is where none of these does.
+
+    No signature covers them, so anybody on the way can add some, be it to make it too long or unreadable for others.
+    """
+    try:
+        response = parse_response(data)[1]
+        certificates = response.certificates[:_MOST_CERTIFICATES] if response is not None else ()
+        for kept in ((), *((one,) for one in certificates)):
+            leaner = with_certificates(data, kept)
+            if fits(leaner):
+                return leaner
+    except MalformedError:
+        pass
+    return data
 
 
 def without_issuer(target: Target, problem: Finding) -> Judgement:

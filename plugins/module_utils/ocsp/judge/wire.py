@@ -78,6 +78,7 @@ _PEM_BEGIN = b"-----BEGIN OCSP RESPONSE-----"
 _PEM_END = b"-----END OCSP RESPONSE-----"
 
 _BASIC_RESPONSE = "1.3.6.1.5.5.7.48.1.1"
+_BASIC_RESPONSE_TYPE = der.encode(OBJECT_IDENTIFIER, bytes.fromhex("2b0601050507300101"))
 #: The whole element: DER writes each value in one way only.
 _GOOD = der.encode(der.context(0, constructed=False))
 
@@ -135,6 +136,19 @@ def from_pem(data: bytes) -> bytes:
 def to_pem(data: bytes) -> bytes:
     """A response as PEM."""
     return encode_pem(data, "OCSP RESPONSE")
+
+
+def with_certificates(data: bytes, certificates: t.Sequence[bytes]) -> bytes:
+    """A successful response with other certificates, in DER: no signature covers those. Raises MalformedError."""
+    what, stop = "BasicOCSPResponse", len(data)
+    begin = _parse_envelope(data)[1]
+    end = element(data, begin, stop, SEQUENCE, what)[1]
+    end = element(data, end, stop, SEQUENCE, what)[1]
+    end = element(data, end, stop, BIT_STRING, what)[1]
+    extra = der.encode(_TAG_0, der.encode(SEQUENCE, b"".join(certificates))) if certificates else b""
+    basic = der.encode(OCTET_STRING, der.encode(SEQUENCE, data[begin:end] + extra))
+    content = der.encode(_TAG_0, der.encode(SEQUENCE, _BASIC_RESPONSE_TYPE + basic))
+    return der.encode(SEQUENCE, der.encode(ENUMERATED, b"\0") + content)
 
 
 def parse_response(data: bytes) -> t.Tuple[str, t.Optional[BasicResponse]]:

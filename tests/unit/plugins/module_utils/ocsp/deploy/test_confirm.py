@@ -92,6 +92,20 @@ def test_what_is_served_confirms_it_whoever_reloaded_the_service(world: World) -
     assert world.fleet.reloads == []
 
 
+def test_an_endpoint_that_hangs_is_not_waited_for_by_each_certificate() -> None:
+    asked: t.List[str] = []
+
+    def look(endpoint: Endpoint, name: str) -> Sight:
+        asked.append(name)
+        return Sight({}, f"{name} hangs", hung=name != "b")
+
+    spare = confirm.sparing(look)
+    assert [spare(AT, name).problem for name in "abcdefg"][-1] == "e hangs"
+    assert asked == ["a", "b", "c", "d", "e"]  # three in a row
+    spare(AT._replace(port=8443), "h")
+    assert asked[-1] == "h"
+
+
 @pytest.mark.parametrize(
     ("kind", "shown", "left"),
     [

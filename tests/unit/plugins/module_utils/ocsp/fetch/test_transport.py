@@ -18,6 +18,7 @@ import time
 import typing as t
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
+from pathlib import Path
 
 import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import TransportError
@@ -25,6 +26,8 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import tra
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.attempt import MAX_SECONDS, Attempt
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.http1 import HttpRequest, HttpResponse
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.transport import Transport
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.probe import tls
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.probe.tls_keys import Protection
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.urls import check_url
 from ansible_collections.certops.ocsp.tests.unit.http_server import (
     Peer,
@@ -520,6 +523,30 @@ def test_slow_responders_end_in_time(serve: Serve, script: Script) -> None:
     assert error.message.startswith("0.5 s were not enough to read the answer of http://127.0.0.1:")
 
 
+def test_messages_of_tls_without_end(serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """OpenSSL goes on reading as long as there are more of them, and does not look at the time."""
+    pki, log = make_pki(tmp_path), tmp_path / "keys"
+    pki.server.num_tickets, pki.server.keylog_filename = 0, str(log)
+    monkeypatch.setenv("SSL_CERT_FILE", str(pki.root_path))
+
+    def script(peer: Peer) -> None:
+        peer.read_request()
+        secret = next(line for line in log.read_text().splitlines() if line.startswith("SERVER_TRAFFIC_SECRET_0"))
+        keys = Protection(0x1302, bytes.fromhex(secret.split()[2]))
+        tickets = tls.message(4, bytes(8) + tls.vector(1) + tls.vector(2, b"t") + tls.vector(2)) * 900
+        while not peer.server.stopped.is_set():
+            socket.socket.sendall(peer.sock, keys.seal(22, tickets))
+
+    client = Transport(environ={})
+    watch = threading.Timer(PLENTY, client.close)
+    watch.start()
+    with pytest.raises(TransportError) as caught:
+        client.exchange(HttpRequest(serve(script, tls=pki.server).url()), LONGER)
+    watch.cancel()
+    watch.join()
+    assert caught.value.code == "too_large"
+
+
 def test_deadline_covers_redirects(serve: Serve) -> None:
     def script(peer: Peer) -> None:
         peer.read_request()
@@ -757,6 +784,10 @@ LEADING = [
     ("203.0.114.1", "::ffff:10.0.0.1", False),
     ("203.0.114.1", "64:ff9b::a9fe:a9fe", False),
     ("203.0.114.1", "2002:7f00:1::", False),
+    ("203.0.114.1", "::127.0.0.1", False),
+    ("203.0.114.1", "::ffff:0:127.0.0.1", False),
+    ("203.0.114.1", "64:ff9b:1::a00:1", False),
+    ("203.0.114.1", "fec0::1", False),
     ("203.0.114.1", "2606:4700::1", True),
     ("10.0.0.1", "10.9.9.9", True),
     ("10.0.0.1", "203.0.114.1", True),
@@ -768,6 +799,14 @@ LEADING = [
     ("127.0.0.1", "10.0.0.1", True),
     ("::1", "127.0.0.1", True),
 ]
+
+
+@pytest.mark.parametrize("host", ["127.1", "0x7f.1", "2130706433", "0177.0.0.1", "127.0.0.1.", "2852039166"])
+def test_a_redirect_through_a_proxy_leads_to_no_address_in_another_form(serve: Serve, host: str) -> None:
+    proxy = serve(replies(answer(b"", "302 Found", [f"Location: http://{host}/"])))
+    error = failure("http://ocsp.example/", http_proxy=proxy.url())
+    assert error.code == "url_refused" and "must not lead to" in error.message
+    assert len(proxy.requests) == 1
 
 
 @pytest.mark.parametrize("named", [False, True])
@@ -1545,6 +1584,7 @@ def test_a_reset_before_the_handshake_leaves_nothing_open() -> None:
         connection, attempt = transport._Connection(sock, (), None), Attempt(PLENTY)
         with pytest.raises(ConnectionResetError):
             connection.start_tls(Transport()._context(), "localhost", attempt)
+        connection.close()
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(number)
 

@@ -16,7 +16,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import errors
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge import response as judging
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.judgement import Judgement
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.response import Rules, judge
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.wire import from_pem, to_pem
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.wire import from_pem, to_pem, with_certificates
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import certificate as certificates
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, MINUTE, NOW, SECOND
@@ -311,7 +311,7 @@ def test_an_rsa_signature_without_null() -> None:
 
 def test_a_certificate_that_is_too_large_to_look_at_is_not_called_unreadable() -> None:
     large = forge.leaf(W.issuer, extensions=[forge.extension(forge.UNKNOWN_OID, bytes(20000))])
-    assert found(judged(forge.response(certificates=[large.der]))) == []
+    assert found(judged(forge.response(certificates=[large.der]))) == ["too_large"]
 
 
 def test_the_certificates_of_the_target_are_looked_at_too() -> None:
@@ -500,6 +500,28 @@ def test_too_large() -> None:
     assert judged(PLAIN + bytes(limit)).errors == ["too_large"]
     assert judged(bytes(limit + 1)).errors == ["too_large"]
     assert judged(bytes(limit)).errors == ["malformed"]
+
+
+def test_no_more_than_clients_with_openssl_take_in_a_handshake() -> None:
+    """What anybody on the way adds to the certificates is not signed, and would have clients break off."""
+    plain = forge.response()
+    room = 16380 - len(with_certificates(plain, [forge.tlv(0x30, bytes(15000))]))
+    for size, errors_found in ((15000 + room, []), (15001 + room, ["too_large"])):
+        data = with_certificates(plain, [forge.tlv(0x30, bytes(size))])
+        assert len(data) == 16380 + bool(errors_found)
+        assert judged(data).errors == errors_found
+
+
+@pytest.mark.parametrize("signer", [None, W.delegate], ids=["issuer", "delegate"])
+def test_a_proof_is_kept_without_what_somebody_added(signer: t.Optional[forge.Entity]) -> None:
+    single = forge.single(status="revoked", revocation_time=NOW - DAY)
+    own = [signer.der] if signer else []
+    options: t.Dict[str, t.Any] = {"signer": signer} if signer else {}
+    lean = forge.response(single, certificates=own, **options)
+    padded = with_certificates(lean, [*[W.issuer.der] * 60, *own])
+    assert judged(padded).proves_revocation
+    assert judging.lean(padded, lambda data: judged(data).proves_revocation) == lean
+    assert judging.lean(padded, lambda _data: False) == padded
 
 
 def test_the_first_of_the_malformed_is_otherwise_good() -> None:
