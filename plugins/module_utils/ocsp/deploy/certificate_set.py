@@ -196,6 +196,7 @@ def _present(task: Task) -> Result:
         with _noting(task, notes, work.items):
             transaction.obtain(work, _fetcher(values), patience, _looking_ahead(task))
     unsaved = inclusion.unsaved(part) if part is not None else []
+    rewritten = live.told(work.outdated_snippets(), work.before, work.after())
     if task.check:
         told = {*transaction.renew(work, None), *work.told(work.outdated_snippets()), *outstanding(layout, known)}
         told.update(service for one in work.missing for service in one.services)
@@ -225,7 +226,8 @@ def _present(task: Task) -> Result:
             *_moved_difference(layout, moved),
         ]
     waited = patience.told(work.waited_for)
-    said = [transaction.summary(work, task.check, sorted(told), problem), waited, _say_dropped(gone, task.check)]
+    summary = transaction.summary(work, task.check, sorted(told), problem, rewritten)
+    said = [summary, waited, _say_dropped(gone, task.check)]
     said += _say_moved(moved, task.check)
     if part is not None and unsaved and inclusion.is_reconfigured(part):
         keys = parts.changed_settings(inclusion.recorded, part) if inclusion.recorded is not None else []

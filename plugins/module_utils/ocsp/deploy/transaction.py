@@ -418,7 +418,7 @@ def obtain(
             if isinstance(result, OcspError):
                 raise InputError(f"nothing was changed: {name}: {result.message}")
             waiting[name].outcome = result
-        waiting = {name: item for name, item in waiting.items() if _is_worth_waiting(item)}
+        waiting = {name: item for name, item in waiting.items() if _is_worth_waiting(item, name in work.waited_for)}
         attempt += 1
         if not waiting or not retry(attempt):
             break
@@ -441,17 +441,18 @@ def _request(layout: Layout, item: Item) -> bulk.Request:
     return bulk.Request(wanted.name, options, staples.read(place) if place is not None else None, values)
 
 
-def _is_worth_waiting(item: Item) -> bool:
+def _is_worth_waiting(item: Item, waited: bool) -> bool:
     """Whether a new certificate has no good response for a reason that may pass, and cannot do without one.
 
     Without must-staple, it only waits for a responder that does not know the certificate yet: one that is down may be
-    so for long, and the program fetches the response as soon as it is back.
+    so for long, and the program fetches the response as soon as it is back. One that was ``waited`` for already is
+    asked on when it does not answer for once.
     """
     outcome = item.outcome
     if outcome is None or outcome.fetch_error is None or outcome.data is not None or not item.reasons:
         return False
     needed = item.material.certificate.must_staple or outcome.fetch_error.code in _NOT_KNOWN_YET
-    return needed and outcome.transient
+    return (needed or waited) and outcome.transient
 
 
 def _unfit(item: Item, ahead: Ahead, now: datetime) -> str:
@@ -660,10 +661,13 @@ def prune(work: Plan, keep: int) -> None:
 # What is said
 
 
-def summary(work: Plan, check: bool, told: t.Sequence[str] = (), problem: str = "") -> str:
+def summary(
+    work: Plan, check: bool, told: t.Sequence[str] = (), problem: str = "", rewritten: t.Container[str] = ()
+) -> str:
     """What happened, or with ``check`` would happen, in one sentence.
 
-    ``told`` are the services to be reloaded, ``problem`` is why no new set is live.
+    ``told`` are the services to be reloaded, those of them ``rewritten`` whose shared snippets are written by this run,
+    and ``problem`` is why no new set is live.
     """
     changed = [item.name for item in work.changed]
     renewed = [item.name for item in work.items if item.renewed]
@@ -686,7 +690,12 @@ def summary(work: Plan, check: bool, told: t.Sequence[str] = (), problem: str = 
     if work.missing:
         parts.append(f"would be deployed once it exists: {listed([one.name for one in work.missing])}")
     if not parts:
-        parts.append(_unchanged(len(work.items), told, bool(missing)))
+        untold = [service for service in told if service not in rewritten]
+        parts.append(_unchanged(len(work.items), untold, bool(missing)))
+        written = [service for service in told if service in rewritten]
+        if written:
+            verb = "would be updated" if check else "updated"
+            parts.append(f"configuration snippets {verb} for {listed(written)}")
     if missing:
         parts.append(f"still without a staple: {listed(missing)}")
     return "; ".join(parts)

@@ -352,14 +352,21 @@ def test_must_staple_only_where_it_can_be_kept(
 
 
 @pytest.mark.parametrize("demands", [True, False])
+@pytest.mark.parametrize("breaks", [True, False], ids=["does not answer for once", "answers"])
 def test_a_responder_that_does_not_know_it_is_asked_for_as_long(
-    demands: bool, run: t.Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+    demands: bool, breaks: bool, run: t.Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = leaf("one.example.com", demands=demands)
     time = Clock()
     monkeypatch.setattr(certificate_set, "time", time)
     body = base64.b64decode(staple(one, "unknown"))
-    monkeypatch.setattr(bulk.Network, "_exchange", lambda *_given: HttpResponse(200, body))
+
+    def exchange(*_given: t.Any) -> HttpResponse:
+        if breaks and len(time.pauses) == 1:
+            raise TransportError("unreachable", "Connection reset by peer", False)
+        return HttpResponse(200, body)
+
+    monkeypatch.setattr(bulk.Network, "_exchange", exchange)
     result = run(certificates=[entry(one, "one.example.com")], fetch_from="host", responder_wait=45)
     assert time.pauses == [10, 10, 10, 10, 5], result["msg"]
 

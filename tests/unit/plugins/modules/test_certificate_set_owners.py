@@ -174,6 +174,7 @@ def test_another_default_is_foreseen_and_told(host: Host) -> None:
         for check in (True, False):
             result = host.deploy("web", *names, check=check)
             assert moved(before, after, check) in result["msg"] and defaults_of(result) == [(before, after)]
+            assert "had not loaded" not in result["msg"] and "snippets" in result["msg"]
             assert (host.listed()[0] == after) is not check
         again = host.deploy("web", *names)
         assert "default" not in again["msg"] and defaults_of(again) == []
