@@ -193,10 +193,10 @@ class _Reader:
             self.faults += [f"{title}: {problem}" for problem in problems]
             return
         shared = self._read(title, group, _GROUP)
-        for domain in domains:
+        for number, domain in enumerate(domains, 1):
             one = {"name": domain} if isinstance(domain, str) else domain
             if not isinstance(one, t.Mapping) or not isinstance(one.get("name"), str):
-                self.faults.append(f"{title}: a domain must be a name, or a mapping with a name")
+                self.faults.append(f"{title}: domain {number} of the list must be a name, or a mapping with a name")
                 continue
             where = f"{title}, {one['name']}"
             self._check_name(where, one["name"])

@@ -84,8 +84,11 @@ FAULTS: t.Dict[str, t.Tuple[t.Any, str]] = {
             "hyphens and dots, such as www.example.com or *.example.com"
         ),
     ),
-    "a domain without a name": (web({"names": ["x"]}), "web: a domain must be a name, or a mapping with a name"),
-    "a domain that is a number": (web(7), "web: a domain must be a name, or a mapping with a name"),
+    "a domain without a name": (
+        web({"names": ["x"]}),
+        "web: domain 1 of the list must be a name, or a mapping with a name",
+    ),
+    "a domain that is a number": (web(7), "web: domain 1 of the list must be a name, or a mapping with a name"),
     "a slip in a group": (web("a.test", relaod=["nginx"]), "web: relaod is not known; did you mean reload?"),
     "a slip in a domain": (
         web({"name": "a.test", "responder_url": "x"}),
