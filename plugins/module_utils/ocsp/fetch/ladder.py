@@ -78,6 +78,11 @@ class _Answer(t.NamedTuple):
         return self.error is None or (self.judgement is not None and self.judgement.proves_revocation)
 
     @property
+    def is_about_certificate(self) -> bool:
+        """Whether the responder gave a response, and not only an error or nothing that can be read."""
+        return self.judgement is not None and self.judgement.response_status == "successful"
+
+    @property
     def passing(self) -> bool:
         if self.not_asked:
             return False
@@ -173,15 +178,24 @@ class _Fetch:
 
     def _end(self, answer: _Answer) -> Fetched:
         url, judgement = answer.url or None, answer.judgement
-        last = {failure.url: failure for failure in self.failures}
-        transient = not answer.settles and any(failure.transient for failure in last.values())
+        transient = not answer.settles and any(failure.transient for failure in self._last_words().values())
         return Fetched(self.attempts, answer.error, answer.data, judgement, url, answer.retry_after, transient)
+
+    def _last_words(self) -> t.Dict[str, _Answer]:
+        """The last failure of each responder.
+
+        Where it said something about the certificate by one method, it is no news that it refuses the other.
+        """
+        spoke = {failure.url for failure in self.failures if failure.is_about_certificate}
+        counts = (one for one in self.failures if one.url not in spoke or one.is_about_certificate or one.transient)
+        return {failure.url: failure for failure in counts}
 
     def _best_failure(self) -> _Answer:
         """The last word of a responder says more than that another could not be reached; all are told."""
+        about_it = [failure for failure in self.failures if failure.is_about_certificate]
         spoken = [failure for failure in self.failures if failure.judgement is not None]
-        best = (spoken or self.failures)[-1]
-        last = {failure.url: failure.error.message for failure in self.failures if failure.error}
+        best = (about_it or spoken or self.failures)[-1]
+        last = {url: failure.error.message for url, failure in self._last_words().items() if failure.error}
         if best.error is None or len(last) < 2:
             return best
         return best._replace(error=best.error.saying("; ".join(last.values())))

@@ -488,3 +488,17 @@ def test_the_last_failure_is_said_where_no_time_is_left_for_another_exchange() -
         f"{URL} answered with the HTTP status 500 (text/html); the total_timeout of 59.5 seconds is over"
     )
     assert len(world.requests) == 1
+
+
+@pytest.mark.parametrize("remembered", [None, Way("post", "sha1", forge.NOW)], ids=["first", "later"])
+@pytest.mark.parametrize("refused", [ok(forge.error_response("malformed_request")), html(405)], ids=["ocsp", "http"])
+def test_what_is_said_of_a_certificate_counts_more_than_a_method_that_is_refused(
+    refused: Reply, remembered: t.Optional[Way]
+) -> None:
+    """A responder that answers POST alone may know the certificate in some minutes, whichever is asked last."""
+    unknown = ok(forge.response(forge.single(status="unknown")))
+    world = World(answer=lambda request: refused if request.body is None else unknown)
+    fetched = run(world, Ways({URL: remembered} if remembered else {}), certid_digest="auto")
+    assert fetched.error is not None and fetched.error.code == "unknown_status"
+    assert "does not know the certificate" in fetched.error.message
+    assert fetched.transient
