@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import collections
 import contextlib
+import errno
 import json
 import signal
 import smtplib
@@ -29,6 +30,10 @@ _PATIENCE = 20
 _REFUSED = "connection refused"
 
 
+class NothingSaidError(Exception):
+    """A server that closes its port resets the connections that it had not accepted yet."""
+
+
 def look(host: str, port: str, name: str, starttls: str = "") -> tuple[str, str, str]:
     """The serial numbers of the certificate and in the staple, and the staple's status.
 
@@ -37,7 +42,7 @@ def look(host: str, port: str, name: str, starttls: str = "") -> tuple[str, str,
     try:
         with _connect(host, int(port), starttls) as connected:
             return _shake_hands(connected, name)
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, NothingSaidError):
         return "", "", _REFUSED
     except (OSError, smtplib.SMTPException, SSL.Error) as problem:
         return "", "", f"{type(problem).__name__}: {problem}"
@@ -47,7 +52,10 @@ def _connect(host: str, port: int, starttls: str) -> socket.socket:
     """A connection on which TLS is next."""
     if not starttls:
         return socket.create_connection((host, port), _PATIENCE)
-    server = smtplib.SMTP(host, port, local_hostname="client.example.com", timeout=_PATIENCE)
+    try:
+        server = smtplib.SMTP(host, port, local_hostname="client.example.com", timeout=_PATIENCE)
+    except (smtplib.SMTPServerDisconnected, ConnectionResetError):
+        raise NothingSaidError from None
     server.ehlo()
     code, answer = server.docmd("STARTTLS")
     if code != 220 or server.sock is None:
@@ -75,7 +83,12 @@ def _shake_hands(connected: socket.socket, name: str) -> tuple[str, str, str]:
     connection.set_tlsext_host_name(name.encode())
     connection.request_ocsp()
     connection.set_connect_state()
-    connection.do_handshake()
+    try:
+        connection.do_handshake()
+    except SSL.SysCallError as problem:
+        if problem.args[0] == errno.ECONNRESET and not any(connection.server_random() or b""):
+            raise NothingSaidError from None
+        raise
     shown = connection.get_peer_certificate(as_cryptography=True)
     with contextlib.suppress(SSL.Error):  # a server may be the first to close
         connection.shutdown()
