@@ -97,8 +97,9 @@ class TlsStream:
         return len(data)
 
     def _flush(self) -> None:
-        if self._outgoing.pending:
-            self._in_time().sendall(self._outgoing.read())
+        data = self._outgoing.read()
+        if data:
+            self._in_time().sendall(data)
 
     def _in_time(self) -> socket.socket:
         left = self._end - time.monotonic()

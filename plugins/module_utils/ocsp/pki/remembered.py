@@ -50,7 +50,7 @@ class Remembered(t.Generic[Answer]):
     def __init__(self, function: t.Callable[..., Answer], most: int) -> None:
         self._function = function
         self._memory: Memory[Answer] = Memory(most)
-        self.__doc__ = function.__doc__
+        functools.update_wrapper(self, function)
 
     def __call__(self, *certificates: Digested) -> Answer:
         key = b"".join([one.digest for one in certificates])

@@ -85,18 +85,18 @@ def test_a_signature_is_verified_with_few_certificates(monkeypatch: pytest.Monke
         return verify(*arguments)
 
     monkeypatch.setattr(signature, "verify", count)
-    assert judged(data).errors == ["unauthorized_responder"]
+    assert judged(data).errors == ["unauthorized_responder", "too_large"]
     assert len(tried) < 140
 
 
-@pytest.mark.parametrize("surplus, errors", [(63, []), (64, ["unauthorized_responder"])])
+@pytest.mark.parametrize("surplus, errors", [(63, ["too_large"]), (64, ["unauthorized_responder", "too_large"])])
 def test_the_delegate_is_among_the_first_certificates(surplus: int, errors: list[str]) -> None:
     others = certificates_of(forge.certificate("Responder"), surplus)
     data = forge.response(signer=W.delegate, certificates=[*others, W.delegate.der])
     assert judged(data).errors == errors
 
 
-@pytest.mark.parametrize("octets, errors", [(15_000, []), (17_000, ["unauthorized_responder"])])
+@pytest.mark.parametrize("octets, errors", [(15_000, []), (17_000, ["unauthorized_responder", "too_large"])])
 def test_the_delegate_is_not_too_large(octets: int, errors: list[str]) -> None:
     """A thousand different ones of 1 MiB, and what had been read of them, were remembered."""
     filler = forge.extension(forge.UNKNOWN_OID, bytes(octets))
