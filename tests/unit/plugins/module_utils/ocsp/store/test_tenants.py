@@ -295,7 +295,9 @@ user, folder, core = int(sys.argv[1]), *sys.argv[2:]
 (ready, tell), (go, start) = os.pipe(), os.pipe()
 child = os.fork()
 if child:
-    os.read(ready, 1)
+    os.close(tell)
+    if not os.read(ready, 1):
+        sys.exit(os.waitpid(child, 0)[1] >> 8)
     for kind in ("gid", "uid"):
         with open(f"/proc/{child}/{kind}_map", "w") as handle:
             handle.write(f"0 0 1\\n{user} {user} 1\\n")
