@@ -734,26 +734,45 @@ judgement = judge(data, on, datetime.fromtimestamp(float(sys.argv[4]), timezone.
 print(*judgement.errors)
 print(judgement.message)
 """
+FIND = """
+import sys
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.certificate import Certificate, find_issuer
+leaf, issuer = (Certificate.from_der(bytes.fromhex(word)) for word in sys.argv[1:3])
+try:
+    find_issuer(leaf, [issuer], [], "chain.pem")
+except InputError as error:
+    print(error.code)
+"""
+
+
+def run_under_policy(folder: Path, script: str, *data: bytes) -> str:
+    (folder / "openssl.cnf").write_text(POLICY)
+    done = subprocess.run(
+        [sys.executable, "-c", script, *(one.hex() for one in data), str(NOW.timestamp())],
+        env={**os.environ, "OPENSSL_CONF": str(folder / "openssl.cnf"), "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.counted("generated", False)
+def test_where_the_policy_forbids_it_no_issuer_is_found(tmp_path: Path) -> None:
+    """And nothing breaks on the way, where what was found is remembered by a digest."""
+    said = run_under_policy(tmp_path, FIND, W.leaf.der, W.issuer.der)
+    knows_none = backend.openssl_version_text().startswith("OpenSSL 1.")
+    assert said == ("" if knows_none else "issuer_mismatch\n")
 
 
 @pytest.mark.counted("generated", False)
 @pytest.mark.parametrize("world", [W, RSA], ids=["ecdsa", "rsa"])
 def test_what_the_policy_of_the_host_forbids_is_not_accepted(world: forge.World, tmp_path: Path) -> None:
     """OpenSSL 3 without the algorithms, as RHEL forbids SHA-1 and others: refused, and said why."""
-    (tmp_path / "openssl.cnf").write_text(POLICY)
-    done = subprocess.run(
-        [
-            *(sys.executable, "-c", JUDGE),
-            *(one.hex() for one in (world.leaf.der, world.issuer.der, by_issuer(world))),
-            str(NOW.timestamp()),
-        ],
-        env={**os.environ, "OPENSSL_CONF": str(tmp_path / "openssl.cnf"), "PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    codes, message = done.stdout.splitlines()
+    said = run_under_policy(tmp_path, JUDGE, world.leaf.der, world.issuer.der, by_issuer(world))
+    codes, message = said.splitlines()
     if backend.openssl_version_text().startswith("OpenSSL 1."):
         assert (codes, message) == ("", "")  # it knows no such policy
     else:

@@ -15,7 +15,6 @@ import base64
 import binascii
 import bisect
 import functools
-import hashlib
 import re
 import typing as t
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from ..asn1 import der
 from ..asn1.der import Reader, element
 from ..errors import InputError, MalformedError
 from . import formats, signature
-from .remembered import Memory, remembered, remembered_if_short
+from .remembered import Memory, fingerprint, remembered, remembered_if_short
 from .signature import PublicKey, Scheme
 
 AUTHORITY_INFO_ACCESS = "1.3.6.1.5.5.7.1.1"
@@ -229,8 +228,8 @@ class Certificate:
 
     @functools.cached_property
     def digest(self) -> bytes:
-        """What tells it from others: by BLAKE2, as the policy of a host can forbid what OpenSSL computes."""
-        return hashlib.blake2b(self.der, digest_size=32).digest()
+        """What tells it from others."""
+        return fingerprint(self.der)
 
     @functools.cached_property
     def name(self) -> str:
@@ -561,8 +560,10 @@ def find_issuer(
     out. Remembered, since a certificate that is looked at again is read again.
     """
     parts = [one.digest for group in ((leaf,), candidates, roots) for one in (*group, leaf)]
-    key = hashlib.sha256(b"".join([*parts, f"{source}\0{root_source}".encode("utf-8", "surrogateescape")])).digest()
-    found = _searches.get(key) or _searches.keep(key, _search(leaf, candidates, roots, source, root_source))
+    key = fingerprint(b"".join([*parts, f"{source}\0{root_source}".encode("utf-8", "surrogateescape")]))
+    found = _searches.get(key) or _searches.keep(
+        key, _outcome(lambda: _issuer_among(leaf, candidates, roots, source, root_source))
+    )
     if isinstance(found, _Failure):
         raise InputError(*found)
     return next(candidate for candidate in candidates if candidate.digest == found)
@@ -578,15 +579,10 @@ class _Failure(t.NamedTuple):
 _searches: Memory[t.Union[bytes, _Failure]] = Memory(_MOST_SEARCHES)
 
 
-def _search(
-    leaf: Certificate,
-    candidates: t.Sequence[Certificate],
-    roots: t.Sequence[Certificate],
-    source: str,
-    root_source: str,
-) -> t.Union[bytes, _Failure]:
+def _outcome(search: t.Callable[[], Certificate]) -> t.Union[bytes, _Failure]:
+    """What is remembered of a search for an issuer."""
     try:
-        return _issuer_among(leaf, candidates, roots, source, root_source).digest
+        return search().digest
     except InputError as error:
         return _Failure(error.message, error.code)
 
