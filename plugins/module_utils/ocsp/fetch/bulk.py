@@ -497,7 +497,7 @@ class _Visit:
         return response
 
     def open_circuits(self) -> None:
-        """Have no other task ask a responder that failed to the end, and answered nobody meanwhile.
+        """Have no other task ask a responder that failed to the end and gave no answer meanwhile.
 
         Nor any other of a host of which several hung: each may cost all the time of one certificate.
         """

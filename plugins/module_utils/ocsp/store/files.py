@@ -205,7 +205,7 @@ def _copy_attributes(path: str, descriptor: int) -> None:
     try:
         os.fchown(descriptor, old.st_uid, old.st_gid)
     except OSError as error:
-        # Only root may give files away, and to nobody who has no number in this user namespace.
+        # Only root may give files away, and only to users that have a number in this user namespace.
         if error.errno not in (errno.EPERM, errno.EINVAL):
             raise
     # These files are not for running, and whoever put another one in its place must not choose as whom it would run.

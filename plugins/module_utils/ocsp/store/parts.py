@@ -39,7 +39,7 @@ FORMER = "former"
 #: The keys of a certificate beside options of ``ocsp_response``.
 KEYS = ("name", "services", "staple", "inclusion", "dropped", "agreed", "since", "renewed_by")
 
-#: When what nobody configures any more came, for its place: after all else.
+#: What counts as the arrival of a certificate that no owner configures any more: it is sorted after all others.
 _GONE = 1 << 30
 _LARGEST = 64 * 1024 * 1024
 _LONGEST = 100

@@ -187,7 +187,7 @@ class _Found(t.NamedTuple):
         """Why the file is not used, as the end of a sentence, or an empty string.
 
         ``hard_links``: these do no harm. ``writing``: no link is followed whose owner may be another than it seems. For
-        reading it is, since this process could read the file anyway, and what it reads there decides for nobody else.
+        reading it is, since this process could read the file anyway, and what it reads there affects no other user.
         """
         status = os.fstat(self.descriptor)
         if writing and any(map(_is_anybody, self.links)):
