@@ -21,6 +21,7 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import codes
 from ansible_collections.certops.ocsp.plugins.plugin_utils import _acme_wanted, _groups
+from ansible_collections.certops.ocsp.tests.unit import ansible_program
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 RST = CHECKOUT / "docs" / "docsite" / "rst"
@@ -84,29 +85,12 @@ def plays(block: Block) -> list[dict[str, t.Any]]:
 @pytest.fixture(scope="session")
 def collections(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of collections in which the checkout is certops.ocsp."""
-    path = tmp_path_factory.mktemp("collections")
-    (path / "ansible_collections" / "certops").mkdir(parents=True)
-    (path / "ansible_collections" / "certops" / "ocsp").symlink_to(CHECKOUT)
-    return path
+    return ansible_program.link_checkout(tmp_path_factory.mktemp("collections"))
 
 
 def run_ansible(name: str, collections: Path, *arguments: str | Path) -> str:
     """Run one of Ansible's programs, and return what it prints."""
-    beside = Path(sys.executable).with_name(name)
-    done = subprocess.run(
-        [str(beside if beside.exists() else name), *map(str, arguments)],
-        env={
-            **os.environ,
-            "ANSIBLE_COLLECTIONS_PATH": str(collections),
-            "ANSIBLE_HOME": str(collections / "home"),
-            "LC_ALL": "C.UTF-8",
-        },
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    done = ansible_program.run_ansible(name, collections, *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import subprocess
-import sys
 import textwrap
 import time
 import typing as t
@@ -19,6 +17,8 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2.19 or later")
+
+from ansible_collections.certops.ocsp.tests.unit.ansible_program import link_checkout, run_playbook
 
 CHECKOUT = Path(__file__).resolve().parents[4]
 MODULE = """\
@@ -42,11 +42,9 @@ class Called(t.NamedTuple):
 @pytest.fixture
 def call(tmp_path: Path) -> t.Callable[..., Called]:
     """Have a module of these lines called, and return what was shown and registered."""
-    collections = tmp_path / "collections" / "ansible_collections"
+    collections = link_checkout(tmp_path / "collections") / "ansible_collections"
     modules = collections / "community" / "crypto" / "plugins" / "modules"
     modules.mkdir(parents=True)
-    (collections / "certops").mkdir()
-    (collections / "certops" / "ocsp").symlink_to(CHECKOUT)
     (tmp_path / "account.key").write_text("the key of the account")
 
     def called(lines: str, until: float = math.inf, **keywords: t.Any) -> Called:
@@ -70,24 +68,8 @@ def call(tmp_path: Path) -> t.Callable[..., Called]:
         (tmp_path / "play.yml").write_text(
             json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [task, kept]}])
         )
-        environment = {
-            **os.environ,
-            "ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "collections"),
-            "ANSIBLE_HOME": str(tmp_path / "home"),
-            "ANSIBLE_NOCOLOR": "1",
-            "LC_ALL": "C.UTF-8",
-            "PYTHONDONTWRITEBYTECODE": "1",
-        }
-        local = ["-c", "local", "-i", "localhost,", "-e", f"ansible_python_interpreter={sys.executable}"]
         began = time.monotonic()
-        done = subprocess.run(
-            [str(Path(sys.executable).with_name("ansible-playbook")), *local, str(tmp_path / "play.yml")],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = run_playbook(tmp_path / "play.yml", tmp_path / "collections")
         output = done.stdout + done.stderr
         assert done.returncode == 0, output
         return Called(output, json.loads((tmp_path / "came.json").read_text()), time.monotonic() - began)

@@ -10,8 +10,6 @@ import json
 import os
 import pwd
 import re
-import subprocess
-import sys
 import typing as t
 from pathlib import Path
 
@@ -19,6 +17,8 @@ import pytest
 import yaml
 
 pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2.19 or later")
+
+from ansible_collections.certops.ocsp.tests.unit.ansible_program import link_checkout, run_playbook
 
 CHECKOUT = Path(__file__).resolve().parents[4]
 
@@ -31,9 +31,7 @@ ROLE = "certops.ocsp.ocsp_stapling"
 @pytest.fixture
 def run(tmp_path: Path) -> Play:
     """Run plays, in check mode unless told otherwise. Returns what was said, in one line."""
-    collection = tmp_path / "collections" / "ansible_collections" / "certops" / "ocsp"
-    collection.parent.mkdir(parents=True)
-    collection.symlink_to(CHECKOUT)
+    link_checkout(tmp_path / "collections")
 
     def check(
         *plays: t.Mapping[str, t.Any],
@@ -43,25 +41,8 @@ def run(tmp_path: Path) -> Play:
     ) -> str:
         path = tmp_path / "play.yml"
         path.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, **play} for play in plays]))
-        environment = {
-            **os.environ,
-            "ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "collections"),
-            "ANSIBLE_HOME": str(tmp_path / "home"),
-            "ANSIBLE_NOCOLOR": "1",
-            "LC_ALL": "C.UTF-8",
-            "PYTHONDONTWRITEBYTECODE": "1",
-        }
-        local = ["-c", "local", "-i", "localhost,", "-e", f"ansible_python_interpreter={sys.executable}"]
-        program = str(Path(sys.executable).with_name("ansible-playbook"))
-        done = subprocess.run(
-            [program, *local, *(["--check"] if check else []), "--diff", "-e", json.dumps(extra or {}), str(path)],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        switches = [*(["--check"] if check else []), "--diff", "-e", json.dumps(extra or {})]
+        done = run_playbook(path, tmp_path / "collections", *switches)
         said = " ".join((done.stdout + done.stderr).split())
         assert (done.returncode != 0) is fails, said
         assert "Traceback" not in said

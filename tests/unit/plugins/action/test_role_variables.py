@@ -10,9 +10,6 @@ The variables are those of the argument specs, so that a new one is tested as we
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import typing as t
 from pathlib import Path
 
@@ -20,6 +17,8 @@ import pytest
 import yaml
 
 pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2.19 or later")
+
+from ansible_collections.certops.ocsp.tests.unit.ansible_program import link_checkout, run_playbook
 
 CHECKOUT = Path(__file__).resolve().parents[4]
 ROLES = ("ocsp_stapling", "acme_certificates")
@@ -62,9 +61,7 @@ def kind(option: t.Mapping[str, t.Any]) -> str:
 @pytest.fixture
 def faults(tmp_path: Path) -> t.Callable[..., t.List[str]]:
     """Run a role with variables that are refused. Returns the lines of the message."""
-    collection = tmp_path / "collections" / "ansible_collections" / "certops" / "ocsp"
-    collection.parent.mkdir(parents=True)
-    collection.symlink_to(CHECKOUT)
+    collections = link_checkout(tmp_path / "collections")
 
     def run(role: str, variables: t.Mapping[str, t.Any]) -> t.List[str]:
         task = {"ansible.builtin.include_role": {"name": f"certops.ocsp.{role}"}}
@@ -72,22 +69,7 @@ def faults(tmp_path: Path) -> t.Callable[..., t.List[str]]:
         play = {"block": [task], "rescue": [{**shown, "check_mode": False, "diff": False}]}
         path = tmp_path / "play.yml"
         path.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "vars": variables, "tasks": [play]}]))
-        local = ["-c", "local", "-i", "localhost,", "-e", f"ansible_python_interpreter={sys.executable}", "--check"]
-        done = subprocess.run(
-            [str(Path(sys.executable).with_name("ansible-playbook")), *local, str(path)],
-            env={
-                **os.environ,
-                "ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "collections"),
-                "ANSIBLE_HOME": str(tmp_path / "home"),
-                "LC_ALL": "C.UTF-8",
-                "PYTHONDONTWRITEBYTECODE": "1",
-            },
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        done = run_playbook(path, collections, "--check")
         assert done.returncode == 0, done.stdout + done.stderr
         # The message itself, as Ansible shows the play where it is about a variable.
         msg = (tmp_path / "msg").read_text()
