@@ -308,7 +308,7 @@ def _backups(path: str) -> t.List[str]:
 
 
 class _Lock(t.NamedTuple):
-    """A lock file: its mode, and its owner where that is another than who makes it.
+    """A lock file: its mode, and its owner and group where those are others than of who makes it.
 
     ``folder`` is a descriptor of the folder that it is in, where another user could put a link in the folder's place.
     """
@@ -316,6 +316,7 @@ class _Lock(t.NamedTuple):
     path: str
     mode: int = 0o600
     owner: int = -1
+    group: int = -1
     folder: t.Optional[int] = None
 
     @property
@@ -330,11 +331,12 @@ def lock(
 ) -> t.Iterator[None]:
     """Hold the lock of a file, so that no two runs work on it at once, in one process or in several.
 
-    The lock is a file that goes with the process. Where only one user may write to the folder of
-    ``path``, nobody else can hold it: root's locks lie in a folder for root alone, those of others
-    beside the file, where root meets them. Elsewhere it lies in the system's lock folder, and any
-    user can make a run wait. Waits at most ``timeout`` seconds. ``resolved`` says that the path is
-    what ``resolve`` returned; ``sleep`` may raise to end the wait. Raises FileError.
+    The lock is a file that goes with the process. Only who may write to the folder of ``path`` can
+    hold it: root's locks lie in a folder for root alone, those of another user or a group beside
+    the file, where root meets them. Where all users or those of an access control list may write,
+    it lies in the system's lock folder, and any user can make a run wait. Waits at most ``timeout``
+    seconds. ``resolved`` says that the path is what ``resolve`` returned; ``sleep`` may raise to end
+    the wait. Raises FileError.
     """
     with contextlib.ExitStack() as stack:
         try:
@@ -375,7 +377,7 @@ def _holding(lock_: _Lock, what: str, timeout: float, sleep: t.Callable[[float],
 
 
 def _private_lock(path: str, stack: contextlib.ExitStack) -> t.Optional[_Lock]:
-    """The lock of a resolved path that is for the owner of its folder and for root alone, where there can be one.
+    """The lock of a resolved path for those alone who may write to its folder and for root, where there can be one.
 
     The folder stays open until ``stack`` ends, and the file is made in it: it is given to the owner of this folder, who
     may have a link to another folder at its path by then.
@@ -385,16 +387,34 @@ def _private_lock(path: str, stack: contextlib.ExitStack) -> t.Optional[_Lock]:
         folder = tenants.open_folder(place)
         stack.callback(os.close, folder)
         found = os.fstat(folder)
-        if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or os.geteuid() not in (0, found.st_uid):
+        beside = _Lock(os.path.join(place, f".{_short(name)}.ocsp-lock"), folder=folder)
+        if found.st_mode & stat.S_IWOTH:
+            return None
+        if found.st_mode & stat.S_IWGRP:
+            # A new file would not let in those whom an access control list lets into the folder.
+            if tenants.has_access_list(folder):
+                return None
+            return _try_beside(beside._replace(mode=0o660, group=found.st_gid))
+        if os.geteuid() not in (0, found.st_uid):
             return None
         if found.st_uid != 0:
-            if not os.access(".", os.W_OK | os.X_OK, dir_fd=folder):
-                return None
-            _try_locks_in(folder)
-            return _Lock(os.path.join(place, f".{_short(name)}.ocsp-lock"), owner=found.st_uid, folder=folder)
+            return _try_beside(beside._replace(owner=found.st_uid))
         if _make_roots_folder(_ROOTS_LOCK_FOLDER):
             return _Lock(os.path.join(_ROOTS_LOCK_FOLDER, _lock_name(path)))
     return None
+
+
+def _try_beside(lock_: _Lock) -> t.Optional[_Lock]:
+    """The lock, unless it cannot be made in its folder. Raises OSError where the file system has no locks."""
+    if not os.access(".", os.W_OK | os.X_OK, dir_fd=lock_.folder):
+        return None
+    # Some file systems that come over a network have none.
+    descriptor = os.open(".", os.O_RDONLY | os.O_CLOEXEC, dir_fd=lock_.folder)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    finally:
+        os.close(descriptor)
+    return lock_
 
 
 @functools.lru_cache(maxsize=4)
@@ -405,15 +425,6 @@ def _make_roots_folder(path: str) -> bool:
     found = os.lstat(path)
     private = stat.S_ISDIR(found.st_mode) and found.st_uid == 0 and not found.st_mode & 0o077
     return private and os.access(path, os.W_OK | os.X_OK)
-
-
-def _try_locks_in(folder: int) -> None:
-    """Raise OSError where the file system has no locks, as some have none that come over a network."""
-    descriptor = os.open(".", os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    finally:
-        os.close(descriptor)
 
 
 def _shared_lock(path: str) -> _Lock:
@@ -449,7 +460,7 @@ def _take_lock(lock_: _Lock, deadline: float, sleep: t.Callable[[float], None]) 
 def _open_lock(lock_: _Lock) -> int:
     """Open a lock file; O_CREAT is left out where it exists, as kernels refuse it in a folder for all."""
     # NFS locks for writing only what is open for writing; another user's file may be opened for reading alone.
-    access = os.O_RDWR if lock_.mode == 0o600 else os.O_RDONLY
+    access = os.O_RDONLY if lock_.mode & stat.S_IROTH else os.O_RDWR
     flags = access | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     while True:
         try:
@@ -458,9 +469,10 @@ def _open_lock(lock_: _Lock) -> int:
             with contextlib.suppress(FileNotFoundError):
                 return os.open(lock_.name, flags, dir_fd=lock_.folder)
             continue
+        # Only root can give a file away, and to a group only who is in it.
+        with contextlib.suppress(PermissionError):
+            os.fchown(descriptor, lock_.owner, lock_.group)
         os.fchmod(descriptor, lock_.mode)
-        if lock_.owner not in (-1, os.geteuid()):
-            os.fchown(descriptor, lock_.owner, -1)
         return descriptor
 
 

@@ -314,8 +314,11 @@ def _is_anybody(owner: int) -> bool:
 
 def _is_group_strange(descriptor: int, folder: os.stat_result) -> bool:
     """Whether others than root may write to a folder whose group may: with an ACL, the group's bits are its mask."""
-    if folder.st_gid != 0:
-        return True
+    return folder.st_gid != 0 or has_access_list(descriptor)
+
+
+def has_access_list(descriptor: int) -> bool:
+    """Whether a POSIX ACL lets more users in than the mode of a folder tells, or that cannot be found out."""
     try:
         return bool(os.getxattr(_fd_path(descriptor), _ACL))
     except OSError as error:

@@ -779,17 +779,20 @@ def system_locks(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
 
 @pytest.fixture
 def locks(system_locks: Path, tmp_path: Path) -> Path:
-    """Where the lock of a file lies whose folder is open to a group."""
-    tmp_path.chmod(0o770)
+    """Where the lock of a file lies whose folder is open to all."""
+    tmp_path.chmod(0o777)
     return system_locks
 
 
-@pytest.fixture(params=["shared", "root's", "owner's"])
+@pytest.fixture(params=["shared", "root's", "owner's", "group's"])
 def lock_place(request: pytest.FixtureRequest, system_locks: Path, tmp_path: Path) -> Path:
     """Where the lock lies, for folders of each kind."""
     if request.param == "shared":
-        tmp_path.chmod(0o770)
+        tmp_path.chmod(0o777)
         return system_locks
+    if request.param == "group's":
+        tmp_path.chmod(0o770)
+        return tmp_path
     if request.param == "root's":
         if not IS_ROOT:
             pytest.skip("only root has root's locks")
@@ -837,6 +840,30 @@ def test_nobody_else_can_open_the_lock_of_a_private_folder(staple: Path, system_
         lock = staple.parent / f".{staple.name}.ocsp-lock"
         assert (mode(lock), lock.stat().st_uid) == (0o600, 12345)
     assert names(system_locks) == ["root"]
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root can act as others")
+@pytest.mark.parametrize("umask", [0o002, 0o077])
+def test_who_is_not_in_the_group_of_a_folder_cannot_open_its_lock(staple: Path, system_locks: Path, umask: int) -> None:
+    os.chown(staple.parent, 12345, 54321)
+    staple.parent.chmod(0o775)
+    before = os.umask(umask)
+    try:
+        with files.lock(str(staple), 0):
+            lock = staple.parent / f".{staple.name}.ocsp-lock"
+            assert (mode(lock), lock.stat().st_gid) == (0o660, 54321)
+    finally:
+        os.umask(before)
+    assert names(system_locks) == []
+
+
+def test_the_lock_of_a_folder_with_an_access_control_list_is_for_all(
+    staple: Path, system_locks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staple.parent.chmod(0o770)
+    monkeypatch.setattr(os, "getxattr", lambda folder, name: {"system.posix_acl_access": b"an ACL"}[name])
+    with files.lock(str(staple), 0):
+        assert len(lock_names(system_locks)) == 1
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="only root can act as others")
@@ -1026,7 +1053,7 @@ def test_different_files_have_different_locks(staple: Path, locks: Path) -> None
 def test_where_no_lock_folder_is_the_temporary_folder_will_do(
     staple: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tmp_path.chmod(0o770)
+    tmp_path.chmod(0o777)
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr(files, "_LOCK_FOLDERS", (str(tmp_path / "missing"),))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
@@ -1046,7 +1073,7 @@ def test_where_there_is_a_lock_folder_no_temporary_folder_is_needed(
 def test_without_any_folder_for_the_lock_that_is_said(
     staple: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tmp_path.chmod(0o770)
+    tmp_path.chmod(0o777)
     monkeypatch.setattr(files, "_LOCK_FOLDERS", (str(tmp_path / "missing"),))
     monkeypatch.setattr(tempfile, "gettempdir", failing(errno.ENOENT))
     with pytest.raises(FileError, match=f"^cannot lock {staple}"), files.lock(str(staple), 0):
