@@ -54,8 +54,8 @@ def main(arguments: t.Optional[t.Sequence[str]] = None) -> int:
         if options.debug:
             traceback.print_exc()
         message = (
-            f"{options.command} met an internal error ({type(error).__name__}: {error}); nothing in place was "
-            "changed. Please report it, with the output of --debug"
+            f"{options.command} stopped because of an internal error ({type(error).__name__}: {error}). Please report "
+            "it, with the output of --debug"
         )
         log.emit(Event("run", message, events.ERROR))
         with contextlib.suppress(Exception):
