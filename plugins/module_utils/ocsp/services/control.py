@@ -629,7 +629,7 @@ def _without(arguments: t.Sequence[str], options: t.Sequence[str]) -> t.List[str
 
 def _main_pid(service: Service, run: Run) -> t.Optional[int]:
     if has_systemd():
-        units = [unit if "." in unit else f"{unit}.service" for unit in service.units]
+        units = [*map(_unit_name, service.units)]
         shown = run(("systemctl", "show", "--property=MainPID", "--value", *units), timeout=_TIMEOUT)[1].split()
         found = next((int(word) for word in shown if word.isdigit() and word != "0"), None)
         if found is not None or service.unit:
