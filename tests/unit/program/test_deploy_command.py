@@ -243,9 +243,7 @@ def test_a_service_that_rejects_its_configuration_keeps_the_old_one(live: Client
 
 
 @pytest.mark.parametrize("step", ["tell", "verify"])
-def test_what_fails_after_the_switch_does_not_deny_it(
-    live: Client, monkeypatch: pytest.MonkeyPatch, step: str
-) -> None:
+def test_what_fails_after_the_switch_does_not_deny_it(live: Client, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     from ocsp_stapling.commands import deploy
 
     new = live.renew()
@@ -268,7 +266,10 @@ def test_what_fails_after_the_switch_does_not_deny_it(
         monkeypatch.setattr(deploy.certificate_set, "carry_out", unable)
     done = live.deploy(NAME)
     assert live.live() == new.pem and done.code == 0
-    assert "is not live" not in done.err and f"which expires at {format_time(live.host.now + 60 * DAY)}, is live" in done.err
+    assert (
+        "is not live" not in done.err
+        and f"which expires at {format_time(live.host.now + 60 * DAY)}, is live" in done.err
+    )
     if step == "tell":
         assert "web could not be reloaded: another process has held the lock" in done.err
         assert live.reloads.read_text().split() == ["web", "web"]  # by apply, which follows

@@ -367,7 +367,11 @@ def test_largest_body(serve: Serve, message: bytes) -> None:
     assert fetch(serve(replies(message)).url()).body == b"x" * 65536
 
 
-_BODY, _ALL, _HEADERS = "it has more than 64 KiB\n", "it has more than 128 KiB with", "its headers have more than 64 KiB"
+_BODY, _ALL, _HEADERS = (
+    "it has more than 64 KiB\n",
+    "it has more than 128 KiB with",
+    "its headers have more than 64 KiB",
+)
 
 
 @pytest.mark.parametrize(
@@ -380,7 +384,9 @@ _BODY, _ALL, _HEADERS = "it has more than 64 KiB\n", "it has more than 128 KiB w
         pytest.param(CHUNKED + b"1\r\nx\r\n" * 30000 + b"0\r\n\r\n", _ALL, id="small chunks"),
         pytest.param(CHUNKED + b"0\r\n" + b"Trailer: x\r\n" * 20000, _ALL, id="trailers"),
         pytest.param(UNTIL_CLOSE + b"x" * 65537, _BODY, id="until close"),
-        pytest.param(b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 200 + b"\r\n", "it has more than 100 headers", id="many headers"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 200 + b"\r\n", "it has more than 100 headers", id="many headers"
+        ),
         pytest.param(b"HTTP/1.1 200 OK\r\nA: " + b"b" * 70000 + b"\r\n\r\n", _HEADERS, id="long header"),
         pytest.param(
             b"HTTP/1.1 200 OK\r\n" + (b"A: " + b"b" * 60000 + b"\r\n") * 3 + b"\r\n", _HEADERS, id="long headers"
