@@ -236,11 +236,7 @@ class _Walk:
             name = left.pop(0)
             if name in ("", "."):
                 continue
-            self._passed += 1
-            if self._passed > _MOST_NAMES:
-                raise ValueError(f"the path has more than {_MOST_NAMES} parts when links are followed")
-            self.folder, self.name = folder, name
-            self._close_all_but(folder)
+            self._enter(folder, name)
             last = not any(left)
             above = there
             try:
@@ -270,6 +266,14 @@ class _Walk:
             else:
                 left = [*target.split("/"), *left]
         return _Found(folder, tuple(self._links), strangers)
+
+    def _enter(self, folder: int, name: str) -> None:
+        """Go on from a folder, and close what is behind it. Raises ValueError where the way is too long."""
+        self._passed += 1
+        if self._passed > _MOST_NAMES:
+            raise ValueError(f"the path has more than {_MOST_NAMES} parts when links are followed")
+        self.folder, self.name = folder, name
+        self._close_all_but(folder)
 
     def _start(self, path: str) -> t.Tuple[int, os.stat_result, t.List[str]]:
         """The folder to begin an absolute path with, and the names that follow."""
