@@ -69,21 +69,13 @@ class ActionModule(ActionBase):
         # Without knowing where files are, nothing can be said of folders.
         faults = _groups.read_scan(options["scan"], remote or "remote_source" in wrong)
         faults = [*(fault for found in wrong.values() for fault in found), *faults]
-        found: list[_groups.Entry] = []
-        if not faults and remote and options["scan"]:
-            result = self._call({"scan": _groups.folders_of(options["scan"])}, options, task_vars)
-            if result.get("failed"):
-                return {**result, "claims": _owner.unknown(options["claims"], owner)}
-            found = result["found"]
-            for sentence in result["unfit"]:
-                self._display.warning(sentence)
-        elif not faults:
-            found = _groups.scanned(options["scan"])
+        found, failure = self._search(options, task_vars) if not faults else ([], None)
+        if failure is not None:
+            return {**failure, "claims": _owner.unknown(options["claims"], owner)}
         groups = _groups.without(_groups.read(options["groups"], found, remote), options["missing"])
         for sentence in bounded(groups.warnings, _MOST_WARNINGS):
             self._display.warning(sentence)
         options["options"], refused = _groups.read_options(options["options"], _groups.options_reader())
-        endpoints = [] if {"groups", "services"} & wrong.keys() else _endpoint_faults(options, groups)
         _refuse(
             [
                 *(_program.unknown_variables(task_vars) if task_vars else []),
@@ -91,38 +83,63 @@ class ActionModule(ActionBase):
                 *groups.faults,
                 *(f"ocsp_stapling_options: {fault}" for fault in refused),
                 *(f"ocsp_stapling_services: {fault}" for fault in _groups.read_services(options["services"])),
-                *(f"ocsp_stapling_endpoints: {fault}" for fault in endpoints),
+                *(f"ocsp_stapling_endpoints: {fault}" for fault in _endpoint_faults(options, groups, wrong)),
                 *_program.faults(options, owner),
                 *_program.renewal_faults(options, groups.entries),
             ]
         )
+        result = {**self._ask_host(options, groups, owner, task_vars), **({"found": found} if remote else {})}
+        if result.get("failed"):
+            return {**result, "claims": _owner.unknown(options["claims"], owner)}
+        return self._claimed(result, options, groups, owner)
+
+    def _search(
+        self, options: dict[str, t.Any], task_vars: t.Any
+    ) -> tuple[list[_groups.Entry], dict[str, t.Any] | None]:
+        """What is in the folders of ``scan``, and the result of the module where it could not search them."""
+        if not options["remote_source"] or not options["scan"]:
+            return _groups.scanned(options["scan"]), None
+        result = self._call({"scan": _groups.folders_of(options["scan"])}, options, task_vars)
+        if result.get("failed"):
+            return [], result
+        for sentence in result["unfit"]:
+            self._display.warning(sentence)
+        return result["found"], None
+
+    def _ask_host(
+        self, options: dict[str, t.Any], groups: _groups.Groups, owner: str, task_vars: t.Any
+    ) -> dict[str, t.Any]:
+        """Have the module look at the host, or change it. In check mode, refuse what cannot be deployed there."""
         asking = bool(self._task.check_mode)
-        if asking and not remote:
+        if asking and not options["remote_source"]:
             # What is missing on the controller is said before the host is touched, with all that the host finds.
             faults = _sources.Sources(self._find_needle).complete_all(groups.entries, options["source"])[1]
             if faults:
                 _refuse([*faults, *self._host_faults(groups, options, owner, task_vars)])
         install = PROGRAM in options["parts"] and not asking
         wanted = _program.wanted(options, owner, groups.entries, self._renderer(options, task_vars), complete=install)
-        result = {**self._call(wanted, options, task_vars), **({"found": found} if remote else {})}
+        result = self._call(wanted, options, task_vars)
         if asking and {ACCOUNT, PROGRAM} & set(result.get("differing", ())) and not result.get("package"):
             # So that nothing is installed for certificates that cannot be deployed.
             _refuse(self._host_faults(groups, options, owner, task_vars))
-        if result.get("failed"):
-            return {**result, "claims": _owner.unknown(options["claims"], owner)}
+        return result
+
+    def _claimed(
+        self, result: dict[str, t.Any], options: dict[str, t.Any], groups: _groups.Groups, owner: str
+    ) -> dict[str, t.Any]:
+        """The result with the part of this owner, and with what it has claimed in this run."""
         names = [entry["name"] for entry in groups.entries]
-        part, result["claims"] = _owner.claim(options["claims"], owner, names, options["missing"])
+        part, claims = _owner.claim(options["claims"], owner, names, options["missing"])
         told = {"revoked": result.get("revoked", []), "interval": result.get("interval", 0)}
         told["deployment"] = _program.deployment(options)
-        result["part"] = {**part, **told}
-        if not options["claims"]:
-            others = [one for one in result.get("owners", []) if one != owner]
-            for sentence in _owner.former_plays(self._task, self._loader, others):
-                self._display.warning(sentence)
-        else:
+        claimed = {**result, "claims": claims, "part": {**part, **told}}
+        if options["claims"]:
             # An earlier inclusion of this run has told how all is; what it removes at the end is still there.
-            result["status"] = ""
-        return result
+            return {**claimed, "status": ""}
+        others = [one for one in result.get("owners", []) if one != owner]
+        for sentence in _owner.former_plays(self._task, self._loader, others):
+            self._display.warning(sentence)
+        return claimed
 
     def _call(self, wanted: dict[str, t.Any], options: dict[str, t.Any], task_vars: t.Any) -> dict[str, t.Any]:
         arguments = {name: options[name] for name in ("parts", "os_family", "root", "program")}
@@ -198,8 +215,11 @@ def _kind_faults(name: str, option: t.Mapping[str, t.Any], value: t.Any, variabl
     return [f"{one} {problem}" for one, problem in problems if problem]
 
 
-def _endpoint_faults(options: dict[str, t.Any], groups: _groups.Groups) -> list[str]:
-    if not options["endpoints"]:
+def _endpoint_faults(
+    options: dict[str, t.Any], groups: _groups.Groups, wrong: t.Mapping[str, t.Sequence[str]]
+) -> list[str]:
+    """What is wrong with endpoints. Where it is not known which services there are, nothing can be said of them."""
+    if not options["endpoints"] or {"groups", "services"} & wrong.keys():
         return []
     used = {service for entry in groups.entries for service in entry["services"]}
     return _groups.read_endpoints(options["endpoints"], {*options["services"], *used})

@@ -16,6 +16,7 @@ import os
 import re
 import signal
 import stat
+import time
 import typing as t
 from datetime import datetime
 
@@ -292,15 +293,18 @@ def hand_over(service: Service, certificate: str, data: bytes, ask: t.Optional[A
 
 
 def ask_socket(path: str, text: str) -> str:
-    """One command to a UNIX socket, and the answer. Raises OSError."""
+    """One command to a UNIX socket, and the answer, all within ``_ASK_TIMEOUT``. Raises OSError."""
     import socket  # pylint: disable=import-outside-toplevel  # slow, and for HAProxy alone
 
+    end = time.monotonic() + _ASK_TIMEOUT
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(_ASK_TIMEOUT)
         connection.connect(path)
         connection.sendall(text.encode())
         answer = b""
         while len(answer) < _LONGEST_ANSWER:
+            # The user of the server may answer octet by octet, to keep root waiting.
+            connection.settimeout(max(0.001, end - time.monotonic()))
             part = connection.recv(4096)
             if not part:
                 break
@@ -625,7 +629,7 @@ def _without(arguments: t.Sequence[str], options: t.Sequence[str]) -> t.List[str
 
 def _main_pid(service: Service, run: Run) -> t.Optional[int]:
     if has_systemd():
-        units = [unit if "." in unit else f"{unit}.service" for unit in service.units]
+        units = [*map(_unit_name, service.units)]
         shown = run(("systemctl", "show", "--property=MainPID", "--value", *units), timeout=_TIMEOUT)[1].split()
         found = next((int(word) for word in shown if word.isdigit() and word != "0"), None)
         if found is not None or service.unit:

@@ -20,8 +20,8 @@ import typing as t
 from ..errors import InputError
 from . import reading
 
-#: How many links may lead from one to the next, as the kernel has it.
-_MOST_LINKS = 40
+#: How many links may lead from one to the next, as the kernel has it, and how many names there may be on the way.
+_MOST_LINKS, _MOST_NAMES = 40, 1000
 #: Folders that a way may begin with, since only root, and the user of this process, can change what is on it.
 _ROOTS_ALONE: t.Set[str] = set()
 _MOST_REMEMBERED = 10_000
@@ -114,8 +114,8 @@ def destination(path: str, source: str, follow: bool = True) -> t.Iterator[Desti
         if os.path.isdir(at):
             yield Destination(os.path.join(os.readlink(at), walk.name), os.path.join(at, walk.name))
         else:
-            real = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
-            real = os.path.realpath(path) if follow else real
+            beside = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+            real = os.path.realpath(path) if follow else beside
             yield Destination(real, real)
 
 
@@ -210,7 +210,7 @@ class _Found(t.NamedTuple):
 
 
 class _Walk:
-    """The way to a file, folder by folder; its descriptors are closed with ``stack``.
+    """The way to a file, folder by folder; the descriptors at its end are closed with ``stack``.
 
     ``folder`` and ``name`` are where it ended. ``missing`` is the folder that it led to, with all links before, where
     there is no file of that name in it.
@@ -220,9 +220,11 @@ class _Walk:
         self.folder = -1
         self.name = ""
         self.missing: t.Optional[_Found] = None
-        self._stack = stack
+        self._descriptors: t.Set[int] = set()
+        stack.callback(self._close_all_but)
         self._links: t.List[int] = []
         self._followed = 0
+        self._passed = 0
         #: The way so far where it has been without links and strangers, to be remembered.
         self._way: t.Optional[str] = None
 
@@ -234,7 +236,7 @@ class _Walk:
             name = left.pop(0)
             if name in ("", "."):
                 continue
-            self.folder, self.name = folder, name
+            self._enter(folder, name)
             last = not any(left)
             above = there
             try:
@@ -264,6 +266,14 @@ class _Walk:
             else:
                 left = [*target.split("/"), *left]
         return _Found(folder, tuple(self._links), strangers)
+
+    def _enter(self, folder: int, name: str) -> None:
+        """Go on from a folder, and close what is behind it. Raises ValueError where the way is too long."""
+        self._passed += 1
+        if self._passed > _MOST_NAMES:
+            raise ValueError(f"the path has more than {_MOST_NAMES} parts when links are followed")
+        self.folder, self.name = folder, name
+        self._close_all_but(folder)
 
     def _start(self, path: str) -> t.Tuple[int, os.stat_result, t.List[str]]:
         """The folder to begin an absolute path with, and the names that follow."""
@@ -296,8 +306,14 @@ class _Walk:
 
     def _open(self, name: str, folder: t.Optional[int] = None) -> int:
         descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-        self._stack.callback(os.close, descriptor)
+        self._descriptors.add(descriptor)
         return descriptor
+
+    def _close_all_but(self, *needed: int) -> None:
+        """Close what the way has passed: by links, other users make it as long as they like."""
+        for descriptor in self._descriptors.difference(needed):
+            os.close(descriptor)
+        self._descriptors.intersection_update(needed)
 
 
 def _is_anybody(owner: int) -> bool:
