@@ -35,7 +35,7 @@ from .ocsp.services import timetable
 from .ocsp.services.control import has_systemd
 from .ocsp.store import parts, reading, scan, sets
 from .ocsp.store.sets import Layout
-from .ocsp.text import bounded
+from .ocsp.text import bounded, join_words
 
 #: What a difference can be about, in the order in which it is repaired.
 ACCOUNT, PROGRAM, SETTINGS, TIMER = "account", "program", "settings", "timer"
@@ -364,7 +364,8 @@ def problems(given: Values, root: str, found: t.Sequence[Difference], run: Run) 
     names = [] if given["part"]["certificates"] else configured(Layout(root), given["part"]["owner"])
     if names:
         yield (
-            f"ocsp_stapling_certificates is empty, but this host has {', '.join(names[:_MOST_PLACES])}; to "
+            f"ocsp_stapling_certificates is empty, but this host has "
+            f"{join_words(names, most=_MOST_PLACES)}; to "
             "remove all of them, set ocsp_stapling_state to absent"
         )
     if given["log_file"]:

@@ -18,6 +18,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import ma
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.certificate import load_certificates
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store.sets import SOURCE_SUFFIXES
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import join_words
 
 _PARTS = tuple(SOURCE_SUFFIXES)
 
@@ -87,7 +88,7 @@ class Sources:
             if path is not None:
                 found[f"{part}_src"] = path
             elif part in ("private_key", "certificate"):
-                names = " or ".join(name + suffix for suffix in suffixes)
+                names = join_words((name + suffix for suffix in suffixes), "or")
                 faults.append(f"there is no {part.replace('_', ' ')}: {folder} contains no {names}")
         return found, faults
 
