@@ -470,9 +470,10 @@ def _settle(item: Item) -> t.List[str]:
     if outcome is None:
         return []
     if item.revocation is not None:
-        item.held_back = item.revocation.message if item.reasons else ""
-        left = "; it is not deployed" if item.reasons else ", but is in use; replace it"
-        return [f"{item.revocation.message}{left}"]
+        if not item.reasons:
+            return [f"{item.revocation.message}, but is in use; replace it"]
+        item.held_back = f"{item.revocation.message}; replace the certificate"
+        return [f"{item.revocation.message}, so it is not deployed; replace it"]
     if item.is_revoked:
         return ["its CA has revoked it, but it is in use; replace it"]
     if item.unfit:
