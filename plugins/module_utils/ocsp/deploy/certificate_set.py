@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
 from .. import secrets
-from ..errors import ERROR, Fault, InputError, OcspError, Refusal, sentence
+from ..errors import Fault, InputError, OcspError, Refusal, findings_of, sentence
 from ..fetch import bulk
 from ..fetch.environment import Environment, Exchange, ResponderDown, Ways
 from ..judge.schedule import Lookahead, look_ahead
@@ -128,6 +128,9 @@ def carry_out(task: Task) -> Result:
         msg = "responders have no answer for the new certificates yet; nothing was changed"
         return Result({"msg": msg}, postponed=True)
     except OcspError as error:
+        given = _given_faults(task)
+        if given and not isinstance(error, Refusal):
+            error = Refusal([*given, Fault("", error.message)])
         return Result({"msg": error.message, "findings": findings_of(error)}, failed=True)
     finally:
         os.umask(umask)
@@ -165,13 +168,6 @@ def _locked(task: Task) -> t.Iterator[None]:
         with _noting_unplanned(task):
             stack.enter_context(files.lock(task.layout.root, _LOCK_TIMEOUT))
         yield
-
-
-def findings_of(error: OcspError) -> t.List[t.Dict[str, str]]:
-    """One for each thing that is wrong, with the name of the certificate where it is about one."""
-    faults = error.faults if isinstance(error, Refusal) else (Fault("", error.message),)
-    found = [{"name": one.name, "code": error.code, "severity": ERROR, "message": one.message} for one in faults]
-    return [{key: value for key, value in one.items() if value} for one in found]
 
 
 # present
@@ -282,16 +278,18 @@ def _plan(
     certificates, told = _chosen(task)
     values = {**task.values, "certificates": certificates}
     # The role asks in check mode before it changes anything, and what is missing then is a fault.
-    given, faults, missing = read_wanted(values, known, check=task.check and values["part"] is None)
+    given, faults, missing, flawed = read_wanted(values, known, check=task.check and values["part"] is None)
     left = _found_among(task, faults)
+    more = transaction.flaws(task.layout, [one for one in flawed if one.name not in left], datetime.now(timezone.utc))
+    faults = [*_given_faults(task), *faults, *more]
     while True:
         kept = [one for one in given if one.name not in left]
         claiming = replace(inclusion, claimed=[*inclusion.claimed, *left])
         work, part, found = _draw(task, claiming, known, kept)
-        more = _found_among(task, found)
-        if not more:
+        unsound = _found_among(task, found)
+        if not unsound:
             break
-        left.update(more)
+        left.update(unsound)
     work.missing = missing
     work.warnings += (one.message for one in missing)
     faults = [fault for fault in faults if fault.name not in left]
@@ -304,6 +302,11 @@ def _plan(
         if faults or found:
             raise Refusal([*faults, *found])
     return work, part
+
+
+def _given_faults(task: Task) -> t.List[Fault]:
+    """What is wrong by the word of the controller, which has read what is not on this host."""
+    return [Fault(one.get("name") or "", one["message"]) for one in task.values.get("faults") or ()]
 
 
 def _chosen(task: Task) -> t.Tuple[t.List[Values], t.List[str]]:

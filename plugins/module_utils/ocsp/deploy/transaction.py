@@ -220,6 +220,17 @@ def plan(
     return work, [*faults, *_conflicts(work.items), *_neighbour_conflicts(work)]
 
 
+def flaws(layout: Layout, wanted: t.Iterable[Wanted], now: datetime) -> t.List[Fault]:
+    """What is wrong with certificates that are not to be deployed, as something else is wrong with them as well."""
+    faults = []
+    for one in wanted:
+        try:
+            faults += [_fault(one.name, sentence) for sentence in _plan_one(layout, one, now)[1]]
+        except OcspError as error:
+            faults.append(_fault(one.name, error.message))
+    return faults
+
+
 def _fault(name: str, sentence: str) -> Fault:
     return Fault(name, f"{name}: {sentence}")
 
