@@ -194,8 +194,10 @@ def _present(task: Task) -> Result:
     unsaved = inclusion.unsaved(part) if part is not None else []
     rewritten = live.told(work.outdated_snippets(), work.before, work.after())
     if task.check:
-        told = {*transaction.renew(work, None), *work.told(work.outdated_snippets()), *outstanding(layout, known)}
+        told = {*transaction.renew(work, None), *work.told(work.outdated_snippets())}
         told.update(service for one in work.missing for service in one.services)
+        # One that does not run loads its files when it starts.
+        told = {*(service for service in told if known.is_running(service) is not False), *outstanding(layout, known)}
         problem = ""
         unconfirmed = sorted({service for item in work.changed for service in item.wanted.services})
     else:

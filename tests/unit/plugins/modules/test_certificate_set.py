@@ -1081,6 +1081,16 @@ def test_all_that_is_wrong_with_one_certificate_is_said_at_once(run: t.Callable[
     assert len(broken["findings"]) == 2 and broken["findings"][0]["message"] == missing["message"], broken
 
 
+@pytest.mark.parametrize("running", [True, False])
+def test_check_mode_tells_of_no_reload_of_what_does_not_run(
+    run: t.Callable[..., Result], monkeypatch: pytest.MonkeyPatch, running: bool
+) -> None:
+    one = leaf("www.example.com")
+    monkeypatch.setattr(control, "is_running", lambda service, run: running)
+    checked = run(check=True, certificates=[entry(one, "www.example.com", response_content=staple(one))])
+    assert checked["changed"] and checked["reload"] == ([SERVICE] if running else [])
+
+
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
