@@ -18,6 +18,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils import _kinds
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import names as hostnames
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.parse import did_you_mean
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.table import SERVERS
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import join_words
 from ansible_collections.certops.ocsp.plugins.plugin_utils._groups import Obtainable
 
 CHALLENGES = ("http-01", "dns-01", "dns-persist-01")
@@ -211,7 +212,7 @@ def _contradictions(request: Request, one: Obtainable) -> t.Iterator[str]:
             yield "it cannot demand stapling (acme: must_staple) and be deployed without (staple: false)"
         unable = [name for name in one.services if name in SERVERS and not SERVERS[name].staples]
         if unable:
-            yield f"it cannot demand stapling (acme: must_staple), which {' and '.join(unable)} cannot do"
+            yield f"it cannot demand stapling (acme: must_staple), which {join_words(unable)} cannot do"
 
 
 def unite(by_host: t.Mapping[str, t.Sequence[Request]]) -> tuple[list[Request], list[str]]:

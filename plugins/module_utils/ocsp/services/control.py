@@ -25,6 +25,7 @@ from ..servers.server import Server
 from ..servers.table import NAMES, SERVERS
 from ..store import reading, tenants
 from ..store.sets import Layout
+from ..text import join_words
 
 #: Runs a command: ``run(argv, input=None, timeout=60.0)``, returns its exit code, output and errors.
 Run = t.Callable[..., t.Tuple[int, str, str]]
@@ -134,7 +135,7 @@ def absence(service: Service, run: Run) -> str:
         return ""
     units = [service.name] if service.name in service.units else service.units
     what = "unit" if has_systemd() else "init script"
-    shown = " or ".join(map(_unit_name, units) if has_systemd() else units)
+    shown = join_words(map(_unit_name, units) if has_systemd() else units, "or")
     return f"{service.name} is not installed on this host (no {what} {shown}); its reload is left out"
 
 
@@ -454,7 +455,7 @@ class _Systemd(_Manager):
         code, output, errors = run(("systemctl", "is-active", *map(_unit_name, self.service.units)), timeout=_TIMEOUT)
         if not output:
             return f"systemd does not answer ({_last_words(code, output, errors)})"
-        units = " or ".join(self.service.units)
+        units = join_words(self.service.units, "or")
         why = f"it does not run as {units}" if self._runs_by_itself(run) else f"systemd has no unit {units}"
         return f"{why}; set 'unit' or 'reload' for it"
 
