@@ -182,7 +182,6 @@ def test_claims_decide_nothing(web: Host) -> None:
                 "failures": 10**12,
                 "code": {},
                 "message": "x" * 10**5,
-                "proof": "not Base64",
                 "succeeded": 5,
             }
         },
@@ -489,7 +488,7 @@ def test_what_was_proven_once_is_not_forgotten_with_the_claim(web: Host) -> None
     assert web.staple(NAME) is None
     record_file = web.responses / "refresh.json"
     values = json.loads(record_file.read_text())
-    values["certificates"][NAME].pop("proof")
+    (web.responses / f"{NAME}.proof").unlink()
     values["certificates"][NAME].update(failures=0, code="", message="")
     for _run in range(2):
         record_file.write_text(json.dumps(values))
@@ -518,17 +517,24 @@ def test_a_later_proof_that_is_too_long_to_keep_displaces_no_other(web: Host) ->
     padding = [forge.leaf(forge.world().issuer, f"{number}.example.com").der for number in range(22)]
     longer = forge.response(single, produced_at=start, certificates=padding)
     assert 8 * 1024 < len(longer) < 12 * 1024
-    for claimed in ({"proof": base64.b64encode(longer).decode()}, {}):
-        (web.responses / "refresh.json").write_text(json.dumps({"version": 1, "certificates": {NAME: claimed}}))
+    proof = web.responses / f"{NAME}.proof"
+    for content in (longer, None):
         (web.responses / f"{NAME}.der").write_bytes(older)
+        proof.unlink()
+        if content is not None:
+            proof.write_bytes(content)
         assert web.process("apply").code == 2
         assert web.staple(NAME) is None
+        assert web.known(NAME)["refused"] == (
+            f"{proof} has {len(longer)} octets, more than 8192; it is not read, remove it" if content else ""
+        )
 
 
 def test_a_clock_that_is_behind_has_no_revocation_forgotten(web: Host) -> None:
     """As after a start without a battery for the clock: the proof is of the future then."""
     older = _revoke(web)
     (web.responses / "refresh.json").unlink()
+    (web.responses / f"{NAME}.proof").unlink()
     (web.responses / f"{NAME}.der").write_bytes(older)
     now = web.now
     for moment in (now - 90 * MINUTE, now - 30 * DAY, now + HOUR):
@@ -590,6 +596,33 @@ def test_a_proof_counts_whatever_somebody_on_the_way_added_to_it(web: Host) -> N
     web.hour()
     assert web.staple(NAME) is None
     assert web.known(NAME)["code"] == "revoked"
+
+
+def test_long_proofs_of_some_have_no_revocation_of_another_overlooked(web: Host) -> None:
+    """They were in the record, which is not read where it is too large."""
+    older = _revoke(web)
+    web.maker = _long_proof
+    for number in range(30):
+        web.deploy(f"{number}.example.com", urls=[f"{web.url}{'x' * 2000}"])
+    web.later(DAY)
+    assert web.run("refresh").code == 2
+    assert (web.responses / "refresh.json").stat().st_size < 200_000
+    (web.state / "state.json").unlink()
+    (web.responses / f"{NAME}.der").write_bytes(older)
+    assert web.run("apply").code == 2
+    assert web.staple(NAME) is None
+    assert [web.known(name)["code"] for name in (NAME, "0.example.com", "29.example.com")] == ["revoked"] * 3
+    web.maker = hosts.good
+    web.later(8 * DAY)
+    web.hour()
+    assert list(web.responses.glob("*.proof")) == []
+    assert web.known(NAME)["code"] == ""
+
+
+def _long_proof(leaf: forge.Entity, now: datetime) -> bytes:
+    single = forge.single(leaf, status="revoked", this_update=now, next_update=now + DAY, revocation_time=now)
+    padding = forge.extension("1.2.3.4", bytes(7000))
+    return forge.response(single, produced_at=now, extensions=[padding])
 
 
 def test_a_proof_that_was_in_place_is_remembered_when_it_is_gone(web: Host) -> None:

@@ -29,7 +29,7 @@ from ocsp.servers.changes import expiry_plan
 from ocsp.store import reading, staples, tenants
 from ocsp.text import clean, format_time
 
-from .. import events, record
+from .. import events, proofs, record
 from ..config import IO_ERROR, Config, Entry
 from ..events import Event, Log
 from ..host import Host
@@ -96,7 +96,9 @@ class Refresh:
         for problem in self.config.problems:
             self.log.emit(Event("configuration", problem, events.ERROR, "file_error"))
         self.record = record.load(folders.record, len(self.config.certificates))
-        self.record.keep_only({entry.name for entry in self.config.certificates})
+        names = {entry.name for entry in self.config.certificates}
+        self.record.keep_only(names)
+        proofs.forget_others(folders.responses, names)
         before, self.record.run = self.record.run, {"started": format_time(self.host.now())}
         self.record.run["problem"] = self.config.problem
         self.ways = Ways(self.record.ways)
@@ -191,7 +193,7 @@ class Refresh:
         # Where nothing has changed it is time by the plan, although the response may not be due by its own rule. Nor is
         # one that somebody put back after a revocation, which apply does not put in place. The revocation of another
         # certificate, which this one has replaced, does not count.
-        revoked = same_inputs and "proof" in known
+        revoked = same_inputs and os.path.lexists(self.config.folders.proof(entry.name))
         return Job(entry.name, {**entry.values, "force": same or self.force or revoked})
 
     def _guard(self, entry: Entry, action: t.Callable[[Entry], t.Optional[Job]]) -> t.Optional[Job]:
@@ -286,7 +288,7 @@ class Refresh:
             ends=format_time(judgement.effective_expiry),
             renew_at=format_time(outcome.renew_at),
         )
-        known.pop("proof", None)
+        proofs.forget(self.config.folders.proof(entry.name))
         if outcome.fetched and outcome.changed:
             ends = format_time(judgement.effective_expiry)
             self._emit(entry, "renewed", f"{outcome.responder_url} gave a response that is good until {ends}")
@@ -327,9 +329,7 @@ class Refresh:
                 planned = max(now, schedule.asked_from(planned, ends, self.ahead.interval))
         if outcome is not None and outcome.attempts:
             known["attempted"] = format_time(now)
-        proof = record.proof_text(outcome.proof) if outcome is not None else None
-        if proof is not None:
-            known["proof"] = proof
+        proofs.keep(self.config.folders.proof(entry.name), outcome.proof if outcome is not None else None)
         known.update(
             failures=failures,
             code=code,
