@@ -12,6 +12,7 @@ Baseline Requirements (BR).
 from __future__ import annotations
 
 import hashlib
+import itertools
 import typing as t
 from datetime import datetime, timedelta, timezone
 
@@ -35,6 +36,8 @@ SIZE_LIMIT = 1024 * 1024
 STAPLE_LIMIT = 16380
 #: Certificates of a response that are looked at, the first ones: a signature is verified with each that is named.
 _MOST_CERTIFICATES = 64
+#: Those with the key that signed that are tried to have it shorter. A key has one or two.
+_MOST_SIGNERS = 4
 #: Octets of the largest certificate that is looked at there, as some of what was read is remembered.
 _LARGEST_CERTIFICATE = 16384
 #: Findings of one code and severity that are told of, as there may be thousands of answers.
@@ -180,14 +183,27 @@ def lean(data: bytes, fits: t.Callable[[bytes], bool]) -> bytes:
     """
     try:
         response = parse_response(data)[1]
-        certificates = response.certificates[:_MOST_CERTIFICATES] if response is not None else ()
-        for kept in ((), *((one,) for one in certificates)):
-            leaner = with_certificates(data, kept)
+        if response is None:
+            return data
+        leaner = with_certificates(data, ())
+        if fits(leaner):
+            return leaner
+        # Each of them has the whole of it judged again.
+        for signer in itertools.islice(_signers(response), _MOST_SIGNERS):
+            leaner = with_certificates(data, (signer,))
             if fits(leaner):
                 return leaner
     except MalformedError:
         pass
     return data
+
+
+def _signers(response: BasicResponse) -> t.Iterator[bytes]:
+    """The certificates in a response with the key of which it is signed, each once."""
+    for data in dict.fromkeys(response.certificates[:_MOST_CERTIFICATES]):
+        found = _read_embedded(data)[0]
+        if found and not signature.verify(response.scheme, found.public_key, response.signature, response.tbs):
+            yield data
 
 
 def without_issuer(target: Target, problem: Finding) -> Judgement:

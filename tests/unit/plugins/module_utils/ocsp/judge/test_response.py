@@ -1449,3 +1449,25 @@ def test_any_damage_that_is_signed_again(data: st.DataObject) -> None:
     for _unused in range(data.draw(st.integers(1, 3))):
         single[data.draw(st.integers(0, len(single) - 1))] = data.draw(st.integers(0, 255))
     judged(forge.response(bytes(single)))
+
+
+def test_a_response_is_made_lean_with_few_judgements() -> None:
+    """Whoever adds certificates must not have the whole of it judged again for each."""
+    delegate = forge.delegate(forge.world().issuer)
+    others = [forge.leaf(forge.world().issuer, private_key=forge.key(label="x"), serial=one).der for one in range(20)]
+    copies = [forge.delegate(forge.world().issuer, serial=one).der for one in range(30)]
+    data = forge.response(signer=delegate, certificates=[b"\x30\x00", *others, *[delegate.der] * 3, *copies])
+    tried = []
+
+    def fits(leaner: bytes) -> bool:
+        tried.append(leaner)
+        return judge(leaner, TARGET, NOW).acceptable
+
+    def fits_never(leaner: bytes) -> bool:
+        tried.append(leaner)
+        return False
+
+    assert judging.lean(data, fits) == with_certificates(data, [delegate.der])
+    assert len(tried) == 2
+    assert judging.lean(data, fits_never) == data
+    assert len(tried) == 2 + 5
