@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import os
@@ -80,6 +81,18 @@ def test_a_response_is_renewed_somewhat_before_it_is_due(host: Host) -> None:
     assert asked[0] == 0
     assert 83 - 8.4 - 1 <= asked[1] <= 83
     assert asked[2:] == []
+
+
+@pytest.mark.parametrize("life", [12, 30, 300])
+def test_a_response_is_renewed_before_it_is_too_old(host: Host, life: int) -> None:
+    """Whatever its nextUpdate is, it is refused after ten days."""
+    host.maker = functools.partial(hosts.good, life=life * DAY)
+    host.deploy(NAME, not_after=host.now + 400 * DAY)
+    asked = attempts(host, 11 * DAY)
+    assert len(asked) == 3
+    assert 4 < asked[1] / 24 < 5
+    assert host.run("apply").code == 0
+    assert host.staple(NAME) is not None
 
 
 def test_each_certificate_has_a_time_of_its_own(host: Host) -> None:

@@ -289,8 +289,8 @@ def _check_basic(
     _check_status(answers, target.certificate, draft)
     for answer in answers:
         _check_times(answer, response.produced_at, now, rules, draft)
-    _fill_times(answers, target.certificate, delegate, rules, draft)
-    _check_expiry(answers, now, rules, draft)
+    expiry = _fill_times(answers, target.certificate, delegate, rules, draft)
+    _check_expiry(answers, expiry, now, rules, draft)
 
 
 # Identity
@@ -645,8 +645,11 @@ def _fill_times(
     delegate: t.Optional[Certificate],
     rules: Rules,
     draft: _Draft,
-) -> None:
-    """Set the times by the answer that lives shortest, capped by the certificates it depends on."""
+) -> t.Optional[datetime]:
+    """Set the times by the answer that lives shortest, capped by the certificates it depends on and by ``maximum_age``.
+
+    Returns when it would expire without the latter, None where it says nothing of that.
+    """
     shortest = answers[0]
     for answer in answers[1:]:
         if _end(answer, rules) < _end(shortest, rules):
@@ -656,15 +659,22 @@ def _fill_times(
     draft.next_update = shortest.next_update
     draft.certid_digest = shortest.digest
     if shortest.next_update is None and "missing_next_update" not in rules.allow:
-        return
+        return None
     if delegate is not None and delegate.not_after < renewable_until:
         draft.warn(
             "shortened_life",
             f"the responder's certificate expires at {format_time(delegate.not_after)}, before nextUpdate",
         )
         renewable_until = delegate.not_after
-    draft.renewable_until = renewable_until
-    draft.effective_expiry = min(renewable_until, certificate.not_after)
+    oldest = _oldest(answers)
+    too_old = oldest + rules.maximum_age if rules.maximum_age < _LATEST - oldest else _LATEST
+    draft.renewable_until = min(renewable_until, too_old)
+    draft.effective_expiry = min(draft.renewable_until, certificate.not_after)
+    return min(renewable_until, certificate.not_after)
+
+
+def _oldest(answers: t.Sequence[Answer]) -> datetime:
+    return min([answer.this_update for answer in answers])
 
 
 def _end(answer: Answer, rules: Rules) -> datetime:
@@ -673,14 +683,15 @@ def _end(answer: Answer, rules: Rules) -> datetime:
     return min(answer.this_update, _LATEST - rules.default_life) + rules.default_life
 
 
-def _check_expiry(answers: t.Sequence[Answer], now: datetime, rules: Rules, draft: _Draft) -> None:
-    expiry = draft.effective_expiry
+def _check_expiry(
+    answers: t.Sequence[Answer], expiry: t.Optional[datetime], now: datetime, rules: Rules, draft: _Draft
+) -> None:
     if expiry is not None and now > expiry:
         draft.error(
             "expired",
             f"the response expired at {format_time(expiry)} (this host's clock says {format_time(now)})",
         )
-    age = now - min([answer.this_update for answer in answers])
+    age = now - _oldest(answers)
     if age > rules.maximum_age:
         limit = _duration_text(rules.maximum_age)
         draft.error("too_old", f"thisUpdate is {_duration_text(age)} ago, longer than the maximum_age of {limit}")

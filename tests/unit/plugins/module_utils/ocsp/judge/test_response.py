@@ -1192,6 +1192,22 @@ def test_too_old_is_said_once() -> None:
     assert "too_old" not in judgement.warnings
 
 
+@pytest.mark.parametrize(
+    ("next_update", "ends"),
+    [
+        (NOW + 300 * DAY, NOW + 9 * DAY),
+        (NOW + 9 * DAY + SECOND, NOW + 9 * DAY),
+        (NOW + 8 * DAY, NOW + 8 * DAY),
+        (datetime.max.replace(microsecond=0, tzinfo=timezone.utc), NOW + 9 * DAY),
+    ],
+)
+def test_a_response_expires_when_it_is_too_old(next_update: datetime, ends: datetime) -> None:
+    """Else a newer one would be asked for only when the one in place has long been refused."""
+    judgement = judged(_single_with(this_update=NOW - DAY, next_update=next_update))
+    assert (judgement.next_update, judgement.effective_expiry, judgement.renewable_until) == (next_update, ends, ends)
+    assert judged(_single_with(this_update=NOW - DAY), rules=Rules(maximum_age=timedelta.max)).effective_expiry
+
+
 def test_a_life_without_next_update() -> None:
     judgement = judged(_single_with(this_update=NOW - HOUR, next_update=None), rules=NO_NEXT_UPDATE)
     assert judgement.acceptable
