@@ -274,6 +274,18 @@ def test_the_largest_record_fits_into_the_memory_of_a_run(tmp_path: Path, unit: 
     assert peak / size * record.largest(10**9) < 448 * 1024 * 1024
 
 
+def test_writing_takes_no_more_than_twice_the_memory_of_the_file() -> None:
+    values = {"version": 1, "certificates": {f"n{index}": {"proof": "QUJD" * 3000} for index in range(200)}}
+    tracemalloc.start()
+    try:
+        data = record.dump(values)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert json.loads(data) == values
+    assert peak < 2.2 * len(data)
+
+
 @pytest.mark.parametrize("error", [MemoryError, RecursionError, KeyError])
 def test_a_record_that_costs_too_much_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: t.Type[Exception]
