@@ -619,6 +619,18 @@ def test_long_proofs_of_some_have_no_revocation_of_another_overlooked(web: Host)
     assert web.known(NAME)["code"] == ""
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("/etc/shadow", path)])
+def test_a_proof_that_is_no_file_is_refused_and_keeps_no_staple_back(web: Host, make: t.Callable[[str], None]) -> None:
+    web.hour()
+    before = web.staple(NAME)
+    web.later(5 * DAY)
+    assert web.run("refresh").code == 0
+    make(f"{web.responses}/{NAME}.proof")
+    assert web.process("apply").code == 1
+    assert web.staple(NAME) not in (None, before)
+    assert web.known(NAME)["refused"].startswith(f"{web.responses}/{NAME}.proof ")
+
+
 def _long_proof(leaf: forge.Entity, now: datetime) -> bytes:
     single = forge.single(leaf, status="revoked", this_update=now, next_update=now + DAY, revocation_time=now)
     padding = forge.extension("1.2.3.4", bytes(7000))
