@@ -925,6 +925,29 @@ def test_haproxy_is_given_a_staple_while_it_runs(host: Host, takes_it: bool, mon
     assert (refused in done.err) == (not takes_it)
 
 
+def test_a_socket_that_hangs_is_not_waited_for_by_each_certificate(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may belong to the user of the server, and apply is killed after ten minutes."""
+    from ocsp.services import control
+    from ocsp_stapling.commands import reload
+
+    running = host.home / "haproxy.pid"
+    running.write_text(str(os.getpid()))
+    kind = control.SERVERS["haproxy"]._replace(pid_files=(str(running),))
+    monkeypatch.setattr(control, "SERVERS", {**control.SERVERS, "haproxy": kind})
+    monkeypatch.setattr(control, "_ASK_TIMEOUT", 0.2)
+    monkeypatch.setattr(reload, "_LONGEST_GIVING", 0.3)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(host.home / "s"))
+        listener.listen(100)
+        host.configure(services={"edge": {"kind": "haproxy", "unit": "certops-edge", "socket": str(host.home / "s")}})
+        for number in range(10):
+            host.deploy(f"{number}.example.com", ["edge"])
+        host.run("refresh")
+        done = host.run("apply", "--no-reload", "--debug")
+    assert done.err.count("does not answer: timed out; it will be reloaded") == 2
+    assert host.staple("9.example.com") is not None and host.pending() == ["edge"]
+
+
 def test_a_defect_at_one_certificate_stops_no_other(web: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     web.deploy("a.example.com", ["web"])
     web.deploy("b.example.com", ["web"])
