@@ -46,6 +46,8 @@ _SAY_ALL = ("certificate_expired", "no_responder", "revoked")
 #: A plan that is further off was made by a clock that was wrong.
 _LONGEST_PLAN = timedelta(days=32)
 _REST = timedelta(days=7)
+#: How many times the interval of the timer it takes until those that failed no longer come last.
+_LONGEST_WAIT = 3
 #: How long a run goes on, well within the time after which its unit, or its cron job, has it killed: that would leave
 #: no record of what it did.
 LONGEST_RUN = timedelta(minutes=18)
@@ -166,12 +168,16 @@ class Refresh:
 
         Those of each user, and of each folder that others can write to, take turns. The sandbox hides which user is
         which, so that only the folders tell there. Among them those come first that did not fail last time, and were
-        looked at the longest time ago.
+        looked at the longest time ago. Those that failed have to wait for a few runs only: others may take up all of
+        the time in each of them, and do well.
         """
+        recently = self.host.now() - _LONGEST_WAIT * self.config.interval
 
         def order(entry: Entry) -> t.Tuple[bool, str]:
             known = self.record.entry(entry.name)
-            return record.number_of(known, "failures") > 0, record.text_of(known, "looked")
+            looked = record.time_of(known, "looked")
+            waits = record.number_of(known, "failures") > 0 and looked is not None and looked > recently
+            return waits, record.text_of(known, "looked")
 
         folder_of = functools.lru_cache(maxsize=None)(_open_folder)
         turns = _take_turns(sorted(self.entries, key=order), lambda entry: folder_of(_folder_of(entry)))
