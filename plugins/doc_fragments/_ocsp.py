@@ -87,6 +87,7 @@ options:
   maximum_age:
     description:
       - Refuse responses whose thisUpdate is longer ago than this. Chromium ignores responses older than 7 days.
+      - A response with a later nextUpdate is renewed as if it expired then.
     type: str
     default: 10d
   clock_tolerance:

@@ -117,8 +117,9 @@ produced_at:
   type: str
   sample: "2026-11-23T09:00:00Z"
 effective_expiry:
-  description: When the response stops being usable. This is RV(next_update), or the expiry of the responder's
-    certificate or of the certificate itself, whichever is earliest.
+  description: When the response stops being usable. This is RV(next_update), the time at which RV(this_update) is
+    O(maximum_age) ago, or the expiry of the responder's certificate or of the certificate itself, whichever is
+    earliest.
   returned: success
   type: str
   sample: "2026-11-30T09:00:00Z"

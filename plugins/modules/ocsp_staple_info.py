@@ -393,8 +393,9 @@ certificates:
       type: str
       sample: "2026-11-23T09:00:00Z"
     effective_expiry:
-      description: When the staple stops being usable. This is its nextUpdate, or the expiry of the responder's
-        certificate or of the certificate itself, whichever is earliest.
+      description: When the staple stops being usable. This is its nextUpdate, the time at which its thisUpdate is
+        O(maximum_age) ago, or the expiry of the responder's certificate or of the certificate itself, whichever is
+        earliest.
       type: str
       sample: "2026-11-30T09:00:00Z"
     revocation_time:

@@ -50,6 +50,7 @@ DIRECTIVES = {
         "PrivateUsers=yes",
         "ReadWritePaths={{ __ocsp_stapling_state }}/responses",
         "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX",
+        "TasksMax={{ ocsp_stapling_workers | int * 6 + 32 }}",
         "TimeoutStartSec=20min",
         "User={{ __ocsp_stapling_user }}",
     },

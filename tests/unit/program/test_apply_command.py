@@ -182,7 +182,6 @@ def test_claims_decide_nothing(web: Host) -> None:
                 "failures": 10**12,
                 "code": {},
                 "message": "x" * 10**5,
-                "proof": "not Base64",
                 "succeeded": 5,
             }
         },
@@ -489,7 +488,7 @@ def test_what_was_proven_once_is_not_forgotten_with_the_claim(web: Host) -> None
     assert web.staple(NAME) is None
     record_file = web.responses / "refresh.json"
     values = json.loads(record_file.read_text())
-    values["certificates"][NAME].pop("proof")
+    (web.responses / f"{NAME}.proof").unlink()
     values["certificates"][NAME].update(failures=0, code="", message="")
     for _run in range(2):
         record_file.write_text(json.dumps(values))
@@ -518,17 +517,24 @@ def test_a_later_proof_that_is_too_long_to_keep_displaces_no_other(web: Host) ->
     padding = [forge.leaf(forge.world().issuer, f"{number}.example.com").der for number in range(22)]
     longer = forge.response(single, produced_at=start, certificates=padding)
     assert 8 * 1024 < len(longer) < 12 * 1024
-    for claimed in ({"proof": base64.b64encode(longer).decode()}, {}):
-        (web.responses / "refresh.json").write_text(json.dumps({"version": 1, "certificates": {NAME: claimed}}))
+    proof = web.responses / f"{NAME}.proof"
+    for content in (longer, None):
         (web.responses / f"{NAME}.der").write_bytes(older)
+        proof.unlink()
+        if content is not None:
+            proof.write_bytes(content)
         assert web.process("apply").code == 2
         assert web.staple(NAME) is None
+        assert web.known(NAME)["refused"] == (
+            f"{proof} has {len(longer)} octets, more than 8192; it is not read, remove it" if content else ""
+        )
 
 
 def test_a_clock_that_is_behind_has_no_revocation_forgotten(web: Host) -> None:
     """As after a start without a battery for the clock: the proof is of the future then."""
     older = _revoke(web)
     (web.responses / "refresh.json").unlink()
+    (web.responses / f"{NAME}.proof").unlink()
     (web.responses / f"{NAME}.der").write_bytes(older)
     now = web.now
     for moment in (now - 90 * MINUTE, now - 30 * DAY, now + HOUR):
@@ -590,6 +596,45 @@ def test_a_proof_counts_whatever_somebody_on_the_way_added_to_it(web: Host) -> N
     web.hour()
     assert web.staple(NAME) is None
     assert web.known(NAME)["code"] == "revoked"
+
+
+def test_long_proofs_of_some_have_no_revocation_of_another_overlooked(web: Host) -> None:
+    """They were in the record, which is not read where it is too large."""
+    older = _revoke(web)
+    web.maker = _long_proof
+    for number in range(30):
+        web.deploy(f"{number}.example.com", urls=[f"{web.url}{'x' * 2000}"])
+    web.later(DAY)
+    assert web.run("refresh").code == 2
+    assert (web.responses / "refresh.json").stat().st_size < 200_000
+    (web.state / "state.json").unlink()
+    (web.responses / f"{NAME}.der").write_bytes(older)
+    assert web.run("apply").code == 2
+    assert web.staple(NAME) is None
+    assert [web.known(name)["code"] for name in (NAME, "0.example.com", "29.example.com")] == ["revoked"] * 3
+    web.maker = hosts.good
+    web.later(8 * DAY)
+    web.hour()
+    assert list(web.responses.glob("*.proof")) == []
+    assert web.known(NAME)["code"] == ""
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("/etc/shadow", path)])
+def test_a_proof_that_is_no_file_is_refused_and_keeps_no_staple_back(web: Host, make: t.Callable[[str], None]) -> None:
+    web.hour()
+    before = web.staple(NAME)
+    web.later(5 * DAY)
+    assert web.run("refresh").code == 0
+    make(f"{web.responses}/{NAME}.proof")
+    assert web.process("apply").code == 1
+    assert web.staple(NAME) not in (None, before)
+    assert web.known(NAME)["refused"].startswith(f"{web.responses}/{NAME}.proof ")
+
+
+def _long_proof(leaf: forge.Entity, now: datetime) -> bytes:
+    single = forge.single(leaf, status="revoked", this_update=now, next_update=now + DAY, revocation_time=now)
+    padding = forge.extension("1.2.3.4", bytes(7000))
+    return forge.response(single, produced_at=now, extensions=[padding])
 
 
 def test_a_proof_that_was_in_place_is_remembered_when_it_is_gone(web: Host) -> None:
@@ -878,6 +923,29 @@ def test_haproxy_is_given_a_staple_while_it_runs(host: Host, takes_it: bool, mon
         f"edge rejected the staple for {host.root}/live/{NAME}/combined.pem: unknown command; it will be reloaded\n"
     )
     assert (refused in done.err) == (not takes_it)
+
+
+def test_a_socket_that_hangs_is_not_waited_for_by_each_certificate(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may belong to the user of the server, and apply is killed after ten minutes."""
+    from ocsp.services import control
+    from ocsp_stapling.commands import reload
+
+    running = host.home / "haproxy.pid"
+    running.write_text(str(os.getpid()))
+    kind = control.SERVERS["haproxy"]._replace(pid_files=(str(running),))
+    monkeypatch.setattr(control, "SERVERS", {**control.SERVERS, "haproxy": kind})
+    monkeypatch.setattr(control, "_ASK_TIMEOUT", 0.2)
+    monkeypatch.setattr(reload, "_LONGEST_GIVING", 0.3)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(host.home / "s"))
+        listener.listen(100)
+        host.configure(services={"edge": {"kind": "haproxy", "unit": "certops-edge", "socket": str(host.home / "s")}})
+        for number in range(10):
+            host.deploy(f"{number}.example.com", ["edge"])
+        host.run("refresh")
+        done = host.run("apply", "--no-reload", "--debug")
+    assert done.err.count("does not answer: timed out; it will be reloaded") == 2
+    assert host.staple("9.example.com") is not None and host.pending() == ["edge"]
 
 
 def test_a_defect_at_one_certificate_stops_no_other(web: Host, monkeypatch: pytest.MonkeyPatch) -> None:

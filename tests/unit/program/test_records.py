@@ -6,18 +6,18 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 import tracemalloc
 import typing as t
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ocsp_stapling import certificate_state, metrics, record, state
+from ocsp.fetch.environment import Way
+from ocsp_stapling import certificate_state, metrics, proofs, record, state
 from ocsp_stapling.record import Record
 from ocsp_stapling.state import PROGRAM, State
 
@@ -88,7 +88,7 @@ def test_values_of_any_type_are_read(entry: t.Dict[str, t.Any]) -> None:
         assert len(record.text_of(entry, key)) <= 1000
         assert all(character.isprintable() for character in record.text_of(entry, key))
         assert isinstance(record.mapping(entry, key), dict)
-    assert record.proof_of(entry) is None or isinstance(record.proof_of(entry), bytes)
+    assert proofs.from_text(entry.get("proof")) is None or isinstance(proofs.from_text(entry.get("proof")), bytes)
 
 
 def test_the_state_comes_back(tmp_path: Path) -> None:
@@ -274,6 +274,18 @@ def test_the_largest_record_fits_into_the_memory_of_a_run(tmp_path: Path, unit: 
     assert peak / size * record.largest(10**9) < 448 * 1024 * 1024
 
 
+def test_writing_takes_no_more_than_twice_the_memory_of_the_file() -> None:
+    values = {"version": 1, "certificates": {f"n{index}": {"proof": "QUJD" * 3000} for index in range(200)}}
+    tracemalloc.start()
+    try:
+        data = record.dump(values)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert json.loads(data) == values
+    assert peak < 2.2 * len(data)
+
+
 @pytest.mark.parametrize("error", [MemoryError, RecursionError, KeyError])
 def test_a_record_that_costs_too_much_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: t.Type[Exception]
@@ -290,17 +302,36 @@ def test_a_record_that_costs_too_much_is_refused(
 def test_long_values_of_the_record_are_not_looked_at() -> None:
     assert record.time_of({"a": "2026-03-04T05:06:07Z" + " " * 40}, "a") is None
     assert record.time_of({"a": [["2026-03-04T05:06:07Z"]]}, "a") is None
-    assert record.proof_of({"proof": "QUJD"}) == b"ABC"
-    assert record.proof_of({"proof": "QUJD" * 8192}) is None
+    assert proofs.from_text("QUJD") == b"ABC"
+    assert proofs.from_text("QUJD" * 8192) is None
 
 
-def test_the_longest_entry_fits_into_the_record() -> None:
-    proof = base64.b64encode(bytes(record.LONGEST_PROOF)).decode()
-    text = "\N{PILE OF POO}" * 500 + "e" * 500
-    entry = {"proof": proof, "message": text, "responder_url": "http://" + "x" * 1000}
-    data = record.dump({"certificates": {f"n{index}": entry for index in range(100)}})
-    assert len(data) < record.largest(100)
-    assert not record.is_crowded(data, 100)
+@pytest.mark.parametrize("number", [1, 100, 3000])
+def test_the_longest_entries_fit_into_the_record(tmp_path: Path, number: int) -> None:
+    """They are of responders and certificates, whose owners must not have the record of all others refused."""
+    path = str(tmp_path / "refresh.json")
+    usual = {"next_attempt": "2026-03-04T05:06:07Z", "inputs": "0" * 32, "sha256": "0" * 64, "message": "It is down"}
+    long = {**usual, "message": "\N{PILE OF POO}" * 1000, "responder_url": "http://" + '"' * 2041}
+    kept = Record()
+    kept.entry("n0").update(usual)
+    for index in range(1, number):
+        kept.entry(f"n{index}").update(long)
+    quotes = '"' * 200
+    kept.ways = {f"http://{index}/{quotes}": Way("post", "sha256", NOW) for index in range(8 * number)}
+    kept.save(path)
+    found, problem = record.load_foreign(path, number)
+    assert problem == ""
+    for again in (found, record.load(path, number)):
+        assert again.entry("n0") == usual
+        assert again.entry(f"n{number - 1}")["sha256"] == "0" * 64
+
+
+def test_the_newest_ways_are_remembered_and_no_long_ones() -> None:
+    kept = Record()
+    kept.ways = {f"http://{age}/": Way("post", "sha1", NOW - timedelta(minutes=age)) for age in range(1000)}
+    assert list(kept.ways) == sorted(f"http://{age}/" for age in range(400))
+    kept.ways = {f"http://{'x' * 250}": Way("post", "sha1", NOW)}
+    assert kept.ways == {}
 
 
 @pytest.mark.parametrize("text", [",:[{" * 250, '\\"' * 500, "\\" * 1000, '"' * 1000, '\\\\"' * 300])

@@ -6,20 +6,23 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import os
 import pwd
 import re
+import time
 import types
 import typing as t
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import cryptography
 import pytest
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, MINUTE
+from ansible_collections.certops.ocsp.tests.unit.http_server import Peer, Server
 from ansible_collections.certops.ocsp.tests.unit.program import host as hosts
 from ansible_collections.certops.ocsp.tests.unit.program.host import Host
 from ocsp_stapling.commands import refresh
@@ -80,6 +83,18 @@ def test_a_response_is_renewed_somewhat_before_it_is_due(host: Host) -> None:
     assert asked[0] == 0
     assert 83 - 8.4 - 1 <= asked[1] <= 83
     assert asked[2:] == []
+
+
+@pytest.mark.parametrize("life", [12, 30, 300])
+def test_a_response_is_renewed_before_it_is_too_old(host: Host, life: int) -> None:
+    """Whatever its nextUpdate is, it is refused after ten days."""
+    host.maker = functools.partial(hosts.good, life=life * DAY)
+    host.deploy(NAME, not_after=host.now + 400 * DAY)
+    asked = attempts(host, 11 * DAY)
+    assert len(asked) == 3
+    assert 4 < asked[1] / 24 < 5
+    assert host.run("apply").code == 0
+    assert host.staple(NAME) is not None
 
 
 def test_each_certificate_has_a_time_of_its_own(host: Host) -> None:
@@ -598,7 +613,7 @@ def test_those_of_each_folder_take_turns_and_failing_ones_come_last(host: Host) 
     config = load(str(host.root / "config.json"), str(host.state))
 
     def order(**known: t.Any) -> t.List[str]:
-        unused: t.Any = types.SimpleNamespace(look_ahead=lambda _interval: None)
+        unused: t.Any = types.SimpleNamespace(look_ahead=lambda _interval: None, now=lambda: host.now)
         run = Refresh(config, unused, unused, unused)
         for name, values in known.items():
             run.record.entry(f"{name}.test").update(values)
@@ -607,6 +622,38 @@ def test_those_of_each_folder_take_turns_and_failing_ones_come_last(host: Host) 
     assert order()[:4] == ["evil0", "other0", "evil1", "other1"]
     seen = {"looked": "2026-03-04T05:06:07Z"}
     assert order(evil0=seen, other0={**seen, "failures": 1})[:4] == ["evil1", "other1", "evil2", "other0"]
+
+
+def test_what_failed_once_does_not_wait_for_ever_for_what_is_slow_and_well(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Responses that live for two hours are due in each run, and their responder may take all of its time."""
+
+    def hang(peer: Peer) -> None:
+        peer.read_request()
+        peer.hold()
+
+    other = Server(hang)
+    host.deploy(NAME, urls=[other.url("/")])
+    host.config["defaults"] = {"retries": 0, "timeout": 0.1, "total_timeout": 0.1}
+    host.configure(workers=1)
+    assert host.run("refresh").code == 2
+    monkeypatch.setattr(refresh, "LONGEST_RUN", timedelta(seconds=1))
+
+    def slow(leaf: forge.Entity, now: datetime) -> bytes:
+        time.sleep(0.3)
+        return hosts.good(leaf, now, life=3 * HOUR)
+
+    host.maker = slow
+    host.config["defaults"] = {"retries": 0, "timeout": 5, "total_timeout": 5}
+    for number in range(12):
+        host.deploy(f"{number}.example.com")
+    asked = len(other.requests)
+    for _hour in range(12):
+        host.later(HOUR)
+        host.run("refresh")
+    other.close()
+    assert len(other.requests) > asked
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
@@ -624,7 +671,7 @@ def test_who_makes_folders_has_no_more_turns(host: Host) -> None:
     scan = [{"folder": str(host.home / folder), "recursive": True} for folder in ("evil", "other")]
     hosts.write_json(host.root / "conf.d" / "10.json", {"version": 1, "scan": scan})
     host.configure()
-    unused: t.Any = types.SimpleNamespace(look_ahead=lambda _interval: None)
+    unused: t.Any = types.SimpleNamespace(look_ahead=lambda _interval: None, now=lambda: host.now)
     run = Refresh(load(str(host.root / "config.json"), str(host.state)), unused, unused, unused)
     order = [os.path.basename(entry.name) for entry in run._in_turn() if entry.live is None]
     assert order[:2] == ["a.test", "x.test"]

@@ -37,6 +37,9 @@ PATIENCE = 15.0
 _PAUSE = 0.5
 #: How often in a row an endpoint is waited for that hangs, before the same is taken to be true of its other names.
 _MOST_HANGING = 3
+#: Seconds that a look may take, with which any number is waited for, and those beyond in all after which an endpoint is
+#: not looked at any more. One takes some hundredths of a second.
+_USUAL, _MOST_BEYOND = 0.5, 20.0
 #: Looks that are worth it to spare a reload.
 _MOST_LOOKS = 50
 
@@ -53,12 +56,13 @@ class Endpoint(t.NamedTuple):
 class Sight(t.NamedTuple):
     """What clients are shown: a staple or None by the SHA-256 of each certificate; else why there is nothing.
 
-    ``hung``: there was no answer in time.
+    ``hung``: there was no answer in time. ``spared``: there was no look, as those before took too long.
     """
 
     shown: t.Mapping[str, t.Optional[bytes]]
     problem: str = ""
     hung: bool = False
+    spared: bool = False
 
 
 #: Looks at an endpoint as a client that asks for a server name.
@@ -167,15 +171,21 @@ def unconfirmed(layout: Layout) -> t.List[str]:
 # Looking
 
 
-def sparing(look: Look) -> Look:
-    """Looks for one pass, in which an endpoint that hangs does not take its time for each certificate."""
+def sparing(look: Look, monotonic: t.Callable[[], float] = time.monotonic) -> Look:
+    """Looks for one pass, in which an endpoint that hangs or is slow does not take its time for each certificate."""
     hung: t.Dict[Endpoint, int] = {}
+    beyond: t.Dict[Endpoint, float] = {}
     last: t.Dict[Endpoint, Sight] = {}
 
     def look_or_spare(endpoint: Endpoint, asked: str) -> Sight:
-        if hung.get(endpoint, 0) < _MOST_HANGING:
-            last[endpoint] = look(endpoint, asked)
-            hung[endpoint] = hung.get(endpoint, 0) + 1 if last[endpoint].hung else 0
+        if hung.get(endpoint, 0) >= _MOST_HANGING:
+            return last[endpoint]
+        if beyond.get(endpoint, 0.0) > _MOST_BEYOND:
+            return Sight({}, "it takes too long to answer", spared=True)
+        began = monotonic()
+        last[endpoint] = look(endpoint, asked)
+        hung[endpoint] = hung.get(endpoint, 0) + 1 if last[endpoint].hung else 0
+        beyond[endpoint] = beyond.get(endpoint, 0.0) + max(0.0, monotonic() - began - _USUAL)
         return last[endpoint]
 
     return look_or_spare
@@ -190,6 +200,8 @@ def examine(layout: Layout, look: Look) -> t.List[Verdict]:
         replaced = _fingerprint_of(layout, name, noted["previous"])
         for service, host, port, starttls, asked, before in noted["sights"]:
             sight = look(Endpoint(service, host, port, starttls), asked)
+            if sight.spared:
+                continue
             problem = _fault(sight, before, replaced, noted) or _staple_fault(sight, before, noted, layout.live(name))
             served = not problem and noted["fingerprint"] in sight.shown
             where = f"{service} on {host}:{port} for {asked or name}: "

@@ -38,7 +38,9 @@ _WINDOW = 64
 #: Seconds without any result after which the calling thread looks further ahead, for other responders.
 _PATIENCE = 1.0
 
-#: How many responders of one host, on as many ports, may hang before its others are not asked any more.
+#: How many responders of one host, on as many ports, may hang before its others are not asked any more. That on the
+#: usual port is asked all the same: a CA can have its certificates name closed ports of the responder of another. Nor
+#: are hosts of one address taken for one, as CAs share those of content delivery networks.
 _MOST_HANGING = 3
 #: The failures after which a responder is not asked again.
 _DOWN = ("unreachable", "timeout", "proxy_error")
@@ -87,8 +89,8 @@ def refresh_all(
 
     Results come in no certain order. A job that cannot be done at all yields its OcspError, and never
     stops another. A responder that could not be reached, retries included, is not asked again: the
-    later outcomes have a ``fetch_error`` with the same code that says so. Those of a host of which three
-    responders hung while none answered have one, too. Folders are synced once, at the end, which raises
+    later outcomes have a ``fetch_error`` with the same code that says so. Those of other ports of a host of which
+    three responders hung while none answered have one, too. Folders are synced once, at the end, which raises
     FileError if it fails: until then, an old file may come back when the power fails.
 
     Jobs begin in their order as far as the limits allow. Where ``seconds_left`` comes to 0, no other begins and those
@@ -292,7 +294,7 @@ class _Lane:
     def refusal(self, name: str, circuit: _Circuit) -> t.Optional[ResponderDown]:
         """Why the responder is not asked, if it is not."""
         hanging = self.host.down.get(circuit)
-        if circuit in self.down or hanging is None:
+        if circuit in self.down or hanging is None or _has_usual_port(name):
             return self.down.get(circuit)
         return ResponderDown(
             "timeout", f"{name} is not asked in this run, as others of {self.host.name} did not answer: {hanging}"
@@ -528,6 +530,11 @@ def _host_of(name: str) -> str:
     place = name.rpartition("//")[2].rpartition("@")[2]
     host = place.partition("]")[0] + "]" if place.startswith("[") else place.partition(":")[0]
     return host.rstrip(".")
+
+
+def _has_usual_port(name: str) -> bool:
+    """Whether a responder as ``responder`` names it is on the usual port of its scheme."""
+    return name.rpartition("//")[2].rstrip(".") == _host_of(name)
 
 
 def as_error(error: BaseException) -> OcspError:

@@ -16,6 +16,11 @@ import typing as t
 Address = t.Tuple[t.Any, ...]
 
 
+#: What waits for the look-ups under way, by what is looked up.
+_waiting: t.Dict[t.Tuple[str, int, int], t.List[queue.SimpleQueue[t.Any]]] = {}
+_mutex = threading.Lock()
+
+
 class OutOfTime(Exception):
     """The resolver has not answered in time."""
 
@@ -37,14 +42,7 @@ def look_up(
         return list(socket.getaddrinfo(host, port, family=family, type=kind, flags=socket.AI_NUMERICHOST))
     answers: queue.SimpleQueue[t.Any] = found if found is not None else queue.SimpleQueue()
 
-    def ask() -> None:
-        try:
-            answers.put(socket.getaddrinfo(host, port, family=family, type=kind))
-        except Exception as error:
-            answers.put(error)
-
-    # The resolver takes no timeout: it is left behind in its thread when time is up.
-    threading.Thread(target=ask, daemon=True).start()
+    _begin((host, port, family), answers)
     try:
         answer = answers.get(timeout=max(seconds, 0.0))
     except queue.Empty:
@@ -52,3 +50,33 @@ def look_up(
     if isinstance(answer, Exception):
         raise answer
     return list(answer)
+
+
+def _begin(key: t.Tuple[str, int, int], answers: queue.SimpleQueue[t.Any]) -> None:
+    """Have the answer put into a queue when it comes.
+
+    The resolver takes no timeout: it is left behind in its thread when time is up. Whoever looks up the same again
+    waits for that thread, as a unit may have so many and no more.
+    """
+    with _mutex:
+        if key in _waiting:
+            _waiting[key].append(answers)
+            return
+        _waiting[key] = [answers]
+        try:
+            threading.Thread(target=_ask, args=key, daemon=True).start()
+        except BaseException:
+            del _waiting[key]
+            raise
+
+
+def _ask(host: str, port: int, family: int) -> None:
+    answer: t.Any
+    try:
+        answer = socket.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
+    except Exception as error:
+        answer = error
+    with _mutex:
+        waiting = _waiting.pop((host, port, family))
+    for answers in waiting:
+        answers.put(answer)

@@ -15,6 +15,7 @@ import typing as t
 #: From the widest to the narrowest: the Internet, networks of their own (RFC 1918, RFC 4193), the link, and the host.
 EVERYWHERE, PRIVATE, LINK, HOST = range(4)
 _WITH_IPV4 = ("64:ff9b::/96", "64:ff9b:1::/48", "::/96", "::ffff:0:0:0/96")
+LOCALHOST = "localhost"
 NAMES = ("the Internet", "a private network", "the local link", "this host")
 
 
@@ -25,7 +26,7 @@ def scope_of(address: str) -> int:
     """
     import ipaddress  # pylint: disable=import-outside-toplevel  # slow, and needed for redirects alone
 
-    if address.rstrip(".").lower().rpartition(".")[2] == "localhost":  # RFC 6761 section 6.3
+    if address.rstrip(".").lower().rpartition(".")[2] == LOCALHOST:  # RFC 6761 section 6.3
         return HOST
     try:
         found: t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address] = ipaddress.ip_address(_plain(address))

@@ -23,7 +23,7 @@ import typing as t
 from .. import urls
 from ..errors import TransportError
 from ..urls import Proxy, Url
-from . import resolver
+from . import resolver, scope
 from .attempt import Attempt, BadAnswer, NoAnswer, Stream, is_timeout, reason_of
 from .http1 import Answer, HttpRequest, HttpResponse, Reader, encode, read_body, read_head, response_of
 
@@ -365,12 +365,34 @@ def _dial(url: Url, attempt: Attempt) -> socket.socket:
         attempt.place = address[0]
         try:
             # Shared out evenly, so that a dead IPv6 leaves time for IPv4.
-            return _connect(socket.socket(family, kind, protocol), address, len(addresses) - number, attempt)
+            sock = _connect(socket.socket(family, kind, protocol), address, len(addresses) - number, attempt)
         except OSError as exc:
             if attempt.aborted or (is_timeout(exc) and number == len(addresses) - 1):
                 raise
             reasons.append(f"{reason_of(exc)} ({address[0]} port {address[1]})")
+        else:
+            return _admitted(sock, attempt)
     raise TransportError(attempt.code, f"cannot connect to {attempt.peer}: {', '.join(reasons[:4])}")
+
+
+def _admitted(sock: socket.socket, attempt: Attempt) -> socket.socket:
+    """The same connection, unless it leads to where no redirect may lead by another address of this host."""
+    if _leads_to_itself(sock):
+        attempt.place = scope.LOCALHOST
+        try:
+            attempt.admit(attempt.place)
+        except TransportError:
+            sock.close()
+            raise
+    return sock
+
+
+def _leads_to_itself(sock: socket.socket) -> bool:
+    """Whether the other side is this host: systems then use the same address for both."""
+    try:
+        return bool(sock.getpeername()[0] == sock.getsockname()[0])
+    except OSError:
+        return False  # it is closed already
 
 
 def _connect(sock: socket.socket, address: t.Any, shares: int, attempt: Attempt) -> socket.socket:

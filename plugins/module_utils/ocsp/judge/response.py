@@ -12,6 +12,7 @@ Baseline Requirements (BR).
 from __future__ import annotations
 
 import hashlib
+import itertools
 import typing as t
 from datetime import datetime, timedelta, timezone
 
@@ -35,6 +36,8 @@ SIZE_LIMIT = 1024 * 1024
 STAPLE_LIMIT = 16380
 #: Certificates of a response that are looked at, the first ones: a signature is verified with each that is named.
 _MOST_CERTIFICATES = 64
+#: Those with the key that signed that are tried to have it shorter. A key has one or two.
+_MOST_SIGNERS = 4
 #: Octets of the largest certificate that is looked at there, as some of what was read is remembered.
 _LARGEST_CERTIFICATE = 16384
 #: Findings of one code and severity that are told of, as there may be thousands of answers.
@@ -180,14 +183,27 @@ def lean(data: bytes, fits: t.Callable[[bytes], bool]) -> bytes:
     """
     try:
         response = parse_response(data)[1]
-        certificates = response.certificates[:_MOST_CERTIFICATES] if response is not None else ()
-        for kept in ((), *((one,) for one in certificates)):
-            leaner = with_certificates(data, kept)
+        if response is None:
+            return data
+        leaner = with_certificates(data, ())
+        if fits(leaner):
+            return leaner
+        # Each of them has the whole of it judged again.
+        for signer in itertools.islice(_signers(response), _MOST_SIGNERS):
+            leaner = with_certificates(data, (signer,))
             if fits(leaner):
                 return leaner
     except MalformedError:
         pass
     return data
+
+
+def _signers(response: BasicResponse) -> t.Iterator[bytes]:
+    """The certificates in a response with the key of which it is signed, each once."""
+    for data in dict.fromkeys(response.certificates[:_MOST_CERTIFICATES]):
+        found = _read_embedded(data)[0]
+        if found and not signature.verify(response.scheme, found.public_key, response.signature, response.tbs):
+            yield data
 
 
 def without_issuer(target: Target, problem: Finding) -> Judgement:
@@ -273,8 +289,8 @@ def _check_basic(
     _check_status(answers, target.certificate, draft)
     for answer in answers:
         _check_times(answer, response.produced_at, now, rules, draft)
-    _fill_times(answers, target.certificate, delegate, rules, draft)
-    _check_expiry(answers, now, rules, draft)
+    expiry = _fill_times(answers, target.certificate, delegate, rules, draft)
+    _check_expiry(answers, expiry, now, rules, draft)
 
 
 # Identity
@@ -629,8 +645,11 @@ def _fill_times(
     delegate: t.Optional[Certificate],
     rules: Rules,
     draft: _Draft,
-) -> None:
-    """Set the times by the answer that lives shortest, capped by the certificates it depends on."""
+) -> t.Optional[datetime]:
+    """Set the times by the answer that lives shortest, capped by the certificates it depends on and by ``maximum_age``.
+
+    Returns when it would expire without the latter, None where it says nothing of that.
+    """
     shortest = answers[0]
     for answer in answers[1:]:
         if _end(answer, rules) < _end(shortest, rules):
@@ -640,15 +659,22 @@ def _fill_times(
     draft.next_update = shortest.next_update
     draft.certid_digest = shortest.digest
     if shortest.next_update is None and "missing_next_update" not in rules.allow:
-        return
+        return None
     if delegate is not None and delegate.not_after < renewable_until:
         draft.warn(
             "shortened_life",
             f"the responder's certificate expires at {format_time(delegate.not_after)}, before nextUpdate",
         )
         renewable_until = delegate.not_after
-    draft.renewable_until = renewable_until
-    draft.effective_expiry = min(renewable_until, certificate.not_after)
+    oldest = _oldest(answers)
+    too_old = oldest + rules.maximum_age if rules.maximum_age < _LATEST - oldest else _LATEST
+    draft.renewable_until = min(renewable_until, too_old)
+    draft.effective_expiry = min(draft.renewable_until, certificate.not_after)
+    return min(renewable_until, certificate.not_after)
+
+
+def _oldest(answers: t.Sequence[Answer]) -> datetime:
+    return min([answer.this_update for answer in answers])
 
 
 def _end(answer: Answer, rules: Rules) -> datetime:
@@ -657,14 +683,15 @@ def _end(answer: Answer, rules: Rules) -> datetime:
     return min(answer.this_update, _LATEST - rules.default_life) + rules.default_life
 
 
-def _check_expiry(answers: t.Sequence[Answer], now: datetime, rules: Rules, draft: _Draft) -> None:
-    expiry = draft.effective_expiry
+def _check_expiry(
+    answers: t.Sequence[Answer], expiry: t.Optional[datetime], now: datetime, rules: Rules, draft: _Draft
+) -> None:
     if expiry is not None and now > expiry:
         draft.error(
             "expired",
             f"the response expired at {format_time(expiry)} (this host's clock says {format_time(now)})",
         )
-    age = now - min([answer.this_update for answer in answers])
+    age = now - _oldest(answers)
     if age > rules.maximum_age:
         limit = _duration_text(rules.maximum_age)
         draft.error("too_old", f"thisUpdate is {_duration_text(age)} ago, longer than the maximum_age of {limit}")

@@ -19,7 +19,7 @@ from ocsp.store.attempts import Attempt
 from ocsp.store.sets import Layout
 from ocsp.text import format_time
 
-from . import record, troubles
+from . import proofs, record, troubles
 from .observe import Observation, digest
 from .record import Values
 
@@ -247,8 +247,8 @@ def _proof_text(look: Observation, certificate: t.Optional[Values], before: Valu
     """
     judged = look.options is not None and look.options.target is not None
     same = record.mapping(before, "certificate").get("sha256") == (certificate or {}).get("sha256")
-    known = record.proof_of(before) if same or not judged else None
-    return record.proof_text(look.proof) or record.proof_text(known)
+    known = proofs.from_text(before.get("proof")) if same or not judged else None
+    return proofs.to_text(look.proof) or proofs.to_text(known)
 
 
 def revocation_values(proof: t.Optional[Judgement]) -> t.Optional[Values]:

@@ -41,6 +41,7 @@ from ocsp.store import parts, scan, tenants
 from ocsp.store.sets import Layout
 from ocsp.text import bounded, clean, parse_duration
 
+from . import proofs
 from .json_lines import ConfigError, Document, Path, Unreadable, parse
 
 DEFAULT_PATH = os.path.join(Layout().root, "config.json")
@@ -233,6 +234,10 @@ class Folders:
     @property
     def record(self) -> str:
         return os.path.join(self.responses, "refresh.json")
+
+    def proof(self, name: str) -> str:
+        """The file for the response that says that a certificate is revoked."""
+        return os.path.join(self.responses, name + proofs.ENDING)
 
     @property
     def state_file(self) -> str:

@@ -20,7 +20,7 @@ from ocsp.options.parse import Options, read_options
 from ocsp.store import staples, tenants, untrusted_file
 from ocsp.store.staples import Place
 
-from . import record
+from . import proofs, record
 from .clock import Evidence
 from .config import Config, Entry
 from .record import Record
@@ -97,15 +97,15 @@ class Observer:
         left, refused = _read_left(entry)
         candidate = self._judge(left, options)
         in_place = candidate if current == left else self._judge(current, options)
-        claimed = record.proof_of(self.claims.entry(entry.name))
-        known = record.proof_of(record.mapping(self.before.certificates, entry.name))
+        claimed, refused_proof = proofs.read(self.config.folders.proof(entry.name))
+        known = proofs.from_text(record.mapping(self.before.certificates, entry.name).get("proof"))
         judged = [(in_place, current), (self._judge(known, options), known)]
         if claimed != known:
             judged.append((self._judge(claimed, options), claimed))
         proof = latest_proof(judgement for judgement, _data in judged)
         data = next((data for judgement, data in judged if judgement is proof), None) if proof is not None else None
         facts = facts._replace(current=in_place, candidate=candidate, proof=proof)
-        return Observation(entry, place, facts, options, left, current, refused, proof=data)
+        return Observation(entry, place, facts, options, left, current, refused or refused_proof, proof=data)
 
     def _judge(self, data: t.Optional[bytes], options: Options) -> t.Optional[Judgement]:
         if data is None or options.target is None:

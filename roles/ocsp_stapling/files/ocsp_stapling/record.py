@@ -4,8 +4,9 @@
 
 """What ``refresh`` remembers from run to run, and tells ``apply``: responses/refresh.json.
 
-It belongs to the unprivileged user, so ``apply`` takes it for claims: it decides by nothing in it but the
-proof of a revocation, which is judged, and a clock that is said to be wrong, which it believes for a day.
+It belongs to the unprivileged user, so ``apply`` takes it for claims: it decides by nothing in it but a clock that is
+said to be wrong, which it believes for a day. Responses that say that a certificate is revoked are beside it, in files
+of their own, NAME.proof: they are long, and those of some certificates must not make the record of all too large.
 
     {"version": 1,
      "run": {"started": TIME, "ended": TIME, "exit_code": 0, "problem": "",
@@ -21,16 +22,13 @@ proof of a revocation, which is judged, and a clock that is said to be wrong, wh
          "idle": 0,                                 attempts in a row that brought nothing newer
          "ends": TIME, "renew_at": TIME,            of the good response in place
          "responder_url": URL, "sha256": DIGEST,    where the response in place came from
-         "clock_implausible": false,
-         "proof": BASE64}},                         the response that says that the certificate is revoked
+         "clock_implausible": false}},
      "responders": {URL: {                          those that did not answer in the usual way (GET, SHA-1)
          "method": "post", "certid_digest": "sha1", "since": TIME}}}      what worked, and when that was found out
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import typing as t
 from datetime import datetime
@@ -38,22 +36,24 @@ from datetime import datetime
 from ocsp.errors import InputError, OcspError, printable
 from ocsp.fetch.environment import Way
 from ocsp.store import files, reading, untrusted_file
-from ocsp.text import format_time, parse_time
+from ocsp.text import clean, format_time, parse_time
 
 Values = t.Dict[str, t.Any]
 
 VERSION = 1
 #: Octets of the largest record: for itself, for each certificate, and in all. An entry of usual
-#: length has 700.
+#: length has 700, and one of which the texts are as long as they can be has 17,000.
 _LARGEST_ALONE, _LARGEST_ENTRY, _LARGEST = 256 * 1024, 20 * 1024, 12 * 1024 * 1024
 #: How many commas, colons and brackets the largest record has, in the same three ways. Each value takes memory that its
 #: octets do not show: an empty list has two of them, and takes a hundred. An entry of usual length has 50.
 _MOST_ALONE, _MOST_IN_ENTRY, _MOST = 10_000, 200, 1_200_000
 LONGEST_TEXT = 1000
+#: Characters of a text in an entry that takes the room of others.
+_SHORT_TEXT = 128
+#: Characters of a URL, and how many of them are remembered as responders that are asked in another way.
+_LONGEST_URL, _MOST_WAYS = 256, 400
 _MOST_DIGITS = 20
 _LONGEST_TIME = 40
-#: Octets of the longest proof. A response with a chain of large certificates has five thousand.
-LONGEST_PROOF = 8 * 1024
 _METHODS = ("get", "post")
 _DIGESTS = ("sha1", "sha256")
 
@@ -81,20 +81,39 @@ class Record:
 
     @ways.setter
     def ways(self, known: t.Mapping[str, Way]) -> None:
+        fitting = [url for url in known if len(url) <= _LONGEST_URL]
+        newest = sorted(fitting, key=lambda url: known[url].since, reverse=True)[:_MOST_WAYS]
         self._responders = {
-            url: {"method": way.method, "certid_digest": way.certid_digest, "since": format_time(way.since)}
-            for url, way in sorted(known.items())
+            url: {
+                "method": known[url].method,
+                "certid_digest": known[url].certid_digest,
+                "since": format_time(known[url].since),
+            }
+            for url in sorted(newest)
         }
 
     def save(self, path: str) -> None:
         """Write it in one step. Raises FileError."""
+        share = (largest(len(self._certificates)) - _LARGEST_ALONE) // max(1, len(self._certificates))
         values = {
             "version": VERSION,
             "run": self.run,
             "responders": self._responders,
-            "certificates": self._certificates,
+            "certificates": {name: _within(entry, share) for name, entry in self._certificates.items()},
         }
         files.replace_file(path, dump(values))
+
+
+def _within(entry: Values, share: int) -> Values:
+    """An entry that takes no more than its share of the octets of the record, as otherwise nothing in it is read."""
+    if len(json.dumps(entry)) <= share:
+        return entry
+    return {key: _shortened(value) for key, value in entry.items()}
+
+
+def _shortened(value: t.Any) -> t.Any:
+    """A text as it is cut where room is short. In JSON, other characters than those of ASCII take up to twelve."""
+    return clean(value.encode("ascii", "replace").decode(), _SHORT_TEXT) if isinstance(value, str) else value
 
 
 def _way_of(values: Values) -> t.Optional[Way]:
@@ -142,10 +161,12 @@ def is_crowded(data: bytes, certificates: int) -> bool:
 def dump(values: Values) -> bytes:
     """JSON with a line for each certificate."""
     head = {key: value for key, value in values.items() if key != "certificates"}
-    entries = sorted(values["certificates"].items())
-    lines = [f"  {json.dumps(name)}: {json.dumps(entry, sort_keys=True)}" for name, entry in entries]
-    body = ",\n".join(lines)
-    return f'{json.dumps(head)[:-1]}, "certificates": {{\n{body}\n}}}}\n'.encode()
+    # Joined once: those of thousands of certificates that are revoked have tens of megabytes.
+    pieces = [f'{json.dumps(head)[:-1]}, "certificates": {{'.encode()]
+    for name, entry in sorted(values["certificates"].items()):
+        begin = ",\n" if len(pieces) > 1 else "\n"
+        pieces.append(f"{begin}  {json.dumps(name)}: {json.dumps(entry, sort_keys=True)}".encode())
+    return b"".join([*pieces, b"\n}}\n"])
 
 
 def parse(data: t.Optional[bytes]) -> Record:
@@ -204,22 +225,3 @@ def text_of(entry: Values, key: str) -> str:
     if not isinstance(value, str):
         return ""
     return printable(value[:LONGEST_TEXT])
-
-
-def proof_text(proof: t.Optional[bytes]) -> t.Optional[str]:
-    """A proof as ``proof_of`` reads it; None where there is none, or one that is too long."""
-    if proof is None or len(proof) > LONGEST_PROOF:
-        return None
-    return base64.b64encode(proof).decode("ascii")
-
-
-def proof_of(entry: Values) -> t.Optional[bytes]:
-    """A proof, unless it is longer than what can be kept: it would take the place of one that is kept, and be lost."""
-    value = entry.get("proof")
-    if not isinstance(value, str) or len(value) > 2 * LONGEST_PROOF:
-        return None
-    try:
-        proof = base64.b64decode(value, validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    return proof if 0 < len(proof) <= LONGEST_PROOF else None

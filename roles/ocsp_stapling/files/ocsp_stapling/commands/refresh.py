@@ -29,7 +29,7 @@ from ocsp.servers.changes import expiry_plan
 from ocsp.store import reading, staples, tenants
 from ocsp.text import clean, format_time
 
-from .. import events, record
+from .. import events, proofs, record
 from ..config import IO_ERROR, Config, Entry
 from ..events import Event, Log
 from ..host import Host
@@ -46,6 +46,8 @@ _SAY_ALL = ("certificate_expired", "no_responder", "revoked")
 #: A plan that is further off was made by a clock that was wrong.
 _LONGEST_PLAN = timedelta(days=32)
 _REST = timedelta(days=7)
+#: How many times the interval of the timer it takes until those that failed no longer come last.
+_LONGEST_WAIT = 3
 #: How long a run goes on, well within the time after which its unit, or its cron job, has it killed: that would leave
 #: no record of what it did.
 LONGEST_RUN = timedelta(minutes=18)
@@ -96,7 +98,9 @@ class Refresh:
         for problem in self.config.problems:
             self.log.emit(Event("configuration", problem, events.ERROR, "file_error"))
         self.record = record.load(folders.record, len(self.config.certificates))
-        self.record.keep_only({entry.name for entry in self.config.certificates})
+        names = {entry.name for entry in self.config.certificates}
+        self.record.keep_only(names)
+        proofs.forget_others(folders.responses, names)
         before, self.record.run = self.record.run, {"started": format_time(self.host.now())}
         self.record.run["problem"] = self.config.problem
         self.ways = Ways(self.record.ways)
@@ -164,12 +168,16 @@ class Refresh:
 
         Those of each user, and of each folder that others can write to, take turns. The sandbox hides which user is
         which, so that only the folders tell there. Among them those come first that did not fail last time, and were
-        looked at the longest time ago.
+        looked at the longest time ago. Those that failed have to wait for a few runs only: others may take up all of
+        the time in each of them, and do well.
         """
+        recently = self.host.now() - _LONGEST_WAIT * self.config.interval
 
         def order(entry: Entry) -> t.Tuple[bool, str]:
             known = self.record.entry(entry.name)
-            return record.number_of(known, "failures") > 0, record.text_of(known, "looked")
+            looked = record.time_of(known, "looked")
+            waits = record.number_of(known, "failures") > 0 and looked is not None and looked > recently
+            return waits, record.text_of(known, "looked")
 
         folder_of = functools.lru_cache(maxsize=None)(_open_folder)
         turns = _take_turns(sorted(self.entries, key=order), lambda entry: folder_of(_folder_of(entry)))
@@ -191,7 +199,7 @@ class Refresh:
         # Where nothing has changed it is time by the plan, although the response may not be due by its own rule. Nor is
         # one that somebody put back after a revocation, which apply does not put in place. The revocation of another
         # certificate, which this one has replaced, does not count.
-        revoked = same_inputs and "proof" in known
+        revoked = same_inputs and os.path.lexists(self.config.folders.proof(entry.name))
         return Job(entry.name, {**entry.values, "force": same or self.force or revoked})
 
     def _guard(self, entry: Entry, action: t.Callable[[Entry], t.Optional[Job]]) -> t.Optional[Job]:
@@ -286,7 +294,7 @@ class Refresh:
             ends=format_time(judgement.effective_expiry),
             renew_at=format_time(outcome.renew_at),
         )
-        known.pop("proof", None)
+        proofs.forget(self.config.folders.proof(entry.name))
         if outcome.fetched and outcome.changed:
             ends = format_time(judgement.effective_expiry)
             self._emit(entry, "renewed", f"{outcome.responder_url} gave a response that is good until {ends}")
@@ -327,9 +335,7 @@ class Refresh:
                 planned = max(now, schedule.asked_from(planned, ends, self.ahead.interval))
         if outcome is not None and outcome.attempts:
             known["attempted"] = format_time(now)
-        proof = record.proof_text(outcome.proof) if outcome is not None else None
-        if proof is not None:
-            known["proof"] = proof
+        proofs.keep(self.config.folders.proof(entry.name), outcome.proof if outcome is not None else None)
         known.update(
             failures=failures,
             code=code,

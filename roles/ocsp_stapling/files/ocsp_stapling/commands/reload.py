@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 import typing as t
 
 from ocsp.errors import OcspError
@@ -22,6 +23,9 @@ from .. import events
 from ..config import Config, Entry
 from ..events import Event, Log
 from ..host import Host
+
+#: Seconds that the sockets of a service may take in one run. After that it is reloaded, which takes one answer for all.
+_LONGEST_GIVING = 20.0
 
 
 def installation(config: Config, host: Host, timeout: float) -> Installation:
@@ -109,6 +113,7 @@ class Messenger:
         self.config = config
         self.log = log
         self._overdue = {name for name, mark in marks(config).items() if left.get(name) == mark}
+        self._seconds: t.Dict[str, float] = {}
 
     def told(self, entry: Entry, withdrawn: bool = False, ended: bool = False) -> t.List[str]:
         """The services that have to be reloaded after a change to a staple."""
@@ -127,9 +132,11 @@ class Messenger:
         given = []
         for name in entry.services:
             service = self.config.service(name)
-            if not control.takes_staples(service):
+            if not control.takes_staples(service) or self._seconds.get(name, 0.0) > _LONGEST_GIVING:
                 continue
+            began = time.monotonic()
             problem = control.hand_over(service, os.path.join(entry.live or "", "combined.pem"), data)
+            self._seconds[name] = self._seconds.get(name, 0.0) + time.monotonic() - began
             if problem:
                 self.log.emit(Event("reload_failed", f"{problem}; it will be reloaded", events.DEBUG, service=name))
                 continue

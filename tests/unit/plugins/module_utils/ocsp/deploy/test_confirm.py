@@ -106,6 +106,31 @@ def test_an_endpoint_that_hangs_is_not_waited_for_by_each_certificate() -> None:
     assert asked[-1] == "h"
 
 
+def test_an_endpoint_that_is_slow_is_not_waited_for_by_each_certificate() -> None:
+    """It answers in time, but only just: a thousand certificates would take more than an hour."""
+    seconds, taken = [0.0], {AT: 3.9, AT._replace(port=8443): 0.4}
+
+    def look(endpoint: Endpoint, _name: str) -> Sight:
+        seconds[0] += taken[endpoint]
+        return Sight({}, "closes the connection")
+
+    spare = confirm.sparing(look, lambda: seconds[0])
+    for _certificate in range(1000):
+        slow = spare(AT, "a")
+    assert slow.spared and 20 < seconds[0] < 30
+    for _certificate in range(1000):
+        assert not spare(AT._replace(port=8443), "a").spared
+
+
+def test_what_is_not_looked_at_as_the_endpoint_is_slow_is_not_worse_than_before(world: World) -> None:
+    world.switch()
+    world.shown = {}
+    world.problem = "it takes too long to answer"
+    look = world.look
+    world.look = lambda endpoint, name: look(endpoint, name)._replace(spared=True)  # type: ignore[method-assign]
+    assert world.verify().faults == {}
+
+
 @pytest.mark.parametrize(
     ("kind", "shown", "left"),
     [

@@ -482,6 +482,17 @@ def test_a_host_of_which_one_answers_is_asked_on_all_ports(bench: Bench) -> None
     assert "http://a.test:8008" in asked and "http://a.test:8009" not in asked
 
 
+@pytest.mark.parametrize("url", ["http://a.test/", "https://A.test:443/x", "http://a.test.:80", "http://[::1]/"])
+def test_closed_ports_of_a_host_do_not_close_its_usual_port(bench: Bench, url: str) -> None:
+    """Any CA can have its certificates name those of the responder of another."""
+    exchange, asked = hanging(responder(url))
+    host = "[::1]" if "::1" in url else "a.test"
+    jobs = [bench.job(f"n{port}", f"http://{host}:{port}/") for port in (81, 82, 83, 84)]
+    found = dict(refresh_all([*jobs, bench.job("other", url)], asking(exchange), workers=1))
+    assert outcome(found["other"]).fetched
+    assert f"http://{host}:84" not in asked
+
+
 def test_a_host_that_answers_in_the_end_is_asked_again(bench: Bench) -> None:
     """It is slow: while some of its responders came to the end of their time, another was still at work."""
     hung = threading.Semaphore(0)

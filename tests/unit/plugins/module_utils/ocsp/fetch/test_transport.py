@@ -111,8 +111,13 @@ def fake_addresses(monkeypatch: pytest.MonkeyPatch, *addresses: tuple[str, int])
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
 
 
-def network(monkeypatch: pytest.MonkeyPatch, hosts: dict[str, t.Any], names: dict[str, str]) -> list[str]:
-    """Servers by the addresses that they would have elsewhere. Returns the addresses that are connected to."""
+def network(
+    monkeypatch: pytest.MonkeyPatch, hosts: dict[str, t.Any], names: dict[str, str], own: t.Collection[str] = ()
+) -> list[str]:
+    """Servers by the addresses that they would have elsewhere, or that are this host's ``own``.
+
+    Returns the addresses that are connected to.
+    """
     dialled: list[str] = []
     real = socket.getaddrinfo
 
@@ -127,7 +132,9 @@ def network(monkeypatch: pytest.MonkeyPatch, hosts: dict[str, t.Any], names: dic
     def connect(sock: socket.socket, address: t.Any, shares: int, attempt: t.Any) -> socket.socket:
         sock.close()
         dialled.append(address[0])
+        # All of it is one host here, which is seen by two equal addresses.
         other = socket.socket()
+        other.bind(("127.0.0.1" if address[0] in own else "127.0.0.2", 0))
         other.connect(hosts[address[0]].address)
         return other
 
@@ -840,6 +847,30 @@ def test_a_redirect_to_this_host_is_seen_in_any_spelling(
     network(monkeypatch, {"203.0.114.1": front, "127.0.0.1": target}, known)
     assert failure("http://ocsp.test/").code == "url_refused"
     assert target.requests == []
+
+
+@pytest.mark.parametrize("keep", [0, 4])
+def test_a_redirect_to_another_address_of_this_host_is_refused(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, keep: int
+) -> None:
+    """It is behind the firewall there, as with 127.0.0.1."""
+    target = serve(converses(lambda _request: answer(b"secret")))
+    front = serve(replies(answer(b"", "302 Found", ["Location: http://203.0.114.2:8080/"])))
+    network(monkeypatch, {"203.0.114.1": front, "203.0.114.2": target}, {"ocsp.test": "203.0.114.1"}, {"203.0.114.2"})
+    client = Transport(environ={}, keep=keep)
+    for _connection in range(2):
+        with pytest.raises(TransportError) as caught:
+            client.exchange(HttpRequest("http://ocsp.test/"), PLENTY)
+        assert caught.value.code == "url_refused"
+        assert caught.value.message == (
+            "a redirect of http://ocsp.test to localhost is refused: a responder on the Internet must not lead to this "
+            "host"
+        )
+        assert [request for request in target.requests if b"ocsp.test" in request] == []
+        # It may be asked itself, and then there is a connection.
+        assert client.exchange(HttpRequest("http://203.0.114.2:8080/"), PLENTY).body == b"secret"
+    assert len(target.requests) == 2
+    client.close()
 
 
 def test_a_second_redirect_is_measured_by_the_first_responder(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1192,6 +1192,22 @@ def test_too_old_is_said_once() -> None:
     assert "too_old" not in judgement.warnings
 
 
+@pytest.mark.parametrize(
+    ("next_update", "ends"),
+    [
+        (NOW + 300 * DAY, NOW + 9 * DAY),
+        (NOW + 9 * DAY + SECOND, NOW + 9 * DAY),
+        (NOW + 8 * DAY, NOW + 8 * DAY),
+        (datetime.max.replace(microsecond=0, tzinfo=timezone.utc), NOW + 9 * DAY),
+    ],
+)
+def test_a_response_expires_when_it_is_too_old(next_update: datetime, ends: datetime) -> None:
+    """Else a newer one would be asked for only when the one in place has long been refused."""
+    judgement = judged(_single_with(this_update=NOW - DAY, next_update=next_update))
+    assert (judgement.next_update, judgement.effective_expiry, judgement.renewable_until) == (next_update, ends, ends)
+    assert judged(_single_with(this_update=NOW - DAY), rules=Rules(maximum_age=timedelta.max)).effective_expiry
+
+
 def test_a_life_without_next_update() -> None:
     judgement = judged(_single_with(this_update=NOW - HOUR, next_update=None), rules=NO_NEXT_UPDATE)
     assert judgement.acceptable
@@ -1449,3 +1465,25 @@ def test_any_damage_that_is_signed_again(data: st.DataObject) -> None:
     for _unused in range(data.draw(st.integers(1, 3))):
         single[data.draw(st.integers(0, len(single) - 1))] = data.draw(st.integers(0, 255))
     judged(forge.response(bytes(single)))
+
+
+def test_a_response_is_made_lean_with_few_judgements() -> None:
+    """Whoever adds certificates must not have the whole of it judged again for each."""
+    delegate = forge.delegate(forge.world().issuer)
+    others = [forge.leaf(forge.world().issuer, private_key=forge.key(label="x"), serial=one).der for one in range(20)]
+    copies = [forge.delegate(forge.world().issuer, serial=one).der for one in range(30)]
+    data = forge.response(signer=delegate, certificates=[b"\x30\x00", *others, *[delegate.der] * 3, *copies])
+    tried = []
+
+    def fits(leaner: bytes) -> bool:
+        tried.append(leaner)
+        return judge(leaner, TARGET, NOW).acceptable
+
+    def fits_never(leaner: bytes) -> bool:
+        tried.append(leaner)
+        return False
+
+    assert judging.lean(data, fits) == with_certificates(data, [delegate.der])
+    assert len(tried) == 2
+    assert judging.lean(data, fits_never) == data
+    assert len(tried) == 2 + 5
