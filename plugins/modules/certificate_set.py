@@ -161,6 +161,8 @@ options:
       - The names of certificates that a search of folders on the host found, as those of O(scan) with
         O(remote_source=true). What cannot be deployed of them is left out with a warning, as other users may have put
         it there, and what the host has of them stays as it is.
+      - If several users claim one of these names, it is left out as well, unless it was deployed from the folder of one
+        of them before.
     type: list
     elements: str
   missing:

@@ -21,7 +21,6 @@ from ..fetch.environment import Environment, Exchange, ResponderDown, Ways
 from ..judge.schedule import Lookahead, look_ahead
 from ..options.parse import check_limits
 from ..options.table import RUN_LIMITS
-from ..pki import certificate as x509
 from ..pki.certificate import Certificate, load_certificates
 from ..servers import snippets
 from ..servers.server import Setup
@@ -31,13 +30,13 @@ from ..services.installation import Installation, outstanding
 from ..store import files, parts, sets, staples
 from ..store.parts import Part
 from ..store.sets import Layout
-from ..text import bounded, clean, format_time
-from . import confirm, live, material, removal, renewed, transaction
+from ..text import bounded, format_time
+from . import confirm, finds, live, material, removal, transaction
 from . import inclusion as inclusions
 from .confirm import Endpoint, Sight
 from .inclusion import Inclusion
 from .outcomes import Notes
-from .wanted import Values, Wanted, read_found, read_wanted
+from .wanted import Values, Wanted, read_wanted
 
 #: Seconds to wait for other runs.
 _LOCK_TIMEOUT = 120.0
@@ -279,11 +278,11 @@ def _plan(
     task: Task, inclusion: Inclusion, known: control.Services, notes: Notes
 ) -> t.Tuple[transaction.Plan, t.Optional[Part]]:
     """What is to be done, and the part that its owner will have. Raises InputError with all that is wrong."""
-    certificates, told = _chosen(task)
-    values = {**task.values, "certificates": certificates}
+    choice = finds.choose(task.layout, task.values["certificates"], task.values["found"] or ())
+    values = {**task.values, "certificates": choice.certificates}
     # The role asks in check mode before it changes anything, and what is missing then is a fault.
     given, faults, missing = read_wanted(values, known, check=task.check and values["part"] is None)
-    left = _found_among(task, faults)
+    left = {**choice.left, **_found_among(task, faults)}
     while True:
         kept = [one for one in given if one.name not in left]
         claiming = replace(inclusion, claimed=[*inclusion.claimed, *left])
@@ -297,58 +296,13 @@ def _plan(
     faults = [fault for fault in faults if fault.name not in left]
     readable = {item.name for item in work.items}
     unusable = [fault for fault in (*faults, *found) if fault.name not in readable]
-    told += [f"{message}; it is left out, and what is deployed of it stays" for message in left.values()]
-    work.warnings += bounded(told, _MOST_LEFT_OUT)
+    told = [f"{message}; it is left out, and what is deployed of it stays" for message in left.values()]
+    work.warnings += bounded([*choice.told, *told], _MOST_LEFT_OUT)
     _place(work)
     with _noting(task, notes, work.items, unusable):
         if faults or found:
             raise Refusal([*faults, *found])
     return work, part
-
-
-def _chosen(task: Task) -> t.Tuple[t.List[Values], t.List[str]]:
-    """The certificates of a task, of those that a search found under one name the first that can be deployed.
-
-    And a sentence for each of these names: whoever may write into one of the folders may have put anything there.
-    """
-    names, certificates = set(task.values["found"] or ()), task.values["certificates"]
-    by_name: t.Dict[str, t.List[Values]] = {}
-    for one in certificates:
-        by_name.setdefault(one["name"], []).append(one)
-    chosen, told = {}, []
-    for name in [name for name in by_name if name in names and len(by_name[name]) > 1]:
-        sound = [(one, found) for one in by_name[name] for found in _sound(one)]
-        known = [one for one, found in sound if _succeeds(found, task.layout, name)]
-        chosen[name] = [*known, *(one for one, _found in sound), by_name[name][0]][0]
-        why = "as its CA issued the one in use" if known else "as the first that fits its certificate"
-        told.append(
-            f"{name}: {len(by_name[name])} keys of this name were found, and that in {_place_of(chosen[name])} is "
-            f"taken, {why}; rename or remove the others"
-        )
-    return [one for one in certificates if chosen.get(one["name"], one) is one], told
-
-
-def _sound(given: Values) -> t.Iterator[material.Material]:
-    """The files of a certificate that was found on this host, if there is nothing wrong with them."""
-    with contextlib.suppress(OcspError):
-        sources = read_found(given)
-        read = material.read_material(given["name"], sources, datetime.now(timezone.utc))
-        if not material.examine(read, [given["name"]]).problems:
-            yield read
-
-
-def _succeeds(found: material.Material, layout: Layout, name: str) -> bool:
-    """Whether a certificate is the one in use, or comes from its CA: others can have any CA certify any name."""
-    with contextlib.suppress(OcspError):
-        used = renewed.live_leaf(layout, name)
-        if used is None or used.der == found.certificate.der:
-            return used is not None
-        return found.issuer is not None and not x509.issuance_problem(used, found.issuer)
-    return False
-
-
-def _place_of(given: Values) -> str:
-    return clean(given["source"] or os.path.dirname(given["private_key_path"] or ""), 200)
 
 
 def _found_among(task: Task, faults: t.Sequence[Fault]) -> t.Dict[str, str]:

@@ -104,7 +104,9 @@ class Item:
         """What its set is for."""
         source = self.wanted.renewed_by.values() if self.wanted.renewed_by is not None else None
         wanted = self.wanted
-        return sets.Description(wanted.names, wanted.services, self.stapled, self.position, source, self.came)
+        return sets.Description(
+            wanted.names, wanted.services, self.stapled, self.position, source, self.came, wanted.origin
+        )
 
     @property
     def response(self) -> t.Optional[t.Tuple[bytes, Judgement]]:
@@ -282,9 +284,9 @@ def _as_live(layout: Layout, wanted: Wanted, previous: str) -> Wanted:
     where = {part: os.path.join(folder, name) for part, name in where.items()}
     where["root"] = wanted.sources.where["root"]
     sources = Sources(files["privkey.pem"], files["fullchain.pem"], None, wanted.sources.root, where)
-    described = sets.described(folder).source
-    source = wanted.renewed_by or (renewed.read_source(described) if described else None)
-    return replace(wanted, sources=sources, renewed_by=source)
+    described = sets.described(folder)
+    source = wanted.renewed_by or (renewed.read_source(described.source) if described.source else None)
+    return replace(wanted, sources=sources, renewed_by=source, origin=described.origin)
 
 
 def _differences(layout: Layout, item: Item) -> t.List[str]:

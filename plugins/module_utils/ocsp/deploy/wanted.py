@@ -18,7 +18,7 @@ from ..options.parse import CERTIFICATE_LIMIT, check_options, did_you_mean
 from ..options.table import SET, names_of
 from ..servers.table import NAMES
 from ..services.control import Services, name_problem
-from ..store import sets, tenants
+from ..store import origins, sets, tenants
 from ..store.sets import Access
 from . import material, renewed
 from .material import Sources
@@ -39,7 +39,7 @@ class Wanted:
     ``kinds`` are the kinds of its services in their order, empty where unknown. ``options`` are those of
     ``ocsp_response`` about fetching and judging. ``source`` is the Base64 of a response fetched elsewhere.
     ``renewed_by`` are its files where another program of the host renews it, and ``at_any_age`` has them deployed even
-    where the live certificate is newer.
+    where the live certificate is newer. ``origin`` is whose its key is, where that lies in a folder of this host.
     """
 
     name: str
@@ -53,6 +53,7 @@ class Wanted:
     options: Values = field(default_factory=dict)
     renewed_by: t.Optional[Source] = None
     at_any_age: bool = False
+    origin: t.Optional[Values] = None
 
     @property
     def known_kinds(self) -> t.Tuple[str, ...]:
@@ -112,6 +113,7 @@ def _read_one(values: Values, given: Values, services: Services) -> Wanted:
         options["responder_urls"] = given["responder_urls"]
     check_options(options)
     source = renewed.find(given["renewed_by"], given["name"]) if given.get("renewed_by") else None
+    path = key_path(given, values) if source is None else None
     names = option("services")
     for name in names:
         _check_service(name, services, values)
@@ -129,6 +131,7 @@ def _read_one(values: Values, given: Values, services: Services) -> Wanted:
         options=options,
         renewed_by=source,
         at_any_age=bool(values.get("at_any_age")),
+        origin=origins.of_file(path).values if path is not None else None,
     )
 
 
@@ -184,9 +187,22 @@ def _read_sources(values: Values, given: Values) -> Sources:
     return Sources(data["private_key"] or b"", data["certificate"] or b"", data["chain"], data["root"], where)
 
 
+#: The options of a task that has certificates of which a search says where they are.
+_FOUND: Values = {"source": None, "remote_source": True}
+
+
 def read_found(given: Values) -> Sources:
     """The files of a certificate that a search of this host has found. Raises InputError."""
-    return _read_sources({"source": None, "remote_source": True}, given)
+    return _read_sources(_FOUND, given)
+
+
+def key_path(given: Values, values: Values = _FOUND) -> t.Optional[str]:
+    """Where on this host the key of a certificate is to be read, or None where it is brought there."""
+    folder = (given["source"] or values["source"]) if values["remote_source"] else None
+    if given["private_key_content"] is not None:
+        return None
+    (suffix,) = sets.SOURCE_SUFFIXES["private_key"]
+    return given["private_key_path"] or (os.path.join(folder, given["name"] + suffix) if folder else None)
 
 
 def _read_renewed(given: Values, source: Source) -> Sources:

@@ -68,6 +68,21 @@ def writer(status: os.stat_result) -> t.Optional[int]:
     return None if status.st_uid in (0, os.geteuid()) else status.st_uid
 
 
+def author(path: str) -> t.Optional[int]:
+    """The other user, than root and that of this process, who can have put what is at a path there; -1 for several.
+
+    Or None. It is -1 also where that cannot be told.
+    """
+    with contextlib.ExitStack() as stack:
+        walk = _Walk(stack)
+        try:
+            found = walk.to(_absolute(path))
+        except (OSError, ValueError):
+            return -1
+        users = {*walk.strangers, *found.links, writer(os.fstat(found.descriptor))} - {None, 0, os.geteuid()}
+        return None if not users else users.pop() if len(users) == 1 else -1
+
+
 def _open_plain(path: str) -> t.Optional[int]:
     """A descriptor of a file that is where its path says, without links, as most are; it opens it for nothing."""
     try:
@@ -213,12 +228,13 @@ class _Walk:
     """The way to a file, folder by folder; its descriptors are closed with ``stack``.
 
     ``folder`` and ``name`` are where it ended. ``missing`` is the folder that it led to, with all links before, where
-    there is no file of that name in it.
+    there is no file of that name in it. ``strangers`` are those who can have made any part of the way, -1 for several.
     """
 
     def __init__(self, stack: contextlib.ExitStack) -> None:
         self.folder = -1
         self.name = ""
+        self.strangers: t.Set[int] = set()
         self.missing: t.Optional[_Found] = None
         self._stack = stack
         self._links: t.List[int] = []
@@ -245,6 +261,7 @@ class _Walk:
                 raise
             there = os.fstat(descriptor)
             strangers = self._strangers(folder, above, there, strangers)
+            self.strangers.update([strangers] if strangers else [])
             if not stat.S_ISLNK(there.st_mode) or (last and not follow):
                 folder = descriptor
                 self._note(name, strangers, last)

@@ -973,6 +973,102 @@ def test_of_two_of_one_name_that_of_the_ca_in_use_is_taken(run: t.Callable[..., 
         assert any("as its CA issued the one in use" in one for one in done["warnings"])
 
 
+FOUND: t.Any = {"found": ["b.example.com"], "remote_source": True, "part": {"owner": "web"}}
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+
+
+def found_of(user: int, folder: Path, ca: forge.Entity = ISSUER, label: str = "") -> t.Dict[str, t.Any]:
+    """The certificate b.example.com by a CA, as a search finds it in a folder that belongs to a user."""
+    name = "b.example.com"
+    times = {"not_before": NOW - forge.DAY, "not_after": NOW + 60 * forge.DAY}
+    serial = zlib.crc32(f"{folder}{label}".encode())
+    options: t.Any = {"extensions": [forge.subject_alt_name(name)], "serial": serial, **times}
+    subject = forge.leaf(ca, name, private_key=forge.key("p256", f"{user}{label}"), **options)
+    given = found_in(folder, subject, name, chain=ca.pem)
+    os.chown(folder, user, user)
+    return given
+
+
+def deployed(tmp_path: Path, given: t.Mapping[str, t.Any]) -> bool:
+    """Whether it is the certificate that was found there that is live."""
+    path = live(tmp_path, "b.example.com") / "cert.pem"
+    return path.exists() and path.read_bytes() == Path(given["source"], "b.example.com.pem").read_bytes()
+
+
+@AS_ROOT
+@pytest.mark.parametrize("check", [False, True])
+def test_of_two_users_who_claim_a_name_first_none_gets_it(
+    check: bool, run: t.Callable[..., Result], tmp_path: Path
+) -> None:
+    """Not whoever has the folder that comes first."""
+    one, other = found_of(61234, tmp_path / "a"), found_of(61235, tmp_path / "z")
+    good = found_in(tmp_path / "good", leaf("a.example.com", urls=False), "a.example.com")
+    given = {**FOUND, "found": ["a.example.com", "b.example.com"], "_ansible_check_mode": check}
+    for order in ([one, other, good], [good, other, one]):
+        done = run(certificates=order, **given)
+        assert not done.get("failed") and not (tmp_path / "etc/live/b.example.com").exists()
+        assert [item["name"] for item in done["certificates"]] == ["a.example.com"]
+        (told,) = [text for text in done["warnings"] if "b.example.com" in text]
+        for named in (f"{tmp_path}/a (user 61234)", f"{tmp_path}/z (user 61235)", "ocsp_stapling_certificates"):
+            assert named in told, told
+
+
+@AS_ROOT
+def test_a_name_that_is_live_goes_to_no_other_user(run: t.Callable[..., Result], tmp_path: Path) -> None:
+    """Not either while the files of its owner are gone or spoilt, until the operator lists it."""
+    mine, theirs = found_of(61235, tmp_path / "z"), found_of(61234, tmp_path / "a")
+    assert run(certificates=[mine], **FOUND)["changed"] and deployed(tmp_path, mine)
+    renewed_one = found_of(61235, tmp_path / "z", label="renewed", ca=OTHER)
+    assert run(certificates=[theirs, renewed_one], **FOUND)["changed"] and deployed(tmp_path, renewed_one)
+    moved = found_of(61235, tmp_path / "y", label="moved")
+    assert run(certificates=[theirs, moved], **FOUND)["changed"] and deployed(tmp_path, moved)
+    done = run(certificates=[theirs], **FOUND)
+    assert deployed(tmp_path, moved) and done["dropped"] == done["certificates"] == []
+    (told,) = done["warnings"]
+    assert f"{tmp_path}/a (user 61234)" in told and f"{tmp_path}/y (user 61235)" in told, told
+    (tmp_path / "y/b.example.com.pem").write_bytes(b"spoilt")
+    before = tree(tmp_path / "etc")
+    assert run(certificates=[theirs, moved], **FOUND)["certificates"] == [] and tree(tmp_path / "etc") == before
+    assert run(certificates=[theirs], **{**FOUND, "found": []})["changed"] and deployed(tmp_path, theirs)
+    again = found_of(61234, tmp_path / "a", label="renewed")
+    assert run(certificates=[again], **FOUND)["changed"] and deployed(tmp_path, again), "it is his now"
+
+
+@AS_ROOT
+def test_what_root_alone_can_write_goes_before_what_users_can(run: t.Callable[..., Result], tmp_path: Path) -> None:
+    theirs, mine = found_of(61234, tmp_path / "a"), found_of(0, tmp_path / "z")
+    assert run(certificates=[theirs], **FOUND)["changed"] and deployed(tmp_path, theirs)
+    assert run(certificates=[theirs, mine], **FOUND)["changed"] and deployed(tmp_path, mine)
+    assert run(certificates=[theirs], **FOUND)["certificates"] == [] and deployed(tmp_path, mine)
+
+
+@AS_ROOT
+def test_a_folder_that_root_gives_to_somebody_else_keeps_its_names(
+    run: t.Callable[..., Result], tmp_path: Path
+) -> None:
+    """But not one that came into its place in a folder for all."""
+    for parent, mode, is_kept in ((tmp_path, 0o755, True), (tmp_path / "shared", 0o1777, False)):
+        parent.mkdir(exist_ok=True)
+        parent.chmod(mode)
+        before = found_of(61235, parent / "z")
+        assert run(certificates=[before], **{**FOUND, "found": []})["changed"] or is_kept
+        after = found_of(61237, parent / "z", label="renewed")
+        run(certificates=[after], **FOUND)
+        assert deployed(tmp_path, after) == is_kept
+
+
+@AS_ROOT
+@pytest.mark.parametrize(("ca", "is_taken"), [(ISSUER, True), (OTHER, False)])
+def test_what_the_controller_brought_goes_to_a_user_by_its_ca_alone(
+    ca: forge.Entity, is_taken: bool, run: t.Callable[..., Result], tmp_path: Path
+) -> None:
+    name = "b.example.com"
+    run(certificates=[entry(leaf(name, urls=False), name)], part={"owner": "web"})
+    theirs = found_of(61234, tmp_path / "a", ca=ca)
+    done = run(certificates=[theirs], **FOUND)
+    assert deployed(tmp_path, theirs) == is_taken == (done["warnings"] == []), done["warnings"]
+
+
 def test_of_many_that_are_left_out_few_are_told_of(run: t.Callable[..., Result], tmp_path: Path) -> None:
     subject, names = leaf("a.example.com", urls=False), [f"bad{number}.example.com" for number in range(30)]
     bad = [found_in(tmp_path / "evil", subject, name, key=b"x") for name in names]

@@ -348,3 +348,41 @@ def test_a_sandbox_in_which_all_others_are_one_user_writes_through_no_link_of_th
         assert sorted(os.listdir(folder / "other")) == ["there"]
         assert theirs.read_bytes() == b"other's"
         assert (folder / "tenant" / "plain").read_bytes() == b"renewed"
+
+
+def test_who_can_have_put_a_file_where_it_is(bank: Path) -> None:
+    """Whoever can write into a folder above it, owns it, or made a link on the way counts."""
+    tenant = bank / "tenant"
+    write(tenant / "own.key", TENANT)
+    write(tenant / "given.key", 0)
+    write(tenant / "of_other.key", OTHER)
+    write(bank / "private" / "theirs.key", TENANT)
+    write(bank / "private" / "open.key", 0).chmod(0o664)
+    (tenant / "deep").mkdir()
+    write(tenant / "deep" / "deep.key", 0)
+    link(tenant / "by_root.key", bank / "private" / "bank.key", 0)
+    link(bank / "private" / "there.key", tenant / "own.key", 0)
+    link(bank / "way", tenant, 0)
+    shared = bank / "shared"
+    shared.mkdir(mode=0o777)
+    shared.chmod(0o1777)
+    (shared / "theirs").mkdir()
+    os.chown(shared / "theirs", OTHER, OTHER)
+    write(shared / "theirs" / "own.key", OTHER)
+    write(shared / "loose.key", OTHER)
+    expected = {
+        "private/bank.key": None,
+        "private/theirs.key": TENANT,
+        "private/open.key": -1,
+        "private/there.key": TENANT,
+        "tenant/own.key": TENANT,
+        "tenant/given.key": TENANT,
+        "tenant/of_other.key": -1,
+        "tenant/deep/deep.key": TENANT,
+        "tenant/by_root.key": TENANT,
+        "way/own.key": TENANT,
+        "shared/theirs/own.key": OTHER,
+        "shared/loose.key": -1,
+        "tenant/none.key": -1,
+    }
+    assert {path: tenants.author(str(bank / path)) for path in expected} == expected
