@@ -690,6 +690,21 @@ def test_what_is_live_but_not_configured_is_withdrawn_before_it_expires(web: Hos
     assert NAME not in web.run("status").out
 
 
+def test_a_file_of_the_same_name_keeps_no_staple_in_place(web: Host, tmp_path: Path) -> None:
+    """Whoever may write into a folder that is searched chooses the names of what is found there."""
+    web.hour()
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / f"{NAME}.pem").write_bytes(web.issue("other.example.com").pem + forge.world().issuer.pem)
+    web.configure(certificates=[], scan=[{"folder": str(home)}])
+    done = web.run("apply")
+    assert f"{NAME}: it is live, but no configuration asks for its staple" in done.err
+    web.later(7 * DAY - 2 * HOUR)
+    web.run("apply")
+    assert web.pieces(NAME) == []
+    assert {NAME, f"{home}/{NAME}"} <= json.loads(web.run("status", "--json").out)["certificates"].keys()
+
+
 def test_what_its_owner_no_longer_gives_is_told_and_goes_on(web: Host) -> None:
     """A server's configuration still uses it, so that the playbook left it there."""
     web.hour()

@@ -539,8 +539,13 @@ class _Builder:
             self.problems += [f"{where}: {problem}" for problem in bounded(problems, _MOST_PROBLEMS)]
 
     def _name_of(self, found: scan.Found) -> str:
-        """What one that was found is called. One of the same name in another folder may be of another user."""
-        if found.name not in self.found or found.problem:
+        """What one that was found is called. One of the same name in another folder may be of another user.
+
+        So may one that is live; where that is configured as well, ``_known`` says so.
+        """
+        live = os.path.join(self.folders.root, "live", found.name)
+        is_of_others = found.name in self.of_parts or os.path.lexists(live)
+        if found.problem or not (is_of_others if found.name not in self.entries else found.name in self.found):
             return found.name
         return os.path.join(found.parent, found.domain)
 
