@@ -31,7 +31,7 @@ from ..store import files, parts, sets, staples
 from ..store.parts import Part
 from ..store.sets import Layout
 from ..text import bounded, format_time
-from . import confirm, finds, live, material, removal, transaction
+from . import claims, confirm, finds, live, material, removal, transaction
 from . import inclusion as inclusions
 from .confirm import Endpoint, Sight
 from .inclusion import Inclusion
@@ -325,6 +325,7 @@ def _draw(
     values = task.values
     wanted = inclusion.shared(given, lambda name: known.get(name).kind)
     work, found = transaction.plan(task.layout, wanted, datetime.now(timezone.utc), values["apache_port"], known)
+    found += claims.faults(work, values["found"] or (), {fault.name for fault in found})
     for item in work.items:
         item.known_revoked = item.name in (values["part"] or {}).get("revoked", ())
     services = dict.fromkeys(service for one in given for service in one.services)

@@ -1069,6 +1069,68 @@ def test_what_the_controller_brought_goes_to_a_user_by_its_ca_alone(
     assert deployed(tmp_path, theirs) == is_taken == (done["warnings"] == []), done["warnings"]
 
 
+def mail(run: t.Callable[..., Result], *certificates: t.Dict[str, t.Any], **given: t.Any) -> Result:
+    """Deploy for a service whose certificate goes by the name that clients ask for."""
+    values = {**FOUND, **given}
+    return run(
+        certificates=list(certificates), service_settings={SERVICE: {"unit": SERVICE, "kind": "haproxy"}}, **values
+    )
+
+
+@AS_ROOT
+@pytest.mark.parametrize("names", [["b.example.com"], ["x.example.com", "B.example.com."], ["*.example.com"]])
+@pytest.mark.parametrize("is_live", [False, True])
+def test_a_user_takes_no_name_that_another_certificate_is_for(
+    names: t.List[str], is_live: bool, run: t.Callable[..., Result], tmp_path: Path
+) -> None:
+    """Whatever that set is called."""
+    extensions = [forge.subject_alt_name("b.example.com", "x.example.com", "*.example.com")]
+    times = {"not_before": NOW - forge.DAY, "not_after": NOW + 60 * forge.DAY}
+    subject = forge.leaf(ISSUER, "bank", private_key=forge.key("rsa2048", "bank"), extensions=extensions, **times)
+    bank = entry(subject, "bank", names=names)
+    theirs = found_of(61234, tmp_path / "a", ca=OTHER)
+    if is_live:
+        mail(run, bank, found=[], part=None)
+    done = mail(run, *([] if is_live else [bank]), theirs)
+    assert not done.get("failed"), done
+    assert not (tmp_path / "etc/live/b.example.com").exists()
+    (told,) = [one for one in done["warnings"] if "b.example.com" in one]
+    assert f"{tmp_path}/a (user 61234)" in told and "bank" in told
+
+
+@AS_ROOT
+def test_a_user_stops_no_other_by_claiming_its_names(run: t.Callable[..., Result], tmp_path: Path) -> None:
+    """Not one that is live, nor a new one by files that do not fit. One that is new has to wait for the operator."""
+
+    def of(user: int, title: str, *names: str, label: str = "", **files: t.Optional[bytes]) -> t.Dict[str, t.Any]:
+        times = {"not_before": NOW - forge.DAY, "not_after": NOW + 60 * forge.DAY}
+        options: t.Any = {"private_key": forge.key("p256", title + label), **times}
+        subject = forge.leaf(ISSUER, title, extensions=[forge.subject_alt_name(title, *names)], **options)
+        given = found_in(tmp_path / str(user), subject, title, **files)
+        os.chown(given["source"], user, user)
+        return given
+
+    def deploy(*certificates: t.Dict[str, t.Any]) -> t.List[str]:
+        done = mail(run, *certificates, found=["b.example.com", "c.example.com"])
+        assert not done.get("failed"), done
+        return [one["name"] for one in done["certificates"]]
+
+    mine = of(61235, "b.example.com", "www.b.example.com")
+    claim = ("c.example.com", "b.example.com", "*.b.example.com")
+    theirs = of(61234, *claim, key=b"")
+    assert deploy(theirs, mine) == ["b.example.com"]
+    mine = of(61235, "b.example.com", "www.b.example.com", label="renewed")
+    assert deploy(of(61234, *claim), mine) == ["b.example.com"]
+    assert deploy(of(61234, "c.example.com"), mine) == ["c.example.com", "b.example.com"]
+    assert deploy(of(61234, *claim), mine) == ["b.example.com"], "a renewal that claims more"
+    assert live(tmp_path, "c.example.com").is_dir()
+    again = of(61235, "b.example.com", "www.b.example.com", "c.example.com", label="more")
+    assert deploy(of(61234, "c.example.com"), again) == ["c.example.com"]
+    shutil.rmtree(tmp_path / "etc")
+    assert deploy(of(61234, *claim), of(61235, "b.example.com")) == [], "both are new"
+    assert deploy(of(61235, "c.example.com", "b.example.com"), of(61235, "b.example.com")) != [], "of one user"
+
+
 def test_of_many_that_are_left_out_few_are_told_of(run: t.Callable[..., Result], tmp_path: Path) -> None:
     subject, names = leaf("a.example.com", urls=False), [f"bad{number}.example.com" for number in range(30)]
     bad = [found_in(tmp_path / "evil", subject, name, key=b"x") for name in names]
