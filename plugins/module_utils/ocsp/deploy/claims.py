@@ -42,21 +42,13 @@ def faults(work: Plan, found: t.Container[str], unfit: t.Container[str]) -> t.Li
     Those of ``unfit`` are not deployed for other reasons, and claim nothing.
     """
     items = [item for item in work.items if item.name not in unfit]
-    of_users = [(item, origin) for item in items if item.name in found for origin in _of_user(item)]
+    known = {item.name: origins.of_user(item.wanted.origin) for item in items if item.name in found}
+    of_users = {name: origin for name, origin in known.items() if origin is not None}
     if not of_users:
         return []
-    index = _Index(work, items, {item.name: origin for item, origin in of_users})
-    return [
-        Fault(item.name, f"{item.name}: {problem}")
-        for item, origin in of_users
-        for problem in filter(None, [index.problem(item, origin)])
-    ]
-
-
-def _of_user(item: Item) -> t.Iterator[Origin]:
-    origin = origins.read(item.wanted.origin)
-    if origin is not None and origin.user != 0:
-        yield origin
+    index = _Index(work, items, of_users)
+    problems = {item.name: index.problem(item, of_users[item.name]) for item in items if item.name in of_users}
+    return [Fault(name, f"{name}: {problem}") for name, problem in problems.items() if problem]
 
 
 class _Index:
@@ -75,8 +67,7 @@ class _Index:
 
     def _add_live(self, one: Live) -> None:
         name = one.entry.name
-        origin = origins.read(sets.described(one.entry.folder).origin)
-        claim = _Claim(name, origin if origin is not None and origin.user != 0 else None, True)
+        claim = _Claim(name, one.origin, True)
         self._add(claim, one.entry.kinds, {*map(_spelled, one.entry.names), *_live_names(self._layout, name)})
 
     def _add(self, claim: _Claim, kinds: t.Iterable[str], names: t.Iterable[str]) -> None:

@@ -367,19 +367,27 @@ def _conflict(one: Item, other: Item) -> str:
     )
 
 
-def _neighbour_conflicts(work: Plan) -> t.Iterator[Fault]:
-    """As ``_conflicts``, with what is live and none of the items."""
+def _neighbour_conflicts(work: Plan) -> t.List[Fault]:
+    """As ``_conflicts``, with what is live and none of the items.
+
+    What another user has live, in a folder that is searched, keeps no other from being deployed: it is a warning.
+    """
+    faults: t.List[Fault] = []
     holders: t.Dict[str, t.List[Item]] = {}
     for item in work.items:
         for name in item.wanted.names:
             holders.setdefault(name, []).append(item)
     mine = {item.name for item in work.items}
-    for other in (one.entry for one in work.before if one.entry.name not in mine):
+    for one in (one for one in work.before if one.entry.name not in mine):
+        other = one.entry
         for name in other.names:
             for item in holders.get(name, ()):
                 shared = [kind for kind in item.wanted.known_kinds if kind in other.kinds and SERVERS[kind].one_staple]
                 if shared and (item.stapled or other.stapled):
-                    yield from _different_kinds(item, other, min(shared), name)
+                    problems = list(_different_kinds(item, other, min(shared), name))
+                    faults += problems if one.origin is None else []
+                    work.warnings += [fault.message for fault in problems if one.origin is not None]
+    return faults
 
 
 def _different_kinds(item: Item, other: Entry, server: str, name: str) -> t.Iterator[Fault]:

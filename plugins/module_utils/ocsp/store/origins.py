@@ -47,6 +47,12 @@ def of_file(path: str) -> Origin:
     return Origin(os.path.dirname(path), tenants.author(path) or 0)
 
 
+def of_user(values: t.Optional[t.Mapping[str, t.Any]]) -> t.Optional[Origin]:
+    """As ``read``, but None also where root alone can have put the key there."""
+    origin = read(values)
+    return origin if origin is not None and origin.user != 0 else None
+
+
 def read(values: t.Optional[t.Mapping[str, t.Any]]) -> t.Optional[Origin]:
     """What the description of a set says, or None where that is not known."""
     folder, user = (values or {}).get("folder"), (values or {}).get("user")

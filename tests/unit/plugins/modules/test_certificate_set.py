@@ -1131,6 +1131,19 @@ def test_a_user_stops_no_other_by_claiming_its_names(run: t.Callable[..., Result
     assert deploy(of(61235, "c.example.com", "b.example.com"), of(61235, "b.example.com")) != [], "of one user"
 
 
+@AS_ROOT
+def test_what_a_user_has_live_has_no_other_refused(run: t.Callable[..., Result], tmp_path: Path) -> None:
+    """nginx has one staple for keys of different kinds, so that one of the two has to give way: that of the user."""
+    options: t.Any = {"service_settings": {SERVICE: {"unit": SERVICE, "kind": "nginx"}}}
+    theirs = found_of(61234, tmp_path / "a")
+    assert run(certificates=[theirs], **options, **FOUND)["changed"]
+    bank = entry(leaf("b.example.com", kind="rsa2048"), "bank", names=["b.example.com"])
+    done = run(certificates=[bank, theirs], **options, **FOUND)
+    assert not done.get("failed") and [one["name"] for one in done["certificates"]] == ["bank"], done
+    told = [one for one in done["warnings"] if "b.example.com on nginx" in one]
+    assert sum("it is left out" in one for one in told) == sum("which is live on this host" in one for one in told) == 1
+
+
 def test_of_many_that_are_left_out_few_are_told_of(run: t.Callable[..., Result], tmp_path: Path) -> None:
     subject, names = leaf("a.example.com", urls=False), [f"bad{number}.example.com" for number in range(30)]
     bad = [found_in(tmp_path / "evil", subject, name, key=b"x") for name in names]
