@@ -292,9 +292,9 @@ def _back_up(path: str, backup: str, keep: int) -> None:
 
 
 def _open_itself(path: str, flags: int) -> int:
-    """Open a regular file and no link; a FIFO in its place must not hang the run."""
-    descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
-    if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+    """Open a regular file and no link; nothing else in its place may hang the run or get hold of it."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "it is not a regular file", path)
     return descriptor
@@ -461,7 +461,7 @@ def _open_lock(lock_: _Lock) -> int:
     """Open a lock file; O_CREAT is left out where it exists, as kernels refuse it in a folder for all."""
     # NFS locks for writing only what is open for writing; another user's file may be opened for reading alone.
     access = os.O_RDONLY if lock_.mode & stat.S_IROTH else os.O_RDWR
-    flags = access | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    flags = access | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     while True:
         try:
             descriptor = os.open(lock_.name, flags | os.O_CREAT | os.O_EXCL, lock_.mode, dir_fd=lock_.folder)

@@ -386,3 +386,47 @@ def test_who_can_have_put_a_file_where_it_is(bank: Path) -> None:
         "tenant/none.key": -1,
     }
     assert {path: tenants.author(str(bank / path)) for path in expected} == expected
+
+
+_LED = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from ocsp.errors import FileError, InputError
+from ocsp.store import files, reading, tenants, untrusted_file
+from datetime import datetime
+path, terminal = sys.argv[2:]
+for step in (
+    lambda: tenants.read_file(path, path, 1000),
+    lambda: reading.read_file(path, path, 1000),
+    lambda: untrusted_file.read(terminal, 1000),
+    lambda: files.back_up(path, datetime(2026, 1, 1), 1),
+    lambda: files.replace_file(path, b"x", in_place=True),
+    lambda: files.lock_file(terminal, path, 0).__enter__(),
+):
+    try:
+        step()
+    except (FileError, InputError, untrusted_file.Refused):
+        pass
+print(open("/proc/self/stat").read().rpartition(")")[2].split()[4])
+"""
+
+
+def test_no_terminal_of_a_tenant_becomes_that_of_a_run(bank: Path) -> None:
+    """Each unit begins a session: who has its terminal can end it for all by hanging up."""
+    main, other = os.openpty()
+    try:
+        terminal = os.ttyname(other)
+        os.chown(terminal, TENANT, TENANT)
+        path = link(bank / "tenant" / "t.pem", terminal, TENANT)
+        modules = Path(tenants.__file__).parents[2]
+        done = subprocess.run(
+            [sys.executable, "-c", _LED, str(modules), str(path), terminal],
+            start_new_session=True,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stdout.strip()) == (0, "0"), done.stderr
+    finally:
+        os.close(main)
+        os.close(other)
