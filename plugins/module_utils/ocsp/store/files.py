@@ -43,14 +43,11 @@ def resolve(path: str, source: str, create: bool = True) -> str:
     Symlinks that another user may have made are followed as ``tenants`` has it. ``create`` False: nothing will be
     created, so that its folder may be missing.
     """
-    try:
-        resolved = os.path.realpath(path)
-    except ValueError as error:
-        raise InputError(f"{source} is not a path: {error}") from None
-    except RecursionError:  # before Python 3.13
-        raise InputError(f"{source} leads to too many symbolic links") from None
+    if "\0" in path:
+        raise InputError(f"{source} is not a path: it has a null character in it")
     if path.endswith("/"):
         raise InputError(f"{source} ends with a slash; give the path of a file")
+    resolved = tenants.where(path)
     folder = os.path.dirname(resolved)
     there = os.path.lexists(folder)
     if not os.path.isdir(folder) and (there or create):
@@ -340,7 +337,7 @@ def lock(
     """
     with contextlib.ExitStack() as stack:
         try:
-            place = path if resolved else os.path.realpath(path)
+            place = path if resolved else tenants.where(path)
             found = _private_lock(place, stack) or _shared_lock(place)
         except OSError as error:
             raise FileError(f"cannot lock {path} with a file in the temporary folder: {reason_of(error)}") from None

@@ -22,6 +22,8 @@ from . import reading
 
 #: How many links may lead from one to the next, as the kernel has it.
 _MOST_LINKS = 40
+#: How many folders may be on a way with all its links: each of these can be as long as a path.
+_MOST_NAMES = 1000
 #: Folders that a way may begin with, since only root, and the user of this process, can change what is on it.
 _ROOTS_ALONE: t.Set[str] = set()
 _MOST_REMEMBERED = 10_000
@@ -151,19 +153,21 @@ def real_folder(path: str, source: str) -> t.Optional[str]:
 
 
 def where(path: str) -> str:
-    """Where an absolute path leads, without links, or the path itself where that cannot be told.
+    """Where a path leads, without links, or the absolute path itself where that cannot be told.
 
     Unlike ``os.path.realpath`` it follows no more links than the system does: other users can make any number.
     """
+    path = _absolute(path)
     with contextlib.ExitStack() as stack:
         walk = _Walk(stack)
         try:
             walk.to(path)
+        except FileNotFoundError:
+            pass
         except (OSError, ValueError):
-            if walk.missing is None:
-                return path
+            return path
         with contextlib.suppress(OSError):
-            return os.path.join(os.readlink(_fd_path(walk.folder)), walk.name)
+            return os.path.join(os.readlink(_fd_path(walk.folder)), walk.name, *walk.rest)
     return path
 
 
@@ -225,20 +229,24 @@ class _Found(t.NamedTuple):
 
 
 class _Walk:
-    """The way to a file, folder by folder; its descriptors are closed with ``stack``.
+    """The way to a file, folder by folder; the last descriptors are closed with ``stack``.
 
-    ``folder`` and ``name`` are where it ended. ``missing`` is the folder that it led to, with all links before, where
-    there is no file of that name in it. ``strangers`` are those who can have made any part of the way, -1 for several.
+    ``folder`` and ``name`` are where it ended, and ``rest`` are the names after one that is missing. ``missing`` is the
+    folder that it led to, with all links before, where there is no file of that name in it. ``strangers`` are those who
+    can have made any part of the way, -1 for several.
     """
 
     def __init__(self, stack: contextlib.ExitStack) -> None:
         self.folder = -1
         self.name = ""
+        self.rest: t.List[str] = []
         self.strangers: t.Set[int] = set()
         self.missing: t.Optional[_Found] = None
-        self._stack = stack
+        self._open_ones: t.Set[int] = set()
         self._links: t.List[int] = []
         self._followed = 0
+        self._passed = 0
+        stack.callback(self._keep)
         #: The way so far where it has been without links and strangers, to be remembered.
         self._way: t.Optional[str] = None
 
@@ -247,15 +255,18 @@ class _Walk:
         folder, there, left = self._start(path)
         strangers = 0
         while left:
-            name = left.pop(0)
-            if name in ("", "."):
-                continue
+            name = left.pop()
             self.folder, self.name = folder, name
-            last = not any(left)
+            self._keep(folder)
+            self._passed += 1
+            if self._passed > _MOST_NAMES:
+                raise ValueError("too many folders on the way")
+            last = not left
             above = there
             try:
                 descriptor = self._open(name, folder)
             except FileNotFoundError:
+                self.rest = left[::-1]
                 if last:
                     self.missing = _Found(folder, tuple(self._links), 0)
                 raise
@@ -277,19 +288,20 @@ class _Walk:
             self._way, there = None, above
             if target.startswith("/"):
                 folder, there, start = self._start(target)
-                strangers, left = 0, [*start, *left]
+                strangers = 0
+                left += start
             else:
-                left = [*target.split("/"), *left]
+                left += _names_of(target)
         return _Found(folder, tuple(self._links), strangers)
 
     def _start(self, path: str) -> t.Tuple[int, os.stat_result, t.List[str]]:
-        """The folder to begin an absolute path with, and the names that follow."""
+        """The folder to begin an absolute path with, and the names that follow, the last one first."""
         known = os.path.dirname(path)
         while known not in _ROOTS_ALONE and len(known) > 1:
             known = os.path.dirname(known)
         descriptor = self._open(known)
         self._way = known.rstrip("/")
-        return descriptor, os.fstat(descriptor), path[len(known) :].split("/")
+        return descriptor, os.fstat(descriptor), _names_of(path[len(known) :])
 
     def _note(self, name: str, strangers: int, last: bool) -> None:
         """Remember a folder to which only root and the user of this process can have led: only they can change that."""
@@ -313,8 +325,19 @@ class _Walk:
 
     def _open(self, name: str, folder: t.Optional[int] = None) -> int:
         descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-        self._stack.callback(os.close, descriptor)
+        self._open_ones.add(descriptor)
         return descriptor
+
+    def _keep(self, folder: int = -1) -> None:
+        """Close all but one folder: other threads need descriptors as well."""
+        for descriptor in self._open_ones - {folder}:
+            self._open_ones.remove(descriptor)
+            os.close(descriptor)
+
+
+def _names_of(path: str) -> t.List[str]:
+    """The names in a path, the last one first."""
+    return [name for name in reversed(path.split("/")) if name not in ("", ".")]
 
 
 def _is_anybody(owner: int) -> bool:

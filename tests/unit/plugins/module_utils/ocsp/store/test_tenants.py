@@ -430,3 +430,43 @@ def test_no_terminal_of_a_tenant_becomes_that_of_a_run(bank: Path) -> None:
     finally:
         os.close(main)
         os.close(other)
+
+
+_WALK = """
+import os, resource, sys
+sys.path.insert(0, sys.argv[1])
+from ocsp.errors import FileError, InputError
+from ocsp.store import files, tenants
+resource.setrlimit(resource.RLIMIT_NOFILE, (24, 24))
+began = os.times().user + os.times().system
+for step in (tenants.author, tenants.where, lambda path: tenants.read_file(path, path, 10)):
+    print(step(sys.argv[2]))
+for step in (
+    lambda path: files.resolve(path, path),
+    lambda path: files.replace_file(path, b""),
+    lambda path: files.lock(path, 0).__enter__(),
+):
+    try:
+        step(sys.argv[3])
+    except (FileError, InputError):
+        pass
+print(os.times().user + os.times().system - began < 1)
+"""
+
+
+def test_a_long_way_by_links_costs_no_run_its_time_or_its_descriptors(bank: Path) -> None:
+    """Each link can be as long as a path, and lead to the next."""
+    tenant = bank / "tenant"
+    (tenant / "x").mkdir()
+    write(tenant / "own.pem", TENANT)
+    short, long = link(tenant / "short", "x/../" * 300 + "own.pem", TENANT), tenant / "own.pem"
+    for number in range(300):
+        long = link(tenant / f"{number}", "x/../" * 800 + long.name, TENANT)
+    modules = Path(tenants.__file__).parents[2]
+    led = subprocess.run(
+        [sys.executable, "-c", _WALK, str(modules), str(short), str(long)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert led.stdout.split() == [str(TENANT), str(tenant / "own.pem"), "b'own'", "True"], (led.stdout, led.stderr)
