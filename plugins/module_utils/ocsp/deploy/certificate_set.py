@@ -44,6 +44,8 @@ _LOCK_TIMEOUT = 120.0
 _PAUSE = 10.0
 #: Seconds that a look at one endpoint takes at most.
 _LOOK_TIMEOUT = 4.0
+#: Seconds in which responders are asked for certificates that a search found where other users can write.
+_LONGEST_FOR_USERS = 60.0
 #: How many certificates of a search that are left out are told of.
 _MOST_LEFT_OUT = 5
 
@@ -193,7 +195,8 @@ def _present(task: Task) -> Result:
     patience = _Patience(task)
     if not (values["part"] or {}).get("question"):
         with _noting(task, notes, work.items):
-            transaction.obtain(work, _fetcher(values), patience, _looking_ahead(task))
+            of_users = {item.name: item.wanted.origin for item in work.items if item.wanted.is_of_user}
+            transaction.obtain(work, _fetcher(values, of_users), patience, _looking_ahead(task))
     unsaved = inclusion.unsaved(part) if part is not None else []
     rewritten = live.told(work.outdated_snippets(), work.before, work.after())
     if task.check:
@@ -325,7 +328,7 @@ def _draw(
     values = task.values
     wanted = inclusion.shared(given, lambda name: known.get(name).kind)
     work, found = transaction.plan(task.layout, wanted, datetime.now(timezone.utc), values["apache_port"], known)
-    found += claims.faults(work, values["found"] or (), {fault.name for fault in found})
+    found += claims.faults(work, {fault.name for fault in found})
     for item in work.items:
         item.known_revoked = item.name in (values["part"] or {}).get("revoked", ())
     services = dict.fromkeys(service for one in given for service in one.services)
@@ -407,8 +410,12 @@ def _look(endpoint: Endpoint, name: str) -> Sight:
     return Sight(shown, "" if shown else problem or "the server sent no certificate", hung and not shown)
 
 
-def _fetcher(values: Values) -> transaction.Fetch:
-    """Fetches responses side by side, or refuses to."""
+def _fetcher(values: Values, of_users: t.Mapping[str, t.Any]) -> transaction.Fetch:
+    """Fetches responses side by side, or refuses to.
+
+    ``of_users`` are the certificates that a search found where other users can write, and whose they are. Their turn
+    comes last, and they have no more time than ``_LONGEST_FOR_USERS`` together: any number of responders may hang.
+    """
 
     problems = {one["name"]: one["fetch_problem"] for one in values["certificates"] if one["fetch_problem"]}
     ways = Ways()
@@ -425,11 +432,44 @@ def _fetcher(values: Values) -> transaction.Fetch:
             def environment_for(request: bulk.Request) -> Environment:
                 on_host = values["fetch_from"] == "host"
                 exchange = network.exchange_for(request.values) if on_host else refuser(request.name)
+                if request.name in of_users:
+                    exchange = _until(exchange, began + _LONGEST_FOR_USERS)
                 return Environment(exchange, datetime.now(timezone.utc), ways=ways)
 
-            return dict(bulk.obtain_all(requests, environment_for, workers=values["workers"], on_abort=network.close))
+            ordered = _in_turn(requests, of_users)
+            return dict(bulk.obtain_all(ordered, environment_for, workers=values["workers"], on_abort=network.close))
 
+    began = time.monotonic()
     return fetch
+
+
+def _in_turn(requests: t.Sequence[bulk.Request], of_users: t.Mapping[str, t.Any]) -> t.List[bulk.Request]:
+    """Those of the operator, then those of users in turn."""
+    turns: t.Dict[t.Any, int] = {}
+
+    def place(request: bulk.Request) -> int:
+        if request.name not in of_users:
+            return 0
+        user = of_users[request.name]["user"]
+        turns[user] = turns.get(user, 0) + 1
+        return turns[user]
+
+    return sorted(requests, key=place)
+
+
+def _until(exchange: Exchange, deadline: float) -> Exchange:
+    """The same as long as there is time."""
+
+    def limited(request: t.Any, timeout: float) -> t.Any:
+        if time.monotonic() >= deadline:
+            raise ResponderDown(
+                "timeout",
+                f"no responder was asked, as those of certificates that a search found took {_LONGEST_FOR_USERS:.0f} "
+                "seconds",
+            )
+        return exchange(request, timeout)
+
+    return limited
 
 
 def _looking_ahead(task: Task) -> transaction.Ahead:

@@ -36,13 +36,10 @@ class _Claim(t.NamedTuple):
     is_live: bool
 
 
-def faults(work: Plan, found: t.Container[str], unfit: t.Container[str]) -> t.List[Fault]:
-    """The certificates that may not be deployed. ``found`` are the names of those that a search found.
-
-    Those of ``unfit`` are not deployed for other reasons, and claim nothing.
-    """
+def faults(work: Plan, unfit: t.Container[str]) -> t.List[Fault]:
+    """The certificates that may not be deployed. Those of ``unfit`` are not for other reasons, and claim nothing."""
     items = [item for item in work.items if item.name not in unfit]
-    known = {item.name: origins.of_user(item.wanted.origin) for item in items if item.name in found}
+    known = {item.name: origins.read(item.wanted.origin) for item in items if item.wanted.is_of_user}
     of_users = {name: origin for name, origin in known.items() if origin is not None}
     if not of_users:
         return []

@@ -421,13 +421,19 @@ def obtain(
     Raises InputError for options that cannot be used.
     """
     waiting = {item.name: item for item in work.items if item.stapled}
-    requests = {name: _request(work.layout, item) for name, item in waiting.items()}
+    requests: t.Dict[str, bulk.Request] = {}
+    for name, item in list(waiting.items()):
+        try:
+            requests[name] = _request(work.layout, item)
+        except OcspError as error:
+            _hold_back(waiting.pop(name), error)
     attempt = 0
     while waiting:
         for name, result in fetch([requests[name] for name in waiting]).items():
             if isinstance(result, OcspError):
-                raise InputError(f"nothing was changed: {name}: {result.message}")
-            waiting[name].outcome = result
+                _hold_back(waiting[name], result)
+            else:
+                waiting[name].outcome = result
         waiting = {name: item for name, item in waiting.items() if _is_worth_waiting(item, name in work.waited_for)}
         attempt += 1
         if not waiting or not retry(attempt):
@@ -438,14 +444,18 @@ def obtain(
         work.warnings += [f"{item.name}: {sentence}" for sentence in _settle(item)]
 
 
+def _hold_back(item: Item, error: OcspError) -> None:
+    """Deploy all others where another user brought this one, or else nothing. Raises InputError."""
+    if not item.wanted.is_of_user:
+        raise InputError(f"nothing was changed: {item.name}: {error.message}")
+    item.held_back = error.message
+
+
 def _request(layout: Layout, item: Item) -> bulk.Request:
     wanted = item.wanted
     values = {"server": sorted(wanted.known_kinds), **wanted.options}
-    try:
-        source = decode_content(wanted.source, "response_content") if wanted.source is not None else None
-        options = make_options(values, item.material.certificate, item.material.issuer, source)
-    except OcspError as error:
-        raise InputError(f"nothing was changed: {wanted.name}: {error.message}") from None
+    source = decode_content(wanted.source, "response_content") if wanted.source is not None else None
+    options = make_options(values, item.material.certificate, item.material.issuer, source)
     # The staple of the live set counts where the certificate is the same, also when the mode of the key changes.
     place = staples.find(layout.live(wanted.name)) if item.previous and "cert.pem" not in item.reasons else None
     return bulk.Request(wanted.name, options, staples.read(place) if place is not None else None, values)
@@ -456,10 +466,12 @@ def _is_worth_waiting(item: Item, waited: bool) -> bool:
 
     Without must-staple, it only waits for a responder that does not know the certificate yet: one that is down may be
     so for long, and the program fetches the response as soon as it is back. One that was ``waited`` for already is
-    asked on when it does not answer for once.
+    asked on when it does not answer for once. Those of other users are not waited for, which would delay all others.
     """
     outcome = item.outcome
     if outcome is None or outcome.fetch_error is None or outcome.data is not None or not item.reasons:
+        return False
+    if item.wanted.is_of_user:
         return False
     needed = item.material.certificate.must_staple or outcome.fetch_error.code in _NOT_KNOWN_YET
     return (needed or waited) and outcome.transient

@@ -39,7 +39,8 @@ class Wanted:
     ``kinds`` are the kinds of its services in their order, empty where unknown. ``options`` are those of
     ``ocsp_response`` about fetching and judging. ``source`` is the Base64 of a response fetched elsewhere.
     ``renewed_by`` are its files where another program of the host renews it, and ``at_any_age`` has them deployed even
-    where the live certificate is newer. ``origin`` is whose its key is, where that lies in a folder of this host.
+    where the live certificate is newer. ``origin`` is whose its key is, where that lies in a folder of this host, and
+    ``is_of_user`` says that a search found it where other users than root can write.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Wanted:
     renewed_by: t.Optional[Source] = None
     at_any_age: bool = False
     origin: t.Optional[Values] = None
+    is_of_user: bool = False
 
     @property
     def known_kinds(self) -> t.Tuple[str, ...]:
@@ -114,6 +116,7 @@ def _read_one(values: Values, given: Values, services: Services) -> Wanted:
     check_options(options)
     source = renewed.find(given["renewed_by"], given["name"]) if given.get("renewed_by") else None
     path = key_path(given, values) if source is None else None
+    origin = origins.of_file(path) if path is not None else None
     names = option("services")
     for name in names:
         _check_service(name, services, values)
@@ -131,7 +134,8 @@ def _read_one(values: Values, given: Values, services: Services) -> Wanted:
         options=options,
         renewed_by=source,
         at_any_age=bool(values.get("at_any_age")),
-        origin=origins.of_file(path).values if path is not None else None,
+        origin=origin.values if origin is not None else None,
+        is_of_user=origin is not None and origin.user != 0 and given["name"] in (values.get("found") or ()),
     )
 
 

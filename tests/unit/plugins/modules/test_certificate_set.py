@@ -17,6 +17,7 @@ import shutil
 import socket
 import ssl
 import threading
+import time
 import typing as t
 import zlib
 from datetime import datetime, timezone
@@ -25,9 +26,15 @@ from pathlib import Path
 import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.certops.ocsp.plugins.module_utils import _module
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import certificate_set, confirm, removal, renewed
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError, TransportError
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import bulk
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import (
+    certificate_set,
+    confirm,
+    removal,
+    renewed,
+    transaction,
+)
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError, InputError, TransportError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import bulk, refresh
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.http1 import HttpResponse
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import control
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import attempts, files, parts, sets
@@ -1142,6 +1149,73 @@ def test_what_a_user_has_live_has_no_other_refused(run: t.Callable[..., Result],
     assert not done.get("failed") and [one["name"] for one in done["certificates"]] == ["bank"], done
     told = [one for one in done["warnings"] if "b.example.com on nginx" in one]
     assert sum("it is left out" in one for one in told) == sum("which is live on this host" in one for one in told) == 1
+
+
+def of_users(tmp_path: Path, names: t.Iterable[str], **options: t.Any) -> t.List[t.Dict[str, t.Any]]:
+    """Certificates in folders of two users, in turn one of each."""
+    found = [found_in(tmp_path / f"user{number % 2}", leaf(name, **options), name) for number, name in enumerate(names)]
+    for folder in tmp_path.glob("user*"):
+        os.chown(folder, 61234 + int(folder.name[-1]), -1)
+    return sorted(found, key=lambda one: str(one["source"]))
+
+
+@AS_ROOT
+def test_responders_of_users_hold_no_deployment_up(
+    run: t.Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither by hanging, each at a host of its own, nor by not knowing a certificate that requires a staple."""
+    names = [f"{number:02}.example.com" for number in range(40)]
+    asked: t.List[str] = []
+
+    def exchange(_self: t.Any, values: t.Any, request: t.Any, _timeout: float) -> t.NoReturn:
+        asked.append(request.url.partition("//")[2].partition(".")[0])
+        time.sleep(0.1)
+        raise TransportError("timeout", "it hangs")
+
+    monkeypatch.setattr(bulk.Network, "_exchange", exchange)
+    monkeypatch.setattr(certificate_set, "_LONGEST_FOR_USERS", 0.5)
+    found = of_users(tmp_path, names, demands=True)
+    for one in found:
+        one["responder_urls"] = [f"http://{one['name']}"]
+    mine = entry(leaf("a.example.com"), "a.example.com", responder_urls=["http://mine.example.com"])
+    began = time.monotonic()
+    done = run(
+        certificates=[*found, mine],
+        found=names,
+        remote_source=True,
+        part={"owner": "web"},
+        fetch_from="host",
+        responder_wait=60,
+        workers=2,
+        fail_on_held_back=False,
+        options={"retries": 0},
+    )
+    assert not done.get("failed") and time.monotonic() - began < 20, done
+    assert asked[0] == "mine" and len(set(asked)) < 20, asked
+    assert {"00", "01"} <= set(asked[:8]), "both users have their turn"
+    assert done["without_staple"] == ["a.example.com"] and sorted(done["held_back"]) == names
+    assert any("as those of certificates that a search found took" in one for one in done["warnings"])
+
+
+@AS_ROOT
+@pytest.mark.parametrize("place", ["make_options", "obtain"])
+def test_a_defect_at_the_certificate_of_a_user_stops_no_other(
+    place: str, run: t.Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (theirs,) = of_users(tmp_path, ["b.example.com"])
+    module: t.Any = transaction if place == "make_options" else refresh
+    works = getattr(module, place)
+
+    def defective(first: t.Any, second: t.Any, *others: t.Any) -> t.Any:
+        if "b.example.com" in str((second if place == "make_options" else first.certificate).name):
+            raise InputError("a defect")
+        return works(first, second, *others)
+
+    monkeypatch.setattr(module, place, defective)
+    mine = entry(leaf("a.example.com"), "a.example.com")
+    done = run(certificates=[theirs, mine], **FOUND, fail_on_held_back=False)
+    assert not done.get("failed") and done["held_back"] == ["b.example.com"], done
+    assert live(tmp_path, "a.example.com").is_dir() and not live(tmp_path, "b.example.com").exists()
 
 
 def test_of_many_that_are_left_out_few_are_told_of(run: t.Callable[..., Result], tmp_path: Path) -> None:
