@@ -196,7 +196,8 @@ class Entry:
     """One certificate: the options for the core, and where its staple goes.
 
     ``live`` is the folder that servers read, and None where they read ``path`` itself. ``where`` says where
-    it was configured. ``dropped``: its owners no longer give it, and it stays until no server needs it.
+    it was configured. ``dropped``: its owners no longer give it, and it stays until no server needs it. ``found``: a
+    search found it, so that there may be any number of these, which cost any effort.
     """
 
     name: str
@@ -205,6 +206,7 @@ class Entry:
     services: t.Tuple[str, ...]
     where: str
     dropped: bool = False
+    found: bool = False
 
     @property
     def path(self) -> str:
@@ -533,7 +535,7 @@ class _Builder:
                     problems.append(problem)
                     continue
                 values = {**options, **_files_of(found), "live": None, "services": given.get("services")}
-                self._add(document, ("scan", index), name, values, defaults)
+                self._add(document, ("scan", index), name, values, defaults, found=True)
                 self.found.add(name)
             where = _place(document, ("scan", index))
             self.problems += [f"{where}: {problem}" for problem in bounded(problems, _MOST_PROBLEMS)]
@@ -549,9 +551,12 @@ class _Builder:
             return found.name
         return os.path.join(found.parent, found.domain)
 
-    def _add(self, document: Document, place: Path, name: str, given: Values, defaults: Values) -> None:
+    def _add(
+        self, document: Document, place: Path, name: str, given: Values, defaults: Values, found: bool = False
+    ) -> None:
         where = _place(document, place)
         entry = _entry(self.folders, self.complete(defaults), self.services, name, given, where)
+        entry = replace(entry, found=found)
         problem = self._known(name, entry.path)
         if problem:
             raise document.fail((*place, "name"), problem)
