@@ -36,7 +36,7 @@ from . import inclusion as inclusions
 from .confirm import Endpoint, Sight
 from .inclusion import Inclusion
 from .outcomes import Notes
-from .wanted import Values, Wanted, read_wanted
+from .wanted import Values, Wanted, in_turn, read_wanted
 
 #: Seconds to wait for other runs.
 _LOCK_TIMEOUT = 120.0
@@ -195,7 +195,7 @@ def _present(task: Task) -> Result:
     patience = _Patience(task)
     if not (values["part"] or {}).get("question"):
         with _noting(task, notes, work.items):
-            of_users = {item.name: item.wanted.origin for item in work.items if item.wanted.is_of_user}
+            of_users = {item.name: item.wanted.user for item in work.items if item.wanted.is_of_user}
             transaction.obtain(work, _fetcher(values, of_users), patience, _looking_ahead(task))
     unsaved = inclusion.unsaved(part) if part is not None else []
     rewritten = live.told(work.outdated_snippets(), work.before, work.after())
@@ -410,7 +410,7 @@ def _look(endpoint: Endpoint, name: str) -> Sight:
     return Sight(shown, "" if shown else problem or "the server sent no certificate", hung and not shown)
 
 
-def _fetcher(values: Values, of_users: t.Mapping[str, t.Any]) -> transaction.Fetch:
+def _fetcher(values: Values, of_users: t.Mapping[str, t.Optional[int]]) -> transaction.Fetch:
     """Fetches responses side by side, or refuses to.
 
     ``of_users`` are the certificates that a search found where other users can write, and whose they are. Their turn
@@ -436,25 +436,11 @@ def _fetcher(values: Values, of_users: t.Mapping[str, t.Any]) -> transaction.Fet
                     exchange = _until(exchange, began + _LONGEST_FOR_USERS)
                 return Environment(exchange, datetime.now(timezone.utc), ways=ways)
 
-            ordered = _in_turn(requests, of_users)
+            ordered = in_turn(requests, lambda request: of_users.get(request.name))
             return dict(bulk.obtain_all(ordered, environment_for, workers=values["workers"], on_abort=network.close))
 
     began = time.monotonic()
     return fetch
-
-
-def _in_turn(requests: t.Sequence[bulk.Request], of_users: t.Mapping[str, t.Any]) -> t.List[bulk.Request]:
-    """Those of the operator, then those of users in turn."""
-    turns: t.Dict[t.Any, int] = {}
-
-    def place(request: bulk.Request) -> int:
-        if request.name not in of_users:
-            return 0
-        user = of_users[request.name]["user"]
-        turns[user] = turns.get(user, 0) + 1
-        return turns[user]
-
-    return sorted(requests, key=place)
 
 
 def _until(exchange: Exchange, deadline: float) -> Exchange:

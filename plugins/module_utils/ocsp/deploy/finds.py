@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 import typing as t
 from datetime import datetime, timezone
 
@@ -25,6 +26,10 @@ from ..text import clean
 from . import material, renewed
 from .material import Material
 from .wanted import Values, key_path, read_found
+
+#: Seconds in which certificates are checked that a search found where other users can write.
+LONGEST_FOR_USERS = 60.0
+NO_TIME = f"those that a search found took {LONGEST_FOR_USERS:.0f} seconds to check"
 
 
 class Choice(t.NamedTuple):
@@ -42,7 +47,14 @@ def choose(layout: Layout, certificates: t.Sequence[Values], names: t.Container[
         if one["name"] in names:
             by_name.setdefault(one["name"], []).append(one)
     choice = Choice([], {}, [])
-    chosen = {name: _choose(layout, name, given, choice) for name, given in by_name.items()}
+    until = time.monotonic() + LONGEST_FOR_USERS
+    chosen: t.Dict[str, t.Optional[Values]] = {}
+    for name, given in by_name.items():
+        if len(given) > 1 and time.monotonic() > until:
+            choice.left[name] = f"{name}: there are {len(given)}, and {NO_TIME}"
+            chosen[name] = None
+        else:
+            chosen[name] = _choose(layout, name, given, choice)
     choice.certificates.extend(one for one in certificates if chosen.get(one["name"], one) is one)
     return choice
 

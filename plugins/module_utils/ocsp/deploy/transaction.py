@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import time
 import typing as t
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
@@ -39,11 +40,11 @@ from ..store import reading, sets, staples
 from ..store.parts import Part
 from ..store.sets import Layout
 from ..text import format_time
-from . import confirm, live, material, renewed
+from . import confirm, finds, live, material, renewed
 from .confirm import Endpoint, Look
 from .live import Live
 from .material import Material, Sources
-from .wanted import Missing, Wanted
+from .wanted import Missing, Wanted, in_turn
 
 #: Reason codes of a responder that may not know a new certificate yet.
 _NOT_KNOWN_YET = ("not_successful", "unknown_status")
@@ -207,10 +208,17 @@ class Plan:
 def plan(
     layout: Layout, wanted: t.Sequence[Wanted], now: datetime, apache_port: int, services: Services
 ) -> t.Tuple[Plan, t.List[Fault]]:
-    """Read, check and compare. Returns all that is wrong as well."""
+    """Read, check and compare. Returns all that is wrong as well.
+
+    What other users have is looked at last, and in turn: checking it may take any time.
+    """
     faults: t.List[Fault] = []
     work = Plan(layout, [], apache_port, services, live.look(layout, services))
-    for one in wanted:
+    until = time.monotonic() + finds.LONGEST_FOR_USERS
+    for one in in_turn(wanted, lambda one: one.user):
+        if one.is_of_user and time.monotonic() > until:
+            faults.append(_fault(one.name, finds.NO_TIME))
+            continue
         try:
             item, found, warnings = _plan_one(layout, one, now)
         except OcspError as error:
@@ -219,6 +227,8 @@ def plan(
         work.items.append(item)
         faults += [_fault(one.name, sentence) for sentence in found]
         work.warnings += [f"{one.name}: {sentence}" for sentence in warnings]
+    places = {one.name: place for place, one in enumerate(wanted)}
+    work.items.sort(key=lambda item: places[item.name])
     return work, [*faults, *_conflicts(work.items), *_neighbour_conflicts(work)]
 
 

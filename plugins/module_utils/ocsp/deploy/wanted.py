@@ -58,9 +58,33 @@ class Wanted:
     is_of_user: bool = False
 
     @property
+    def user(self) -> t.Optional[int]:
+        """The number of the user where ``is_of_user``."""
+        return self.origin["user"] if self.is_of_user and self.origin is not None else None
+
+    @property
     def known_kinds(self) -> t.Tuple[str, ...]:
         """The kinds of its services that are known."""
         return tuple(dict.fromkeys(kind for kind in self.kinds if kind))
+
+
+_T = t.TypeVar("_T")
+
+
+def in_turn(given: t.Sequence[_T], user_of: t.Callable[[_T], t.Optional[int]]) -> t.List[_T]:
+    """What is of the operator, where there is no user, then one of each user after another: no user may use up the
+    time of others.
+    """
+    turns: t.Dict[int, int] = {}
+
+    def place(one: _T) -> int:
+        user = user_of(one)
+        if user is None:
+            return 0
+        turns[user] = turns.get(user, 0) + 1
+        return turns[user]
+
+    return sorted(given, key=place)
 
 
 class Missing(t.NamedTuple):

@@ -1198,6 +1198,30 @@ def test_responders_of_users_hold_no_deployment_up(
 
 
 @AS_ROOT
+def test_files_of_users_hold_no_deployment_up(
+    run: t.Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each may cost a second to check. What a user has there keeps those of others from being checked no more."""
+    names = [f"{number}.example.com" for number in range(6)]
+    found = of_users(tmp_path, names, urls=False)
+    looked: t.List[str] = []
+    clock, plan_one = Clock(), transaction._plan_one
+
+    def slow(layout: t.Any, wanted: t.Any, now: t.Any) -> t.Any:
+        looked.append(wanted.name)
+        clock.sleep(25)
+        return plan_one(layout, wanted, now)
+
+    monkeypatch.setattr(transaction, "_plan_one", slow)
+    monkeypatch.setattr(transaction, "time", clock)
+    mine = entry(leaf("a.example.com", urls=False), "a.example.com")
+    done = run(certificates=[*found, mine], **{**FOUND, "found": names})
+    assert not done.get("failed") and looked[:3] == ["a.example.com", "0.example.com", "1.example.com"]
+    assert [one["name"] for one in done["certificates"]] == ["0.example.com", "1.example.com", "a.example.com"]
+    assert sum("those that a search found took 60 seconds to check" in one for one in done["warnings"]) == 4
+
+
+@AS_ROOT
 @pytest.mark.parametrize("place", ["make_options", "obtain"])
 def test_a_defect_at_the_certificate_of_a_user_stops_no_other(
     place: str, run: t.Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
