@@ -106,7 +106,7 @@ def _place(path: str, follow: bool = True) -> t.Iterator[tenants.Destination]:
 
 
 def temporary_path(path: str) -> str:
-    """Where the new content of a path waits for its name, always the same place."""
+    """Where the new content of a path waits for its name, always the same place if nothing else is there."""
     folder, name = os.path.split(path)
     return os.path.join(folder, f".{_short(name)}{_TEMPORARY}")
 
@@ -136,34 +136,31 @@ def _move(temporary: str, path: str) -> None:
 
 def _write_temporary(path: str, content: bytes) -> str:
     """A complete, synced file with the attributes of the one at ``path``, beside it. Returns its path."""
-    temporary = temporary_path(path)
-    descriptor, named = _open_temporary(temporary)
+    descriptor, temporary = _open_temporary(path)
     try:
         _write_all(descriptor, content)
         _copy_attributes(path, descriptor)
         os.fsync(descriptor)
-        if not named:
-            _make(lambda: _give_name(descriptor, temporary), temporary)
+        return temporary or _make(lambda name: _give_name(descriptor, name), path)[1]
     except BaseException:
-        if named:
+        if temporary:
             os.unlink(temporary)
         raise
     finally:
         os.close(descriptor)
-    return temporary
 
 
-def _open_temporary(temporary: str) -> t.Tuple[int, bool]:
-    """Open a file that has no name yet where the system can, so that only whole files ever have one."""
+def _open_temporary(path: str) -> t.Tuple[int, str]:
+    """Open a file beside a path, without a name where the system can, so that only whole files ever have one."""
     flags = getattr(os, "O_TMPFILE", 0)
     if flags and _proc_is_there():
         try:
-            return os.open(os.path.dirname(temporary), os.O_WRONLY | os.O_CLOEXEC | flags, 0o600), False
+            return os.open(os.path.dirname(path), os.O_WRONLY | os.O_CLOEXEC | flags, 0o600), ""
         except OSError as error:
             if error.errno not in (errno.EISDIR, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOENT):
                 raise
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    return _make(lambda: os.open(temporary, flags, 0o600), temporary), True
+    return _make(lambda name: os.open(name, flags, 0o600), path)
 
 
 @functools.cache
@@ -171,13 +168,19 @@ def _proc_is_there() -> bool:
     return os.path.isdir("/proc/self/fd")
 
 
-def _make(make: t.Callable[[], _T], temporary: str) -> _T:
-    """Make a temporary file, once more without what a killed run left; the lock makes sure that none is at work."""
-    try:
-        return make()
-    except FileExistsError:
+def _make(make: t.Callable[[str], _T], path: str) -> t.Tuple[_T, str]:
+    """Make a temporary file for a path, once more without what a killed run left. Returns its path, too.
+
+    The lock makes sure that no other run is at work. In a folder for all, another user may keep something in its place.
+    """
+    temporary = temporary_path(path)
+    with contextlib.suppress(FileExistsError):
+        return make(temporary), temporary
+    with contextlib.suppress(OSError):
         os.unlink(temporary)
-        return make()
+        return make(temporary), temporary
+    temporary = temporary_path(f"{path}.{os.urandom(8).hex()}")
+    return make(temporary), temporary
 
 
 def _give_name(descriptor: int, temporary: str) -> None:
@@ -229,8 +232,7 @@ def sync_folder(folder: str) -> None:
 
 def switch_link(path: str, target: str) -> None:
     """Have a symbolic link to ``target`` at ``path``, in one step. Raises OSError; what was there is there still."""
-    temporary = temporary_path(path)
-    _make(lambda: os.symlink(target, temporary), temporary)
+    _none, temporary = _make(lambda name: os.symlink(target, name), path)
     _move(temporary, path)
 
 

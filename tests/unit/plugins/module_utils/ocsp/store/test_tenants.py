@@ -388,6 +388,24 @@ def test_who_can_have_put_a_file_where_it_is(bank: Path) -> None:
     assert {path: tenants.author(str(bank / path)) for path in expected} == expected
 
 
+@pytest.mark.parametrize("nameless", [True, False])
+def test_nothing_that_another_puts_beside_a_file_keeps_it_from_being_written(
+    nameless: bool, bank: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a folder where each may only remove files of his own."""
+    monkeypatch.setattr(files, "_proc_is_there", lambda: nameless)
+    shared = bank / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    path = write(shared / "own.ocsp", OTHER)
+    in_the_way = Path(files.temporary_path(str(path)))
+    in_the_way.mkdir()
+    (in_the_way / "x").touch()
+    files.replace_file(str(path), b"new")
+    assert path.read_bytes() == b"new" and path.stat().st_uid == OTHER
+    assert sorted(shared.iterdir()) == sorted([path, in_the_way])
+
+
 _LED = """
 import sys
 sys.path.insert(0, sys.argv[1])
