@@ -39,6 +39,8 @@ PYTHON = VERSIONS["PYTHON_VERSIONS"].split()
 # Beside the newest cryptography, each Python has one of its time: Debian 12 has 3.11 with 38.0.4, and 13 has 3.13 with
 # 43.0.0.
 PAIRS = [("3.9", "3.4.8"), ("3.10", "36.0.1"), ("3.11", "38.0.4"), ("3.12", "41.0.7"), ("3.13", "43.0.0")]
+# The sessions distro-bookworm and distro-trixie have the same, so that each night will do here.
+PAIRS_OF_DEBIAN = [("3.11", "38.0.4"), ("3.13", "43.0.0")]
 PYTEST = ["pytest", "hypothesis"]
 TYPED_PLUGINS = ["plugins/action/*.py", "plugins/plugin_utils/*.py", "plugins/module_utils/_*.py"]
 # Of those that tests/tools/pebble.py gets, the ones without profiles, and the last without renewal information.
@@ -102,6 +104,8 @@ def tool(name: str) -> str:
 
 
 LAST_PYTHON = first_here(*reversed(PYTHON))
+# What breaks on a Python between these two breaks on one of them, too, but for the core, which is tested on all.
+OUTER_PYTHONS = {first_here(*PYTHON), LAST_PYTHON}
 QUICK_PAIRS = {(first_here("3.11", LAST_PYTHON), version) for version in (NEWEST_CRYPTOGRAPHY, CRYPTOGRAPHY[0])}
 TOOLS_PYTHON = first_here("3.13", "3.12", "3.11", "3.14")
 TOOLS_CORE = ansible_core("2.19" if TOOLS_PYTHON == "3.11" else "2.21")
@@ -114,6 +118,14 @@ def matrix() -> list[tuple[str, str]]:
     tested = {cryptography for python, cryptography in pairs if is_here(python)}
     pairs += [(LAST_PYTHON, cryptography) for cryptography in CRYPTOGRAPHY if cryptography not in tested]
     return pairs + sorted(QUICK_PAIRS - set(pairs))
+
+
+def is_shown_elsewhere(python: str, cryptography: str) -> bool:
+    """Whether a session that is not of the newest cryptography would show the same as another one does."""
+    if cryptography == NEWEST_CRYPTOGRAPHY:
+        return False
+    others = [pair for pair in PAIRS if pair[1] == cryptography and pair[0] != python and is_here(pair[0])]
+    return (python, cryptography) in PAIRS_OF_DEBIAN or bool(others)
 
 
 def tool_session(name: str | None = None, *, nightly: bool = False, **settings: t.Any) -> t.Callable[..., t.Any]:
@@ -352,24 +364,26 @@ for _short in SANITY:
 # --- The core and the program ---
 
 CORE_TESTS = "tests/unit/plugins/module_utils"
-# What sees cryptography through the rooms below alone. The newest cryptography has these tests on each Python.
+# What sees cryptography through the rooms below alone.
 WITHOUT_CRYPTOGRAPHY = [f"--ignore={CORE_TESTS}/ocsp/{room}" for room in ("fetch", "options", "servers", "services")]
 
 
 def define_unit(python: str, cryptography: str) -> None:
     tags = ["unit", "quick"] if (python, cryptography) in QUICK_PAIRS else ["unit"]
+    nightly = is_shown_elsewhere(python, cryptography)
+    whole = cryptography == NEWEST_CRYPTOGRAPHY and (python in OUTER_PYTHONS or "quick" in tags or NIGHTLY)
 
-    @tool_session(f"unit-py{python}-cryptography-{cryptography}", python=python, tags=tags)
+    @tool_session(f"unit-py{python}-cryptography-{cryptography}", python=python, tags=tags, nightly=nightly)
     def unit(session: nox.Session) -> None:
         session.install(*PYTEST, f"cryptography=={cryptography}")
-        if cryptography == NEWEST_CRYPTOGRAPHY:
+        if whole:
             tests = [CORE_TESTS, "tests/unit/program", "--ignore=tests/unit/program/test_kills.py"]
         else:
             tests = [CORE_TESTS, *WITHOUT_CRYPTOGRAPHY]
         with scratch(session):
             run_pytest(session, *tests)
 
-    unit.__doc__ = "The core and, once for each Python, the program and what does not import cryptography."
+    unit.__doc__ = "The core" + (", the program and what does not import cryptography." if whole else ".")
 
 
 # They ask the openssl program and another implementation, which are the same for each library, and that takes longer
@@ -378,7 +392,12 @@ COMPARED_ONCE = [f"--ignore=tests/conformance/{name}" for name in ("test_differe
 
 
 def define_conformance(python: str, cryptography: str) -> None:
-    @tool_session(f"conformance-py{python}-cryptography-{cryptography}", python=python, tags=["conformance"])
+    # Verdicts go by the library, and hardly by the Python.
+    inner = cryptography == NEWEST_CRYPTOGRAPHY and python not in {*OUTER_PYTHONS, TOOLS_PYTHON}
+    nightly = inner or is_shown_elsewhere(python, cryptography)
+    name = f"conformance-py{python}-cryptography-{cryptography}"
+
+    @tool_session(name, python=python, tags=["conformance"], nightly=nightly)
     def conformance(session: nox.Session) -> None:
         once = cryptography == NEWEST_CRYPTOGRAPHY and python == TOOLS_PYTHON
         session.install(*PYTEST, f"cryptography=={cryptography}", *([tool("pyhanko-certvalidator")] if once else []))

@@ -324,8 +324,10 @@ def _look_problem(look: Values, folder: str) -> str:
     """What is wrong with an answer as a host gives it, or empty. Where it redirects to, only the CA can go."""
     item = look["item"]
     status, url = look.get("status"), f"http://{item['server_name']}/{item['url_path']}"
-    if look.get("unreachable") or look.get("skipped"):
-        return f"{item['host']} could not be reached to answer for it" if look.get("unreachable") else ""
+    if look.get("unreachable"):
+        return f"{item['host']} could not be reached to answer for it"
+    if look.get("skipped"):
+        return ""
     if status == 200 and str(look.get("content", "")).strip() == item["content"]:
         return ""
     if isinstance(status, int) and 300 <= status < 400:

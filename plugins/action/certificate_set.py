@@ -44,9 +44,9 @@ class ActionModule(ActionBase):
         if local and isinstance(arguments.get("certificates"), list):
             sources = _sources.Sources(self._find_needle, self._loader.get_text_file_contents)
             arguments["certificates"], faults = sources.complete_all(arguments["certificates"], folder)
-            if faults:
-                raise AnsibleActionFail(refusal(faults))
-        if arguments.get("fetch_from") == "controller":
+            # The host has its own to add, so that all is said at once.
+            arguments["faults"] = [fault._asdict() for fault in faults]
+        if arguments.get("fetch_from") == "controller" and not arguments.get("faults"):
             self._fetch(arguments)
         result: dict[str, t.Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
         return result

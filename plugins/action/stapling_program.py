@@ -6,17 +6,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import typing as t
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 from ansible_collections.certops.ocsp.plugins.module_utils import _kinds
 from ansible_collections.certops.ocsp.plugins.module_utils._program import ACCOUNT, PROGRAM
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import refusal
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import Fault, Refusal, findings_of, refusal
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.table import RUN_LIMITS
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.table import NAMES
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import bounded
 from ansible_collections.certops.ocsp.plugins.modules.stapling_program import argument_spec
 from ansible_collections.certops.ocsp.plugins.plugin_utils import _groups, _guard, _owner, _program, _sources
@@ -38,10 +40,13 @@ class ActionModule(ActionBase):
             owner = _owner.owner_of(self._task, options["owner"]).name
             try:
                 return self._answer(options, faults, owner, task_vars)
+            except Refusal as error:
+                found = [{key: shown(value) for key, value in one.items()} for one in findings_of(error)]
+                failure = {"failed": True, "msg": shown(error.message), "findings": found}
             except AnsibleActionFail as error:
-                # An owner that is refused for what it shows is in no result either.
-                claims = _owner.unknown(options["claims"], owner) if shown(owner) == owner else options["claims"]
-                return {"failed": True, "msg": shown(error.message), "claims": claims}
+                failure = {"failed": True, "msg": shown(error.message)}
+            # An owner that is refused for what it shows is in no result either.
+            return _failed(failure, options["claims"], owner if shown(owner) == owner else "")
 
     def _read_options(self, variables: t.Mapping[str, t.Any]) -> tuple[dict[str, t.Any], dict[str, list[str]]]:
         """The options, converted, and what is wrong with those that are not of their kind, by their names.
@@ -56,6 +61,9 @@ class ActionModule(ActionBase):
         }
         faults = {name: found for name, found in faults.items() if found}
         given = {name: value for name, value in self._task.args.items() if name not in faults}
+        if "groups" in faults and isinstance(self._task.args["groups"], list):
+            # Something may be wrong with the groups of other variables as well.
+            given["groups"] = [one for one in self._task.args["groups"] if not _kinds.problem({"type": "dict"}, one)]
         result = ArgumentSpecValidator(spec).validate(given)
         if result.error_messages:
             raise AnsibleActionFail(refusal([*map(_variable_of, result.error_messages)]))
@@ -65,64 +73,118 @@ class ActionModule(ActionBase):
         self, options: dict[str, t.Any], wrong: dict[str, list[str]], owner: str, task_vars: t.Any
     ) -> dict[str, t.Any]:
         """``wrong`` are the options that are not of their kind, each with what is to be said of it."""
-        remote = options["remote_source"]
+        remote, asking = options["remote_source"], bool(self._task.check_mode)
         # Without knowing where files are, nothing can be said of folders.
-        faults = _groups.read_scan(options["scan"], remote or "remote_source" in wrong)
-        faults = [*(fault for found in wrong.values() for fault in found), *faults]
-        found: list[_groups.Entry] = []
-        if not faults and remote and options["scan"]:
-            result = self._call({"scan": _groups.folders_of(options["scan"])}, options, task_vars)
-            if result.get("failed"):
-                return {**result, "claims": _owner.unknown(options["claims"], owner)}
-            found = result["found"]
-            for sentence in result["unfit"]:
-                self._display.warning(sentence)
-        elif not faults:
-            found = _groups.scanned(options["scan"])
+        lost = _unnamed(_groups.read_scan(options["scan"], remote or "remote_source" in wrong))
+        searchable = not lost and "remote_source" not in wrong
+        found, unfound, failure = self._search(options, task_vars) if searchable else ([], [], None)
+        if failure is not None:
+            return _failed(failure, options["claims"], owner)
         groups = _groups.without(_groups.read(options["groups"], found, remote), options["missing"])
         for sentence in bounded(groups.warnings, _MOST_WARNINGS):
             self._display.warning(sentence)
         options["options"], refused = _groups.read_options(options["options"], _groups.options_reader())
-        endpoints = [] if {"groups", "services"} & wrong.keys() else _endpoint_faults(options, groups)
-        _refuse(
-            [
-                *(_program.unknown_variables(task_vars) if task_vars else []),
-                *faults,
-                *groups.faults,
-                *(f"ocsp_stapling_options: {fault}" for fault in refused),
-                *(f"ocsp_stapling_services: {fault}" for fault in _groups.read_services(options["services"])),
-                *(f"ocsp_stapling_endpoints: {fault}" for fault in endpoints),
-                *_program.faults(options, owner),
-                *_program.renewal_faults(options, groups.entries),
-            ]
-        )
-        asking = bool(self._task.check_mode)
-        if asking and not remote:
+        services = [f"ocsp_stapling_services: {fault}" for fault in _groups.read_services(options["services"])]
+        faults = [
+            *_unnamed(_program.unknown_variables(task_vars) if task_vars else []),
+            *_unnamed(fault for some in wrong.values() for fault in some),
+            *lost,
+            *unfound,
+            *groups.wrong,
+            *_unnamed(f"ocsp_stapling_options: {fault}" for fault in refused),
+            *_unnamed(services),
+            *_unnamed(f"ocsp_stapling_endpoints: {fault}" for fault in _endpoint_faults(options, groups, wrong)),
+            *_unnamed(_program.faults(options, owner)),
+            *_program.renewal_faults(options, groups.entries),
+        ]
+        if not faults and asking and not remote:
             # What is missing on the controller is said before the host is touched, with all that the host finds.
             faults = _sources.Sources(self._find_needle).complete_all(groups.entries, options["source"])[1]
-            if faults:
-                _refuse([*faults, *self._host_faults(groups, options, owner, task_vars)])
+        if faults:
+            usable = _program.usable(options, self._defaults())
+            usable.update({"options": {}} if refused else {}, **({"services": {}} if services else {}))
+            if services:
+                # Of a service that is described in a way that cannot be used nothing else is to be said.
+                groups = groups._replace(entries=[_with_servers_alone(one) for one in groups.entries])
+            known = not ({"groups", "scan", "missing"} & wrong.keys() or lost or unfound or groups.wrong)
+            more = self._all_faults(groups, usable, owner, known, task_vars) if asking else []
+            raise Refusal([*dict.fromkeys([*faults, *more])])
+        result = {**self._ask_host(options, groups, owner, task_vars), **({"found": found} if remote else {})}
+        if result.get("failed"):
+            return _failed(result, options["claims"], owner)
+        return self._claimed(result, options, groups, owner)
+
+    def _search(
+        self, options: dict[str, t.Any], task_vars: t.Any
+    ) -> tuple[list[_groups.Entry], list[Fault], dict[str, t.Any] | None]:
+        """What is in the folders of ``scan``, why they cannot be searched, and the result of a module that failed."""
+        if not options["remote_source"] or not options["scan"]:
+            try:
+                return _groups.scanned(options["scan"]), [], None
+            except AnsibleActionFail as error:
+                return [], _unnamed([error.message]), None
+        result = self._call({"scan": _groups.folders_of(options["scan"])}, options, task_vars)
+        faults = _faults_in(result)
+        if result.get("failed"):
+            return [], faults, None if faults else result
+        for sentence in result["unfit"]:
+            self._display.warning(sentence)
+        return result["found"], [], None
+
+    def _ask_host(
+        self, options: dict[str, t.Any], groups: _groups.Groups, owner: str, task_vars: t.Any
+    ) -> dict[str, t.Any]:
+        """Have the module look at the host, or change it. In check mode, refuse what cannot be deployed there."""
+        asking = bool(self._task.check_mode)
         install = PROGRAM in options["parts"] and not asking
         wanted = _program.wanted(options, owner, groups.entries, self._renderer(options, task_vars), complete=install)
-        result = {**self._call(wanted, options, task_vars), **({"found": found} if remote else {})}
-        if asking and {ACCOUNT, PROGRAM} & set(result.get("differing", ())) and not result.get("package"):
+        result = self._call(wanted, options, task_vars)
+        faults = _faults_in(result)
+        if asking and (faults or result.get("package") or {ACCOUNT, PROGRAM} & set(result.get("differing", ()))):
             # So that nothing is installed for certificates that cannot be deployed.
-            _refuse(self._host_faults(groups, options, owner, task_vars))
-        if result.get("failed"):
-            return {**result, "claims": _owner.unknown(options["claims"], owner)}
+            faults += self._certificate_faults(groups, options, owner, task_vars)
+        if faults:
+            raise Refusal([*dict.fromkeys(faults)])
+        return result
+
+    def _claimed(
+        self, result: dict[str, t.Any], options: dict[str, t.Any], groups: _groups.Groups, owner: str
+    ) -> dict[str, t.Any]:
+        """The result with the part of this owner, and with what it has claimed in this run."""
         names = [entry["name"] for entry in groups.entries]
-        part, result["claims"] = _owner.claim(options["claims"], owner, names, options["missing"])
+        part, claims = _owner.claim(options["claims"], owner, names, options["missing"])
         told = {"revoked": result.get("revoked", []), "interval": result.get("interval", 0)}
         told["deployment"] = _program.deployment(options)
-        result["part"] = {**part, **told}
-        if not options["claims"]:
-            others = [one for one in result.get("owners", []) if one != owner]
-            for sentence in _owner.former_plays(self._task, self._loader, others):
-                self._display.warning(sentence)
-        else:
+        claimed = {**result, "claims": claims, "part": {**part, **told}}
+        if options["claims"]:
             # An earlier inclusion of this run has told how all is; what it removes at the end is still there.
-            result["status"] = ""
-        return result
+            return {**claimed, "status": ""}
+        others = [one for one in result.get("owners", []) if one != owner]
+        for sentence in _owner.former_plays(self._task, self._loader, others):
+            self._display.warning(sentence)
+        return claimed
+
+    def _defaults(self) -> dict[str, t.Any]:
+        return {name: option.get("default") for name, option in argument_spec().items()}
+
+    def _all_faults(
+        self, groups: _groups.Groups, options: dict[str, t.Any], owner: str, known: bool, task_vars: t.Any
+    ) -> list[Fault]:
+        """What is wrong beside that which the controller knows; ``known`` is whether all certificates are.
+
+        A host that cannot be reached has nothing to add.
+        """
+        faults: list[Fault] = []
+        with contextlib.suppress(AnsibleConnectionFailure):
+            if not _program.owner_faults(owner):
+                render = self._renderer(options, task_vars)
+                wanted = _program.wanted(options, owner, groups.entries, render, complete=False)
+                if not known:
+                    # Of an owner without certificates something else would be said.
+                    wanted["part"]["certificates"] = max(1, wanted["part"]["certificates"])
+                faults += _faults_in(self._call({**wanted, "partial": True}, options, task_vars))
+            faults += self._certificate_faults(groups, options, owner, task_vars)
+        return faults
 
     def _call(self, wanted: dict[str, t.Any], options: dict[str, t.Any], task_vars: t.Any) -> dict[str, t.Any]:
         arguments = {name: options[name] for name in ("parts", "os_family", "root", "program")}
@@ -133,18 +195,23 @@ class ActionModule(ActionBase):
         result.pop("invocation", None)
         return result
 
-    def _host_faults(
+    def _certificate_faults(
         self, groups: _groups.Groups, options: dict[str, t.Any], owner: str, task_vars: t.Any
-    ) -> list[str]:
-        """What ``certificate_set`` has against those certificates whose files are there; it is in check mode, too."""
-        entries = groups.entries
+    ) -> list[Fault]:
+        """What is wrong with files, and what ``certificate_set`` has against those certificates whose files are there.
+
+        It is in check mode, too.
+        """
+        entries = [one for one in groups.entries if one["name"] not in groups.astray]
+        faults: list[Fault] = []
         if not options["remote_source"]:
             sources = _sources.Sources(self._find_needle, self._loader.get_text_file_contents)
-            entries = sources.complete_all(entries, options["source"])[0]
-        given = ("private_key_content", "private_key_path")
+            entries, faults = sources.complete_all(entries, options["source"])
+        given = ("private_key_content", "private_key_path", "renewed_by")
         entries = [one for one in entries if options["source"] or any(one.get(key) for key in given)]
+        entries = [one for one in entries if one["name"] not in groups.unclear]
         if not entries:
-            return []
+            return faults
         arguments = {
             "certificates": entries,
             "found": list(groups.found),
@@ -159,7 +226,7 @@ class ActionModule(ActionBase):
             "state_path": options["state_path"],
         }
         result = self._execute_module("certops.ocsp.certificate_set", module_args=arguments, task_vars=task_vars)
-        return [found["message"] for found in result.get("findings", ())]
+        return [*faults, *_faults_in(result)]
 
     def _renderer(self, options: dict[str, t.Any], task_vars: t.Any) -> _program.Render:
         lookup = lookup_loader.get("ansible.builtin.template", loader=self._loader, templar=self._templar)
@@ -198,13 +265,30 @@ def _kind_faults(name: str, option: t.Mapping[str, t.Any], value: t.Any, variabl
     return [f"{one} {problem}" for one, problem in problems if problem]
 
 
-def _endpoint_faults(options: dict[str, t.Any], groups: _groups.Groups) -> list[str]:
-    if not options["endpoints"]:
+def _endpoint_faults(
+    options: dict[str, t.Any], groups: _groups.Groups, wrong: t.Mapping[str, t.Sequence[str]]
+) -> list[str]:
+    """What is wrong with endpoints. Where it is not known which services there are, nothing can be said of them."""
+    if not options["endpoints"] or {"groups", "services"} & wrong.keys():
         return []
     used = {service for entry in groups.entries for service in entry["services"]}
     return _groups.read_endpoints(options["endpoints"], {*options["services"], *used})
 
 
-def _refuse(faults: t.Sequence[str]) -> None:
-    if faults:
-        raise AnsibleActionFail(refusal(faults))
+def _with_servers_alone(entry: _groups.Entry) -> _groups.Entry:
+    """An entry with those of its services that need no description."""
+    return {**entry, "services": [name for name in entry["services"] if name in NAMES]}
+
+
+def _unnamed(sentences: t.Iterable[str]) -> list[Fault]:
+    return [Fault("", sentence) for sentence in sentences]
+
+
+def _faults_in(result: t.Mapping[str, t.Any]) -> list[Fault]:
+    """What a module refuses, where that is why it failed."""
+    return [Fault(one.get("name", ""), one["message"]) for one in result.get("findings", ())]
+
+
+def _failed(result: t.Mapping[str, t.Any], claims: t.Mapping[str, t.Any], owner: str) -> dict[str, t.Any]:
+    """A failure, with what the next inclusion has to know; Ansible prints no invocation with an error."""
+    return {**result, "invocation": {"claims": _owner.unknown(claims, owner) if owner else claims}}

@@ -29,9 +29,9 @@ _SECONDS = 10
 
 
 def proofs(names: t.Container[str], path: str = STATE) -> t.Tuple[t.Dict[str, str], str]:
-    """The responses by which a host knows that certificates were revoked, as Base64, and why there may be more.
+    """The responses by which a host knows that certificates were revoked, as Base64, and why they could not be read.
 
-    They are judged on the controller.
+    Where there is no such reason it is an empty string. They are judged on the controller.
     """
     try:
         data = reading.read_file(path, path, _LARGEST) or b"{}"

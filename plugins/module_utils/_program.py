@@ -30,12 +30,12 @@ from datetime import datetime, timedelta, timezone
 from ansible.module_utils.basic import AnsibleModule
 
 from .ocsp import families
-from .ocsp.errors import FileError, InputError
+from .ocsp.errors import Fault, FileError, InputError, Refusal
 from .ocsp.services import timetable
 from .ocsp.services.control import has_systemd
 from .ocsp.store import parts, reading, scan, sets
 from .ocsp.store.sets import Layout
-from .ocsp.text import bounded
+from .ocsp.text import bounded, join_words
 
 #: What a difference can be about, in the order in which it is repaired.
 ACCOUNT, PROGRAM, SETTINGS, TIMER = "account", "program", "settings", "timer"
@@ -88,7 +88,9 @@ class Wanted(t.NamedTuple):
 
 
 def carry_out(module: AnsibleModule) -> t.Dict[str, t.Any]:
-    """Check the host, and repair the differences in the requested parts. Raises OcspError.
+    """Check the host, and repair the differences in the requested parts.
+
+    Raises OcspError: a Refusal has all that keeps this host from using what it is given.
 
     Returns the values of the result.
     """
@@ -111,18 +113,24 @@ def carry_out(module: AnsibleModule) -> t.Dict[str, t.Any]:
     found = differences(wanted, run)
     lacking = lacks_cryptography(here.python, run)
     wrong = [*obstacles(wanted), *problems(given, module.params["root"], found, run)]
-    if wrong:
-        module.fail_json(msg=f"nothing was changed: {'; '.join(wrong)}")
-    mended = [one for one in found if one.part in parts]
-    shown = shown_difference(wanted, mended) if module._diff else None
+    faults = [*(Fault("", one) for one in wrong), *access_faults(given["access"])]
     # The program is asked before anything is changed, where it is the right one.
     replaced = any(one.part == PROGRAM for one in found)
     usable = not (lacking and module.check_mode)
-    answer = _judge(module, given, run) if usable and not replaced else Answer()
+    answer = _ask(module, given, run) if usable and not replaced and not given["partial"] else Answer()
+    if answer.refused:
+        faults.append(Fault("", f"the program rejects its configuration: {answer.refused}"))
+    if faults:
+        raise Refusal(faults)
+    mended = [one for one in found if one.part in parts]
+    shown = shown_difference(wanted, mended) if module._diff else None
     if mended and not module.check_mode:
         install(module, wanted, found, parts)
     if usable and replaced and PROGRAM in parts and not module.check_mode:
-        _judge(module, given, run)
+        installed = _ask(module, given, run)
+        if installed.refused:
+            said = f"The program rejects its configuration, so no certificate was touched: {installed.refused}"
+            module.fail_json(msg=said)
     result = {
         "changed": bool(mended),
         "msg": summary(mended, module.check_mode),
@@ -144,14 +152,10 @@ def _with_python(file: Values, python: str) -> Values:
     return {**file, "content": file["content"].replace(_USUAL_PYTHON, python)} if file["part"] == PROGRAM else file
 
 
-def _judge(module: AnsibleModule, given: Values, run: Run) -> Answer:
-    """Fail where the program refuses its configuration. Returns how all is by its word."""
+def _ask(module: AnsibleModule, given: Values, run: Run) -> Answer:
+    """What the program says of its configuration, and of how all is."""
     text = next(file["content"] for file in given["files"] if file["path"] == given["configuration"])
-    answer = asked(module.params["program"], module.params["root"], text, given["part"], run)
-    if answer.refused:
-        said = f"The program rejects its configuration, so no certificate was touched: {answer.refused}"
-        module.fail_json(msg=said)
-    return answer
+    return asked(module.params["program"], module.params["root"], text, given["part"], run)
 
 
 # Comparing
@@ -364,7 +368,8 @@ def problems(given: Values, root: str, found: t.Sequence[Difference], run: Run) 
     names = [] if given["part"]["certificates"] else configured(Layout(root), given["part"]["owner"])
     if names:
         yield (
-            f"ocsp_stapling_certificates is empty, but this host has {', '.join(names[:_MOST_PLACES])}; to "
+            f"ocsp_stapling_certificates is empty, but this host has "
+            f"{join_words(names, most=_MOST_PLACES)}; to "
             "remove all of them, set ocsp_stapling_state to absent"
         )
     if given["log_file"]:
@@ -376,6 +381,13 @@ def problems(given: Values, root: str, found: t.Sequence[Difference], run: Run) 
         yield from time_problems(given["times"], run)
     elif not has_systemd() and given["job_problem"]:
         yield given["job_problem"]
+
+
+def access_faults(given: t.Iterable[Values]) -> t.Iterator[Fault]:
+    """Users and groups that are to read keys and are not on this host; ``given`` are {name, owner, group}."""
+    for one in given:
+        for problem in sets.find_access(one["owner"], one["group"])[2]:
+            yield Fault(one["name"], f"{one['name']}: {problem}")
 
 
 def configured(layout: Layout, owner: str) -> t.List[str]:

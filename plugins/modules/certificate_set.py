@@ -171,6 +171,21 @@ options:
         has of them stays as it is.
     type: list
     elements: str
+  faults:
+    description:
+      - Errors that the controller found in the other options. They are reported with those that the host finds, and
+        nothing is changed. Not for use in tasks.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: The name of the certificate, if the error is about one.
+        type: str
+        default: ""
+      message:
+        description: The error in one sentence.
+        type: str
+        required: true
   source:
     description:
       - A folder with the files of certificates that do not specify any. C(NAME.key) and C(NAME.pem) must exist.
@@ -605,7 +620,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils import _entries, _mod
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import secrets
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import certificate_set
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy.wanted import PARTS
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import Fault, Refusal
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import Fault, Refusal, findings_of
 
 #: The options about fetching and judging that a certificate can be given.
 OF_A_SET = _module.argument_spec("set", defaults=False)
@@ -622,6 +637,9 @@ PART = {
     "interval": {"type": "int", "default": 0},
     "deployment": {"type": "dict", "default": {}},
 }
+
+
+FAULT = {"name": {"type": "str", "default": ""}, "message": {"type": "str", "required": True}}
 
 
 class Module(_module.Module):
@@ -660,6 +678,7 @@ def argument_spec():
         scan={"type": "list", "elements": "dict"},
         found={"type": "list", "elements": "str"},
         missing={"type": "list", "elements": "str"},
+        faults={"type": "list", "elements": "dict", "options": FAULT},
         fetch_from={"type": "str", "choices": ["host", "controller", "nowhere"], "default": "host"},
         controller_cache={"type": "str", "default": "~/.cache/ocsp-stapling"},
         responder_wait={"type": "int", "default": 0},
@@ -683,7 +702,7 @@ def convert_options(module):
             faults += [Fault(name, f"{f'{name}: ' if name else ''}options: {fault}") for fault in found]
     if faults:
         error = Refusal(faults)
-        module.fail_json(msg=error.message, findings=certificate_set.findings_of(error))
+        module.fail_json(msg=error.message, findings=findings_of(error))
 
 
 def main():

@@ -297,9 +297,33 @@ part:
   returned: success
   type: dict
 claims:
-  description: The certificates that each owner has configured for this host so far in this run of Ansible.
-  returned: always
+  description:
+    - The certificates that each owner has configured for this host so far in this run of Ansible.
+    - After a failure, they are in C(invocation), which Ansible does not print with the error.
+  returned: success
   type: dict
+findings:
+  description: Everything that is wrong, one entry for each problem. In that case, nothing was changed.
+  returned: when something is wrong
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The name of the certificate, if the problem is about one.
+      type: str
+      sample: example.com
+    code:
+      description: The reason code.
+      type: str
+      sample: bad_input
+    severity:
+      description: V(error).
+      type: str
+      sample: error
+    message:
+      description: What is wrong, where, and what to do.
+      type: str
+      sample: "example.com: there is no certificate: files contains no example.com.pem"
 found:
   description: The certificates that O(scan) found on the host, as groups.
   returned: with O(remote_source)
@@ -316,7 +340,7 @@ import os
 
 from ansible_collections.certops.ocsp.plugins.module_utils import _module, _program
 from ansible_collections.certops.ocsp.plugins.module_utils._module import Module
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError, Refusal, findings_of, refusal
 
 TEXTS = {
     "owner": "",
@@ -373,7 +397,8 @@ def main() -> None:
     try:
         result = _program.carry_out(module)
     except OcspError as error:
-        module.fail_json(msg=f"nothing was changed: {error.message}")
+        message = error.message if isinstance(error, Refusal) else refusal([error.message])
+        module.fail_json(msg=message, findings=findings_of(error))
     module.exit_json(**result)
 
 

@@ -151,6 +151,7 @@ class Batch:
             kept = encrypt(key)
         else:
             key, kept = read_key(old), _acme_folder.read(old) or b""
+            kept = encrypt(kept) if _acme_keys.is_clear(kept) else kept
         csr = _acme_keys.new_request(key, request.names, request.must_staple)
         self.folder.write(self.folder.pending_path(request.name, "key.pem"), kept)
         self.folder.write(self.folder.pending_path(request.name, "request.pem"), csr)
@@ -171,7 +172,7 @@ class Batch:
             again = format_time(recent[-limit] + WEEK)
             raise Refused(
                 f"{len(recent)} certificates for {', '.join(request.names)} were obtained within 7 days, which is the "
-                f"limit of acme_certificates_weekly_limit; the next one can be on {again}"
+                f"limit of acme_certificates_weekly_limit; the next one is allowed from {again} on"
             )
 
     def _obtained(self, request: Request) -> Entry:

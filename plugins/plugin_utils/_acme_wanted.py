@@ -9,15 +9,16 @@
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
 import re
 import typing as t
 
 from ansible.module_utils.common.validation import check_type_list
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.certops.ocsp.plugins.module_utils import _kinds
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import names as hostnames
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.parse import did_you_mean
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.table import SERVERS
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import join_words
 from ansible_collections.certops.ocsp.plugins.plugin_utils._groups import Obtainable
 
 CHALLENGES = ("http-01", "dns-01", "dns-persist-01")
@@ -186,36 +187,24 @@ def _names(given: t.Iterable[str]) -> tuple[tuple[str, ...], list[str]]:
     """Host names as certificates have them, and addresses, each once."""
     found, faults = set(), []
     for name in given:
-        try:
-            found.add(str(ipaddress.ip_address(name.strip("[]"))))
-            continue
-        except ValueError:
-            pass
-        ascii_name = _to_ascii(name)
-        labels = ascii_name.removeprefix("*.").split(".")
-        if len(ascii_name) > 253 or len(labels) < 2 or not all(_LABEL.fullmatch(label) for label in labels):
+        spelled = hostnames.address(name) or hostnames.server_name(name)
+        if spelled is not None and (hostnames.address(spelled) or _is_full(spelled)):
+            found.add(spelled)
+        else:
             faults.append(f"no CA issues a certificate for '{name}', which is not a full host name; give names")
-        found.add(ascii_name)
     return tuple(sorted(found)), faults
 
 
-def _to_ascii(name: str) -> str:
-    lower = name.lower().rstrip(".")
-    try:
-        return lower if lower.isascii() else lower.encode("idna").decode("ascii")
-    except UnicodeError:
-        return lower
-
-
-def _is_address(name: str) -> bool:
-    return ":" in name or name.replace(".", "").isdigit()
+def _is_full(name: str) -> bool:
+    labels = name.removeprefix("*.").split(".")
+    return len(name) <= 253 and len(labels) > 1 and all(map(_LABEL.fullmatch, labels))
 
 
 def _contradictions(request: Request, one: Obtainable) -> t.Iterator[str]:
     wildcards = [name for name in request.names if name.startswith("*.")]
     if wildcards and request.challenge == "http-01":
         yield f"a wildcard such as {wildcards[0]} needs the challenge dns-01 or dns-persist-01, and not http-01"
-    addresses = [name for name in request.names if _is_address(name)]
+    addresses = [name for name in request.names if hostnames.address(name)]
     if addresses and request.challenge != "http-01":
         yield f"an address such as {addresses[0]} needs the challenge http-01, and not {request.challenge}"
     if request.must_staple:
@@ -223,7 +212,7 @@ def _contradictions(request: Request, one: Obtainable) -> t.Iterator[str]:
             yield "it cannot demand stapling (acme: must_staple) and be deployed without (staple: false)"
         unable = [name for name in one.services if name in SERVERS and not SERVERS[name].staples]
         if unable:
-            yield f"it cannot demand stapling (acme: must_staple), which {' and '.join(unable)} cannot do"
+            yield f"it cannot demand stapling (acme: must_staple), which {join_words(unable)} cannot do"
 
 
 def unite(by_host: t.Mapping[str, t.Sequence[Request]]) -> tuple[list[Request], list[str]]:

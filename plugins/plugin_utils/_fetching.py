@@ -96,7 +96,7 @@ class Fetcher:
         try:
             with open(self._note(job), encoding="utf-8") as handle:
                 return Answer(**json.load(handle))
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError):  # that process may have been killed while it wrote
             return None
 
     def _refresh(self, jobs: t.Sequence[bulk.Job], answers: dict[str, Answer | None]) -> None:

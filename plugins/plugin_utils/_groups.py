@@ -19,7 +19,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils import _entries, _mod
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import renewed
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy.material import check_name
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy.wanted import check_server_name, read_mode
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError, OcspError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import Fault, InputError, OcspError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.parse import (
     check_options,
     closest,
@@ -34,7 +34,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services.control
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import scan
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store.parts import Certificate, Part
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store.sets import SOURCE_SUFFIXES, mode_problem
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import clean
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import clean, join_words
 
 Values = t.Mapping[str, t.Any]
 Entry = dict[str, t.Any]
@@ -78,6 +78,11 @@ _FILES = frozenset(("source", *PARTS, *(f"{part}_content" for part in PARTS)))
 KEYS = frozenset({*_GROUP, *_DOMAIN})
 #: Of these, what another program of the host brings where it renews the certificate.
 _RENEWED = _FILES - {"root", "root_content"}
+#: What says where the files of a certificate are, and what they are judged by. With a slip in one of these keys, all
+#: that were said of that would be wrong.
+_WHERE = _FILES | {"name", "renewed_by"}
+_USE = frozenset(("names", "key_owner", "key_group", "key_mode", "staple", "responder_urls"))
+_NO_GROUP = "a group must be a mapping with a list of domains"
 _SERVICE: _module.Spec = {
     "kind": {"type": "str", "choices": sorted(SERVERS)},
     "unit": {"type": "str"},
@@ -106,17 +111,25 @@ class Obtainable(t.NamedTuple):
 
 
 class Groups(t.NamedTuple):
-    """The entries in their order, one for each certificate of a group, and all that is wrong, as sentences.
+    """The entries in their order, one for each certificate of a group, and all that is wrong.
 
     ``found`` are the names of those that only a search of the host found, and ``warnings`` say which of these are left
-    out.
+    out. An entry has what is right with it alone, so whatever else were said of those that are ``unclear`` might come
+    from that, and whatever were said of the files of those that are ``astray``.
     """
 
     entries: list[Entry]
-    faults: list[str]
+    wrong: list[Fault]
     obtainable: list[Obtainable]
     found: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    unclear: frozenset[str] = frozenset()
+    astray: frozenset[str] = frozenset()
+
+    @property
+    def faults(self) -> list[str]:
+        """All that is wrong, as sentences."""
+        return [fault.message for fault in self.wrong]
 
 
 def read(groups: t.Iterable[t.Any], found: t.Iterable[Values] = (), remote: bool = False) -> Groups:
@@ -128,7 +141,7 @@ def read(groups: t.Iterable[t.Any], found: t.Iterable[Values] = (), remote: bool
     reader = _Reader("path" if remote else "src")
     for some in groups:
         if not isinstance(some, t.Mapping):
-            reader.faults.append("the groups must be a mapping of group names to their settings")
+            reader.faults.append(Fault("", "the groups must be a mapping of group names to their settings"))
             continue
         for title, group in some.items():
             reader.add(str(title), group)
@@ -136,15 +149,28 @@ def read(groups: t.Iterable[t.Any], found: t.Iterable[Values] = (), remote: bool
     for group in found:
         reader.add(f"scan of {group['folder']}", {key: value for key, value in group.items() if key in _GROUP})
     if not remote:
-        return Groups(reader.entries, reader.faults + _contradictions(reader.entries), reader.obtainable)
+        return _groups_of(reader, reader.entries, reader.entries)
     others, warnings = _besides(given, reader.entries[len(given) :])
     entries = [*given, *others]
     names = dict.fromkeys(one["name"] for one in others)
     for one in given:
         names.pop(one["name"], None)
     # Of several that were found under one name, certificate_set chooses.
-    faults = reader.faults + _contradictions(one for one in entries if one["name"] not in names)
-    return Groups(entries, faults, reader.obtainable, tuple(names), tuple(warnings))
+    groups = _groups_of(reader, entries, [one for one in entries if one["name"] not in names])
+    return groups._replace(found=tuple(names), warnings=tuple(warnings))
+
+
+def _groups_of(reader: _Reader, entries: list[Entry], alone: t.Iterable[Entry]) -> Groups:
+    """``alone`` are those entries of which there should be no other of the same name."""
+    contradictions = _contradictions(alone)
+    unclear = {*reader.unclear, *(fault.name for fault in contradictions)}
+    return Groups(
+        entries,
+        reader.faults + contradictions,
+        reader.obtainable,
+        unclear=frozenset(unclear),
+        astray=frozenset(reader.astray),
+    )
 
 
 def _besides(given: t.Sequence[Entry], found: t.Iterable[Entry]) -> tuple[list[Entry], list[str]]:
@@ -177,32 +203,46 @@ def without(groups: Groups, names: t.Container[str]) -> Groups:
 class _Reader:
     def __init__(self, kind: str) -> None:
         self.entries: list[Entry] = []
-        self.faults: list[str] = []
+        self.faults: list[Fault] = []
         self.obtainable: list[Obtainable] = []
+        self.unclear: set[str] = set()
+        self.astray: set[str] = set()
         self._kind = kind
         self._readers = {id(spec): _entries.EntryReader(spec) for spec in (_GROUP, _DOMAIN)}
         self._options = options_reader()
 
     def add(self, title: str, group: t.Any) -> None:
-        domains = group.get("domains") if isinstance(group, t.Mapping) else None
-        if not isinstance(domains, list):
-            unknown = [key for key in group if key not in _GROUP] if isinstance(group, t.Mapping) else []
-            problems = [_problem(_GROUP, key, None) for key in unknown]
-            if domains is not None or not any(closest(str(key), _GROUP) == "domains" for key in unknown):
-                problems.insert(0, "a group must be a mapping with a list of domains")
-            self.faults += [f"{title}: {problem}" for problem in problems]
+        if not isinstance(group, t.Mapping):
+            self.faults.append(Fault("", f"{title}: {_NO_GROUP}"))
             return
-        shared = self._read(title, group, _GROUP)
+        domains = group.get("domains")
+        if not isinstance(domains, list):
+            misspelt = any(key not in _GROUP and closest(str(key), _GROUP) == "domains" for key in group)
+            if domains is not None or not misspelt:
+                self.faults.append(Fault("", f"{title}: {_NO_GROUP}"))
+            group, domains = {key: value for key, value in group.items() if key != "domains"}, []
+        shared, wrong = self._read(title, "", group, _GROUP)
         for number, domain in enumerate(domains, 1):
             one = {"name": domain} if isinstance(domain, str) else domain
             if not isinstance(one, t.Mapping) or not isinstance(one.get("name"), str):
-                self.faults.append(f"{title}: domain {number} of the list must be a name, or a mapping with a name")
+                where = f"{title}: domain {number} of the list"
+                self.faults.append(Fault("", f"{where} must be a name, or a mapping with a name"))
+                if isinstance(one, t.Mapping):
+                    self._read(where, "", {key: value for key, value in one.items() if key != "name"}, _DOMAIN)
                 continue
-            where = f"{title}, {one['name']}"
-            self._check_name(where, one["name"])
-            own = self._read(where, one, _DOMAIN)
+            name, where = one["name"], f"{title}, {one['name']}"
+            self._check_name(where, name)
+            own, more = self._read(where, name, one, _DOMAIN)
+            self._doubt(name, wrong | more)
             self.entries.append(self._entry(shared, own))
             self._note_obtainable(shared, own, self.entries[-1])
+
+    def _doubt(self, name: str, keys: t.Collection[str]) -> None:
+        """Note what cannot be said of a certificate while these keys have no value that can be used."""
+        if not _WHERE.isdisjoint(keys):
+            self.astray.add(name)
+        if not (_WHERE | _USE).isdisjoint(keys):
+            self.unclear.add(name)
 
     def _note_obtainable(self, group: Entry, domain: Entry, entry: Entry) -> None:
         if _FILES & domain.keys() or entry.get("renewed_by"):
@@ -216,23 +256,34 @@ class _Reader:
         try:
             check_name(name)
         except OcspError as error:
-            self.faults.append(f"{where}: {error.message}")
+            self.faults.append(Fault(name, f"{where}: {error.message}"))
+            self._doubt(name, ("source",))
 
-    def _read(self, where: str, given: Values, spec: _module.Spec) -> Entry:
-        """What is given and of the right kind; what is not is a fault."""
+    def _read(self, where: str, name: str, given: Values, spec: _module.Spec) -> tuple[Entry, set[str]]:
+        """What is given and of the right kind, and the keys that what is not was probably meant for.
+
+        All that is wrong is a fault of the certificate of this name, or of none.
+        """
         usable: Entry = {}
+        faults, wrong = [], set()
         for key, value in given.items():
             problem = _problem(spec, key, value)
             if problem:
-                self.faults.append(f"{where}: {problem}")
+                faults.append(problem)
+                wrong.add(key if key in spec else closest(str(key), spec))
             else:
                 usable[key] = value
-        values, faults = self._readers[id(spec)].read(usable)
-        self.faults += [f"{where}: {fault}" for fault in faults]
-        self.faults += [f"{where}: {fault}" for fault in _value_faults(values)]
-        values["options"], faults = read_options(values.get("options") or {}, self._options)
-        self.faults += [f"{where}: options: {fault}" for fault in faults]
-        return values
+        values, found = self._readers[id(spec)].read(usable)
+        faults += found
+        wrong |= {key for key, value in usable.items() if value is not None and key not in values}
+        for key, problem in [*_value_faults(values)]:
+            faults.append(problem)
+            wrong.add(key)
+            values.pop(key, None)
+        values["options"], found = _usable_options(values.get("options") or {}, self._options)
+        faults += [f"options: {fault}" for fault in found]
+        self.faults += [Fault(name, f"{where}: {fault}") for fault in faults]
+        return values, wrong
 
     def _entry(self, group: Entry, domain: Entry) -> Entry:
         """A certificate: what the domain says counts more than what its group does."""
@@ -251,31 +302,32 @@ class _Reader:
         return entry
 
 
-def _value_faults(values: Entry) -> t.Iterator[str]:
-    """What is wrong with values of the right type, as far as that can be told without the host."""
+def _value_faults(values: Entry) -> t.Iterator[tuple[str, str]]:
+    """What is wrong with values of the right type, as far as that can be told without the host, each with its key."""
     if values.get("renewed_by"):
         problem = renewed.problem(values["renewed_by"])
         if problem:
-            yield f"renewed_by {problem}"
+            yield "renewed_by", f"renewed_by {problem}"
         both = sorted(_RENEWED & values.keys())
         if both:
-            yield f"renewed_by and {both[0]} are mutually exclusive; give only one of them"
-    yield from (f"reload: {problem}" for problem in map(name_problem, values.get("reload") or ()) if problem)
+            yield "renewed_by", f"renewed_by and {both[0]} are mutually exclusive; give only one of them"
+    for problem in filter(None, map(name_problem, values.get("reload") or ())):
+        yield "reload", f"reload: {problem}"
     for name in values.get("names") or ():
         try:
             check_server_name(name)
         except OcspError as error:
-            yield error.message
+            yield "names", error.message
     try:
         problem = mode_problem(read_mode(values["key_mode"])) if "key_mode" in values else ""
     except OcspError as error:
         problem = f"key_{error.message}"
     if problem:
-        yield problem
+        yield "key_mode", problem
     try:
         check_options({"responder_urls": values.get("responder_urls")})
     except OcspError as error:
-        yield error.message
+        yield "responder_urls", error.message
 
 
 def options_reader() -> _entries.EntryReader:
@@ -295,6 +347,14 @@ def read_options(given: Values, reader: _entries.EntryReader) -> tuple[Entry, li
         alone = [fault for name, value in values.items() for fault in _option_faults({name: value})]
         faults += alone or ([] if faults else problem)
     return values, faults
+
+
+def _usable_options(given: Values, reader: _entries.EntryReader) -> tuple[Entry, list[str]]:
+    """As ``read_options``, without the values that cannot be used."""
+    values, faults = read_options(given, reader)
+    if faults:
+        values = {name: value for name, value in values.items() if not _option_faults({name: value})}
+    return ({} if _option_faults(values) else values), faults
 
 
 def _option_faults(values: Values) -> list[str]:
@@ -406,16 +466,16 @@ def scanned(folders: t.Sequence[Values]) -> list[Entry]:
         raise AnsibleActionFail(f"ocsp_stapling_scan: {error.message}") from None
 
 
-def _contradictions(entries: t.Iterable[Entry]) -> list[str]:
+def _contradictions(entries: t.Iterable[Entry]) -> list[Fault]:
     """Certificates that are given twice and not alike; the services of both count."""
     first: dict[str, Entry] = {}
-    faults: dict[str, None] = {}
+    faults: dict[Fault, None] = {}
     for entry in entries:
-        other = first.setdefault(entry["name"], entry)
-        differing = _differing(entry, other)
+        name = entry["name"]
+        differing = _differing(entry, first.setdefault(name, entry))
         if differing:
-            named = ", ".join(map(_key_of, differing))
-            faults[f"{entry['name']} is listed twice, with different values of {named}"] = None
+            named = join_words(map(_key_of, differing))
+            faults[Fault(name, f"{name} is listed twice, with different values of {named}")] = None
     return list(faults)
 
 

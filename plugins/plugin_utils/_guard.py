@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
-from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import secrets
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import refusal
 
@@ -31,6 +31,9 @@ def without_secrets(
     passwords = secrets.passwords(arguments)
     try:
         yield lambda message: secrets.told(message, passwords)
+    except AnsibleConnectionFailure as error:
+        # A host that cannot be reached has not failed.
+        raise AnsibleConnectionFailure(secrets.told(str(error.message), passwords)) from None
     except AnsibleError as error:
         # What caused it is not passed on: Ansible prints the whole chain.
         raise AnsibleActionFail(secrets.told(str(error.message), passwords)) from None

@@ -23,7 +23,7 @@ from pathlib import Path
 from ansible.module_utils.common.yaml import yaml_load
 from ansible_collections.certops.ocsp.plugins.module_utils._program import PROGRAM, SETTINGS, log_refusal
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import families
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import Fault, OcspError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.parse import check_limits, did_you_mean
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.table import RUN_LIMITS
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import timetable
@@ -90,6 +90,12 @@ def wanted(
         "job_problem": job.problem,
         "delay": job.delay,
         "log_file": options["log_file"],
+        "access": [
+            {"name": one["name"], "owner": one["owner"], "group": one["group"]}
+            for one in entries
+            if {one.get("owner", "root"), one.get("group", "root")} != {"root"}
+        ],
+        "partial": False,
         "part": {"owner": owner, "certificates": len(part.certificates), "text": parts.dump(part)},
     }
 
@@ -106,6 +112,11 @@ def unknown_variables(variables: t.Iterable[str]) -> list[str]:
 
 def faults(options: Values, owner: str) -> list[str]:
     """What is wrong with the options, as far as that can be told without the host."""
+    return [*owner_faults(owner), *_faults_by_option(options).values()]
+
+
+def owner_faults(owner: str) -> list[str]:
+    """What is wrong with the name of an owner."""
     found = []
     try:
         parts.check_owner(owner)
@@ -113,29 +124,45 @@ def faults(options: Values, owner: str) -> list[str]:
         found.append(error.message)
     if owner in (parts.FORMER, _owner.ALL):
         found.append(f"ocsp_stapling_owner: {owner} is a reserved name; choose another one")
+    return found
+
+
+def _faults_by_option(options: Values) -> dict[str, str]:
+    found = {}
     for name, limits in RUN_LIMITS.items():
         try:
             check_limits(f"{_PREFIX}{name}", options[name], limits)
         except OcspError as error:
-            found.append(error.message)
+            found[name] = error.message
     log, family = options["log_file"], options["os_family"]
     if log and not _LOG_FILE.fullmatch(log):
-        found.append(log_refusal(log))
+        found["log_file"] = log_refusal(log)
     if family and family not in families.NAMES:
-        found.append(f"{families.OVERRIDE}: '{family}' is not one of {', '.join(families.NAMES)}")
+        found["os_family"] = f"{families.OVERRIDE}: '{family}' is not one of {', '.join(families.NAMES)}"
     return found
 
 
-def renewal_faults(options: Values, entries: t.Iterable[_groups.Entry]) -> t.Iterator[str]:
+def usable(options: Values, defaults: Values) -> dict[str, t.Any]:
+    """The options with defaults in place of those of which ``faults`` tells, and without unknown hooks.
+
+    For a question to the host about all else.
+    """
+    hooks = [hook for hook in options["renewal_hooks"] if hook in options["hook_files"]]
+    return {**options, **{name: defaults[name] for name in _faults_by_option(options)}, "renewal_hooks": hooks}
+
+
+def renewal_faults(options: Values, entries: t.Iterable[_groups.Entry]) -> t.Iterator[Fault]:
     """What is wrong with certificates that are renewed on the host, and with hooks for that."""
     for hook in options["renewal_hooks"]:
         if hook not in options["hook_files"]:
-            yield f"ocsp_stapling_renewal_hooks: {hook} is not known; {did_you_mean(hook, options['hook_files'])}"
+            meant = did_you_mean(hook, options["hook_files"])
+            yield Fault("", f"ocsp_stapling_renewal_hooks: {hook} is not known; {meant}")
     for name in dict.fromkeys(one["name"] for one in entries if one.get("renewed_by") and one["staple"]):
         if options["fetch_from"] == "controller":
-            yield (
+            yield Fault(
+                name,
                 f"{name}: what is renewed on the host needs ocsp_stapling_fetch_from: host, since the controller cannot"
-                " fetch a response for a new certificate at that time; or set staple to false"
+                " fetch a response for a new certificate at that time; or set staple to false",
             )
 
 

@@ -15,11 +15,14 @@ import typing as t
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.parsing.vault import is_encrypted
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import material
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import Fault, OcspError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.certificate import load_certificates
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store.sets import SOURCE_SUFFIXES
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import join_words
 
 _PARTS = tuple(SOURCE_SUFFIXES)
+#: How many certificates are named that have the same fault.
+_MOST_NAMES = 3
 
 Entry = dict[str, t.Any]
 
@@ -38,17 +41,22 @@ class Sources:
         self._find_needle = find_needle
         self._decrypt = decrypt
 
-    def complete_all(self, entries: t.Iterable[t.Any], folder: str | None) -> tuple[list[t.Any], list[str]]:
-        """The entries that can be used, with the contents of their files, and all that is wrong with others."""
-        completed, faults = [], []
+    def complete_all(self, entries: t.Iterable[t.Any], folder: str | None) -> tuple[list[t.Any], list[Fault]]:
+        """The entries that can be used, with the contents of their files, and all that is wrong with others.
+
+        What is wrong with several in the same way is one fault, such as a folder that is not there.
+        """
+        completed: list[t.Any] = []
+        faults: dict[str, dict[str, None]] = {}
         for entry in entries:
             one, wrong = self.complete(entry, folder) if isinstance(entry, dict) else (entry, [])
             completed += [] if wrong else [one]
-            faults += wrong
-        return completed, faults
+            for fault in wrong:
+                faults.setdefault(fault, {})[str(entry.get("name"))] = None
+        return completed, [_fault(fault, list(names)) for fault, names in faults.items()]
 
     def complete(self, given: Entry, folder: str | None) -> tuple[Entry, list[str]]:
-        """An entry with the contents of its files, and all that is wrong with it.
+        """An entry with the contents of its files, and all that is wrong with it, without its name.
 
         The paths stay, for messages. ``folder`` is the usual one: what is not given is looked for there by name, unless
         key and certificate are.
@@ -70,7 +78,7 @@ class Sources:
                     one[f"{part}_content"] = self._read(one[f"{part}_src"])
                 except AnsibleActionFail as error:
                     faults.append(error.message)
-        return one, [f"{name}: {fault}" for fault in faults]
+        return one, faults
 
     def _find(self, name: str, folder: str, given: t.Container[str]) -> tuple[dict[str, str], list[str]]:
         """The files of a certificate in a folder, but for those that are given, and what is missing."""
@@ -87,7 +95,7 @@ class Sources:
             if path is not None:
                 found[f"{part}_src"] = path
             elif part in ("private_key", "certificate"):
-                names = " or ".join(name + suffix for suffix in suffixes)
+                names = join_words((name + suffix for suffix in suffixes), "or")
                 faults.append(f"there is no {part.replace('_', ' ')}: {folder} contains no {names}")
         return found, faults
 
@@ -124,6 +132,12 @@ class Sources:
             return str(self._decrypt(path, "latin-1")) if self._decrypt else ""
         except AnsibleError as error:
             raise AnsibleActionFail(f"{path} cannot be decrypted: {error.message}") from None
+
+
+def _fault(fault: str, names: t.Sequence[str]) -> Fault:
+    if len(names) == 1:
+        return Fault(names[0], f"{names[0]}: {fault}")
+    return Fault("", f"{len(names)} certificates ({join_words(names, most=_MOST_NAMES)}): {fault}")
 
 
 def certificates_of(one: Entry) -> str:

@@ -59,7 +59,9 @@ def test_configuration_that_the_program_refuses(
         ):
             host.write(mine, content)
             refused = said(play(host, check=check, **variables))
-            assert f"no certificate was touched: {mine}" in refused and sentence in refused, refused
+            assert (
+                f"nothing was changed: the program rejects its configuration: {mine}" in refused and sentence in refused
+            ), refused
             assert "changed_when_result" not in refused and '"part"' not in refused, refused
         assert host.read(PART) == before
         assert host.run("readlink", f"{ROOT}/live/{leaf.name}") == link
@@ -196,16 +198,24 @@ def test_log_file_has_a_folder_of_its_own(
 def test_all_that_is_wrong_is_said_before_a_bare_host_is_touched(
     lab: lab_tool.Lab, add_host: AddHost, play: Play, lab_pki: pki_tool.Pki
 ) -> None:
-    """What is missing on the controller, what does not fit, and what this host does not have."""
+    """What is missing on the controller, what does not fit, what this host does not have, and any slip beside."""
     host = add_host("untouched", "nginx")
     one, other = lab_pki.issue("one.example.com", key="ec"), lab_pki.issue("two.example.com", key="ec")
+    locked = lab_pki.issue("locked.example.com", key="ec")
+    vault = lab_pki.home / "locked.vault"
+    vault.write_text("$ANSIBLE_VAULT;1.1;AES256\n3031\n")
     certificates = web(
         "missing.example.com",
+        {"name": locked.name, "private_key": str(vault), "relaod": []},
         {"name": one.name, "private_key": other.key},
         {"name": other.name, "key_group": "nobodys"},
     )
-    refused = said(play(host, certificates=certificates, source=lab_pki.home, responder_wait=0))
+    refused = said(play(host, certificates=certificates, source=lab_pki.home, keep=0, timer="hourlyy"))
     for sentence in (
+        f"- web, {locked.name}: relaod is not known; did you mean reload?",
+        "- ocsp_stapling_keep: 0 is not between 1 and 1000",
+        "- systemd rejects ocsp_stapling_timer: ",
+        f"- {locked.name}: {vault} cannot be decrypted: ",
         f"- missing.example.com: there is no private key: {lab_pki.home} contains no missing.example.com.key",
         "- missing.example.com: there is no certificate: ",
         f"- {one.name}: ",

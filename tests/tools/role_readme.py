@@ -21,13 +21,18 @@ from written_parts import CHECKOUT, Part
 
 PAGES = tuple(sorted((CHECKOUT / "roles").glob("*/README.md")))
 
-_MARKUP = re.compile(r"\b([CVOM])\(([^()]*(?:\([^()]*\)[^()]*)*)\)")
+_MARKUP = re.compile(r"\b[CVOM]\(([^()]*(?:\([^()]*\)[^()]*)*)\)|\bP\(([^()#]+)#role\)")
 
 
 def plain(text: t.Union[str, list[str]]) -> str:
     """A description for Markdown, in one line."""
     joined = " ".join(text) if isinstance(text, list) else text
-    return _MARKUP.sub(lambda match: f"`{match.group(2)}`", joined).replace("|", "\\|")
+    return _cell(_MARKUP.sub(lambda match: f"`{match.group(1) or match.group(2)}`", joined))
+
+
+def _cell(text: str) -> str:
+    """Text that ends no cell of a table, not even in code."""
+    return text.replace("|", "\\|")
 
 
 def rows(options: dict[str, t.Any], prefix: str = "") -> t.Iterator[tuple[str, ...]]:
@@ -38,7 +43,7 @@ def rows(options: dict[str, t.Any], prefix: str = "") -> t.Iterator[tuple[str, .
         if kind == "raw":  # Ansible does not check it, but the role does
             kind = type(default).__name__ if default is not None else "int"
         kind += {"list": " of dict" if "options" in option else " of str"}.get(kind, "")
-        shown = "**required**" if option.get("required") else f"`{written(default)}`"
+        shown = "**required**" if option.get("required") else _cell(f"`{written(default)}`")
         choices = f" One of {', '.join(f'`{choice}`' for choice in option['choices'])}." if "choices" in option else ""
         yield f"`{prefix}{name}`", kind, shown, plain(option["description"]) + choices
         yield from rows(option.get("options", {}), f"{prefix}{name}.")

@@ -107,6 +107,13 @@ class Refusal(InputError):
         return message  # of lines that ``refusal`` has made
 
 
+def findings_of(error: OcspError) -> t.List[t.Dict[str, str]]:
+    """One for each thing that is wrong, with the name of the certificate where it is about one."""
+    faults = error.faults if isinstance(error, Refusal) else (Fault("", error.message),)
+    found = [{"name": one.name, "code": error.code, "severity": ERROR, "message": one.message} for one in faults]
+    return [{key: value for key, value in one.items() if value} for one in found]
+
+
 def refusal(sentences: t.Sequence[str]) -> str:
     """What is said of all that is wrong: a line for each where there are several."""
     if len(sentences) == 1:

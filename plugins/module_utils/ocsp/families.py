@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import typing as t
 
+from .text import join_words
+
 #: The role variable that names the family of a host that is not recognized.
 OVERRIDE = "ocsp_stapling_os_family"
 
@@ -103,4 +105,4 @@ def refusal(os_release: t.Mapping[str, str]) -> str:
     """Why a host of no known family is refused, as one sentence that names the override."""
     shown = os_release.get("PRETTY_NAME") or os_release.get("NAME") or os_release.get("ID")
     what = f"the distribution '{shown}' is" if shown else "a distribution without /etc/os-release is"
-    return f"{what} not supported; set {OVERRIDE} to {' or '.join(NAMES)} if it is compatible with one of them"
+    return f"{what} not supported; set {OVERRIDE} to {join_words(NAMES, 'or')} if it is compatible with one of them"

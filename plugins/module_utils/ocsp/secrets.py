@@ -11,6 +11,8 @@ import binascii
 import re
 import typing as t
 
+from .text import join_words
+
 #: What stands in the place of a secret that is not shown.
 HIDDEN = "********"
 #: The options of ``certificate_set`` whose text is never shown. A file for a server may hold key and certificate.
@@ -183,7 +185,7 @@ def key_refusal(places: t.Sequence[str], allowed: t.Container[str] = ()) -> str:
     """The sentence that refuses private keys in these places, which shows nothing of them."""
     contain = "contains" if len(places) == 1 else "contain"
     advice = "give it in private_key_content" if "private_key_content" in allowed else "no option accepts one"
-    return f"{' and '.join(places)} {contain} a private key, which would end up in logs; {advice}"
+    return f"{join_words(places)} {contain} a private key, which would end up in logs; {advice}"
 
 
 def _leaves(value: t.Any, place: str, allowed: t.Container[str]) -> t.Iterator[t.Tuple[str, str]]:

@@ -91,6 +91,15 @@ def clean(text: str, limit: int = 100) -> str:
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
 
 
+def join_words(words: t.Iterable[str], conjunction: str = "and", most: t.Optional[int] = None) -> str:
+    """``a, b and c`` for the middle of a sentence; of more than ``most`` words the first ones and how many more."""
+    shown = list(words)
+    if most is not None and len(shown) > most:
+        shown[most:] = [f"{len(shown) - most} more"]
+    *others, last = shown or [""]
+    return f"{', '.join(others)} {conjunction} {last}" if others else last
+
+
 def bounded(problems: t.Sequence[str], most: int) -> t.List[str]:
     """The first of many sentences, and how many there are beside them."""
     more = len(problems) - most

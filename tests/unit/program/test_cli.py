@@ -974,8 +974,7 @@ def test_a_defect_is_one_line_and_shows_its_place_on_request(host: Host, monkeyp
     done = host.run("status")
     assert done.code == 70
     assert done.err == (
-        "status met an internal error (KeyError: 'x'); nothing in place was changed. Please report it, with the "
-        "output of --debug\n"
+        "status stopped because of an internal error (KeyError: 'x'). Please report it, with the output of --debug\n"
     )
     assert "Traceback" in host.run("status", "--debug").err
 

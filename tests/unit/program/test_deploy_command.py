@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import parts, sets
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import format_time
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, Entity
 from ansible_collections.certops.ocsp.tests.unit.program import host as hosts
@@ -239,6 +240,65 @@ def test_a_service_that_rejects_its_configuration_keeps_the_old_one(live: Client
     parts.save(live.layout, parts.Part("web", part.certificates, {}, {"web": web}, part.deployment))
     done = live.deploy(NAME)
     assert done.code == 1 and live.live() == before and "configuration of web" in done.err
+
+
+@pytest.mark.parametrize("step", ["tell", "verify"])
+def test_what_fails_after_the_switch_does_not_deny_it(live: Client, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    from ocsp_stapling.commands import deploy
+
+    new = live.renew()
+    tell, carry_out = deploy.reloading.tell, deploy.certificate_set.carry_out
+    raised: t.List[str] = []
+
+    def busy(*arguments: t.Any, **options: t.Any) -> bool:
+        if raised:
+            return tell(*arguments, **options)
+        raised.append("once")
+        raise deploy.OcspError("file_error", "another process has held the lock LOCK for 300 seconds")
+
+    def unable(task: t.Any) -> t.Any:
+        verifying = task.values.get("state") == "verify"
+        return deploy.Result({"msg": "the disk is full"}, failed=True) if verifying else carry_out(task)
+
+    if step == "tell":
+        monkeypatch.setattr(deploy.reloading, "tell", busy)
+    else:
+        monkeypatch.setattr(deploy.certificate_set, "carry_out", unable)
+    done = live.deploy(NAME)
+    assert live.live() == new.pem and done.code == 0
+    assert (
+        "is not live" not in done.err
+        and f"which expires at {format_time(live.host.now + 60 * DAY)}, is live" in done.err
+    )
+    if step == "tell":
+        assert "web could not be reloaded: another process has held the lock" in done.err
+        assert live.reloads.read_text().split() == ["web", "web"]  # by apply, which follows
+    else:
+        assert "what is served could not be checked: the disk is full" in done.err
+
+
+def test_a_defect_at_one_certificate_stops_no_other(live: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ocsp_stapling.commands import deploy
+
+    new = live.renew()
+    for name in ("a.example.com", NAME):
+        write_request = live.request(name)
+        write_request.parent.mkdir(exist_ok=True)
+        write_request.write_text('{"version": 1}')
+    real = deploy.parts.is_given
+
+    def defect(found: t.Any, name: str) -> bool:
+        if name != NAME:
+            raise KeyError("planted")
+        return real(found, name)
+
+    both = {name: deploy.renewed.sources(parts.load(live.layout))[NAME] for name in ("a.example.com", NAME)}
+    monkeypatch.setattr(deploy.renewed, "sources", lambda _parts: both)
+    monkeypatch.setattr(deploy.parts, "is_given", defect)
+    done = live.deploy("--renewed")
+    assert done.code == 1 and live.live() == new.pem
+    assert "a.example.com: the renewed certificate is not live: internal error (KeyError: 'planted')" in done.err
+    assert live.request("a.example.com").exists() and not live.request().exists()
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ocsp_stapling import metrics, record, state
+from ocsp_stapling import certificate_state, metrics, record, state
 from ocsp_stapling.record import Record
 from ocsp_stapling.state import PROGRAM, State
 
@@ -187,6 +187,27 @@ def test_metrics_have_no_other_codes_than_there_are(code: str, shown: str) -> No
     found = State()
     found.certificates = {"www.example.com": {**ENTRY, "failure_code": code}}
     assert f'consecutive_failures{{name="www.example.com",code="{shown}"}} 2\n' in metrics.render(found)
+
+
+LATER, LATEST = "2026-03-04T06:00:00Z", "2026-03-04T07:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("claims", "staple", "succeeded"),
+    [
+        ({}, {}, None),
+        ({}, {"sha256": "1", "installed": LATER}, LATER),
+        ({"sha256": "1", "succeeded": LATER}, {"sha256": "1", "installed": LATEST}, LATER),
+        ({"sha256": "2", "succeeded": LATER}, {"sha256": "1", "installed": LATEST}, LATEST),
+        ({"sha256": "2", "succeeded": LATEST}, {"sha256": "1", "installed": LATER}, LATEST),
+    ],
+    ids=["nothing", "a playbook alone", "refresh", "a playbook since", "refresh since"],
+)
+def test_whoever_fetched_a_response_it_is_the_last_success(
+    claims: t.Dict[str, t.Any], staple: t.Dict[str, t.Any], succeeded: t.Optional[str]
+) -> None:
+    now = datetime(2026, 3, 4, 8, tzinfo=timezone.utc)
+    assert certificate_state.attempt_values(claims, staple, now)["succeeded"] == succeeded
 
 
 def test_each_family_stands_once_with_its_help() -> None:

@@ -15,11 +15,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
 from .. import secrets
-from ..errors import ERROR, Fault, InputError, OcspError, Refusal, sentence
+from ..errors import Fault, InputError, OcspError, Refusal, findings_of, sentence
 from ..fetch import bulk
 from ..fetch.environment import Environment, Exchange, ResponderDown, Ways
 from ..judge.schedule import Lookahead, look_ahead
-from ..options.parse import check_limits
+from ..options.parse import check_limits, closest
 from ..options.table import RUN_LIMITS
 from ..pki.certificate import Certificate, load_certificates
 from ..servers import snippets
@@ -30,7 +30,7 @@ from ..services.installation import Installation, outstanding
 from ..store import files, parts, sets, staples
 from ..store.parts import Part
 from ..store.sets import Layout
-from ..text import bounded, format_time
+from ..text import bounded, format_time, join_words
 from . import claims, confirm, finds, live, material, removal, transaction
 from . import inclusion as inclusions
 from .confirm import Endpoint, Sight
@@ -129,6 +129,9 @@ def carry_out(task: Task) -> Result:
         msg = "responders have no answer for the new certificates yet; nothing was changed"
         return Result({"msg": msg}, postponed=True)
     except OcspError as error:
+        given = _given_faults(task)
+        if given and not isinstance(error, Refusal):
+            error = Refusal([*given, Fault("", error.message)])
         return Result({"msg": error.message, "findings": findings_of(error)}, failed=True)
     finally:
         os.umask(umask)
@@ -168,13 +171,6 @@ def _locked(task: Task) -> t.Iterator[None]:
         yield
 
 
-def findings_of(error: OcspError) -> t.List[t.Dict[str, str]]:
-    """One for each thing that is wrong, with the name of the certificate where it is about one."""
-    faults = error.faults if isinstance(error, Refusal) else (Fault("", error.message),)
-    found = [{"name": one.name, "code": error.code, "severity": ERROR, "message": one.message} for one in faults]
-    return [{key: value for key, value in one.items() if value} for one in found]
-
-
 # present
 
 
@@ -200,8 +196,10 @@ def _present(task: Task) -> Result:
     unsaved = inclusion.unsaved(part) if part is not None else []
     rewritten = live.told(work.outdated_snippets(), work.before, work.after())
     if task.check:
-        told = {*transaction.renew(work, None), *work.told(work.outdated_snippets()), *outstanding(layout, known)}
+        told = {*transaction.renew(work, None), *work.told(work.outdated_snippets())}
         told.update(service for one in work.missing for service in one.services)
+        # One that does not run loads its files when it starts.
+        told = {*(service for service in told if known.is_running(service) is not False), *outstanding(layout, known)}
         problem = ""
         unconfirmed = sorted({service for item in work.changed for service in item.wanted.services})
     else:
@@ -284,16 +282,18 @@ def _plan(
     choice = finds.choose(task.layout, task.values["certificates"], task.values["found"] or ())
     values = {**task.values, "certificates": choice.certificates}
     # The role asks in check mode before it changes anything, and what is missing then is a fault.
-    given, faults, missing = read_wanted(values, known, check=task.check and values["part"] is None)
+    given, faults, missing, flawed = read_wanted(values, known, check=task.check and values["part"] is None)
     left = {**choice.left, **_found_among(task, faults)}
+    more = transaction.flaws(task.layout, [one for one in flawed if one.name not in left], datetime.now(timezone.utc))
+    faults = [*_given_faults(task), *faults, *more]
     while True:
         kept = [one for one in given if one.name not in left]
         claiming = replace(inclusion, claimed=[*inclusion.claimed, *left])
         work, part, found = _draw(task, claiming, known, kept)
-        more = _found_among(task, found)
-        if not more:
+        unsound = _found_among(task, found)
+        if not unsound:
             break
-        left.update(more)
+        left.update(unsound)
     work.missing = missing
     work.warnings += (one.message for one in missing)
     faults = [fault for fault in faults if fault.name not in left]
@@ -306,6 +306,11 @@ def _plan(
         if faults or found:
             raise Refusal([*faults, *found])
     return work, part
+
+
+def _given_faults(task: Task) -> t.List[Fault]:
+    """What is wrong by the word of the controller, which has read what is not on this host."""
+    return [Fault(one.get("name") or "", one["message"]) for one in task.values.get("faults") or ()]
 
 
 def _found_among(task: Task, faults: t.Sequence[Fault]) -> t.Dict[str, str]:
@@ -506,7 +511,7 @@ class _Patience:
         if not names:
             return ""
         until = format_time(self._until)
-        return f"waited {self._waited:.0f} seconds, until {until}, for responses for {transaction.listed(names)}"
+        return f"waited {self._waited:.0f} seconds, until {until}, for responses for {transaction.named(names)}"
 
 
 def _values(work: transaction.Plan, told: t.Sequence[str], unconfirmed: t.Sequence[str]) -> t.Dict[str, t.Any]:
@@ -636,7 +641,7 @@ def _verify(task: Task) -> Result:
         problems = confirm.reload_all(installation, verified.services)
     faults = transaction.listed(list(verified.faults.values()), "; ")
     _notes(task, task.inclusion()).take_back({name: switched[name] for name in names}, verified)
-    msg = f"the old certificates of {transaction.listed(names)} were put back: {faults}"
+    msg = f"the old certificates of {transaction.named(names)} were put back: {faults}"
     return Result({"msg": "; ".join([msg, *problems]), "swapped_back": names}, changed=True, failed=True)
 
 
@@ -644,7 +649,7 @@ def _confirmation(verified: confirm.Verified) -> str:
     msg = f"{', '.join(verified.services)}: everything is served as expected"
     if not verified.untold:
         return msg
-    untold = ", ".join(verified.untold)
+    untold = join_words(verified.untold)
     return f"{msg}, as far as can be checked; it is unknown whether {untold} loaded the new files, so reload it"
 
 
@@ -655,7 +660,7 @@ def _absent(task: Task) -> Result:
     names = [one["name"] for one in task.values["certificates"]]
     obstacle = "" if force else removal.obstacle(layout, names, task.run)
     if obstacle:
-        return Result({"msg": f"nothing was removed: {obstacle}", "removed": []}, failed=True)
+        return Result({"msg": f"nothing was removed, because {obstacle}", "removed": []}, failed=True)
     removed = removal.present(layout, names or sets.all_names(layout))
     if names:
         found = inclusions.read(layout, None).found
@@ -674,7 +679,7 @@ def _absent_part(task: Task) -> Result:
     if owner not in owners and task.values["part"]["derived"]:
         if len(owners) > 1:
             raise InputError(
-                f"nothing was removed: the certificates on this host belong to {' and '.join(owners)}, and not to "
+                f"nothing was removed: the certificates on this host belong to {join_words(owners)}, and not to "
                 f"{owner}; set ocsp_stapling_owner to one of them, or to all"
             )
         owner = owners[0] if owners else owner
@@ -689,7 +694,7 @@ def _absent_part(task: Task) -> Result:
     gone = [name for name in names if not parts.is_given(left, name)]
     obstacle = "" if task.values["force"] or not gone else removal.obstacle(task.layout, gone, task.run)
     if obstacle:
-        return Result({"msg": f"nothing was removed: {obstacle}", "removed": [], **remaining}, failed=True)
+        return Result({"msg": f"nothing was removed, because {obstacle}", "removed": [], **remaining}, failed=True)
     done = _take_away(task, gone, inclusion.found, left, names)
     if not task.check and not done.failed:
         parts.save(task.layout, Part(owner))
@@ -700,9 +705,13 @@ def _say_owner(owner: str, names: t.Sequence[str], others: t.Sequence[str]) -> s
     """What comes of a request to remove what an owner gave, when that is not done here."""
     if names:
         known = transaction.listed(names)
-        return f"{owner} is the only owner of certificates on this host, so everything is removed: {known}"
-    known = f"; those on it belong to {' and '.join(others)}" if others else ""
-    return f"{owner} has no certificates on this host{known}"
+        return (
+            f"{owner} is the only owner of certificates on this host, so the program is removed with all of them, "
+            f"unless a server still uses one: {known}"
+        )
+    known = f"; those on it belong to {join_words(others)}" if others else ""
+    meant = closest(owner, others)
+    return f"{owner} has no certificates on this host{known}{f'; did you mean {meant}?' if meant else ''}"
 
 
 def _take_away(
@@ -724,7 +733,7 @@ def _take_away(
             problem = removal.take_away(installation, gone, left, touched, setup, task.values["force"])
             told = installation.outstanding()
     if problem:
-        msg = f"{transaction.listed(gone)}: nothing was removed: {problem}"
+        msg = _say_needed(gone, problem)
         return Result({"msg": msg, "removed": [], "reload": told}, failed=True)
     msg = "; ".join([_say_removed(gone, task.check), *_say_moved(moved, task.check)])
     values: t.Dict[str, t.Any] = {"msg": msg, "removed": list(gone), "reload": told}
@@ -750,9 +759,16 @@ def _prune(task: Task) -> Result:
     return done._replace(changed=done.changed or bool(changed))
 
 
+def _say_needed(names: t.Sequence[str], problem: str) -> str:
+    """That certificates stay, because a service would not accept its configuration without them."""
+    them, were = ("it", "was") if len(names) == 1 else ("them", "were")
+    what = f"{transaction.named(names)} {were} not removed" if names else "nothing was removed"
+    return f"{what}, because a server still needs {them}: {problem}; take {them} out of its configuration and run again"
+
+
 def _say_removed(names: t.Sequence[str], check: bool) -> str:
     done = "would be removed" if check else "was removed" if len(names) == 1 else "were removed"
-    return f"{transaction.listed(names)} {done}" if names else "there was nothing to remove"
+    return f"{transaction.named(names)} {done}" if names else "there was nothing to remove"
 
 
 # What drops out
@@ -774,14 +790,13 @@ def _say_dropped(gone: t.Iterable[inclusions.Dropped], check: bool) -> str:
 
 
 def _users(one: inclusions.Dropped) -> str:
-    return f" (no longer for {' and '.join(one.services)})" if one.services else ""
+    return f" (no longer for {join_words(one.services)})" if one.services else ""
 
 
 def _say_kept(one: inclusions.Dropped) -> str:
     return (
         f"{one.name} is no longer configured, but is kept because it is still used by "
-        f"{transaction.listed(one.used_by)}; "
-        "remove that and run again"
+        f"{transaction.named(one.used_by)}; remove it there and run again"
     )
 
 
@@ -793,8 +808,9 @@ def _say_given(work: transaction.Plan, part: Part, inclusion: Inclusion) -> t.It
         owners = [owner for owner in givers if one.name not in inclusion.together.get(owner, ())]
         if before is not None and owners:
             yield (
-                f"{one.name}: {part.owner} no longer lists it, but {' and '.join(owners)} still does; if that role or "
-                "play no longer exists, set ocsp_stapling_state to absent and ocsp_stapling_owner to that name"
+                f"{one.name}: {part.owner} no longer lists it, but {join_words(owners)} still "
+                f"{'does' if len(owners) == 1 else 'do'}; if that role or play no longer exists, set "
+                "ocsp_stapling_state to absent and ocsp_stapling_owner to that name"
             )
 
 

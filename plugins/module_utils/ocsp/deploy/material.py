@@ -22,7 +22,7 @@ from ..pki import path as paths
 from ..pki.certificate import Certificate
 from ..pki.identifiers import is_self_signed
 from ..store.sets import NAME
-from ..text import encode_pem
+from ..text import encode_pem, join_words
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def examine(material: Material, names: t.Sequence[str]) -> Examination:
     if missing:
         held = ", ".join(server_names(certificate)[:5]) or "none"
         problems.append(
-            f"the certificate {certificate.name} is not for {', '.join(missing)} (its names: {held})"
+            f"the certificate {certificate.name} is not for {join_words(missing)} (its names: {held})"
             f"{_addresses_as_names(certificate, missing)}"
         )
     problems = [problem for problem in problems if problem]

@@ -27,6 +27,7 @@ from ..store import attempts, parts, reading
 from ..store.attempts import HELD_BACK, LIVE_WITHOUT_STAPLE, REFUSED, SWITCHED_BACK, Attempt
 from ..store.parts import Part
 from ..store.sets import Layout
+from ..text import join_words
 from . import material
 from .confirm import Verified
 from .transaction import Item, Plan
@@ -84,7 +85,7 @@ class Notes:
 
     def take_back(self, switched: t.Mapping[str, t.Mapping[str, t.Any]], verified: Verified) -> None:
         """Note that the sets of these names were put back; ``switched`` is what the transaction noted of them."""
-        services = " and ".join(verified.faults)
+        services = join_words(verified.faults)
         for name, one in switched.items():
             with contextlib.suppress(OcspError, KeyError):
                 path = os.path.join(self.layout.folder(name, one["current"]), "cert.pem")
@@ -126,7 +127,7 @@ class Notes:
             message=secrets.told(message, self.passwords),
             fingerprint=material.fingerprint(certificate) if certificate is not None else "",
             not_after=certificate.not_after if certificate is not None else None,
-            owner=self.owner or " and ".join(part.owner for part in self.parts if part.get(name)),
+            owner=self.owner or join_words(part.owner for part in self.parts if part.get(name)),
         )
 
 

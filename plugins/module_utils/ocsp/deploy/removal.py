@@ -21,6 +21,7 @@ from ..services.installation import Installation, Refused
 from ..store import attempts, parts, reading, sets
 from ..store.parts import Part
 from ..store.sets import Layout
+from ..text import join_words
 from . import live
 from .live import Live
 
@@ -30,13 +31,26 @@ _MOST_MENTIONS = 10
 
 
 def obstacle(layout: Layout, names: t.Sequence[str], run: control.Run) -> str:
-    """What still uses the sets of these names, or any set where there are none; an empty string where nothing does."""
-    paths = [layout.live(name) for name in names] or [layout.root]
-    mentions = [mention for path in paths for mention in references(path)]
-    if mentions:
-        return f"it is still used by {', '.join(mentions[:_MOST_MENTIONS])}"
+    """What still uses the sets of these names, or any set where there are none, and what to do about that.
+
+    It is the end of a sentence, or an empty string where nothing uses them.
+    """
+    found = {name: references(layout.live(name)) for name in names} or {"": references(layout.root)}
+    used = [name for name in found if found[name]]
+    if used:
+        mentions = [mention for name in used for mention in found[name]]
+        what = f"{join_words(used, most=_MOST_MENTIONS)} {'is' if len(used) == 1 else 'are'}"
+        lines = "this line" if len(mentions) == 1 else "these lines"
+        return (
+            f"{what if names else f'what is in {layout.root} is'} still used by "
+            f"{join_words(mentions, most=_MOST_MENTIONS)}; remove {lines}, reload the server and run again"
+        )
     broken = [] if names or not os.path.isdir(layout.root) else broken_without(layout.root, run)
-    return f"it is still used: {'; '.join(broken)}" if broken else ""
+    if not broken:
+        return ""
+    return (
+        f"what is in {layout.root} is still used: {'; '.join(broken)}; take it out of that configuration and run again"
+    )
 
 
 def references(path: str, parent: str = "/etc") -> t.List[str]:
@@ -111,7 +125,7 @@ def take_away(
                 if one.entry.name in touched:
                     change.put(os.path.join(one.entry.folder, sets.DESCRIPTION), sets.describe(_description(one)))
     except Refused as refused:
-        return f"it is still used: {refused.message}"
+        return refused.message
     for name in gone:
         sets.remove(layout, name)
     return ""

@@ -18,6 +18,7 @@ from ..pki.certificate import Certificate, find_leaf, load_certificates
 from ..store import parts, reading, sets, tenants
 from ..store.parts import Part
 from ..store.sets import Layout
+from ..text import join_words
 
 Values = t.Mapping[str, t.Any]
 
@@ -118,14 +119,11 @@ def find(value: t.Any, name: str) -> Source:
         )
     if not there:
         raise MissingError(
-            f"{given['client']} has no such certificate: there is no {_or(one.certificate for one in candidates)}; "
+            f"{given['client']} has no such certificate: there is no "
+            f"{join_words((one.certificate for one in candidates), 'or')}; "
             f"have {given['client']} obtain it first, or say in renewed_by where it is"
         )
     return there[0]._replace(chain=given.get("chain", ""))
-
-
-def _or(paths: t.Iterable[str]) -> str:
-    return " or ".join(paths)
 
 
 def _candidates(client: str, folder: t.Optional[str], name: str) -> t.List[Source]:

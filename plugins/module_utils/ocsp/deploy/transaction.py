@@ -39,7 +39,7 @@ from ..services.installation import Installation, Refused, read_texts
 from ..store import reading, sets, staples
 from ..store.parts import Part
 from ..store.sets import Layout
-from ..text import format_time
+from ..text import format_time, join_words
 from . import confirm, finds, live, material, renewed
 from .confirm import Endpoint, Look
 from .live import Live
@@ -232,6 +232,17 @@ def plan(
     return work, [*faults, *_conflicts(work.items), *_neighbour_conflicts(work)]
 
 
+def flaws(layout: Layout, wanted: t.Iterable[Wanted], now: datetime) -> t.List[Fault]:
+    """What is wrong with certificates that are not to be deployed, as something else is wrong with them as well."""
+    faults = []
+    for one in wanted:
+        try:
+            faults += [_fault(one.name, sentence) for sentence in _plan_one(layout, one, now)[1]]
+        except OcspError as error:
+            faults.append(_fault(one.name, error.message))
+    return faults
+
+
 def _fault(name: str, sentence: str) -> Fault:
     return Fault(name, f"{name}: {sentence}")
 
@@ -325,7 +336,7 @@ def _unstapled(item: Item) -> t.Iterator[str]:
     mute = [kind for kind in wanted.known_kinds if not SERVERS[kind].staples]
     if mute:
         yield (
-            f"the certificate requires stapling (must-staple), which {' and '.join(mute)} cannot do; clients would "
+            f"the certificate requires stapling (must-staple), which {join_words(mute)} cannot do; clients would "
             "refuse it, so give such services a certificate without must-staple"
         )
     if not item.stapled:
@@ -346,7 +357,7 @@ def _unreadable(item: Item) -> t.Iterator[str]:
         blind = [kind for kind in item.wanted.known_kinds if SERVERS[kind].reads_key_as_user]
         if blind:
             yield (
-                f"{' and '.join(blind)} cannot read the private key, which is readable by root only; give it the "
+                f"{join_words(blind)} cannot read the private key, which is readable by root only; give it the "
                 'group of that service and the mode "0440"'
             )
 
@@ -372,7 +383,7 @@ def _conflict(one: Item, other: Item) -> str:
         return ""
     server, name = min(shared), min(set(one.wanted.names) & set(other.wanted.names))
     return (
-        f"{one.name} and {other.name}: both are for {name} on {server}, with {' and '.join(kinds)} keys; {server} "
+        f"{one.name} and {other.name}: both are for {name} on {server}, with {join_words(kinds)} keys; {server} "
         f"{SERVERS[server].one_staple}; deploy one of them there, or set staple to false for both"
     )
 
@@ -409,7 +420,7 @@ def _different_kinds(item: Item, other: Entry, server: str, name: str) -> t.Iter
             yield _fault(
                 item.name,
                 f"{other.name}, which is live on this host, is for {name} on {server}, too, with "
-                f"{' and '.join(kinds)} keys; {server} {SERVERS[server].one_staple}; deploy one of them there, or set "
+                f"{join_words(kinds)} keys; {server} {SERVERS[server].one_staple}; deploy one of them there, or set "
                 "staple to false for both",
             )
 
@@ -502,9 +513,10 @@ def _settle(item: Item) -> t.List[str]:
     if outcome is None:
         return []
     if item.revocation is not None:
-        item.held_back = item.revocation.message if item.reasons else ""
-        left = "; it is not deployed" if item.reasons else ", but is in use; replace it"
-        return [f"{item.revocation.message}{left}"]
+        if not item.reasons:
+            return [f"{item.revocation.message}, but is in use; replace it"]
+        item.held_back = f"{item.revocation.message}; replace the certificate"
+        return [f"{item.revocation.message}, so it is not deployed; replace it"]
     if item.is_revoked:
         return ["its CA has revoked it, but it is in use; replace it"]
     if item.unfit:
@@ -727,7 +739,7 @@ def summary(
         written = [service for service in told if service in rewritten]
         if written:
             verb = "would be updated" if check else "updated"
-            parts.append(f"configuration snippets {verb} for {listed(written)}")
+            parts.append(f"configuration snippets {verb} for {named(written)}")
     if missing:
         parts.append(f"still without a staple: {listed(missing)}")
     return "; ".join(parts)
@@ -746,7 +758,7 @@ def _with_reasons(item: Item) -> str:
 
 def _unchanged(number: int, told: t.Sequence[str], missing: bool) -> str:
     # By the time this is read, at the end of a play, they may have been reloaded.
-    untold = f", but {listed(told)} had not loaded the last change yet" if told else ""
+    untold = f", but {named(told)} had not loaded the last change yet" if told else ""
     if not number:
         return f"no certificates are given{untold}"
     return f"{_certificates(number)}: {'nothing to change' if missing else 'up to date'}{untold}"
@@ -756,7 +768,12 @@ def _certificates(number: int) -> str:
     return "1 certificate" if number == 1 else f"{number} certificates"
 
 
+def named(names: t.Iterable[str]) -> str:
+    """Names for the middle of a sentence, and of very many the first ones."""
+    return join_words(names, most=_MOST_NAMES)
+
+
 def listed(names: t.Sequence[str], separator: str = ", ") -> str:
-    """Names for a sentence, and of very many the first ones."""
+    """Names, or sentences, after a colon, and of very many the first ones."""
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
     return separator.join(names[:_MOST_NAMES]) + more

@@ -6,9 +6,7 @@
 
 from __future__ import annotations
 
-import grp
 import os
-import pwd
 import typing as t
 from dataclasses import dataclass, field, replace
 
@@ -99,11 +97,15 @@ class Missing(t.NamedTuple):
 
 
 class Reading(t.NamedTuple):
-    """The certificates of the options of ``certificate_set``, each name once, and what is wrong with others."""
+    """The certificates of the options of ``certificate_set``, each name once, and what is wrong with others.
+
+    ``flawed`` are those others whose files can be judged all the same.
+    """
 
     wanted: t.List[Wanted]
     faults: t.List[Fault]
     missing: t.List[Missing]
+    flawed: t.List[Wanted]
 
 
 def read_wanted(values: Values, services: Services, check: bool = False) -> Reading:
@@ -111,45 +113,78 @@ def read_wanted(values: Values, services: Services, check: bool = False) -> Read
     found: t.Dict[str, Wanted] = {}
     faults: t.List[Fault] = []
     missing: t.List[Missing] = []
+    flawed: t.List[Wanted] = []
     for given in values["certificates"]:
         name = given["name"]
-        try:
-            one = _read_one(values, given, services)
-            found[name] = _merge(found[name], one, values) if name in found else one
-        except OcspError as error:
-            if check and isinstance(error, MissingError):
-                used = values["services"] if given["services"] is None else given["services"]
-                missing.append(Missing(name, f"{name}: {error.in_check_mode}", tuple(used)))
-            else:
+        one, problems = _read_one(values, given, services)
+        absent = [problem for problem in problems if check and isinstance(problem, MissingError)]
+        faults += [Fault(name, f"{name}: {problem.message}") for problem in problems if problem not in absent]
+        if absent:
+            used = values["services"] if given["services"] is None else given["services"]
+            missing.append(Missing(name, f"{name}: {absent[0].in_check_mode}", tuple(used)))
+        elif one is not None and problems:
+            flawed.append(one)
+        elif one is not None:
+            try:
+                found[name] = _merge(found[name], one, values) if name in found else one
+            except OcspError as error:
                 faults.append(Fault(name, f"{name}: {error.message}"))
-    return Reading(list(found.values()), faults, missing)
+    return Reading(list(found.values()), faults, missing, flawed)
 
 
-def _read_one(values: Values, given: Values, services: Services) -> Wanted:
-    material.check_name(given["name"])
+class _Noting:
+    """Notes what fails in its blocks, and goes on after them."""
+
+    def __init__(self) -> None:
+        self.problems: t.List[OcspError] = []
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: t.Any, error: t.Optional[BaseException], _traceback: t.Any) -> bool:
+        if isinstance(error, OcspError):
+            self.problems.append(error)
+            return True
+        return False
+
+
+def _read_one(values: Values, given: Values, services: Services) -> t.Tuple[t.Optional[Wanted], t.List[OcspError]]:
+    """One certificate, as far as it can be judged, and all that is wrong with it."""
+    noting = _Noting()
 
     def option(name: str) -> t.Any:
         return values[name] if given[name] is None else given[name]
 
-    options = {**values["options"], **(given["options"] or {})}
-    for name in options:
-        if name not in OPTION_NAMES:
-            raise InputError(f"options: '{name}' is not an option; {did_you_mean(name, OPTION_NAMES)}")
-    if given["responder_urls"]:
-        options["responder_urls"] = given["responder_urls"]
-    check_options(options)
-    source = renewed.find(given["renewed_by"], given["name"]) if given.get("renewed_by") else None
+    options: t.Optional[t.Dict[str, t.Any]] = None
+    source: t.Optional[Source] = None
+    sources: t.Optional[Sources] = None
+    with noting:
+        material.check_name(given["name"])
+        with noting:
+            options = _read_options(values, given)
+        source = renewed.find(given["renewed_by"], given["name"]) if given.get("renewed_by") else None
+        sources = _read_sources(values, given) if source is None else _read_renewed(given, source)
+    names = []
+    for name in option("services"):
+        with noting:
+            _check_service(name, services, values)
+            names.append(name)
+    for name in given["names"] or ():
+        with noting:
+            check_server_name(name)
+    uid, gid, unknown = sets.find_access(option("owner"), option("group"))
+    noting.problems += map(MissingError, unknown)
+    mode = Access().mode
+    with noting:
+        mode = read_mode(option("mode"))
+    if sources is None or options is None:
+        return None, noting.problems
     path = key_path(given, values) if source is None else None
     origin = origins.of_file(path) if path is not None else None
-    names = option("services")
-    for name in names:
-        _check_service(name, services, values)
-    for name in given["names"] or ():
-        check_server_name(name)
-    return Wanted(
+    one = Wanted(
         name=given["name"],
-        sources=_read_sources(values, given) if source is None else _read_renewed(given, source),
-        access=_read_access(option("owner"), option("group"), option("mode")),
+        sources=sources,
+        access=Access(uid, gid, mode),
         names=tuple([given["name"]] if given["names"] is None else given["names"]),
         services=tuple(names),
         kinds=tuple(kind or "" for kind in services.kinds(names)),
@@ -161,6 +196,19 @@ def _read_one(values: Values, given: Values, services: Services) -> Wanted:
         origin=origin.values if origin is not None else None,
         is_of_user=origin is not None and origin.user != 0 and given["name"] in (values.get("found") or ()),
     )
+    return one, noting.problems
+
+
+def _read_options(values: Values, given: Values) -> t.Dict[str, t.Any]:
+    """The options for fetching and judging of a certificate. Raises InputError."""
+    options = {**values["options"], **(given["options"] or {})}
+    for name in options:
+        if name not in OPTION_NAMES:
+            raise InputError(f"options: '{name}' is not an option; {did_you_mean(name, OPTION_NAMES)}")
+    if given["responder_urls"]:
+        options["responder_urls"] = given["responder_urls"]
+    check_options(options)
+    return options
 
 
 def check_server_name(name: str) -> None:
@@ -207,10 +255,13 @@ def _read_sources(values: Values, given: Values) -> Sources:
         for part in PARTS:
             if data[part] is None:
                 where[part], data[part] = _find_part(folder, given["name"], part)
+    problems = []
     for part in ("private_key", "certificate"):
         if data[part] is None:
             named = where[part] if folder else f"{part}_path, {part}_src or {part}_content"
-            raise (MissingError if folder else InputError)(f"there is no {part.replace('_', ' ')}: {named} is missing")
+            problems.append(f"there is no {part.replace('_', ' ')}: {named} is missing")
+    if problems:
+        raise (MissingError if folder else InputError)("; ".join(problems))
     where["key"] = where.pop("private_key")
     return Sources(data["private_key"] or b"", data["certificate"] or b"", data["chain"], data["root"], where)
 
@@ -285,23 +336,6 @@ def _find_part(folder: str, name: str, part: str) -> t.Tuple[str, t.Optional[byt
         if found is not None:
             break
     return path, found
-
-
-def _read_access(owner: t.Any, group: t.Any, mode: t.Any) -> Access:
-    """Owner, group and mode of a key as numbers. Raises InputError."""
-    uid = gid = -1
-    problems = []
-    try:
-        uid = int(owner) if str(owner).isdigit() else pwd.getpwnam(owner).pw_uid
-    except KeyError:
-        problems.append(f"the owner of the private key: there is no user '{owner}' on this host")
-    try:
-        gid = int(group) if str(group).isdigit() else grp.getgrnam(group).gr_gid
-    except KeyError:
-        problems.append(f"the group of the private key: there is no group '{group}' on this host")
-    if problems:
-        raise MissingError("; ".join(problems))
-    return Access(uid, gid, read_mode(mode))
 
 
 def read_mode(mode: t.Any) -> int:

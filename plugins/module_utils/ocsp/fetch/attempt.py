@@ -27,7 +27,10 @@ class BadAnswer(Exception):
 
 
 class TooLarge(BadAnswer):
-    """An answer that is larger than anything a responder has to say."""
+    """An answer that is larger than anything a responder has to say; the text says in what way."""
+
+    def __init__(self, what: str = f"it has more than {MAX_BODY // 1024} KiB") -> None:
+        super().__init__(what)
 
 
 class NoAnswer(ConnectionError):
@@ -139,7 +142,7 @@ class Attempt:
                 self.code, f"the TLS certificate of {self.peer} is not trusted: {why} (validate_certs is true)", True
             )
         if isinstance(exc, TooLarge):
-            return TransportError("too_large", f"the answer of {self.peer} is larger than {MAX_BODY // 1024} KiB")
+            return TransportError("too_large", f"the answer of {self.peer} is too large: {exc}")
         if isinstance(exc, (OSError, RuntimeError)):
             unknown = isinstance(exc, socket.gaierror) and exc.errno != socket.EAI_AGAIN
             return TransportError(self.code, f"cannot {self.step} {self.peer}: {reason_of(exc)}", unknown)

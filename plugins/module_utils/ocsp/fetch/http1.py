@@ -89,7 +89,7 @@ class Reader:
         self.buffer += data
         self.received += len(data)
         if self.received > MAX_RECEIVED:
-            raise TooLarge("it is too large")
+            raise TooLarge(f"it has more than {MAX_RECEIVED // 1024} KiB with its headers")
         return bool(data)
 
     def take(self, size: int) -> bytes:
@@ -129,8 +129,12 @@ def _check_start(data: bytes) -> None:
     line, newline, _rest = data.partition(b"\n")
     if newline and not _STATUS_LINE.fullmatch(line):
         raise _bad_start(line)
-    if len(data) > MAX_BODY:
-        raise TooLarge("its headers are too large")
+    _check_size(data)
+
+
+def _check_size(head: bytes) -> None:
+    if len(head) > MAX_BODY:
+        raise TooLarge(f"its headers have more than {MAX_BODY // 1024} KiB")
 
 
 def _bad_start(line: bytes) -> Exception:
@@ -144,8 +148,9 @@ def _parse_head(head: bytes) -> Answer:
     status = _STATUS_LINE.fullmatch(first)
     if not status:
         raise _bad_start(first)
-    if len(lines) > MAX_HEADERS or len(head) > MAX_BODY:
-        raise TooLarge("it has too many headers")
+    _check_size(head)
+    if len(lines) > MAX_HEADERS:
+        raise TooLarge(f"it has more than {MAX_HEADERS} headers")
     headers: t.Dict[str, str] = {}
     for line in lines:
         name, _colon, value = line.decode("latin-1").partition(":")
@@ -166,16 +171,16 @@ def read_body(reader: Reader, answer: Answer) -> None:
         framed = not length
     elif coding is None and length.isdecimal() and length.isascii():
         if len(length) > 20 or int(length) > MAX_BODY:
-            raise TooLarge("it announces too large a body")
+            raise TooLarge
         answer.body = reader.take(int(length))
     else:
         framed = False
         while reader.more():
             if len(reader.buffer) > MAX_BODY:
-                raise TooLarge("it does not end")
+                raise TooLarge
         answer.body = reader.take(len(reader.buffer))
         if len(answer.body) > MAX_BODY:
-            raise TooLarge("it is too large")
+            raise TooLarge
     answer.reusable = answer.stays_open and framed and not reader.buffer
 
 
@@ -190,7 +195,7 @@ def _read_chunks(reader: Reader, answer: Answer) -> bytes:
         if count == 0:
             break
         if len(body) + count > MAX_BODY:
-            raise TooLarge("its chunks are too large")
+            raise TooLarge
         body += reader.take(count)
         if reader.line() not in (b"", b"\r"):
             raise BadAnswer("a chunk does not end where it should")

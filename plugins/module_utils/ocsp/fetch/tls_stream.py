@@ -85,7 +85,7 @@ class TlsStream:
                 self._flush()
                 return result
             if received > _MOST_WITHOUT_DATA:
-                raise TooLarge("it sends nothing but messages of TLS")
+                raise TooLarge("it consists of TLS messages without data")
             received += self._fill()
 
     def _fill(self) -> int:

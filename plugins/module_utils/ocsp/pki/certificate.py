@@ -23,6 +23,7 @@ from datetime import datetime
 from ..asn1 import der
 from ..asn1.der import Reader, element
 from ..errors import InputError, MalformedError
+from ..text import join_words
 from . import formats, signature
 from .remembered import Memory, fingerprint, remembered, remembered_if_short
 from .signature import PublicKey, Scheme
@@ -523,7 +524,7 @@ def find_leaf(certificates: t.Sequence[Certificate], source: str) -> Certificate
             f"{source} contains a certificate that cannot be read ({error}); have the CA reissue it"
         ) from None
     if len(leaves) > 1:
-        names = " and ".join(sorted(leaf.name for leaf in leaves.values())[:3])
+        names = join_words(sorted(leaf.name for leaf in leaves.values())[:3])
         raise InputError(
             f"{source} contains several certificates that are not CA certificates ({names}); give one and its chain"
         )

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ..errors import MalformedError
-from ..text import format_time
+from ..text import format_time, join_words
 from . import certificate as x509
 from . import constraints, readability, signature
 from .certificate import Certificate
@@ -113,7 +113,7 @@ def find_path(
     best = min(walks, key=lambda walk: _rank(walk, bool(search.anchors)))
     problems = [*_break(search, best), *best.problems]
     if problems and search.is_cut:
-        sources = " and ".join(dict.fromkeys([leaf.source, *(one.source for one in search.given)]))
+        sources = join_words(dict.fromkeys([leaf.source, *(one.source for one in search.given)]))
         problems.append(
             f"in {sources} are too many certificates to try all of their combinations; give those that are needed"
         )

@@ -14,6 +14,7 @@ from __future__ import annotations
 import typing as t
 
 from ..errors import MalformedError, ProbeError
+from ..text import join_words
 
 TLS12 = 0x0303
 TLS13 = 0x0304
@@ -329,7 +330,7 @@ def read_server_hello(content: bytes, offer: Offer, session_id: bytes) -> Server
 
 
 def _wanted(offer: Offer) -> str:
-    return " and ".join(f"TLS {VERSIONS[version]}" for version in sorted(offer.versions))
+    return join_words(f"TLS {VERSIONS[version]}" for version in sorted(offer.versions))
 
 
 def _read_key_share(cipher: int, retry: bool, extensions: t.Mapping[int, bytes]) -> ServerHello:

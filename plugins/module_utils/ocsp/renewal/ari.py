@@ -126,7 +126,7 @@ def read_directory(data: bytes) -> t.Dict[str, t.Any]:
     """The object of an ACME directory (RFC 8555 section 7.1.1). Raises MalformedError."""
     found = _json(data, "the directory")
     if "newOrder" not in found:
-        raise MalformedError("it is no ACME directory; it has no newOrder")
+        raise MalformedError("it has no newOrder")
     return found
 
 

@@ -44,9 +44,8 @@ class Wanted(t.NamedTuple):
 class Material(t.NamedTuple):
     """The bytes of the certificate with its chain, of the private key and of OCSP responses; None: there is none.
 
-    ``has_key`` is False where a key should be and is not. Whether an encrypted
-    key matches is not known.
-    ``where`` names the file of the certificate.
+    ``has_key`` is False where a key should be and is not; ``key`` is None also where it is encrypted, so that nothing
+    tells whether it matches. ``where`` names the file of the certificate.
     """
 
     certificate: t.Optional[bytes]

@@ -16,6 +16,7 @@ import os
 import re
 import signal
 import stat
+import time
 import typing as t
 from datetime import datetime
 
@@ -24,6 +25,7 @@ from ..servers.server import Server
 from ..servers.table import NAMES, SERVERS
 from ..store import reading, tenants
 from ..store.sets import Layout
+from ..text import join_words
 
 #: Runs a command: ``run(argv, input=None, timeout=60.0)``, returns its exit code, output and errors.
 Run = t.Callable[..., t.Tuple[int, str, str]]
@@ -133,7 +135,7 @@ def absence(service: Service, run: Run) -> str:
         return ""
     units = [service.name] if service.name in service.units else service.units
     what = "unit" if has_systemd() else "init script"
-    shown = " or ".join(map(_unit_name, units) if has_systemd() else units)
+    shown = join_words(map(_unit_name, units) if has_systemd() else units, "or")
     return f"{service.name} is not installed on this host (no {what} {shown}); its reload is left out"
 
 
@@ -292,15 +294,18 @@ def hand_over(service: Service, certificate: str, data: bytes, ask: t.Optional[A
 
 
 def ask_socket(path: str, text: str) -> str:
-    """One command to a UNIX socket, and the answer. Raises OSError."""
+    """One command to a UNIX socket, and the answer, all within ``_ASK_TIMEOUT``. Raises OSError."""
     import socket  # pylint: disable=import-outside-toplevel  # slow, and for HAProxy alone
 
+    end = time.monotonic() + _ASK_TIMEOUT
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(_ASK_TIMEOUT)
         connection.connect(path)
         connection.sendall(text.encode())
         answer = b""
         while len(answer) < _LONGEST_ANSWER:
+            # The user of the server may answer octet by octet, to keep root waiting.
+            connection.settimeout(max(0.001, end - time.monotonic()))
             part = connection.recv(4096)
             if not part:
                 break
@@ -450,7 +455,7 @@ class _Systemd(_Manager):
         code, output, errors = run(("systemctl", "is-active", *map(_unit_name, self.service.units)), timeout=_TIMEOUT)
         if not output:
             return f"systemd does not answer ({_last_words(code, output, errors)})"
-        units = " or ".join(self.service.units)
+        units = join_words(self.service.units, "or")
         why = f"it does not run as {units}" if self._runs_by_itself(run) else f"systemd has no unit {units}"
         return f"{why}; set 'unit' or 'reload' for it"
 
@@ -625,7 +630,7 @@ def _without(arguments: t.Sequence[str], options: t.Sequence[str]) -> t.List[str
 
 def _main_pid(service: Service, run: Run) -> t.Optional[int]:
     if has_systemd():
-        units = [unit if "." in unit else f"{unit}.service" for unit in service.units]
+        units = [*map(_unit_name, service.units)]
         shown = run(("systemctl", "show", "--property=MainPID", "--value", *units), timeout=_TIMEOUT)[1].split()
         found = next((int(word) for word in shown if word.isdigit() and word != "0"), None)
         if found is not None or service.unit:

@@ -30,6 +30,7 @@ from dataclasses import dataclass, field, replace
 
 from .. import secrets
 from ..errors import Fault, FileError, InputError
+from ..text import join_words
 from . import files, reading
 from .sets import PARTS, Access, Layout, write_new
 
@@ -355,7 +356,7 @@ def _compare_certificates(
         if theirs is None or not differing:
             continue
         before = recorded.get(one.name) if recorded else None
-        called = f"a different {' and '.join(_CALLED.get(key, key) for key in differing)}"
+        called = f"a different {join_words(_CALLED.get(key, key) for key in differing)}"
         if before is None or one.name in together:
             renamed = f"; if {mine.owner} is a new name of {other.owner}, set ocsp_stapling_owner to that"
             sentence = _contradiction(mine, other, one.name, called) + (renamed if before is None else "")

@@ -74,7 +74,6 @@ def find(settings: Settings, lead: str, problems: t.Optional[t.List[str]] = None
     Folders that cannot be read, or have more in them than is looked at, are added to ``problems``, each as a sentence.
     Without these they raise InputError.
     """
-
     search = _Search(settings["folder"], bool(settings.get("recursive")), problems)
     masks = {kind: settings.get(kind) or mask for kind, mask in MASKS.items()}
     pattern = _pattern(masks[lead])

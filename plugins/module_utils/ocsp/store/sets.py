@@ -81,6 +81,21 @@ def name_of(look_up: t.Callable[[int], t.Any], number: int) -> str:
         return str(number)
 
 
+def find_access(owner: t.Any, group: t.Any) -> t.Tuple[int, int, t.List[str]]:
+    """The numbers of a user and a group of this host, given by name or number, and a sentence for each there is not."""
+    uid = gid = -1
+    problems = []
+    try:
+        uid = int(owner) if str(owner).isdigit() else pwd.getpwnam(owner).pw_uid
+    except KeyError:
+        problems.append(f"the owner of the private key: there is no user '{owner}' on this host")
+    try:
+        gid = int(group) if str(group).isdigit() else grp.getgrnam(group).gr_gid
+    except KeyError:
+        problems.append(f"the group of the private key: there is no group '{group}' on this host")
+    return uid, gid, problems
+
+
 def mode_problem(mode: int) -> str:
     """Why a private key must not have a mode, as one sentence, or an empty string."""
     if not mode & ~_KEY_MODES:

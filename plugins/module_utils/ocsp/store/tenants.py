@@ -20,10 +20,8 @@ import typing as t
 from ..errors import InputError
 from . import reading
 
-#: How many links may lead from one to the next, as the kernel has it.
-_MOST_LINKS = 40
-#: How many folders may be on a way with all its links: each of these can be as long as a path.
-_MOST_NAMES = 1000
+#: How many links may lead from one to the next, as the kernel has it, and how many names there may be on the way.
+_MOST_LINKS, _MOST_NAMES = 40, 1000
 #: Folders that a way may begin with, since only root, and the user of this process, can change what is on it.
 _ROOTS_ALONE: t.Set[str] = set()
 _MOST_REMEMBERED = 10_000
@@ -131,8 +129,8 @@ def destination(path: str, source: str, follow: bool = True) -> t.Iterator[Desti
         if os.path.isdir(at):
             yield Destination(os.path.join(os.readlink(at), walk.name), os.path.join(at, walk.name))
         else:
-            real = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
-            real = os.path.realpath(path) if follow else real
+            beside = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+            real = os.path.realpath(path) if follow else beside
             yield Destination(real, real)
 
 
@@ -229,7 +227,7 @@ class _Found(t.NamedTuple):
 
 
 class _Walk:
-    """The way to a file, folder by folder; the last descriptors are closed with ``stack``.
+    """The way to a file, folder by folder; the descriptors at its end are closed with ``stack``.
 
     ``folder`` and ``name`` are where it ended, and ``rest`` are the names after one that is missing. ``missing`` is the
     folder that it led to, with all links before, where there is no file of that name in it. ``strangers`` are those who
@@ -242,11 +240,11 @@ class _Walk:
         self.rest: t.List[str] = []
         self.strangers: t.Set[int] = set()
         self.missing: t.Optional[_Found] = None
-        self._open_ones: t.Set[int] = set()
+        self._descriptors: t.Set[int] = set()
+        stack.callback(self._close_all_but)
         self._links: t.List[int] = []
         self._followed = 0
         self._passed = 0
-        stack.callback(self._keep)
         #: The way so far where it has been without links and strangers, to be remembered.
         self._way: t.Optional[str] = None
 
@@ -256,11 +254,7 @@ class _Walk:
         strangers = 0
         while left:
             name = left.pop()
-            self.folder, self.name = folder, name
-            self._keep(folder)
-            self._passed += 1
-            if self._passed > _MOST_NAMES:
-                raise ValueError("too many folders on the way")
+            self._enter(folder, name)
             last = not left
             above = there
             try:
@@ -294,6 +288,14 @@ class _Walk:
                 left += _names_of(target)
         return _Found(folder, tuple(self._links), strangers)
 
+    def _enter(self, folder: int, name: str) -> None:
+        """Go on from a folder, and close what is behind it. Raises ValueError where the way is too long."""
+        self._passed += 1
+        if self._passed > _MOST_NAMES:
+            raise ValueError(f"the path has more than {_MOST_NAMES} parts when links are followed")
+        self.folder, self.name = folder, name
+        self._close_all_but(folder)
+
     def _start(self, path: str) -> t.Tuple[int, os.stat_result, t.List[str]]:
         """The folder to begin an absolute path with, and the names that follow, the last one first."""
         known = os.path.dirname(path)
@@ -325,14 +327,14 @@ class _Walk:
 
     def _open(self, name: str, folder: t.Optional[int] = None) -> int:
         descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-        self._open_ones.add(descriptor)
+        self._descriptors.add(descriptor)
         return descriptor
 
-    def _keep(self, folder: int = -1) -> None:
-        """Close all but one folder: other threads need descriptors as well."""
-        for descriptor in self._open_ones - {folder}:
-            self._open_ones.remove(descriptor)
+    def _close_all_but(self, *needed: int) -> None:
+        """Close what the way has passed: by links, other users make it as long as they like."""
+        for descriptor in self._descriptors.difference(needed):
             os.close(descriptor)
+        self._descriptors.intersection_update(needed)
 
 
 def _names_of(path: str) -> t.List[str]:

@@ -89,9 +89,18 @@ def attempt_values(claims: Values, staple: Values, now: datetime) -> Values:
         "failures": failures,
         "failure_code": known_code(record.text_of(claims, "code")) if failures else "",
         "failure_message": record.text_of(claims, "message") if failures else "",
-        "succeeded": format_time(_near(record.time_of(claims, "succeeded"), now, _LONGEST_PAST)),
+        "succeeded": format_time(_succeeded(claims, staple, now)),
         "next_attempt": format_time(_near(record.time_of(claims, "next_attempt"), now, _LONGEST_PLAN)),
     }
+
+
+def _succeeded(claims: Values, staple: Values, now: datetime) -> t.Optional[datetime]:
+    """When a responder last gave a good response: by the word of refresh, or when another program put one in place."""
+    claimed = _near(record.time_of(claims, "succeeded"), now, _LONGEST_PAST)
+    installed = record.time_of(staple, "installed")
+    if installed is None or record.text_of(staple, "sha256") == record.text_of(claims, "sha256"):
+        return claimed
+    return max(installed, claimed) if claimed is not None else installed
 
 
 def _came_since(staple: Values, claims: Values) -> bool:

@@ -54,8 +54,8 @@ def main(arguments: t.Optional[t.Sequence[str]] = None) -> int:
         if options.debug:
             traceback.print_exc()
         message = (
-            f"{options.command} met an internal error ({type(error).__name__}: {error}); nothing in place was "
-            "changed. Please report it, with the output of --debug"
+            f"{options.command} stopped because of an internal error ({type(error).__name__}: {error}). Please report "
+            "it, with the output of --debug"
         )
         log.emit(Event("run", message, events.ERROR))
         with contextlib.suppress(Exception):
@@ -125,17 +125,7 @@ def _parser() -> argparse.ArgumentParser:
         "Replace a certificate of the role by one that was renewed on this host, together with its staple, or not at "
         "all. Needs root.",
     )
-    deploy.add_argument("name", nargs="?", metavar="NAME", help="the certificate, as the role calls it")
-    deploy.add_argument("--key", metavar="FILE", help="the private key; default: where renewed_by says it is")
-    deploy.add_argument("--certificate", metavar="FILE", help="the certificate, which its chain may follow")
-    deploy.add_argument("--chain", metavar="FILE", help="the certificates of the issuing CAs")
-    deploy.add_argument("--renewed", action="store_true", help="all certificates that were renewed and are not live")
-    deploy.add_argument(
-        "--hook",
-        action="store_true",
-        help=f"return at once and leave the work to {UNIT}; ignore a certificate that the role does not deploy",
-    )
-    deploy.add_argument("--json", action="store_true", help="print the results as JSON")
+    _add_deployment(deploy)
 
     status = command("status", dispatch.status, "Show the status of all staples.")
     status.add_argument("names", nargs="*", metavar="NAME", help="only these certificates, in detail")
@@ -154,6 +144,20 @@ def _parser() -> argparse.ArgumentParser:
     reload.add_argument("services", nargs="*", metavar="SERVICE", help="the services to reload")
     reload.add_argument("--pending", action="store_true", help="only services that have not loaded the latest changes")
     return parser
+
+
+def _add_deployment(deploy: argparse.ArgumentParser) -> None:
+    deploy.add_argument("name", nargs="?", metavar="NAME", help="the certificate, as the role calls it")
+    deploy.add_argument("--key", metavar="FILE", help="the private key; default: where renewed_by says it is")
+    deploy.add_argument("--certificate", metavar="FILE", help="the certificate, which its chain may follow")
+    deploy.add_argument("--chain", metavar="FILE", help="the certificates of the issuing CAs")
+    deploy.add_argument("--renewed", action="store_true", help="all certificates that were renewed and are not live")
+    deploy.add_argument(
+        "--hook",
+        action="store_true",
+        help=f"return at once and leave the work to {UNIT}; ignore a certificate that the role does not deploy",
+    )
+    deploy.add_argument("--json", action="store_true", help="print the results as JSON")
 
 
 def _common() -> _Parser:

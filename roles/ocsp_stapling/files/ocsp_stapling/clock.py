@@ -34,8 +34,8 @@ class Evidence(t.NamedTuple):
 def claim_began(now: datetime, before: t.Optional[datetime]) -> datetime:
     """When the claim began that responders contradict the clock, which is made ``now``.
 
-    ``before`` is when an earlier one began. One that was made a week ago is the same one, so that claims with pauses
-    are believed no longer than one without.
+    ``before`` is when an earlier one began. That counts for a month, so that claims with pauses are believed no longer
+    than one without.
     """
     return before if before is not None and before <= now < before + _NEXT_CLAIM else now
 

@@ -43,8 +43,8 @@ from ocsp.text import bounded, clean, parse_duration
 
 from .json_lines import ConfigError, Document, Path, Unreadable, parse
 
-DEFAULT_PATH = "/etc/ocsp-stapling/config.json"
-DEFAULT_STATE = "/var/lib/ocsp-stapling"
+DEFAULT_PATH = os.path.join(Layout().root, "config.json")
+DEFAULT_STATE = Layout().state
 
 #: The exit code of a run for which something could not be read or written.
 IO_ERROR = 74
@@ -343,7 +343,7 @@ def _check_owner(path: str, status: os.stat_result) -> None:
     """Refuse what others could write, since it says which commands root runs."""
     if not stat.S_ISREG(status.st_mode):
         raise ConfigError(f"{path}: this is not a regular file")
-    if os.geteuid() == 0 and (status.st_uid != 0 or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
+    if os.geteuid() == 0 and tenants.writer(status) is not None:
         raise ConfigError(f"{path}: users other than root can write to this file; run chown root and chmod go-w on it")
 
 

@@ -158,6 +158,7 @@ def _looked(entry: Entry, known: Values, observer: Observer) -> Values:
     if staple and staple["sha256"] != record.mapping(known, "staple").get("sha256"):
         # Whoever put it there did not say when.
         staple = {**staple, "installed": None}
+        values["succeeded"] = None
     values["staple"] = staple or None
     values["unfinished"] = record.text_of(known, "unfinished")
     if "source" in known:

@@ -13,7 +13,8 @@ proof of a revocation, which is judged, and a clock that is said to be wrong, wh
              "latest": TIME},                          the last run over some certificates alone, if there was one
      "certificates": {NAME: {
          "serial_number": HEX,                     of the certificate that was looked at last
-         "inputs": DIGEST, "response": DIGEST,     of the configuration and the files at the last look
+         "looked": TIME,                           when that was
+         "inputs": DIGEST, "response": STAMP,      of the configuration and of the response then
          "attempted": TIME, "succeeded": TIME,     when the responder was asked, and when that brought a response
          "next_attempt": TIME,
          "failures": 0, "code": "", "message": "",  failed attempts in a row, and why the last one failed

@@ -38,7 +38,8 @@ costs no staple. A newer ``version`` than 1 means that keys changed their meanin
          "deployment": {"time": TIME, "outcome": NAME, "code": CODE, "message": TEXT, "fingerprint": HEX,
                         "not_after": TIME, "owner": TEXT} or null,    as of attempts/NAME.json, while that holds
          "failures": 0, "failure_code": "", "failure_message": "",    attempts of refresh, in a row
-         "succeeded": TIME, "next_attempt": TIME}}}
+         "succeeded": TIME,                        when a responder last gave a good response, whoever asked for it
+         "next_attempt": TIME}}}
 
 TIME is ISO 8601 in UTC or null.
 """

@@ -132,6 +132,48 @@ def test_all_files_that_are_missing_are_said_before_the_host_is_touched(play: Pl
     assert "Install the program" not in said
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, as the host has something to say")
+def test_what_the_host_and_vaults_know_is_said_with_all_else(run: Play, tmp_path: Path) -> None:
+    """A group of the host, a vault that cannot be opened and a time are no reason for another run."""
+    (tmp_path / "a.test.key").write_text("$ANSIBLE_VAULT;1.1;AES256\n3031\n")
+    (tmp_path / "a.test.pem").write_text("-----BEGIN X-----\n")
+    fails = {"name": "Show it", "ansible.builtin.debug": {"msg": "{{ ansible_failed_result.findings | to_json }}"}}
+    include = {"ansible.builtin.include_role": {"name": ROLE}}
+    variables = {
+        "certificates": {
+            "web": {"domains": ["a.test", "b.test"], "key_group": "certops-none", "relaod": ["nginx"]},
+            "mail": {"domains": "c.test", "options": {"timout": 1}},
+        },
+        "certificates__more": ["d.test"],
+        "timer": "never ever",
+        "keep": 0,
+        "source": str(tmp_path),
+    }
+    places = {f"__ocsp_stapling_{name}": str(tmp_path / name) for name in ("root", "state", "library", "program")}
+    given = {f"ocsp_stapling_{name}": value for name, value in variables.items()}
+    said = run({"tasks": [{"block": [include], "rescue": [fails]}], "vars": given}, extra=places, check=False)
+    group = "the group of the private key: there is no group 'certops-none' on this host"
+    sentences = {
+        "ocsp_stapling_certificates__more must be a mapping": "",
+        "web: relaod is not known; did you mean reload?": "",
+        "mail: a group must be a mapping with a list of domains": "",
+        "mail: options: 'timout' is not an option; did you mean timeout?": "",
+        "ocsp_stapling_keep: 0 is not between 1 and 1000": "",
+        f"a.test: {group}": "a.test",
+        f"b.test: {group}": "b.test",
+        f"b.test: there is no private key: {tmp_path} contains no b.test.key": "b.test",
+        f"a.test: {tmp_path}/a.test.key cannot be decrypted: ": "a.test",
+    }
+    found = json.loads(re.search(r'"msg": "(\[.*?\])" }', said)[1].replace('\\"', '"'))  # type: ignore[index]
+    for sentence, name in sentences.items():
+        assert f"- {sentence}" in said, (sentence, said)
+        (one,) = [one for one in found if one["message"].startswith(sentence)]
+        assert one.get("name", "") == name and one["code"] == "bad_input"
+    assert any("ocsp_stapling_timer" in one["message"] for one in found), found
+    assert "claims" not in said, "what is for the next inclusion is not printed"
+    assert not (tmp_path / "root").exists()
+
+
 def test_variables_with_groups_add_up_and_others_are_refused(play: Play, tmp_path: Path) -> None:
     mail = {"mail": {"domains": ["mail.test"]}}
     said = play(

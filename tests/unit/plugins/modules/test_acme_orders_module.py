@@ -154,14 +154,21 @@ def test_a_refusal_passes_by_itself_or_not(ask: t.Any, status: str, passing: boo
     assert f"/dir: HTTP {status[:3]}" in result["problem"] and result["passing"] is passing
 
 
-@pytest.mark.parametrize("body", [b"<html>", b"{}", b"[]", b"[" * 60_000, b"\xff", b""])
-def test_anything_else_is_no_directory(ask: t.Any, body: bytes) -> None:
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"{}", "it has no newOrder"),
+        (b"[]", "the directory is not a JSON object"),
+        *((body, "the directory is not JSON") for body in (b"<html>", b"[" * 60_000, b"\xff", b"")),
+    ],
+)
+def test_anything_else_is_no_directory(ask: t.Any, body: bytes, why: str) -> None:
     def script(peer: http_server.Peer) -> None:
         peer.read_request()
         peer.send(http_server.answer(body, headers=["Connection: close"]))
 
     result = ask(script)
-    assert "is no ACME directory" in result["problem"] and not result["passing"]
+    assert result["problem"].endswith(f"/dir is no ACME directory: {why}") and not result["passing"]
 
 
 def in_the_head(peer: http_server.Peer) -> None:

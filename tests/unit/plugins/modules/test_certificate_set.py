@@ -478,6 +478,8 @@ def test_revoked_certificate_is_not_deployed(run: t.Callable[..., Result], tmp_p
     revoked = entry(bad, "www.example.com", response_content=staple(bad, "revoked"))
     result = run(certificates=[revoked], fail_on_held_back=False)
     assert result["held_back"] == result["revoked"] == ["www.example.com"]
+    assert result["certificates"][0]["held_back"].endswith("; replace the certificate")
+    assert any(warning.endswith(", so it is not deployed; replace it") for warning in result["warnings"])
     assert {path: content for path, content in tree(tmp_path).items() if "etc" in path} == {
         path: content for path, content in before.items() if "etc" in path
     }
@@ -526,7 +528,10 @@ def test_check_mode_warns_of_what_an_earlier_task_may_create(
         ),
         "folder": (
             {**nothing, "source": str(missing)},
-            f"there is no private key: {missing}/two.example.com.key is missing",
+            "; ".join(
+                f"there is no {part}: {missing}/two.example.com{suffix} is missing"
+                for part, suffix in {"private key": ".key", "certificate": "-fullchain.pem"}.items()
+            ),
         ),
         "group": (
             {"group": "certops-none"},
@@ -1320,6 +1325,41 @@ def test_a_test_that_cannot_be_run_is_named(run: t.Callable[..., Result], tmp_pa
     assert f"{SERVICE} was rejected by '/nowhere/checkconf -t' (No such file or directory)" in refused["msg"]
 
 
+def test_all_that_is_wrong_with_one_certificate_is_said_at_once(run: t.Callable[..., Result], tmp_path: Path) -> None:
+    """With what only the controller knows of others."""
+    one, other = leaf("www.example.com"), leaf("two.example.com")
+    flawed = {"owner": "no-such-user", "group": "no-such-group", "mode": "rw", "services": ["ngnix"], "names": ["x?}"]}
+    key = forge.private_pem(other.key).decode()
+    missing = {"name": "a.example.com", "message": "a.example.com: there is no private key"}
+    refused = run(certificates=[entry(one, "www.example.com", private_key_content=key, **flawed)], faults=[missing])
+    assert refused["failed"] and not (tmp_path / "etc/sets").exists()
+    first, *others = [one["message"] for one in refused["findings"]]
+    assert first == missing["message"] and refused["findings"][0]["name"] == "a.example.com"
+    for words in (
+        "services: ngnix is not a known service",
+        "names: 'x?}' is neither",
+        "there is no user 'no-such-user'",
+        "there is no group 'no-such-group'",
+        "mode: 'rw' is not an octal number",
+        "does not match",
+    ):
+        assert [one for one in others if words in one and one.startswith("www.example.com: ")], (words, others)
+    assert run(certificates=[entry(one, "www.example.com")], faults=[missing])["failed"]
+    (tmp_path / "etc/parts/web.json").mkdir(parents=True)
+    broken = run(part={"owner": "mail"}, certificates=[entry(one, "www.example.com")], faults=[missing])
+    assert len(broken["findings"]) == 2 and broken["findings"][0]["message"] == missing["message"], broken
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_check_mode_tells_of_no_reload_of_what_does_not_run(
+    run: t.Callable[..., Result], monkeypatch: pytest.MonkeyPatch, running: bool
+) -> None:
+    one = leaf("www.example.com")
+    monkeypatch.setattr(control, "is_running", lambda service, run: running)
+    checked = run(check=True, certificates=[entry(one, "www.example.com", response_content=staple(one))])
+    assert checked["changed"] and checked["reload"] == ([SERVICE] if running else [])
+
+
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
@@ -1533,7 +1573,7 @@ def test_the_program_gives_each_option_that_is_not_for_the_controller() -> None:
         renewed.Source("certbot", "/a", "/b"),
         {"workers": 4, "fetch": True},
     )
-    of_the_controller = {"groups", "scan", "missing", "controller_cache"}
+    of_the_controller = {"groups", "scan", "missing", "faults", "controller_cache"}
     assert {*certificate_set_module.argument_spec()} - of_the_controller == values.keys()
     of_one = certificate_set_module.argument_spec()["certificates"]["options"]
     assert of_one.keys() == values["certificates"][0].keys()

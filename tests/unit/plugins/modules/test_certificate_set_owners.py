@@ -277,9 +277,8 @@ def test_what_a_configuration_leads_to_stays_and_the_line_is_named(host: Host, m
     for changed in (True, False):
         kept = host.deploy("web", A)
         assert kept["changed"] is changed and kept["dropped"] == []
-        assert kept["warnings"] == [
-            f"{B} is no longer configured, but is kept because it is still used by {place}; remove that and run again"
-        ]
+        used = f"{B} is no longer configured, but is kept because it is still used by {place}"
+        assert kept["warnings"] == [f"{used}; remove it there and run again"]
     assert not host.run("pruned")["changed"] and host.live() == [A, B]
     assert host.deploy("web", A, force=True)["dropped"] == [B]
     assert host.run("pruned", force=True)["removed"] == [B] and host.live() == [A]
@@ -295,7 +294,8 @@ def test_what_a_server_does_not_start_without_stays(host: Host) -> None:
     before = tree(host.home)
     refused = host.run("pruned")
     assert not refused["failed"] and not refused["changed"] and refused["warnings"] == [refused["msg"]]
-    assert refused["msg"].startswith(f"{A}: nothing was removed: it is still used: the configuration of ")
+    assert refused["msg"].startswith(f"{A} was not removed, because a server still needs it: the configuration of ")
+    assert refused["msg"].endswith("; take it out of its configuration and run again")
     after = tree(host.home)
     assert {path: content for path, content in after.items() if "pending" not in path and ".lock" not in path} == {
         path: content for path, content in before.items() if "pending" not in path and ".lock" not in path
@@ -359,6 +359,10 @@ def test_an_owner_is_removed_with_what_is_its_own(host: Host) -> None:
     assert host.live() == host.listed() == [B, C]
     again = host.run("absent", part={"owner": "web"})
     assert not again["changed"] and again["msg"] == "web has no certificates on this host; those on it belong to api"
+    mistyped = host.run("absent", part={"owner": "apii"})
+    assert not mistyped["changed"] and mistyped["msg"] == (
+        "apii has no certificates on this host; those on it belong to api; did you mean api?"
+    )
     assert not host.deploy("api", B, C)["changed"]
     last = host.run("absent", part={"owner": "api"})
     assert last["remaining"] == [] and host.live() == [B, C], "all is then taken away, by the task that does that"
@@ -371,12 +375,13 @@ def test_a_play_of_another_name_removes_the_only_owner(host: Host) -> None:
     uninstall = {"owner": "uninstall.yml", "derived": True}
     assert host.run("absent", part=uninstall)["remaining"] == []
     host.deploy("api", B)
+    host.deploy("shop", C)
     refused = host.run("absent", part=uninstall)
     assert refused["failed"] and refused["msg"] == (
-        "nothing was removed: the certificates on this host belong to api and web, and not to uninstall.yml; set "
+        "nothing was removed: the certificates on this host belong to api, shop and web, and not to uninstall.yml; set "
         "ocsp_stapling_owner to one of them, or to all"
     )
-    assert host.live() == [A, B]
+    assert host.live() == [A, B, C]
 
 
 def test_a_used_certificate_is_not_removed_with_its_owner(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -384,7 +389,10 @@ def test_a_used_certificate_is_not_removed_with_its_owner(host: Host, monkeypatc
     host.deploy("api", B)
     monkeypatch.setattr(removal, "references", lambda path, parent="/etc": [f"/etc/nginx/{Path(path).name}:1"])
     refused = host.run("absent", part={"owner": "web"})
-    assert refused["failed"] and f"nothing was removed: it is still used by /etc/nginx/{A}:1" in refused["msg"]
+    assert refused["failed"] and refused["msg"] == (
+        f"nothing was removed, because {A} is still used by /etc/nginx/{A}:1; remove this line, reload the server and "
+        "run again"
+    )
     assert host.run("absent", part={"owner": "web"}, force=True)["removed"] == [A]
 
 

@@ -609,8 +609,9 @@ def test_what_is_renewed_on_the_host_is_not_fetched_by_the_controller(tmp_path: 
     entry = {"name": "a.example.com", "renewed_by": "certbot", "staple": True}
     options = {"renewal_hooks": ["certbott"], "hook_files": hooks(tmp_path), "fetch_from": "controller"}
     first, second = controller.renewal_faults(options, [entry, {"name": "b.example.com", "staple": True}])
-    assert first == "ocsp_stapling_renewal_hooks: certbott is not known; did you mean certbot?"
-    assert second.startswith("a.example.com: what is renewed on the host needs ocsp_stapling_fetch_from: host")
+    assert first == ("", "ocsp_stapling_renewal_hooks: certbott is not known; did you mean certbot?")
+    assert second.name == "a.example.com"
+    assert second.message.startswith("a.example.com: what is renewed on the host needs ocsp_stapling_fetch_from: host")
     options.update(renewal_hooks=[], fetch_from="host")
     assert list(controller.renewal_faults(options, [entry])) == []
 

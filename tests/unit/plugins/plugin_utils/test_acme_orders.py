@@ -323,7 +323,7 @@ def test_the_weekly_limit_counts_all_certificates_for_the_same_names(folder: _ac
     assert batch(folder).problems == {}
     folder.note(NAME, obtained=obtained(own, 1))
     found = batch(folder)
-    assert "the next one can be on 2026-03-05T05:06:07Z" in found.problems[NAME].message
+    assert "the next one is allowed from 2026-03-05T05:06:07Z" in found.problems[NAME].message
 
 
 def test_a_key_is_kept_where_that_is_wanted_but_not_for_what_was_revoked(folder: _acme_folder.Folder) -> None:
@@ -335,6 +335,17 @@ def test_a_key_is_kept_where_that_is_wanted_but_not_for_what_was_revoked(folder:
         folder.forget_order(NAME)
         batch(folder, {**RENEWAL, "reason": reason}, new_key=False)
         assert (folder.pending(NAME, "key.pem") == key) is kept, reason
+
+
+def test_a_key_that_is_kept_is_encrypted_where_keys_are(folder: _acme_folder.Folder) -> None:
+    """The user may have put it there in the clear: what the role writes is in the vault all the same."""
+    own = _acme_keys.new_key(REQUEST.key_type)
+    folder.write(folder.flat(NAME, "key.pem"), own)
+    found = _acme_orders.Batch(folder, SETTINGS, NOW)
+    found.requests = {NAME: dataclasses.replace(REQUEST, new_key=False)}
+    found.verdicts = {NAME: {**RENEWAL, "reason": "lifetime"}}
+    found.prepare(None, lambda key: b"vaulted " + key[:4], lambda path: Path(path).read_bytes())
+    assert folder.pending(NAME, "key.pem") == b"vaulted ----"
 
 
 def test_values_of_a_record_are_merged_and_go_where_an_alias_says(folder: _acme_folder.Folder) -> None:

@@ -63,6 +63,13 @@ def test_a_domain_counts_more_than_its_group_and_that_more_than_the_role() -> No
     ]
 
 
+def test_a_name_is_not_taken_for_that_of_somebody_else() -> None:
+    """IDNA of 2003 made strasse of it, a domain that others may have."""
+    (request,), faults = read({"name": "x", "names": ["straße.example"]})
+    assert faults == []
+    assert request.names == ("xn--strae-oqa.example",)
+
+
 def test_names_become_what_certificates_have() -> None:
     (request,), faults = read({"name": "x", "names": ["Bücher.example.", "192.0.2.1", "2001:DB8::0:1", "www.example"]})
     assert faults == []

@@ -114,6 +114,16 @@ def test_a_responder_that_fails_is_not_asked_again_for_another_host(tmp_path: Pa
     assert "500" in problem and len(server.requests) == 1
 
 
+def test_half_a_note_of_a_process_that_was_killed_is_none(tmp_path: Path, serve: t.Any) -> None:
+    bodies: t.List[bytes] = []
+    server = serve(lambda: http_server.answer(bodies[0], headers=["Content-Type: application/ocsp-response"]))
+    one = leaf(server)
+    bodies.append(response_for(one))
+    fetcher = Fetcher(str(tmp_path / "cache"), str(tmp_path / "notes"), False, 4)
+    Path(fetcher._note(fetcher._job("a", values_of(one)))).write_text('{"response": "MII')
+    assert fetcher.fetch({"a": values_of(one)})["a"].response == base64.b64encode(bodies[0]).decode()
+
+
 def test_one_certificate_that_cannot_be_used_stops_no_other(tmp_path: Path, serve: t.Any) -> None:
     bodies: t.List[bytes] = []
     server = serve(lambda: http_server.answer(bodies[0], headers=["Content-Type: application/ocsp-response"]))

@@ -124,7 +124,7 @@ def test_what_contradicts_is_named_as_it_was_written(remote: bool) -> None:
     domain = {"name": "a.test", "certificate": "x.pem", "key_owner": "exim"}
     groups = web("a.test", domain)
     assert read(groups, remote=remote).faults == [
-        "a.test is listed twice, with different values of certificate, key_owner"
+        "a.test is listed twice, with different values of certificate and key_owner"
     ]
 
 
@@ -161,9 +161,9 @@ def test_the_same_in_two_groups_has_the_services_of_both() -> None:
 
 
 def test_groups_of_several_variables_add_up() -> None:
-    entries, faults, *_others = _groups.read([web("a.test"), web("b.test"), {"mail": {"domains": "c.test"}}])
-    assert [entry["name"] for entry in entries] == ["a.test", "b.test"]
-    assert faults == ["mail: a group must be a mapping with a list of domains"]
+    groups = _groups.read([web("a.test"), web("b.test"), {"mail": {"domains": "c.test"}}])
+    assert [entry["name"] for entry in groups.entries] == ["a.test", "b.test"]
+    assert groups.faults == ["mail: a group must be a mapping with a list of domains"]
 
 
 def test_the_part_of_an_owner_holds_no_key() -> None:
@@ -334,6 +334,30 @@ def test_a_group_without_domains_is_told_what_else_is_wrong() -> None:
     slip = "web: relaod is not known; did you mean reload?"
     assert read({"web": {"relaod": ["nginx"]}}).faults == [listed, slip]
     assert read({"web": {"domains": "a.test", "domainz": 1}}).faults[0] == listed
+    told = read({"web": {"domains": "a.test", "relaod": 1, "key_mode": "rw", "options": {"timout": 1}}}).faults
+    assert told[:2] == [listed, slip] and len(told) == 4
+    assert "key_mode" in told[2] and "timout" in told[3]
+
+
+def test_a_domain_without_a_name_is_told_what_else_is_wrong() -> None:
+    first, second = read(web({"nam": "a.test", "privat_key": "x"})).faults[:2]
+    assert first == "web: domain 1 of the list must be a name, or a mapping with a name"
+    assert second == "web: domain 1 of the list: nam is not known; did you mean name?"
+
+
+def test_faults_name_their_certificates_and_what_cannot_be_said_of_these() -> None:
+    domains = [
+        {"name": "a.test", "privat_key": "x"},
+        {"name": "b.test", "key_mode": "rw"},
+        {"name": "c.test", "relaod": ["nginx"], "options": {"timeout": -1, "retries": 1}},
+        {"name": "d.test", "key_mode": "0440"},
+        {"name": "d.test", "key_mode": "0400"},
+    ]
+    groups = read(web(*domains))
+    assert [fault.name for fault in groups.wrong] == ["a.test", "b.test", "c.test", "c.test", "d.test"]
+    assert groups.astray == {"a.test"} and groups.unclear == {"a.test", "b.test", "d.test"}
+    assert groups.entries[1]["mode"] == "0400" and groups.entries[2]["options"] == {"retries": 1}
+    assert read(web("a.test", "b.test", privat_key="x")).unclear == set(), "a group has no files"
 
 
 @pytest.mark.parametrize(

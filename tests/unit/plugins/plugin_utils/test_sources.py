@@ -56,7 +56,7 @@ def test_a_vault_that_cannot_be_opened_is_named(folder: Path) -> None:
     encrypted = VaultLib([("default", VaultSecret(b"password"))]).encrypt(PEM)
     (folder / "a.test.key").write_bytes(encrypted)
     entries, faults = Sources(as_given, loader.get_text_file_contents).complete_all([{"name": "a.test"}], str(folder))
-    assert entries == [] and faults[0].startswith(f"a.test: {folder}/a.test.key cannot be decrypted: ")
+    assert entries == [] and faults[0].message.startswith(f"a.test: {folder}/a.test.key cannot be decrypted: ")
 
 
 @pytest.mark.parametrize("key", [KEY, KEY[:200], KEY[-200:], KEY.replace("-----", "----")])
@@ -78,7 +78,8 @@ def test_all_that_is_wrong_is_said(folder: Path, decrypts: bool) -> None:
     sources = Sources(as_given, (lambda path, _encoding: Path(path).read_text()) if decrypts else None)
     completed, faults = sources.complete_all([{"name": name} for name in ("b.test", "c.test", "a.test")], str(folder))
     assert [one["name"] for one in completed] == (["a.test"] if not decrypts else [])
-    junk, no_key, no_certificate = faults[:3]
+    junk, no_key, no_certificate = (fault.message for fault in faults[:3])
+    assert [fault.name for fault in faults[:3]] == ["b.test", "c.test", "c.test"]
     assert junk.startswith(f"b.test: {folder}/b.test.key is not PEM")
     assert no_key == f"c.test: there is no private key: {folder} contains no c.test.key"
     assert no_certificate == f"c.test: there is no certificate: {folder} contains no c.test.pem or c.test-fullchain.pem"
@@ -110,8 +111,22 @@ def test_files_that_are_none_are_named(folder: Path) -> None:
         raise AnsibleError("Could not find or access")
 
     entries = [{"name": "b.test"}, {"name": "c.test", "private_key_src": "c.key", "certificate_src": "c.pem"}]
-    _completed, faults = Sources(missing).complete_all(entries, str(folder))
+    _completed, found = Sources(missing).complete_all(entries, str(folder))
+    faults = [fault.message for fault in found]
     assert faults[0] == f"b.test: {folder}/b.test.key is empty"
     assert faults[1] == f"b.test: {folder}/b.test.pem is a folder; a file is expected"
     assert faults[2].startswith("c.test: there is no private key c.key on the controller; a relative path is ")
     assert faults[3].startswith("c.test: there is no certificate c.pem on the controller")
+
+
+def test_what_is_wrong_with_many_in_the_same_way_is_one_fault() -> None:
+    def missing(_kind: str, path: str) -> str:
+        raise AnsibleError("Could not find or access")
+
+    entries = [{"name": f"{letter}.test"} for letter in "abcde"]
+    _completed, (fault,) = Sources(missing).complete_all([*entries, *entries], "tls")
+    assert fault.name == "" and fault.message.startswith(
+        "5 certificates (a.test, b.test, c.test and 2 more): there is no folder tls on the controller; "
+    )
+    _completed, (fault,) = Sources(missing).complete_all(entries[:1], "tls")
+    assert fault.name == "a.test" and fault.message.startswith("a.test: there is no folder tls on the controller; ")

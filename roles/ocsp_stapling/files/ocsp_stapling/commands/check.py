@@ -16,7 +16,7 @@ from ocsp.fetch import freshness, report
 from ocsp.judge.judgement import Judgement
 from ocsp.judge.response import SIZE_LIMIT
 from ocsp.options.parse import check_options, read_options
-from ocsp.store import reading, tenants
+from ocsp.store import reading, staples, tenants
 
 from ..config import Config, Values
 from ..terminal import paragraph
@@ -73,7 +73,7 @@ def _known_values(path: str, given: Values, config: t.Optional[Config]) -> Value
         return {}
     real = tenants.where(os.path.abspath(path))
     for entry in config.certificates if config is not None else ():
-        if real in map(tenants.where, (entry.path, os.path.join(entry.live or "/", "ocsp.der"))):
+        if real in map(tenants.where, (entry.path, os.path.join(entry.live or "/", staples.STAPLE))):
             return entry.values
     for name in _BESIDE:
         beside = os.path.join(os.path.dirname(real), name)

@@ -19,6 +19,7 @@ from ocsp.deploy import certificate_set, renewed
 from ocsp.deploy.certificate_set import Result, Task
 from ocsp.deploy.renewed import Source
 from ocsp.errors import OcspError
+from ocsp.fetch import bulk
 from ocsp.store import attempts, files, parts, sets
 from ocsp.text import format_time
 
@@ -139,8 +140,8 @@ class Deploy:
                 return None
             verify = renewed.settings(all_parts, name)["verify"]
             return self._follow(name, source, result, values, verify)
-        except OcspError as error:
-            return Outcome(REFUSED, error.message)
+        except Exception as error:  # it must not stop the others
+            return Outcome(REFUSED, bulk.as_error(error).message)
 
     def _is_last(self, name: str, wait: float) -> bool:
         """Whether there is no time left to wait for the responder of a certificate."""
@@ -160,22 +161,31 @@ class Deploy:
         said = _plain(name, str(result.values["msg"]))
         if result.failed:
             return Outcome(REFUSED, said)
-        told = result.values["reload"]
-        if told:
-            with reloading.installation(self.config, self.host, _LOCK_TIMEOUT) as installed:
-                reloading.tell(installed, self.config, self.log, told)
+        warnings = [_plain(name, sentence) for sentence in result.warnings]
+        if result.values["reload"]:
+            self._reload(result.values["reload"])
         if verify and result.values["unconfirmed"]:
             verified = certificate_set.carry_out(Task({**values, "state": "verify"}, self.host.run))
-            if verified.failed:
+            if verified.values.get("swapped_back"):
                 return Outcome(REFUSED, str(verified.values["msg"]))
+            if verified.failed:
+                warnings.append(f"what is served could not be checked: {verified.values['msg']}")
         (one,) = result.values["certificates"]
         lacks = name in result.values["without_staple"]
-        warnings = [_plain(name, sentence) for sentence in result.warnings]
         if not one["changed"]:
             return Outcome(UNCHANGED, "; ".join(warnings) or _LIVE, lacks, one["fingerprint"])
         staple = f"with a staple that expires at {one['staple_expiry']}" if one["stapled"] else "without a staple"
         message = f"the certificate in {source.certificate}, which expires at {one['expiry']}, is live {staple}"
         return Outcome(DEPLOYED, "; ".join([message, *warnings]), lacks, one["fingerprint"])
+
+    def _reload(self, services: t.Sequence[str]) -> None:
+        """Have services load what was switched. That they have to is noted on disk, so a later run may do it."""
+        try:
+            with reloading.installation(self.config, self.host, _LOCK_TIMEOUT) as installed:
+                reloading.tell(installed, self.config, self.log, services)
+        except OcspError as error:
+            message = f"{' and '.join(services)} could not be reloaded: {error.message}; the next run tries again"
+            self.log.emit(Event("reload_failed", message, events.ERROR, "reload_failed"))
 
     def _say_waiting(self, name: str) -> None:
         until = self.host.now() + timedelta(seconds=max(0.0, self._deadlines[name] - self.host.elapsed()))

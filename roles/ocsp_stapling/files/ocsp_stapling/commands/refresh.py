@@ -384,12 +384,12 @@ class Refresh:
     def _summarize(self, seconds: float) -> None:
         codes = Counter(str(self.record.entry(entry.name).get("code") or "") for entry in self.entries)
         renewed = sum(isinstance(one, Outcome) and one.fetched and one.changed for one in self.outcomes.values())
-        waiting = codes.pop("", 0)
+        well = codes.pop("", 0)
         failing = ", ".join(f"{number} {code}" for code, number in sorted(codes.items()))
         total = count(len(self.entries), "certificate")
         message = (
             f"refresh checked {len(self.outcomes)} of {total} in {seconds:.1f} s: {renewed} renewed, "
-            f"{waiting} well{', ' if failing else ''}{failing}"
+            f"{well} well{', ' if failing else ''}{failing}"
         )
         self.log.emit(Event("run", message))
         if self.left:

@@ -42,7 +42,7 @@ def one(name: str = "example.com", **given: t.Any) -> t.Dict[str, t.Any]:
 
 
 def read(*entries: t.Dict[str, t.Any], **shared: t.Any) -> t.List[Wanted]:
-    found, faults, _missing = read_wanted({**SHARED, **shared, "certificates": list(entries)}, Fleet())
+    found, faults, _missing, _flawed = read_wanted({**SHARED, **shared, "certificates": list(entries)}, Fleet())
     if faults:
         raise Refusal(faults)
     return found

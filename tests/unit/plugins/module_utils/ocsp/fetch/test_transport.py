@@ -367,39 +367,38 @@ def test_largest_body(serve: Serve, message: bytes) -> None:
     assert fetch(serve(replies(message)).url()).body == b"x" * 65536
 
 
+_BODY, _ALL, _HEADERS = (
+    "it has more than 64 KiB\n",
+    "it has more than 128 KiB with",
+    "its headers have more than 64 KiB",
+)
+
+
 @pytest.mark.parametrize(
-    "message",
+    ("message", "why"),
     [
-        answer(b"x" * 65537),
-        answer(b"x", length=10**12),
-        chunked(65536 + 1024),
-        CHUNKED + b"10000000\r\n" + b"x" * 65537,
-        CHUNKED + b"1\r\nx\r\n" * 30000 + b"0\r\n\r\n",
-        CHUNKED + b"0\r\n" + b"Trailer: x\r\n" * 20000,
-        UNTIL_CLOSE + b"x" * 65537,
-        b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 200 + b"\r\n",
-        b"HTTP/1.1 200 OK\r\nA: " + b"b" * 70000 + b"\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\n" + (b"A: " + b"b" * 60000 + b"\r\n") * 3 + b"\r\n",
-        b"HTTP/1.1 100 Continue\r\n\r\n" * 10000,
-    ],
-    ids=[
-        "length",
-        "announced",
-        "chunked",
-        "big chunk",
-        "small chunks",
-        "trailers",
-        "until close",
-        "many headers",
-        "long header",
-        "long headers",
-        "continues",
+        pytest.param(answer(b"x" * 65537), _BODY, id="length"),
+        pytest.param(answer(b"x", length=10**12), _BODY, id="announced"),
+        pytest.param(chunked(65536 + 1024), _BODY, id="chunked"),
+        pytest.param(CHUNKED + b"10000000\r\n" + b"x" * 65537, _BODY, id="big chunk"),
+        pytest.param(CHUNKED + b"1\r\nx\r\n" * 30000 + b"0\r\n\r\n", _ALL, id="small chunks"),
+        pytest.param(CHUNKED + b"0\r\n" + b"Trailer: x\r\n" * 20000, _ALL, id="trailers"),
+        pytest.param(UNTIL_CLOSE + b"x" * 65537, _BODY, id="until close"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 200 + b"\r\n", "it has more than 100 headers", id="many headers"
+        ),
+        pytest.param(b"HTTP/1.1 200 OK\r\nA: " + b"b" * 70000 + b"\r\n\r\n", _HEADERS, id="long header"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\n" + (b"A: " + b"b" * 60000 + b"\r\n") * 3 + b"\r\n", _HEADERS, id="long headers"
+        ),
+        pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n" * 10000, _ALL, id="continues"),
     ],
 )
-def test_too_large(serve: Serve, message: bytes) -> None:
+def test_too_large(serve: Serve, message: bytes, why: str) -> None:
     error = failure(serve(replies(message)).url())
     assert error.code == "too_large"
     assert error.message.startswith("the answer of http://127.0.0.1:")
+    assert f" is too large: {why}" in f"{error.message}\n"
 
 
 @pytest.mark.parametrize(
@@ -545,6 +544,7 @@ def test_messages_of_tls_without_end(serve: Serve, monkeypatch: pytest.MonkeyPat
     watch.cancel()
     watch.join()
     assert caught.value.code == "too_large"
+    assert caught.value.message.endswith(" is too large: it consists of TLS messages without data")
 
 
 def test_deadline_covers_redirects(serve: Serve) -> None:

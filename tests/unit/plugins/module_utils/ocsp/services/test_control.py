@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import typing as t
 from pathlib import Path
 
@@ -536,6 +537,36 @@ def test_a_real_socket(tmp_path: Path) -> None:
         assert control.ask_socket(path, "a question\n") == "an answer\ufffd in two parts\n"
         thread.join()
     assert heard == [b"a question\n"]
+
+
+def test_a_socket_that_answers_octet_by_octet_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "_ASK_TIMEOUT", 0.5)
+    path, stopped = str(tmp_path / "socket"), threading.Event()
+    with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as listener:
+        listener.bind(path)
+        listener.listen(1)
+
+        def drip() -> None:
+            connection, _address = listener.accept()
+            with connection, contextlib.suppress(OSError):
+                while not stopped.wait(0.1):
+                    connection.sendall(b"x")
+
+        server = threading.Thread(target=drip)
+        server.start()
+        began = time.monotonic()
+        closer = threading.Timer(10, stopped.set)
+        closer.start()
+        try:
+            with pytest.raises(OSError):
+                control.ask_socket(path, "a question\n")
+        finally:
+            stopped.set()
+            closer.cancel()
+            server.join()
+    assert time.monotonic() - began < 8
 
 
 @pytest.mark.usefixtures("systemd")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import resource
 import struct
 import subprocess
 import sys
@@ -286,6 +287,22 @@ def test_links_to_links_without_end_are_refused(bank: Path) -> None:
         link(bank / "tenant" / f"{number}", f"{number + 1}", TENANT)
     with pytest.raises((InputError, FileError), match="too many symbolic links"):
         files.replace_file(files.resolve(str(bank / "tenant" / "0"), "path"), b"x", resolved=True)
+
+
+def test_a_long_way_takes_few_descriptors_and_has_an_end(bank: Path) -> None:
+    folder = bank / "tenant"
+    folder.chmod(0o777)
+    (folder / "x").mkdir()
+    write(folder / "own.pem", TENANT)
+    long, longest = (link(folder / f"{times}", "x/../" * times + "own.pem", TENANT) for times in (400, 600))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 20, hard))
+    try:
+        assert read(long) == b"own"
+        with pytest.raises(InputError, match="the path has more than 1000 parts when links are followed"):
+            read(longest)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 #: Become a user in a user namespace that has numbers for this one and for root alone, as ``PrivateUsers=yes`` does it.
