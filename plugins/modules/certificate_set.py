@@ -161,6 +161,8 @@ options:
       - The names of certificates that a search of folders on the host found, as those of O(scan) with
         O(remote_source=true). What cannot be deployed of them is left out with a warning, as other users may have put
         it there, and what the host has of them stays as it is.
+      - If several users claim one of these names, it is left out as well, unless it was deployed from the folder of one
+        of them before.
     type: list
     elements: str
   missing:
@@ -321,7 +323,8 @@ options:
       - How many seconds to keep asking a responder that does not know a new certificate yet, from V(0) to V(86400).
         Some responders know a certificate only minutes after it was issued.
       - For a new certificate that requires stapling, a responder that is down is also asked again. There is no wait for
-        an unknown host or a URL that is refused.
+        an unknown host or a URL that is refused, nor for a certificate in O(found) from a folder that users other than
+        root can write to. The responders of all of these have one minute together.
       - After that, a certificate that requires stapling is held back, and any other is deployed without a staple. All
         certificates of the task are deployed together, after the wait. RV(msg) says how long the module waited, until
         when, and for which certificates.

@@ -11,6 +11,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 import ssl
@@ -27,6 +28,9 @@ from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, MINUTE
 from ansible_collections.certops.ocsp.tests.unit.program import host as hosts
 from ansible_collections.certops.ocsp.tests.unit.program.host import Host, write_json
+from ocsp_stapling import host as running
+from ocsp_stapling import in_place, observe
+from ocsp_stapling.commands import apply as applying
 
 NAME = "www.example.com"
 ALL = ["combined.pem.ocsp", "nginx-staple.conf", "ocsp.der", "ocsp.der.expires"]
@@ -733,6 +737,62 @@ def test_what_is_live_but_not_configured_is_withdrawn_before_it_expires(web: Hos
     (web.root / "live" / NAME).unlink()
     web.run("apply")
     assert NAME not in web.run("status").out
+
+
+def test_a_file_of_the_same_name_keeps_no_staple_in_place(web: Host, tmp_path: Path) -> None:
+    """Whoever may write into a folder that is searched chooses the names of what is found there."""
+    web.hour()
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / f"{NAME}.pem").write_bytes(web.issue("other.example.com").pem + forge.world().issuer.pem)
+    web.configure(certificates=[], scan=[{"folder": str(home)}])
+    done = web.run("apply")
+    assert f"{NAME}: it is live, but no configuration asks for its staple" in done.err
+    web.later(7 * DAY - 2 * HOUR)
+    web.run("apply")
+    assert web.pieces(NAME) == []
+    assert {NAME, f"{home}/{NAME}"} <= json.loads(web.run("status", "--json").out)["certificates"].keys()
+
+
+def test_a_run_leaves_what_a_search_found_when_its_time_is_over(web: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In turn, and all that is configured is done, with a state, and services reloaded."""
+    for user, number in (("evil", 5), ("other", 2)):
+        (web.home / user).mkdir()
+        for name in (f"{user}{index}.test" for index in range(number)):
+            (web.home / user / f"{name}.pem").write_bytes(web.issue(name).pem + forge.world().issuer.pem)
+            os.chown(web.home / user / f"{name}.pem", 61234 if user == "evil" else 61235, -1)
+    web.configure(scan=[{"folder": str(web.home / user)} for user in ("evil", "other")])
+    web.run("refresh")
+    looked: t.List[str] = []
+    look = observe.Observer.look
+
+    def slow(self: t.Any, entry: t.Any, **options: t.Any) -> t.Any:
+        looked.append(entry.name)
+        if entry.found:
+            monkeypatch.setattr(running.Host, "elapsed", lambda _self: 180.0 * (len(looked) - 1))
+        return look(self, entry, **options)
+
+    monkeypatch.setattr(observe.Observer, "look", slow)
+    done = web.run("apply")
+    assert looked == [NAME, "evil0.test", "other0.test"] and done.code == 1
+    assert web.pieces(NAME) == ALL and web.reloads("web") == 1
+    assert "apply ended itself after 6 minutes and left 5 certificates for the next run, which begins with" in done.err
+    assert "was not checked, as there was no time left" in web.known("evil4.test")["unfinished"]
+    assert "was not checked, as there was no time left" in " ".join(web.run("status", "other1.test").out.split())
+    monkeypatch.setattr(in_place, "_LONGEST_LOOK", -1.0)
+    looked.clear()
+    shown = " ".join(web.run("status").out.split())
+    assert set(looked) <= {NAME} and shown.count(", since there was no time left to look at it") == 7
+    monkeypatch.setattr(running.Host, "elapsed", lambda _self: 0.0)
+    web.run("apply")
+    assert looked[:3] == [NAME, "evil1.test", "other1.test"]
+
+
+def test_apply_ends_itself_before_it_is_killed() -> None:
+    """With time for what is configured, and for the reloads."""
+    templates = Path(__file__).resolve().parents[3] / "roles/ocsp_stapling/templates"
+    unit = re.search(r"^TimeoutStartSec=(\d+)min$", (templates / "ocsp-stapling-apply.service.j2").read_text(), re.M)
+    assert unit is not None and timedelta(minutes=int(unit[1])) >= applying.LONGEST_RUN + 3 * MINUTE
 
 
 def test_what_its_owner_no_longer_gives_is_told_and_goes_on(web: Host) -> None:

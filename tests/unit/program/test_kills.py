@@ -83,6 +83,7 @@ class World:
             "certificates": entries,
             "part": {"owner": "web", "number": 1, "claimed": [], "together": {}},
             "force": False,
+            "found": [],
             "services": list(SERVICES),
             "service_settings": self.services(),
             "owner": str(os.geteuid()),

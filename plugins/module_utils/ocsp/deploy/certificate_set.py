@@ -21,7 +21,6 @@ from ..fetch.environment import Environment, Exchange, ResponderDown, Ways
 from ..judge.schedule import Lookahead, look_ahead
 from ..options.parse import check_limits, closest
 from ..options.table import RUN_LIMITS
-from ..pki import certificate as x509
 from ..pki.certificate import Certificate, load_certificates
 from ..servers import snippets
 from ..servers.server import Setup
@@ -31,13 +30,13 @@ from ..services.installation import Installation, outstanding
 from ..store import files, parts, sets, staples
 from ..store.parts import Part
 from ..store.sets import Layout
-from ..text import bounded, clean, format_time, join_words
-from . import confirm, live, material, removal, renewed, transaction
+from ..text import bounded, format_time, join_words
+from . import claims, confirm, finds, live, material, removal, transaction
 from . import inclusion as inclusions
 from .confirm import Endpoint, Sight
 from .inclusion import Inclusion
 from .outcomes import Notes
-from .wanted import Values, Wanted, read_found, read_wanted
+from .wanted import Values, Wanted, in_turn, read_wanted
 
 #: Seconds to wait for other runs.
 _LOCK_TIMEOUT = 120.0
@@ -45,6 +44,8 @@ _LOCK_TIMEOUT = 120.0
 _PAUSE = 10.0
 #: Seconds that a look at one endpoint takes at most.
 _LOOK_TIMEOUT = 4.0
+#: Seconds in which responders are asked for certificates that a search found where other users can write.
+_LONGEST_FOR_USERS = 60.0
 #: How many certificates of a search that are left out are told of.
 _MOST_LEFT_OUT = 5
 
@@ -190,7 +191,8 @@ def _present(task: Task) -> Result:
     patience = _Patience(task)
     if not (values["part"] or {}).get("question"):
         with _noting(task, notes, work.items):
-            transaction.obtain(work, _fetcher(values), patience, _looking_ahead(task))
+            of_users = {item.name: item.wanted.user for item in work.items if item.wanted.is_of_user}
+            transaction.obtain(work, _fetcher(values, of_users), patience, _looking_ahead(task))
     unsaved = inclusion.unsaved(part) if part is not None else []
     rewritten = live.told(work.outdated_snippets(), work.before, work.after())
     if task.check:
@@ -277,11 +279,11 @@ def _plan(
     task: Task, inclusion: Inclusion, known: control.Services, notes: Notes
 ) -> t.Tuple[transaction.Plan, t.Optional[Part]]:
     """What is to be done, and the part that its owner will have. Raises InputError with all that is wrong."""
-    certificates, told = _chosen(task)
-    values = {**task.values, "certificates": certificates}
+    choice = finds.choose(task.layout, task.values["certificates"], task.values["found"] or ())
+    values = {**task.values, "certificates": choice.certificates}
     # The role asks in check mode before it changes anything, and what is missing then is a fault.
     given, faults, missing, flawed = read_wanted(values, known, check=task.check and values["part"] is None)
-    left = _found_among(task, faults)
+    left = {**choice.left, **_found_among(task, faults)}
     more = transaction.flaws(task.layout, [one for one in flawed if one.name not in left], datetime.now(timezone.utc))
     faults = [*_given_faults(task), *faults, *more]
     while True:
@@ -297,8 +299,8 @@ def _plan(
     faults = [fault for fault in faults if fault.name not in left]
     readable = {item.name for item in work.items}
     unusable = [fault for fault in (*faults, *found) if fault.name not in readable]
-    told += [f"{message}; it is left out, and what is deployed of it stays" for message in left.values()]
-    work.warnings += bounded(told, _MOST_LEFT_OUT)
+    told = [f"{message}; it is left out, and what is deployed of it stays" for message in left.values()]
+    work.warnings += bounded([*choice.told, *told], _MOST_LEFT_OUT)
     _place(work)
     with _noting(task, notes, work.items, unusable):
         if faults or found:
@@ -309,51 +311,6 @@ def _plan(
 def _given_faults(task: Task) -> t.List[Fault]:
     """What is wrong by the word of the controller, which has read what is not on this host."""
     return [Fault(one.get("name") or "", one["message"]) for one in task.values.get("faults") or ()]
-
-
-def _chosen(task: Task) -> t.Tuple[t.List[Values], t.List[str]]:
-    """The certificates of a task, of those that a search found under one name the first that can be deployed.
-
-    And a sentence for each of these names: whoever may write into one of the folders may have put anything there.
-    """
-    names, certificates = set(task.values["found"] or ()), task.values["certificates"]
-    by_name: t.Dict[str, t.List[Values]] = {}
-    for one in certificates:
-        by_name.setdefault(one["name"], []).append(one)
-    chosen, told = {}, []
-    for name in [name for name in by_name if name in names and len(by_name[name]) > 1]:
-        sound = [(one, found) for one in by_name[name] for found in _sound(one)]
-        known = [one for one, found in sound if _succeeds(found, task.layout, name)]
-        chosen[name] = [*known, *(one for one, _found in sound), by_name[name][0]][0]
-        why = "as its CA issued the one in use" if known else "as the first that fits its certificate"
-        told.append(
-            f"{name}: {len(by_name[name])} keys of this name were found, and that in {_place_of(chosen[name])} is "
-            f"taken, {why}; rename or remove the others"
-        )
-    return [one for one in certificates if chosen.get(one["name"], one) is one], told
-
-
-def _sound(given: Values) -> t.Iterator[material.Material]:
-    """The files of a certificate that was found on this host, if there is nothing wrong with them."""
-    with contextlib.suppress(OcspError):
-        sources = read_found(given)
-        read = material.read_material(given["name"], sources, datetime.now(timezone.utc))
-        if not material.examine(read, [given["name"]]).problems:
-            yield read
-
-
-def _succeeds(found: material.Material, layout: Layout, name: str) -> bool:
-    """Whether a certificate is the one in use, or comes from its CA: others can have any CA certify any name."""
-    with contextlib.suppress(OcspError):
-        used = renewed.live_leaf(layout, name)
-        if used is None or used.der == found.certificate.der:
-            return used is not None
-        return found.issuer is not None and not x509.issuance_problem(used, found.issuer)
-    return False
-
-
-def _place_of(given: Values) -> str:
-    return clean(given["source"] or os.path.dirname(given["private_key_path"] or ""), 200)
 
 
 def _found_among(task: Task, faults: t.Sequence[Fault]) -> t.Dict[str, str]:
@@ -376,6 +333,7 @@ def _draw(
     values = task.values
     wanted = inclusion.shared(given, lambda name: known.get(name).kind)
     work, found = transaction.plan(task.layout, wanted, datetime.now(timezone.utc), values["apache_port"], known)
+    found += claims.faults(work, {fault.name for fault in found})
     for item in work.items:
         item.known_revoked = item.name in (values["part"] or {}).get("revoked", ())
     services = dict.fromkeys(service for one in given for service in one.services)
@@ -457,8 +415,12 @@ def _look(endpoint: Endpoint, name: str) -> Sight:
     return Sight(shown, "" if shown else problem or "the server sent no certificate", hung and not shown)
 
 
-def _fetcher(values: Values) -> transaction.Fetch:
-    """Fetches responses side by side, or refuses to."""
+def _fetcher(values: Values, of_users: t.Mapping[str, t.Optional[int]]) -> transaction.Fetch:
+    """Fetches responses side by side, or refuses to.
+
+    ``of_users`` are the certificates that a search found where other users can write, and whose they are. Their turn
+    comes last, and they have no more time than ``_LONGEST_FOR_USERS`` together: any number of responders may hang.
+    """
 
     problems = {one["name"]: one["fetch_problem"] for one in values["certificates"] if one["fetch_problem"]}
     ways = Ways()
@@ -475,11 +437,30 @@ def _fetcher(values: Values) -> transaction.Fetch:
             def environment_for(request: bulk.Request) -> Environment:
                 on_host = values["fetch_from"] == "host"
                 exchange = network.exchange_for(request.values) if on_host else refuser(request.name)
+                if request.name in of_users:
+                    exchange = _until(exchange, began + _LONGEST_FOR_USERS)
                 return Environment(exchange, datetime.now(timezone.utc), ways=ways)
 
-            return dict(bulk.obtain_all(requests, environment_for, workers=values["workers"], on_abort=network.close))
+            ordered = in_turn(requests, lambda request: of_users.get(request.name))
+            return dict(bulk.obtain_all(ordered, environment_for, workers=values["workers"], on_abort=network.close))
 
+    began = time.monotonic()
     return fetch
+
+
+def _until(exchange: Exchange, deadline: float) -> Exchange:
+    """The same as long as there is time."""
+
+    def limited(request: t.Any, timeout: float) -> t.Any:
+        if time.monotonic() >= deadline:
+            raise ResponderDown(
+                "timeout",
+                f"no responder was asked, as those of certificates that a search found took {_LONGEST_FOR_USERS:.0f} "
+                "seconds",
+            )
+        return exchange(request, timeout)
+
+    return limited
 
 
 def _looking_ahead(task: Task) -> transaction.Ahead:

@@ -14,7 +14,8 @@ from ..servers import snippets
 from ..servers.server import Entry, Setup
 from ..servers.table import SERVERS
 from ..services.control import Services
-from ..store import parts, reading, sets
+from ..store import origins, parts, reading, sets
+from ..store.origins import Origin
 from ..store.parts import Part
 from ..store.sets import Description, Layout
 
@@ -26,13 +27,14 @@ class Live(t.NamedTuple):
     """One certificate: ``entry`` is what snippets need to know of its set.
 
     ``users`` are the services that use it, each with its kind or an empty string. ``came`` and ``position`` are as in
-    the description of its set.
+    the description of its set. ``origin`` is the other user than root whose its key was, if it was found in a folder.
     """
 
     entry: Entry
     users: t.Tuple[t.Tuple[str, str], ...]
     position: int = LAST
     came: int = 0
+    origin: t.Optional[Origin] = None
 
 
 def make(layout: Layout, name: str, identifier: str, description: Description, services: Services) -> Live:
@@ -43,7 +45,8 @@ def make(layout: Layout, name: str, identifier: str, description: Description, s
     # A set may be older than the check of what is deployed.
     names = tuple(one for one in description.names if not server_name_problem(one)) or (name,)
     entry = Entry(name, folder, layout.live(name), names, kinds, description.stapled)
-    return Live(entry, users, LAST if description.position is None else description.position, description.came)
+    position = LAST if description.position is None else description.position
+    return Live(entry, users, position, description.came, origins.of_user(description.origin))
 
 
 def look(layout: Layout, services: Services) -> t.List[Live]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import time
 import typing as t
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
@@ -39,11 +40,11 @@ from ..store import reading, sets, staples
 from ..store.parts import Part
 from ..store.sets import Layout
 from ..text import format_time, join_words
-from . import confirm, live, material, renewed
+from . import confirm, finds, live, material, renewed
 from .confirm import Endpoint, Look
 from .live import Live
 from .material import Material, Sources
-from .wanted import Missing, Wanted
+from .wanted import Missing, Wanted, in_turn
 
 #: Reason codes of a responder that may not know a new certificate yet.
 _NOT_KNOWN_YET = ("not_successful", "unknown_status")
@@ -104,7 +105,9 @@ class Item:
         """What its set is for."""
         source = self.wanted.renewed_by.values() if self.wanted.renewed_by is not None else None
         wanted = self.wanted
-        return sets.Description(wanted.names, wanted.services, self.stapled, self.position, source, self.came)
+        return sets.Description(
+            wanted.names, wanted.services, self.stapled, self.position, source, self.came, wanted.origin
+        )
 
     @property
     def response(self) -> t.Optional[t.Tuple[bytes, Judgement]]:
@@ -205,10 +208,17 @@ class Plan:
 def plan(
     layout: Layout, wanted: t.Sequence[Wanted], now: datetime, apache_port: int, services: Services
 ) -> t.Tuple[Plan, t.List[Fault]]:
-    """Read, check and compare. Returns all that is wrong as well."""
+    """Read, check and compare. Returns all that is wrong as well.
+
+    What other users have is looked at last, and in turn: checking it may take any time.
+    """
     faults: t.List[Fault] = []
     work = Plan(layout, [], apache_port, services, live.look(layout, services))
-    for one in wanted:
+    until = time.monotonic() + finds.LONGEST_FOR_USERS
+    for one in in_turn(wanted, lambda one: one.user):
+        if one.is_of_user and time.monotonic() > until:
+            faults.append(_fault(one.name, finds.NO_TIME))
+            continue
         try:
             item, found, warnings = _plan_one(layout, one, now)
         except OcspError as error:
@@ -217,6 +227,8 @@ def plan(
         work.items.append(item)
         faults += [_fault(one.name, sentence) for sentence in found]
         work.warnings += [f"{one.name}: {sentence}" for sentence in warnings]
+    places = {one.name: place for place, one in enumerate(wanted)}
+    work.items.sort(key=lambda item: places[item.name])
     return work, [*faults, *_conflicts(work.items), *_neighbour_conflicts(work)]
 
 
@@ -293,9 +305,9 @@ def _as_live(layout: Layout, wanted: Wanted, previous: str) -> Wanted:
     where = {part: os.path.join(folder, name) for part, name in where.items()}
     where["root"] = wanted.sources.where["root"]
     sources = Sources(files["privkey.pem"], files["fullchain.pem"], None, wanted.sources.root, where)
-    described = sets.described(folder).source
-    source = wanted.renewed_by or (renewed.read_source(described) if described else None)
-    return replace(wanted, sources=sources, renewed_by=source)
+    described = sets.described(folder)
+    source = wanted.renewed_by or (renewed.read_source(described.source) if described.source else None)
+    return replace(wanted, sources=sources, renewed_by=source, origin=described.origin)
 
 
 def _differences(layout: Layout, item: Item) -> t.List[str]:
@@ -376,19 +388,27 @@ def _conflict(one: Item, other: Item) -> str:
     )
 
 
-def _neighbour_conflicts(work: Plan) -> t.Iterator[Fault]:
-    """As ``_conflicts``, with what is live and none of the items."""
+def _neighbour_conflicts(work: Plan) -> t.List[Fault]:
+    """As ``_conflicts``, with what is live and none of the items.
+
+    What another user has live, in a folder that is searched, keeps no other from being deployed: it is a warning.
+    """
+    faults: t.List[Fault] = []
     holders: t.Dict[str, t.List[Item]] = {}
     for item in work.items:
         for name in item.wanted.names:
             holders.setdefault(name, []).append(item)
     mine = {item.name for item in work.items}
-    for other in (one.entry for one in work.before if one.entry.name not in mine):
+    for one in (one for one in work.before if one.entry.name not in mine):
+        other = one.entry
         for name in other.names:
             for item in holders.get(name, ()):
                 shared = [kind for kind in item.wanted.known_kinds if kind in other.kinds and SERVERS[kind].one_staple]
                 if shared and (item.stapled or other.stapled):
-                    yield from _different_kinds(item, other, min(shared), name)
+                    problems = list(_different_kinds(item, other, min(shared), name))
+                    faults += problems if one.origin is None else []
+                    work.warnings += [fault.message for fault in problems if one.origin is not None]
+    return faults
 
 
 def _different_kinds(item: Item, other: Entry, server: str, name: str) -> t.Iterator[Fault]:
@@ -422,13 +442,19 @@ def obtain(
     Raises InputError for options that cannot be used.
     """
     waiting = {item.name: item for item in work.items if item.stapled}
-    requests = {name: _request(work.layout, item) for name, item in waiting.items()}
+    requests: t.Dict[str, bulk.Request] = {}
+    for name, item in list(waiting.items()):
+        try:
+            requests[name] = _request(work.layout, item)
+        except OcspError as error:
+            _hold_back(waiting.pop(name), error)
     attempt = 0
     while waiting:
         for name, result in fetch([requests[name] for name in waiting]).items():
             if isinstance(result, OcspError):
-                raise InputError(f"nothing was changed: {name}: {result.message}")
-            waiting[name].outcome = result
+                _hold_back(waiting[name], result)
+            else:
+                waiting[name].outcome = result
         waiting = {name: item for name, item in waiting.items() if _is_worth_waiting(item, name in work.waited_for)}
         attempt += 1
         if not waiting or not retry(attempt):
@@ -439,14 +465,18 @@ def obtain(
         work.warnings += [f"{item.name}: {sentence}" for sentence in _settle(item)]
 
 
+def _hold_back(item: Item, error: OcspError) -> None:
+    """Deploy all others where another user brought this one, or else nothing. Raises InputError."""
+    if not item.wanted.is_of_user:
+        raise InputError(f"nothing was changed: {item.name}: {error.message}")
+    item.held_back = error.message
+
+
 def _request(layout: Layout, item: Item) -> bulk.Request:
     wanted = item.wanted
     values = {"server": sorted(wanted.known_kinds), **wanted.options}
-    try:
-        source = decode_content(wanted.source, "response_content") if wanted.source is not None else None
-        options = make_options(values, item.material.certificate, item.material.issuer, source)
-    except OcspError as error:
-        raise InputError(f"nothing was changed: {wanted.name}: {error.message}") from None
+    source = decode_content(wanted.source, "response_content") if wanted.source is not None else None
+    options = make_options(values, item.material.certificate, item.material.issuer, source)
     # The staple of the live set counts where the certificate is the same, also when the mode of the key changes.
     place = staples.find(layout.live(wanted.name)) if item.previous and "cert.pem" not in item.reasons else None
     return bulk.Request(wanted.name, options, staples.read(place) if place is not None else None, values)
@@ -457,10 +487,12 @@ def _is_worth_waiting(item: Item, waited: bool) -> bool:
 
     Without must-staple, it only waits for a responder that does not know the certificate yet: one that is down may be
     so for long, and the program fetches the response as soon as it is back. One that was ``waited`` for already is
-    asked on when it does not answer for once.
+    asked on when it does not answer for once. Those of other users are not waited for, which would delay all others.
     """
     outcome = item.outcome
     if outcome is None or outcome.fetch_error is None or outcome.data is not None or not item.reasons:
+        return False
+    if item.wanted.is_of_user:
         return False
     needed = item.material.certificate.must_staple or outcome.fetch_error.code in _NOT_KNOWN_YET
     return (needed or waited) and outcome.transient

@@ -16,7 +16,7 @@ from ..options.parse import CERTIFICATE_LIMIT, check_options, did_you_mean
 from ..options.table import SET, names_of
 from ..servers.table import NAMES
 from ..services.control import Services, name_problem
-from ..store import sets, tenants
+from ..store import origins, sets, tenants
 from ..store.sets import Access
 from . import material, renewed
 from .material import Sources
@@ -37,7 +37,8 @@ class Wanted:
     ``kinds`` are the kinds of its services in their order, empty where unknown. ``options`` are those of
     ``ocsp_response`` about fetching and judging. ``source`` is the Base64 of a response fetched elsewhere.
     ``renewed_by`` are its files where another program of the host renews it, and ``at_any_age`` has them deployed even
-    where the live certificate is newer.
+    where the live certificate is newer. ``origin`` is whose its key is, where that lies in a folder of this host, and
+    ``is_of_user`` says that a search found it where other users than root can write.
     """
 
     name: str
@@ -51,11 +52,37 @@ class Wanted:
     options: Values = field(default_factory=dict)
     renewed_by: t.Optional[Source] = None
     at_any_age: bool = False
+    origin: t.Optional[Values] = None
+    is_of_user: bool = False
+
+    @property
+    def user(self) -> t.Optional[int]:
+        """The number of the user where ``is_of_user``."""
+        return self.origin["user"] if self.is_of_user and self.origin is not None else None
 
     @property
     def known_kinds(self) -> t.Tuple[str, ...]:
         """The kinds of its services that are known."""
         return tuple(dict.fromkeys(kind for kind in self.kinds if kind))
+
+
+_T = t.TypeVar("_T")
+
+
+def in_turn(given: t.Sequence[_T], user_of: t.Callable[[_T], t.Optional[int]]) -> t.List[_T]:
+    """What is of the operator, where there is no user, then one of each user after another: no user may use up the
+    time of others.
+    """
+    turns: t.Dict[int, int] = {}
+
+    def place(one: _T) -> int:
+        user = user_of(one)
+        if user is None:
+            return 0
+        turns[user] = turns.get(user, 0) + 1
+        return turns[user]
+
+    return sorted(given, key=place)
 
 
 class Missing(t.NamedTuple):
@@ -152,6 +179,8 @@ def _read_one(values: Values, given: Values, services: Services) -> t.Tuple[t.Op
         mode = read_mode(option("mode"))
     if sources is None or options is None:
         return None, noting.problems
+    path = key_path(given, values) if source is None else None
+    origin = origins.of_file(path) if path is not None else None
     one = Wanted(
         name=given["name"],
         sources=sources,
@@ -164,6 +193,8 @@ def _read_one(values: Values, given: Values, services: Services) -> t.Tuple[t.Op
         options=options,
         renewed_by=source,
         at_any_age=bool(values.get("at_any_age")),
+        origin=origin.values if origin is not None else None,
+        is_of_user=origin is not None and origin.user != 0 and given["name"] in (values.get("found") or ()),
     )
     return one, noting.problems
 
@@ -235,9 +266,22 @@ def _read_sources(values: Values, given: Values) -> Sources:
     return Sources(data["private_key"] or b"", data["certificate"] or b"", data["chain"], data["root"], where)
 
 
+#: The options of a task that has certificates of which a search says where they are.
+_FOUND: Values = {"source": None, "remote_source": True}
+
+
 def read_found(given: Values) -> Sources:
     """The files of a certificate that a search of this host has found. Raises InputError."""
-    return _read_sources({"source": None, "remote_source": True}, given)
+    return _read_sources(_FOUND, given)
+
+
+def key_path(given: Values, values: Values = _FOUND) -> t.Optional[str]:
+    """Where on this host the key of a certificate is to be read, or None where it is brought there."""
+    folder = (given["source"] or values["source"]) if values["remote_source"] else None
+    if given["private_key_content"] is not None:
+        return None
+    (suffix,) = sets.SOURCE_SUFFIXES["private_key"]
+    return given["private_key_path"] or (os.path.join(folder, given["name"] + suffix) if folder else None)
 
 
 def _read_renewed(given: Values, source: Source) -> Sources:

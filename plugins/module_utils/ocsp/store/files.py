@@ -43,14 +43,11 @@ def resolve(path: str, source: str, create: bool = True) -> str:
     Symlinks that another user may have made are followed as ``tenants`` has it. ``create`` False: nothing will be
     created, so that its folder may be missing.
     """
-    try:
-        resolved = os.path.realpath(path)
-    except ValueError as error:
-        raise InputError(f"{source} is not a path: {error}") from None
-    except RecursionError:  # before Python 3.13
-        raise InputError(f"{source} leads to too many symbolic links") from None
+    if "\0" in path:
+        raise InputError(f"{source} is not a path: it has a null character in it")
     if path.endswith("/"):
         raise InputError(f"{source} ends with a slash; give the path of a file")
+    resolved = tenants.where(path)
     folder = os.path.dirname(resolved)
     there = os.path.lexists(folder)
     if not os.path.isdir(folder) and (there or create):
@@ -109,7 +106,7 @@ def _place(path: str, follow: bool = True) -> t.Iterator[tenants.Destination]:
 
 
 def temporary_path(path: str) -> str:
-    """Where the new content of a path waits for its name, always the same place."""
+    """Where the new content of a path waits for its name, always the same place if nothing else is there."""
     folder, name = os.path.split(path)
     return os.path.join(folder, f".{_short(name)}{_TEMPORARY}")
 
@@ -139,34 +136,31 @@ def _move(temporary: str, path: str) -> None:
 
 def _write_temporary(path: str, content: bytes) -> str:
     """A complete, synced file with the attributes of the one at ``path``, beside it. Returns its path."""
-    temporary = temporary_path(path)
-    descriptor, named = _open_temporary(temporary)
+    descriptor, temporary = _open_temporary(path)
     try:
         _write_all(descriptor, content)
         _copy_attributes(path, descriptor)
         os.fsync(descriptor)
-        if not named:
-            _make(lambda: _give_name(descriptor, temporary), temporary)
+        return temporary or _make(lambda name: _give_name(descriptor, name), path)[1]
     except BaseException:
-        if named:
+        if temporary:
             os.unlink(temporary)
         raise
     finally:
         os.close(descriptor)
-    return temporary
 
 
-def _open_temporary(temporary: str) -> t.Tuple[int, bool]:
-    """Open a file that has no name yet where the system can, so that only whole files ever have one."""
+def _open_temporary(path: str) -> t.Tuple[int, str]:
+    """Open a file beside a path, without a name where the system can, so that only whole files ever have one."""
     flags = getattr(os, "O_TMPFILE", 0)
     if flags and _proc_is_there():
         try:
-            return os.open(os.path.dirname(temporary), os.O_WRONLY | os.O_CLOEXEC | flags, 0o600), False
+            return os.open(os.path.dirname(path), os.O_WRONLY | os.O_CLOEXEC | flags, 0o600), ""
         except OSError as error:
             if error.errno not in (errno.EISDIR, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOENT):
                 raise
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    return _make(lambda: os.open(temporary, flags, 0o600), temporary), True
+    return _make(lambda name: os.open(name, flags, 0o600), path)
 
 
 @functools.cache
@@ -174,13 +168,19 @@ def _proc_is_there() -> bool:
     return os.path.isdir("/proc/self/fd")
 
 
-def _make(make: t.Callable[[], _T], temporary: str) -> _T:
-    """Make a temporary file, once more without what a killed run left; the lock makes sure that none is at work."""
-    try:
-        return make()
-    except FileExistsError:
+def _make(make: t.Callable[[str], _T], path: str) -> t.Tuple[_T, str]:
+    """Make a temporary file for a path, once more without what a killed run left. Returns its path, too.
+
+    The lock makes sure that no other run is at work. In a folder for all, another user may keep something in its place.
+    """
+    temporary = temporary_path(path)
+    with contextlib.suppress(FileExistsError):
+        return make(temporary), temporary
+    with contextlib.suppress(OSError):
         os.unlink(temporary)
-        return make()
+        return make(temporary), temporary
+    temporary = temporary_path(f"{path}.{os.urandom(8).hex()}")
+    return make(temporary), temporary
 
 
 def _give_name(descriptor: int, temporary: str) -> None:
@@ -232,8 +232,7 @@ def sync_folder(folder: str) -> None:
 
 def switch_link(path: str, target: str) -> None:
     """Have a symbolic link to ``target`` at ``path``, in one step. Raises OSError; what was there is there still."""
-    temporary = temporary_path(path)
-    _make(lambda: os.symlink(target, temporary), temporary)
+    _none, temporary = _make(lambda name: os.symlink(target, name), path)
     _move(temporary, path)
 
 
@@ -292,9 +291,9 @@ def _back_up(path: str, backup: str, keep: int) -> None:
 
 
 def _open_itself(path: str, flags: int) -> int:
-    """Open a regular file and no link; a FIFO in its place must not hang the run."""
-    descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
-    if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+    """Open a regular file and no link; nothing else in its place may hang the run or get hold of it."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "it is not a regular file", path)
     return descriptor
@@ -340,7 +339,7 @@ def lock(
     """
     with contextlib.ExitStack() as stack:
         try:
-            place = path if resolved else os.path.realpath(path)
+            place = path if resolved else tenants.where(path)
             found = _private_lock(place, stack) or _shared_lock(place)
         except OSError as error:
             raise FileError(f"cannot lock {path} with a file in the temporary folder: {reason_of(error)}") from None
@@ -461,7 +460,7 @@ def _open_lock(lock_: _Lock) -> int:
     """Open a lock file; O_CREAT is left out where it exists, as kernels refuse it in a folder for all."""
     # NFS locks for writing only what is open for writing; another user's file may be opened for reading alone.
     access = os.O_RDONLY if lock_.mode & stat.S_IROTH else os.O_RDWR
-    flags = access | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    flags = access | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     while True:
         try:
             descriptor = os.open(lock_.name, flags | os.O_CREAT | os.O_EXCL, lock_.mode, dir_fd=lock_.folder)

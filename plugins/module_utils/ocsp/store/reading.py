@@ -22,8 +22,8 @@ def read_file(path: str, source: str, limit: int) -> t.Optional[bytes]:
     Raises InputError; ``source`` begins its message.
     """
     try:
-        # Opened without blocking: a FIFO in the place of a file must not hang the run.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        # A FIFO in the place of a file must not hang the run, nor a terminal become its own, which can end it.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:

@@ -336,7 +336,8 @@ class Description(t.NamedTuple):
 
     ``position`` is its place in the task that deployed it, and ``came`` is larger the later that came to the host, as
     for parts; both count for what is in no part. ``source`` has the paths that it was deployed from, where these are
-    of another program that renews it.
+    of another program that renews it, and ``origin`` the folder that its key was in on this host, and the number of the
+    user whose that is.
     """
 
     names: t.Tuple[str, ...] = ()
@@ -345,12 +346,13 @@ class Description(t.NamedTuple):
     position: t.Optional[int] = None
     source: t.Optional[t.Mapping[str, str]] = None
     came: int = 0
+    origin: t.Optional[t.Mapping[str, t.Any]] = None
 
 
 def describe(description: Description) -> bytes:
     """The file that lies in a set to say what it is for."""
     values = description._asdict()
-    for name in ("source", "came"):
+    for name in ("source", "came", "origin"):
         if not values[name]:
             del values[name]
     return json.dumps({"version": 1, **values}, indent=1).encode("ascii") + b"\n"
@@ -364,6 +366,7 @@ def described(folder: str) -> Description:
         found = json.loads(reading.read_file(path, path, _LARGEST_FILE) or b"{}")
     found = found if isinstance(found, dict) else {}
     position, source, came = found.get("position"), found.get("source"), found.get("came")
+    origin = found.get("origin")
     return Description(
         names=texts_of(found.get("names")),
         services=texts_of(found.get("services")),
@@ -371,6 +374,7 @@ def described(folder: str) -> Description:
         position=position if isinstance(position, int) else None,
         source=source if isinstance(source, dict) else None,
         came=came if isinstance(came, int) else 0,
+        origin=origin if isinstance(origin, dict) else None,
     )
 
 

@@ -68,6 +68,21 @@ def writer(status: os.stat_result) -> t.Optional[int]:
     return None if status.st_uid in (0, os.geteuid()) else status.st_uid
 
 
+def author(path: str) -> t.Optional[int]:
+    """The other user, than root and that of this process, who can have put what is at a path there; -1 for several.
+
+    Or None. It is -1 also where that cannot be told.
+    """
+    with contextlib.ExitStack() as stack:
+        walk = _Walk(stack)
+        try:
+            found = walk.to(_absolute(path))
+        except (OSError, ValueError):
+            return -1
+        users = {*walk.strangers, *found.links, writer(os.fstat(found.descriptor))} - {None, 0, os.geteuid()}
+        return None if not users else users.pop() if len(users) == 1 else -1
+
+
 def _open_plain(path: str) -> t.Optional[int]:
     """A descriptor of a file that is where its path says, without links, as most are; it opens it for nothing."""
     try:
@@ -136,19 +151,21 @@ def real_folder(path: str, source: str) -> t.Optional[str]:
 
 
 def where(path: str) -> str:
-    """Where an absolute path leads, without links, or the path itself where that cannot be told.
+    """Where a path leads, without links, or the absolute path itself where that cannot be told.
 
     Unlike ``os.path.realpath`` it follows no more links than the system does: other users can make any number.
     """
+    path = _absolute(path)
     with contextlib.ExitStack() as stack:
         walk = _Walk(stack)
         try:
             walk.to(path)
+        except FileNotFoundError:
+            pass
         except (OSError, ValueError):
-            if walk.missing is None:
-                return path
+            return path
         with contextlib.suppress(OSError):
-            return os.path.join(os.readlink(_fd_path(walk.folder)), walk.name)
+            return os.path.join(os.readlink(_fd_path(walk.folder)), walk.name, *walk.rest)
     return path
 
 
@@ -212,13 +229,16 @@ class _Found(t.NamedTuple):
 class _Walk:
     """The way to a file, folder by folder; the descriptors at its end are closed with ``stack``.
 
-    ``folder`` and ``name`` are where it ended. ``missing`` is the folder that it led to, with all links before, where
-    there is no file of that name in it.
+    ``folder`` and ``name`` are where it ended, and ``rest`` are the names after one that is missing. ``missing`` is the
+    folder that it led to, with all links before, where there is no file of that name in it. ``strangers`` are those who
+    can have made any part of the way, -1 for several.
     """
 
     def __init__(self, stack: contextlib.ExitStack) -> None:
         self.folder = -1
         self.name = ""
+        self.rest: t.List[str] = []
+        self.strangers: t.Set[int] = set()
         self.missing: t.Optional[_Found] = None
         self._descriptors: t.Set[int] = set()
         stack.callback(self._close_all_but)
@@ -233,20 +253,20 @@ class _Walk:
         folder, there, left = self._start(path)
         strangers = 0
         while left:
-            name = left.pop(0)
-            if name in ("", "."):
-                continue
+            name = left.pop()
             self._enter(folder, name)
-            last = not any(left)
+            last = not left
             above = there
             try:
                 descriptor = self._open(name, folder)
             except FileNotFoundError:
+                self.rest = left[::-1]
                 if last:
                     self.missing = _Found(folder, tuple(self._links), 0)
                 raise
             there = os.fstat(descriptor)
             strangers = self._strangers(folder, above, there, strangers)
+            self.strangers.update([strangers] if strangers else [])
             if not stat.S_ISLNK(there.st_mode) or (last and not follow):
                 folder = descriptor
                 self._note(name, strangers, last)
@@ -262,9 +282,10 @@ class _Walk:
             self._way, there = None, above
             if target.startswith("/"):
                 folder, there, start = self._start(target)
-                strangers, left = 0, [*start, *left]
+                strangers = 0
+                left += start
             else:
-                left = [*target.split("/"), *left]
+                left += _names_of(target)
         return _Found(folder, tuple(self._links), strangers)
 
     def _enter(self, folder: int, name: str) -> None:
@@ -276,13 +297,13 @@ class _Walk:
         self._close_all_but(folder)
 
     def _start(self, path: str) -> t.Tuple[int, os.stat_result, t.List[str]]:
-        """The folder to begin an absolute path with, and the names that follow."""
+        """The folder to begin an absolute path with, and the names that follow, the last one first."""
         known = os.path.dirname(path)
         while known not in _ROOTS_ALONE and len(known) > 1:
             known = os.path.dirname(known)
         descriptor = self._open(known)
         self._way = known.rstrip("/")
-        return descriptor, os.fstat(descriptor), path[len(known) :].split("/")
+        return descriptor, os.fstat(descriptor), _names_of(path[len(known) :])
 
     def _note(self, name: str, strangers: int, last: bool) -> None:
         """Remember a folder to which only root and the user of this process can have led: only they can change that."""
@@ -314,6 +335,11 @@ class _Walk:
         for descriptor in self._descriptors.difference(needed):
             os.close(descriptor)
         self._descriptors.intersection_update(needed)
+
+
+def _names_of(path: str) -> t.List[str]:
+    """The names in a path, the last one first."""
+    return [name for name in reversed(path.split("/")) if name not in ("", ".")]
 
 
 def _is_anybody(owner: int) -> bool:

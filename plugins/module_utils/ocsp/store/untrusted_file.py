@@ -42,8 +42,8 @@ def read(path: str, limit: int) -> t.Optional[bytes]:
 
 def _read_in(folder: int, name: str, path: str, limit: int) -> t.Optional[bytes]:
     try:
-        # Opened without blocking: a FIFO in the place of a file must not hang the run.
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        # A FIFO in the place of a file must not hang the run, nor a terminal become its own, which can end it.
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
         descriptor = os.open(name, flags, dir_fd=folder)
     except FileNotFoundError:
         return None

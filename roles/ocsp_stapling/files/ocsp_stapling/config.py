@@ -197,7 +197,8 @@ class Entry:
     """One certificate: the options for the core, and where its staple goes.
 
     ``live`` is the folder that servers read, and None where they read ``path`` itself. ``where`` says where
-    it was configured. ``dropped``: its owners no longer give it, and it stays until no server needs it.
+    it was configured. ``dropped``: its owners no longer give it, and it stays until no server needs it. ``found``: a
+    search found it, so that there may be any number of these, which cost any effort.
     """
 
     name: str
@@ -206,6 +207,7 @@ class Entry:
     services: t.Tuple[str, ...]
     where: str
     dropped: bool = False
+    found: bool = False
 
     @property
     def path(self) -> str:
@@ -538,20 +540,28 @@ class _Builder:
                     problems.append(problem)
                     continue
                 values = {**options, **_files_of(found), "live": None, "services": given.get("services")}
-                self._add(document, ("scan", index), name, values, defaults)
+                self._add(document, ("scan", index), name, values, defaults, found=True)
                 self.found.add(name)
             where = _place(document, ("scan", index))
             self.problems += [f"{where}: {problem}" for problem in bounded(problems, _MOST_PROBLEMS)]
 
     def _name_of(self, found: scan.Found) -> str:
-        """What one that was found is called. One of the same name in another folder may be of another user."""
-        if found.name not in self.found or found.problem:
+        """What one that was found is called. One of the same name in another folder may be of another user.
+
+        So may one that is live; where that is configured as well, ``_known`` says so.
+        """
+        live = os.path.join(self.folders.root, "live", found.name)
+        is_of_others = found.name in self.of_parts or os.path.lexists(live)
+        if found.problem or not (is_of_others if found.name not in self.entries else found.name in self.found):
             return found.name
         return os.path.join(found.parent, found.domain)
 
-    def _add(self, document: Document, place: Path, name: str, given: Values, defaults: Values) -> None:
+    def _add(
+        self, document: Document, place: Path, name: str, given: Values, defaults: Values, found: bool = False
+    ) -> None:
         where = _place(document, place)
         entry = _entry(self.folders, self.complete(defaults), self.services, name, given, where)
+        entry = replace(entry, found=found)
         problem = self._known(name, entry.path)
         if problem:
             raise document.fail((*place, "name"), problem)

@@ -131,7 +131,7 @@ def _connect(journal: str, syslog: str) -> t.Tuple[t.Optional[socket.socket], bo
 
 def _open_log(path: str) -> int:
     """Open a log file that belongs to the owner of its folder, since both users write to it. Raises OSError."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     descriptor = os.open(path, flags, 0o644)
     try:
         status = os.fstat(descriptor)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 import typing as t
 from datetime import datetime
 
@@ -29,6 +30,9 @@ from .state import State
 
 #: What the state says of the attempts for a certificate, and of the certificate itself.
 _STAYS = ("failures", "failure_code", "failure_message", "succeeded", "next_attempt", "revoked")
+#: Seconds for looking at what a search found: other users may have put any number of files there that cost any effort.
+_LONGEST_LOOK = 10.0
+_NO_TIME = "there was no time left to look at it"
 
 
 class Seen(t.NamedTuple):
@@ -68,7 +72,12 @@ def observe(
         # What the next run will forget, since its set is gone, is no longer said.
         if name not in found and (not names or name in names) and isinstance(live, str) and os.path.isdir(live):
             found[name] = config.entry(name, ())
-    seen = {name: _observe(entry, state.certificates.get(name), observer) for name, entry in found.items()}
+    seen: t.Dict[str, Seen] = {}
+    until = time.monotonic() + _LONGEST_LOOK
+    for name, entry in found.items():
+        known = state.certificates.get(name)
+        is_late = entry.found and not names and time.monotonic() > until
+        seen[name] = Seen(known, _NO_TIME) if is_late else _observe(entry, known, observer)
     configured = {entry.name for entry in config.certificates}
     if not refused:
         unknown = seen.keys() - configured

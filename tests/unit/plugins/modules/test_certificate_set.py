@@ -17,6 +17,7 @@ import shutil
 import socket
 import ssl
 import threading
+import time
 import typing as t
 import zlib
 from datetime import datetime, timezone
@@ -25,9 +26,15 @@ from pathlib import Path
 import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.certops.ocsp.plugins.module_utils import _module
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import certificate_set, confirm, removal, renewed
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError, TransportError
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import bulk
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import (
+    certificate_set,
+    confirm,
+    removal,
+    renewed,
+    transaction,
+)
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError, InputError, TransportError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import bulk, refresh
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.http1 import HttpResponse
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import control
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import attempts, files, parts, sets
@@ -976,6 +983,268 @@ def test_of_two_of_one_name_that_of_the_ca_in_use_is_taken(run: t.Callable[..., 
         done = run(certificates=[theirs, mine], **given)
         assert live(tmp_path, name).joinpath("cert.pem").read_bytes() == subject.pem, label
         assert any("as its CA issued the one in use" in one for one in done["warnings"])
+
+
+FOUND: t.Any = {"found": ["b.example.com"], "remote_source": True, "part": {"owner": "web"}}
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+
+
+def found_of(user: int, folder: Path, ca: forge.Entity = ISSUER, label: str = "") -> t.Dict[str, t.Any]:
+    """The certificate b.example.com by a CA, as a search finds it in a folder that belongs to a user."""
+    name = "b.example.com"
+    times = {"not_before": NOW - forge.DAY, "not_after": NOW + 60 * forge.DAY}
+    serial = zlib.crc32(f"{folder}{label}".encode())
+    options: t.Any = {"extensions": [forge.subject_alt_name(name)], "serial": serial, **times}
+    subject = forge.leaf(ca, name, private_key=forge.key("p256", f"{user}{label}"), **options)
+    given = found_in(folder, subject, name, chain=ca.pem)
+    os.chown(folder, user, user)
+    return given
+
+
+def deployed(tmp_path: Path, given: t.Mapping[str, t.Any]) -> bool:
+    """Whether it is the certificate that was found there that is live."""
+    path = live(tmp_path, "b.example.com") / "cert.pem"
+    return path.exists() and path.read_bytes() == Path(given["source"], "b.example.com.pem").read_bytes()
+
+
+@AS_ROOT
+@pytest.mark.parametrize("check", [False, True])
+def test_of_two_users_who_claim_a_name_first_none_gets_it(
+    check: bool, run: t.Callable[..., Result], tmp_path: Path
+) -> None:
+    """Not whoever has the folder that comes first."""
+    one, other = found_of(61234, tmp_path / "a"), found_of(61235, tmp_path / "z")
+    good = found_in(tmp_path / "good", leaf("a.example.com", urls=False), "a.example.com")
+    given = {**FOUND, "found": ["a.example.com", "b.example.com"], "_ansible_check_mode": check}
+    for order in ([one, other, good], [good, other, one]):
+        done = run(certificates=order, **given)
+        assert not done.get("failed") and not (tmp_path / "etc/live/b.example.com").exists()
+        assert [item["name"] for item in done["certificates"]] == ["a.example.com"]
+        (told,) = [text for text in done["warnings"] if "b.example.com" in text]
+        for named in (f"{tmp_path}/a (user 61234)", f"{tmp_path}/z (user 61235)", "ocsp_stapling_certificates"):
+            assert named in told, told
+
+
+@AS_ROOT
+def test_a_name_that_is_live_goes_to_no_other_user(run: t.Callable[..., Result], tmp_path: Path) -> None:
+    """Not either while the files of its owner are gone or spoilt, until the operator lists it."""
+    mine, theirs = found_of(61235, tmp_path / "z"), found_of(61234, tmp_path / "a")
+    assert run(certificates=[mine], **FOUND)["changed"] and deployed(tmp_path, mine)
+    renewed_one = found_of(61235, tmp_path / "z", label="renewed", ca=OTHER)
+    assert run(certificates=[theirs, renewed_one], **FOUND)["changed"] and deployed(tmp_path, renewed_one)
+    moved = found_of(61235, tmp_path / "y", label="moved")
+    assert run(certificates=[theirs, moved], **FOUND)["changed"] and deployed(tmp_path, moved)
+    done = run(certificates=[theirs], **FOUND)
+    assert deployed(tmp_path, moved) and done["dropped"] == done["certificates"] == []
+    (told,) = done["warnings"]
+    assert f"{tmp_path}/a (user 61234)" in told and f"{tmp_path}/y (user 61235)" in told, told
+    (tmp_path / "y/b.example.com.pem").write_bytes(b"spoilt")
+    before = tree(tmp_path / "etc")
+    assert run(certificates=[theirs, moved], **FOUND)["certificates"] == [] and tree(tmp_path / "etc") == before
+    assert run(certificates=[theirs], **{**FOUND, "found": []})["changed"] and deployed(tmp_path, theirs)
+    again = found_of(61234, tmp_path / "a", label="renewed")
+    assert run(certificates=[again], **FOUND)["changed"] and deployed(tmp_path, again), "it is his now"
+
+
+@AS_ROOT
+def test_what_root_alone_can_write_goes_before_what_users_can(run: t.Callable[..., Result], tmp_path: Path) -> None:
+    theirs, mine = found_of(61234, tmp_path / "a"), found_of(0, tmp_path / "z")
+    assert run(certificates=[theirs], **FOUND)["changed"] and deployed(tmp_path, theirs)
+    assert run(certificates=[theirs, mine], **FOUND)["changed"] and deployed(tmp_path, mine)
+    assert run(certificates=[theirs], **FOUND)["certificates"] == [] and deployed(tmp_path, mine)
+
+
+@AS_ROOT
+def test_a_folder_that_root_gives_to_somebody_else_keeps_its_names(
+    run: t.Callable[..., Result], tmp_path: Path
+) -> None:
+    """But not one that came into its place in a folder for all."""
+    for parent, mode, is_kept in ((tmp_path, 0o755, True), (tmp_path / "shared", 0o1777, False)):
+        parent.mkdir(exist_ok=True)
+        parent.chmod(mode)
+        before = found_of(61235, parent / "z")
+        assert run(certificates=[before], **{**FOUND, "found": []})["changed"] or is_kept
+        after = found_of(61237, parent / "z", label="renewed")
+        run(certificates=[after], **FOUND)
+        assert deployed(tmp_path, after) == is_kept
+
+
+@AS_ROOT
+@pytest.mark.parametrize(("ca", "is_taken"), [(ISSUER, True), (OTHER, False)])
+def test_what_the_controller_brought_goes_to_a_user_by_its_ca_alone(
+    ca: forge.Entity, is_taken: bool, run: t.Callable[..., Result], tmp_path: Path
+) -> None:
+    name = "b.example.com"
+    run(certificates=[entry(leaf(name, urls=False), name)], part={"owner": "web"})
+    theirs = found_of(61234, tmp_path / "a", ca=ca)
+    done = run(certificates=[theirs], **FOUND)
+    assert deployed(tmp_path, theirs) == is_taken == (done["warnings"] == []), done["warnings"]
+
+
+def mail(run: t.Callable[..., Result], *certificates: t.Dict[str, t.Any], **given: t.Any) -> Result:
+    """Deploy for a service whose certificate goes by the name that clients ask for."""
+    values = {**FOUND, **given}
+    return run(
+        certificates=list(certificates), service_settings={SERVICE: {"unit": SERVICE, "kind": "haproxy"}}, **values
+    )
+
+
+@AS_ROOT
+@pytest.mark.parametrize("names", [["b.example.com"], ["x.example.com", "B.example.com."], ["*.example.com"]])
+@pytest.mark.parametrize("is_live", [False, True])
+def test_a_user_takes_no_name_that_another_certificate_is_for(
+    names: t.List[str], is_live: bool, run: t.Callable[..., Result], tmp_path: Path
+) -> None:
+    """Whatever that set is called."""
+    extensions = [forge.subject_alt_name("b.example.com", "x.example.com", "*.example.com")]
+    times = {"not_before": NOW - forge.DAY, "not_after": NOW + 60 * forge.DAY}
+    subject = forge.leaf(ISSUER, "bank", private_key=forge.key("rsa2048", "bank"), extensions=extensions, **times)
+    bank = entry(subject, "bank", names=names)
+    theirs = found_of(61234, tmp_path / "a", ca=OTHER)
+    if is_live:
+        mail(run, bank, found=[], part=None)
+    done = mail(run, *([] if is_live else [bank]), theirs)
+    assert not done.get("failed"), done
+    assert not (tmp_path / "etc/live/b.example.com").exists()
+    (told,) = [one for one in done["warnings"] if "b.example.com" in one]
+    assert f"{tmp_path}/a (user 61234)" in told and "bank" in told
+
+
+@AS_ROOT
+def test_a_user_stops_no_other_by_claiming_its_names(run: t.Callable[..., Result], tmp_path: Path) -> None:
+    """Not one that is live, nor a new one by files that do not fit. One that is new has to wait for the operator."""
+
+    def of(user: int, title: str, *names: str, label: str = "", **files: t.Optional[bytes]) -> t.Dict[str, t.Any]:
+        times = {"not_before": NOW - forge.DAY, "not_after": NOW + 60 * forge.DAY}
+        options: t.Any = {"private_key": forge.key("p256", title + label), **times}
+        subject = forge.leaf(ISSUER, title, extensions=[forge.subject_alt_name(title, *names)], **options)
+        given = found_in(tmp_path / str(user), subject, title, **files)
+        os.chown(given["source"], user, user)
+        return given
+
+    def deploy(*certificates: t.Dict[str, t.Any]) -> t.List[str]:
+        done = mail(run, *certificates, found=["b.example.com", "c.example.com"])
+        assert not done.get("failed"), done
+        return [one["name"] for one in done["certificates"]]
+
+    mine = of(61235, "b.example.com", "www.b.example.com")
+    claim = ("c.example.com", "b.example.com", "*.b.example.com")
+    theirs = of(61234, *claim, key=b"")
+    assert deploy(theirs, mine) == ["b.example.com"]
+    mine = of(61235, "b.example.com", "www.b.example.com", label="renewed")
+    assert deploy(of(61234, *claim), mine) == ["b.example.com"]
+    assert deploy(of(61234, "c.example.com"), mine) == ["c.example.com", "b.example.com"]
+    assert deploy(of(61234, *claim), mine) == ["b.example.com"], "a renewal that claims more"
+    assert live(tmp_path, "c.example.com").is_dir()
+    again = of(61235, "b.example.com", "www.b.example.com", "c.example.com", label="more")
+    assert deploy(of(61234, "c.example.com"), again) == ["c.example.com"]
+    shutil.rmtree(tmp_path / "etc")
+    assert deploy(of(61234, *claim), of(61235, "b.example.com")) == [], "both are new"
+    assert deploy(of(61235, "c.example.com", "b.example.com"), of(61235, "b.example.com")) != [], "of one user"
+
+
+@AS_ROOT
+def test_what_a_user_has_live_has_no_other_refused(run: t.Callable[..., Result], tmp_path: Path) -> None:
+    """nginx has one staple for keys of different kinds, so that one of the two has to give way: that of the user."""
+    options: t.Any = {"service_settings": {SERVICE: {"unit": SERVICE, "kind": "nginx"}}}
+    theirs = found_of(61234, tmp_path / "a")
+    assert run(certificates=[theirs], **options, **FOUND)["changed"]
+    bank = entry(leaf("b.example.com", kind="rsa2048"), "bank", names=["b.example.com"])
+    done = run(certificates=[bank, theirs], **options, **FOUND)
+    assert not done.get("failed") and [one["name"] for one in done["certificates"]] == ["bank"], done
+    told = [one for one in done["warnings"] if "b.example.com on nginx" in one]
+    assert sum("it is left out" in one for one in told) == sum("which is live on this host" in one for one in told) == 1
+
+
+def of_users(tmp_path: Path, names: t.Iterable[str], **options: t.Any) -> t.List[t.Dict[str, t.Any]]:
+    """Certificates in folders of two users, in turn one of each."""
+    found = [found_in(tmp_path / f"user{number % 2}", leaf(name, **options), name) for number, name in enumerate(names)]
+    for folder in tmp_path.glob("user*"):
+        os.chown(folder, 61234 + int(folder.name[-1]), -1)
+    return sorted(found, key=lambda one: str(one["source"]))
+
+
+@AS_ROOT
+def test_responders_of_users_hold_no_deployment_up(
+    run: t.Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither by hanging, each at a host of its own, nor by not knowing a certificate that requires a staple."""
+    names = [f"{number:02}.example.com" for number in range(40)]
+    asked: t.List[str] = []
+
+    def exchange(_self: t.Any, values: t.Any, request: t.Any, _timeout: float) -> t.NoReturn:
+        asked.append(request.url.partition("//")[2].partition(".")[0])
+        time.sleep(0.1)
+        raise TransportError("timeout", "it hangs")
+
+    monkeypatch.setattr(bulk.Network, "_exchange", exchange)
+    monkeypatch.setattr(certificate_set, "_LONGEST_FOR_USERS", 0.5)
+    found = of_users(tmp_path, names, demands=True)
+    for one in found:
+        one["responder_urls"] = [f"http://{one['name']}"]
+    mine = entry(leaf("a.example.com"), "a.example.com", responder_urls=["http://mine.example.com"])
+    began = time.monotonic()
+    done = run(
+        certificates=[*found, mine],
+        found=names,
+        remote_source=True,
+        part={"owner": "web"},
+        fetch_from="host",
+        responder_wait=60,
+        workers=2,
+        fail_on_held_back=False,
+        options={"retries": 0},
+    )
+    assert not done.get("failed") and time.monotonic() - began < 20, done
+    assert asked[0] == "mine" and len(set(asked)) < 20, asked
+    assert {"00", "01"} <= set(asked[:8]), "both users have their turn"
+    assert done["without_staple"] == ["a.example.com"] and sorted(done["held_back"]) == names
+    assert any("as those of certificates that a search found took" in one for one in done["warnings"])
+
+
+@AS_ROOT
+def test_files_of_users_hold_no_deployment_up(
+    run: t.Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each may cost a second to check. What a user has there keeps those of others from being checked no more."""
+    names = [f"{number}.example.com" for number in range(6)]
+    found = of_users(tmp_path, names, urls=False)
+    looked: t.List[str] = []
+    clock, plan_one = Clock(), transaction._plan_one
+
+    def slow(layout: t.Any, wanted: t.Any, now: t.Any) -> t.Any:
+        looked.append(wanted.name)
+        clock.sleep(25)
+        return plan_one(layout, wanted, now)
+
+    monkeypatch.setattr(transaction, "_plan_one", slow)
+    monkeypatch.setattr(transaction, "time", clock)
+    mine = entry(leaf("a.example.com", urls=False), "a.example.com")
+    done = run(certificates=[*found, mine], **{**FOUND, "found": names})
+    assert not done.get("failed") and looked[:3] == ["a.example.com", "0.example.com", "1.example.com"]
+    assert [one["name"] for one in done["certificates"]] == ["0.example.com", "1.example.com", "a.example.com"]
+    assert sum("those that a search found took 60 seconds to check" in one for one in done["warnings"]) == 4
+
+
+@AS_ROOT
+@pytest.mark.parametrize("place", ["make_options", "obtain"])
+def test_a_defect_at_the_certificate_of_a_user_stops_no_other(
+    place: str, run: t.Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (theirs,) = of_users(tmp_path, ["b.example.com"])
+    module: t.Any = transaction if place == "make_options" else refresh
+    works = getattr(module, place)
+
+    def defective(first: t.Any, second: t.Any, *others: t.Any) -> t.Any:
+        if "b.example.com" in str((second if place == "make_options" else first.certificate).name):
+            raise InputError("a defect")
+        return works(first, second, *others)
+
+    monkeypatch.setattr(module, place, defective)
+    mine = entry(leaf("a.example.com"), "a.example.com")
+    done = run(certificates=[theirs, mine], **FOUND, fail_on_held_back=False)
+    assert not done.get("failed") and done["held_back"] == ["b.example.com"], done
+    assert live(tmp_path, "a.example.com").is_dir() and not live(tmp_path, "b.example.com").exists()
 
 
 def test_of_many_that_are_left_out_few_are_told_of(run: t.Callable[..., Result], tmp_path: Path) -> None:

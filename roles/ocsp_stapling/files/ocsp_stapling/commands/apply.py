@@ -35,6 +35,7 @@ from ..observe import Observation, Observer
 from ..record import Values
 from ..state import State
 from ..terminal import count
+from ..turns import in_turn
 from . import reload as reloading
 
 #: The message for a certificate that no playbook configures any more.
@@ -42,6 +43,11 @@ _DROPPED = (
     "no playbook configures it any more; it is kept, with fresh staples, until no server configuration uses it and "
     "the playbook runs again"
 )
+
+#: How long a run looks at certificates that a search found, well within the time after which its unit is killed: that
+#: would leave no state, and services that are not reloaded.
+LONGEST_RUN = timedelta(minutes=6)
+_NO_TIME = "its staple was not checked, as there was no time left; the next run begins with it"
 
 INSTALLED, WITHDRAWN = "installed", "withdrawn"
 
@@ -99,12 +105,14 @@ class Apply:
         """Raises FileError where the state cannot be written; all else is then done all the same."""
         self._look_at_state()
         self._look_at_clock()
-        for entry in self.config.certificates:
-            if self._is_meant(entry.name):
+        meant = [entry for entry in self.config.certificates if self._is_meant(entry.name)]
+        for entry in meant:
+            if not entry.found:
                 self._guard(entry, self._apply)
         for entry in self._unconfigured():
             if self._is_meant(entry.name):
                 self._guard(entry, self._apply_unconfigured)
+        self._apply_found([entry for entry in meant if entry.found])
         if self.names:
             others = {name: known for name, known in self.before.certificates.items() if not self._is_meant(name)}
             self.after.certificates.update(others)
@@ -169,6 +177,31 @@ class Apply:
         self.log.emit(Event("failed", message, events.ERROR, code, entry.name))
         known = self.before.certificates.get(entry.name, {})
         self.after.certificates[entry.name] = {**known, "unfinished": message}
+
+    def _apply_found(self, entries: t.Sequence[Entry]) -> None:
+        """Look at what a search found, as long as there is time: other users may have put anything there.
+
+        What the last run left comes first.
+        """
+        left = 0
+
+        def was_looked_at(entry: Entry) -> bool:
+            return not record.text_of(record.mapping(self.before.certificates, entry.name), "unfinished")
+
+        for entry in in_turn(sorted(entries, key=was_looked_at)):
+            if self.host.elapsed() < LONGEST_RUN.total_seconds():
+                self._guard(entry, self._apply)
+                continue
+            left += 1
+            known = self.before.certificates.get(entry.name, {})
+            self.after.certificates[entry.name] = {**known, "unfinished": _NO_TIME}
+        if left:
+            self._worsen(1)
+            message = (
+                f"apply ended itself after {LONGEST_RUN.total_seconds() / 60:g} minutes and left "
+                f"{count(left, 'certificate')} for the next run, which begins with them"
+            )
+            self.log.emit(Event("run", message, events.WARNING, "timeout"))
 
     # One certificate
 

@@ -11,7 +11,6 @@ import functools
 import hashlib
 import json
 import os
-import stat
 import typing as t
 from collections import Counter
 from datetime import datetime, timedelta
@@ -26,7 +25,7 @@ from ocsp.judge.decision import WITHDRAW, Facts, decide
 from ocsp.judge.response import judge
 from ocsp.options.parse import read_options
 from ocsp.servers.changes import expiry_plan
-from ocsp.store import reading, staples, tenants
+from ocsp.store import reading, staples
 from ocsp.text import clean, format_time
 
 from .. import events, proofs, record
@@ -36,6 +35,7 @@ from ..host import Host
 from ..observe import read_place
 from ..record import Record, Values
 from ..terminal import count
+from ..turns import in_turn
 
 Result = t.Union[Outcome, OcspError]
 EnvironmentFor = t.Callable[[Job, Ways], Environment]
@@ -166,10 +166,8 @@ class Refresh:
     def _in_turn(self) -> t.List[Entry]:
         """The certificates in the order in which they are looked at, in case that the time is too short for all.
 
-        Those of each user, and of each folder that others can write to, take turns. The sandbox hides which user is
-        which, so that only the folders tell there. Among them those come first that did not fail last time, and were
-        looked at the longest time ago. Those that failed have to wait for a few runs only: others may take up all of
-        the time in each of them, and do well.
+Of each user those come first that did not fail last time, and were looked at the longest time ago. Those that
+        failed have to wait for a few runs only: others may take up all of the time in each of them, and do well.
         """
         recently = self.host.now() - _LONGEST_WAIT * self.config.interval
 
@@ -179,9 +177,7 @@ class Refresh:
             waits = record.number_of(known, "failures") > 0 and looked is not None and looked > recently
             return waits, record.text_of(known, "looked")
 
-        folder_of = functools.lru_cache(maxsize=None)(_open_folder)
-        turns = _take_turns(sorted(self.entries, key=order), lambda entry: folder_of(_folder_of(entry)))
-        return _take_turns(turns, _owner_of)
+        return in_turn(sorted(self.entries, key=order))
 
     def _job(self, entry: Entry) -> t.Optional[Job]:
         """What is to be looked at, unless it is not yet time for that."""
@@ -424,42 +420,6 @@ def _code_of(result: Result) -> str:
 def _is_put_off(result: Result) -> bool:
     """Whether no responder was asked, as it did not answer for others. Its turn comes before theirs the next time."""
     return isinstance(result, Outcome) and not result.attempts and _code_of(result) in _NOT_REACHED
-
-
-def _take_turns(entries: t.Sequence[Entry], group_of: t.Callable[[Entry], t.Any]) -> t.List[Entry]:
-    """One of each group after another, each group in its order."""
-    counts: t.Dict[t.Any, int] = {}
-    rounds = []
-    for entry in entries:
-        group = group_of(entry)
-        counts[group] = counts.get(group, 0) + 1
-        rounds.append(counts[group])
-    order = sorted(range(len(entries)), key=rounds.__getitem__)
-    return [entries[index] for index in order]
-
-
-def _folder_of(entry: Entry) -> str:
-    return os.path.dirname(str(entry.values.get("certificate_path") or ""))
-
-
-def _open_folder(folder: str) -> str:
-    """The first folder on the way to one that others than root can write to, who can make any number below it."""
-    parts = folder.split("/")
-    for number in range(1, len(parts)):
-        above = "/".join(parts[: number + 1])
-        with contextlib.suppress(OSError, ValueError):
-            status = os.stat(above)
-            # In one with the sticky bit, as /tmp, each has folders of its own.
-            if tenants.writer(status) is not None and not status.st_mode & stat.S_ISVTX:
-                return above
-    return folder
-
-
-def _owner_of(entry: Entry) -> int:
-    try:
-        return os.stat(str(entry.values.get("certificate_path") or "")).st_uid
-    except (OSError, ValueError):
-        return -1
 
 
 def _no_network(_request: t.Any, _timeout: float) -> t.NoReturn:

@@ -365,3 +365,143 @@ def test_a_sandbox_in_which_all_others_are_one_user_writes_through_no_link_of_th
         assert sorted(os.listdir(folder / "other")) == ["there"]
         assert theirs.read_bytes() == b"other's"
         assert (folder / "tenant" / "plain").read_bytes() == b"renewed"
+
+
+def test_who_can_have_put_a_file_where_it_is(bank: Path) -> None:
+    """Whoever can write into a folder above it, owns it, or made a link on the way counts."""
+    tenant = bank / "tenant"
+    write(tenant / "own.key", TENANT)
+    write(tenant / "given.key", 0)
+    write(tenant / "of_other.key", OTHER)
+    write(bank / "private" / "theirs.key", TENANT)
+    write(bank / "private" / "open.key", 0).chmod(0o664)
+    (tenant / "deep").mkdir()
+    write(tenant / "deep" / "deep.key", 0)
+    link(tenant / "by_root.key", bank / "private" / "bank.key", 0)
+    link(bank / "private" / "there.key", tenant / "own.key", 0)
+    link(bank / "way", tenant, 0)
+    shared = bank / "shared"
+    shared.mkdir(mode=0o777)
+    shared.chmod(0o1777)
+    (shared / "theirs").mkdir()
+    os.chown(shared / "theirs", OTHER, OTHER)
+    write(shared / "theirs" / "own.key", OTHER)
+    write(shared / "loose.key", OTHER)
+    expected = {
+        "private/bank.key": None,
+        "private/theirs.key": TENANT,
+        "private/open.key": -1,
+        "private/there.key": TENANT,
+        "tenant/own.key": TENANT,
+        "tenant/given.key": TENANT,
+        "tenant/of_other.key": -1,
+        "tenant/deep/deep.key": TENANT,
+        "tenant/by_root.key": TENANT,
+        "way/own.key": TENANT,
+        "shared/theirs/own.key": OTHER,
+        "shared/loose.key": -1,
+        "tenant/none.key": -1,
+    }
+    assert {path: tenants.author(str(bank / path)) for path in expected} == expected
+
+
+@pytest.mark.parametrize("nameless", [True, False])
+def test_nothing_that_another_puts_beside_a_file_keeps_it_from_being_written(
+    nameless: bool, bank: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a folder where each may only remove files of his own."""
+    monkeypatch.setattr(files, "_proc_is_there", lambda: nameless)
+    shared = bank / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    path = write(shared / "own.ocsp", OTHER)
+    in_the_way = Path(files.temporary_path(str(path)))
+    in_the_way.mkdir()
+    (in_the_way / "x").touch()
+    files.replace_file(str(path), b"new")
+    assert path.read_bytes() == b"new" and path.stat().st_uid == OTHER
+    assert sorted(shared.iterdir()) == sorted([path, in_the_way])
+
+
+_LED = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from ocsp.errors import FileError, InputError
+from ocsp.store import files, reading, tenants, untrusted_file
+from datetime import datetime
+path, terminal = sys.argv[2:]
+for step in (
+    lambda: tenants.read_file(path, path, 1000),
+    lambda: reading.read_file(path, path, 1000),
+    lambda: untrusted_file.read(terminal, 1000),
+    lambda: files.back_up(path, datetime(2026, 1, 1), 1),
+    lambda: files.replace_file(path, b"x", in_place=True),
+    lambda: files.lock_file(terminal, path, 0).__enter__(),
+):
+    try:
+        step()
+    except (FileError, InputError, untrusted_file.Refused):
+        pass
+print(open("/proc/self/stat").read().rpartition(")")[2].split()[4])
+"""
+
+
+def test_no_terminal_of_a_tenant_becomes_that_of_a_run(bank: Path) -> None:
+    """Each unit begins a session: who has its terminal can end it for all by hanging up."""
+    main, other = os.openpty()
+    try:
+        terminal = os.ttyname(other)
+        os.chown(terminal, TENANT, TENANT)
+        path = link(bank / "tenant" / "t.pem", terminal, TENANT)
+        modules = Path(tenants.__file__).parents[2]
+        done = subprocess.run(
+            [sys.executable, "-c", _LED, str(modules), str(path), terminal],
+            start_new_session=True,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stdout.strip()) == (0, "0"), done.stderr
+    finally:
+        os.close(main)
+        os.close(other)
+
+
+_WALK = """
+import os, resource, sys
+sys.path.insert(0, sys.argv[1])
+from ocsp.errors import FileError, InputError
+from ocsp.store import files, tenants
+resource.setrlimit(resource.RLIMIT_NOFILE, (24, 24))
+began = os.times().user + os.times().system
+for step in (tenants.author, tenants.where, lambda path: tenants.read_file(path, path, 10)):
+    print(step(sys.argv[2]))
+for step in (
+    lambda path: files.resolve(path, path),
+    lambda path: files.replace_file(path, b""),
+    lambda path: files.lock(path, 0).__enter__(),
+):
+    try:
+        step(sys.argv[3])
+    except (FileError, InputError):
+        pass
+print(os.times().user + os.times().system - began < 1)
+"""
+
+
+def test_a_long_way_by_links_costs_no_run_its_time_or_its_descriptors(bank: Path) -> None:
+    """Each link can be as long as a path, and lead to the next."""
+    tenant = bank / "tenant"
+    (tenant / "x").mkdir()
+    write(tenant / "own.pem", TENANT)
+    short, long = link(tenant / "short", "x/../" * 300 + "own.pem", TENANT), tenant / "own.pem"
+    for number in range(300):
+        long = link(tenant / f"{number}", "x/../" * 800 + long.name, TENANT)
+    modules = Path(tenants.__file__).parents[2]
+    led = subprocess.run(
+        [sys.executable, "-c", _WALK, str(modules), str(short), str(long)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert led.stdout.split() == [str(TENANT), str(tenant / "own.pem"), "b'own'", "True"], (led.stdout, led.stderr)

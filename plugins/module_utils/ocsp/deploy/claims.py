@@ -1,0 +1,126 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Server names that a certificate of another user must not be used for, as another certificate on the host is for them.
+
+Some servers choose a certificate by the name that the client asks for, and of several with different kinds of keys the
+one that the client prefers. So whoever may write into a folder that is searched could have his own served for a name of
+others, whatever the two are called. What the operator deploys counts before what users have, and of users the first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+
+from .. import names as hostnames
+from ..errors import Fault, OcspError
+from ..servers.table import SERVERS
+from ..store import origins, sets
+from ..store.origins import Origin
+from ..text import clean
+from . import material, renewed
+from .live import Live
+from .transaction import Item, Plan
+
+#: A kind of server, and the name that a client asks it for.
+_Key = t.Tuple[str, str]
+
+
+class _Claim(t.NamedTuple):
+    """A certificate, and whose it is, or None for the operator's."""
+
+    name: str
+    origin: t.Optional[Origin]
+    is_live: bool
+
+
+def faults(work: Plan, unfit: t.Container[str]) -> t.List[Fault]:
+    """The certificates that may not be deployed. Those of ``unfit`` are not for other reasons, and claim nothing."""
+    items = [item for item in work.items if item.name not in unfit]
+    known = {item.name: origins.read(item.wanted.origin) for item in items if item.wanted.is_of_user}
+    of_users = {name: origin for name, origin in known.items() if origin is not None}
+    if not of_users:
+        return []
+    index = _Index(work, items, of_users)
+    problems = {item.name: index.problem(item, of_users[item.name]) for item in items if item.name in of_users}
+    return [Fault(name, f"{name}: {problem}") for name, problem in problems.items() if problem]
+
+
+class _Index:
+    """Who has which names at servers that choose by them."""
+
+    def __init__(self, work: Plan, items: t.Iterable[Item], of_users: t.Mapping[str, Origin]) -> None:
+        self._layout = work.layout
+        self._claims: t.Dict[_Key, t.List[_Claim]] = {}
+        for item in items:
+            claim = _Claim(item.name, of_users.get(item.name), item.previous is not None)
+            self._add(claim, item.wanted.known_kinds, _names_of(item))
+        planned = {item.name for item in items}
+        for one in work.before:
+            if one.entry.name not in planned:
+                self._add_live(one)
+
+    def _add_live(self, one: Live) -> None:
+        name = one.entry.name
+        claim = _Claim(name, one.origin, True)
+        self._add(claim, one.entry.kinds, {*map(_spelled, one.entry.names), *_live_names(self._layout, name)})
+
+    def _add(self, claim: _Claim, kinds: t.Iterable[str], names: t.Iterable[str]) -> None:
+        for kind in kinds:
+            if SERVERS[kind].has_default:
+                for name in names:
+                    self._claims.setdefault((kind, name), []).append(claim)
+                    if not hostnames.is_wildcard(name):
+                        # Who has a wildcard for it is asked for it, too.
+                        self._claims.setdefault((kind, f"*{hostnames.wildcard_for(name)}"), []).append(claim)
+
+    def problem(self, item: Item, origin: Origin) -> str:
+        """Why a certificate of another user is not to be used, as a sentence, or an empty string."""
+        every, is_live = _names_of(item), item.previous is not None
+        new = every - _live_names(self._layout, item.name) if is_live else every
+        for kind in item.wanted.known_kinds:
+            for name in sorted(every):
+                for claim in self._others(kind, name, name in new):
+                    if claim.name != item.name and _counts(claim, origin, is_live, name in new):
+                        return (
+                            f"the certificate in {origin.shown} is for {clean(name, 100)}, as is {claim.name}, and "
+                            f"{SERVERS[kind].title} has both; if it is meant, list it in ocsp_stapling_certificates "
+                            "with this folder as its source"
+                        )
+        return ""
+
+    def _others(self, kind: str, name: str, is_new: bool) -> t.Iterator[_Claim]:
+        yield from self._claims.get((kind, name), ())
+        if hostnames.is_wildcard(name):
+            yield from self._claims.get((kind, f"*{name}"), ())
+        elif is_new:
+            # Whoever has a wildcard may be asked for it as well. Of users it does not count: they can have any.
+            wild = self._claims.get((kind, hostnames.wildcard_for(name)), ())
+            yield from (claim for claim in wild if claim.origin is None)
+
+
+def _counts(claim: _Claim, origin: Origin, is_live: bool, is_new: bool) -> bool:
+    """Whether the certificate of a user has to give way to another one."""
+    if claim.origin is None:
+        return True
+    if not is_new or claim.origin.succeeds(origin):
+        return False
+    return claim.is_live or not is_live
+
+
+def _names_of(item: Item) -> t.Set[str]:
+    certificate = item.material.certificate
+    return {*map(_spelled, item.wanted.names), *map(_spelled, material.server_names(certificate))}
+
+
+def _live_names(layout: sets.Layout, name: str) -> t.Set[str]:
+    with contextlib.suppress(OcspError):
+        found = renewed.live_leaf(layout, name)
+        return set(map(_spelled, material.server_names(found))) if found is not None else set()
+    return set()
+
+
+def _spelled(name: str) -> str:
+    return hostnames.server_name(name) or hostnames.address(name) or name.lower()
