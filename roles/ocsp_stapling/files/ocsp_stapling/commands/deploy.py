@@ -21,7 +21,7 @@ from ocsp.deploy.renewed import Source
 from ocsp.errors import OcspError
 from ocsp.fetch import bulk
 from ocsp.store import attempts, files, parts, sets
-from ocsp.text import format_time
+from ocsp.text import format_time, join_words
 
 from .. import events, renewals
 from ..config import Config
@@ -184,7 +184,7 @@ class Deploy:
             with reloading.installation(self.config, self.host, _LOCK_TIMEOUT) as installed:
                 reloading.tell(installed, self.config, self.log, services)
         except OcspError as error:
-            message = f"{' and '.join(services)} could not be reloaded: {error.message}; the next run tries again"
+            message = f"{join_words(services)} could not be reloaded: {error.message}; the next run tries again"
             self.log.emit(Event("reload_failed", message, events.ERROR, "reload_failed"))
 
     def _say_waiting(self, name: str) -> None:
