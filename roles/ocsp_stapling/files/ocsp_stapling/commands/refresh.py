@@ -167,7 +167,7 @@ class Refresh:
         """The certificates in the order in which they are looked at, in case that the time is too short for all.
 
         Of each user those come first that did not fail last time, and were looked at the longest time ago. Those that
-                failed have to wait for a few runs only: others may take up all of the time in each of them, and do well.
+        failed have to wait for a few runs only: others may take up all of the time in each of them, and do well.
         """
         recently = self.host.now() - _LONGEST_WAIT * self.config.interval
 
