@@ -220,6 +220,33 @@ def test_apply_finds_what_no_hook_told(live: Client) -> None:
     assert "is not live yet" not in live.host.run("apply").err
 
 
+def test_a_file_of_any_age_ends_no_run(live: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some file systems let whoever owns a file date it to any year, and Python has no more than 9999."""
+    stat = os.stat
+
+    def dated(path: t.Any, *arguments: t.Any, **options: t.Any) -> os.stat_result:
+        found = stat(path, *arguments, **options)
+        return os.stat_result((*found[:8], 2**40, found[9])) if path == str(live.certificate) else found
+
+    live.renew()
+    monkeypatch.setattr(os, "stat", dated)
+    done = live.host.run("apply", "--no-reload")
+    assert done.code == 0 and "internal error" not in done.err and live.request().exists()
+    assert live.host.known(NAME)["source"]["changed"] is None
+
+
+def test_a_defect_at_the_source_of_one_certificate_ends_no_run(live: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ocsp_stapling import renewals
+
+    def defect(_watch: t.Any, _name: str) -> t.Any:
+        raise KeyError("planted")
+
+    monkeypatch.setattr(renewals.Watch, "values", defect)
+    done = live.host.run("apply", "--no-reload")
+    assert done.code == 1 and f"{NAME}: " in done.err and "internal error (KeyError: 'planted')" in done.err
+    assert live.host.known(NAME)["staple"] is not None, "the state was written"
+
+
 def test_an_older_certificate_never_replaces_a_newer_one(live: Client) -> None:
     live.renew()
     live.deploy(NAME)
