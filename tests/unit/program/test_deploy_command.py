@@ -398,6 +398,13 @@ def test_status_says_why_a_renewal_is_not_live_until_it_is(live: Client) -> None
     assert live.host.run("status", "--nagios").out.startswith("OCSP OK")
 
 
+def test_without_verification_nothing_is_left_to_be_taken_back(live: Client) -> None:
+    live.configure(verify=False)
+    new = live.renew()
+    assert live.deploy(NAME).code == 0 and live.live() == new.pem
+    assert not os.path.exists(live.layout.transaction)
+
+
 def test_what_comes_back_is_no_longer_told_as_refused(live: Client) -> None:
     before = live.certificate.read_bytes()
     live.certificate.unlink()

@@ -69,6 +69,7 @@ class Task:
 
     ``check``: find out what would be done. ``diff``: show facts about what changes. ``postpone``: while there is
     something to wait for, change nothing and return, so that others are not kept from their work meanwhile.
+    ``verify``: what is served will be looked at, unless the part says otherwise.
     """
 
     values: Values
@@ -76,6 +77,7 @@ class Task:
     check: bool = False
     diff: bool = False
     postpone: bool = False
+    verify: bool = True
 
     @property
     def layout(self) -> Layout:
@@ -371,6 +373,7 @@ def _draw(
     values = task.values
     wanted = inclusion.shared(given, lambda name: known.get(name).kind)
     work, found = transaction.plan(task.layout, wanted, datetime.now(timezone.utc), values["apache_port"], known)
+    work.verified = task.verify and bool(_deployment(values).get("verify", True))
     for item in work.items:
         item.known_revoked = item.name in (values["part"] or {}).get("revoked", ())
     services = dict.fromkeys(service for one in given for service in one.services)
@@ -385,6 +388,11 @@ def _draw(
         work.items = [item for item in work.items if item.name not in compared.outdated]
         work.warnings += compared.outdated.values()
     return work, part, found
+
+
+def _deployment(values: Values) -> Values:
+    """How an owner deploys, where that is not the default and no option of the module."""
+    return (values["part"] or {}).get("deployment") or {}
 
 
 def _place(work: transaction.Plan) -> None:

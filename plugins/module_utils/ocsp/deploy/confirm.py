@@ -127,10 +127,13 @@ def _is_record(record: t.Any) -> bool:
     return isinstance(noted, dict) and all(isinstance(one, dict) and keys <= set(one) for one in noted.values())
 
 
-def extend_record(record: Record, switched: t.Iterable[Switched], snippets: t.Mapping[str, t.Optional[str]]) -> bytes:
+def extend_record(
+    record: Record, switched: t.Iterable[Switched], snippets: t.Mapping[str, t.Optional[str]]
+) -> t.Optional[bytes]:
     """The record with what is going to be switched, keeping what an earlier run noted and is not confirmed yet.
 
-    ``snippets`` are the shared pieces of configuration as they were, by path; None where there was none.
+    ``snippets`` are the shared pieces of configuration as they were, by path; None where there was none. Without any
+    set there is no record: nobody would verify it, and the next failure would put back snippets of another time.
     """
     noted: Record = dict(record.get("sets", {}))
     for one in switched:
@@ -144,8 +147,13 @@ def extend_record(record: Record, switched: t.Iterable[Switched], snippets: t.Ma
             "stapled": one.stapled,
             "sights": older["sights"] if follows else [_sighted(sighted) for sighted in one.sights],
         }
-    values = {"version": 1, "sets": noted, "snippets": {**snippets, **record.get("snippets", {})}}
-    return json.dumps(values, indent=1).encode("ascii")
+    return _dump(noted, {**snippets, **record.get("snippets", {})})
+
+
+def _dump(noted: Record, snippets: t.Mapping[str, t.Optional[str]]) -> t.Optional[bytes]:
+    if not noted:
+        return None
+    return json.dumps({"version": 1, "sets": noted, "snippets": snippets}, indent=1).encode("ascii")
 
 
 def _sighted(sighted: Sighted) -> t.List[t.Any]:

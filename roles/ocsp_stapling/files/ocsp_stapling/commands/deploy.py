@@ -132,13 +132,13 @@ class Deploy:
             values = renewed.task_values(self.layout, all_parts, name, source, given)
             values["at_any_age"] = at_any_age
             last = self._is_last(name, values["responder_wait"])
-            result = certificate_set.carry_out(Task(values, self.host.run, postpone=not last))
+            verify = renewed.settings(all_parts, name)["verify"]
+            result = certificate_set.carry_out(Task(values, self.host.run, postpone=not last, verify=verify))
             if result.postponed:
                 self._say_waiting(name)
                 return None
             if result.failed and not last and self._is_settling(source):
                 return None
-            verify = renewed.settings(all_parts, name)["verify"]
             return self._follow(name, source, result, values, verify)
         except Exception as error:  # it must not stop the others
             return Outcome(REFUSED, bulk.as_error(error).message)

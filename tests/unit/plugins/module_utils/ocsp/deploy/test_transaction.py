@@ -185,6 +185,44 @@ def test_a_large_piece_of_configuration_comes_back_whole(host: Host) -> None:
     assert piece.read_bytes() == before
 
 
+def test_a_change_of_snippets_alone_leaves_no_record(host: Host) -> None:
+    """It would never be verified, and a failure months later would put back what the snippets were then."""
+    access = sets.Access(os.geteuid(), 1, 0o440)
+    one = replace(wanted(leaf("a.example.com"), "a.example.com", "exim"), access=access)
+    host.deploy(one)
+    sets.remove_record(host.layout)
+    piece = Path(snippets.path(host.layout.root, "exim.conf"))
+    piece.write_bytes(piece.read_bytes() + b"# of another time\n")
+    work, _problem = host.deploy(one)
+    assert not work.changed and b"another time" not in piece.read_bytes()
+    assert confirm.read_record(host.layout) == {} and not os.path.exists(host.layout.transaction)
+
+
+def test_a_change_of_snippets_alone_can_be_taken_back_with_what_was_switched_before(host: Host) -> None:
+    access = sets.Access(os.geteuid(), 1, 0o440)
+    one = wanted(leaf("a.example.com"), "a.example.com", "web")
+    host.deploy(replace(one, access=access))
+    piece = Path(snippets.path(host.layout.root, "exim.conf"))
+    host.deploy(replace(one, access=access, services=("web", "exim"), kinds=("", "exim")))
+    assert piece.exists()
+    with Installation(host.layout, host.fleet, 0.0, host.clock) as installation:
+        assert confirm.take_back(installation) == ["a.example.com"]
+    assert not piece.exists() and not host.live("a.example.com")
+
+
+def test_without_a_verification_to_come_nothing_is_recorded(host: Host) -> None:
+    """The first set would be kept for ever, and be what a verification goes back to years later."""
+    name = "a.example.com"
+    host.deploy(wanted(leaf(name, 1), name, "web"))
+    assert confirm.unconfirmed(host.layout) == ["web"]
+    work = host.plan(wanted(leaf(name, 2), name, "web"))
+    work.verified = False
+    with Installation(host.layout, host.fleet, 0.0, host.clock) as installation:
+        transaction.stage(work)
+        assert transaction.switch(work, installation, host._look, ()) == ""
+    assert confirm.read_record(host.layout) == {} and confirm.unconfirmed(host.layout) == []
+
+
 def test_only_who_needs_it_is_told_of_a_staple(host: Host) -> None:
     """Exim reads it by itself, and Dovecot has none."""
     one = leaf("a.example.com")
