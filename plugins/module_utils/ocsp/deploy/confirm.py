@@ -147,10 +147,11 @@ def extend_record(
             "stapled": one.stapled,
             "sights": older["sights"] if follows else [_sighted(sighted) for sighted in one.sights],
         }
-    return _dump(noted, {**snippets, **record.get("snippets", {})})
+    return dump_record(noted, {**snippets, **record.get("snippets", {})})
 
 
-def _dump(noted: Record, snippets: t.Mapping[str, t.Optional[str]]) -> t.Optional[bytes]:
+def dump_record(noted: Record, snippets: t.Mapping[str, t.Optional[str]]) -> t.Optional[bytes]:
+    """The content of the record, or None where there is nothing to be recorded."""
     if not noted:
         return None
     return json.dumps({"version": 1, "sets": noted, "snippets": snippets}, indent=1).encode("ascii")
