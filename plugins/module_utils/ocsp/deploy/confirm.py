@@ -207,12 +207,14 @@ def examine(layout: Layout, look: Look) -> t.List[Verdict]:
 
 
 def _fingerprint_of(layout: Layout, name: str, identifier: t.Optional[str]) -> str:
-    """The fingerprint of the certificate of a set; empty where there is none."""
+    """The fingerprint of the certificate of a set; empty where there is none that can be read."""
     if not identifier:
         return ""
     path = os.path.join(layout.folder(name, identifier), "cert.pem")
-    content = reading.read_file(path, path, CERTIFICATE_LIMIT)
-    return material.fingerprint(load_certificates(content, path)[0]) if content else ""
+    with contextlib.suppress(OcspError):
+        content = reading.read_file(path, path, CERTIFICATE_LIMIT)
+        return material.fingerprint(load_certificates(content, path)[0]) if content else ""
+    return ""
 
 
 def _fault(sight: Sight, before: t.Mapping[str, bool], replaced: str, noted: t.Mapping[str, t.Any]) -> str:

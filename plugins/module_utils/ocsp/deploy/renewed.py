@@ -9,10 +9,11 @@ All that is read here may be read by root alone. The unprivileged program gets a
 
 from __future__ import annotations
 
+import contextlib
 import os
 import typing as t
 
-from ..errors import InputError, MissingError
+from ..errors import InputError, MissingError, OcspError
 from ..options.parse import CERTIFICATE_LIMIT, did_you_mean
 from ..pki.certificate import Certificate, find_leaf, load_certificates
 from ..store import parts, reading, sets, tenants
@@ -152,10 +153,15 @@ def read_leaf(path: str) -> t.Optional[Certificate]:
 
 
 def live_leaf(layout: Layout, name: str) -> t.Optional[Certificate]:
-    """The certificate of the live set of a name, or None where there is none. Raises InputError."""
+    """The certificate of the live set of a name, or None where there is none that can be read.
+
+    A damaged one keeps nobody from putting another one in its place.
+    """
     path = os.path.join(layout.live(name), "cert.pem")
-    content = reading.read_file(path, path, CERTIFICATE_LIMIT)
-    return None if content is None else load_certificates(content, path)[0]
+    with contextlib.suppress(OcspError):
+        content = reading.read_file(path, path, CERTIFICATE_LIMIT)
+        return None if content is None else load_certificates(content, path)[0]
+    return None
 
 
 def is_newer(one: Certificate, live: t.Optional[Certificate]) -> bool:

@@ -1151,6 +1151,23 @@ def test_what_a_server_has_loaded_is_recognised_without_a_verification(
     assert not run(certificates=given, endpoints=at)["changed"]
 
 
+@pytest.mark.parametrize("damage", [b"", b"no certificate\n"], ids=["empty", "garbage"])
+def test_a_damaged_live_set_that_is_not_loaded_yet_is_repaired(
+    run: t.Callable[..., Result], tmp_path: Path, server: TlsServer, damage: bytes
+) -> None:
+    at = [{"service": SERVICE, "host": "127.0.0.1", "port": server.port, "starttls": ""}]
+    given = [entry(leaf("www.example.com"), "www.example.com")]
+    run(certificates=given, endpoints=at)
+    server.load()
+    damaged = live(tmp_path, "www.example.com") / "cert.pem"
+    damaged.chmod(0o644)
+    damaged.write_bytes(damage)
+    mended = run(certificates=given, endpoints=at)
+    assert not mended["failed"] and mended["certificates"][0]["changed"]
+    server.load()
+    assert not run(state="verify")["failed"]
+
+
 def test_service_that_did_not_load_the_new_set_gets_the_old_one_back(
     run: t.Callable[..., Result], tmp_path: Path, server: TlsServer
 ) -> None:
