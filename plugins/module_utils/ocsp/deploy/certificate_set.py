@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
 from .. import secrets
-from ..errors import ERROR, Fault, InputError, OcspError, Refusal, sentence
+from ..errors import ERROR, BusyError, Fault, FileError, InputError, OcspError, Refusal, sentence
 from ..fetch import bulk
 from ..fetch.environment import Environment, Exchange, ResponderDown, Ways
 from ..judge.schedule import Lookahead, look_ahead
@@ -130,9 +130,19 @@ def carry_out(task: Task) -> Result:
         msg = "responders have no answer for the new certificates yet; nothing was changed"
         return Result({"msg": msg}, postponed=True)
     except OcspError as error:
-        return Result({"msg": error.message, "findings": findings_of(error)}, failed=True)
+        return _failure(error)
     finally:
         os.umask(umask)
+
+
+def _failure(error: OcspError) -> Result:
+    """What is said of an error that ended the run, and whether anything is as it was."""
+    msg = error.message
+    if error.changed:
+        msg = f"{msg}; what was changed before that is in place, so run this again"
+    elif isinstance(error, FileError) and not isinstance(error, BusyError):
+        msg = f"{msg}; nothing was changed"
+    return Result({"msg": msg, "findings": findings_of(error)}, error.changed, failed=True)
 
 
 def _with_units(task: Task, result: Result) -> Result:

@@ -1226,8 +1226,42 @@ def test_swap_that_fails_half_way_is_undone(
 
     monkeypatch.setattr(sets, "swap", fail_for_new)
     failed = run(certificates=[entry(leaf(name, "new"), name) for name in names])
-    assert failed["failed"] and failed["msg"] == "no space left"
+    assert failed["failed"] and failed["msg"] == "no space left; nothing was changed"
     assert {name: os.readlink(live(tmp_path, name)) for name in names} == before
+
+
+def test_an_error_after_the_switch_does_not_deny_it(
+    run: t.Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: t.Any) -> None:
+        raise FileError("cannot write PART: No space left on device")
+
+    monkeypatch.setattr(parts, "save", full)
+    failed = run(part={"owner": "web"}, certificates=[entry(leaf("www.example.com"), "www.example.com")])
+    assert live(tmp_path, "www.example.com").exists()
+    assert failed["failed"] and failed["changed"]
+    said = "cannot write PART: No space left on device; what was changed before that is in place, so run this again"
+    assert failed["msg"] == said
+
+
+@pytest.mark.parametrize("renewed", [True, False])
+def test_an_error_before_the_switch_says_what_was_changed(
+    run: t.Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renewed: bool
+) -> None:
+    """The staple of a set that stays is renewed before another set is staged."""
+    one, other = leaf("www.example.com"), leaf("shop.example.com")
+    run(certificates=[entry(one, "www.example.com")])
+
+    def full(*_arguments: t.Any) -> str:
+        raise FileError("cannot stage the set FOLDER: No space left on device")
+
+    monkeypatch.setattr(sets, "stage", full)
+    stays = entry(one, "www.example.com", response_content=staple(one) if renewed else None)
+    failed = run(certificates=[stays, entry(other, "shop.example.com")])
+    assert (live(tmp_path, "www.example.com") / "ocsp.der").exists() == renewed
+    assert failed["failed"] and failed["changed"] == renewed and not live(tmp_path, "shop.example.com").exists()
+    end = "what was changed before that is in place, so run this again" if renewed else "nothing was changed"
+    assert failed["msg"] == f"cannot stage the set FOLDER: No space left on device; {end}"
 
 
 def test_two_entries_of_a_name_are_one(run: t.Callable[..., Result]) -> None:
