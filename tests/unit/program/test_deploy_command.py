@@ -304,6 +304,34 @@ def test_what_fails_after_the_switch_does_not_deny_it(live: Client, monkeypatch:
         assert "what is served could not be checked: the disk is full" in done.err
 
 
+@pytest.mark.parametrize("error", ["file", "internal"])
+def test_what_ends_the_deployment_after_the_switch_does_not_deny_it(
+    live: Client, monkeypatch: pytest.MonkeyPatch, error: str
+) -> None:
+    from ocsp_stapling.commands import deploy
+
+    new = live.renew()
+    live.request().parent.mkdir(exist_ok=True)
+    live.request().write_text('{"version": 1}')
+    raised = deploy.OcspError("file_error", "the disk is full") if error == "file" else KeyError("planted")
+    reason = "the disk is full" if error == "file" else "internal error (KeyError: 'planted')"
+
+    def fail(*_arguments: t.Any) -> None:
+        raise raised
+
+    with monkeypatch.context() as patch:
+        patch.setattr(deploy.certificate_set.transaction, "prune", fail)
+        done = live.deploy("--renewed", "--json")
+    assert live.live() == new.pem and done.code == 1
+    assert "is not live" not in done.err and "the old certificate" not in done.err
+    assert f"{NAME}: the renewed certificate is live, but not all was done: {reason}" in done.err
+    (told,) = json.loads(done.out)["certificates"].values()
+    assert told["outcome"] == "deployed" and told["changed"] and told["failed"]
+    assert live.request().exists(), "the next run goes on"
+    again = live.deploy("--renewed")
+    assert again.code == 0 and not live.request().exists()
+
+
 def test_a_defect_at_one_certificate_stops_no_other(live: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     from ocsp_stapling.commands import deploy
 

@@ -45,6 +45,8 @@ _LOCK_TIMEOUT = 120.0
 _PAUSE = 10.0
 #: Seconds that a look at one endpoint takes at most.
 _LOOK_TIMEOUT = 4.0
+#: What is said where an error ended a run that had changed something.
+PARTLY_DONE = "; what was changed before that is in place, so run this again"
 #: How many certificates of a search that are left out are told of.
 _MOST_LEFT_OUT = 5
 
@@ -139,7 +141,7 @@ def _failure(error: OcspError) -> Result:
     """What is said of an error that ended the run, and whether anything is as it was."""
     msg = error.message
     if error.changed:
-        msg = f"{msg}; what was changed before that is in place, so run this again"
+        msg = f"{msg}{PARTLY_DONE}"
     elif isinstance(error, FileError) and not isinstance(error, BusyError):
         msg = f"{msg}; nothing was changed"
     return Result({"msg": msg, "findings": findings_of(error)}, error.changed, failed=True)
