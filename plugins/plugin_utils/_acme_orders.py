@@ -129,7 +129,8 @@ class Batch:
             try:
                 if refusal is not None:
                     raise refusal
-                self._prepare(self.requests[name], encrypt, read_key)
+                with _naming_files():
+                    self._prepare(self.requests[name], encrypt, read_key)
             except Refused as problem:
                 self.problems[name] = problem
 
@@ -250,7 +251,8 @@ class Batch:
             with _acme_answers.read_for(functools.partial(self._not_issued, name)):
                 if "selected_chain" not in result:
                     raise self._failed(name, result)
-                self._install(self.requests[name], _acme_answers.chain(result["selected_chain"]), roots)
+                with _naming_files():
+                    self._install(self.requests[name], _acme_answers.chain(result["selected_chain"]), roots)
 
     def _not_issued(self, name: str, problem: Refused) -> None:
         self.problems[name] = problem
@@ -344,6 +346,15 @@ class Batch:
         days = (_time(end) - self.now).days
         left = f"ends on {end} ({days} days)" if days >= 0 else f"ended on {end}"
         return f"{name} was not renewed: {problem.message}; the certificate in use {left}"
+
+
+@contextlib.contextmanager
+def _naming_files() -> t.Iterator[None]:
+    """What cannot be read or written for one certificate is a problem of that alone. Raises Refused."""
+    try:
+        yield
+    except OSError as error:
+        raise Refused(f"{error.filename} cannot be used: {error.strerror}") from None
 
 
 def judge(

@@ -81,7 +81,7 @@ def test_nothing_is_written_through_what_lies_there(layout: sets.Layout, tmp_pat
     assert victim.read_text() == "as it was"
     folder = Path(layout.sets(NAME), f".staging-{identifier(1)}")
     folder.mkdir(parents=True)
-    with pytest.raises(FileError, match="cannot stage the set .*: File exists"):
+    with pytest.raises(FileError, match=r"cannot stage the set .*: File exists"):
         sets.stage(layout, NAME, identifier(1), FILES, ACCESS)
 
 
