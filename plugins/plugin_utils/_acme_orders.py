@@ -129,10 +129,11 @@ class Batch:
             try:
                 if refusal is not None:
                     raise refusal
-                with _naming_files():
-                    self._prepare(self.requests[name], encrypt, read_key)
+                self._prepare(self.requests[name], encrypt, read_key)
             except Refused as problem:
                 self.problems[name] = problem
+            except OSError as error:
+                self.problems[name] = _acme_answers.unusable(error)
 
     def _prepare(self, request: Request, encrypt: Encrypt, read_key: ReadKey) -> None:
         known, agreed = self.folder.order(request.name), self._agreed(request)
@@ -251,12 +252,12 @@ class Batch:
             with _acme_answers.read_for(functools.partial(self._not_issued, name)):
                 if "selected_chain" not in result:
                     raise self._failed(name, result)
-                with _naming_files():
-                    self._install(self.requests[name], _acme_answers.chain(result["selected_chain"]), roots)
+                self._install(self.requests[name], _acme_answers.chain(result["selected_chain"]), roots)
 
     def _not_issued(self, name: str, problem: Refused) -> None:
         self.problems[name] = problem
-        self.folder.note(name, error=problem.message)
+        with contextlib.suppress(OSError):  # on a full disk others may have been put into use
+            self.folder.note(name, error=problem.message)
 
     def _failed(self, name: str, result: Values) -> Refused:
         problem = explain(result)
@@ -346,15 +347,6 @@ class Batch:
         days = (_time(end) - self.now).days
         left = f"ends on {end} ({days} days)" if days >= 0 else f"ended on {end}"
         return f"{name} was not renewed: {problem.message}; the certificate in use {left}"
-
-
-@contextlib.contextmanager
-def _naming_files() -> t.Iterator[None]:
-    """What cannot be read or written for one certificate is a problem of that alone. Raises Refused."""
-    try:
-        yield
-    except OSError as error:
-        raise Refused(f"{error.filename} cannot be used: {error.strerror}") from None
 
 
 def judge(
