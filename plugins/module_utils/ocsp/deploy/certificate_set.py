@@ -729,10 +729,23 @@ def _absent_part(task: Task) -> Result:
     obstacle = "" if task.values["force"] or not gone else removal.obstacle(task.layout, gone, task.run)
     if obstacle:
         return Result({"msg": f"nothing was removed: {obstacle}", "removed": [], **remaining}, failed=True)
-    done = _take_away(task, gone, inclusion.found, left, names)
+    kept = _say_shared(owner, gone, [name for name in names if name not in gone], left, task.check)
+    done = _take_away(task, gone, inclusion.found, left, names, kept)
     if not task.check and not done.failed:
         parts.save(task.layout, Part(owner))
     return done._replace(values={**done.values, **remaining}, changed=not done.failed)
+
+
+def _say_shared(
+    owner: str, gone: t.Sequence[str], kept: t.Sequence[str], left: t.Sequence[Part], check: bool
+) -> t.List[str]:
+    """What becomes of the certificates of an owner that others give as well."""
+    if not kept:
+        return []
+    others = dict.fromkeys(part.owner for part in left for name in kept if part.get(name))
+    said = f"{transaction.listed(kept)} {'is' if len(kept) == 1 else 'are'} kept for {' and '.join(others)}"
+    done = "would be removed" if check else "was removed"
+    return [said] if gone else [f"the configuration of {owner} {done}", said]
 
 
 def _say_owner(owner: str, names: t.Sequence[str], others: t.Sequence[str]) -> str:
@@ -745,11 +758,16 @@ def _say_owner(owner: str, names: t.Sequence[str], others: t.Sequence[str]) -> s
 
 
 def _take_away(
-    task: Task, gone: t.Sequence[str], found: t.Sequence[Part], left: t.Sequence[Part], touched: t.Collection[str]
+    task: Task,
+    gone: t.Sequence[str],
+    found: t.Sequence[Part],
+    left: t.Sequence[Part],
+    touched: t.Collection[str],
+    kept: t.Sequence[str] = (),
 ) -> Result:
     """Remove sets, when services accept their configuration without them.
 
-    ``found`` are the parts until now, and ``left`` those that stay.
+    ``found`` are the parts until now, and ``left`` those that stay. ``kept`` says what becomes of the rest.
     """
     problem = ""
     told: t.List[str] = []
@@ -765,7 +783,8 @@ def _take_away(
     if problem:
         msg = f"{transaction.listed(gone)}: nothing was removed: {problem}"
         return Result({"msg": msg, "removed": [], "reload": told}, failed=True)
-    msg = "; ".join([_say_removed(gone, task.check), *_say_moved(moved, task.check)])
+    removed = [_say_removed(gone, task.check)] if gone or not kept else []
+    msg = "; ".join([*removed, *kept, *_say_moved(moved, task.check)])
     values: t.Dict[str, t.Any] = {"msg": msg, "removed": list(gone), "reload": told}
     if task.diff and moved:
         values["diff"] = _moved_difference(task.layout, moved)
