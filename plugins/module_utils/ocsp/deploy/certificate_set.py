@@ -191,8 +191,66 @@ def findings_of(error: OcspError) -> t.List[t.Dict[str, str]]:
 # present
 
 
+@dataclass(frozen=True)
+class _Deployment:
+    """What is to be deployed, and for whom. ``part`` is what its owner will have configured."""
+
+    task: Task
+    inclusion: Inclusion
+    known: control.Services
+    endpoints: t.Sequence[Endpoint]
+    notes: Notes
+    work: transaction.Plan
+    part: t.Optional[Part]
+
+
+class _Done(t.NamedTuple):
+    """What was done, or in check mode would be.
+
+    ``part`` is what the owner has configured now, ``saved`` are the parts that were written, ``told`` the services to
+    be reloaded, and ``problem`` is why no new set is live.
+    """
+
+    part: t.Optional[Part]
+    saved: t.Sequence[Part]
+    told: t.Sequence[str]
+    unconfirmed: t.Sequence[str]
+    problem: str = ""
+
+
 def _present(task: Task) -> Result:
-    values, layout = task.values, task.layout
+    one = _planned(task)
+    work, layout = one.work, task.layout
+    before = [_facts(layout, item.name, item.material.files()) for item in work.items] if task.diff else []
+    patience = _Patience(task)
+    if not (task.values["part"] or {}).get("question"):
+        with _noting(task, one.notes, work.items):
+            transaction.obtain(work, _fetcher(task.values), patience, _looking_ahead(task))
+    unsaved = one.inclusion.unsaved(one.part) if one.part is not None else []
+    rewritten = live.told(work.outdated_snippets(), work.before, work.after())
+    done = _foresee(one, unsaved) if task.check else _deploy(one, unsaved)
+    gone = _dropped(task, work, done.part)
+    moved = [] if done.problem else live.moved_defaults(live.ordered(work.before, one.inclusion.found), work.after())
+    result = _values(work, done.told, done.unconfirmed)
+    result["dropped"] = [dropped.name for dropped in gone if not dropped.used_by]
+    if task.diff:
+        result["diff"] = [
+            *_difference(work, before),
+            *_dropped_difference(layout, gone),
+            *_moved_difference(layout, moved),
+        ]
+    waited = patience.told(work.waited_for)
+    said = [transaction.summary(work, task.check, done.told, done.problem, rewritten), waited]
+    said += [_say_dropped(gone, task.check), *_say_moved(moved, task.check), _say_reconfigured(one, done)]
+    result["msg"] = "; ".join(filter(None, said))
+    held_back = bool(result["held_back"]) and task.values["fail_on_held_back"]
+    warnings = [*work.warnings, *filter(None, [waited]), *_warnings(one, done, gone)]
+    return Result(result, _is_changed(work, done), bool(done.problem) or held_back, warnings)
+
+
+def _planned(task: Task) -> _Deployment:
+    """Read and compare all that is given. Raises InputError with all that is wrong."""
+    values = task.values
     for name, limits in RUN_LIMITS.items():
         if name in values:
             check_limits(name, values[name], limits)
@@ -204,57 +262,57 @@ def _present(task: Task) -> Result:
             confirm.recognise(installation, _look, endpoints)
     notes = _notes(task, inclusion)
     work, part = _plan(task, inclusion, known, notes)
-    before = [_facts(layout, item.name, item.material.files()) for item in work.items] if task.diff else []
-    patience = _Patience(task)
-    if not (values["part"] or {}).get("question"):
-        with _noting(task, notes, work.items):
-            transaction.obtain(work, _fetcher(values), patience, _looking_ahead(task))
-    unsaved = inclusion.unsaved(part) if part is not None else []
-    rewritten = live.told(work.outdated_snippets(), work.before, work.after())
-    if task.check:
-        told = {*transaction.renew(work, None), *work.told(work.outdated_snippets()), *outstanding(layout, known)}
-        told.update(service for one in work.missing for service in one.services)
-        problem = ""
-        unconfirmed = sorted({service for item in work.changed for service in item.wanted.services})
-    else:
-        with _noting(task, notes, work.items), task.installation(known) as installation:
-            problem = _install(work, installation, endpoints, values["keep"])
-            if problem:
-                # What the owner configures stays as it was, so that nothing of it is updated or drops out either.
-                part, unsaved = None, []
-            for one in unsaved:
-                parts.save(layout, one)
-            if part is not None:
-                parts.note_inclusion(layout, part.owner, inclusion.number)
-            told = set(installation.outstanding())
-        unconfirmed = confirm.unconfirmed(layout)
-        work.warnings += replace(notes, parts=work.parts if part else notes.parts).conclude(work)
-    result = _values(work, sorted(told), unconfirmed)
-    gone = _dropped(task, work, part)
-    moved = [] if problem else live.moved_defaults(live.ordered(work.before, inclusion.found), work.after())
-    result["dropped"] = [one.name for one in gone if not one.used_by]
-    if task.diff:
-        result["diff"] = [
-            *_difference(work, before),
-            *_dropped_difference(layout, gone),
-            *_moved_difference(layout, moved),
-        ]
-    waited = patience.told(work.waited_for)
-    summary = transaction.summary(work, task.check, sorted(told), problem, rewritten)
-    said = [summary, waited, _say_dropped(gone, task.check)]
-    said += _say_moved(moved, task.check)
-    if part is not None and unsaved and inclusion.is_reconfigured(part):
-        keys = parts.changed_settings(inclusion.recorded, part) if inclusion.recorded is not None else []
-        which = f" ({transaction.listed(keys, '; ')})" if keys else ""
-        said.append(f"the configuration of {part.owner} {'would be' if task.check else 'was'} updated{which}")
-    result["msg"] = "; ".join(filter(None, said))
-    held_back = bool(result["held_back"]) and values["fail_on_held_back"]
-    renewed = any(item.renewed or item.adapted for item in work.items)
-    changed = renewed or (not problem and bool(told)) or bool(work.changed or work.missing or unsaved)
-    warnings = [*work.warnings, *filter(None, [waited]), *(_say_kept(one) for one in gone if one.used_by)]
-    warnings += _say_given(work, part, inclusion) if part is not None else []
-    warnings += _say_empty(part) if not (work.items or work.missing or problem) else []
-    return Result(result, changed, bool(problem) or held_back, warnings)
+    return _Deployment(task, inclusion, known, endpoints, notes, work, part)
+
+
+def _foresee(one: _Deployment, unsaved: t.Sequence[Part]) -> _Done:
+    work = one.work
+    told = {*transaction.renew(work, None), *work.told(work.outdated_snippets())}
+    told.update(outstanding(one.task.layout, one.known))
+    told.update(service for missing in work.missing for service in missing.services)
+    looked_at = work.changed if work.verified else ()
+    unconfirmed = {service for item in looked_at for service in item.wanted.services}
+    return _Done(one.part, unsaved, sorted(told), sorted(unconfirmed))
+
+
+def _deploy(one: _Deployment, unsaved: t.Sequence[Part]) -> _Done:
+    task, work, part = one.task, one.work, one.part
+    with _noting(task, one.notes, work.items), task.installation(one.known) as installation:
+        problem = _install(work, installation, one.endpoints, task.values["keep"])
+        if problem:
+            # What the owner configures stays as it was, so that nothing of it is updated or drops out either.
+            part, unsaved = None, ()
+        for changed in unsaved:
+            parts.save(task.layout, changed)
+        if part is not None:
+            parts.note_inclusion(task.layout, part.owner, one.inclusion.number)
+        told = installation.outstanding()
+    notes = replace(one.notes, parts=work.parts) if part is not None else one.notes
+    work.warnings += notes.conclude(work)
+    return _Done(part, unsaved, told, confirm.unconfirmed(task.layout), problem)
+
+
+def _is_changed(work: transaction.Plan, done: _Done) -> bool:
+    """Whether anything is not as it was. What services have not loaded yet is for the same handlers."""
+    in_place = any(item.renewed or item.adapted for item in work.items)
+    return in_place or bool(work.changed or work.missing or done.saved or (done.told and not done.problem))
+
+
+def _say_reconfigured(one: _Deployment, done: _Done) -> str:
+    inclusion, part = one.inclusion, done.part
+    if part is None or not done.saved or not inclusion.is_reconfigured(part):
+        return ""
+    keys = parts.changed_settings(inclusion.recorded, part) if inclusion.recorded is not None else []
+    which = f" ({transaction.listed(keys, '; ')})" if keys else ""
+    return f"the configuration of {part.owner} {'would be' if one.task.check else 'was'} updated{which}"
+
+
+def _warnings(one: _Deployment, done: _Done, gone: t.Sequence[inclusions.Dropped]) -> t.Iterator[str]:
+    yield from (_say_kept(dropped) for dropped in gone if dropped.used_by)
+    if done.part is not None:
+        yield from _say_given(one.work, done.part, one.inclusion)
+    if not (one.work.items or one.work.missing or done.problem):
+        yield from _say_empty(done.part)
 
 
 def _notes(task: Task, inclusion: Inclusion) -> Notes:
