@@ -211,24 +211,8 @@ def task_values(
 
     ``config`` has ``workers`` and ``fetch``. Raises InputError where no owner configured it.
     """
-    owners = [part for part in all_parts if part.get(name) is not None]
-    if not owners:
-        raise InputError(f"{name} is not configured by the role on this host")
-    part, one = owners[0], t.cast(parts.Certificate, owners[0].get(name))
-    owner, group, mode = _access(str(one.agreed.get("key") or sets.Access().shown))
+    certificate = _certificate_values(all_parts, name, source)
     chosen = settings(all_parts, name)
-    certificate = dict.fromkeys(_OF_A_CERTIFICATE)
-    certificate.update(
-        name=name,
-        names=list(one.agreed.get("names") or [name]),
-        services=parts.services_of(all_parts, name),
-        owner=owner,
-        group=group,
-        mode=mode,
-        staple=all(bool(each and each.staple) for each in (other.get(name) for other in owners)),
-        options={**part.defaults, **one.options},
-        renewed_by=source.values(),
-    )
     return {
         "certificates": [certificate],
         "state": "present",
@@ -236,9 +220,9 @@ def task_values(
         "service_settings": {},
         "services": [],
         "found": [],
-        "owner": owner,
-        "group": group,
-        "mode": mode,
+        "owner": certificate["owner"],
+        "group": certificate["group"],
+        "mode": certificate["mode"],
         "staple": True,
         "options": {},
         "source": None,
@@ -254,6 +238,28 @@ def task_values(
         "path": layout.root,
         "state_path": layout.state,
     }
+
+
+def _certificate_values(all_parts: t.Sequence[Part], name: str, source: Source) -> t.Dict[str, t.Any]:
+    """The certificate itself, as its owners configured it. Raises InputError where none did."""
+    owners = [(part, one) for part in all_parts for one in [part.get(name)] if one is not None]
+    if not owners:
+        raise InputError(f"{name} is not configured by the role on this host")
+    part, one = owners[0]
+    owner, group, mode = _access(str(one.agreed.get("key") or sets.Access().shown))
+    values: t.Dict[str, t.Any] = dict.fromkeys(_OF_A_CERTIFICATE)
+    values.update(
+        name=name,
+        names=list(one.agreed.get("names") or [name]),
+        services=parts.services_of(all_parts, name),
+        owner=owner,
+        group=group,
+        mode=mode,
+        staple=all(other.staple for _part, other in owners),
+        options={**part.defaults, **one.options},
+        renewed_by=source.values(),
+    )
+    return values
 
 
 _OF_A_CERTIFICATE = (
