@@ -632,7 +632,8 @@ def _good_until(work: transaction.Plan) -> t.Optional[str]:
 
 def _describe(work: transaction.Plan, item: transaction.Item) -> t.Dict[str, t.Any]:
     certificate = item.material.certificate
-    judgement = item.response[1] if item.response is not None else None
+    used = not (item.held_back or item.rolled_back)
+    judgement = item.response[1] if used and item.response is not None else None
     return {
         "name": item.name,
         "changed": item.changed,

@@ -623,8 +623,10 @@ def test_test_of_a_service_decides(run: t.Callable[..., Result], tmp_path: Path)
     (tmp_path / "var/pending" / SERVICE).unlink()
     (tmp_path / "var/transaction.json").unlink()
     before = os.readlink(live(tmp_path, "www.example.com"))
-    refused = run(certificates=[entry(two, "www.example.com")], service_settings=settings)
+    new = entry(two, "www.example.com", response_content=staple(two))
+    refused = run(certificates=[new], service_settings=settings)
     assert refused["failed"] and "were rolled back" in refused["msg"]
+    assert not refused["certificates"][0]["stapled"], "it is not in use"
     assert noted(tmp_path)["message"] == (
         f"{SERVICE} rejected its configuration with the new files; the output of the deployment says why"
     ), "what the service says may quote its configuration, and this file is for everybody"
