@@ -17,6 +17,7 @@ import shutil
 import socket
 import ssl
 import threading
+import time
 import typing as t
 import zlib
 from datetime import datetime, timezone
@@ -1009,7 +1010,7 @@ def test_a_server_that_is_not_installed_is_a_warning(
     monkeypatch.setattr(control, "_FOLDERS", ())
     monkeypatch.setattr(control._PidFile, "main_pid", lambda self: None)
     answers = {"is-active": (3, "inactive\n", ""), "show": (0, "not-found\n", "")}
-    monkeypatch.setattr(AnsibleModule, "run_command", lambda self, argv, **_given: answers[argv[3]])
+    monkeypatch.setattr(AnsibleModule, "run_command", lambda self, argv, **_given: answers[argv[5]])
     monkeypatch.setattr(shutil, "which", lambda name: name)
     names = ("one.example.com", "two.example.com")
     given = [entry(leaf(name, urls=False), name, services=["apache2"]) for name in names]
@@ -1044,6 +1045,19 @@ def test_commands_may_be_texts_with_the_quotes_of_a_shell(run: t.Callable[..., R
     settings = {SERVICE: {"test": "sh -c 'exit 0'", "reload": "true", "unit": None}}
     done = run(certificates=[entry(leaf("www.example.com"), "www.example.com")], service_settings=settings)
     assert done["changed"] and not done["failed"], done["msg"]
+
+
+def test_a_test_that_does_not_end_is_ended(
+    run: t.Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that does not want to."""
+    monkeypatch.setattr(control, "_TIMEOUT", 1.0)
+    monkeypatch.setattr(control, "is_running", lambda service, run: True)
+    hanging = {SERVICE: {"test": ["sh", "-c", "trap '' TERM; sleep 60"], "reload": ["true"]}}
+    began = time.monotonic()
+    refused = run(certificates=[entry(leaf("www.example.com"), "www.example.com")], service_settings=hanging)
+    assert time.monotonic() - began < 30
+    assert refused["failed"] and "it took more than 1 seconds" in refused["msg"]
 
 
 def test_a_test_that_cannot_be_run_is_named(run: t.Callable[..., Result], tmp_path: Path) -> None:
