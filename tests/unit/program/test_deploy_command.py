@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -330,6 +331,32 @@ def test_what_ends_the_deployment_after_the_switch_does_not_deny_it(
     assert live.request().exists(), "the next run goes on"
     again = live.deploy("--renewed")
     assert again.code == 0 and not live.request().exists()
+
+
+def test_what_was_deployed_is_in_the_state_although_the_run_ends_with_an_error(
+    live: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where another run holds the lock for longer than this one waits."""
+    from ocsp_stapling.commands import deploy
+
+    new = live.renew()
+    for name in (NAME, "zzz.example.com"):
+        live.request(name).parent.mkdir(exist_ok=True)
+        live.request(name).write_text('{"version": 1}')
+    lock_file = deploy.files.lock_file
+    calls: t.List[str] = []
+
+    def busy(path: str, what: str, timeout: float) -> t.Any:
+        calls.append(path)
+        if path.endswith(".deploy.lock") and calls.count(path) == 2:
+            raise deploy.files.FileError("another process has held the lock LOCK for 300 seconds")
+        return lock_file(path, what, timeout)
+
+    monkeypatch.setattr(deploy.files, "lock_file", busy)
+    done = live.deploy("--renewed")
+    assert done.code not in (0, 1, 2) and "another process has held the lock LOCK" in done.err
+    assert live.live() == new.pem
+    assert live.host.known(NAME)["certificate"]["sha256"] == hashlib.sha256(new.der).hexdigest()
 
 
 def test_a_defect_at_one_certificate_stops_no_other(live: Client, monkeypatch: pytest.MonkeyPatch) -> None:
