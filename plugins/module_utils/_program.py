@@ -96,20 +96,14 @@ def carry_out(module: AnsibleModule) -> t.Dict[str, t.Any]:
     """
     given, parts = module.params["wanted"], module.params["parts"]
     if "scan" in given:
-        unfit: t.List[str] = []
-        found_groups = scanned(given["scan"], unfit)
-        return {"found": found_groups, "unfit": [f"ocsp_stapling_scan: {one}" for one in bounded(unfit, _MOST_UNFIT)]}
+        return _search(given["scan"])
 
     def run(argv: t.Sequence[str]) -> t.Tuple[int, str, str]:
         code, output, errors = module.run_command(list(argv), environ_update={"LC_ALL": "C"})
         return code, output, errors
 
     here = family(module.params["os_family"])
-    account = dict(given["account"], shell=here.shell)
-    labels = {module.params["root"]: here.selinux.sets} if module.selinux_enabled() else {}
-    folders = [dict(folder, setype=labels.get(folder["path"])) for folder in given["folders"]]
-    wanted = Wanted(account, folders, [_with_python(file, here.python) for file in given["files"]], given["library"])
-    wanted = wanted._replace(unwanted=unwanted(given, Layout(module.params["root"])))
+    wanted = _for_family(module, given, here)
     found = differences(wanted, run)
     lacking = lacks_cryptography(here.python, run)
     wrong = [*obstacles(wanted), *problems(given, module.params["root"], found, run)]
@@ -145,6 +139,24 @@ def carry_out(module: AnsibleModule) -> t.Dict[str, t.Any]:
         "owners": list(answer.owners),
     }
     return result if shown is None else {**result, "diff": shown}
+
+
+def _search(folders: t.Sequence[Values]) -> t.Dict[str, t.Any]:
+    unfit: t.List[str] = []
+    found = scanned(folders, unfit)
+    return {"found": found, "unfit": [f"ocsp_stapling_scan: {one}" for one in bounded(unfit, _MOST_UNFIT)]}
+
+
+def _for_family(module: AnsibleModule, given: Values, here: families.Family) -> Wanted:
+    """What the controller says, with what depends on the distribution. Raises InputError."""
+    labels = {module.params["root"]: here.selinux.sets} if module.selinux_enabled() else {}
+    return Wanted(
+        account=dict(given["account"], shell=here.shell),
+        folders=[dict(folder, setype=labels.get(folder["path"])) for folder in given["folders"]],
+        files=[_with_python(file, here.python) for file in given["files"]],
+        library=given["library"],
+        unwanted=unwanted(given, Layout(module.params["root"])),
+    )
 
 
 def _with_python(file: Values, python: str) -> Values:

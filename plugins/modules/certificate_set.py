@@ -640,6 +640,8 @@ PART = {
 
 
 FAULT = {"name": {"type": "str", "default": ""}, "message": {"type": "str", "required": True}}
+#: What timeout(1) ends with where a command took too long, the last two where it had to be killed.
+ENDED = (124, 137, -9)
 
 
 class Module(_module.Module):
@@ -715,9 +717,9 @@ def main():
         if not shutil.which(argv[0]):
             return 127, "", "No such file or directory"
         # AnsibleModule has no time limit, and a configuration test that hangs would block the whole run.
-        limited = ["timeout", f"{timeout:.0f}", *argv]
+        limited = ["timeout", "-k", "5", f"{timeout:.0f}", *argv]
         code, output, errors = module.run_command(limited, data=input, environ_update={"LC_ALL": "C"})
-        return code, output, errors or (f"it took more than {timeout:.0f} seconds" if code == 124 else "")
+        return code, output, errors or (f"it took more than {timeout:.0f} seconds" if code in ENDED else "")
 
     result = certificate_set.carry_out(certificate_set.Task(module.params, run, module.check_mode, module._diff))
     for sentence in result.warnings:

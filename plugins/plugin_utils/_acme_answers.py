@@ -82,13 +82,20 @@ class Challenge(t.NamedTuple):
     record: str = ""
 
 
+def unusable(error: OSError) -> Refused:
+    """Why a certificate was not obtained of which a file cannot be read or written."""
+    return Refused(f"{error.filename} cannot be used: {error.strerror}")
+
+
 @contextlib.contextmanager
 def read_for(refuse: t.Callable[[Refused], None]) -> t.Iterator[None]:
-    """Read an answer about one certificate: what cannot be read is a problem of this certificate alone."""
+    """Read an answer about one certificate: what cannot be read, or kept, is a problem of this certificate alone."""
     try:
         yield
     except Refused as problem:
         refuse(problem)
+    except OSError as error:
+        refuse(unusable(error))
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         refuse(Refused(f"what the CA answered cannot be read ({type(error).__name__})"))
 

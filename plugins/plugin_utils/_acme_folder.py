@@ -47,7 +47,7 @@ Values = dict[str, t.Any]
 
 
 class Folder:
-    """The folder of the role for one ACME directory. Its methods raise OSError."""
+    """The folder of the role for one ACME directory. Its methods raise OSError with the path of a file."""
 
     def __init__(self, path: str, directory: str) -> None:
         self.path, self.directory = path, directory
@@ -220,12 +220,27 @@ class Folder:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with open(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        os.replace(temporary, path)
+        try:
+            with _naming(path), open(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(descriptor)
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
         _sync(folder)
+
+
+@contextlib.contextmanager
+def _naming(path: str) -> t.Iterator[None]:
+    """Have errors say which file they are about: those of a descriptor do not."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or path
+        raise
 
 
 def read(path: str) -> bytes | None:
@@ -269,7 +284,8 @@ def _point(link: str, target: str) -> None:
 def _sync(folder: str) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        os.fsync(descriptor)
+        with _naming(folder):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

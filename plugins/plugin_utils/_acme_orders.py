@@ -132,6 +132,8 @@ class Batch:
                 self._prepare(self.requests[name], encrypt, read_key)
             except Refused as problem:
                 self.problems[name] = problem
+            except OSError as error:
+                self.problems[name] = _acme_answers.unusable(error)
 
     def _prepare(self, request: Request, encrypt: Encrypt, read_key: ReadKey) -> None:
         known, agreed = self.folder.order(request.name), self._agreed(request)
@@ -254,7 +256,8 @@ class Batch:
 
     def _not_issued(self, name: str, problem: Refused) -> None:
         self.problems[name] = problem
-        self.folder.note(name, error=problem.message)
+        with contextlib.suppress(OSError):  # on a full disk others may have been put into use
+            self.folder.note(name, error=problem.message)
 
     def _failed(self, name: str, result: Values) -> Refused:
         problem = explain(result)

@@ -44,8 +44,11 @@ def sentence(text: str) -> str:
 class OcspError(Exception):
     """A failure with a reason code and one sentence for a person.
 
-    ``code`` is one of ``codes.CODES``, ``message`` says what is wrong, where, and what to do.
+    ``code`` is one of ``codes.CODES``, ``message`` says what is wrong, where, and what to do. ``changed``: what servers
+    read had been changed before, and was not put back.
     """
+
+    changed = False
 
     def __init__(self, code: str, message: str) -> None:
         self.code = code

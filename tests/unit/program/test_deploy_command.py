@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -220,6 +221,33 @@ def test_apply_finds_what_no_hook_told(live: Client) -> None:
     assert "is not live yet" not in live.host.run("apply").err
 
 
+def test_a_file_of_any_age_ends_no_run(live: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some file systems let whoever owns a file date it to any year, and Python has no more than 9999."""
+    stat = os.stat
+
+    def dated(path: t.Any, *arguments: t.Any, **options: t.Any) -> os.stat_result:
+        found = stat(path, *arguments, **options)
+        return os.stat_result((*found[:8], 2**40, found[9])) if path == str(live.certificate) else found
+
+    live.renew()
+    monkeypatch.setattr(os, "stat", dated)
+    done = live.host.run("apply", "--no-reload")
+    assert done.code == 0 and "internal error" not in done.err and live.request().exists()
+    assert live.host.known(NAME)["source"]["changed"] is None
+
+
+def test_a_defect_at_the_source_of_one_certificate_ends_no_run(live: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ocsp_stapling import renewals
+
+    def defect(_watch: t.Any, _name: str) -> t.Any:
+        raise KeyError("planted")
+
+    monkeypatch.setattr(renewals.Watch, "values", defect)
+    done = live.host.run("apply", "--no-reload")
+    assert done.code == 1 and f"{NAME}: " in done.err and "internal error (KeyError: 'planted')" in done.err
+    assert live.host.known(NAME)["staple"] is not None, "the state was written"
+
+
 def test_an_older_certificate_never_replaces_a_newer_one(live: Client) -> None:
     live.renew()
     live.deploy(NAME)
@@ -275,6 +303,60 @@ def test_what_fails_after_the_switch_does_not_deny_it(live: Client, monkeypatch:
         assert live.reloads.read_text().split() == ["web", "web"]  # by apply, which follows
     else:
         assert "what is served could not be checked: the disk is full" in done.err
+
+
+@pytest.mark.parametrize("error", ["file", "internal"])
+def test_what_ends_the_deployment_after_the_switch_does_not_deny_it(
+    live: Client, monkeypatch: pytest.MonkeyPatch, error: str
+) -> None:
+    from ocsp_stapling.commands import deploy
+
+    new = live.renew()
+    live.request().parent.mkdir(exist_ok=True)
+    live.request().write_text('{"version": 1}')
+    raised = deploy.OcspError("file_error", "the disk is full") if error == "file" else KeyError("planted")
+    reason = "the disk is full" if error == "file" else "internal error (KeyError: 'planted')"
+
+    def fail(*_arguments: t.Any) -> None:
+        raise raised
+
+    with monkeypatch.context() as patch:
+        patch.setattr(deploy.certificate_set.transaction, "prune", fail)
+        done = live.deploy("--renewed", "--json")
+    assert live.live() == new.pem and done.code == 1
+    assert "is not live" not in done.err and "the old certificate" not in done.err
+    assert f"{NAME}: the renewed certificate is live, but not all was done: {reason}" in done.err
+    (told,) = json.loads(done.out)["certificates"].values()
+    assert told["outcome"] == "deployed" and told["changed"] and told["failed"]
+    assert live.request().exists(), "the next run goes on"
+    again = live.deploy("--renewed")
+    assert again.code == 0 and not live.request().exists()
+
+
+def test_what_was_deployed_is_in_the_state_although_the_run_ends_with_an_error(
+    live: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where another run holds the lock for longer than this one waits."""
+    from ocsp_stapling.commands import deploy
+
+    new = live.renew()
+    for name in (NAME, "zzz.example.com"):
+        live.request(name).parent.mkdir(exist_ok=True)
+        live.request(name).write_text('{"version": 1}')
+    lock_file = deploy.files.lock_file
+    calls: t.List[str] = []
+
+    def busy(path: str, what: str, timeout: float) -> t.Any:
+        calls.append(path)
+        if path.endswith(".deploy.lock") and calls.count(path) == 2:
+            raise deploy.files.FileError("another process has held the lock LOCK for 300 seconds")
+        return lock_file(path, what, timeout)
+
+    monkeypatch.setattr(deploy.files, "lock_file", busy)
+    done = live.deploy("--renewed")
+    assert done.code not in (0, 1, 2) and "another process has held the lock LOCK" in done.err
+    assert live.live() == new.pem
+    assert live.host.known(NAME)["certificate"]["sha256"] == hashlib.sha256(new.der).hexdigest()
 
 
 def test_a_defect_at_one_certificate_stops_no_other(live: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -369,6 +451,13 @@ def test_status_says_why_a_renewal_is_not_live_until_it_is(live: Client) -> None
     live.key.write_bytes(fits)
     assert live.host.run("apply").code == 0 and live.certificate.read_bytes() == good
     assert live.host.run("status", "--nagios").out.startswith("OCSP OK")
+
+
+def test_without_verification_nothing_is_left_to_be_taken_back(live: Client) -> None:
+    live.configure(verify=False)
+    new = live.renew()
+    assert live.deploy(NAME).code == 0 and live.live() == new.pem
+    assert not os.path.exists(live.layout.transaction)
 
 
 def test_what_comes_back_is_no_longer_told_as_refused(live: Client) -> None:

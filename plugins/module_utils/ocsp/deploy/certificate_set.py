@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
 from .. import secrets
-from ..errors import Fault, InputError, OcspError, Refusal, findings_of, sentence
+from ..errors import BusyError, Fault, FileError, InputError, OcspError, Refusal, findings_of, sentence
 from ..fetch import bulk
 from ..fetch.environment import Environment, Exchange, ResponderDown, Ways
 from ..judge.schedule import Lookahead, look_ahead
@@ -46,6 +46,8 @@ _PAUSE = 10.0
 _LOOK_TIMEOUT = 4.0
 #: Seconds in which responders are asked for certificates that a search found where other users can write.
 _LONGEST_FOR_USERS = 60.0
+#: What is said where an error ended a run that had changed something.
+PARTLY_DONE = "; what was changed before that is in place, so run this again"
 #: How many certificates of a search that are left out are told of.
 _MOST_LEFT_OUT = 5
 
@@ -70,6 +72,7 @@ class Task:
 
     ``check``: find out what would be done. ``diff``: show facts about what changes. ``postpone``: while there is
     something to wait for, change nothing and return, so that others are not kept from their work meanwhile.
+    ``verify``: what is served will be looked at, unless the part says otherwise.
     """
 
     values: Values
@@ -77,6 +80,7 @@ class Task:
     check: bool = False
     diff: bool = False
     postpone: bool = False
+    verify: bool = True
 
     @property
     def layout(self) -> Layout:
@@ -130,11 +134,21 @@ def carry_out(task: Task) -> Result:
         return Result({"msg": msg}, postponed=True)
     except OcspError as error:
         given = _given_faults(task)
-        if given and not isinstance(error, Refusal):
+        if given and not error.changed and not isinstance(error, Refusal):
             error = Refusal([*given, Fault("", error.message)])
-        return Result({"msg": error.message, "findings": findings_of(error)}, failed=True)
+        return _failure(error)
     finally:
         os.umask(umask)
+
+
+def _failure(error: OcspError) -> Result:
+    """What is said of an error that ended the run, and whether anything is as it was."""
+    msg = error.message
+    if error.changed:
+        msg = f"{msg}{PARTLY_DONE}"
+    elif isinstance(error, FileError) and not isinstance(error, BusyError):
+        msg = f"{msg}; nothing was changed"
+    return Result({"msg": msg, "findings": findings_of(error)}, error.changed, failed=True)
 
 
 def _with_units(task: Task, result: Result) -> Result:
@@ -174,8 +188,67 @@ def _locked(task: Task) -> t.Iterator[None]:
 # present
 
 
+@dataclass(frozen=True)
+class _Deployment:
+    """What is to be deployed, and for whom. ``part`` is what its owner will have configured."""
+
+    task: Task
+    inclusion: Inclusion
+    known: control.Services
+    endpoints: t.Sequence[Endpoint]
+    notes: Notes
+    work: transaction.Plan
+    part: t.Optional[Part]
+
+
+class _Done(t.NamedTuple):
+    """What was done, or in check mode would be.
+
+    ``part`` is what the owner has configured now, ``saved`` are the parts that were written, ``told`` the services to
+    be reloaded, and ``problem`` is why no new set is live.
+    """
+
+    part: t.Optional[Part]
+    saved: t.Sequence[Part]
+    told: t.Sequence[str]
+    unconfirmed: t.Sequence[str]
+    problem: str = ""
+
+
 def _present(task: Task) -> Result:
-    values, layout = task.values, task.layout
+    one = _planned(task)
+    work, layout = one.work, task.layout
+    before = [_facts(layout, item.name, item.material.files()) for item in work.items] if task.diff else []
+    patience = _Patience(task)
+    if not (task.values["part"] or {}).get("question"):
+        with _noting(task, one.notes, work.items):
+            of_users = {item.name: item.wanted.user for item in work.items if item.wanted.is_of_user}
+            transaction.obtain(work, _fetcher(task.values, of_users), patience, _looking_ahead(task))
+    unsaved = one.inclusion.unsaved(one.part) if one.part is not None else []
+    rewritten = live.told(work.outdated_snippets(), work.before, work.after())
+    done = _foresee(one, unsaved) if task.check else _deploy(one, unsaved)
+    gone = _dropped(task, work, done.part)
+    moved = [] if done.problem else live.moved_defaults(live.ordered(work.before, one.inclusion.found), work.after())
+    result = _values(work, done.told, done.unconfirmed)
+    result["dropped"] = [dropped.name for dropped in gone if not dropped.used_by]
+    if task.diff:
+        result["diff"] = [
+            *_difference(work, before),
+            *_dropped_difference(layout, gone),
+            *_moved_difference(layout, moved),
+        ]
+    waited = patience.told(work.waited_for)
+    said = [transaction.summary(work, task.check, done.told, done.problem, rewritten), waited]
+    said += [_say_dropped(gone, task.check), *_say_moved(moved, task.check), _say_reconfigured(one, done)]
+    result["msg"] = "; ".join(filter(None, said))
+    held_back = bool(result["held_back"]) and task.values["fail_on_held_back"]
+    warnings = [*work.warnings, *filter(None, [waited]), *_warnings(one, done, gone)]
+    return Result(result, _is_changed(work, done), bool(done.problem) or held_back, warnings)
+
+
+def _planned(task: Task) -> _Deployment:
+    """Read and compare all that is given. Raises InputError with all that is wrong."""
+    values = task.values
     for name, limits in RUN_LIMITS.items():
         if name in values:
             check_limits(name, values[name], limits)
@@ -187,60 +260,59 @@ def _present(task: Task) -> Result:
             confirm.recognise(installation, _look, endpoints)
     notes = _notes(task, inclusion)
     work, part = _plan(task, inclusion, known, notes)
-    before = [_facts(layout, item.name, item.material.files()) for item in work.items] if task.diff else []
-    patience = _Patience(task)
-    if not (values["part"] or {}).get("question"):
-        with _noting(task, notes, work.items):
-            of_users = {item.name: item.wanted.user for item in work.items if item.wanted.is_of_user}
-            transaction.obtain(work, _fetcher(values, of_users), patience, _looking_ahead(task))
-    unsaved = inclusion.unsaved(part) if part is not None else []
-    rewritten = live.told(work.outdated_snippets(), work.before, work.after())
-    if task.check:
-        told = {*transaction.renew(work, None), *work.told(work.outdated_snippets())}
-        told.update(service for one in work.missing for service in one.services)
-        # One that does not run loads its files when it starts.
-        told = {*(service for service in told if known.is_running(service) is not False), *outstanding(layout, known)}
-        problem = ""
-        unconfirmed = sorted({service for item in work.changed for service in item.wanted.services})
-    else:
-        with _noting(task, notes, work.items), task.installation(known) as installation:
-            problem = _install(work, installation, endpoints, values["keep"])
-            if problem:
-                # What the owner configures stays as it was, so that nothing of it is updated or drops out either.
-                part, unsaved = None, []
-            for one in unsaved:
-                parts.save(layout, one)
-            if part is not None:
-                parts.note_inclusion(layout, part.owner, inclusion.number)
-            told = set(installation.outstanding())
-        unconfirmed = confirm.unconfirmed(layout)
-        work.warnings += replace(notes, parts=work.parts if part else notes.parts).conclude(work)
-    result = _values(work, sorted(told), unconfirmed)
-    gone = _dropped(task, work, part)
-    moved = [] if problem else live.moved_defaults(live.ordered(work.before, inclusion.found), work.after())
-    result["dropped"] = [one.name for one in gone if not one.used_by]
-    if task.diff:
-        result["diff"] = [
-            *_difference(work, before),
-            *_dropped_difference(layout, gone),
-            *_moved_difference(layout, moved),
-        ]
-    waited = patience.told(work.waited_for)
-    summary = transaction.summary(work, task.check, sorted(told), problem, rewritten)
-    said = [summary, waited, _say_dropped(gone, task.check)]
-    said += _say_moved(moved, task.check)
-    if part is not None and unsaved and inclusion.is_reconfigured(part):
-        keys = parts.changed_settings(inclusion.recorded, part) if inclusion.recorded is not None else []
-        which = f" ({transaction.listed(keys, '; ')})" if keys else ""
-        said.append(f"the configuration of {part.owner} {'would be' if task.check else 'was'} updated{which}")
-    result["msg"] = "; ".join(filter(None, said))
-    held_back = bool(result["held_back"]) and values["fail_on_held_back"]
-    renewed = any(item.renewed or item.adapted for item in work.items)
-    changed = renewed or (not problem and bool(told)) or bool(work.changed or work.missing or unsaved)
-    warnings = [*work.warnings, *filter(None, [waited]), *(_say_kept(one) for one in gone if one.used_by)]
-    warnings += _say_given(work, part, inclusion) if part is not None else []
-    warnings += _say_empty(part) if not (work.items or work.missing or problem) else []
-    return Result(result, changed, bool(problem) or held_back, warnings)
+    return _Deployment(task, inclusion, known, endpoints, notes, work, part)
+
+
+def _foresee(one: _Deployment, unsaved: t.Sequence[Part]) -> _Done:
+    work = one.work
+    told = {*transaction.renew(work, None), *work.told(work.outdated_snippets())}
+    told.update(service for missing in work.missing for service in missing.services)
+    # One that does not run loads its files when it starts.
+    told = {service for service in told if one.known.is_running(service) is not False}
+    told.update(outstanding(one.task.layout, one.known))
+    looked_at = work.changed if work.verified else ()
+    unconfirmed = {service for item in looked_at for service in item.wanted.services}
+    return _Done(one.part, unsaved, sorted(told), sorted(unconfirmed))
+
+
+def _deploy(one: _Deployment, unsaved: t.Sequence[Part]) -> _Done:
+    task, work, part = one.task, one.work, one.part
+    with _noting(task, one.notes, work.items), task.installation(one.known) as installation:
+        problem = _install(work, installation, one.endpoints, task.values["keep"])
+        if problem:
+            # What the owner configures stays as it was, so that nothing of it is updated or drops out either.
+            part, unsaved = None, ()
+        for changed in unsaved:
+            parts.save(task.layout, changed)
+        if part is not None:
+            parts.note_inclusion(task.layout, part.owner, one.inclusion.number)
+        told = installation.outstanding()
+    notes = replace(one.notes, parts=work.parts) if part is not None else one.notes
+    work.warnings += notes.conclude(work)
+    return _Done(part, unsaved, told, confirm.unconfirmed(task.layout), problem)
+
+
+def _is_changed(work: transaction.Plan, done: _Done) -> bool:
+    """Whether anything is not as it was. What services have not loaded yet is for the same handlers."""
+    in_place = any(item.renewed or item.adapted for item in work.items)
+    return in_place or bool(work.changed or work.missing or done.saved or (done.told and not done.problem))
+
+
+def _say_reconfigured(one: _Deployment, done: _Done) -> str:
+    inclusion, part = one.inclusion, done.part
+    if part is None or not done.saved or not inclusion.is_reconfigured(part):
+        return ""
+    keys = parts.changed_settings(inclusion.recorded, part) if inclusion.recorded is not None else []
+    which = f" ({transaction.listed(keys, '; ')})" if keys else ""
+    return f"the configuration of {part.owner} {'would be' if one.task.check else 'was'} updated{which}"
+
+
+def _warnings(one: _Deployment, done: _Done, gone: t.Sequence[inclusions.Dropped]) -> t.Iterator[str]:
+    yield from (_say_kept(dropped) for dropped in gone if dropped.used_by)
+    if done.part is not None:
+        yield from _say_given(one.work, done.part, one.inclusion)
+    if not (one.work.items or one.work.missing or done.problem):
+        yield from _say_empty(done.part)
 
 
 def _notes(task: Task, inclusion: Inclusion) -> Notes:
@@ -334,6 +406,7 @@ def _draw(
     wanted = inclusion.shared(given, lambda name: known.get(name).kind)
     work, found = transaction.plan(task.layout, wanted, datetime.now(timezone.utc), values["apache_port"], known)
     found += claims.faults(work, {fault.name for fault in found})
+    work.verified = task.verify and bool(_deployment(values).get("verify", True))
     for item in work.items:
         item.known_revoked = item.name in (values["part"] or {}).get("revoked", ())
     services = dict.fromkeys(service for one in given for service in one.services)
@@ -348,6 +421,11 @@ def _draw(
         work.items = [item for item in work.items if item.name not in compared.outdated]
         work.warnings += compared.outdated.values()
     return work, part, found
+
+
+def _deployment(values: Values) -> Values:
+    """How an owner deploys, where that is not the default and no option of the module."""
+    return (values["part"] or {}).get("deployment") or {}
 
 
 def _place(work: transaction.Plan) -> None:
@@ -540,7 +618,8 @@ def _good_until(work: transaction.Plan) -> t.Optional[str]:
 
 def _describe(work: transaction.Plan, item: transaction.Item) -> t.Dict[str, t.Any]:
     certificate = item.material.certificate
-    judgement = item.response[1] if item.response is not None else None
+    used = not (item.held_back or item.rolled_back)
+    judgement = item.response[1] if used and item.response is not None else None
     return {
         "name": item.name,
         "changed": item.changed,
@@ -695,10 +774,23 @@ def _absent_part(task: Task) -> Result:
     obstacle = "" if task.values["force"] or not gone else removal.obstacle(task.layout, gone, task.run)
     if obstacle:
         return Result({"msg": f"nothing was removed, because {obstacle}", "removed": [], **remaining}, failed=True)
-    done = _take_away(task, gone, inclusion.found, left, names)
+    kept = _say_shared(owner, gone, [name for name in names if name not in gone], left, task.check)
+    done = _take_away(task, gone, inclusion.found, left, names, kept)
     if not task.check and not done.failed:
         parts.save(task.layout, Part(owner))
     return done._replace(values={**done.values, **remaining}, changed=not done.failed)
+
+
+def _say_shared(
+    owner: str, gone: t.Sequence[str], kept: t.Sequence[str], left: t.Sequence[Part], check: bool
+) -> t.List[str]:
+    """What becomes of the certificates of an owner that others give as well."""
+    if not kept:
+        return []
+    others = dict.fromkeys(part.owner for part in left for name in kept if part.get(name))
+    said = f"{transaction.listed(kept)} {'is' if len(kept) == 1 else 'are'} kept for {' and '.join(others)}"
+    done = "would be removed" if check else "was removed"
+    return [said] if gone else [f"the configuration of {owner} {done}", said]
 
 
 def _say_owner(owner: str, names: t.Sequence[str], others: t.Sequence[str]) -> str:
@@ -715,11 +807,16 @@ def _say_owner(owner: str, names: t.Sequence[str], others: t.Sequence[str]) -> s
 
 
 def _take_away(
-    task: Task, gone: t.Sequence[str], found: t.Sequence[Part], left: t.Sequence[Part], touched: t.Collection[str]
+    task: Task,
+    gone: t.Sequence[str],
+    found: t.Sequence[Part],
+    left: t.Sequence[Part],
+    touched: t.Collection[str],
+    kept: t.Sequence[str] = (),
 ) -> Result:
     """Remove sets, when services accept their configuration without them.
 
-    ``found`` are the parts until now, and ``left`` those that stay.
+    ``found`` are the parts until now, and ``left`` those that stay. ``kept`` says what becomes of the rest.
     """
     problem = ""
     told: t.List[str] = []
@@ -735,7 +832,8 @@ def _take_away(
     if problem:
         msg = _say_needed(gone, problem)
         return Result({"msg": msg, "removed": [], "reload": told}, failed=True)
-    msg = "; ".join([_say_removed(gone, task.check), *_say_moved(moved, task.check)])
+    removed = [_say_removed(gone, task.check)] if gone or not kept else []
+    msg = "; ".join([*removed, *kept, *_say_moved(moved, task.check)])
     values: t.Dict[str, t.Any] = {"msg": msg, "removed": list(gone), "reload": told}
     if task.diff and moved:
         values["diff"] = _moved_difference(task.layout, moved)

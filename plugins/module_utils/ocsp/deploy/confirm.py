@@ -131,10 +131,13 @@ def _is_record(record: t.Any) -> bool:
     return isinstance(noted, dict) and all(isinstance(one, dict) and keys <= set(one) for one in noted.values())
 
 
-def extend_record(record: Record, switched: t.Iterable[Switched], snippets: t.Mapping[str, t.Optional[str]]) -> bytes:
+def extend_record(
+    record: Record, switched: t.Iterable[Switched], snippets: t.Mapping[str, t.Optional[str]]
+) -> t.Optional[bytes]:
     """The record with what is going to be switched, keeping what an earlier run noted and is not confirmed yet.
 
-    ``snippets`` are the shared pieces of configuration as they were, by path; None where there was none.
+    ``snippets`` are the shared pieces of configuration as they were, by path; None where there was none. Without any
+    set there is no record: nobody would verify it, and the next failure would put back snippets of another time.
     """
     noted: Record = dict(record.get("sets", {}))
     for one in switched:
@@ -148,8 +151,14 @@ def extend_record(record: Record, switched: t.Iterable[Switched], snippets: t.Ma
             "stapled": one.stapled,
             "sights": older["sights"] if follows else [_sighted(sighted) for sighted in one.sights],
         }
-    values = {"version": 1, "sets": noted, "snippets": {**snippets, **record.get("snippets", {})}}
-    return json.dumps(values, indent=1).encode("ascii")
+    return dump_record(noted, {**snippets, **record.get("snippets", {})})
+
+
+def dump_record(noted: Record, snippets: t.Mapping[str, t.Optional[str]]) -> t.Optional[bytes]:
+    """The content of the record, or None where there is nothing to be recorded."""
+    if not noted:
+        return None
+    return json.dumps({"version": 1, "sets": noted, "snippets": snippets}, indent=1).encode("ascii")
 
 
 def _sighted(sighted: Sighted) -> t.List[t.Any]:
@@ -210,12 +219,14 @@ def examine(layout: Layout, look: Look) -> t.List[Verdict]:
 
 
 def _fingerprint_of(layout: Layout, name: str, identifier: t.Optional[str]) -> str:
-    """The fingerprint of the certificate of a set; empty where there is none."""
+    """The fingerprint of the certificate of a set; empty where there is none that can be read."""
     if not identifier:
         return ""
     path = os.path.join(layout.folder(name, identifier), "cert.pem")
-    content = reading.read_file(path, path, CERTIFICATE_LIMIT)
-    return material.fingerprint(load_certificates(content, path)[0]) if content else ""
+    with contextlib.suppress(OcspError):
+        content = reading.read_file(path, path, CERTIFICATE_LIMIT)
+        return material.fingerprint(load_certificates(content, path)[0]) if content else ""
+    return ""
 
 
 def _fault(sight: Sight, before: t.Mapping[str, bool], replaced: str, noted: t.Mapping[str, t.Any]) -> str:

@@ -22,7 +22,7 @@ from ..store import attempts, parts, reading, sets
 from ..store.parts import Part
 from ..store.sets import Layout
 from ..text import join_words
-from . import live
+from . import confirm, live
 from .live import Live
 
 #: Runs a command for which a folder is empty, in a mount namespace of its own; the folder and the command follow.
@@ -111,11 +111,12 @@ def take_away(
         for service, _kind in one.users if one.entry.name in gone else ():
             told.setdefault(service, []).append(one.entry.name)
     working = [service for service in told if not known.test(service)]
+    contents = {**outdated, **_record_without(layout, gone, after, left, setup, known)}
     try:
-        with installation.switching(gone, outdated, told) as change:
+        with installation.switching(gone, contents, told) as change:
             for name in gone:
                 change.switch(name, None)
-            for path, content in outdated.items():
+            for path, content in contents.items():
                 change.put(path, content)
             failed = {} if force else {service: known.test(service) for service in working}
             problems = [problem for problem in failed.values() if problem]
@@ -129,6 +130,37 @@ def take_away(
     for name in gone:
         sets.remove(layout, name)
     return ""
+
+
+def _record_without(
+    layout: Layout,
+    gone: t.Collection[str],
+    after: t.Sequence[Live],
+    left: t.Sequence[Part],
+    setup: Setup,
+    known: control.Services,
+) -> t.Dict[str, t.Optional[bytes]]:
+    """What is noted of switches that are not confirmed, without these names; nothing where nothing is noted.
+
+    No server would start with a snippet that a verification puts back if that names files which are gone.
+    """
+    record = confirm.read_record(layout)
+    if not record:
+        return {}
+    noted = {name: one for name, one in record.get("sets", {}).items() if name not in gone}
+    folders = {name: layout.folder(name, one["previous"]) for name, one in noted.items() if one["previous"]}
+    back = [one for one in after if one.entry.name not in noted]
+    back += [
+        live.make(layout, name, os.path.basename(folder), sets.described(folder), known)
+        for name, folder in folders.items()
+    ]
+    made = snippets.shared([one.entry for one in live.ordered(back, left)], setup)
+    pieces: t.Dict[str, t.Optional[str]] = dict(record.get("snippets", {}))
+    for path, text in pieces.items():
+        if text is not None and any(layout.live(name) in text or layout.sets(name) in text for name in gone):
+            content = made.get(os.path.basename(path))
+            pieces[path] = content.decode("ascii") if content is not None else None
+    return {layout.transaction: confirm.dump_record(noted, pieces)}
 
 
 def remaining(

@@ -9,10 +9,11 @@ All that is read here may be read by root alone. The unprivileged program gets a
 
 from __future__ import annotations
 
+import contextlib
 import os
 import typing as t
 
-from ..errors import InputError, MissingError
+from ..errors import InputError, MissingError, OcspError
 from ..options.parse import CERTIFICATE_LIMIT, did_you_mean
 from ..pki.certificate import Certificate, find_leaf, load_certificates
 from ..store import parts, reading, sets, tenants
@@ -150,10 +151,15 @@ def read_leaf(path: str) -> t.Optional[Certificate]:
 
 
 def live_leaf(layout: Layout, name: str) -> t.Optional[Certificate]:
-    """The certificate of the live set of a name, or None where there is none. Raises InputError."""
+    """The certificate of the live set of a name, or None where there is none that can be read.
+
+    A damaged one keeps nobody from putting another one in its place.
+    """
     path = os.path.join(layout.live(name), "cert.pem")
-    content = reading.read_file(path, path, CERTIFICATE_LIMIT)
-    return None if content is None else load_certificates(content, path)[0]
+    with contextlib.suppress(OcspError):
+        content = reading.read_file(path, path, CERTIFICATE_LIMIT)
+        return None if content is None else load_certificates(content, path)[0]
+    return None
 
 
 def is_newer(one: Certificate, live: t.Optional[Certificate]) -> bool:
@@ -203,24 +209,8 @@ def task_values(
 
     ``config`` has ``workers`` and ``fetch``. Raises InputError where no owner configured it.
     """
-    owners = [part for part in all_parts if part.get(name) is not None]
-    if not owners:
-        raise InputError(f"{name} is not configured by the role on this host")
-    part, one = owners[0], t.cast(parts.Certificate, owners[0].get(name))
-    owner, group, mode = _access(str(one.agreed.get("key") or sets.Access().shown))
+    certificate = _certificate_values(all_parts, name, source)
     chosen = settings(all_parts, name)
-    certificate = dict.fromkeys(_OF_A_CERTIFICATE)
-    certificate.update(
-        name=name,
-        names=list(one.agreed.get("names") or [name]),
-        services=parts.services_of(all_parts, name),
-        owner=owner,
-        group=group,
-        mode=mode,
-        staple=all(bool(each and each.staple) for each in (other.get(name) for other in owners)),
-        options={**part.defaults, **one.options},
-        renewed_by=source.values(),
-    )
     return {
         "certificates": [certificate],
         "state": "present",
@@ -228,9 +218,9 @@ def task_values(
         "service_settings": {},
         "services": [],
         "found": [],
-        "owner": owner,
-        "group": group,
-        "mode": mode,
+        "owner": certificate["owner"],
+        "group": certificate["group"],
+        "mode": certificate["mode"],
         "staple": True,
         "options": {},
         "source": None,
@@ -246,6 +236,28 @@ def task_values(
         "path": layout.root,
         "state_path": layout.state,
     }
+
+
+def _certificate_values(all_parts: t.Sequence[Part], name: str, source: Source) -> t.Dict[str, t.Any]:
+    """The certificate itself, as its owners configured it. Raises InputError where none did."""
+    owners = [(part, one) for part in all_parts for one in [part.get(name)] if one is not None]
+    if not owners:
+        raise InputError(f"{name} is not configured by the role on this host")
+    part, one = owners[0]
+    owner, group, mode = _access(str(one.agreed.get("key") or sets.Access().shown))
+    values: t.Dict[str, t.Any] = dict.fromkeys(_OF_A_CERTIFICATE)
+    values.update(
+        name=name,
+        names=list(one.agreed.get("names") or [name]),
+        services=parts.services_of(all_parts, name),
+        owner=owner,
+        group=group,
+        mode=mode,
+        staple=all(other.staple for _part, other in owners),
+        options={**part.defaults, **one.options},
+        renewed_by=source.values(),
+    )
+    return values
 
 
 _OF_A_CERTIFICATE = (

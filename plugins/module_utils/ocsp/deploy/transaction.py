@@ -156,6 +156,7 @@ class Plan:
 
     ``services`` are those of the host, ``before`` is what is live on it, whoever deployed it, and ``parts`` is who will
     have configured what. ``missing`` are, in check mode, the certificates of which something does not exist yet.
+    ``verified``: what is served is going to be looked at, so that what was there before is noted.
     """
 
     layout: Layout
@@ -168,6 +169,7 @@ class Plan:
     waited_for: t.List[str] = field(default_factory=list)
     missing: t.Sequence[Missing] = ()
     blame: str = ""
+    verified: bool = True
 
     @property
     def changed(self) -> t.List[Item]:
@@ -634,12 +636,7 @@ def _switch(work: Plan, installation: Installation, look: Look, endpoints: t.Seq
     layout, outdated = work.layout, work.outdated_snippets()
     told = work.told(outdated)
     before = {service: installation.services.test(service) for service in told}
-    spare = confirm.sparing(look)
-    record = confirm.extend_record(
-        confirm.read_record(layout),
-        [_switched(item, spare, endpoints) for item in work.changed],
-        read_texts(outdated),
-    )
+    record = _record(work, outdated, look, endpoints) if work.verified else None
     try:
         with installation.switching(
             [item.name for item in work.changed], [*outdated, layout.transaction], told
@@ -657,6 +654,12 @@ def _switch(work: Plan, installation: Installation, look: Look, endpoints: t.Seq
     except Refused as refused:
         return refused.message
     return ""
+
+
+def _record(work: Plan, outdated: t.Iterable[str], look: Look, endpoints: t.Sequence[Endpoint]) -> t.Optional[bytes]:
+    spare = confirm.sparing(look)
+    switched = [_switched(item, spare, endpoints) for item in work.changed]
+    return confirm.extend_record(confirm.read_record(work.layout), switched, read_texts(outdated))
 
 
 def _switched(item: Item, look: Look, endpoints: t.Sequence[Endpoint]) -> confirm.Switched:

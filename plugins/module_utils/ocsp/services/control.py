@@ -51,6 +51,8 @@ _PID = re.compile(rb"[0-9]{1,7}")
 _JOURNAL = ("journalctl", "--quiet", "--no-pager", "--output=cat", "--lines=10", "--since=-2min")
 #: What an init script says to an action that it does not know (LSB 5.0, core, section 22.2).
 _UNIMPLEMENTED = 3
+#: What one says of the status of a server that does not run; 4 and more say that this is not known (same section).
+_NOT_RUNNING = (1, 2, 3)
 
 
 class Service(t.NamedTuple):
@@ -495,7 +497,8 @@ class _InitScript(_Manager):
         return next(unit for unit in self.service.units if os.path.exists(f"/etc/init.d/{unit}"))
 
     def running(self, run: Run) -> t.Optional[bool]:
-        return run(("service", self._script, "status"), timeout=_TIMEOUT)[0] == 0
+        code = run(("service", self._script, "status"), timeout=_TIMEOUT)[0]
+        return True if code == 0 else False if code in _NOT_RUNNING else None
 
     def _reload(self, run: Run, restart: bool) -> str:
         command = ("service", self._script)

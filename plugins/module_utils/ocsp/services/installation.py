@@ -42,33 +42,43 @@ class Refused(OcspError):
 
 
 class Change:
-    """Changes files that servers read. ``Installation`` creates it, after noting which services have to be reloaded."""
+    """Changes files that servers read. ``Installation`` creates it, after noting which services have to be reloaded.
+
+    ``made``: something was changed.
+    """
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
+        self.made = False
 
     def switch(self, name: str, identifier: t.Optional[str]) -> None:
         """Have a set live, or none. Raises FileError."""
         sets.swap(self._layout, name, identifier)
+        self.made = True
 
     def install(self, place: Place, data: bytes, judgement: Judgement) -> bool:
         """Have this response stapled. Returns whether anything had to change. Raises FileError."""
-        return staples.install(place, data, judgement)
+        return self._made(staples.install(place, data, judgement))
 
     def withdraw(self, place: Place, keep_file: bool = False) -> bool:
         """Have nothing stapled. Returns whether anything had to change. Raises FileError."""
-        return staples.withdraw(place, keep_file=keep_file)
+        return self._made(staples.withdraw(place, keep_file=keep_file))
+
+    def _made(self, changed: bool) -> bool:
+        self.made = self.made or changed
+        return changed
 
     def put(self, path: str, content: t.Optional[bytes]) -> None:
         """Have this content in a file, whose folder is made, or no file. Raises FileError."""
         if content is None:
             files.remove_file(path)
-            return
-        try:
-            os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
-        except OSError as error:
-            raise FileError(f"cannot create {os.path.dirname(path)}: {error.strerror}") from None
-        files.replace_file(path, content)
+        else:
+            try:
+                os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
+            except OSError as error:
+                raise FileError(f"cannot create {os.path.dirname(path)}: {error.strerror}") from None
+            files.replace_file(path, content)
+        self.made = True
 
     def put_back(self, path: str, text: t.Optional[str]) -> None:
         """As ``put``, with what ``read_texts`` returned. Raises FileError."""
@@ -80,6 +90,7 @@ class Installation:
 
     Entering it waits at most ``timeout`` seconds for others, then puts back what a killed run left half switched.
     Raises BusyError where others do not end, and FileError. ``put_back`` are the names that were put back.
+    An error that leaves the block says whether something had been changed in it (``changed``).
     """
 
     def __init__(
@@ -94,6 +105,7 @@ class Installation:
         self.put_back: t.List[str] = []
         #: Services that could not be noted, as on a full disk; they are reloaded unless this run is killed.
         self.unnoted: t.Set[str] = set()
+        self._changed = False
         self._timeout = timeout
         self._monotonic = monotonic
         self._stack = contextlib.ExitStack()
@@ -103,7 +115,7 @@ class Installation:
         try:
             os.makedirs(state, 0o755, exist_ok=True)
         except OSError as error:
-            raise FileError(f"cannot create {state}: {error.strerror}; nothing was changed") from None
+            raise FileError(f"cannot create {state}: {error.strerror}") from None
         self._stack.enter_context(files.lock_file(os.path.join(state, ".installation.lock"), state, self._timeout))
         try:
             self._resume()
@@ -119,6 +131,8 @@ class Installation:
         traceback: t.Optional[types.TracebackType],
     ) -> None:
         self._stack.close()
+        if isinstance(error, OcspError):
+            error.changed = error.changed or self._changed
 
     # Changing
 
@@ -135,9 +149,11 @@ class Installation:
                 if must_note:
                     raise
                 self.unnoted.add(service)
+        change = Change(self.layout)
         try:
-            yield Change(self.layout)
+            yield change
         finally:
+            self._changed = self._changed or change.made
             moment = self._monotonic()
             for service in told:
                 # An incomplete note is one as well; the next run completes it.
@@ -152,13 +168,14 @@ class Installation:
         loaded them meanwhile. Where it is killed, the next run puts them back.
         """
         noted = {service: pending.read(self.layout, service) for service in told}
-        began = self._monotonic()
+        began, changed = self._monotonic(), self._changed
         self._write_journal(names, paths)
         try:
             with self.changing(told) as change:
                 yield change
         except BaseException as error:
             self._put_back(_read_journal(self.layout))
+            self._changed = changed
             refused = error.services if isinstance(error, Refused) else ()
             for service, note in noted.items():
                 if service in refused or self.services.loaded_since(service, began) is False:

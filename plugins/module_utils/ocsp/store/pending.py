@@ -60,7 +60,7 @@ def write(layout: Layout, service: str, note: Note) -> None:
     try:
         os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
     except OSError as error:
-        raise FileError(f"cannot write {path}: {error.strerror}; nothing was changed") from None
+        raise FileError(f"cannot write {path}: {error.strerror}") from None
     values = {"version": 1, "names": list(note.names), "complete": note.complete}
     files.replace_file(path, json.dumps(values).encode("ascii") + b"\n")
 

@@ -233,7 +233,7 @@ def stage(layout: Layout, name: str, identifier: str, contents: t.Mapping[str, b
             secret = file in SECRET_FILES
             write_new(os.path.join(folder, file), content, access if secret else Access(os.geteuid(), -1, 0o644))
     except OSError as error:
-        raise FileError(f"cannot stage the set {folder}: {error.strerror}; nothing was changed") from None
+        raise FileError(f"cannot stage the set {folder}: {error.strerror}") from None
     return folder
 
 
@@ -259,7 +259,7 @@ def complete(layout: Layout, name: str, identifier: str) -> str:
         os.rename(staging, folder)
         files.sync_folder(layout.sets(name))
     except OSError as error:
-        raise FileError(f"cannot complete the set {folder}: {error.strerror}; nothing was changed") from None
+        raise FileError(f"cannot complete the set {folder}: {error.strerror}") from None
     return folder
 
 

@@ -116,7 +116,8 @@ def deploy(options: argparse.Namespace, log: Log) -> int:
         _check_source(options.name, given or sources.get(options.name))
         running = deploying.Deploy(config, host, log)
         running.run_one(options.name, given)
-        outcomes = _follow_up(config, host, log, running.outcomes)
+        _follow_up(config, host, log, running.outcomes)
+        outcomes = running.outcomes
     exit_code = max((one.exit_code for one in outcomes.values()), default=0)
     if options.json:
         shown = {name: one.values() for name, one in outcomes.items()}
@@ -181,19 +182,19 @@ def _deploy_requests(
     config: Config, host: Host, log: Log, names: t.Collection[str]
 ) -> t.Mapping[str, deploying.Outcome]:
     running = deploying.Deploy(config, host, log)
-    running.run_requests(names)
-    return _follow_up(config, host, log, running.outcomes)
+    try:
+        running.run_requests(names)
+    finally:
+        _follow_up(config, host, log, running.outcomes)
+    return running.outcomes
 
 
-def _follow_up(
-    config: Config, host: Host, log: Log, outcomes: t.Mapping[str, deploying.Outcome]
-) -> t.Mapping[str, deploying.Outcome]:
+def _follow_up(config: Config, host: Host, log: Log, outcomes: t.Mapping[str, deploying.Outcome]) -> None:
     """Have the state say at once how all is with certificates that were, or could not be, deployed."""
     if outcomes:
         with _installation(config, host) as installed:
             done = Apply(config, host, log, installed, names=list(outcomes), deployed=True).run()
             metrics.write(done.state, config.folders.metrics)
-    return outcomes
 
 
 def status(options: argparse.Namespace, log: Log) -> int:

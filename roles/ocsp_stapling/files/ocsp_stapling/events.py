@@ -18,6 +18,8 @@ import sys
 import typing as t
 from datetime import datetime
 
+from ocsp.errors import printable
+
 JOURNAL = "/run/systemd/journal/socket"
 SYSLOG = "/dev/log"
 NAME = "ocsp-stapling"
@@ -49,8 +51,7 @@ class Event(t.NamedTuple):
         """All of it as one line."""
         subject = f"{self.certificate}: " if self.certificate else ""
         code = f" [{self.code}]" if self.code else ""
-        text = f"{subject}{self.message}{code}"
-        return "".join(character if character.isprintable() else " " for character in text)[:_LONGEST]
+        return printable(" ".join(f"{subject}{self.message}{code}".split()))[:_LONGEST]
 
 
 class Log:

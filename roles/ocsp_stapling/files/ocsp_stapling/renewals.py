@@ -108,12 +108,14 @@ class Watch:
             return True
 
     def changed(self, name: str) -> t.Optional[datetime]:
-        """When the certificate of a name changed last in the files of that program, as far as can be seen from here."""
+        """When the certificate of a name changed last in the files of that program, as far as can be seen from here.
+
+        Whoever owns the file can date it to a year that Python does not have.
+        """
         try:
-            moment = os.stat(self.sources[name].certificate).st_mtime
-        except OSError:
+            return datetime.fromtimestamp(os.stat(self.sources[name].certificate).st_mtime, timezone.utc)
+        except (OSError, OverflowError, ValueError):
             return None
-        return datetime.fromtimestamp(moment, timezone.utc)
 
     def values(self, name: str) -> t.Optional[Values]:
         """What the state says of where a certificate comes from; None where the role brings its files."""

@@ -635,8 +635,10 @@ def test_test_of_a_service_decides(run: t.Callable[..., Result], tmp_path: Path)
     (tmp_path / "var/pending" / SERVICE).unlink()
     (tmp_path / "var/transaction.json").unlink()
     before = os.readlink(live(tmp_path, "www.example.com"))
-    refused = run(certificates=[entry(two, "www.example.com")], service_settings=settings)
+    new = entry(two, "www.example.com", response_content=staple(two))
+    refused = run(certificates=[new], service_settings=settings)
     assert refused["failed"] and "were rolled back" in refused["msg"]
+    assert not refused["certificates"][0]["stapled"], "it is not in use"
     assert noted(tmp_path)["message"] == (
         f"{SERVICE} rejected its configuration with the new files; the output of the deployment says why"
     ), "what the service says may quote its configuration, and this file is for everybody"
@@ -1281,7 +1283,7 @@ def test_a_server_that_is_not_installed_is_a_warning(
     monkeypatch.setattr(control, "_FOLDERS", ())
     monkeypatch.setattr(control._PidFile, "main_pid", lambda self: None)
     answers = {"is-active": (3, "inactive\n", ""), "show": (0, "not-found\n", "")}
-    monkeypatch.setattr(AnsibleModule, "run_command", lambda self, argv, **_given: answers[argv[3]])
+    monkeypatch.setattr(AnsibleModule, "run_command", lambda self, argv, **_given: answers[argv[5]])
     monkeypatch.setattr(shutil, "which", lambda name: name)
     names = ("one.example.com", "two.example.com")
     given = [entry(leaf(name, urls=False), name, services=["apache2"]) for name in names]
@@ -1316,6 +1318,19 @@ def test_commands_may_be_texts_with_the_quotes_of_a_shell(run: t.Callable[..., R
     settings = {SERVICE: {"test": "sh -c 'exit 0'", "reload": "true", "unit": None}}
     done = run(certificates=[entry(leaf("www.example.com"), "www.example.com")], service_settings=settings)
     assert done["changed"] and not done["failed"], done["msg"]
+
+
+def test_a_test_that_does_not_end_is_ended(
+    run: t.Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that does not want to."""
+    monkeypatch.setattr(control, "_TIMEOUT", 1.0)
+    monkeypatch.setattr(control, "is_running", lambda service, run: True)
+    hanging = {SERVICE: {"test": ["sh", "-c", "trap '' TERM; sleep 60"], "reload": ["true"]}}
+    began = time.monotonic()
+    refused = run(certificates=[entry(leaf("www.example.com"), "www.example.com")], service_settings=hanging)
+    assert time.monotonic() - began < 30
+    assert refused["failed"] and "it took more than 1 seconds" in refused["msg"]
 
 
 def test_a_test_that_cannot_be_run_is_named(run: t.Callable[..., Result], tmp_path: Path) -> None:
@@ -1460,6 +1475,23 @@ def test_what_a_server_has_loaded_is_recognised_without_a_verification(
     assert not run(certificates=given, endpoints=at)["changed"]
 
 
+@pytest.mark.parametrize("damage", [b"", b"no certificate\n"], ids=["empty", "garbage"])
+def test_a_damaged_live_set_that_is_not_loaded_yet_is_repaired(
+    run: t.Callable[..., Result], tmp_path: Path, server: TlsServer, damage: bytes
+) -> None:
+    at = [{"service": SERVICE, "host": "127.0.0.1", "port": server.port, "starttls": ""}]
+    given = [entry(leaf("www.example.com"), "www.example.com")]
+    run(certificates=given, endpoints=at)
+    server.load()
+    damaged = live(tmp_path, "www.example.com") / "cert.pem"
+    damaged.chmod(0o644)
+    damaged.write_bytes(damage)
+    mended = run(certificates=given, endpoints=at)
+    assert not mended["failed"] and mended["certificates"][0]["changed"]
+    server.load()
+    assert not run(state="verify")["failed"]
+
+
 def test_service_that_did_not_load_the_new_set_gets_the_old_one_back(
     run: t.Callable[..., Result], tmp_path: Path, server: TlsServer
 ) -> None:
@@ -1518,8 +1550,42 @@ def test_swap_that_fails_half_way_is_undone(
 
     monkeypatch.setattr(sets, "swap", fail_for_new)
     failed = run(certificates=[entry(leaf(name, "new"), name) for name in names])
-    assert failed["failed"] and failed["msg"] == "no space left"
+    assert failed["failed"] and failed["msg"] == "no space left; nothing was changed"
     assert {name: os.readlink(live(tmp_path, name)) for name in names} == before
+
+
+def test_an_error_after_the_switch_does_not_deny_it(
+    run: t.Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: t.Any) -> None:
+        raise FileError("cannot write PART: No space left on device")
+
+    monkeypatch.setattr(parts, "save", full)
+    failed = run(part={"owner": "web"}, certificates=[entry(leaf("www.example.com"), "www.example.com")])
+    assert live(tmp_path, "www.example.com").exists()
+    assert failed["failed"] and failed["changed"]
+    said = "cannot write PART: No space left on device; what was changed before that is in place, so run this again"
+    assert failed["msg"] == said
+
+
+@pytest.mark.parametrize("renewed", [True, False])
+def test_an_error_before_the_switch_says_what_was_changed(
+    run: t.Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renewed: bool
+) -> None:
+    """The staple of a set that stays is renewed before another set is staged."""
+    one, other = leaf("www.example.com"), leaf("shop.example.com")
+    run(certificates=[entry(one, "www.example.com")])
+
+    def full(*_arguments: t.Any) -> str:
+        raise FileError("cannot stage the set FOLDER: No space left on device")
+
+    monkeypatch.setattr(sets, "stage", full)
+    stays = entry(one, "www.example.com", response_content=staple(one) if renewed else None)
+    failed = run(certificates=[stays, entry(other, "shop.example.com")])
+    assert (live(tmp_path, "www.example.com") / "ocsp.der").exists() == renewed
+    assert failed["failed"] and failed["changed"] == renewed and not live(tmp_path, "shop.example.com").exists()
+    end = "what was changed before that is in place, so run this again" if renewed else "nothing was changed"
+    assert failed["msg"] == f"cannot stage the set FOLDER: No space left on device; {end}"
 
 
 def test_two_entries_of_a_name_are_one(run: t.Callable[..., Result]) -> None:

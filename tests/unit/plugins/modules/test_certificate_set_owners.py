@@ -327,7 +327,9 @@ def test_the_same_certificate_of_two_owners(host: Host) -> None:
     assert refused["failed"] and refused["msg"] == (
         f"nothing was changed: {A}: web gives {called} than mail; make both the same, or let only one of them set it"
     )
-    assert host.run("absent", part={"owner": "web"})["removed"] == []
+    gone = host.run("absent", part={"owner": "web"})
+    assert gone["changed"] and gone["removed"] == []
+    assert gone["msg"].startswith(f"the configuration of web was removed; {A} is kept for mail; the default")
     assert host.live() == [A, B] and host.listed() == [B], "only the service of the other owner is left"
     assert not host.run(part=part, certificates=[{**mine, "mode": "0600"}, one(B)])["changed"]
 
@@ -356,6 +358,7 @@ def test_an_owner_is_removed_with_what_is_its_own(host: Host) -> None:
     host.deploy("api", B, C)
     gone = host.run("absent", part={"owner": "web"})
     assert gone["changed"] and gone["removed"] == [A] and gone["remaining"] == ["api"] and gone["reload"] == [SERVICE]
+    assert gone["msg"].startswith(f"{A} was removed; {B} is kept for api; the default certificate")
     assert host.live() == host.listed() == [B, C]
     again = host.run("absent", part={"owner": "web"})
     assert not again["changed"] and again["msg"] == "web has no certificates on this host; those on it belong to api"

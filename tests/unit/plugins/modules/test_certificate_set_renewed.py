@@ -109,6 +109,14 @@ def test_an_older_certificate_is_better_than_an_expired_one(host: Host, monkeypa
     assert host.run()["changed"] and host.live() == older.pem
 
 
+def test_a_damaged_live_certificate_is_replaced(host: Host) -> None:
+    given = host.renew(10)
+    host.run()
+    cert = Path(host.layout.live(NAME)).resolve() / "cert.pem"
+    cert.write_bytes(b"no certificate")
+    assert host.run()["changed"] and host.live() == given.pem
+
+
 def test_what_the_client_does_not_have_is_said(host: Host) -> None:
     refused = host.run()
     assert refused["failed"] and f"there is no {host.key}" in refused["msg"]

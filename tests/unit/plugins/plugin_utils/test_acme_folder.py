@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import typing as t
 from pathlib import Path
@@ -167,6 +168,21 @@ def kill_at(monkeypatch: pytest.MonkeyPatch, moment: int) -> t.Callable[[], bool
         monkeypatch.setattr(_acme_folder.os, name, wrap(getattr(os, name)))
     monkeypatch.setattr(_acme_folder.shutil, "rmtree", wrap(_acme_folder.shutil.rmtree))
     return lambda: count > moment
+
+
+def test_on_a_full_disk_the_file_is_named_and_nothing_is_left(
+    folder: _acme_folder.Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What writes does not say where, unlike what opens."""
+
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    path = folder.pending_path(NAME, "key.pem")
+    with pytest.raises(OSError, match="No space left") as raised:
+        folder.write(path, b"key")
+    assert raised.value.filename == path and os.listdir(os.path.dirname(path)) == []
 
 
 def test_state_and_orders_are_remembered(folder: _acme_folder.Folder) -> None:

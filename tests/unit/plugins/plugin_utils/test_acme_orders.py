@@ -305,6 +305,53 @@ def test_what_is_not_as_it_was_ordered_is_not_used(folder: _acme_folder.Folder) 
     assert len(folder.state(NAME)["obtained"]) == 1
 
 
+@pytest.mark.parametrize("step", ["prepare", "install"])
+def test_a_file_that_cannot_be_written_is_a_problem_of_its_certificate_alone(
+    folder: _acme_folder.Folder, step: str
+) -> None:
+    """As where something else has the place of a file."""
+    other = "shop.example.test"
+    place = Path(folder.pending_path(other)) if step == "prepare" else Path(folder.flat(other, "cert.pem"))
+    place.parent.mkdir(parents=True)
+    place.write_text("a file where a folder belongs") if step == "prepare" else place.mkdir()
+    found = _acme_orders.Batch(folder, SETTINGS, NOW)
+    found.requests = {one: dataclasses.replace(REQUEST, name=one) for one in (other, NAME)}
+    found.verdicts = {one: {**FIRST, "name": one} for one in (other, NAME)}
+    found.prepare(None, bytes, lambda path: Path(path).read_bytes())
+    orders = found.result()["create"]
+    chains = [CA.issue(one["csr"].encode()).decode() for one in orders]
+    found.take_certificates(
+        [{"item": one, "selected_chain": {"full_chain": chain}} for one, chain in zip(orders, chains)], ()
+    )
+    assert found.installed == [NAME] and folder.has(NAME)
+    assert str(place) in found.problems[other].message and "cannot be used: " in found.problems[other].message
+    assert not found.problems[other].passing
+
+
+def test_what_was_put_into_use_is_told_although_the_disk_is_full_by_then(
+    folder: _acme_folder.Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = "shop.example.test"
+    found = _acme_orders.Batch(folder, SETTINGS, NOW)
+    found.requests = {one: dataclasses.replace(REQUEST, name=one) for one in (NAME, other)}
+    found.verdicts = {one: {**FIRST, "name": one} for one in (NAME, other)}
+    found.prepare(None, bytes, lambda path: Path(path).read_bytes())
+    write = _acme_folder.Folder.write
+
+    def full(self: _acme_folder.Folder, path: str, content: bytes) -> None:
+        if other in path:
+            raise OSError(28, "No space left on device", path)
+        write(self, path, content)
+
+    results = [
+        {"item": one, "selected_chain": {"full_chain": CA.issue(one["csr"].encode()).decode()}}
+        for one in found.result()["create"]
+    ]
+    monkeypatch.setattr(_acme_folder.Folder, "write", full)
+    found.take_certificates(results, ())
+    assert found.result()["installed"] == [NAME] and "No space left" in found.problems[other].message
+
+
 def test_a_root_that_is_given_is_written(folder: _acme_folder.Folder) -> None:
     found = batch(folder, chain="Example Root")
     created(found)

@@ -312,12 +312,22 @@ class Apply:
 
     def _look_at_renewals(self) -> None:
         """Request that certificates be deployed which other programs of this host have renewed."""
-        for name in self.renewed.sources:
-            if self._is_meant(name):
-                if name in self.after.certificates:
-                    self.after.certificates[name]["source"] = self.renewed.values(name)
-                if not self.deployed and (self._is_refused(name) or self.renewed.is_due(name)):
-                    self._request(name)
+        for name in filter(self._is_meant, self.renewed.sources):
+            try:
+                self._look_at_renewal(name)
+            except Exception as error:  # services are still to be reloaded, and the state to be written
+                self._worsen(1)
+                message = (
+                    "it was not checked whether another program renewed it because of an internal error "
+                    f"({type(error).__name__}: {error})"
+                )
+                self.log.emit(Event("failed", message, events.ERROR, "", name))
+
+    def _look_at_renewal(self, name: str) -> None:
+        if name in self.after.certificates:
+            self.after.certificates[name]["source"] = self.renewed.values(name)
+        if not self.deployed and (self._is_refused(name) or self.renewed.is_due(name)):
+            self._request(name)
 
     def _is_refused(self, name: str) -> bool:
         """Whether the last attempt to deploy a certificate failed, which stays known until one succeeds."""

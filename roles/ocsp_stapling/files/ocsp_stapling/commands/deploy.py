@@ -10,6 +10,7 @@ at what is served, and go back if that is worse than before.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 import typing as t
@@ -46,25 +47,32 @@ _LOCK_TIMEOUT = 300.0
 class Outcome(t.NamedTuple):
     """What became of one certificate: DEPLOYED, UNCHANGED or REFUSED, and a sentence about it.
 
-    ``lacks_staple``: it is live without the staple that it should have.
+    ``lacks_staple``: it is live without the staple that it should have. ``unfinished``: it is live, but an error kept
+    the rest from being done.
     """
 
     what: str
     message: str
     lacks_staple: bool = False
     fingerprint: str = ""
+    unfinished: bool = False
+
+    @property
+    def failed(self) -> bool:
+        """Whether something is left to be done."""
+        return self.what == REFUSED or self.unfinished
 
     @property
     def exit_code(self) -> int:
-        return 1 if self.what == REFUSED else 2 if self.lacks_staple else 0
+        return 1 if self.failed else 2 if self.lacks_staple else 0
 
     def values(self) -> Values:
         """For ``--json``."""
         return {
             "outcome": self.what,
             "changed": self.what == DEPLOYED,
-            "failed": self.what == REFUSED,
-            "stapled": not self.lacks_staple,
+            "failed": self.failed,
+            "stapled": not (self.lacks_staple or self.unfinished),
             "sha256": self.fingerprint or None,
             "msg": self.message,
         }
@@ -101,7 +109,7 @@ class Deploy:
             self._run(found)
 
     def run_one(self, name: str, source: t.Optional[Source]) -> None:
-        """Deploy one certificate, even if the live one is newer. Raises FileError."""
+        """Deploy one certificate; with files that are given, even if the live one is newer. Raises FileError."""
         self._run({name: Request(source)}, at_any_age=source is not None)
 
     def _run(self, wanted: t.Mapping[str, Request], at_any_age: bool = False) -> None:
@@ -109,13 +117,18 @@ class Deploy:
         while left:
             for name, request in list(left.items()):
                 before = attempts.read(self.layout, name)
-                with files.lock_file(self._lock, "the deployment of another certificate", _LOCK_TIMEOUT):
-                    outcome = self._attempt(name, request, at_any_age)
+                outcome = self._attempt(name, request, at_any_age)
                 if outcome is not None:
                     del left[name]
                     self._conclude(name, request, outcome, before)
             if left:
                 self._sleep(_PAUSE)
+
+    def _live(self, name: str) -> str:
+        """The identifier of the live set; empty where there is none."""
+        with contextlib.suppress(OcspError):
+            return sets.current_id(self.layout, name) or ""
+        return ""
 
     @property
     def _lock(self) -> str:
@@ -123,6 +136,14 @@ class Deploy:
 
     def _attempt(self, name: str, request: Request, at_any_age: bool) -> t.Optional[Outcome]:
         """Deploy one certificate. Returns what became of it, or None where that is to be tried again."""
+        with files.lock_file(self._lock, "the deployment of another certificate", _LOCK_TIMEOUT):
+            before = self._live(name)
+            outcome = self._deploy(name, request, at_any_age)
+            if outcome is not None and outcome.what == REFUSED and self._live(name) != before:
+                return outcome._replace(what=DEPLOYED, unfinished=True)
+            return outcome
+
+    def _deploy(self, name: str, request: Request, at_any_age: bool) -> t.Optional[Outcome]:
         try:
             all_parts = parts.load(self.layout)
             source = request.source or renewed.sources(all_parts).get(name)
@@ -132,13 +153,13 @@ class Deploy:
             values = renewed.task_values(self.layout, all_parts, name, source, given)
             values["at_any_age"] = at_any_age
             last = self._is_last(name, values["responder_wait"])
-            result = certificate_set.carry_out(Task(values, self.host.run, postpone=not last))
+            verify = renewed.settings(all_parts, name)["verify"]
+            result = certificate_set.carry_out(Task(values, self.host.run, postpone=not last, verify=verify))
             if result.postponed:
                 self._say_waiting(name)
                 return None
             if result.failed and not last and self._is_settling(source):
                 return None
-            verify = renewed.settings(all_parts, name)["verify"]
             return self._follow(name, source, result, values, verify)
         except Exception as error:  # it must not stop the others
             return Outcome(REFUSED, bulk.as_error(error).message)
@@ -200,8 +221,13 @@ class Deploy:
         self, name: str, request: Request, outcome: Outcome, before: t.Optional[attempts.Attempt] = None
     ) -> None:
         self.outcomes[name] = outcome
+        if outcome.unfinished:
+            left = "the next run goes on" if request.mark is not None else "run this again"
+            message = f"the renewed certificate is live, but not all was done: {outcome.message}; {left}"
+            self.log.emit(Event("failed", message, events.ERROR, certificate=name))
+            return
         if outcome.what == REFUSED:
-            live = "the old certificate stays in use" if sets.current_id(self.layout, name) else "nothing is live"
+            live = "the old certificate stays in use" if self._live(name) else "nothing is live"
             message = f"the renewed certificate is not live: {outcome.message}; {live}"
             after = attempts.read(self.layout, name)
             # Each run tries again what was refused; it is an error to be looked at once.
@@ -224,7 +250,8 @@ def _is_same(before: attempts.Attempt, after: t.Optional[attempts.Attempt]) -> b
 
 
 def _plain(name: str, message: str) -> str:
-    """A sentence about one certificate without what it begins with for one of many."""
+    """A sentence about one certificate without what it begins with for one of many, or ends with for a task."""
+    message = message[: -len(certificate_set.PARTLY_DONE)] if message.endswith(certificate_set.PARTLY_DONE) else message
     for prefix in ("nothing was changed: ", "held back: ", f"{name}: "):
         message = message[len(prefix) :] if message.startswith(prefix) else message
     return message

@@ -461,5 +461,5 @@ def _made(metrics: str) -> t.Optional[datetime]:
     """When the folder of the metrics was made, as long as no run of apply has written there."""
     try:
         return datetime.fromtimestamp(os.stat(os.path.dirname(metrics)).st_mtime, timezone.utc)
-    except OSError:
+    except (OSError, OverflowError, ValueError):
         return None

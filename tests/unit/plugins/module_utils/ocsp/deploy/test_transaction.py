@@ -15,7 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import confirm, transaction
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import confirm, removal, transaction
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy.confirm import Endpoint, Sight
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy.wanted import Sources, Wanted
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError, InputError, TransportError
@@ -23,6 +23,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.environmen
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.refresh import obtain
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.certificate import Certificate
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers import snippets
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.server import Setup
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services.installation import Installation
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import pending, sets
 from ansible_collections.certops.ocsp.tests.unit import forge
@@ -183,6 +184,72 @@ def test_a_large_piece_of_configuration_comes_back_whole(host: Host) -> None:
     with Installation(host.layout, host.fleet, 0.0, host.clock) as installation:
         assert confirm.take_back(installation) == ["a.example.com"]
     assert piece.read_bytes() == before
+
+
+def test_a_change_of_snippets_alone_leaves_no_record(host: Host) -> None:
+    """It would never be verified, and a failure months later would put back what the snippets were then."""
+    access = sets.Access(os.geteuid(), 1, 0o440)
+    one = replace(wanted(leaf("a.example.com"), "a.example.com", "exim"), access=access)
+    host.deploy(one)
+    sets.remove_record(host.layout)
+    piece = Path(snippets.path(host.layout.root, "exim.conf"))
+    piece.write_bytes(piece.read_bytes() + b"# of another time\n")
+    work, _problem = host.deploy(one)
+    assert not work.changed and b"another time" not in piece.read_bytes()
+    assert confirm.read_record(host.layout) == {} and not os.path.exists(host.layout.transaction)
+
+
+def test_a_change_of_snippets_alone_can_be_taken_back_with_what_was_switched_before(host: Host) -> None:
+    access = sets.Access(os.geteuid(), 1, 0o440)
+    one = wanted(leaf("a.example.com"), "a.example.com", "web")
+    host.deploy(replace(one, access=access))
+    piece = Path(snippets.path(host.layout.root, "exim.conf"))
+    host.deploy(replace(one, access=access, services=("web", "exim"), kinds=("", "exim")))
+    assert piece.exists()
+    with Installation(host.layout, host.fleet, 0.0, host.clock) as installation:
+        assert confirm.take_back(installation) == ["a.example.com"]
+    assert not piece.exists() and not host.live("a.example.com")
+
+
+def test_what_is_removed_before_a_verification_comes_back_in_no_snippet(host: Host) -> None:
+    """A server would not start with a snippet that names files of a set that is gone."""
+    access = sets.Access(os.geteuid(), 1, 0o440)
+    stays, goes = (
+        replace(wanted(leaf(name), name, "exim"), access=access) for name in ("a.example.com", "b.example.com")
+    )
+    host.deploy(stays, goes)
+    sets.remove_record(host.layout)
+    piece = Path(snippets.path(host.layout.root, "exim.conf"))
+    renewed = replace(wanted(leaf("a.example.com", 2), "a.example.com", "exim"), access=access)
+    host.deploy(renewed, goes)
+    setup = Setup(host.layout.root, 2562)
+    with Installation(host.layout, host.fleet, 0.0, host.clock) as installation:
+        assert removal.take_away(installation, ["b.example.com"], [], ["b.example.com"], setup, False) == ""
+        assert b"b.example.com" not in piece.read_bytes()
+        assert confirm.take_back(installation) == ["a.example.com"]
+    assert b"a.example.com" in piece.read_bytes() and b"b.example.com" not in piece.read_bytes()
+
+
+def test_what_is_removed_before_a_verification_is_not_put_back(host: Host) -> None:
+    one = wanted(leaf("a.example.com"), "a.example.com", "web")
+    host.deploy(one)
+    with Installation(host.layout, host.fleet, 0.0, host.clock) as installation:
+        setup = Setup(host.layout.root, 2562)
+        assert removal.take_away(installation, ["a.example.com"], [], ["a.example.com"], setup, False) == ""
+    assert confirm.read_record(host.layout) == {} and confirm.unconfirmed(host.layout) == []
+
+
+def test_without_a_verification_to_come_nothing_is_recorded(host: Host) -> None:
+    """The first set would be kept for ever, and be what a verification goes back to years later."""
+    name = "a.example.com"
+    host.deploy(wanted(leaf(name, 1), name, "web"))
+    assert confirm.unconfirmed(host.layout) == ["web"]
+    work = host.plan(wanted(leaf(name, 2), name, "web"))
+    work.verified = False
+    with Installation(host.layout, host.fleet, 0.0, host.clock) as installation:
+        transaction.stage(work)
+        assert transaction.switch(work, installation, host._look, ()) == ""
+    assert confirm.read_record(host.layout) == {} and confirm.unconfirmed(host.layout) == []
 
 
 def test_only_who_needs_it_is_told_of_a_staple(host: Host) -> None:

@@ -319,6 +319,14 @@ def test_each_kind_of_host_knows_what_runs(manager: str, tmp_path: Path, monkeyp
     assert control.is_running(configured("nginx"), host.run) is True
 
 
+@pytest.mark.parametrize(("code", "running"), [(0, True), (1, False), (3, False), (4, None), (124, None), (127, None)])
+def test_what_an_init_script_says(monkeypatch: pytest.MonkeyPatch, code: int, running: t.Optional[bool]) -> None:
+    """One that hangs, or cannot be run, does not say that its server needs no reload."""
+    monkeypatch.setattr(control, "has_systemd", lambda: False)
+    monkeypatch.setattr(os.path, "exists", lambda path: path == "/etc/init.d/exim")
+    assert control.is_running(configured("exim"), Host({"service exim status": (code, "", "")}).run) is running
+
+
 @pytest.mark.usefixtures("program")
 def test_init_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control, "has_systemd", lambda: False)

@@ -78,7 +78,7 @@ def test_nothing_is_changed_where_nothing_can_be_noted(
     Path(layout.state, "pending").write_text("in the place of a folder")
     with enter() as one:
         with (
-            pytest.raises(FileError, match=r"cannot write .*/nginx: .*; nothing was changed"),
+            pytest.raises(FileError, match=r"cannot write .*/nginx: .*"),
             one.changing({"nginx": [NAME]}),
         ):
             pytest.fail("changed without a note")
@@ -298,7 +298,7 @@ def test_a_state_folder_that_cannot_be_made_is_named(fleet: Fleet, tmp_path: Pat
     (tmp_path / "file").write_text("in the place of a folder")
     layout = sets.Layout(str(tmp_path / "etc"), str(tmp_path / "file/var"))
     with (
-        pytest.raises(FileError, match=r"cannot create .*/file/var: .*; nothing was changed"),
+        pytest.raises(FileError, match=r"cannot create .*/file/var: .*"),
         Installation(layout, fleet),
     ):
         pytest.fail("entered")
