@@ -331,7 +331,7 @@ SANITY = {
     "2.22": ("3.13", "3.14"),
 }
 # The tests of compiling and importing run on each Python here with these, and on one with the others.
-SANITY_ON_ALL_PYTHONS = ("2.19", "2.21")
+SANITY_ON_ALL_PYTHONS = ("2.19", "2.21") if NIGHTLY else ("2.19",)
 # The rules between the oldest and the newest.
 SANITY_NIGHTLY = ("2.20",)
 

@@ -76,6 +76,7 @@ def test_what_somebody_changed_is_mended(host: lab_tool.Host, deploy: Play) -> N
     assert again.rc == 0 and again.count("changed") == 0, again.output
 
 
+@pytest.mark.nightly
 def test_each_change_alone_is_mended(host: lab_tool.Host, deploy: Play) -> None:
     """Nothing else has to differ for it to be noticed."""
     good = facts(host)

@@ -91,7 +91,12 @@ def test_what_was_taken_out_before_the_program_saw_it_is_looked_after(
 
 @pytest.mark.parametrize(
     ("minutes", "timer", "stapled"),
-    [(30, "*:0/5", True), (90, "*:0/5", True), (90, "hourly", True), (30, "hourly", False)],
+    [
+        (30, "*:0/5", True),
+        pytest.param(90, "*:0/5", True, marks=pytest.mark.nightly),
+        pytest.param(90, "hourly", True, marks=pytest.mark.nightly),
+        (30, "hourly", False),
+    ],
 )
 def test_responses_that_are_valid_for_minutes(
     lab: lab_tool.Lab,
