@@ -788,7 +788,7 @@ def _say_shared(
     if not kept:
         return []
     others = dict.fromkeys(part.owner for part in left for name in kept if part.get(name))
-    said = f"{transaction.listed(kept)} {'is' if len(kept) == 1 else 'are'} kept for {' and '.join(others)}"
+    said = f"{transaction.listed(kept)} {'is' if len(kept) == 1 else 'are'} kept for {join_words(others)}"
     done = "would be removed" if check else "was removed"
     return [said] if gone else [f"the configuration of {owner} {done}", said]
 
