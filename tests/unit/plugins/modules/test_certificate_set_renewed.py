@@ -128,6 +128,16 @@ def test_what_the_client_does_not_have_is_said(host: Host) -> None:
     assert "certbot has no such certificate" in host.run(both)["msg"]
 
 
+@pytest.mark.parametrize("option", ["private_key_content", "certificate_path", "chain_src"])
+def test_it_has_one_place_only(host: Host, option: str) -> None:
+    host.renew(10)
+    source = {"client": "lego", "private_key": str(host.key), "certificate": str(host.certificate)}
+    refused = host.run({"name": NAME, "renewed_by": source, option: "/srv/a.pem"})
+    part = option.rpartition("_")[0]
+    assert refused["failed"] and f"renewed_by and {part} are mutually exclusive" in refused["msg"]
+    assert not os.path.lexists(host.layout.live(NAME))
+
+
 def test_owners_have_to_agree_on_where_it_is(host: Host) -> None:
     host.renew(10)
     host.run()

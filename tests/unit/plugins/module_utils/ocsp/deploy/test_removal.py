@@ -97,3 +97,19 @@ def test_a_configuration_that_needs_the_folder_is_found_by_its_own_test() -> Non
         return 1, "", "not permitted"
 
     assert removal.broken_without("/etc/ocsp-stapling", cannot) == []
+
+
+def test_all_is_not_removed_while_a_configuration_needs_it(
+    layout: sets.Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that no search finds, as it lies elsewhere."""
+    os.makedirs(layout.root)
+    broken = ["nginx does not accept its configuration: no such file"]
+    monkeypatch.setattr(removal, "broken_without", lambda folder, run: broken if folder == layout.root else [])
+
+    def run(*_arguments: t.Any, **_options: t.Any) -> t.Tuple[int, str, str]:
+        return 0, "", ""
+
+    told = removal.obstacle(layout, [], run)
+    assert told.startswith(f"what is in {layout.root} is still used: {broken[0]}; ")
+    assert removal.obstacle(layout, [NAME], run) == ""
