@@ -218,7 +218,9 @@ class _Reader:
         domains = group.get("domains")
         if not isinstance(domains, list):
             misspelt = any(key not in _GROUP and closest(str(key), _GROUP) == "domains" for key in group)
-            if domains is not None or not misspelt:
+            if isinstance(domains, str):
+                self.faults.append(Fault("", f"{title}: domains must be a list, such as [example.com]"))
+            elif domains is not None or not misspelt:
                 self.faults.append(Fault("", f"{title}: {_NO_GROUP}"))
             group, domains = {key: value for key, value in group.items() if key != "domains"}, []
         shared, wrong = self._read(title, "", group, _GROUP)

@@ -92,7 +92,7 @@ def test_what_cannot_be_understood_changes_nothing(
     slips: dict[str, dict[str, t.Any]] = {
         "web: relaod is not known": {"certificates": web(leaf.name, relaod=["nginx"])},
         "web: reload must be a list": {"certificates": {"web": {"domains": [leaf.name], "reload": "nginx"}}},
-        "a group must be a mapping with a list of domains": {"certificates": {"web": {"domains": leaf.name}}},
+        "domains must be a list, such as [example.com]": {"certificates": {"web": {"domains": leaf.name}}},
         "responder_url is not known": {"certificates": web({"name": leaf.name, "responder_url": "http://x"})},
         "reload: ngnix is not a known service; did you mean nginx?": {
             "certificates": {"web": {"domains": [leaf.name], "reload": ["ngnix"]}}

@@ -439,8 +439,9 @@ def _end_reason(search: _Search, last: Certificate) -> str:
 
 def _no_issuer(search: _Search) -> str:
     leaf = search.leaf.certificate
-    others = [one.certificate for one in search.given if one.certificate.der not in search.anchors]
-    # One of the right name says more than the rest.
+    # One of the right name says more than the rest, and a root least.
+    chain = (one.certificate for one in search.given if one.source != search.anchor_source)
+    others = sorted(chain, key=lambda one: one.der in search.anchors)
     closest = next(iter((*search.named(leaf.issuer), *others)), None)
     if closest is not None:
         return x509.missing_issuer(leaf, closest, search.source(closest))

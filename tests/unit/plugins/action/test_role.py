@@ -156,7 +156,7 @@ def test_what_the_host_and_vaults_know_is_said_with_all_else(run: Play, tmp_path
     sentences = {
         "ocsp_stapling_certificates__more must be a mapping": "",
         "web: relaod is not known; did you mean reload?": "",
-        "mail: a group must be a mapping with a list of domains": "",
+        "mail: domains must be a list, such as [example.com]": "",
         "mail: options: 'timout' is not an option; did you mean timeout?": "",
         "ocsp_stapling_keep: 0 is not between 1 and 1000": "",
         f"a.test: {group}": "a.test",

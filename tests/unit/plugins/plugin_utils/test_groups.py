@@ -74,7 +74,7 @@ def test_what_was_scanned_is_a_group_of_its_own() -> None:
 FAULTS: t.Dict[str, t.Tuple[t.Any, str]] = {
     "no groups at all": (["web"], "the groups must be a mapping"),
     "a group that is none": ({"web": ["a.test"]}, "web: a group must be a mapping with a list of domains"),
-    "one domain as a text": ({"web": {"domains": "a.test"}}, "web: a group must be a mapping with a list of domains"),
+    "one domain as a text": ({"web": {"domains": "a.test"}}, "web: domains must be a list, such as [example.com]"),
     "no mapping": ({"web": None}, "web: a group must be a mapping with a list of domains"),
     "no domains": ({"web": {}}, "web: a group must be a mapping with a list of domains"),
     "a name that no client can ask for": (
@@ -163,7 +163,7 @@ def test_the_same_in_two_groups_has_the_services_of_both() -> None:
 def test_groups_of_several_variables_add_up() -> None:
     groups = _groups.read([web("a.test"), web("b.test"), {"mail": {"domains": "c.test"}}])
     assert [entry["name"] for entry in groups.entries] == ["a.test", "b.test"]
-    assert groups.faults == ["mail: a group must be a mapping with a list of domains"]
+    assert groups.faults == ["mail: domains must be a list, such as [example.com]"]
 
 
 def test_the_part_of_an_owner_holds_no_key() -> None:
@@ -330,9 +330,12 @@ def test_a_misspelt_list_of_domains_is_named() -> None:
 
 
 def test_a_group_without_domains_is_told_what_else_is_wrong() -> None:
-    listed = "web: a group must be a mapping with a list of domains"
+    listed = "web: domains must be a list, such as [example.com]"
     slip = "web: relaod is not known; did you mean reload?"
-    assert read({"web": {"relaod": ["nginx"]}}).faults == [listed, slip]
+    assert read({"web": {"relaod": ["nginx"]}}).faults == [
+        "web: a group must be a mapping with a list of domains",
+        slip,
+    ]
     assert read({"web": {"domains": "a.test", "domainz": 1}}).faults[0] == listed
     told = read({"web": {"domains": "a.test", "relaod": 1, "key_mode": "rw", "options": {"timout": 1}}}).faults
     assert told[:2] == [listed, slip] and len(told) == 4

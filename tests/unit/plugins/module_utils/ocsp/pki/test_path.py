@@ -246,6 +246,7 @@ def missing() -> t.List[Case]:
         Case("another CA's chain, no root", LEAF, [OTHER], [], "does not contain the issuer", trust=[ROOT]),
         Case("another CA's chain and root", LEAF, [OTHER, OTHER_ROOT], [], "does not contain the issuer", trust=[ROOT]),
         Case("root only", LEAF, [], [ROOT], "CN=Issuer,O=Forge, and neither does"),
+        Case("root as the chain, too", LEAF, [ROOT], [ROOT], "it was issued by CN=Issuer"),
         Case("middle missing", LEAF, [ISSUER], [ROOT], "does not chain to any certificate of the root"),
         Case("another root", LEAF, [ISSUER, MIDDLE], [OTHER_ROOT], "does not chain to any certificate of the root"),
         Case("root of the chain, not of the root", LEAF, [ISSUER, MIDDLE, ROOT], [OTHER_ROOT], "which is self-signed"),
