@@ -45,7 +45,7 @@ class ActionModule(ActionBase):
             sources = _sources.Sources(self._find_needle, self._loader.get_text_file_contents)
             arguments["certificates"], faults = sources.complete_all(arguments["certificates"], folder)
             # The host has its own to add, so that all is said at once.
-            arguments["faults"] = [fault._asdict() for fault in faults]
+            arguments["faults"] = [{"name": fault.name, "sentence": fault.message} for fault in faults]
         if arguments.get("fetch_from") == "controller" and not arguments.get("faults"):
             self._fetch(arguments)
         result: dict[str, t.Any] = self._execute_module(module_args=arguments, task_vars=task_vars)

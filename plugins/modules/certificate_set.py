@@ -182,8 +182,8 @@ options:
         description: The name of the certificate, if the error is about one.
         type: str
         default: ""
-      message:
-        description: The error in one sentence.
+      sentence:
+        description: What is wrong.
         type: str
         required: true
   source:
@@ -639,7 +639,7 @@ PART = {
 }
 
 
-FAULT = {"name": {"type": "str", "default": ""}, "message": {"type": "str", "required": True}}
+FAULT = {"name": {"type": "str", "default": ""}, "sentence": {"type": "str", "required": True}}
 #: What timeout(1) ends with where a command took too long, the last two where it had to be killed.
 ENDED = (124, 137, -9)
 

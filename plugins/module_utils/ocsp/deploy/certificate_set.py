@@ -382,7 +382,7 @@ def _plan(
 
 def _given_faults(task: Task) -> t.List[Fault]:
     """What is wrong by the word of the controller, which has read what is not on this host."""
-    return [Fault(one.get("name") or "", one["message"]) for one in task.values.get("faults") or ()]
+    return [Fault(one.get("name") or "", one["sentence"]) for one in task.values.get("faults") or ()]
 
 
 def _found_among(task: Task, faults: t.Sequence[Fault]) -> t.Dict[str, str]:

@@ -25,7 +25,7 @@ from ..store.sets import Layout
 from ..text import clean
 from . import material, renewed
 from .material import Material
-from .wanted import Values, key_path, read_found
+from .wanted import Values, found_key_path, read_found
 
 #: Seconds in which certificates are checked that a search found where other users can write.
 LONGEST_FOR_USERS = 60.0
@@ -61,7 +61,7 @@ def choose(layout: Layout, certificates: t.Sequence[Values], names: t.Container[
 
 def _choose(layout: Layout, name: str, given: t.Sequence[Values], choice: Choice) -> t.Optional[Values]:
     """The one to deploy of those of one name, or None; the sentence about it is added to ``choice``."""
-    found = [(one, origins.of_file(key_path(one) or "")) for one in given]
+    found = [(one, origins.of_file(found_key_path(one) or "")) for one in given]
     is_live = sets.current_id(layout, name) is not None
     allowed = _allowed(layout, name, found) if is_live else found
     if not allowed:
@@ -83,7 +83,7 @@ def _choose(layout: Layout, name: str, given: t.Sequence[Values], choice: Choice
     known = [one for one, _origin, read in sound if _succeeds(read, layout, name)]
     one = [*known, *(one for one, _origin, _read in sound), allowed[0][0]][0]
     why = "as its CA issued the one in use" if known else "as the first that fits its certificate"
-    place = clean(os.path.dirname(key_path(one) or ""), 200)
+    place = clean(os.path.dirname(found_key_path(one) or ""), 200)
     choice.told.append(
         f"{name}: {len(given)} keys of this name were found, and that in {place} is taken, {why}; rename or remove the "
         "others"

@@ -275,7 +275,12 @@ def read_found(given: Values) -> Sources:
     return _read_sources(_FOUND, given)
 
 
-def key_path(given: Values, values: Values = _FOUND) -> t.Optional[str]:
+def found_key_path(given: Values) -> t.Optional[str]:
+    """Where the key of a certificate is that a search of this host has found."""
+    return key_path(given, _FOUND)
+
+
+def key_path(given: Values, values: Values) -> t.Optional[str]:
     """Where on this host the key of a certificate is to be read, or None where it is brought there."""
     folder = (given["source"] or values["source"]) if values["remote_source"] else None
     if given["private_key_content"] is not None:

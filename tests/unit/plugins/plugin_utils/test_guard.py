@@ -22,4 +22,4 @@ from ansible_collections.certops.ocsp.plugins.plugin_utils._guard import without
 def test_how_a_task_ends(raised: t.Type[AnsibleError], expected: t.Type[AnsibleError]) -> None:
     with pytest.raises(AnsibleError) as caught, without_secrets({"http_proxy": "http://me:hunter2@proxy:3128"}):
         raise raised("no way past http://me:hunter2@proxy:3128")
-    assert type(caught.value) is expected and "hunter2" not in str(caught.value)
+    assert caught.type is expected and "hunter2" not in str(caught.value)
