@@ -1345,11 +1345,11 @@ def test_all_that_is_wrong_with_one_certificate_is_said_at_once(run: t.Callable[
     one, other = leaf("www.example.com"), leaf("two.example.com")
     flawed = {"owner": "no-such-user", "group": "no-such-group", "mode": "rw", "services": ["ngnix"], "names": ["x?}"]}
     key = forge.private_pem(other.key).decode()
-    missing = {"name": "a.example.com", "message": "a.example.com: there is no private key"}
+    missing = {"name": "a.example.com", "sentence": "a.example.com: there is no private key"}
     refused = run(certificates=[entry(one, "www.example.com", private_key_content=key, **flawed)], faults=[missing])
     assert refused["failed"] and not (tmp_path / "etc/sets").exists()
     first, *others = [one["message"] for one in refused["findings"]]
-    assert first == missing["message"] and refused["findings"][0]["name"] == "a.example.com"
+    assert first == missing["sentence"] and refused["findings"][0]["name"] == "a.example.com"
     for words in (
         "services: ngnix is not a known service",
         "names: 'x?}' is neither",
@@ -1362,7 +1362,7 @@ def test_all_that_is_wrong_with_one_certificate_is_said_at_once(run: t.Callable[
     assert run(certificates=[entry(one, "www.example.com")], faults=[missing])["failed"]
     (tmp_path / "etc/parts/web.json").mkdir(parents=True)
     broken = run(part={"owner": "mail"}, certificates=[entry(one, "www.example.com")], faults=[missing])
-    assert len(broken["findings"]) == 2 and broken["findings"][0]["message"] == missing["message"], broken
+    assert len(broken["findings"]) == 2 and broken["findings"][0]["message"] == missing["sentence"], broken
 
 
 @pytest.mark.parametrize("running", [True, False])
