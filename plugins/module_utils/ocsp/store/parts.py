@@ -30,7 +30,7 @@ from dataclasses import dataclass, field, replace
 
 from .. import secrets
 from ..errors import Fault, FileError, InputError
-from ..text import join_words
+from ..text import join_words, quoted
 from . import files, reading
 from .sets import PARTS, Access, Layout, write_new
 
@@ -358,13 +358,14 @@ def _compare_certificates(
         before = recorded.get(one.name) if recorded else None
         called = f"a different {join_words(_CALLED.get(key, key) for key in differing)}"
         if before is None or one.name in together:
-            renamed = f"; if {mine.owner} is a new name of {other.owner}, set ocsp_stapling_owner to that"
+            old = quoted(other.owner)
+            renamed = f"; if {quoted(mine.owner)} is a new name of {old}, set ocsp_stapling_owner: {old}"
             sentence = _contradiction(mine, other, one.name, called) + (renamed if before is None else "")
             result.faults.append(Fault(one.name, sentence))
         elif recorded and recorded.facts(before) == mine.facts(one) and theirs.since > before.since:
             result.outdated[one.name] = (
-                f"{one.name}: {mine.owner} still gives {called} than {other.owner}, which has changed it since; it "
-                f"stays as {other.owner} gave it"
+                f"{one.name}: {quoted(mine.owner)} still gives {called} than {quoted(other.owner)}, which has changed "
+                f"it since; it stays as {quoted(other.owner)} gave it"
             )
 
 
@@ -382,7 +383,10 @@ def _differing(mine: Values, theirs: Values) -> t.List[str]:
 
 
 def _contradiction(mine: Part, other: Part, what: str, how: str) -> str:
-    return f"{what}: {mine.owner} gives {how} than {other.owner}; make both the same, or let only one of them set it"
+    return (
+        f"{what}: {quoted(mine.owner)} gives {how} than {quoted(other.owner)}; make both the same, or let only one of "
+        "them set it"
+    )
 
 
 def find(parts: t.Iterable[Part], owner: str) -> t.Optional[Part]:
