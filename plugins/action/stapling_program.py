@@ -37,7 +37,7 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         with _guard.without_secrets(self._task.args, _variable_of) as shown:
             options, faults = self._read_options(task_vars or {})
-            owner = _owner.owner_of(self._task, options["owner"]).name
+            owner = _owner.owner_of(self._task, options["owner"])
             try:
                 return self._answer(options, faults, owner, task_vars)
             except Refusal as error:

@@ -236,12 +236,6 @@ options:
           agree.
         type: dict
         default: {}
-      derived:
-        description:
-          - Whether the name of the owner is that of the play. If so, and a different owner is the only one on the host,
-            O(state=absent) removes the part of that owner.
-        type: bool
-        default: false
       revoked:
         description: The names of certificates in use that the program on the host has found to be revoked.
         type: list
@@ -631,7 +625,6 @@ PART = {
     "number": {"type": "int", "default": 1},
     "claimed": {"type": "list", "elements": "str", "default": []},
     "together": {"type": "dict", "default": {}},
-    "derived": {"type": "bool", "default": False},
     "revoked": {"type": "list", "elements": "str", "default": []},
     "question": {"type": "bool", "default": False},
     "interval": {"type": "int", "default": 0},

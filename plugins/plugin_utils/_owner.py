@@ -16,6 +16,7 @@ import re
 import typing as t
 
 from ansible.errors import AnsibleError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import quoted
 
 #: The role of this collection that includes ours on behalf of its user, so it does not count as an owner.
 _OURS = "acme_certificates"
@@ -25,30 +26,23 @@ ALL = "all"
 Values = t.Mapping[str, t.Any]
 
 
-class Owner(t.NamedTuple):
-    """The name, and whether it is that of the play, which a play that removes what another deployed does not have."""
-
-    name: str
-    derived: bool
-
-
-def owner_of(task: t.Any, given: str) -> Owner:
+def owner_of(task: t.Any, given: str) -> str:
     """The name that is given, else the role that includes the role of this task, else the play.
 
     A play is called by its name, which several may have, and by the file of the playbook.
     """
     if given:
-        return Owner(given, False)
+        return given
     roles = [role.get_name() for role in task.get_dep_chain() or [] if not _is_ours(role.get_name())]
     mine = task._role.get_name() if task._role else None
     outer = [name for name in roles if name != mine]
     if outer:
-        return Owner(outer[-1], False)
+        return str(outer[-1])
     play = play_of(task)
     # Ansible itself calls a play without a name by its hosts.
     named = play is not None and (play.get_ds() or {}).get("name")
     playbook = _playbook(play) or "playbook"
-    return Owner(f"{play.name} ({playbook})" if named else playbook, True)
+    return f"{play.name} ({playbook})" if named else playbook
 
 
 def _is_ours(name: str) -> bool:
@@ -88,8 +82,9 @@ def former_plays(task: t.Any, loader: t.Any, owners: t.Iterable[str]) -> t.Itera
     for owner, name in names:
         if name not in known and not any("{{" in one for one in known):
             yield (
-                f"{owner} still has certificates on this host, but {file} no longer has a play of that name; if it was "
-                f"renamed, remove them with ocsp_stapling_state: absent and ocsp_stapling_owner: {owner}"
+                f"{quoted(owner)} still has certificates on this host, but {file} no longer has a play of that name; "
+                f"if it was renamed, remove them with ocsp_stapling_state: absent and ocsp_stapling_owner: "
+                f"{quoted(owner)}"
             )
 
 

@@ -388,7 +388,7 @@ def test_two_plays(
     assert names_of(web_host, f"{ROOT}/live") == [API, SHOP, WEB]
     refused = run([inclusion(lab_pki, WEB, {"name": SHOP, "options": {"retries": 1}})])
     assert refused.rc != 0, refused.output
-    assert f"{SHOP}: site.yml gives a different option retries than Play 1 (site.yml); make both the same" in said(
+    assert f"{SHOP}: 'site.yml' gives a different option retries than 'Play 1 (site.yml)'; make both the same" in said(
         refused
     )
 
@@ -406,6 +406,23 @@ def test_roles_that_depend_on_the_role(
     assert names_of(web_host, f"{ROOT}/parts") == ["site.json", "store.json"]
     again = run(both)
     assert again.rc == 0 and again.count("changed") == 0, again.output
+
+
+def test_an_owner_that_is_removed_twice_leaves_others_alone(
+    web_host: lab_tool.Host, run: t.Callable[..., Result], lab_pki: pki_tool.Pki
+) -> None:
+    """Whatever has nothing on the host says whose certificates are there, and changes nothing."""
+    assert run([inclusion(lab_pki, WEB)]).rc == 0
+    assert run([inclusion(lab_pki, SHOP, owner="shop")]).rc == 0
+    for changed in (True, False):
+        gone = run([inclusion(lab_pki, state="absent", certificates={})])
+        assert gone.rc == 0 and (gone.count("changed") > 0) is changed, gone.output
+        assert names_of(web_host, f"{ROOT}/live") == [SHOP]
+        assert names_of(web_host, f"{ROOT}/parts") == ["shop.json"]
+    assert "'site.yml' has no certificates on this host, so none are removed; those on it belong to 'shop'" in said(
+        gone
+    )
+    assert web_host.run("ocsp-stapling", "status", "--nagios").startswith("OCSP OK")
 
 
 def test_a_host_from_before_there_were_owners(

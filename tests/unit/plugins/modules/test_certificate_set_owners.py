@@ -259,7 +259,8 @@ def test_who_still_gives_what_an_owner_dropped_is_told(host: Host) -> None:
     host.deploy("new name", A, B)
     told = host.deploy("new name", A)
     assert told["dropped"] == [] and len(told["warnings"]) == 1
-    assert told["warnings"][0].startswith(f"{B}: new name no longer lists it, but former name still does; ")
+    assert told["warnings"][0].startswith(f"{B}: 'new name' no longer lists it, but 'former name' still ")
+    assert told["warnings"][0].endswith("set ocsp_stapling_state: absent and ocsp_stapling_owner: 'former name'")
     host.run("pruned")
     assert host.deploy("new name", A)["warnings"] == [], "once"
     assert host.run("absent", part={"owner": "former name"})["removed"] == [B]
@@ -321,15 +322,16 @@ def test_the_same_certificate_of_two_owners(host: Host) -> None:
     called = "a different key_owner, key_group or key_mode"
     assert not outdated["failed"] and not outdated["changed"]
     assert outdated["warnings"] == [
-        f"{A}: web still gives {called} than mail, which has changed it since; it stays as mail gave it"
+        f"{A}: 'web' still gives {called} than 'mail', which has changed it since; it stays as 'mail' gave it"
     ]
     refused = host.run(part={"owner": "web", "together": {"mail": [A, B]}}, certificates=[one(A)])
     assert refused["failed"] and refused["msg"] == (
-        f"nothing was changed: {A}: web gives {called} than mail; make both the same, or let only one of them set it"
+        f"nothing was changed: {A}: 'web' gives {called} than 'mail'; make both the same, or let only one of them "
+        "set it"
     )
     gone = host.run("absent", part={"owner": "web"})
     assert gone["changed"] and gone["removed"] == []
-    assert gone["msg"].startswith(f"the configuration of web was removed; {A} is kept for mail; the default")
+    assert gone["msg"].startswith(f"the configuration of 'web' was removed; {A} is kept for 'mail'; the default")
     assert host.live() == [A, B] and host.listed() == [B], "only the service of the other owner is left"
     assert not host.run(part=part, certificates=[{**mine, "mode": "0600"}, one(B)])["changed"]
 
@@ -349,7 +351,7 @@ def test_a_new_owner_that_contradicts_changes_nothing(host: Host) -> None:
     before = tree(host.home / "etc")
     renewed = entry(leaf(A, "renewed", urls=False), A, services=[SERVICE])
     refused = host.run(part={"owner": "api"}, certificates=[renewed, one(B)])
-    assert refused["failed"] and "api gives a different certificate than web" in refused["msg"]
+    assert refused["failed"] and "'api' gives a different certificate than 'web'" in refused["msg"]
     assert tree(host.home / "etc") == before
 
 
@@ -358,13 +360,12 @@ def test_an_owner_is_removed_with_what_is_its_own(host: Host) -> None:
     host.deploy("api", B, C)
     gone = host.run("absent", part={"owner": "web"})
     assert gone["changed"] and gone["removed"] == [A] and gone["remaining"] == ["api"] and gone["reload"] == [SERVICE]
-    assert gone["msg"].startswith(f"{A} was removed; {B} is kept for api; the default certificate")
+    assert gone["msg"].startswith(f"{A} was removed; {B} is kept for 'api'; the default certificate")
     assert host.live() == host.listed() == [B, C]
-    again = host.run("absent", part={"owner": "web"})
-    assert not again["changed"] and again["msg"] == "web has no certificates on this host; those on it belong to api"
     mistyped = host.run("absent", part={"owner": "apii"})
     assert not mistyped["changed"] and mistyped["msg"] == (
-        "apii has no certificates on this host; those on it belong to api; did you mean api?"
+        "'apii' has no certificates on this host, so none are removed; those on it belong to 'api'; did you mean "
+        "ocsp_stapling_owner: 'api'?"
     )
     assert not host.deploy("api", B, C)["changed"]
     last = host.run("absent", part={"owner": "api"})
@@ -373,18 +374,27 @@ def test_an_owner_is_removed_with_what_is_its_own(host: Host) -> None:
     assert not (host.home / "etc/parts").exists()
 
 
-def test_a_play_of_another_name_removes_the_only_owner(host: Host) -> None:
-    host.deploy("web", A)
-    uninstall = {"owner": "uninstall.yml", "derived": True}
-    assert host.run("absent", part=uninstall)["remaining"] == []
-    host.deploy("api", B)
-    host.deploy("shop", C)
-    refused = host.run("absent", part=uninstall)
-    assert refused["failed"] and refused["msg"] == (
-        "nothing was removed: the certificates on this host belong to api, shop and web, and not to uninstall.yml; set "
-        "ocsp_stapling_owner to one of them, or to all"
+@pytest.mark.parametrize("check", [True, False])
+def test_who_has_nothing_removes_nothing_of_others(host: Host, check: bool) -> None:
+    """A play that removed its own part and is run again, for example."""
+    assert host.run("absent", part={"owner": "site.yml"}, check=check)["remaining"] == []
+    host.deploy("site.yml", A)
+    host.deploy("Shop (all.yml)", B)
+    assert host.run("absent", part={"owner": "site.yml"})["removed"] == [A]
+    none = "'site.yml' has no certificates on this host, so none are removed; those on it belong to"
+    again = host.run("absent", part={"owner": "site.yml"}, check=check)
+    assert not again["changed"] and not again["failed"] and again["remaining"] == ["Shop (all.yml)"]
+    assert again["msg"] == (
+        f"{none} 'Shop (all.yml)'; to remove them, set ocsp_stapling_owner: 'Shop (all.yml)', or ocsp_stapling_owner: "
+        "all to remove everything"
     )
-    assert host.live() == [A, B, C]
+    host.deploy("api", C)
+    several = host.run("absent", part={"owner": "site.yml"}, check=check)
+    assert not several["changed"] and several["msg"] == (
+        f"{none} 'Shop (all.yml)' and 'api'; to remove them, set ocsp_stapling_owner to one of these, or "
+        "ocsp_stapling_owner: all to remove everything"
+    )
+    assert host.live() == [B, C]
 
 
 def test_a_used_certificate_is_not_removed_with_its_owner(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,7 @@ def test_the_role_that_obtains_certificates_is_no_owner(chain: list[str], owner:
     play = types.SimpleNamespace(name="", get_path=lambda: "/x/site.yml:1", get_ds=dict)
     task = types.SimpleNamespace(_role=role("certops.ocsp.ocsp_stapling"), _parent=None, _play=play)
     task.get_dep_chain = lambda: [role(name) for name in chain]
-    assert _owner.owner_of(task, "").name == owner
+    assert _owner.owner_of(task, "") == owner
 
 
 def test_after_a_failure_it_is_not_known_what_was_given() -> None:
@@ -83,5 +83,5 @@ def test_a_play_that_its_playbook_no_longer_has_is_told(
     task = types.SimpleNamespace(_parent=None, _play=types.SimpleNamespace(get_path=lambda: f"{path}:2"))
     owners = ["Own play (site.yml)", "Own play (other.yml)", "web", "site.yml"]
     said = list(_owner.former_plays(task, DataLoader(), owners))
-    assert [one.partition(" still has certificates")[0] for one in said] == told
-    assert all(one.endswith(f"ocsp_stapling_state: absent and ocsp_stapling_owner: {told[0]}") for one in said)
+    assert [one.partition(" still has certificates")[0] for one in said] == [f"'{one}'" for one in told]
+    assert all(one.endswith(f"ocsp_stapling_state: absent and ocsp_stapling_owner: '{told[0]}'") for one in said)
