@@ -231,6 +231,15 @@ options:
         type: list
         elements: str
         default: []
+      loop:
+        description: A name for the loop in which this task is run, if there is one and it is known when it ends.
+        type: str
+        default: ""
+      is_last:
+        description: Whether O(part.loop) ends with this time. If so, certificates are dropped that it added in an
+          earlier run of Ansible and has not added in this one.
+        type: bool
+        default: false
       together:
         description: The names that each other owner has already deployed in this run of Ansible. Their settings must
           agree.
@@ -624,6 +633,8 @@ PART = {
     "owner": {"type": "str", "default": ""},
     "number": {"type": "int", "default": 1},
     "claimed": {"type": "list", "elements": "str", "default": []},
+    "loop": {"type": "str", "default": ""},
+    "is_last": {"type": "bool", "default": False},
     "together": {"type": "dict", "default": {}},
     "revoked": {"type": "list", "elements": "str", "default": []},
     "question": {"type": "bool", "default": False},

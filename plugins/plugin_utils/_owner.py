@@ -88,8 +88,43 @@ def former_plays(task: t.Any, loader: t.Any, owners: t.Iterable[str]) -> t.Itera
             )
 
 
+class Loop(t.NamedTuple):
+    """A loop that includes the role: what tells it from others in a run, where it is, and how many items it has."""
+
+    uuid: str
+    place: str
+    items: int
+
+
+def loop_of(task: t.Any, template: t.Callable[[t.Any], t.Any]) -> Loop | None:
+    """The loop that includes the role, if it is known how often it does.
+
+    That is not so where another loop is around it, or where something else than the role is repeated.
+    """
+    around, parent = [], task._parent
+    while parent is not None:
+        around.append(parent)
+        parent = parent._parent
+    loops = [one for one in around if getattr(one, "loop", None) is not None or getattr(one, "loop_with", None)]
+    includes = [one for one in around if getattr(one, "_role_name", None)]
+    if len(loops) != 1 or loops != includes[:1] or loops[0].loop_with:
+        return None
+    try:
+        # As it is in the playbook: Ansible makes a list with one item of a template.
+        items = template((loops[0].get_ds() or {}).get("loop"))
+    except AnsibleError:
+        return None
+    if not isinstance(items, list):
+        return None
+    return Loop(loops[0]._uuid, os.path.basename(loops[0].get_path()), len(items))
+
+
 def claim(
-    claims: Values, owner: str, names: t.Sequence[str], missing: t.Sequence[str] = ()
+    claims: Values,
+    owner: str,
+    names: t.Sequence[str],
+    missing: t.Sequence[str] = (),
+    loop: Loop | None = None,
 ) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
     """Note that an owner gives these names. ``missing`` are those that it gives, too, and that stay as they are.
 
@@ -102,7 +137,12 @@ def claim(
     every = list(dict.fromkeys([*known["names"], *names, *missing]))
     together = {other: list(given["names"]) for other, given in claims.items() if other != owner}
     part = {"owner": owner, "number": number, "claimed": [*known["names"], *missing], "together": together}
-    return part, {**claims, owner: {"number": number, "names": every}}
+    loops = [*known.get("loops", []), loop.uuid if loop else ""]
+    if loop is not None:
+        # The same task is another loop where its play or file is there twice.
+        turn = list(dict.fromkeys(filter(None, loops))).index(loop.uuid) + 1
+        part.update(loop=f"{turn} {loop.place}", is_last=loops.count(loop.uuid) == loop.items)
+    return part, {**claims, owner: {"number": number, "names": every, "loops": loops}}
 
 
 def unknown(claims: Values, owner: str) -> dict[str, t.Any]:

@@ -300,6 +300,31 @@ def test_a_loop_of_inclusions(
     all_are_served(lab, web_host, lab_pki, SHOP)
 
 
+@pytest.mark.parametrize("changed", ["loop", "variable"])
+def test_a_loop_that_becomes_shorter(
+    web_host: lab_tool.Host, run: t.Callable[..., Result], lab_pki: pki_tool.Pki, changed: str
+) -> None:
+    """Its last items go with the first run, and what the role deploys after the loop stays."""
+
+    def tasks(*names: str) -> list[dict[str, t.Any]]:
+        loop = {**inclusion(lab_pki, "{{ item }}"), "loop": list(names)}
+        if changed == "variable":
+            loop.update(loop="{{ names | list }}", vars={**loop["vars"], "names": list(names)})
+        return [loop, inclusion(lab_pki, API)]
+
+    for times in range(2):
+        both = run(tasks(WEB, SHOP))
+        assert both.rc == 0 and (both.count("changed") > 0) is (times == 0), both.output
+    foreseen = run(tasks(WEB), check=True)
+    would = "no longer configured, would be removed at the end of the play unless a later task configures it again"
+    assert foreseen.rc == 0 and f"{would}: {SHOP}" in said(foreseen), foreseen.output
+    assert names_of(web_host, f"{ROOT}/live") == [API, SHOP, WEB]
+    for times in range(2):
+        shorter = run(tasks(WEB))
+        assert shorter.rc == 0 and (shorter.count("changed") > 0) is (times == 0), shorter.output
+        assert names_of(web_host, f"{ROOT}/live") == [API, WEB]
+
+
 def test_what_the_module_deploys_without_the_role(
     lab: lab_tool.Lab, web_host: lab_tool.Host, run: t.Callable[..., Result], lab_pki: pki_tool.Pki
 ) -> None:

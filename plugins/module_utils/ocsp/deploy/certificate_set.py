@@ -285,7 +285,7 @@ def _deploy(one: _Deployment, unsaved: t.Sequence[Part]) -> _Done:
         for changed in unsaved:
             parts.save(task.layout, changed)
         if part is not None:
-            parts.note_inclusion(task.layout, part.owner, one.inclusion.number)
+            parts.note_inclusion(task.layout, part.owner, one.inclusion.number, one.inclusion.loop)
         told = installation.outstanding()
     notes = replace(one.notes, parts=work.parts) if part is not None else one.notes
     work.warnings += notes.conclude(work)

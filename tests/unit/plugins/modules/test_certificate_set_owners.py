@@ -20,7 +20,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import pen
 from ansible_collections.certops.ocsp.tests.unit.plugins.modules.test_certificate_set import entry, leaf, tree
 from ansible_collections.certops.ocsp.tests.unit.run_module import Result, Runner
 
-A, B, C = "a.example.com", "b.example.com", "c.example.com"
+A, B, C, D = "a.example.com", "b.example.com", "c.example.com", "d.example.com"
 #: A service of the kind of HAProxy, which no host has.
 SERVICE = "certops-test-lb"
 
@@ -235,7 +235,7 @@ def test_a_loop_of_inclusions_adds_up(host: Host) -> None:
 
 
 def test_a_loop_that_became_shorter_is_noticed_by_the_next_run(host: Host) -> None:
-    """And not before: nobody knows which inclusion is the last one."""
+    """And not before, where it is not known which inclusion is the last one."""
 
     def loop(*names: str) -> t.List[Result]:
         return [host.deploy("web", name, number=n, claimed=names[: n - 1]) for n, name in enumerate(names, 1)]
@@ -251,6 +251,32 @@ def test_a_loop_that_became_shorter_is_noticed_by_the_next_run(host: Host) -> No
     loop(A, B, C)
     loop(A)
     assert loop(A, B, C)[-1]["dropped"] == [] and not host.run("pruned")["removed"]
+
+
+def test_a_loop_of_which_the_end_is_known_drops_what_it_lost_at_once(host: Host) -> None:
+    """But nothing of an inclusion that comes later, or that was left out this time."""
+
+    def turns(*names: str, check: bool = False) -> t.List[Result]:
+        """A loop of all but the last name, and an inclusion of its own for that one."""
+        found = []
+        for number, name in enumerate(names, 1):
+            part = {"owner": "web", "number": number, "claimed": names[: number - 1]}
+            part.update({"loop": "1 site.yml:2", "is_last": number == len(names) - 1} if number < len(names) else {})
+            found.append(host.run(part=part, certificates=[one(name)], check=check))
+        return found
+
+    for _time in range(2):
+        done = turns(A, B, C, D)
+    assert not any(result["changed"] or result["dropped"] for result in done)
+    (foreseen, _last) = turns(A, D, check=True)
+    assert foreseen["dropped"] == [B, C] and foreseen["changed"]
+    (shorter, _last) = turns(A, D)
+    said = f"no longer configured, removed at the end of the play unless a later task configures it again: {B}"
+    assert shorter["dropped"] == [B, C] and said in shorter["msg"]
+    assert host.run("pruned")["removed"] == [B, C] and host.live() == [A, D]
+    assert not any(result["changed"] or result["dropped"] for result in turns(A, D)), "what comes after the loop stays"
+    part = {"owner": "web", "number": 1, "loop": "1 site.yml:9", "is_last": True}
+    assert host.run(part=part, certificates=[one(A)])["dropped"] == [], "another loop says nothing of it"
 
 
 def test_who_still_gives_what_an_owner_dropped_is_told(host: Host) -> None:

@@ -151,6 +151,18 @@ def test_inclusions_in_a_loop_add_up_and_change_nothing_twice() -> None:
         assert merged == first.certificates, "no inclusion of the loop sees anything to do"
 
 
+@pytest.mark.parametrize("text", ["", "[1]", '{"web": 2}', '{"web": {"number": "x", "loops": []}}', '{"web": {}}'])
+def test_notes_of_inclusions_that_make_no_sense_are_ignored(tmp_path: Path, text: str) -> None:
+    layout = sets.Layout(str(tmp_path), str(tmp_path))
+    Path(layout.inclusions).write_text(text)
+    assert parts.read_inclusions(layout) == {}
+    parts.note_inclusion(layout, "web", 2, "1 site.yml:2")
+    assert parts.read_inclusions(layout) == {"web": parts.Inclusions(2, ("", "1 site.yml:2"))}
+    parts.note_inclusion(layout, "web", 0)
+    parts.note_inclusion(layout, "web", 1)
+    assert parts.read_inclusions(layout) == {"web": parts.Inclusions(1, ("", "1 site.yml:2"))}
+
+
 def test_what_is_first_in_a_loop_can_drop_out() -> None:
     left = loop(loop(None, FIRST, SECOND), SECOND)
     assert names_of(left.certificates) == [SECOND] and names_of(left.certificates, dropped=True) == [FIRST]
