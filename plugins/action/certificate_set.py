@@ -56,8 +56,8 @@ class ActionModule(ActionBase):
         if not isinstance(arguments.get("part"), t.Mapping):
             return
         owner = _owner.owner_of(self._task, str(arguments["part"].get("owner") or ""))
-        arguments["part"] = {**arguments["part"], "owner": owner.name, "derived": owner.derived}
-        if arguments.get("state") == "absent" and owner.name == _owner.ALL:
+        arguments["part"] = {**arguments["part"], "owner": owner}
+        if arguments.get("state") == "absent" and owner == _owner.ALL:
             del arguments["part"]
 
     def _take_groups_apart(self, arguments: dict[str, t.Any], local: bool) -> None:

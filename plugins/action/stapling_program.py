@@ -37,7 +37,7 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         with _guard.without_secrets(self._task.args, _variable_of) as shown:
             options, faults = self._read_options(task_vars or {})
-            owner = _owner.owner_of(self._task, options["owner"]).name
+            owner = _owner.owner_of(self._task, options["owner"])
             try:
                 return self._answer(options, faults, owner, task_vars)
             except Refusal as error:
@@ -152,7 +152,8 @@ class ActionModule(ActionBase):
     ) -> dict[str, t.Any]:
         """The result with the part of this owner, and with what it has claimed in this run."""
         names = [entry["name"] for entry in groups.entries]
-        part, claims = _owner.claim(options["claims"], owner, names, options["missing"])
+        loop = _owner.loop_of(self._task, self._templar.template)
+        part, claims = _owner.claim(options["claims"], owner, names, options["missing"], loop)
         told = {"revoked": result.get("revoked", []), "interval": result.get("interval", 0)}
         told["deployment"] = _program.deployment(options)
         claimed = {**result, "claims": claims, "part": {**part, **told}}

@@ -231,17 +231,20 @@ options:
         type: list
         elements: str
         default: []
+      loop:
+        description: A name for the loop in which this task is run, if there is one and it is known when it ends.
+        type: str
+        default: ""
+      is_last:
+        description: Whether O(part.loop) ends with this time. If so, certificates are dropped that it added in an
+          earlier run of Ansible and has not added in this one.
+        type: bool
+        default: false
       together:
         description: The names that each other owner has already deployed in this run of Ansible. Their settings must
           agree.
         type: dict
         default: {}
-      derived:
-        description:
-          - Whether the name of the owner is that of the play. If so, and a different owner is the only one on the host,
-            O(state=absent) removes the part of that owner.
-        type: bool
-        default: false
       revoked:
         description: The names of certificates in use that the program on the host has found to be revoked.
         type: list
@@ -630,8 +633,9 @@ PART = {
     "owner": {"type": "str", "default": ""},
     "number": {"type": "int", "default": 1},
     "claimed": {"type": "list", "elements": "str", "default": []},
+    "loop": {"type": "str", "default": ""},
+    "is_last": {"type": "bool", "default": False},
     "together": {"type": "dict", "default": {}},
-    "derived": {"type": "bool", "default": False},
     "revoked": {"type": "list", "elements": "str", "default": []},
     "question": {"type": "bool", "default": False},
     "interval": {"type": "int", "default": 0},

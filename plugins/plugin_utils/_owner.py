@@ -16,6 +16,7 @@ import re
 import typing as t
 
 from ansible.errors import AnsibleError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import quoted
 
 #: The role of this collection that includes ours on behalf of its user, so it does not count as an owner.
 _OURS = "acme_certificates"
@@ -25,30 +26,23 @@ ALL = "all"
 Values = t.Mapping[str, t.Any]
 
 
-class Owner(t.NamedTuple):
-    """The name, and whether it is that of the play, which a play that removes what another deployed does not have."""
-
-    name: str
-    derived: bool
-
-
-def owner_of(task: t.Any, given: str) -> Owner:
+def owner_of(task: t.Any, given: str) -> str:
     """The name that is given, else the role that includes the role of this task, else the play.
 
     A play is called by its name, which several may have, and by the file of the playbook.
     """
     if given:
-        return Owner(given, False)
+        return given
     roles = [role.get_name() for role in task.get_dep_chain() or [] if not _is_ours(role.get_name())]
     mine = task._role.get_name() if task._role else None
     outer = [name for name in roles if name != mine]
     if outer:
-        return Owner(outer[-1], False)
+        return str(outer[-1])
     play = play_of(task)
     # Ansible itself calls a play without a name by its hosts.
     named = play is not None and (play.get_ds() or {}).get("name")
     playbook = _playbook(play) or "playbook"
-    return Owner(f"{play.name} ({playbook})" if named else playbook, True)
+    return f"{play.name} ({playbook})" if named else playbook
 
 
 def _is_ours(name: str) -> bool:
@@ -88,13 +82,49 @@ def former_plays(task: t.Any, loader: t.Any, owners: t.Iterable[str]) -> t.Itera
     for owner, name in names:
         if name not in known and not any("{{" in one for one in known):
             yield (
-                f"{owner} still has certificates on this host, but {file} no longer has a play of that name; if it was "
-                f"renamed, remove them with ocsp_stapling_state: absent and ocsp_stapling_owner: {owner}"
+                f"{quoted(owner)} still has certificates on this host, but {file} no longer has a play of that name; "
+                f"if it was renamed, remove them with ocsp_stapling_state: absent and ocsp_stapling_owner: "
+                f"{quoted(owner)}"
             )
 
 
+class Loop(t.NamedTuple):
+    """A loop that includes the role: what tells it from others in a run, where it is, and how many items it has."""
+
+    uuid: str
+    place: str
+    items: int
+
+
+def loop_of(task: t.Any, template: t.Callable[[t.Any], t.Any]) -> Loop | None:
+    """The loop that includes the role, if it is known how often it does.
+
+    That is not so where another loop is around it, or where something else than the role is repeated.
+    """
+    around, parent = [], task._parent
+    while parent is not None:
+        around.append(parent)
+        parent = parent._parent
+    loops = [one for one in around if getattr(one, "loop", None) is not None or getattr(one, "loop_with", None)]
+    includes = [one for one in around if getattr(one, "_role_name", None)]
+    if len(loops) != 1 or loops != includes[:1] or loops[0].loop_with:
+        return None
+    try:
+        # As it is in the playbook: Ansible makes a list with one item of a template.
+        items = template((loops[0].get_ds() or {}).get("loop"))
+    except AnsibleError:
+        return None
+    if not isinstance(items, list):
+        return None
+    return Loop(loops[0]._uuid, os.path.basename(loops[0].get_path()), len(items))
+
+
 def claim(
-    claims: Values, owner: str, names: t.Sequence[str], missing: t.Sequence[str] = ()
+    claims: Values,
+    owner: str,
+    names: t.Sequence[str],
+    missing: t.Sequence[str] = (),
+    loop: Loop | None = None,
 ) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
     """Note that an owner gives these names. ``missing`` are those that it gives, too, and that stay as they are.
 
@@ -107,7 +137,12 @@ def claim(
     every = list(dict.fromkeys([*known["names"], *names, *missing]))
     together = {other: list(given["names"]) for other, given in claims.items() if other != owner}
     part = {"owner": owner, "number": number, "claimed": [*known["names"], *missing], "together": together}
-    return part, {**claims, owner: {"number": number, "names": every}}
+    loops = [*known.get("loops", []), loop.uuid if loop else ""]
+    if loop is not None:
+        # The same task is another loop where its play or file is there twice.
+        turn = list(dict.fromkeys(filter(None, loops))).index(loop.uuid) + 1
+        part.update(loop=f"{turn} {loop.place}", is_last=loops.count(loop.uuid) == loop.items)
+    return part, {**claims, owner: {"number": number, "names": every, "loops": loops}}
 
 
 def unknown(claims: Values, owner: str) -> dict[str, t.Any]:

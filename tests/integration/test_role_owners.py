@@ -300,6 +300,31 @@ def test_a_loop_of_inclusions(
     all_are_served(lab, web_host, lab_pki, SHOP)
 
 
+@pytest.mark.parametrize("changed", ["loop", "variable"])
+def test_a_loop_that_becomes_shorter(
+    web_host: lab_tool.Host, run: t.Callable[..., Result], lab_pki: pki_tool.Pki, changed: str
+) -> None:
+    """Its last items go with the first run, and what the role deploys after the loop stays."""
+
+    def tasks(*names: str) -> list[dict[str, t.Any]]:
+        loop = {**inclusion(lab_pki, "{{ item }}"), "loop": list(names)}
+        if changed == "variable":
+            loop.update(loop="{{ names | list }}", vars={**loop["vars"], "names": list(names)})
+        return [loop, inclusion(lab_pki, API)]
+
+    for times in range(2):
+        both = run(tasks(WEB, SHOP))
+        assert both.rc == 0 and (both.count("changed") > 0) is (times == 0), both.output
+    foreseen = run(tasks(WEB), check=True)
+    would = "no longer configured, would be removed at the end of the play unless a later task configures it again"
+    assert foreseen.rc == 0 and f"{would}: {SHOP}" in said(foreseen), foreseen.output
+    assert names_of(web_host, f"{ROOT}/live") == [API, SHOP, WEB]
+    for times in range(2):
+        shorter = run(tasks(WEB))
+        assert shorter.rc == 0 and (shorter.count("changed") > 0) is (times == 0), shorter.output
+        assert names_of(web_host, f"{ROOT}/live") == [API, WEB]
+
+
 def test_what_the_module_deploys_without_the_role(
     lab: lab_tool.Lab, web_host: lab_tool.Host, run: t.Callable[..., Result], lab_pki: pki_tool.Pki
 ) -> None:
@@ -388,7 +413,7 @@ def test_two_plays(
     assert names_of(web_host, f"{ROOT}/live") == [API, SHOP, WEB]
     refused = run([inclusion(lab_pki, WEB, {"name": SHOP, "options": {"retries": 1}})])
     assert refused.rc != 0, refused.output
-    assert f"{SHOP}: site.yml gives a different option retries than Play 1 (site.yml); make both the same" in said(
+    assert f"{SHOP}: 'site.yml' gives a different option retries than 'Play 1 (site.yml)'; make both the same" in said(
         refused
     )
 
@@ -406,6 +431,23 @@ def test_roles_that_depend_on_the_role(
     assert names_of(web_host, f"{ROOT}/parts") == ["site.json", "store.json"]
     again = run(both)
     assert again.rc == 0 and again.count("changed") == 0, again.output
+
+
+def test_an_owner_that_is_removed_twice_leaves_others_alone(
+    web_host: lab_tool.Host, run: t.Callable[..., Result], lab_pki: pki_tool.Pki
+) -> None:
+    """Whatever has nothing on the host says whose certificates are there, and changes nothing."""
+    assert run([inclusion(lab_pki, WEB)]).rc == 0
+    assert run([inclusion(lab_pki, SHOP, owner="shop")]).rc == 0
+    for changed in (True, False):
+        gone = run([inclusion(lab_pki, state="absent", certificates={})])
+        assert gone.rc == 0 and (gone.count("changed") > 0) is changed, gone.output
+        assert names_of(web_host, f"{ROOT}/live") == [SHOP]
+        assert names_of(web_host, f"{ROOT}/parts") == ["shop.json"]
+    assert "'site.yml' has no certificates on this host, so none are removed; those on it belong to 'shop'" in said(
+        gone
+    )
+    assert web_host.run("ocsp-stapling", "status", "--nagios").startswith("OCSP OK")
 
 
 def test_a_host_from_before_there_were_owners(

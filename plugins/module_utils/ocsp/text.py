@@ -91,6 +91,15 @@ def clean(text: str, limit: int = 100) -> str:
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
 
 
+def quoted(name: str) -> str:
+    """A name that may contain spaces, for a sentence; YAML reads that name from it.
+
+    Ansible escapes double quotes in what it shows of a result.
+    """
+    doubled = name.replace("'", "''")
+    return f"'{doubled}'"
+
+
 def join_words(words: t.Iterable[str], conjunction: str = "and", most: t.Optional[int] = None) -> str:
     """``a, b and c`` for the middle of a sentence; of more than ``most`` words the first ones and how many more."""
     shown = list(words)

@@ -30,7 +30,7 @@ from ..services.installation import Installation, outstanding
 from ..store import files, parts, sets, staples
 from ..store.parts import Part
 from ..store.sets import Layout
-from ..text import bounded, format_time, join_words
+from ..text import bounded, format_time, join_words, quoted
 from . import claims, confirm, finds, live, material, removal, transaction
 from . import inclusion as inclusions
 from .confirm import Endpoint, Sight
@@ -285,7 +285,7 @@ def _deploy(one: _Deployment, unsaved: t.Sequence[Part]) -> _Done:
         for changed in unsaved:
             parts.save(task.layout, changed)
         if part is not None:
-            parts.note_inclusion(task.layout, part.owner, one.inclusion.number)
+            parts.note_inclusion(task.layout, part.owner, one.inclusion.number, one.inclusion.loop)
         told = installation.outstanding()
     notes = replace(one.notes, parts=work.parts) if part is not None else one.notes
     work.warnings += notes.conclude(work)
@@ -751,17 +751,12 @@ def _absent(task: Task) -> Result:
 
 
 def _absent_part(task: Task) -> Result:
-    """Take away what one owner configured, unless nothing else is left: then all is to be taken away."""
+    """Take away what one owner configured, unless nothing else is left: then all is to be taken away.
+
+    What others configured is never removed on behalf of an owner that has nothing.
+    """
     inclusion = task.inclusion()
-    owners = [part.owner for part in inclusion.found]
     owner = inclusion.owner
-    if owner not in owners and task.values["part"]["derived"]:
-        if len(owners) > 1:
-            raise InputError(
-                f"nothing was removed: the certificates on this host belong to {join_words(owners)}, and not to "
-                f"{owner}; set ocsp_stapling_owner to one of them, or to all"
-            )
-        owner = owners[0] if owners else owner
     left = [part for part in inclusion.found if part.owner != owner]
     mine = parts.find(inclusion.found, owner) or Part(owner)
     names = [one.name for one in mine.certificates]
@@ -787,10 +782,10 @@ def _say_shared(
     """What becomes of the certificates of an owner that others give as well."""
     if not kept:
         return []
-    others = dict.fromkeys(part.owner for part in left for name in kept if part.get(name))
+    others = dict.fromkeys(quoted(part.owner) for part in left for name in kept if part.get(name))
     said = f"{transaction.listed(kept)} {'is' if len(kept) == 1 else 'are'} kept for {join_words(others)}"
     done = "would be removed" if check else "was removed"
-    return [said] if gone else [f"the configuration of {owner} {done}", said]
+    return [said] if gone else [f"the configuration of {quoted(owner)} {done}", said]
 
 
 def _say_owner(owner: str, names: t.Sequence[str], others: t.Sequence[str]) -> str:
@@ -798,12 +793,18 @@ def _say_owner(owner: str, names: t.Sequence[str], others: t.Sequence[str]) -> s
     if names:
         known = transaction.listed(names)
         return (
-            f"{owner} is the only owner of certificates on this host, so the program is removed with all of them, "
-            f"unless a server still uses one: {known}"
+            f"{quoted(owner)} is the only owner of certificates on this host, so the program is removed with all of "
+            f"them, unless a server still uses one: {known}"
         )
-    known = f"; those on it belong to {join_words(others)}" if others else ""
+    none = f"{quoted(owner)} has no certificates on this host"
+    if not others:
+        return none
+    known = f"{none}, so none are removed; those on it belong to {join_words([quoted(other) for other in others])}"
     meant = closest(owner, others)
-    return f"{owner} has no certificates on this host{known}{f'; did you mean {meant}?' if meant else ''}"
+    if meant:
+        return f"{known}; did you mean ocsp_stapling_owner: {quoted(meant)}?"
+    those = f"ocsp_stapling_owner: {quoted(others[0])}" if len(others) == 1 else "ocsp_stapling_owner to one of these"
+    return f"{known}; to remove them, set {those}, or ocsp_stapling_owner: all to remove everything"
 
 
 def _take_away(
@@ -905,10 +906,11 @@ def _say_given(work: transaction.Plan, part: Part, inclusion: Inclusion) -> t.It
         givers = (other.owner for other in work.parts if other.get(one.name))
         owners = [owner for owner in givers if one.name not in inclusion.together.get(owner, ())]
         if before is not None and owners:
+            old = quoted(owners[0]) if len(owners) == 1 else "the name of each"
             yield (
-                f"{one.name}: {part.owner} no longer lists it, but {join_words(owners)} still "
+                f"{one.name}: {quoted(part.owner)} no longer lists it, but {join_words(map(quoted, owners))} still "
                 f"{'does' if len(owners) == 1 else 'do'}; if that role or play no longer exists, set "
-                "ocsp_stapling_state to absent and ocsp_stapling_owner to that name"
+                f"ocsp_stapling_state: absent and ocsp_stapling_owner: {old}"
             )
 
 
@@ -918,8 +920,8 @@ def _say_empty(part: t.Optional[Part]) -> t.Iterator[str]:
         yield "no certificates are given in certificates"
     elif not part.certificates:
         yield (
-            f"{part.owner} gives no certificates; check the names of its variables, ocsp_stapling_certificates and "
-            "ocsp_stapling_scan"
+            f"{quoted(part.owner)} gives no certificates; check the names of its variables, ocsp_stapling_certificates "
+            "and ocsp_stapling_scan"
         )
 
 

@@ -31,7 +31,8 @@ class Inclusion:
     """Whose certificates are deployed, and all that is recorded of others.
 
     ``owner`` is empty for a task that belongs to no part. ``number`` and ``claimed`` are as for ``parts.merge``, and
-    ``together`` is as for ``parts.compare``.
+    ``together`` is as for ``parts.compare``. ``loop`` is the loop that this inclusion is of, where that is known, and
+    ``is_last`` whether it ends with this one.
     """
 
     layout: Layout
@@ -40,6 +41,8 @@ class Inclusion:
     claimed: t.Sequence[str]
     found: t.Sequence[Part]
     together: t.Mapping[str, t.Sequence[str]] = field(default_factory=dict)
+    loop: str = ""
+    is_last: bool = False
 
     @property
     def recorded(self) -> t.Optional[Part]:
@@ -75,7 +78,9 @@ class Inclusion:
         defaults = values["options"]
         certificates = [_certificate(one, items[one.name], defaults) for one in given if one.name in items]
         last = parts.read_inclusions(self.layout).get(self.owner)
-        merged = parts.merge(certificates, self.recorded, self.number, self.claimed, last)
+        merged = parts.merge(
+            certificates, self.recorded, self.number, self.claimed, last, self.loop if self.is_last else ""
+        )
         deployment = {key: values[key] for key, usual in renewed.DEFAULTS.items() if values.get(key, usual) != usual}
         deployment.update((values["part"] or {}).get("deployment") or {})
         came = self._came(work.before, {one.name for one in given})
@@ -124,7 +129,8 @@ def read(layout: Layout, given: t.Optional[Values]) -> Inclusion:
     if given is None:
         return Inclusion(layout, "", 0, (), found)
     parts.check_owner(given["owner"])
-    return Inclusion(layout, given["owner"], given["number"], given["claimed"], found, given["together"])
+    told = (given[key] for key in ("together", "loop", "is_last"))
+    return Inclusion(layout, given["owner"], given["number"], given["claimed"], found, *told)
 
 
 def _certificate(one: Wanted, item: Item, defaults: Values) -> Certificate:

@@ -30,7 +30,7 @@ from dataclasses import dataclass, field, replace
 
 from .. import secrets
 from ..errors import Fault, FileError, InputError
-from ..text import join_words
+from ..text import join_words, quoted
 from . import files, reading
 from .sets import PARTS, Access, Layout, write_new
 
@@ -261,20 +261,47 @@ def _close(layout: Layout, place: str) -> None:
     os.chmod(place, 0o640)
 
 
-def read_inclusions(layout: Layout) -> t.Dict[str, int]:
-    """How many inclusions each owner had in its last run, as far as that is known."""
+class Inclusions(t.NamedTuple):
+    """How many inclusions an owner had in its last run, and the loop that each belonged to when it last came.
+
+    ``loops`` can be more than ``number``, since one that comes no more may still have certificates. A loop without a
+    name is none, or one of which it is not known when it ends.
+    """
+
+    number: int
+    loops: t.Tuple[str, ...] = ()
+
+    def of_loop(self, loop: str) -> t.Set[int]:
+        """The inclusions of a loop."""
+        return {number for number, one in enumerate(self.loops, 1) if loop and one == loop}
+
+
+def read_inclusions(layout: Layout) -> t.Dict[str, Inclusions]:
+    """What is known of the last inclusions of each owner."""
     values: t.Any = {}
     with contextlib.suppress(OSError, ValueError), open(layout.inclusions, encoding="utf-8") as handle:
         values = json.load(handle)
-    known = values.items() if isinstance(values, dict) else ()
-    return {owner: number for owner, number in known if isinstance(number, int) and number > 0}
+    known = values if isinstance(values, dict) else {}
+    found = {}
+    for owner, one in known.items():
+        number, loops = (one.get("number"), one.get("loops")) if isinstance(one, dict) else (None, None)
+        if isinstance(number, int) and number > 0 and isinstance(loops, list):
+            found[owner] = Inclusions(number, tuple(map(str, loops)))
+    return found
 
 
-def note_inclusion(layout: Layout, owner: str, number: int) -> None:
-    """Note how many inclusions an owner has had so far in this run. Raises FileError."""
+def note_inclusion(layout: Layout, owner: str, number: int, loop: str = "") -> None:
+    """Note how many inclusions an owner has had so far in this run, and of which loop this one is. Raises FileError."""
+    if not number:
+        return
     known = read_inclusions(layout)
-    if number and known.get(owner) != number:
-        files.replace_file(layout.inclusions, json.dumps({**known, owner: number}, indent=1).encode("ascii"))
+    before = known.get(owner, Inclusions(0))
+    loops = [*before.loops, *[""] * (number - len(before.loops))]
+    loops[number - 1 : number] = [loop]
+    after = Inclusions(number, tuple(loops))
+    if after != before:
+        values = {one: inclusions._asdict() for one, inclusions in {**known, owner: after}.items()}
+        files.replace_file(layout.inclusions, json.dumps(values, indent=1).encode("ascii"))
 
 
 # One owner's part, and the others
@@ -285,13 +312,15 @@ def merge(
     recorded: t.Optional[Part],
     inclusion: int,
     claimed: t.Sequence[str],
-    last: t.Optional[int] = None,
+    last: t.Optional[Inclusions] = None,
+    ended: str = "",
 ) -> t.Tuple[Certificate, ...]:
     """The certificates of an owner after one of its inclusions.
 
     ``claimed`` are the names that earlier inclusions of the same run gave. What is recorded and has not been given by
     this inclusion or an earlier one was dropped, unless it is a later inclusion's, which is still to come. Whether
-    there will be one cannot be known; ``last`` is how many there were in the run before, while this is the first one.
+    there will be one cannot be known, except of a loop that ends with this inclusion, which is ``ended``. ``last`` is
+    what is known of the inclusions of the run before, as long as this is the first one.
     ``inclusion`` 0 says that it is not known what earlier ones gave, so that nothing is taken for dropped.
     """
     known = {one.name: one for one in (recorded.certificates if recorded else ())}
@@ -299,7 +328,7 @@ def merge(
     first = [known[name] for name in claimed if name in known and name not in now]
     seen = now.union(claimed)
     left = [
-        replace(one, dropped=one.dropped or one.inclusion <= inclusion or _is_gone(one, inclusion, last))
+        replace(one, dropped=one.dropped or one.inclusion <= inclusion or _is_gone(one, inclusion, last, ended))
         for one in known.values()
         if one.name not in seen
     ]
@@ -307,9 +336,11 @@ def merge(
     return (*first, *numbered, *left)
 
 
-def _is_gone(one: Certificate, inclusion: int, last: t.Optional[int]) -> bool:
-    """Whether it is of an inclusion that the run before did not have either."""
-    return inclusion == 1 and last is not None and one.inclusion > last
+def _is_gone(one: Certificate, inclusion: int, last: t.Optional[Inclusions], ended: str) -> bool:
+    """Whether it is of an inclusion that the run before did not have either, or of a loop that is now shorter."""
+    if last is None or not inclusion:
+        return False
+    return (inclusion == 1 and one.inclusion > last.number) or one.inclusion in last.of_loop(ended)
 
 
 def dated(part: Part, recorded: t.Optional[Part], found: t.Iterable[Part]) -> Part:
@@ -358,13 +389,14 @@ def _compare_certificates(
         before = recorded.get(one.name) if recorded else None
         called = f"a different {join_words(_CALLED.get(key, key) for key in differing)}"
         if before is None or one.name in together:
-            renamed = f"; if {mine.owner} is a new name of {other.owner}, set ocsp_stapling_owner to that"
+            old = quoted(other.owner)
+            renamed = f"; if {quoted(mine.owner)} is a new name of {old}, set ocsp_stapling_owner: {old}"
             sentence = _contradiction(mine, other, one.name, called) + (renamed if before is None else "")
             result.faults.append(Fault(one.name, sentence))
         elif recorded and recorded.facts(before) == mine.facts(one) and theirs.since > before.since:
             result.outdated[one.name] = (
-                f"{one.name}: {mine.owner} still gives {called} than {other.owner}, which has changed it since; it "
-                f"stays as {other.owner} gave it"
+                f"{one.name}: {quoted(mine.owner)} still gives {called} than {quoted(other.owner)}, which has changed "
+                f"it since; it stays as {quoted(other.owner)} gave it"
             )
 
 
@@ -382,7 +414,10 @@ def _differing(mine: Values, theirs: Values) -> t.List[str]:
 
 
 def _contradiction(mine: Part, other: Part, what: str, how: str) -> str:
-    return f"{what}: {mine.owner} gives {how} than {other.owner}; make both the same, or let only one of them set it"
+    return (
+        f"{what}: {quoted(mine.owner)} gives {how} than {quoted(other.owner)}; make both the same, or let only one of "
+        "them set it"
+    )
 
 
 def find(parts: t.Iterable[Part], owner: str) -> t.Optional[Part]:

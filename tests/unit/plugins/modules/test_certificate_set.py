@@ -1261,7 +1261,7 @@ def test_of_many_that_are_left_out_few_are_told_of(run: t.Callable[..., Result],
 
 def test_that_nothing_is_given_is_a_warning(run: t.Callable[..., Result]) -> None:
     """Not where certificates of the owner drop out, which is reported, or where another inclusion gave some."""
-    said = "web gives no certificates; check the names of its variables, "
+    said = "'web' gives no certificates; check the names of its variables, "
     nothing = run(certificates=[], part={"owner": "web"})
     assert nothing["warnings"] == [f"{said}ocsp_stapling_certificates and ocsp_stapling_scan"]
     assert nothing["msg"] == "no certificates are given" and not nothing["changed"]

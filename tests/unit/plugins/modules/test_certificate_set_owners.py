@@ -20,7 +20,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import pen
 from ansible_collections.certops.ocsp.tests.unit.plugins.modules.test_certificate_set import entry, leaf, tree
 from ansible_collections.certops.ocsp.tests.unit.run_module import Result, Runner
 
-A, B, C = "a.example.com", "b.example.com", "c.example.com"
+A, B, C, D = "a.example.com", "b.example.com", "c.example.com", "d.example.com"
 #: A service of the kind of HAProxy, which no host has.
 SERVICE = "certops-test-lb"
 
@@ -235,7 +235,7 @@ def test_a_loop_of_inclusions_adds_up(host: Host) -> None:
 
 
 def test_a_loop_that_became_shorter_is_noticed_by_the_next_run(host: Host) -> None:
-    """And not before: nobody knows which inclusion is the last one."""
+    """And not before, where it is not known which inclusion is the last one."""
 
     def loop(*names: str) -> t.List[Result]:
         return [host.deploy("web", name, number=n, claimed=names[: n - 1]) for n, name in enumerate(names, 1)]
@@ -253,13 +253,40 @@ def test_a_loop_that_became_shorter_is_noticed_by_the_next_run(host: Host) -> No
     assert loop(A, B, C)[-1]["dropped"] == [] and not host.run("pruned")["removed"]
 
 
+def test_a_loop_of_which_the_end_is_known_drops_what_it_lost_at_once(host: Host) -> None:
+    """But nothing of an inclusion that comes later, or that was left out this time."""
+
+    def turns(*names: str, check: bool = False) -> t.List[Result]:
+        """A loop of all but the last name, and an inclusion of its own for that one."""
+        found = []
+        for number, name in enumerate(names, 1):
+            part = {"owner": "web", "number": number, "claimed": names[: number - 1]}
+            part.update({"loop": "1 site.yml:2", "is_last": number == len(names) - 1} if number < len(names) else {})
+            found.append(host.run(part=part, certificates=[one(name)], check=check))
+        return found
+
+    for _time in range(2):
+        done = turns(A, B, C, D)
+    assert not any(result["changed"] or result["dropped"] for result in done)
+    (foreseen, _last) = turns(A, D, check=True)
+    assert foreseen["dropped"] == [B, C] and foreseen["changed"]
+    (shorter, _last) = turns(A, D)
+    said = f"no longer configured, removed at the end of the play unless a later task configures it again: {B}"
+    assert shorter["dropped"] == [B, C] and said in shorter["msg"]
+    assert host.run("pruned")["removed"] == [B, C] and host.live() == [A, D]
+    assert not any(result["changed"] or result["dropped"] for result in turns(A, D)), "what comes after the loop stays"
+    part = {"owner": "web", "number": 1, "loop": "1 site.yml:9", "is_last": True}
+    assert host.run(part=part, certificates=[one(A)])["dropped"] == [], "another loop says nothing of it"
+
+
 def test_who_still_gives_what_an_owner_dropped_is_told(host: Host) -> None:
     """A play that was renamed, for example, has an owner of its former name."""
     host.deploy("former name", A, B)
     host.deploy("new name", A, B)
     told = host.deploy("new name", A)
     assert told["dropped"] == [] and len(told["warnings"]) == 1
-    assert told["warnings"][0].startswith(f"{B}: new name no longer lists it, but former name still does; ")
+    assert told["warnings"][0].startswith(f"{B}: 'new name' no longer lists it, but 'former name' still ")
+    assert told["warnings"][0].endswith("set ocsp_stapling_state: absent and ocsp_stapling_owner: 'former name'")
     host.run("pruned")
     assert host.deploy("new name", A)["warnings"] == [], "once"
     assert host.run("absent", part={"owner": "former name"})["removed"] == [B]
@@ -321,15 +348,16 @@ def test_the_same_certificate_of_two_owners(host: Host) -> None:
     called = "a different key_owner, key_group or key_mode"
     assert not outdated["failed"] and not outdated["changed"]
     assert outdated["warnings"] == [
-        f"{A}: web still gives {called} than mail, which has changed it since; it stays as mail gave it"
+        f"{A}: 'web' still gives {called} than 'mail', which has changed it since; it stays as 'mail' gave it"
     ]
     refused = host.run(part={"owner": "web", "together": {"mail": [A, B]}}, certificates=[one(A)])
     assert refused["failed"] and refused["msg"] == (
-        f"nothing was changed: {A}: web gives {called} than mail; make both the same, or let only one of them set it"
+        f"nothing was changed: {A}: 'web' gives {called} than 'mail'; make both the same, or let only one of them "
+        "set it"
     )
     gone = host.run("absent", part={"owner": "web"})
     assert gone["changed"] and gone["removed"] == []
-    assert gone["msg"].startswith(f"the configuration of web was removed; {A} is kept for mail; the default")
+    assert gone["msg"].startswith(f"the configuration of 'web' was removed; {A} is kept for 'mail'; the default")
     assert host.live() == [A, B] and host.listed() == [B], "only the service of the other owner is left"
     assert not host.run(part=part, certificates=[{**mine, "mode": "0600"}, one(B)])["changed"]
 
@@ -349,7 +377,7 @@ def test_a_new_owner_that_contradicts_changes_nothing(host: Host) -> None:
     before = tree(host.home / "etc")
     renewed = entry(leaf(A, "renewed", urls=False), A, services=[SERVICE])
     refused = host.run(part={"owner": "api"}, certificates=[renewed, one(B)])
-    assert refused["failed"] and "api gives a different certificate than web" in refused["msg"]
+    assert refused["failed"] and "'api' gives a different certificate than 'web'" in refused["msg"]
     assert tree(host.home / "etc") == before
 
 
@@ -358,13 +386,12 @@ def test_an_owner_is_removed_with_what_is_its_own(host: Host) -> None:
     host.deploy("api", B, C)
     gone = host.run("absent", part={"owner": "web"})
     assert gone["changed"] and gone["removed"] == [A] and gone["remaining"] == ["api"] and gone["reload"] == [SERVICE]
-    assert gone["msg"].startswith(f"{A} was removed; {B} is kept for api; the default certificate")
+    assert gone["msg"].startswith(f"{A} was removed; {B} is kept for 'api'; the default certificate")
     assert host.live() == host.listed() == [B, C]
-    again = host.run("absent", part={"owner": "web"})
-    assert not again["changed"] and again["msg"] == "web has no certificates on this host; those on it belong to api"
     mistyped = host.run("absent", part={"owner": "apii"})
     assert not mistyped["changed"] and mistyped["msg"] == (
-        "apii has no certificates on this host; those on it belong to api; did you mean api?"
+        "'apii' has no certificates on this host, so none are removed; those on it belong to 'api'; did you mean "
+        "ocsp_stapling_owner: 'api'?"
     )
     assert not host.deploy("api", B, C)["changed"]
     last = host.run("absent", part={"owner": "api"})
@@ -373,18 +400,27 @@ def test_an_owner_is_removed_with_what_is_its_own(host: Host) -> None:
     assert not (host.home / "etc/parts").exists()
 
 
-def test_a_play_of_another_name_removes_the_only_owner(host: Host) -> None:
-    host.deploy("web", A)
-    uninstall = {"owner": "uninstall.yml", "derived": True}
-    assert host.run("absent", part=uninstall)["remaining"] == []
-    host.deploy("api", B)
-    host.deploy("shop", C)
-    refused = host.run("absent", part=uninstall)
-    assert refused["failed"] and refused["msg"] == (
-        "nothing was removed: the certificates on this host belong to api, shop and web, and not to uninstall.yml; set "
-        "ocsp_stapling_owner to one of them, or to all"
+@pytest.mark.parametrize("check", [True, False])
+def test_who_has_nothing_removes_nothing_of_others(host: Host, check: bool) -> None:
+    """A play that removed its own part and is run again, for example."""
+    assert host.run("absent", part={"owner": "site.yml"}, check=check)["remaining"] == []
+    host.deploy("site.yml", A)
+    host.deploy("Shop (all.yml)", B)
+    assert host.run("absent", part={"owner": "site.yml"})["removed"] == [A]
+    none = "'site.yml' has no certificates on this host, so none are removed; those on it belong to"
+    again = host.run("absent", part={"owner": "site.yml"}, check=check)
+    assert not again["changed"] and not again["failed"] and again["remaining"] == ["Shop (all.yml)"]
+    assert again["msg"] == (
+        f"{none} 'Shop (all.yml)'; to remove them, set ocsp_stapling_owner: 'Shop (all.yml)', or ocsp_stapling_owner: "
+        "all to remove everything"
     )
-    assert host.live() == [A, B, C]
+    host.deploy("api", C)
+    several = host.run("absent", part={"owner": "site.yml"}, check=check)
+    assert not several["changed"] and several["msg"] == (
+        f"{none} 'Shop (all.yml)' and 'api'; to remove them, set ocsp_stapling_owner to one of these, or "
+        "ocsp_stapling_owner: all to remove everything"
+    )
+    assert host.live() == [B, C]
 
 
 def test_a_used_certificate_is_not_removed_with_its_owner(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -145,7 +145,7 @@ def test_owners_have_to_agree_on_where_it_is(host: Host) -> None:
     other.write_bytes(host.key.read_bytes())
     source = {"private_key": str(other), "certificate": str(host.certificate)}
     refused = host.run({"name": NAME, "renewed_by": source}, owner="mail")
-    assert refused["failed"] and "mail gives a different renewed_by than web" in refused["msg"]
+    assert refused["failed"] and "'mail' gives a different renewed_by than 'web'" in refused["msg"]
     assert not host.run(owner="mail")["failed"]
     host.renew(5)
     assert host.run()["changed"]

@@ -15,6 +15,7 @@ import pytest
 
 pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2.19 or later")
 
+from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.certops.ocsp.plugins.plugin_utils import _owner
 
@@ -26,13 +27,74 @@ def test_claims_of_one_run_add_up() -> None:
     assert part == {"owner": "mail", "number": 1, "claimed": [], "together": {"web": ["a"]}}
     part, claims = _owner.claim(claims, "web", ["b", "a"])
     assert part == {"owner": "web", "number": 2, "claimed": ["a"], "together": {"mail": ["m"]}}
-    assert claims == {"web": {"number": 2, "names": ["a", "b"]}, "mail": {"number": 1, "names": ["m"]}}
+    assert {owner: (one["number"], one["names"]) for owner, one in claims.items()} == {
+        "web": (2, ["a", "b"]),
+        "mail": (1, ["m"]),
+    }
 
 
 def test_what_could_not_be_obtained_stays_the_owners() -> None:
     part, claims = _owner.claim({}, "web", ["a"], ["b"])
     assert part == {"owner": "web", "number": 1, "claimed": ["b"], "together": {}}
-    assert claims == {"web": {"number": 1, "names": ["a", "b"]}}
+    assert claims["web"]["names"] == ["a", "b"]
+
+
+def test_the_last_turn_of_each_loop_is_known() -> None:
+    """Two times the same task, as of a playbook that is imported twice, are two loops."""
+    first, second = (_owner.Loop(uuid, "site.yml:2", 2) for uuid in ("x", "y"))
+    claims: dict[str, t.Any] = {}
+    told = []
+    for loop in (first, first, None, second, second):
+        part, claims = _owner.claim(claims, "web", ["a"], loop=loop)
+        told.append((part.get("loop"), part.get("is_last")))
+    assert told == [
+        ("1 site.yml:2", False),
+        ("1 site.yml:2", True),
+        (None, None),
+        ("2 site.yml:2", False),
+        ("2 site.yml:2", True),
+    ]
+
+
+class Parent:
+    """What is around a task."""
+
+    def __init__(self, parent: Parent | None = None, loop: t.Any = None, role: str = "", kind: str = "") -> None:
+        self._parent, self._role_name, self.loop_with, self._uuid = parent, role, kind, "x"
+        self.given, self.loop = loop, None if loop is None else [loop]
+
+    def get_path(self) -> str:
+        return "/plays/site.yml:2"
+
+    def get_ds(self) -> dict[str, t.Any]:
+        return {"loop": self.given}
+
+
+@pytest.mark.parametrize(
+    ("around", "items"),
+    [
+        (Parent(Parent(loop="{{ names }}", role="ocsp_stapling")), 2),
+        (Parent(Parent(Parent(), loop="{{ names }}", role="ocsp_stapling")), 2),
+        (Parent(role="ocsp_stapling"), None),
+        (None, None),
+        (Parent(loop="{{ names }}", role="ocsp_stapling", kind="items"), None),
+        (Parent(loop="{{ unknown }}", role="ocsp_stapling"), None),
+        (Parent(loop="{{ text }}", role="ocsp_stapling"), None),
+        (Parent(Parent(loop="{{ names }}", role="web"), role="ocsp_stapling"), None),
+        (Parent(Parent(loop="{{ names }}"), loop="{{ names }}", role="ocsp_stapling"), None),
+    ],
+    ids=["a loop", "in a block", "no loop", "static", "with_items", "unknown", "no list", "of the caller", "nested"],
+)
+def test_it_is_known_how_often_a_loop_includes_the_role(around: Parent | None, items: int | None) -> None:
+    values = {"{{ names }}": ["a", "b"], "{{ text }}": "ab"}
+
+    def template(text: str) -> t.Any:
+        if text not in values:
+            raise AnsibleError("undefined")
+        return values[text]
+
+    found = _owner.loop_of(types.SimpleNamespace(_parent=around), template)
+    assert found == (None if items is None else _owner.Loop("x", "site.yml:2", items))
 
 
 @pytest.mark.parametrize(
@@ -52,7 +114,7 @@ def test_the_role_that_obtains_certificates_is_no_owner(chain: list[str], owner:
     play = types.SimpleNamespace(name="", get_path=lambda: "/x/site.yml:1", get_ds=dict)
     task = types.SimpleNamespace(_role=role("certops.ocsp.ocsp_stapling"), _parent=None, _play=play)
     task.get_dep_chain = lambda: [role(name) for name in chain]
-    assert _owner.owner_of(task, "").name == owner
+    assert _owner.owner_of(task, "") == owner
 
 
 def test_after_a_failure_it_is_not_known_what_was_given() -> None:
@@ -83,5 +145,5 @@ def test_a_play_that_its_playbook_no_longer_has_is_told(
     task = types.SimpleNamespace(_parent=None, _play=types.SimpleNamespace(get_path=lambda: f"{path}:2"))
     owners = ["Own play (site.yml)", "Own play (other.yml)", "web", "site.yml"]
     said = list(_owner.former_plays(task, DataLoader(), owners))
-    assert [one.partition(" still has certificates")[0] for one in said] == told
-    assert all(one.endswith(f"ocsp_stapling_state: absent and ocsp_stapling_owner: {told[0]}") for one in said)
+    assert [one.partition(" still has certificates")[0] for one in said] == [f"'{one}'" for one in told]
+    assert all(one.endswith(f"ocsp_stapling_state: absent and ocsp_stapling_owner: '{told[0]}'") for one in said)

@@ -9,7 +9,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import join_words
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import join_words, quoted
 
 ROOT = Path(__file__).resolve().parents[5]
 
@@ -28,6 +28,12 @@ ROOT = Path(__file__).resolve().parents[5]
 )
 def test_words_in_a_sentence(words: t.Iterable[str], options: t.Dict[str, t.Any], expected: str) -> None:
     assert join_words(words, **options) == expected
+
+
+@pytest.mark.parametrize("name", ["web", "Mail (all.yml)", 'Mary\'s "new" shop', "C:\\shop", "#1", "''"])
+def test_a_quoted_name_is_one_that_yaml_reads(name: str) -> None:
+    yaml = pytest.importorskip("yaml")
+    assert yaml.safe_load(f"owner: {quoted(name)}") == {"owner": name}
 
 
 def test_no_message_joins_words_by_itself() -> None:

@@ -151,6 +151,18 @@ def test_inclusions_in_a_loop_add_up_and_change_nothing_twice() -> None:
         assert merged == first.certificates, "no inclusion of the loop sees anything to do"
 
 
+@pytest.mark.parametrize("text", ["", "[1]", '{"web": 2}', '{"web": {"number": "x", "loops": []}}', '{"web": {}}'])
+def test_notes_of_inclusions_that_make_no_sense_are_ignored(tmp_path: Path, text: str) -> None:
+    layout = sets.Layout(str(tmp_path), str(tmp_path))
+    Path(layout.inclusions).write_text(text)
+    assert parts.read_inclusions(layout) == {}
+    parts.note_inclusion(layout, "web", 2, "1 site.yml:2")
+    assert parts.read_inclusions(layout) == {"web": parts.Inclusions(2, ("", "1 site.yml:2"))}
+    parts.note_inclusion(layout, "web", 0)
+    parts.note_inclusion(layout, "web", 1)
+    assert parts.read_inclusions(layout) == {"web": parts.Inclusions(1, ("", "1 site.yml:2"))}
+
+
 def test_what_is_first_in_a_loop_can_drop_out() -> None:
     left = loop(loop(None, FIRST, SECOND), SECOND)
     assert names_of(left.certificates) == [SECOND] and names_of(left.certificates, dropped=True) == [FIRST]
@@ -184,9 +196,8 @@ def test_a_new_owner_has_to_agree(what: str) -> None:
     mine, other = part("mail", FIRST, **given), part("web", FIRST, SECOND)
     (problem,) = faults(mine, None, other)
     assert problem == (
-        f"{FIRST}: mail gives a different {called} than web; make both the same, or let only one of them set it; if "
-        "mail "
-        "is a new name of web, set ocsp_stapling_owner to that"
+        f"{FIRST}: 'mail' gives a different {called} than 'web'; make both the same, or let only one of them set it; "
+        "if 'mail' is a new name of 'web', set ocsp_stapling_owner: 'web'"
     )
     assert parts.compare(mine, None, [other], {}).faults[0].name == FIRST
     assert faults(part("mail", FIRST, services=("exim",)), None, other) == []
@@ -218,8 +229,8 @@ def test_who_does_not_follow_leaves_it_and_is_told(what: str) -> None:
     changed = saved(part("mail", FIRST, **given), saved(part("mail", FIRST), None, web), web)
     compared = parts.compare(part("web", FIRST), web, [changed], {})
     assert compared.faults == [] and compared.outdated == {
-        FIRST: f"{FIRST}: web still gives a different {called} than mail, which has changed it since; it stays as mail "
-        "gave it"
+        FIRST: f"{FIRST}: 'web' still gives a different {called} than 'mail', which has changed it since; it stays as "
+        "'mail' gave it"
     }
 
 
@@ -229,7 +240,7 @@ def test_owners_that_run_together_have_to_agree(what: str) -> None:
     web = saved(part("web", FIRST), None)
     mail = saved(part("mail", FIRST), None, web)
     (problem,) = faults(part("mail", FIRST, **given), mail, web, together=[FIRST])
-    assert f"mail gives a different {called} than web; " in problem
+    assert f"'mail' gives a different {called} than 'web'; " in problem
     assert faults(part("mail", FIRST, **given), mail, web, together=[SECOND]) == []
 
 
@@ -243,7 +254,7 @@ def test_services_have_to_be_alike() -> None:
     settings: t.Dict[str, t.Any] = {"nginx": {"unit": "nginx2"}}
     mine, other = replace(part("mail"), services=settings), replace(part("web"), services={"nginx": {"unit": "x"}})
     (problem,) = faults(mine, None, other)
-    assert problem.startswith("the service nginx: mail gives different settings than web")
+    assert problem.startswith("the service nginx: 'mail' gives different settings than 'web'")
     assert faults(mine, replace(mine, services={}), other), "it is new with this owner"
     assert faults(mine, mine, other, together=[FIRST]), "the other one gave it in the same run"
     assert faults(mine, replace(mine, services={"nginx": {}}), other) == [], "the other one may follow"
