@@ -205,7 +205,8 @@ class _Done(t.NamedTuple):
     """What was done, or in check mode would be.
 
     ``part`` is what the owner has configured now, ``saved`` are the parts that were written, ``told`` the services to
-    be reloaded, and ``problem`` is why no new set is live.
+    be reloaded, and ``problem`` is why no new set is live. ``recovered`` are the names of which ``status`` no longer says
+    that their deployment failed.
     """
 
     part: t.Optional[Part]
@@ -213,6 +214,7 @@ class _Done(t.NamedTuple):
     told: t.Sequence[str]
     unconfirmed: t.Sequence[str]
     problem: str = ""
+    recovered: t.Sequence[str] = ()
 
 
 def _present(task: Task) -> Result:
@@ -231,6 +233,7 @@ def _present(task: Task) -> Result:
     moved = [] if done.problem else live.moved_defaults(live.ordered(work.before, one.inclusion.found), work.after())
     result = _values(work, done.told, done.unconfirmed)
     result["dropped"] = [dropped.name for dropped in gone if not dropped.used_by]
+    result["recovered"] = list(done.recovered)
     if task.diff:
         result["diff"] = [
             *_difference(work, before),
@@ -288,8 +291,10 @@ def _deploy(one: _Deployment, unsaved: t.Sequence[Part]) -> _Done:
             parts.note_inclusion(task.layout, part.owner, one.inclusion.number)
         told = installation.outstanding()
     notes = replace(one.notes, parts=work.parts) if part is not None else one.notes
+    failed = notes.failed()
     work.warnings += notes.conclude(work)
-    return _Done(part, unsaved, told, confirm.unconfirmed(task.layout), problem)
+    recovered = sorted(failed - notes.failed())
+    return _Done(part, unsaved, told, confirm.unconfirmed(task.layout), problem, recovered)
 
 
 def _is_changed(work: transaction.Plan, done: _Done) -> bool:

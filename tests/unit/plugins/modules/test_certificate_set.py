@@ -755,6 +755,18 @@ def test_a_renewal_that_is_refused_is_noted(
     assert not (tmp_path / "var/attempts").exists()
 
 
+def test_what_is_no_longer_refused_is_named_once(run: t.Callable[..., Result]) -> None:
+    """What status said of it before the run is no longer so after it."""
+    certificate = leaf("www.example.com")
+    good = entry(certificate, "www.example.com", response_content=staple(certificate), services=[])
+    assert run(certificates=[good])["recovered"] == []
+    assert run(certificates=[{**good, "certificate_content": leaf("www.example.com", "new").pem.decode()}])["failed"]
+    assert run(certificates=[good], check=True)["recovered"] == []
+    repaired = run(certificates=[good])
+    assert (repaired["changed"], repaired["recovered"]) == (False, ["www.example.com"])
+    assert run(certificates=[good])["recovered"] == []
+
+
 def test_options_that_cannot_be_used_for_a_renewal_are_noted(run: t.Callable[..., Result], tmp_path: Path) -> None:
     name = "www.example.com"
     run(certificates=[entry(leaf(name), name, response_content=staple(leaf(name)))])
