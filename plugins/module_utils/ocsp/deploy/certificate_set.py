@@ -156,22 +156,25 @@ def _with_units(task: Task, result: Result) -> Result:
     told = result.values.get("reload")
     if told is None:
         return result
-    units = _units(task.layout, task.services(), told) if told else []
+    gone = result.values.get("removed", ())
+    units = _units(task.layout, task.services(), told, gone) if told else []
     return result._replace(values={**result.values, "units": units})
 
 
-def _units(layout: Layout, services: control.Services, names: t.Iterable[str]) -> t.List[t.Dict[str, str]]:
+def _units(
+    layout: Layout, services: control.Services, names: t.Iterable[str], gone: t.Container[str]
+) -> t.List[t.Dict[str, str]]:
     found = []
     for name in names:
-        unit = services.unit(name, _keys(layout, name))
+        unit = services.unit(name, _keys(layout, name, gone))
         if unit is not None:
             found.append({"service": name, "name": unit.name, "state": "restarted" if unit.restart else "reloaded"})
     return found
 
 
-def _keys(layout: Layout, service: str) -> t.List[str]:
-    """The private keys that a service reads."""
-    folders = [layout.live(name) for name in sets.live_names(layout)]
+def _keys(layout: Layout, service: str, gone: t.Container[str]) -> t.List[str]:
+    """The private keys that a service reads when the certificates ``gone`` are removed."""
+    folders = [layout.live(name) for name in sets.live_names(layout) if name not in gone]
     folders = [folder for folder in folders if service in sets.described(folder).services]
     return [os.path.join(folder, file) for folder in folders for file in sets.SECRET_FILES]
 
@@ -205,8 +208,8 @@ class _Done(t.NamedTuple):
     """What was done, or in check mode would be.
 
     ``part`` is what the owner has configured now, ``saved`` are the parts that were written, ``told`` the services to
-    be reloaded, and ``problem`` is why no new set is live. ``recovered`` are the names of which ``status`` no longer says
-    that their deployment failed.
+    be reloaded, and ``problem`` is why no new set is live. ``recovered`` are the names of which ``status`` no longer
+    says that their deployment failed.
     """
 
     part: t.Optional[Part]
@@ -237,7 +240,7 @@ def _present(task: Task) -> Result:
     if task.diff:
         result["diff"] = [
             *_difference(work, before),
-            *_dropped_difference(layout, gone),
+            *_gone_difference(layout, result["dropped"]),
             *_moved_difference(layout, moved),
         ]
     waited = patience.told(work.waited_for)
@@ -749,10 +752,13 @@ def _absent(task: Task) -> Result:
     if names:
         found = inclusions.read(layout, None).found
         return _take_away(task, removed, found, found, removed)
+    values: t.Dict[str, t.Any] = {"msg": _say_removed(removed, task.check), "removed": removed}
+    if task.diff:
+        values["diff"] = _gone_difference(layout, removed)
     if not task.check and (removed or os.path.isdir(layout.state)):
         with task.installation() as installation:
             removal.remove_all(installation, removed)
-    return Result({"msg": _say_removed(removed, task.check), "removed": removed}, changed=bool(removed))
+    return Result(values, changed=bool(removed))
 
 
 def _absent_part(task: Task) -> Result:
@@ -829,9 +835,15 @@ def _take_away(
     before = live.look(task.layout, known)
     after = removal.remaining(task.layout, before, gone, left, touched, known)
     moved = live.moved_defaults(live.ordered(before, found), after)
-    if not task.check and touched:
+    shown = [*_gone_difference(task.layout, gone), *_moved_difference(task.layout, moved)] if task.diff else []
+    setup = Setup(task.layout.root, task.values["apache_port"])
+    if task.check:
+        affected = removal.affected(before, gone, live.outdated_snippets(setup, after)) if touched else {}
+        # One that does not run loads its files when it starts.
+        running = {service for service in affected if known.is_running(service) is not False}
+        told = sorted({*running, *outstanding(task.layout, known)}) if touched else []
+    elif touched:
         with task.installation() as installation:
-            setup = Setup(task.layout.root, task.values["apache_port"])
             problem = removal.take_away(installation, gone, left, touched, setup, task.values["force"])
             told = installation.outstanding()
     if problem:
@@ -840,8 +852,8 @@ def _take_away(
     removed = [_say_removed(gone, task.check)] if gone or not kept else []
     msg = "; ".join([*removed, *kept, *_say_moved(moved, task.check)])
     values: t.Dict[str, t.Any] = {"msg": msg, "removed": list(gone), "reload": told}
-    if task.diff and moved:
-        values["diff"] = _moved_difference(task.layout, moved)
+    if shown:
+        values["diff"] = shown
     return Result(values, changed=bool(gone))
 
 
@@ -947,11 +959,12 @@ def _moved_difference(layout: Layout, moved: t.Iterable[live.Moved]) -> t.List[t
     return shown
 
 
-def _dropped_difference(layout: Layout, gone: t.Iterable[inclusions.Dropped]) -> t.List[t.Dict[str, t.Any]]:
+def _gone_difference(layout: Layout, names: t.Iterable[str]) -> t.List[t.Dict[str, t.Any]]:
+    """The sets that are, or will be, removed. It is to be called before that."""
     shown = []
-    for one in gone:
-        path = layout.live(one.name)
-        if sets.current_id(layout, one.name) is not None and not one.used_by:
-            before, after = {"state": "present"}, {"state": "absent"}
+    for name in names:
+        path = layout.live(name)
+        if sets.current_id(layout, name) is not None:
+            before, after = {"state": "present", "files": sets.files_in(path)}, {"state": "absent"}
             shown.append({"before_header": path, "after_header": path, "before": before, "after": after})
     return shown

@@ -383,6 +383,11 @@ def texts_of(value: t.Any) -> t.Tuple[str, ...]:
     return tuple(text for text in value if isinstance(text, str)) if isinstance(value, list) else ()
 
 
+def files_in(folder: str) -> t.List[str]:
+    """The names of the files of the set in a folder."""
+    return _names_in(folder)
+
+
 def live_names(layout: Layout) -> t.List[str]:
     """The names that have a live set."""
     return [name for name in _names_in(os.path.join(layout.root, "live")) if not name.startswith(".")]
