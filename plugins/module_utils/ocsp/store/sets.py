@@ -28,7 +28,7 @@ from datetime import datetime, timezone
 
 from ..errors import FileError, InputError
 from ..servers.server import FOLDER
-from . import files, reading
+from . import files, reading, users
 
 #: What may be permitted for a private key.
 _KEY_MODES = 0o640
@@ -86,13 +86,13 @@ def find_access(owner: t.Any, group: t.Any) -> t.Tuple[int, int, t.List[str]]:
     uid = gid = -1
     problems = []
     try:
-        uid = int(owner) if str(owner).isdigit() else pwd.getpwnam(owner).pw_uid
-    except KeyError:
-        problems.append(f"the owner of the private key: there is no user '{owner}' on this host")
+        uid = users.number(owner)
+    except InputError as error:
+        problems.append(f"the owner of the private key: {error.message}")
     try:
-        gid = int(group) if str(group).isdigit() else grp.getgrnam(group).gr_gid
-    except KeyError:
-        problems.append(f"the group of the private key: there is no group '{group}' on this host")
+        gid = users.group_number(group)
+    except InputError as error:
+        problems.append(f"the group of the private key: {error.message}")
     return uid, gid, problems
 
 
