@@ -27,7 +27,7 @@ from ..servers.server import Setup
 from ..servers.table import NAMES, SERVERS
 from ..services import control, timetable
 from ..services.installation import Installation, outstanding
-from ..store import files, parts, sets, staples
+from ..store import attempts, files, parts, sets, staples
 from ..store.parts import Part
 from ..store.sets import Layout
 from ..text import bounded, format_time, join_words
@@ -223,7 +223,7 @@ class _Done(t.NamedTuple):
 def _present(task: Task) -> Result:
     one = _planned(task)
     work, layout = one.work, task.layout
-    before = [_facts(layout, item.name, item.material.files()) for item in work.items] if task.diff else []
+    before = [_facts(layout, item.name, item.material) for item in work.items] if task.diff else []
     patience = _Patience(task)
     if not (task.values["part"] or {}).get("question"):
         with _noting(task, one.notes, work.items):
@@ -649,10 +649,11 @@ def _describe(work: transaction.Plan, item: transaction.Item) -> t.Dict[str, t.A
 # Differences
 
 
-def _facts(layout: Layout, name: str, wanted: t.Mapping[str, bytes]) -> t.Dict[str, t.Any]:
+def _facts(layout: Layout, name: str, wanted: material.Material) -> t.Dict[str, t.Any]:
     """What a difference shows of a live set: of keys who may read them, and never what is in them.
 
-    ``wanted`` are the files that it should have.
+    If it was made of the certificate that is ``wanted``, its files should be those of that, so those that are not are
+    shown.
     """
     identifier = sets.current_id(layout, name)
     if identifier is None:
@@ -660,9 +661,11 @@ def _facts(layout: Layout, name: str, wanted: t.Mapping[str, bytes]) -> t.Dict[s
     found = sets.read_set(layout, name, identifier)
     shown: t.Dict[str, t.Any] = {"state": "present"}
     shown["keys"] = {file: access.shown for file, access in sets.accesses(layout, name, identifier).items()}
-    differing = [file for file in sets.MATERIAL_FILES if found.get(file) != wanted.get(file)]
-    if differing:
-        shown["files"] = {file: _state(file in found, file in wanted) for file in differing}
+    if attempts.is_live(layout, name, material.fingerprint(wanted.certificate)):
+        content = wanted.files()
+        differing = [file for file in sets.MATERIAL_FILES if found.get(file) != content.get(file)]
+        if differing:
+            shown["files"] = {file: _state(file in found, file in content) for file in differing}
     with contextlib.suppress(OcspError, KeyError):
         shown.update(_certificate_facts(load_certificates(found["fullchain.pem"], "fullchain.pem")))
     place = staples.find(layout.live(name))
@@ -679,6 +682,8 @@ def _certificate_facts(chain: t.Sequence[Certificate]) -> t.Dict[str, t.Any]:
     return {
         "certificate": material.fingerprint(chain[0]),
         "subject": chain[0].name,
+        "serial_number": f"{chain[0].serial_number:x}",
+        "valid_from": format_time(chain[0].not_before),
         "expiry": format_time(chain[0].not_after),
         "chain": [one.name for one in chain[1:]],
     }

@@ -624,6 +624,17 @@ def test_a_difference_shows_what_of_a_set_is_not_as_it_should_be(run: t.Callable
     assert "SECRET" not in json.dumps(checked) and "PRIVATE" not in json.dumps(checked["diff"])
 
 
+def test_the_difference_of_a_renewal_shows_both_certificates(run: t.Callable[..., Result]) -> None:
+    """And not that files have different content, which looks as if somebody had changed them."""
+    old, new = leaf("www.example.com"), leaf("www.example.com", "new")
+    run(certificates=[entry(old, "www.example.com")])
+    (shown,) = run(diff=True, certificates=[entry(new, "www.example.com")])["diff"]
+    for side, certificate in (("before", old), ("after", new)):
+        facts = shown[side]
+        assert facts["serial_number"] == f"{certificate.serial:x}" and "files" not in facts
+        assert facts["valid_from"] == f"{certificate.not_before:%Y-%m-%dT%H:%M:%SZ}" and facts["expiry"]
+
+
 def test_test_of_a_service_decides(run: t.Callable[..., Result], tmp_path: Path) -> None:
     one, two = leaf("www.example.com"), leaf("www.example.com", "new")
     # The configuration passes with the first certificate only.
