@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import grp
 import os
 import pwd
 import stat
@@ -20,11 +19,11 @@ from datetime import datetime, timezone
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from .ocsp import secrets
-from .ocsp.errors import ERROR, FileError, Finding, MissingError, OcspError
+from .ocsp.errors import ERROR, FileError, Finding, InputError, MissingError, OcspError
 from .ocsp.fetch.freshness import Outcome
 from .ocsp.options import table
 from .ocsp.pki.signature import CRYPTOGRAPHY_MINIMUM, library_problem
-from .ocsp.store import tenants
+from .ocsp.store import tenants, users
 from .ocsp.text import parse_time
 
 #: Warnings about a response that an operator should see even without reading the findings.
@@ -51,6 +50,8 @@ class Module(AnsibleModule):
 
     #: The options, at any depth, whose text may be or hold a private key.
     key_options: t.FrozenSet[str] = frozenset()
+    #: Whether what fails is raised as InputError, as where it is not all that the module does, or is no file of a user.
+    raises = False
     params: t.Dict[str, t.Any]
 
     def __init__(self, argument_spec: Spec, **how: t.Any) -> None:
@@ -80,6 +81,8 @@ class Module(AnsibleModule):
         super().warn(self._told(warning), *arguments, **more)
 
     def fail_json(self, msg: str, **results: t.Any) -> t.NoReturn:
+        if self.raises:
+            raise InputError(msg)
         super().fail_json(self._told(msg), **self._kept(results))
         raise AssertionError("it ends the process")
 
@@ -186,16 +189,28 @@ def not_there_yet(path: str, error: MissingError) -> Outcome:
 
 
 def check_attributes(module: AnsibleModule, params: t.Mapping[str, t.Any]) -> None:
-    """Fail on an unknown owner, group or mode before a response is written that nobody would be notified of."""
-    if [params.get(name) for name in ("owner", "group", "mode")] == [None, None, None]:
+    """Refuse an unknown owner, group or mode before a response is written that nobody would be notified of.
+
+    Raises InputError.
+    """
+    owner, group, mode = (params.get(name) for name in ("owner", "group", "mode"))
+    if owner is not None:
+        users.number(owner)
+    if group is not None:
+        users.group_number(group)
+    if mode is None:
         return
     probe = os.path.join(module.tmpdir, "probe")
     with open(probe, "wb"):
         pass
     # What chattr would say needs a file on the file system of the real one.
     arguments = module.load_file_common_arguments(dict(params, attributes=None), path=probe)
-    with _check_mode(module):
-        module.set_fs_attributes_if_different(arguments, False)
+    raises, module.raises = module.raises, True
+    try:
+        with _check_mode(module):
+            module.set_fs_attributes_if_different(arguments, False)
+    finally:
+        module.raises = raises
 
 
 def set_attributes(
@@ -236,8 +251,8 @@ def _give(module: AnsibleModule, arguments: t.Mapping[str, t.Any], descriptor: i
     owner, group, mode = (arguments[name] for name in ("owner", "group", "mode"))
     found = os.fstat(descriptor)
     if owner is not None or group is not None:
-        uid = -1 if owner is None else int(owner) if str(owner).isdigit() else pwd.getpwnam(owner).pw_uid
-        gid = -1 if group is None else int(group) if str(group).isdigit() else grp.getgrnam(group).gr_gid
+        uid = -1 if owner is None else users.number(owner)
+        gid = -1 if group is None else users.group_number(group)
         if (uid, gid) != (found.st_uid, found.st_gid):
             os.fchown(descriptor, uid, gid)
     if mode is not None:

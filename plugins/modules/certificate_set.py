@@ -600,6 +600,13 @@ dropped:
   returned: when O(state=present)
   type: list
   elements: str
+recovered:
+  description:
+    - The names whose last deployment had failed, and of which C(ocsp-stapling status) no longer says so since this run.
+      Empty in check mode.
+  returned: when O(state=present)
+  type: list
+  elements: str
 removed:
   description: The names whose sets were removed.
   returned: when O(state=absent) or O(state=pruned)

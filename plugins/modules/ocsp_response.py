@@ -346,8 +346,8 @@ def main():
         required_if=[("state", "present", ("certificate_path", "certificate_content"), True)],
     )
     _module.require_cryptography(module)
-    _module.check_attributes(module, module.params)
     with _module.failing_plainly(module):
+        _module.check_attributes(module, module.params)
         outcome = run(module)
     values = report.outcome_values(outcome, module.params["return_content"])
     diff = report.difference(outcome, module.params["state"] == "absent")

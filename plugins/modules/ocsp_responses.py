@@ -172,6 +172,7 @@ import os
 
 from ansible.module_utils.basic import FILE_COMMON_ARGUMENTS
 from ansible_collections.certops.ocsp.plugins.module_utils import _entries, _module
+from ansible_collections.certops.ocsp.plugins.module_utils._module import Module
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import (
     ERROR,
     Finding,
@@ -203,17 +204,6 @@ SHOWN_VALUES = ("changed", "failed", "path", "msg", "must_staple", "fetch_error"
 SHOWN_FAILURES = 20
 #: How many faults in options a message tells.
 SHOWN_FAULTS = 20
-
-
-class Module(_module.Module):
-    """A module whose own functions for files fail one certificate and not the task, while ``one_of_many`` is set."""
-
-    one_of_many = False
-
-    def fail_json(self, msg, **results):
-        if self.one_of_many:
-            raise InputError(msg)
-        super().fail_json(msg, **results)
 
 
 def read_entries(given):
@@ -361,7 +351,7 @@ def run(module):
         ocsp_options.read_value(name, module.params[name])
     entries, defaults = read_entries(module.params["certificates"]), defaults_of(module.params)
     finisher = Finisher(module)
-    module.one_of_many = True
+    module.raises = True
 
     def jobs():
         for name, entry in entries.items():
@@ -383,7 +373,7 @@ def run(module):
         limits = module.params["workers"], module.params["per_responder"]
         for name, result in refresh_all(jobs(), environment_for, *limits, not module.check_mode, network.close):
             finisher.add(name, collections.ChainMap(entries[name], defaults), result)
-    module.one_of_many = False
+    module.raises = False
     finisher.end(list(entries), module.params["fail_on"])
 
 
@@ -402,7 +392,7 @@ def main():
     try:
         run(module)
     except OcspError as error:
-        module.one_of_many = False
+        module.raises = False
         module.fail_json(msg=error.message)
 
 

@@ -131,7 +131,7 @@ class Sources:
         try:
             return str(self._decrypt(path, "latin-1")) if self._decrypt else ""
         except AnsibleError as error:
-            raise AnsibleActionFail(f"{path} cannot be decrypted: {error.message}") from None
+            raise AnsibleActionFail(f"{path} cannot be decrypted: {error.message.rstrip('.')}") from None
 
 
 def _fault(fault: str, names: t.Sequence[str]) -> Fault:

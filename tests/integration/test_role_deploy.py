@@ -202,6 +202,23 @@ def test_wrong_files_change_nothing(
     assert names_of(host, f"{ROOT}/live") == [] and names_of(host, f"{ROOT}/sets") == []
 
 
+def test_a_run_that_repairs_a_refused_renewal_says_that_all_is_well(
+    add_host: AddHost, play: Play, lab_pki: pki_tool.Pki
+) -> None:
+    """Also with the files that are live: the status of before is no longer so."""
+    host = add_host("repaired", "nginx")
+    one, other = (lab_pki.issue(name, key="ec", ocsp=False) for name in ("repaired.example.com", "other.example.com"))
+    entry = {"name": one.name, "private_key": one.key, "certificate": one.certificate, "chain": one.chain}
+    wrong = {**entry, "certificate": other.certificate}
+    given = [{"certificates": {"web": {"domains": [domain], "reload": ["nginx"]}}} for domain in (entry, wrong)]
+    assert play(host, **given[0]).rc == 0
+    assert play(host, **given[1]).rc != 0
+    assert "a renewed certificate that is valid until" in host.run("ocsp-stapling", "status", "--nagios", check=False)
+    repaired = play(host, **given[0])
+    assert repaired.rc == 0 and repaired.count("changed") == 0, repaired.output
+    assert "1 certificate: up to date" in repaired.output and "ocsp-stapling status: " not in repaired.output
+
+
 def test_nginx_broken_by_somebody_else(lab: lab_tool.Lab, add_host: AddHost, play: Play, lab_pki: pki_tool.Pki) -> None:
     host = add_host("broken", "nginx")
     leaf = lab_pki.issue("broken.example.com", key="ec")

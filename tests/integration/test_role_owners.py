@@ -172,7 +172,7 @@ def test_three_roles_on_one_host(lab: lab_tool.Lab, add_host: AddHost, include: 
 
         # Another one is uninstalled, which its server has to be told of first.
         refused = include(host, "web", groups=fewer, state="absent")
-        assert refused.rc != 0 and " is still used by /etc/nginx/" in said(refused)
+        assert refused.rc != 0 and " are still used by /etc/nginx/" in said(refused)
         assert "nothing was removed, because " in said(refused)
         all_are_served(lab, host, lab_pki, *left)
         host.run("rm", "/etc/nginx/sites-enabled/tls")
@@ -338,6 +338,8 @@ def test_what_the_module_deploys_without_the_role(
     assert run([inclusion(lab_pki, WEB), alone]).rc == 0
     serve_by_nginx(web_host, WEB, SHOP)
     all_are_served(lab, web_host, lab_pki, WEB, SHOP)
+    at_once = " ".join(web_host.run("ocsp-stapling", "status", check=False).split())
+    assert f"{SHOP}: it was deployed by certificate_set without the role, but " in at_once, at_once
     web_host.run("ocsp-stapling", "apply", check=False)
     warned = " ".join(web_host.run("ocsp-stapling", "status", check=False).split())
     assert f"{SHOP}: it was deployed by certificate_set without the role, but no configuration asks for its" in warned

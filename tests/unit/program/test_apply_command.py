@@ -711,9 +711,10 @@ def test_what_is_live_but_not_configured_is_withdrawn_before_it_expires(web: Hos
     who = "it was deployed by certificate_set without the role" if loose else "it is live"
     told = f"{NAME}: {who}, but no configuration asks for its staple, so that is not renewed"
     remedy = f"; to have it renewed, add it to ocsp_stapling_certificates or to a file in {web.root}/conf.d"
-    if known:
-        shown = web.run("status")
+    for names in ([], [NAME]):
+        shown = web.run("status", *names)
         assert shown.code == 1 and f"{told}{remedy}" in " ".join(shown.out.split())
+        assert re.search(rf"^{NAME} +good .* not_configured$" if not names else "not_configured", shown.out, re.M)
     for _run in range(2):
         done = web.run("apply")
         assert done.code == 1 and web.pieces(NAME) == ALL and web.reloads("web") == 1

@@ -27,7 +27,7 @@ from ..servers.server import Setup
 from ..servers.table import NAMES, SERVERS
 from ..services import control, timetable
 from ..services.installation import Installation, outstanding
-from ..store import files, parts, sets, staples
+from ..store import attempts, files, parts, sets, staples
 from ..store.parts import Part
 from ..store.sets import Layout
 from ..text import bounded, format_time, join_words, quoted
@@ -156,22 +156,25 @@ def _with_units(task: Task, result: Result) -> Result:
     told = result.values.get("reload")
     if told is None:
         return result
-    units = _units(task.layout, task.services(), told) if told else []
+    gone = result.values.get("removed", ())
+    units = _units(task.layout, task.services(), told, gone) if told else []
     return result._replace(values={**result.values, "units": units})
 
 
-def _units(layout: Layout, services: control.Services, names: t.Iterable[str]) -> t.List[t.Dict[str, str]]:
+def _units(
+    layout: Layout, services: control.Services, names: t.Iterable[str], gone: t.Container[str]
+) -> t.List[t.Dict[str, str]]:
     found = []
     for name in names:
-        unit = services.unit(name, _keys(layout, name))
+        unit = services.unit(name, _keys(layout, name, gone))
         if unit is not None:
             found.append({"service": name, "name": unit.name, "state": "restarted" if unit.restart else "reloaded"})
     return found
 
 
-def _keys(layout: Layout, service: str) -> t.List[str]:
-    """The private keys that a service reads."""
-    folders = [layout.live(name) for name in sets.live_names(layout)]
+def _keys(layout: Layout, service: str, gone: t.Container[str]) -> t.List[str]:
+    """The private keys that a service reads when the certificates ``gone`` are removed."""
+    folders = [layout.live(name) for name in sets.live_names(layout) if name not in gone]
     folders = [folder for folder in folders if service in sets.described(folder).services]
     return [os.path.join(folder, file) for folder in folders for file in sets.SECRET_FILES]
 
@@ -205,7 +208,8 @@ class _Done(t.NamedTuple):
     """What was done, or in check mode would be.
 
     ``part`` is what the owner has configured now, ``saved`` are the parts that were written, ``told`` the services to
-    be reloaded, and ``problem`` is why no new set is live.
+    be reloaded, and ``problem`` is why no new set is live. ``recovered`` are the names of which ``status`` no longer
+    says that their deployment failed.
     """
 
     part: t.Optional[Part]
@@ -213,12 +217,13 @@ class _Done(t.NamedTuple):
     told: t.Sequence[str]
     unconfirmed: t.Sequence[str]
     problem: str = ""
+    recovered: t.Sequence[str] = ()
 
 
 def _present(task: Task) -> Result:
     one = _planned(task)
     work, layout = one.work, task.layout
-    before = [_facts(layout, item.name, item.material.files()) for item in work.items] if task.diff else []
+    before = [_facts(layout, item.name, item.material) for item in work.items] if task.diff else []
     patience = _Patience(task)
     if not (task.values["part"] or {}).get("question"):
         with _noting(task, one.notes, work.items):
@@ -231,10 +236,11 @@ def _present(task: Task) -> Result:
     moved = [] if done.problem else live.moved_defaults(live.ordered(work.before, one.inclusion.found), work.after())
     result = _values(work, done.told, done.unconfirmed)
     result["dropped"] = [dropped.name for dropped in gone if not dropped.used_by]
+    result["recovered"] = list(done.recovered)
     if task.diff:
         result["diff"] = [
             *_difference(work, before),
-            *_dropped_difference(layout, gone),
+            *_gone_difference(layout, result["dropped"]),
             *_moved_difference(layout, moved),
         ]
     waited = patience.told(work.waited_for)
@@ -288,8 +294,10 @@ def _deploy(one: _Deployment, unsaved: t.Sequence[Part]) -> _Done:
             parts.note_inclusion(task.layout, part.owner, one.inclusion.number, one.inclusion.loop)
         told = installation.outstanding()
     notes = replace(one.notes, parts=work.parts) if part is not None else one.notes
+    failed = notes.failed()
     work.warnings += notes.conclude(work)
-    return _Done(part, unsaved, told, confirm.unconfirmed(task.layout), problem)
+    recovered = sorted(failed - notes.failed())
+    return _Done(part, unsaved, told, confirm.unconfirmed(task.layout), problem, recovered)
 
 
 def _is_changed(work: transaction.Plan, done: _Done) -> bool:
@@ -641,10 +649,11 @@ def _describe(work: transaction.Plan, item: transaction.Item) -> t.Dict[str, t.A
 # Differences
 
 
-def _facts(layout: Layout, name: str, wanted: t.Mapping[str, bytes]) -> t.Dict[str, t.Any]:
+def _facts(layout: Layout, name: str, wanted: material.Material) -> t.Dict[str, t.Any]:
     """What a difference shows of a live set: of keys who may read them, and never what is in them.
 
-    ``wanted`` are the files that it should have.
+    If it was made of the certificate that is ``wanted``, its files should be those of that, so those that are not are
+    shown.
     """
     identifier = sets.current_id(layout, name)
     if identifier is None:
@@ -652,9 +661,11 @@ def _facts(layout: Layout, name: str, wanted: t.Mapping[str, bytes]) -> t.Dict[s
     found = sets.read_set(layout, name, identifier)
     shown: t.Dict[str, t.Any] = {"state": "present"}
     shown["keys"] = {file: access.shown for file, access in sets.accesses(layout, name, identifier).items()}
-    differing = [file for file in sets.MATERIAL_FILES if found.get(file) != wanted.get(file)]
-    if differing:
-        shown["files"] = {file: _state(file in found, file in wanted) for file in differing}
+    if attempts.is_live(layout, name, material.fingerprint(wanted.certificate)):
+        content = wanted.files()
+        differing = [file for file in sets.MATERIAL_FILES if found.get(file) != content.get(file)]
+        if differing:
+            shown["files"] = {file: _state(file in found, file in content) for file in differing}
     with contextlib.suppress(OcspError, KeyError):
         shown.update(_certificate_facts(load_certificates(found["fullchain.pem"], "fullchain.pem")))
     place = staples.find(layout.live(name))
@@ -671,6 +682,8 @@ def _certificate_facts(chain: t.Sequence[Certificate]) -> t.Dict[str, t.Any]:
     return {
         "certificate": material.fingerprint(chain[0]),
         "subject": chain[0].name,
+        "serial_number": f"{chain[0].serial_number:x}",
+        "valid_from": format_time(chain[0].not_before),
         "expiry": format_time(chain[0].not_after),
         "chain": [one.name for one in chain[1:]],
     }
@@ -744,10 +757,13 @@ def _absent(task: Task) -> Result:
     if names:
         found = inclusions.read(layout, None).found
         return _take_away(task, removed, found, found, removed)
+    values: t.Dict[str, t.Any] = {"msg": _say_removed(removed, task.check), "removed": removed}
+    if task.diff:
+        values["diff"] = _gone_difference(layout, removed)
     if not task.check and (removed or os.path.isdir(layout.state)):
         with task.installation() as installation:
             removal.remove_all(installation, removed)
-    return Result({"msg": _say_removed(removed, task.check), "removed": removed}, changed=bool(removed))
+    return Result(values, changed=bool(removed))
 
 
 def _absent_part(task: Task) -> Result:
@@ -825,9 +841,15 @@ def _take_away(
     before = live.look(task.layout, known)
     after = removal.remaining(task.layout, before, gone, left, touched, known)
     moved = live.moved_defaults(live.ordered(before, found), after)
-    if not task.check and touched:
+    shown = [*_gone_difference(task.layout, gone), *_moved_difference(task.layout, moved)] if task.diff else []
+    setup = Setup(task.layout.root, task.values["apache_port"])
+    if task.check:
+        affected = removal.affected(before, gone, live.outdated_snippets(setup, after)) if touched else {}
+        # One that does not run loads its files when it starts.
+        running = {service for service in affected if known.is_running(service) is not False}
+        told = sorted({*running, *outstanding(task.layout, known)}) if touched else []
+    elif touched:
         with task.installation() as installation:
-            setup = Setup(task.layout.root, task.values["apache_port"])
             problem = removal.take_away(installation, gone, left, touched, setup, task.values["force"])
             told = installation.outstanding()
     if problem:
@@ -836,8 +858,8 @@ def _take_away(
     removed = [_say_removed(gone, task.check)] if gone or not kept else []
     msg = "; ".join([*removed, *kept, *_say_moved(moved, task.check)])
     values: t.Dict[str, t.Any] = {"msg": msg, "removed": list(gone), "reload": told}
-    if task.diff and moved:
-        values["diff"] = _moved_difference(task.layout, moved)
+    if shown:
+        values["diff"] = shown
     return Result(values, changed=bool(gone))
 
 
@@ -944,11 +966,12 @@ def _moved_difference(layout: Layout, moved: t.Iterable[live.Moved]) -> t.List[t
     return shown
 
 
-def _dropped_difference(layout: Layout, gone: t.Iterable[inclusions.Dropped]) -> t.List[t.Dict[str, t.Any]]:
+def _gone_difference(layout: Layout, names: t.Iterable[str]) -> t.List[t.Dict[str, t.Any]]:
+    """The sets that are, or will be, removed. It is to be called before that."""
     shown = []
-    for one in gone:
-        path = layout.live(one.name)
-        if sets.current_id(layout, one.name) is not None and not one.used_by:
-            before, after = {"state": "present"}, {"state": "absent"}
+    for name in names:
+        path = layout.live(name)
+        if sets.current_id(layout, name) is not None:
+            before, after = {"state": "present", "files": sets.files_in(path)}, {"state": "absent"}
             shown.append({"before_header": path, "after_header": path, "before": before, "after": after})
     return shown

@@ -50,6 +50,11 @@ class Notes:
     passwords: t.Tuple[str, ...] = ()
     now: t.Callable[[], datetime] = lambda: datetime.now(timezone.utc)
 
+    def failed(self) -> t.Set[str]:
+        """The names whose last deployment failed, as far as that still holds."""
+        noted = {name: attempts.outstanding(self.layout, name) for name in attempts.names(self.layout)}
+        return {name for name, attempt in noted.items() if attempt is not None and not attempt.is_live}
+
     def conclude(self, work: Plan) -> t.List[str]:
         """Note what came of each certificate of a plan that was carried out, and forget what is no longer on the host.
 

@@ -106,10 +106,7 @@ def take_away(
     before = live.look(layout, known)
     after = remaining(layout, before, gone, left, touched, known)
     outdated = live.outdated_snippets(setup, after)
-    told = live.told(outdated, before)
-    for one in before:
-        for service, _kind in one.users if one.entry.name in gone else ():
-            told.setdefault(service, []).append(one.entry.name)
+    told = affected(before, gone, outdated)
     working = [service for service in told if not known.test(service)]
     contents = {**outdated, **_record_without(layout, gone, after, left, setup, known)}
     try:
@@ -130,6 +127,18 @@ def take_away(
     for name in gone:
         sets.remove(layout, name)
     return ""
+
+
+def affected(before: t.Sequence[Live], gone: t.Container[str], outdated: t.Iterable[str]) -> t.Dict[str, t.List[str]]:
+    """The services that have to forget certificates, with what they have loaded that goes or stands in a snippet.
+
+    ``before`` is what is live, and ``outdated`` are the paths of shared snippets that are not as they should be then.
+    """
+    told = live.told(outdated, before)
+    for one in before:
+        for service, _kind in one.users if one.entry.name in gone else ():
+            told.setdefault(service, []).append(one.entry.name)
+    return told
 
 
 def _record_without(

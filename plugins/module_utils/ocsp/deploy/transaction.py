@@ -723,7 +723,7 @@ def summary(
     parts += [f"held back: {listed(held_back, '; ')}"] if held_back else []
     if changed:
         verb = "would change" if check else "changed"
-        why = [_with_reasons(item) for item in work.changed]
+        why = [_with_reasons(item, check) for item in work.changed]
         parts.append(f"{len(changed)} of {_certificates(len(work.items))} {verb}: {listed(why)}")
     if renewed:
         parts.append(f"{'would be renewed' if check else 'renewed'} in place: {listed(renewed)}")
@@ -748,14 +748,15 @@ def summary(
     return "; ".join(parts)
 
 
-def _with_reasons(item: Item) -> str:
+def _with_reasons(item: Item, check: bool) -> str:
     """The name of a certificate that changes, and what else than a new certificate is the reason for that."""
     if not item.previous or "cert.pem" in item.reasons:
         return item.name
     # Files with the same in them say nothing more.
     reasons = [reason for reason in item.reasons if reason not in ("fullchain.pem", "combined.pem")]
-    access = dict.fromkeys(reason.partition(" ")[2] for reason in reasons if " is " in reason)
-    reasons = [reason for reason in reasons if " is " not in reason] + [f"its key {one}" for one in access]
+    access = dict.fromkeys(reason.partition(" is ")[2] for reason in reasons if " is " in reason)
+    verb = "is" if check else "was"
+    reasons = [reason for reason in reasons if " is " not in reason] + [f"its key {verb} {one}" for one in access]
     return f"{item.name} ({'; '.join(reasons or item.reasons)})"
 
 

@@ -28,7 +28,7 @@ from datetime import datetime, timezone
 
 from ..errors import FileError, InputError
 from ..servers.server import FOLDER
-from . import files, reading
+from . import files, reading, users
 
 #: What may be permitted for a private key.
 _KEY_MODES = 0o640
@@ -86,13 +86,13 @@ def find_access(owner: t.Any, group: t.Any) -> t.Tuple[int, int, t.List[str]]:
     uid = gid = -1
     problems = []
     try:
-        uid = int(owner) if str(owner).isdigit() else pwd.getpwnam(owner).pw_uid
-    except KeyError:
-        problems.append(f"the owner of the private key: there is no user '{owner}' on this host")
+        uid = users.number(owner)
+    except InputError as error:
+        problems.append(f"the owner of the private key: {error.message}")
     try:
-        gid = int(group) if str(group).isdigit() else grp.getgrnam(group).gr_gid
-    except KeyError:
-        problems.append(f"the group of the private key: there is no group '{group}' on this host")
+        gid = users.group_number(group)
+    except InputError as error:
+        problems.append(f"the group of the private key: {error.message}")
     return uid, gid, problems
 
 
@@ -381,6 +381,11 @@ def described(folder: str) -> Description:
 def texts_of(value: t.Any) -> t.Tuple[str, ...]:
     """The texts of a list that was read from JSON; none where it is something else."""
     return tuple(text for text in value if isinstance(text, str)) if isinstance(value, list) else ()
+
+
+def files_in(folder: str) -> t.List[str]:
+    """The names of the files of the set in a folder."""
+    return _names_in(folder)
 
 
 def live_names(layout: Layout) -> t.List[str]:

@@ -211,7 +211,7 @@ def status(options: argparse.Namespace, log: Log) -> int:
         config, refused = Config(_folders(options)), str(error)
     state = states.load(config.folders.state_file)
     try:
-        _check_names(options.names, [*_configured(config), *state.certificates])
+        _check_names(options.names, [*_configured(config), *state.certificates, *sets.live_names(config.layout)])
     except InputError as error:
         if not options.nagios:
             raise

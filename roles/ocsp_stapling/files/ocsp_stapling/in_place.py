@@ -19,7 +19,7 @@ from ocsp.errors import InputError
 from ocsp.judge.decision import decide
 from ocsp.options.parse import read_certificates
 from ocsp.pki.certificate import find_leaf
-from ocsp.store import attempts, staples
+from ocsp.store import attempts, sets, staples
 from ocsp.store.sets import Layout
 
 from . import certificate_state, record
@@ -72,6 +72,8 @@ def observe(
         # What the next run will forget, since its set is gone, is no longer said.
         if name not in found and (not names or name in names) and isinstance(live, str) and os.path.isdir(live):
             found[name] = config.entry(name, ())
+    if not refused:
+        found.update((one.name, one) for one in _unnoticed(config, state) if not names or one.name in names)
     seen: t.Dict[str, Seen] = {}
     until = time.monotonic() + _LONGEST_LOOK
     for name, entry in found.items():
@@ -84,6 +86,16 @@ def observe(
         seen.update((name, _unconfigured(config.layout, name, seen[name])) for name in unknown)
     noted = frozenset(attempts.names(config.layout))
     return {name: _with_deployment(name, one, config, noted) for name, one in seen.items()}
+
+
+def _unnoticed(config: Config, state: State) -> t.Iterator[Entry]:
+    """What has a staple in place, but is in no configuration and was not seen by any run yet."""
+    noticed = {*state.certificates, *(entry.name for entry in config.certificates)}
+    for name in sets.live_names(config.layout):
+        entry = config.entry(name, sets.described(config.layout.live(name)).services)
+        with contextlib.suppress(InputError):  # what cannot be read is for the next run to say
+            if name not in noticed and read_place(entry) is not None:
+                yield entry
 
 
 def _with_deployment(name: str, seen: Seen, config: Config, noted: t.Container[str]) -> Seen:

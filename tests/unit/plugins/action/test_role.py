@@ -204,6 +204,23 @@ def test_who_includes_the_role_owns_what_it_gives(run: Play, tmp_path: Path) -> 
     assert re.findall(r"owner: ([^;]+);", said) == ["site", "store", "Web servers (play.yml)", "play.yml", "me"], said
 
 
+@pytest.mark.parametrize(("recovered", "after", "shown"), [([], "", True), (["a"], "OK - x", False)])
+def test_the_status_of_before_is_not_shown_of_what_was_repaired(
+    recovered: t.List[str], after: str, shown: bool, run: Play
+) -> None:
+    deployed = {"changed": False, "msg": "up to date", "good_until": "", "recovered": recovered}
+    values = {
+        "__ocsp_stapling_deployed": {**deployed, "unconfirmed": []},
+        "__ocsp_stapling_host": {"differences": [], "differing": [], "status": "WARNING - a was refused"},
+        "__ocsp_stapling_shown": {"stdout": json.dumps({"summary": after})},
+    }
+    task = {"ansible.builtin.debug": {"msg": "{{ __ocsp_stapling_follows }} {{ __ocsp_stapling_summary }}"}}
+    vars_file = str(CHECKOUT / "roles/ocsp_stapling/vars/main.yml")
+    said = run({"vars_files": [vars_file], "vars": {}, "tasks": [task]}, extra=values)
+    assert f"{not shown} up to date" in said
+    assert ("up to date; ocsp-stapling status: WARNING - a was refused" in said) is shown
+
+
 @pytest.mark.parametrize("owner", ["all", "former", "x" * 101])
 def test_what_cannot_be_an_owner_is_refused(play: Play, owner: str) -> None:
     assert "nothing was changed: ocsp_stapling_owner: " in play(fails=True, owner=owner)

@@ -624,6 +624,17 @@ def test_a_difference_shows_what_of_a_set_is_not_as_it_should_be(run: t.Callable
     assert "SECRET" not in json.dumps(checked) and "PRIVATE" not in json.dumps(checked["diff"])
 
 
+def test_the_difference_of_a_renewal_shows_both_certificates(run: t.Callable[..., Result]) -> None:
+    """And not that files have different content, which looks as if somebody had changed them."""
+    old, new = leaf("www.example.com"), leaf("www.example.com", "new")
+    run(certificates=[entry(old, "www.example.com")])
+    (shown,) = run(diff=True, certificates=[entry(new, "www.example.com")])["diff"]
+    for side, certificate in (("before", old), ("after", new)):
+        facts = shown[side]
+        assert facts["serial_number"] == f"{certificate.serial:x}" and "files" not in facts
+        assert facts["valid_from"] == f"{certificate.not_before:%Y-%m-%dT%H:%M:%SZ}" and facts["expiry"]
+
+
 def test_test_of_a_service_decides(run: t.Callable[..., Result], tmp_path: Path) -> None:
     one, two = leaf("www.example.com"), leaf("www.example.com", "new")
     # The configuration passes with the first certificate only.
@@ -755,6 +766,18 @@ def test_a_renewal_that_is_refused_is_noted(
     assert not (tmp_path / "var/attempts").exists()
 
 
+def test_what_is_no_longer_refused_is_named_once(run: t.Callable[..., Result]) -> None:
+    """What status said of it before the run is no longer so after it."""
+    certificate = leaf("www.example.com")
+    good = entry(certificate, "www.example.com", response_content=staple(certificate), services=[])
+    assert run(certificates=[good])["recovered"] == []
+    assert run(certificates=[{**good, "certificate_content": leaf("www.example.com", "new").pem.decode()}])["failed"]
+    assert run(certificates=[good], check=True)["recovered"] == []
+    repaired = run(certificates=[good])
+    assert (repaired["changed"], repaired["recovered"]) == (False, ["www.example.com"])
+    assert run(certificates=[good])["recovered"] == []
+
+
 def test_options_that_cannot_be_used_for_a_renewal_are_noted(run: t.Callable[..., Result], tmp_path: Path) -> None:
     name = "www.example.com"
     run(certificates=[entry(leaf(name), name, response_content=staple(leaf(name)))])
@@ -847,8 +870,10 @@ def test_the_setting_that_changed_is_named_and_not_what_it_is(run: t.Callable[..
         assert result["msg"].endswith(f"the configuration of web was updated ({told})"), result["msg"]
         assert "s3cret" not in str(result)
     given[0]["mode"] = "0440"
+    foreseen = run(check=True, certificates=given, **options)["msg"]
+    assert f"1 of 1 certificate would change: {name} (its key is {OWNER} 0400 and not {OWNER} 0440)" in foreseen
     changed = run(certificates=given, **options)["msg"]
-    assert f"1 of 1 certificate changed: {name} (its key is " in changed and changed.endswith(
+    assert f"1 of 1 certificate changed: {name} (its key was {OWNER} 0400 and not " in changed and changed.endswith(
         f"({name}: key_owner, key_group, key_mode)"
     )
     chain = run(certificates=[{**given[0], "root_content": forge.world().root.pem.decode()}], **options)["msg"]

@@ -100,8 +100,16 @@ def test_tasks_without_an_owner_add_up(host: Host) -> None:
     assert host.listed() == [B, A], "the task that came first comes first"
     for name in (A, B):
         assert not host.run(certificates=[one(name)])["changed"]
+    foreseen = host.run("absent", certificates=[{"name": A}], check=True)
     gone = host.run("absent", certificates=[{"name": A}])
     assert gone["removed"] == [A] and gone["reload"] == [SERVICE] and host.listed() == [B]
+    assert {**foreseen, "msg": gone["msg"]} == gone and foreseen["msg"] == f"{A} would be removed"
+    (shown,) = gone["diff"]
+    assert (shown["before_header"], shown["after"]) == (host.layout.live(A), {"state": "absent"})
+    assert {"cert.pem", "privkey.pem"} < set(shown["before"]["files"]) and "BEGIN" not in json.dumps(gone["diff"])
+    for check in (True, False):
+        unused = host.run("absent", certificates=[{"name": A}], check=check)
+        assert not unused["changed"] and unused["reload"] == [] and not unused.get("diff")
     assert not host.run("absent", certificates=[{"name": A}])["changed"]
 
 
@@ -162,6 +170,7 @@ def test_an_owner_that_comes_back_is_last(host: Host) -> None:
     for check in (True, False):
         gone = host.run("absent", part={"owner": "web"}, check=check)
         assert gone["removed"] == [A] and moved(A, B, check) in gone["msg"] and defaults_of(gone) == [(A, B)]
+        assert gone["reload"] == [SERVICE]
     back = host.deploy("web", A)
     assert host.listed() == [B, A] and "default" not in back["msg"]
 

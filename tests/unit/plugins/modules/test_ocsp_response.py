@@ -781,13 +781,21 @@ def test_attributes_of_the_file_system_are_set(run: t.Any, path: Path) -> None:
     assert "d" in shown.split()[0]
 
 
-@pytest.mark.parametrize("attributes", [{"owner": "nosuch"}, {"group": "nosuch"}, {"mode": "zz"}])
+@pytest.mark.parametrize(
+    ("attributes", "sentence"),
+    [
+        ({"owner": "nosuch", "mode": "0644"}, "there is no user 'nosuch' on this host"),
+        ({"group": "nosuch"}, "there is no group 'nosuch' on this host"),
+        ({"mode": "zz"}, "mode must be in octal or symbolic form"),
+    ],
+)
 def test_an_attribute_that_makes_no_sense_is_said_before_anything_is_written(
-    run: t.Any, path: Path, attributes: t.Dict[str, str]
+    run: t.Any, path: Path, attributes: t.Dict[str, str], sentence: str
 ) -> None:
     """Else the next run would find the response in place, and nobody would be notified of it."""
     path.write_bytes(DUE)
-    assert run(source_content=b64(GOOD), **attributes)["failed"]
+    result = run(source_content=b64(GOOD), **attributes)
+    assert result["failed"] and result["msg"] == sentence and result["path"] == str(path)
     assert path.read_bytes() == DUE
 
 

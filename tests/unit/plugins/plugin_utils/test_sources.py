@@ -57,6 +57,7 @@ def test_a_vault_that_cannot_be_opened_is_named(folder: Path) -> None:
     (folder / "a.test.key").write_bytes(encrypted)
     entries, faults = Sources(as_given, loader.get_text_file_contents).complete_all([{"name": "a.test"}], str(folder))
     assert entries == [] and faults[0].message.startswith(f"a.test: {folder}/a.test.key cannot be decrypted: ")
+    assert not faults[0].message.endswith("."), "status goes on after it"
 
 
 @pytest.mark.parametrize("key", [KEY, KEY[:200], KEY[-200:], KEY.replace("-----", "----")])
