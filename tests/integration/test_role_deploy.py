@@ -165,7 +165,9 @@ def test_responder_down_for_the_whole_play(
     assert lab.look(host, demanding.name)[2] == "good"
 
 
-@pytest.mark.parametrize("fault", ["key", "chain", "expired", "name"])
+@pytest.mark.parametrize(
+    "fault", ["expired", *(pytest.param(one, marks=pytest.mark.nightly) for one in ("key", "chain", "name"))]
+)
 def test_wrong_files_change_nothing(
     fault: str, lab: lab_tool.Lab, add_host: AddHost, play: Play, lab_pki: pki_tool.Pki, tmp_path: t.Any
 ) -> None:

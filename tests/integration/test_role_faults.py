@@ -32,6 +32,7 @@ def said(result: Result) -> str:
     return " ".join(result.output.split())
 
 
+@pytest.mark.nightly
 def test_configuration_that_the_program_refuses(
     lab: lab_tool.Lab, add_host: AddHost, play: Play, lab_pki: pki_tool.Pki
 ) -> None:
@@ -168,10 +169,9 @@ def test_log_file_has_a_folder_of_its_own(
     host = add_host("logging", "nginx")
     leaf = lab_pki.issue("logging.example.com", key="ec")
     variables: dict[str, t.Any] = {"certificates": web(leaf.name), "source": lab_pki.home, "responder_wait": 0}
-    for path in ("/var/log/staple-{year}.log", "/var/log/{year}/staple.log", "/staple.log", "staple.log"):
-        for check in (True, False):
-            refused = said(play(host, check=check, log_file=path, **variables))
-            assert f"ocsp_stapling_log_file is {path}, but " in refused and "nothing was changed" in refused, refused
+    for path, check in (("/var/log/staple-{year}.log", True), ("/var/log/{year}/staple.log", False)):
+        refused = said(play(host, check=check, log_file=path, **variables))
+        assert f"ocsp_stapling_log_file is {path}, but " in refused and "nothing was changed" in refused, refused
     assert not host.has(ROOT)
     folder = "/var/log/staples"
     with lab.responder(lab_pki.home):

@@ -188,6 +188,7 @@ def test_three_roles_on_one_host(lab: lab_tool.Lab, add_host: AddHost, include: 
         assert rest.rc == 0 and rest.count("changed") == 0, rest.output
 
 
+@pytest.mark.nightly
 def test_a_later_role_does_not_take_the_default_certificate(
     lab: lab_tool.Lab, add_host: AddHost, include: Include, lab_pki: pki_tool.Pki
 ) -> None:
