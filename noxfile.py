@@ -361,7 +361,22 @@ for _short in SANITY:
     define_sanity(_short)
 
 
-# --- The core and the program ---
+# --- Modules, the core and the program ---
+
+
+def define_modules(short: str, cryptography: str, pythons: t.Sequence[str]) -> None:
+    @tool_session(f"modules-{short}", python=first_here(*pythons), tags=["modules"])
+    def modules(session: nox.Session) -> None:
+        session.install(*PYTEST, f"cryptography=={cryptography}", ansible_core(short))
+        with scratch(session):
+            run_pytest(session, *(f"tests/unit/plugins/{kind}" for kind in ("modules", "plugin_utils", "action")))
+
+    modules.__doc__ = f"Modules and controller plugins with ansible-core {short}."
+
+
+define_modules("2.19", "38.0.4", ("3.11", "3.12", "3.13"))
+define_modules("2.21", NEWEST_CRYPTOGRAPHY, ("3.13", "3.12", "3.14"))
+
 
 CORE_TESTS = "tests/unit/plugins/module_utils"
 # What sees cryptography through the rooms below alone.
@@ -431,20 +446,6 @@ for _pair in matrix():
     define_unit(*_pair)
 for _pair in matrix():
     define_conformance(*_pair)
-
-
-def define_modules(short: str, cryptography: str, pythons: t.Sequence[str]) -> None:
-    @tool_session(f"modules-{short}", python=first_here(*pythons), tags=["modules"])
-    def modules(session: nox.Session) -> None:
-        session.install(*PYTEST, f"cryptography=={cryptography}", ansible_core(short))
-        with scratch(session):
-            run_pytest(session, *(f"tests/unit/plugins/{kind}" for kind in ("modules", "plugin_utils", "action")))
-
-    modules.__doc__ = f"Modules and controller plugins with ansible-core {short}."
-
-
-define_modules("2.19", "38.0.4", ("3.11", "3.12", "3.13"))
-define_modules("2.21", NEWEST_CRYPTOGRAPHY, ("3.13", "3.12", "3.14"))
 
 
 @tool_session("fuzz-structures", python=first_here("3.13", "3.12", "3.11"), tags=["fuzz"])
