@@ -81,7 +81,7 @@ class World:
         values = {
             **_OPTIONS,
             "certificates": entries,
-            "part": {"owner": "web", "number": 1, "claimed": [], "together": {}},
+            "part": {"owner": "web", "number": 1, "claimed": [], "together": {}, "loop": "", "is_last": False},
             "force": False,
             "found": [],
             "services": list(SERVICES),
