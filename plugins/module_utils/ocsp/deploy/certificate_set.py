@@ -273,12 +273,16 @@ def _foresee(one: _Deployment, unsaved: t.Sequence[Part]) -> _Done:
     work = one.work
     told = {*transaction.renew(work, None), *work.told(work.outdated_snippets())}
     told.update(service for missing in work.missing for service in missing.services)
-    # One that does not run loads its files when it starts.
-    told = {service for service in told if one.known.is_running(service) is not False}
-    told.update(outstanding(one.task.layout, one.known))
+    told = _to_be_told(one.task, one.known, told)
     looked_at = work.changed if work.verified else ()
     unconfirmed = {service for item in looked_at for service in item.wanted.services}
     return _Done(one.part, unsaved, sorted(told), sorted(unconfirmed))
+
+
+def _to_be_told(task: Task, known: control.Services, affected: t.Iterable[str]) -> t.Set[str]:
+    """The services that a run would reload: one that does not run loads its files when it starts."""
+    running = (service for service in affected if known.is_running(service) is not False)
+    return {*running, *outstanding(task.layout, known)}
 
 
 def _deploy(one: _Deployment, unsaved: t.Sequence[Part]) -> _Done:
@@ -845,9 +849,7 @@ def _take_away(
     setup = Setup(task.layout.root, task.values["apache_port"])
     if task.check:
         affected = removal.affected(before, gone, live.outdated_snippets(setup, after)) if touched else {}
-        # One that does not run loads its files when it starts.
-        running = {service for service in affected if known.is_running(service) is not False}
-        told = sorted({*running, *outstanding(task.layout, known)}) if touched else []
+        told = sorted(_to_be_told(task, known, affected)) if touched else []
     elif touched:
         with task.installation() as installation:
             problem = removal.take_away(installation, gone, left, touched, setup, task.values["force"])
