@@ -189,7 +189,7 @@ def not_there_yet(path: str, error: MissingError) -> Outcome:
 
 
 def check_attributes(module: AnsibleModule, params: t.Mapping[str, t.Any]) -> None:
-    """Refuse an unknown owner, group or mode before a response is written that nobody would be notified of.
+    """Refuse an unknown owner, group or mode before a response is written of which no handler would learn.
 
     Raises InputError.
     """

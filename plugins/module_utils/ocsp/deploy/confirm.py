@@ -137,7 +137,7 @@ def extend_record(
     """The record with what is going to be switched, keeping what an earlier run noted and is not confirmed yet.
 
     ``snippets`` are the shared pieces of configuration as they were, by path; None where there was none. Without any
-    set there is no record: nobody would verify it, and the next failure would put back snippets of another time.
+    set there is no record: it would not be verified, and the next failure would put back snippets of another time.
     """
     noted: Record = dict(record.get("sets", {}))
     for one in switched:

@@ -130,7 +130,7 @@ def take_away(
 
 
 def affected(before: t.Sequence[Live], gone: t.Container[str], outdated: t.Iterable[str]) -> t.Dict[str, t.List[str]]:
-    """The services that have to forget certificates, with what they have loaded that goes or stands in a snippet.
+    """The services that have to forget certificates, with what they have loaded that goes or is in a snippet.
 
     ``before`` is what is live, and ``outdated`` are the paths of shared snippets that are not as they should be then.
     """

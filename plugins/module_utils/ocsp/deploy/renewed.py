@@ -153,7 +153,7 @@ def read_leaf(path: str) -> t.Optional[Certificate]:
 def live_leaf(layout: Layout, name: str) -> t.Optional[Certificate]:
     """The certificate of the live set of a name, or None where there is none that can be read.
 
-    A damaged one keeps nobody from putting another one in its place.
+    A damaged one does not keep another one from being put in its place.
     """
     path = os.path.join(layout.live(name), "cert.pem")
     with contextlib.suppress(OcspError):

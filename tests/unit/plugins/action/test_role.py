@@ -132,7 +132,7 @@ def test_all_files_that_are_missing_are_said_before_the_host_is_touched(play: Pl
     assert "Install the program" not in said
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, as the host has something to say")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may have the module look at the host")
 def test_what_the_host_and_vaults_know_is_said_with_all_else(run: Play, tmp_path: Path) -> None:
     """A group of the host, a vault that cannot be opened and a time are no reason for another run."""
     (tmp_path / "a.test.key").write_text("$ANSIBLE_VAULT;1.1;AES256\n3031\n")
