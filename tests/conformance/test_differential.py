@@ -15,7 +15,6 @@ import functools
 import itertools
 import os
 import re
-import shutil
 import subprocess
 import typing as t
 from datetime import datetime, timezone
@@ -24,14 +23,14 @@ from pathlib import Path
 import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.response import Rules, judge
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.certificate import Certificate, Target
+from ansible_collections.certops.ocsp.tests.conformance.openssl_program import OPENSSL, openssl_version
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, MINUTE, Entity
 
-OPENSSL = shutil.which("openssl")
 NOW = datetime.now(timezone.utc).replace(microsecond=0)
 RULES = Rules()
 
-pytestmark = pytest.mark.skipif(OPENSSL is None, reason="there is no openssl on this machine to compare with")
+pytestmark = pytest.mark.skipif(not OPENSSL, reason="there is no openssl on this machine to compare with")
 
 AUTHENTIC, STATUS, TIMELY = "authentic", "status", "timely"
 ALL = (AUTHENTIC, STATUS, TIMELY)
@@ -491,7 +490,7 @@ class OpenSSL:
         response_file = self._folder / "response.der"
         response_file.write_bytes(data)
         certificates = {name: entity.pem for name, entity in (("issuer", issuer(case.kind)), ("leaf", leaf(case.kind)))}
-        command = [OPENSSL or "", "ocsp", "-respin", str(response_file), f"-{case.digest}", "-no_nonce"]
+        command = [OPENSSL, "ocsp", "-respin", str(response_file), f"-{case.digest}", "-no_nonce"]
         for option, name in (("-issuer", "issuer"), ("-cert", "leaf")):
             command += [option, self._file(f"{case.kind}-{name}.pem", certificates[name])]
         command += ["-CAfile", self._file(f"{case.kind}-ca.pem", root().pem + certificates["issuer"])]
@@ -514,12 +513,6 @@ class OpenSSL:
 @pytest.fixture(scope="module")
 def openssl(tmp_path_factory: pytest.TempPathFactory) -> OpenSSL:
     return OpenSSL(tmp_path_factory.mktemp("openssl"))
-
-
-@functools.cache
-def openssl_version() -> t.Tuple[int, ...]:
-    done = subprocess.run([OPENSSL or "", "version"], capture_output=True, text=True, check=True)
-    return tuple(int(number) for number in re.findall(r"\d+", done.stdout)[:3])
 
 
 def on_purpose(case: Case) -> t.Tuple[str, ...]:
