@@ -4,7 +4,8 @@
 
 """Each variable of the roles that is of a wrong kind is named, with what it should be, and never quoted.
 
-The variables are those of the argument specs, so that a new one is tested as well.
+The variables are those of the argument specs, so that a new one is tested as well. All plays are of one playbook: to
+start Ansible takes longer than a play of these.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ WRONG: t.Dict[str, t.Any] = {
     "a fraction": 1.5,
     "a truth": True,
 }
+CERTIFICATES = "ocsp_stapling_certificates"
+MISSPELT = {"web": {"domains": ["a.example.com"], "relaod": ["nginx"]}}
 #: The kinds of variables for which each of these is one that is meant.
 FITS = {
     "a list": ("list of dict",),
@@ -58,25 +61,78 @@ def kind(option: t.Mapping[str, t.Any]) -> str:
     return f"list of {'dict' if 'options' in option else 'str'}" if found == "list" else found
 
 
-@pytest.fixture
-def faults(tmp_path: Path) -> t.Callable[..., t.List[str]]:
-    """Run a role with variables that are refused. Returns the lines of the message."""
-    collections = link_checkout(tmp_path / "collections")
+def wrong_names(role: str, what: str) -> t.List[str]:
+    """The variables of a role that cannot be of this kind."""
+    return sorted(name for name, option in options(role).items() if kind(option) not in FITS[what])
 
-    def run(role: str, variables: t.Mapping[str, t.Any]) -> t.List[str]:
-        task = {"ansible.builtin.include_role": {"name": f"certops.ocsp.{role}"}}
-        shown = {"ansible.builtin.copy": {"dest": str(tmp_path / "msg"), "content": "{{ ansible_failed_result.msg }}"}}
-        play = {"block": [task], "rescue": [{**shown, "check_mode": False, "diff": False}]}
-        path = tmp_path / "play.yml"
-        path.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "vars": variables, "tasks": [play]}]))
-        done = run_playbook(path, collections, "--check")
-        assert done.returncode == 0, done.stdout + done.stderr
-        # The message itself, as Ansible shows the play where it is about a variable.
-        msg = (tmp_path / "msg").read_text()
-        assert SECRET not in msg
-        return msg.splitlines()
 
-    return run
+def wrong_variables(role: str, what: str) -> t.Dict[str, t.Any]:
+    """All of them of this kind, what else the role needs, and something else that is wrong."""
+    required = {name: "https://ca.example.com" for name, option in options(role).items() if option.get("required")}
+    return {**required, CERTIFICATES: MISSPELT, **dict.fromkeys(wrong_names(role, what), WRONG[what])}
+
+
+SENTENCES = {
+    "ocsp_stapling_workers": ([8], "must be a whole number from 1 to 1000"),
+    "ocsp_stapling_state": ("gone", "must be one of present, absent"),
+    "ocsp_stapling_verify": ("perhaps", "must be true or false"),
+    "ocsp_stapling_scan": ("/tls", "must be a list of mappings"),
+    "ocsp_stapling_certificates__web": (["www.example.com"], "must be a mapping"),
+    "ocsp_stapling_owner": (["me"], "must be a text"),
+}
+INSIDE = {
+    "ocsp_stapling_endpoints": [
+        {"service": "nginx", "port": [SECRET]},
+        {"service": "exim", "hosts": SECRET, "port": 25},
+        {"port": 443},
+    ],
+    "ocsp_stapling_scan": [
+        {"folder": "/", "recursive": SECRET, "reload": {"a": SECRET}},
+        {"recursive": True},
+        {"folder": ["/tls"]},
+    ],
+}
+ABSENT = {
+    "ocsp_stapling_state": "absent",
+    "ocsp_stapling_owner": [SECRET],
+    "ocsp_stapling_force": SECRET,
+    "ocsp_stapling_apache_port": {"a": SECRET},
+}
+#: By a name for each play: the role, and what it is given.
+PLAYS: t.Dict[str, t.Tuple[str, t.Mapping[str, t.Any]]] = {
+    **{f"{role}, {what}": (role, wrong_variables(role, what)) for role in ROLES for what in WRONG},
+    **{name: ("ocsp_stapling", {name: value}) for name, (value, _sentence) in SENTENCES.items()},
+    "inside": ("ocsp_stapling", INSIDE),
+    "absent": ("ocsp_stapling", ABSENT),
+}
+
+
+def play(name: str, role: str, variables: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+    """A play that keeps the message itself; Ansible shows the play where it is about a variable."""
+    task = {"ansible.builtin.include_role": {"name": f"certops.ocsp.{role}"}}
+    kept = "{{ messages | default({}) | combine({name: ansible_failed_result.msg}) }}"
+    rescue = {"ansible.builtin.set_fact": {"messages": kept}, "vars": {"name": name}}
+    block = {"block": [task], "rescue": [rescue]}
+    return {"hosts": "localhost", "gather_facts": False, "vars": dict(variables), "tasks": [block]}
+
+
+@pytest.fixture(scope="module")
+def messages(tmp_path_factory: pytest.TempPathFactory) -> t.Dict[str, t.List[str]]:
+    """The lines of the message of each play; all of them are refused."""
+    folder = tmp_path_factory.mktemp("refused")
+    written = {"dest": str(folder / "messages"), "content": "{{ messages | to_json }}"}
+    last = {
+        "hosts": "localhost",
+        "gather_facts": False,
+        "tasks": [{"ansible.builtin.copy": written, "check_mode": False}],
+    }
+    path = folder / "play.yml"
+    path.write_text(json.dumps([*(play(name, *given) for name, given in PLAYS.items()), last]))
+    done = run_playbook(path, link_checkout(folder / "collections"), "--check")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads((folder / "messages").read_text())
+    assert not [name for name, message in found.items() if SECRET in message]
+    return {name: message.splitlines() for name, message in found.items()}
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -89,52 +145,23 @@ def test_ansible_refuses_no_variable_by_its_type(role: str) -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("what", WRONG)
-def test_a_wrong_kind_is_named_without_what_it_is(role: str, what: str, faults: t.Callable[..., t.List[str]]) -> None:
-    known = options(role)
-    wrong = sorted(name for name, option in known.items() if kind(option) not in FITS[what])
-    given = dict.fromkeys(wrong, WRONG[what])
-    # What else is wrong is said as well.
-    groups = {"web": {"domains": ["a.example.com"], "relaod": ["nginx"]}}
-    given.setdefault("ocsp_stapling_certificates", groups)
-    required = {name: "https://ca.example.com" for name, option in known.items() if option.get("required")}
-    said = faults(role, {**required, **given})
+def test_a_wrong_kind_is_named_without_what_it_is(role: str, what: str, messages: t.Dict[str, t.List[str]]) -> None:
+    said = messages[f"{role}, {what}"]
     assert said[0] == "nothing was changed:"
+    wrong = wrong_names(role, what)
     for name in wrong:
         own = [line for line in said if line.startswith(f"- {name} ")]
         assert len(own) == 1 and own[0].startswith(f"- {name} must be "), (name, said)
-    if given["ocsp_stapling_certificates"] is groups:
+    if CERTIFICATES not in wrong:
         assert any("relaod is not known; did you mean reload?" in line for line in said), said
 
 
-def test_one_wrong_kind_is_one_sentence(faults: t.Callable[..., t.List[str]]) -> None:
-    sentences = {
-        "ocsp_stapling_workers": ([8], "must be a whole number from 1 to 1000"),
-        "ocsp_stapling_state": ("gone", "must be one of present, absent"),
-        "ocsp_stapling_verify": ("perhaps", "must be true or false"),
-        "ocsp_stapling_scan": ("/tls", "must be a list of mappings"),
-        "ocsp_stapling_certificates__web": (["www.example.com"], "must be a mapping"),
-        "ocsp_stapling_owner": (["me"], "must be a text"),
-    }
-    for name, (value, sentence) in sentences.items():
-        assert faults("ocsp_stapling", {name: value}) == [f"nothing was changed: {name} {sentence}"]
+@pytest.mark.parametrize("name", SENTENCES)
+def test_one_wrong_kind_is_one_sentence(name: str, messages: t.Dict[str, t.List[str]]) -> None:
+    assert messages[name] == [f"nothing was changed: {name} {SENTENCES[name][1]}"]
 
 
-def test_what_is_wrong_inside_is_named_with_its_place(faults: t.Callable[..., t.List[str]]) -> None:
-    said = faults(
-        "ocsp_stapling",
-        {
-            "ocsp_stapling_endpoints": [
-                {"service": "nginx", "port": [SECRET]},
-                {"service": "exim", "hosts": SECRET, "port": 25},
-                {"port": 443},
-            ],
-            "ocsp_stapling_scan": [
-                {"folder": "/", "recursive": SECRET, "reload": {"a": SECRET}},
-                {"recursive": True},
-                {"folder": ["/tls"]},
-            ],
-        },
-    )
+def test_what_is_wrong_inside_is_named_with_its_place(messages: t.Dict[str, t.List[str]]) -> None:
     for line in (
         "- ocsp_stapling_endpoints: nginx: port must be a whole number",
         "- ocsp_stapling_endpoints: exim: 'hosts' is not an option; did you mean host?",
@@ -144,12 +171,11 @@ def test_what_is_wrong_inside_is_named_with_its_place(faults: t.Callable[..., t.
         "- ocsp_stapling_scan, entry 2: missing required arguments: folder",
         "- ocsp_stapling_scan, entry 3: folder must be a path",
     ):
-        assert line in said, said
+        assert line in messages["inside"], messages["inside"]
 
 
-def test_what_is_to_be_removed_is_said_in_the_same_words(faults: t.Callable[..., t.List[str]]) -> None:
-    given = {"state": "absent", "owner": [SECRET], "force": SECRET, "apache_port": {"a": SECRET}}
-    assert faults("ocsp_stapling", {f"ocsp_stapling_{name}": value for name, value in given.items()}) == [
+def test_what_is_to_be_removed_is_said_in_the_same_words(messages: t.Dict[str, t.List[str]]) -> None:
+    assert messages["absent"] == [
         "nothing was changed:",
         "- ocsp_stapling_owner must be a text",
         "- ocsp_stapling_apache_port must be a whole number from 1 to 65535",
