@@ -24,6 +24,7 @@ from datetime import datetime, timezone
 
 from ..errors import Fault, InputError, OcspError
 from ..fetch import bulk
+from ..fetch.environment import as_remembered
 from ..fetch.freshness import Outcome
 from ..judge.decision import WITHDRAW, Facts, decide
 from ..judge.judgement import Judgement
@@ -128,7 +129,7 @@ class Item:
         if outcome is None or outcome.data is not None or not outcome.failed:
             return "", ""
         if outcome.fetch_error is not None:
-            return outcome.fetch_error.code, outcome.fetch_error.message
+            return outcome.fetch_error.code, as_remembered(outcome.fetch_error.message)
         errors = outcome.judgement.errors if outcome.judgement is not None else ()
         return errors[0] if errors else "missing_staple", outcome.message
 
