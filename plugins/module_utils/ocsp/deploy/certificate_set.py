@@ -438,7 +438,7 @@ def _draw(
         compared = inclusion.compare(part, given)
         found += compared.faults
         work.items = [item for item in work.items if item.name not in compared.outdated]
-        work.warnings += compared.outdated.values()
+        work.warnings += [*compared.outdated.values(), *compared.warnings]
     return work, part, found
 
 
