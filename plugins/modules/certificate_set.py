@@ -341,7 +341,7 @@ options:
   fail_on_held_back:
     description:
       - Whether the task fails if a certificate was held back, after the others were deployed. Otherwise RV(held_back)
-        lists it.
+        lists it, and a warning says why.
     type: bool
     default: true
   endpoints:
