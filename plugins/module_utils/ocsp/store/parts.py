@@ -431,7 +431,7 @@ def differing_settings(owner: str, mine: Values, other: str, theirs: Values) -> 
     """A sentence for each setting of the whole host that two owners, or one owner twice, set differently."""
     for key in sorted(set(mine) & set(theirs)):
         if mine[key] != theirs[key]:
-            before = f"{quoted(other)} sets" if other != owner else "before"
+            before = f"{quoted(other)} sets" if other != owner else "earlier"
             yield (
                 f"ocsp_stapling_{key} is for the whole host, but {quoted(owner)} sets {_value(mine[key])} and {before} "
                 f"{_value(theirs[key])}; set it once, in the inventory"

@@ -41,8 +41,10 @@ def test_settings_of_the_whole_host_are_set_alike_in_one_run() -> None:
         "ocsp_stapling_workers is for the whole host, but 'mail' sets 3 and 'web' sets 2; set it once, in the inventory"
     ]
     assert [*_owner.contradictions(claims, "web", {"timer": "hourly", "workers": 2})] == [
-        "ocsp_stapling_timer is for the whole host, but 'web' sets 'hourly' and before 'daily'; set it once, in the "
-        "inventory"
+        (
+            "ocsp_stapling_timer is for the whole host, but 'web' sets 'hourly' and earlier 'daily'; set it once, in "
+            "the inventory"
+        )
     ]
     assert not [*_owner.contradictions(_owner.unknown(claims, "web"), "mail", {"workers": 3})]
 
