@@ -479,7 +479,7 @@ class _Visit:
         began = self.environment.monotonic()
         if not lane.slots.acquire(timeout=timeout):
             raise TransportError(
-                "timeout", f"{responder(request.url)} was busy with other requests of this run for {timeout:.3g} s"
+                "timeout", f"{responder(request.url)} was busy with other requests of the same run for {timeout:.3g} s"
             )
         try:
             refusal = lane.refusal(responder(request.url), self._circuit)

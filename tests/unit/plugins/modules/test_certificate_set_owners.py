@@ -530,3 +530,25 @@ def test_what_is_held_back_is_told_once(host: Host, check: bool) -> None:
     verb = "would not be" if check else "was not"
     assert said.startswith(f"{B} {verb} deployed: it must not be used without a staple: ")
     assert passed["msg"].startswith(f"held back: {B}") and "without a staple" not in passed["msg"]
+
+
+def test_owners_that_set_the_program_differently_are_named(host: Host) -> None:
+    """A new one is refused; those that are there are told who changes what the other one set."""
+
+    def run(owner: str, name: str, timer: str) -> Result:
+        part = {"owner": owner, "number": 1, "program": {"timer": timer, "workers": 4}}
+        return host.run(part=part, certificates=[one(name)])
+
+    run("web", A, "daily")
+    refused = run("mail", B, "hourly")
+    said = "ocsp_stapling_timer is for the whole host, but 'mail' sets 'hourly' and 'web' sets 'daily'; set it once, in"
+    assert refused["failed"] and said in refused["msg"] and host.live() == [A]
+    assert run("mail", B, "daily")["warnings"] == []
+    changed = run("web", A, "weekly")
+    assert changed["changed"] and changed["warnings"] == [], "the other one may follow"
+    assert changed["msg"].endswith("the configuration of web was updated (ocsp_stapling_timer)")
+    for _times in range(2):
+        for owner, name, timer in (("mail", B, "daily"), ("web", A, "weekly")):
+            (warning,) = run(owner, name, timer)["warnings"]
+            assert f"'{owner}' sets '{timer}' and " in warning and "each of them changes it when it runs" in warning
+    assert run("mail", B, "weekly")["warnings"] == run("web", A, "weekly")["warnings"] == []

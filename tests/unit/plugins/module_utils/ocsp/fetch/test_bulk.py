@@ -334,7 +334,7 @@ def test_whoever_waits_too_long_for_the_others_says_so(bench: Bench) -> None:
         error = outcome(result).fetch_error
         if name == "second":
             assert error is not None
-            assert "http://b.test was busy with other requests of this run for 0.05 s" in error.message
+            assert "http://b.test was busy with other requests of the same run for 0.05 s" in error.message
             release.set()
         else:
             assert error is None  # and nobody took the responder to be down
