@@ -96,6 +96,7 @@ class ActionModule(ActionBase):
             *_unnamed(f"ocsp_stapling_endpoints: {fault}" for fault in _endpoint_faults(options, groups, wrong)),
             *_unnamed(_program.faults(options, owner)),
             *_program.renewal_faults(options, groups.entries),
+            *_unnamed(_owner.contradictions(options["claims"], owner, _program.host_settings(options))),
         ]
         if not faults and asking and not remote:
             # What is missing on the controller is said before the host is touched, with all that the host finds.
@@ -153,9 +154,10 @@ class ActionModule(ActionBase):
         """The result with the part of this owner, and with what it has claimed in this run."""
         names = [entry["name"] for entry in groups.entries]
         loop = _owner.loop_of(self._task, self._templar.template)
-        part, claims = _owner.claim(options["claims"], owner, names, options["missing"], loop)
+        program = _program.host_settings(options)
+        part, claims = _owner.claim(options["claims"], owner, names, options["missing"], loop, program)
         told = {"revoked": result.get("revoked", []), "interval": result.get("interval", 0)}
-        told["deployment"] = _program.deployment(options)
+        told.update(deployment=_program.deployment(options), program=program)
         claimed = {**result, "claims": claims, "part": {**part, **told}}
         if options["claims"]:
             # An earlier inclusion of this run has told how all is; what it removes at the end is still there.
@@ -220,7 +222,7 @@ class ActionModule(ActionBase):
             "remote_source": options["remote_source"],
             "service_settings": _groups.service_settings(options["services"]),
             "options": options["options"],
-            "part": {"owner": owner, "number": 0, "question": True},
+            "part": {"owner": owner, "number": 0, "question": True, "program": _program.host_settings(options)},
             "fetch_from": "nowhere",
             "fail_on_held_back": False,
             "path": options["root"],

@@ -264,6 +264,11 @@ options:
           task, such as the list of C(hooks) that tell it of renewals.
         type: dict
         default: {}
+      program:
+        description: What the owner sets for the whole host, such as C(timer) and C(fetch_from). A new owner that sets
+          something different than others on the host is refused; for other owners there is a warning.
+        type: dict
+        default: {}
   services:
     description:
       - The services that use the certificates. All choices of O(certops.ocsp.ocsp_response#module:server) are
@@ -336,7 +341,7 @@ options:
   fail_on_held_back:
     description:
       - Whether the task fails if a certificate was held back, after the others were deployed. Otherwise RV(held_back)
-        lists it.
+        lists it, and a warning says why.
     type: bool
     default: true
   endpoints:
@@ -647,6 +652,7 @@ PART = {
     "question": {"type": "bool", "default": False},
     "interval": {"type": "int", "default": 0},
     "deployment": {"type": "dict", "default": {}},
+    "program": {"type": "dict", "default": {}},
 }
 
 

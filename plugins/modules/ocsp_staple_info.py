@@ -219,7 +219,7 @@ error:
     message:
       description: One sentence.
       type: str
-      sample: www.example.com:443 does not send ServerHello within 10 s of the 20 s for all key types
+      sample: www.example.com:443 does not send ServerHello within 10 s (the timeout is 20 s for all key types together)
 served:
   description: Whether any certificate was served.
   returned: success
@@ -274,7 +274,8 @@ certificates:
         message:
           description: One sentence.
           type: str
-          sample: www.example.com:443 does not send ServerHello within 10 s of the 20 s for all key types
+          sample: >-
+            www.example.com:443 does not send ServerHello within 10 s (the timeout is 20 s for all key types together)
     msg:
       description: The most important problem in one sentence, or a statement that there is none.
       type: str

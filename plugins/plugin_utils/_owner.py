@@ -16,6 +16,7 @@ import re
 import typing as t
 
 from ansible.errors import AnsibleError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import parts
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import quoted
 
 #: The role of this collection that includes ours on behalf of its user, so it does not count as an owner.
@@ -125,8 +126,10 @@ def claim(
     names: t.Sequence[str],
     missing: t.Sequence[str] = (),
     loop: Loop | None = None,
+    program: Values | None = None,
 ) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
     """Note that an owner gives these names. ``missing`` are those that it gives, too, and that stay as they are.
+    ``program`` is what it sets for the whole host.
 
     ``claims`` are what owners gave earlier in this run. Returns ``part`` of ``certificate_set``, and the claims with
     these.
@@ -142,7 +145,13 @@ def claim(
         # The same task is another loop where its play or file is there twice.
         turn = list(dict.fromkeys(filter(None, loops))).index(loop.uuid) + 1
         part.update(loop=f"{turn} {loop.place}", is_last=loops.count(loop.uuid) == loop.items)
-    return part, {**claims, owner: {"number": number, "names": every, "loops": loops}}
+    return part, {**claims, owner: {"number": number, "names": every, "loops": loops, "program": dict(program or {})}}
+
+
+def contradictions(claims: Values, owner: str, program: Values) -> t.Iterator[str]:
+    """A sentence for each setting of the whole host that was set differently earlier in this run."""
+    for other, given in claims.items():
+        yield from parts.differing_settings(owner, program, other, given.get("program") or {})
 
 
 def unknown(claims: Values, owner: str) -> dict[str, t.Any]:

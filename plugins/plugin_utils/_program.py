@@ -45,6 +45,17 @@ NOT_ON_HOSTS = (
     "families",
     "renewal",
 )
+#: The options about the whole host, which all who include the role for it have to set alike.
+HOST_SETTINGS = (
+    "apache_port",
+    "backup_count",
+    "fetch_from",
+    "log_file",
+    "per_responder",
+    "timer",
+    "timer_delay",
+    "workers",
+)
 _PREFIX = "ocsp_stapling_"
 _UNIT_FOLDER = "/etc/systemd/system"
 _CRON_FILE = "/etc/cron.d/ocsp-stapling"
@@ -164,6 +175,11 @@ def renewal_faults(options: Values, entries: t.Iterable[_groups.Entry]) -> t.Ite
                 f"{name}: what is renewed on the host needs ocsp_stapling_fetch_from: host, since the controller cannot"
                 " fetch a response for a new certificate at that time; or set staple to false",
             )
+
+
+def host_settings(options: Values) -> dict[str, t.Any]:
+    """What is set for the whole host, whoever includes the role."""
+    return {name: options[name] for name in HOST_SETTINGS}
 
 
 def deployment(options: Values) -> dict[str, t.Any]:

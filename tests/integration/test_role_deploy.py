@@ -64,6 +64,7 @@ def test_ancestors_block_from_a_bare_host_to_a_renewal(
         checked = play(host, check=True, diff=True, **variables)
         assert checked.rc == 0 and not host.has(ROOT), checked.output
         assert "example.net" in checked.output and "PRIVATE KEY" not in checked.output
+        assert "ocsp-stapling.timer would be started" in checked.output
 
         first = play(host, diff=True, **variables)
         assert first.rc == 0 and "PRIVATE KEY" not in first.output, first.output
@@ -162,6 +163,10 @@ def test_responder_down_for_the_whole_play(
     renewed = lab_pki.issue(demanding.name, key="ec", must_staple=True)
     down = play(host, **variables)
     assert down.rc != 0 and serial(renewed) != lab.look(host, demanding.name)[0]
+    # By the task that holds it back, and by the one that fails, of which Ansible tells twice.
+    assert down.output.count("it must not be used without a staple") == 3, down.output
+    assert down.output.count(f"[WARNING]: {demanding.name} was not deployed: it must not be used") == 1, down.output
+    assert "ocsp-stapling status: " not in down.output, down.output
     assert lab.look(host, demanding.name)[2] == "good"
 
 

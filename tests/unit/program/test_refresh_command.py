@@ -197,6 +197,23 @@ def test_what_is_failing_is_told_by_the_exit_code(host: Host) -> None:
     assert "is good until 2026-03-11" in done.err
 
 
+def test_a_responder_that_was_down_for_others_is_told_of_once(host: Host) -> None:
+    """Status is read long after the run in which it was not asked again, and its URL is said once."""
+    names = [f"n{index}.example.com" for index in range(4)]
+    for name in names:
+        host.deploy(name)
+    host.configure(workers=1)
+    host.down = True
+    host.run("refresh")
+    host.run("apply")
+    host.later(HOUR)
+    lines = [line for line in host.run("status").out.splitlines() if "could not fetch" in line]
+    assert not any("asked again" in line for line in lines) and lines
+    seen = entries(host)
+    assert {name: seen[name]["message"].count("http://") for name in names} == dict.fromkeys(names, 1)
+    assert not any("asked again" in seen[name]["message"] for name in names)
+
+
 def test_failures_tell_of_what_is_in_place_while_it_is_served(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not of the own file, which may be missing or left from a former certificate."""
     host.deploy(NAME)
@@ -744,7 +761,7 @@ def test_a_user_whose_responders_hang_keeps_no_other_waiting(host: Host) -> None
     assert all(seen[f"other{index}.test"]["code"] == "" for index in range(3))
     asked = {index for index in range(8) if "looked" in seen[f"evil{index}.test"]}
     assert asked == {0, 1, 2}, done.err
-    assert "is not asked in this run, as others of 127.0.0.2 did not answer" in done.err
+    assert "was not asked, since others of 127.0.0.2 did not answer" in done.err
     host.later(HOUR)
     host.run("refresh")
     seen = entries(host)

@@ -240,14 +240,17 @@ def _present(task: Task) -> Result:
     if task.diff:
         result["diff"] = [
             *_difference(work, before),
-            *_gone_difference(layout, result["dropped"]),
+            # Otherwise the task that removes them shows them.
+            *(_gone_difference(layout, result["dropped"]) if task.check else ()),
             *_moved_difference(layout, moved),
         ]
     waited = patience.told(work.waited_for)
-    said = [transaction.summary(work, task.check, done.told, done.problem, rewritten), waited]
-    said += [_say_dropped(gone, task.check), *_say_moved(moved, task.check), _say_reconfigured(one, done)]
+    # A task that does not fail shows its warnings and no message.
+    fails = task.values["fail_on_held_back"]
+    said = [transaction.summary(work, task.check, done.told, done.problem, rewritten, brief=not fails), waited]
+    said += [*_say_dropped(layout, gone, task.check), *_say_moved(moved, task.check), _say_reconfigured(one, done)]
     result["msg"] = "; ".join(filter(None, said))
-    held_back = bool(result["held_back"]) and task.values["fail_on_held_back"]
+    held_back = bool(result["held_back"]) and fails
     warnings = [*work.warnings, *filter(None, [waited]), *_warnings(one, done, gone)]
     return Result(result, _is_changed(work, done), bool(done.problem) or held_back, warnings)
 
@@ -320,6 +323,10 @@ def _say_reconfigured(one: _Deployment, done: _Done) -> str:
 
 
 def _warnings(one: _Deployment, done: _Done, gone: t.Sequence[inclusions.Dropped]) -> t.Iterator[str]:
+    if not one.task.values["fail_on_held_back"]:
+        held_back = [item for item in one.work.items if item.held_back]
+        verb = "would not be" if one.task.check else "was not"
+        yield from (f"{item.name} {verb} deployed: {item.held_back}" for item in held_back)
     yield from (_say_kept(dropped) for dropped in gone if dropped.used_by)
     if done.part is not None:
         yield from _say_given(one.work, done.part, one.inclusion)
@@ -431,7 +438,7 @@ def _draw(
         compared = inclusion.compare(part, given)
         found += compared.faults
         work.items = [item for item in work.items if item.name not in compared.outdated]
-        work.warnings += compared.outdated.values()
+        work.warnings += [*compared.outdated.values(), *compared.warnings]
     return work, part, found
 
 
@@ -841,6 +848,7 @@ def _take_away(
     """
     problem = ""
     told: t.List[str] = []
+    deployed = removal.present(task.layout, gone)
     known = task.services()
     before = live.look(task.layout, known)
     after = removal.remaining(task.layout, before, gone, left, touched, known)
@@ -857,9 +865,9 @@ def _take_away(
     if problem:
         msg = _say_needed(gone, problem)
         return Result({"msg": msg, "removed": [], "reload": told}, failed=True)
-    removed = [_say_removed(gone, task.check)] if gone or not kept else []
-    msg = "; ".join([*removed, *kept, *_say_moved(moved, task.check)])
-    values: t.Dict[str, t.Any] = {"msg": msg, "removed": list(gone), "reload": told}
+    said = [*_say_gone(gone, deployed, task.check)] if gone or not kept else []
+    msg = "; ".join([*said, *kept, *_say_moved(moved, task.check)])
+    values: t.Dict[str, t.Any] = {"msg": msg, "removed": deployed, "reload": told}
     if shown:
         values["diff"] = shown
     return Result(values, changed=bool(gone))
@@ -894,6 +902,15 @@ def _say_removed(names: t.Sequence[str], check: bool) -> str:
     return f"{transaction.named(names)} {done}" if names else "there was nothing to remove"
 
 
+def _say_gone(gone: t.Sequence[str], deployed: t.Sequence[str], check: bool) -> t.Iterator[str]:
+    """What becomes of certificates that are configured no more; of some of them there may never have been a set."""
+    never = [name for name in gone if name not in deployed]
+    if deployed or not never:
+        yield _say_removed(deployed, check)
+    if never:
+        yield f"no longer configured, and never deployed: {transaction.listed(never)}"
+
+
 # What drops out
 
 
@@ -906,10 +923,16 @@ def _dropped(task: Task, work: transaction.Plan, part: t.Optional[Part]) -> t.Li
     return [one for one in found if one.name in mine]
 
 
-def _say_dropped(gone: t.Iterable[inclusions.Dropped], check: bool) -> str:
-    names = [f"{one.name}{_users(one)}" for one in gone if not one.used_by]
-    done = f"{'would be ' if check else ''}removed at the end of the play unless a later task configures it again"
-    return f"no longer configured, {done}: {transaction.listed(names)}" if names else ""
+def _say_dropped(layout: Layout, gone: t.Iterable[inclusions.Dropped], check: bool) -> t.Iterator[str]:
+    unused = [one for one in gone if not one.used_by]
+    deployed = removal.present(layout, [one.name for one in unused])
+    names = [f"{one.name}{_users(one)}" for one in unused if one.name in deployed]
+    if names:
+        done = f"{'would be ' if check else ''}removed at the end of the play unless a later task configures it again"
+        yield f"no longer configured, {done}: {transaction.listed(names)}"
+    never = [one.name for one in unused if one.name not in deployed]
+    if never:
+        yield f"no longer configured, and never deployed: {transaction.listed(never)}"
 
 
 def _users(one: inclusions.Dropped) -> str:

@@ -84,7 +84,8 @@ class Inclusion:
         deployment = {key: values[key] for key, usual in renewed.DEFAULTS.items() if values.get(key, usual) != usual}
         deployment.update((values["part"] or {}).get("deployment") or {})
         came = self._came(work.before, {one.name for one in given})
-        part = Part(self.owner, merged, defaults, values["service_settings"], deployment, came)
+        program = (values["part"] or {}).get("program") or {}
+        part = Part(self.owner, merged, defaults, values["service_settings"], deployment, came, program)
         return parts.dated(part, self.recorded, self.found)
 
     def _came(self, found: t.Sequence[live.Live], names: t.Collection[str]) -> int:

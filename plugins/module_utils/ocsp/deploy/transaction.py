@@ -24,6 +24,7 @@ from datetime import datetime, timezone
 
 from ..errors import Fault, InputError, OcspError
 from ..fetch import bulk
+from ..fetch.environment import as_remembered
 from ..fetch.freshness import Outcome
 from ..judge.decision import WITHDRAW, Facts, decide
 from ..judge.judgement import Judgement
@@ -128,7 +129,7 @@ class Item:
         if outcome is None or outcome.data is not None or not outcome.failed:
             return "", ""
         if outcome.fetch_error is not None:
-            return outcome.fetch_error.code, outcome.fetch_error.message
+            return outcome.fetch_error.code, as_remembered(outcome.fetch_error.message)
         errors = outcome.judgement.errors if outcome.judgement is not None else ()
         return errors[0] if errors else "missing_staple", outcome.message
 
@@ -510,7 +511,7 @@ def _unfit(item: Item, ahead: Ahead, now: datetime) -> str:
 
 
 def _settle(item: Item) -> t.List[str]:
-    """Decide what the response means for a certificate. Returns what the operator has to know."""
+    """Decide what the response means for a certificate. Returns what the operator has to know of one that is used."""
     outcome = item.outcome
     if outcome is None:
         return []
@@ -518,7 +519,7 @@ def _settle(item: Item) -> t.List[str]:
         if not item.reasons:
             return [f"{item.revocation.message}, but is in use; replace it"]
         item.held_back = f"{item.revocation.message}; replace the certificate"
-        return [f"{item.revocation.message}, so it is not deployed; replace it"]
+        return []
     if item.is_revoked:
         return ["its CA has revoked it, but it is in use; replace it"]
     if item.unfit:
@@ -530,7 +531,7 @@ def _settle(item: Item) -> t.List[str]:
     _code, reason = item.obstacle
     if item.reasons and item.material.certificate.must_staple:
         item.held_back = f"it must not be used without a staple: {reason}"
-        return [f"the certificate requires stapling and is not deployed: {reason}"]
+        return []
     return [f"there is no staple yet: {reason}"]
 
 
@@ -709,18 +710,23 @@ def prune(work: Plan, keep: int) -> None:
 
 
 def summary(
-    work: Plan, check: bool, told: t.Sequence[str] = (), problem: str = "", rewritten: t.Container[str] = ()
+    work: Plan,
+    check: bool,
+    told: t.Sequence[str] = (),
+    problem: str = "",
+    rewritten: t.Container[str] = (),
+    brief: bool = False,
 ) -> str:
     """What happened, or with ``check`` would happen, in one sentence.
 
     ``told`` are the services to be reloaded, those of them ``rewritten`` whose shared snippets are written by this run,
-    and ``problem`` is why no new set is live.
+    and ``problem`` is why no new set is live. ``brief``: why a certificate is held back is said elsewhere.
     """
     changed = [item.name for item in work.changed]
     renewed = [item.name for item in work.items if item.renewed]
-    held_back = [f"{item.name}: {item.held_back}" for item in work.items if item.held_back]
+    held_back = [item.name if brief else f"{item.name}: {item.held_back}" for item in work.items if item.held_back]
     parts = [problem] if problem else []
-    parts += [f"held back: {listed(held_back, '; ')}"] if held_back else []
+    parts += [f"held back: {listed(held_back, ', ' if brief else '; ')}"] if held_back else []
     if changed:
         verb = "would change" if check else "changed"
         why = [_with_reasons(item, check) for item in work.changed]

@@ -297,7 +297,7 @@ class _Lane:
         if circuit in self.down or hanging is None or _has_usual_port(name):
             return self.down.get(circuit)
         return ResponderDown(
-            "timeout", f"{name} is not asked in this run, as others of {self.host.name} did not answer: {hanging}"
+            "timeout", f"{name} was not asked, since others of {self.host.name} did not answer: {hanging}"
         )
 
 
@@ -479,7 +479,7 @@ class _Visit:
         began = self.environment.monotonic()
         if not lane.slots.acquire(timeout=timeout):
             raise TransportError(
-                "timeout", f"{responder(request.url)} was busy with other requests of this run for {timeout:.3g} s"
+                "timeout", f"{responder(request.url)} was busy with other requests of the same run for {timeout:.3g} s"
             )
         try:
             refusal = lane.refusal(responder(request.url), self._circuit)
@@ -508,8 +508,7 @@ class _Visit:
             if error.code == "timeout":
                 lane.host.note_hanging(self._circuit, name, since)
             if lane.answered_at < since:
-                message = f"{name} is not asked again in this run: {error.message}"
-                lane.down.setdefault(self._circuit, ResponderDown(error.code, message, error.permanent))
+                lane.down.setdefault(self._circuit, ResponderDown.after(error))
 
 
 def responder(url: str) -> str:

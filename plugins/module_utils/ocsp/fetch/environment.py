@@ -22,8 +22,22 @@ if t.TYPE_CHECKING:
 Exchange = t.Callable[["HttpRequest", float], "HttpResponse"]
 
 
+#: Ends what is said of a responder that others of the same run found to be down.
+_NOT_AGAIN = " (not asked again in this run)"
+
+
+def as_remembered(message: str) -> str:
+    """What is said of a responder without words that are about the run alone, for those who read it later."""
+    return message.replace(_NOT_AGAIN, "")
+
+
 class ResponderDown(TransportError):
     """An exchange that was not tried, because the responder is known to be down; nor is it worth another round."""
+
+    @classmethod
+    def after(cls, error: TransportError) -> ResponderDown:
+        """The same for all that would ask it after one that failed."""
+        return cls(error.code, f"{error.message}{_NOT_AGAIN}", error.permanent)
 
 
 class Way(t.NamedTuple):

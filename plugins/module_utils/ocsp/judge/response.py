@@ -514,7 +514,8 @@ def _validity_faults(delegate: Certificate, now: datetime, tolerance: timedelta)
         message = f"the responder's certificate {delegate.name} expired at {format_time(delegate.not_after)}"
         faults.append(Finding("responder_certificate_expired", ERROR, message))
     if delegate.not_before - now > tolerance:
-        message = f"the responder's certificate {delegate.name} is not valid before {format_time(delegate.not_before)}"
+        begins = _future_text("notBefore", delegate.not_before, now)
+        message = f"the responder's certificate {delegate.name} is not valid yet: {begins}"
         faults.append(Finding("responder_certificate_not_yet_valid", ERROR, message))
     return faults
 

@@ -252,7 +252,9 @@ def time_problem(certificate: Certificate, now: datetime, tolerance: timedelta =
     if certificate.not_after <= now:
         return f"the certificate {certificate.name} expired at {format_time(certificate.not_after)} ({clock})"
     if certificate.not_before - now > tolerance:
-        return f"the certificate {certificate.name} is not valid before {format_time(certificate.not_before)} ({clock})"
+        begins = format_time(certificate.not_before)
+        hint = "wait until then, or correct the clock if it is wrong"
+        return f"the certificate {certificate.name} is not valid before {begins} ({clock}); {hint}"
     return ""
 
 

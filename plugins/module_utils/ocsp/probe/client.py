@@ -255,11 +255,11 @@ def look(
     Where there is no staple, though there could be one, so many ``attempts`` are made. Raises nothing.
     """
     total = Deadline(timeout, monotonic)
-    of = f"the {timeout:g} s for all key types" if len(key_types) > 1 else ""
+    shared = f"the timeout is {timeout:g} s for all key types together" if len(key_types) > 1 else ""
     looks = []
     for number, key_type in enumerate(key_types):
         # Shared out evenly, so that a server is seen to stall for each kind of key.
-        deadline = Deadline(total.left() / (len(key_types) - number), monotonic, of)
+        deadline = Deadline(total.left() / (len(key_types) - number), monotonic, shared)
         found = Look(endpoint, key_type)
         for attempt in range(attempts):
             if attempt:

@@ -27,12 +27,12 @@ _PARTING_PIECES = 32
 class Deadline:
     """A moment that is ``seconds`` away when this is made.
 
-    ``shown`` is that time for messages; ``of`` says what it is a share of, where it is one.
+    ``shown`` is that time for messages; ``shared`` says what it is a share of, where it is one.
     """
 
-    def __init__(self, seconds: float, monotonic: t.Callable[[], float] = time.monotonic, of: str = "") -> None:
+    def __init__(self, seconds: float, monotonic: t.Callable[[], float] = time.monotonic, shared: str = "") -> None:
         self.seconds = seconds
-        self.shown = f"{round(seconds, 1 if seconds >= 1 else 2):g} s{of and f' of {of}'}"
+        self.shown = f"{round(seconds, 1 if seconds >= 1 else 2):g} s{shared and f' ({shared})'}"
         self._monotonic = monotonic
         self._end = monotonic() + seconds
 

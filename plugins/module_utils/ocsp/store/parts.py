@@ -8,6 +8,7 @@ An owner is, as a rule, the role or the play that includes the role ocsp_staplin
 
     parts/<owner>.json  {"version": 1, "owner": "web", "came": 1, "defaults": {options}, "services": {settings},
                          "deployment": {how its certificates are deployed, where that is not the default},
+                         "program": {settings of the program, which are those of the whole host},
                          "certificates": [{"name", "services", "staple", "inclusion", "dropped", "agreed", "since",
                                            "renewed_by": {paths on the host}, and options}]}
 
@@ -88,7 +89,8 @@ class Part:
 
     ``came`` is larger the later the owner came to the host, and 0 where that is unknown. ``deployment`` is how the
     program on the host is to deploy them, where that is not the default: ``keep``, ``responder_wait``, ``apache_port``,
-    ``endpoints`` and ``verify``, and the hooks of other programs (``hooks``).
+    ``endpoints`` and ``verify``, and the hooks of other programs (``hooks``). ``program`` is what the owner set for the
+    whole host, by the names of the role's variables; it is empty where that is unknown.
     """
 
     owner: str
@@ -97,6 +99,7 @@ class Part:
     services: Values = field(default_factory=dict)
     deployment: Values = field(default_factory=dict)
     came: int = 0
+    program: Values = field(default_factory=dict)
 
     @functools.cached_property
     def _given(self) -> t.Dict[str, Certificate]:
@@ -177,6 +180,7 @@ def parse(values: Values) -> Part:
         services=dict(values.get("services") or {}),
         deployment=dict(values.get("deployment") or {}),
         came=int(values.get("came", 0)),
+        program=dict(values.get("program") or {}),
     )
 
 
@@ -213,6 +217,7 @@ def dump(part: Part) -> str:
     values = {"version": 1, "owner": part.owner, "defaults": part.defaults, "services": part.services}
     values.update({"deployment": part.deployment} if part.deployment else {})
     values.update({"came": part.came} if part.came else {})
+    values.update({"program": part.program} if part.program else {})
     return json.dumps({**values, "certificates": certificates}, indent=1, sort_keys=True) + "\n"
 
 
@@ -356,10 +361,14 @@ def dated(part: Part, recorded: t.Optional[Part], found: t.Iterable[Part]) -> Pa
 
 
 class Comparison(t.NamedTuple):
-    """Why a part and others cannot both be had, and what others have changed since, as sentences by certificate."""
+    """Why a part and others cannot both be had, and what others have changed since, as sentences by certificate.
+
+    ``warnings`` are about settings of the whole host, of which the last run decides.
+    """
 
     faults: t.List[Fault]
     outdated: t.Dict[str, str]
+    warnings: t.List[str]
 
 
 def compare(
@@ -370,11 +379,12 @@ def compare(
     A new owner has to agree with those that are there, and those that run together with one another. Whoever changes
     something is followed by the others when they run next; an owner that still gives what it gave before is outdated.
     """
-    result = Comparison([], {})
+    result = Comparison([], {}, [])
     for other in others:
         if other.owner not in (mine.owner, FORMER):
             _compare_certificates(mine, recorded, other, together.get(other.owner, ()), result)
             result.faults.extend(_compare_services(mine, recorded, other, other.owner in together))
+            _compare_program(mine, recorded, other, result)
     return result
 
 
@@ -389,9 +399,8 @@ def _compare_certificates(
         before = recorded.get(one.name) if recorded else None
         called = f"a different {join_words(_CALLED.get(key, key) for key in differing)}"
         if before is None or one.name in together:
-            old = quoted(other.owner)
-            renamed = f"; if {quoted(mine.owner)} is a new name of {old}, set ocsp_stapling_owner: {old}"
-            sentence = _contradiction(mine, other, one.name, called) + (renamed if before is None else "")
+            renamed = _renamed(mine, other) if before is None else ""
+            sentence = f"{_contradiction(mine, other, one.name, called)}{renamed}"
             result.faults.append(Fault(one.name, sentence))
         elif recorded and recorded.facts(before) == mine.facts(one) and theirs.since > before.since:
             result.outdated[one.name] = (
@@ -405,6 +414,37 @@ def _compare_services(mine: Part, recorded: t.Optional[Part], other: Part, toget
         is_new = recorded is None or service not in recorded.services
         if mine.services[service] != other.services[service] and (is_new or together):
             yield Fault("", _contradiction(mine, other, f"the service {service}", "different settings"))
+
+
+def _compare_program(mine: Part, recorded: t.Optional[Part], other: Part, result: Comparison) -> None:
+    known = recorded.program if recorded is not None else {}
+    # The other one may follow what this one changes.
+    same = {key: value for key, value in mine.program.items() if recorded is None or known.get(key) == value}
+    for sentence in differing_settings(mine.owner, same, other.owner, other.program):
+        if recorded is None:
+            result.faults.append(Fault("", f"{sentence}{_renamed(mine, other)}"))
+        else:
+            result.warnings.append(f"{sentence}; until then, each of them changes it when it runs")
+
+
+def differing_settings(owner: str, mine: Values, other: str, theirs: Values) -> t.Iterator[str]:
+    """A sentence for each setting of the whole host that two owners, or one owner twice, set differently."""
+    for key in sorted(set(mine) & set(theirs)):
+        if mine[key] != theirs[key]:
+            before = f"{quoted(other)} sets" if other != owner else "earlier"
+            yield (
+                f"ocsp_stapling_{key} is for the whole host, but {quoted(owner)} sets {_value(mine[key])} and {before} "
+                f"{_value(theirs[key])}; set it once, in the inventory"
+            )
+
+
+def _value(value: t.Any) -> str:
+    return quoted(value) if isinstance(value, str) else str(value)
+
+
+def _renamed(mine: Part, other: Part) -> str:
+    old = quoted(other.owner)
+    return f"; if {quoted(mine.owner)} is a new name of {old}, set ocsp_stapling_owner: {old}"
 
 
 def _differing(mine: Values, theirs: Values) -> t.List[str]:
@@ -475,6 +515,7 @@ def changed_settings(before: t.Optional[Part], after: Part) -> t.List[str]:
             ("options", _unequal(old.defaults, after.defaults)),
             ("services", _unequal(old.services, after.services)),
             *((_VARIABLES.get(key, key), [""]) for key in _unequal(old.deployment, after.deployment)),
+            *((key, [""]) for key in _unequal(old.program, after.program) if old.program and after.program),
         )
         if keys
     ]

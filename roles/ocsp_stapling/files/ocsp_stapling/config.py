@@ -176,6 +176,7 @@ _PART: t.Dict[str, Check] = {
     "owner": _text,
     "came": _whole(0, 2**53),
     "deployment": _object,
+    "program": _object,
     "defaults": _object,
     "certificates": _list,
     "services": _object,

@@ -74,6 +74,20 @@ def test_a_bare_host_is_told_what_it_would_get(play: Play) -> None:
     assert not os.path.lexists("/etc/ocsp-stapling")
 
 
+@pytest.mark.skipif(os.path.lexists("/etc/ocsp-stapling"), reason="the role is deployed on this machine")
+def test_plays_that_set_the_program_differently_are_told(run: Play) -> None:
+    """Each would change what the other one set, in each run."""
+    plays = [
+        {"name": name, "roles": [{"role": ROLE, "vars": {"ocsp_stapling_fetch_from": place}}]}
+        for name, place in (("Web", "controller"), ("Mail", "host"))
+    ]
+    said = run(*plays, fails=True)
+    assert (
+        "ocsp_stapling_fetch_from is for the whole host, but 'Mail (play.yml)' sets 'host' and 'Web (play.yml)' sets "
+        "'controller'; set it once, in the inventory"
+    ) in said
+
+
 def test_files_say_who_manages_them_in_the_words_of_the_user(run: Play, tmp_path: Path) -> None:
     folders = {f"__ocsp_stapling_{name}": str(tmp_path / name) for name in ("root", "state")}
     play = {"roles": [ROLE], "vars": {"ansible_managed": "Ask the keepers of {{ inventory_hostname }}"}}
@@ -204,11 +218,15 @@ def test_who_includes_the_role_owns_what_it_gives(run: Play, tmp_path: Path) -> 
     assert re.findall(r"owner: ([^;]+);", said) == ["site", "store", "Web servers (play.yml)", "play.yml", "me"], said
 
 
-@pytest.mark.parametrize(("recovered", "after", "shown"), [([], "", True), (["a"], "OK - x", False)])
-def test_the_status_of_before_is_not_shown_of_what_was_repaired(
-    recovered: t.List[str], after: str, shown: bool, run: Play
+@pytest.mark.parametrize(
+    ("recovered", "held_back", "after", "shown"),
+    [([], [], "", True), (["a"], [], "OK - x", False), ([], ["a"], "", False), ([], ["other"], "", True)],
+)
+def test_the_status_of_before_is_not_shown_of_what_was_repaired_or_is_told_anyway(
+    recovered: t.List[str], held_back: t.List[str], after: str, shown: bool, run: Play
 ) -> None:
     deployed = {"changed": False, "msg": "up to date", "good_until": "", "recovered": recovered}
+    deployed["held_back"] = held_back
     values = {
         "__ocsp_stapling_deployed": {**deployed, "unconfirmed": []},
         "__ocsp_stapling_host": {"differences": [], "differing": [], "status": "WARNING - a was refused"},
@@ -217,7 +235,7 @@ def test_the_status_of_before_is_not_shown_of_what_was_repaired(
     task = {"ansible.builtin.debug": {"msg": "{{ __ocsp_stapling_follows }} {{ __ocsp_stapling_summary }}"}}
     vars_file = str(CHECKOUT / "roles/ocsp_stapling/vars/main.yml")
     said = run({"vars_files": [vars_file], "vars": {}, "tasks": [task]}, extra=values)
-    assert f"{not shown} up to date" in said
+    assert f"{bool(recovered)} up to date" in said
     assert ("up to date; ocsp-stapling status: WARNING - a was refused" in said) is shown
 
 

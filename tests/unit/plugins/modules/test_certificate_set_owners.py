@@ -490,3 +490,65 @@ def test_who_has_no_name_is_refused(host: Host) -> None:
     refused = host.run(part={"owner": "x" * 101}, certificates=[one(A)])
     assert refused["failed"] and refused["msg"].startswith("ocsp_stapling_owner: ")
     assert host.live() == []
+
+
+def test_what_is_going_to_be_removed_is_shown_once(host: Host) -> None:
+    host.deploy("web", A, B)
+    foreseen, told, gone = host.deploy("web", A, check=True), host.deploy("web", A), host.run("pruned")
+    assert [one["after"] for one in foreseen["diff"]] == [{"state": "absent"}], "no task removes it in check mode"
+    assert told["dropped"] == [B] and told["diff"] == []
+    assert [one["after"] for one in gone["diff"]] == [{"state": "absent"}] and gone["removed"] == [B]
+
+
+def test_what_was_never_deployed_is_not_said_to_be_removed(host: Host) -> None:
+    demanding = entry(leaf(B, urls=True, demands=True), B, services=[SERVICE])
+    held = host.run(
+        part={"owner": "web", "number": 1}, certificates=[one(A), one(C), demanding], fail_on_held_back=False
+    )
+    assert held["held_back"] == [B] and host.live() == [A, C]
+    never = f"no longer configured, and never deployed: {B}"
+    for check in (True, False):
+        dropped = host.deploy("web", A, check=check)
+        assert dropped["dropped"] == [B, C] and f": {C} (no longer for {SERVICE}); {never}; " in dropped["msg"]
+    for check in (True, False):
+        gone = host.run("pruned", check=check)
+        assert gone["changed"] and gone["removed"] == [C]
+        assert gone["msg"] == f"{C} {'would be' if check else 'was'} removed; {never}"
+    assert host.run("pruned")["msg"] == "there was nothing to remove"
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_what_is_held_back_is_told_once(host: Host, check: bool) -> None:
+    """By the message of a task that fails, or else by its warning."""
+    demanding = entry(leaf(B, urls=True, demands=True), B, services=[SERVICE])
+    given: t.Dict[str, t.Any] = {"certificates": [one(A), demanding], "check": check}
+    failed = host.run(**given)
+    assert failed["failed"] and f"held back: {B}: it must not be used without" in failed["msg"]
+    assert [said for said in failed["warnings"] if B in said] == []
+    passed = host.run(**given, fail_on_held_back=False)
+    (said,) = [said for said in passed["warnings"] if B in said]
+    verb = "would not be" if check else "was not"
+    assert said.startswith(f"{B} {verb} deployed: it must not be used without a staple: ")
+    assert passed["msg"].startswith(f"held back: {B}") and "without a staple" not in passed["msg"]
+
+
+def test_owners_that_set_the_program_differently_are_named(host: Host) -> None:
+    """A new one is refused; those that are there are told who changes what the other one set."""
+
+    def run(owner: str, name: str, timer: str) -> Result:
+        part = {"owner": owner, "number": 1, "program": {"timer": timer, "workers": 4}}
+        return host.run(part=part, certificates=[one(name)])
+
+    run("web", A, "daily")
+    refused = run("mail", B, "hourly")
+    said = "ocsp_stapling_timer is for the whole host, but 'mail' sets 'hourly' and 'web' sets 'daily'; set it once, in"
+    assert refused["failed"] and said in refused["msg"] and host.live() == [A]
+    assert run("mail", B, "daily")["warnings"] == []
+    changed = run("web", A, "weekly")
+    assert changed["changed"] and changed["warnings"] == [], "the other one may follow"
+    assert changed["msg"].endswith("the configuration of web was updated (ocsp_stapling_timer)")
+    for _times in range(2):
+        for owner, name, timer in (("mail", B, "daily"), ("web", A, "weekly")):
+            (warning,) = run(owner, name, timer)["warnings"]
+            assert f"'{owner}' sets '{timer}' and " in warning and "each of them changes it when it runs" in warning
+    assert run("mail", B, "weekly")["warnings"] == run("web", A, "weekly")["warnings"] == []

@@ -33,6 +33,22 @@ def test_claims_of_one_run_add_up() -> None:
     }
 
 
+def test_settings_of_the_whole_host_are_set_alike_in_one_run() -> None:
+    """By all owners, and by one that includes the role twice."""
+    claims = _owner.claim({}, "web", ["a"], program={"timer": "daily", "workers": 2})[1]
+    assert not [*_owner.contradictions(claims, "mail", {"timer": "daily", "workers": 2})]
+    assert [*_owner.contradictions(claims, "mail", {"timer": "daily", "workers": 3})] == [
+        "ocsp_stapling_workers is for the whole host, but 'mail' sets 3 and 'web' sets 2; set it once, in the inventory"
+    ]
+    assert [*_owner.contradictions(claims, "web", {"timer": "hourly", "workers": 2})] == [
+        (
+            "ocsp_stapling_timer is for the whole host, but 'web' sets 'hourly' and earlier 'daily'; set it once, in "
+            "the inventory"
+        )
+    ]
+    assert not [*_owner.contradictions(_owner.unknown(claims, "web"), "mail", {"workers": 3})]
+
+
 def test_what_could_not_be_obtained_stays_the_owners() -> None:
     part, claims = _owner.claim({}, "web", ["a"], ["b"])
     assert part == {"owner": "web", "number": 1, "claimed": ["b"], "together": {}}

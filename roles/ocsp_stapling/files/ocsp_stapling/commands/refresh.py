@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from ocsp.errors import Finding, OcspError
 from ocsp.fetch import bulk, refresh
 from ocsp.fetch.bulk import Job
-from ocsp.fetch.environment import Environment, ResponderDown, Ways
+from ocsp.fetch.environment import Environment, ResponderDown, Ways, as_remembered
 from ocsp.fetch.freshness import Outcome
 from ocsp.judge import schedule
 from ocsp.judge.decision import WITHDRAW, Facts, decide
@@ -428,9 +428,10 @@ def _no_network(_request: t.Any, _timeout: float) -> t.NoReturn:
 
 def _cause(error: Finding) -> str:
     """Why there is no newer response, and nothing of what is in place."""
+    message = as_remembered(error.message)
     if error.code == "revoked":
-        return f"{error.message}; replace the certificate"
-    return error.message if error.code in _SAY_ALL else f"could not fetch a new response: {error.message}"
+        return f"{message}; replace the certificate"
+    return message if error.code in _SAY_ALL else f"could not fetch a new response: {message}"
 
 
 def _state(entry: Entry, in_place: t.Optional[datetime], left: t.Optional[datetime], withheld: str) -> str:

@@ -104,6 +104,7 @@ def test_times_of_all_certificates_count() -> None:
     assert check(sources(), now=early) == []
     (sentence,) = check(sources(), now=early - forge.SECOND)
     assert "is not valid before 2026-02-02T05:06:07Z (the clock of this host says 2026-02-02T05:01:06Z)" in sentence
+    assert sentence.endswith("; wait until then, or correct the clock if it is wrong")
 
 
 @pytest.mark.parametrize(

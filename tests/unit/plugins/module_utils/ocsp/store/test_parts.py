@@ -215,10 +215,10 @@ def test_one_owner_changes_and_the_other_follows(what: str) -> None:
     mail = saved(part("mail", FIRST), None, web)
     changed = saved(part("mail", FIRST, **given), mail, web)
     assert faults(part("mail", FIRST, **given), mail, web) == []
-    assert parts.compare(changed, changed, [web], {}) == ([], {}), "the other one has not run yet"
+    assert parts.compare(changed, changed, [web], {}) == ([], {}, []), "the other one has not run yet"
     followed = saved(part("web", FIRST, **given), web, changed)
-    assert parts.compare(followed, web, [changed], {"mail": [FIRST]}) == ([], {})
-    assert parts.compare(changed, changed, [followed], {"web": [FIRST]}) == ([], {})
+    assert parts.compare(followed, web, [changed], {"mail": [FIRST]}) == ([], {}, [])
+    assert parts.compare(changed, changed, [followed], {"web": [FIRST]}) == ([], {}, [])
 
 
 @pytest.mark.parametrize("what", DIFFERENT)
@@ -259,6 +259,23 @@ def test_services_have_to_be_alike() -> None:
     assert faults(mine, mine, other, together=[FIRST]), "the other one gave it in the same run"
     assert faults(mine, replace(mine, services={"nginx": {}}), other) == [], "the other one may follow"
     assert faults(mine, None, replace(other, services=settings)) == []
+
+
+def test_settings_of_the_whole_host_have_to_be_alike() -> None:
+    mine, other = (replace(part(owner), program={"timer": timer}) for owner, timer in (("mail", "daily"), ("web", "x")))
+    said = (
+        "ocsp_stapling_timer is for the whole host, but 'mail' sets 'daily' and 'web' sets 'x'; set it once, in the "
+        "inventory; "
+    )
+    assert faults(mine, None, other) == [f"{said}if 'mail' is a new name of 'web', set ocsp_stapling_owner: 'web'"]
+    compared = parts.compare(mine, mine, [other], {})
+    assert compared == ([], {}, [f"{said}until then, each of them changes it when it runs"])
+    changed = replace(mine, program={"timer": "hourly"})
+    assert parts.compare(changed, mine, [other], {}) == ([], {}, []), "the other one may follow"
+    for unknown in (replace(other, program={}), replace(other, program={"timer": "daily"})):
+        assert parts.compare(mine, None, [unknown], {}) == parts.compare(mine, mine, [unknown], {}) == ([], {}, [])
+    assert parts.changed_settings(mine, changed) == ["ocsp_stapling_timer"]
+    assert parts.changed_settings(part("mail"), mine) == [], "it was not known"
 
 
 def test_what_dropped_out_contradicts_nobody() -> None:
