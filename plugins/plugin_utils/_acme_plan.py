@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -121,9 +122,16 @@ def faults(
     return [*found, *([f"{_PREFIX}roots: {problem}"] if problem else []), *_account_faults(settings, folder)]
 
 
+def certificate(folder: _acme_folder.Folder, name: str) -> bytes | None:
+    """The certificate in use, or None where none can be read: why, the decision about it tells."""
+    with contextlib.suppress(OSError):
+        return _acme_folder.read(folder.certificate(name))
+    return None
+
+
 def _staple_fault(request: Request, folder: _acme_folder.Folder) -> t.Iterator[str]:
     """A CA without OCSP would issue what can never be used; the certificate in use tells which CA is one."""
-    data = _acme_folder.read(folder.certificate(request.name))
+    data = certificate(folder, request.name)
     if data is None or folder.state(request.name).get("directory") != folder.directory:
         return
     try:

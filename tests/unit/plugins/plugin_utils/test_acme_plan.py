@@ -140,3 +140,11 @@ def test_the_other_collection_has_to_be_there(
     monkeypatch.setattr(_acme_plan.importlib, "util", finder)
     problem = _acme_plan.missing_collection()
     assert said in problem and bool(problem) is bool(said)
+
+
+def test_a_certificate_that_cannot_be_read_stops_no_other(folder: _acme_folder.Folder) -> None:
+    Path(folder.flat(NAME, "fullchain.pem")).mkdir(parents=True)
+    folder.note(NAME, directory=DIRECTORY)
+    demanding = Request.of({**REQUEST.values(), "must_staple": True})
+    assert _acme_plan.certificate(folder, NAME) is None
+    assert faults(folder, demanding) == []
