@@ -73,7 +73,7 @@ def questions(
 
 def _question(one: Request, folder: _acme_folder.Folder, forced: bool, proofs: t.Sequence[str]) -> dict[str, t.Any]:
     state = folder.state(one.name)
-    interrupted = bool(folder.order(one.name).get("uri")) and not _is_done(folder, one.name)
+    interrupted = bool(folder.order(one.name).get("uri")) and not folder.is_done(one.name)
     return {
         "name": one.name,
         "path": folder.certificate(one.name),
@@ -88,12 +88,6 @@ def _question(one: Request, folder: _acme_folder.Folder, forced: bool, proofs: t
         **({"obtained_profile": state["profile"]} if "profile" in state else {}),
         "responses": list(proofs),
     }
-
-
-def _is_done(folder: _acme_folder.Folder, name: str) -> bool:
-    """Whether what was ordered is in use already, so that only its traces are left of an interrupted run."""
-    key = folder.pending(name, "key.pem")
-    return key is not None and key == folder.current(name, "key.pem")
 
 
 def faults(
