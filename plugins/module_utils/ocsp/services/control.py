@@ -20,7 +20,7 @@ import time
 import typing as t
 from datetime import datetime
 
-from ..errors import InputError
+from ..errors import InputError, printable
 from ..servers.server import Server
 from ..servers.table import NAMES, SERVERS
 from ..store import reading, tenants
@@ -699,5 +699,5 @@ def _last_words(code: int, output: str, errors: str) -> str:
 
 def _one_line(text: str, longest: int = 500) -> str:
     """The end of what a program printed, without what a terminal would obey."""
-    line = " ".join("".join(one if one.isprintable() else " " for one in text).split())
+    line = printable(" ".join(text.split()))
     return line if len(line) <= longest else f"...{line[-longest:]}"

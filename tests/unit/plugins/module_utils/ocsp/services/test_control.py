@@ -289,7 +289,7 @@ def test_what_systemd_does_not_say_is_in_the_journal() -> None:
     host = Host({"systemctl is-active": (0, "active", ""), "systemctl try": (1, "", "See journalctl\n")})
     host.answers = {**host.answers, "journalctl": (0, words, "")}
     problem = control.reload(configured("dnsdist"), host.run).problem
-    assert problem.endswith("failed (See journalctl); its journal ends with: bad [31moption [0m in line 7")
+    assert problem.endswith("failed (See journalctl); its journal ends with: bad ?[31moption?[0m in line 7")
     assert host.commands[-1].endswith(" _SYSTEMD_UNIT=dnsdist.service")
     host.answers = {**host.answers, "journalctl": (0, "x" * 9000, "")}
     assert len(control.reload(configured("dnsdist"), host.run).problem) < 700
