@@ -296,7 +296,7 @@ def _fetched_proofs(
     requests: t.Iterable[_acme_wanted.Request], folder: _acme_folder.Folder, settings: Values
 ) -> dict[str, str]:
     """As hosts know of revocations, so does the controller, where it fetches for them."""
-    certificates = {one.name: _acme_folder.read(folder.certificate(one.name)) for one in requests}
+    certificates = {one.name: _acme_plan.certificate(folder, one.name) for one in requests}
     cache = os.path.expanduser(settings["controller_cache"] or _fetching.CACHE)
     return _fetching.proofs(cache, {name: content for name, content in certificates.items() if content})
 

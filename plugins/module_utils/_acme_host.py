@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import base64
-import json
+import os
 import typing as t
 
 from . import _renewal
@@ -19,39 +19,38 @@ from .ocsp.store import reading
 
 Values = t.Dict[str, t.Any]
 
-#: What ``apply`` of the program on hosts knows of certificates; of one that was revoked, the proof. It runs right after
-#: ``refresh``, whose own record belongs to an unprivileged user.
-STATE = "/var/lib/ocsp-stapling/state.json"
-#: Octets of the largest state that is read, which is that of some 40,000 certificates; characters of the longest proof.
-_LARGEST, _LONGEST_PROOF = 64 * 1024 * 1024, 16 * 1024
+#: Where ``apply`` of the program on hosts keeps the proofs that certificates were revoked. It runs right after
+#: ``refresh``, whose own ones belong to an unprivileged user.
+PROOFS = "/var/lib/ocsp-stapling/proofs"
+#: Octets of the longest proof that is read.
+_LONGEST_PROOF = 12 * 1024
 #: Seconds for the directory, all in all.
 _SECONDS = 10
 
 
-def proofs(names: t.Container[str], path: str = STATE) -> t.Tuple[t.Dict[str, str], str]:
-    """The responses by which a host knows that certificates were revoked, as Base64, and why they could not be read.
+def proofs(names: t.Iterable[str], folder: str = PROOFS) -> t.Tuple[t.Dict[str, str], str]:
+    """The responses by which a host knows that certificates were revoked, as Base64, and why one could not be read.
 
     Where there is no such reason it is an empty string. They are judged on the controller.
     """
-    try:
-        data = reading.read_file(path, path, _LARGEST) or b"{}"
-    except InputError as error:
-        return {}, error.message
-    if len(data) > _LARGEST:
-        return {}, f"{path} has more than {_LARGEST} octets"
-    try:
-        # No number is used, and some versions of Python take hours for one of millions of digits.
-        found: t.ItemsView[str, t.Any] = json.loads(data, parse_int=len)["certificates"].items()
-    except (ValueError, LookupError, AttributeError, TypeError, RecursionError):
-        return {}, ""
-    entries = {name: one for name, one in found if name in names and isinstance(one, dict)}
-    return {name: str(one["proof"]) for name, one in entries.items() if is_proof(one.get("proof"))}, ""
+    found, problem = {}, ""
+    for name in names:
+        path = os.path.join(folder, f"{name}.proof")
+        try:
+            proof = reading.read_file(path, path, _LONGEST_PROOF)
+        except InputError as error:
+            problem = error.message
+        else:
+            if proof and len(proof) <= _LONGEST_PROOF:
+                found[name] = base64.b64encode(proof).decode("ascii")
+    return found, problem
 
 
 def is_proof(value: t.Any) -> bool:
     """Whether it is Base64 of the length of a response."""
+    longest = (_LONGEST_PROOF + 2) // 3 * 4
     try:
-        return isinstance(value, str) and len(value) <= _LONGEST_PROOF and bool(base64.b64decode(value, validate=True))
+        return isinstance(value, str) and len(value) <= longest and bool(base64.b64decode(value, validate=True))
     except ValueError:
         return False
 

@@ -320,11 +320,14 @@ def _files_below(path: str) -> t.Iterator[str]:
 
 
 def _units(units: t.Sequence[str], run: Run) -> t.Iterator[Difference]:
-    """What systemd has not been told, and whether the timer runs."""
+    """What systemd has not been told, and whether the timer runs. Raises InputError where systemd does not say."""
     if TIMER_UNIT not in units:
         return
     wanted = ("Id", "ActiveState", "UnitFileState", "NeedDaemonReload")
-    _code, output, _errors = run(["systemctl", "show", f"--property={','.join(wanted)}", *units])
+    code, output, errors = run(["systemctl", "show", f"--property={','.join(wanted)}", *units])
+    if code != 0:
+        said = " ".join((errors.strip() or output.strip() or f"exit code {code}").split())
+        raise InputError(f"systemd does not say whether {TIMER_UNIT} is started: 'systemctl show' failed ({said})")
     for block in output.strip().split("\n\n"):
         values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
         if values.get("NeedDaemonReload") == "yes":

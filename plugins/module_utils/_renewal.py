@@ -23,7 +23,7 @@ from .ocsp.fetch.transport import Transport
 from .ocsp.pki.certificate import Certificate
 from .ocsp.renewal import ari, decision, reasons
 from .ocsp.store import reading
-from .ocsp.text import format_time
+from .ocsp.text import format_time, join_words
 
 Values = t.Dict[str, t.Any]
 
@@ -90,28 +90,32 @@ def _environment() -> t.Dict[str, str]:
 
 
 def read_candidate(given: Values) -> Candidate:
-    """Read the files that a task names for one certificate. Raises InputError for what is there and cannot be read."""
+    """Read the files that a task names for one certificate. Those that cannot be read leave it undecided.
+
+    Raises InputError for a response that the task gives in a wrong form.
+    """
+    name = given.get("name") or given["path"]
+    responses = tuple(_decode(one, name) for one in given.get("responses") or ())
     try:
-        return _read_candidate(given)
-    except OcspError:
-        raise
+        return _read_candidate(name, given, responses)
     except Exception as error:  # it must not keep others from being renewed
-        return Candidate(given.get("name") or given["path"], given, _NOTHING, None, _undecided(error))
+        return Candidate(name, given, _NOTHING, None, _undecided(error))
 
 
 def _undecided(error: Exception) -> decision.Verdict:
-    return decision.Verdict(reasons.UNDECIDED, f"internal error ({type(error).__name__}: {error})", False)
+    known = isinstance(error, OcspError)
+    problem = str(error) if known else f"internal error ({type(error).__name__}: {error})"
+    return decision.Verdict(reasons.UNDECIDED, problem, False)
 
 
-def _read_candidate(given: Values) -> Candidate:
-    name = given.get("name") or given["path"]
+def _read_candidate(name: str, given: Values, responses: t.Tuple[bytes, ...]) -> Candidate:
     key = _read(given["private_key_path"]) if given.get("private_key_path") else None
     material = decision.Material(
         certificate=_read(given["path"]),
         where=given["path"],
         key=None if key is None or key.startswith(_VAULT) else key,
         has_key=not given.get("private_key_path") or key is not None,
-        responses=tuple(_decode(one, name) for one in given.get("responses") or ()),
+        responses=responses,
     )
     return Candidate(name, given, material, *decision.read(material))
 
@@ -177,8 +181,11 @@ def _decide(one: Candidate, suggestions: ari.Suggestions, share: float, director
 def summary(verdicts: t.Sequence[Values]) -> str:
     """One sentence about all certificates."""
     due = [one for one in verdicts if one["due"]]
+    undecided = [one["name"] for one in verdicts if one["reason"] == reasons.UNDECIDED]
+    left_open = f"; it could not be decided for {join_words(undecided, most=10)}" if undecided else ""
     if due:
         listed = "; ".join(f"{one['name']} ({one['reason']}): {one['msg']}" for one in due[:10])
-        return f"{len(due)} of {len(verdicts)} due: {listed}{f'; and {len(due) - 10} more' if len(due) > 10 else ''}"
+        more = f"; and {len(due) - 10} more" if len(due) > 10 else ""
+        return f"{len(due)} of {len(verdicts)} due: {listed}{more}{left_open}"
     times = [one["renew_at"] for one in verdicts if one["renew_at"]]
-    return f"none of {len(verdicts)} is due{f', the next one on {min(times)}' if times else ''}"
+    return f"none of {len(verdicts)} is due{f', the next one on {min(times)}' if times else ''}{left_open}"

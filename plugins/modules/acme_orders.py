@@ -179,7 +179,7 @@ def main() -> None:
         )
     proofs, problem = _acme_host.proofs(params["names"])
     if problem:
-        module.warn(f"what this host knows of revocations is not used: {problem}")
+        module.warn(f"not all that this host knows of revocations is used: {problem}")
     module.exit_json(proofs=proofs)
 
 

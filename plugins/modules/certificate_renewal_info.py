@@ -15,6 +15,7 @@ description:
   - Decides for many certificates at once whether they should be replaced. The CA is asked first, by ACME Renewal
     Information (RFC 9773), then the share of its life that is left to a certificate counts.
   - A CA that is away, slow or answers nonsense is a warning. All questions together take O(timeout) at most.
+  - A file that cannot be read is a warning, too, and leaves its certificate undecided; the others are decided.
   - RFC 9773 has clients choose a moment in the window that the CA suggests at random. This module takes it from a hash
     of the certificate's identifier, so that each run decides the same.
   - Nothing is written. Only an ACME directory and its renewal information are read, for which no account is needed.
@@ -193,7 +194,7 @@ certificates:
         - V(ari), the time that the CA suggests has come (RFC 9773).
         - V(lifetime), less than the given share of its life is left.
         - V(interrupted), an order was begun and not finished.
-        - V(undecided), it could not be decided because of an internal error, so nothing is to be done.
+        - V(undecided), a file could not be read or an internal error occurred, so nothing is to be done.
         - V(not_due), nothing is to be done.
       type: str
       sample: lifetime

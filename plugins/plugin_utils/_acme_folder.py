@@ -188,6 +188,11 @@ class Folder:
     def note_order(self, name: str, **values: t.Any) -> None:
         self.write(self.pending_path(name, "order.json"), _dump({**self.order(name), **values}))
 
+    def is_done(self, name: str) -> bool:
+        """Whether what was ordered is in use already, so that only traces are left of a run that was killed."""
+        identifier = self.order(name).get("set")
+        return isinstance(identifier, str) and self._is_current(name, identifier)
+
     def forget_order(self, name: str) -> None:
         shutil.rmtree(self.pending_path(name), ignore_errors=True)
 
@@ -202,13 +207,9 @@ class Folder:
 
     def encrypt_keys(self, encrypt: t.Callable[[bytes], bytes], is_clear: t.Callable[[bytes], bool]) -> list[str]:
         """Encrypt those keys that are in the clear, each by one rename. Returns their paths."""
-        # What two files share stays the same in both: by that an order is known to be done.
-        encrypted: dict[bytes, bytes] = {}
         clear = [(path, key) for path in self.keys() for key in [read(path) or b""] if is_clear(key)]
         for path, key in clear:
-            if key not in encrypted:
-                encrypted[key] = encrypt(key)
-            self.write(path, encrypted[key])
+            self.write(path, encrypt(key))
         return [path for path, _key in clear]
 
     def write(self, path: str, content: bytes) -> None:

@@ -137,7 +137,8 @@ class Batch:
 
     def _prepare(self, request: Request, encrypt: Encrypt, read_key: ReadKey) -> None:
         known, agreed = self.folder.order(request.name), self._agreed(request)
-        if known.get("agreed") == agreed and self.folder.pending(request.name, "request.pem"):
+        is_open = known.get("agreed") == agreed and not self.folder.is_done(request.name)
+        if is_open and self.folder.pending(request.name, "request.pem"):
             if known.get("uri"):
                 return
         else:
@@ -274,7 +275,10 @@ class Batch:
             self.folder.note(name, obtained=[*known, new])
         content, leaf = judge(request, self.folder.pending(name, "request.pem") or b"", fullchain, roots, self.now)
         content["key.pem"] = self.folder.pending(name, "key.pem") or b""
-        self.folder.install(name, content, _acme_folder.set_identifier(leaf.not_before, leaf.der))
+        identifier = _acme_folder.set_identifier(leaf.not_before, leaf.der)
+        # The key may be the one that is in use already, so it does not tell whether the order is done.
+        self.folder.note_order(name, set=identifier)
+        self.folder.install(name, content, identifier)
         self.folder.note(name, directory=self.settings["directory"], profile=request.profile, error="")
         self.folder.forget_order(name)
         self.installed.append(name)

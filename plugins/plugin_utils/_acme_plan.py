@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -72,7 +73,7 @@ def questions(
 
 def _question(one: Request, folder: _acme_folder.Folder, forced: bool, proofs: t.Sequence[str]) -> dict[str, t.Any]:
     state = folder.state(one.name)
-    interrupted = bool(folder.order(one.name).get("uri")) and not _is_done(folder, one.name)
+    interrupted = bool(folder.order(one.name).get("uri")) and not folder.is_done(one.name)
     return {
         "name": one.name,
         "path": folder.certificate(one.name),
@@ -87,12 +88,6 @@ def _question(one: Request, folder: _acme_folder.Folder, forced: bool, proofs: t
         **({"obtained_profile": state["profile"]} if "profile" in state else {}),
         "responses": list(proofs),
     }
-
-
-def _is_done(folder: _acme_folder.Folder, name: str) -> bool:
-    """Whether what was ordered is in use already, so that only its traces are left of an interrupted run."""
-    key = folder.pending(name, "key.pem")
-    return key is not None and key == folder.current(name, "key.pem")
 
 
 def faults(
@@ -121,9 +116,16 @@ def faults(
     return [*found, *([f"{_PREFIX}roots: {problem}"] if problem else []), *_account_faults(settings, folder)]
 
 
+def certificate(folder: _acme_folder.Folder, name: str) -> bytes | None:
+    """The certificate in use, or None where none can be read: why, the decision about it tells."""
+    with contextlib.suppress(OSError):
+        return _acme_folder.read(folder.certificate(name))
+    return None
+
+
 def _staple_fault(request: Request, folder: _acme_folder.Folder) -> t.Iterator[str]:
     """A CA without OCSP would issue what can never be used; the certificate in use tells which CA is one."""
-    data = _acme_folder.read(folder.certificate(request.name))
+    data = certificate(folder, request.name)
     if data is None or folder.state(request.name).get("directory") != folder.directory:
         return
     try:

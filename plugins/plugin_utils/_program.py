@@ -247,6 +247,7 @@ def _folders(options: Values) -> t.Iterator[dict[str, t.Any]]:
         state: "root",
         f"{state}/metrics": "root",
         f"{state}/pending": "root",
+        f"{state}/proofs": "root",
         f"{state}/renewals": "root",
         f"{state}/responses": user,
     }

@@ -11,6 +11,7 @@ import binascii
 import re
 import typing as t
 
+from .errors import printable
 from .text import join_words
 
 #: What stands in the place of a secret that is not shown.
@@ -237,13 +238,13 @@ def _spellings(text: str) -> t.Iterator[str]:
     """A user and a password, and the password alone where it is long enough to be nothing else."""
     password = text.partition(":")[2]
     for one in (text, password if len(password) >= 6 else ""):
-        yield from (one, repr(one)[1:-1], "".join(char if char.isprintable() else "?" for char in one)) if one else ()
+        yield from (one, repr(one)[1:-1], printable(one)) if one else ()
 
 
 def told(message: str, known: t.Collection[str] = ()) -> str:
     """A message without secrets, and its lines without anything that a terminal would obey."""
     text = HIDDEN if holds_private_key(message) else without_passwords(message, known)
-    return "\n".join("".join(char if char.isprintable() else "?" for char in line) for line in text.split("\n"))
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def without_passwords(text: str, known: t.Collection[str] = ()) -> str:

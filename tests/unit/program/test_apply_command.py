@@ -611,7 +611,12 @@ def test_long_proofs_of_some_have_no_revocation_of_another_overlooked(web: Host)
     web.later(DAY)
     assert web.run("refresh").code == 2
     assert (web.responses / "refresh.json").stat().st_size < 200_000
+    assert web.run("apply").code == 2
+    # Nor does any run have all of them in memory.
+    assert (web.state / "state.json").stat().st_size < 100_000
+    assert sum(path.stat().st_size for path in web.state.glob("proofs/*.proof")) > 200_000
     (web.state / "state.json").unlink()
+    shutil.rmtree(web.state / "proofs")
     (web.responses / f"{NAME}.der").write_bytes(older)
     assert web.run("apply").code == 2
     assert web.staple(NAME) is None
@@ -621,6 +626,33 @@ def test_long_proofs_of_some_have_no_revocation_of_another_overlooked(web: Host)
     web.hour()
     assert list(web.responses.glob("*.proof")) == []
     assert web.known(NAME)["code"] == ""
+
+
+def test_a_proof_is_kept_as_long_as_its_certificate(web: Host) -> None:
+    _revoke(web)
+    kept = web.state / "proofs" / f"{NAME}.proof"
+    before = kept.stat().st_mtime_ns
+    assert web.process("apply").code == 2 and kept.stat().st_mtime_ns == before
+    web.maker = hosts.good
+    web.deploy(NAME)
+    web.hour()
+    assert web.staple(NAME) is not None and not kept.exists()
+    (web.state / "proofs" / "gone.example.com.proof").write_bytes(b"a response")
+    web.run("apply", NAME)
+    assert len(list(kept.parent.iterdir())) == 1
+    web.run("apply")
+    assert list(kept.parent.iterdir()) == []
+
+
+def test_a_proof_that_cannot_be_kept_is_told_all_the_same(web: Host) -> None:
+    web.hour()
+    (web.state / "proofs").write_text("in the way")
+    web.later(2 * HOUR)
+    web.maker = hosts.revoked
+    web.run("refresh", "--force")
+    done = web.process("apply")
+    assert done.code == 2 and f"cannot create {web.state}/proofs" in done.err
+    assert web.staple(NAME) is None and web.known(NAME)["revoked"]["reason"] == "key_compromise"
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("/etc/shadow", path)])

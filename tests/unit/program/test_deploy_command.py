@@ -211,6 +211,23 @@ def test_a_hook_for_a_certificate_of_others_does_nothing(live: Client) -> None:
     assert not list(live.request().parent.glob("*"))
 
 
+def test_a_renewal_that_no_hook_told_is_deployed_by_its_name(live: Client) -> None:
+    leaf = live.renew()
+    assert live.deploy("--renewed", NAME).code == 0
+    assert live.live() == leaf.pem
+    again = live.deploy("--renewed", NAME)
+    assert again.code == 0 and "it is live already" in again.err
+
+
+def test_a_name_that_is_not_configured_is_told(live: Client) -> None:
+    wrong = live.deploy("--renewed", "ww.example.com")
+    assert wrong.code == 64 and f"did you mean {NAME}" in wrong.err
+    # What the role no longer deploys may still be requested.
+    live.request("gone.example.com").parent.mkdir(exist_ok=True)
+    live.request("gone.example.com").write_text("{}")
+    assert live.deploy("--renewed", "gone.example.com").code == 0 and not live.request("gone.example.com").exists()
+
+
 def test_apply_finds_what_no_hook_told(live: Client) -> None:
     new = live.renew()
     seen = live.host.run("apply", "--no-reload")

@@ -8,7 +8,7 @@ The record of what was switched and has not been confirmed, transaction.json:
 
     {"version": 1,
      "sets": {NAME: {"previous": ID or null, "current": ID, "services": [SERVICE],
-                     "fingerprint": SHA-256 of the certificate, "stapled": true,
+                     "fingerprint": SHA-256 of the certificate, "staple": SHA-256 or null,
                      "sights": [[SERVICE, HOST, PORT, STARTTLS, server name,
                                  {fingerprint: whether it was stapled}]]}},     what was served before
      "snippets": {PATH: its content before, or null}}
@@ -17,6 +17,7 @@ The record of what was switched and has not been confirmed, transaction.json:
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import time
@@ -78,24 +79,28 @@ class Sighted(t.NamedTuple):
 
 
 class Switched(t.NamedTuple):
-    """A certificate of which another set went live."""
+    """A certificate of which another set went live; ``staple`` is the digest of the staple that this had then."""
 
     name: str
     previous: t.Optional[str]
     current: str
     services: t.Sequence[str]
     fingerprint: str
-    stapled: bool
+    staple: t.Optional[str]
     sights: t.Sequence[Sighted]
 
 
 class Verdict(t.NamedTuple):
-    """What a look says of one certificate of a service. ``served``: it is served as it should be."""
+    """What a look says of one certificate of a service. ``served``: it is served as it should be.
+
+    ``outdated``: it is, but its staple on disk is newer than the switch, and not served yet.
+    """
 
     service: str
     name: str
     served: bool
     problem: str
+    outdated: bool = False
 
 
 Record = t.Dict[str, t.Any]
@@ -127,7 +132,7 @@ def _is_record(record: t.Any) -> bool:
     if not isinstance(record, dict) or not isinstance(record.get("snippets", {}), dict):
         return False
     noted = record.get("sets", {})
-    keys = {"previous", "current", "services", "fingerprint", "stapled", "sights"}
+    keys = {"previous", "current", "services", "fingerprint", "staple", "sights"}
     return isinstance(noted, dict) and all(isinstance(one, dict) and keys <= set(one) for one in noted.values())
 
 
@@ -148,7 +153,7 @@ def extend_record(
             "current": one.current,
             "services": list(one.services),
             "fingerprint": one.fingerprint,
-            "stapled": one.stapled,
+            "staple": one.staple,
             "sights": older["sights"] if follows else [_sighted(sighted) for sighted in one.sights],
         }
     return dump_record(noted, {**snippets, **record.get("snippets", {})})
@@ -213,8 +218,9 @@ def examine(layout: Layout, look: Look) -> t.List[Verdict]:
                 continue
             problem = _fault(sight, before, replaced, noted) or _staple_fault(sight, before, noted, layout.live(name))
             served = not problem and noted["fingerprint"] in sight.shown
+            outdated = served and not _is_up_to_date(sight, noted, layout.live(name))
             where = f"{service} on {host}:{port} for {asked or name}: "
-            verdicts.append(Verdict(service, name, served, problem and where + problem))
+            verdicts.append(Verdict(service, name, served and not outdated, problem and where + problem, outdated))
     return verdicts
 
 
@@ -242,11 +248,24 @@ def _staple_fault(sight: Sight, before: t.Mapping[str, bool], noted: t.Mapping[s
         return ""
     staple = sight.shown[noted["fingerprint"]]
     if staple is None:
-        return "the certificate is served without its staple" if noted["stapled"] and any(before.values()) else ""
+        return "the certificate is served without its staple" if noted["staple"] and any(before.values()) else ""
     place = staples.find(live)
-    if place is not None and staples.read(place) != staple:
+    # Where a newer one was put in place meanwhile, the service may not have been reloaded for that yet.
+    if place is not None and staples.read(place) != staple and staple_digest(staple) != noted["staple"]:
         return "the staple that is served is not the one for the certificate"
     return ""
+
+
+def _is_up_to_date(sight: Sight, noted: t.Mapping[str, t.Any], live: str) -> bool:
+    """Whether the staple that is on disk now is served, and not only what was there at the switch."""
+    place = staples.find(live)
+    staple = staples.read(place) if place is not None else None
+    return staple_digest(staple) == noted["staple"] or sight.shown[noted["fingerprint"]] == staple
+
+
+def staple_digest(staple: t.Optional[bytes]) -> t.Optional[str]:
+    """What the record has of a staple."""
+    return hashlib.sha256(staple).hexdigest() if staple is not None else None
 
 
 # Confirming
@@ -337,7 +356,7 @@ def _faults(installation: Installation, services: t.Iterable[str], verdicts: t.S
         failure = installation.services.failure(verdict.service)
         if failure or installation.services.is_running(verdict.service) is not False:
             faults[verdict.service] = "; ".join(filter(None, [verdict.problem, failure]))
-    seen = {verdict.service for verdict in verdicts if verdict.served or verdict.problem}
+    seen = {verdict.service for verdict in verdicts if verdict.served or verdict.outdated or verdict.problem}
     for service in services:
         if service not in seen and _is_behind(installation, service):
             refused = installation.services.test(service)

@@ -676,7 +676,7 @@ def _switched(item: Item, look: Look, endpoints: t.Sequence[Endpoint]) -> confir
         current=item.identifier,
         services=item.wanted.services,
         fingerprint=material.fingerprint(item.material.certificate),
-        stapled=item.response is not None,
+        staple=confirm.staple_digest(item.response[0] if item.response is not None else None),
         sights=tuple(sights),
     )
 

@@ -360,7 +360,18 @@ def _check_signature(
     response: BasicResponse, target: Target, now: datetime, rules: Rules, draft: _Draft
 ) -> t.Optional[Certificate]:
     """Check who signed, and how well. Returns the delegate, or None where the issuer signed itself."""
-    issuer = target.issuer
+    named = _named_responders(response, target.issuer, draft)
+    signers = _verified(response, named, target.issuer, rules, draft) if named else []
+    if not signers:
+        return None
+    if signers[0] is target.issuer:
+        _check_issuer_key_usage(target.issuer, draft)
+        return None
+    return _choose_delegate(signers, target, now, rules, draft)
+
+
+def _named_responders(response: BasicResponse, issuer: Certificate, draft: _Draft) -> t.Sequence[Certificate]:
+    """The certificates that the responder ID may mean; it is an error if there are none."""
     embedded = response.certificates[:_MOST_CERTIFICATES]
     named, unreadable = _named(issuer, embedded, response.responder_name, response.responder_key_hash)
     if unreadable:
@@ -375,9 +386,14 @@ def _check_signature(
             f"the responder {draft.responder_id} is neither the issuer nor any certificate in the response"
             + ("; one of those cannot be read" if unreadable else ""),
         )
-        return None
-    signers = []
-    problems = []
+    return named
+
+
+def _verified(
+    response: BasicResponse, named: t.Sequence[Certificate], issuer: Certificate, rules: Rules, draft: _Draft
+) -> t.List[Certificate]:
+    """Those whose key made the signature, up to the issuer; it is an error if nothing is proven by that."""
+    signers, problems = [], []
     for candidate in named:
         problem = signature.verify(response.scheme, candidate.public_key, response.signature, response.tbs)
         if problem:
@@ -388,24 +404,29 @@ def _check_signature(
             break
     weakness = _weakness("the response", response.scheme, (signers or named)[0], rules)
     draft.findings.extend(weakness)
-    if not signers:
-        # A scheme that is refused anyway cannot always be verified; its weakness is then the better reason.
-        if not weakness:
-            draft.error("bad_signature", f"the signature of {draft.responder_id} does not verify: {problems[0]}")
-        return None
-    if signers[0] is issuer:
-        if not issuer.may_sign_responses:
-            draft.warn(
-                "issuer_key_usage",
-                f"the issuer {issuer.name} signs responses, but its key usage lacks digitalSignature",
-            )
-        return None
-    delegate, faults = signers[0], _judge_delegate(signers[0], target, now, rules)
-    # One key may have several certificates, such as a renewed one beside the one that has ended.
-    for other in signers[1:]:
-        others_faults = _judge_delegate(other, target, now, rules)
-        if _count_errors(others_faults) < _count_errors(faults):
-            delegate, faults = other, others_faults
+    # A scheme that is refused anyway cannot always be verified; its weakness is then the better reason.
+    if not signers and not weakness:
+        draft.error("bad_signature", f"the signature of {draft.responder_id} does not verify: {problems[0]}")
+    return signers
+
+
+def _check_issuer_key_usage(issuer: Certificate, draft: _Draft) -> None:
+    if not issuer.may_sign_responses:
+        draft.warn(
+            "issuer_key_usage",
+            f"the issuer {issuer.name} signs responses, but its key usage lacks digitalSignature",
+        )
+
+
+def _choose_delegate(
+    signers: t.Sequence[Certificate], target: Target, now: datetime, rules: Rules, draft: _Draft
+) -> Certificate:
+    """The delegate with the fewest errors, which are those of the response.
+
+    One key may have several certificates, such as a renewed one beside the one that has ended.
+    """
+    judged = [(one, _judge_delegate(one, target, now, rules)) for one in signers]
+    delegate, faults = min(judged, key=lambda one: _count_errors(one[1]))
     draft.findings.extend(faults)
     draft.responder_certificate_expiry = delegate.not_after
     return delegate

@@ -155,6 +155,35 @@ def written_defaults(data: bytes) -> t.List[str]:
     return found
 
 
+def _check_version(fields: Reader) -> None:
+    version = fields.optional(VERSION)
+    if version:
+        if version.integer() not in (0, 1, 2):
+            raise fields.fail("version that is neither v1, v2 nor v3")
+        version.finish()
+
+
+def _read_serial_number(fields: Reader) -> int:
+    serial_number = fields.integer()
+    if serial_number.bit_length() > 8 * _LONGEST_SERIAL_NUMBER:
+        raise fields.fail(f"serial number of more than {_LONGEST_SERIAL_NUMBER} octets")
+    return serial_number
+
+
+def _read_validity(fields: Reader) -> t.Tuple[datetime, datetime]:
+    validity = fields.sequence()
+    not_before, not_after = validity.time(), validity.time()
+    validity.finish()
+    return not_before, not_after
+
+
+def _read_key_bits(spki: bytes) -> bytes:
+    """The content of the bit string in a SubjectPublicKeyInfo."""
+    key = Reader(spki, "public key").sequence()
+    key.content(der.SEQUENCE)
+    return key.bits()
+
+
 @dataclass(frozen=True, eq=False)
 class Certificate:
     """What OCSP needs of an X.509 certificate (RFC 5280 section 4.1). Times are aware, in UTC.
@@ -189,29 +218,18 @@ class Certificate:
         whole.finish()
 
         fields = Reader(tbs, "certificate").sequence()
-        version = fields.optional(VERSION)
-        if version:
-            if version.integer() not in (0, 1, 2):
-                raise fields.fail("version that is neither v1, v2 nor v3")
-            version.finish()
-        serial_number = fields.integer()
-        if serial_number.bit_length() > 8 * _LONGEST_SERIAL_NUMBER:
-            raise fields.fail(f"serial number of more than {_LONGEST_SERIAL_NUMBER} octets")
+        _check_version(fields)
+        serial_number = _read_serial_number(fields)
         if fields.raw(der.SEQUENCE) != algorithm:
             raise fields.fail("two different signature algorithms")
         issuer = fields.raw(der.SEQUENCE)
-        validity = fields.sequence()
-        not_before, not_after = validity.time(), validity.time()
-        validity.finish()
+        not_before, not_after = _read_validity(fields)
         subject = fields.raw(der.SEQUENCE)
         spki = fields.raw(der.SEQUENCE)
         for unique_identifier in UNIQUE_IDENTIFIERS:
             fields.optional(unique_identifier)
         extensions = fields.content(EXTENSIONS) if fields.peek() == EXTENSIONS else None
         fields.finish()
-
-        key = Reader(spki, "public key").sequence()
-        key.content(der.SEQUENCE)
         return cls(
             der=data,
             tbs=tbs,
@@ -221,7 +239,7 @@ class Certificate:
             not_after=not_after,
             subject=subject,
             spki=spki,
-            public_key_bits=key.bits(),
+            public_key_bits=_read_key_bits(spki),
             extensions={} if extensions is None else read_extensions(extensions, "certificate extensions"),
             scheme=signature.parse_algorithm(algorithm),
             signature=signed,

@@ -41,7 +41,7 @@ REASONS: t.Dict[str, str] = {
     ARI: "the time that the CA suggests has come (RFC 9773)",
     LIFETIME: "less than the given share of its life is left",
     INTERRUPTED: "an order was begun and not finished",
-    UNDECIDED: "it could not be decided because of an internal error, so nothing is to be done",
+    UNDECIDED: "a file could not be read or an internal error occurred, so nothing is to be done",
     NOT_DUE: "nothing is to be done",
 }
 

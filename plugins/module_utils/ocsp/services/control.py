@@ -20,7 +20,7 @@ import time
 import typing as t
 from datetime import datetime
 
-from ..errors import InputError
+from ..errors import InputError, printable
 from ..servers.server import Server
 from ..servers.table import NAMES, SERVERS
 from ..store import reading, tenants
@@ -49,6 +49,12 @@ _LONGEST_PID = 32
 _PID = re.compile(rb"[0-9]{1,7}")
 #: What a unit itself wrote lately, without what systemd writes about it.
 _JOURNAL = ("journalctl", "--quiet", "--no-pager", "--output=cat", "--lines=10", "--since=-2min")
+#: States of a unit in which its server may have read its files. systemd itself reloads in none but the first three: a
+#: reload is swallowed by a start that is under way. What ends reads all when it is started again.
+_LOADED = ("active", "reloading", "refreshing")
+_STARTING = "activating"
+#: What is waited between two looks at a server that starts, within the time of a command.
+_PAUSE = 0.5
 #: What an init script says to an action that it does not know (LSB 5.0, core, section 22.2).
 _UNIMPLEMENTED = 3
 #: What one says of the status of a server that does not run; 4 and more say that this is not known (same section).
@@ -255,7 +261,7 @@ def reload(service: Service, run: Run, keys: t.Iterable[str] = (), root: str = L
     ``root`` is the root folder of the sets.
     """
     manager = _manager(service)
-    running = manager.running(run)
+    running = manager.wait_for_start(run)
     if running is False:
         return Result(False, False)
     problem = test(service, run)
@@ -345,6 +351,10 @@ class _Manager:
     def start_failed(self, run: Run) -> str:
         return ""
 
+    def wait_for_start(self, run: Run) -> t.Optional[bool]:
+        """As ``running``, after a start that is under way has ended: what it has read so far may be old."""
+        return self.running(run)
+
     def loaded_since(self, run: Run, moment: float) -> t.Optional[bool]:
         return True if self.running(run) is False else None
 
@@ -369,11 +379,21 @@ class _Systemd(_Manager):
     def __init__(self, service: Service) -> None:
         super().__init__(service)
         self.unit = ""
+        self._is_starting = False
 
     def _states(self, run: Run) -> t.List[t.Tuple[str, str]]:
         """Each unit with its state; none where systemd does not answer."""
         units = [_unit_name(unit) for unit in self.service.units]
-        return list(zip(units, run(("systemctl", "is-active", *units), timeout=_TIMEOUT)[1].split()))
+        states = run(("systemctl", "is-active", *units), timeout=_TIMEOUT)[1].split()
+        return [(unit, self._state(run, unit, state)) for unit, state in zip(units, states)]
+
+    @staticmethod
+    def _state(run: Run, unit: str, state: str) -> str:
+        """A state as it is meant: one that ended, and waits to be started again, is said to be starting, too."""
+        if state != _STARTING:
+            return state
+        command = ("systemctl", "show", "--property=SubState", "--value", unit)
+        return "failed" if run(command, timeout=_TIMEOUT)[1].strip().startswith("auto-restart") else state
 
     def _find_unit(self, run: Run, *wanted: str) -> str:
         """The first of the units that is in one of these states, or an empty string."""
@@ -397,7 +417,9 @@ class _Systemd(_Manager):
 
     def running(self, run: Run) -> t.Optional[bool]:
         states = self._states(run)
-        self.unit = next((unit for unit, state in states if state in ("active", "reloading")), "")
+        self.unit, self._is_starting = next(
+            ((unit, state == _STARTING) for unit, state in states if state in (*_LOADED, _STARTING)), ("", False)
+        )
         if self.unit:
             return True
         if not states or self._runs_by_itself(run):
@@ -405,6 +427,14 @@ class _Systemd(_Manager):
         # What systemd has never heard of may run elsewhere: in a container, or as a unit that only another play names.
         elsewhere = self.service.unit or self.service.reload or not self.service.kind
         return None if elsewhere and _is_missing(self.service, run) else False
+
+    def wait_for_start(self, run: Run) -> t.Optional[bool]:
+        end = time.monotonic() + _TIMEOUT
+        running = self.running(run)
+        while self._is_starting and time.monotonic() < end:
+            time.sleep(_PAUSE)
+            running = self.running(run)
+        return running
 
     def _runs_by_itself(self, run: Run) -> bool:
         """Whether it runs, but not as the unit that it usually is."""
@@ -418,17 +448,21 @@ class _Systemd(_Manager):
         changed, started = (_seconds(values, f"{event}TimestampMonotonic") for event in ("StateChange", "InactiveExit"))
         if changed is None:
             return None
-        if values.get("ActiveState") != ["active"] or values.get("ReloadResult", ["success"]) != ["success"]:
+        if values.get("ReloadResult", ["success"]) != ["success"]:
             return False
         if started is not None and started > moment:
             return True
+        if values.get("ActiveState") != ["active"]:
+            return None  # it is reading, and may have begun before
         # A reload that had begun before the moment may have read some files before it.
         loaded = changed - _length_of_reload(values) > moment
         # A reload requested elsewhere may not have read the files, if a file has to look new for that.
         return None if loaded and self.service.kind and SERVERS[self.service.kind].touched else loaded
 
     def can_reload(self, run: Run) -> bool:
-        """Whether the unit has a way to be reloaded."""
+        """Whether a reload of the unit would do something."""
+        if self._is_starting:
+            return False
         command = ("systemctl", "show", "--property=CanReload", "--value", self.unit)
         return run(command, timeout=_TIMEOUT)[1].strip() != "no"
 
@@ -445,6 +479,11 @@ class _Systemd(_Manager):
             name, _separator, value = line.partition("=")
             values.setdefault(name, []).append(value)
         return values
+
+    def reload(self, run: Run, restart: bool) -> str:
+        if self._is_starting:
+            return f"{self.service.name} cannot be reloaded: {self.unit} has been starting for {_TIMEOUT:.0f} seconds"
+        return super().reload(run, restart)
 
     def _reload(self, run: Run, restart: bool) -> str:
         if not self.unit:
@@ -660,5 +699,5 @@ def _last_words(code: int, output: str, errors: str) -> str:
 
 def _one_line(text: str, longest: int = 500) -> str:
     """The end of what a program printed, without what a terminal would obey."""
-    line = " ".join("".join(one if one.isprintable() else " " for one in text).split())
+    line = printable(" ".join(text.split()))
     return line if len(line) <= longest else f"...{line[-longest:]}"

@@ -19,7 +19,7 @@ from ocsp.store.attempts import Attempt
 from ocsp.store.sets import Layout
 from ocsp.text import format_time
 
-from . import proofs, record, troubles
+from . import record, troubles
 from .observe import Observation, digest
 from .record import Values
 
@@ -49,7 +49,6 @@ def entry_values(look: Observation, decision: Decision, before: Values, claims: 
         "certificate": certificate,
         "staple": staple,
         "revoked": revocation_values(decision.proof),
-        "proof": _proof_text(look, certificate, before),
         "code": decision.code,
         "message": decision.message,
         "left": good_left(look),
@@ -240,15 +239,11 @@ def staple_values(
     }
 
 
-def _proof_text(look: Observation, certificate: t.Optional[Values], before: Values) -> t.Optional[str]:
-    """The latest proof of a revocation that can be kept.
-
-    Where there is none, the one of before stays: it may be impossible to judge it now. One of another certificate goes.
-    """
+def is_of_another(look: Observation, after: Values, before: Values) -> bool:
+    """Whether what was known before was of another certificate, as far as that can be told now."""
     judged = look.options is not None and look.options.target is not None
-    same = record.mapping(before, "certificate").get("sha256") == (certificate or {}).get("sha256")
-    known = proofs.from_text(before.get("proof")) if same or not judged else None
-    return proofs.to_text(look.proof) or proofs.to_text(known)
+    known, now = (record.mapping(values, "certificate").get("sha256") for values in (before, after))
+    return judged and known != now
 
 
 def revocation_values(proof: t.Optional[Judgement]) -> t.Optional[Values]:

@@ -97,6 +97,10 @@ class _Parser(argparse.ArgumentParser):
         self.exit(USAGE, f"{self.prog}: {message}\n")
 
 
+#: What adds a command: its name, what runs it, and what it is for.
+_Command = t.Callable[[str, t.Callable[[argparse.Namespace, Log], int], str], argparse.ArgumentParser]
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="ocsp-stapling", description="Keeps OCSP responses fresh and stapled by TLS servers.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {PROGRAM}")
@@ -108,45 +112,33 @@ def _parser() -> argparse.ArgumentParser:
         subparser.set_defaults(run=run)
         return subparser
 
+    for add in (_add_refresh, _add_apply, _add_deploy, _add_status, _add_check, _add_reload):
+        add(command)
+    return parser
+
+
+def _add_refresh(command: _Command) -> None:
     refresh = command("refresh", dispatch.refresh, "Fetch the responses that are due. Needs no privileges.")
     refresh.add_argument("names", nargs="*", metavar="NAME", help="only these certificates")
     refresh.add_argument("--force", action="store_true", help="ask the responders even if nothing is due")
     refresh.add_argument("--json", action="store_true", help="print results as JSON")
 
+
+def _add_apply(command: _Command) -> None:
     apply = command("apply", dispatch.apply, "Put responses in place and reload services. Needs root, but no network.")
     apply.add_argument("names", nargs="*", metavar="NAME", help="only these certificates")
     apply.add_argument("--no-reload", action="store_true", help="do not reload services; 'reload --pending' does")
     apply.add_argument("--trust-clock", action="store_true", help="skip the clock plausibility check")
     apply.add_argument("--json", action="store_true", help="print the changes as JSON")
 
+
+def _add_deploy(command: _Command) -> None:
     deploy = command(
         "deploy",
         dispatch.deploy,
         "Replace a certificate of the role by one that was renewed on this host, together with its staple, or not at "
         "all. Needs root.",
     )
-    _add_deployment(deploy)
-
-    status = command("status", dispatch.status, "Show the status of all staples.")
-    status.add_argument("names", nargs="*", metavar="NAME", help="only these certificates, in detail")
-    form = status.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print everything as JSON")
-    form.add_argument("--nagios", action="store_true", help="print one line and exit like a Nagios plugin")
-
-    check = command("check", dispatch.check, "Check response files.")
-    check.add_argument("files", nargs="+", metavar="FILE")
-    check.add_argument("--certificate", metavar="FILE", help="the certificate, which its chain may follow")
-    check.add_argument("--issuer", metavar="FILE", help="the issuer certificate")
-    check.add_argument("--allow", action="append", metavar="NAME", help="accept a deviation, as allow of ocsp_response")
-    check.add_argument("--json", action="store_true", help="print all results as JSON")
-
-    reload = command("reload", dispatch.reload, "Test the configuration of services and reload them. Needs root.")
-    reload.add_argument("services", nargs="*", metavar="SERVICE", help="the services to reload")
-    reload.add_argument("--pending", action="store_true", help="only services that have not loaded the latest changes")
-    return parser
-
-
-def _add_deployment(deploy: argparse.ArgumentParser) -> None:
     deploy.add_argument("name", nargs="?", metavar="NAME", help="the certificate, as the role calls it")
     deploy.add_argument("--key", metavar="FILE", help="the private key; default: where renewed_by says it is")
     deploy.add_argument("--certificate", metavar="FILE", help="the certificate, which its chain may follow")
@@ -158,6 +150,29 @@ def _add_deployment(deploy: argparse.ArgumentParser) -> None:
         help=f"return at once and leave the work to {UNIT}; ignore a certificate that the role does not deploy",
     )
     deploy.add_argument("--json", action="store_true", help="print the results as JSON")
+
+
+def _add_status(command: _Command) -> None:
+    status = command("status", dispatch.status, "Show the status of all staples.")
+    status.add_argument("names", nargs="*", metavar="NAME", help="only these certificates, in detail")
+    form = status.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print everything as JSON")
+    form.add_argument("--nagios", action="store_true", help="print one line and exit like a Nagios plugin")
+
+
+def _add_check(command: _Command) -> None:
+    check = command("check", dispatch.check, "Check response files.")
+    check.add_argument("files", nargs="+", metavar="FILE")
+    check.add_argument("--certificate", metavar="FILE", help="the certificate, which its chain may follow")
+    check.add_argument("--issuer", metavar="FILE", help="the issuer certificate")
+    check.add_argument("--allow", action="append", metavar="NAME", help="accept a deviation, as allow of ocsp_response")
+    check.add_argument("--json", action="store_true", help="print all results as JSON")
+
+
+def _add_reload(command: _Command) -> None:
+    reload = command("reload", dispatch.reload, "Test the configuration of services and reload them. Needs root.")
+    reload.add_argument("services", nargs="*", metavar="SERVICE", help="the services to reload")
+    reload.add_argument("--pending", action="store_true", help="only services that have not loaded the latest changes")
 
 
 def _common() -> _Parser:

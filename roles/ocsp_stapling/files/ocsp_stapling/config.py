@@ -239,8 +239,16 @@ class Folders:
         return os.path.join(self.responses, "refresh.json")
 
     def proof(self, name: str) -> str:
-        """The file for the response that says that a certificate is revoked."""
+        """The file of refresh for the response that says that a certificate is revoked."""
         return os.path.join(self.responses, name + proofs.ENDING)
+
+    @property
+    def proofs(self) -> str:
+        """The folder of what apply remembers of these."""
+        return os.path.join(self.state, "proofs")
+
+    def kept_proof(self, name: str) -> str:
+        return os.path.join(self.proofs, name + proofs.ENDING)
 
     @property
     def state_file(self) -> str:

@@ -107,22 +107,26 @@ def deploy(options: argparse.Namespace, log: Log) -> int:
     _check_folder(config.folders.state)
     if options.hook:
         return _take_request(options, log, config, host)
-    if options.renewed:
-        outcomes = _deploy_requests(config, host, log, [options.name] if options.name else [])
-    else:
-        found = parts.load(config.layout)
-        sources, given = renewed.sources(found), _given_source(options)
-        _check_names([options.name], _given_names(found))
-        _check_source(options.name, given or sources.get(options.name))
-        running = deploying.Deploy(config, host, log)
-        running.run_one(options.name, given)
-        _follow_up(config, host, log, running.outcomes)
-        outcomes = running.outcomes
+    outcomes = _deploy_one(options, log, config, host) if options.name else _deploy_requests(config, host, log)
     exit_code = max((one.exit_code for one in outcomes.values()), default=0)
     if options.json:
         shown = {name: one.values() for name, one in outcomes.items()}
         _print_json({"exit_code": exit_code, "certificates": shown})
     return exit_code
+
+
+def _deploy_one(options: argparse.Namespace, log: Log, config: Config, host: Host) -> t.Mapping[str, deploying.Outcome]:
+    found = parts.load(config.layout)
+    requested = renewals.noted(config.folders) if options.renewed else {}
+    _check_names([options.name], {*_given_names(found), *requested})
+    if options.name in requested:
+        return _deploy_requests(config, host, log, [options.name])
+    given = _given_source(options)
+    _check_source(options.name, given or renewed.sources(found).get(options.name))
+    running = deploying.Deploy(config, host, log)
+    running.run_one(options.name, given)
+    _follow_up(config, host, log, running.outcomes)
+    return running.outcomes
 
 
 def _check_given(options: argparse.Namespace) -> None:
@@ -179,7 +183,7 @@ def _take_request(options: argparse.Namespace, log: Log, config: Config, host: H
 
 
 def _deploy_requests(
-    config: Config, host: Host, log: Log, names: t.Collection[str]
+    config: Config, host: Host, log: Log, names: t.Collection[str] = ()
 ) -> t.Mapping[str, deploying.Outcome]:
     running = deploying.Deploy(config, host, log)
     try:

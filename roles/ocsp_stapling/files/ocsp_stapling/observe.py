@@ -53,16 +53,15 @@ class Observation(t.NamedTuple):
 
 
 class Observer:
-    """Looks at certificates at one moment, with what is claimed about them, and what ``before`` says for certain.
+    """Looks at certificates at one moment, with what is claimed about them, and what is known for certain.
 
     A revocation that was proven once stays so, whatever the other user claims, or no longer does.
     """
 
-    def __init__(self, config: Config, claims: Record, now: datetime, before: t.Optional[State] = None) -> None:
+    def __init__(self, config: Config, claims: Record, now: datetime) -> None:
         self.config = config
         self.claims = claims
         self.now = now
-        self.before = before or State()
 
     def look_in_place(self, entry: Entry) -> Observation:
         """As ``look``, but at what servers read alone. Raises InputError where that cannot be read."""
@@ -100,7 +99,7 @@ class Observer:
         candidate = self._judge(left, options)
         in_place = candidate if current == left else self._judge(current, options)
         claimed, refused_proof = proofs.read(self.config.folders.proof(entry.name))
-        known = proofs.from_text(record.mapping(self.before.certificates, entry.name).get("proof"))
+        known = proofs.read_own(self.config.folders.kept_proof(entry.name))
         judged = [(in_place, current), (self._judge(known, options), known)]
         if claimed != known:
             judged.append((self._judge(claimed, options), claimed))

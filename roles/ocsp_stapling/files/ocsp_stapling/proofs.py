@@ -2,20 +2,20 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Responses that say that a certificate is revoked: each in a file for ``refresh``, and in the state of ``apply``.
+"""Responses that say that a certificate is revoked, each in a file: those of ``refresh``, and those of ``apply``.
 
-Each is judged again whenever it is read.
+Those of ``apply`` belong to root, and stay when the others no longer say it. Each is judged again whenever it is read,
+and no run has more than those of one certificate in memory: all of them may have a hundred megabytes.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import contextlib
 import os
 import typing as t
 
-from ocsp.store import files, untrusted_file
+from ocsp.errors import FileError, InputError
+from ocsp.store import files, reading, untrusted_file
 
 #: How the names of their files end. Those of responses end in another way.
 ENDING = ".proof"
@@ -25,7 +25,11 @@ LONGEST = 8 * 1024
 
 def keep(path: str, proof: t.Optional[bytes]) -> None:
     """Remember a proof. One that is longer than what can be kept takes the place of none. Raises FileError."""
-    if proof is not None and len(proof) <= LONGEST:
+    if proof is not None and len(proof) <= LONGEST and proof != read_own(path):
+        try:
+            os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
+        except OSError as error:
+            raise FileError(f"cannot create {os.path.dirname(path)}: {error.strerror}") from None
         files.replace_file(path, proof)
 
 
@@ -51,19 +55,9 @@ def read(path: str) -> t.Tuple[t.Optional[bytes], str]:
         return None, error.message
 
 
-def to_text(proof: t.Optional[bytes]) -> t.Optional[str]:
-    """A proof as ``from_text`` reads it; None where there is none, or one that is too long."""
-    if proof is None or len(proof) > LONGEST:
-        return None
-    return base64.b64encode(proof).decode("ascii")
-
-
-def from_text(value: t.Any) -> t.Optional[bytes]:
-    """A proof, unless it is longer than what can be kept: it would take the place of one that is kept, and be lost."""
-    if not isinstance(value, str) or len(value) > 2 * LONGEST:
-        return None
-    try:
-        proof = base64.b64decode(value, validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    return proof if 0 < len(proof) <= LONGEST else None
+def read_own(path: str) -> t.Optional[bytes]:
+    """What this user remembers; None where that cannot be read."""
+    with contextlib.suppress(InputError):
+        proof = reading.read_file(path, path, LONGEST)
+        return proof if proof and len(proof) <= LONGEST else None
+    return None

@@ -5,7 +5,8 @@
 """What ``apply`` knows, for monitoring and for its next run: /var/lib/ocsp-stapling/state.json.
 
 Everybody may read it. It is written in one step, after each run; one that cannot be read is made anew, which
-costs no staple. A newer ``version`` than 1 means that keys changed their meaning; keys may be added at any time.
+costs no staple. Responses that say that a certificate is revoked are beside it, in files of their own:
+proofs/NAME.proof. A newer ``version`` than 1 means that keys changed their meaning; keys may be added at any time.
 
     {"version": 1, "program": "1.0.0",
      "written": TIME,                  when
@@ -28,7 +29,6 @@ costs no staple. A newer ``version`` than 1 means that keys changed their meanin
                     "renew_at": TIME, "responder_url": URL, "certificate_sha256": HEX,
                     "installed": TIME} or null,    what is in place, and where it came from
          "revoked": {"time": TIME, "reason": TEXT} or null,
-         "proof": BASE64 or null,                  the latest response that says that the certificate is revoked
          "code": "", "message": "",                why there is no staple, or why it will soon be none
          "left": HEX or null,                      the SHA-256 of what refresh left where servers read it, if good
          "refused": "",                            why what refresh left was not read, by the code foreign_file

@@ -32,16 +32,10 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> R
 
 
 @pytest.fixture
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the state of the program is."""
-    path = tmp_path / "state.json"
-    monkeypatch.setattr(_acme_host, "STATE", str(path))
-    monkeypatch.setattr(_acme_host.proofs, "__defaults__", (str(path),))
-    return path
-
-
-def certificates(**entries: t.Any) -> str:
-    return json.dumps({"version": 1, "certificates": {NAME: entries, "other.example.com": {"proof": PROOF}}})
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the program keeps the proof for the certificate."""
+    monkeypatch.setattr(_acme_host.proofs, "__defaults__", (str(tmp_path),))
+    return tmp_path / f"{NAME}.proof"
 
 
 def test_the_options_are_documented(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,25 +47,27 @@ def test_other_steps_are_of_the_controller(run: Runner) -> None:
     assert "only with the action plugin" in run(state="wanted")["msg"]
 
 
-def test_only_the_proofs_that_are_asked_for_come_back(run: Runner, state: Path) -> None:
+def test_only_the_proofs_that_are_asked_for_come_back(run: Runner, kept: Path) -> None:
     assert run(state="wanted", names=[NAME])["proofs"] == {}
-    state.write_text(certificates(proof=PROOF, message="[" * 100))
+    kept.write_bytes(b"a response")
+    (kept.parent / "other.example.com.proof").write_bytes(b"another")
     result = run(state="wanted", names=[NAME, "unknown"])
     assert (result["proofs"], result["warnings"]) == ({NAME: PROOF}, [])
 
 
-@pytest.mark.parametrize("proof", [5, None, [PROOF], "", "!", "A" * 20_000, "\u00e9"])
-def test_a_proof_is_base64_of_the_length_of_a_response(run: Runner, state: Path, proof: t.Any) -> None:
-    state.write_text(certificates(proof=proof))
+@pytest.mark.parametrize("content", [b"", bytes(13_000)])
+def test_a_proof_is_of_the_length_of_a_response(run: Runner, kept: Path, content: bytes) -> None:
+    kept.write_bytes(content)
     assert run(state="wanted", names=[NAME])["proofs"] == {}
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", "{}", "5", '{"certificates": []}', '{"certificates": {"a": 5}}', "[" * 999]
+    ("value", "is_one"),
+    [(PROOF, True), (5, False), (None, False), ([PROOF], False), ("", False), ("!", False), ("\u00e9", False)],
 )
-def test_a_state_that_says_nothing_is_none(run: Runner, state: Path, content: str) -> None:
-    state.write_text(content)
-    assert run(state="wanted", names=[NAME])["proofs"] == {}
+def test_what_comes_from_a_host_is_base64_of_that_length(value: t.Any, is_one: bool) -> None:
+    assert _acme_host.is_proof(value) is is_one
+    assert not _acme_host.is_proof("A" * 20_000)
 
 
 def fifo(path: Path) -> None:
@@ -82,28 +78,20 @@ def device(path: Path) -> None:
     path.symlink_to("/dev/zero")
 
 
-def huge(path: Path) -> None:
-    with path.open("wb") as file:
-        file.truncate(65 << 20)
-
-
 def folder(path: Path) -> None:
     path.mkdir()
 
 
-@pytest.mark.parametrize("plant", [fifo, device, huge, folder])
-def test_what_is_no_state_is_not_read(run: Runner, state: Path, plant: t.Callable[[Path], None]) -> None:
-    plant(state)
-    result = run(state="wanted", names=[NAME])
-    assert result["proofs"] == {} and not result["failed"]
+@pytest.mark.parametrize("plant", [fifo, device, folder])
+def test_what_is_no_proof_is_not_read_and_costs_no_other(
+    run: Runner, kept: Path, plant: t.Callable[[Path], None]
+) -> None:
+    plant(kept)
+    (kept.parent / "other.example.com.proof").write_bytes(b"a response")
+    result = run(state="wanted", names=[NAME, "other.example.com"])
+    assert result["proofs"] == {"other.example.com": PROOF} and not result["failed"]
     (warning,) = result["warnings"]
-    assert warning.startswith(f"what this host knows of revocations is not used: {state} ")
-
-
-def test_a_host_with_many_certificates_is_read(run: Runner, state: Path) -> None:
-    others = {f"{number}.example.com": {"code": "", "subject": "x" * 900} for number in range(20_000)}
-    state.write_text(json.dumps({"version": 1, "certificates": {**others, NAME: {"proof": PROOF}}}))
-    assert run(state="wanted", names=[NAME])["proofs"] == {NAME: PROOF}
+    assert warning.startswith(f"not all that this host knows of revocations is used: {kept} ")
 
 
 # The directory of the CA ----------------------------------------------------------------------------------------------

@@ -125,6 +125,17 @@ def test_a_defect_at_one_certificate_keeps_no_other_from_being_renewed(
     assert any(said in str(one) for one in result["warnings"])
 
 
+@pytest.mark.parametrize("option", ["path", "private_key_path"])
+def test_a_file_that_cannot_be_read_costs_its_certificate_alone(run: t.Any, folder: Path, option: str) -> None:
+    due = {"path": str(folder / "www.pem"), "name": "forced", "force": True}
+    result = run(due, **{option: str(folder)})
+    assert [one["reason"] for one in result["certificates"]] == ["undecided", "forced"]
+    assert result["due"] == ["forced"] and not result["failed"]
+    assert f"{folder} is a directory" in result["certificates"][0]["msg"]
+    assert any(f"{NAME}: it was not decided" in one and f"{folder} is a directory" in one for one in result["warnings"])
+    assert result["msg"].endswith(f"it could not be decided for {NAME}")
+
+
 def test_a_key_in_a_vault_only_has_to_exist(run: t.Any, folder: Path) -> None:
     assert run(private_key_path=str(folder / "none.key"))["certificates"][0]["reason"] == "missing"
     (folder / "vault.key").write_text("$ANSIBLE_VAULT;1.1;AES256\n6162\n")
@@ -219,7 +230,6 @@ def test_a_proof_of_revocation_counts(run: t.Any) -> None:
 @pytest.mark.parametrize(
     ("given", "top", "sentence"),
     [
-        ({"path": "/"}, {}, "/ is a directory"),
         ({"responses": ["!"]}, {}, "a response of www.example.com is not Base64"),
         ({}, {"renew_at": 33}, "renew_at must be more than 0 and less than 1"),
         ({}, {"now": "soon"}, "now: 'soon' is not a time"),

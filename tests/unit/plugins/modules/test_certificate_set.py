@@ -1139,6 +1139,35 @@ def test_a_user_takes_no_name_that_another_certificate_is_for(
 
 
 @AS_ROOT
+def test_a_user_keeps_a_name_that_was_live_before_a_wildcard_above_it(
+    run: t.Callable[..., Result], tmp_path: Path
+) -> None:
+    """The operator let it be found, and a wildcard for all else must not have it expire. It gets no more names."""
+
+    def theirs(label: str, *more: str) -> t.Dict[str, t.Any]:
+        extensions = [forge.subject_alt_name("b.example.com", *more)]
+        times = {"not_before": NOW - forge.DAY, "not_after": NOW + 60 * forge.DAY}
+        key = forge.key("p256", label)
+        subject = forge.leaf(ISSUER, "b.example.com", private_key=key, extensions=extensions, **times)
+        given = found_in(tmp_path / "a", subject, "b.example.com")
+        os.chown(given["source"], 61234, 61234)
+        return given
+
+    def deployed(label: str, *more: str) -> bool:
+        before = os.readlink(live(tmp_path, "b.example.com"))
+        done = mail(run, bank, theirs(label, *more), found=["b.example.com"])
+        assert not done.get("failed"), done
+        return os.readlink(live(tmp_path, "b.example.com")) != before
+
+    times = {"not_before": NOW - forge.DAY, "not_after": NOW + 60 * forge.DAY}
+    wild = forge.leaf(ISSUER, "bank", extensions=[forge.subject_alt_name("*.example.com")], **times)
+    bank = entry(wild, "bank", names=["*.example.com"])
+    assert not mail(run, theirs("first"), found=["b.example.com"]).get("failed")
+    assert deployed("renewed")
+    assert not deployed("more", "c.example.com")
+
+
+@AS_ROOT
 def test_a_user_stops_no_other_by_claiming_its_names(run: t.Callable[..., Result], tmp_path: Path) -> None:
     """Not one that is live, nor a new one by files that do not fit. One that is new has to wait for the operator."""
 

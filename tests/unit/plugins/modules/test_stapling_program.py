@@ -21,6 +21,7 @@ pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2
 
 from ansible_collections.certops.ocsp.plugins.module_utils import _program
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import families
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import parts, sets
 from ansible_collections.certops.ocsp.plugins.plugin_utils import _program as controller
 from ansible_collections.certops.ocsp.tests.unit.run_module import (
@@ -372,6 +373,16 @@ def test_what_systemd_does_not_know_is_noticed(
     shown = "\n".join([SHOWN.format("ocsp-stapling.timer", *timer), SHOWN.format("ocsp-stapling.service", *service)])
     found = list(_program._units(UNITS, lambda argv: (0, shown, "")))
     assert len(found) == len(what) and all(one.what.startswith(start) for one, start in zip(found, what))
+
+
+@pytest.mark.parametrize(
+    ("errors", "said"), [("Failed to connect to bus:\nNo such file\n", "bus: No such file)"), ("", "(exit code 1)")]
+)
+def test_a_systemd_that_does_not_answer_is_told(errors: str, said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        list(_program._units(UNITS, lambda argv: (1, "", errors)))
+    assert caught.value.message.endswith(said)
+    assert "systemd does not say whether ocsp-stapling.timer is started" in caught.value.message
 
 
 @pytest.mark.parametrize(

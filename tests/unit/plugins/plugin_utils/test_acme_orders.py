@@ -188,6 +188,22 @@ def test_another_run_takes_up_the_same_order_and_key(folder: _acme_folder.Folder
     assert not item(again)["unanswered"] and again.result()["files"] == {}
 
 
+@pytest.mark.parametrize("new_key", [True, False])
+def test_an_order_that_is_done_is_not_taken_up(
+    folder: _acme_folder.Folder, monkeypatch: pytest.MonkeyPatch, new_key: bool
+) -> None:
+    """A run that was killed when all but this was done."""
+    for verdict in (FIRST, {**RENEWAL, "reason": "lifetime"}):
+        found = batch(folder, verdict, new_key=new_key)
+        assert item(found)["uri"] == ""
+        created(found)
+        assert not folder.is_done(NAME)
+        with monkeypatch.context() as context:
+            context.setattr(folder, "forget_order", lambda name: None)
+            issued(found)
+        assert found.installed == [NAME] and folder.order(NAME)["uri"] and folder.is_done(NAME)
+
+
 @pytest.mark.parametrize(
     "change", [{"names": (NAME,)}, {"key_type": "ecdsa-p384"}, {"must_staple": True}, {"profile": "x"}]
 )

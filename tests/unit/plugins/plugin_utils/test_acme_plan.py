@@ -120,9 +120,21 @@ def test_what_is_known_is_asked_about(folder: _acme_folder.Folder) -> None:
     assert (question["obtained_directory"], question["obtained_profile"]) == (DIRECTORY, "short")
     assert question["interrupted"] and question["force"]
     # Only the traces are left of a run that was killed at its end.
-    folder.write(folder.pending_path(NAME, "key.pem"), b"key")
+    folder.note_order(NAME, set="1")
     folder.install(NAME, {"cert.pem": b"x", "key.pem": b"key"}, "1")
     assert not _acme_plan.questions([REQUEST], folder, SETTINGS, {})[0]["interrupted"]
+
+
+def test_an_order_with_the_key_in_use_is_not_done_before_its_certificate_is_in_use(
+    folder: _acme_folder.Folder,
+) -> None:
+    """A run that was forced and killed: the next one is not forced, and the certificate is not due by itself."""
+    folder.install(NAME, {"cert.pem": b"x", "key.pem": b"key"}, "1")
+    folder.write(folder.pending_path(NAME, "key.pem"), b"key")
+    folder.note_order(NAME, uri="https://ca/2")
+    assert _acme_plan.questions([REQUEST], folder, SETTINGS, {})[0]["interrupted"]
+    folder.note_order(NAME, set="2")
+    assert _acme_plan.questions([REQUEST], folder, SETTINGS, {})[0]["interrupted"]
 
 
 @pytest.mark.parametrize(
@@ -140,3 +152,11 @@ def test_the_other_collection_has_to_be_there(
     monkeypatch.setattr(_acme_plan.importlib, "util", finder)
     problem = _acme_plan.missing_collection()
     assert said in problem and bool(problem) is bool(said)
+
+
+def test_a_certificate_that_cannot_be_read_stops_no_other(folder: _acme_folder.Folder) -> None:
+    Path(folder.flat(NAME, "fullchain.pem")).mkdir(parents=True)
+    folder.note(NAME, directory=DIRECTORY)
+    demanding = Request.of({**REQUEST.values(), "must_staple": True})
+    assert _acme_plan.certificate(folder, NAME) is None
+    assert faults(folder, demanding) == []

@@ -26,7 +26,7 @@ from ocsp.store.attempts import Attempt
 from ocsp.store.staples import Place
 from ocsp.text import format_time
 
-from .. import certificate_state, clock, events, record, renewals, troubles
+from .. import certificate_state, clock, events, proofs, record, renewals, troubles
 from .. import state as states
 from ..config import IO_ERROR, Config, Entry
 from ..events import Event, Log
@@ -91,7 +91,7 @@ class Apply:
         self.claims, self.refused = record.load_foreign(config.folders.record, len(config.certificates))
         self.before = states.load(config.folders.state_file)
         self.noted = frozenset(attempts.names(installed.layout))
-        self.observer = Observer(config, self.claims, self.now, self.before)
+        self.observer = Observer(config, self.claims, self.now)
         self.after = State()
         self.after.refused = self.refused
         self.clock_problem = ""
@@ -113,7 +113,9 @@ class Apply:
             if self._is_meant(entry.name):
                 self._guard(entry, self._apply_unconfigured)
         self._apply_found([entry for entry in meant if entry.found])
-        if self.names:
+        if not self.names:
+            proofs.forget_others(self.config.folders.proofs, self.after.certificates)
+        else:
             others = {name: known for name, known in self.before.certificates.items() if not self._is_meant(name)}
             self.after.certificates.update(others)
         self._look_at_renewals()
@@ -366,6 +368,7 @@ class Apply:
         # Where others bring the responses, what refresh says of its attempts is from before.
         claims = self.claims.entry(look.entry.name) if self.config.fetch else {}
         after = certificate_state.entry_values(look, decision, before, claims, self.now)
+        self._keep_proof(look, after, before)
         after["deployment"] = certificate_state.deployment_values(self._attempt(look.entry.name, after))
         self.after.certificates[look.entry.name] = after
         self._say_deployment(look.entry.name, before)
@@ -383,6 +386,22 @@ class Apply:
             expected = decision.code in ("no_responder", "not_configured") or not look.deployed
             what = "skipped" if expected else "revoked" if decision.code == "revoked" else "failed"
             self.log.emit(Event(what, decision.message, _priority(look, decision), decision.code, look.entry.name))
+
+    def _keep_proof(self, look: Observation, after: Values, before: Values) -> None:
+        """Remember the latest proof of a revocation that can be kept.
+
+        Where there is none, the one of before stays: it may be impossible to judge it now. One of another certificate
+        goes.
+        """
+        name, path = look.entry.name, self.config.folders.kept_proof(look.entry.name)
+        try:
+            if look.proof is not None:
+                proofs.keep(path, look.proof)
+            elif certificate_state.is_of_another(look, after, before):
+                proofs.forget(path)
+        except OcspError as error:  # what it proves is still to be said
+            self._worsen(1)
+            self.log.emit(Event("failed", error.message, events.ERROR, error.code, name))
 
     def _attempt(self, name: str, after: Values) -> t.Optional[Attempt]:
         """What is noted of the last deployment, as far as it holds; what does not is forgotten."""

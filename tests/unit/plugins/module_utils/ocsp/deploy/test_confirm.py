@@ -56,18 +56,27 @@ class World:
         self.slept.append(seconds)
         self.clock.seconds += seconds
 
-    def switch(self, before: t.Optional[Sight] = None, stapled: bool = False, endpoints: bool = True) -> None:
-        """The first set is live and served, then the second one goes live."""
+    def switch(
+        self, before: t.Optional[Sight] = None, staple: t.Optional[bytes] = None, endpoints: bool = True
+    ) -> None:
+        """The first set is live and served, then the second one goes live, perhaps with a staple."""
         sets.swap(self.layout, NAME, self.identifiers[0])
-        seen = before or Sight({self.prints[0]: b"staple" if stapled else None})
+        seen = before or Sight({self.prints[0]: b"old" if staple else None})
         sighted = [confirm.Sighted(AT, NAME, seen)] if endpoints else []
+        digest = confirm.staple_digest(staple)
         switched = confirm.Switched(
-            NAME, self.identifiers[0], self.identifiers[1], ["nginx"], self.prints[1], stapled, sighted
+            NAME, self.identifiers[0], self.identifiers[1], ["nginx"], self.prints[1], digest, sighted
         )
         record = confirm.extend_record(confirm.read_record(self.layout), [switched], {})
         with self.enter() as one, one.switching([NAME], [self.layout.transaction], {"nginx": [NAME]}) as change:
             change.put(self.layout.transaction, record)
             change.switch(NAME, self.identifiers[1])
+        self.put(staple)
+
+    def put(self, staple: t.Optional[bytes]) -> None:
+        """Have a staple in the live set."""
+        if staple is not None:
+            Path(self.layout.live(NAME), "ocsp.der").write_bytes(staple)
 
     def verify(self) -> confirm.Verified:
         with self.enter() as one:
@@ -178,15 +187,17 @@ def test_a_service_may_take_a_moment_to_load(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("shown", "stapled", "problem"),
+    ("shown", "staple", "problem"),
     [
-        ((0,), False, "nginx on 127.0.0.1:443 for example.com: the old certificate is still served"),
-        ((), False, "nginx on 127.0.0.1:443 for example.com: the new certificate is not served"),
-        ((1,), True, "nginx on 127.0.0.1:443 for example.com: the certificate is served without its staple"),
+        ((0,), None, "nginx on 127.0.0.1:443 for example.com: the old certificate is still served"),
+        ((), None, "nginx on 127.0.0.1:443 for example.com: the new certificate is not served"),
+        ((1,), b"new", "nginx on 127.0.0.1:443 for example.com: the certificate is served without its staple"),
     ],
 )
-def test_worse_than_before_goes_back(world: World, shown: t.Tuple[int, ...], stapled: bool, problem: str) -> None:
-    world.switch(stapled=stapled)
+def test_worse_than_before_goes_back(
+    world: World, shown: t.Tuple[int, ...], staple: t.Optional[bytes], problem: str
+) -> None:
+    world.switch(staple=staple)
     world.shown = {world.prints[number]: None for number in shown} or {"0" * 64: None}
     verified = world.verify()
     assert verified.faults == {"nginx": problem}
@@ -199,6 +210,34 @@ def test_worse_than_before_goes_back(world: World, shown: t.Tuple[int, ...], sta
     with world.enter() as one:
         assert confirm.reload_all(one, ["nginx"]) == []
     assert world.fleet.reloads == ["nginx"] and pending.services(world.layout) == []
+
+
+@pytest.mark.parametrize(
+    ("at_switch", "served", "left"),
+    [
+        (b"first", b"first", ["nginx"]),  # it was not reloaded since, which is no fault of the certificate
+        (b"first", b"renewed", []),
+        (None, None, ["nginx"]),
+        (None, b"renewed", []),
+    ],
+)
+def test_a_staple_may_be_renewed_before_the_switch_is_confirmed(
+    world: World, at_switch: t.Optional[bytes], served: t.Optional[bytes], left: t.List[str]
+) -> None:
+    world.switch(staple=at_switch)
+    world.put(b"renewed")
+    world.fleet.loaded["nginx"] = 999.0
+    world.shown = {world.prints[1]: served}
+    assert world.verify().faults == {}
+    assert pending.services(world.layout) == left
+
+
+def test_a_staple_that_was_never_there_is_worse(world: World) -> None:
+    world.switch(staple=b"first")
+    world.put(b"renewed")
+    world.shown = {world.prints[1]: b"of another certificate"}
+    (fault,) = world.verify().faults.values()
+    assert fault.endswith("the staple that is served is not the one for the certificate")
 
 
 def test_no_tls_any_more_is_worse(world: World) -> None:
@@ -264,7 +303,7 @@ def test_a_configuration_that_is_refused_explains_why_nothing_was_loaded(world: 
 
 def test_an_unconfirmed_switch_goes_back_to_what_was_confirmed_last(world: World) -> None:
     world.switch()
-    again = confirm.Switched(NAME, world.identifiers[1], "next", ["nginx"], "f" * 64, False, ())
+    again = confirm.Switched(NAME, world.identifiers[1], "next", ["nginx"], "f" * 64, None, ())
     record = confirm.extend_record(confirm.read_record(world.layout), [again], {"/piece": "new"})
     Path(world.layout.transaction).write_bytes(record)
     assert confirm.previous_sets(world.layout) == {NAME: world.identifiers[0]}

@@ -126,11 +126,69 @@ def test_a_server_that_is_there_is_not_missed(
 
 
 @pytest.mark.usefixtures("systemd", "program")
-@pytest.mark.parametrize("state", ["inactive", "failed", "activating", "deactivating", "unknown"])
+@pytest.mark.parametrize("state", ["inactive", "failed", "deactivating", "maintenance", "unknown"])
 def test_what_does_not_run_is_left_alone(state: str) -> None:
     host = Host({"systemctl is-active": (3, f"{state}\n", "")})
     assert control.reload(configured("nginx"), host.run) == Result(False, False)
     assert host.commands == ["systemctl is-active nginx.service"]
+
+
+@pytest.fixture
+def starting(monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., Host]:
+    """A host with a unit that is in each of these states for a second, and in the last one for ever."""
+    now = [0.0]
+    monkeypatch.setattr(control.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(control.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+
+    class Changing(Host):
+        def run(self, command: t.Sequence[str], **options: t.Any) -> Answer:
+            code, output, errors = super().run(command, **options)
+            if "is-active" in command:
+                output = f"{states[min(int(now[0]), len(states) - 1)]}\n"
+            return code, output, errors
+
+    states: t.List[str] = []
+
+    def make(*given: str, sub_state: str = "start") -> Host:
+        states.extend(given)
+        return Changing({"systemctl show --property=SubState": (0, f"{sub_state}\n", "")})
+
+    return make
+
+
+@pytest.mark.usefixtures("systemd", "program")
+def test_a_server_that_starts_may_have_read_old_files(starting: t.Callable[..., Host]) -> None:
+    """systemd swallows a reload during a start, without a word."""
+    host = starting("activating", "activating", "active")
+    assert control.reload(configured("nginx"), host.run) == Result(True, True)
+    assert host.commands[-2:] == ["systemctl is-active nginx.service", "systemctl try-reload-or-restart nginx.service"]
+
+
+@pytest.mark.usefixtures("systemd", "program")
+def test_a_start_that_failed_has_nothing_reloaded(starting: t.Callable[..., Host]) -> None:
+    host = starting("activating", "failed")
+    assert control.reload(configured("nginx"), host.run) == Result(False, False)
+
+
+@pytest.mark.usefixtures("systemd", "program")
+def test_a_start_without_end_is_a_problem(starting: t.Callable[..., Host]) -> None:
+    host = starting("activating")
+    assert control.reload(configured("nginx", reload=("reload",)), host.run) == Result(
+        False, True, "nginx cannot be reloaded: nginx.service has been starting for 60 seconds"
+    )
+    assert "reload" not in host.commands
+    # Whoever reloads by another way has to restart it.
+    assert control.Services({}, host.run).unit("nginx") == control.Unit("nginx.service", True)
+
+
+@pytest.mark.usefixtures("systemd", "program")
+@pytest.mark.parametrize("sub_state", ["auto-restart", "auto-restart-queued"])
+def test_what_ended_and_waits_to_be_started_again_has_failed(starting: t.Callable[..., Host], sub_state: str) -> None:
+    host = starting("activating", sub_state=sub_state)
+    assert control.reload(configured("nginx"), host.run) == Result(False, False)
+    assert control.Services({}, host.run).failure("nginx") == "nginx.service has failed"
+    assert control.Services({}, host.run).start_failed("nginx") == ""
+    assert host.commands[-1] == "systemctl restart nginx.service"
 
 
 @pytest.mark.usefixtures("systemd", "program")
@@ -231,7 +289,7 @@ def test_what_systemd_does_not_say_is_in_the_journal() -> None:
     host = Host({"systemctl is-active": (0, "active", ""), "systemctl try": (1, "", "See journalctl\n")})
     host.answers = {**host.answers, "journalctl": (0, words, "")}
     problem = control.reload(configured("dnsdist"), host.run).problem
-    assert problem.endswith("failed (See journalctl); its journal ends with: bad [31moption [0m in line 7")
+    assert problem.endswith("failed (See journalctl); its journal ends with: bad ?[31moption?[0m in line 7")
     assert host.commands[-1].endswith(" _SYSTEMD_UNIT=dnsdist.service")
     host.answers = {**host.answers, "journalctl": (0, "x" * 9000, "")}
     assert len(control.reload(configured("dnsdist"), host.run).problem) < 700
@@ -653,7 +711,8 @@ def unit(
         (unit(1549.9, "49.800000"), False),
         (unit(1555.0, "53", precise=False), True),
         (unit(1550.9, "50", precise=False), False),
-        (unit(1551.5, "51.400000", state="reloading"), False),
+        (unit(1551.5, "51.400000", state="reloading"), None),
+        (unit(1551.5, "51.400000", state="activating"), None),
         (unit(1551.5, "51.400000", result="exit-code"), False),
         (unit(None), None),
     ],
@@ -673,11 +732,9 @@ def test_a_reload_of_traffic_server_by_others_may_have_read_nothing() -> None:
 @pytest.mark.parametrize("name", ["nginx", "trafficserver", "dnsdist"])
 def test_who_was_started_since_has_read_all(name: str) -> None:
     # The last reload that systemd knows of was before the start.
-    host = unit(1551.5, "40.000000", started=1550.5)
-    assert control.Services({}, host.run).loaded_since(name, 1550.0) is True
-    assert control.Services({}, unit(1551.5, "40.000000", "activating", started=1550.5).run).loaded_since(
-        name, 1550.0
-    ) is (False)
+    for state in ("active", "activating"):
+        host = unit(1551.5, "40.000000", state, started=1550.5)
+        assert control.Services({}, host.run).loaded_since(name, 1550.0) is True
 
 
 @pytest.mark.usefixtures("systemd")
