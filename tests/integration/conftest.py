@@ -33,13 +33,20 @@ NAMESPACE = "certops.ocsp."
 _PATIENCE = 600
 
 
+def ansible_program(name: str) -> list[str]:
+    """The beginning of a command line that runs one of Ansible's programs."""
+    program = str(Path(sys.executable).with_name(name))
+    if name != "ansible-playbook":
+        return [program]
+    return [sys.executable, str(CHECKOUT / "tests/tools/packed_once.py"), str(HOME / "packed"), program]
+
+
 def run_program(
     name: str, *arguments: str | Path, prefix: t.Sequence[str | Path] = (), **options: t.Any
 ) -> subprocess.CompletedProcess[str]:
     """Run one of Ansible's programs, from the environment of the tests; ``prefix`` is a command that runs it."""
-    beside = Path(sys.executable).with_name(name)
     return subprocess.run(
-        [*map(str, prefix), str(beside if beside.exists() else name), *map(str, arguments)],
+        [*map(str, prefix), *ansible_program(name), *map(str, arguments)],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
