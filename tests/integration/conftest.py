@@ -321,6 +321,31 @@ def add_host(lab: lab_tool.Lab) -> t.Iterator[t.Callable[..., lab_tool.Host]]:
         lab.remove(host)
 
 
+#: Takes all certificates from a host, and leaves the program with its settings.
+_FORGET = """
+systemctl stop 'ocsp-stapling*.service'
+rm -f /etc/nginx/sites-enabled/tls /etc/nginx/conf.d/*
+systemctl restart nginx
+for folder in conf.d live parts sets snippets; do rm -rf /etc/ocsp-stapling/$folder/*; done
+[ ! -d /var/lib/ocsp-stapling ] || find /var/lib/ocsp-stapling -type f -delete
+"""
+
+
+@pytest.fixture(scope="session")
+def _used_host(lab: lab_tool.Lab) -> lab_tool.Host:
+    return lab.add("used", ("nginx", "dovecot"))
+
+
+@pytest.fixture
+def host(_used_host: lab_tool.Host) -> t.Iterator[lab_tool.Host]:
+    """A host with nginx and Dovecot that tests have one after the other: without certificates, often with the program.
+
+    For tests of what is not about a first deployment, which costs twice as much as any other.
+    """
+    yield _used_host
+    _used_host.run("sh", "-c", _FORGET)
+
+
 @pytest.fixture
 def play(lab: lab_tool.Lab, tmp_path: Path) -> t.Callable[..., Result]:
     """Run the role on all hosts of the lab, or on some; keyword arguments are its variables without their prefix."""
