@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pebble
 import pytest
-from conftest import CHECKOUT, Result, lab_tool, pki_tool
+from conftest import CHECKOUT, Result, ansible_program, lab_tool, pki_tool
 
 #: Where programs and collections stay that are downloaded once.
 CACHE = Path(os.environ.get("CERTOPS_CACHE") or Path.home() / ".cache" / "certops.ocsp") / "acme"
@@ -219,9 +219,10 @@ class Controller:
         return path
 
     def command(self, path: Path, *switches: str) -> list[str]:
-        beside = Path(sys.executable).with_name("ansible-playbook")
         lab = ["-i", self.ca.lab.inventory] if self.ca.lab.inventory.exists() else []
-        return self.ca.lab.inside(beside, "-i", self.home / "inventory.ini", *lab, *switches, path)
+        return self.ca.lab.inside(
+            *ansible_program("ansible-playbook"), "-i", self.home / "inventory.ini", *lab, *switches, path
+        )
 
     def run(
         self, *hosts: lab_tool.Host, switches: t.Sequence[str] = (), play: t.Any = None, **variables: t.Any

@@ -33,13 +33,20 @@ NAMESPACE = "certops.ocsp."
 _PATIENCE = 600
 
 
+def ansible_program(name: str) -> list[str]:
+    """The beginning of a command line that runs one of Ansible's programs."""
+    program = str(Path(sys.executable).with_name(name))
+    if name != "ansible-playbook":
+        return [program]
+    return [sys.executable, str(CHECKOUT / "tests/tools/packed_once.py"), str(HOME / "packed"), program]
+
+
 def run_program(
     name: str, *arguments: str | Path, prefix: t.Sequence[str | Path] = (), **options: t.Any
 ) -> subprocess.CompletedProcess[str]:
     """Run one of Ansible's programs, from the environment of the tests; ``prefix`` is a command that runs it."""
-    beside = Path(sys.executable).with_name(name)
     return subprocess.run(
-        [*map(str, prefix), str(beside if beside.exists() else name), *map(str, arguments)],
+        [*map(str, prefix), *ansible_program(name), *map(str, arguments)],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -312,6 +319,31 @@ def add_host(lab: lab_tool.Lab) -> t.Iterator[t.Callable[..., lab_tool.Host]]:
     yield add
     for host in hosts:
         lab.remove(host)
+
+
+#: Takes all certificates from a host, and leaves the program with its settings.
+_FORGET = """
+systemctl stop 'ocsp-stapling*.service'
+rm -f /etc/nginx/sites-enabled/tls /etc/nginx/conf.d/*
+systemctl restart nginx
+for folder in conf.d live parts sets snippets; do rm -rf /etc/ocsp-stapling/$folder/*; done
+[ ! -d /var/lib/ocsp-stapling ] || find /var/lib/ocsp-stapling -type f -delete
+"""
+
+
+@pytest.fixture(scope="session")
+def _used_host(lab: lab_tool.Lab) -> lab_tool.Host:
+    return lab.add("used", ("nginx", "dovecot"))
+
+
+@pytest.fixture
+def host(_used_host: lab_tool.Host) -> t.Iterator[lab_tool.Host]:
+    """A host with nginx and Dovecot that tests have one after the other: without certificates, often with the program.
+
+    For tests of what is not about a first deployment, which costs twice as much as any other.
+    """
+    yield _used_host
+    _used_host.run("sh", "-c", _FORGET)
 
 
 @pytest.fixture

@@ -101,14 +101,18 @@ def reloads(host: lab_tool.Host, unit: str) -> int:
     return journal.count("Reloaded ")
 
 
+#: Says something as long as one of its arguments, which are units, or any job is at work.
+_BUSY = 'systemctl is-active "$@" | grep -E "^(de)?activating$"; systemctl list-jobs -q'
+
+
 def wait_for_idle(host: lab_tool.Host) -> None:
     """Wait until none of the program's units is at work."""
-    for _attempt in range(600):
-        states = host.run("systemctl", "is-active", *UNITS, check=False).split()
-        if "activating" not in states and "deactivating" not in states and not host.run("systemctl", "list-jobs", "-q"):
+    for _attempt in range(300):
+        busy = host.run("sh", "-c", _BUSY, "sh", *UNITS)
+        if not busy:
             return
-        time.sleep(0.1)
-    raise AssertionError(f"{host.name}: {states}")
+        time.sleep(0.2)
+    raise AssertionError(f"{host.name}: {busy}")
 
 
 def names_of(host: lab_tool.Host, folder: str) -> t.List[str]:

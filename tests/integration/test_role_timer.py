@@ -92,7 +92,7 @@ def test_what_was_taken_out_before_the_program_saw_it_is_looked_after(
 @pytest.mark.parametrize(
     ("minutes", "timer", "stapled"),
     [
-        (30, "*:0/5", True),
+        pytest.param(30, "*:0/5", True, marks=pytest.mark.nightly),
         pytest.param(90, "*:0/5", True, marks=pytest.mark.nightly),
         pytest.param(90, "hourly", True, marks=pytest.mark.nightly),
         (30, "hourly", False),
@@ -100,7 +100,7 @@ def test_what_was_taken_out_before_the_program_saw_it_is_looked_after(
 )
 def test_responses_that_are_valid_for_minutes(
     lab: lab_tool.Lab,
-    add_host: AddHost,
+    host: lab_tool.Host,
     play: Play,
     lab_pki: pki_tool.Pki,
     minutes: int,
@@ -108,7 +108,6 @@ def test_responses_that_are_valid_for_minutes(
     stapled: bool,
 ) -> None:
     """What the play says is true when the program has run after it, and a second play changes nothing."""
-    host = add_host(f"brief-{minutes}-{len(timer)}", "nginx")
     leaf = lab_pki.issue(f"brief-{minutes}-{len(timer)}.example.com", key="ec")
     options = {"certificates": {"web": {"domains": [leaf.name], "reload": ["nginx"]}}, "source": lab_pki.home}
     options.update(responder_wait=0, timer=timer)
