@@ -7,11 +7,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import typing as t
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+PACKED_ONCE = CHECKOUT / "tests/tools/packed_once.py"
 
 
 def link_checkout(collections: Path) -> Path:
@@ -24,9 +27,17 @@ def link_checkout(collections: Path) -> Path:
 
 def run_ansible(name: str, collections: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Run one of Ansible's programs with these collections, and its home among them."""
+    return _run([_program(name), *arguments], collections)
+
+
+def _program(name: str) -> str:
     beside = Path(sys.executable).with_name(name)
+    return str(beside if beside.exists() else shutil.which(name) or name)
+
+
+def _run(command: t.Sequence[str | Path], collections: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [str(beside if beside.exists() else name), *map(str, arguments)],
+        [*map(str, command)],
         env={
             **os.environ,
             "ANSIBLE_COLLECTIONS_PATH": str(collections),
@@ -43,7 +54,16 @@ def run_ansible(name: str, collections: Path, *arguments: str | Path) -> subproc
     )
 
 
-def run_playbook(path: Path, collections: Path, *switches: str) -> subprocess.CompletedProcess[str]:
-    """Run a playbook on this machine, with this Python."""
+def run_playbook(
+    path: Path, collections: Path, *switches: str, packed: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a playbook on this machine, with this Python.
+
+    Modules are packed once for all runs with the same folder ``packed``; they must not change between these.
+    """
     local = ["-c", "local", "-i", "localhost,", "-e", f"ansible_python_interpreter={sys.executable}"]
-    return run_ansible("ansible-playbook", collections, *local, *switches, path)
+    if packed is None:
+        return run_ansible("ansible-playbook", collections, *local, *switches, path)
+    return _run(
+        [sys.executable, PACKED_ONCE, packed, _program("ansible-playbook"), *local, *switches, path], collections
+    )

@@ -28,8 +28,13 @@ Play = t.Callable[..., str]
 ROLE = "certops.ocsp.ocsp_stapling"
 
 
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("packed")
+
+
 @pytest.fixture
-def run(tmp_path: Path) -> Play:
+def run(tmp_path: Path, packed: Path) -> Play:
     """Run plays, in check mode unless told otherwise. Returns what was said, in one line."""
     link_checkout(tmp_path / "collections")
 
@@ -42,7 +47,7 @@ def run(tmp_path: Path) -> Play:
         path = tmp_path / "play.yml"
         path.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, **play} for play in plays]))
         switches = [*(["--check"] if check else []), "--diff", "-e", json.dumps(extra or {})]
-        done = run_playbook(path, tmp_path / "collections", *switches)
+        done = run_playbook(path, tmp_path / "collections", *switches, packed=packed)
         said = " ".join((done.stdout + done.stderr).split())
         assert (done.returncode != 0) is fails, said
         assert "Traceback" not in said
