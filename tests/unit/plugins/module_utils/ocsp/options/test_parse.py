@@ -396,6 +396,11 @@ BAD: t.Dict[str, t.Tuple[t.Dict[str, t.Any], str, str]] = {
         "certificate_content",
         "bad_input",
     ),
+    "content of any length": (
+        {"certificate_path": None, "certificate_content": "\n" * (CERTIFICATE_LIMIT + 1)},
+        f"certificate_content has more than {CERTIFICATE_LIMIT} octets; give only certificates that are needed",
+        "bad_input",
+    ),
     # Contradictions
     "two certificates": (
         {"certificate_content": CHAIN},
