@@ -509,13 +509,15 @@ def settings(part: Part) -> Part:
 def changed_settings(before: t.Optional[Part], after: Part) -> t.List[str]:
     """What the owner has set differently, by the names of the role's variables and of keys, without any values."""
     old = before if before is not None else Part(after.owner)
+    # The port of Apache is in both.
+    unlike = {*_unequal(old.deployment, after.deployment)}
+    unlike.update(_unequal(old.program, after.program) if old.program and after.program else ())
     found = [
         f"ocsp_stapling_{variable}: {', '.join(keys)}" if keys != [""] else f"ocsp_stapling_{variable}"
         for variable, keys in (
             ("options", _unequal(old.defaults, after.defaults)),
             ("services", _unequal(old.services, after.services)),
-            *((_VARIABLES.get(key, key), [""]) for key in _unequal(old.deployment, after.deployment)),
-            *((key, [""]) for key in _unequal(old.program, after.program) if old.program and after.program),
+            *((_VARIABLES.get(key, key), [""]) for key in sorted(unlike)),
         )
         if keys
     ]

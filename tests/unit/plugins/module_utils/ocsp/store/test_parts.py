@@ -276,6 +276,8 @@ def test_settings_of_the_whole_host_have_to_be_alike() -> None:
         assert parts.compare(mine, None, [unknown], {}) == parts.compare(mine, mine, [unknown], {}) == ([], {}, [])
     assert parts.changed_settings(mine, changed) == ["ocsp_stapling_timer"]
     assert parts.changed_settings(part("mail"), mine) == [], "it was not known"
+    ports = [replace(mine, program={"apache_port": port}, deployment={"apache_port": port}) for port in (1, 2)]
+    assert parts.changed_settings(*ports) == ["ocsp_stapling_apache_port"]
 
 
 def test_what_dropped_out_contradicts_nobody() -> None:
