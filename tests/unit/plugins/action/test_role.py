@@ -88,6 +88,18 @@ def test_plays_that_set_the_program_differently_are_told(run: Play) -> None:
     ) in said
 
 
+@pytest.mark.skipif(os.path.lexists("/etc/ocsp-stapling"), reason="the role is deployed on this machine")
+@pytest.mark.parametrize("workers", ["many", 5000])
+def test_a_wrong_setting_of_the_host_is_not_compared(workers: t.Any, run: Play) -> None:
+    """It is refused for what it is; its default is not what anybody set."""
+    plays = [
+        {"name": name, "roles": [{"role": ROLE, "vars": {"ocsp_stapling_workers": number}}]}
+        for name, number in (("Web", 4), ("Mail", workers))
+    ]
+    said = run(*plays, fails=True)
+    assert re.search(r"ocsp_stapling_workers.* 1 (to|and) 1000", said) and "is for the whole host" not in said
+
+
 def test_files_say_who_manages_them_in_the_words_of_the_user(run: Play, tmp_path: Path) -> None:
     folders = {f"__ocsp_stapling_{name}": str(tmp_path / name) for name in ("root", "state")}
     play = {"roles": [ROLE], "vars": {"ansible_managed": "Ask the keepers of {{ inventory_hostname }}"}}
