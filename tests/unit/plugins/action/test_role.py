@@ -232,7 +232,13 @@ def test_who_includes_the_role_owns_what_it_gives(run: Play, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("recovered", "held_back", "after", "shown"),
-    [([], [], "", True), (["a"], [], "OK - x", False), ([], ["a"], "", False), ([], ["other"], "", True)],
+    [
+        ([], [], "", True),
+        (["www.a"], [], "OK - x", False),
+        ([], ["www.a"], "", False),
+        ([], ["other"], "", True),
+        ([], ["a", "www"], "", True),
+    ],
 )
 def test_the_status_of_before_is_not_shown_of_what_was_repaired_or_is_told_anyway(
     recovered: t.List[str], held_back: t.List[str], after: str, shown: bool, run: Play
@@ -241,14 +247,14 @@ def test_the_status_of_before_is_not_shown_of_what_was_repaired_or_is_told_anywa
     deployed["held_back"] = held_back
     values = {
         "__ocsp_stapling_deployed": {**deployed, "unconfirmed": []},
-        "__ocsp_stapling_host": {"differences": [], "differing": [], "status": "WARNING - a was refused"},
+        "__ocsp_stapling_host": {"differences": [], "differing": [], "status": "WARNING - www.a was refused"},
         "__ocsp_stapling_shown": {"stdout": json.dumps({"summary": after})},
     }
     task = {"ansible.builtin.debug": {"msg": "{{ __ocsp_stapling_follows }} {{ __ocsp_stapling_summary }}"}}
     vars_file = str(CHECKOUT / "roles/ocsp_stapling/vars/main.yml")
     said = run({"vars_files": [vars_file], "vars": {}, "tasks": [task]}, extra=values)
     assert f"{bool(recovered)} up to date" in said
-    assert ("up to date; ocsp-stapling status: WARNING - a was refused" in said) is shown
+    assert ("up to date; ocsp-stapling status: WARNING - www.a was refused" in said) is shown
 
 
 @pytest.mark.parametrize("owner", ["all", "former", "x" * 101])
