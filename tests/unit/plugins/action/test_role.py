@@ -257,6 +257,15 @@ def test_the_status_of_before_is_not_shown_of_what_was_repaired_or_is_told_anywa
     assert ("up to date; ocsp-stapling status: WARNING - www.a was refused" in said) is shown
 
 
+@pytest.mark.parametrize(("differing", "verb"), [(["settings", "timer"], "started"), (["settings"], "restarted")])
+def test_what_becomes_of_the_timer_is_foretold(differing: t.List[str], verb: str, run: Play) -> None:
+    host = {"differing": differing, "service_manager": "systemd"}
+    values = {"__ocsp_stapling_host": host, "__ocsp_stapling_deployed": {"changed": False}}
+    task = {"ansible.builtin.include_tasks": str(CHECKOUT / "roles/ocsp_stapling/tasks/start.yml")}
+    said = run({"tasks": [task]}, extra=values)
+    assert f"ocsp-stapling.timer would be {verb}" in said and "changed=1" in said
+
+
 @pytest.mark.parametrize("owner", ["all", "former", "x" * 101])
 def test_what_cannot_be_an_owner_is_refused(play: Play, owner: str) -> None:
     assert "nothing was changed: ocsp_stapling_owner: " in play(fails=True, owner=owner)
