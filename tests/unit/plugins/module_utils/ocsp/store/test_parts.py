@@ -264,8 +264,8 @@ def test_services_have_to_be_alike() -> None:
 def test_settings_of_the_whole_host_have_to_be_alike() -> None:
     mine, other = (replace(part(owner), program={"timer": timer}) for owner, timer in (("mail", "daily"), ("web", "x")))
     said = (
-        "ocsp_stapling_timer is for the whole host, but 'mail' sets 'daily' and 'web' sets 'x'; set it once, in the "
-        "inventory; "
+        "ocsp_stapling_timer is for the whole host, but 'mail' sets 'daily' and 'web' set 'x' in its last run; set it "
+        "once, in the inventory, and run 'web' again; "
     )
     assert faults(mine, None, other) == [f"{said}if 'mail' is a new name of 'web', set ocsp_stapling_owner: 'web'"]
     compared = parts.compare(mine, mine, [other], {})
