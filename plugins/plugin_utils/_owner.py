@@ -155,6 +155,12 @@ def contradictions(claims: Values, owner: str, program: Values) -> t.Iterator[st
         yield from parts.differing_settings(owner, program, given.get("program") or {}, who)
 
 
+def undisputed(claims: Values, program: Values) -> dict[str, t.Any]:
+    """The settings of the whole host that were not set differently earlier in this run."""
+    earlier = [given.get("program") or {} for given in claims.values()]
+    return {key: value for key, value in program.items() if all(one.get(key, value) == value for one in earlier)}
+
+
 def unknown(claims: Values, owner: str) -> dict[str, t.Any]:
     """The claims after a failure: it is not known what the owner gives."""
     known = claims.get(owner) or {"names": []}
