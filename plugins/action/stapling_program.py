@@ -85,6 +85,7 @@ class ActionModule(ActionBase):
             self._display.warning(sentence)
         options["options"], refused = _groups.read_options(options["options"], _groups.options_reader())
         services = [f"ocsp_stapling_services: {fault}" for fault in _groups.read_services(options["services"])]
+        program = _program.host_settings(options, wrong)
         faults = [
             *_unnamed(_program.unknown_variables(task_vars) if task_vars else []),
             *_unnamed(fault for some in wrong.values() for fault in some),
@@ -96,7 +97,7 @@ class ActionModule(ActionBase):
             *_unnamed(f"ocsp_stapling_endpoints: {fault}" for fault in _endpoint_faults(options, groups, wrong)),
             *_unnamed(_program.faults(options, owner)),
             *_program.renewal_faults(options, groups.entries),
-            *_unnamed(_owner.contradictions(options["claims"], owner, _program.host_settings(options))),
+            *_unnamed(_owner.contradictions(options["claims"], owner, program)),
         ]
         if not faults and asking and not remote:
             # What is missing on the controller is said before the host is touched, with all that the host finds.
@@ -108,7 +109,8 @@ class ActionModule(ActionBase):
                 # Of a service that is described in a way that cannot be used nothing else is to be said.
                 groups = groups._replace(entries=[_with_servers_alone(one) for one in groups.entries])
             known = not ({"groups", "scan", "missing"} & wrong.keys() or lost or unfound or groups.wrong)
-            more = self._all_faults(groups, usable, owner, known, task_vars) if asking else []
+            program = _owner.undisputed(options["claims"], program)
+            more = self._all_faults(groups, usable, owner, known, program, task_vars) if asking else []
             raise Refusal([*dict.fromkeys([*faults, *more])])
         result = {**self._ask_host(options, groups, owner, task_vars), **({"found": found} if remote else {})}
         if result.get("failed"):
@@ -143,7 +145,7 @@ class ActionModule(ActionBase):
         faults = _faults_in(result)
         if asking and (faults or result.get("package") or {ACCOUNT, PROGRAM} & set(result.get("differing", ()))):
             # So that nothing is installed for certificates that cannot be deployed.
-            faults += self._certificate_faults(groups, options, owner, task_vars)
+            faults += self._certificate_faults(groups, options, owner, _program.host_settings(options), task_vars)
         if faults:
             raise Refusal([*dict.fromkeys(faults)])
         return result
@@ -171,7 +173,13 @@ class ActionModule(ActionBase):
         return {name: option.get("default") for name, option in argument_spec().items()}
 
     def _all_faults(
-        self, groups: _groups.Groups, options: dict[str, t.Any], owner: str, known: bool, task_vars: t.Any
+        self,
+        groups: _groups.Groups,
+        options: dict[str, t.Any],
+        owner: str,
+        known: bool,
+        program: dict[str, t.Any],
+        task_vars: t.Any,
     ) -> list[Fault]:
         """What is wrong beside that which the controller knows; ``known`` is whether all certificates are.
 
@@ -186,7 +194,7 @@ class ActionModule(ActionBase):
                     # Of an owner without certificates something else would be said.
                     wanted["part"]["certificates"] = max(1, wanted["part"]["certificates"])
                 faults += _faults_in(self._call({**wanted, "partial": True}, options, task_vars))
-            faults += self._certificate_faults(groups, options, owner, task_vars)
+            faults += self._certificate_faults(groups, options, owner, program, task_vars)
         return faults
 
     def _call(self, wanted: dict[str, t.Any], options: dict[str, t.Any], task_vars: t.Any) -> dict[str, t.Any]:
@@ -199,11 +207,16 @@ class ActionModule(ActionBase):
         return result
 
     def _certificate_faults(
-        self, groups: _groups.Groups, options: dict[str, t.Any], owner: str, task_vars: t.Any
+        self,
+        groups: _groups.Groups,
+        options: dict[str, t.Any],
+        owner: str,
+        program: dict[str, t.Any],
+        task_vars: t.Any,
     ) -> list[Fault]:
         """What is wrong with files, and what ``certificate_set`` has against those certificates whose files are there.
 
-        It is in check mode, too.
+        It is in check mode, too. ``program`` is what is set for the whole host.
         """
         entries = [one for one in groups.entries if one["name"] not in groups.astray]
         faults: list[Fault] = []
@@ -222,7 +235,7 @@ class ActionModule(ActionBase):
             "remote_source": options["remote_source"],
             "service_settings": _groups.service_settings(options["services"]),
             "options": options["options"],
-            "part": {"owner": owner, "number": 0, "question": True, "program": _program.host_settings(options)},
+            "part": {"owner": owner, "number": 0, "question": True, "program": program},
             "fetch_from": "nowhere",
             "fail_on_held_back": False,
             "path": options["root"],

@@ -145,6 +145,13 @@ class Folder:
             elif not there and os.path.islink(path):
                 os.unlink(path)
 
+    def _is_linked(self, name: str) -> bool:
+        """Whether ``_link`` has nothing left to do, which a killed run may not have come to."""
+        current = os.path.join(self._sets(name), _CURRENT)
+        return all(
+            os.path.islink(self.flat(name, file)) == os.path.exists(os.path.join(current, file)) for file in SUFFIXES
+        )
+
     def _prune(self, name: str) -> None:
         folder = self._sets(name)
         found = [entry.name for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False)]
@@ -191,7 +198,7 @@ class Folder:
     def is_done(self, name: str) -> bool:
         """Whether what was ordered is in use already, so that only traces are left of a run that was killed."""
         identifier = self.order(name).get("set")
-        return isinstance(identifier, str) and self._is_current(name, identifier)
+        return isinstance(identifier, str) and self._is_current(name, identifier) and self._is_linked(name)
 
     def forget_order(self, name: str) -> None:
         shutil.rmtree(self.pending_path(name), ignore_errors=True)

@@ -177,9 +177,10 @@ def renewal_faults(options: Values, entries: t.Iterable[_groups.Entry]) -> t.Ite
             )
 
 
-def host_settings(options: Values) -> dict[str, t.Any]:
-    """What is set for the whole host, whoever includes the role."""
-    return {name: options[name] for name in HOST_SETTINGS}
+def host_settings(options: Values, wrong: t.Container[str] = ()) -> dict[str, t.Any]:
+    """What is set for the whole host, whoever includes the role, without what is ``wrong`` or out of its limits."""
+    faulty = _faults_by_option(options)
+    return {name: options[name] for name in HOST_SETTINGS if name not in wrong and name not in faulty}
 
 
 def deployment(options: Values) -> dict[str, t.Any]:

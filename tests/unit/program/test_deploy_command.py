@@ -417,7 +417,10 @@ def test_what_makes_no_sense_is_said(live: Client, arguments: t.List[str], sente
 
 def test_without_renewed_by_files_have_to_be_given(live: Client) -> None:
     live.configure(renewed=False)
-    assert live.deploy(NAME).code == 64
+    for switches, said in (((), ""), (("--renewed",), " instead of --renewed")):
+        refused = live.deploy(NAME, *switches)
+        assert refused.code == 64
+        assert f"has no renewed_by in the role's variables; give --key and --certificate{said} [" in refused.err
     new = live.renew()
     assert live.deploy(NAME, *live.files()).code == 0 and live.live() == new.pem
 

@@ -229,7 +229,8 @@ def _examine(search: _Search, certificates: t.Tuple[Certificate, ...], now: date
         if in_time and is_root:
             soft = [f"{in_time}; clients that have no other certificate of this root will refuse the connection", *soft]
         elif in_time:
-            hard = [f"{in_time}; give a newer one" if one.not_after <= now else in_time, *hard]
+            wait = "wait until then, or correct the clock if it is wrong"
+            hard = [f"{in_time}; {'give a newer one' if one.not_after <= now else wait}", *hard]
         source = search.source(one)
         problems += [f"in {source}, {sentence}" for sentence in hard]
         warnings += [f"in {source}, {sentence}" for sentence in soft]
@@ -252,9 +253,7 @@ def time_problem(certificate: Certificate, now: datetime, tolerance: timedelta =
     if certificate.not_after <= now:
         return f"the certificate {certificate.name} expired at {format_time(certificate.not_after)} ({clock})"
     if certificate.not_before - now > tolerance:
-        begins = format_time(certificate.not_before)
-        hint = "wait until then, or correct the clock if it is wrong"
-        return f"the certificate {certificate.name} is not valid before {begins} ({clock}); {hint}"
+        return f"the certificate {certificate.name} is not valid before {format_time(certificate.not_before)} ({clock})"
     return ""
 
 

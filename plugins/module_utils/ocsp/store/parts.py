@@ -420,21 +420,28 @@ def _compare_program(mine: Part, recorded: t.Optional[Part], other: Part, result
     known = recorded.program if recorded is not None else {}
     # The other one may follow what this one changes.
     same = {key: value for key, value in mine.program.items() if recorded is None or known.get(key) == value}
-    for sentence in differing_settings(mine.owner, same, other.owner, other.program):
+    old = quoted(other.owner)
+    # Not what it would set now: the inventory may have been changed since.
+    last = (f"{old} set", " in its last run", f", and run {old} again")
+    for sentence in differing_settings(mine.owner, same, other.program, *last):
         if recorded is None:
             result.faults.append(Fault("", f"{sentence}{_renamed(mine, other)}"))
         else:
             result.warnings.append(f"{sentence}; until then, each of them changes it when it runs")
 
 
-def differing_settings(owner: str, mine: Values, other: str, theirs: Values) -> t.Iterator[str]:
-    """A sentence for each setting of the whole host that two owners, or one owner twice, set differently."""
+def differing_settings(
+    owner: str, mine: Values, theirs: Values, who: str, when: str = "", then: str = ""
+) -> t.Iterator[str]:
+    """A sentence for each setting of the whole host that was also set differently.
+
+    ``who`` did that, as the beginning of a clause, ``when`` ends it, and ``then`` is to be done when it is set once.
+    """
     for key in sorted(set(mine) & set(theirs)):
         if mine[key] != theirs[key]:
-            before = f"{quoted(other)} sets" if other != owner else "earlier"
             yield (
-                f"ocsp_stapling_{key} is for the whole host, but {quoted(owner)} sets {_value(mine[key])} and {before} "
-                f"{_value(theirs[key])}; set it once, in the inventory"
+                f"ocsp_stapling_{key} is for the whole host, but {quoted(owner)} sets {_value(mine[key])} and {who} "
+                f"{_value(theirs[key])}{when}; set it once, in the inventory{then}"
             )
 
 
@@ -509,13 +516,15 @@ def settings(part: Part) -> Part:
 def changed_settings(before: t.Optional[Part], after: Part) -> t.List[str]:
     """What the owner has set differently, by the names of the role's variables and of keys, without any values."""
     old = before if before is not None else Part(after.owner)
+    # The port of Apache is in both.
+    unlike = {*_unequal(old.deployment, after.deployment)}
+    unlike.update(_unequal(old.program, after.program) if old.program and after.program else ())
     found = [
         f"ocsp_stapling_{variable}: {', '.join(keys)}" if keys != [""] else f"ocsp_stapling_{variable}"
         for variable, keys in (
             ("options", _unequal(old.defaults, after.defaults)),
             ("services", _unequal(old.services, after.services)),
-            *((_VARIABLES.get(key, key), [""]) for key in _unequal(old.deployment, after.deployment)),
-            *((key, [""]) for key in _unequal(old.program, after.program) if old.program and after.program),
+            *((_VARIABLES.get(key, key), [""]) for key in sorted(unlike)),
         )
         if keys
     ]

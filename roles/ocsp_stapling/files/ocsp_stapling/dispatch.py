@@ -122,7 +122,8 @@ def _deploy_one(options: argparse.Namespace, log: Log, config: Config, host: Hos
     if options.name in requested:
         return _deploy_requests(config, host, log, [options.name])
     given = _given_source(options)
-    _check_source(options.name, given or renewed.sources(found).get(options.name))
+    instead = " instead of --renewed" if options.renewed else ""
+    _check_source(options.name, given or renewed.sources(found).get(options.name), instead)
     running = deploying.Deploy(config, host, log)
     running.run_one(options.name, given)
     _follow_up(config, host, log, running.outcomes)
@@ -153,9 +154,9 @@ def _given_source(options: argparse.Namespace) -> t.Optional[renewed.Source]:
     return renewed.Source("", *paths)
 
 
-def _check_source(name: str, source: t.Optional[renewed.Source]) -> None:
+def _check_source(name: str, source: t.Optional[renewed.Source], instead: str = "") -> None:
     if source is None:
-        raise InputError(f"{name} has no renewed_by in the role's variables; give --key and --certificate")
+        raise InputError(f"{name} has no renewed_by in the role's variables; give --key and --certificate{instead}")
 
 
 def _take_request(options: argparse.Namespace, log: Log, config: Config, host: Host) -> int:

@@ -18,7 +18,9 @@ import yaml
 
 pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2.19 or later")
 
+from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.ansible_program import link_checkout, run_playbook
+from ansible_collections.certops.ocsp.tests.unit.plugins.modules.test_certificate_set import ISSUER, leaf
 
 CHECKOUT = Path(__file__).resolve().parents[4]
 
@@ -91,6 +93,18 @@ def test_plays_that_set_the_program_differently_are_told(run: Play) -> None:
         "ocsp_stapling_fetch_from is for the whole host, but 'Mail (play.yml)' sets 'host' and 'Web (play.yml)' sets "
         "'controller'; set it once, in the inventory"
     ) in said
+
+
+@pytest.mark.skipif(os.path.lexists("/etc/ocsp-stapling"), reason="the role is deployed on this machine")
+@pytest.mark.parametrize("workers", ["many", 5000])
+def test_a_wrong_setting_of_the_host_is_not_compared(workers: t.Any, run: Play) -> None:
+    """It is refused for what it is; its default is not what anybody set."""
+    plays = [
+        {"name": name, "roles": [{"role": ROLE, "vars": {"ocsp_stapling_workers": number}}]}
+        for name, number in (("Web", 4), ("Mail", workers))
+    ]
+    said = run(*plays, fails=True)
+    assert re.search(r"ocsp_stapling_workers.* 1 (to|and) 1000", said) and "is for the whole host" not in said
 
 
 def test_files_say_who_manages_them_in_the_words_of_the_user(run: Play, tmp_path: Path) -> None:
@@ -193,6 +207,34 @@ def test_what_the_host_and_vaults_know_is_said_with_all_else(run: Play, tmp_path
     assert not (tmp_path / "root").exists()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may have the module look at the host")
+def test_what_was_set_otherwise_in_this_run_is_told_once(run: Play, tmp_path: Path) -> None:
+    """By the controller, and not once more by the host, where the other one has deployed meanwhile."""
+    web, folder = "Web (play.yml)", tmp_path / "root" / "parts"
+    folder.mkdir(parents=True)
+    known = {"version": 1, "owner": web, "certificates": [{"name": "a.test"}]}
+    (folder / "web.json").write_text(json.dumps({**known, "program": {"workers": 4, "per_responder": 4}}))
+    claims = {web: {"number": 1, "names": ["a.test"], "loops": [""], "program": {"workers": 4}}}
+    tasks = [
+        {"ansible.builtin.set_fact": {"__ocsp_stapling_host": {"claims": claims}}},
+        {"ansible.builtin.include_role": {"name": ROLE}},
+    ]
+    mine = leaf("b.test")
+    (tmp_path / "b.test.key").write_bytes(forge.private_pem(mine.key))
+    (tmp_path / "b.test.pem").write_bytes(mine.pem + ISSUER.pem)
+    variables = {
+        "ocsp_stapling_certificates": {"mail": {"domains": ["b.test"]}},
+        "ocsp_stapling_source": str(tmp_path),
+        "ocsp_stapling_workers": 5,
+        "ocsp_stapling_per_responder": 5,
+    }
+    places = {f"__ocsp_stapling_{name}": str(tmp_path / name) for name in ("root", "state", "library", "program")}
+    said = run({"name": "Mail", "tasks": tasks, "vars": variables}, extra=places, fails=True)
+    assert f"sets 5 and '{web}' sets 4; set it once, in the inventory" in said
+    assert "ocsp_stapling_per_responder is for the whole host" in said and "set 4 in its last run" in said
+    assert not re.search("ocsp_stapling_workers is for the whole host[^;]* in its last run", said)
+
+
 def test_variables_with_groups_add_up_and_others_are_refused(play: Play, tmp_path: Path) -> None:
     mail = {"mail": {"domains": ["mail.test"]}}
     said = play(
@@ -225,7 +267,13 @@ def test_who_includes_the_role_owns_what_it_gives(run: Play, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("recovered", "held_back", "after", "shown"),
-    [([], [], "", True), (["a"], [], "OK - x", False), ([], ["a"], "", False), ([], ["other"], "", True)],
+    [
+        ([], [], "", True),
+        (["www.a"], [], "OK - x", False),
+        ([], ["www.a"], "", False),
+        ([], ["other"], "", True),
+        ([], ["a", "www"], "", True),
+    ],
 )
 def test_the_status_of_before_is_not_shown_of_what_was_repaired_or_is_told_anyway(
     recovered: t.List[str], held_back: t.List[str], after: str, shown: bool, run: Play
@@ -234,14 +282,23 @@ def test_the_status_of_before_is_not_shown_of_what_was_repaired_or_is_told_anywa
     deployed["held_back"] = held_back
     values = {
         "__ocsp_stapling_deployed": {**deployed, "unconfirmed": []},
-        "__ocsp_stapling_host": {"differences": [], "differing": [], "status": "WARNING - a was refused"},
+        "__ocsp_stapling_host": {"differences": [], "differing": [], "status": "WARNING - www.a was refused"},
         "__ocsp_stapling_shown": {"stdout": json.dumps({"summary": after})},
     }
     task = {"ansible.builtin.debug": {"msg": "{{ __ocsp_stapling_follows }} {{ __ocsp_stapling_summary }}"}}
     vars_file = str(CHECKOUT / "roles/ocsp_stapling/vars/main.yml")
     said = run({"vars_files": [vars_file], "vars": {}, "tasks": [task]}, extra=values)
     assert f"{bool(recovered)} up to date" in said
-    assert ("up to date; ocsp-stapling status: WARNING - a was refused" in said) is shown
+    assert ("up to date; ocsp-stapling status: WARNING - www.a was refused" in said) is shown
+
+
+@pytest.mark.parametrize(("differing", "verb"), [(["settings", "timer"], "started"), (["settings"], "restarted")])
+def test_what_becomes_of_the_timer_is_foretold(differing: t.List[str], verb: str, run: Play) -> None:
+    host = {"differing": differing, "service_manager": "systemd"}
+    values = {"__ocsp_stapling_host": host, "__ocsp_stapling_deployed": {"changed": False}}
+    task = {"ansible.builtin.include_tasks": str(CHECKOUT / "roles/ocsp_stapling/tasks/start.yml")}
+    said = run({"tasks": [task]}, extra=values)
+    assert f"ocsp-stapling.timer would be {verb}" in said and "changed=1" in said
 
 
 @pytest.mark.parametrize("owner", ["all", "former", "x" * 101])

@@ -541,7 +541,7 @@ def test_owners_that_set_the_program_differently_are_named(host: Host) -> None:
 
     run("web", A, "daily")
     refused = run("mail", B, "hourly")
-    said = "ocsp_stapling_timer is for the whole host, but 'mail' sets 'hourly' and 'web' sets 'daily'; set it once, in"
+    said = "ocsp_stapling_timer is for the whole host, but 'mail' sets 'hourly' and 'web' set 'daily' in its last run; "
     assert refused["failed"] and said in refused["msg"] and host.live() == [A]
     assert run("mail", B, "daily")["warnings"] == []
     changed = run("web", A, "weekly")

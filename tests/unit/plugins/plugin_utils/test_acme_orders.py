@@ -204,6 +204,27 @@ def test_an_order_that_is_done_is_not_taken_up(
         assert found.installed == [NAME] and folder.order(NAME)["uri"] and folder.is_done(NAME)
 
 
+def test_an_order_is_not_done_before_all_files_lead_to_what_it_brought(
+    folder: _acme_folder.Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that was killed just after the switch: to order once more counts for the limit of the CA."""
+
+    def killed(_name: str) -> t.NoReturn:
+        raise KeyboardInterrupt
+
+    found = batch(folder)
+    created(found)
+    chain = CA.issue(item(found)["csr"].encode())
+    with monkeypatch.context() as context, pytest.raises(KeyboardInterrupt):
+        context.setattr(folder, "_link", killed)
+        issued(found, chain)
+    assert not folder.has(NAME) and not folder.is_done(NAME)
+    again = batch(folder)
+    assert item(again)["uri"] == "https://ca/1"
+    issued(again, chain)
+    assert again.installed == [NAME] and folder.has(NAME)
+
+
 @pytest.mark.parametrize(
     "change", [{"names": (NAME,)}, {"key_type": "ecdsa-p384"}, {"must_staple": True}, {"profile": "x"}]
 )

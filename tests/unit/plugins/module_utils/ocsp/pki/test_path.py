@@ -717,6 +717,13 @@ def test_many_strangers_are_summed_up() -> None:
     assert len(found.unused) == 6 and found.unused[-1] == "4 more certificates were left out of the chain"
 
 
+def test_to_wait_is_no_advice_for_what_is_left_out() -> None:
+    stranger = authority("Stranger", OTHER_ROOT, not_before=NOW + DAY)
+    found = path.find_path(given([LEAF])[0], given([stranger, ISSUER, MIDDLE]), given([ROOT]), NOW)
+    (sentence,) = found.unused
+    assert "was left out of the chain: " in sentence and "is not valid before" in sentence and "wait" not in sentence
+
+
 def test_a_bundle_of_roots_is_said_nothing_of() -> None:
     roots = [authority(f"Root {number}") for number in range(50)]
     found = path.find_path(given([LEAF])[0], given([ISSUER, MIDDLE]), given([*roots, ROOT]), NOW)

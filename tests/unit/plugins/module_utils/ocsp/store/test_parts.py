@@ -264,8 +264,8 @@ def test_services_have_to_be_alike() -> None:
 def test_settings_of_the_whole_host_have_to_be_alike() -> None:
     mine, other = (replace(part(owner), program={"timer": timer}) for owner, timer in (("mail", "daily"), ("web", "x")))
     said = (
-        "ocsp_stapling_timer is for the whole host, but 'mail' sets 'daily' and 'web' sets 'x'; set it once, in the "
-        "inventory; "
+        "ocsp_stapling_timer is for the whole host, but 'mail' sets 'daily' and 'web' set 'x' in its last run; set it "
+        "once, in the inventory, and run 'web' again; "
     )
     assert faults(mine, None, other) == [f"{said}if 'mail' is a new name of 'web', set ocsp_stapling_owner: 'web'"]
     compared = parts.compare(mine, mine, [other], {})
@@ -276,6 +276,8 @@ def test_settings_of_the_whole_host_have_to_be_alike() -> None:
         assert parts.compare(mine, None, [unknown], {}) == parts.compare(mine, mine, [unknown], {}) == ([], {}, [])
     assert parts.changed_settings(mine, changed) == ["ocsp_stapling_timer"]
     assert parts.changed_settings(part("mail"), mine) == [], "it was not known"
+    ports = [replace(mine, program={"apache_port": port}, deployment={"apache_port": port}) for port in (1, 2)]
+    assert parts.changed_settings(*ports) == ["ocsp_stapling_apache_port"]
 
 
 def test_what_dropped_out_contradicts_nobody() -> None:
