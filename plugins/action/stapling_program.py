@@ -109,7 +109,6 @@ class ActionModule(ActionBase):
                 # Of a service that is described in a way that cannot be used nothing else is to be said.
                 groups = groups._replace(entries=[_with_servers_alone(one) for one in groups.entries])
             known = not ({"groups", "scan", "missing"} & wrong.keys() or lost or unfound or groups.wrong)
-            program = _owner.undisputed(options["claims"], program)
             more = self._all_faults(groups, usable, owner, known, program, task_vars) if asking else []
             raise Refusal([*dict.fromkeys([*faults, *more])])
         result = {**self._ask_host(options, groups, owner, task_vars), **({"found": found} if remote else {})}

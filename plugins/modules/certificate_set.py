@@ -265,8 +265,8 @@ options:
         type: dict
         default: {}
       program:
-        description: What the owner sets for the whole host, such as C(timer) and C(fetch_from). A new owner that sets
-          something different than others on the host is refused; for other owners there is a warning.
+        description: What the owner sets for the whole host, such as C(timer) and C(fetch_from). There is a warning
+          where other owners have set it differently.
         type: dict
         default: {}
   services:

@@ -150,15 +150,12 @@ def claim(
 
 def contradictions(claims: Values, owner: str, program: Values) -> t.Iterator[str]:
     """A sentence for each setting of the whole host that was set differently earlier in this run."""
-    for other, given in claims.items():
-        who = f"{quoted(other)} sets" if other != owner else "earlier"
-        yield from parts.differing_settings(owner, program, given.get("program") or {}, who)
-
-
-def undisputed(claims: Values, program: Values) -> dict[str, t.Any]:
-    """The settings of the whole host that were not set differently earlier in this run."""
-    earlier = [given.get("program") or {} for given in claims.values()]
-    return {key: value for key, value in program.items() if all(one.get(key, value) == value for one in earlier)}
+    others = {other: given.get("program") or {} for other, given in claims.items()}
+    own = others.pop(owner, {})
+    for one in parts.differing_settings(owner, program, others):
+        yield f"{one.sentence} and {one.value} for {one.owners}; set it once, in the inventory"
+    for one in parts.differing_settings(owner, program, {owner: own}):
+        yield f"{one.sentence} and was {one.value} before in this run; set it once, in the inventory"
 
 
 def unknown(claims: Values, owner: str) -> dict[str, t.Any]:

@@ -49,8 +49,8 @@ _LONGEST_PID = 32
 _PID = re.compile(rb"[0-9]{1,7}")
 #: What a unit itself wrote lately, without what systemd writes about it.
 _JOURNAL = ("journalctl", "--quiet", "--no-pager", "--output=cat", "--lines=10", "--since=-2min")
-#: States of a unit whose server has read its files. systemd reloads in these alone: a reload is swallowed by a start that
-#: is under way. What ends reads all when it is started again.
+#: States of a unit whose server has read its files. systemd reloads in these alone: a reload is swallowed by a start
+#: that is under way. What ends reads all when it is started again.
 _LOADED = ("active", "reloading", "refreshing")
 _STARTING = "activating"
 #: What is waited between two looks at a server that starts, within the time of a command.

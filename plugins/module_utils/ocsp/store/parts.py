@@ -380,11 +380,11 @@ def compare(
     something is followed by the others when they run next; an owner that still gives what it gave before is outdated.
     """
     result = Comparison([], {}, [])
+    others = [other for other in others if other.owner not in (mine.owner, FORMER)]
     for other in others:
-        if other.owner not in (mine.owner, FORMER):
-            _compare_certificates(mine, recorded, other, together.get(other.owner, ()), result)
-            result.faults.extend(_compare_services(mine, recorded, other, other.owner in together))
-            _compare_program(mine, recorded, other, result)
+        _compare_certificates(mine, recorded, other, together.get(other.owner, ()), result)
+        result.faults.extend(_compare_services(mine, recorded, other, other.owner in together))
+    _compare_program(mine, recorded, others, result)
     return result
 
 
@@ -416,33 +416,36 @@ def _compare_services(mine: Part, recorded: t.Optional[Part], other: Part, toget
             yield Fault("", _contradiction(mine, other, f"the service {service}", "different settings"))
 
 
-def _compare_program(mine: Part, recorded: t.Optional[Part], other: Part, result: Comparison) -> None:
+def _compare_program(mine: Part, recorded: t.Optional[Part], others: t.Iterable[Part], result: Comparison) -> None:
     known = recorded.program if recorded is not None else {}
-    # The other one may follow what this one changes.
+    # The other ones may follow what this one changes.
     same = {key: value for key, value in mine.program.items() if recorded is None or known.get(key) == value}
-    old = quoted(other.owner)
-    # Not what it would set now: the inventory may have been changed since.
-    last = (f"{old} set", " in its last run", f", and run {old} again")
-    for sentence in differing_settings(mine.owner, same, other.program, *last):
-        if recorded is None:
-            result.faults.append(Fault("", f"{sentence}{_renamed(mine, other)}"))
-        else:
-            result.warnings.append(f"{sentence}; until then, each of them changes it when it runs")
+    for one in differing_settings(mine.owner, same, {other.owner: other.program for other in others}):
+        # Not what these would set now: the inventory may have been changed since.
+        result.warnings.append(
+            f"{one.sentence} and was {one.value} in the last run of {one.owners}; set it once, in the inventory, and "
+            f"run {one.owners} again; until then, each of them changes it when it runs"
+        )
 
 
-def differing_settings(
-    owner: str, mine: Values, theirs: Values, who: str, when: str = "", then: str = ""
-) -> t.Iterator[str]:
-    """A sentence for each setting of the whole host that was also set differently.
+class Differing(t.NamedTuple):
+    """A setting of the whole host of which others have another ``value``: the beginning of a sentence about it."""
 
-    ``who`` did that, as the beginning of a clause, ``when`` ends it, and ``then`` is to be done when it is set once.
-    """
-    for key in sorted(set(mine) & set(theirs)):
-        if mine[key] != theirs[key]:
-            yield (
-                f"ocsp_stapling_{key} is for the whole host, but {quoted(owner)} sets {_value(mine[key])} and {who} "
-                f"{_value(theirs[key])}{when}; set it once, in the inventory{then}"
-            )
+    sentence: str
+    value: str
+    owners: str
+
+
+def differing_settings(owner: str, mine: Values, others: t.Mapping[str, Values]) -> t.Iterator[Differing]:
+    """Each setting of an owner that others have set differently, and for each value who they are."""
+    for key, value in sorted(mine.items()):
+        found: t.Dict[str, t.List[str]] = {}
+        for other, theirs in others.items():
+            if theirs.get(key, value) != value:
+                found.setdefault(_value(theirs[key]), []).append(quoted(other))
+        sentence = f"ocsp_stapling_{key} is for the whole host, but it is {_value(value)} for {quoted(owner)}"
+        for their_value, owners in found.items():
+            yield Differing(sentence, their_value, join_words(owners))
 
 
 def _value(value: t.Any) -> str:

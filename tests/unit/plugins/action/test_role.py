@@ -18,9 +18,7 @@ import yaml
 
 pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2.19 or later")
 
-from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.ansible_program import link_checkout, run_playbook
-from ansible_collections.certops.ocsp.tests.unit.plugins.modules.test_certificate_set import ISSUER, leaf
 
 CHECKOUT = Path(__file__).resolve().parents[4]
 
@@ -90,8 +88,8 @@ def test_plays_that_set_the_program_differently_are_told(run: Play) -> None:
     ]
     said = run(*plays, fails=True)
     assert (
-        "ocsp_stapling_fetch_from is for the whole host, but 'Mail (play.yml)' sets 'host' and 'Web (play.yml)' sets "
-        "'controller'; set it once, in the inventory"
+        "ocsp_stapling_fetch_from is for the whole host, but it is 'host' for 'Mail (play.yml)' and 'controller' for "
+        "'Web (play.yml)'; set it once, in the inventory"
     ) in said
 
 
@@ -205,34 +203,6 @@ def test_what_the_host_and_vaults_know_is_said_with_all_else(run: Play, tmp_path
     assert any("ocsp_stapling_timer" in one["message"] for one in found), found
     assert "claims" not in said, "what is for the next inclusion is not printed"
     assert not (tmp_path / "root").exists()
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may have the module look at the host")
-def test_what_was_set_otherwise_in_this_run_is_told_once(run: Play, tmp_path: Path) -> None:
-    """By the controller, and not once more by the host, where the other one has deployed meanwhile."""
-    web, folder = "Web (play.yml)", tmp_path / "root" / "parts"
-    folder.mkdir(parents=True)
-    known = {"version": 1, "owner": web, "certificates": [{"name": "a.test"}]}
-    (folder / "web.json").write_text(json.dumps({**known, "program": {"workers": 4, "per_responder": 4}}))
-    claims = {web: {"number": 1, "names": ["a.test"], "loops": [""], "program": {"workers": 4}}}
-    tasks = [
-        {"ansible.builtin.set_fact": {"__ocsp_stapling_host": {"claims": claims}}},
-        {"ansible.builtin.include_role": {"name": ROLE}},
-    ]
-    mine = leaf("b.test")
-    (tmp_path / "b.test.key").write_bytes(forge.private_pem(mine.key))
-    (tmp_path / "b.test.pem").write_bytes(mine.pem + ISSUER.pem)
-    variables = {
-        "ocsp_stapling_certificates": {"mail": {"domains": ["b.test"]}},
-        "ocsp_stapling_source": str(tmp_path),
-        "ocsp_stapling_workers": 5,
-        "ocsp_stapling_per_responder": 5,
-    }
-    places = {f"__ocsp_stapling_{name}": str(tmp_path / name) for name in ("root", "state", "library", "program")}
-    said = run({"name": "Mail", "tasks": tasks, "vars": variables}, extra=places, fails=True)
-    assert f"sets 5 and '{web}' sets 4; set it once, in the inventory" in said
-    assert "ocsp_stapling_per_responder is for the whole host" in said and "set 4 in its last run" in said
-    assert not re.search("ocsp_stapling_workers is for the whole host[^;]* in its last run", said)
 
 
 def test_variables_with_groups_add_up_and_others_are_refused(play: Play, tmp_path: Path) -> None:

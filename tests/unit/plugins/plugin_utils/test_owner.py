@@ -38,12 +38,12 @@ def test_settings_of_the_whole_host_are_set_alike_in_one_run() -> None:
     claims = _owner.claim({}, "web", ["a"], program={"timer": "daily", "workers": 2})[1]
     assert not [*_owner.contradictions(claims, "mail", {"timer": "daily", "workers": 2})]
     assert [*_owner.contradictions(claims, "mail", {"timer": "daily", "workers": 3})] == [
-        "ocsp_stapling_workers is for the whole host, but 'mail' sets 3 and 'web' sets 2; set it once, in the inventory"
+        "ocsp_stapling_workers is for the whole host, but it is 3 for 'mail' and 2 for 'web'; set it once, in the inventory"
     ]
     assert [*_owner.contradictions(claims, "web", {"timer": "hourly", "workers": 2})] == [
         (
-            "ocsp_stapling_timer is for the whole host, but 'web' sets 'hourly' and earlier 'daily'; set it once, in "
-            "the inventory"
+            "ocsp_stapling_timer is for the whole host, but it is 'hourly' for 'web' and was 'daily' before in this "
+            "run; set it once, in the inventory"
         )
     ]
     assert not [*_owner.contradictions(_owner.unknown(claims, "web"), "mail", {"workers": 3})]
