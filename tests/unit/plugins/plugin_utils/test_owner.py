@@ -38,7 +38,10 @@ def test_settings_of_the_whole_host_are_set_alike_in_one_run() -> None:
     claims = _owner.claim({}, "web", ["a"], program={"timer": "daily", "workers": 2})[1]
     assert not [*_owner.contradictions(claims, "mail", {"timer": "daily", "workers": 2})]
     assert [*_owner.contradictions(claims, "mail", {"timer": "daily", "workers": 3})] == [
-        "ocsp_stapling_workers is for the whole host, but it is 3 for 'mail' and 2 for 'web'; set it once, in the inventory"
+        (
+            "ocsp_stapling_workers is for the whole host, but it is 3 for 'mail' and 2 for 'web'; set it once, in the "
+            "inventory"
+        )
     ]
     assert [*_owner.contradictions(claims, "web", {"timer": "hourly", "workers": 2})] == [
         (
