@@ -247,6 +247,12 @@ def test_a_certificate_that_is_cut_off_is_not_passed_over(data: bytes) -> None:
         x509.load_certificates(data, "fullchain.pem")
 
 
+def test_a_store_of_certificates_is_no_chain() -> None:
+    with pytest.raises(InputError, match="the chain contains 501 certificates, more than 500; give those that are ne"):
+        x509.load_certificates(W.leaf.pem * 501, "the chain")
+    assert len(x509.load_certificates(W.leaf.pem * 500, "the chain")) == 500
+
+
 def test_a_key_is_called_a_key() -> None:
     with pytest.raises(InputError, match="private key"):
         x509.load_certificates(KEY, "certificate_path")
