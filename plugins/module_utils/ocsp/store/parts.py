@@ -384,8 +384,7 @@ def compare(
     for other in others:
         _compare_certificates(mine, recorded, other, together.get(other.owner, ()), result)
         result.faults.extend(_compare_services(mine, recorded, other, other.owner in together))
-    _compare_program(mine, recorded, others, result)
-    return result
+    return result._replace(warnings=[*_compare_program(mine, others)])
 
 
 def _compare_certificates(
@@ -416,13 +415,11 @@ def _compare_services(mine: Part, recorded: t.Optional[Part], other: Part, toget
             yield Fault("", _contradiction(mine, other, f"the service {service}", "different settings"))
 
 
-def _compare_program(mine: Part, recorded: t.Optional[Part], others: t.Iterable[Part], result: Comparison) -> None:
-    known = recorded.program if recorded is not None else {}
-    # The other ones may follow what this one changes.
-    same = {key: value for key, value in mine.program.items() if recorded is None or known.get(key) == value}
-    for one in differing_settings(mine.owner, same, {other.owner: other.program for other in others}):
+def _compare_program(mine: Part, others: t.Iterable[Part]) -> t.Iterator[str]:
+    """A sentence for each setting of the whole host that is not as others set it when they ran last."""
+    for one in differing_settings(mine.owner, mine.program, {other.owner: other.program for other in others}):
         # Not what these would set now: the inventory may have been changed since.
-        result.warnings.append(
+        yield (
             f"{one.sentence} and was {one.value} in the last run of {one.owners}; set it once, in the inventory, and "
             f"run {one.owners} again; until then, each of them changes it when it runs"
         )
