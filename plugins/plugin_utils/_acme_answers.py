@@ -57,12 +57,16 @@ NOT_ASKED = {"failed": True, "msg": NOT_ASKED_WHY}
 
 
 class Refused(Exception):
-    """Why a certificate was not obtained; ``passing`` is whether time alone may mend it."""
+    """Why a certificate was not obtained; ``passing`` is whether time alone may mend it.
 
-    def __init__(self, message: str, passing: bool = False) -> None:
+    ``kind`` is the error of the CA (RFC 8555 section 6.7), such as ``serverInternal``, if it said one.
+    """
+
+    def __init__(self, message: str, passing: bool = False, kind: str = "") -> None:
         self.message = clean(message, _LONGEST_SENTENCE)
         super().__init__(self.message)
         self.passing = passing
+        self.kind = kind
 
 
 class NotOffered(Refused):
@@ -248,7 +252,7 @@ def explain(result: Values) -> Refused:
         detail = found.group(2) or _text(problem.get("detail")) or "it gave no reason"
         identifier = _IDENTIFIER.search(text)
         where = f"{identifier.group(1)}: " if identifier else ""
-        return Refused(clean(f"the CA says: {where}{detail} ({found.group(1)})", _LONGEST_TEXT), passing)
+        return Refused(clean(f"the CA says: {where}{detail} ({found.group(1)})", _LONGEST_TEXT), passing, kind)
     if not passing and result.get("crashed"):
         return Refused("what the CA answered cannot be read by community.crypto")
     return Refused(clean(" ".join(text.split()) or "the CA was asked in vain", _LONGEST_TEXT), passing)

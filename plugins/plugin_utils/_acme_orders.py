@@ -231,9 +231,12 @@ class Batch:
         self.folder.note_order(name, uri="", challenges=[], status="")
 
     def _refuse_order(self, name: str, result: Values) -> None:
-        """A CA may refuse to replace a certificate twice (RFC 9773 section 5): then it is ordered like a first one."""
+        """What a CA does not replace is ordered like a first one.
+
+        It may refuse to replace a certificate twice (RFC 9773 section 5), and some fail where they do not find it.
+        """
         problem = explain(result)
-        if result["item"]["replaces"] and not problem.passing:
+        if result["item"]["replaces"] and (not problem.passing or problem.kind == "serverInternal"):
             self.retried.add(name)
         else:
             self.problems[name] = problem

@@ -248,10 +248,14 @@ def test_an_order_that_cannot_be_looked_up_now_is_kept(folder: _acme_folder.Fold
     assert found.problems[NAME].passing and folder.order(NAME)["uri"] == "https://ca/1"
 
 
-def test_what_was_replaced_already_is_ordered_once_more_like_a_first_one(folder: _acme_folder.Folder) -> None:
+@pytest.mark.parametrize(("kind", "status"), [("alreadyReplaced", 409), ("malformed", 400), ("serverInternal", 500)])
+def test_what_is_not_replaced_is_ordered_once_more_like_a_first_one(
+    kind: str, status: int, folder: _acme_folder.Folder
+) -> None:
+    """Pebble fails with serverInternal where the serial number of the certificate begins with a bit that is set."""
     found = batch(folder, RENEWAL)
     assert item(found)["replaces"] == "aki.serial"
-    found.take_orders([failed(found, "alreadyReplaced", status=409)])
+    found.take_orders([failed(found, kind, status=status)])
     assert item(found)["replaces"] == "" and found.problems == {}
     found = _acme_orders.Batch(folder, SETTINGS, NOW).load(found.result())
     found.take_orders([failed(found, "rejectedIdentifier")])
