@@ -287,6 +287,37 @@ def test_a_revocation_is_not_forgotten_with_another_staple(host: Host) -> None:
     assert rows(done.out)[NAME][0] == "revoked"
 
 
+@pytest.mark.parametrize("in_place", [True, False])
+@pytest.mark.parametrize("run_before", [True, False])
+def test_a_revocation_that_a_playbook_was_told_of_is_known_at_once(
+    in_place: bool, run_before: bool, host: Host
+) -> None:
+    """Without a run of the program; a staple that is good stays until one withdraws it."""
+    host.deploy(NAME)
+    proof = host.state / "proofs" / f"{NAME}.proof"
+    proof.parent.mkdir()
+    if run_before:
+        host.hour()
+        before = host.run("status", "--json").out
+        proof.write_bytes(hosts.revoked(host.issue("other.example.com"), host.now))
+        assert host.run("status", "--json").out == before, "about another certificate"
+    staple = hosts.good(host.leaves[NAME], host.now, age=3 * HOUR)
+    folder = host.root / "live" / NAME
+    staples.withdraw(staples.Place(str(folder), str(folder)))
+    if in_place:
+        put_staple(host, NAME, staple)
+    proof.write_bytes(hosts.revoked(host.leaves[NAME], host.now))
+    shown = host.run("status")
+    assert shown.code == 2 and rows(shown.out)[NAME][0] == "revoked" and "was revoked at" in shown.out
+    found = json.loads(host.run("status", "--json").out)["certificates"][NAME]
+    assert (found["trouble"], found["reason"]) == ("revoked", "revoked")
+    assert bool(found["staple"]) is in_place and found["revoked"]["reason"] == "key_compromise"
+    assert host.run("status", "--nagios").out.startswith(f"OCSP CRITICAL - {NAME}: ")
+    host.later(2 * HOUR)
+    put_staple(host, NAME, hosts.good(host.leaves[NAME], host.now))
+    assert host.run("status", NAME, "--nagios").code < 2, "the CA has said otherwise since"
+
+
 def test_what_servers_read_themselves_is_looked_at(host: Host) -> None:
     leaf = host.issue(NAME)
     (host.home / "leaf.pem").write_bytes(leaf.pem + forge.world().issuer.pem)

@@ -309,7 +309,7 @@ def _deploy(one: _Deployment, unsaved: t.Sequence[Part]) -> _Done:
 
 def _is_changed(work: transaction.Plan, done: _Done) -> bool:
     """Whether anything is not as it was. What services have not loaded yet is for the same handlers."""
-    in_place = any(item.renewed or item.adapted for item in work.items)
+    in_place = any(item.renewed or item.adapted or item.secured for item in work.items)
     return in_place or bool(work.changed or work.missing or done.saved or (done.told and not done.problem))
 
 
@@ -644,6 +644,7 @@ def _describe(work: transaction.Plan, item: transaction.Item) -> t.Dict[str, t.A
         "changed": item.changed,
         "renewed": item.renewed,
         "adapted": item.adapted,
+        "secured": item.secured,
         "reasons": item.reasons,
         "services": list(item.wanted.services),
         "path": work.layout.live(item.name),
@@ -654,6 +655,7 @@ def _describe(work: transaction.Plan, item: transaction.Item) -> t.Dict[str, t.A
         "stapled": judgement is not None,
         "staple_expiry": format_time(judgement.effective_expiry) if judgement else None,
         "held_back": item.held_back,
+        "revocation": item.said_revoked,
     }
 
 
@@ -712,9 +714,11 @@ def _difference(work: transaction.Plan, before: t.Sequence[t.Dict[str, t.Any]]) 
             new = {"state": "present", "keys": dict.fromkeys(sets.SECRET_FILES, item.wanted.access.shown)}
             new.update(_certificate_facts([item.material.certificate, *item.material.chain]))
             new.update(_usage(item.description))
-            new["staple"] = "present" if item.response else "absent"
+            new["staple"] = "present" if item.staple else "absent"
         if item.renewed:
             new["staple"] = "renewed" if item.response else "absent"
+        if item.secured:
+            new["keys"] = dict.fromkeys(old["keys"], item.wanted.access.shown)
         if item.adapted:
             new.update({**_usage(item.description), "snippets": "updated"})
         path = work.layout.live(item.name)
