@@ -968,9 +968,13 @@ def test_a_renewal_is_no_change_of_configuration(run: t.Callable[..., Result], t
             told = f"{said.replace('was', 'would be') if check else said} ({name}: {key})"
             assert told in run(check=check, certificates=[again], part=part, service_settings=settings)["msg"]
     file = tmp_path / "etc/parts/web.json"
-    file.write_text(file.read_text() + "\n")
+    content = file.read_text()
     run = functools.partial(run, service_settings=settings)
-    assert said in run(certificates=[again], part=part)["msg"], "a file that somebody changed is repaired"
+    file.write_text(content.replace('"staple": false', '"staple": true'))
+    told = f"{said} ({name}: staple)"
+    assert told in run(certificates=[again], part=part)["msg"], "a file that somebody changed is repaired"
+    file.write_text(content + "\n")
+    assert "configuration" not in run(certificates=[again], part=part)["msg"] and file.read_text() == content
     added = leaf("add.example.com")
     assert said in run(certificates=[again, entry(added, "add.example.com")], part=part)["msg"]
 
@@ -1035,8 +1039,10 @@ def test_what_is_adapted_is_in_the_difference(run: t.Callable[..., Result]) -> N
         one.update(change)
         done = run(certificates=[one], part={"owner": "web"}, diff=True)
         assert "configuration snippets updated: www.example.com" in done["msg"]
-        (shown,) = done["diff"]
+        shown, part = done["diff"]
         assert shown["after"][key] == change[key] != shown["before"][key]
+        setting = "reload" if key == "services" else key
+        assert part["after"]["updated"] == [f"www.example.com: {setting}"] and "updated" not in part["before"]
 
 
 def found_in(folder: Path, subject: forge.Entity, title: str, **files: t.Optional[bytes]) -> t.Dict[str, t.Any]:

@@ -371,6 +371,46 @@ def test_the_same_certificate_of_two_owners(host: Host) -> None:
     assert not host.run(part=part, certificates=[{**mine, "mode": "0600"}, one(B)])["changed"]
 
 
+@pytest.mark.parametrize("check", [True, False])
+def test_notes_for_comparisons_are_no_change(host: Host, check: bool) -> None:
+    """They are written all the same: after a renewal of another owner, and where an earlier release wrote less."""
+    renewed = entry(leaf(A, "renewed", urls=False), A, services=[SERVICE])
+    program: t.Dict[str, t.Any] = {"timer": "daily", "workers": 4}
+    files = {name: host.home / f"etc/parts/{name}.json" for name in ("one", "two")}
+
+    def run(owner: str, *certificates: t.Dict[str, t.Any], **how: t.Any) -> Result:
+        return host.run(part={"owner": owner, "program": program}, certificates=certificates, **how)
+
+    for owner in files:
+        run(owner, one(A), one(B))
+    assert run("two", renewed, one(B))["changed"]
+
+    def is_quiet(owner: str) -> None:
+        before = files[owner].read_text()
+        if check:
+            foreseen = run(owner, renewed, one(B), check=True)
+            assert not foreseen["changed"] and foreseen["diff"] == [] and files[owner].read_text() == before
+            assert foreseen["msg"] == "2 certificates: up to date"
+        done = run(owner, renewed, one(B))
+        assert not done["changed"] and done["diff"] == [] and done["msg"] == "2 certificates: up to date"
+        assert files[owner].read_text() != before, "it is noted"
+        after = files[owner].read_text()
+        assert not run(owner, renewed, one(B))["changed"] and files[owner].read_text() == after
+
+    is_quiet("one")
+    for forgotten in ("program", "came"):
+        values = json.loads(files["one"].read_text())
+        del values[forgotten]
+        files["one"].write_text(json.dumps(values))
+        is_quiet("one")
+    program["new"] = 1
+    is_quiet("one")
+    program["timer"] = "weekly"
+    said = run("one", renewed, one(B))
+    assert said["changed"] and said["msg"].endswith("the configuration of one was updated (ocsp_stapling_timer)")
+    assert [shown["after"]["updated"] for shown in said["diff"]] == [["ocsp_stapling_timer"]]
+
+
 def test_a_service_that_nobody_knows_is_named_as_the_role_has_it(host: Host) -> None:
     refused = host.run(part={"owner": "web"}, certificates=[{**one(A), "services": ["ngnix"]}])
     assert refused["failed"] and refused["msg"] == (
