@@ -542,7 +542,8 @@ certificates:
       description: Why the certificate was not deployed, or an empty string.
       type: str
     revocation:
-      description: That its CA has revoked the certificate, and when and why as far as that is known, or an empty string.
+      description:
+        - That its CA has revoked the certificate, and when and why as far as that is known, or an empty string.
       type: str
       sample: ""
 held_back:

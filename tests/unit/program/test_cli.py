@@ -183,6 +183,33 @@ def test_a_run_that_is_missing_is_told(host: Host) -> None:
     assert host.run("status", "--nagios").code == 1
 
 
+@pytest.mark.parametrize(
+    ("shown", "is_told"),
+    [
+        ("LoadState=loaded\nActiveState=inactive\n", True),
+        ("LoadState=masked\nActiveState=inactive\n", True),
+        ("LoadState=loaded\nActiveState=failed\n", True),
+        ("LoadState=not-found\nActiveState=inactive\n", False),
+        ("LoadState=loaded\nActiveState=activating\n", False),
+        ("", False),
+    ],
+)
+def test_a_timer_that_does_not_run_is_told(
+    host: Host, monkeypatch: pytest.MonkeyPatch, shown: str, is_told: bool
+) -> None:
+    host.deploy(NAME)
+    host.hour()
+    monkeypatch.setattr(control, "has_systemd", lambda: True)
+    monkeypatch.setattr(OwnHost.__init__, "__defaults__", (None, lambda *_given: (0, shown, ""), lambda: 0.0, None))
+    done = host.run("status", "--nagios")
+    timer = "ocsp-stapling.timer"
+    said = f"nothing starts the program, as {timer} does not run; run 'systemctl enable --now {timer}' as root"
+    assert (done.code, f"OCSP WARNING - {said} | " in done.out) == ((1, True) if is_told else (0, False)), done.out
+    host.later(3 * HOUR + MINUTE)
+    late = host.run("status").out.replace("\n  ", " ")
+    assert "refresh last ran at" in late and said not in late, "once is enough"
+
+
 def test_a_program_that_never_ran_is_told_in_time(host: Host) -> None:
     deploy_with_staple(host, NAME)
     made = host.now.timestamp()

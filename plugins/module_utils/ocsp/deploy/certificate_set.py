@@ -208,8 +208,8 @@ class _Done(t.NamedTuple):
     """What was done, or in check mode would be.
 
     ``part`` is what the owner has configured now, and ``reconfigured`` whether that is not what it had configured.
-    ``told`` are the services to be reloaded, and ``problem`` is why no new set is live. ``recovered`` are the names of which ``status`` no longer
-    says that their deployment failed.
+    ``told`` are the services to be reloaded, and ``problem`` is why no new set is live. ``recovered`` are the names of
+    which ``status`` no longer says that their deployment failed.
     """
 
     part: t.Optional[Part]
@@ -956,7 +956,7 @@ def _dropped(task: Task, work: transaction.Plan, part: t.Optional[Part]) -> t.Li
     return [one for one in found if one.name in mine]
 
 
-def _say_dropped(layout: Layout, gone: t.Iterable[inclusions.Dropped], check: bool) -> t.Iterator[str]:
+def _say_dropped(layout: Layout, gone: t.Sequence[inclusions.Dropped], check: bool) -> t.Iterator[str]:
     unused = [one for one in gone if not one.used_by]
     deployed = removal.present(layout, [one.name for one in unused])
     names = [f"{one.name}{_users(one)}" for one in unused if one.name in deployed]
@@ -966,6 +966,9 @@ def _say_dropped(layout: Layout, gone: t.Iterable[inclusions.Dropped], check: bo
     never = [one.name for one in unused if one.name not in deployed]
     if never:
         yield f"no longer configured, and never deployed: {transaction.listed(never)}"
+    kept = [one.name for one in gone if one.used_by]
+    if kept:
+        yield f"no longer configured, but kept because it is still used: {transaction.listed(kept)}"
 
 
 def _users(one: inclusions.Dropped) -> str:

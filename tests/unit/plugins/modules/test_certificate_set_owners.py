@@ -315,6 +315,7 @@ def test_what_a_configuration_leads_to_stays_and_the_line_is_named(host: Host, m
         assert kept["changed"] is changed and kept["dropped"] == []
         used = f"{B} is no longer configured, but is kept because it is still used by {place}"
         assert kept["warnings"] == [f"{used}; remove it there and run again"]
+        assert f"; no longer configured, but kept because it is still used: {B}" in kept["msg"]
     assert not host.run("pruned")["changed"] and host.live() == [A, B]
     assert host.deploy("web", A, force=True)["dropped"] == [B]
     assert host.run("pruned", force=True)["removed"] == [B] and host.live() == [A]
