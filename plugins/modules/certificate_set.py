@@ -38,7 +38,8 @@ attributes:
   diff_mode:
     support: full
     details:
-      - Shows facts about the certificates and responses. The content of private keys is never shown.
+      - Shows facts about the certificates and responses, and the names of the settings of O(part) that change, without
+        their values. The content of private keys is never shown.
   idempotent:
     support: full
 options:

@@ -230,6 +230,7 @@ def test_what_another_owner_takes_over_stays_all_the_time(host: Host) -> None:
     assert taken["dropped"] == [] and [item["changed"] for item in taken["certificates"]] == [False]
     pruned = host.run("pruned")
     assert pruned["changed"] and pruned["removed"] == [] and host.live() == host.listed() == [A, B]
+    assert pruned["msg"] == f"still configured by another role or play: {B}"
     assert not host.run("pruned")["changed"]
     assert not host.deploy("web", A)["changed"] and not host.deploy("api", B)["changed"]
 
