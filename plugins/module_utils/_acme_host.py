@@ -19,8 +19,8 @@ from .ocsp.store import reading
 
 Values = t.Dict[str, t.Any]
 
-#: Where ``apply`` of the program on hosts keeps the proofs that certificates were revoked. It runs right after
-#: ``refresh``, whose own ones belong to an unprivileged user.
+#: Where ``apply`` of the program on hosts and ``certificate_set`` keep the proofs that certificates were revoked.
+#: ``apply`` runs right after ``refresh``, whose own ones belong to an unprivileged user.
 PROOFS = "/var/lib/ocsp-stapling/proofs"
 #: Octets of the longest proof that is read.
 _LONGEST_PROOF = 12 * 1024

@@ -38,7 +38,8 @@ attributes:
   diff_mode:
     support: full
     details:
-      - Shows facts about the certificates and responses. The content of private keys is never shown.
+      - Shows facts about the certificates and responses, and the names of the settings of O(part) that change, without
+        their values. The content of private keys is never shown.
   idempotent:
     support: full
 options:
@@ -498,6 +499,11 @@ certificates:
     adapted:
       description: Whether the configuration snippets of the existing set were updated, such as for other services.
       type: bool
+    secured:
+      description:
+        - Whether the owner, group or mode of the private key was corrected in the existing set. If a new set goes live,
+          that has the right ones, and RV(certificates[].reasons) says what was wrong.
+      type: bool
     reasons:
       description: What was different in the live set.
       type: list
@@ -536,6 +542,11 @@ certificates:
     held_back:
       description: Why the certificate was not deployed, or an empty string.
       type: str
+    revocation:
+      description:
+        - That its CA has revoked the certificate, and when and why as far as that is known, or an empty string.
+      type: str
+      sample: ""
 held_back:
   description: The names of certificates that were not deployed, because their CA has revoked them, or because they
     require a staple and no response could be obtained.

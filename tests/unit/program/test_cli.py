@@ -183,6 +183,33 @@ def test_a_run_that_is_missing_is_told(host: Host) -> None:
     assert host.run("status", "--nagios").code == 1
 
 
+@pytest.mark.parametrize(
+    ("shown", "is_told"),
+    [
+        ("LoadState=loaded\nActiveState=inactive\n", True),
+        ("LoadState=masked\nActiveState=inactive\n", True),
+        ("LoadState=loaded\nActiveState=failed\n", True),
+        ("LoadState=not-found\nActiveState=inactive\n", False),
+        ("LoadState=loaded\nActiveState=activating\n", False),
+        ("", False),
+    ],
+)
+def test_a_timer_that_does_not_run_is_told(
+    host: Host, monkeypatch: pytest.MonkeyPatch, shown: str, is_told: bool
+) -> None:
+    host.deploy(NAME)
+    host.hour()
+    monkeypatch.setattr(control, "has_systemd", lambda: True)
+    monkeypatch.setattr(OwnHost.__init__, "__defaults__", (None, lambda *_given: (0, shown, ""), lambda: 0.0, None))
+    done = host.run("status", "--nagios")
+    timer = "ocsp-stapling.timer"
+    said = f"nothing starts the program, as {timer} does not run; run 'systemctl enable --now {timer}' as root"
+    assert (done.code, f"OCSP WARNING - {said} | " in done.out) == ((1, True) if is_told else (0, False)), done.out
+    host.later(3 * HOUR + MINUTE)
+    late = host.run("status").out.replace("\n  ", " ")
+    assert "refresh last ran at" in late and said not in late, "once is enough"
+
+
 def test_a_program_that_never_ran_is_told_in_time(host: Host) -> None:
     deploy_with_staple(host, NAME)
     made = host.now.timestamp()
@@ -285,6 +312,37 @@ def test_a_revocation_is_not_forgotten_with_another_staple(host: Host) -> None:
     done = host.run("status")
     assert done.code == 2
     assert rows(done.out)[NAME][0] == "revoked"
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+@pytest.mark.parametrize("run_before", [True, False])
+def test_a_revocation_that_a_playbook_was_told_of_is_known_at_once(
+    in_place: bool, run_before: bool, host: Host
+) -> None:
+    """Without a run of the program; a staple that is good stays until one withdraws it."""
+    host.deploy(NAME)
+    proof = host.state / "proofs" / f"{NAME}.proof"
+    proof.parent.mkdir()
+    if run_before:
+        host.hour()
+        before = host.run("status", "--json").out
+        proof.write_bytes(hosts.revoked(host.issue("other.example.com"), host.now))
+        assert host.run("status", "--json").out == before, "about another certificate"
+    staple = hosts.good(host.leaves[NAME], host.now, age=3 * HOUR)
+    folder = host.root / "live" / NAME
+    staples.withdraw(staples.Place(str(folder), str(folder)))
+    if in_place:
+        put_staple(host, NAME, staple)
+    proof.write_bytes(hosts.revoked(host.leaves[NAME], host.now))
+    shown = host.run("status")
+    assert shown.code == 2 and rows(shown.out)[NAME][0] == "revoked" and "was revoked at" in shown.out
+    found = json.loads(host.run("status", "--json").out)["certificates"][NAME]
+    assert (found["trouble"], found["reason"]) == ("revoked", "revoked")
+    assert bool(found["staple"]) is in_place and found["revoked"]["reason"] == "key_compromise"
+    assert host.run("status", "--nagios").out.startswith(f"OCSP CRITICAL - {NAME}: ")
+    host.later(2 * HOUR)
+    put_staple(host, NAME, hosts.good(host.leaves[NAME], host.now))
+    assert host.run("status", NAME, "--nagios").code < 2, "the CA has said otherwise since"
 
 
 def test_what_servers_read_themselves_is_looked_at(host: Host) -> None:

@@ -207,13 +207,13 @@ class _Deployment:
 class _Done(t.NamedTuple):
     """What was done, or in check mode would be.
 
-    ``part`` is what the owner has configured now, ``saved`` are the parts that were written, ``told`` the services to
-    be reloaded, and ``problem`` is why no new set is live. ``recovered`` are the names of which ``status`` no longer
-    says that their deployment failed.
+    ``part`` is what the owner has configured now, and ``reconfigured`` whether that is not what it had configured.
+    ``told`` are the services to be reloaded, and ``problem`` is why no new set is live. ``recovered`` are the names of
+    which ``status`` no longer says that their deployment failed.
     """
 
     part: t.Optional[Part]
-    saved: t.Sequence[Part]
+    reconfigured: bool
     told: t.Sequence[str]
     unconfirmed: t.Sequence[str]
     problem: str = ""
@@ -243,6 +243,7 @@ def _present(task: Task) -> Result:
             # Otherwise the task that removes them shows them.
             *(_gone_difference(layout, result["dropped"]) if task.check else ()),
             *_moved_difference(layout, moved),
+            *_part_difference(one, done),
         ]
     waited = patience.told(work.waited_for)
     # A task that does not fail shows its warnings and no message.
@@ -279,7 +280,12 @@ def _foresee(one: _Deployment, unsaved: t.Sequence[Part]) -> _Done:
     told = _to_be_told(one.task, one.known, told)
     looked_at = work.changed if work.verified else ()
     unconfirmed = {service for item in looked_at for service in item.wanted.services}
-    return _Done(one.part, unsaved, sorted(told), sorted(unconfirmed))
+    return _Done(one.part, _is_reconfigured(one, unsaved), sorted(told), sorted(unconfirmed))
+
+
+def _is_reconfigured(one: _Deployment, unsaved: t.Sequence[Part]) -> bool:
+    """Whether what is to be written of parts is more than notes for comparisons, which is no change for a user."""
+    return one.part is not None and bool(unsaved) and one.inclusion.is_reconfigured(one.part)
 
 
 def _to_be_told(task: Task, known: control.Services, affected: t.Iterable[str]) -> t.Set[str]:
@@ -304,18 +310,19 @@ def _deploy(one: _Deployment, unsaved: t.Sequence[Part]) -> _Done:
     failed = notes.failed()
     work.warnings += notes.conclude(work)
     recovered = sorted(failed - notes.failed())
-    return _Done(part, unsaved, told, confirm.unconfirmed(task.layout), problem, recovered)
+    reconfigured = part is not None and _is_reconfigured(one, unsaved)
+    return _Done(part, reconfigured, told, confirm.unconfirmed(task.layout), problem, recovered)
 
 
 def _is_changed(work: transaction.Plan, done: _Done) -> bool:
     """Whether anything is not as it was. What services have not loaded yet is for the same handlers."""
-    in_place = any(item.renewed or item.adapted for item in work.items)
-    return in_place or bool(work.changed or work.missing or done.saved or (done.told and not done.problem))
+    in_place = any(item.renewed or item.adapted or item.secured for item in work.items)
+    return in_place or bool(work.changed or work.missing or done.reconfigured or (done.told and not done.problem))
 
 
 def _say_reconfigured(one: _Deployment, done: _Done) -> str:
     inclusion, part = one.inclusion, done.part
-    if part is None or not done.saved or not inclusion.is_reconfigured(part):
+    if part is None or not done.reconfigured:
         return ""
     keys = parts.changed_settings(inclusion.recorded, part) if inclusion.recorded is not None else []
     which = f" ({transaction.listed(keys, '; ')})" if keys else ""
@@ -644,6 +651,7 @@ def _describe(work: transaction.Plan, item: transaction.Item) -> t.Dict[str, t.A
         "changed": item.changed,
         "renewed": item.renewed,
         "adapted": item.adapted,
+        "secured": item.secured,
         "reasons": item.reasons,
         "services": list(item.wanted.services),
         "path": work.layout.live(item.name),
@@ -654,6 +662,7 @@ def _describe(work: transaction.Plan, item: transaction.Item) -> t.Dict[str, t.A
         "stapled": judgement is not None,
         "staple_expiry": format_time(judgement.effective_expiry) if judgement else None,
         "held_back": item.held_back,
+        "revocation": item.said_revoked,
     }
 
 
@@ -712,9 +721,11 @@ def _difference(work: transaction.Plan, before: t.Sequence[t.Dict[str, t.Any]]) 
             new = {"state": "present", "keys": dict.fromkeys(sets.SECRET_FILES, item.wanted.access.shown)}
             new.update(_certificate_facts([item.material.certificate, *item.material.chain]))
             new.update(_usage(item.description))
-            new["staple"] = "present" if item.response else "absent"
+            new["staple"] = "present" if item.staple else "absent"
         if item.renewed:
             new["staple"] = "renewed" if item.response else "absent"
+        if item.secured:
+            new["keys"] = dict.fromkeys(old["keys"], item.wanted.access.shown)
         if item.adapted:
             new.update({**_usage(item.description), "snippets": "updated"})
         path = work.layout.live(item.name)
@@ -726,6 +737,27 @@ def _difference(work: transaction.Plan, before: t.Sequence[t.Dict[str, t.Any]]) 
         after = {"state": "present", "files": "not known yet"}
         shown.append({"before_header": path, "after_header": path, "before": {"state": state}, "after": after})
     return shown
+
+
+def _part_difference(one: _Deployment, done: _Done) -> t.List[t.Dict[str, t.Any]]:
+    """What an owner configures otherwise: names of certificates and of settings, whose values may be secret.
+
+    What it no longer configures is shown when that is removed.
+    """
+    if done.part is None or not done.reconfigured:
+        return []
+    path, recorded = parts.path(one.task.layout, done.part.owner), one.inclusion.recorded
+    before: t.Dict[str, t.Any] = {"state": "absent"}
+    after: t.Dict[str, t.Any] = {"state": "present", "certificates": _names(done.part)}
+    if recorded is not None:
+        before = {"state": "present", "certificates": _names(recorded)}
+        keys = parts.changed_settings(recorded, done.part)
+        after.update({"updated": keys} if keys else {})
+    return [{"before_header": path, "after_header": path, "before": before, "after": after}] if after != before else []
+
+
+def _names(part: Part) -> t.List[str]:
+    return sorted(one.name for one in part.certificates)
 
 
 # verify and absent
@@ -880,7 +912,8 @@ def _prune(task: Task) -> Result:
     gone = [one.name for one in inclusions.dropped(layout, found, task.values["force"]) if not one.used_by]
     given = [name for name in parts.dropped(found) if parts.is_given(found, name)]
     after = [parts.without_dropped(part, {*gone, *given}) for part in found]
-    done = _take_away(task, gone, found, after, {*gone, *given})
+    kept = [f"still configured by another role or play: {transaction.listed(given)}"] if given else []
+    done = _take_away(task, gone, found, after, {*gone, *given}, kept)
     if done.failed:
         # A server needs what no file below its folder names; that is no failure of whoever runs last.
         return done._replace(failed=False, warnings=[done.values["msg"]])
@@ -923,7 +956,7 @@ def _dropped(task: Task, work: transaction.Plan, part: t.Optional[Part]) -> t.Li
     return [one for one in found if one.name in mine]
 
 
-def _say_dropped(layout: Layout, gone: t.Iterable[inclusions.Dropped], check: bool) -> t.Iterator[str]:
+def _say_dropped(layout: Layout, gone: t.Sequence[inclusions.Dropped], check: bool) -> t.Iterator[str]:
     unused = [one for one in gone if not one.used_by]
     deployed = removal.present(layout, [one.name for one in unused])
     names = [f"{one.name}{_users(one)}" for one in unused if one.name in deployed]
@@ -933,6 +966,9 @@ def _say_dropped(layout: Layout, gone: t.Iterable[inclusions.Dropped], check: bo
     never = [one.name for one in unused if one.name not in deployed]
     if never:
         yield f"no longer configured, and never deployed: {transaction.listed(never)}"
+    kept = [one.name for one in gone if one.used_by]
+    if kept:
+        yield f"no longer configured, but kept because it is still used: {transaction.listed(kept)}"
 
 
 def _users(one: inclusions.Dropped) -> str:

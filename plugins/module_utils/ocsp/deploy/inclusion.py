@@ -114,10 +114,8 @@ class Inclusion:
         return [one for one in (former, part) if not parts.is_saved(self.layout, one)]
 
     def is_reconfigured(self, part: Part) -> bool:
-        """Whether a part that is to be saved has more in it than other certificates, chains or roots of the same names,
-        which is not what a user calls a change of configuration."""
-        before = self.recorded
-        return before is None or before == part or parts.settings(before) != parts.settings(part)
+        """Whether a part that is to be saved has in it what a user calls a change of configuration."""
+        return self.recorded is None or not parts.is_same_configuration(self.recorded, part)
 
 
 def read(layout: Layout, given: t.Optional[Values]) -> Inclusion:

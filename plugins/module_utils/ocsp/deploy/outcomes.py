@@ -23,7 +23,7 @@ from .. import secrets
 from ..errors import Fault, OcspError, Refusal
 from ..options.parse import CERTIFICATE_LIMIT
 from ..pki.certificate import Certificate, load_certificates
-from ..store import attempts, parts, reading
+from ..store import attempts, parts, proofs, reading
 from ..store.attempts import HELD_BACK, LIVE_WITHOUT_STAPLE, REFUSED, SWITCHED_BACK, Attempt
 from ..store.parts import Part
 from ..store.sets import Layout
@@ -71,7 +71,16 @@ class Notes:
                     attempts.forget(self.layout, name)
             except OcspError as error:
                 problems.append(f"{name}: what came of its deployment could not be noted for status: {error.message}")
-        return problems
+        return [*problems, *self._keep_proofs(work)]
+
+    def _keep_proofs(self, work: Plan) -> t.Iterator[str]:
+        """Have the program know what a responder said of certificates that are revoked and in use."""
+        for item in work.items:
+            try:
+                if item.is_in_use and item.outcome is not None:
+                    proofs.keep(self.layout.proof(item.name), item.outcome.proof)
+            except OcspError as error:
+                yield f"{item.name}: that it is revoked could not be noted for status: {error.message}"
 
     def refuse(self, error: OcspError, items: t.Iterable[Item], unusable: t.Sequence[Fault] = ()) -> None:
         """Note that nothing was changed because of an error; ``unusable`` are faults of what could not be read.

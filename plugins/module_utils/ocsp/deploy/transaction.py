@@ -25,11 +25,11 @@ from datetime import datetime, timezone
 from ..errors import Fault, InputError, OcspError
 from ..fetch import bulk
 from ..fetch.environment import as_remembered
-from ..fetch.freshness import Outcome
-from ..judge.decision import WITHDRAW, Facts, decide
+from ..fetch.freshness import Outcome, judge
+from ..judge.decision import WITHDRAW, Facts, decide, proves_for_good
 from ..judge.judgement import Judgement
 from ..judge.schedule import Lookahead
-from ..options.parse import CERTIFICATE_LIMIT, decode_content, make_options
+from ..options.parse import CERTIFICATE_LIMIT, Options, decode_content, make_options
 from ..pki.certificate import load_certificates
 from ..servers import snippets
 from ..servers.changes import expiry_plan, needs_reload
@@ -37,7 +37,7 @@ from ..servers.server import Entry, Setup
 from ..servers.table import SERVERS
 from ..services.control import Services
 from ..services.installation import Installation, Refused, read_texts
-from ..store import reading, sets, staples
+from ..store import proofs, reading, sets, staples
 from ..store.parts import Part
 from ..store.sets import Layout
 from ..text import format_time, join_words
@@ -63,8 +63,10 @@ class Item:
     """What is to become of one certificate. ``identifier`` is that of the set to come, or of the live one.
 
     ``reasons`` say what of the live set is not as it should be. ``renewed``: a set that stays got another staple, and
-    ``adapted``: it got other pieces of configuration. ``rolled_back``: its new set was refused. ``unfit`` says why a
-    good response is not used.
+    ``adapted``: it got other pieces of configuration, and ``secured``: only those who should can read its key again.
+    ``rolled_back``: its new set was refused. ``unfit`` says why a
+    good response is not used. ``in_place`` is the staple that the certificate has, and ``remembered`` the judgement of
+    an earlier response that says that it is revoked.
     """
 
     wanted: Wanted
@@ -76,8 +78,11 @@ class Item:
     held_back: str = ""
     unfit: str = ""
     known_revoked: bool = False
+    in_place: t.Optional[bytes] = None
+    remembered: t.Optional[Judgement] = None
     renewed: bool = False
     adapted: bool = False
+    secured: bool = False
     rolled_back: bool = False
     position: t.Optional[int] = None
     came: int = 0
@@ -90,6 +95,16 @@ class Item:
     def changed(self) -> bool:
         """Whether a new set goes live."""
         return bool(self.reasons) and not (self.held_back or self.rolled_back)
+
+    @property
+    def is_in_use(self) -> bool:
+        """Whether the certificate is the one that is live, whatever else of its set is not as it should be."""
+        return self.previous is not None and not {"cert.pem", "fullchain.pem"} <= set(self.reasons)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the files of the live set have in them what they should have; who may read them is another matter."""
+        return self.previous is not None and not set(self.reasons) & set(sets.MATERIAL_FILES)
 
     @property
     def urls(self) -> t.Sequence[str]:
@@ -119,6 +134,18 @@ class Item:
         return outcome.data, outcome.judgement
 
     @property
+    def staple(self) -> t.Optional[t.Tuple[bytes, Judgement]]:
+        """What a new set has as its staple, and the judgement of that.
+
+        A new set of a certificate that is in use though revoked keeps a good staple: whether that is withdrawn, the
+        program decides, as it does where the set stays.
+        """
+        before = self.outcome.before if self.outcome is not None else None
+        if self.revocation is None or self.in_place is None or before is None or not before.acceptable:
+            return self.response
+        return self.in_place, before
+
+    @property
     def obstacle(self) -> t.Tuple[str, str]:
         """Why there is no response that can be used: the reason code and the sentence, empty where that is no fault."""
         if self.revocation is not None:
@@ -142,13 +169,22 @@ class Item:
     @property
     def is_revoked(self) -> bool:
         """Whether its CA says so, now or earlier: while a staple is good, no responder is asked."""
-        return self.revocation is not None or (self.known_revoked and "cert.pem" not in self.reasons)
+        return self.revocation is not None or (self.known_revoked and self.is_in_use)
 
     @property
     def revocation(self) -> t.Optional[Judgement]:
         """The response that says so, if one was obtained."""
         judgement = self.outcome.judgement if self.outcome is not None else None
         return judgement if judgement is not None and judgement.proves_revocation else None
+
+    @property
+    def said_revoked(self) -> str:
+        """The sentence that it is revoked, with as much as is known of that; empty where it is not."""
+        if not self.is_revoked:
+            return ""
+        judgement = self.revocation or self.remembered
+        said = (one.message for one in judgement.findings if one.code == "revoked") if judgement is not None else ()
+        return next(iter(said), "its CA has revoked it")
 
 
 @dataclass
@@ -265,6 +301,7 @@ def _plan_one(layout: Layout, wanted: Wanted, now: datetime) -> t.Tuple[Item, t.
     found = material.Examination((), (*stale, *odd))
     if item.reasons:
         item.identifier = sets.new_id(now, material.fingerprint(read.certificate))
+    if not item.is_whole:
         found = material.examine(read, wanted.names)
     problems = [*_unusable(item), *found.problems]
     if item.stapled and not problems:
@@ -451,6 +488,9 @@ def obtain(
             requests[name] = _request(work.layout, item)
         except OcspError as error:
             _hold_back(waiting.pop(name), error)
+        else:
+            item.in_place = requests[name].current
+            item.remembered = _remembered(work.layout, item, requests[name].options, now())
     attempt = 0
     while waiting:
         for name, result in fetch([requests[name] for name in waiting]).items():
@@ -481,8 +521,17 @@ def _request(layout: Layout, item: Item) -> bulk.Request:
     source = decode_content(wanted.source, "response_content") if wanted.source is not None else None
     options = make_options(values, item.material.certificate, item.material.issuer, source)
     # The staple of the live set counts where the certificate is the same, also when the mode of the key changes.
-    place = staples.find(layout.live(wanted.name)) if item.previous and "cert.pem" not in item.reasons else None
+    place = staples.find(layout.live(wanted.name)) if item.is_in_use else None
     return bulk.Request(wanted.name, options, staples.read(place) if place is not None else None, values)
+
+
+def _remembered(layout: Layout, item: Item, options: Options, now: datetime) -> t.Optional[Judgement]:
+    """The judgement of the response by which the program knows that the certificate is revoked, if it does."""
+    known = proofs.read_own(layout.proof(item.name)) if item.known_revoked and item.is_in_use else None
+    if known is None or options.target is None:
+        return None
+    judgement = judge(options.target, options, known, now)
+    return judgement if proves_for_good(judgement) else None
 
 
 def _is_worth_waiting(item: Item, waited: bool) -> bool:
@@ -493,9 +542,9 @@ def _is_worth_waiting(item: Item, waited: bool) -> bool:
     asked on when it does not answer for once. Those of other users are not waited for, which would delay all others.
     """
     outcome = item.outcome
-    if outcome is None or outcome.fetch_error is None or outcome.data is not None or not item.reasons:
+    if outcome is None or outcome.fetch_error is None or outcome.data is not None:
         return False
-    if item.wanted.is_of_user:
+    if item.is_in_use or item.wanted.is_of_user:
         return False
     needed = item.material.certificate.must_staple or outcome.fetch_error.code in _NOT_KNOWN_YET
     return (needed or waited) and outcome.transient
@@ -515,13 +564,14 @@ def _settle(item: Item) -> t.List[str]:
     outcome = item.outcome
     if outcome is None:
         return []
+    if item.is_revoked and item.is_in_use:
+        # To hold back what repairs its set would leave a damaged key, or one that others can read, in use as well.
+        return [
+            f"{item.said_revoked}, but {'is' if item.revocation or item.remembered else 'it is'} in use; replace it"
+        ]
     if item.revocation is not None:
-        if not item.reasons:
-            return [f"{item.revocation.message}, but is in use; replace it"]
-        item.held_back = f"{item.revocation.message}; replace the certificate"
+        item.held_back = f"{item.said_revoked}; replace the certificate"
         return []
-    if item.is_revoked:
-        return ["its CA has revoked it, but it is in use; replace it"]
     if item.unfit:
         return [f"no staple is put in place: {item.unfit}"]
     if outcome.data is not None:
@@ -529,7 +579,7 @@ def _settle(item: Item) -> t.List[str]:
     if not outcome.failed:
         return []
     _code, reason = item.obstacle
-    if item.reasons and item.material.certificate.must_staple:
+    if not item.is_in_use and item.material.certificate.must_staple:
         item.held_back = f"it must not be used without a staple: {reason}"
         return []
     return [f"there is no staple yet: {reason}"]
@@ -541,6 +591,7 @@ def _settle(item: Item) -> t.List[str]:
 def renew(work: Plan, installation: t.Optional[Installation]) -> t.Set[str]:
     """Bring newer responses, and pieces of configuration as for new services, into sets that stay.
 
+    Their keys are closed to those who should not read them, also where a new set is held back.
     Returns the services that have to be reloaded. Without an ``installation`` it is only found out what would change.
     Raises FileError.
     """
@@ -550,7 +601,17 @@ def renew(work: Plan, installation: t.Optional[Installation]) -> t.Set[str]:
         if not item.changed and item.previous is not None:
             folder = work.layout.folder(item.name, item.previous)
             told |= _renew_one(item, entries[item.name], folder, installation)
+            item.secured = _secure(work.layout, item, item.previous, write=installation is not None)
     return told
+
+
+def _secure(layout: Layout, item: Item, identifier: str, write: bool) -> bool:
+    """Have those alone read the keys of a set who should. Returns whether others could."""
+    found = sets.accesses(layout, item.name, identifier)
+    wrong = [file for file, access in found.items() if access != item.wanted.access]
+    for file in wrong if write else ():
+        sets.give_access(os.path.join(layout.folder(item.name, identifier), file), item.wanted.access)
+    return bool(wrong)
 
 
 def _renew_one(item: Item, entry: Entry, folder: str, installation: t.Optional[Installation]) -> t.Set[str]:
@@ -600,8 +661,8 @@ def stage(work: Plan) -> None:
             entry = entries[item.name]
             contents = {**item.material.files(), **_pieces(item, entry)}
             folder = sets.stage(work.layout, item.name, item.identifier, contents, item.wanted.access)
-            if item.response is not None:
-                staples.install(staples.Place(folder, entry.live), *item.response)
+            if item.staple is not None:
+                staples.install(staples.Place(folder, entry.live), *item.staple)
         for item in staged:
             sets.complete(work.layout, item.name, item.identifier)
     except BaseException:
@@ -676,7 +737,7 @@ def _switched(item: Item, look: Look, endpoints: t.Sequence[Endpoint]) -> confir
         current=item.identifier,
         services=item.wanted.services,
         fingerprint=material.fingerprint(item.material.certificate),
-        staple=confirm.staple_digest(item.response[0] if item.response is not None else None),
+        staple=confirm.staple_digest(item.staple[0] if item.staple is not None else None),
         sights=tuple(sights),
     )
 
@@ -736,6 +797,9 @@ def summary(
     adapted = [item.name for item in work.items if item.adapted and not item.renewed]
     if adapted:
         parts.append(f"configuration snippets {'would be updated' if check else 'updated'}: {listed(adapted)}")
+    secured = [_with_reasons(item, check, access_only=True) for item in work.items if item.secured]
+    if secured:
+        parts.append(f"access to keys {'would be corrected' if check else 'corrected'}: {listed(secured)}")
     revoked = [item.name for item in work.items if item.is_revoked and not item.held_back]
     if revoked:
         parts.append(f"revoked, but in use: {listed(revoked)}")
@@ -754,12 +818,13 @@ def summary(
     return "; ".join(parts)
 
 
-def _with_reasons(item: Item, check: bool) -> str:
+def _with_reasons(item: Item, check: bool, access_only: bool = False) -> str:
     """The name of a certificate that changes, and what else than a new certificate is the reason for that."""
-    if not item.previous or "cert.pem" in item.reasons:
+    if not access_only and (not item.previous or "cert.pem" in item.reasons):
         return item.name
     # Files with the same in them say nothing more.
-    reasons = [reason for reason in item.reasons if reason not in ("fullchain.pem", "combined.pem")]
+    unsaid = sets.MATERIAL_FILES if access_only else ("fullchain.pem", "combined.pem")
+    reasons = [reason for reason in item.reasons if reason not in unsaid]
     access = dict.fromkeys(reason.partition(" is ")[2] for reason in reasons if " is " in reason)
     verb = "is" if check else "was"
     reasons = [reason for reason in reasons if " is " not in reason] + [f"its key {verb} {one}" for one in access]

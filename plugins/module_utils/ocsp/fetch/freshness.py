@@ -43,7 +43,7 @@ class Outcome(t.NamedTuple):
     ``data`` is the DER of the response in place, if that is good. ``older`` is why a response that came, good by
     itself, was not put in its place. ``fetch_error`` is why no newer response was obtained, ``transient`` whether
     asking again in some minutes may help, ``retry_after`` the seconds that the responder asked to wait, and ``refused``
-    the judgement of the response that it gave instead, with the DER in ``proof`` where that proves a revocation.
+    the judgement of the response that it gave instead. ``proof`` is the DER of one that proves a revocation.
     ``warnings`` are sentences for the operator.
     """
 

@@ -160,7 +160,7 @@ def _failed(options: Options, known: Current, came: _Came, error: Finding, now: 
         transient=came.transient,
         retry_after=came.retry_after,
         refused=came.judgement if came.error is not None and came.fetched else None,
-        proof=_proof(options, came, now) if came.fetched and came.proves_revocation else None,
+        proof=_proof(options, came, now) if came.proves_revocation else None,
     )
     if came.proves_revocation:
         return _revoked(options, known, came, outcome)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import bisect
 import contextlib
+import os
 import re
 import typing as t
 from datetime import date, datetime, timedelta, timezone
@@ -69,6 +70,15 @@ def read(run: Run, now: datetime, systemd: bool) -> t.Optional[Timetable]:
         content = reading.read_file(CRON_FILE, CRON_FILE, _LARGEST)
         return of_job(content.decode("utf-8", "replace"), now) if content is not None else None
     return None
+
+
+def is_stopped(run: Run, systemd: bool) -> bool:
+    """Whether this host has a timer for the program that starts nothing, as somebody has stopped it."""
+    if not systemd or os.path.lexists(CRON_FILE):
+        return False
+    output = run(("systemctl", "show", "--property=LoadState,ActiveState", TIMER))[1]
+    shown = dict(line.partition("=")[::2] for line in output.splitlines())
+    return shown.get("LoadState") in ("loaded", "masked") and shown.get("ActiveState") in ("inactive", "failed")
 
 
 def of_calendar(run: Run, calendar: str, delay: timedelta) -> t.Optional[Timetable]:

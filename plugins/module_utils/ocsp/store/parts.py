@@ -59,7 +59,8 @@ _CALLED = {
     "staple": "staple",
     "renewed_by": "renewed_by",
 }
-
+#: Those of them that are settings, and not what is in files.
+_SET = ("names", "key", "renewed_by")
 
 #: The variables of the role that have another name than what becomes of them.
 _VARIABLES = {"hooks": "renewal_hooks"}
@@ -503,14 +504,26 @@ def replaced(parts: t.Iterable[Part], part: Part) -> t.List[Part]:
     return sorted([*others, *([part] if part.certificates else [])], key=lambda one: one.owner)
 
 
-def settings(part: Part) -> Part:
-    """A part without the fingerprints of its certificates and when they changed: what the owner has set."""
-    kept = ("names", "key", "renewed_by")
-    certificates = (
-        replace(one, agreed={key: one.agreed[key] for key in kept if key in one.agreed}, since=0)
-        for one in part.certificates
-    )
-    return replace(part, certificates=tuple(certificates))
+def is_same_configuration(before: Part, after: Part) -> bool:
+    """Whether an owner has set the same, as far as both parts tell it.
+
+    What else is in a part is for comparisons: fingerprints, when they changed, and which inclusion gave what. Nothing
+    that servers or the program do depends on that, nor on the order, unless a snippet shows it. A part that an earlier
+    release wrote may tell less.
+    """
+    after = parse(json.loads(dump(after)))  # as it is read again
+    return _told_by_both(before, after) == _told_by_both(after, before)
+
+
+def _told_by_both(part: Part, other: Part) -> Part:
+    others = {one.name: one for one in other.certificates}
+    certificates = []
+    for one in sorted(part.certificates, key=lambda one: one.name):
+        known = others.get(one.name, one).agreed
+        agreed = {key: value for key, value in one.agreed.items() if key in _SET and key in known}
+        certificates.append(replace(one, agreed=agreed, since=0, inclusion=1))
+    program = {key: value for key, value in part.program.items() if key in other.program}
+    return replace(part, certificates=tuple(certificates), program=program, came=0)
 
 
 def changed_settings(before: t.Optional[Part], after: Part) -> t.List[str]:
@@ -518,7 +531,7 @@ def changed_settings(before: t.Optional[Part], after: Part) -> t.List[str]:
     old = before if before is not None else Part(after.owner)
     # The port of Apache is in both.
     unlike = {*_unequal(old.deployment, after.deployment)}
-    unlike.update(_unequal(old.program, after.program) if old.program and after.program else ())
+    unlike.update(key for key in _unequal(old.program, after.program) if key in old.program and key in after.program)
     found = [
         f"ocsp_stapling_{variable}: {', '.join(keys)}" if keys != [""] else f"ocsp_stapling_{variable}"
         for variable, keys in (

@@ -8,6 +8,7 @@ live/<name> -> ../sets/<name>/<id>      what servers read
 sets/<name>/<id>/                       one complete set; the last ones stay
 sets/<name>/.staging-<id>/              one in the making, for root alone
 attempts/<name>.json                    what came of the last attempt to deploy, where that did not end well
+proofs/<name>.proof                     the response that says that the live certificate is revoked
 pending/<service>                       a service that may still use what was there before
 journal.json                            what a switch that has not ended would put back
 transaction.json                        what was switched and has not been confirmed yet
@@ -132,6 +133,10 @@ class Layout(t.NamedTuple):
         """The record of the last attempt to deploy a name, where that did not end well."""
         return os.path.join(self.state, "attempts", f"{name}.json")
 
+    def proof(self, name: str) -> str:
+        """The response by which root knows that the live certificate of a name is revoked."""
+        return os.path.join(self.state, "proofs", f"{name}.proof")
+
     @property
     def journal(self) -> str:
         """What a switch that has not ended would put back."""
@@ -207,6 +212,19 @@ def accesses(layout: Layout, name: str, identifier: str) -> t.Dict[str, Access]:
             status = os.stat(os.path.join(layout.folder(name, identifier), file), follow_symlinks=False)
             found[file] = Access(status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
     return found
+
+
+def give_access(path: str, access: Access) -> None:
+    """Have the key of a set readable for these alone; until all is done, for fewer. Raises FileError."""
+    with _failing(f"cannot correct the access to {path}"):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            os.fchmod(descriptor, access.mode & os.fstat(descriptor).st_mode)
+            if os.geteuid() == 0:
+                os.fchown(descriptor, access.uid, access.gid)
+            os.fchmod(descriptor, access.mode)
+        finally:
+            os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -324,6 +342,7 @@ def remove(layout: Layout, name: str) -> None:
     shutil.rmtree(layout.sets(name), ignore_errors=True)
     with contextlib.suppress(FileError):  # without a set, it is of no consequence
         files.remove_file(layout.attempt(name))
+        files.remove_file(layout.proof(name))
 
 
 def remove_record(layout: Layout) -> None:

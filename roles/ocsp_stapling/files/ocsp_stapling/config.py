@@ -37,11 +37,10 @@ from ocsp.options import table
 from ocsp.options.parse import check_options, did_you_mean
 from ocsp.servers.table import SERVERS
 from ocsp.services.control import COMMANDS, Service, configured, name_problem, read_command
-from ocsp.store import parts, scan, tenants
+from ocsp.store import parts, proofs, scan, tenants
 from ocsp.store.sets import Layout
 from ocsp.text import bounded, clean, parse_duration
 
-from . import proofs
 from .json_lines import ConfigError, Document, Path, Unreadable, parse
 
 DEFAULT_PATH = os.path.join(Layout().root, "config.json")
@@ -244,11 +243,11 @@ class Folders:
 
     @property
     def proofs(self) -> str:
-        """The folder of what apply remembers of these."""
-        return os.path.join(self.state, "proofs")
+        """The folder of what root remembers of these."""
+        return os.path.dirname(self.kept_proof("any"))
 
     def kept_proof(self, name: str) -> str:
-        return os.path.join(self.proofs, name + proofs.ENDING)
+        return Layout(self.root, self.state).proof(name)
 
     @property
     def state_file(self) -> str:

@@ -223,7 +223,9 @@ def status(options: argparse.Namespace, log: Log) -> int:
         print(f"OCSP UNKNOWN - {error.message}".replace("|", "/"))
         return 3
     unloaded = reloading.unloaded(config, host, is_known=not refused)
-    shown = Status(config, state, host.now(), options.names, refused, host.timetable(), unloaded)
+    runs = host.timetable()
+    stopped = runs is None and host.is_stopped()
+    shown = Status(config, state, host.now(), options.names, refused, runs, unloaded, stopped)
     if options.nagios:
         sys.stdout.write(shown.nagios())
     elif options.json:

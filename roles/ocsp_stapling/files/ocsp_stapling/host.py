@@ -90,6 +90,10 @@ class Host:
         """When systemd or cron will start the program, None where that is not known."""
         return timetable.read(self.run, self.now(), control.has_systemd())
 
+    def is_stopped(self) -> bool:
+        """Whether the timer that should start the program does not run."""
+        return timetable.is_stopped(self.run, control.has_systemd())
+
     def look_ahead(self, interval: timedelta) -> Lookahead:
         """What can be left to the next run; ``interval`` is from one to the next where nothing says when they are."""
         runs = self.timetable()

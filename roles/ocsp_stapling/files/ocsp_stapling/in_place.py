@@ -24,7 +24,7 @@ from ocsp.store.sets import Layout
 
 from . import certificate_state, record
 from .config import Config, Entry
-from .observe import Observer, digest, read_place
+from .observe import Observation, Observer, digest, read_place
 from .record import Record, Values
 from .state import State
 
@@ -123,13 +123,22 @@ def _observe(entry: Entry, known: t.Optional[Values], observer: Observer) -> See
             problem = _unreadable(path) if isinstance(path, str) else ""
             if problem:
                 return Seen(known, problem)
-        if known is not None and _in_place(entry) == _known(known):
+        is_as_known = known is not None and _in_place(entry) == _known(known)
+        if is_as_known and not _may_be_revoked(known or {}, entry, observer):
             return Seen(known)
-        return Seen(_looked(entry, known or {}, observer))
+        look = observer.look_in_place(entry)
+        values = dict(known or {}) if is_as_known else _looked(look, known or {}, observer.now)
+        return Seen({**values, **_revocation(look, observer.now)})
     except InputError as error:
         return Seen(known, error.message)
     except Exception as error:  # it must not hide the other certificates
         return Seen(known, f"it was not checked because of an internal error ({type(error).__name__}: {error})")
+
+
+def _may_be_revoked(known: Values, entry: Entry, observer: Observer) -> bool:
+    """Whether there may be a proof of a revocation of which the state says nothing: a playbook can be told first."""
+    kept = observer.config.folders.kept_proof(entry.name)
+    return not isinstance(known.get("revoked"), dict) and os.path.lexists(kept)
 
 
 def _unreadable(path: str) -> str:
@@ -163,9 +172,10 @@ def _known(known: Values) -> Digests:
     return known.get("deployed") is not False, staple.get("sha256"), certificate.get("sha256")
 
 
-def _looked(entry: Entry, known: Values, observer: Observer) -> Values:
-    look = observer.look_in_place(entry)
-    values = certificate_state.entry_values(look, decide(look.facts, observer.now), known, {}, observer.now)
+def _looked(look: Observation, known: Values, now: datetime) -> Values:
+    # A staple that is good stays in place until apply withdraws it, whatever proves that it should not.
+    decision = decide(look.facts._replace(proof=None), now)
+    values = certificate_state.entry_values(look, decision, known, {}, now)
     staple = record.mapping(values, "staple")
     if staple and staple["sha256"] != record.mapping(known, "staple").get("sha256"):
         # Whoever put it there did not say when.
@@ -180,3 +190,12 @@ def _looked(entry: Entry, known: Values, observer: Observer) -> Values:
         if isinstance(values["revoked"], dict):
             values.update({key: known.get(key) for key in ("code", "message")})
     return values
+
+
+def _revocation(look: Observation, now: datetime) -> Values:
+    """What the state will say of a revocation that is proven, if one is."""
+    decision = decide(look.facts, now)
+    if decision.proof is None:
+        return {}
+    revoked = certificate_state.revocation_values(decision.proof)
+    return {"revoked": revoked, "code": decision.code, "message": decision.message}

@@ -17,10 +17,10 @@ from ocsp.judge.decision import Facts, latest_proof
 from ocsp.judge.judgement import Judgement
 from ocsp.judge.response import SIZE_LIMIT, judge
 from ocsp.options.parse import Options, read_options
-from ocsp.store import staples, tenants, untrusted_file
+from ocsp.store import proofs, staples, tenants, untrusted_file
 from ocsp.store.staples import Place
 
-from . import proofs, record
+from . import record
 from .clock import Evidence
 from .config import Config, Entry
 from .record import Record
@@ -64,7 +64,10 @@ class Observer:
         self.now = now
 
     def look_in_place(self, entry: Entry) -> Observation:
-        """As ``look``, but at what servers read alone. Raises InputError where that cannot be read."""
+        """As ``look``, but at what servers read, and what root knows of revocations, alone.
+
+        Raises InputError where what servers read cannot be read.
+        """
         return self.look(entry, in_place_only=True)
 
     def look(self, entry: Entry, in_place_only: bool = False) -> Observation:
@@ -91,15 +94,14 @@ class Observer:
             )
             facts = facts._replace(obstacle=Finding("no_responder", ERROR, message))
             return Observation(entry, place, facts, options, current=current)
+        known = proofs.read_own(self.config.folders.kept_proof(entry.name))
         if in_place_only:
-            return Observation(
-                entry, place, facts._replace(current=self._judge(current, options)), options, current=current
-            )
+            facts = facts._replace(current=self._judge(current, options), proof=self._judge(known, options))
+            return Observation(entry, place, facts, options, current=current)
         left, refused = _read_left(entry)
         candidate = self._judge(left, options)
         in_place = candidate if current == left else self._judge(current, options)
         claimed, refused_proof = proofs.read(self.config.folders.proof(entry.name))
-        known = proofs.read_own(self.config.folders.kept_proof(entry.name))
         judged = [(in_place, current), (self._judge(known, options), known)]
         if claimed != known:
             judged.append((self._judge(claimed, options), claimed))

@@ -515,6 +515,131 @@ def test_a_revoked_certificate_with_a_good_staple_is_not_as_it_should_be(run: t.
     assert replaced["changed"] and replaced["revoked"] == [] and not replaced["warnings"]
 
 
+def test_the_time_and_the_reason_of_a_revocation_are_known_as_long_as_the_program_knows_them(
+    run: t.Callable[..., Result], tmp_path: Path
+) -> None:
+    """Also where the staple from before is good for a while, so that no responder is asked."""
+    one = leaf("www.example.com")
+    given = entry(one, "www.example.com", response_content=staple(one))
+    run(certificates=[given])
+    kept = tmp_path / "var/proofs/www.example.com.proof"
+    kept.parent.mkdir()
+    kept.write_bytes(base64.b64decode(staple(one, "revoked")))
+    for part in ({"owner": "role", "revoked": ["www.example.com"]}, {"owner": "role"}):
+        result = run(certificates=[given], part=part)
+        said = result["certificates"][0]["revocation"]
+        if "revoked" in part:
+            assert said.startswith("the certificate ") and " was revoked at 20" in said
+            assert result["warnings"] == [f"www.example.com: {said}, but is in use; replace it"]
+        else:
+            assert said == "" and not result["warnings"], "what the program says counts"
+
+
+@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize("status", ["revoked", None])
+def test_what_is_live_is_repaired_whatever_its_responder_says(
+    check: bool, status: t.Optional[str], run: t.Callable[..., Result], tmp_path: Path
+) -> None:
+    """One that is revoked, or that must not be used without a staple: to hold back its repair leaves it as it is."""
+    one = leaf("www.example.com", demands=status is None)
+    run(certificates=[entry(one, "www.example.com", response_content=staple(one))])
+    folder = live(tmp_path, "www.example.com")
+    for damage in ("privkey.pem", "cert.pem"):
+        if damage == "cert.pem":
+            (folder / damage).unlink()
+        else:
+            (folder / damage).chmod(0o644)
+        with contextlib.suppress(FileNotFoundError):
+            (folder / "ocsp.der").unlink()
+        response = staple(one, status) if status else None
+        before = tree(tmp_path / "etc")
+        given = entry(one, "www.example.com", response_content=response)
+        result = run(certificates=[given], fail_on_held_back=False, check=check, diff=True)
+        assert result["held_back"] == [] and result["changed"] and not result["failed"]
+        verb = "would change" if check else "changed"
+        assert result["msg"].startswith(f"1 of 1 certificate {verb}: www.example.com"), result["msg"]
+        said = "revoked, but in use" if status else "still without a staple"
+        assert f"; {said}: www.example.com" in result["msg"]
+        assert f"{OWNER} 0644 and not" in result["msg"] or damage == "cert.pem"
+        assert [shown["before"] != shown["after"] for shown in result["diff"]] == [True]
+        if check:
+            assert tree(tmp_path / "etc") == before
+        else:
+            assert (folder / "privkey.pem").stat().st_mode & 0o777 == 0o400 and (folder / "cert.pem").exists()
+            idle = run(certificates=[given], fail_on_held_back=False)
+            assert all(not item["changed"] for item in idle["certificates"]) and idle["held_back"] == []
+
+
+def test_the_repair_of_a_revoked_certificate_leaves_its_staple_to_the_program(
+    run: t.Callable[..., Result], tmp_path: Path
+) -> None:
+    one = leaf("www.example.com")
+    run(certificates=[entry(one, "www.example.com", response_content=staple(one))])
+    given = entry(one, "www.example.com", response_content=staple(one, "revoked"), mode="0440")
+    assert run(certificates=[given])["certificates"][0]["changed"]
+    kept = (live(tmp_path, "www.example.com") / "ocsp.der").read_bytes()
+    assert base64.b64encode(kept).decode() == staple(one)
+
+
+def test_a_key_that_others_can_read_is_closed_although_the_renewal_is_held_back(
+    run: t.Callable[..., Result], tmp_path: Path
+) -> None:
+    one, new = leaf("www.example.com"), leaf("www.example.com", "new")
+    run(certificates=[entry(one, "www.example.com", response_content=staple(one))])
+    key = live(tmp_path, "www.example.com") / "privkey.pem"
+    content = key.read_bytes()
+    key.chmod(0o644)
+    given = entry(new, "www.example.com", response_content=staple(new, "revoked"))
+    for check in (True, False):
+        result = run(certificates=[given], fail_on_held_back=False, check=check, diff=True)
+        verb = "would be corrected" if check else "corrected"
+        was = f"its key {'is' if check else 'was'} {OWNER} 0644 and not {OWNER} 0400"
+        assert result["held_back"] == ["www.example.com"] and result["changed"]
+        assert f"; access to keys {verb}: www.example.com ({was})" in result["msg"]
+        assert result["certificates"][0]["secured"] and len(result["diff"]) == 1
+        assert key.stat().st_mode & 0o777 == (0o644 if check else 0o400) and key.read_bytes() == content
+    again = run(certificates=[given], fail_on_held_back=False, diff=True)
+    assert "access to keys" not in again["msg"] and again["diff"] == [] and not again["certificates"][0]["secured"]
+
+
+def test_the_key_of_an_expired_certificate_is_closed(
+    run: t.Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = entry(leaf("www.example.com", urls=False), "www.example.com")
+    run(certificates=[one])
+    key = live(tmp_path, "www.example.com") / "privkey.pem"
+    key.chmod(0o644)
+    later = NOW + 70 * forge.DAY
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: t.Any = None) -> t.Any:
+            return later
+
+    monkeypatch.setattr(certificate_set, "datetime", Later)
+    result = run(certificates=[one])
+    assert not result["failed"] and result["changed"] and key.stat().st_mode & 0o777 == 0o400, result["msg"]
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_what_a_deployment_is_told_of_a_certificate_in_use_is_kept_for_the_program(
+    check: bool, run: t.Callable[..., Result], tmp_path: Path
+) -> None:
+    """And of no other: a certificate that is held back is not live."""
+    one, new = leaf("www.example.com"), leaf("www.example.com", "new")
+    given = entry(one, "www.example.com", response_content=staple(one))
+    run(certificates=[given])
+    kept = tmp_path / "var/proofs/www.example.com.proof"
+    run(certificates=[entry(new, "www.example.com", response_content=staple(new, "revoked"))])
+    assert not kept.exists()
+    result = run(certificates=[{**given, "response_content": staple(one, "revoked")}], check=check)
+    assert result["revoked"] == ["www.example.com"] and kept.exists() is not check
+    if not check:
+        assert 0 < kept.stat().st_size <= len(base64.b64decode(staple(one, "revoked")))
+        run(state="absent", certificates=[{"name": "www.example.com"}])
+        assert not kept.exists()
+
+
 @pytest.mark.parametrize("what", ["file", "folder", "group", "renewed_by"])
 def test_check_mode_warns_of_what_an_earlier_task_may_create(
     run: t.Callable[..., Result], tmp_path: Path, what: str
@@ -843,9 +968,13 @@ def test_a_renewal_is_no_change_of_configuration(run: t.Callable[..., Result], t
             told = f"{said.replace('was', 'would be') if check else said} ({name}: {key})"
             assert told in run(check=check, certificates=[again], part=part, service_settings=settings)["msg"]
     file = tmp_path / "etc/parts/web.json"
-    file.write_text(file.read_text() + "\n")
+    content = file.read_text()
     run = functools.partial(run, service_settings=settings)
-    assert said in run(certificates=[again], part=part)["msg"], "a file that somebody changed is repaired"
+    file.write_text(content.replace('"staple": false', '"staple": true'))
+    told = f"{said} ({name}: staple)"
+    assert told in run(certificates=[again], part=part)["msg"], "a file that somebody changed is repaired"
+    file.write_text(content + "\n")
+    assert "configuration" not in run(certificates=[again], part=part)["msg"] and file.read_text() == content
     added = leaf("add.example.com")
     assert said in run(certificates=[again, entry(added, "add.example.com")], part=part)["msg"]
 
@@ -910,8 +1039,10 @@ def test_what_is_adapted_is_in_the_difference(run: t.Callable[..., Result]) -> N
         one.update(change)
         done = run(certificates=[one], part={"owner": "web"}, diff=True)
         assert "configuration snippets updated: www.example.com" in done["msg"]
-        (shown,) = done["diff"]
+        shown, part = done["diff"]
         assert shown["after"][key] == change[key] != shown["before"][key]
+        setting = "reload" if key == "services" else key
+        assert part["after"]["updated"] == [f"www.example.com: {setting}"] and "updated" not in part["before"]
 
 
 def found_in(folder: Path, subject: forge.Entity, title: str, **files: t.Optional[bytes]) -> t.Dict[str, t.Any]:

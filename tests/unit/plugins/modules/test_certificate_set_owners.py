@@ -230,6 +230,7 @@ def test_what_another_owner_takes_over_stays_all_the_time(host: Host) -> None:
     assert taken["dropped"] == [] and [item["changed"] for item in taken["certificates"]] == [False]
     pruned = host.run("pruned")
     assert pruned["changed"] and pruned["removed"] == [] and host.live() == host.listed() == [A, B]
+    assert pruned["msg"] == f"still configured by another role or play: {B}"
     assert not host.run("pruned")["changed"]
     assert not host.deploy("web", A)["changed"] and not host.deploy("api", B)["changed"]
 
@@ -315,6 +316,7 @@ def test_what_a_configuration_leads_to_stays_and_the_line_is_named(host: Host, m
         assert kept["changed"] is changed and kept["dropped"] == []
         used = f"{B} is no longer configured, but is kept because it is still used by {place}"
         assert kept["warnings"] == [f"{used}; remove it there and run again"]
+        assert f"; no longer configured, but kept because it is still used: {B}" in kept["msg"]
     assert not host.run("pruned")["changed"] and host.live() == [A, B]
     assert host.deploy("web", A, force=True)["dropped"] == [B]
     assert host.run("pruned", force=True)["removed"] == [B] and host.live() == [A]
@@ -369,6 +371,46 @@ def test_the_same_certificate_of_two_owners(host: Host) -> None:
     assert gone["msg"].startswith(f"the configuration of 'web' was removed; {A} is kept for 'mail'; the default")
     assert host.live() == [A, B] and host.listed() == [B], "only the service of the other owner is left"
     assert not host.run(part=part, certificates=[{**mine, "mode": "0600"}, one(B)])["changed"]
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_notes_for_comparisons_are_no_change(host: Host, check: bool) -> None:
+    """They are written all the same: after a renewal of another owner, and where an earlier release wrote less."""
+    renewed = entry(leaf(A, "renewed", urls=False), A, services=[SERVICE])
+    program: t.Dict[str, t.Any] = {"timer": "daily", "workers": 4}
+    files = {name: host.home / f"etc/parts/{name}.json" for name in ("one", "two")}
+
+    def run(owner: str, *certificates: t.Dict[str, t.Any], **how: t.Any) -> Result:
+        return host.run(part={"owner": owner, "program": program}, certificates=certificates, **how)
+
+    for owner in files:
+        run(owner, one(A), one(B))
+    assert run("two", renewed, one(B))["changed"]
+
+    def is_quiet(owner: str) -> None:
+        before = files[owner].read_text()
+        if check:
+            foreseen = run(owner, renewed, one(B), check=True)
+            assert not foreseen["changed"] and foreseen["diff"] == [] and files[owner].read_text() == before
+            assert foreseen["msg"] == "2 certificates: up to date"
+        done = run(owner, renewed, one(B))
+        assert not done["changed"] and done["diff"] == [] and done["msg"] == "2 certificates: up to date"
+        assert files[owner].read_text() != before, "it is noted"
+        after = files[owner].read_text()
+        assert not run(owner, renewed, one(B))["changed"] and files[owner].read_text() == after
+
+    is_quiet("one")
+    for forgotten in ("program", "came"):
+        values = json.loads(files["one"].read_text())
+        del values[forgotten]
+        files["one"].write_text(json.dumps(values))
+        is_quiet("one")
+    program["new"] = 1
+    is_quiet("one")
+    program["timer"] = "weekly"
+    said = run("one", renewed, one(B))
+    assert said["changed"] and said["msg"].endswith("the configuration of one was updated (ocsp_stapling_timer)")
+    assert [shown["after"]["updated"] for shown in said["diff"]] == [["ocsp_stapling_timer"]]
 
 
 def test_a_service_that_nobody_knows_is_named_as_the_role_has_it(host: Host) -> None:

@@ -21,12 +21,12 @@ from ocsp.judge.judgement import Judgement
 from ocsp.judge.schedule import Lookahead
 from ocsp.servers.changes import ExpiryPlan, expiry_plan
 from ocsp.services.installation import Change, Installation
-from ocsp.store import attempts, sets, staples
+from ocsp.store import attempts, proofs, sets, staples
 from ocsp.store.attempts import Attempt
 from ocsp.store.staples import Place
 from ocsp.text import format_time
 
-from .. import certificate_state, clock, events, proofs, record, renewals, troubles
+from .. import certificate_state, clock, events, record, renewals, troubles
 from .. import state as states
 from ..config import IO_ERROR, Config, Entry
 from ..events import Event, Log

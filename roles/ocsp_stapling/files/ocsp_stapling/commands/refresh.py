@@ -25,10 +25,10 @@ from ocsp.judge.decision import WITHDRAW, Facts, decide
 from ocsp.judge.response import judge
 from ocsp.options.parse import read_options
 from ocsp.servers.changes import expiry_plan
-from ocsp.store import reading, staples
+from ocsp.store import proofs, reading, staples
 from ocsp.text import clean, format_time
 
-from .. import events, proofs, record
+from .. import events, record
 from ..config import IO_ERROR, Config, Entry
 from ..events import Event, Log
 from ..host import Host

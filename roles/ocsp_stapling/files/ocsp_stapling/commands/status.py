@@ -12,7 +12,7 @@ import typing as t
 from datetime import datetime, timedelta, timezone
 
 from ocsp.errors import sentence
-from ocsp.services.timetable import Timetable
+from ocsp.services.timetable import TIMER, Timetable
 from ocsp.text import format_time
 
 from .. import record, troubles
@@ -67,11 +67,12 @@ class Status:
         refused: str = "",
         runs: t.Optional[Timetable] = None,
         unloaded: t.Optional[t.Mapping[str, str]] = None,
+        stopped: bool = False,
     ) -> None:
         """``refused`` is why there is no configuration, if there is none: then it tells what the state knows.
 
         ``runs`` is when the program will run, where that is known. ``unloaded`` is a sentence for each service that may
-        still use what was there before.
+        still use what was there before. ``stopped``: the timer that should start the program does not run.
         """
         self.config = config
         self.state = state
@@ -79,6 +80,7 @@ class Status:
         self.refused = refused
         self.runs = runs
         self.unloaded = unloaded or {}
+        self.stopped = stopped
         self.interval = runs.interval if runs is not None else config.interval
         self.named = bool(names)
         catch_up(config, state, now)
@@ -266,8 +268,11 @@ class Status:
             yield Problem(troubles.FOREIGN_FILE, self.state.refused)
         for message in self.unloaded.values():
             yield Problem(troubles.NOT_RELOADED, message)
-        for command in self._commands():
-            yield from self._missed(command)
+        missed = [problem for command in self._commands() for problem in self._missed(command)]
+        yield from missed
+        if self.stopped and not any(problem.trouble is troubles.NOT_RUNNING for problem in missed):
+            hint = f"run 'systemctl enable --now {TIMER}' as root"
+            yield Problem(troubles.NOT_RUNNING, f"nothing starts the program, as {TIMER} does not run; {hint}")
 
     def _is_disk_full(self) -> bool:
         """Whether a run could not write anew what it remembers; on such a disk it cannot say so either."""

@@ -1,11 +1,12 @@
 # Copyright (c) 2026, certops.ocsp contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-# SPDX-License-Identifier: GPL-3.0-or-later
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
 
-"""Responses that say that a certificate is revoked, each in a file: those of ``refresh``, and those of ``apply``.
+"""Responses that say that a certificate is revoked, each in a file: those of ``refresh``, and those of root.
 
-Those of ``apply`` belong to root, and stay when the others no longer say it. Each is judged again whenever it is read,
-and no run has more than those of one certificate in memory: all of them may have a hundred megabytes.
+Those of root are kept by ``apply``, and by a deployment that is told so of a certificate in use. They stay when the
+others no longer say it. Each is judged again whenever it is read, and no run has more than those of one certificate in
+memory: all of them may have a hundred megabytes.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import contextlib
 import os
 import typing as t
 
-from ocsp.errors import FileError, InputError
-from ocsp.store import files, reading, untrusted_file
+from ..errors import FileError, InputError
+from . import files, reading, untrusted_file
 
 #: How the names of their files end. Those of responses end in another way.
 ENDING = ".proof"
