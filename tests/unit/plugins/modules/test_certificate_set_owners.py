@@ -316,7 +316,11 @@ def test_what_a_configuration_leads_to_stays_and_the_line_is_named(host: Host, m
         used = f"{B} is no longer configured, but is kept because it is still used by {place}"
         assert kept["warnings"] == [f"{used}; remove it there and run again"]
     assert not host.run("pruned")["changed"] and host.live() == [A, B]
-    assert host.deploy("web", A, force=True)["dropped"] == [B]
+    forced = host.deploy("web", A, force=True)
+    assert forced["dropped"] == [B] and forced["warnings"] == [
+        f"force removes files that are still needed: {B} is still used by {place}; the server may fail to reload or "
+        "start until you remove it there"
+    ]
     assert host.run("pruned", force=True)["removed"] == [B] and host.live() == [A]
 
 
@@ -441,7 +445,41 @@ def test_a_used_certificate_is_not_removed_with_its_owner(host: Host, monkeypatc
         f"nothing was removed, because {A} is still used by /etc/nginx/{A}:1; remove this line, reload the server and "
         "run again"
     )
-    assert host.run("absent", part={"owner": "web"}, force=True)["removed"] == [A]
+    warned = (
+        f"force removes files that are still needed: {A} is still used by /etc/nginx/{A}:1; the server may fail to "
+        "reload or start until you remove this line"
+    )
+    for check in (True, False):
+        forced = host.run("absent", part={"owner": "web"}, force=True, check=check)
+        assert forced["removed"] == [A] and forced["warnings"] == [warned]
+    monkeypatch.setattr(removal, "references", lambda path, parent="/etc": ["/etc/nginx/x:1", "/etc/nginx/x:2"])
+    warned = warned.replace(f"{A} is", f"what is in {host.layout.root} is").replace(f"/etc/nginx/{A}:1", "{}")
+    warned = warned.format("/etc/nginx/x:1 and /etc/nginx/x:2").replace("this line", "these lines")
+    for check in (True, False):
+        forced = host.run("absent", force=True, check=check)
+        assert forced["removed"] == [B] and forced["warnings"] == [warned]
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_line_that_names_what_is_gone_keeps_nothing_from_being_removed(
+    host: Host, monkeypatch: pytest.MonkeyPatch, check: bool
+) -> None:
+    """After a removal by force, for example."""
+    host.deploy("web", A)
+    host.run("absent", force=True)
+    monkeypatch.setattr(removal, "references", lambda path, parent="/etc": ["/etc/nginx/x:1"])
+    until = "the server may fail to reload or start until you remove this line"
+    left = host.run("absent", check=check)
+    assert (
+        not left["failed"]
+        and left["msg"] == "there was nothing to remove"
+        and left["warnings"]
+        == [f"no certificates are left in {host.layout.root}, but it is still named in /etc/nginx/x:1; {until}"]
+    )
+    one_of_them = host.run("absent", certificates=[{"name": A}], check=check)
+    assert not one_of_them["failed"] and one_of_them["warnings"] == [
+        f"{A} is not deployed on this host, but still named in /etc/nginx/x:1; {until}"
+    ]
 
 
 def test_what_was_there_before_owners_is_claimed_bit_by_bit(host: Host) -> None:
