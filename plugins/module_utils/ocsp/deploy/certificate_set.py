@@ -19,7 +19,7 @@ from ..errors import BusyError, Fault, FileError, InputError, OcspError, Refusal
 from ..fetch import bulk
 from ..fetch.environment import Environment, Exchange, ResponderDown, Ways
 from ..judge.schedule import Lookahead, look_ahead
-from ..options.parse import check_limits, closest
+from ..options.parse import check_limits
 from ..options.table import RUN_LIMITS
 from ..pki.certificate import Certificate, load_certificates
 from ..servers import snippets
@@ -829,11 +829,25 @@ def _say_owner(owner: str, names: t.Sequence[str], others: t.Sequence[str]) -> s
     if not others:
         return none
     known = f"{none}, so none are removed; those on it belong to {join_words([quoted(other) for other in others])}"
-    meant = closest(owner, others)
-    if meant:
-        return f"{known}; did you mean ocsp_stapling_owner: {quoted(meant)}?"
+    meant = [other for other in others if _is_slip(owner, other)]
+    if len(meant) == 1:
+        return f"{known}; did you mean ocsp_stapling_owner: {quoted(meant[0])}?"
     those = f"ocsp_stapling_owner: {quoted(others[0])}" if len(others) == 1 else "ocsp_stapling_owner to one of these"
     return f"{known}; to remove them, set {those}, or ocsp_stapling_owner: all to remove everything"
+
+
+def _is_slip(name: str, other: str) -> bool:
+    """Whether one name may be a slip of the pen for the other: one character that differs, or two that are swapped.
+
+    This is about removing what somebody has, so a name that is only similar is not suggested; and plays or hosts may be
+    told apart by a number.
+    """
+    start = len(os.path.commonprefix([name, other]))
+    ends = [one[start:] for one in (name, other)]
+    common = len(os.path.commonprefix([end[::-1] for end in ends]))
+    one, two = (end[: len(end) - common] for end in ends)
+    is_swapped = len(one) == 2 and one == two[::-1]
+    return (is_swapped or max(len(one), len(two)) == 1) and not any(map(str.isdigit, one + two))
 
 
 def _take_away(

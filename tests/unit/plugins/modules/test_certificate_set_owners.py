@@ -436,6 +436,27 @@ def test_who_has_nothing_removes_nothing_of_others(host: Host, check: bool) -> N
     assert host.live() == [B, C]
 
 
+@pytest.mark.parametrize(
+    ("owner", "known", "is_meant"),
+    [
+        ("sit", "site", True),
+        ("stie", "site", True),
+        ("Site", "site", True),
+        ("Deploy certficates (site.yml)", "Deploy certificates (site.yml)", True),
+        ("Remove mine (j11mine.yml)", "Second owner (j11b.yml)", False),
+        ("Deploy web (site.yml)", "Deploy mail (site.yml)", False),
+        ("web1", "web2", False),
+        ("web", "web2", False),
+    ],
+)
+def test_only_a_slip_of_the_pen_is_suggested_for_removal(host: Host, owner: str, known: str, is_meant: bool) -> None:
+    """Whoever follows a suggestion removes what another has."""
+    host.deploy(known, A)
+    msg = host.run("absent", part={"owner": owner}, check=True)["msg"]
+    assert (f"did you mean ocsp_stapling_owner: '{known}'?" in msg) is is_meant
+    assert ("to remove them, set ocsp_stapling_owner" in msg) is not is_meant
+
+
 def test_a_used_certificate_is_not_removed_with_its_owner(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     host.deploy("web", A)
     host.deploy("api", B)
