@@ -100,6 +100,12 @@ def is_variable(name: str) -> bool:
     return name == MORE.rstrip("_") or (name.startswith(MORE) and name != MORE)
 
 
+def variable_meant(name: str) -> str:
+    """What to write instead of a name that has too few underscores for a variable with groups, or an empty string."""
+    one, _, ending = name.partition(MORE[:-1])
+    return f"did you mean {MORE}{ending}?" if ending and not one else ""
+
+
 class Obtainable(t.NamedTuple):
     """A certificate without files of its own, and how it is to be obtained: what group and domain say as ``acme``."""
 
