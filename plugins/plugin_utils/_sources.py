@@ -15,6 +15,7 @@ import typing as t
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.parsing.vault import is_encrypted
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import material
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy.wanted import missing_part
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import Fault, OcspError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.certificate import load_certificates
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store.sets import SOURCE_SUFFIXES
@@ -95,8 +96,7 @@ class Sources:
             if path is not None:
                 found[f"{part}_src"] = path
             elif part in ("private_key", "certificate"):
-                names = join_words((name + suffix for suffix in suffixes), "or")
-                faults.append(f"there is no {part.replace('_', ' ')}: {folder} contains no {names}")
+                faults.append(missing_part(folder, name, part))
         return found, faults
 
     def _search(self, kind: str, path: str, what: str) -> str:

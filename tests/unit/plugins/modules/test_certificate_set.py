@@ -529,10 +529,7 @@ def test_check_mode_warns_of_what_an_earlier_task_may_create(
         ),
         "folder": (
             {**nothing, "source": str(missing)},
-            "; ".join(
-                f"there is no {part}: {missing}/two.example.com{suffix} is missing"
-                for part, suffix in {"private key": ".key", "certificate": "-fullchain.pem"}.items()
-            ),
+            f"there is no folder {missing} on this host",
         ),
         "group": (
             {"group": "certops-none"},
