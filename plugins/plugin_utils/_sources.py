@@ -131,7 +131,9 @@ class Sources:
         try:
             return str(self._decrypt(path, "latin-1")) if self._decrypt else ""
         except AnsibleError as error:
-            raise AnsibleActionFail(f"{path} cannot be decrypted: {error.message.rstrip('.')}") from None
+            # Ansible has only this sentence to tell it from a password that is wrong.
+            hint = "; give --vault-password-file or --ask-vault-pass" if "no vault secrets found" in str(error) else ""
+            raise AnsibleActionFail(f"{path} cannot be decrypted: {error.message.rstrip('.')}{hint}") from None
 
 
 def _fault(fault: str, names: t.Sequence[str]) -> Fault:
