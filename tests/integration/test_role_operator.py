@@ -101,11 +101,11 @@ def test_what_cannot_be_understood_changes_nothing(
     refused = play(host, certificates=certificates, options=options, source=lab_pki.home, responder_wait=0)
     for sentence in (
         "web: relaod is not known",
-        "text: reload must be a list",
+        "text: reload must be a list, such as [nginx]",
         "alone: domains must be a list, such as [example.com]",
         "responder_url is not known",
         "did you mean minimum_validity?",
-        "the mode 0670 of the private key allows more",
+        "key_mode: 440 was read as a decimal number",
     ):
         assert refused.rc != 0 and sentence in " ".join(refused.output.split()), (sentence, refused.output)
     refused = play(host, certificates={"web": {"domains": [leaf.name], "reload": ["ngnix"]}}, source=lab_pki.home)

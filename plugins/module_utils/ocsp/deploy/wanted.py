@@ -362,7 +362,17 @@ def _find_part(folder: str, name: str, part: str) -> t.Tuple[str, t.Optional[byt
 
 def read_mode(mode: t.Any) -> int:
     """The mode of a private key. Raises InputError."""
+    if isinstance(mode, int):
+        _check_quotes(mode)
+        return mode
     try:
-        return mode if isinstance(mode, int) else int(str(mode), 8)
+        return int(str(mode), 8)
     except ValueError:
         raise InputError(f"mode: '{mode}' is not an octal number; write it as a string such as \"0400\"") from None
+
+
+def _check_quotes(mode: int) -> None:
+    """Refuse a mode such as 440, which YAML has read as a decimal number. Raises InputError."""
+    digits = f"{mode:04}"
+    if sets.mode_problem(mode) and set(digits) <= set("01234567") and not sets.mode_problem(int(digits, 8)):
+        raise InputError(f'mode: {mode} was read as a decimal number; write "{digits}", in quotes')

@@ -185,7 +185,7 @@ def test_what_the_host_and_vaults_know_is_said_with_all_else(run: Play, tmp_path
     said = run({"tasks": [{"block": [include], "rescue": [fails]}], "vars": given}, extra=places, check=False)
     group = "the group of the private key: there is no group 'certops-none' on this host"
     sentences = {
-        "ocsp_stapling_certificates__more must be a mapping": "",
+        "ocsp_stapling_certificates__more must be a mapping, such as {web: {domains: [example.com], reload: [nginx]}}": "",
         "web: relaod is not known; did you mean reload?": "",
         "mail: domains must be a list, such as [example.com]": "",
         "mail: options: 'timout' is not an option; did you mean timeout?": "",
