@@ -271,6 +271,16 @@ def test_what_becomes_of_the_timer_is_foretold(differing: t.List[str], verb: str
     assert f"ocsp-stapling.timer would be {verb}" in said and "changed=1" in said
 
 
+def test_what_has_no_responder_is_told_as_it_is(run: Play) -> None:
+    values = {
+        "__ocsp_stapling_deployed": {"without_responder": ["www.a"], "held_back": [], "revoked": [], "dropped": []}
+    }
+    task = {"ansible.builtin.include_tasks": str(CHECKOUT / "roles/ocsp_stapling/tasks/tell.yml")}
+    for check, verb in {True: "Would be deployed", False: "Deployed"}.items():
+        said = run({"tasks": [task]}, extra=values, check=check)
+        assert f"{verb} without stapling because they have no OCSP responder URL: www.a" in said
+
+
 @pytest.mark.parametrize("owner", ["all", "former", "x" * 101])
 def test_what_cannot_be_an_owner_is_refused(play: Play, owner: str) -> None:
     assert "nothing was changed: ocsp_stapling_owner: " in play(fails=True, owner=owner)
@@ -296,6 +306,7 @@ def test_what_goes_with_the_program_is_told_as_it_is(run: Play, tmp_path: Path) 
     assert not changed(handover) and not changed(removal), "there are none"
     (root / "parts").mkdir(parents=True)
     (root / "conf.d").mkdir()
+    assert changed(removal, check=True) and (root / "conf.d").exists()
     (root / "conf.d" / "mine.json").touch()
     assert changed(removal) and [path.name for path in root.iterdir()] == ["conf.d"]
     assert not changed(removal), "what holds something stays"
