@@ -801,8 +801,8 @@ def _absent_part(task: Task) -> Result:
     done = _take_away(task, gone, inclusion.found, left, names, kept)
     if not task.check and not done.failed:
         parts.save(task.layout, Part(owner))
-    warnings = () if done.failed else uses.warnings
-    return done._replace(values={**done.values, **remaining}, changed=not done.failed, warnings=warnings)
+    values = {**done.values, **remaining}
+    return done._replace(values=values, changed=not done.failed, warnings=uses.warnings)
 
 
 def _say_shared(
