@@ -842,12 +842,18 @@ def _is_slip(name: str, other: str) -> bool:
     This is about removing what somebody has, so a name that is only similar is not suggested; and plays or hosts may be
     told apart by a number.
     """
-    start = len(os.path.commonprefix([name, other]))
+    start = _common_start(name, other)
     ends = [one[start:] for one in (name, other)]
-    common = len(os.path.commonprefix([end[::-1] for end in ends]))
-    one, two = (end[: len(end) - common] for end in ends)
+    alike = _common_start(*(end[::-1] for end in ends))
+    one, two = (end[: len(end) - alike] for end in ends)
     is_swapped = len(one) == 2 and one == two[::-1]
     return (is_swapped or max(len(one), len(two)) == 1) and not any(map(str.isdigit, one + two))
+
+
+def _common_start(one: str, other: str) -> int:
+    """How many characters two texts begin with alike."""
+    differing = (number for number, pair in enumerate(zip(one, other)) if pair[0] != pair[1])
+    return next(differing, min(len(one), len(other)))
 
 
 def _take_away(
