@@ -117,7 +117,7 @@ def read_material(name: str, sources: Sources, now: datetime, tolerance: timedel
 
 
 def _load_certificates(sources: Sources) -> t.List[Certificate]:
-    """What is in the certificate's file. Raises InputError, also with what is wrong with the key: they may be swapped."""
+    """What is in the certificate's file. Raises InputError, and names the key's file as well: they may be swapped."""
     where = sources.where
     try:
         return x509.load_certificates(sources.certificate, where["certificate"])

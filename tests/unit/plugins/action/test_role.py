@@ -18,6 +18,7 @@ import yaml
 
 pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2.19 or later")
 
+from ansible_collections.certops.ocsp.plugins.plugin_utils import _groups
 from ansible_collections.certops.ocsp.tests.unit.ansible_program import link_checkout, run_playbook
 
 CHECKOUT = Path(__file__).resolve().parents[4]
@@ -185,7 +186,7 @@ def test_what_the_host_and_vaults_know_is_said_with_all_else(run: Play, tmp_path
     said = run({"tasks": [{"block": [include], "rescue": [fails]}], "vars": given}, extra=places, check=False)
     group = "the group of the private key: there is no group 'certops-none' on this host"
     sentences = {
-        "ocsp_stapling_certificates__more must be a mapping, such as {web: {domains: [example.com], reload: [nginx]}}": "",
+        f"ocsp_stapling_certificates__more must be a mapping, such as {_groups.EXAMPLE}": "",
         "web: relaod is not known; did you mean reload?": "",
         "mail: domains must be a list, such as [example.com]": "",
         "mail: options: 'timout' is not an option; did you mean timeout?": "",

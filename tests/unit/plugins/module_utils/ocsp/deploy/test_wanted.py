@@ -81,8 +81,8 @@ def test_a_folder_on_the_host_is_searched_by_name(tmp_path: Path) -> None:
     (tmp_path / "example.com.key").unlink()
     (tmp_path / "example.com-fullchain.pem").unlink()
     no_files = (
-        f"there is no private key: {tmp_path} contains no example.com.key; there is no certificate: {tmp_path} contains "
-        "no example.com.pem or example.com-fullchain.pem"
+        f"there is no private key: {tmp_path} contains no example.com.key; there is no certificate: {tmp_path} "
+        "contains no example.com.pem or example.com-fullchain.pem"
     )
     for folder, told in {tmp_path: no_files, tmp_path / "a": f"there is no folder {tmp_path}/a on this host"}.items():
         with pytest.raises(InputError, match=rf"example\.com: {re.escape(told)}$"):
