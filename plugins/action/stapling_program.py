@@ -277,7 +277,7 @@ def _kind_faults(name: str, option: t.Mapping[str, t.Any], value: t.Any, variabl
     if len(named) != len(value):
         named = [_variable_of(f"groups[{number}]") for number in range(len(value))]
     problems = [(one, _kinds.problem({"type": "dict"}, group)) for one, group in zip(named, value)]
-    return [f"{one} {problem}" for one, problem in problems if problem]
+    return [f"{one} {problem}, such as {_groups.EXAMPLE}" for one, problem in problems if problem]
 
 
 def _endpoint_faults(

@@ -373,7 +373,9 @@ options:
     type: int
     default: 3
   force:
-    description: Whether O(state=absent) removes sets that a server configuration still uses.
+    description:
+      - Whether O(state=absent) removes sets that a server configuration still uses.
+      - The server may then fail to reload or start. A warning names the lines to remove, in check mode, too.
     type: bool
     default: false
   apache_port:

@@ -82,6 +82,15 @@ _RENEWED = _FILES - {"root", "root_content"}
 #: that were said of that would be wrong.
 _WHERE = _FILES | {"name", "renewed_by"}
 _USE = frozenset(("names", "key_owner", "key_group", "key_mode", "staple", "responder_urls"))
+_EXAMPLES = {
+    "domains": "[example.com]",
+    "names": "[www.example.com]",
+    "options": "{minimum_validity: 3d}",
+    "reload": "[nginx]",
+    "responder_urls": "['http://ocsp.example.com']",
+}
+#: What a variable with groups may hold.
+EXAMPLE = "{web: {domains: [example.com], reload: [nginx]}}"
 _NO_GROUP = "a group must be a mapping with a list of domains"
 _SERVICE: _module.Spec = {
     "kind": {"type": "str", "choices": sorted(SERVERS)},
@@ -98,6 +107,12 @@ _DEFAULTS: Entry = {"reload": [], "key_owner": "root", "key_group": "root", "key
 def is_variable(name: str) -> bool:
     """Whether a variable has groups in it."""
     return name == MORE.rstrip("_") or (name.startswith(MORE) and name != MORE)
+
+
+def variable_meant(name: str) -> str:
+    """What to write instead of a name that has too few underscores for a variable with groups, or an empty string."""
+    one, _, ending = name.partition(MORE[:-1])
+    return f"did you mean {MORE}{ending}?" if ending and not one else ""
 
 
 class Obtainable(t.NamedTuple):
@@ -219,7 +234,7 @@ class _Reader:
         if not isinstance(domains, list):
             misspelt = any(key not in _GROUP and closest(str(key), _GROUP) == "domains" for key in group)
             if isinstance(domains, str):
-                self.faults.append(Fault("", f"{title}: domains must be a list, such as [example.com]"))
+                self.faults.append(Fault("", f"{title}: {_no_list('domains')}"))
             elif domains is not None or not misspelt:
                 self.faults.append(Fault("", f"{title}: {_NO_GROUP}"))
             group, domains = {key: value for key, value in group.items() if key != "domains"}, []
@@ -407,9 +422,15 @@ def _problem(spec: _module.Spec, key: t.Any, value: t.Any) -> str:
     """Why a key or its value cannot be meant. A text is no list: in an inventory it is a slip of the pen."""
     if key not in spec:
         return f"{key} is not known; {did_you_mean(str(key), spec)}"
-    kinds: dict[str, tuple[type, str]] = {"list": (list, "list"), "dict": (t.Mapping, "mapping")}
-    kind, name = kinds.get(spec[key]["type"], (object, ""))
-    return "" if value is None or isinstance(value, kind) else f"{key} must be a {name}"
+    if spec[key]["type"] == "list" and not isinstance(value, (list, type(None))):
+        return _no_list(key)
+    if spec[key]["type"] == "dict" and not isinstance(value, (t.Mapping, type(None))):
+        return f"{key} must be a mapping, such as {_EXAMPLES[key]}"
+    return ""
+
+
+def _no_list(key: str) -> str:
+    return f"{key} must be a list, such as {_EXAMPLES[key]}"
 
 
 def _setting_problem(key: str, value: t.Any) -> str:

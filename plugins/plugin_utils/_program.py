@@ -115,7 +115,7 @@ def unknown_variables(variables: t.Iterable[str]) -> list[str]:
     """What is wrong with the names of variables that begin as those of the role do."""
     known = yaml_load((ROLE / "defaults" / "main.yml").read_text(encoding="utf-8"))
     return [
-        f"{name} is not a variable of the role; {did_you_mean(name, known)}"
+        f"{name} is not a variable of the role; {_groups.variable_meant(name) or did_you_mean(name, known)}"
         for name in sorted(variables)
         if name.startswith(_PREFIX) and name not in known and not name.startswith(_groups.MORE)
     ]

@@ -15,6 +15,7 @@ import typing as t
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.parsing.vault import is_encrypted
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import material
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy.wanted import missing_part
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import Fault, OcspError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.certificate import load_certificates
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store.sets import SOURCE_SUFFIXES
@@ -95,8 +96,7 @@ class Sources:
             if path is not None:
                 found[f"{part}_src"] = path
             elif part in ("private_key", "certificate"):
-                names = join_words((name + suffix for suffix in suffixes), "or")
-                faults.append(f"there is no {part.replace('_', ' ')}: {folder} contains no {names}")
+                faults.append(missing_part(folder, name, part))
         return found, faults
 
     def _search(self, kind: str, path: str, what: str) -> str:
@@ -131,7 +131,9 @@ class Sources:
         try:
             return str(self._decrypt(path, "latin-1")) if self._decrypt else ""
         except AnsibleError as error:
-            raise AnsibleActionFail(f"{path} cannot be decrypted: {error.message.rstrip('.')}") from None
+            # Ansible has only this sentence to tell it from a password that is wrong.
+            hint = "; give --vault-password-file or --ask-vault-pass" if "no vault secrets found" in str(error) else ""
+            raise AnsibleActionFail(f"{path} cannot be decrypted: {error.message.rstrip('.')}{hint}") from None
 
 
 def _fault(fault: str, names: t.Sequence[str]) -> Fault:

@@ -101,11 +101,11 @@ def test_what_cannot_be_understood_changes_nothing(
     refused = play(host, certificates=certificates, options=options, source=lab_pki.home, responder_wait=0)
     for sentence in (
         "web: relaod is not known",
-        "text: reload must be a list",
+        "text: reload must be a list, such as [nginx]",
         "alone: domains must be a list, such as [example.com]",
         "responder_url is not known",
         "did you mean minimum_validity?",
-        "the mode 0670 of the private key allows more",
+        "key_mode: 440 was read as a decimal number",
     ):
         assert refused.rc != 0 and sentence in " ".join(refused.output.split()), (sentence, refused.output)
     refused = play(host, certificates={"web": {"domains": [leaf.name], "reload": ["ngnix"]}}, source=lab_pki.home)
@@ -291,6 +291,7 @@ def test_going_away_leaves_what_was_there(
             gone = play(host, check=check, diff=True, state="absent", log_file=variables["log_file"])
             assert gone.rc == 0, gone.output
             assert "/usr/local/lib/ocsp-stapling" in gone.output and ".py" not in gone.output, "folders are enough"
+            assert f"user {'would be' if check else 'was'} removed" in " ".join(gone.output.split()), gone.output
     assert host.read(f"{ROOT}/conf.d/mine.json") == "{}"
     # Logs stay, and belong to no number that the next user could be given.
     assert host.run("find", "/var/log", "-nouser") == "" and not host.has("/var/log/ocsp-stapling")

@@ -433,3 +433,23 @@ def test_an_owner_that_is_removed_twice_leaves_others_alone(
     assert web_host.run("ocsp-stapling", "status", "--nagios").startswith("OCSP OK")
     all_of_them = run([inclusion(lab_pki, state="absent", owner="all", certificates={})])
     assert all_of_them.rc == 0 and not web_host.has(ROOT), all_of_them.output
+
+
+def test_a_removal_by_force_names_the_lines_that_it_breaks(
+    web_host: lab_tool.Host, run: t.Callable[..., Result], lab_pki: pki_tool.Pki
+) -> None:
+    """Also in check mode; and then these lines keep nothing from being removed."""
+    assert run([inclusion(lab_pki, WEB)]).rc == 0
+    serve_by_nginx(web_host, WEB)
+    changed = set()
+    for check in (True, False):
+        gone = run([inclusion(lab_pki, state="absent", certificates={}, force=True)], check=check)
+        assert gone.rc == 0, gone.output
+        changed.add(gone.count("changed"))
+        assert f"what is in {ROOT} is still used by /etc/nginx/" in said(gone), gone.output
+        assert "the server may fail to reload or start until you remove " in said(gone), gone.output
+    assert not web_host.has(ROOT) and len(changed) == 1, "check mode foretells each change"
+    again = run([inclusion(lab_pki, state="absent", certificates={})])
+    web_host.run("rm", "/etc/nginx/sites-enabled/tls")
+    assert again.rc == 0 and again.count("changed") == 0, again.output
+    assert f"no certificates are left in {ROOT}, but it is still named in /etc/nginx/" in said(again), again.output

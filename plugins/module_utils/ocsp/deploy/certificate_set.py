@@ -19,7 +19,7 @@ from ..errors import BusyError, Fault, FileError, InputError, OcspError, Refusal
 from ..fetch import bulk
 from ..fetch.environment import Environment, Exchange, ResponderDown, Ways
 from ..judge.schedule import Lookahead, look_ahead
-from ..options.parse import check_limits, closest
+from ..options.parse import check_limits
 from ..options.table import RUN_LIMITS
 from ..pki.certificate import Certificate, load_certificates
 from ..servers import snippets
@@ -235,7 +235,7 @@ def _present(task: Task) -> Result:
     gone = _dropped(task, work, done.part)
     moved = [] if done.problem else live.moved_defaults(live.ordered(work.before, one.inclusion.found), work.after())
     result = _values(work, done.told, done.unconfirmed)
-    result["dropped"] = [dropped.name for dropped in gone if not dropped.used_by]
+    result["dropped"] = [dropped.name for dropped in gone if not dropped.stays]
     result["recovered"] = list(done.recovered)
     if task.diff:
         result["diff"] = [
@@ -334,7 +334,7 @@ def _warnings(one: _Deployment, done: _Done, gone: t.Sequence[inclusions.Dropped
         held_back = [item for item in one.work.items if item.held_back]
         verb = "would not be" if one.task.check else "was not"
         yield from (f"{item.name} {verb} deployed: {item.held_back}" for item in held_back)
-    yield from (_say_kept(dropped) for dropped in gone if dropped.used_by)
+    yield from (_say_used(dropped) for dropped in gone if dropped.used_by)
     if done.part is not None:
         yield from _say_given(one.work, done.part, one.inclusion)
     if not (one.work.items or one.work.missing or done.problem):
@@ -793,20 +793,20 @@ def _absent(task: Task) -> Result:
         return _absent_part(task)
     layout, force = task.layout, task.values["force"]
     names = [one["name"] for one in task.values["certificates"]]
-    obstacle = "" if force else removal.obstacle(layout, names, task.run)
-    if obstacle:
-        return Result({"msg": f"nothing was removed, because {obstacle}", "removed": []}, failed=True)
+    uses = removal.uses(layout, names, task.run)
+    if uses.obstacle and not force:
+        return Result({"msg": f"nothing was removed, because {uses.obstacle}", "removed": []}, failed=True)
     removed = removal.present(layout, names or sets.all_names(layout))
     if names:
         found = inclusions.read(layout, None).found
-        return _take_away(task, removed, found, found, removed)
+        return _take_away(task, removed, found, found, removed)._replace(warnings=uses.warnings)
     values: t.Dict[str, t.Any] = {"msg": _say_removed(removed, task.check), "removed": removed}
     if task.diff:
         values["diff"] = _gone_difference(layout, removed)
     if not task.check and (removed or os.path.isdir(layout.state)):
         with task.installation() as installation:
             removal.remove_all(installation, removed)
-    return Result(values, changed=bool(removed))
+    return Result(values, changed=bool(removed), warnings=uses.warnings)
 
 
 def _absent_part(task: Task) -> Result:
@@ -825,14 +825,16 @@ def _absent_part(task: Task) -> Result:
         told = outstanding(task.layout, task.services(inclusion))
         return Result({"msg": msg, "removed": [], "reload": told, **remaining})
     gone = [name for name in names if not parts.is_given(left, name)]
-    obstacle = "" if task.values["force"] or not gone else removal.obstacle(task.layout, gone, task.run)
-    if obstacle:
-        return Result({"msg": f"nothing was removed, because {obstacle}", "removed": [], **remaining}, failed=True)
+    uses = removal.uses(task.layout, gone, task.run) if gone else removal.Uses()
+    if uses.obstacle and not task.values["force"]:
+        msg = f"nothing was removed, because {uses.obstacle}"
+        return Result({"msg": msg, "removed": [], **remaining}, failed=True)
     kept = _say_shared(owner, gone, [name for name in names if name not in gone], left, task.check)
     done = _take_away(task, gone, inclusion.found, left, names, kept)
     if not task.check and not done.failed:
         parts.save(task.layout, Part(owner))
-    return done._replace(values={**done.values, **remaining}, changed=not done.failed)
+    values = {**done.values, **remaining}
+    return done._replace(values=values, changed=not done.failed, warnings=uses.warnings)
 
 
 def _say_shared(
@@ -859,11 +861,31 @@ def _say_owner(owner: str, names: t.Sequence[str], others: t.Sequence[str]) -> s
     if not others:
         return none
     known = f"{none}, so none are removed; those on it belong to {join_words([quoted(other) for other in others])}"
-    meant = closest(owner, others)
-    if meant:
-        return f"{known}; did you mean ocsp_stapling_owner: {quoted(meant)}?"
+    meant = [other for other in others if _is_slip(owner, other)]
+    if len(meant) == 1:
+        return f"{known}; did you mean ocsp_stapling_owner: {quoted(meant[0])}?"
     those = f"ocsp_stapling_owner: {quoted(others[0])}" if len(others) == 1 else "ocsp_stapling_owner to one of these"
     return f"{known}; to remove them, set {those}, or ocsp_stapling_owner: all to remove everything"
+
+
+def _is_slip(name: str, other: str) -> bool:
+    """Whether one name may be a slip of the pen for the other: one character that differs, or two that are swapped.
+
+    This is about removing what somebody has, so a name that is only similar is not suggested; and plays or hosts may be
+    told apart by a number.
+    """
+    start = _common_start(name, other)
+    ends = [one[start:] for one in (name, other)]
+    alike = _common_start(*(end[::-1] for end in ends))
+    one, two = (end[: len(end) - alike] for end in ends)
+    is_swapped = len(one) == 2 and one == two[::-1]
+    return (is_swapped or max(len(one), len(two)) == 1) and not any(map(str.isdigit, one + two))
+
+
+def _common_start(one: str, other: str) -> int:
+    """How many characters two texts begin with alike."""
+    differing = (number for number, pair in enumerate(zip(one, other)) if pair[0] != pair[1])
+    return next(differing, min(len(one), len(other)))
 
 
 def _take_away(
@@ -909,7 +931,7 @@ def _prune(task: Task) -> Result:
     """Remove certificates that their owners no longer configure and that nothing uses."""
     layout = task.layout
     found = inclusions.read(layout, None).found
-    gone = [one.name for one in inclusions.dropped(layout, found, task.values["force"]) if not one.used_by]
+    gone = [one.name for one in inclusions.dropped(layout, found, task.values["force"]) if not one.stays]
     given = [name for name in parts.dropped(found) if parts.is_given(found, name)]
     after = [parts.without_dropped(part, {*gone, *given}) for part in found]
     kept = [f"still configured by another role or play: {transaction.listed(given)}"] if given else []
@@ -957,16 +979,16 @@ def _dropped(task: Task, work: transaction.Plan, part: t.Optional[Part]) -> t.Li
 
 
 def _say_dropped(layout: Layout, gone: t.Sequence[inclusions.Dropped], check: bool) -> t.Iterator[str]:
-    unused = [one for one in gone if not one.used_by]
-    deployed = removal.present(layout, [one.name for one in unused])
-    names = [f"{one.name}{_users(one)}" for one in unused if one.name in deployed]
+    removed = [one for one in gone if not one.stays]
+    deployed = removal.present(layout, [one.name for one in removed])
+    names = [f"{one.name}{_users(one)}" for one in removed if one.name in deployed]
     if names:
         done = f"{'would be ' if check else ''}removed at the end of the play unless a later task configures it again"
         yield f"no longer configured, {done}: {transaction.listed(names)}"
-    never = [one.name for one in unused if one.name not in deployed]
+    never = [one.name for one in removed if one.name not in deployed]
     if never:
         yield f"no longer configured, and never deployed: {transaction.listed(never)}"
-    kept = [one.name for one in gone if one.used_by]
+    kept = [one.name for one in gone if one.stays]
     if kept:
         yield f"no longer configured, but kept because it is still used: {transaction.listed(kept)}"
 
@@ -975,10 +997,13 @@ def _users(one: inclusions.Dropped) -> str:
     return f" (no longer for {join_words(one.services)})" if one.services else ""
 
 
-def _say_kept(one: inclusions.Dropped) -> str:
+def _say_used(one: inclusions.Dropped) -> str:
+    places = transaction.named(one.used_by)
+    if not one.stays:
+        return f"{removal.forced(f'{one.name} is still used by {places}')} until you remove it there"
     return (
-        f"{one.name} is no longer configured, but is kept because it is still used by "
-        f"{transaction.named(one.used_by)}; remove it there and run again"
+        f"{one.name} is no longer configured, but is kept because it is still used by {places}; remove it there and "
+        "run again"
     )
 
 

@@ -19,11 +19,12 @@ from .wanted import Values, Wanted
 
 class Dropped(t.NamedTuple):
     """A certificate that its owner no longer configures. ``used_by`` are the places that still need it, as
-    file:line."""
+    file:line, and ``stays`` is whether it is kept for them."""
 
     name: str
     services: t.Tuple[str, ...]
     used_by: t.Tuple[str, ...]
+    stays: bool
 
 
 @dataclass(frozen=True)
@@ -157,6 +158,6 @@ def dropped(layout: Layout, all_parts: t.Sequence[Part], force: bool = False) ->
         services = dict.fromkeys(
             service for part in former for one in part.certificates if one.name == name for service in one.services
         )
-        used = () if force else tuple(removal.references(layout.live(name)))
-        found.append(Dropped(name, tuple(services), used))
+        used = tuple(removal.references(layout.live(name)))
+        found.append(Dropped(name, tuple(services), used, stays=bool(used) and not force))
     return found

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from .. import names as hostnames
-from ..errors import InputError, MalformedError
+from ..errors import InputError, InputErrors, MalformedError
 from ..pki import certificate as x509
 from ..pki import constraints, keys, loading, signature
 from ..pki import path as paths
@@ -97,7 +97,7 @@ def read_material(name: str, sources: Sources, now: datetime, tolerance: timedel
     Raises InputError naming the file for what cannot be read.
     """
     where = sources.where
-    certificates = x509.load_certificates(sources.certificate, where["certificate"])
+    certificates = _load_certificates(sources)
     leaf = x509.find_leaf(certificates, where["certificate"])
     chain = x509.load_certificates(sources.chain, where["chain"]) if sources.chain is not None else []
     anchors = x509.load_certificates(sources.root, where["root"]) if sources.root is not None else []
@@ -114,6 +114,19 @@ def read_material(name: str, sources: Sources, now: datetime, tolerance: timedel
         pool=tuple(one.certificate for one in (*given, *trusted) if one.certificate.der != leaf.der),
         where=where,
     )
+
+
+def _load_certificates(sources: Sources) -> t.List[Certificate]:
+    """What is in the certificate's file. Raises InputError, and names the key's file as well: they may be swapped."""
+    where = sources.where
+    try:
+        return x509.load_certificates(sources.certificate, where["certificate"])
+    except InputError as error:
+        try:
+            keys.read_key(sources.key, where["key"])
+        except InputError as other:
+            raise InputErrors([error.message, other.message]) from None
+        raise
 
 
 def to_pem(certificate: Certificate) -> bytes:

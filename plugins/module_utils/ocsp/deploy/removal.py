@@ -28,29 +28,84 @@ from .live import Live
 #: Runs a command for which a folder is empty, in a mount namespace of its own; the folder and the command follow.
 _HIDE = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs tmpfs "$0" && exec "$@"')
 _MOST_MENTIONS = 10
+_MAY_FAIL = "the server may fail to reload or start"
 
 
-def obstacle(layout: Layout, names: t.Sequence[str], run: control.Run) -> str:
-    """What still uses the sets of these names, or any set where there are none, and what to do about that.
+class Uses(t.NamedTuple):
+    """Which configurations need sets that are to be removed, or name some that are not there.
 
-    It is the end of a sentence, or an empty string where nothing uses them.
+    ``used`` says what is needed and where, ``dangling`` what is named but is not there, and each remedy what to do
+    about that. They are parts of sentences, and empty where there is nothing to say.
     """
-    found = {name: references(layout.live(name)) for name in names} or {"": references(layout.root)}
-    used = [name for name in found if found[name]]
-    if used:
-        mentions = [mention for name in used for mention in found[name]]
-        what = f"{join_words(used, most=_MOST_MENTIONS)} {'is' if len(used) == 1 else 'are'}"
-        lines = "this line" if len(mentions) == 1 else "these lines"
-        return (
-            f"{what if names else f'what is in {layout.root} is'} still used by "
-            f"{join_words(mentions, most=_MOST_MENTIONS)}; remove {lines}, reload the server and run again"
-        )
-    broken = [] if names or not os.path.isdir(layout.root) else broken_without(layout.root, run)
-    if not broken:
-        return ""
-    return (
-        f"what is in {layout.root} is still used: {'; '.join(broken)}; take it out of that configuration and run again"
+
+    used: str = ""
+    remedy: str = ""
+    dangling: str = ""
+    dangling_remedy: str = ""
+
+    @property
+    def obstacle(self) -> str:
+        """Why nothing should be removed, for the end of a sentence."""
+        return f"{self.used}; {self.remedy}, reload the server and run again" if self.used else ""
+
+    @property
+    def warnings(self) -> t.List[str]:
+        """What servers suffer from where these sets are removed all the same, or are not there."""
+        used = [f"{forced(self.used)} until you {self.remedy}"] if self.used else []
+        gone = f"{self.dangling}; {_MAY_FAIL} until you {self.dangling_remedy}"
+        return used + ([gone] if self.dangling else [])
+
+
+def forced(used: str) -> str:
+    """That something is removed although it is used, as ``used`` says. Until when goes after it."""
+    return f"force removes files that are still needed: {used}; {_MAY_FAIL}"
+
+
+def uses(layout: Layout, names: t.Sequence[str], run: control.Run) -> Uses:
+    """What still uses the sets of these names, or any set where there are none."""
+    return _uses_of(layout, names) if names else _uses_of_any(layout, run)
+
+
+def _uses_of(layout: Layout, names: t.Sequence[str]) -> Uses:
+    found = {name: references(layout.live(name)) for name in names}
+    there = present(layout, [name for name in names if found[name]])
+    missing = [name for name in names if found[name] and name not in there]
+    used, dangling = (sorted(mention for name in some for mention in found[name]) for some in (there, missing))
+    return Uses(
+        f"{_are(there)} still used by {_listed(used)}" if used else "",
+        _remove(used),
+        f"{_are(missing)} not deployed on this host, but still named in {_listed(dangling)}" if dangling else "",
+        _remove(dangling),
     )
+
+
+def _uses_of_any(layout: Layout, run: control.Run) -> Uses:
+    mentions = references(layout.root)
+    if not _has_files_of_servers(layout):
+        dangling = f"no certificates are left in {layout.root}, but it is still named in {_listed(mentions)}"
+        return Uses(dangling=dangling, dangling_remedy=_remove(mentions)) if mentions else Uses()
+    what = f"what is in {layout.root} is still used"
+    if mentions:
+        return Uses(f"{what} by {_listed(mentions)}", _remove(mentions))
+    broken = broken_without(layout.root, run)
+    return Uses(f"{what}: {'; '.join(broken)}", "take it out of that configuration") if broken else Uses()
+
+
+def _has_files_of_servers(layout: Layout) -> bool:
+    shared = (snippets.path(layout.root, file) for file in snippets.owners())
+    return bool(sets.all_names(layout) or sets.live_names(layout)) or any(map(os.path.lexists, shared))
+
+
+def _are(names: t.Sequence[str]) -> str:
+    return f"{_listed(names)} {'is' if len(names) == 1 else 'are'}"
+
+
+def _listed(words: t.Sequence[str]) -> str:
+    return join_words(words, most=_MOST_MENTIONS)
+
+
+def _remove(mentions: t.Sequence[str]) -> str:
+    return f"remove {'this line' if len(mentions) == 1 else 'these lines'}"
 
 
 def references(path: str, parent: str = "/etc") -> t.List[str]:

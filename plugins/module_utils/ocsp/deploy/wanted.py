@@ -18,6 +18,7 @@ from ..servers.table import NAMES
 from ..services.control import Services, name_problem
 from ..store import origins, sets, tenants
 from ..store.sets import Access
+from ..text import join_words
 from . import material, renewed
 from .material import Sources
 from .renewed import Source
@@ -255,15 +256,31 @@ def _read_sources(values: Values, given: Values) -> Sources:
         for part in PARTS:
             if data[part] is None:
                 where[part], data[part] = _find_part(folder, given["name"], part)
-    problems = []
-    for part in ("private_key", "certificate"):
-        if data[part] is None:
-            named = where[part] if folder else f"{part}_path, {part}_src or {part}_content"
-            problems.append(f"there is no {part.replace('_', ' ')}: {named} is missing")
-    if problems:
-        raise (MissingError if folder else InputError)("; ".join(problems))
+    missing = [part for part in ("private_key", "certificate") if data[part] is None]
+    if missing and folder:
+        raise MissingError(_say_missing(folder, given["name"], missing))
+    if missing:
+        raise InputError(
+            "; ".join(
+                f"there is no {part.replace('_', ' ')}: {part}_path, {part}_src or {part}_content is missing"
+                for part in missing
+            )
+        )
     where["key"] = where.pop("private_key")
     return Sources(data["private_key"] or b"", data["certificate"] or b"", data["chain"], data["root"], where)
+
+
+def _say_missing(folder: str, name: str, missing: t.Iterable[str]) -> str:
+    """That files of a certificate are not in a folder of this host, or that the folder is not there."""
+    if not os.path.isdir(folder):
+        return f"there is no folder {folder} on this host"
+    return "; ".join(missing_part(folder, name, part) for part in missing)
+
+
+def missing_part(folder: str, name: str, part: str) -> str:
+    """That a folder has none of the files that a part of a certificate may be in."""
+    names = join_words((name + suffix for suffix in sets.SOURCE_SUFFIXES[part]), "or")
+    return f"there is no {part.replace('_', ' ')}: {folder} contains no {names}"
 
 
 #: The options of a task that has certificates of which a search says where they are.
@@ -345,7 +362,17 @@ def _find_part(folder: str, name: str, part: str) -> t.Tuple[str, t.Optional[byt
 
 def read_mode(mode: t.Any) -> int:
     """The mode of a private key. Raises InputError."""
+    if isinstance(mode, int):
+        _check_quotes(mode)
+        return mode
     try:
-        return mode if isinstance(mode, int) else int(str(mode), 8)
+        return int(str(mode), 8)
     except ValueError:
         raise InputError(f"mode: '{mode}' is not an octal number; write it as a string such as \"0400\"") from None
+
+
+def _check_quotes(mode: int) -> None:
+    """Refuse a mode such as 440, which YAML has read as a decimal number. Raises InputError."""
+    digits = f"{mode:04}"
+    if sets.mode_problem(mode) and set(digits) <= set("01234567") and not sets.mode_problem(int(digits, 8)):
+        raise InputError(f'mode: {mode} was read as a decimal number; write "{digits}", in quotes')

@@ -82,7 +82,8 @@ def replace_file(
             _replace(place, content, in_place)
     except OSError as error:
         hint = " (it may be mounted by itself: set unsafe_writes)" if error.errno == errno.EBUSY else ""
-        raise FileError(f"cannot write {path}: {reason_of(error)}{hint}; the old file was not changed") from None
+        kept = "; the old file was not changed" if os.path.lexists(path) else ""
+        raise FileError(f"cannot write {path}: {reason_of(error)}{hint}{kept}") from None
     (sync or sync_folder)(os.path.dirname(path))
 
 

@@ -18,6 +18,7 @@ import yaml
 
 pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2.19 or later")
 
+from ansible_collections.certops.ocsp.plugins.plugin_utils import _groups
 from ansible_collections.certops.ocsp.tests.unit.ansible_program import link_checkout, run_playbook
 
 CHECKOUT = Path(__file__).resolve().parents[4]
@@ -185,7 +186,7 @@ def test_what_the_host_and_vaults_know_is_said_with_all_else(run: Play, tmp_path
     said = run({"tasks": [{"block": [include], "rescue": [fails]}], "vars": given}, extra=places, check=False)
     group = "the group of the private key: there is no group 'certops-none' on this host"
     sentences = {
-        "ocsp_stapling_certificates__more must be a mapping": "",
+        f"ocsp_stapling_certificates__more must be a mapping, such as {_groups.EXAMPLE}": "",
         "web: relaod is not known; did you mean reload?": "",
         "mail: domains must be a list, such as [example.com]": "",
         "mail: options: 'timout' is not an option; did you mean timeout?": "",
@@ -281,6 +282,16 @@ def test_what_becomes_of_the_timer_is_foretold(differing: t.List[str], verb: str
     assert f"ocsp-stapling.timer would be {verb}" in said and "changed=1" in said
 
 
+def test_what_has_no_responder_is_told_as_it_is(run: Play) -> None:
+    values = {
+        "__ocsp_stapling_deployed": {"without_responder": ["www.a"], "held_back": [], "revoked": [], "dropped": []}
+    }
+    task = {"ansible.builtin.include_tasks": str(CHECKOUT / "roles/ocsp_stapling/tasks/tell.yml")}
+    for check, verb in {True: "Would be deployed", False: "Deployed"}.items():
+        said = run({"tasks": [task]}, extra=values, check=check)
+        assert f"{verb} without stapling because they have no OCSP responder URL: www.a" in said
+
+
 @pytest.mark.parametrize("owner", ["all", "former", "x" * 101])
 def test_what_cannot_be_an_owner_is_refused(play: Play, owner: str) -> None:
     assert "nothing was changed: ocsp_stapling_owner: " in play(fails=True, owner=owner)
@@ -306,6 +317,7 @@ def test_what_goes_with_the_program_is_told_as_it_is(run: Play, tmp_path: Path) 
     assert not changed(handover) and not changed(removal), "there are none"
     (root / "parts").mkdir(parents=True)
     (root / "conf.d").mkdir()
+    assert changed(removal, check=True) and (root / "conf.d").exists()
     (root / "conf.d" / "mine.json").touch()
     assert changed(removal) and [path.name for path in root.iterdir()] == ["conf.d"]
     assert not changed(removal), "what holds something stays"

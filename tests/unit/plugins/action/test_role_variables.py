@@ -77,7 +77,10 @@ SENTENCES = {
     "ocsp_stapling_state": ("gone", "must be one of present, absent"),
     "ocsp_stapling_verify": ("perhaps", "must be true or false"),
     "ocsp_stapling_scan": ("/tls", "must be a list of mappings"),
-    "ocsp_stapling_certificates__web": (["www.example.com"], "must be a mapping"),
+    "ocsp_stapling_certificates__web": (
+        ["www.example.com"],
+        "must be a mapping, such as {web: {domains: [example.com], reload: [nginx]}}",
+    ),
     "ocsp_stapling_owner": (["me"], "must be a text"),
 }
 INSIDE = {

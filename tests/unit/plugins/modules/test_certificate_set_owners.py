@@ -318,7 +318,12 @@ def test_what_a_configuration_leads_to_stays_and_the_line_is_named(host: Host, m
         assert kept["warnings"] == [f"{used}; remove it there and run again"]
         assert f"; no longer configured, but kept because it is still used: {B}" in kept["msg"]
     assert not host.run("pruned")["changed"] and host.live() == [A, B]
-    assert host.deploy("web", A, force=True)["dropped"] == [B]
+    forced = host.deploy("web", A, force=True)
+    assert forced["dropped"] == [B]
+    assert forced["warnings"][0] == (
+        f"force removes files that are still needed: {B} is still used by {place}; the server may fail to reload or "
+        "start until you remove it there"
+    )
     assert host.run("pruned", force=True)["removed"] == [B] and host.live() == [A]
 
 
@@ -474,6 +479,27 @@ def test_who_has_nothing_removes_nothing_of_others(host: Host, check: bool) -> N
     assert host.live() == [B, C]
 
 
+@pytest.mark.parametrize(
+    ("owner", "known", "is_meant"),
+    [
+        ("sit", "site", True),
+        ("stie", "site", True),
+        ("Site", "site", True),
+        ("Deploy certficates (site.yml)", "Deploy certificates (site.yml)", True),
+        ("Remove mine (j11mine.yml)", "Second owner (j11b.yml)", False),
+        ("Deploy web (site.yml)", "Deploy mail (site.yml)", False),
+        ("web1", "web2", False),
+        ("web", "web2", False),
+    ],
+)
+def test_only_a_slip_of_the_pen_is_suggested_for_removal(host: Host, owner: str, known: str, is_meant: bool) -> None:
+    """Whoever follows a suggestion removes what another has."""
+    host.deploy(known, A)
+    msg = host.run("absent", part={"owner": owner}, check=True)["msg"]
+    assert (f"did you mean ocsp_stapling_owner: '{known}'?" in msg) is is_meant
+    assert ("to remove them, set ocsp_stapling_owner" in msg) is not is_meant
+
+
 def test_a_used_certificate_is_not_removed_with_its_owner(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     host.deploy("web", A)
     host.deploy("api", B)
@@ -483,7 +509,41 @@ def test_a_used_certificate_is_not_removed_with_its_owner(host: Host, monkeypatc
         f"nothing was removed, because {A} is still used by /etc/nginx/{A}:1; remove this line, reload the server and "
         "run again"
     )
-    assert host.run("absent", part={"owner": "web"}, force=True)["removed"] == [A]
+    warned = (
+        f"force removes files that are still needed: {A} is still used by /etc/nginx/{A}:1; the server may fail to "
+        "reload or start until you remove this line"
+    )
+    for check in (True, False):
+        forced = host.run("absent", part={"owner": "web"}, force=True, check=check)
+        assert forced["removed"] == [A] and forced["warnings"] == [warned]
+    monkeypatch.setattr(removal, "references", lambda path, parent="/etc": ["/etc/nginx/x:1", "/etc/nginx/x:2"])
+    warned = warned.replace(f"{A} is", f"what is in {host.layout.root} is").replace(f"/etc/nginx/{A}:1", "{}")
+    warned = warned.format("/etc/nginx/x:1 and /etc/nginx/x:2").replace("this line", "these lines")
+    for check in (True, False):
+        forced = host.run("absent", force=True, check=check)
+        assert forced["removed"] == [B] and forced["warnings"] == [warned]
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_line_that_names_what_is_gone_keeps_nothing_from_being_removed(
+    host: Host, monkeypatch: pytest.MonkeyPatch, check: bool
+) -> None:
+    """After a removal by force, for example."""
+    host.deploy("web", A)
+    host.run("absent", force=True)
+    monkeypatch.setattr(removal, "references", lambda path, parent="/etc": ["/etc/nginx/x:1"])
+    until = "the server may fail to reload or start until you remove this line"
+    left = host.run("absent", check=check)
+    assert (
+        not left["failed"]
+        and left["msg"] == "there was nothing to remove"
+        and left["warnings"]
+        == [f"no certificates are left in {host.layout.root}, but it is still named in /etc/nginx/x:1; {until}"]
+    )
+    one_of_them = host.run("absent", certificates=[{"name": A}], check=check)
+    assert not one_of_them["failed"] and one_of_them["warnings"] == [
+        f"{A} is not deployed on this host, but still named in /etc/nginx/x:1; {until}"
+    ]
 
 
 def test_what_was_there_before_owners_is_claimed_bit_by_bit(host: Host) -> None:

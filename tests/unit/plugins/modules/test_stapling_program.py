@@ -483,6 +483,8 @@ def test_who_has_certificates_cannot_come_without_any(host: Host, owner: str, re
     ("name", "ending"),
     [
         ("ocsp_stapling_certificate", "did you mean ocsp_stapling_certificates?"),
+        ("ocsp_stapling_certificates_", "did you mean ocsp_stapling_certificates?"),
+        ("ocsp_stapling_certificates_web", "did you mean ocsp_stapling_certificates__web?"),
         ("ocsp_stapling_timmer", "did you mean ocsp_stapling_timer?"),
     ],
 )

@@ -94,8 +94,11 @@ FAULTS: t.Dict[str, t.Tuple[t.Any, str]] = {
         web({"name": "a.test", "responder_url": "x"}),
         "web, a.test: responder_url is not known; did",
     ),
-    "a text for a list": (web("a.test", reload="nginx"), "web: reload must be a list"),
-    "a list for a mapping": (web("a.test", options=["x"]), "web: options must be a mapping"),
+    "a text for a list": (web("a.test", reload="nginx"), "web: reload must be a list, such as [nginx]"),
+    "a list for a mapping": (
+        web("a.test", options=["x"]),
+        "web: options must be a mapping, such as {minimum_validity: 3d}",
+    ),
     "no truth": (web("a.test", staple="perhaps"), "web: staple must be true or false"),
     "an option that is none": (
         web("a.test", options={"timout": 1}),
@@ -109,6 +112,10 @@ FAULTS: t.Dict[str, t.Tuple[t.Any, str]] = {
         "web: reload: '../x' is not a valid service name",
     ),
     "a mode that is none": (web("a.test", key_mode="rw"), "web: key_mode: 'rw' is not an octal number"),
+    "a mode without quotes": (
+        web("a.test", key_mode=440),
+        'web: key_mode: 440 was read as a decimal number; write "0440", in quotes',
+    ),
     "a mode for everybody": (web("a.test", key_mode="0644"), "web: the mode 0644 of the private key allows more"),
     "no URL of a responder": (web({"name": "a.test", "responder_urls": ["x"]}), "web, a.test: responder_urls: 'x' is"),
     "a name with a way out": (web("../x"), "web, ../x: name: '../x' is not a valid name for a set"),

@@ -58,6 +58,11 @@ def test_a_vault_that_cannot_be_opened_is_named(folder: Path) -> None:
     entries, faults = Sources(as_given, loader.get_text_file_contents).complete_all([{"name": "a.test"}], str(folder))
     assert entries == [] and faults[0].message.startswith(f"a.test: {folder}/a.test.key cannot be decrypted: ")
     assert not faults[0].message.endswith("."), "status goes on after it"
+    assert "--ask-vault-pass" not in faults[0].message, "one was given"
+    without = DataLoader()
+    without.set_vault_secrets([])
+    _entries, faults = Sources(as_given, without.get_text_file_contents).complete_all([{"name": "a.test"}], str(folder))
+    assert faults[0].message.endswith("; give --vault-password-file or --ask-vault-pass")
 
 
 @pytest.mark.parametrize("key", [KEY, KEY[:200], KEY[-200:], KEY.replace("-----", "----")])

@@ -43,6 +43,17 @@ def check(given: material.Sources, names: t.Sequence[str] = (NAME,), now: t.Any 
     return list(material.examine(material.read_material(NAME, given, now), names).problems)
 
 
+def test_key_and_certificate_that_were_swapped_are_both_named() -> None:
+    key, certificate = forge.private_pem(LEAF.key), LEAF.pem
+    with pytest.raises(InputError) as caught:
+        read(key=certificate, certificate=key)
+    of_certificate, of_key = caught.value.message.split("; ", 1)
+    assert of_certificate.startswith(WHERE["certificate"]) and of_key.startswith(WHERE["key"])
+    with pytest.raises(InputError) as caught:
+        read(certificate=key)
+    assert caught.value.message == of_certificate, "the key is one"
+
+
 @pytest.mark.parametrize(
     "given",
     [

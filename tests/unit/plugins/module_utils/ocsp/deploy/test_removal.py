@@ -103,13 +103,22 @@ def test_all_is_not_removed_while_a_configuration_needs_it(
     layout: sets.Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also one that no search finds, as it lies elsewhere."""
-    os.makedirs(layout.root)
+    sets.swap(layout, NAME, make(layout, 1))
     broken = ["nginx does not accept its configuration: no such file"]
     monkeypatch.setattr(removal, "broken_without", lambda folder, run: broken if folder == layout.root else [])
 
     def run(*_arguments: t.Any, **_options: t.Any) -> t.Tuple[int, str, str]:
         return 0, "", ""
 
-    told = removal.obstacle(layout, [], run)
-    assert told.startswith(f"what is in {layout.root} is still used: {broken[0]}; ")
-    assert removal.obstacle(layout, [NAME], run) == ""
+    found = removal.uses(layout, [], run)
+    assert found.obstacle.startswith(f"what is in {layout.root} is still used: {broken[0]}; take it out of ")
+    (warning,) = found.warnings
+    assert warning == (
+        f"force removes files that are still needed: what is in {layout.root} is still used: {broken[0]}; the server "
+        "may fail to reload or start until you take it out of that configuration"
+    )
+    of_one = removal.uses(layout, [NAME], run)
+    assert (of_one.obstacle, of_one.warnings) == ("", [])
+    with Installation(layout, Fleet(), 0.0) as one:
+        removal.remove_all(one, [NAME])
+    assert removal.uses(layout, [], run) == removal.Uses(), "what is not there is not needed"

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 import typing as t
 from pathlib import Path
 
@@ -78,8 +79,14 @@ def test_a_folder_on_the_host_is_searched_by_name(tmp_path: Path) -> None:
     assert sources[:4] == (b"k", b"f", b"f", b"r")
     assert sources.where["chain"] == str(tmp_path / "example.com-fullchain.pem")
     (tmp_path / "example.com.key").unlink()
-    with pytest.raises(InputError, match=rf"there is no private key: {tmp_path}/example\.com\.key is missing"):
-        read(given, source=str(tmp_path), remote_source=True)
+    (tmp_path / "example.com-fullchain.pem").unlink()
+    no_files = (
+        f"there is no private key: {tmp_path} contains no example.com.key; there is no certificate: {tmp_path} "
+        "contains no example.com.pem or example.com-fullchain.pem"
+    )
+    for folder, told in {tmp_path: no_files, tmp_path / "a": f"there is no folder {tmp_path}/a on this host"}.items():
+        with pytest.raises(InputError, match=rf"example\.com: {re.escape(told)}$"):
+            read(given, source=str(folder), remote_source=True)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another user")
