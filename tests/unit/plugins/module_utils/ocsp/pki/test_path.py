@@ -729,3 +729,10 @@ def test_a_bundle_of_roots_is_said_nothing_of() -> None:
     found = path.find_path(given([LEAF])[0], given([ISSUER, MIDDLE]), given([*roots, ROOT]), NOW)
     assert (found.unused, found.problems, found.warnings) == ((), (), ())
     assert found.anchor is not None and found.anchor.der == ROOT.der
+
+
+def test_a_curve_that_is_written_out_is_refused() -> None:
+    curve = forge.sequence(forge.oid("1.2.840.10045.2.1"), forge.sequence(forge.integer(1)))
+    info = forge.sequence(curve, forge.bits(forge.public_key_bits(forge.key("p256", HOST))))
+    found = path.find_path(given([server(ISSUER, raw_key=info)])[0], given([ISSUER, MIDDLE]), given([ROOT]), NOW)
+    assert any("has its elliptic curve written out" in problem for problem in found.problems)

@@ -115,6 +115,12 @@ def test_what_the_disk_refuses_is_said_with_its_path(layout: sets.Layout, tmp_pa
         sets.read_set(layout, NAME, one)
     with pytest.raises(FileError, match=r"cannot complete the set .*: No such file or directory"):
         sets.complete(layout, NAME, identifier(2))
+    Path(layout.live(NAME)).mkdir(parents=True)
+    for identifier_ in (None, one):
+        with pytest.raises(
+            FileError, match=rf"cannot switch {layout.live(NAME)} to {identifier_}: .*; it is as it was"
+        ):
+            sets.swap(layout, NAME, identifier_)
     Path(layout.state).write_text("in the place of a folder")
 
 

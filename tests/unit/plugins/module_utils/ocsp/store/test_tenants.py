@@ -63,6 +63,14 @@ def test_a_link_of_a_tenant_does_not_lead_to_a_key_of_root(bank: Path) -> None:
     assert "bank" not in caught.value.message.replace(str(path), "")
 
 
+def test_a_file_cannot_be_read_without_proc(bank: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(bank / "tenant" / "t.key", TENANT)
+    assert read(path) == b"own"
+    monkeypatch.setattr(tenants, "_fd_path", lambda descriptor: str(bank / "proc" / str(descriptor)))
+    with pytest.raises(InputError, match="^private_key_path cannot be read while /proc is not mounted$"):
+        read(path)
+
+
 @pytest.mark.parametrize("target", ["../private", "relative", "absolute"])
 def test_nor_does_a_link_in_the_place_of_a_folder(bank: Path, target: str) -> None:
     where = {"relative": "../tenant/../private", "absolute": str(bank / "private")}.get(target, target)
