@@ -121,7 +121,6 @@ def test_what_the_disk_refuses_is_said_with_its_path(layout: sets.Layout, tmp_pa
             FileError, match=rf"cannot switch {layout.live(NAME)} to {identifier_}: .*; it is as it was"
         ):
             sets.swap(layout, NAME, identifier_)
-    Path(layout.state).write_text("in the place of a folder")
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def test_a_file_cannot_be_read_without_proc(bank: Path, monkeypatch: pytest.Monk
     path = write(bank / "tenant" / "t.key", TENANT)
     assert read(path) == b"own"
     monkeypatch.setattr(tenants, "_fd_path", lambda descriptor: str(bank / "proc" / str(descriptor)))
-    with pytest.raises(InputError, match="^private_key_path cannot be read while /proc is not mounted$"):
+    with pytest.raises(InputError, match=r"^private_key_path cannot be read while /proc is not mounted$"):
         read(path)
 
 
