@@ -111,8 +111,8 @@ def is_variable(name: str) -> bool:
 
 def variable_meant(name: str) -> str:
     """What to write instead of a name that has too few underscores for a variable with groups, or an empty string."""
-    one, _, ending = name.partition(MORE[:-1])
-    return f"did you mean {MORE}{ending}?" if ending and not one else ""
+    before, _prefix, ending = name.partition(MORE[:-1])
+    return f"did you mean {MORE}{ending}?" if ending and not before else ""
 
 
 class Obtainable(t.NamedTuple):
