@@ -325,8 +325,8 @@ def merge(
 
     ``claimed`` are the names that earlier inclusions of the same run gave. What is recorded and has not been given by
     this inclusion or an earlier one was dropped, unless it is a later inclusion's, which is still to come. Whether
-    there will be one cannot be known, except of a loop that ends with this inclusion, which is ``ended``. ``last`` is
-    what is known of the inclusions of the run before, as long as this is the first one.
+    there will be one cannot be known, as a run may fail before it, except of a loop that ends with this inclusion,
+    which is ``ended``. ``last`` is what is known of the inclusions of the run before.
     ``inclusion`` 0 says that it is not known what earlier ones gave, so that nothing is taken for dropped.
     """
     known = {one.name: one for one in (recorded.certificates if recorded else ())}
@@ -343,10 +343,8 @@ def merge(
 
 
 def _is_gone(one: Certificate, inclusion: int, last: t.Optional[Inclusions], ended: str) -> bool:
-    """Whether it is of an inclusion that the run before did not have either, or of a loop that is now shorter."""
-    if last is None or not inclusion:
-        return False
-    return (inclusion == 1 and one.inclusion > last.number) or one.inclusion in last.of_loop(ended)
+    """Whether it is of a loop that is now shorter."""
+    return last is not None and bool(inclusion) and one.inclusion in last.of_loop(ended)
 
 
 def dated(part: Part, recorded: t.Optional[Part], found: t.Iterable[Part]) -> Part:
