@@ -184,7 +184,7 @@ def test_what_the_host_and_vaults_know_is_said_with_all_else(run: Play, tmp_path
         "keep": 0,
         "source": str(tmp_path),
     }
-    places = {f"__ocsp_stapling_{name}": str(tmp_path / name) for name in ("root", "state", "library", "program")}
+    places = bare_host(tmp_path)
     given = {f"ocsp_stapling_{name}": value for name, value in variables.items()}
     said = run({"tasks": [{"block": [include], "rescue": [fails]}], "vars": given}, extra=places, check=False)
     group = "the group of the private key: there is no group 'certops-none' on this host"
