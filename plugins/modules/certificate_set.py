@@ -204,12 +204,18 @@ options:
       - V(verify) checks what the services of the last deployment serve after their reload. If that is worse than
         before, the old sets are restored, the services are reloaded, and the task fails and says why.
       - V(pruned) removes the sets that no owner configures any more, unless a server configuration still uses them. See
-        O(part).
+        O(part) and O(pruned_owners).
       - V(absent) removes the sets of O(certificates) or of O(part), or all sets if neither is given, unless a server
         configuration still uses them.
     type: str
     choices: [present, verify, pruned, absent]
     default: present
+  pruned_owners:
+    description: With O(state=pruned), only what these owners no longer configure is removed; see O(part.owner). By
+      default, that is done for all of them. An owner whose run failed before its end may still be about to configure
+      what it has not configured so far.
+    type: list
+    elements: str
   part:
     description:
       - Who owns the certificates, if several roles or plays deploy to the same host. Each owner has a part of the
@@ -704,6 +710,7 @@ def argument_spec():
         source={"type": "path"},
         remote_source={"type": "bool", "default": False},
         state={"type": "str", "choices": ["present", "verify", "pruned", "absent"], "default": "present"},
+        pruned_owners={"type": "list", "elements": "str"},
         part={"type": "dict", "options": PART},
         service_settings={"type": "dict", "default": {}},
         groups={"type": "list", "elements": "dict"},

@@ -246,8 +246,8 @@ def web_host(host: lab_tool.Host, lab_pki: pki_tool.Pki) -> lab_tool.Host:
 def run(lab: lab_tool.Lab, lab_pki: pki_tool.Pki, web_host: lab_tool.Host, tmp_path: Path) -> t.Callable[..., Result]:
     """Run plays of these tasks, each a play of its own."""
 
-    def once(*plays: t.Sequence[t.Mapping[str, t.Any]], **how: t.Any) -> Result:
-        common = {"hosts": web_host.name, "gather_facts": False}
+    def once(*plays: t.Sequence[t.Mapping[str, t.Any]], force_handlers: bool = False, **how: t.Any) -> Result:
+        common = {"hosts": web_host.name, "gather_facts": False, "force_handlers": force_handlers}
         named = len(plays) > 1
         given = [
             {**common, **({"name": f"Play {number}"} if named else {}), "tasks": tasks}
@@ -283,8 +283,8 @@ def test_a_loop_of_inclusions(
     assert f"{SHOP} is no longer configured, but is kept because it is still used by /etc/nginx/" in said(kept)
     serve_by_nginx(web_host, WEB)
     foreseen = run(tasks(WEB), check=True)
-    would = "no longer configured, would be removed at the end of the play unless a later task configures it again"
-    assert foreseen.rc == 0 and f"{would}: {SHOP}" in said(foreseen), foreseen.output
+    would = "would be removed at the end of the play unless it fails or a later task configures it again"
+    assert foreseen.rc == 0 and f"no longer configured, {would}: {SHOP}" in said(foreseen), foreseen.output
     assert names_of(web_host, f"{ROOT}/live") == [API, SHOP, WEB]
     assert run(tasks(WEB)).rc == 0
     assert names_of(web_host, f"{ROOT}/live") == [API, WEB]
@@ -349,10 +349,10 @@ def test_a_certificate_moves_from_one_owner_to_another(
     all_are_served(lab, web_host, lab_pki, SHOP)
 
 
-def test_a_revoked_certificate_keeps_no_other_from_going(
+def test_a_play_that_fails_removes_nothing(
     lab: lab_tool.Lab, web_host: lab_tool.Host, run: t.Callable[..., Result], lab_pki: pki_tool.Pki
 ) -> None:
-    """The play fails for it, as it should be replaced, and does what it says all the same."""
+    """What an inclusion no longer gives may be a later one's, which does not come then."""
     lab_pki.issue("bad.example.com", key="ec")
     assert run([inclusion(lab_pki, SHOP, "bad.example.com")]).rc == 0
     serve_by_nginx(web_host, "bad.example.com")
@@ -360,12 +360,19 @@ def test_a_revoked_certificate_keeps_no_other_from_going(
     with lab.responder(lab_pki.home):
         web_host.run("ocsp-stapling", "refresh", "--force", check=False)
     web_host.run("ocsp-stapling", "apply", check=False)
-    failed = run([inclusion(lab_pki, "bad.example.com")])
-    assert failed.rc != 0 and "bad.example.com is revoked but in use: replace it" in said(failed), failed.output
-    assert "revoked, but in use: bad.example.com" in said(failed)
-    assert names_of(web_host, f"{ROOT}/live") == ["bad.example.com"]
+    moved = [inclusion(lab_pki, "bad.example.com"), inclusion(lab_pki, SHOP)]
+    for forced in (True, False):
+        failed = run(moved, force_handlers=forced)
+        assert failed.rc != 0 and "bad.example.com is revoked but in use: replace it" in said(failed), failed.output
+        assert "revoked, but in use: bad.example.com" in said(failed)
+        assert names_of(web_host, f"{ROOT}/live") == ["bad.example.com", SHOP]
+    # Of another owner, whose play goes well.
+    assert run([inclusion(lab_pki, WEB, API, owner="other")]).rc == 0
+    other = run([inclusion(lab_pki, WEB, owner="other")])
+    assert other.rc == 0 and names_of(web_host, f"{ROOT}/live") == ["bad.example.com", SHOP, WEB], other.output
     lab_pki.issue("bad.example.com", key="ec")
-    assert run([inclusion(lab_pki, "bad.example.com")]).rc == 0
+    assert run(moved).rc == 0 and names_of(web_host, f"{ROOT}/live") == ["bad.example.com", SHOP, WEB]
+    assert run(moved[:1]).rc == 0 and names_of(web_host, f"{ROOT}/live") == ["bad.example.com", SHOP, WEB]
     status = web_host.run("ocsp-stapling", "status", "bad.example.com")
     assert "good" in status and "revoked" not in status, status
 

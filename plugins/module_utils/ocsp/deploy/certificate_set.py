@@ -304,7 +304,7 @@ def _deploy(one: _Deployment, unsaved: t.Sequence[Part]) -> _Done:
         for changed in unsaved:
             parts.save(task.layout, changed)
         if part is not None:
-            parts.note_inclusion(task.layout, part.owner, one.inclusion.number, one.inclusion.loop)
+            parts.note_loop(task.layout, part.owner, one.inclusion.number, one.inclusion.loop)
         told = installation.outstanding()
     notes = replace(one.notes, parts=work.parts) if part is not None else one.notes
     failed = notes.failed()
@@ -931,11 +931,18 @@ def _prune(task: Task) -> Result:
     """Remove certificates that their owners no longer configure and that nothing uses."""
     layout = task.layout
     found = inclusions.read(layout, None).found
-    gone = [one.name for one in inclusions.dropped(layout, found, task.values["force"]) if not one.stays]
-    given = [name for name in parts.dropped(found) if parts.is_given(found, name)]
-    after = [parts.without_dropped(part, {*gone, *given}) for part in found]
+    owners = task.values["pruned_owners"]
+    others = [part for part in found if owners is not None and part.owner not in owners]
+    names = parts.dropped(part for part in found if part not in others)
+    given = [name for name in names if parts.is_given(found, name)]
+    left = [name for name in names if name in parts.dropped(others) and name not in given]
+    every = inclusions.dropped(layout, found, task.values["force"])
+    gone = [one.name for one in every if one.name in names and one.name not in left and not one.stays]
+    settled = {*gone, *given, *left}
+    after = [part if part in others else parts.without_dropped(part, settled) for part in found]
     kept = [f"still configured by another role or play: {transaction.listed(given)}"] if given else []
-    done = _take_away(task, gone, found, after, {*gone, *given}, kept)
+    kept += [f"left to the next run of another role or play that had it: {transaction.listed(left)}"] if left else []
+    done = _take_away(task, gone, found, after, settled, kept)
     if done.failed:
         # A server needs what no file below its folder names; that is no failure of whoever runs last.
         return done._replace(failed=False, warnings=[done.values["msg"]])
@@ -983,8 +990,10 @@ def _say_dropped(layout: Layout, gone: t.Sequence[inclusions.Dropped], check: bo
     deployed = removal.present(layout, [one.name for one in removed])
     names = [f"{one.name}{_users(one)}" for one in removed if one.name in deployed]
     if names:
-        done = f"{'would be ' if check else ''}removed at the end of the play unless a later task configures it again"
-        yield f"no longer configured, {done}: {transaction.listed(names)}"
+        yield (
+            f"no longer configured, {'would be ' if check else ''}removed at the end of the play unless it fails or a "
+            f"later task configures it again: {transaction.listed(names)}"
+        )
     never = [one.name for one in removed if one.name not in deployed]
     if never:
         yield f"no longer configured, and never deployed: {transaction.listed(never)}"

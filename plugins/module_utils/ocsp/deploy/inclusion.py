@@ -78,10 +78,8 @@ class Inclusion:
         items = {item.name: item for item in work.items}
         defaults = values["options"]
         certificates = [_certificate(one, items[one.name], defaults) for one in given if one.name in items]
-        last = parts.read_inclusions(self.layout).get(self.owner)
-        merged = parts.merge(
-            certificates, self.recorded, self.number, self.claimed, last, self.loop if self.is_last else ""
-        )
+        ended = parts.inclusions_of(self.layout, self.owner, self.loop) if self.loop and self.is_last else ()
+        merged = parts.merge(certificates, self.recorded, self.number, self.claimed, ended)
         deployment = {key: values[key] for key, usual in renewed.DEFAULTS.items() if values.get(key, usual) != usual}
         deployment.update((values["part"] or {}).get("deployment") or {})
         came = self._came(work.before, {one.name for one in given})

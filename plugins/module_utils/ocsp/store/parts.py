@@ -267,47 +267,31 @@ def _close(layout: Layout, place: str) -> None:
     os.chmod(place, 0o640)
 
 
-class Inclusions(t.NamedTuple):
-    """How many inclusions an owner had in its last run, and the loop that each belonged to when it last came.
+def _read_loops(layout: Layout) -> t.Dict[str, t.List[str]]:
+    """The loops in which the inclusions of each owner were when they last came, in their order.
 
-    ``loops`` can be more than ``number``, since one that comes no more may still have certificates. A loop without a
-    name is none, or one of which it is not known when it ends.
+    Empty is one that was in none, or in one of which it is not known when it ends.
     """
-
-    number: int
-    loops: t.Tuple[str, ...] = ()
-
-    def of_loop(self, loop: str) -> t.Set[int]:
-        """The inclusions of a loop."""
-        return {number for number, one in enumerate(self.loops, 1) if loop and one == loop}
-
-
-def read_inclusions(layout: Layout) -> t.Dict[str, Inclusions]:
-    """What is known of the last inclusions of each owner."""
     values: t.Any = {}
-    with contextlib.suppress(OSError, ValueError), open(layout.inclusions, encoding="utf-8") as handle:
+    with contextlib.suppress(OSError, ValueError), open(layout.loops, encoding="utf-8") as handle:
         values = json.load(handle)
     known = values if isinstance(values, dict) else {}
-    found = {}
-    for owner, one in known.items():
-        number, loops = (one.get("number"), one.get("loops")) if isinstance(one, dict) else (None, None)
-        if isinstance(number, int) and number > 0 and isinstance(loops, list):
-            found[owner] = Inclusions(number, tuple(map(str, loops)))
-    return found
+    return {owner: list(map(str, loops)) for owner, loops in known.items() if isinstance(loops, list)}
 
 
-def note_inclusion(layout: Layout, owner: str, number: int, loop: str = "") -> None:
-    """Note how many inclusions an owner has had so far in this run, and of which loop this one is. Raises FileError."""
-    if not number:
-        return
-    known = read_inclusions(layout)
-    before = known.get(owner, Inclusions(0))
-    loops = [*before.loops, *[""] * (number - len(before.loops))]
-    loops[number - 1 : number] = [loop]
-    after = Inclusions(number, tuple(loops))
-    if after != before:
-        values = {one: inclusions._asdict() for one, inclusions in {**known, owner: after}.items()}
-        files.replace_file(layout.inclusions, json.dumps(values, indent=1).encode("ascii"))
+def inclusions_of(layout: Layout, owner: str, loop: str) -> t.Set[int]:
+    """Which inclusions of an owner were in a loop, counted from 1, in this run or in one when it was longer."""
+    return {number for number, one in enumerate(_read_loops(layout).get(owner, ()), 1) if one == loop}
+
+
+def note_loop(layout: Layout, owner: str, number: int, loop: str) -> None:
+    """Note in which loop an inclusion of an owner was, counted from 1; 0 is an unknown one. Raises FileError."""
+    known = _read_loops(layout)
+    before = known.get(owner, [])
+    after = [*before, *[""] * (number - len(before))]
+    after[number - 1 : number] = [loop]
+    if number and after != before and (before or loop):
+        files.replace_file(layout.loops, json.dumps({**known, owner: after}, indent=1).encode("ascii"))
 
 
 # One owner's part, and the others
@@ -318,33 +302,27 @@ def merge(
     recorded: t.Optional[Part],
     inclusion: int,
     claimed: t.Sequence[str],
-    last: t.Optional[Inclusions] = None,
-    ended: str = "",
+    ended: t.Container[int] = (),
 ) -> t.Tuple[Certificate, ...]:
     """The certificates of an owner after one of its inclusions.
 
     ``claimed`` are the names that earlier inclusions of the same run gave. What is recorded and has not been given by
     this inclusion or an earlier one was dropped, unless it is a later inclusion's, which is still to come. Whether
-    there will be one cannot be known, as a run may fail before it, except of a loop that ends with this inclusion,
-    which is ``ended``. ``last`` is what is known of the inclusions of the run before.
-    ``inclusion`` 0 says that it is not known what earlier ones gave, so that nothing is taken for dropped.
+    there will be one cannot be known, as a run may fail before it, except of those ``ended``, which were in a loop that
+    ends with this inclusion. ``inclusion`` 0 says that it is not known what earlier ones gave, so that nothing is taken
+    for dropped.
     """
     known = {one.name: one for one in (recorded.certificates if recorded else ())}
     now = {one.name for one in given}
     first = [known[name] for name in claimed if name in known and name not in now]
     seen = now.union(claimed)
     left = [
-        replace(one, dropped=one.dropped or one.inclusion <= inclusion or _is_gone(one, inclusion, last, ended))
+        replace(one, dropped=one.dropped or one.inclusion <= inclusion or (inclusion > 0 and one.inclusion in ended))
         for one in known.values()
         if one.name not in seen
     ]
     numbered = [replace(one, inclusion=inclusion or known.get(one.name, one).inclusion) for one in given]
     return (*first, *numbered, *left)
-
-
-def _is_gone(one: Certificate, inclusion: int, last: t.Optional[Inclusions], ended: str) -> bool:
-    """Whether it is of a loop that is now shorter."""
-    return last is not None and bool(inclusion) and one.inclusion in last.of_loop(ended)
 
 
 def dated(part: Part, recorded: t.Optional[Part], found: t.Iterable[Part]) -> Part:
@@ -570,7 +548,7 @@ def without_dropped(part: Part, names: t.Container[str]) -> Part:
     return replace(part, certificates=tuple(left))
 
 
-def dropped(parts: t.Sequence[Part]) -> t.Dict[str, t.List[Part]]:
+def dropped(parts: t.Iterable[Part]) -> t.Dict[str, t.List[Part]]:
     """The certificates that owners no longer configure, each with the parts of those owners."""
     found: t.Dict[str, t.List[Part]] = {}
     for part in parts:

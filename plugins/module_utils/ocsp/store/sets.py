@@ -143,9 +143,9 @@ class Layout(t.NamedTuple):
         return os.path.join(self.state, "journal.json")
 
     @property
-    def inclusions(self) -> str:
-        """How many times each user of the role deployed in its last run."""
-        return os.path.join(self.state, "inclusions.json")
+    def loops(self) -> str:
+        """In which loops the role was included for each owner."""
+        return os.path.join(self.state, "loops.json")
 
     @property
     def transaction(self) -> str:

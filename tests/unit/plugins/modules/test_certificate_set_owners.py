@@ -208,7 +208,7 @@ def test_a_server_whose_user_chooses_has_no_default_of_ours(host: Host) -> None:
 def test_what_drops_out_is_foreseen_told_and_removed(host: Host) -> None:
     host.deploy("web", A, B)
     foreseen = host.deploy("web", A, check=True)
-    said = f"removed at the end of the play unless a later task configures it again: {B} (no longer for {SERVICE})"
+    said = f"removed at the end of the play unless it fails or a later task configures it again: {B} (no longer for {SERVICE})"
     assert foreseen["changed"] and f"would be {said}" in foreseen["msg"] and foreseen["dropped"] == [B]
     assert [one["after"] for one in foreseen["diff"]] == [{"state": "absent"}]
     told = host.deploy("web", A)
@@ -263,6 +263,23 @@ def test_runs_that_fail_before_later_inclusions_drop_nothing(host: Host) -> None
     assert not inclusions(A)[0]["changed"]
 
 
+def test_only_owners_that_ran_to_their_end_lose_what_they_no_longer_configure(host: Host) -> None:
+    """A run that failed before a later inclusion may have been about to give it there."""
+    host.deploy("web", A, B, C)
+    host.deploy("mail", C, D)
+    assert host.deploy("web", A)["dropped"] == [B], "and C, which mail gives"
+    assert host.deploy("mail", D)["dropped"] == [C]
+    gone = host.run("pruned", pruned_owners=["mail"])
+    assert gone["removed"] == [] and host.live() == [A, B, C, D]
+    assert gone["msg"] == f"left to the next run of another role or play that had it: {C}"
+    again = host.deploy("mail", D)
+    assert not again["changed"] and again["dropped"] == []
+    assert host.run("pruned", pruned_owners=["mail"])["msg"] == "there was nothing to remove"
+    assert host.deploy("web", A)["dropped"] == [B, C]
+    assert host.run("pruned", pruned_owners=["web", "api"])["removed"] == [B, C] and host.live() == [A, D]
+    assert not host.run("pruned")["changed"]
+
+
 def test_a_loop_of_which_the_end_is_known_drops_what_it_lost_at_once(host: Host) -> None:
     """But nothing of an inclusion that comes later, or that was left out this time."""
 
@@ -281,7 +298,9 @@ def test_a_loop_of_which_the_end_is_known_drops_what_it_lost_at_once(host: Host)
     (foreseen, _last) = turns(A, D, check=True)
     assert foreseen["dropped"] == [B, C] and foreseen["changed"]
     (shorter, _last) = turns(A, D)
-    said = f"no longer configured, removed at the end of the play unless a later task configures it again: {B}"
+    said = (
+        f"no longer configured, removed at the end of the play unless it fails or a later task configures it again: {B}"
+    )
     assert shorter["dropped"] == [B, C] and said in shorter["msg"]
     assert host.run("pruned")["removed"] == [B, C] and host.live() == [A, D]
     assert not any(result["changed"] or result["dropped"] for result in turns(A, D)), "what comes after the loop stays"

@@ -17,6 +17,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import par
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store.parts import Certificate, Part
 
 FIRST, SECOND = "a.example.com", "b.example.com"
+LOOP = "1 site.yml:2"
 
 
 def part(owner: str, *names: str, **given: t.Any) -> Part:
@@ -151,16 +152,27 @@ def test_inclusions_in_a_loop_add_up_and_change_nothing_twice() -> None:
         assert merged == first.certificates, "no inclusion of the loop sees anything to do"
 
 
-@pytest.mark.parametrize("text", ["", "[1]", '{"web": 2}', '{"web": {"number": "x", "loops": []}}', '{"web": {}}'])
-def test_notes_of_inclusions_that_make_no_sense_are_ignored(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize("text", ["", "[1]", '{"web": 2}', '{"web": {"1 site.yml:2": 2}}', '{"web": [[2]]}'])
+def test_notes_of_loops_that_make_no_sense_are_ignored(tmp_path: Path, text: str) -> None:
     layout = sets.Layout(str(tmp_path), str(tmp_path))
-    Path(layout.inclusions).write_text(text)
-    assert parts.read_inclusions(layout) == {}
-    parts.note_inclusion(layout, "web", 2, "1 site.yml:2")
-    assert parts.read_inclusions(layout) == {"web": parts.Inclusions(2, ("", "1 site.yml:2"))}
-    parts.note_inclusion(layout, "web", 0)
-    parts.note_inclusion(layout, "web", 1)
-    assert parts.read_inclusions(layout) == {"web": parts.Inclusions(1, ("", "1 site.yml:2"))}
+    Path(layout.loops).write_text(text)
+    assert parts.inclusions_of(layout, "web", LOOP) == set()
+    parts.note_loop(layout, "web", 2, LOOP)
+    parts.note_loop(layout, "web", 3, LOOP)
+    assert parts.inclusions_of(layout, "web", LOOP) == {2, 3}
+    parts.note_loop(layout, "web", 0, "")
+    parts.note_loop(layout, "web", 1, "")
+    assert parts.inclusions_of(layout, "web", LOOP) == {2, 3}, "those that come no more may have certificates"
+    parts.note_loop(layout, "web", 2, "")
+    parts.note_loop(layout, "web", 3, "1 site.yml:9")
+    assert parts.inclusions_of(layout, "web", LOOP) == parts.inclusions_of(layout, "mail", LOOP) == set()
+
+
+def test_nothing_is_noted_of_inclusions_in_no_loop(tmp_path: Path) -> None:
+    layout = sets.Layout(str(tmp_path), str(tmp_path))
+    for number in (1, 2):
+        parts.note_loop(layout, "web", number, "")
+    assert os.listdir(tmp_path) == []
 
 
 def test_what_is_first_in_a_loop_can_drop_out() -> None:
