@@ -114,7 +114,7 @@ class ActionModule(ActionBase):
         result = {**self._ask_host(options, groups, owner, task_vars), **({"found": found} if remote else {})}
         if result.get("failed"):
             return _failed(result, options["claims"], owner)
-        return self._claimed(result, options, groups, owner)
+        return self._claimed(result, options, groups, owner, task_vars)
 
     def _search(
         self, options: dict[str, t.Any], task_vars: t.Any
@@ -150,13 +150,14 @@ class ActionModule(ActionBase):
         return result
 
     def _claimed(
-        self, result: dict[str, t.Any], options: dict[str, t.Any], groups: _groups.Groups, owner: str
+        self, result: dict[str, t.Any], options: dict[str, t.Any], groups: _groups.Groups, owner: str, task_vars: t.Any
     ) -> dict[str, t.Any]:
         """The result with the part of this owner, and with what it has claimed in this run."""
         names = [entry["name"] for entry in groups.entries]
-        loop = _owner.loop_of(self._task, self._templar.template)
+        place = _owner.place_of(self._task, self._templar.template)
         program = _program.host_settings(options)
-        part, claims = _owner.claim(options["claims"], owner, names, options["missing"], loop, program)
+        part, claims = _owner.claim(options["claims"], owner, names, options["missing"], place, program)
+        part["is_partial"] = _owner.is_partial(task_vars or {})
         told = {"revoked": result.get("revoked", []), "interval": result.get("interval", 0)}
         told.update(deployment=_program.deployment(options), program=program)
         claimed = {**result, "claims": claims, "part": {**part, **told}}
@@ -234,7 +235,7 @@ class ActionModule(ActionBase):
             "remote_source": options["remote_source"],
             "service_settings": _groups.service_settings(options["services"]),
             "options": options["options"],
-            "part": {"owner": owner, "number": 0, "question": True, "program": program},
+            "part": {"owner": owner, "is_known": False, "question": True, "program": program},
             "fetch_from": "nowhere",
             "fail_on_held_back": False,
             "path": options["root"],

@@ -515,7 +515,7 @@ def _link_parts(there: Layout, here: Layout, part: Values) -> t.Tuple[str, ...]:
             before = other
         else:
             os.symlink(parts.path(there, other.owner), parts.path(here, other.owner))
-    certificates = parts.merge(mine.certificates, before, inclusion=0, claimed=())
+    certificates = parts.merge(mine.certificates, before, parts.Turn(is_known=False), claimed=())
     _write_privately(parts.path(here, mine.owner), parts.dump(replace(mine, certificates=certificates)))
     return tuple(one.owner for one in found)
 

@@ -227,26 +227,36 @@ options:
         description: The name of the owner. By default the role that includes this task's role, or else the play.
         type: str
         default: ""
-      number:
-        description:
-          - How many times this owner has deployed in this run of Ansible, including this time. V(0) means unknown.
-            Certificates that later deployments of an earlier run added are kept.
+      place:
+        description: What tells the task that deploys for this owner from its other ones. A certificate is dropped if the
+          same task no longer gives it. What other tasks gave is kept, since this run may skip them, or they are still
+          to come.
+        type: str
+        default: ""
+      turn:
+        description: How many times that task has deployed in this run of Ansible, including this time. Certificates that
+          it gave later in an earlier run are kept.
         type: int
         default: 1
+      is_last:
+        description: Whether that task is known not to deploy again in this run of Ansible. If so, no certificates are
+          kept that it gave later in an earlier run.
+        type: bool
+        default: false
+      is_partial:
+        description: Whether this run of Ansible may leave out some tasks. If so, nothing is dropped if the task deployed
+          several times in an earlier run.
+        type: bool
+        default: false
+      is_known:
+        description: Whether O(part.claimed) is complete. If not, nothing is dropped.
+        type: bool
+        default: true
       claimed:
         description: The names that it has already deployed in this run of Ansible.
         type: list
         elements: str
         default: []
-      loop:
-        description: A name for the loop in which this task is run, if there is one and it is known when it ends.
-        type: str
-        default: ""
-      is_last:
-        description: Whether O(part.loop) ends with this time. If so, certificates are dropped that it added in an
-          earlier run of Ansible and has not added in this one.
-        type: bool
-        default: false
       together:
         description: The names that each other owner has already deployed in this run of Ansible. Their settings must
           agree.
@@ -662,10 +672,12 @@ OF_A_SET = _module.argument_spec("set", defaults=False)
 #: Whose certificates they are.
 PART = {
     "owner": {"type": "str", "default": ""},
-    "number": {"type": "int", "default": 1},
-    "claimed": {"type": "list", "elements": "str", "default": []},
-    "loop": {"type": "str", "default": ""},
+    "place": {"type": "str", "default": ""},
+    "turn": {"type": "int", "default": 1},
     "is_last": {"type": "bool", "default": False},
+    "is_partial": {"type": "bool", "default": False},
+    "is_known": {"type": "bool", "default": True},
+    "claimed": {"type": "list", "elements": "str", "default": []},
     "together": {"type": "dict", "default": {}},
     "revoked": {"type": "list", "elements": "str", "default": []},
     "question": {"type": "bool", "default": False},

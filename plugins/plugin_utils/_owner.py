@@ -15,6 +15,7 @@ import os
 import re
 import typing as t
 
+from ansible import context
 from ansible.errors import AnsibleError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import parts
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import quoted
@@ -89,25 +90,58 @@ def former_plays(task: t.Any, loader: t.Any, owners: t.Iterable[str]) -> t.Itera
             )
 
 
-class Loop(t.NamedTuple):
-    """A loop that includes the role: what tells it from others in a run, where it is, and how many items it has."""
+class Place(t.NamedTuple):
+    """The task that includes the role: what tells it from other ones of the same owner, in this run and the next.
 
-    uuid: str
-    place: str
-    items: int
+    Of a loop of which it is known how often it does so, ``items`` is that, and ``uuid`` tells it from the same loop in
+    a file that is included again.
+    """
+
+    text: str
+    uuid: str = ""
+    items: int = 0
 
 
-def loop_of(task: t.Any, template: t.Callable[[t.Any], t.Any]) -> Loop | None:
-    """The loop that includes the role, if it is known how often it does.
+def place_of(task: t.Any, template: t.Callable[[t.Any], t.Any]) -> Place:
+    """Where the role of this task is included.
+
+    Called by the file, without the line, and by the name of the task, as it is before a loop fills it in. Without a
+    task, as for a role of a play, it is the play.
+    """
+    around = [*_around(task)]
+    includes = [one for one in around if getattr(one, "_role_name", None) and not _is_in_ours(one)]
+    play = play_of(task)
+    if not includes:
+        return Place(str(play.get_name()) if play is not None else "")
+    role = getattr(includes[0], "_role", None)
+    folder = role._role_path if role is not None else os.path.dirname(_playbook_path(play))
+    file = os.path.relpath(str(includes[0].get_path()).rpartition(":")[0], folder or None)
+    name = (includes[0].get_ds() or {}).get("name") or ""
+    text = ": ".join(filter(None, ("" if role is not None else play.get_name(), file, name)))
+    items = _items_of_loop(around, includes, template)
+    return Place(text) if items is None else Place(f"{text} (loop)", str(includes[0]._uuid), items)
+
+
+def _around(task: t.Any) -> t.Iterator[t.Any]:
+    parent = task._parent
+    while parent is not None:
+        yield parent
+        parent = parent._parent
+
+
+def _is_in_ours(include: t.Any) -> bool:
+    role = getattr(include, "_role", None)
+    return role is not None and _is_ours(role.get_name())
+
+
+def _items_of_loop(
+    around: t.Sequence[t.Any], includes: t.Sequence[t.Any], template: t.Callable[[t.Any], t.Any]
+) -> int | None:
+    """How often a loop includes the role, if that is known.
 
     That is not so where another loop is around it, or where something else than the role is repeated.
     """
-    around, parent = [], task._parent
-    while parent is not None:
-        around.append(parent)
-        parent = parent._parent
     loops = [one for one in around if getattr(one, "loop", None) is not None or getattr(one, "loop_with", None)]
-    includes = [one for one in around if getattr(one, "_role_name", None)]
     if len(loops) != 1 or loops != includes[:1] or loops[0].loop_with:
         return None
     try:
@@ -115,9 +149,14 @@ def loop_of(task: t.Any, template: t.Callable[[t.Any], t.Any]) -> Loop | None:
         items = template((loops[0].get_ds() or {}).get("loop"))
     except AnsibleError:
         return None
-    if not isinstance(items, list):
-        return None
-    return Loop(loops[0]._uuid, os.path.basename(loops[0].get_path()), len(items))
+    return len(items) if isinstance(items, list) else None
+
+
+def is_partial(task_vars: Values) -> bool:
+    """Whether this run of Ansible may leave out tasks that another one does."""
+    tags = (task_vars.get("ansible_run_tags"), task_vars.get("ansible_skip_tags"))
+    started_later = context.CLIARGS.get("start_at_task") or context.CLIARGS.get("step")
+    return bool([*(tags[0] or ["all"])] != ["all"] or tags[1] or started_later)
 
 
 def claim(
@@ -125,7 +164,7 @@ def claim(
     owner: str,
     names: t.Sequence[str],
     missing: t.Sequence[str] = (),
-    loop: Loop | None = None,
+    place: Place = Place(""),
     program: Values | None = None,
 ) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
     """Note that an owner gives these names. ``missing`` are those that it gives, too, and that stay as they are.
@@ -134,18 +173,25 @@ def claim(
     ``claims`` are what owners gave earlier in this run. Returns ``part`` of ``certificate_set``, and the claims with
     these.
     """
-    known = claims.get(owner) or {"number": 0, "names": []}
-    # Where it is not known what an earlier time gave, nothing is taken for dropped.
-    number = known["number"] + 1 if owner not in claims or known["number"] else 0
-    every = list(dict.fromkeys([*known["names"], *names, *missing]))
+    known = {"names": [], "places": [], "is_known": True, **claims.get(owner, {})}
+    places = [*known["places"], [place.text, place.uuid]]
+    # The same loop is another one where its play or file is there twice.
+    loops = list(dict.fromkeys(uuid for text, uuid in places if text == place.text))
+    which = loops.index(place.uuid)
+    times = places.count(places[-1])
     together = {other: list(given["names"]) for other, given in claims.items() if other != owner}
-    part = {"owner": owner, "number": number, "claimed": [*known["names"], *missing], "together": together}
-    loops = [*known.get("loops", []), loop.uuid if loop else ""]
-    if loop is not None:
-        # The same task is another loop where its play or file is there twice.
-        turn = list(dict.fromkeys(filter(None, loops))).index(loop.uuid) + 1
-        part.update(loop=f"{turn} {loop.place}", is_last=loops.count(loop.uuid) == loop.items)
-    return part, {**claims, owner: {"number": number, "names": every, "loops": loops, "program": dict(program or {})}}
+    part = {
+        "owner": owner,
+        "place": f"{place.text} {which + 1}" if which else place.text,
+        "turn": times,
+        "is_last": times == place.items,
+        "is_known": known["is_known"],
+        "claimed": [*known["names"], *missing],
+        "together": together,
+    }
+    every = list(dict.fromkeys([*known["names"], *names, *missing]))
+    claimed = {"names": every, "places": places, "is_known": known["is_known"], "program": dict(program or {})}
+    return part, {**claims, owner: claimed}
 
 
 def contradictions(claims: Values, owner: str, program: Values) -> t.Iterator[str]:
@@ -160,5 +206,5 @@ def contradictions(claims: Values, owner: str, program: Values) -> t.Iterator[st
 
 def unknown(claims: Values, owner: str) -> dict[str, t.Any]:
     """The claims after a failure: it is not known what the owner gives."""
-    known = claims.get(owner) or {"names": []}
-    return {**claims, owner: {"number": 0, "names": list(known["names"])}}
+    known = {"names": [], "places": [], **claims.get(owner, {})}
+    return {**claims, owner: {"names": known["names"], "places": known["places"], "is_known": False}}

@@ -84,10 +84,12 @@ def include(lab: lab_tool.Lab, tmp_path: Path, lab_pki: pki_tool.Pki) -> Include
     return run
 
 
-def playbook(lab: lab_tool.Lab, folder: Path, *plays: t.Mapping[str, t.Any], check: bool = False) -> Result:
+def playbook(
+    lab: lab_tool.Lab, folder: Path, *plays: t.Mapping[str, t.Any], check: bool = False, tags: str = ""
+) -> Result:
     path = folder / "site.yml"
     path.write_text(json.dumps(plays, default=str))
-    switches = ["--check", "--diff"] if check else []
+    switches = [*(["--check", "--diff"] if check else []), *(["--tags", tags] if tags else [])]
     done = run_program(
         "ansible-playbook", "-i", lab.inventory, *switches, path, env={**os.environ, "ANSIBLE_PIPELINING": "true"}
     )
@@ -289,6 +291,29 @@ def test_a_loop_of_inclusions(
     assert run(tasks(WEB)).rc == 0
     assert names_of(web_host, f"{ROOT}/live") == [API, WEB]
     all_are_served(lab, web_host, lab_pki, WEB)
+
+
+def test_a_run_that_skips_tasks_keeps_their_certificates(
+    lab: lab_tool.Lab, web_host: lab_tool.Host, run: t.Callable[..., Result], lab_pki: pki_tool.Pki
+) -> None:
+    """By tags or conditions; what the task that runs has lost goes all the same."""
+
+    def tasks(web: t.Sequence[str], shop: t.Sequence[str], condition: bool = True) -> list[dict[str, t.Any]]:
+        def one(tag: str, names: t.Sequence[str]) -> dict[str, t.Any]:
+            task = {**inclusion(lab_pki, *names), "name": f"Deploy for {tag}", "tags": [tag]}
+            task["ansible.builtin.include_role"] = {"name": ROLE, "apply": {"tags": [tag]}}
+            return task
+
+        return [{**one("web", web), "when": condition}, one("shop", shop)]
+
+    assert run(tasks([WEB], [SHOP, API])).rc == 0
+    for result in (run(tasks([WEB], [SHOP, API]), tags="shop"), run(tasks([WEB], [SHOP, API], condition=False))):
+        assert result.rc == 0 and result.count("changed") == 0, result.output
+    fewer = run(tasks([WEB], [SHOP]), tags="shop")
+    assert fewer.rc == 0 and f"later task configures it again: {API}" in said(fewer), fewer.output
+    assert names_of(web_host, f"{ROOT}/live") == [SHOP, WEB]
+    again = run(tasks([WEB], [SHOP]))
+    assert again.rc == 0 and again.count("changed") == 0, again.output
 
 
 def test_what_the_module_deploys_without_the_role(

@@ -611,7 +611,9 @@ def test_the_certificates_of_all_owners_are_there_each_once(folder: Path) -> Non
 
 
 def test_the_program_reads_all_that_a_part_can_have(folder: Path) -> None:
-    one = parts.Certificate("a", ("nginx",), True, {"timeout": 3.0}, {"key": "x"}, 2, True, 3, {"private_key": "/k"})
+    one = parts.Certificate(
+        "a", ("nginx",), True, {"timeout": 3.0}, {"key": "x"}, "main.yml", 2, True, 3, {"private_key": "/k"}
+    )
     settings = {"defaults": {"retries": 1}, "services": {"nginx": {"unit": "n"}}, "deployment": {"keep": 2}, "came": 4}
     settings["program"] = {"timer": "daily"}
     values = json.loads(save(folder, "web", one, **settings).read_text())

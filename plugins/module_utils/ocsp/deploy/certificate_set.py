@@ -303,8 +303,6 @@ def _deploy(one: _Deployment, unsaved: t.Sequence[Part]) -> _Done:
             part, unsaved = None, ()
         for changed in unsaved:
             parts.save(task.layout, changed)
-        if part is not None:
-            parts.note_loop(task.layout, part.owner, one.inclusion.number, one.inclusion.loop)
         told = installation.outstanding()
     notes = replace(one.notes, parts=work.parts) if part is not None else one.notes
     failed = notes.failed()

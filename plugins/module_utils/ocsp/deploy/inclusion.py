@@ -10,7 +10,7 @@ import typing as t
 from dataclasses import dataclass, field, replace
 
 from ..store import parts
-from ..store.parts import FORMER, Certificate, Part
+from ..store.parts import FORMER, Certificate, Part, Turn
 from ..store.sets import Layout
 from . import live, material, removal, renewed
 from .transaction import Item, Plan
@@ -31,19 +31,16 @@ class Dropped(t.NamedTuple):
 class Inclusion:
     """Whose certificates are deployed, and all that is recorded of others.
 
-    ``owner`` is empty for a task that belongs to no part. ``number`` and ``claimed`` are as for ``parts.merge``, and
-    ``together`` is as for ``parts.compare``. ``loop`` is the loop that this inclusion is of, where that is known, and
-    ``is_last`` whether it ends with this one.
+    ``owner`` is empty for a task that belongs to no part. ``turn`` and ``claimed`` are as for ``parts.merge``, and
+    ``together`` is as for ``parts.compare``.
     """
 
     layout: Layout
     owner: str
-    number: int
+    turn: Turn
     claimed: t.Sequence[str]
     found: t.Sequence[Part]
     together: t.Mapping[str, t.Sequence[str]] = field(default_factory=dict)
-    loop: str = ""
-    is_last: bool = False
 
     @property
     def recorded(self) -> t.Optional[Part]:
@@ -78,8 +75,7 @@ class Inclusion:
         items = {item.name: item for item in work.items}
         defaults = values["options"]
         certificates = [_certificate(one, items[one.name], defaults) for one in given if one.name in items]
-        ended = parts.inclusions_of(self.layout, self.owner, self.loop) if self.loop and self.is_last else ()
-        merged = parts.merge(certificates, self.recorded, self.number, self.claimed, ended)
+        merged = parts.merge(certificates, self.recorded, self.turn, self.claimed)
         deployment = {key: values[key] for key, usual in renewed.DEFAULTS.items() if values.get(key, usual) != usual}
         deployment.update((values["part"] or {}).get("deployment") or {})
         came = self._came(work.before, {one.name for one in given})
@@ -125,10 +121,10 @@ def read(layout: Layout, given: t.Optional[Values]) -> Inclusion:
         known = parts.find(found, FORMER) or Part(FORMER)
         found = parts.replaced(found, replace(former, certificates=(*known.certificates, *former.certificates)))
     if given is None:
-        return Inclusion(layout, "", 0, (), found)
+        return Inclusion(layout, "", Turn(is_known=False), (), found)
     parts.check_owner(given["owner"])
-    told = (given[key] for key in ("together", "loop", "is_last"))
-    return Inclusion(layout, given["owner"], given["number"], given["claimed"], found, *told)
+    turn = Turn(given["place"], given["turn"], given["is_last"], given["is_partial"], given["is_known"])
+    return Inclusion(layout, given["owner"], turn, given["claimed"], found, given["together"])
 
 
 def _certificate(one: Wanted, item: Item, defaults: Values) -> Certificate:

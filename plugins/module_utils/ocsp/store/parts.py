@@ -9,11 +9,12 @@ An owner is, as a rule, the role or the play that includes the role ocsp_staplin
     parts/<owner>.json  {"version": 1, "owner": "web", "came": 1, "defaults": {options}, "services": {settings},
                          "deployment": {how its certificates are deployed, where that is not the default},
                          "program": {settings of the program, which are those of the whole host},
-                         "certificates": [{"name", "services", "staple", "inclusion", "dropped", "agreed", "since",
+                         "certificates": [{"name", "services", "staple", "place", "turn", "dropped", "agreed", "since",
                                            "renewed_by": {paths on the host}, and options}]}
 
 ``came`` is a number that is larger the later an owner came to the host; it is missing in parts from before it existed.
-``inclusion`` tells the inclusions of one owner in one run apart. ``agreed`` is what other parts have to give alike, and
+``place`` is the task by which its owner included the role, and ``turn`` how often that had done so in the run.
+``agreed`` is what other parts have to give alike, and
 ``since`` a number that is larger the later that was changed. ``dropped`` marks a certificate that its owner no longer
 gives, until nothing uses it any more.
 """
@@ -39,7 +40,7 @@ FOLDER = PARTS
 #: The owner of what was configured before parts existed, until an owner claims it.
 FORMER = "former"
 #: The keys of a certificate beside options of ``ocsp_response``.
-KEYS = ("name", "services", "staple", "inclusion", "dropped", "agreed", "since", "renewed_by")
+KEYS = ("name", "services", "staple", "place", "turn", "dropped", "agreed", "since", "renewed_by")
 
 #: What counts as the arrival of a certificate that no owner configures any more: it is sorted after all others.
 _GONE = 1 << 30
@@ -78,7 +79,8 @@ class Certificate:
     staple: bool = True
     options: Values = field(default_factory=dict)
     agreed: Values = field(default_factory=dict)
-    inclusion: int = 1
+    place: str = ""
+    turn: int = 1
     dropped: bool = False
     since: int = 0
     renewed_by: Values = field(default_factory=dict)
@@ -192,7 +194,8 @@ def _certificate(values: Values) -> Certificate:
         staple=bool(values.get("staple", True)),
         options={key: value for key, value in values.items() if key not in KEYS},
         agreed=dict(values.get("agreed") or {}),
-        inclusion=int(values.get("inclusion", 1)),
+        place=str(values.get("place", "")),
+        turn=int(values.get("turn", 1)),
         dropped=bool(values.get("dropped", False)),
         since=int(values.get("since", 0)),
         renewed_by=dict(values.get("renewed_by") or {}),
@@ -207,7 +210,8 @@ def dump(part: Part) -> str:
             "name": one.name,
             "services": list(one.services),
             "staple": one.staple,
-            "inclusion": one.inclusion,
+            "place": one.place,
+            "turn": one.turn,
             "dropped": one.dropped,
             "agreed": one.agreed,
             "since": one.since,
@@ -267,62 +271,74 @@ def _close(layout: Layout, place: str) -> None:
     os.chmod(place, 0o640)
 
 
-def _read_loops(layout: Layout) -> t.Dict[str, t.List[str]]:
-    """The loops in which the inclusions of each owner were when they last came, in their order.
-
-    Empty is one that was in none, or in one of which it is not known when it ends.
-    """
-    values: t.Any = {}
-    with contextlib.suppress(OSError, ValueError), open(layout.loops, encoding="utf-8") as handle:
-        values = json.load(handle)
-    known = values if isinstance(values, dict) else {}
-    return {owner: list(map(str, loops)) for owner, loops in known.items() if isinstance(loops, list)}
-
-
-def inclusions_of(layout: Layout, owner: str, loop: str) -> t.Set[int]:
-    """Which inclusions of an owner were in a loop, counted from 1, in this run or in one when it was longer."""
-    return {number for number, one in enumerate(_read_loops(layout).get(owner, ()), 1) if one == loop}
-
-
-def note_loop(layout: Layout, owner: str, number: int, loop: str) -> None:
-    """Note in which loop an inclusion of an owner was, counted from 1; 0 is an unknown one. Raises FileError."""
-    known = _read_loops(layout)
-    before = known.get(owner, [])
-    after = [*before, *[""] * (number - len(before))]
-    after[number - 1 : number] = [loop]
-    if number and after != before and (before or loop):
-        files.replace_file(layout.loops, json.dumps({**known, owner: after}, indent=1).encode("ascii"))
-
-
 # One owner's part, and the others
 
 
+class Turn(t.NamedTuple):
+    """Which inclusion of the role it is.
+
+    ``place`` is the task that includes it, and ``number`` how often that has done so in this run of Ansible, this time
+    included. ``is_last`` is whether it is known to do so no more. ``is_partial`` is whether the run may leave tasks
+    out, and ``is_known`` whether all that the owner gave earlier in the run is known.
+    """
+
+    place: str = ""
+    number: int = 1
+    is_last: bool = False
+    is_partial: bool = False
+    is_known: bool = True
+
+
 def merge(
-    given: t.Sequence[Certificate],
-    recorded: t.Optional[Part],
-    inclusion: int,
-    claimed: t.Sequence[str],
-    ended: t.Container[int] = (),
+    given: t.Sequence[Certificate], recorded: t.Optional[Part], turn: Turn, claimed: t.Sequence[str]
 ) -> t.Tuple[Certificate, ...]:
     """The certificates of an owner after one of its inclusions.
 
-    ``claimed`` are the names that earlier inclusions of the same run gave. What is recorded and has not been given by
-    this inclusion or an earlier one was dropped, unless it is a later inclusion's, which is still to come. Whether
-    there will be one cannot be known, as a run may fail before it, except of those ``ended``, which were in a loop that
-    ends with this inclusion. ``inclusion`` 0 says that it is not known what earlier ones gave, so that nothing is taken
-    for dropped.
+    ``claimed`` are the names that earlier inclusions of the same run gave. What none of them has given was dropped if
+    it is from the same place, which had given it by this turn. What is from another place stays: that may have been
+    skipped, be still to come, or not come because the run fails before it.
     """
     known = {one.name: one for one in (recorded.certificates if recorded else ())}
-    now = {one.name for one in given}
-    first = [known[name] for name in claimed if name in known and name not in now]
-    seen = now.union(claimed)
-    left = [
-        replace(one, dropped=one.dropped or one.inclusion <= inclusion or (inclusion > 0 and one.inclusion in ended))
-        for one in known.values()
-        if one.name not in seen
-    ]
-    numbered = [replace(one, inclusion=inclusion or known.get(one.name, one).inclusion) for one in given]
-    return (*first, *numbered, *left)
+    now = {one.name: _placed(one, turn, known.get(one.name)) for one in given}
+    turns = {one.turn for one in known.values() if one.place == turn.place}
+    # Of several turns of one place, a run that leaves out tasks may have left out the first.
+    is_certain = turn.is_known and (turn.is_last or not turn.is_partial or turns == {1})
+    after = {
+        name: replace(one, dropped=one.dropped or (is_certain and name not in claimed and _is_of_turn(one, turn)))
+        for name, one in known.items()
+    }
+    earlier = [name for name in claimed if name in known and name not in now]
+    of_turn = [name for name, one in known.items() if _is_of_turn(one, turn)]
+    return tuple({**after, **now}[name] for name in _in_order([*now], [*known], earlier, of_turn))
+
+
+def _in_order(
+    given: t.List[str], known: t.List[str], earlier: t.Collection[str], of_turn: t.Collection[str]
+) -> t.List[str]:
+    """The names that are known in their order, with the given ones in theirs, after those that came earlier.
+
+    What is known stays where it is if that agrees with it, so that no inclusion undoes what another one has done.
+    Otherwise the given ones come together where the first of them was, or what the same turn gave until now.
+    """
+    place = {name: number for number, name in enumerate(known)}
+    places = [place[name] for name in given if name in place]
+    latest = max((place[name] for name in earlier), default=-1)
+    if len(places) == len(given) and places == sorted(places) and latest < min(places, default=len(known)):
+        return known
+    first = max(min([*places, *(place[name] for name in of_turn)], default=len(known)), latest + 1)
+    before = [name for name in known[:first] if name not in given]
+    return [*before, *given, *(name for name in known[first:] if name not in given)]
+
+
+def _is_of_turn(one: Certificate, turn: Turn) -> bool:
+    """Whether it was given by this turn of its place, or by an earlier one."""
+    return one.place == turn.place and (turn.is_last or one.turn <= turn.number)
+
+
+def _placed(one: Certificate, turn: Turn, before: t.Optional[Certificate]) -> Certificate:
+    if before is not None and not turn.is_known:
+        return replace(one, place=before.place, turn=before.turn)
+    return replace(one, place=turn.place, turn=turn.number)
 
 
 def dated(part: Part, recorded: t.Optional[Part], found: t.Iterable[Part]) -> Part:
@@ -497,7 +513,7 @@ def _told_by_both(part: Part, other: Part) -> Part:
     for one in sorted(part.certificates, key=lambda one: one.name):
         known = others.get(one.name, one).agreed
         agreed = {key: value for key, value in one.agreed.items() if key in _SET and key in known}
-        certificates.append(replace(one, agreed=agreed, since=0, inclusion=1))
+        certificates.append(replace(one, agreed=agreed, since=0, place="", turn=1))
     program = {key: value for key, value in part.program.items() if key in other.program}
     return replace(part, certificates=tuple(certificates), program=program, came=0)
 

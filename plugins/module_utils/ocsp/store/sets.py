@@ -143,11 +143,6 @@ class Layout(t.NamedTuple):
         return os.path.join(self.state, "journal.json")
 
     @property
-    def loops(self) -> str:
-        """In which loops the role was included for each owner."""
-        return os.path.join(self.state, "loops.json")
-
-    @property
     def transaction(self) -> str:
         """The record of what was switched and has not been confirmed."""
         return os.path.join(self.state, "transaction.json")

@@ -138,7 +138,8 @@ _CERTIFICATE = {**_OPTIONS, "name": _name, "path": _path, "live": _path, "servic
 _PART_CERTIFICATE = {
     **_CERTIFICATE,
     "staple": _flag,
-    "inclusion": _whole(0, 1_000_000),
+    "place": _text,
+    "turn": _whole(1, 1_000_000),
     "dropped": _flag,
     "agreed": _object,
     "since": _whole(0, 2**53),

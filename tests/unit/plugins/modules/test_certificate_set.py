@@ -684,7 +684,7 @@ def test_check_mode_warns_of_what_an_earlier_task_may_create(
 
 def test_a_question_is_about_what_is_wrong_alone(run: t.Callable[..., Result]) -> None:
     one = leaf("www.example.com", demands=True)
-    part = {"owner": "role", "number": 0, "question": True}
+    part = {"owner": "role", "is_known": False, "question": True}
     asked = run(certificates=[entry(one, "www.example.com")], part=part, check=True)
     assert not asked["warnings"] and not asked["failed"]
     key = forge.private_pem(leaf("www.example.com", "new").key).decode()
@@ -1452,7 +1452,7 @@ def test_that_nothing_is_given_is_a_warning(run: t.Callable[..., Result]) -> Non
     assert run(certificates=[])["warnings"] == ["no certificates are given in certificates"]
     one = entry(leaf("www.example.com", urls=False), "www.example.com")
     assert run(certificates=[one], part={"owner": "web"})["warnings"] == []
-    later = run(certificates=[], part={"owner": "web", "number": 2, "claimed": ["www.example.com"]})
+    later = run(certificates=[], part={"owner": "web", "turn": 2, "claimed": ["www.example.com"]})
     gone = run(certificates=[], part={"owner": "web"})
     assert later["warnings"] == gone["warnings"] == [] and gone["dropped"] == ["www.example.com"]
     assert gone["msg"].startswith("no certificates are given") and "; no longer configured, " in gone["msg"]

@@ -51,8 +51,8 @@ class Host:
             pending.forget(self.layout, service)
         return result
 
-    def deploy(self, owner: str, *names: str, number: int = 1, claimed: t.Sequence[str] = (), **how: t.Any) -> Result:
-        part = {"owner": owner, "number": number, "claimed": list(claimed)}
+    def deploy(self, owner: str, *names: str, turn: t.Any = (), claimed: t.Sequence[str] = (), **how: t.Any) -> Result:
+        part = {"owner": owner, "claimed": list(claimed), **dict(turn)}
         return self.run(part=part, certificates=[one(name) for name in names], **how)
 
     def listed(self) -> t.List[str]:
@@ -237,18 +237,18 @@ def test_what_another_owner_takes_over_stays_all_the_time(host: Host) -> None:
 
 def test_a_loop_of_inclusions_adds_up(host: Host) -> None:
     for _time in range(2):
-        host.deploy("web", A, number=1)
-        result = host.deploy("web", B, number=2, claimed=[A])
+        host.deploy("web", A)
+        result = host.deploy("web", B, turn={"turn": 2}, claimed=[A])
         assert result["dropped"] == [] and host.listed() == [A, B]
     assert not result["changed"]
-    assert host.deploy("web", B, number=1)["dropped"] == [A]
+    assert host.deploy("web", B)["dropped"] == [A]
 
 
 def test_runs_that_fail_before_later_inclusions_drop_nothing(host: Host) -> None:
     """However often: nothing tells them from an owner that has fewer inclusions than before."""
 
     def inclusions(*names: str) -> t.List[Result]:
-        return [host.deploy("web", name, number=n, claimed=names[: n - 1]) for n, name in enumerate(names, 1)]
+        return [host.deploy("web", name, turn={"turn": n}, claimed=names[: n - 1]) for n, name in enumerate(names, 1)]
 
     inclusions(A, B, C)
     assert not any(result["changed"] or result["dropped"] for result in inclusions(A, B, C))
@@ -261,6 +261,19 @@ def test_runs_that_fail_before_later_inclusions_drop_nothing(host: Host) -> None
     gone = host.run("absent", certificates=[{"name": B}, {"name": C}])
     assert gone["removed"] == [B, C] and host.live() == host.listed() == [A]
     assert not inclusions(A)[0]["changed"]
+
+
+def test_a_task_that_is_skipped_keeps_what_it_deployed(host: Host) -> None:
+    """By a tag or a condition, in any order: another one says nothing of that."""
+    for _time in range(2):
+        host.deploy("web", A, turn={"place": "main.yml: Web"})
+        result = host.deploy("web", B, C, turn={"place": "main.yml: Shop"}, claimed=[A])
+    assert not result["changed"]
+    for _time in range(2):
+        alone = host.deploy("web", B, C, turn={"place": "main.yml: Shop", "is_partial": True})
+        assert not alone["changed"] and alone["dropped"] == []
+    assert host.deploy("web", B, turn={"place": "main.yml: Shop", "is_partial": True})["dropped"] == [C]
+    assert host.run("pruned")["removed"] == [C] and host.live() == [A, B]
 
 
 def test_only_owners_that_ran_to_their_end_lose_what_they_no_longer_configure(host: Host) -> None:
@@ -287,8 +300,9 @@ def test_a_loop_of_which_the_end_is_known_drops_what_it_lost_at_once(host: Host)
         """A loop of all but the last name, and an inclusion of its own for that one."""
         found = []
         for number, name in enumerate(names, 1):
-            part = {"owner": "web", "number": number, "claimed": names[: number - 1]}
-            part.update({"loop": "1 site.yml:2", "is_last": number == len(names) - 1} if number < len(names) else {})
+            part = {"owner": "web", "place": "main.yml", "turn": 1, "claimed": names[: number - 1]}
+            if number < len(names):
+                part.update(place="main.yml (loop)", turn=number, is_last=number == len(names) - 1)
             found.append(host.run(part=part, certificates=[one(name)], check=check))
         return found
 
@@ -304,7 +318,7 @@ def test_a_loop_of_which_the_end_is_known_drops_what_it_lost_at_once(host: Host)
     assert shorter["dropped"] == [B, C] and said in shorter["msg"]
     assert host.run("pruned")["removed"] == [B, C] and host.live() == [A, D]
     assert not any(result["changed"] or result["dropped"] for result in turns(A, D)), "what comes after the loop stays"
-    part = {"owner": "web", "number": 1, "loop": "1 site.yml:9", "is_last": True}
+    part = {"owner": "web", "place": "other.yml (loop)", "is_last": True}
     assert host.run(part=part, certificates=[one(A)])["dropped"] == [], "another loop says nothing of it"
 
 
@@ -323,7 +337,7 @@ def test_who_still_gives_what_an_owner_dropped_is_told(host: Host) -> None:
 
 def test_nothing_drops_out_after_a_failure(host: Host) -> None:
     host.deploy("web", A, B)
-    assert host.deploy("web", B, number=0)["dropped"] == [] and host.live() == [A, B]
+    assert host.deploy("web", B, turn={"is_known": False})["dropped"] == [] and host.live() == [A, B]
 
 
 def test_what_a_configuration_leads_to_stays_and_the_line_is_named(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -623,9 +637,7 @@ def test_what_is_going_to_be_removed_is_shown_once(host: Host) -> None:
 
 def test_what_was_never_deployed_is_not_said_to_be_removed(host: Host) -> None:
     demanding = entry(leaf(B, urls=True, demands=True), B, services=[SERVICE])
-    held = host.run(
-        part={"owner": "web", "number": 1}, certificates=[one(A), one(C), demanding], fail_on_held_back=False
-    )
+    held = host.run(part={"owner": "web"}, certificates=[one(A), one(C), demanding], fail_on_held_back=False)
     assert held["held_back"] == [B] and host.live() == [A, C]
     never = f"no longer configured, and never deployed: {B}"
     for check in (True, False):
@@ -657,7 +669,7 @@ def test_owners_that_set_the_program_differently_are_named(host: Host) -> None:
     """They are not refused: the inventory may have been changed since the other one ran."""
 
     def run(owner: str, name: str, timer: str) -> Result:
-        part = {"owner": owner, "number": 1, "program": {"timer": timer, "workers": 4}}
+        part = {"owner": owner, "program": {"timer": timer, "workers": 4}}
         return host.run(part=part, certificates=[one(name)])
 
     run("web", A, "daily")

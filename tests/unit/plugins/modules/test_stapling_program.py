@@ -559,7 +559,7 @@ def test_the_program_is_asked_with_a_copy(
 def test_the_program_is_asked_with_all_that_an_owner_has_given(tmp_path: Path) -> None:
     """A loop gives it bit by bit: what this inclusion does not give is not out of the configuration."""
     layout = sets.Layout(str(tmp_path), str(tmp_path / "state"))
-    before = parts.Part("role", (parts.Certificate("a"), parts.Certificate("b", ("nginx",), inclusion=2)))
+    before = parts.Part("role", (parts.Certificate("a"), parts.Certificate("b", ("nginx",), turn=2)))
     parts.save(layout, before)
     now = parts.Part("role", (parts.Certificate("a", ("haproxy",)),))
     asked: list[parts.Part] = []

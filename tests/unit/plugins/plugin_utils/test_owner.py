@@ -20,17 +20,29 @@ from ansible.parsing.dataloader import DataLoader
 from ansible_collections.certops.ocsp.plugins.plugin_utils import _owner
 
 
+def told(part: t.Mapping[str, t.Any], *keys: str) -> tuple[t.Any, ...]:
+    return tuple(part[key] for key in keys)
+
+
 def test_claims_of_one_run_add_up() -> None:
-    part, claims = _owner.claim({}, "web", ["a"])
-    assert part == {"owner": "web", "number": 1, "claimed": [], "together": {}}
-    part, claims = _owner.claim(claims, "mail", ["m"])
-    assert part == {"owner": "mail", "number": 1, "claimed": [], "together": {"web": ["a"]}}
-    part, claims = _owner.claim(claims, "web", ["b", "a"])
-    assert part == {"owner": "web", "number": 2, "claimed": ["a"], "together": {"mail": ["m"]}}
-    assert {owner: (one["number"], one["names"]) for owner, one in claims.items()} == {
-        "web": (2, ["a", "b"]),
-        "mail": (1, ["m"]),
+    here, there = _owner.Place("main.yml: Web"), _owner.Place("main.yml: Shop")
+    part, claims = _owner.claim({}, "web", ["a"], place=here)
+    assert part == {
+        "owner": "web",
+        "place": "main.yml: Web",
+        "turn": 1,
+        "is_last": False,
+        "is_known": True,
+        "claimed": [],
+        "together": {},
     }
+    part, claims = _owner.claim(claims, "mail", ["m"], place=here)
+    assert told(part, "owner", "turn", "claimed", "together") == ("mail", 1, [], {"web": ["a"]})
+    part, claims = _owner.claim(claims, "web", ["b", "a"], place=there)
+    assert told(part, "place", "turn", "claimed") == ("main.yml: Shop", 1, ["a"])
+    part, claims = _owner.claim(claims, "web", ["c"], place=here)
+    assert told(part, "place", "turn", "claimed", "together") == ("main.yml: Web", 2, ["a", "b"], {"mail": ["m"]})
+    assert {owner: one["names"] for owner, one in claims.items()} == {"web": ["a", "b", "c"], "mail": ["m"]}
 
 
 def test_settings_of_the_whole_host_are_set_alike_in_one_run() -> None:
@@ -54,39 +66,41 @@ def test_settings_of_the_whole_host_are_set_alike_in_one_run() -> None:
 
 def test_what_could_not_be_obtained_stays_the_owners() -> None:
     part, claims = _owner.claim({}, "web", ["a"], ["b"])
-    assert part == {"owner": "web", "number": 1, "claimed": ["b"], "together": {}}
-    assert claims["web"]["names"] == ["a", "b"]
+    assert part["claimed"] == ["b"] and claims["web"]["names"] == ["a", "b"]
 
 
 def test_the_last_turn_of_each_loop_is_known() -> None:
     """Two times the same task, as of a playbook that is imported twice, are two loops."""
-    first, second = (_owner.Loop(uuid, "site.yml:2", 2) for uuid in ("x", "y"))
+    first, second = (_owner.Place("site.yml (loop)", uuid, 2) for uuid in ("x", "y"))
     claims: dict[str, t.Any] = {}
-    told = []
-    for loop in (first, first, None, second, second):
-        part, claims = _owner.claim(claims, "web", ["a"], loop=loop)
-        told.append((part.get("loop"), part.get("is_last")))
-    assert told == [
-        ("1 site.yml:2", False),
-        ("1 site.yml:2", True),
-        (None, None),
-        ("2 site.yml:2", False),
-        ("2 site.yml:2", True),
+    seen = []
+    for place in (first, first, _owner.Place("site.yml"), second, second):
+        part, claims = _owner.claim(claims, "web", ["a"], place=place)
+        seen.append(told(part, "place", "turn", "is_last"))
+    assert seen == [
+        ("site.yml (loop)", 1, False),
+        ("site.yml (loop)", 2, True),
+        ("site.yml", 1, False),
+        ("site.yml (loop) 2", 1, False),
+        ("site.yml (loop) 2", 2, True),
     ]
 
 
 class Parent:
     """What is around a task."""
 
-    def __init__(self, parent: Parent | None = None, loop: t.Any = None, role: str = "", kind: str = "") -> None:
+    def __init__(
+        self, parent: t.Any = None, loop: t.Any = None, role: str = "", kind: str = "", name: str = "", inside: str = ""
+    ) -> None:
         self._parent, self._role_name, self.loop_with, self._uuid = parent, role, kind, "x"
-        self.given, self.loop = loop, None if loop is None else [loop]
+        self.given, self.loop, self.name = loop, None if loop is None else [loop], name
+        self._role = types.SimpleNamespace(get_name=lambda: inside, _role_path=f"/r/{inside}") if inside else None
 
     def get_path(self) -> str:
-        return "/plays/site.yml:2"
+        return f"{self._role._role_path}/tasks/web.yml:2" if self._role else "/plays/tasks/web.yml:2"
 
     def get_ds(self) -> dict[str, t.Any]:
-        return {"loop": self.given}
+        return {"loop": self.given, "name": self.name}
 
 
 @pytest.mark.parametrize(
@@ -112,8 +126,63 @@ def test_it_is_known_how_often_a_loop_includes_the_role(around: Parent | None, i
             raise AnsibleError("undefined")
         return values[text]
 
-    found = _owner.loop_of(types.SimpleNamespace(_parent=around), template)
-    assert found == (None if items is None else _owner.Loop("x", "site.yml:2", items))
+    assert place(around, template).items == (items or 0)
+
+
+def place(around: t.Any, template: t.Callable[[str], t.Any] = lambda text: ["a"]) -> _owner.Place:
+    play = types.SimpleNamespace(get_name=lambda: "webservers", get_path=lambda: "/plays/site.yml:1")
+    top = around
+    while isinstance(getattr(top, "_parent", None), Parent):
+        top = top._parent
+    if top is not None:
+        top._parent = types.SimpleNamespace(_play=play, _parent=None)
+        return _owner.place_of(types.SimpleNamespace(_parent=around), template)
+    return _owner.place_of(types.SimpleNamespace(_parent=None, _play=play), template)
+
+
+OURS = {"role": "certops.ocsp.ocsp_stapling"}
+
+
+@pytest.mark.parametrize(
+    ("around", "text"),
+    [
+        (None, "webservers"),
+        (Parent(), "webservers"),
+        (Parent(**OURS, name="Deploy"), "webservers: tasks/web.yml: Deploy"),
+        (Parent(**OURS), "webservers: tasks/web.yml"),
+        (Parent(Parent(role="web"), **OURS, name="Deploy", inside="web"), "tasks/web.yml: Deploy"),
+        (
+            Parent(Parent(), **OURS, loop=["a"], name="Deploy {{ item }}"),
+            "webservers: tasks/web.yml: Deploy {{ item }} (loop)",
+        ),
+        (Parent(**OURS, name="Ours", inside="certops.ocsp.acme_certificates"), "webservers"),
+        (
+            Parent(Parent(role="acme_certificates", name="Obtain"), **OURS, name="Ours", inside="acme_certificates"),
+            "webservers: tasks/web.yml: Obtain",
+        ),
+    ],
+    ids=["role of a play", "block", "task", "no name", "task of a role", "loop", "role of a play by ours", "by ours"],
+)
+def test_a_place_is_called_by_what_stays_when_lines_are_added(around: Parent | None, text: str) -> None:
+    assert place(around).text == text
+
+
+@pytest.mark.parametrize(
+    ("variables", "options", "partial"),
+    [
+        ({}, {}, False),
+        ({"ansible_run_tags": ["all"], "ansible_skip_tags": []}, {"start_at_task": None}, False),
+        ({"ansible_run_tags": ["web"], "ansible_skip_tags": []}, {}, True),
+        ({"ansible_run_tags": ["all"], "ansible_skip_tags": ["web"]}, {}, True),
+        ({}, {"start_at_task": "Deploy"}, True),
+        ({}, {"step": True}, True),
+    ],
+)
+def test_a_run_that_may_leave_tasks_out(
+    variables: dict[str, t.Any], options: dict[str, t.Any], partial: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_owner.context, "CLIARGS", options)
+    assert _owner.is_partial(variables) is partial
 
 
 @pytest.mark.parametrize(
@@ -139,10 +208,10 @@ def test_the_role_that_obtains_certificates_is_no_owner(chain: list[str], owner:
 def test_after_a_failure_it_is_not_known_what_was_given() -> None:
     claims = _owner.unknown(_owner.claim({}, "web", ["a"])[1], "web")
     part, claims = _owner.claim(claims, "web", ["b"])
-    assert (part["number"], part["claimed"]) == (0, ["a"])
-    assert _owner.claim(claims, "web", ["c"])[0]["number"] == 0
-    assert _owner.claim(_owner.unknown({}, "web"), "web", ["b"])[0]["number"] == 0
-    assert _owner.claim(claims, "mail", ["m"])[0]["number"] == 1
+    assert told(part, "is_known", "claimed") == (False, ["a"])
+    assert not _owner.claim(claims, "web", ["c"])[0]["is_known"]
+    assert not _owner.claim(_owner.unknown({}, "web"), "web", ["b"])[0]["is_known"]
+    assert _owner.claim(claims, "mail", ["m"])[0]["is_known"]
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,9 @@ from pathlib import Path
 import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError, InputError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import parts, sets
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store.parts import Certificate, Part
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store.parts import Certificate, Part, Turn
 
 FIRST, SECOND = "a.example.com", "b.example.com"
-LOOP = "1 site.yml:2"
 
 
 def part(owner: str, *names: str, **given: t.Any) -> Part:
@@ -37,7 +36,9 @@ def layout(tmp_path: Path) -> sets.Layout:
 def test_what_is_saved_is_loaded(layout: sets.Layout) -> None:
     assert parts.load(layout) == []
     saved = [
-        Part("mail", (Certificate(SECOND, ("exim",), False, {"timeout": 3.0}, {"key": "x"}, 2, True),)),
+        Part(
+            "mail", (Certificate(SECOND, ("exim",), False, {"timeout": 3.0}, {"key": "x"}, "tasks/main.yml", 2, True),)
+        ),
         Part("Web servers / \u00fc", (Certificate(FIRST),), {"retries": 1}, {"nginx": {"unit": "nginx2"}}),
     ]
     for one in saved:
@@ -124,20 +125,20 @@ def test_owners_do_not_share_a_file() -> None:
 
 
 def test_what_an_owner_no_longer_gives_drops_out() -> None:
-    first = parts.merge(part("web", FIRST, SECOND).certificates, None, 1, [])
+    first = parts.merge(part("web", FIRST, SECOND).certificates, None, Turn(), [])
     assert names_of(first) == [FIRST, SECOND]
-    second = parts.merge(part("web", SECOND).certificates, Part("web", first), 1, [])
+    second = parts.merge(part("web", SECOND).certificates, Part("web", first), Turn(), [])
     assert names_of(second) == [SECOND] and names_of(second, dropped=True) == [FIRST]
-    again = parts.merge(part("web", SECOND).certificates, Part("web", second), 1, [])
+    again = parts.merge(part("web", SECOND).certificates, Part("web", second), Turn(), [])
     assert again == second, "until it is removed"
-    back = parts.merge(part("web", FIRST, SECOND).certificates, Part("web", second), 1, [])
+    back = parts.merge(part("web", FIRST, SECOND).certificates, Part("web", second), Turn(), [])
     assert names_of(back) == [FIRST, SECOND]
 
 
 def loop(recorded: t.Optional[Part], *turns: str) -> Part:
     """What a loop of inclusions of one owner leaves, each with one certificate."""
     for number, name in enumerate(turns, 1):
-        merged = parts.merge(part("web", name).certificates, recorded, number, turns[: number - 1])
+        merged = parts.merge(part("web", name).certificates, recorded, Turn("task", number), turns[: number - 1])
         recorded = Part("web", merged)
     assert recorded is not None
     return recorded
@@ -148,31 +149,65 @@ def test_inclusions_in_a_loop_add_up_and_change_nothing_twice() -> None:
     assert names_of(first.certificates) == [FIRST, SECOND]
     recorded: t.Optional[Part] = first
     for number, name in enumerate((FIRST, SECOND), 1):
-        merged = parts.merge(part("web", name).certificates, recorded, number, [FIRST][: number - 1])
+        merged = parts.merge(part("web", name).certificates, recorded, Turn("task", number), [FIRST][: number - 1])
         assert merged == first.certificates, "no inclusion of the loop sees anything to do"
 
 
-@pytest.mark.parametrize("text", ["", "[1]", '{"web": 2}', '{"web": {"1 site.yml:2": 2}}', '{"web": [[2]]}'])
-def test_notes_of_loops_that_make_no_sense_are_ignored(tmp_path: Path, text: str) -> None:
-    layout = sets.Layout(str(tmp_path), str(tmp_path))
-    Path(layout.loops).write_text(text)
-    assert parts.inclusions_of(layout, "web", LOOP) == set()
-    parts.note_loop(layout, "web", 2, LOOP)
-    parts.note_loop(layout, "web", 3, LOOP)
-    assert parts.inclusions_of(layout, "web", LOOP) == {2, 3}
-    parts.note_loop(layout, "web", 0, "")
-    parts.note_loop(layout, "web", 1, "")
-    assert parts.inclusions_of(layout, "web", LOOP) == {2, 3}, "those that come no more may have certificates"
-    parts.note_loop(layout, "web", 2, "")
-    parts.note_loop(layout, "web", 3, "1 site.yml:9")
-    assert parts.inclusions_of(layout, "web", LOOP) == parts.inclusions_of(layout, "mail", LOOP) == set()
+@pytest.mark.parametrize(
+    ("turn", "gone"),
+    [
+        (Turn("a", 1), [FIRST]),
+        (Turn("a", 2), [FIRST, SECOND]),
+        (Turn("a", 1, is_last=True), [FIRST, SECOND]),
+        (Turn("b", 1), []),
+        (Turn("b", 2, is_last=True), []),
+        (Turn("a", 1, is_partial=True), []),
+        (Turn("a", 1, is_last=True, is_partial=True), [FIRST, SECOND]),
+        (Turn("a", 2, is_last=True, is_known=False), []),
+    ],
+    ids=["first", "second", "last", "other", "other loop", "some tags", "loop with some tags", "after a failure"],
+)
+def test_a_task_drops_nothing_but_what_it_gave_by_this_turn(turn: Turn, gone: t.List[str]) -> None:
+    """Another one may be skipped in this run, or be still to come."""
+    before = [replace(one, place="a", turn=n) for n, one in enumerate(part("web", FIRST, SECOND).certificates, 1)]
+    merged = parts.merge(part("web", "c.example.com").certificates, Part("web", tuple(before)), turn, [])
+    assert names_of(merged, dropped=True) == gone
+    assert {*names_of(merged)} == {"c.example.com", FIRST, SECOND} - {*gone}
 
 
-def test_nothing_is_noted_of_inclusions_in_no_loop(tmp_path: Path) -> None:
-    layout = sets.Layout(str(tmp_path), str(tmp_path))
-    for number in (1, 2):
-        parts.note_loop(layout, "web", number, "")
-    assert os.listdir(tmp_path) == []
+@pytest.mark.parametrize(
+    ("given", "known", "earlier", "expected"),  # capital letters are of the same task
+    [
+        ("ab", "", "", "ab"),
+        ("ab", "ab", "", "ab"),
+        ("ba", "ab", "", "ba"),
+        ("", "ab", "a", "ab"),
+        ("b", "ab", "", "ab"),
+        ("c", "ab", "a", "abc"),
+        ("bx", "axb", "a", "abx"),
+        ("ax", "abx", "", "abx"),
+        ("bx", "abx", "ax", "abx"),
+        ("ad", "abc", "", "adbc"),
+        ("bd", "abc", "", "abdc"),
+        ("a", "ab", "b", "ba"),
+        ("b", "abc", "c", "acb"),
+        ("x", "Ab", "", "xb"),
+        ("x", "aBc", "a", "axc"),
+        ("xB", "aBc", "a", "axBc"),
+    ],
+)
+def test_each_inclusion_keeps_the_order_of_others(given: str, known: str, earlier: str, expected: str) -> None:
+    """The first certificate can be the default one of a server, whichever tasks a run leaves out."""
+    before = [replace(one, place="task" if one.name.isupper() else "other") for one in part("web", *known).certificates]
+    claimed = [*earlier]
+    merged = parts.merge(part("web", *given).certificates, Part("web", tuple(before)), Turn("task"), claimed)
+    assert "".join(names_of(merged)) == expected
+
+
+def test_a_task_with_one_turn_drops_with_tags_as_well() -> None:
+    before = [replace(one, place="a") for one in part("web", FIRST, SECOND).certificates]
+    merged = parts.merge(part("web", SECOND).certificates, Part("web", tuple(before)), Turn("a", is_partial=True), [])
+    assert names_of(merged, dropped=True) == [FIRST]
 
 
 def test_what_is_first_in_a_loop_can_drop_out() -> None:
@@ -181,9 +216,9 @@ def test_what_is_first_in_a_loop_can_drop_out() -> None:
 
 
 def test_nothing_drops_out_where_it_is_not_known_what_failed() -> None:
-    recorded = Part("web", parts.merge(part("web", FIRST, SECOND).certificates, None, 1, []))
-    merged = parts.merge(part("web", SECOND).certificates, recorded, 0, [])
-    assert names_of(merged) == [SECOND, FIRST]
+    recorded = Part("web", parts.merge(part("web", FIRST, SECOND).certificates, None, Turn(), []))
+    merged = parts.merge(part("web", SECOND).certificates, recorded, Turn(is_known=False), [])
+    assert names_of(merged) == [FIRST, SECOND]
 
 
 # Several owners
