@@ -20,7 +20,9 @@ from datetime import datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import sets
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.response import judge
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.parse import read_options
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import sets, staples
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, NOW, Entity
 from ansible_collections.certops.ocsp.tests.unit.http_server import Peer, Server, answer
@@ -284,6 +286,14 @@ class Host:
     def staple(self, name: str) -> t.Optional[bytes]:
         path = self.root / "live" / name / "ocsp.der"
         return path.read_bytes() if path.exists() else None
+
+    def put_staple(self, name: str, data: t.Optional[bytes] = None) -> None:
+        """Have a staple in place as a playbook puts it there, without a run of the program."""
+        place = staples.find(str(self.root / "live" / name))
+        options = read_options({"certificate_path": f"{self.root}/live/{name}/fullchain.pem"})
+        assert place is not None and options.target is not None
+        data = data or good(self.leaves[name], self.now)
+        staples.install(place, data, judge(data, options.target, self.now, options.rules))
 
     def pieces(self, name: str) -> t.List[str]:
         """The files of a staple that are in place."""

@@ -27,8 +27,6 @@ from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, MINUTE
 from ansible_collections.certops.ocsp.tests.unit.program import host as hosts
 from ansible_collections.certops.ocsp.tests.unit.program.host import Host
-from ocsp.judge.response import judge
-from ocsp.options.parse import read_options
 from ocsp.services import control
 from ocsp.store import staples
 from ocsp_stapling import terminal
@@ -232,18 +230,9 @@ def test_a_program_that_never_ran_is_told_in_time(host: Host) -> None:
 # What is in place ---------------------------------------------------------------------------------
 
 
-def put_staple(host: Host, name: str, data: t.Optional[bytes] = None) -> None:
-    """Have a staple in place as a playbook puts it there, without a run of the program."""
-    place = staples.find(str(host.root / "live" / name))
-    options = read_options({"certificate_path": f"{host.root}/live/{name}/fullchain.pem"})
-    assert place is not None and options.target is not None
-    data = data or hosts.good(host.leaves[name], host.now)
-    staples.install(place, data, judge(data, options.target, host.now, options.rules))
-
-
 def deploy_with_staple(host: Host, name: str, **options: t.Any) -> None:
     host.deploy(name, **options)
-    put_staple(host, name)
+    host.put_staple(name)
 
 
 def test_a_fresh_deployment_is_no_alarm(host: Host) -> None:
@@ -272,7 +261,7 @@ def test_what_a_playbook_deployed_since_the_last_run_is_seen(host: Host) -> None
     host.down = True
     host.hour()
     assert rows(host.run("status").out)[NAME][0::3] == ["missing", "unreachable"]
-    put_staple(host, NAME)
+    host.put_staple(NAME)
     # The responder was down for this certificate all the same.
     assert rows(host.run("status").out)[NAME][0::3] == ["good", "unreachable"]
     deploy_with_staple(host, NAME)
@@ -308,7 +297,7 @@ def test_a_revocation_is_not_forgotten_with_another_staple(host: Host) -> None:
     host.deploy(NAME)
     host.makers[NAME] = hosts.revoked
     host.hour()
-    put_staple(host, NAME)
+    host.put_staple(NAME)
     done = host.run("status")
     assert done.code == 2
     assert rows(done.out)[NAME][0] == "revoked"
@@ -332,7 +321,7 @@ def test_a_revocation_that_a_playbook_was_told_of_is_known_at_once(
     folder = host.root / "live" / NAME
     staples.withdraw(staples.Place(str(folder), str(folder)))
     if in_place:
-        put_staple(host, NAME, staple)
+        host.put_staple(NAME, staple)
     proof.write_bytes(hosts.revoked(host.leaves[NAME], host.now))
     shown = host.run("status")
     assert shown.code == 2 and rows(shown.out)[NAME][0] == "revoked" and "was revoked at" in shown.out
@@ -341,7 +330,7 @@ def test_a_revocation_that_a_playbook_was_told_of_is_known_at_once(
     assert bool(found["staple"]) is in_place and found["revoked"]["reason"] == "key_compromise"
     assert host.run("status", "--nagios").out.startswith(f"OCSP CRITICAL - {NAME}: ")
     host.later(2 * HOUR)
-    put_staple(host, NAME, hosts.good(host.leaves[NAME], host.now))
+    host.put_staple(NAME, hosts.good(host.leaves[NAME], host.now))
     assert host.run("status", NAME, "--nagios").code < 2, "the CA has said otherwise since"
 
 

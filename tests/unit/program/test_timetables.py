@@ -146,6 +146,22 @@ def test_the_time_of_the_next_attempt_is_that_of_a_run_that_asks(
 
 
 @pytest.mark.parametrize("timer", TIMERS)
+def test_the_next_attempt_is_known_right_after_a_deployment(
+    web: Host, timer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it replaces a staple that refresh knows: the one that it brought is due later."""
+    fields, every = TIMERS[timer]
+    web.schedule(fields, monkeypatch)
+    at_next_run(web, every)
+    for _number in range(2):
+        web.put_staple(NAME)
+        before, requests = planned(web), web.requests
+        web.hour()
+        assert planned(web) == before > web.now + 2 * DAY and web.requests == requests
+        web.later(DAY)
+
+
+@pytest.mark.parametrize("timer", TIMERS)
 def test_without_a_staple_each_run_asks(web: Host, timer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     fields, every = TIMERS[timer]
     web.schedule(fields, monkeypatch)

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from ocsp.codes import CODES
 from ocsp.judge.decision import INSTALL, WITHDRAW, Decision
 from ocsp.judge.judgement import Judgement
-from ocsp.judge.schedule import certificate_due, renew_at
+from ocsp.judge.schedule import certificate_due, renew_at, spread
 from ocsp.options.parse import Options
 from ocsp.store import attempts, sets
 from ocsp.store.attempts import Attempt
@@ -81,15 +81,17 @@ def claims_about(certificate: t.Optional[Values], claims: Values) -> Values:
 def attempt_values(claims: Values, staple: Values, now: datetime) -> Values:
     """What refresh says of its attempts for one certificate. Times that it cannot have planned or seen are left out.
 
-    Failures from before another program put the staple in place say nothing of how things are now.
+    Failures and plans from before another program put the staple in place say nothing of how things are now.
     """
-    failures = 0 if _came_since(staple, claims) else record.number_of(claims, "failures")
+    outdated = _came_since(staple, claims)
+    failures = 0 if outdated else record.number_of(claims, "failures")
+    planned = None if outdated else record.time_of(claims, "next_attempt")
     return {
         "failures": failures,
         "failure_code": known_code(record.text_of(claims, "code")) if failures else "",
         "failure_message": record.text_of(claims, "message") if failures else "",
         "succeeded": format_time(_succeeded(claims, staple, now)),
-        "next_attempt": format_time(_near(record.time_of(claims, "next_attempt"), now, _LONGEST_PLAN)),
+        "next_attempt": format_time(_near(planned, now, _LONGEST_PLAN)),
     }
 
 
@@ -108,6 +110,14 @@ def _came_since(staple: Values, claims: Values) -> bool:
     if installed is None or attempted is None or attempted >= installed:
         return False
     return record.text_of(staple, "sha256") != record.text_of(claims, "sha256")
+
+
+def renewal_time(machine: bytes, name: str, serial: str, due: datetime, since: datetime) -> datetime:
+    """When to ask for a newer response than one of ``since`` that is ``due``; ``serial`` is of its certificate, as hex.
+
+    It is somewhat before it is due, at a time that is this host's and this certificate's own.
+    """
+    return spread(due, since, b"%s %s %s" % (machine, name.encode(), serial.encode()))
 
 
 def known_code(code: str) -> str:

@@ -225,7 +225,7 @@ def status(options: argparse.Namespace, log: Log) -> int:
     unloaded = reloading.unloaded(config, host, is_known=not refused)
     runs = host.timetable()
     stopped = runs is None and host.is_stopped()
-    shown = Status(config, state, host.now(), options.names, refused, runs, unloaded, stopped)
+    shown = Status(config, state, host.now(), options.names, refused, runs, unloaded, stopped, host.machine)
     if options.nagios:
         sys.stdout.write(shown.nagios())
     elif options.json:

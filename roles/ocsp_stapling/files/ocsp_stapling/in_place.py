@@ -177,7 +177,8 @@ def _looked(look: Observation, known: Values, now: datetime) -> Values:
     decision = decide(look.facts._replace(proof=None), now)
     values = certificate_state.entry_values(look, decision, known, {}, now)
     staple = record.mapping(values, "staple")
-    if staple and staple["sha256"] != record.mapping(known, "staple").get("sha256"):
+    replaced = bool(staple) and staple["sha256"] != record.mapping(known, "staple").get("sha256")
+    if replaced:
         # Whoever put it there did not say when.
         staple = {**staple, "installed": None}
         values["succeeded"] = None
@@ -187,6 +188,9 @@ def _looked(look: Observation, known: Values, now: datetime) -> Values:
         values["source"] = known["source"]
     if _known(values)[2] == _known(known)[2]:
         values.update({key: known[key] for key in _STAYS if key in known})
+        if replaced:
+            # What was planned was for the staple before.
+            values["next_attempt"] = None
         if isinstance(values["revoked"], dict):
             values.update({key: known.get(key) for key in ("code", "message")})
     return values

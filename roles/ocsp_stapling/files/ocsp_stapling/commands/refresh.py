@@ -29,6 +29,7 @@ from ocsp.store import proofs, reading, staples
 from ocsp.text import clean, format_time
 
 from .. import events, record
+from ..certificate_state import renewal_time
 from ..config import IO_ERROR, Config, Entry
 from ..events import Event, Log
 from ..host import Host
@@ -298,12 +299,11 @@ class Refresh:
             self._emit(entry, "kept", warning, events.WARNING)
 
     def _planned(self, entry: Entry, outcome: Outcome) -> datetime:
-        """When to renew: somewhat before it is due, at a time that is this host's and this certificate's own."""
         now, judgement = self.host.now(), outcome.judgement
         if outcome.renew_at is None or judgement is None or judgement.this_update is None:
             return now
-        seed = b"%s %s %d" % (self.host.machine, entry.name.encode(), outcome.serial_number or 0)
-        return schedule.spread(outcome.renew_at, judgement.this_update, seed)
+        serial = f"{outcome.serial_number or 0:x}"
+        return renewal_time(self.host.machine, entry.name, serial, outcome.renew_at, judgement.this_update)
 
     def _note_source(self, known: Values, outcome: Outcome) -> None:
         """Remember where the response in place came from; one from elsewhere has no responder."""

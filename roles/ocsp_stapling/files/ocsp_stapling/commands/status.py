@@ -12,11 +12,19 @@ import typing as t
 from datetime import datetime, timedelta, timezone
 
 from ocsp.errors import sentence
+from ocsp.judge.schedule import asked_from
 from ocsp.services.timetable import TIMER, Timetable
 from ocsp.text import format_time
 
 from .. import record, troubles
-from ..certificate_state import deployment_sentence, is_not_live, is_overdue, known_failure, share_passed
+from ..certificate_state import (
+    deployment_sentence,
+    is_not_live,
+    is_overdue,
+    known_failure,
+    renewal_time,
+    share_passed,
+)
 from ..config import Config
 from ..in_place import Seen, catch_up, observe
 from ..record import Values
@@ -68,11 +76,13 @@ class Status:
         runs: t.Optional[Timetable] = None,
         unloaded: t.Optional[t.Mapping[str, str]] = None,
         stopped: bool = False,
+        machine: bytes = b"",
     ) -> None:
         """``refused`` is why there is no configuration, if there is none: then it tells what the state knows.
 
         ``runs`` is when the program will run, where that is known. ``unloaded`` is a sentence for each service that may
-        still use what was there before. ``stopped``: the timer that should start the program does not run.
+        still use what was there before. ``stopped``: the timer that should start the program does not run. ``machine``
+        is what tells this host from others.
         """
         self.config = config
         self.state = state
@@ -81,6 +91,7 @@ class Status:
         self.runs = runs
         self.unloaded = unloaded or {}
         self.stopped = stopped
+        self.machine = machine
         self.interval = runs.interval if runs is not None else config.interval
         self.named = bool(names)
         catch_up(config, state, now)
@@ -105,7 +116,7 @@ class Status:
             return Line(name, troubles.NOT_SEEN, troubles.NOT_SEEN.word, None, None, "", sentence, {})
 
     def _line(self, name: str, seen: Seen) -> Line:
-        entry = self._with_run(seen.values)
+        entry = self._with_run(name, seen.values)
         if entry is None:
             sentence = f"{name}: no run has checked it yet, and {seen.unread}; run 'ocsp-stapling status' as root"
             return Line(name, troubles.NOT_SEEN, troubles.NOT_SEEN.word, None, None, "", sentence, {})
@@ -133,13 +144,13 @@ class Status:
             entry,
         )
 
-    def _with_run(self, entry: t.Optional[Values]) -> t.Optional[Values]:
+    def _with_run(self, name: str, entry: t.Optional[Values]) -> t.Optional[Values]:
         """The same with the run that will ask a responder as the next attempt: a plan alone does nothing."""
         if entry is None or self.runs is None:
             return entry
         planned = record.time_of(entry, "next_attempt")
         if planned is None and self._is_asked_about(entry):
-            planned = self.now
+            planned = self._first_plan(name, entry)
         if planned is None:
             return entry
         # A run that starts now has started already.
@@ -150,6 +161,16 @@ class Status:
         """Whether refresh asks about a certificate that it has not seen yet."""
         asked = record.mapping(entry, "certificate").get("has_responder") is True and _is_wanted(entry)
         return asked and self.config.fetch and not self.refused and entry.get("deployed") is not False
+
+    def _first_plan(self, name: str, entry: Values) -> datetime:
+        """When refresh will ask about what it has not seen yet: at once, unless a staple is in place that is not due."""
+        staple = record.mapping(entry, "staple")
+        since, due = record.time_of(staple, "this_update"), record.time_of(staple, "renew_at")
+        if since is None or due is None:
+            return self.now
+        serial = record.text_of(record.mapping(entry, "certificate"), "serial_number")
+        planned = renewal_time(self.machine, name, serial, due, since)
+        return asked_from(planned, record.time_of(staple, "effective_expiry"), self.interval)
 
     def _word(self, entry: Values) -> str:
         if isinstance(entry.get("staple"), dict):
