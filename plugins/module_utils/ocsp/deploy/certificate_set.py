@@ -246,14 +246,15 @@ def _present(task: Task) -> Result:
             *_part_difference(one, done),
         ]
     waited = patience.told(work.waited_for)
-    # A task that does not fail shows its warnings and no message.
+    # A task that does not fail shows its warnings and no message; the role shows both.
     fails = task.values["fail_on_held_back"]
-    said = [transaction.summary(work, task.check, done.told, done.problem, rewritten, brief=not fails), waited]
+    failed = bool(done.problem or (result["held_back"] and fails))
+    said = [transaction.summary(work, task.check, done.told, done.problem, rewritten, brief=not fails)]
+    said += [waited] if fails else []
     said += [*_say_dropped(layout, gone, task.check), *_say_moved(moved, task.check), _say_reconfigured(one, done)]
     result["msg"] = "; ".join(filter(None, said))
-    held_back = bool(result["held_back"]) and fails
-    warnings = [*work.warnings, *filter(None, [waited]), *_warnings(one, done, gone)]
-    return Result(result, _is_changed(work, done), bool(done.problem) or held_back, warnings)
+    warnings = [*work.warnings, *([waited] if waited and not (failed and fails) else []), *_warnings(one, done, gone)]
+    return Result(result, _is_changed(work, done), failed, warnings)
 
 
 def _planned(task: Task) -> _Deployment:

@@ -250,6 +250,9 @@ STATUS = "WARNING - www.a was refused"
         ({"held_back": ["other"]}, [], None, STATUS),
         ({"held_back": ["a", "www"]}, [], None, STATUS),
         ({"dropped": ["www.a"]}, [], None, ""),
+        ({"without_staple": ["www.a"]}, [], None, ""),
+        ({"without_staple": ["other"]}, [], None, STATUS),
+        ({"without_staple": ["www.a"]}, ["timer"], "CRITICAL - www.a must", "CRITICAL - www.a must"),
         ({"revoked": ["www.a"]}, [], "CRITICAL - www.a is revoked", "CRITICAL - www.a is revoked"),
         ({"revoked": ["known"]}, [], None, STATUS),
         ({"revoked": ["other"], "held_back": ["other"]}, [], None, STATUS),
@@ -260,7 +263,8 @@ def test_the_status_of_before_is_not_shown_of_what_was_repaired_found_out_or_is_
     found: t.Dict[str, t.Any], differing: t.List[str], after: t.Optional[str], shown: str, run: Play
 ) -> None:
     """``after`` is what it says when it is read again, None where it is not."""
-    lists: t.Dict[str, t.Any] = {name: [] for name in ("recovered", "held_back", "dropped", "revoked", "unconfirmed")}
+    names = ("recovered", "held_back", "dropped", "revoked", "unconfirmed", "without_staple")
+    lists: t.Dict[str, t.Any] = {name: [] for name in names}
     deployed = {"changed": False, "msg": "up to date", "good_until": "", **lists, **found}
     host = {"differences": [], "differing": differing, "status": STATUS, "part": {"revoked": ["known"]}}
     values = {
