@@ -97,12 +97,12 @@ class ActionModule(ActionBase):
             *_unnamed(f"ocsp_stapling_endpoints: {fault}" for fault in _endpoint_faults(options, groups, wrong)),
             *_unnamed(_program.faults(options, owner)),
             *_program.renewal_faults(options, groups.entries),
-            *_unnamed(_owner.contradictions(options["claims"], owner, program)),
         ]
-        if not faults and asking and not remote:
+        contradictions = _owner.contradictions(options["claims"], owner, program)
+        if not (faults or contradictions) and asking and not remote:
             # What is missing on the controller is said before the host is touched, with all that the host finds.
             faults = _sources.Sources(self._find_needle).complete_all(groups.entries, options["source"])[1]
-        if faults:
+        if faults or contradictions:
             usable = _program.usable(options, self._defaults())
             usable.update({"options": {}} if refused else {}, **({"services": {}} if services else {}))
             if services:
@@ -110,7 +110,8 @@ class ActionModule(ActionBase):
                 groups = groups._replace(entries=[_with_servers_alone(one) for one in groups.entries])
             known = not ({"groups", "scan", "missing"} & wrong.keys() or lost or unfound or groups.wrong)
             more = self._all_faults(groups, usable, owner, known, program, task_vars) if asking else []
-            raise Refusal([*dict.fromkeys([*faults, *more])])
+            faults = [*dict.fromkeys([*faults, *more])]
+            raise Refusal([*faults, *_unnamed(_beside(contradictions, faults))])
         result = {**self._ask_host(options, groups, owner, task_vars), **({"found": found} if remote else {})}
         if result.get("failed"):
             return _failed(result, options["claims"], owner)
@@ -289,6 +290,13 @@ def _endpoint_faults(
         return []
     used = {service for entry in groups.entries for service in entry["services"]}
     return _groups.read_endpoints(options["endpoints"], {*options["services"], *used})
+
+
+def _beside(contradictions: t.Mapping[str, str], faults: t.Sequence[Fault]) -> t.Iterator[str]:
+    """The sentences about settings, by their variables, but for those whose value is a fault of its own."""
+    for variable, sentence in contradictions.items():
+        if not any(re.search(rf"\b{variable}\b", fault.message) for fault in faults):
+            yield sentence
 
 
 def _with_servers_alone(entry: _groups.Entry) -> _groups.Entry:

@@ -194,14 +194,12 @@ def claim(
     return part, {**claims, owner: claimed}
 
 
-def contradictions(claims: Values, owner: str, program: Values) -> t.Iterator[str]:
-    """A sentence for each setting of the whole host that was set differently earlier in this run."""
-    others = {other: given.get("program") or {} for other, given in claims.items()}
-    own = others.pop(owner, {})
-    for one in parts.differing_settings(owner, program, others):
-        yield f"{one.sentence} and {one.value} for {one.owners}; set it once, in the inventory"
-    for one in parts.differing_settings(owner, program, {owner: own}):
-        yield f"{one.sentence} and was {one.value} before in this run; set it once, in the inventory"
+def contradictions(claims: Values, owner: str, program: Values) -> dict[str, str]:
+    """A sentence for each setting of the whole host, by its variable, that was set differently earlier in this run."""
+    given = {quoted(other): one.get("program") or {} for other, one in claims.items() if other != owner}
+    given[f"{quoted(owner)} earlier in this run"] = claims.get(owner, {}).get("program") or {}
+    found = parts.differing_settings(owner, program, given)
+    return {one.variable: f"{one.sentence}; {parts.REMEDY}" for one in found}
 
 
 def unknown(claims: Values, owner: str) -> dict[str, t.Any]:

@@ -225,7 +225,7 @@ def _present(task: Task) -> Result:
     work, layout = one.work, task.layout
     before = [_facts(layout, item.name, item.material) for item in work.items] if task.diff else []
     patience = _Patience(task)
-    if not (task.values["part"] or {}).get("question"):
+    if not _is_question(task):
         with _noting(task, one.notes, work.items):
             of_users = {item.name: item.wanted.user for item in work.items if item.wanted.is_of_user}
             transaction.obtain(work, _fetcher(task.values, of_users), patience, _looking_ahead(task))
@@ -253,8 +253,15 @@ def _present(task: Task) -> Result:
     said += [waited] if fails else []
     said += [*_say_dropped(layout, gone, task.check), *_say_moved(moved, task.check), _say_reconfigured(one, done)]
     result["msg"] = "; ".join(filter(None, said))
+    if _is_question(task):
+        # It is asked for faults; if there are none, the task that deploys warns.
+        return Result(result, _is_changed(work, done), failed)
     warnings = [*work.warnings, *([waited] if waited and not (failed and fails) else []), *_warnings(one, done, gone)]
     return Result(result, _is_changed(work, done), failed, warnings)
+
+
+def _is_question(task: Task) -> bool:
+    return bool((task.values["part"] or {}).get("question"))
 
 
 def _planned(task: Task) -> _Deployment:

@@ -39,6 +39,8 @@ from .sets import PARTS, Access, Layout, write_new
 FOLDER = PARTS
 #: The owner of what was configured before parts existed, until an owner claims it.
 FORMER = "former"
+#: What to do about settings of the whole host that differ.
+REMEDY = "set it once, in the inventory"
 #: The keys of a certificate beside options of ``ocsp_response``.
 KEYS = ("name", "services", "staple", "place", "turn", "dropped", "agreed", "since", "renewed_by")
 
@@ -377,7 +379,9 @@ def compare(
     for other in others:
         _compare_certificates(mine, recorded, other, together.get(other.owner, ()), result)
         result.faults.extend(_compare_services(mine, recorded, other, other.owner in together))
-    return result._replace(warnings=[*_compare_program(mine, others)])
+    # Who ran earlier in this run has been compared by the controller; in check mode, its part is that of before.
+    before = [other for other in others if other.owner not in together]
+    return result._replace(warnings=[*_compare_program(mine, before)])
 
 
 def _compare_certificates(
@@ -410,32 +414,45 @@ def _compare_services(mine: Part, recorded: t.Optional[Part], other: Part, toget
 
 def _compare_program(mine: Part, others: t.Iterable[Part]) -> t.Iterator[str]:
     """A sentence for each setting of the whole host that is not as others set it when they ran last."""
-    for one in differing_settings(mine.owner, mine.program, {other.owner: other.program for other in others}):
+    given = {quoted(other.owner): other.program for other in others}
+    for one in differing_settings(mine.owner, mine.program, given):
         # Not what these would set now: the inventory may have been changed since.
+        whose = "its last run" if one.others == 1 else "their last runs"
         yield (
-            f"{one.sentence} and was {one.value} in the last run of {one.owners}; set it once, in the inventory, and "
-            f"run {one.owners} again; until then, each of them changes it when it runs"
+            f"{one.sentence} in {whose}; {REMEDY}, and run them again; until then, each of them changes it when it runs"
         )
 
 
 class Differing(t.NamedTuple):
-    """A setting of the whole host of which others have another ``value``: the beginning of a sentence about it."""
+    """A setting of the whole host, by the name of its variable, of which so many ``others`` have another value.
 
+    ``sentence`` is the beginning of one that names all of them with their values.
+    """
+
+    variable: str
     sentence: str
-    value: str
-    owners: str
+    others: int
 
 
 def differing_settings(owner: str, mine: Values, others: t.Mapping[str, Values]) -> t.Iterator[Differing]:
-    """Each setting of an owner that others have set differently, and for each value who they are."""
+    """Each setting of an owner that others have set differently, who are given by what to call them."""
     for key, value in sorted(mine.items()):
         found: t.Dict[str, t.List[str]] = {}
         for other, theirs in others.items():
             if theirs.get(key, value) != value:
-                found.setdefault(_value(theirs[key]), []).append(quoted(other))
-        sentence = f"ocsp_stapling_{key} is for the whole host, but it is {_value(value)} for {quoted(owner)}"
-        for their_value, owners in found.items():
-            yield Differing(sentence, their_value, join_words(owners))
+                found.setdefault(_value(theirs[key]), []).append(other)
+        if not found:
+            continue
+        values = [f"{_value(value)} for {quoted(owner)}"]
+        values += [f"{their_value} for {join_words(called)}" for their_value, called in found.items()]
+        number = sum(map(len, found.values()))
+        if number > len(found):
+            # Several share a value, so the last "and" needs a comma.
+            listed = ", ".join([*values[:-1], f"and {values[-1]}"])
+        else:
+            listed = join_words(values)
+        variable = f"ocsp_stapling_{key}"
+        yield Differing(variable, f"{variable} is for the whole host, but it is {listed}", number)
 
 
 def _value(value: t.Any) -> str:

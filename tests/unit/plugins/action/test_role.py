@@ -11,6 +11,7 @@ import os
 import pwd
 import re
 import typing as t
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,9 @@ import yaml
 
 pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2.19 or later")
 
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import parts, sets
 from ansible_collections.certops.ocsp.plugins.plugin_utils import _groups
+from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.ansible_program import link_checkout, run_playbook
 
 CHECKOUT = Path(__file__).resolve().parents[4]
@@ -96,6 +99,41 @@ def test_plays_that_set_the_program_differently_are_told(run: Play, tmp_path: Pa
         "ocsp_stapling_fetch_from is for the whole host, but it is 'host' for 'Mail (play.yml)' and 'controller' for "
         "'Web (play.yml)'; set it once, in the inventory"
     ) in said
+
+
+def domain(folder: Path, name: str) -> dict[str, str]:
+    """A domain of a group, with files on this machine that can be deployed now."""
+    now, issuer = datetime.now(timezone.utc), forge.world().issuer
+    leaf = forge.leaf(
+        issuer,
+        name,
+        private_key=forge.key("p256", name),
+        extensions=[forge.subject_alt_name(name)],
+        not_before=now - forge.DAY,
+        not_after=now + 60 * forge.DAY,
+    )
+    key, certificate = folder / f"{name}.key", folder / f"{name}.pem"
+    key.write_bytes(forge.private_pem(leaf.key))
+    certificate.write_bytes(leaf.pem + issuer.pem)
+    return {"name": name, "private_key": str(key), "certificate": str(certificate)}
+
+
+@pytest.mark.skipif(os.path.lexists("/etc/ocsp-stapling"), reason="the role is deployed on this machine")
+def test_a_misspelt_setting_of_the_host_is_all_that_is_said_of_it(run: Play, tmp_path: Path) -> None:
+    """Not that others set another value, neither earlier in this run nor in their last ones."""
+    given = bare_host(tmp_path)
+    root = Path(given["__ocsp_stapling_root"])
+    (root / "parts").mkdir(parents=True)
+    for owner, timer in (("old", "hourly"), ("shop", "monthly")):
+        part = parts.Part(owner, (parts.Certificate(f"{owner}.test", ()),), program={"timer": timer})
+        parts.save(sets.Layout(str(root)), part)
+    plays = []
+    for owner, timer in (("mail", "weekly"), ("web", "dayly")):
+        variables = {"owner": owner, "timer": timer, "certificates": {"web": {"domains": [domain(tmp_path, owner)]}}}
+        plays.append({"roles": [ROLE], "vars": {f"ocsp_stapling_{name}": one for name, one in variables.items()}})
+    said = run(*plays, fails=True, extra=given)
+    assert re.search(r"(systemd rejects )?ocsp_stapling_timer: .*dayly", said)
+    assert "is for the whole host" not in said
 
 
 @pytest.mark.parametrize("workers", ["many", 5000])

@@ -674,11 +674,11 @@ def test_owners_that_set_the_program_differently_are_named(host: Host) -> None:
 
     run("web", A, "daily")
     (warning,) = run("mail", B, "hourly")["warnings"]
-    assert "it is 'hourly' for 'mail' and was 'daily' in the last run of 'web'; " in warning and host.live() == [A, B]
+    assert "it is 'hourly' for 'mail' and 'daily' for 'web' in its last run; " in warning and host.live() == [A, B]
     assert run("mail", B, "daily")["warnings"] == []
     changed = run("web", A, "weekly")
     (warning,) = changed["warnings"]
-    assert "was 'daily' in the last run of 'mail'; set it once, in the inventory, and run 'mail' again; " in warning
+    assert "'daily' for 'mail' in its last run; set it once, in the inventory, and run them again; " in warning
     assert changed["changed"] and changed["msg"].endswith("the configuration of web was updated (ocsp_stapling_timer)")
     for _times in range(2):
         for owner, name, timer in (("mail", B, "daily"), ("web", A, "weekly")):
@@ -687,3 +687,5 @@ def test_owners_that_set_the_program_differently_are_named(host: Host) -> None:
                 f"it is '{timer}' for '{owner}' and " in warning and "each of them changes it when it runs" in warning
             )
     assert run("mail", B, "weekly")["warnings"] == run("web", A, "weekly")["warnings"] == []
+    asking = {"owner": "mail", "number": 1, "program": {"timer": "daily"}, "question": True}
+    assert host.run(part=asking, certificates=[one(B)], check=True)["warnings"] == [], "the task that deploys warns"

@@ -48,20 +48,15 @@ def test_claims_of_one_run_add_up() -> None:
 def test_settings_of_the_whole_host_are_set_alike_in_one_run() -> None:
     """By all owners, and by one that includes the role twice."""
     claims = _owner.claim({}, "web", ["a"], program={"timer": "daily", "workers": 2})[1]
-    assert not [*_owner.contradictions(claims, "mail", {"timer": "daily", "workers": 2})]
-    assert [*_owner.contradictions(claims, "mail", {"timer": "daily", "workers": 3})] == [
-        (
-            "ocsp_stapling_workers is for the whole host, but it is 3 for 'mail' and 2 for 'web'; set it once, in the "
-            "inventory"
-        )
-    ]
-    assert [*_owner.contradictions(claims, "web", {"timer": "hourly", "workers": 2})] == [
-        (
-            "ocsp_stapling_timer is for the whole host, but it is 'hourly' for 'web' and was 'daily' before in this "
-            "run; set it once, in the inventory"
-        )
-    ]
-    assert not [*_owner.contradictions(_owner.unknown(claims, "web"), "mail", {"workers": 3})]
+    assert not _owner.contradictions(claims, "mail", {"timer": "daily", "workers": 2})
+    said = "ocsp_stapling_{} is for the whole host, but it is {}; set it once, in the inventory"
+    assert _owner.contradictions(claims, "mail", {"timer": "daily", "workers": 3}) == {
+        "ocsp_stapling_workers": said.format("workers", "3 for 'mail' and 2 for 'web'")
+    }
+    assert _owner.contradictions(claims, "web", {"timer": "hourly", "workers": 2}) == {
+        "ocsp_stapling_timer": said.format("timer", "'hourly' for 'web' and 'daily' for 'web' earlier in this run")
+    }
+    assert not _owner.contradictions(_owner.unknown(claims, "web"), "mail", {"workers": 3})
 
 
 def test_what_could_not_be_obtained_stays_the_owners() -> None:

@@ -309,20 +309,30 @@ def test_services_have_to_be_alike() -> None:
 
 
 def test_owners_with_other_settings_of_the_whole_host_are_named() -> None:
-    mine, web, shop = (
-        replace(part(owner), program={"timer": timer})
-        for owner, timer in (("mail", "daily"), ("web", "x"), ("shop", "x"))
+    mine, web, shop, old = (
+        replace(part(owner), program={"timer": timer, "workers": 4})
+        for owner, timer in (("mail", "daily"), ("web", "x"), ("shop", "x"), ("old", "y"))
     )
+
+    def warnings(*others: Part, recorded: t.Optional[Part] = None, together: t.Sequence[str] = ()) -> t.List[str]:
+        found = parts.compare(mine, recorded, others, dict.fromkeys(together, ()))
+        assert (found.faults, found.outdated) == ([], {})
+        return found.warnings
+
     said = (
-        "ocsp_stapling_timer is for the whole host, but it is 'daily' for 'mail' and was 'x' in the last run of {0}; "
-        "set it once, in the inventory, and run {0} again; until then, each of them changes it when it runs"
+        "ocsp_stapling_timer is for the whole host, but it is 'daily' for 'mail'{} in {}; set it once, in the "
+        "inventory, and run them again; until then, each of them changes it when it runs"
     )
     changed = replace(mine, program={"timer": "hourly"})
     for recorded in (None, mine, changed):
-        assert parts.compare(mine, recorded, [web], {}) == ([], {}, [said.format("'web'")])
-        assert parts.compare(mine, recorded, [web, shop], {}).warnings == [said.format("'web' and 'shop'")]
+        assert warnings(web, recorded=recorded) == [said.format(" and 'x' for 'web'", "its last run")]
+        assert warnings(web, old) == [said.format(", 'x' for 'web' and 'y' for 'old'", "their last runs")]
+        assert warnings(web, shop) == [said.format(", and 'x' for 'web' and 'shop'", "their last runs")]
+        three = ", 'x' for 'web' and 'shop', and 'y' for 'old'"
+        assert warnings(web, old, shop) == [said.format(three, "their last runs")]
     for unknown in (replace(web, program={}), replace(web, program={"timer": "daily"})):
-        assert parts.compare(mine, None, [unknown], {}) == parts.compare(mine, mine, [unknown], {}) == ([], {}, [])
+        assert warnings(unknown) == warnings(unknown, recorded=mine) == []
+    assert warnings(web, old, together=["web", "old"]) == [], "their last runs may be those of before"
     assert parts.changed_settings(mine, changed) == ["ocsp_stapling_timer"]
     assert parts.changed_settings(part("mail"), mine) == [], "it was not known"
     ports = [replace(mine, program={"apache_port": port}, deployment={"apache_port": port}) for port in (1, 2)]
