@@ -125,8 +125,20 @@ def _load_certificates(sources: Sources) -> t.List[Certificate]:
         try:
             keys.read_key(sources.key, where["key"])
         except InputError as other:
+            if _are_swapped(sources):
+                raise InputError(
+                    f"the private key and the certificate are swapped: {where['key']} contains a certificate, and "
+                    f"{where['certificate']} a private key; exchange them"
+                ) from None
             raise InputErrors([error.message, other.message]) from None
         raise
+
+
+def _are_swapped(sources: Sources) -> bool:
+    with contextlib.suppress(InputError):
+        keys.read_key(sources.certificate, sources.where["certificate"])
+        return bool(x509.load_certificates(sources.key, sources.where["key"]))
+    return False
 
 
 def to_pem(certificate: Certificate) -> bytes:

@@ -43,15 +43,21 @@ def check(given: material.Sources, names: t.Sequence[str] = (NAME,), now: t.Any 
     return list(material.examine(material.read_material(NAME, given, now), names).problems)
 
 
-def test_key_and_certificate_that_were_swapped_are_both_named() -> None:
+def test_key_and_certificate_that_were_swapped_are_named() -> None:
     key, certificate = forge.private_pem(LEAF.key), LEAF.pem
     with pytest.raises(InputError) as caught:
         read(key=certificate, certificate=key)
-    of_certificate, of_key = caught.value.message.split("; ", 1)
-    assert of_certificate.startswith(WHERE["certificate"]) and of_key.startswith(WHERE["key"])
+    assert caught.value.message == (
+        f"the private key and the certificate are swapped: {WHERE['key']} contains a certificate, and "
+        f"{WHERE['certificate']} a private key; exchange them"
+    )
     with pytest.raises(InputError) as caught:
         read(certificate=key)
-    assert caught.value.message == of_certificate, "the key is one"
+    of_certificate = caught.value.message
+    assert of_certificate.startswith(WHERE["certificate"]) and "swapped" not in of_certificate, "the key is one"
+    with pytest.raises(InputError) as caught:
+        read(key=b"x", certificate=key)
+    assert caught.value.message.startswith(f"{of_certificate}; {WHERE['key']} ")
 
 
 @pytest.mark.parametrize(
