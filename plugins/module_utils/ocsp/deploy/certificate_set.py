@@ -437,7 +437,8 @@ def _draw(
     values = task.values
     wanted = inclusion.shared(given, lambda name: known.get(name).kind)
     work, found = transaction.plan(task.layout, wanted, datetime.now(timezone.utc), values["apache_port"], known)
-    found += claims.faults(work, {fault.name for fault in found})
+    unfit = {fault.name for fault in found}
+    found += claims.faults(work, unfit)
     work.verified = task.verify and bool(_deployment(values).get("verify", True))
     for item in work.items:
         item.known_revoked = item.name in (values["part"] or {}).get("revoked", ())
@@ -449,7 +450,8 @@ def _draw(
     else:
         work.parts = inclusion.after(part)
         compared = inclusion.compare(part, given)
-        found += compared.faults
+        # What is wrong with a certificate itself may be why others have another one.
+        found += [fault for fault in compared.faults if fault.name not in unfit]
         work.items = [item for item in work.items if item.name not in compared.outdated]
         work.warnings += [*compared.outdated.values(), *compared.warnings]
     return work, part, found

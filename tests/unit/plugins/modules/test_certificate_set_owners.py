@@ -17,7 +17,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils import _module
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import removal
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import control
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import pending, sets
-from ansible_collections.certops.ocsp.tests.unit.plugins.modules.test_certificate_set import entry, leaf, tree
+from ansible_collections.certops.ocsp.tests.unit.plugins.modules.test_certificate_set import OTHER, entry, leaf, tree
 from ansible_collections.certops.ocsp.tests.unit.run_module import Result, Runner
 
 A, B, C, D = "a.example.com", "b.example.com", "c.example.com", "d.example.com"
@@ -663,6 +663,18 @@ def test_what_is_held_back_is_told_once(host: Host, check: bool) -> None:
     verb = "would not be" if check else "was not"
     assert said.startswith(f"{B} {verb} deployed: it must not be used without a staple: ")
     assert passed["msg"].startswith(f"held back: {B}") and "without a staple" not in passed["msg"]
+
+
+def test_a_certificate_with_a_fault_of_its_own_is_not_compared(host: Host) -> None:
+    """What else is different about it comes of that fault, or can be told when that is mended."""
+    for owner in ("web", "shop"):
+        host.deploy(owner, A)
+    broken = one(A, chain_content=OTHER.pem.decode())
+    refused = host.run(part={"owner": "mail", "number": 1}, certificates=[broken, one(B)])
+    (finding,) = refused["findings"]
+    assert finding["name"] == A and "does not contain the issuer of" in finding["message"]
+    other = host.run(part={"owner": "mail", "number": 1}, certificates=[one(A, mode="0440")])
+    assert [finding["message"].count("gives a different") for finding in other["findings"]] == [1, 1]
 
 
 def test_owners_that_set_the_program_differently_are_named(host: Host) -> None:
