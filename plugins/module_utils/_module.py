@@ -183,8 +183,13 @@ def failing_plainly(module: AnsibleModule) -> t.Iterator[None]:
         module.fail_json(msg=message, path=module.params["path"], findings=[finding._asdict()])
 
 
-def not_there_yet(path: str, error: MissingError) -> Outcome:
-    """What a task in check mode says of a response where a file that it needs does not exist."""
+def not_there_yet(module: AnsibleModule, path: str, error: MissingError) -> Outcome:
+    """What a task in check mode says of a response where a file that it needs does not exist.
+
+    An earlier task may be about to create it. Outside of check mode, raises the error.
+    """
+    if not module.check_mode:
+        raise error
     return Outcome(path, error.in_check_mode, changed=True, warnings=(error.in_check_mode,))
 
 

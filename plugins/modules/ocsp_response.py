@@ -314,9 +314,7 @@ def run(module):
     try:
         options = ocsp_options.read_options(module.params)
     except MissingError as error:
-        if not module.check_mode:
-            raise
-        return _module.not_there_yet(module.params["path"], error)
+        return _module.not_there_yet(module, module.params["path"], error)
     fresh = freshness.check_fresh(options, now)
     return fresh if fresh is not None else renew(module, options, now)
 

@@ -22,6 +22,12 @@ extends_documentation_fragment:
   - certops.ocsp._ocsp.certificate
   - certops.ocsp._ocsp.renewal
   - certops.ocsp._ocsp.rules
+attributes:
+  check_mode:
+    details:
+      - This action does not modify state.
+      - A file of the certificate, its issuer or its root that does not exist on the host is a warning, and the response
+        is not judged, because an earlier task may be about to create it.
 options:
   path:
     description:
@@ -197,7 +203,7 @@ response:
 
 from ansible_collections.certops.ocsp.plugins.module_utils import _module
 from ansible_collections.certops.ocsp.plugins.module_utils._module import Module
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError, MissingError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import freshness, report
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge import response as ocsp_response
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge import schedule, wire
@@ -219,15 +225,21 @@ def inspect(module):
     """Judge the response and return the values of the result."""
     now = _module.read_now(module)
     content = read_content(module)
-    options = ocsp_options.read_options(module.params, judging=True)
-    outcome = freshness.inspect(options, content, now)
+    try:
+        options = ocsp_options.read_options(module.params, judging=True)
+    except MissingError as error:
+        outcome, is_due = _module.not_there_yet(module, module.params["path"], error), True
+    else:
+        outcome = freshness.inspect(options, content, now)
+        is_due = outcome.judgement is None or schedule.is_due(outcome.judgement, options.renewal, now)
     judgement = outcome.judgement
+    _module.show_warnings(module, outcome.warnings)
     values = report.judged_values(outcome, module.params["return_content"])
     values.update(
         exists=content is not None,
         parsable=is_parsable(content),
         acceptable=judgement is not None and judgement.acceptable,
-        should_renew=judgement is None or schedule.is_due(judgement, options.renewal, now),
+        should_renew=is_due,
     )
     return values
 

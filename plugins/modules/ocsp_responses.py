@@ -269,8 +269,8 @@ class Finisher:
 
     def add(self, name, options, result):
         try:
-            if isinstance(result, MissingError) and self.module.check_mode:
-                result = _module.not_there_yet(options["path"], result)
+            if isinstance(result, MissingError):
+                result = _module.not_there_yet(self.module, options["path"], result)
             if isinstance(result, OcspError):
                 raise result
             self.responses[name] = self.values(name, options, result)

@@ -26,6 +26,12 @@ extends_documentation_fragment:
   - certops.ocsp._attributes
   - certops.ocsp._attributes.info_module
   - certops.ocsp._ocsp.rules
+attributes:
+  check_mode:
+    details:
+      - This action does not modify state.
+      - A file that does not exist on the host is a warning, and the server is not looked at, because an earlier task
+        may be about to create it.
 options:
   host:
     description:
@@ -507,7 +513,7 @@ certificates:
 
 from ansible_collections.certops.ocsp.plugins.module_utils import _module
 from ansible_collections.certops.ocsp.plugins.module_utils._module import Module
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError, OcspError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError, MissingError, OcspError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge import wire
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.response import SIZE_LIMIT
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options import parse as ocsp_options
@@ -548,18 +554,23 @@ def look(module):
         params["address_family"],
         params["tls_versions"],
     )
+    place = {"port": endpoint.port, "server_name": endpoint.server_name or None, "starttls": endpoint.starttls}
+    try:
+        expectation = read_expectation(params)
+    except MissingError as error:
+        outcome = _module.not_there_yet(module, "", error)
+        _module.show_warnings(module, outcome.warnings)
+        return {**client.unseen_values(outcome.message), **place}
     looks = client.look(
         endpoint,
         _module.read_now(module),
         key_types=list(dict.fromkeys(params["key_types"])),
-        expectation=read_expectation(params),
+        expectation=expectation,
         rules=ocsp_options.read_rules(params),
         timeout=ocsp_options.read_seconds(params, "timeout", 20.0),
         attempts=ocsp_options.read_whole(params, "attempts", 2, 1, 10),
     )
-    values = client.summary_values(looks, params["return_content"])
-    values.update(port=endpoint.port, server_name=endpoint.server_name or None, starttls=endpoint.starttls)
-    return values
+    return {**client.summary_values(looks, params["return_content"]), **place}
 
 
 def main():

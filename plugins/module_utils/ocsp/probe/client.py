@@ -550,6 +550,21 @@ def summary_values(looks: t.Sequence[Look], return_content: bool = False) -> t.D
     }
 
 
+def unseen_values(message: str) -> t.Dict[str, t.Any]:
+    """The same of a server that was not looked at."""
+    return {
+        "msg": message,
+        "severity": WARNING,
+        "error": None,
+        "served": False,
+        "stapled": False,
+        "acceptable": False,
+        "matches_expected": None,
+        "matches_certificate": None,
+        "certificates": [],
+    }
+
+
 def _all_match(matches: t.Iterable[t.Optional[bool]]) -> t.Optional[bool]:
     known = [match for match in matches if match is not None]
     return all(known) if known else None

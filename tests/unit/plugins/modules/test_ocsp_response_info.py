@@ -107,6 +107,18 @@ def test_a_good_response(run: t.Any, path: Path, check: bool) -> None:
     assert "response" not in result
 
 
+@pytest.mark.parametrize("option", ["certificate_path", "issuer_path", "root_path"])
+def test_check_mode_warns_of_a_file_that_an_earlier_task_may_create(run: t.Any, path: Path, option: str) -> None:
+    missing = path.parent / "new.pem"
+    given = {option: str(missing), **({"certificate_content": None} if option == "certificate_path" else {})}
+    result = run(True, **given)
+    told = f"{option}: {missing} does not exist"
+    assert verdict(result) == (True, True, False, True) and result["findings"] == []
+    assert result["warnings"] == [result["msg"]] == [f"{told}; this will fail unless an earlier task creates it"]
+    refused = run(**given)
+    assert refused["failed"] and refused["msg"] == told
+
+
 def test_base64_in_the_place_of_a_file(run: t.Any) -> None:
     result = run(path=None, content=b64(GOOD), return_content=True)
     assert verdict(result) == (True, True, True, False)

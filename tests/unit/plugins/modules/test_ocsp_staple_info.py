@@ -251,6 +251,15 @@ def test_bad_input_fails_with_one_sentence(look: Look, case: str) -> None:
     assert look.network.dialled == []
 
 
+@pytest.mark.parametrize("option", ["expected_path", "issuer_path", "root_path", "certificate_path"])
+def test_check_mode_warns_of_a_file_that_an_earlier_task_may_create(look: Look, option: str) -> None:
+    result = look(**{option: "/missing.pem"}, check=True)
+    assert not result["failed"] and not result["acceptable"] and result["certificates"] == []
+    told = f"{option}: /missing.pem does not exist; this will fail unless an earlier task creates it"
+    assert result["warnings"] == [result["msg"]] == [told]
+    assert look.network.dialled == []
+
+
 @pytest.mark.parametrize("version", [None, "2.9.2"])
 def test_without_the_library_it_says_so(look: Look, monkeypatch: pytest.MonkeyPatch, version: t.Optional[str]) -> None:
     monkeypatch.setattr(signature, "CRYPTOGRAPHY_VERSION", version)
