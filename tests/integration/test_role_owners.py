@@ -467,6 +467,20 @@ def test_an_owner_that_is_removed_twice_leaves_others_alone(
     assert all_of_them.rc == 0 and not web_host.has(ROOT), all_of_them.output
 
 
+def test_a_server_that_a_removal_by_force_breaks_is_told_by_each_run(
+    web_host: lab_tool.Host, run: t.Callable[..., Result], lab_pki: pki_tool.Pki
+) -> None:
+    assert run([inclusion(lab_pki, WEB), inclusion(lab_pki, SHOP, owner="shop")]).rc == 0
+    serve_by_nginx(web_host, WEB, SHOP)
+    for _times in range(2):
+        gone = run([inclusion(lab_pki, state="absent", certificates={}, force=True)])
+        assert gone.rc == 0 and gone.count("ignored") == 1, gone.output
+        assert re.search(rf"not all servers could be reloaded: .*{ROOT}/live/{WEB}/", said(gone)), gone.output
+    serve_by_nginx(web_host, SHOP)
+    repaired = run([inclusion(lab_pki, state="absent", certificates={}, force=True)])
+    assert repaired.rc == 0 and repaired.count("ignored") == 0, repaired.output
+
+
 def test_a_removal_by_force_names_the_lines_that_it_breaks(
     web_host: lab_tool.Host, run: t.Callable[..., Result], lab_pki: pki_tool.Pki
 ) -> None:

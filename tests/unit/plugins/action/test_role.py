@@ -326,6 +326,21 @@ def test_what_becomes_of_the_timer_is_foretold(differing: t.List[str], verb: str
     assert f"ocsp-stapling.timer would be {verb}" in said and "changed=1" in said
 
 
+@pytest.mark.parametrize("reloaded", [True, False])
+def test_a_server_that_could_not_be_reloaded_is_told(reloaded: bool, run: Play, tmp_path: Path) -> None:
+    """By each run, as a failure that keeps the rest of the play from nothing."""
+    program = tmp_path / "ocsp-stapling"
+    problem = "nginx rejects its configuration; the next run tries again [reload_failed]"
+    ends = "exit 0" if reloaded else f"echo '{problem}' >&2; exit 1"
+    program.write_text(f"#!/bin/sh\ncase $1 in apply) exit 1;; reload) {ends};; *) exit 9;; esac\n")
+    program.chmod(0o755)
+    task = {"ansible.builtin.include_tasks": str(CHECKOUT / "roles/ocsp_stapling/tasks/apply.yml")}
+    said = run({"tasks": [task, task]}, extra={"__ocsp_stapling_program": str(program)}, check=False)
+    told = "could be reloaded: nginx rejects its configuration; the next run tries again; what was removed stays so"
+    assert (told in said) is not reloaded
+    assert f"ignored={0 if reloaded else 2}" in said
+
+
 def test_what_has_no_responder_is_told_as_it_is(run: Play) -> None:
     values = {
         "__ocsp_stapling_deployed": {"without_responder": ["www.a"], "held_back": [], "revoked": [], "dropped": []}
