@@ -446,11 +446,9 @@ def differing_settings(owner: str, mine: Values, others: t.Mapping[str, Values])
         values = [f"{_value(value)} for {quoted(owner)}"]
         values += [f"{their_value} for {join_words(called)}" for their_value, called in found.items()]
         number = sum(map(len, found.values()))
-        if number > len(found):
-            # Several share a value, so the last "and" needs a comma.
-            listed = ", ".join([*values[:-1], f"and {values[-1]}"])
-        else:
-            listed = join_words(values)
+        # Where several share a value, the last "and" needs a comma.
+        with_comma = ", ".join([*values[:-1], f"and {values[-1]}"])
+        listed = with_comma if number > len(found) else join_words(values)
         variable = f"ocsp_stapling_{key}"
         yield Differing(variable, f"{variable} is for the whole host, but it is {listed}", number)
 

@@ -163,7 +163,7 @@ class Status:
         return asked and self.config.fetch and not self.refused and entry.get("deployed") is not False
 
     def _first_plan(self, name: str, entry: Values) -> datetime:
-        """When refresh will ask about what it has not seen yet: at once, unless a staple is in place that is not due."""
+        """When refresh will ask about what it has not seen yet: at once, unless a staple that is not due is there."""
         staple = record.mapping(entry, "staple")
         since, due = record.time_of(staple, "this_update"), record.time_of(staple, "renew_at")
         if since is None or due is None:
