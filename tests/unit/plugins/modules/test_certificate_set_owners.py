@@ -670,10 +670,10 @@ def test_a_certificate_with_a_fault_of_its_own_is_not_compared(host: Host) -> No
     for owner in ("web", "shop"):
         host.deploy(owner, A)
     broken = one(A, chain_content=OTHER.pem.decode())
-    refused = host.run(part={"owner": "mail", "number": 1}, certificates=[broken, one(B)])
+    refused = host.run(part={"owner": "mail"}, certificates=[broken, one(B)])
     (finding,) = refused["findings"]
     assert finding["name"] == A and "does not contain the issuer of" in finding["message"]
-    other = host.run(part={"owner": "mail", "number": 1}, certificates=[one(A, mode="0440")])
+    other = host.run(part={"owner": "mail"}, certificates=[one(A, mode="0440")])
     assert [finding["message"].count("gives a different") for finding in other["findings"]] == [1, 1]
 
 
@@ -699,5 +699,5 @@ def test_owners_that_set_the_program_differently_are_named(host: Host) -> None:
                 f"it is '{timer}' for '{owner}' and " in warning and "each of them changes it when it runs" in warning
             )
     assert run("mail", B, "weekly")["warnings"] == run("web", A, "weekly")["warnings"] == []
-    asking = {"owner": "mail", "number": 1, "program": {"timer": "daily"}, "question": True}
+    asking = {"owner": "mail", "program": {"timer": "daily"}, "question": True}
     assert host.run(part=asking, certificates=[one(B)], check=True)["warnings"] == [], "the task that deploys warns"
