@@ -228,14 +228,14 @@ options:
         type: str
         default: ""
       place:
-        description: What tells the task that deploys for this owner from its other ones. A certificate is dropped if the
-          same task no longer gives it. What other tasks gave is kept, since this run may skip them, or they are still
-          to come.
+        description: What tells the task that deploys for this owner from its other ones. A certificate is dropped if
+          the same task no longer gives it. What other tasks gave is kept, since this run may skip them, or they are
+          still to come.
         type: str
         default: ""
       turn:
-        description: How many times that task has deployed in this run of Ansible, including this time. Certificates that
-          it gave later in an earlier run are kept.
+        description: How many times that task has deployed in this run of Ansible, including this time. Certificates
+          that it gave later in an earlier run are kept.
         type: int
         default: 1
       is_last:
@@ -244,8 +244,8 @@ options:
         type: bool
         default: false
       is_partial:
-        description: Whether this run of Ansible may leave out some tasks. If so, nothing is dropped if the task deployed
-          several times in an earlier run.
+        description: Whether this run of Ansible may leave out some tasks. If so, nothing is dropped if the task
+          deployed several times in an earlier run.
         type: bool
         default: false
       is_known:

@@ -208,7 +208,8 @@ def test_a_server_whose_user_chooses_has_no_default_of_ours(host: Host) -> None:
 def test_what_drops_out_is_foreseen_told_and_removed(host: Host) -> None:
     host.deploy("web", A, B)
     foreseen = host.deploy("web", A, check=True)
-    said = f"removed at the end of the play unless it fails or a later task configures it again: {B} (no longer for {SERVICE})"
+    unless = "unless it fails or a later task configures it again"
+    said = f"removed at the end of the play {unless}: {B} (no longer for {SERVICE})"
     assert foreseen["changed"] and f"would be {said}" in foreseen["msg"] and foreseen["dropped"] == [B]
     assert [one["after"] for one in foreseen["diff"]] == [{"state": "absent"}]
     told = host.deploy("web", A)
