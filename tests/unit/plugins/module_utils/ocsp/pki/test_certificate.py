@@ -383,6 +383,12 @@ def test_issuer_missing(candidates: list[forge.Entity]) -> None:
         issuer_of(W.leaf, candidates)
 
 
+def test_an_issuer_is_not_looked_for_among_more_than_a_chain_has() -> None:
+    with pytest.raises(InputError, match="contains 101 certificates, too many to look for an issuer among them"):
+        issuer_of(W.leaf, [W.issuer] * 101)
+    assert issuer_of(W.leaf, [W.issuer] * 100) == W.issuer.der
+
+
 @pytest.mark.parametrize("leaf, candidates", list(MISMATCHES.values()), ids=list(MISMATCHES))
 def test_issuer_mismatch(leaf: forge.Entity, candidates: list[forge.Entity]) -> None:
     mismatch(leaf, candidates)
