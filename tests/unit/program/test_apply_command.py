@@ -687,6 +687,31 @@ def test_a_proof_that_was_in_place_is_remembered_when_it_is_gone(web: Host) -> N
     assert web.staple(NAME) is None
 
 
+def test_a_proof_of_what_a_search_found_takes_the_place_of_no_other(web: Host) -> None:
+    """Whoever may write into a folder that is searched chooses the names of the folders in it, and their number."""
+    home = web.home / "home"
+    names = [f"{NAME}.proof/evil.test", "long" * 47, "twice.test", "deep er/\u00fc" + "\u00fc" * 100]
+    for name in names:
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / f"{name}.pem").write_bytes(web.issue(name).pem + forge.world().issuer.pem)
+    other = web.home / "other"
+    other.mkdir()
+    shutil.copy(home / "twice.test.pem", other)
+    web.configure(scan=[{"folder": str(home), "recursive": True}, {"folder": str(other)}])
+    web.maker = hosts.revoked
+    web.run("refresh")
+    web.run("apply")
+    for name in (NAME, *names, f"{other}/twice.test"):
+        assert web.known(name)["code"] == "revoked", name
+    for folder in (web.responses, web.state / "proofs"):
+        assert len(list(folder.glob("*.proof"))) == 6 and all(path.is_file() for path in folder.glob("*.proof"))
+        assert (folder / f"{NAME}.proof").is_file()
+    assert not list(home.rglob("*.proof/*.proof")) and not list(other.glob("*.proof"))
+    shutil.rmtree(home)
+    web.hour()
+    assert len(list((web.state / "proofs").iterdir())) == 2
+
+
 def test_a_revoked_certificate_is_not_stapled_for(web: Host) -> None:
     web.hour()
     web.later(4 * DAY)

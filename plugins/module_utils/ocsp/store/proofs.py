@@ -12,7 +12,9 @@ memory: all of them may have a hundred megabytes.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
+import re
 import typing as t
 
 from ..errors import FileError, InputError
@@ -22,6 +24,14 @@ from . import files, reading, untrusted_file
 ENDING = ".proof"
 #: Octets of the longest one. A response with a chain of large certificates has five thousand.
 LONGEST = 8 * 1024
+#: The names that files may have. What a search found is called as other users like, with folders in it.
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}", re.ASCII)
+
+
+def file_name(name: str) -> str:
+    """What the file for a certificate is called. No name leads out of the folder, or to the file of another."""
+    known = name if _PLAIN.fullmatch(name) else f"#{hashlib.sha256(name.encode()).hexdigest()}"
+    return known + ENDING
 
 
 def keep(path: str, proof: t.Optional[bytes]) -> None:
@@ -40,12 +50,13 @@ def forget(path: str) -> None:
         files.remove_file(path)
 
 
-def forget_others(folder: str, names: t.Container[str]) -> None:
+def forget_others(folder: str, names: t.Iterable[str]) -> None:
     """Remember those of these certificates alone, as far as the others can be removed."""
+    known = set(map(file_name, names))
     with contextlib.suppress(OSError):
-        for name in os.listdir(folder):
-            if name.endswith(ENDING) and name[: -len(ENDING)] not in names:
-                os.unlink(os.path.join(folder, name))
+        for file in os.listdir(folder):
+            if file.endswith(ENDING) and file not in known:
+                os.unlink(os.path.join(folder, file))
 
 
 def read(path: str) -> t.Tuple[t.Optional[bytes], str]:

@@ -29,7 +29,7 @@ from datetime import datetime, timezone
 
 from ..errors import FileError, InputError
 from ..servers.server import FOLDER
-from . import files, reading, users
+from . import files, proofs, reading, users
 
 #: What may be permitted for a private key.
 _KEY_MODES = 0o640
@@ -135,7 +135,7 @@ class Layout(t.NamedTuple):
 
     def proof(self, name: str) -> str:
         """The response by which root knows that the live certificate of a name is revoked."""
-        return os.path.join(self.state, "proofs", f"{name}.proof")
+        return os.path.join(self.state, "proofs", proofs.file_name(name))
 
     @property
     def journal(self) -> str:

@@ -240,7 +240,7 @@ class Folders:
 
     def proof(self, name: str) -> str:
         """The file of refresh for the response that says that a certificate is revoked."""
-        return os.path.join(self.responses, name + proofs.ENDING)
+        return os.path.join(self.responses, proofs.file_name(name))
 
     @property
     def proofs(self) -> str:
