@@ -812,6 +812,108 @@ def test_a_file_of_the_same_name_keeps_no_staple_in_place(web: Host, tmp_path: P
     assert {NAME, f"{home}/{NAME}"} <= json.loads(web.run("status", "--json").out)["certificates"].keys()
 
 
+def of_user(web: Host, name: str = "evil.test", **options: t.Any) -> Path:
+    """A certificate in a folder of a user that is searched. Returns the folder."""
+    folder = web.home / "evil"
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.pem").write_bytes(web.issue(name, **options).pem + forge.world().issuer.pem)
+    os.chown(folder, 61234, 61234)
+    web.configure(scan=[{"folder": str(folder)}])
+    return folder
+
+
+def levels(web: Host) -> t.Tuple[t.List[int], str]:
+    """The exit codes of refresh, apply, status and its Nagios output, and what the last one says."""
+    done = [web.run(command) for command in ("refresh", "apply", "status")]
+    nagios = web.run("status", "--nagios")
+    return [one.code for one in (*done, nagios)], nagios.out
+
+
+def broken(web: Host, folder: Path) -> None:
+    (folder / "evil.test.pem").write_text("-----BEGIN CERTIFICATE-----\nno\n-----END CERTIFICATE-----\n")
+
+
+def without_responder(web: Host, folder: Path) -> None:
+    web.makers["evil.test"] = hosts.try_later
+
+
+def planted(web: Host, folder: Path) -> None:
+    (folder / "evil.test.ocsp-resp").mkdir()
+
+
+def ended(web: Host, folder: Path) -> None:
+    (folder / "evil.test.ocsp-resp").write_bytes(hosts.expired(web.leaves["evil.test"], web.now))
+    web.makers["evil.test"] = hosts.try_later
+
+
+def odd(web: Host, folder: Path) -> None:
+    (folder / "x|y.pem").write_bytes((folder / "evil.test.pem").read_bytes())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+@pytest.mark.parametrize("trouble", [broken, without_responder, planted, ended, odd])
+def test_troubles_that_a_user_has_at_will_are_told_as_theirs(
+    web: Host, trouble: t.Callable[[Host, Path], None]
+) -> None:
+    """The operator's certificates decide about exit codes, and come first."""
+    web.hour()
+    trouble(web, of_user(web))
+    codes, said = levels(web)
+    assert codes == [0, 0, 1, 1]
+    assert said.startswith(
+        "OCSP WARNING - evil.test (user 61234): " if trouble is not odd else "OCSP WARNING - files of other users"
+    )
+    assert "critical=0" in said
+    codes, said = levels(web)
+    assert codes == [0, 0, 1, 1], "the second time, too"
+    if trouble is not odd:
+        assert "of user:       61234" in web.run("status", "evil.test").out
+        assert web.known("evil.test")["user"] == "61234" and web.known(NAME)["user"] == ""
+    web.maker = hosts.try_later
+    web.later(5 * DAY)
+    codes, said = levels(web)
+    assert codes == [1, 0, 1, 1] and said.startswith(f"OCSP WARNING - {NAME}: ")
+    web.later(3 * DAY)
+    assert levels(web)[0][:2] == [2, 2]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+@pytest.mark.parametrize("kind", ["revoked", "must-staple"])
+def test_what_harms_clients_is_alarming_whoever_has_it(web: Host, kind: str) -> None:
+    web.hour()
+    of_user(web, must_staple=kind == "must-staple")
+    web.makers["evil.test"] = hosts.revoked if kind == "revoked" else hosts.try_later
+    codes, said = levels(web)
+    assert codes == [2, 2, 2, 2] and said.startswith("OCSP CRITICAL - evil.test (user 61234): ")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_what_was_deployed_of_a_user_is_theirs(web: Host) -> None:
+    """The description of a set says in whose folder its key was."""
+    for number, origin in enumerate(({"folder": "/home/evil", "user": 61234}, {"folder": "/srv", "user": -1}, None)):
+        name = f"{number}.test"
+        folder = web.deploy(name, ["web"])
+        (folder / "set.json").write_bytes(sets.describe(sets.Description((name,), ("web",), origin=origin)))
+        web.makers[name] = hosts.try_later
+        expected = 0 if number == 0 else 2
+        assert levels(web)[0][:2] == [expected, expected]
+        assert web.known(name)["user"] == ("61234" if number == 0 else "")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_the_responder_of_a_user_has_no_clock_doubted(web: Host) -> None:
+    """Staples of others that expire would stay in place as long as it is."""
+    of_user(web)
+    web.hour()
+    claim(web, "evil.test")
+    assert web.run("apply").code == 0
+    assert json.loads((web.state / "state.json").read_text())["clock"]["problem"] == ""
+    web.configure(certificates=[])
+    (web.root / "live" / NAME).unlink()
+    assert web.run("apply").code == 1, "there is no other to ask"
+    assert json.loads((web.state / "state.json").read_text())["clock"]["problem"]
+
+
 def test_a_run_leaves_what_a_search_found_when_its_time_is_over(web: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """In turn, and all that is configured is done, with a state, and services reloaded."""
     for user, number in (("evil", 5), ("other", 2)):
@@ -832,7 +934,7 @@ def test_a_run_leaves_what_a_search_found_when_its_time_is_over(web: Host, monke
 
     monkeypatch.setattr(observe.Observer, "look", slow)
     done = web.run("apply")
-    assert looked == [NAME, "evil0.test", "other0.test"] and done.code == 1
+    assert looked == [NAME, "evil0.test", "other0.test"] and done.code == 0
     assert web.pieces(NAME) == ALL and web.reloads("web") == 1
     assert "apply ended itself after 6 minutes and left 5 certificates for the next run, which begins with" in done.err
     assert "was not checked, as there was no time left" in web.known("evil4.test")["unfinished"]

@@ -397,7 +397,8 @@ def test_a_fifo_hangs_no_run(folder: Path) -> None:
 
 
 def problems(folder: Path, **settings: t.Any) -> t.List[str]:
-    return list(load(folder, json.dumps({"scan": [{"folder": str(folder / "ssl"), **settings}]})).problems)
+    config = load(folder, json.dumps({"scan": [{"folder": str(folder / "ssl"), **settings}]}))
+    return [*config.problems, *config.problems_of_users]
 
 
 def test_a_folder_that_is_not_there_is_a_problem_of_its_own(folder: Path) -> None:
@@ -567,6 +568,25 @@ def test_files_without_end_end_the_search_of_their_folder(folder: Path, monkeypa
     assert len(found(folder)) == 10
     (problem,) = problems(folder)
     assert "has more than 10 entries" in problem
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_what_is_up_to_a_user_is_no_problem_of_the_operator(folder: Path) -> None:
+    """Whether the file is the user's, or the folder, or one above it; where several may write, whose the file is."""
+    odd = [f"ssl/{name}/x|.pem" for name in ("own", "file", "folder", "above/it", "shared")]
+    put(folder, *odd)
+    for path in ("file/x|.pem", "folder", "above", "shared/x|.pem"):
+        os.chown(folder / "ssl" / path, 61234, 61234)
+    put(folder, "ssl/shared/own|.pem")
+    (folder / "ssl" / "shared").chmod(0o1777)
+    (folder / "ssl" / "closed").mkdir()
+    config = load(folder, json.dumps({"scan": [{"folder": str(folder / "ssl"), "recursive": True}]}))
+    assert [problem.split()[3].partition("/ssl/")[2] for problem in config.problems] == [
+        "own/x|.pem",
+        "shared/own|.pem",
+    ]
+    theirs = [problem.split()[3].partition("/ssl/")[2] for problem in config.problems_of_users]
+    assert theirs == ["above/it/x|.pem", "file/x|.pem", "folder/x|.pem", "shared/x|.pem"]
 
 
 def test_links_to_links_without_end_end_nothing(folder: Path) -> None:

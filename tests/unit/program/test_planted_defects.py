@@ -15,7 +15,7 @@ import typing as t
 import pytest
 from ansible_collections.certops.ocsp.tests.unit.forge import HOUR
 from ansible_collections.certops.ocsp.tests.unit.program.host import Host
-from ocsp_stapling import certificate_state, in_place, metrics, observe
+from ocsp_stapling import certificate_state, in_place, metrics, observe, whose
 from ocsp_stapling.commands import apply, status
 
 THREE = ("a.example.com", "b.example.com", "c.example.com")
@@ -61,6 +61,7 @@ OF_APPLY = [
     (certificate_state, "entry_values"),
     (certificate_state, "certificate_values"),
     (certificate_state, "staple_values"),
+    (whose, "of_set"),
 ]
 
 

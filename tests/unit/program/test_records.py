@@ -156,6 +156,7 @@ NAMES = {
     "ocsp_stapling_staple_in_place": 1,
     "ocsp_stapling_certificate_must_staple": 1,
     "ocsp_stapling_certificate_revoked": 0,
+    "ocsp_stapling_certificate_of_user": 0,
     "ocsp_stapling_certificate_has_responder": 1,
     "ocsp_stapling_certificate_expiry_timestamp_seconds": 1777784767,
     "ocsp_stapling_source_changed_timestamp_seconds": 1772600000,

@@ -34,6 +34,8 @@ _LOOK = 64 * 1024
 _ORDINARY = re.compile(r"[\w.*@+~=, /-]{1,200}")
 
 Settings = t.Mapping[str, t.Any]
+#: Takes what cannot be used: the path of a file or folder, and a sentence.
+Note = t.Callable[[str, str], None]
 
 
 class Found(t.NamedTuple):
@@ -65,16 +67,16 @@ def is_mask(text: str) -> bool:
     return text.count(_DOMAIN) == 1 and "/" not in text and "\0" not in text
 
 
-def find(settings: Settings, lead: str, problems: t.Optional[t.List[str]] = None) -> t.Iterator[Found]:
+def find(settings: Settings, lead: str, note: t.Optional[Note] = None) -> t.Iterator[Found]:
     """The domains of which there is a ``lead``, one of the keys of ``MASKS``, in the order of folders and names.
 
     ``settings`` are a ``folder``, maybe ``recursive``, and any masks. A file that the mask of something
     else fits as well is no lead: ``example.com-chain.pem`` is the chain of one domain and not a certificate.
 
-    Folders that cannot be read, or have more in them than is looked at, are added to ``problems``, each as a sentence.
-    Without these they raise InputError.
+    Folders that cannot be read, or have more in them than is looked at, are told to ``note``. Without it they raise
+    InputError.
     """
-    search = _Search(settings["folder"], bool(settings.get("recursive")), problems)
+    search = _Search(settings["folder"], bool(settings.get("recursive")), note or _refuse)
     masks = {kind: settings.get(kind) or mask for kind, mask in MASKS.items()}
     pattern = _pattern(masks[lead])
     others = [_pattern(mask) for kind, mask in masks.items() if kind not in (lead, "private_key", "certificate")]
@@ -96,10 +98,10 @@ class _Search:
     being found, and does not get more by making folders.
     """
 
-    def __init__(self, folder: str, recursive: bool, problems: t.Optional[t.List[str]]) -> None:
+    def __init__(self, folder: str, recursive: bool, note: Note) -> None:
         self._folder = folder
         self._recursive = recursive
-        self._problems = problems
+        self._note = note
         self._counts: t.Dict[str, t.Dict[str, int]] = {}
 
     def names_in(self, pattern: t.Pattern[str]) -> t.Iterator[t.Tuple[str, t.List[str]]]:
@@ -115,12 +117,13 @@ class _Search:
                 counted = counted or (folder if _is_for_others(folder) else "")
                 folders, names = self._look(folder, counted, pattern)
             except OSError as error:
-                self._note(_folder_problem(error))
+                self._note(folder, _folder_problem(error))
                 continue
             yield folder, names
             if folders and depth == MOST_LEVELS:
                 self._note(
-                    f"folders more than {MOST_LEVELS} levels below {self._folder} are not searched: {_told(folder)}"
+                    folder,
+                    f"folders more than {MOST_LEVELS} levels below {self._folder} are not searched: {_told(folder)}",
                 )
                 continue
             below = [os.path.join(folder, name) for name in folders]
@@ -155,15 +158,15 @@ class _Search:
         counts[kind] = counts.get(kind, 0) + 1
         if counts[kind] == limit + 1:
             self._note(
+                counted,
                 f"the folder {_told(counted)} has more than {limit} {kind}, and users other than root can write to it, "
-                "so the rest is not looked at; remove what is not needed, or search its subfolders one by one"
+                "so the rest is not looked at; remove what is not needed, or search its subfolders one by one",
             )
         return counts[kind] <= limit
 
-    def _note(self, problem: str) -> None:
-        if self._problems is None:
-            raise InputError(problem)
-        self._problems.append(problem)
+
+def _refuse(_path: str, problem: str) -> None:
+    raise InputError(problem)
 
 
 def _is_for_others(folder: str) -> bool:
@@ -188,7 +191,8 @@ def domains(settings: Settings, problems: t.Optional[t.List[str]] = None) -> t.L
     cannot be a domain, or has no certificate, is left out and added to these as a sentence.
     """
     listed = []
-    for found in find(settings, "private_key", problems):
+    note = None if problems is None else lambda _path, problem: problems.append(problem)
+    for found in find(settings, "private_key", note):
         problem = _unfit(found, settings) if problems is not None else ""
         if problems is not None and problem:
             problems.append(problem)

@@ -37,14 +37,20 @@ _LONGEST_PLAN, _LONGEST_PAST = timedelta(days=60), timedelta(days=3660)
 _TOLERANCE = timedelta(hours=1)
 
 
-def entry_values(look: Observation, decision: Decision, before: Values, claims: Values, now: datetime) -> Values:
-    """All that the state says of one certificate. ``before`` is what it said, ``claims`` what refresh says."""
+def entry_values(
+    look: Observation, decision: Decision, before: Values, claims: Values, now: datetime, user: str
+) -> Values:
+    """All that the state says of one certificate.
+
+    ``before`` is what it said, ``claims`` what refresh says, and ``user`` whose it is, empty for root.
+    """
     certificate = certificate_values(look.options)
     claims = claims_about(certificate, claims)
     staple = staple_values(look, decision, record.mapping(before, "staple"), claims, now)
     return {
         "live": look.entry.live,
         "services": list(look.entry.services),
+        "user": user,
         "deployed": look.deployed,
         "certificate": certificate,
         "staple": staple,
@@ -132,6 +138,7 @@ def refresh_values(run: Values, now: datetime) -> Values:
         "seconds": record.seconds_of(run, "seconds"),
         "exit_code": record.number_of(run, "exit_code"),
         "problem": record.text_of(run, "problem"),
+        "problem_of_users": record.text_of(run, "problem_of_users"),
         "latest": format_time(_past(record.time_of(run, "latest"), now)),
     }
 

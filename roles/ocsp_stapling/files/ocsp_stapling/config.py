@@ -24,6 +24,7 @@ before anything is done, with its file, line and key.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -41,6 +42,7 @@ from ocsp.store import parts, proofs, scan, tenants
 from ocsp.store.sets import Layout
 from ocsp.text import bounded, clean, parse_duration
 
+from . import whose
 from .json_lines import ConfigError, Document, Path, Unreadable, parse
 
 DEFAULT_PATH = os.path.join(Layout().root, "config.json")
@@ -264,6 +266,7 @@ class Config:
     """All that was configured.
 
     ``problems`` are sentences about what some certificates may be missing for, such as folders that cannot be searched.
+    ``problems_of_users`` are those that are up to the users whose files and folders these are.
     """
 
     folders: Folders = Folders()
@@ -276,6 +279,7 @@ class Config:
     fetch: bool = True
     defaults: Values = field(default_factory=dict)
     problems: t.Tuple[str, ...] = ()
+    problems_of_users: t.Tuple[str, ...] = ()
 
     @property
     def layout(self) -> Layout:
@@ -284,8 +288,22 @@ class Config:
     @property
     def problem(self) -> str:
         """The first of the problems in one text, for the records of runs, which have limits."""
-        text = "; ".join(bounded(self.problems, _MOST_TOLD))
-        return clean(text, _LONGEST_PROBLEM)
+        return _in_one(self.problems)
+
+    @property
+    def problem_of_users(self) -> str:
+        """The same of what is up to other users."""
+        return _in_one(self.problems_of_users)
+
+    def user_of(self, entry: Entry) -> str:
+        """The other user than root whose a certificate is, by name, or an empty string for the operator's own."""
+        path = entry.values.get("certificate_path")
+        with contextlib.suppress(Exception):  # what fails here must not keep it, nor others, from being treated
+            if entry.live is not None and path == _in_set(entry.live):
+                return whose.name(whose.of_set(entry.live))
+            if isinstance(path, str):
+                return whose.name(whose.of_file(path, whose.fetcher(self.folders.responses)))
+        return ""
 
     def entry(self, name: str, services: t.Iterable[str]) -> Entry:
         """A certificate that is live but not configured, as if it were."""
@@ -296,6 +314,10 @@ class Config:
 
     def kinds(self, services: t.Iterable[str]) -> t.List[t.Optional[str]]:
         return [self.service(name).kind for name in services]
+
+
+def _in_one(problems: t.Sequence[str]) -> str:
+    return clean("; ".join(bounded(problems, _MOST_TOLD)), _LONGEST_PROBLEM)
 
 
 def load(path: str = DEFAULT_PATH, state: str = DEFAULT_STATE) -> Config:
@@ -457,6 +479,7 @@ def _merge(host: Document, own: t.Sequence[Document], added: t.Sequence[Document
         fetch=settings.get("fetch", True),
         defaults=builder.complete(defaults),
         problems=tuple(dict.fromkeys(builder.problems)),
+        problems_of_users=tuple(dict.fromkeys(builder.problems_of_users)),
     )
 
 
@@ -502,6 +525,8 @@ class _Builder:
         self.of_parts: t.Set[str] = set()
         self.found: t.Set[str] = set()
         self.problems: t.List[str] = []
+        self.problems_of_users: t.List[str] = []
+        self.fetcher = whose.fetcher(folders.responses)
         self.real_folders: t.Dict[str, str] = {}
 
     def complete(self, defaults: Values) -> t.Dict[str, t.Any]:
@@ -539,20 +564,28 @@ class _Builder:
     def add_found(self, document: Document, defaults: Values) -> None:
         """The certificates in the folders of a file."""
         for index, given in enumerate(_given(document.value, "scan", [])):
-            options = {key: value for key, value in given.items() if key in _OPTIONS}
-            problems: t.List[str] = []
-            for found in scan.find(given, "certificate", problems):
-                name = self._name_of(found)
-                problem = found.problem or self._known(name, found.paths["response"]) or self._led(found)
-                if problem:
-                    # Whoever may write into the folder must not keep the others from being looked at.
-                    problems.append(problem)
-                    continue
-                values = {**options, **_files_of(found), "live": None, "services": given.get("services")}
-                self._add(document, ("scan", index), name, values, defaults, found=True)
-                self.found.add(name)
-            where = _place(document, ("scan", index))
-            self.problems += [f"{where}: {problem}" for problem in bounded(problems, _MOST_PROBLEMS)]
+            self._add_found_in(document, ("scan", index), given, defaults)
+
+    def _add_found_in(self, document: Document, place: Path, given: Values, defaults: Values) -> None:
+        """Those in one folder. Whoever may write into it must not keep the others from being looked at."""
+        options = {key: value for key, value in given.items() if key in _OPTIONS}
+        own: t.List[str] = []
+        of_users: t.List[str] = []
+
+        def note(path: str, problem: str) -> None:
+            (own if whose.of_file(path, self.fetcher) is None else of_users).append(problem)
+
+        for found in scan.find(given, "certificate", note):
+            name = self._name_of(found)
+            problem = found.problem or self._known(name, found.paths["response"]) or self._led(found)
+            if problem:
+                note(found.paths["certificate"], problem)
+                continue
+            values = {**options, **_files_of(found), "live": None, "services": given.get("services")}
+            self._add(document, place, name, values, defaults, found=True)
+            self.found.add(name)
+        for problems, told in ((own, self.problems), (of_users, self.problems_of_users)):
+            told += [f"{_place(document, place)}: {problem}" for problem in bounded(problems, _MOST_PROBLEMS)]
 
     def _name_of(self, found: scan.Found) -> str:
         """What one that was found is called. One of the same name in another folder may be of another user.

@@ -127,7 +127,7 @@ def _observe(entry: Entry, known: t.Optional[Values], observer: Observer) -> See
         if is_as_known and not _may_be_revoked(known or {}, entry, observer):
             return Seen(known)
         look = observer.look_in_place(entry)
-        values = dict(known or {}) if is_as_known else _looked(look, known or {}, observer.now)
+        values = dict(known or {}) if is_as_known else _looked(look, known or {}, observer)
         return Seen({**values, **_revocation(look, observer.now)})
     except InputError as error:
         return Seen(known, error.message)
@@ -172,10 +172,11 @@ def _known(known: Values) -> Digests:
     return known.get("deployed") is not False, staple.get("sha256"), certificate.get("sha256")
 
 
-def _looked(look: Observation, known: Values, now: datetime) -> Values:
+def _looked(look: Observation, known: Values, observer: Observer) -> Values:
+    now, user = observer.now, observer.config.user_of(look.entry)
     # A staple that is good stays in place until apply withdraws it, whatever proves that it should not.
     decision = decide(look.facts._replace(proof=None), now)
-    values = certificate_state.entry_values(look, decision, known, {}, now)
+    values = certificate_state.entry_values(look, decision, known, {}, now, user)
     staple = record.mapping(values, "staple")
     replaced = bool(staple) and staple["sha256"] != record.mapping(known, "staple").get("sha256")
     if replaced:

@@ -45,6 +45,10 @@ def _is_there(key: str) -> Value:
     return lambda entry: float(isinstance(entry.get(key), dict))
 
 
+def _of_user(entry: Values) -> t.Optional[float]:
+    return float(bool(record.text_of(entry, "user"))) if record.mapping(entry, "certificate") else None
+
+
 def _renewal_not_live(entry: Values) -> t.Optional[float]:
     """None where nothing is deployed at all."""
     return float(is_not_live(entry)) if record.mapping(entry, "certificate") else None
@@ -79,6 +83,7 @@ _OF_CERTIFICATES: t.Tuple[t.Tuple[str, str, Value], ...] = (
     ("staple_in_place", "Whether an OCSP response is in place for servers to staple.", _is_there("staple")),
     ("certificate_must_staple", "Whether the certificate requires a staple (RFC 7633).", _flag("must_staple")),
     ("certificate_revoked", "Whether the CA says that the certificate is revoked.", _is_there("revoked")),
+    ("certificate_of_user", "Whether the certificate is that of another user than root.", _of_user),
     ("certificate_has_responder", "Whether there is an OCSP responder for the certificate.", _flag("has_responder")),
     (
         "certificate_expiry_timestamp_seconds",

@@ -136,15 +136,22 @@ class Observer:
         return Evidence(new, good)
 
     def is_contradicted(self) -> bool:
-        """Whether a responder's clock disagreed with this host's in the last run of refresh."""
+        """Whether a responder's clock disagreed with this host's in the last run of refresh.
+
+        That of a certificate of another user counts where no other is configured: the user may have chosen it.
+        """
+        doubting = [entry for entry in self.config.certificates if self._is_doubting(entry)]
+        if any(not self.config.user_of(entry) for entry in doubting):
+            return True
+        return bool(doubting) and all(map(self.config.user_of, self.config.certificates))
+
+    def _is_doubting(self, entry: Entry) -> bool:
         since = record.time_of(self.claims.run, "started")
-        for entry in self.config.certificates:
-            with contextlib.suppress(Exception):  # it claims nothing then
-                known = self.claims.entry(entry.name)
-                looked = record.time_of(known, "looked")
-                is_of_last_run = since is not None and looked is not None and looked >= since
-                if known.get("clock_implausible") is True and is_of_last_run:
-                    return True
+        with contextlib.suppress(Exception):  # it claims nothing then
+            known = self.claims.entry(entry.name)
+            looked = record.time_of(known, "looked")
+            is_of_last_run = since is not None and looked is not None and looked >= since
+            return known.get("clock_implausible") is True and is_of_last_run
         return False
 
 

@@ -9,7 +9,7 @@ said to be wrong, which it believes for a day. Responses that say that a certifi
 of their own, NAME.proof: they are long, and those of some certificates must not make the record of all too large.
 
     {"version": 1,
-     "run": {"started": TIME, "ended": TIME, "exit_code": 0, "problem": "",
+     "run": {"started": TIME, "ended": TIME, "exit_code": 0, "problem": "", "problem_of_users": "",
              "left": 0,                                certificates for which there was no time
              "latest": TIME},                          the last run over some certificates alone, if there was one
      "certificates": {NAME: {

@@ -18,10 +18,12 @@ proofs/NAME.proof. A newer ``version`` than 1 means that keys changed their mean
      "first": TIME,                    the first run that is known of
      "runs": {"refresh": {"ended": TIME, "seconds": 1.5, "exit_code": 0,
                           "problem": "",       what of the configuration could not be used
+                          "problem_of_users": "",    what other users have in folders of scan that could not be
                           "latest": TIME},     of a run over some certificates alone
               "apply": {...}},
      "certificates": {NAME: {
          "live": PATH, "services": [NAME],         as configured
+         "user": "",                               the other user than root whose it is
          "deployed": true,                         false where there is no set of it
          "certificate": {"serial_number": HEX, "sha256": HEX, "subject": TEXT, "not_after": TIME,
                          "renew_at": TIME, "must_staple": false, "has_responder": true} or null,
@@ -111,6 +113,7 @@ def load(path: str) -> State:
     return State(values)
 
 
-def run_values(now: datetime, seconds: float, exit_code: int, problem: str = "") -> Values:
+def run_values(now: datetime, seconds: float, exit_code: int, problem: str = "", of_users: str = "") -> Values:
     """What is remembered of a run that ends ``now``."""
-    return {"ended": format_time(now), "seconds": round(seconds, 3), "exit_code": exit_code, "problem": problem}
+    problems = {"problem": problem, "problem_of_users": of_users}
+    return {"ended": format_time(now), "seconds": round(seconds, 3), "exit_code": exit_code, **problems}

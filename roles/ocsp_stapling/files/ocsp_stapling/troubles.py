@@ -42,6 +42,8 @@ RENEWAL_OVERDUE = Trouble("renewal_overdue", CRITICAL, "", "OcspRenewalOverdue",
 # Staples are no longer renewed.
 RUN_FAILED = Trouble("run_failed", WARNING, "", "OcspStaplingRunFailed")
 NOT_RUNNING = Trouble("not_running", WARNING, "", "OcspStaplingNotRunning")
+# Of a certificate of another user, who can cause it at will, so that it is less severe.
+STAPLE_EXPIRED_OF_USER = Trouble("staple_expired_of_user", WARNING, "expired", "OcspStapleExpiredOfUser")
 CERTIFICATE_EXPIRED = Trouble("certificate_expired", WARNING, "", "OcspCertificateExpired")
 STAPLE_MISSING = Trouble("staple_missing", WARNING, "", "OcspStapleMissing")
 NOT_RENEWED = Trouble("not_renewed", WARNING, "", "OcspStapleNotRenewed", share=0.5)
@@ -74,6 +76,7 @@ RESPONDER_FAILING = Trouble(
 RESPONSE_REFUSED = Trouble("response_refused", WARNING, "", "OcspResponseRefused")  # for all other codes
 # What no metric shows.
 STATE_UNREADABLE = Trouble("state_unreadable", WARNING)
+FILE_OF_USER = Trouble("file_of_user", WARNING)
 NOT_SEEN = Trouble("not_seen", WARNING, "not seen")
 
 TABLE = (
@@ -84,6 +87,7 @@ TABLE = (
     RENEWAL_OVERDUE,
     RUN_FAILED,
     NOT_RUNNING,
+    STAPLE_EXPIRED_OF_USER,
     CERTIFICATE_EXPIRED,
     STAPLE_MISSING,
     NOT_RENEWED,
@@ -98,6 +102,7 @@ TABLE = (
     RESPONDER_FAILING,
     RESPONSE_REFUSED,
     STATE_UNREADABLE,
+    FILE_OF_USER,
     NOT_SEEN,
 )
 

@@ -63,7 +63,8 @@ class Report(t.NamedTuple):
 class Apply:
     """One run over all certificates, those that are live and not configured among them.
 
-    With ``names`` it is over these alone, and what the state says of the others stays as it is.
+    With ``names`` it is over these alone, and what the state says of the others stays as it is. Troubles of other users
+    than root do not count for the exit code, unless clients fail: who has them can have them at will.
     A lock keeps others from changing what servers read meanwhile. Without ``reload``, services are reloaded elsewhere,
     and if ``deployed``, what other programs have renewed has just been treated, and what came of it was said.
     """
@@ -130,14 +131,22 @@ class Apply:
     def _worsen(self, exit_code: int) -> None:
         self.exit_code = max(self.exit_code, exit_code)
 
+    def _worsen_for(self, entry: Entry, exit_code: int) -> None:
+        """The same for what is wrong with one certificate, where that is the operator's."""
+        if exit_code > self.exit_code and not self.config.user_of(entry):
+            self.exit_code = exit_code
+
     def _look_at_state(self) -> None:
         for problem in self.config.problems:
             self._worsen(IO_ERROR)
             self.log.emit(Event("configuration", problem, events.ERROR, "file_error"))
+        for problem in self.config.problems_of_users:
+            self.log.emit(Event("configuration", problem, events.WARNING, "file_error"))
         if self.before.problem:
             message = f"{self.before.problem}; it is rebuilt"
             self.log.emit(Event("state", message, events.WARNING, "file_error"))
         if self.refused:
+            self._worsen(1)
             self._refuse("", self.refused)
         for name in self.installed.put_back:
             message = "a run was killed while switching to another set; the previous set is live again"
@@ -170,12 +179,11 @@ class Apply:
             action(entry)
             return
         except OcspError as error:
-            self._worsen(1)
             code, message = error.code, error.message
         except Exception as error:
-            self._worsen(1)
             code = ""
             message = f"its staple was not checked because of an internal error ({type(error).__name__}: {error})"
+        self._worsen_for(entry, 1)
         self.log.emit(Event("failed", message, events.ERROR, code, entry.name))
         known = self.before.certificates.get(entry.name, {})
         self.after.certificates[entry.name] = {**known, "unfinished": message}
@@ -195,10 +203,10 @@ class Apply:
                 self._guard(entry, self._apply)
                 continue
             left += 1
+            self._worsen_for(entry, 1)
             known = self.before.certificates.get(entry.name, {})
             self.after.certificates[entry.name] = {**known, "unfinished": _NO_TIME}
         if left:
-            self._worsen(1)
             message = (
                 f"apply ended itself after {LONGEST_RUN.total_seconds() / 60:g} minutes and left "
                 f"{count(left, 'certificate')} for the next run, which begins with them"
@@ -211,6 +219,7 @@ class Apply:
         look = self.observer.look(entry)
         decision = self._decide(look)
         if look.refused:
+            self._worsen_for(entry, 1)
             self._refuse(entry.name, look.refused)
         if look.place is None:
             self._tell_of_file(look)
@@ -240,7 +249,6 @@ class Apply:
         self._conclude(look, decision)
 
     def _refuse(self, name: str, message: str) -> None:
-        self._worsen(1)
         self.log.emit(Event("refused", message, events.ERROR, "foreign_file", name))
 
     def _plan(self, entry: Entry) -> ExpiryPlan:
@@ -367,7 +375,8 @@ class Apply:
         before = self.before.certificates.get(look.entry.name, {})
         # Where others bring the responses, what refresh says of its attempts is from before.
         claims = self.claims.entry(look.entry.name) if self.config.fetch else {}
-        after = certificate_state.entry_values(look, decision, before, claims, self.now)
+        user = self.config.user_of(look.entry)
+        after = certificate_state.entry_values(look, decision, before, claims, self.now, user)
         self._keep_proof(look, after, before)
         after["deployment"] = certificate_state.deployment_values(self._attempt(look.entry.name, after))
         self.after.certificates[look.entry.name] = after
@@ -378,7 +387,8 @@ class Apply:
         stapled = decision.action != WITHDRAW
         harmless = decision.code in ("", "no_responder") or (decision.code == "not_configured" and not stapled)
         bearable = not look.deployed or (stapled and not decision.alarming)
-        self._worsen(0 if harmless else 1 if bearable else 2)
+        if not user or decision.code == "revoked" or look.facts.must_staple:
+            self._worsen(0 if harmless else 1 if bearable else 2)
         # What concerns the clock was said for all of them together, and why a staple went when it went.
         of_clock = decision.code == "clock_implausible" and not decision.alarming
         said = not decision.code or of_clock or self.changes.get(look.entry.name) == WITHDRAWN
@@ -440,8 +450,8 @@ class Apply:
         self.log.emit(Event("run", message))
 
     def _save(self) -> None:
-        problem = self.config.problem
-        this = states.run_values(self.host.now(), self.host.elapsed(), self.exit_code, problem)
+        problems = self.config.problem, self.config.problem_of_users
+        this = states.run_values(self.host.now(), self.host.elapsed(), self.exit_code, *problems)
         self.after.first = self.before.first or format_time(self.now)
         self.after.runs = {
             # A run over some certificates says nothing about the timer.

@@ -98,12 +98,15 @@ class Refresh:
         folders = self.config.folders
         for problem in self.config.problems:
             self.log.emit(Event("configuration", problem, events.ERROR, "file_error"))
+        for problem in self.config.problems_of_users:
+            self.log.emit(Event("configuration", problem, events.WARNING, "file_error"))
         self.record = record.load(folders.record, len(self.config.certificates))
         names = {entry.name for entry in self.config.certificates}
         self.record.keep_only(names)
         proofs.forget_others(folders.responses, names)
         before, self.record.run = self.record.run, {"started": format_time(self.host.now())}
         self.record.run["problem"] = self.config.problem
+        self.record.run["problem_of_users"] = self.config.problem_of_users
         self.ways = Ways(self.record.ways)
         try:
             self._refresh()
@@ -376,16 +379,22 @@ class Refresh:
     def _exit_code(self) -> int:
         """0 where all is well, 1 where a good response is in place wherever one failed, else 2.
 
-        Whether all is well is not known of what could not be found.
+        Whether all is well is not known of what could not be found. What other users than root have at will, failures
+        of their certificates, does not count, as in ``apply``.
         """
         worst = IO_ERROR if self.config.problems else 0
         for entry in self.entries:
             known = self.record.entry(entry.name)
-            if not record.number_of(known, "failures"):
+            if not record.number_of(known, "failures") or not self._counts(entry, known):
                 continue
             ends = record.time_of(known, "ends")
             worst = max(worst, 1 if ends is not None and ends > self.host.now() else 2)
         return worst
+
+    def _counts(self, entry: Entry, known: Values) -> bool:
+        outcome = self.outcomes.get(entry.name)
+        must_staple = isinstance(outcome, Outcome) and outcome.must_staple
+        return must_staple or known.get("code") == "revoked" or not self.config.user_of(entry)
 
     def _summarize(self, seconds: float) -> None:
         codes = Counter(str(self.record.entry(entry.name).get("code") or "") for entry in self.entries)

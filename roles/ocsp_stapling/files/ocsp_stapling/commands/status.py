@@ -140,7 +140,7 @@ class Status:
             record.time_of(staple, "effective_expiry"),
             record.time_of(entry, "next_attempt"),
             code,
-            f"{name}: {sentence}" if sentence else "",
+            f"{name}{_whose(entry)}: {sentence}" if sentence else "",
             entry,
         )
 
@@ -199,8 +199,9 @@ class Status:
         ended = bool(staple) and self._has_passed(entry, "staple", "effective_expiry")
         if must_staple and (not staple or ended):
             yield troubles.MUST_STAPLE_MISSING
+        user = record.text_of(entry, "user")
         if ended:
-            yield troubles.STAPLE_EXPIRED
+            yield troubles.STAPLE_EXPIRED_OF_USER if user else troubles.STAPLE_EXPIRED
         passed = 0.0 if ended else share_passed(entry, "staple", "effective_expiry", self.now)
         if must_staple and passed > troubles.MUST_STAPLE_EXPIRING.share:
             yield troubles.MUST_STAPLE_EXPIRING
@@ -215,7 +216,7 @@ class Status:
         failing = troubles.of_failure(record.text_of(entry, "failure_code"))
         if failing is not None:
             yield failing
-        if is_overdue(entry, self.now):
+        if is_overdue(entry, self.now) and not user:
             yield troubles.RENEWAL_OVERDUE
         elif is_not_live(entry):
             yield troubles.RENEWAL_NOT_LIVE
@@ -289,6 +290,11 @@ class Status:
             yield Problem(troubles.FOREIGN_FILE, self.state.refused)
         for message in self.unloaded.values():
             yield Problem(troubles.NOT_RELOADED, message)
+        of_users = [
+            record.text_of(record.mapping(self.state.runs, one), "problem_of_users") for one in ("refresh", "apply")
+        ]
+        for message in dict.fromkeys(filter(None, of_users)):
+            yield Problem(troubles.FILE_OF_USER, f"files of other users cannot be used: {_quoted(message)}")
         missed = [problem for command in self._commands() for problem in self._missed(command)]
         yield from missed
         if self.stopped and not any(problem.trouble is troubles.NOT_RUNNING for problem in missed):
@@ -334,9 +340,8 @@ class Status:
             yield Problem(troubles.NOT_RUNNING, f"{command} has not run yet; {hint}")
         code = record.number_of(record.mapping(self.state.runs, command), "exit_code")
         if code > 2 and not self.refused:
-            # In quotation marks: what refresh wrote is not to be taken for what this program found.
-            said = record.text_of(record.mapping(self.state.runs, command), "problem").replace('"', "'")
-            why = f': "{said}"' if said else "; run it to see why"
+            said = record.text_of(record.mapping(self.state.runs, command), "problem")
+            why = f": {_quoted(said)}" if said else "; run it to see why"
             yield Problem(troubles.RUN_FAILED, f"{command} failed with exit code {code}{why}")
 
     # For people
@@ -364,7 +369,7 @@ class Status:
         """The worst first."""
         lines = [(_urgency(line), line.sentence) for line in self.lines if line.sentence]
         # What is wrong with all of it harms the first staple that expires.
-        first = min((moment for (_level, moment, _rank), _sentence in lines if moment), default=0.0)
+        first = min((moment for (_level, _user, moment, _rank), _sentence in lines if moment), default=0.0)
         found = [(_urgency_of_all(problem.trouble, first), problem.sentence) for problem in self.problems]
         return [sentence for _urgent, sentence in sorted([*found, *lines], key=lambda one: one[0])]
 
@@ -401,6 +406,7 @@ class Status:
             ("last response", self._when(line.values, "succeeded")),
             ("last error", line.error),
             ("certificate", record.text_of(certificate, "subject")),
+            ("of user", record.text_of(line.values, "user")),
             ("serial number", record.text_of(certificate, "serial_number")),
             ("must-staple", "yes" if certificate.get("must_staple") is True else ""),
             ("valid until", self._when(certificate, "not_after")),
@@ -453,16 +459,31 @@ class Status:
         return f"{_WORDS[self.level]} - {what}"
 
 
-def _urgency(line: Line) -> t.Tuple[int, float, int]:
-    """What sorts the most severe first, of these what has no good staple any more and what expires soonest."""
+Urgency = t.Tuple[int, bool, float, int]
+
+
+def _urgency(line: Line) -> Urgency:
+    """What sorts the most severe first, of these the operator's, then what has no good staple or expires soonest."""
+    of_user = bool(record.text_of(line.values, "user"))
     if line.trouble is None:
-        return -line.level, 0.0, troubles.rank(None)
-    good = line.ends is not None and line.trouble not in troubles.HARMFUL
-    return -line.level, line.ends.timestamp() if good and line.ends is not None else 0.0, troubles.rank(line.trouble)
+        return -line.level, of_user, 0.0, troubles.rank(None)
+    ends = line.ends if line.trouble not in troubles.HARMFUL else None
+    return -line.level, of_user, ends.timestamp() if ends is not None else 0.0, troubles.rank(line.trouble)
 
 
-def _urgency_of_all(trouble: Trouble, first: float) -> t.Tuple[int, float, int]:
-    return -trouble.level, 0.0 if trouble in troubles.HARMFUL else first, troubles.rank(trouble)
+def _urgency_of_all(trouble: Trouble, first: float) -> Urgency:
+    of_user = trouble is troubles.FILE_OF_USER
+    return -trouble.level, of_user, 0.0 if trouble in troubles.HARMFUL else first, troubles.rank(trouble)
+
+
+def _whose(entry: Values) -> str:
+    user = record.text_of(entry, "user")
+    return f" (user {user})" if user else ""
+
+
+def _quoted(text: str) -> str:
+    """In quotation marks: what refresh wrote is not to be taken for what this program found."""
+    return '"{}"'.format(text.replace('"', "'"))
 
 
 def _is_wanted(entry: Values) -> bool:
