@@ -128,8 +128,11 @@ class ActionModule(ActionBase):
         for known in (*(said["proofs"] for said in by_host.values()), _fetched_proofs(requests, folder, settings)):
             for name, proof in known.items():
                 proofs.setdefault(name, []).append(proof)
+        encrypted, problems = self._encrypt_keys(folder, settings)
+        problems += _acme_plan.warnings(requests, folder)
         return {
-            "changed": bool(self._encrypt_keys(folder, settings)),
+            "changed": bool(encrypted),
+            **({"warnings": problems} if problems else {}),
             "requests": [one.values() for one in requests],
             "certificates": _acme_plan.questions(requests, folder, settings, proofs),
             "folder": folder.path,
@@ -171,10 +174,10 @@ class ActionModule(ActionBase):
                 return [_NOT_A_SECRET]
         return []
 
-    def _encrypt_keys(self, folder: _acme_folder.Folder, settings: Values) -> list[str]:
+    def _encrypt_keys(self, folder: _acme_folder.Folder, settings: Values) -> tuple[list[str], list[str]]:
         """Those that are older than the wish to have them in a vault, or were put there since."""
         if not settings["vault_secret"] or self._task.check_mode:
-            return []
+            return [], []
         return folder.encrypt_keys(_encryption(settings), _acme_keys.is_clear)
 
     def _called(self, arguments: Values, settings: Values, variables: Values) -> Values:
@@ -222,11 +225,21 @@ class ActionModule(ActionBase):
         refused, account_key = _directory_problem(arguments.get("answer") or {}), arguments["plan"]["account_key"]
         if refused is None and not settings["account_key_content"] and not os.path.exists(account_key):
             batch.folder.write(account_key, encrypt(_acme_keys.new_key(_acme_keys.ACCOUNT_KEY_TYPE)))
-        batch.prepare(refused, encrypt, self._read_key)
+        batch.prepare(refused, encrypt, self._read_kept_key)
         return _result(batch, arguments)
 
     def _read_key(self, path: str) -> bytes:
         return str(self._loader.get_text_file_contents(path)).encode()
+
+    def _read_kept_key(self, path: str) -> bytes:
+        """The key of one certificate: that it cannot be read, or decrypted, is to stop no other."""
+        try:
+            return self._read_key(path)
+        except AnsibleError:
+            raise _acme_answers.Refused(
+                f"its private key {path} cannot be read, or not with the vault secrets of this run; correct that, or "
+                "set new_key to true to have a new one"
+            ) from None
 
     def _account(self, arguments: Values, settings: Values, variables: Values) -> Values:
         batch = self._batch(arguments, settings, variables)

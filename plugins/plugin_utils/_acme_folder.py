@@ -19,12 +19,14 @@ NAME.key, NAME.pem, NAME-chain.pem, NAME-fullchain.pem, NAME-rootchain.pem
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import hashlib
 import json
 import os
 import re
 import shutil
+import stat
 import typing as t
 from datetime import datetime
 from urllib.parse import urlsplit
@@ -40,10 +42,20 @@ SUFFIXES = {
 #: How many sets of a certificate stay, with the one in use.
 KEEP = 3
 
+#: Octets of the largest file that is read: a note of an order has what the CA answered, which is bounded.
+_LARGEST = 16 * 1024 * 1024
+
 _CURRENT = "current"
 _ADOPTED = "adopted"
 
 Values = dict[str, t.Any]
+
+#: What the values of notes are; one that is something else counts as missing. The challenges of an order are as the CA
+#: gave them, and judged where they are used.
+_OF_ACCOUNTS = {"uri": str}
+_OF_STATES = {"directory": str, "profile": str, "error": str, "obtained": list}
+_OF_OBTAINED = {"at": str, "directory": str, "names": list, "order": str}
+_OF_ORDERS = {"uri": str, "status": str, "agreed": dict, "made": str, "set": str}
 
 
 class Folder:
@@ -66,7 +78,7 @@ class Folder:
 
     def account_uri(self) -> str:
         """The URI of the account that is known, or an empty string."""
-        return str(_load(self.account_note).get("uri") or "")
+        return str(_load(self.account_note, _OF_ACCOUNTS).get("uri") or "")
 
     def note_account(self, uri: str, directory: str) -> None:
         if self.account_uri() != uri:
@@ -164,15 +176,30 @@ class Folder:
     # What is known of each
 
     def state(self, name: str) -> Values:
-        return _load(self._state_path(name))
+        found = _load(self._state_path(name), _OF_STATES)
+        if "obtained" in found:
+            found["obtained"] = [one for one in found["obtained"] if _is_complete(one, _OF_OBTAINED)]
+        return found
 
     def states(self) -> dict[str, Values]:
-        """All that is known, by certificate, also of those that are no longer wanted."""
+        """All that is known, by certificate, also of those that are no longer wanted; not of what cannot be read."""
         try:
             files = sorted(os.listdir(os.path.join(self._home, "state")))
         except FileNotFoundError:
             return {}
-        return {file[: -len(".json")]: self.state(file[: -len(".json")]) for file in files if file.endswith(".json")}
+        found = {}
+        for name in (file[: -len(".json")] for file in files if file.endswith(".json")):
+            with contextlib.suppress(OSError):  # it costs its own certificate alone
+                found[name] = self.state(name)
+        return found
+
+    def unreadable(self, name: str) -> str:
+        """Why what is known of a certificate cannot be read, as a sentence, or an empty string."""
+        try:
+            self.state(name), self.order(name)
+        except OSError as error:
+            return f"{error.filename} cannot be used: {error.strerror}"
+        return ""
 
     def note(self, name: str, **values: t.Any) -> None:
         self.write(self._state_path(name), _dump({**self.state(name), **values}))
@@ -190,7 +217,7 @@ class Folder:
 
     def order(self, name: str) -> Values:
         """What is known of an order that was begun; empty without one."""
-        return _load(self.pending_path(name, "order.json"))
+        return _load(self.pending_path(name, "order.json"), _OF_ORDERS)
 
     def note_order(self, name: str, **values: t.Any) -> None:
         self.write(self.pending_path(name, "order.json"), _dump({**self.order(name), **values}))
@@ -212,12 +239,23 @@ class Folder:
         # Where links lead is found by itself, or is not the role's.
         return sorted(path for path in found if not os.path.islink(path) and not os.path.islink(os.path.dirname(path)))
 
-    def encrypt_keys(self, encrypt: t.Callable[[bytes], bytes], is_clear: t.Callable[[bytes], bool]) -> list[str]:
-        """Encrypt those keys that are in the clear, each by one rename. Returns their paths."""
-        clear = [(path, key) for path in self.keys() for key in [read(path) or b""] if is_clear(key)]
-        for path, key in clear:
-            self.write(path, encrypt(key))
-        return [path for path, _key in clear]
+    def encrypt_keys(
+        self, encrypt: t.Callable[[bytes], bytes], is_clear: t.Callable[[bytes], bool]
+    ) -> tuple[list[str], list[str]]:
+        """Encrypt those keys that are in the clear, each by one rename.
+
+        Returns their paths, and a sentence about each for which that is not possible.
+        """
+        encrypted, problems = [], []
+        for path in self.keys():
+            try:
+                key = read(path) or b""
+                if is_clear(key):
+                    self.write(path, encrypt(key))
+                    encrypted.append(path)
+            except OSError as error:
+                problems.append(f"the private key {path} could not be encrypted: {error.strerror}")
+        return encrypted, problems
 
     def write(self, path: str, content: bytes) -> None:
         """Write a file that no other user can open, atomically and synced to disk."""
@@ -252,12 +290,22 @@ def _naming(path: str) -> t.Iterator[None]:
 
 
 def read(path: str) -> bytes | None:
-    """The content of a file, or None where there is none."""
+    """The content of a file, or None where there is none. Raises OSError also for what is no file, or far too large."""
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        # A FIFO in the place of a file must not hang the play.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file", path)
+        with _naming(path), open(descriptor, "rb", closefd=False) as file:
+            content = file.read(_LARGEST + 1)
+    finally:
+        os.close(descriptor)
+    if len(content) > _LARGEST:
+        raise OSError(errno.EFBIG, f"it is larger than {_LARGEST // 1024**2} MiB", path)
+    return content
 
 
 def set_identifier(not_before: datetime, der: bytes) -> str:
@@ -298,13 +346,23 @@ def _sync(folder: str) -> None:
         os.close(descriptor)
 
 
-def _load(path: str) -> Values:
-    """The JSON object of a file; what is not there or damaged is empty."""
+def _load(path: str, kinds: t.Mapping[str, type]) -> Values:
+    """The JSON object of a file without what is of a wrong type; what is not there or damaged is empty.
+
+    Raises OSError for what cannot be read.
+    """
     try:
         found = json.loads(read(path) or b"{}")
-    except ValueError:
+    except OSError as error:
+        raise OSError(error.errno, f"{error.strerror}; correct that, or remove it", path) from None
+    except (ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    found = found if isinstance(found, dict) else {}
+    return {key: value for key, value in found.items() if isinstance(value, kinds.get(key, object))}
+
+
+def _is_complete(values: t.Any, kinds: t.Mapping[str, type]) -> bool:
+    return isinstance(values, dict) and all(isinstance(values.get(key), kind) for key, kind in kinds.items())
 
 
 def _dump(values: Values) -> bytes:

@@ -136,6 +136,9 @@ class Batch:
                 self.problems[name] = _acme_answers.unusable(error)
 
     def _prepare(self, request: Request, encrypt: Encrypt, read_key: ReadKey) -> None:
+        problem = self.folder.unreadable(request.name)
+        if problem:
+            raise Refused(problem)
         known, agreed = self.folder.order(request.name), self._agreed(request)
         is_open = known.get("agreed") == agreed and not self.folder.is_done(request.name)
         if is_open and self.folder.pending(request.name, "request.pem"):

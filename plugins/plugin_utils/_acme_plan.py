@@ -72,8 +72,7 @@ def questions(
 
 
 def _question(one: Request, folder: _acme_folder.Folder, forced: bool, proofs: t.Sequence[str]) -> dict[str, t.Any]:
-    state = folder.state(one.name)
-    interrupted = bool(folder.order(one.name).get("uri")) and not folder.is_done(one.name)
+    state, interrupted = _known(folder, one.name)
     return {
         "name": one.name,
         "path": folder.certificate(one.name),
@@ -88,6 +87,19 @@ def _question(one: Request, folder: _acme_folder.Folder, forced: bool, proofs: t
         **({"obtained_profile": state["profile"]} if "profile" in state else {}),
         "responses": list(proofs),
     }
+
+
+def _known(folder: _acme_folder.Folder, name: str) -> tuple[Values, bool]:
+    """What is known of a certificate, and whether an order for it was begun; nothing where that cannot be read."""
+    with contextlib.suppress(OSError):
+        return folder.state(name), bool(folder.order(name).get("uri")) and not folder.is_done(name)
+    return {}, False
+
+
+def warnings(requests: t.Iterable[Request], folder: _acme_folder.Folder) -> list[str]:
+    """What is known of certificates and cannot be read: they are not renewed until that is corrected."""
+    said = {one.name: folder.unreadable(one.name) for one in requests}
+    return [f"{name} cannot be renewed: {problem}" for name, problem in said.items() if problem]
 
 
 def faults(
@@ -126,7 +138,7 @@ def certificate(folder: _acme_folder.Folder, name: str) -> bytes | None:
 def _staple_fault(request: Request, folder: _acme_folder.Folder) -> t.Iterator[str]:
     """A CA without OCSP would issue what can never be used; the certificate in use tells which CA is one."""
     data = certificate(folder, request.name)
-    if data is None or folder.state(request.name).get("directory") != folder.directory:
+    if data is None or _known(folder, request.name)[0].get("directory") != folder.directory:
         return
     try:
         if not x509.find_leaf(x509.load_certificates(data, request.name), request.name).responder_urls:

@@ -96,13 +96,13 @@ def test_keys_in_the_clear_are_encrypted_and_nothing_else_changes(folder: _acme_
     def encrypt(data: bytes) -> bytes:
         return b"$ANSIBLE_VAULT;1.1;AES256\n%d\n" % next(times)
 
-    changed = {Path(path) for path in folder.encrypt_keys(encrypt, _acme_keys.is_clear)}
+    changed = {Path(path) for path in folder.encrypt_keys(encrypt, _acme_keys.is_clear)[0]}
     assert len(changed) == 5
     kept = {path for path in before if path.resolve() not in {one.resolve() for one in changed}}
     assert {path: path.read_bytes() for path in kept} == {path: before[path] for path in kept}
     assert {path for path in before if b"PRIVATE KEY" in path.read_bytes()} == {mine, Path(third.account_key)}
     assert {path.stat().st_mode & 0o777 for path in changed} == {0o600}
-    assert folder.encrypt_keys(encrypt, _acme_keys.is_clear) == []
+    assert folder.encrypt_keys(encrypt, _acme_keys.is_clear) == ([], [])
 
 
 def test_files_that_were_there_before_are_replaced_all_at_once(folder: _acme_folder.Folder) -> None:
@@ -185,9 +185,10 @@ def test_on_a_full_disk_the_file_is_named_and_nothing_is_left(
 
 def test_state_and_orders_are_remembered(folder: _acme_folder.Folder) -> None:
     assert folder.state(NAME) == {} and folder.order(NAME) == {} and folder.states() == {}
-    folder.note(NAME, directory=DIRECTORY, obtained=["x"])
+    one = {"at": "2026-03-04T05:06:07Z", "directory": DIRECTORY, "names": [NAME], "order": "u"}
+    folder.note(NAME, directory=DIRECTORY, obtained=[one])
     folder.note(NAME, profile="short")
-    assert folder.states() == {NAME: {"directory": DIRECTORY, "obtained": ["x"], "profile": "short"}}
+    assert folder.states() == {NAME: {"directory": DIRECTORY, "obtained": [one], "profile": "short"}}
     folder.note_order(NAME, uri="u")
     folder.note_order(NAME, status="ready")
     assert folder.order(NAME) == {"uri": "u", "status": "ready"}
@@ -195,10 +196,99 @@ def test_state_and_orders_are_remembered(folder: _acme_folder.Folder) -> None:
     assert folder.order(NAME) == {}
 
 
-def test_what_is_damaged_counts_as_nothing(folder: _acme_folder.Folder) -> None:
-    folder.note(NAME, directory=DIRECTORY)
-    Path(folder.path, ".acme/state", f"{NAME}.json").write_text("[1")
-    assert folder.state(NAME) == {}
+DAMAGED = ["", "[1", "[1]", "null", "[" * 100_000, "\xff", '{"a": ' + "9" * 5000 + "}", "\0" * 9]
+
+
+@pytest.mark.parametrize("damaged", DAMAGED, ids=range(len(DAMAGED)))
+def test_what_is_damaged_counts_as_nothing(folder: _acme_folder.Folder, damaged: str) -> None:
+    """What was known only saves work, or an order of a week: it is made anew."""
+    for write, path in notes(folder):
+        write()
+        path.write_text(damaged, encoding="latin-1")
+    assert folder.state(NAME) == {} and folder.order(NAME) == {} and folder.account_uri() == ""
+    assert folder.unreadable(NAME) == ""
+    for write, _path in notes(folder):
+        write()
+    assert folder.state(NAME)["directory"] == DIRECTORY and folder.order(NAME)["uri"] == "u"
+    assert folder.account_uri() == "https://ca/1"
+
+
+def notes(folder: _acme_folder.Folder) -> list[tuple[t.Callable[[], None], Path]]:
+    """What writes each note, and its path."""
+    return [
+        (lambda: folder.note(NAME, directory=DIRECTORY), Path(folder.path, ".acme/state", f"{NAME}.json")),
+        (lambda: folder.note_order(NAME, uri="u"), Path(folder.pending_path(NAME, "order.json"))),
+        (lambda: folder.note_account("https://ca/1", DIRECTORY), Path(folder.account_note)),
+    ]
+
+
+@pytest.mark.parametrize("wrong", [None, 5, "x", ["x"], {"x": 1}, [{"at": 5}]], ids=str)
+def test_what_is_of_a_wrong_type_counts_as_missing(folder: _acme_folder.Folder, wrong: t.Any) -> None:
+    of_state = ("directory", "profile", "error", "obtained")
+    of_order = ("uri", "status", "agreed", "made", "set")
+    folder.note(NAME, **dict.fromkeys(of_state, wrong))
+    folder.note_order(NAME, **dict.fromkeys(of_order, wrong))
+    state, order = folder.state(NAME), folder.order(NAME)
+    assert all(isinstance(state.get(key, ""), str) for key in of_state[:3]) and not state.get("obtained")
+    assert all(isinstance(order.get(key, ""), str) for key in ("uri", "status", "made", "set"))
+    assert isinstance(order.get("agreed", {}), dict)
+
+
+def make_large(path: Path) -> None:
+    path.touch()
+    os.truncate(path, 100 * 1024**2)
+
+
+UNREADABLE: dict[str, tuple[t.Callable[[Path], t.Any], str]] = {
+    "a folder": (lambda path: path.mkdir(), "it is not a regular file"),
+    "a FIFO": (os.mkfifo, "it is not a regular file"),
+    "large": (make_large, "it is larger than 16 MiB"),
+    "a loop": (lambda path: path.symlink_to(path), "Too many levels of symbolic links"),
+    "forbidden": (lambda path: path.touch(mode=0), "Permission denied"),
+}
+
+
+@pytest.mark.parametrize("kind", UNREADABLE)
+@pytest.mark.parametrize("note", [0, 1], ids=["state", "order"])
+def test_what_cannot_be_read_is_named_and_costs_its_own_certificate(
+    folder: _acme_folder.Folder, kind: str, note: int
+) -> None:
+    make, reason = UNREADABLE[kind]
+    folder.note("other.test", directory=DIRECTORY)
+    path = notes(folder)[note][1]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    make(path)
+    with not_as_root(Path(folder.path)):
+        assert folder.unreadable(NAME) == f"{path} cannot be used: {reason}; correct that, or remove it"
+        assert folder.unreadable("other.test") == "" and list(folder.states()) == ["other.test"]
+
+
+@contextlib.contextmanager
+def not_as_root(home: Path) -> t.Iterator[None]:
+    """As another user, whose a folder and all in it is, where this one is root, who may read any file."""
+    if os.geteuid() != 0:
+        yield
+        return
+    for path in (home, *home.rglob("*")):
+        os.chown(path, 65534, 65534, follow_symlinks=False)
+    for path in list(home.parents)[:3]:
+        path.chmod(0o755)
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_a_key_that_cannot_be_read_keeps_no_other_in_the_clear(folder: _acme_folder.Folder) -> None:
+    for name in ("a.test", "b.test"):
+        folder.install(name, content(name), "1")
+    path = Path(folder.path, ".acme/sets/a.test/1/key.pem")
+    path.unlink()
+    path.mkdir()
+    encrypted, (problem,) = folder.encrypt_keys(lambda key: b"$" + key, lambda key: not key.startswith(b"$"))
+    assert [one.split("/")[-3] for one in encrypted] == ["b.test"]
+    assert problem == f"the private key {path} could not be encrypted: it is not a regular file"
 
 
 def test_each_ca_has_an_account_of_its_own(tmp_path: Path) -> None:

@@ -369,6 +369,23 @@ def test_a_file_that_cannot_be_written_is_a_problem_of_its_certificate_alone(
     assert not found.problems[other].passing
 
 
+@pytest.mark.parametrize("note", ["state", "order", "key"])
+def test_what_cannot_be_read_is_a_problem_of_its_certificate_alone(folder: _acme_folder.Folder, note: str) -> None:
+    other = "shop.example.test"
+    found = _acme_orders.Batch(folder, SETTINGS, NOW)
+    found.requests = {one: dataclasses.replace(REQUEST, name=one, new_key=note != "key") for one in (other, NAME)}
+    found.verdicts = {one: {**(FIRST if one == NAME else RENEWAL), "name": one} for one in (other, NAME)}
+    places = {
+        "state": f"{folder.path}/.acme/state/{other}.json",
+        "order": folder.pending_path(other, "order.json"),
+        "key": folder.flat(other, "key.pem"),
+    }
+    Path(places[note]).mkdir(parents=True)
+    found.prepare(None, bytes, lambda path: Path(path).read_bytes())
+    assert [one["name"] for one in found.result()["create"]] == [NAME]
+    assert f"{places[note]} cannot be used: " in found.problems[other].message
+
+
 def test_what_was_put_into_use_is_told_although_the_disk_is_full_by_then(
     folder: _acme_folder.Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

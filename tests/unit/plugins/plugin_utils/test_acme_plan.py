@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 import types
 import typing as t
 from importlib.machinery import ModuleSpec
@@ -160,3 +162,18 @@ def test_a_certificate_that_cannot_be_read_stops_no_other(folder: _acme_folder.F
     demanding = Request.of({**REQUEST.values(), "must_staple": True})
     assert _acme_plan.certificate(folder, NAME) is None
     assert faults(folder, demanding) == []
+
+
+@pytest.mark.parametrize("note", ["state", "order"])
+def test_what_is_known_of_one_and_cannot_be_read_stops_no_other(folder: _acme_folder.Folder, note: str) -> None:
+    """As a folder in the place of the file; it is told by each run, also where nothing is due."""
+    other = dataclasses.replace(REQUEST, name="other.test", must_staple=True)
+    folder.note(NAME, directory=DIRECTORY, profile="short")
+    places = {"state": f"{folder.path}/.acme/state/other.test.json"}
+    place = places.get(note, folder.pending_path("other.test", "order.json"))
+    os.makedirs(place)
+    assert faults(folder, REQUEST, other) == []
+    asked = _acme_plan.questions((REQUEST, other), folder, {"force": []}, {})
+    assert [one["obtained_directory"] for one in asked] == [DIRECTORY, ""]
+    (said,) = _acme_plan.warnings((REQUEST, other), folder)
+    assert said.startswith(f"other.test cannot be renewed: {place} cannot be used: ") and said.endswith("or remove it")
