@@ -85,7 +85,7 @@ class ActionModule(ActionBase):
             self._display.warning(sentence)
         options["options"], refused = _groups.read_options(options["options"], _groups.options_reader())
         services = [f"ocsp_stapling_services: {fault}" for fault in _groups.read_services(options["services"])]
-        program = _program.host_settings(options, wrong)
+        program = _program.host_settings(options, groups.entries, wrong)
         faults = [
             *_unnamed(_program.unknown_variables(task_vars) if task_vars else []),
             *_unnamed(fault for some in wrong.values() for fault in some),
@@ -145,7 +145,8 @@ class ActionModule(ActionBase):
         faults = _faults_in(result)
         if asking and (faults or result.get("package") or {ACCOUNT, PROGRAM} & set(result.get("differing", ()))):
             # So that nothing is installed for certificates that cannot be deployed.
-            faults += self._certificate_faults(groups, options, owner, _program.host_settings(options), task_vars)
+            program = _program.host_settings(options, groups.entries)
+            faults += self._certificate_faults(groups, options, owner, program, task_vars)
         if faults:
             raise Refusal([*dict.fromkeys(faults)])
         return result
@@ -156,7 +157,7 @@ class ActionModule(ActionBase):
         """The result with the part of this owner, and with what it has claimed in this run."""
         names = [entry["name"] for entry in groups.entries]
         place = _owner.place_of(self._task, self._templar.template)
-        program = _program.host_settings(options)
+        program = _program.host_settings(options, groups.entries)
         part, claims = _owner.claim(options["claims"], owner, names, options["missing"], place, program)
         part["is_partial"] = _owner.is_partial(task_vars or {})
         told = {"revoked": result.get("revoked", []), "interval": result.get("interval", 0)}

@@ -190,7 +190,8 @@ def claim(
         "together": together,
     }
     every = list(dict.fromkeys([*known["names"], *names, *missing]))
-    claimed = {"names": every, "places": places, "is_known": known["is_known"], "program": dict(program or {})}
+    settings = {**(known.get("program") or {}), **(program or {})}
+    claimed = {"names": every, "places": places, "is_known": known["is_known"], "program": settings}
     return part, {**claims, owner: claimed}
 
 

@@ -26,7 +26,9 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import families
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import Fault, OcspError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.parse import check_limits, did_you_mean
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.table import RUN_LIMITS
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers import apache
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import timetable
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services.control import configured
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import parts
 
 from . import _cron, _groups, _owner
@@ -177,10 +179,25 @@ def renewal_faults(options: Values, entries: t.Iterable[_groups.Entry]) -> t.Ite
             )
 
 
-def host_settings(options: Values, wrong: t.Container[str] = ()) -> dict[str, t.Any]:
-    """What is set for the whole host, whoever includes the role, without what is ``wrong`` or out of its limits."""
-    faulty = _faults_by_option(options)
-    return {name: options[name] for name in HOST_SETTINGS if name not in wrong and name not in faulty}
+def host_settings(
+    options: Values, entries: t.Iterable[_groups.Entry], wrong: t.Container[str] = ()
+) -> dict[str, t.Any]:
+    """What is set for the whole host, whoever includes the role, without what is ``wrong`` or out of its limits.
+
+    The port of Apache is set by who has certificates for Apache, and by no other.
+    """
+    left_out = set(_faults_by_option(options))
+    if not _is_any_for(apache.NAME, options, entries):
+        left_out.add("apache_port")
+    return {name: options[name] for name in HOST_SETTINGS if name not in wrong and name not in left_out}
+
+
+def _is_any_for(kind: str, options: Values, entries: t.Iterable[_groups.Entry]) -> bool:
+    """Whether a certificate is for a server of a kind. What is wrong with services is told elsewhere."""
+    names = {name for one in entries for name in one.get("services") or ()}
+    described = options["services"]
+    kinds = {name: (described.get(name) or {}).get("kind") or configured(name).kind for name in names}
+    return kind in kinds.values()
 
 
 def deployment(options: Values) -> dict[str, t.Any]:

@@ -22,7 +22,7 @@ from ..judge.schedule import Lookahead, look_ahead
 from ..options.parse import check_limits
 from ..options.table import RUN_LIMITS
 from ..pki.certificate import Certificate, load_certificates
-from ..servers import snippets
+from ..servers import apache, snippets
 from ..servers.server import Setup
 from ..servers.table import NAMES, SERVERS
 from ..services import control, timetable
@@ -31,7 +31,7 @@ from ..store import attempts, files, parts, sets, staples
 from ..store.parts import Part
 from ..store.sets import Layout
 from ..text import bounded, format_time, join_words, quoted
-from . import claims, confirm, finds, live, material, removal, transaction
+from . import claims, confirm, finds, live, material, removal, renewed, transaction
 from . import inclusion as inclusions
 from .confirm import Endpoint, Sight
 from .inclusion import Inclusion
@@ -434,7 +434,8 @@ def _draw(
     task: Task, inclusion: Inclusion, known: control.Services, given: t.Sequence[Wanted]
 ) -> t.Tuple[transaction.Plan, t.Optional[Part], t.List[Fault]]:
     """A plan, the part that its owner will have, and all that is wrong."""
-    values = task.values
+    names = {service for one in given for service in one.services}
+    values = {**task.values, "apache_port": _apache_port(task, inclusion.found, known, names)}
     wanted = inclusion.shared(given, lambda name: known.get(name).kind)
     work, found = transaction.plan(task.layout, wanted, datetime.now(timezone.utc), values["apache_port"], known)
     unfit = {fault.name for fault in found}
@@ -455,6 +456,26 @@ def _draw(
         work.items = [item for item in work.items if item.name not in compared.outdated]
         work.warnings += [*compared.outdated.values(), *compared.warnings]
     return work, part, found
+
+
+def _apache_port(
+    task: Task, all_parts: t.Iterable[Part], known: control.Services, services: t.Iterable[str] = ()
+) -> int:
+    """The port of Apache's own responder: as this task has it, unless others alone have certificates for Apache.
+
+    ``services`` are those that this task has certificates for.
+    """
+
+    def is_for_apache(names: t.Iterable[str]) -> bool:
+        return any(known.get(name).kind == apache.NAME for name in names)
+
+    own: int = task.values["apache_port"]
+    if is_for_apache(services):
+        return own
+    using = [part for part in all_parts if any(is_for_apache(one.services) for one in part.certificates)]
+    ports = [one.get("apache_port") for part in using for one in (part.program, part.deployment)]
+    usual = renewed.DEFAULTS["apache_port"] if using else own
+    return next((port for port in ports if isinstance(port, int)), usual)
 
 
 def _deployment(values: Values) -> Values:
@@ -916,7 +937,7 @@ def _take_away(
     after = removal.remaining(task.layout, before, gone, left, touched, known)
     moved = live.moved_defaults(live.ordered(before, found), after)
     shown = [*_gone_difference(task.layout, gone), *_moved_difference(task.layout, moved)] if task.diff else []
-    setup = Setup(task.layout.root, task.values["apache_port"])
+    setup = Setup(task.layout.root, _apache_port(task, left, known))
     if task.check:
         affected = removal.affected(before, gone, live.outdated_snippets(setup, after)) if touched else {}
         told = sorted(_to_be_told(task, known, affected)) if touched else []

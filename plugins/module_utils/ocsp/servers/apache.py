@@ -10,6 +10,9 @@ import typing as t
 
 from .server import Entry, Group, Include, Rule, Server, Setup, Snippet
 
+#: Of all servers it alone has a setting of the whole host, ``apache_port``.
+NAME = "apache"
+
 
 def _for_set(entry: Entry) -> str:
     text = f"SSLCertificateFile {entry.folder}/fullchain.pem\nSSLCertificateKeyFile {entry.folder}/privkey.pem\n"

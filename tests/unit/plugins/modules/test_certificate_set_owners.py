@@ -205,6 +205,24 @@ def test_a_server_whose_user_chooses_has_no_default_of_ours(host: Host) -> None:
         assert "default" not in host.run(part={"owner": "web"}, certificates=certificates)["msg"]
 
 
+@pytest.mark.parametrize("by_role", [True, False])
+def test_the_port_of_apache_is_that_of_who_has_certificates_for_it(host: Host, by_role: bool) -> None:
+    """Another owner has the default, which it never thought of, and changes nothing of others by it."""
+    host.settings["certops-test-web"] = {"kind": "apache", "unit": "certops-test-web", "test": ["true"]}
+    program = {"program": {"apache_port": 3000}} if by_role else {}
+    web = {"part": {"owner": "web", **program}, "certificates": [{**one(A), "services": ["certops-test-web"]}]}
+    host.run(**web, apache_port=3000)
+    (shared,) = (path for path in (host.home / "etc/snippets").iterdir() if "apache" in path.name)
+    assert b"127.0.0.1:3000" in shared.read_bytes()
+    added = host.deploy("mail", B)
+    assert b"127.0.0.1:3000" in shared.read_bytes() and added["reload"] == [SERVICE]
+    assert not host.run(**web, apache_port=3000)["changed"] and not host.deploy("mail", B)["changed"]
+    host.run("absent", part={"owner": "mail"})
+    assert b"127.0.0.1:3000" in shared.read_bytes() and not host.run(**web, apache_port=3000)["changed"]
+    host.run(**web, apache_port=4000)
+    assert b"127.0.0.1:4000" in shared.read_bytes(), "its own it changes"
+
+
 def test_what_drops_out_is_foreseen_told_and_removed(host: Host) -> None:
     host.deploy("web", A, B)
     foreseen = host.deploy("web", A, check=True)

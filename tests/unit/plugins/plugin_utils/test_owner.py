@@ -17,7 +17,7 @@ pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2
 
 from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
-from ansible_collections.certops.ocsp.plugins.plugin_utils import _owner
+from ansible_collections.certops.ocsp.plugins.plugin_utils import _owner, _program
 
 
 def told(part: t.Mapping[str, t.Any], *keys: str) -> tuple[t.Any, ...]:
@@ -57,6 +57,21 @@ def test_settings_of_the_whole_host_are_set_alike_in_one_run() -> None:
         "ocsp_stapling_timer": said.format("timer", "'hourly' for 'web' and 'daily' for 'web' earlier in this run")
     }
     assert not _owner.contradictions(_owner.unknown(claims, "web"), "mail", {"workers": 3})
+
+
+@pytest.mark.parametrize(("service", "counts"), [("httpd", True), ("mine", True), ("nginx", False), ("", False)])
+def test_the_port_of_apache_counts_where_a_certificate_is_for_apache(service: str, counts: bool) -> None:
+    """Who has none for it has the default, which it never thought of."""
+    limits = {"responder_wait": 0, "keep": 3, "backup_count": 0, "workers": 2, "per_responder": 8}
+    others = dict.fromkeys(("fetch_from", "log_file", "timer", "timer_delay", "os_family"), "")
+    options = {**limits, **others, "apache_port": 3000, "services": {"mine": {"kind": "apache"}, "idle": None}}
+    web: list[t.Any] = [{"name": "a", "services": ["apache2", "idle"]}]
+    claims = _owner.claim({}, "web", ["a"], program=_program.host_settings(options, web))[1]
+    entries: list[t.Any] = [{"name": "b", "services": [service, "idle"] if service else []}]
+    mine = _program.host_settings({**options, "apache_port": 4000}, entries)
+    assert mine["workers"] == 2 and bool([*_owner.contradictions(claims, "mail", mine)]) is counts
+    again = _owner.claim(claims, "web", [], program=_program.host_settings(options, []))[1]
+    assert bool([*_owner.contradictions(again, "mail", mine)]) is counts
 
 
 def test_what_could_not_be_obtained_stays_the_owners() -> None:
