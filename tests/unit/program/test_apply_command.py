@@ -21,7 +21,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge import wire
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge import schedule, wire
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import parts, sets
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import format_time
 from ansible_collections.certops.ocsp.tests.unit import forge
@@ -948,10 +948,20 @@ def test_a_run_leaves_what_a_search_found_when_its_time_is_over(web: Host, monke
     assert looked[:3] == [NAME, "evil1.test", "other1.test"]
 
 
+TEMPLATES = Path(__file__).resolve().parents[3] / "roles/ocsp_stapling/templates"
+
+
+def test_apply_begins_in_time_though_refresh_hangs() -> None:
+    """It is killed some 90 seconds after its time is up, and what would expire by then was withdrawn before."""
+    unit = re.search(r"^TimeoutStartSec=(\d+)min$", (TEMPLATES / "ocsp-stapling.service.j2").read_text(), re.M)
+    job = re.search(r"timeout -k 30 (\d+)m \S+ \S+ \S+ refresh", (TEMPLATES / "ocsp-stapling.cron.j2").read_text())
+    for found in (unit, job):
+        assert found is not None and timedelta(minutes=int(found[1]) + 2) <= schedule.LONGEST_RUN
+
+
 def test_apply_ends_itself_before_it_is_killed() -> None:
     """With time for what is configured, and for the reloads."""
-    templates = Path(__file__).resolve().parents[3] / "roles/ocsp_stapling/templates"
-    unit = re.search(r"^TimeoutStartSec=(\d+)min$", (templates / "ocsp-stapling-apply.service.j2").read_text(), re.M)
+    unit = re.search(r"^TimeoutStartSec=(\d+)min$", (TEMPLATES / "ocsp-stapling-apply.service.j2").read_text(), re.M)
     assert unit is not None and timedelta(minutes=int(unit[1])) >= applying.LONGEST_RUN + 3 * MINUTE
 
 

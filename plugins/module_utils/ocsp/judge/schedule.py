@@ -26,6 +26,8 @@ _RETRY_AFTER_SHARE = 0.5
 #: How long a run takes until its staples are in place, and the part of the time between two runs that is at most.
 _RUN = timedelta(minutes=10)
 _RUN_SHARE = 0.25
+#: How long one takes of which the fetching hangs until it is killed.
+LONGEST_RUN = timedelta(minutes=22)
 
 
 #: Below this life of a certificate, half of it counts at least instead of a third, as with other clients.
@@ -57,10 +59,12 @@ class Lookahead(t.NamedTuple):
     def needed(self, life: timedelta) -> timedelta:
         """How much of a response with this life must be left now, so that it can be left to the next run.
 
-        That run may fail, so it should be two, as far as that takes no more than half of the life. What one run leaves
-        in place, another that comes before the next one leaves there, too.
+        That run may fail, so it should be two, as far as that takes no more than half of the life. Or it may hang, for
+        which there is less room where the life is short: a response that has just been fetched has to be left in place.
+        What one run leaves in place, another that comes before the next one leaves there, too.
         """
-        return self.following + max(self.margin, min(self.interval, life / 2 - self.interval))
+        hanging = min(LONGEST_RUN, self.interval, (life - self.interval) / 2)
+        return self.following + max(self.margin, min(self.interval, life / 2 - self.interval), hanging)
 
     def is_too_short(self, life: timedelta) -> bool:
         """Whether no response with this life lasts from one run to the next."""

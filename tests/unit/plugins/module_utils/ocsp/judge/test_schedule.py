@@ -339,3 +339,15 @@ def test_when_to_try_again(name: str) -> None:
     assert NOW <= schedule.retry_at(NOW, failures, ends, HOUR, 0.0, retry_after) <= NOW + longest
     if retry_after is None and failures < 5:
         assert schedule.retry_at(NOW, failures, ends, HOUR, 0.0) == NOW + longest / 2
+
+
+@pytest.mark.parametrize("minutes", range(71, 300, 7))
+def test_what_hangs_keeps_no_staple_in_place_that_has_expired(minutes: int) -> None:
+    """What a run leaves, since the next one comes in time, outlasts one of which the fetching hangs until it is killed.
+
+    Of a life of little more than the time between two runs, that is so as far as a response can be in place at all.
+    """
+    hour, life = timedelta(hours=1), timedelta(minutes=minutes)
+    ahead = schedule.look_ahead(hour, hour)
+    assert not ahead.is_too_short(life) and ahead.needed(life) < life
+    assert ahead.needed(life) >= hour + min(schedule.LONGEST_RUN, (life - hour) / 2)
