@@ -27,7 +27,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=10,
 )
-FIELDS = st.sampled_from(["looked", "failures", "code", "proof", "clock_implausible", "sha256", "next_attempt"])
+FIELDS = st.sampled_from(["looked", "failures", "code", "ends", "clock_implausible", "sha256", "next_attempt"])
 
 
 def test_a_record_comes_back(tmp_path: Path) -> None:
@@ -275,7 +275,7 @@ def test_the_largest_record_fits_into_the_memory_of_a_run(tmp_path: Path, unit: 
 
 
 def test_writing_takes_no_more_than_twice_the_memory_of_the_file() -> None:
-    values = {"version": 1, "certificates": {f"n{index}": {"proof": "QUJD" * 3000} for index in range(200)}}
+    values = {"version": 1, "certificates": {f"n{index}": {"message": "QUJD" * 3000} for index in range(200)}}
     tracemalloc.start()
     try:
         data = record.dump(values)
