@@ -571,13 +571,21 @@ def test_files_without_end_end_the_search_of_their_folder(folder: Path, monkeypa
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
-def test_what_is_up_to_a_user_is_no_problem_of_the_operator(folder: Path) -> None:
+def test_what_is_up_to_a_user_is_no_problem_of_the_operator(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether the file is the user's, or the folder, or one above it; where several may write, whose the file is."""
+    monkeypatch.setattr(configuration, "_MOST_PROBLEMS", 20)
     odd = [f"ssl/{name}/x|.pem" for name in ("own", "file", "folder", "above/it", "shared")]
     put(folder, *odd)
     for path in ("file/x|.pem", "folder", "above", "shared/x|.pem"):
         os.chown(folder / "ssl" / path, 61234, 61234)
-    put(folder, "ssl/shared/own|.pem")
+    put(folder, "ssl/shared/own|.pem", "ssl/open/x|.pem")
+    for name in ("shared", "open"):
+        # What it leads to is root's, and several users can have put it there.
+        link = folder / "ssl" / name / "y|.pem"
+        link.symlink_to(folder / "ssl/own/x|.pem")
+        os.chown(link, 61234 if name == "shared" else 0, -1, follow_symlinks=False)
+    os.chown(folder / "ssl" / "open", 61234, -1)
+    (folder / "ssl" / "open").chmod(0o775)
     (folder / "ssl" / "shared").chmod(0o1777)
     (folder / "ssl" / "closed").mkdir()
     config = load(folder, json.dumps({"scan": [{"folder": str(folder / "ssl"), "recursive": True}]}))
@@ -586,7 +594,8 @@ def test_what_is_up_to_a_user_is_no_problem_of_the_operator(folder: Path) -> Non
         "shared/own|.pem",
     ]
     theirs = [problem.split()[3].partition("/ssl/")[2] for problem in config.problems_of_users]
-    assert theirs == ["above/it/x|.pem", "file/x|.pem", "folder/x|.pem", "shared/x|.pem"]
+    mine = ["above/it/x|.pem", "file/x|.pem", "folder/x|.pem"]
+    assert theirs == [*mine, "open/x|.pem", "open/y|.pem", "shared/x|.pem", "shared/y|.pem"]
 
 
 def test_links_to_links_without_end_end_nothing(folder: Path) -> None:

@@ -22,21 +22,24 @@ def of_file(path: str, fetcher: t.Optional[int]) -> t.Optional[int]:
     """The one other user than root whose a file or folder is, or is to be; None if it is the operator's.
 
     Either it belongs to that user, or only root and that user can have put it there. What the user of ``refresh``, or
-    several users, can write to is the operator's, as far as it does not belong to another user.
+    several users, can write to is the operator's, unless it, a link to it or its folder belongs to another user.
     """
     own = {0, fetcher, None}
     author = tenants.author(path)
     if author not in {-1, *own}:
         return author
-    with contextlib.suppress(OSError, ValueError):
-        owner = os.stat(_existing(path)).st_uid
-        return None if owner in own else owner
+    path = _existing(path)
+    for look, place in ((os.lstat, path), (os.stat, path), (os.stat, os.path.dirname(path))):
+        with contextlib.suppress(OSError, ValueError):
+            owner = look(place).st_uid
+            if owner not in own:
+                return owner
     return None
 
 
 def _existing(path: str) -> str:
     """A path, or the nearest folder above where it leads to that is there."""
-    if os.path.exists(path):
+    if os.path.lexists(path):
         return path
     path = tenants.where(path)
     while not os.path.exists(path) and len(path) > 1:
