@@ -474,8 +474,10 @@ def _apache_port(
         return own
     using = [part for part in all_parts if any(is_for_apache(one.services) for one in part.certificates)]
     ports = [one.get("apache_port") for part in using for one in (part.program, part.deployment)]
-    usual = renewed.DEFAULTS["apache_port"] if using else own
-    return next((port for port in ports if isinstance(port, int)), usual)
+    if using:
+        # One that is not noted is the default.
+        ports.append(renewed.DEFAULTS["apache_port"])
+    return next((port for port in ports if isinstance(port, int)), own)
 
 
 def _deployment(values: Values) -> Values:
