@@ -220,6 +220,9 @@ def test_nginx_broken_by_somebody_else(
         host.write("/etc/nginx/conf.d/other.conf", "this is no directive;\n")
         lab_pki.issue(leaf.name, key="ec")
         before = files_under(host, ROOT)
+        foreseen = play(host, check=True, **variables)
+        said = " ".join(foreseen.output.split())
+        assert "unless the new files correct that, no certificate would be replaced" in said, foreseen.output
         refused = play(host, **variables)
         assert refused.rc != 0 and "already broken before this run" in refused.output, refused.output
         assert "other.conf" in refused.output

@@ -744,6 +744,17 @@ def _switched(item: Item, look: Look, endpoints: t.Sequence[Endpoint]) -> confir
     )
 
 
+def foreseen_refusals(work: Plan) -> t.Iterator[str]:
+    """A sentence for each service that would refuse its configuration as it is now.
+
+    That can be for want of the very files that are to be deployed.
+    """
+    for service in work.told(work.outdated_snippets()):
+        problem = work.services.test(service)
+        if problem:
+            yield f"{problem}; unless the new files correct that, no certificate would be replaced"
+
+
 def _blame(service: str, broken_before: bool) -> str:
     if broken_before:
         return (

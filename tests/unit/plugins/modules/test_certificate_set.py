@@ -782,7 +782,11 @@ def test_test_of_a_service_decides(run: t.Callable[..., Result], tmp_path: Path)
     ), "what the service says may quote its configuration, and this file is for everybody"
     assert os.readlink(live(tmp_path, "www.example.com")) == before
     assert refused["reload"] == [] and not (tmp_path / "var/transaction.json").exists()
+    assert run(certificates=[new], service_settings=settings, check=True)["warnings"] == []
     copy.write_bytes(b"broken by somebody else")
+    (foreseen,) = run(certificates=[new], service_settings=settings, check=True)["warnings"]
+    assert foreseen.startswith(f"the configuration of {SERVICE} was rejected by 'cmp ")
+    assert foreseen.endswith("; unless the new files correct that, no certificate would be replaced")
     refused = run(certificates=[entry(two, "www.example.com")], service_settings=settings)
     assert refused["failed"] and "already broken before this run" in refused["msg"]
     assert os.readlink(live(tmp_path, "www.example.com")) == before
