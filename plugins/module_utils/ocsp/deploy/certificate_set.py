@@ -232,7 +232,7 @@ def _present(task: Task) -> Result:
     unsaved = one.inclusion.unsaved(one.part) if one.part is not None else []
     rewritten = live.told(work.outdated_snippets(), work.before, work.after())
     done = _foresee(one, unsaved) if task.check else _deploy(one, unsaved)
-    gone = _dropped(task, work, done.part)
+    gone = _dropped(one, done.part)
     moved = [] if done.problem else live.moved_defaults(live.ordered(work.before, one.inclusion.found), work.after())
     result = _values(work, done.told, done.unconfirmed)
     result["dropped"] = [dropped.name for dropped in gone if not dropped.stays]
@@ -1009,13 +1009,15 @@ def _say_gone(gone: t.Sequence[str], deployed: t.Sequence[str], check: bool) -> 
 # What drops out
 
 
-def _dropped(task: Task, work: transaction.Plan, part: t.Optional[Part]) -> t.List[inclusions.Dropped]:
-    """The certificates that this owner no longer configures."""
+def _dropped(one: _Deployment, part: t.Optional[Part]) -> t.List[inclusions.Dropped]:
+    """The certificates that this owner no longer configures, without those that it was told of earlier in this run."""
     if part is None:
         return []
-    mine = {one.name for one in part.certificates if one.dropped}
-    found = inclusions.dropped(task.layout, work.parts, task.values["force"])
-    return [one for one in found if one.name in mine]
+    mine = {certificate.name for certificate in part.certificates if certificate.dropped}
+    if one.inclusion.claimed and one.inclusion.recorded is not None:
+        mine -= {certificate.name for certificate in one.inclusion.recorded.certificates if certificate.dropped}
+    found = inclusions.dropped(one.task.layout, one.work.parts, one.task.values["force"])
+    return [dropped for dropped in found if dropped.name in mine]
 
 
 def _say_dropped(layout: Layout, gone: t.Sequence[inclusions.Dropped], check: bool) -> t.Iterator[str]:

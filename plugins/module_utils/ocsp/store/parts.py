@@ -306,7 +306,7 @@ def merge(
     # Of several turns of one place, a run that leaves out tasks may have left out the first.
     is_certain = turn.is_known and (turn.is_last or not turn.is_partial or turns == {1})
     after = {
-        name: replace(one, dropped=one.dropped or (is_certain and name not in claimed and _is_of_turn(one, turn)))
+        name: replace(one, dropped=name not in claimed and (one.dropped or (is_certain and _is_of_turn(one, turn))))
         for name, one in known.items()
     }
     earlier = [name for name in claimed if name in known and name not in now]

@@ -295,6 +295,23 @@ def test_a_task_that_is_skipped_keeps_what_it_deployed(host: Host) -> None:
     assert host.run("pruned")["removed"] == [C] and host.live() == [A, B]
 
 
+def test_what_is_dropped_is_told_once_in_a_run(host: Host) -> None:
+    """By the task that drops it, or, if a run before did not come to its end, by the first one."""
+
+    def tasks(*first: str) -> t.List[Result]:
+        return [
+            host.deploy("web", *first, turn={"place": "first"}),
+            host.deploy("web", C, turn={"place": "second"}, claimed=first),
+        ]
+
+    tasks(A, B)
+    for _time in range(2):
+        dropping, other = tasks(A)
+        assert dropping["dropped"] == [B] and other["dropped"] == [] and not other["changed"]
+        assert B in dropping["msg"] and B not in other["msg"]
+    assert host.run("pruned")["removed"] == [B]
+
+
 def test_only_owners_that_ran_to_their_end_lose_what_they_no_longer_configure(host: Host) -> None:
     """A run that failed before a later inclusion may have been about to give it there."""
     host.deploy("web", A, B, C)

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import attempts, files, sets
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store.attempts import Attempt
 
@@ -135,6 +136,14 @@ def test_what_cannot_be_opened_is_no_record(layout: sets.Layout) -> None:
     path.rmdir()
     os.mkfifo(path)
     assert attempts.read(layout, NAME) is None
+
+
+def test_a_folder_that_cannot_be_made_is_named(layout: sets.Layout) -> None:
+    folder = Path(layout.attempt(NAME)).parent
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.write_text("no folder")
+    with pytest.raises(FileError, match=f"^cannot create {folder}: File exists$"):
+        attempts.write(layout, NAME, ATTEMPT)
 
 
 def test_texts_are_clean_and_bounded(layout: sets.Layout) -> None:

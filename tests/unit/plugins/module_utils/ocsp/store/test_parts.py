@@ -204,6 +204,15 @@ def test_each_inclusion_keeps_the_order_of_others(given: str, known: str, earlie
     assert "".join(names_of(merged)) == expected
 
 
+def test_what_an_earlier_task_of_the_run_gave_is_not_dropped() -> None:
+    """In check mode nothing is recorded, so that it is still marked as in a run before, which failed."""
+    before = tuple(
+        replace(one, place="a", dropped=one.name == SECOND) for one in part("web", FIRST, SECOND).certificates
+    )
+    merged = parts.merge(part("web", FIRST).certificates, Part("web", before), Turn("b"), [SECOND])
+    assert names_of(merged, dropped=True) == []
+
+
 def test_a_task_with_one_turn_drops_with_tags_as_well() -> None:
     before = [replace(one, place="a") for one in part("web", FIRST, SECOND).certificates]
     merged = parts.merge(part("web", SECOND).certificates, Part("web", tuple(before)), Turn("a", is_partial=True), [])
