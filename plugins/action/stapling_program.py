@@ -140,7 +140,8 @@ class ActionModule(ActionBase):
         """Have the module look at the host, or change it. In check mode, refuse what cannot be deployed there."""
         asking = bool(self._task.check_mode)
         install = PROGRAM in options["parts"] and not asking
-        wanted = _program.wanted(options, owner, groups.entries, self._renderer(options, task_vars), complete=install)
+        turn, render = self._turn(options, owner), self._renderer(options, task_vars)
+        wanted = _program.wanted(options, turn, groups.entries, render, complete=install)
         result = self._call(wanted, options, task_vars)
         faults = _faults_in(result)
         if asking and (faults or result.get("package") or {ACCOUNT, PROGRAM} & set(result.get("differing", ()))):
@@ -150,6 +151,12 @@ class ActionModule(ActionBase):
         if faults:
             raise Refusal([*dict.fromkeys(faults)])
         return result
+
+    def _turn(self, options: dict[str, t.Any], owner: str) -> dict[str, t.Any]:
+        """Which inclusion of an owner this is."""
+        place = _owner.place_of(self._task, self._templar.template)
+        part = _owner.claim(options["claims"], owner, (), place=place)[0]
+        return {key: part[key] for key in ("owner", "place", "turn")}
 
     def _claimed(
         self, result: dict[str, t.Any], options: dict[str, t.Any], groups: _groups.Groups, owner: str, task_vars: t.Any
@@ -191,7 +198,7 @@ class ActionModule(ActionBase):
         with contextlib.suppress(AnsibleConnectionFailure):
             if not _program.owner_faults(owner):
                 render = self._renderer(options, task_vars)
-                wanted = _program.wanted(options, owner, groups.entries, render, complete=False)
+                wanted = _program.wanted(options, self._turn(options, owner), groups.entries, render, complete=False)
                 if not known:
                     # Of an owner without certificates something else would be said.
                     wanted["part"]["certificates"] = max(1, wanted["part"]["certificates"])

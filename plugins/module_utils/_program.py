@@ -24,7 +24,6 @@ import sys
 import tarfile
 import tempfile
 import typing as t
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 from ansible.module_utils.basic import AnsibleModule
@@ -380,13 +379,8 @@ def obstacles(wanted: Wanted) -> t.Iterator[str]:
 
 def problems(given: Values, root: str, found: t.Sequence[Difference], run: Run) -> t.Iterator[str]:
     """Why this host cannot use what it is given."""
-    names = [] if given["part"]["certificates"] else configured(Layout(root), given["part"]["owner"])
-    if names:
-        yield (
-            f"ocsp_stapling_certificates is empty, but this host has "
-            f"{join_words(names, most=_MOST_PLACES)}; to "
-            "remove all of them, set ocsp_stapling_state to absent"
-        )
+    if not given["part"]["certificates"]:
+        yield from _say_empty(Layout(root), given["part"])
     if given["log_file"]:
         problem = log_problem(given["log_file"], given["account"]["name"])
         if problem:
@@ -405,12 +399,22 @@ def access_faults(given: t.Iterable[Values]) -> t.Iterator[Fault]:
             yield Fault(one["name"], f"{one['name']}: {problem}")
 
 
-def configured(layout: Layout, owner: str) -> t.List[str]:
-    """The names that an owner deployed to this host; all of them where there are no parts yet. Raises InputError."""
-    found = parts.load(layout, owner)
-    if not found:
-        return sets.live_names(layout)
-    return [one.name for part in found if part.owner == owner for one in part.certificates]
+def _say_empty(layout: Layout, part: Values) -> t.Iterator[str]:
+    """That a task gives no certificates, where it gave some: its variable may be misspelt. Raises InputError."""
+    found = parts.load(layout, part["owner"])
+    mine = parts.find(found, part["owner"]) or parts.Part(part["owner"])
+    names = list(parts.given_with(mine, parts.Turn(part["place"], part["turn"]))) if found else sets.live_names(layout)
+    if not names:
+        return
+    shown, way = join_words(names, most=_MOST_PLACES), "to remove all of them, set ocsp_stapling_state to absent"
+    if {one.name for one in mine.certificates} - {*names}:
+        # That would remove what other tasks of the owner have deployed as well.
+        shown = f"{shown} from this task"
+        way = (
+            "to remove what only this task configures, delete the task, and name the certificates in a task of "
+            "certops.ocsp.certificate_set with state: absent"
+        )
+    yield f"ocsp_stapling_certificates is empty, but this host has {shown}; {way}"
 
 
 def time_problems(times: t.Sequence[Values], run: Run) -> t.Iterator[str]:
@@ -515,8 +519,8 @@ def _link_parts(there: Layout, here: Layout, part: Values) -> t.Tuple[str, ...]:
             before = other
         else:
             os.symlink(parts.path(there, other.owner), parts.path(here, other.owner))
-    certificates = parts.merge(mine.certificates, before, parts.Turn(is_known=False), claimed=())
-    _write_privately(parts.path(here, mine.owner), parts.dump(replace(mine, certificates=certificates)))
+    merged = parts.merge(mine, before, parts.Turn(is_known=False), claimed=())
+    _write_privately(parts.path(here, mine.owner), parts.dump(merged))
     return tuple(one.owner for one in found)
 
 

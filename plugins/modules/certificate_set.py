@@ -204,18 +204,17 @@ options:
       - V(verify) checks what the services of the last deployment serve after their reload. If that is worse than
         before, the old sets are restored, the services are reloaded, and the task fails and says why.
       - V(pruned) removes the sets that no owner configures any more, unless a server configuration still uses them. See
-        O(part) and O(pruned_owners).
+        O(part) and O(pruned).
       - V(absent) removes the sets of O(certificates) or of O(part), or all sets if neither is given, unless a server
         configuration still uses them.
     type: str
     choices: [present, verify, pruned, absent]
     default: present
-  pruned_owners:
-    description: With O(state=pruned), only what these owners no longer configure is removed; see O(part.owner). By
-      default, that is done for all of them. An owner whose run failed before its end may still be about to configure
-      what it has not configured so far.
-    type: list
-    elements: str
+  pruned:
+    description: With O(state=pruned), only what these tasks no longer configure is removed, lists of O(part.place) by
+      O(part.owner). By default, that is done for all of them. Tasks that did not run may be about to configure what
+      another one dropped in a run that failed.
+    type: dict
   part:
     description:
       - Who owns the certificates, if several roles or plays deploy to the same host. Each owner has a part of the
@@ -243,6 +242,10 @@ options:
           kept that it gave later in an earlier run.
         type: bool
         default: false
+      is_open:
+        description: Whether that task is known to deploy again in this run of Ansible, so that nothing is dropped yet.
+        type: bool
+        default: false
       is_partial:
         description: Whether this run of Ansible may leave out some tasks. If so, nothing is dropped if the task
           deployed several times in an earlier run.
@@ -254,6 +257,11 @@ options:
         default: true
       claimed:
         description: The names that it has already deployed in this run of Ansible.
+        type: list
+        elements: str
+        default: []
+      kept:
+        description: The names of certificates that this task also gives, and that stay as they are.
         type: list
         elements: str
         default: []
@@ -675,9 +683,11 @@ PART = {
     "place": {"type": "str", "default": ""},
     "turn": {"type": "int", "default": 1},
     "is_last": {"type": "bool", "default": False},
+    "is_open": {"type": "bool", "default": False},
     "is_partial": {"type": "bool", "default": False},
     "is_known": {"type": "bool", "default": True},
     "claimed": {"type": "list", "elements": "str", "default": []},
+    "kept": {"type": "list", "elements": "str", "default": []},
     "together": {"type": "dict", "default": {}},
     "revoked": {"type": "list", "elements": "str", "default": []},
     "question": {"type": "bool", "default": False},
@@ -722,7 +732,7 @@ def argument_spec():
         source={"type": "path"},
         remote_source={"type": "bool", "default": False},
         state={"type": "str", "choices": ["present", "verify", "pruned", "absent"], "default": "present"},
-        pruned_owners={"type": "list", "elements": "str"},
+        pruned={"type": "dict"},
         part={"type": "dict", "options": PART},
         service_settings={"type": "dict", "default": {}},
         groups={"type": "list", "elements": "dict"},

@@ -173,7 +173,7 @@ def claim(
     ``claims`` are what owners gave earlier in this run. Returns ``part`` of ``certificate_set``, and the claims with
     these.
     """
-    known = {"names": [], "places": [], "is_known": True, **claims.get(owner, {})}
+    known = {"names": [], "places": [], "came": [], "is_known": True, **claims.get(owner, {})}
     places = [*known["places"], [place.text, place.uuid]]
     # The same loop is another one where its play or file is there twice.
     loops = list(dict.fromkeys(uuid for text, uuid in places if text == place.text))
@@ -185,13 +185,16 @@ def claim(
         "place": f"{place.text} {which + 1}" if which else place.text,
         "turn": times,
         "is_last": times == place.items,
+        "is_open": times < place.items,
         "is_known": known["is_known"],
-        "claimed": [*known["names"], *missing],
+        "claimed": list(known["names"]),
+        "kept": list(missing),
         "together": together,
     }
     every = list(dict.fromkeys([*known["names"], *names, *missing]))
     settings = {**(known.get("program") or {}), **(program or {})}
-    claimed = {"names": every, "places": places, "is_known": known["is_known"], "program": settings}
+    came = [*known["came"], part["place"]]
+    claimed = {"names": every, "places": places, "came": came, "is_known": known["is_known"], "program": settings}
     return part, {**claims, owner: claimed}
 
 

@@ -68,16 +68,16 @@ Render = t.Callable[[str], str]
 
 
 def wanted(
-    options: Values, owner: str, entries: t.Sequence[_groups.Entry], render: Render, complete: bool
+    options: Values, turn: Values, entries: t.Sequence[_groups.Entry], render: Render, complete: bool
 ) -> dict[str, t.Any]:
     """What the module of the same name is to compare with its host.
 
-    ``options`` are those of the module, ``entries`` the certificates of ``owner``. ``render`` fills in a template of
-    the role. With ``complete`` the library itself is in it, and not its digests alone.
+    ``options`` are those of the module, ``entries`` the certificates that the ``owner`` of ``turn`` gives with it, which
+    has ``place`` and ``turn``, too, as for ``certificate_set``. ``render`` fills in a template of the role. With ``complete`` the library itself is in it, and not its digests alone.
     """
     job = _job(options)
     text = json.dumps({"version": 1, **_settings(options)}, indent=4, sort_keys=True) + "\n"
-    part = _groups.part(owner, entries, options["options"], _groups.service_settings(options["services"]))
+    part = _groups.part(turn["owner"], entries, options["options"], _groups.service_settings(options["services"]))
     sources = library()
     return {
         "account": {"name": options["user"], "home": options["state_path"]},
@@ -109,7 +109,7 @@ def wanted(
             if {one.get("owner", "root"), one.get("group", "root")} != {"root"}
         ],
         "partial": False,
-        "part": {"owner": owner, "certificates": len(part.certificates), "text": parts.dump(part)},
+        "part": {**turn, "certificates": len(part.certificates), "text": parts.dump(part)},
     }
 
 

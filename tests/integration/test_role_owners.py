@@ -316,6 +316,35 @@ def test_a_run_that_skips_tasks_keeps_their_certificates(
     assert again.rc == 0 and again.count("changed") == 0, again.output
 
 
+def test_a_loop_that_fails_loses_nothing_to_another_task(
+    lab: lab_tool.Lab, web_host: lab_tool.Host, run: t.Callable[..., Result], lab_pki: pki_tool.Pki
+) -> None:
+    """Whatever place in the loop a certificate has now; and the same certificate of two tasks has the services of both."""
+    lab_pki.issue("new.example.com", key="ec")
+
+    def tasks(*names: str) -> list[dict[str, t.Any]]:
+        loop = {**inclusion(lab_pki, "{{ item }}"), "name": "Deploy each", "loop": list(names)}
+        other = {**inclusion(lab_pki, API), "name": "Deploy another one", "tags": ["other"]}
+        other["ansible.builtin.include_role"] = {"name": ROLE, "apply": {"tags": ["other"]}}
+        given = {"ocsp_stapling_certificates": {"shell": {"domains": [API], "reload": ["ssh"]}}}
+        again = {**inclusion(lab_pki), "name": "Deploy it for another service"}
+        return [loop, other, {**again, "vars": {**again["vars"], **given}}]
+
+    assert run(tasks(SHOP)).rc == 0
+    idle = run(tasks(SHOP))
+    assert idle.rc == 0 and idle.count("changed") == 0, idle.output
+    found = json.loads(web_host.run("ocsp-stapling", "status", "--json", API, check=False))
+    assert found["certificates"][API]["services"] == ["nginx", "ssh"], found
+    failed = run(tasks("new.example.com", "missing.example.com", SHOP))
+    assert failed.rc != 0 and "missing.example.com" in failed.output and "no longer" not in failed.output
+    part = run(tasks("new.example.com", "missing.example.com", SHOP), tags="other")
+    assert part.rc == 0 and part.count("changed") == 0, part.output
+    assert names_of(web_host, f"{ROOT}/live") == [API, "new.example.com", SHOP]
+    assert "no playbook" not in web_host.run("ocsp-stapling", "status", check=False)
+    done = run(tasks("new.example.com"))
+    assert done.rc == 0 and names_of(web_host, f"{ROOT}/live") == [API, "new.example.com"], done.output
+
+
 def test_what_the_module_deploys_without_the_role(
     lab: lab_tool.Lab, web_host: lab_tool.Host, run: t.Callable[..., Result], lab_pki: pki_tool.Pki
 ) -> None:

@@ -640,11 +640,10 @@ def test_the_certificates_of_all_owners_are_there_each_once(folder: Path) -> Non
 
 
 def test_the_program_reads_all_that_a_part_can_have(folder: Path) -> None:
-    one = parts.Certificate(
-        "a", ("nginx",), True, {"timeout": 3.0}, {"key": "x"}, "main.yml", 2, True, 3, {"private_key": "/k"}
-    )
+    one = parts.Certificate("a", ("nginx",), True, {"timeout": 3.0}, {"key": "x"}, True, 3, {"private_key": "/k"})
     settings = {"defaults": {"retries": 1}, "services": {"nginx": {"unit": "n"}}, "deployment": {"keep": 2}, "came": 4}
     settings["program"] = {"timer": "daily"}
+    settings["shares"] = (parts.Share("main.yml", 1, {"a": ("nginx",)}),)
     values = json.loads(save(folder, "web", one, **settings).read_text())
     assert values.keys() == {"version", *(field.name for field in dataclasses.fields(parts.Part))}, "all of it"
     assert [entry.name for entry in load(folder, "{}").certificates] == ["a"]

@@ -346,7 +346,7 @@ def _warnings(one: _Deployment, done: _Done, gone: t.Sequence[inclusions.Dropped
     if done.part is not None:
         yield from _say_given(one.work, done.part, one.inclusion)
     if not (one.work.items or one.work.missing or done.problem):
-        yield from _say_empty(done.part)
+        yield from _say_empty(done.part, one.inclusion)
 
 
 def _notes(task: Task, inclusion: Inclusion) -> Notes:
@@ -394,7 +394,7 @@ def _plan(
     faults = [*_given_faults(task), *faults, *more]
     while True:
         kept = [one for one in given if one.name not in left]
-        claiming = replace(inclusion, claimed=[*inclusion.claimed, *left])
+        claiming = replace(inclusion, kept=[*inclusion.kept, *left])
         work, part, found = _draw(task, claiming, known, kept)
         unsound = _found_among(task, found)
         if not unsound:
@@ -455,6 +455,7 @@ def _draw(
         compared = inclusion.compare(part, given)
         # What is wrong with a certificate itself may be why others have another one.
         found += [fault for fault in compared.faults if fault.name not in unfit]
+        work.outdated = list(compared.outdated)
         work.items = [item for item in work.items if item.name not in compared.outdated]
         work.warnings += [*compared.outdated.values(), *compared.warnings]
     return work, part, found
@@ -964,17 +965,18 @@ def _prune(task: Task) -> Result:
     """Remove certificates that their owners no longer configure and that nothing uses."""
     layout = task.layout
     found = inclusions.read(layout, None).found
-    owners = task.values["pruned_owners"]
-    others = [part for part in found if owners is not None and part.owner not in owners]
-    names = parts.dropped(part for part in found if part not in others)
-    given = [name for name in names if parts.is_given(found, name)]
-    left = [name for name in names if name in parts.dropped(others) and name not in given]
+    ended = task.values["pruned"]
+    places = {part.owner: None if ended is None else ended.get(part.owner, ()) for part in found}
+    names = {name for part in found for name in parts.given_up(part, places[part.owner])}
+    pending = {name for part in found for name in parts.given_up(part) - parts.given_up(part, places[part.owner])}
+    given = sorted(name for name in names if parts.is_given(found, name))
+    left = sorted((names & pending).difference(given))
     every = inclusions.dropped(layout, found, task.values["force"])
     gone = [one.name for one in every if one.name in names and one.name not in left and not one.stays]
     settled = {*gone, *given, *left}
-    after = [part if part in others else parts.without_dropped(part, settled) for part in found]
+    after = [parts.settled(part, settled, places[part.owner]) for part in found]
     kept = [f"still configured by another role or play: {transaction.listed(given)}"] if given else []
-    kept += [f"left to the next run of another role or play that had it: {transaction.listed(left)}"] if left else []
+    kept += [f"left to the next run of another task that had it: {transaction.listed(left)}"] if left else []
     done = _take_away(task, gone, found, after, settled, kept)
     if done.failed:
         # A server needs what no file below its folder names; that is no failure of whoever runs last.
@@ -1010,12 +1012,10 @@ def _say_gone(gone: t.Sequence[str], deployed: t.Sequence[str], check: bool) -> 
 
 
 def _dropped(one: _Deployment, part: t.Optional[Part]) -> t.List[inclusions.Dropped]:
-    """The certificates that this owner no longer configures, without those that it was told of earlier in this run."""
-    if part is None:
+    """The certificates that this task of the owner no longer gives, nor any other one."""
+    if part is None or one.inclusion.turn.is_open:
         return []
-    mine = {certificate.name for certificate in part.certificates if certificate.dropped}
-    if one.inclusion.claimed and one.inclusion.recorded is not None:
-        mine -= {certificate.name for certificate in one.inclusion.recorded.certificates if certificate.dropped}
+    mine = parts.former_of(part, one.inclusion.turn)
     found = inclusions.dropped(one.task.layout, one.work.parts, one.task.values["force"])
     return [dropped for dropped in found if dropped.name in mine]
 
@@ -1066,11 +1066,11 @@ def _say_given(work: transaction.Plan, part: Part, inclusion: Inclusion) -> t.It
             )
 
 
-def _say_empty(part: t.Optional[Part]) -> t.Iterator[str]:
-    """That there is nothing to deploy. Where an owner has none either that could drop out, a name may be misspelt."""
+def _say_empty(part: t.Optional[Part], inclusion: Inclusion) -> t.Iterator[str]:
+    """That there is nothing to deploy. Where nothing could drop out either, the name of a variable may be misspelt."""
     if part is None:
         yield "no certificates are given in certificates"
-    elif not part.certificates:
+    elif not parts.given_with(part, inclusion.turn) and not parts.former_of(part, inclusion.turn):
         yield (
             f"{quoted(part.owner)} gives no certificates; check the names of its variables, ocsp_stapling_certificates "
             "and ocsp_stapling_scan"

@@ -31,8 +31,8 @@ class Dropped(t.NamedTuple):
 class Inclusion:
     """Whose certificates are deployed, and all that is recorded of others.
 
-    ``owner`` is empty for a task that belongs to no part. ``turn`` and ``claimed`` are as for ``parts.merge``, and
-    ``together`` is as for ``parts.compare``.
+    ``owner`` is empty for a task that belongs to no part. ``turn``, ``claimed`` and ``kept`` are as for
+    ``parts.merge``, and ``together`` is as for ``parts.compare``.
     """
 
     layout: Layout
@@ -41,6 +41,7 @@ class Inclusion:
     claimed: t.Sequence[str]
     found: t.Sequence[Part]
     together: t.Mapping[str, t.Sequence[str]] = field(default_factory=dict)
+    kept: t.Collection[str] = ()
 
     @property
     def recorded(self) -> t.Optional[Part]:
@@ -57,15 +58,23 @@ class Inclusion:
         settings: t.Dict[str, t.Any] = {}
         for part in self.others:
             settings.update(part.services)
+        if self.recorded is not None:
+            mine = Part(self.owner, services=given)
+            for share in parts.shares_after(mine, self.recorded, self.turn):
+                settings.update(share.services)
         return {**settings, **given}
 
     def shared(self, wanted: t.Iterable[Wanted], kind_of: t.Callable[[str], t.Optional[str]]) -> t.List[Wanted]:
         """The same certificates with the services that others use them for."""
+        wanted = [*wanted]
+        mine = Part(self.owner, tuple(Certificate(one.name, one.services) for one in wanted))
+        if self.owner:
+            every = parts.replaced(self.others, parts.merge(mine, self.recorded, self.turn, self.claimed, self.kept))
+        else:
+            # A task without a part comes last, so that the services keep the order that the owners give them.
+            every = [*self.others, mine]
         found = []
         for one in wanted:
-            mine = Part(self.owner, (Certificate(one.name, one.services),))
-            # A task without a part comes last, so that the services keep the order that the owners give them.
-            every = parts.replaced(self.others, mine) if self.owner else [*self.others, mine]
             names = parts.services_of(every, one.name)
             found.append(replace(one, services=tuple(names), kinds=tuple(kind_of(name) or "" for name in names)))
         return found
@@ -75,12 +84,12 @@ class Inclusion:
         items = {item.name: item for item in work.items}
         defaults = values["options"]
         certificates = [_certificate(one, items[one.name], defaults) for one in given if one.name in items]
-        merged = parts.merge(certificates, self.recorded, self.turn, self.claimed)
         deployment = {key: values[key] for key, usual in renewed.DEFAULTS.items() if values.get(key, usual) != usual}
         deployment.update((values["part"] or {}).get("deployment") or {})
         came = self._came(work.before, {one.name for one in given})
         program = (values["part"] or {}).get("program") or {}
-        part = Part(self.owner, merged, defaults, values["service_settings"], deployment, came, program)
+        mine = Part(self.owner, tuple(certificates), defaults, values["service_settings"], deployment, came, program)
+        part = parts.merge(mine, self.recorded, self.turn, self.claimed, self.kept)
         return parts.dated(part, self.recorded, self.found)
 
     def _came(self, found: t.Sequence[live.Live], names: t.Collection[str]) -> int:
@@ -95,7 +104,9 @@ class Inclusion:
         """Compare what this inclusion gives with what others do."""
         names = {one.name for one in given}
         now = replace(part, certificates=tuple(one for one in part.certificates if one.name in names))
-        return parts.compare(now, self.recorded, self.others, self.together)
+        own = parts.contradicted(now, self.recorded, self.claimed)
+        compared = parts.compare(now, self.recorded, self.others, self.together)
+        return compared._replace(faults=[*own, *compared.faults])
 
     def after(self, part: Part) -> t.List[Part]:
         """All parts, once this one is on disk. What was configured before there were parts is claimed by name."""
@@ -123,8 +134,9 @@ def read(layout: Layout, given: t.Optional[Values]) -> Inclusion:
     if given is None:
         return Inclusion(layout, "", Turn(is_known=False), (), found)
     parts.check_owner(given["owner"])
-    turn = Turn(given["place"], given["turn"], given["is_last"], given["is_partial"], given["is_known"])
-    return Inclusion(layout, given["owner"], turn, given["claimed"], found, given["together"])
+    values = (given[key] for key in ("place", "turn", "is_last", "is_open", "is_partial", "is_known"))
+    turn = Turn(*values)
+    return Inclusion(layout, given["owner"], turn, given["claimed"], found, given["together"], given["kept"])
 
 
 def _certificate(one: Wanted, item: Item, defaults: Values) -> Certificate:

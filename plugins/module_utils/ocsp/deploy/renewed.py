@@ -215,7 +215,7 @@ def task_values(
         "certificates": [certificate],
         "state": "present",
         "part": None,
-        "pruned_owners": None,
+        "pruned": None,
         "service_settings": {},
         "services": [],
         "found": [],

@@ -192,7 +192,8 @@ class Plan:
     """All items in their order, sentences for the operator, and the names whose responders were asked repeatedly.
 
     ``services`` are those of the host, ``before`` is what is live on it, whoever deployed it, and ``parts`` is who will
-    have configured what. ``missing`` are, in check mode, the certificates of which something does not exist yet.
+    have configured what. ``missing`` are, in check mode, the certificates of which something does not exist yet, and
+    ``outdated`` those that stay as another owner has changed them.
     ``verified``: what is served is going to be looked at, so that what was there before is noted.
     """
 
@@ -205,6 +206,7 @@ class Plan:
     warnings: t.List[str] = field(default_factory=list)
     waited_for: t.List[str] = field(default_factory=list)
     missing: t.Sequence[Missing] = ()
+    outdated: t.Sequence[str] = ()
     blame: str = ""
     verified: bool = True
 
@@ -821,7 +823,7 @@ def summary(
         parts.append(f"would be deployed once it exists: {listed([one.name for one in work.missing])}")
     if not parts:
         untold = [service for service in told if service not in rewritten]
-        parts.append(_unchanged(len(work.items), untold, bool(missing)))
+        parts.append(_unchanged(work, untold, bool(missing)))
         written = [service for service in told if service in rewritten]
         if written:
             verb = "would be updated" if check else "updated"
@@ -844,12 +846,14 @@ def _with_reasons(item: Item, check: bool, access_only: bool = False) -> str:
     return f"{item.name} ({'; '.join(reasons or item.reasons)})"
 
 
-def _unchanged(number: int, told: t.Sequence[str], missing: bool) -> str:
+def _unchanged(work: Plan, told: t.Sequence[str], missing: bool) -> str:
     # By the time this is read, at the end of a play, they may have been reloaded.
     untold = f", but {named(told)} had not loaded the last change yet" if told else ""
-    if not number:
+    if not work.items and work.outdated:
+        return f"kept as another role or play has changed them: {listed(work.outdated)}{untold}"
+    if not work.items:
         return f"no certificates are given{untold}"
-    return f"{_certificates(number)}: {'nothing to change' if missing else 'up to date'}{untold}"
+    return f"{_certificates(len(work.items))}: {'nothing to change' if missing else 'up to date'}{untold}"
 
 
 def _certificates(number: int) -> str:

@@ -9,11 +9,13 @@ An owner is, as a rule, the role or the play that includes the role ocsp_staplin
     parts/<owner>.json  {"version": 1, "owner": "web", "came": 1, "defaults": {options}, "services": {settings},
                          "deployment": {how its certificates are deployed, where that is not the default},
                          "program": {settings of the program, which are those of the whole host},
-                         "certificates": [{"name", "services", "staple", "place", "turn", "dropped", "agreed", "since",
-                                           "renewed_by": {paths on the host}, and options}]}
+                         "certificates": [{"name", "services", "staple", "dropped", "agreed", "since",
+                                           "renewed_by": {paths on the host}, and options}],
+                         "shares": [{"place", "turn", "certificates": {NAME: [services]}, "former": [NAME], "defaults",
+                                     "services", "deployment"}]}
 
 ``came`` is a number that is larger the later an owner came to the host; it is missing in parts from before it existed.
-``place`` is the task by which its owner included the role, and ``turn`` how often that had done so in the run.
+Each share is what one task of the owner gave with one turn, and what is outside of them is what they make together.
 ``agreed`` is what other parts have to give alike, and
 ``since`` a number that is larger the later that was changed. ``dropped`` marks a certificate that its owner no longer
 gives, until nothing uses it any more.
@@ -28,7 +30,7 @@ import json
 import os
 import re
 import typing as t
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from .. import secrets
 from ..errors import Fault, FileError, InputError
@@ -42,7 +44,7 @@ FORMER = "former"
 #: What to do about settings of the whole host that differ.
 REMEDY = "set it once, in the inventory"
 #: The keys of a certificate beside options of ``ocsp_response``.
-KEYS = ("name", "services", "staple", "place", "turn", "dropped", "agreed", "since", "renewed_by")
+KEYS = ("name", "services", "staple", "dropped", "agreed", "since", "renewed_by")
 
 #: What counts as the arrival of a certificate that no owner configures any more: it is sorted after all others.
 _GONE = 1 << 30
@@ -62,8 +64,9 @@ _CALLED = {
     "staple": "staple",
     "renewed_by": "renewed_by",
 }
-#: Those of them that are settings, and not what is in files.
+#: Those of them that are settings, and those that are what is in files.
 _SET = ("names", "key", "renewed_by")
+_FILES = ("certificate", "chain", "root")
 
 #: The variables of the role that have another name than what becomes of them.
 _VARIABLES = {"hooks": "renewal_hooks"}
@@ -81,11 +84,26 @@ class Certificate:
     staple: bool = True
     options: Values = field(default_factory=dict)
     agreed: Values = field(default_factory=dict)
-    place: str = ""
-    turn: int = 1
     dropped: bool = False
     since: int = 0
     renewed_by: Values = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one inclusion of an owner gave: the services of its certificates, by name, and its settings.
+
+    ``place`` and ``turn`` tell which one, as ``place`` and ``number`` of a turn. ``former`` are the names of those that
+    it no longer gives, nor does any other one, until they are removed.
+    """
+
+    place: str
+    turn: int
+    certificates: t.Mapping[str, t.Tuple[str, ...]]
+    defaults: Values = field(default_factory=dict)
+    services: Values = field(default_factory=dict)
+    deployment: Values = field(default_factory=dict)
+    former: t.Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,7 +113,8 @@ class Part:
     ``came`` is larger the later the owner came to the host, and 0 where that is unknown. ``deployment`` is how the
     program on the host is to deploy them, where that is not the default: ``keep``, ``responder_wait``, ``apache_port``,
     ``endpoints`` and ``verify``, and the hooks of other programs (``hooks``). ``program`` is what the owner set for the
-    whole host, by the names of the role's variables; it is empty where that is unknown.
+    whole host, by the names of the role's variables; it is empty where that is unknown. ``shares`` are what of it each
+    of its inclusions gave.
     """
 
     owner: str
@@ -105,6 +124,7 @@ class Part:
     deployment: Values = field(default_factory=dict)
     came: int = 0
     program: Values = field(default_factory=dict)
+    shares: t.Tuple[Share, ...] = ()
 
     @functools.cached_property
     def _given(self) -> t.Dict[str, Certificate]:
@@ -178,15 +198,25 @@ def parse(values: Values) -> Part:
     """A part from the values of its file. Raises ValueError, KeyError, TypeError or AttributeError."""
     if values["version"] != 1:
         raise ValueError("the version of another program")
+    certificates = tuple(_certificate(one) for one in values["certificates"])
+    given = {one.name: one.services for one in certificates if not one.dropped}
     return Part(
         owner=str(values["owner"]),
-        certificates=tuple(_certificate(one) for one in values["certificates"]),
+        certificates=certificates,
         defaults=dict(values.get("defaults") or {}),
         services=dict(values.get("services") or {}),
         deployment=dict(values.get("deployment") or {}),
         came=int(values.get("came", 0)),
         program=dict(values.get("program") or {}),
+        shares=tuple(map(_share, values["shares"])) if "shares" in values else (Share("", 1, given),),
     )
+
+
+def _share(values: Values) -> Share:
+    names = {str(name): tuple(map(str, services)) for name, services in values["certificates"].items()}
+    settings = {key: dict(values.get(key) or {}) for key in ("defaults", "services", "deployment")}
+    former = tuple(map(str, values.get("former") or ()))
+    return Share(str(values["place"]), int(values["turn"]), names, former=former, **settings)
 
 
 def _certificate(values: Values) -> Certificate:
@@ -196,8 +226,6 @@ def _certificate(values: Values) -> Certificate:
         staple=bool(values.get("staple", True)),
         options={key: value for key, value in values.items() if key not in KEYS},
         agreed=dict(values.get("agreed") or {}),
-        place=str(values.get("place", "")),
-        turn=int(values.get("turn", 1)),
         dropped=bool(values.get("dropped", False)),
         since=int(values.get("since", 0)),
         renewed_by=dict(values.get("renewed_by") or {}),
@@ -212,8 +240,6 @@ def dump(part: Part) -> str:
             "name": one.name,
             "services": list(one.services),
             "staple": one.staple,
-            "place": one.place,
-            "turn": one.turn,
             "dropped": one.dropped,
             "agreed": one.agreed,
             "since": one.since,
@@ -225,6 +251,7 @@ def dump(part: Part) -> str:
     values.update({"deployment": part.deployment} if part.deployment else {})
     values.update({"came": part.came} if part.came else {})
     values.update({"program": part.program} if part.program else {})
+    values["shares"] = [asdict(share) for share in part.shares]
     return json.dumps({**values, "certificates": certificates}, indent=1, sort_keys=True) + "\n"
 
 
@@ -280,38 +307,123 @@ class Turn(t.NamedTuple):
     """Which inclusion of the role it is.
 
     ``place`` is the task that includes it, and ``number`` how often that has done so in this run of Ansible, this time
-    included. ``is_last`` is whether it is known to do so no more. ``is_partial`` is whether the run may leave tasks
-    out, and ``is_known`` whether all that the owner gave earlier in the run is known.
+    included. ``is_last`` is whether it is known to do so no more, and ``is_open`` whether it is known to do so again.
+    ``is_partial`` is whether the run may leave tasks out, and ``is_known`` whether all that the owner gave earlier in
+    the run is known.
     """
 
     place: str = ""
     number: int = 1
     is_last: bool = False
+    is_open: bool = False
     is_partial: bool = False
     is_known: bool = True
 
 
 def merge(
-    given: t.Sequence[Certificate], recorded: t.Optional[Part], turn: Turn, claimed: t.Sequence[str]
-) -> t.Tuple[Certificate, ...]:
-    """The certificates of an owner after one of its inclusions.
+    mine: Part, recorded: t.Optional[Part], turn: Turn, claimed: t.Sequence[str], kept: t.Collection[str] = ()
+) -> Part:
+    """The part of an owner after one of its inclusions, which gives ``mine``.
 
-    ``claimed`` are the names that earlier inclusions of the same run gave. What none of them has given was dropped if
-    it is from the same place, which had given it by this turn. What is from another place stays: that may have been
-    skipped, be still to come, or not come because the run fails before it.
+    ``claimed`` are the names that earlier inclusions of the same run gave, and ``kept`` those that this one gives, too,
+    and that stay as they are. What this turn gave before and gives no more was dropped, unless another one gives it.
+    What is from other tasks stays: they may have been skipped, be still to come, or not come because the run fails
+    before them.
     """
-    known = {one.name: one for one in (recorded.certificates if recorded else ())}
-    now = {one.name: _placed(one, turn, known.get(one.name)) for one in given}
-    turns = {one.turn for one in known.values() if one.place == turn.place}
-    # Of several turns of one place, a run that leaves out tasks may have left out the first.
-    is_certain = turn.is_known and (turn.is_last or not turn.is_partial or turns == {1})
-    after = {
-        name: replace(one, dropped=name not in claimed and (one.dropped or (is_certain and _is_of_turn(one, turn))))
-        for name, one in known.items()
+    before = recorded if recorded is not None else Part(mine.owner)
+    shares = shares_after(mine, before, turn, kept)
+    defaults = _common(share.defaults for share in shares)
+    known = {one.name: _complete(one, before.defaults) for one in before.certificates}
+    now = {one.name: _complete(one, mine.defaults) for one in mine.certificates}
+    given = {*claimed, *kept, *(name for share in shares for name in share.certificates)}
+    # Of a loop that goes on, a later turn may give it.
+    gone = set() if turn.is_open else {name for one in shares if _is_judged(one, turn) for name in one.former}
+    merged = {
+        one.name: replace(
+            _reduced(one, defaults),
+            services=_services_in(shares, one.name) or one.services,
+            dropped=(one.dropped or one.name in gone) and one.name not in given,
+        )
+        for one in {**known, **now}.values()
     }
     earlier = [name for name in claimed if name in known and name not in now]
-    of_turn = [name for name, one in known.items() if _is_of_turn(one, turn)]
-    return tuple({**after, **now}[name] for name in _in_order([*now], [*known], earlier, of_turn))
+    of_turn = [name for name in _share_of(before, turn).certificates if name in known]
+    return replace(
+        mine,
+        certificates=tuple(merged[name] for name in _in_order([*now], [*known], earlier, of_turn)),
+        defaults=defaults,
+        services=_united(share.services for share in shares),
+        deployment=_deployment_of(shares),
+        shares=tuple(shares),
+    )
+
+
+def shares_after(mine: Part, before: Part, turn: Turn, kept: t.Collection[str] = ()) -> t.List[Share]:
+    """What each inclusion of an owner has given, once this one gives ``mine``; see ``merge``."""
+    last, of_place = _share_of(before, turn), {one.turn for one in before.shares if one.place == turn.place}
+    # Of several turns of one task, a run that leaves out tasks may have left out the first.
+    is_certain = turn.is_known and (turn.is_last or not turn.is_partial or of_place <= {1})
+    stay = {name: services for name, services in last.certificates.items() if name in kept or not is_certain}
+    names = {**stay, **{one.name: one.services for one in mine.certificates}}
+    over = [one for one in before.shares if turn.is_last and is_certain and _is_later(one, turn)]
+    former = [name for one in (last, *over) for name in (*one.former, *one.certificates)]
+    share = Share(
+        turn.place, turn.number, names, mine.defaults, mine.services, mine.deployment, tuple(dict.fromkeys(former))
+    )
+    shares = [share if one is last else one for one in before.shares if one not in over]
+    shares += [] if last in before.shares else [share]
+    if turn.place:  # what is from an unknown one, until a task gives it
+        shares = [one if one.place else _without(one, names, ()) for one in shares]
+    given = {name for one in shares for name in one.certificates}
+    return [*_with_something(_without(one, (), given) for one in shares)]
+
+
+def _is_judged(share: Share, turn: Turn) -> bool:
+    """Whether this turn shows what of a share is no longer given: the end of a loop does for all of its turns."""
+    return share.place == turn.place and (turn.is_last or share.turn == turn.number)
+
+
+def _is_later(share: Share, turn: Turn) -> bool:
+    return share.place == turn.place and share.turn > turn.number
+
+
+def _share_of(part: Part, turn: Turn) -> Share:
+    """What an owner has given with a turn; nothing if that has not come yet."""
+    found = (one for one in part.shares if (one.place, one.turn) == (turn.place, turn.number))
+    return next(found, Share(turn.place, turn.number, {}))
+
+
+def _services_in(shares: t.Iterable[Share], name: str) -> t.Tuple[str, ...]:
+    return tuple(dict.fromkeys(service for share in shares for service in share.certificates.get(name, ())))
+
+
+def _common(several: t.Iterable[Values]) -> t.Dict[str, t.Any]:
+    """What all of them say alike."""
+    first, *others = [*several] or [{}]
+    return {key: value for key, value in first.items() if all(one.get(key) == value for one in others)}
+
+
+def _united(several: t.Iterable[Values]) -> t.Dict[str, t.Any]:
+    """What any of them says; the later ones count more."""
+    return {key: value for one in several for key, value in one.items()}
+
+
+def _deployment_of(shares: t.Sequence[Share]) -> t.Dict[str, t.Any]:
+    """How the certificates of all shares are deployed: what is served is looked at wherever one of them says."""
+    found = _united(share.deployment for share in shares)
+    endpoints = [one for share in shares for one in share.deployment.get("endpoints") or ()]
+    if endpoints:
+        found["endpoints"] = [one for number, one in enumerate(endpoints) if one not in endpoints[:number]]
+    return found
+
+
+def _complete(one: Certificate, defaults: Values) -> Certificate:
+    return replace(one, options={**defaults, **one.options})
+
+
+def _reduced(one: Certificate, defaults: Values) -> Certificate:
+    options = {key: value for key, value in one.options.items() if key not in defaults or defaults[key] != value}
+    return replace(one, options=options)
 
 
 def _in_order(
@@ -330,17 +442,6 @@ def _in_order(
     first = max(min([*places, *(place[name] for name in of_turn)], default=len(known)), latest + 1)
     before = [name for name in known[:first] if name not in given]
     return [*before, *given, *(name for name in known[first:] if name not in given)]
-
-
-def _is_of_turn(one: Certificate, turn: Turn) -> bool:
-    """Whether it was given by this turn of its place, or by an earlier one."""
-    return one.place == turn.place and (turn.is_last or one.turn <= turn.number)
-
-
-def _placed(one: Certificate, turn: Turn, before: t.Optional[Certificate]) -> Certificate:
-    if before is not None and not turn.is_known:
-        return replace(one, place=before.place, turn=before.turn)
-    return replace(one, place=turn.place, turn=turn.number)
 
 
 def dated(part: Part, recorded: t.Optional[Part], found: t.Iterable[Part]) -> Part:
@@ -402,6 +503,23 @@ def _compare_certificates(
             result.outdated[one.name] = (
                 f"{one.name}: {quoted(mine.owner)} still gives {called} than {quoted(other.owner)}, which has changed "
                 f"it since; it stays as {quoted(other.owner)} gave it"
+            )
+
+
+def contradicted(mine: Part, recorded: t.Optional[Part], claimed: t.Container[str]) -> t.Iterator[Fault]:
+    """Certificates for which an owner sets something else than it has set before in the same run.
+
+    What is in their files may have changed meanwhile: a first task may deploy one that the second replaces.
+    """
+    for one in mine.certificates:
+        before = recorded.get(one.name) if recorded and one.name in claimed else None
+        differing = _differing(mine.facts(one), recorded.facts(before)) if recorded and before else []
+        named = [_CALLED.get(key, key) for key in differing if key not in _FILES]
+        if named:
+            yield Fault(
+                one.name,
+                f"{one.name}: {quoted(mine.owner)} gives a different {join_words(named)} than it has given before in "
+                "this run; make both the same",
             )
 
 
@@ -528,9 +646,9 @@ def _told_by_both(part: Part, other: Part) -> Part:
     for one in sorted(part.certificates, key=lambda one: one.name):
         known = others.get(one.name, one).agreed
         agreed = {key: value for key, value in one.agreed.items() if key in _SET and key in known}
-        certificates.append(replace(one, agreed=agreed, since=0, place="", turn=1))
+        certificates.append(replace(one, agreed=agreed, since=0))
     program = {key: value for key, value in part.program.items() if key in other.program}
-    return replace(part, certificates=tuple(certificates), program=program, came=0)
+    return replace(part, certificates=tuple(certificates), program=program, came=0, shares=())
 
 
 def changed_settings(before: t.Optional[Part], after: Part) -> t.List[str]:
@@ -570,13 +688,47 @@ def _unequal(before: Values, after: Values) -> t.List[str]:
 
 def without(part: Part, names: t.Container[str]) -> Part:
     """A part without some certificates."""
-    return replace(part, certificates=tuple(one for one in part.certificates if one.name not in names))
+    certificates = tuple(one for one in part.certificates if one.name not in names)
+    shares = (_without(share, names, names) for share in part.shares)
+    return replace(part, certificates=certificates, shares=_with_something(shares))
 
 
-def without_dropped(part: Part, names: t.Container[str]) -> Part:
-    """A part without some of the certificates that its owner no longer configures."""
-    left = [one for one in part.certificates if not (one.dropped and one.name in names)]
-    return replace(part, certificates=tuple(left))
+def _with_something(shares: t.Iterable[Share]) -> t.Tuple[Share, ...]:
+    return tuple(share for share in shares if share.certificates or share.former)
+
+
+def _without(share: Share, given: t.Container[str], former: t.Container[str]) -> Share:
+    """A share without some certificates that it gives, and some that it no longer does."""
+    return replace(
+        share,
+        certificates={name: one for name, one in share.certificates.items() if name not in given},
+        former=tuple(name for name in share.former if name not in former),
+    )
+
+
+def given_with(part: Part, turn: Turn) -> t.Tuple[str, ...]:
+    """The certificates that an owner gives with a turn."""
+    return tuple(_share_of(part, turn).certificates)
+
+
+def former_of(part: Part, turn: Turn) -> t.Set[str]:
+    """The certificates that an owner no longer gives, as this turn shows."""
+    return {name for share in part.shares if _is_judged(share, turn) for name in share.former}
+
+
+def given_up(part: Part, places: t.Optional[t.Container[str]] = None) -> t.Set[str]:
+    """The dropped certificates that these tasks of an owner, or any of them, gave."""
+    marked = {name for share in part.shares for name in share.former}
+    of_places = {name for share in part.shares if places is None or share.place in places for name in share.former}
+    return {one.name for one in part.certificates if one.dropped and (one.name in of_places or one.name not in marked)}
+
+
+def settled(part: Part, names: t.Container[str], places: t.Optional[t.Container[str]] = None) -> Part:
+    """A part of which tasks are done with certificates that they no longer give; ``places`` as for ``given_up``."""
+    shares = [_without(share, (), names) if places is None or share.place in places else share for share in part.shares]
+    left = {name for share in shares for name in share.former}
+    certificates = (one for one in part.certificates if not one.dropped or one.name in left or one.name not in names)
+    return replace(part, certificates=tuple(certificates), shares=_with_something(shares))
 
 
 def dropped(parts: t.Iterable[Part]) -> t.Dict[str, t.List[Part]]:
@@ -599,7 +751,7 @@ def former(layout: Layout, parts: t.Iterable[Part]) -> Part:
     with contextlib.suppress(OSError, ValueError), open(place, encoding="utf-8") as handle:
         values = json.load(handle)
     try:
-        found = parse({"version": 1, "owner": FORMER, "certificates": [], **values})
+        found = parse({"version": 1, "owner": FORMER, "certificates": [], "shares": [], **values})
     except (ValueError, KeyError, TypeError, AttributeError):
         return Part(FORMER)
     return without(found, {one.name for part in parts for one in part.certificates})

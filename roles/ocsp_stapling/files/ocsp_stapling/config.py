@@ -140,8 +140,6 @@ _CERTIFICATE = {**_OPTIONS, "name": _name, "path": _path, "live": _path, "servic
 _PART_CERTIFICATE = {
     **_CERTIFICATE,
     "staple": _flag,
-    "place": _text,
-    "turn": _whole(1, 1_000_000),
     "dropped": _flag,
     "agreed": _object,
     "since": _whole(0, 2**53),
@@ -178,6 +176,7 @@ _PART: t.Dict[str, Check] = {
     "owner": _text,
     "came": _whole(0, 2**53),
     "deployment": _object,
+    "shares": _list,
     "program": _object,
     "defaults": _object,
     "certificates": _list,

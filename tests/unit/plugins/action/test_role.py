@@ -338,7 +338,7 @@ def test_a_server_that_could_not_be_reloaded_is_told(reloaded: bool, run: Play, 
     said = run({"tasks": [task, task]}, extra={"__ocsp_stapling_program": str(program)}, check=False)
     told = "could be reloaded: nginx rejects its configuration; the next run tries again; what was removed stays so"
     assert (told in said) is not reloaded
-    assert f"ignored={0 if reloaded else 2}" in said
+    assert f"rescued={0 if reloaded else 2}" in said
 
 
 def test_what_has_no_responder_is_told_as_it_is(run: Play) -> None:

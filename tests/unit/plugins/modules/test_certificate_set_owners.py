@@ -312,20 +312,67 @@ def test_what_is_dropped_is_told_once_in_a_run(host: Host) -> None:
     assert host.run("pruned")["removed"] == [B]
 
 
+def test_tasks_of_one_owner_add_up_for_a_certificate(host: Host) -> None:
+    """As those of several owners do; none of them undoes what another one gave."""
+    other = "certops-test-edge"
+    host.settings[other] = {"kind": "haproxy", "unit": other, "test": ["true"]}
+    both = [SERVICE], [other]
+
+    def tasks(*services: t.Sequence[str]) -> t.List[Result]:
+        return [
+            host.run(
+                part={"owner": "web", "place": f"task {number}", "claimed": [A] if number else []},
+                certificates=[{**one(A), "services": given}],
+            )
+            for number, given in enumerate(services)
+        ]
+
+    tasks(*both)
+    for result in tasks(*both):
+        assert not result["changed"] and result["certificates"][0]["name"] == A
+    (folder,) = (host.layout.live(name) for name in host.live())
+    assert sets.described(folder).services == (SERVICE, other)
+
+
+def test_tasks_of_one_owner_do_not_contradict_one_another(host: Host) -> None:
+    host.deploy("web", A, turn={"place": "first"})
+    refused = host.run(
+        part={"owner": "web", "place": "second", "claimed": [A]}, certificates=[{**one(A), "staple": False}]
+    )
+    said = f"{A}: 'web' gives a different staple than it has given before in this run; make both the same"
+    assert refused["failed"] and said in refused["msg"]
+
+
+def test_a_loop_that_failed_loses_nothing_to_another_task(host: Host) -> None:
+    """Whatever place in it a certificate has now: the turn that gives it may not have come."""
+    loop = {"place": "main.yml (loop)"}
+    host.deploy("web", A, turn={**loop, "is_last": True})
+    host.deploy("web", B, turn={"place": "main.yml: Other"}, claimed=[A])
+    failed = host.deploy("web", C, turn={**loop, "is_open": True})
+    assert failed["dropped"] == []
+    other = host.deploy("web", B, turn={"place": "main.yml: Other"})
+    assert other["dropped"] == [] and not other["changed"]
+    assert not host.run("pruned", pruned={"web": ["main.yml: Other"]})["changed"] and host.live() == [A, B, C]
+    done = host.deploy("web", D, turn={**loop, "turn": 2, "is_last": True}, claimed=[C])
+    assert done["dropped"] == [A]
+    assert host.run("pruned", pruned={"web": ["main.yml: Other"]})["removed"] == []
+    assert host.run("pruned", pruned={"web": ["main.yml (loop)"]})["removed"] == [A]
+
+
 def test_only_owners_that_ran_to_their_end_lose_what_they_no_longer_configure(host: Host) -> None:
     """A run that failed before a later inclusion may have been about to give it there."""
     host.deploy("web", A, B, C)
     host.deploy("mail", C, D)
     assert host.deploy("web", A)["dropped"] == [B], "and C, which mail gives"
     assert host.deploy("mail", D)["dropped"] == [C]
-    gone = host.run("pruned", pruned_owners=["mail"])
+    gone = host.run("pruned", pruned={"mail": [""]})
     assert gone["removed"] == [] and host.live() == [A, B, C, D]
-    assert gone["msg"] == f"left to the next run of another role or play that had it: {C}"
+    assert gone["msg"] == f"left to the next run of another task that had it: {C}"
     again = host.deploy("mail", D)
     assert not again["changed"] and again["dropped"] == []
-    assert host.run("pruned", pruned_owners=["mail"])["msg"] == "there was nothing to remove"
+    assert host.run("pruned", pruned={"mail": [""]})["msg"] == "there was nothing to remove"
     assert host.deploy("web", A)["dropped"] == [B, C]
-    assert host.run("pruned", pruned_owners=["web", "api"])["removed"] == [B, C] and host.live() == [A, D]
+    assert host.run("pruned", pruned={"web": [""], "api": ["x"]})["removed"] == [B, C] and host.live() == [A, D]
     assert not host.run("pruned")["changed"]
 
 

@@ -13,6 +13,7 @@ import pwd
 import shutil
 import stat
 import typing as t
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -90,7 +91,9 @@ class Host:
         options = {**self.options, **given}
         entries = given.pop("entries", [])
         template = f"{{}} {options['timer']}\n{self.job}\n" if self.job else f"{{}} {options['timer']}\n"
-        wanted = controller.wanted(options, "web", entries, template.format, complete=not check)
+        wanted = controller.wanted(
+            options, {"owner": "web", "place": "site.yml", "turn": 1}, entries, template.format, complete=not check
+        )
         # The account of another system; what it should be is for the role to say.
         wanted["account"] = {"name": DAEMON.pw_name, "home": DAEMON.pw_dir}
         paths = {name: options[name] for name in ("root", "program")}
@@ -471,12 +474,28 @@ def test_no_certificates_at_all_on_a_host_that_has_some_is_a_slip(host: Host) ->
     assert not host.run(entries=[entry])["failed"]
 
 
-@pytest.mark.parametrize(("owner", "refused"), [("web", True), ("mail", False)])
-def test_who_has_certificates_cannot_come_without_any(host: Host, owner: str, refused: bool) -> None:
+@pytest.mark.parametrize(
+    ("owner", "place", "refused"), [("web", "site.yml", True), ("web", "other.yml", False), ("mail", "site.yml", False)]
+)
+def test_a_task_that_gave_certificates_cannot_come_without_any(
+    host: Host, owner: str, place: str, refused: bool
+) -> None:
     host.run()
     layout = sets.Layout(host.options["root"], host.options["state_path"])
-    parts.save(layout, parts.Part(owner, (parts.Certificate("www.example.com"),)))
+    name, other = "www.example.com", "api.example.com"
+    mine = parts.Part(owner, (parts.Certificate(name),), shares=(parts.Share(place, 1, {name: ()}),))
+    parts.save(layout, mine)
     assert host.run()["failed"] is refused
+    both = (parts.Certificate(name), parts.Certificate(other))
+    parts.save(layout, replace(mine, certificates=both, shares=(*mine.shares, parts.Share("more.yml", 1, {other: ()}))))
+    said = host.run()
+    assert said["failed"] is refused
+    if refused:
+        assert said["msg"] == (
+            "nothing was changed: ocsp_stapling_certificates is empty, but this host has www.example.com from this task; "
+            "to remove what only this task configures, delete the task, and name the certificates in a task of "
+            "certops.ocsp.certificate_set with state: absent"
+        )
 
 
 @pytest.mark.parametrize(
@@ -559,7 +578,7 @@ def test_the_program_is_asked_with_a_copy(
 def test_the_program_is_asked_with_all_that_an_owner_has_given(tmp_path: Path) -> None:
     """A loop gives it bit by bit: what this inclusion does not give is not out of the configuration."""
     layout = sets.Layout(str(tmp_path), str(tmp_path / "state"))
-    before = parts.Part("role", (parts.Certificate("a"), parts.Certificate("b", ("nginx",), turn=2)))
+    before = parts.Part("role", (parts.Certificate("a"), parts.Certificate("b", ("nginx",))))
     parts.save(layout, before)
     now = parts.Part("role", (parts.Certificate("a", ("haproxy",)),))
     asked: list[parts.Part] = []

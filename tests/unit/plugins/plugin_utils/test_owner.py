@@ -32,8 +32,10 @@ def test_claims_of_one_run_add_up() -> None:
         "place": "main.yml: Web",
         "turn": 1,
         "is_last": False,
+        "is_open": False,
         "is_known": True,
         "claimed": [],
+        "kept": [],
         "together": {},
     }
     part, claims = _owner.claim(claims, "mail", ["m"], place=here)
@@ -76,7 +78,7 @@ def test_the_port_of_apache_counts_where_a_certificate_is_for_apache(service: st
 
 def test_what_could_not_be_obtained_stays_the_owners() -> None:
     part, claims = _owner.claim({}, "web", ["a"], ["b"])
-    assert part["claimed"] == ["b"] and claims["web"]["names"] == ["a", "b"]
+    assert told(part, "claimed", "kept") == ([], ["b"]) and claims["web"]["names"] == ["a", "b"]
 
 
 def test_the_last_turn_of_each_loop_is_known() -> None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import typing as t
 from dataclasses import replace
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError, InputError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import parts, sets
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store.parts import Certificate, Part, Turn
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store.parts import Certificate, Part, Share, Turn
 
 FIRST, SECOND = "a.example.com", "b.example.com"
 
@@ -37,10 +38,13 @@ def test_what_is_saved_is_loaded(layout: sets.Layout) -> None:
     assert parts.load(layout) == []
     saved = [
         Part(
-            "mail", (Certificate(SECOND, ("exim",), False, {"timeout": 3.0}, {"key": "x"}, "tasks/main.yml", 2, True),)
+            "mail",
+            (Certificate(SECOND, ("exim",), False, {"timeout": 3.0}, {"key": "x"}, True),),
+            shares=(Share("tasks/main.yml", 2, {FIRST: ("exim",)}, {"timeout": 3.0}, {}, {"keep": 2}, (SECOND,)),),
         ),
         Part("Web servers / \u00fc", (Certificate(FIRST),), {"retries": 1}, {"nginx": {"unit": "nginx2"}}),
     ]
+    saved[1] = replace(saved[1], shares=(Share("", 1, {FIRST: ()}),))
     for one in saved:
         assert not parts.is_saved(layout, one)
         parts.save(layout, one)
@@ -123,56 +127,165 @@ def test_owners_do_not_share_a_file() -> None:
 
 # What an owner gives
 
-
-def test_what_an_owner_no_longer_gives_drops_out() -> None:
-    first = parts.merge(part("web", FIRST, SECOND).certificates, None, Turn(), [])
-    assert names_of(first) == [FIRST, SECOND]
-    second = parts.merge(part("web", SECOND).certificates, Part("web", first), Turn(), [])
-    assert names_of(second) == [SECOND] and names_of(second, dropped=True) == [FIRST]
-    again = parts.merge(part("web", SECOND).certificates, Part("web", second), Turn(), [])
-    assert again == second, "until it is removed"
-    back = parts.merge(part("web", FIRST, SECOND).certificates, Part("web", second), Turn(), [])
-    assert names_of(back) == [FIRST, SECOND]
+Task = t.Tuple[Turn, Part]
 
 
-def loop(recorded: t.Optional[Part], *turns: str) -> Part:
-    """What a loop of inclusions of one owner leaves, each with one certificate."""
-    for number, name in enumerate(turns, 1):
-        merged = parts.merge(part("web", name).certificates, recorded, Turn("task", number), turns[: number - 1])
-        recorded = Part("web", merged)
+def task(place: str, *names: str, number: int = 1, **given: t.Any) -> Task:
+    """One inclusion: which it is, and what it gives."""
+    how = {key: given.pop(key) for key in ("is_last", "is_open", "is_partial", "is_known") if key in given}
+    settings = {key: given.pop(key) for key in ("defaults", "deployment") if key in given}
+    services = given.pop("of_services", {})
+    return Turn(place, number, **how), replace(part("web", *names, **given), services=services, **settings)
+
+
+def loop(*turns: str, failed: bool = False, **given: t.Any) -> t.List[Task]:
+    """A loop of which it is known how many turns it has, each with some certificates; or its beginning."""
+    last = len(turns) + failed
+    return [
+        task("loop", *turns[number - 1], number=number, is_last=number == last, is_open=number < last, **given)
+        for number in range(1, len(turns) + 1)
+    ]
+
+
+def run(recorded: t.Optional[Part], *tasks: Task) -> Part:
+    """The part of an owner after one run of Ansible."""
+    claimed: t.List[str] = []
+    for turn, mine in tasks:
+        recorded = parts.merge(mine, recorded, turn, claimed)
+        claimed += (one.name for one in mine.certificates)
     assert recorded is not None
     return recorded
 
 
-def test_inclusions_in_a_loop_add_up_and_change_nothing_twice() -> None:
-    first = loop(None, FIRST, SECOND)
-    assert names_of(first.certificates) == [FIRST, SECOND]
-    recorded: t.Optional[Part] = first
-    for number, name in enumerate((FIRST, SECOND), 1):
-        merged = parts.merge(part("web", name).certificates, recorded, Turn("task", number), [FIRST][: number - 1])
-        assert merged == first.certificates, "no inclusion of the loop sees anything to do"
+def gone(part_: Part) -> t.List[str]:
+    return names_of(part_.certificates, dropped=True)
+
+
+def given_by(part_: Part) -> t.List[str]:
+    return names_of(part_.certificates)
+
+
+def test_what_an_owner_no_longer_gives_drops_out() -> None:
+    first = run(None, task("web", FIRST, SECOND))
+    assert given_by(first) == [FIRST, SECOND]
+    second = run(first, task("web", SECOND))
+    assert given_by(second) == [SECOND] and gone(second) == [FIRST]
+    assert run(second, task("web", SECOND)) == second, "until it is removed"
+    assert given_by(run(second, task("web", FIRST, SECOND))) == [FIRST, SECOND]
+    removed = parts.settled(second, [FIRST])
+    assert given_by(removed) == [SECOND] and gone(removed) == [] and removed.shares[0].former == ()
+
+
+def test_all_that_several_tasks_give_adds_up_and_changes_nothing_twice() -> None:
+    """Also where two of them give the same certificate, with services and settings of their own."""
+    tasks = [
+        task(
+            "web", "a", "x", of_services={"nginx": {"unit": "n"}}, deployment={"keep": 2, "endpoints": [{"port": 443}]}
+        ),
+        task("api", "b", "x", services=("haproxy",), deployment={"endpoints": [{"port": 443}, {"port": 8443}]}),
+        *loop("c", "cd"),
+    ]
+    first = run(None, *tasks)
+    assert given_by(first) == ["a", "b", "x", "c", "d"]
+    found = {one.name: one.services for one in first.certificates}
+    assert found["x"] == ("nginx", "haproxy") and found["a"] == ("nginx",) and found["b"] == ("haproxy",)
+    assert first.services == {"nginx": {"unit": "n"}}
+    assert first.deployment == {"keep": 2, "endpoints": [{"port": 443}, {"port": 8443}]}
+    part_ = first
+    for number, (turn, mine) in enumerate(tasks):
+        claimed = [one.name for _turn, earlier in tasks[:number] for one in earlier.certificates]
+        part_ = parts.merge(mine, part_, turn, claimed)
+        assert part_ == first, "no inclusion sees anything to do"
+
+
+def test_a_task_gives_up_its_services_alone() -> None:
+    both = run(None, task("web", "x"), task("api", "x", services=("haproxy",)))
+    one = run(both, task("web", "x"), task("api", services=("haproxy",)))
+    assert given_by(one) == ["x"] and one.certificates[0].services == ("nginx",)
+
+
+def test_options_of_a_task_are_for_its_certificates() -> None:
+    tasks = [
+        task("web", "a", defaults={"timeout": 3.0, "retries": 1}),
+        task("api", "b", defaults={"retries": 1, "timeout": 4.0}, options={"retries": 7}),
+    ]
+    first = run(None, *tasks)
+    assert first.defaults == {"retries": 1} and run(first, *tasks) == first
+    assert [one.options for one in first.certificates] == [{"timeout": 3.0}, {"timeout": 4.0, "retries": 7}]
 
 
 @pytest.mark.parametrize(
-    ("turn", "gone"),
+    ("tasks", "expected"),
     [
-        (Turn("a", 1), [FIRST]),
-        (Turn("a", 2), [FIRST, SECOND]),
-        (Turn("a", 1, is_last=True), [FIRST, SECOND]),
-        (Turn("b", 1), []),
-        (Turn("b", 2, is_last=True), []),
-        (Turn("a", 1, is_partial=True), []),
-        (Turn("a", 1, is_last=True, is_partial=True), [FIRST, SECOND]),
-        (Turn("a", 2, is_last=True, is_known=False), []),
+        ([task("one", "a"), task("two", "c")], ["b", "d"]),
+        ([task("two", "c", "d")], []),
+        ([task("two", "c")], ["d"]),
+        ([task("two", "c", is_partial=True)], ["d"]),
+        ([task("two", "c", is_known=False)], []),
+        ([task("other")], []),
+        ([task("one", "a"), task("two", "b", "c", "d")], []),
+        ([task("two", "b", "c", "d"), task("one", "a")], []),
     ],
-    ids=["first", "second", "last", "other", "other loop", "some tags", "loop with some tags", "after a failure"],
+    ids=["both", "skipped", "skipped and less", "tags", "after a failure", "other", "moved down", "moved up"],
 )
-def test_a_task_drops_nothing_but_what_it_gave_by_this_turn(turn: Turn, gone: t.List[str]) -> None:
+def test_a_task_drops_nothing_but_what_it_gave(tasks: t.List[Task], expected: t.List[str]) -> None:
     """Another one may be skipped in this run, or be still to come."""
-    before = [replace(one, place="a", turn=n) for n, one in enumerate(part("web", FIRST, SECOND).certificates, 1)]
-    merged = parts.merge(part("web", "c.example.com").certificates, Part("web", tuple(before)), turn, [])
-    assert names_of(merged, dropped=True) == gone
-    assert {*names_of(merged)} == {"c.example.com", FIRST, SECOND} - {*gone}
+    before = run(None, task("one", "a", "b"), task("two", "c", "d"))
+    assert gone(run(before, *tasks)) == expected
+
+
+@pytest.mark.parametrize(
+    ("tasks", "expected"),
+    [
+        (loop("b"), ["a"]),
+        (loop("a"), ["b"]),
+        (loop("b", "a"), []),
+        (loop("c", "a", "b"), []),
+        (loop("c", failed=True), []),
+        (loop("c", "a"), ["b"]),
+        ([task("other", "x")], []),
+        (loop("a", is_known=False), []),
+        (loop("a", is_partial=True), ["b"]),
+    ],
+    ids=["first", "last", "order", "inserted", "failed", "both", "skipped", "after a failure", "tags"],
+)
+def test_a_loop_drops_at_its_end_what_no_turn_gave(tasks: t.List[Task], expected: t.List[str]) -> None:
+    before = run(None, *loop("a", "b"))
+    after = run(before, *tasks)
+    assert gone(after) == expected
+    if not expected:
+        assert gone(run(after, task("other", "x"))) == [], "nor does another task think so"
+    if tasks[0][0].is_known:
+        others = {one.name for one in after.certificates if one.name not in ("a", "x")}
+        assert {*gone(run(after, *loop("a")))} == others
+
+
+def test_turns_of_which_no_end_is_known_drop_what_they_gave_themselves() -> None:
+    """As with ``with_items``; if a run has some tags alone, the first turn may have been left out."""
+    before = run(None, task("one", "a"), task("one", "b", number=2))
+    assert gone(run(before, task("one", "a"))) == []
+    assert gone(run(before, task("one", "b"))) == ["a"]
+    assert gone(run(before, task("one", "b", is_partial=True))) == []
+
+
+def test_what_is_dropped_is_settled_by_the_tasks_that_gave_it() -> None:
+    """A run that failed may have dropped what a later task was about to give."""
+    first = run(None, task("one", "a", "x"), task("two", "b", "x"))
+    dropped = run(first, task("one", "a"), task("two", "b"))
+    assert gone(dropped) == ["x"]
+    # The first task gave it up while the second one was still giving it.
+    assert parts.given_up(dropped) == parts.given_up(dropped, ["two"]) == {"x"}
+    assert parts.given_up(dropped, ["one"]) == parts.given_up(dropped, []) == set()
+    assert gone(parts.settled(dropped, ["x"], ["one"])) == ["x"]
+    assert gone(parts.settled(dropped, ["x"], ["two"])) == []
+
+
+def test_what_is_of_no_known_task_is_of_the_first_that_gives_it() -> None:
+    """As in parts that an earlier release wrote."""
+    old = parts.parse({**json.loads(parts.dump(part("web", "a", "b"))), "shares": [], "version": 1})
+    old = parts.parse({key: one for key, one in json.loads(parts.dump(old)).items() if key != "shares"})
+    assert gone(run(old, task("one", "a"))) == [], "it may be of another one"
+    assert gone(run(run(old, task("one", "a", "b")), task("one", "a"))) == ["b"]
 
 
 @pytest.mark.parametrize(
@@ -198,36 +311,41 @@ def test_a_task_drops_nothing_but_what_it_gave_by_this_turn(turn: Turn, gone: t.
 )
 def test_each_inclusion_keeps_the_order_of_others(given: str, known: str, earlier: str, expected: str) -> None:
     """The first certificate can be the default one of a server, whichever tasks a run leaves out."""
-    before = [replace(one, place="task" if one.name.isupper() else "other") for one in part("web", *known).certificates]
-    claimed = [*earlier]
-    merged = parts.merge(part("web", *given).certificates, Part("web", tuple(before)), Turn("task"), claimed)
-    assert "".join(names_of(merged)) == expected
+    before = replace(
+        part("web", *known),
+        shares=tuple(Share("task" if name.isupper() else "other", 1, {name: ()}) for name in known),
+    )
+    turn, mine = task("task", *given)
+    assert "".join(given_by(parts.merge(mine, before, turn, [*earlier]))) == expected
 
 
 def test_what_an_earlier_task_of_the_run_gave_is_not_dropped() -> None:
     """In check mode nothing is recorded, so that it is still marked as in a run before, which failed."""
-    before = tuple(
-        replace(one, place="a", dropped=one.name == SECOND) for one in part("web", FIRST, SECOND).certificates
-    )
-    merged = parts.merge(part("web", FIRST).certificates, Part("web", before), Turn("b"), [SECOND])
-    assert names_of(merged, dropped=True) == []
+    before = run(run(None, task("a", FIRST, SECOND)), task("a", FIRST))
+    assert gone(before) == [SECOND]
+    turn, mine = task("b", FIRST)
+    assert gone(parts.merge(mine, before, turn, [SECOND])) == []
 
 
-def test_a_task_with_one_turn_drops_with_tags_as_well() -> None:
-    before = [replace(one, place="a") for one in part("web", FIRST, SECOND).certificates]
-    merged = parts.merge(part("web", SECOND).certificates, Part("web", tuple(before)), Turn("a", is_partial=True), [])
-    assert names_of(merged, dropped=True) == [FIRST]
-
-
-def test_what_is_first_in_a_loop_can_drop_out() -> None:
-    left = loop(loop(None, FIRST, SECOND), SECOND)
-    assert names_of(left.certificates) == [SECOND] and names_of(left.certificates, dropped=True) == [FIRST]
-
-
-def test_nothing_drops_out_where_it_is_not_known_what_failed() -> None:
-    recorded = Part("web", parts.merge(part("web", FIRST, SECOND).certificates, None, Turn(), []))
-    merged = parts.merge(part("web", SECOND).certificates, recorded, Turn(is_known=False), [])
-    assert names_of(merged) == [FIRST, SECOND]
+@pytest.mark.parametrize(
+    ("given", "called"),
+    [
+        ({"agreed": {"key": "0:8 0440", "certificate": "aa"}}, "a different key_owner, key_group or key_mode"),
+        ({"staple": False}, "a different staple"),
+        ({"options": {"timeout": 3.0}}, "a different option timeout"),
+        ({"agreed": {"key": "0:0 0400", "certificate": "bb"}}, ""),
+    ],
+)
+def test_an_owner_agrees_with_itself_in_one_run(given: t.Dict[str, t.Any], called: str) -> None:
+    """Except for the files, of which a first task may deploy some that the second one replaces."""
+    recorded, mine = run(None, task("one", FIRST)), part("web", FIRST, **given)
+    said = [fault.message for fault in parts.contradicted(mine, recorded, [FIRST])]
+    assert said == [
+        f"{FIRST}: 'web' gives {one} than it has given before in this run; make both the same"
+        for one in [called]
+        if one
+    ]
+    assert not [*parts.contradicted(mine, recorded, [])], "it has changed since"
 
 
 # Several owners
