@@ -72,8 +72,9 @@ def wanted(
 ) -> dict[str, t.Any]:
     """What the module of the same name is to compare with its host.
 
-    ``options`` are those of the module, ``entries`` the certificates that the ``owner`` of ``turn`` gives with it, which
-    has ``place`` and ``turn``, too, as for ``certificate_set``. ``render`` fills in a template of the role. With ``complete`` the library itself is in it, and not its digests alone.
+    ``options`` are those of the module, and ``entries`` are the certificates that ``turn`` gives, which has ``owner``,
+    ``place`` and ``turn`` as for ``certificate_set``. ``render`` fills in a template of the role. With ``complete`` the
+    library itself is in it, and not its digests alone.
     """
     job = _job(options)
     text = json.dumps({"version": 1, **_settings(options)}, indent=4, sort_keys=True) + "\n"

@@ -319,7 +319,7 @@ def test_a_run_that_skips_tasks_keeps_their_certificates(
 def test_a_loop_that_fails_loses_nothing_to_another_task(
     lab: lab_tool.Lab, web_host: lab_tool.Host, run: t.Callable[..., Result], lab_pki: pki_tool.Pki
 ) -> None:
-    """Whatever place in the loop a certificate has now; and the same certificate of two tasks has the services of both."""
+    """Whatever place in the loop a certificate has now. One that two tasks give has the services of both."""
     lab_pki.issue("new.example.com", key="ec")
 
     def tasks(*names: str) -> list[dict[str, t.Any]]:

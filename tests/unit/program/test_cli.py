@@ -344,6 +344,10 @@ def test_what_servers_read_themselves_is_looked_at(host: Host) -> None:
     assert rows(host.run("status").out)[NAME][0] == "good"
     path.unlink()
     assert rows(host.run("status").out)[NAME][0] == "missing"
+    path.symlink_to(path.name)
+    looped = host.run("status").out
+    assert rows(looped)[NAME][0] == "not seen"
+    assert f"{path} cannot be read: Too many levels of symbolic links" in looped.replace("\n  ", " ")
 
 
 def test_what_cannot_be_read_is_told_as_of_the_last_run(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import subprocess
+import types
 import typing as t
 from datetime import datetime, timezone
 from pathlib import Path
@@ -263,6 +264,16 @@ def test_a_defect_at_the_source_of_one_certificate_ends_no_run(live: Client, mon
     done = live.host.run("apply", "--no-reload")
     assert done.code == 1 and f"{NAME}: " in done.err and "internal error (KeyError: 'planted')" in done.err
     assert live.host.known(NAME)["staple"] is not None, "the state was written"
+
+
+def test_a_folder_for_requests_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    from ocsp.errors import FileError
+    from ocsp_stapling import renewals
+
+    (tmp_path / "renewals").write_text("no folder")
+    folders = types.SimpleNamespace(state=str(tmp_path))
+    with pytest.raises(FileError, match=f"^cannot create {tmp_path}/renewals: File exists$"):
+        renewals.note(folders, "www.example.com")
 
 
 def test_an_older_certificate_never_replaces_a_newer_one(live: Client) -> None:

@@ -492,8 +492,8 @@ def test_a_task_that_gave_certificates_cannot_come_without_any(
     assert said["failed"] is refused
     if refused:
         assert said["msg"] == (
-            "nothing was changed: ocsp_stapling_certificates is empty, but this host has www.example.com from this task; "
-            "to remove what only this task configures, delete the task, and name the certificates in a task of "
+            "nothing was changed: ocsp_stapling_certificates is empty, but this host has www.example.com from this "
+            "task; to remove what only this task configures, delete the task, and name the certificates in a task of "
             "certops.ocsp.certificate_set with state: absent"
         )
 

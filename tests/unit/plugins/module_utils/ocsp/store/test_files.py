@@ -183,7 +183,7 @@ def test_the_folder_must_be_there(tmp_path: Path, staple: Path, monkeypatch: pyt
 
 
 def test_the_folder_of_a_path_with_a_null_octet() -> None:
-    with pytest.raises(InputError, match=r"^path: it"):
+    with pytest.raises(InputError, match=r"^path: it is not a path: it has a null character in it$"):
         files.resolve("/tmp/\0/x", "path: it")
 
 

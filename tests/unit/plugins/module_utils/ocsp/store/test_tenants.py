@@ -71,6 +71,15 @@ def test_a_file_cannot_be_read_without_proc(bank: Path, monkeypatch: pytest.Monk
         read(path)
 
 
+def test_a_folder_to_which_a_link_of_a_tenant_leads_is_refused(bank: Path) -> None:
+    path = link(bank / "tenant" / "live", bank / "private", TENANT)
+    with pytest.raises(InputError, match=r"^live .* belongs to a different user"):
+        tenants.real_folder(str(path), "live")
+    own = link(bank / "live", bank / "private", 0)
+    assert tenants.real_folder(str(own), "live") == str(bank / "private")
+    assert tenants.real_folder(str(bank / "private" / "bank.key"), "live") is None
+
+
 @pytest.mark.parametrize("target", ["../private", "relative", "absolute"])
 def test_nor_does_a_link_in_the_place_of_a_folder(bank: Path, target: str) -> None:
     where = {"relative": "../tenant/../private", "absolute": str(bank / "private")}.get(target, target)
