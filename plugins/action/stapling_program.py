@@ -244,7 +244,7 @@ class ActionModule(ActionBase):
             "remote_source": options["remote_source"],
             "service_settings": _groups.service_settings(options["services"]),
             "options": options["options"],
-            "part": {"owner": owner, "is_known": False, "question": True, "program": program},
+            "part": {**self._turn(options, owner), "is_known": False, "question": True, "program": program},
             "fetch_from": "nowhere",
             "fail_on_held_back": False,
             "path": options["root"],

@@ -1070,7 +1070,7 @@ def _say_empty(part: t.Optional[Part], inclusion: Inclusion) -> t.Iterator[str]:
     """That there is nothing to deploy. Where nothing could drop out either, the name of a variable may be misspelt."""
     if part is None:
         yield "no certificates are given in certificates"
-    elif not parts.given_with(part, inclusion.turn) and not parts.former_of(part, inclusion.turn):
+    elif not (inclusion.claimed or parts.given_with(part, inclusion.turn) or parts.former_of(part, inclusion.turn)):
         yield (
             f"{quoted(part.owner)} gives no certificates; check the names of its variables, ocsp_stapling_certificates "
             "and ocsp_stapling_scan"

@@ -270,9 +270,7 @@ def plan(
         work.warnings += [f"{one.name}: {sentence}" for sentence in warnings]
     places = {one.name: place for place, one in enumerate(wanted)}
     work.items.sort(key=lambda item: places[item.name])
-    unfit = {fault.name for fault in faults}
-    sound = [item for item in work.items if item.name not in unfit]
-    return work, [*faults, *_conflicts(sound), *_neighbour_conflicts(work, sound)]
+    return work, [*faults, *_conflicts(work.items), *_neighbour_conflicts(work)]
 
 
 def flaws(layout: Layout, wanted: t.Iterable[Wanted], now: datetime) -> t.List[Fault]:
@@ -432,14 +430,14 @@ def _conflict(one: Item, other: Item) -> str:
     )
 
 
-def _neighbour_conflicts(work: Plan, items: t.Iterable[Item]) -> t.List[Fault]:
+def _neighbour_conflicts(work: Plan) -> t.List[Fault]:
     """As ``_conflicts``, with what is live and none of the items.
 
     What another user has live, in a folder that is searched, keeps no other from being deployed: it is a warning.
     """
     faults: t.List[Fault] = []
     holders: t.Dict[str, t.List[Item]] = {}
-    for item in items:
+    for item in work.items:
         for name in item.wanted.names:
             holders.setdefault(name, []).append(item)
     mine = {item.name for item in work.items}

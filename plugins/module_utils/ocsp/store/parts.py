@@ -332,16 +332,16 @@ def merge(
     """
     before = recorded if recorded is not None else Part(mine.owner)
     shares = shares_after(mine, before, turn, kept)
-    defaults = _common(share.defaults for share in shares)
+    defaults, services = _common(share.defaults for share in shares), _services_in(shares)
     known = {one.name: _complete(one, before.defaults) for one in before.certificates}
     now = {one.name: _complete(one, mine.defaults) for one in mine.certificates}
-    given = {*claimed, *kept, *(name for share in shares for name in share.certificates)}
+    given = {*claimed, *kept, *services}
     # Of a loop that goes on, a later turn may give it.
     gone = set() if turn.is_open else {name for one in shares if _is_judged(one, turn) for name in one.former}
     merged = {
         one.name: replace(
             _reduced(one, defaults),
-            services=_services_in(shares, one.name) or one.services,
+            services=services.get(one.name, one.services),
             dropped=(one.dropped or one.name in gone) and one.name not in given,
         )
         for one in {**known, **now}.values()
@@ -393,8 +393,13 @@ def _share_of(part: Part, turn: Turn) -> Share:
     return next(found, Share(turn.place, turn.number, {}))
 
 
-def _services_in(shares: t.Iterable[Share], name: str) -> t.Tuple[str, ...]:
-    return tuple(dict.fromkeys(service for share in shares for service in share.certificates.get(name, ())))
+def _services_in(shares: t.Iterable[Share]) -> t.Dict[str, t.Tuple[str, ...]]:
+    """The services of each certificate by all shares, each once."""
+    found: t.Dict[str, t.Dict[str, None]] = {}
+    for share in shares:
+        for name, services in share.certificates.items():
+            found.setdefault(name, {}).update(dict.fromkeys(services))
+    return {name: tuple(services) for name, services in found.items()}
 
 
 def _common(several: t.Iterable[Values]) -> t.Dict[str, t.Any]:

@@ -118,7 +118,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_refresh(command: _Command) -> None:
-    refresh = command("refresh", dispatch.refresh, "Fetch the responses that are due. Needs no privileges.")
+    refresh = command(
+        "refresh",
+        dispatch.refresh,
+        "Fetch the responses that are due. Runs as the user of the program, also if root starts it.",
+    )
     refresh.add_argument("names", nargs="*", metavar="NAME", help="only these certificates")
     refresh.add_argument("--force", action="store_true", help="ask the responders even if nothing is due")
     refresh.add_argument("--json", action="store_true", help="print results as JSON")
