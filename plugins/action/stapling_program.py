@@ -115,7 +115,7 @@ class ActionModule(ActionBase):
         result = {**self._ask_host(options, groups, owner, task_vars), **({"found": found} if remote else {})}
         if result.get("failed"):
             return _failed(result, options["claims"], owner)
-        return self._claimed(result, options, groups, owner, task_vars)
+        return self._claimed(result, options, groups, owner)
 
     def _search(
         self, options: dict[str, t.Any], task_vars: t.Any
@@ -159,14 +159,13 @@ class ActionModule(ActionBase):
         return {key: part[key] for key in ("owner", "place", "turn")}
 
     def _claimed(
-        self, result: dict[str, t.Any], options: dict[str, t.Any], groups: _groups.Groups, owner: str, task_vars: t.Any
+        self, result: dict[str, t.Any], options: dict[str, t.Any], groups: _groups.Groups, owner: str
     ) -> dict[str, t.Any]:
         """The result with the part of this owner, and with what it has claimed in this run."""
         names = [entry["name"] for entry in groups.entries]
         place = _owner.place_of(self._task, self._templar.template)
         program = _program.host_settings(options, groups.entries)
         part, claims = _owner.claim(options["claims"], owner, names, options["missing"], place, program)
-        part["is_partial"] = _owner.is_partial(task_vars or {})
         told = {"revoked": result.get("revoked", []), "interval": result.get("interval", 0)}
         told.update(deployment=_program.deployment(options), program=program)
         claimed = {**result, "claims": claims, "part": {**part, **told}}

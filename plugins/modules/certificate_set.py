@@ -233,8 +233,8 @@ options:
         type: str
         default: ""
       turn:
-        description: How many times that task has deployed in this run of Ansible, including this time. Certificates
-          that it gave later in an earlier run are kept.
+        description: How many times that task has deployed in this run of Ansible, including this time. If it deployed
+          more often in an earlier run, nothing is dropped before it has done so again.
         type: int
         default: 1
       is_last:
@@ -244,11 +244,6 @@ options:
         default: false
       is_open:
         description: Whether that task is known to deploy again in this run of Ansible, so that nothing is dropped yet.
-        type: bool
-        default: false
-      is_partial:
-        description: Whether this run of Ansible may leave out some tasks. If so, nothing is dropped if the task
-          deployed several times in an earlier run.
         type: bool
         default: false
       is_known:
@@ -684,7 +679,6 @@ PART = {
     "turn": {"type": "int", "default": 1},
     "is_last": {"type": "bool", "default": False},
     "is_open": {"type": "bool", "default": False},
-    "is_partial": {"type": "bool", "default": False},
     "is_known": {"type": "bool", "default": True},
     "claimed": {"type": "list", "elements": "str", "default": []},
     "kept": {"type": "list", "elements": "str", "default": []},

@@ -15,7 +15,6 @@ import os
 import re
 import typing as t
 
-from ansible import context
 from ansible.errors import AnsibleError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import parts
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import quoted
@@ -150,13 +149,6 @@ def _items_of_loop(
     except AnsibleError:
         return None
     return len(items) if isinstance(items, list) else None
-
-
-def is_partial(task_vars: Values) -> bool:
-    """Whether this run of Ansible may leave out tasks that another one does."""
-    tags = (task_vars.get("ansible_run_tags"), task_vars.get("ansible_skip_tags"))
-    started_later = context.CLIARGS.get("start_at_task") or context.CLIARGS.get("step")
-    return bool([*(tags[0] or ["all"])] != ["all"] or tags[1] or started_later)
 
 
 def claim(

@@ -27,7 +27,7 @@ NAMES = ("a.example.com", "b.example.com")
 #: A service of no known kind, and Exim, which has a shared piece of configuration.
 SERVICES = ("web", "mail")
 KEY_AND_CERTIFICATE = ("fullchain.pem", "privkey.pem")
-_FIRST_TURN = {"place": "", "turn": 1, "is_last": False, "is_open": False, "is_partial": False, "is_known": True}
+_FIRST_TURN = {"place": "", "turn": 1, "is_last": False, "is_open": False, "is_known": True}
 STAPLE = ("ocsp.der", "nginx-staple.conf", "combined.pem.ocsp")
 Certificates = t.Mapping[str, t.Tuple[Entity, bytes]]
 

@@ -1013,9 +1013,9 @@ def _say_gone(gone: t.Sequence[str], deployed: t.Sequence[str], check: bool) -> 
 
 def _dropped(one: _Deployment, part: t.Optional[Part]) -> t.List[inclusions.Dropped]:
     """The certificates that this task of the owner no longer gives, nor any other one."""
-    if part is None or one.inclusion.turn.is_open:
+    if part is None:
         return []
-    mine = parts.former_of(part, one.inclusion.turn)
+    mine = parts.former_of(part.shares, one.inclusion.turn)
     found = inclusions.dropped(one.task.layout, one.work.parts, one.task.values["force"])
     return [dropped for dropped in found if dropped.name in mine]
 
@@ -1070,7 +1070,9 @@ def _say_empty(part: t.Optional[Part], inclusion: Inclusion) -> t.Iterator[str]:
     """That there is nothing to deploy. Where nothing could drop out either, the name of a variable may be misspelt."""
     if part is None:
         yield "no certificates are given in certificates"
-    elif not (inclusion.claimed or parts.given_with(part, inclusion.turn) or parts.former_of(part, inclusion.turn)):
+    elif not (
+        inclusion.claimed or parts.given_with(part, inclusion.turn) or parts.former_of(part.shares, inclusion.turn)
+    ):
         yield (
             f"{quoted(part.owner)} gives no certificates; check the names of its variables, ocsp_stapling_certificates "
             "and ocsp_stapling_scan"

@@ -60,7 +60,7 @@ class Inclusion:
             settings.update(part.services)
         if self.recorded is not None:
             mine = Part(self.owner, services=given)
-            for share in parts.shares_after(mine, self.recorded, self.turn):
+            for share in parts.shares_after(mine, self.recorded, self.turn, self.claimed, self.kept):
                 settings.update(share.services)
         return {**settings, **given}
 
@@ -134,7 +134,7 @@ def read(layout: Layout, given: t.Optional[Values]) -> Inclusion:
     if given is None:
         return Inclusion(layout, "", Turn(is_known=False), (), found)
     parts.check_owner(given["owner"])
-    values = (given[key] for key in ("place", "turn", "is_last", "is_open", "is_partial", "is_known"))
+    values = (given[key] for key in ("place", "turn", "is_last", "is_open", "is_known"))
     turn = Turn(*values)
     return Inclusion(layout, given["owner"], turn, given["claimed"], found, given["together"], given["kept"])
 

@@ -308,15 +308,13 @@ class Turn(t.NamedTuple):
 
     ``place`` is the task that includes it, and ``number`` how often that has done so in this run of Ansible, this time
     included. ``is_last`` is whether it is known to do so no more, and ``is_open`` whether it is known to do so again.
-    ``is_partial`` is whether the run may leave tasks out, and ``is_known`` whether all that the owner gave earlier in
-    the run is known.
+    ``is_known`` is whether all that the owner gave earlier in the run is known.
     """
 
     place: str = ""
     number: int = 1
     is_last: bool = False
     is_open: bool = False
-    is_partial: bool = False
     is_known: bool = True
 
 
@@ -331,13 +329,12 @@ def merge(
     before them.
     """
     before = recorded if recorded is not None else Part(mine.owner)
-    shares = shares_after(mine, before, turn, kept)
+    shares = shares_after(mine, before, turn, claimed, kept)
     defaults, services = _common(share.defaults for share in shares), _services_in(shares)
     known = {one.name: _complete(one, before.defaults) for one in before.certificates}
     now = {one.name: _complete(one, mine.defaults) for one in mine.certificates}
     given = {*claimed, *kept, *services}
-    # Of a loop that goes on, a later turn may give it.
-    gone = set() if turn.is_open else {name for one in shares if _is_judged(one, turn) for name in one.former}
+    gone = former_of(shares, turn)
     merged = {
         one.name: replace(
             _reduced(one, defaults),
@@ -358,29 +355,46 @@ def merge(
     )
 
 
-def shares_after(mine: Part, before: Part, turn: Turn, kept: t.Collection[str] = ()) -> t.List[Share]:
+def shares_after(
+    mine: Part, before: Part, turn: Turn, claimed: t.Container[str], kept: t.Collection[str] = ()
+) -> t.List[Share]:
     """What each inclusion of an owner has given, once this one gives ``mine``; see ``merge``."""
-    last, of_place = _share_of(before, turn), {one.turn for one in before.shares if one.place == turn.place}
-    # Of several turns of one task, a run that leaves out tasks may have left out the first.
-    is_certain = turn.is_known and (turn.is_last or not turn.is_partial or of_place <= {1})
-    stay = {name: services for name, services in last.certificates.items() if name in kept or not is_certain}
+    last = _share_of(before, turn)
+    stay = {name: services for name, services in last.certificates.items() if name in kept or not turn.is_known}
     names = {**stay, **{one.name: one.services for one in mine.certificates}}
-    over = [one for one in before.shares if turn.is_last and is_certain and _is_later(one, turn)]
+    over = [one for one in before.shares if turn.is_last and turn.is_known and _is_later(one, turn)]
     former = [name for one in (last, *over) for name in (*one.former, *one.certificates)]
     share = Share(
         turn.place, turn.number, names, mine.defaults, mine.services, mine.deployment, tuple(dict.fromkeys(former))
     )
     shares = [share if one is last else one for one in before.shares if one not in over]
     shares += [] if last in before.shares else [share]
+    if not _goes_on(before.shares, turn):
+        # In check mode, earlier turns of this run have left no trace but in what is claimed.
+        shares = [_given_in(one, claimed) if _is_earlier(one, turn) else one for one in shares]
     if turn.place:  # what is from an unknown one, until a task gives it
         shares = [one if one.place else _without(one, names, ()) for one in shares]
     given = {name for one in shares for name in one.certificates}
     return [*_with_something(_without(one, (), given) for one in shares)]
 
 
-def _is_judged(share: Share, turn: Turn) -> bool:
-    """Whether this turn shows what of a share is no longer given: the end of a loop does for all of its turns."""
-    return share.place == turn.place and (turn.is_last or share.turn == turn.number)
+def _goes_on(shares: t.Iterable[Share], turn: Turn) -> bool:
+    """Whether a later turn of the same task may come, so that it is not known yet what it no longer gives.
+
+    Of tasks that look alike, the first may have been skipped.
+    """
+    return not turn.is_known or turn.is_open or (not turn.is_last and any(_is_later(share, turn) for share in shares))
+
+
+def _given_in(share: Share, claimed: t.Container[str]) -> Share:
+    """What of a share this run of Ansible has given."""
+    left = {name: services for name, services in share.certificates.items() if name in claimed}
+    former = (*share.former, *(name for name in share.certificates if name not in left))
+    return replace(share, certificates=left, former=former)
+
+
+def _is_earlier(share: Share, turn: Turn) -> bool:
+    return share.place == turn.place and share.turn < turn.number
 
 
 def _is_later(share: Share, turn: Turn) -> bool:
@@ -716,9 +730,11 @@ def given_with(part: Part, turn: Turn) -> t.Tuple[str, ...]:
     return tuple(_share_of(part, turn).certificates)
 
 
-def former_of(part: Part, turn: Turn) -> t.Set[str]:
-    """The certificates that an owner no longer gives, as this turn shows."""
-    return {name for share in part.shares if _is_judged(share, turn) for name in share.former}
+def former_of(shares: t.Sequence[Share], turn: Turn) -> t.Set[str]:
+    """The certificates that a task of an owner no longer gives, with the last of its turns."""
+    if _goes_on(shares, turn):
+        return set()
+    return {name for share in shares if share.place == turn.place for name in share.former}
 
 
 def given_up(part: Part, places: t.Optional[t.Container[str]] = None) -> t.Set[str]:

@@ -180,24 +180,6 @@ def test_a_place_is_called_by_what_stays_when_lines_are_added(around: Parent | N
 
 
 @pytest.mark.parametrize(
-    ("variables", "options", "partial"),
-    [
-        ({}, {}, False),
-        ({"ansible_run_tags": ["all"], "ansible_skip_tags": []}, {"start_at_task": None}, False),
-        ({"ansible_run_tags": ["web"], "ansible_skip_tags": []}, {}, True),
-        ({"ansible_run_tags": ["all"], "ansible_skip_tags": ["web"]}, {}, True),
-        ({}, {"start_at_task": "Deploy"}, True),
-        ({}, {"step": True}, True),
-    ],
-)
-def test_a_run_that_may_leave_tasks_out(
-    variables: dict[str, t.Any], options: dict[str, t.Any], partial: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(_owner.context, "CLIARGS", options)
-    assert _owner.is_partial(variables) is partial
-
-
-@pytest.mark.parametrize(
     ("chain", "owner"),
     [
         ([], "site.yml"),
