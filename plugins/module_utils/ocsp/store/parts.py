@@ -689,6 +689,10 @@ def changed_settings(before: t.Optional[Part], after: Part) -> t.List[str]:
     for one in after.certificates:
         known = given.get(one.name)
         keys = _unequal(_set_for(known), _set_for(one)) if known is not None and not one.dropped else []
+        if known is not None:
+            # What was a default of all tasks, and now is of this one alone, is as it was.
+            changed = _unequal(_complete(known, old.defaults).options, _complete(one, after.defaults).options)
+            keys = [key for key in keys if not key.startswith("options.") or key[len("options.") :] in changed]
         found += [f"{one.name}: {', '.join(keys)}"] if keys else []
     return found
 

@@ -212,6 +212,7 @@ def test_options_of_a_task_are_for_its_certificates() -> None:
     first = run(None, *tasks)
     assert first.defaults == {"retries": 1} and run(first, *tasks) == first
     assert [one.options for one in first.certificates] == [{"timeout": 3.0}, {"timeout": 4.0, "retries": 7}]
+    assert parts.changed_settings(run(None, tasks[0]), first) == ["ocsp_stapling_options: timeout"], "not of a"
 
 
 @pytest.mark.parametrize(
