@@ -94,6 +94,7 @@ class ActionModule(ActionBase):
             *groups.wrong,
             *_unnamed(f"ocsp_stapling_options: {fault}" for fault in refused),
             *_unnamed(services),
+            *_unnamed(_owner.redescribed(options["claims"], owner, options["services"]) if not services else ()),
             *_unnamed(f"ocsp_stapling_endpoints: {fault}" for fault in _endpoint_faults(options, groups, wrong)),
             *_unnamed(_program.faults(options, owner)),
             *_program.renewal_faults(options, groups.entries),
@@ -165,7 +166,9 @@ class ActionModule(ActionBase):
         names = [entry["name"] for entry in groups.entries]
         place = _owner.place_of(self._task, self._templar.template)
         program = _program.host_settings(options, groups.entries)
-        part, claims = _owner.claim(options["claims"], owner, names, options["missing"], place, program)
+        part, claims = _owner.claim(
+            options["claims"], owner, names, options["missing"], place, program, options["services"]
+        )
         told = {"revoked": result.get("revoked", []), "interval": result.get("interval", 0)}
         told.update(deployment=_program.deployment(options), program=program)
         claimed = {**result, "claims": claims, "part": {**part, **told}}

@@ -158,9 +158,10 @@ def claim(
     missing: t.Sequence[str] = (),
     place: Place = Place(""),
     program: Values | None = None,
+    services: Values | None = None,
 ) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
     """Note that an owner gives these names. ``missing`` are those that it gives, too, and that stay as they are.
-    ``program`` is what it sets for the whole host.
+    ``program`` is what it sets for the whole host, and ``services`` how it describes services.
 
     ``claims`` are what owners gave earlier in this run. Returns ``part`` of ``certificate_set``, and the claims with
     these.
@@ -186,8 +187,9 @@ def claim(
     every = list(dict.fromkeys([*known["names"], *names, *missing]))
     settings = {**(known.get("program") or {}), **(program or {})}
     came = [*known["came"], part["place"]]
+    described = {**(known.get("services") or {}), **(services or {})}
     claimed = {"names": every, "places": places, "came": came, "is_known": known["is_known"], "program": settings}
-    return part, {**claims, owner: claimed}
+    return part, {**claims, owner: {**claimed, "services": described}}
 
 
 def contradictions(claims: Values, owner: str, program: Values) -> dict[str, str]:
@@ -196,6 +198,19 @@ def contradictions(claims: Values, owner: str, program: Values) -> dict[str, str
     given[f"{quoted(owner)} earlier in this run"] = claims.get(owner, {}).get("program") or {}
     found = parts.differing_settings(owner, program, given)
     return {one.variable: f"{one.sentence}; {parts.REMEDY}" for one in found}
+
+
+def redescribed(claims: Values, owner: str, services: Values) -> t.Iterator[str]:
+    """A sentence for each service that the same owner described differently earlier in this run.
+
+    What different owners say of a service is compared on the host.
+    """
+    before = claims.get(owner, {}).get("services") or {}
+    for name in sorted(name for name in services if name in before and before[name] != services[name]):
+        yield (
+            f"ocsp_stapling_services: {name} has different settings for {quoted(owner)} than earlier in this run; make "
+            "both the same"
+        )
 
 
 def unknown(claims: Values, owner: str) -> dict[str, t.Any]:

@@ -76,6 +76,17 @@ def test_the_port_of_apache_counts_where_a_certificate_is_for_apache(service: st
     assert bool([*_owner.contradictions(again, "mail", mine)]) is counts
 
 
+def test_an_owner_describes_a_service_alike_in_one_run() -> None:
+    """What it describes in one of its tasks alone is no contradiction."""
+    claims = _owner.claim({}, "web", ["a"], services={"nginx": {"unit": "n"}})[1]
+    claims = _owner.claim(claims, "web", ["b"], services={"edge": {"kind": "haproxy"}})[1]
+    assert not [*_owner.redescribed(claims, "web", {"nginx": {"unit": "n"}, "exim": None})]
+    assert [*_owner.redescribed(claims, "web", {"nginx": {"unit": "m"}, "edge": {"kind": "haproxy"}})] == [
+        "ocsp_stapling_services: nginx has different settings for 'web' than earlier in this run; make both the same"
+    ]
+    assert not [*_owner.redescribed(claims, "mail", {"nginx": {"unit": "m"}})]
+
+
 def test_what_could_not_be_obtained_stays_the_owners() -> None:
     part, claims = _owner.claim({}, "web", ["a"], ["b"])
     assert told(part, "claimed", "kept") == ([], ["b"]) and claims["web"]["names"] == ["a", "b"]
