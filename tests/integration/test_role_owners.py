@@ -293,6 +293,7 @@ def test_a_loop_of_inclusions(
     all_are_served(lab, web_host, lab_pki, WEB)
 
 
+@pytest.mark.nightly
 def test_a_run_that_skips_tasks_keeps_their_certificates(
     lab: lab_tool.Lab, web_host: lab_tool.Host, run: t.Callable[..., Result], lab_pki: pki_tool.Pki
 ) -> None:
@@ -496,6 +497,7 @@ def test_an_owner_that_is_removed_twice_leaves_others_alone(
     assert all_of_them.rc == 0 and not web_host.has(ROOT), all_of_them.output
 
 
+@pytest.mark.nightly
 def test_a_server_that_a_removal_by_force_breaks_is_told_by_each_run(
     web_host: lab_tool.Host, run: t.Callable[..., Result], lab_pki: pki_tool.Pki
 ) -> None:
