@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 import typing as t
 
@@ -153,10 +154,14 @@ class ActionModule(ActionBase):
             raise Refusal([*dict.fromkeys(faults)])
         return result
 
+    @functools.cached_property
+    def _place(self) -> _owner.Place:
+        """Where the role is included; a loop is filled in for it."""
+        return _owner.place_of(self._task, self._templar.template)
+
     def _turn(self, options: dict[str, t.Any], owner: str) -> dict[str, t.Any]:
         """Which inclusion of an owner this is."""
-        place = _owner.place_of(self._task, self._templar.template)
-        part = _owner.claim(options["claims"], owner, (), place=place)[0]
+        part = _owner.claim(options["claims"], owner, (), place=self._place)[0]
         return {key: part[key] for key in ("owner", "place", "turn")}
 
     def _claimed(
@@ -164,10 +169,9 @@ class ActionModule(ActionBase):
     ) -> dict[str, t.Any]:
         """The result with the part of this owner, and with what it has claimed in this run."""
         names = [entry["name"] for entry in groups.entries]
-        place = _owner.place_of(self._task, self._templar.template)
         program = _program.host_settings(options, groups.entries)
         part, claims = _owner.claim(
-            options["claims"], owner, names, options["missing"], place, program, options["services"]
+            options["claims"], owner, names, options["missing"], self._place, program, options["services"]
         )
         told = {"revoked": result.get("revoked", []), "interval": result.get("interval", 0)}
         told.update(deployment=_program.deployment(options), program=program)

@@ -967,8 +967,9 @@ def _prune(task: Task) -> Result:
     found = inclusions.read(layout, None).found
     ended = task.values["pruned"]
     places = {part.owner: None if ended is None else ended.get(part.owner, ()) for part in found}
-    names = {name for part in found for name in parts.given_up(part, places[part.owner])}
-    pending = {name for part in found for name in parts.given_up(part) - parts.given_up(part, places[part.owner])}
+    of_ended = {part.owner: parts.given_up(part, places[part.owner]) for part in found}
+    names = {name for given_up in of_ended.values() for name in given_up}
+    pending = {name for part in found for name in parts.given_up(part) - of_ended[part.owner]}
     given = sorted(name for name in names if parts.is_given(found, name))
     left = sorted((names & pending).difference(given))
     every = inclusions.dropped(layout, found, task.values["force"])

@@ -58,11 +58,9 @@ class Inclusion:
         settings: t.Dict[str, t.Any] = {}
         for part in self.others:
             settings.update(part.services)
-        if self.recorded is not None:
-            mine = Part(self.owner, services=given)
-            for share in parts.shares_after(mine, self.recorded, self.turn, self.claimed, self.kept):
-                settings.update(share.services)
-        return {**settings, **given}
+        mine = Part(self.owner, services=given)
+        own = parts.merge(mine, self.recorded, self.turn, self.claimed, self.kept).services
+        return {**settings, **own, **given}
 
     def shared(self, wanted: t.Iterable[Wanted], kind_of: t.Callable[[str], t.Optional[str]]) -> t.List[Wanted]:
         """The same certificates with the services that others use them for."""
@@ -104,7 +102,7 @@ class Inclusion:
         """Compare what this inclusion gives with what others do."""
         names = {one.name for one in given}
         now = replace(part, certificates=tuple(one for one in part.certificates if one.name in names))
-        own = parts.contradicted(now, self.recorded, self.claimed)
+        own = parts.contradicted(now, self.recorded, set(self.claimed))
         compared = parts.compare(now, self.recorded, self.others, self.together)
         return compared._replace(faults=[*own, *compared.faults])
 

@@ -329,7 +329,7 @@ def merge(
     before them.
     """
     before = recorded if recorded is not None else Part(mine.owner)
-    shares = shares_after(mine, before, turn, claimed, kept)
+    shares = _shares_after(mine, before, turn, set(claimed), set(kept))
     defaults, services = _common(share.defaults for share in shares), _services_in(shares)
     known = {one.name: _complete(one, before.defaults) for one in before.certificates}
     now = {one.name: _complete(one, mine.defaults) for one in mine.certificates}
@@ -355,8 +355,8 @@ def merge(
     )
 
 
-def shares_after(
-    mine: Part, before: Part, turn: Turn, claimed: t.Container[str], kept: t.Collection[str] = ()
+def _shares_after(
+    mine: Part, before: Part, turn: Turn, claimed: t.Container[str], kept: t.Container[str]
 ) -> t.List[Share]:
     """What each inclusion of an owner has given, once this one gives ``mine``; see ``merge``."""
     last = _share_of(before, turn)
@@ -453,14 +453,14 @@ def _in_order(
     What is known stays where it is if that agrees with it, so that no inclusion undoes what another one has done.
     Otherwise the given ones come together where the first of them was, or what the same turn gave until now.
     """
-    place = {name: number for number, name in enumerate(known)}
+    now, place = set(given), {name: number for number, name in enumerate(known)}
     places = [place[name] for name in given if name in place]
     latest = max((place[name] for name in earlier), default=-1)
     if len(places) == len(given) and places == sorted(places) and latest < min(places, default=len(known)):
         return known
     first = max(min([*places, *(place[name] for name in of_turn)], default=len(known)), latest + 1)
-    before = [name for name in known[:first] if name not in given]
-    return [*before, *given, *(name for name in known[first:] if name not in given)]
+    others = [[name for name in names if name not in now] for names in (known[:first], known[first:])]
+    return [*others[0], *given, *others[1]]
 
 
 def dated(part: Part, recorded: t.Optional[Part], found: t.Iterable[Part]) -> Part:
