@@ -159,7 +159,16 @@ def scratch(session: nox.Session) -> t.Iterator[Path]:
 
 
 def run_pytest(session: nox.Session, *arguments: str) -> None:
+    """Run pytest with temporary folders of its own; they are kept where a test fails.
+
+    In a folder that sessions share, each removes those of former ones, and a session fails with an internal error of
+    pytest where another is faster.
+    """
+    folder = tempfile.mkdtemp(prefix="pytest.")  # a short name, for the sockets in it
+    os.chmod(folder, 0o711)  # as /tmp, for tests that become another user
+    session.env["PYTEST_DEBUG_TEMPROOT"] = folder
     session.run("python", "-m", "pytest", "-p", "no:cacheprovider", "-q", *arguments, *session.posargs)
+    shutil.rmtree(folder)
 
 
 def files_of_checkout() -> list[str]:
