@@ -161,17 +161,17 @@ class ActionModule(ActionBase):
 
     def _turn(self, options: dict[str, t.Any], owner: str) -> dict[str, t.Any]:
         """Which inclusion of an owner this is."""
-        part = _owner.claim(options["claims"], owner, (), place=self._place)[0]
+        part = _owner.claim(options["claims"], owner, {}, place=self._place)[0]
         return {key: part[key] for key in ("owner", "place", "turn")}
 
     def _claimed(
         self, result: dict[str, t.Any], options: dict[str, t.Any], groups: _groups.Groups, owner: str
     ) -> dict[str, t.Any]:
         """The result with the part of this owner, and with what it has claimed in this run."""
-        names = [entry["name"] for entry in groups.entries]
+        given = {entry["name"]: entry["services"] for entry in groups.entries}
         program = _program.host_settings(options, groups.entries)
         part, claims = _owner.claim(
-            options["claims"], owner, names, options["missing"], self._place, program, options["services"]
+            options["claims"], owner, given, options["missing"], self._place, program, options["services"]
         )
         told = {"revoked": result.get("revoked", []), "interval": result.get("interval", 0)}
         told.update(deployment=_program.deployment(options), program=program)

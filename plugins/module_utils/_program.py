@@ -519,7 +519,7 @@ def _link_parts(there: Layout, here: Layout, part: Values) -> t.Tuple[str, ...]:
             before = other
         else:
             os.symlink(parts.path(there, other.owner), parts.path(here, other.owner))
-    merged = parts.merge(mine, before, parts.Turn(is_known=False), claimed=())
+    merged = parts.merge(mine, before, parts.Turn(is_known=False), claimed={})
     _write_privately(parts.path(here, mine.owner), parts.dump(merged))
     return tuple(one.owner for one in found)
 

@@ -251,10 +251,10 @@ options:
         type: bool
         default: true
       claimed:
-        description: The names that it has already deployed in this run of Ansible.
-        type: list
-        elements: str
-        default: []
+        description: The certificates that it has already deployed in this run of Ansible, by their names, each with its
+          services, or with null if those stay as they are.
+        type: dict
+        default: {}
       kept:
         description: The names of certificates that this task also gives, and that stay as they are.
         type: list
@@ -680,7 +680,7 @@ PART = {
     "is_last": {"type": "bool", "default": False},
     "is_open": {"type": "bool", "default": False},
     "is_known": {"type": "bool", "default": True},
-    "claimed": {"type": "list", "elements": "str", "default": []},
+    "claimed": {"type": "dict", "default": {}},
     "kept": {"type": "list", "elements": "str", "default": []},
     "together": {"type": "dict", "default": {}},
     "revoked": {"type": "list", "elements": "str", "default": []},

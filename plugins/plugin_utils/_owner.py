@@ -154,25 +154,25 @@ def _items_of_loop(
 def claim(
     claims: Values,
     owner: str,
-    names: t.Sequence[str],
+    given: parts.Claimed,
     missing: t.Sequence[str] = (),
     place: Place = Place(""),
     program: Values | None = None,
     services: Values | None = None,
 ) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
-    """Note that an owner gives these names. ``missing`` are those that it gives, too, and that stay as they are.
+    """Note that an owner gives these certificates. ``missing`` are those that it gives, too, and that stay as they are.
     ``program`` is what it sets for the whole host, and ``services`` how it describes services.
 
     ``claims`` are what owners gave earlier in this run. Returns ``part`` of ``certificate_set``, and the claims with
     these.
     """
-    known = {"names": [], "places": [], "came": [], "is_known": True, **claims.get(owner, {})}
+    known = {"names": {}, "places": [], "came": [], "is_known": True, **claims.get(owner, {})}
     places = [*known["places"], [place.text, place.uuid]]
     # The same loop is another one where its play or file is there twice.
     loops = list(dict.fromkeys(uuid for text, uuid in places if text == place.text))
     which = loops.index(place.uuid)
     times = places.count(places[-1])
-    together = {other: list(given["names"]) for other, given in claims.items() if other != owner}
+    together = {other: list(theirs["names"]) for other, theirs in claims.items() if other != owner}
     part = {
         "owner": owner,
         "place": f"{place.text} {which + 1}" if which else place.text,
@@ -180,16 +180,25 @@ def claim(
         "is_last": times == place.items,
         "is_open": times < place.items,
         "is_known": known["is_known"],
-        "claimed": list(known["names"]),
+        "claimed": known["names"],
         "kept": list(missing),
         "together": together,
     }
-    every = list(dict.fromkeys([*known["names"], *names, *missing]))
+    every = _united(known["names"], given, dict.fromkeys(missing))
     settings = {**(known.get("program") or {}), **(program or {})}
     came = [*known["came"], part["place"]]
     described = {**(known.get("services") or {}), **(services or {})}
     claimed = {"names": every, "places": places, "came": came, "is_known": known["is_known"], "program": settings}
     return part, {**claims, owner: {**claimed, "services": described}}
+
+
+def _united(*several: parts.Claimed) -> dict[str, list[str] | None]:
+    """All certificates in their order, each with the services of all; of those that stay as they are none are known."""
+    found: dict[str, list[str] | None] = {}
+    for name, services in (item for one in several for item in one.items()):
+        before = found.get(name, [])
+        found[name] = None if before is None or services is None else [*dict.fromkeys([*before, *services])]
+    return found
 
 
 def contradictions(claims: Values, owner: str, program: Values) -> dict[str, str]:
@@ -215,5 +224,5 @@ def redescribed(claims: Values, owner: str, services: Values) -> t.Iterator[str]
 
 def unknown(claims: Values, owner: str) -> dict[str, t.Any]:
     """The claims after a failure: it is not known what the owner gives."""
-    known = {"names": [], "places": [], **claims.get(owner, {})}
+    known = {"names": {}, "places": [], **claims.get(owner, {})}
     return {**claims, owner: {"names": known["names"], "places": known["places"], "is_known": False}}

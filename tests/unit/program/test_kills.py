@@ -82,7 +82,7 @@ class World:
         values = {
             **_OPTIONS,
             "certificates": entries,
-            "part": {"owner": "web", "claimed": [], "kept": [], "together": {}, **_FIRST_TURN},
+            "part": {"owner": "web", "claimed": {}, "kept": [], "together": {}, **_FIRST_TURN},
             "force": False,
             "found": [],
             "services": list(SERVICES),

@@ -38,7 +38,7 @@ class Inclusion:
     layout: Layout
     owner: str
     turn: Turn
-    claimed: t.Sequence[str]
+    claimed: parts.Claimed
     found: t.Sequence[Part]
     together: t.Mapping[str, t.Sequence[str]] = field(default_factory=dict)
     kept: t.Collection[str] = ()
@@ -102,7 +102,7 @@ class Inclusion:
         """Compare what this inclusion gives with what others do."""
         names = {one.name for one in given}
         now = replace(part, certificates=tuple(one for one in part.certificates if one.name in names))
-        own = parts.contradicted(now, self.recorded, set(self.claimed))
+        own = parts.contradicted(now, self.recorded, self.turn, self.claimed)
         compared = parts.compare(now, self.recorded, self.others, self.together)
         return compared._replace(faults=[*own, *compared.faults])
 
@@ -130,7 +130,7 @@ def read(layout: Layout, given: t.Optional[Values]) -> Inclusion:
         known = parts.find(found, FORMER) or Part(FORMER)
         found = parts.replaced(found, replace(former, certificates=(*known.certificates, *former.certificates)))
     if given is None:
-        return Inclusion(layout, "", Turn(is_known=False), (), found)
+        return Inclusion(layout, "", Turn(is_known=False), {}, found)
     parts.check_owner(given["owner"])
     values = (given[key] for key in ("place", "turn", "is_last", "is_open", "is_known"))
     turn = Turn(*values)

@@ -53,6 +53,8 @@ _LONGEST = 100
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 
 Values = t.Mapping[str, t.Any]
+#: The certificates that inclusions of one owner gave in a run of Ansible, each with its services if they are known.
+Claimed = t.Mapping[str, t.Optional[t.Sequence[str]]]
 
 #: How what has to be alike is called in messages, as in the groups of the role.
 _CALLED = {
@@ -318,18 +320,16 @@ class Turn(t.NamedTuple):
     is_known: bool = True
 
 
-def merge(
-    mine: Part, recorded: t.Optional[Part], turn: Turn, claimed: t.Sequence[str], kept: t.Collection[str] = ()
-) -> Part:
+def merge(mine: Part, recorded: t.Optional[Part], turn: Turn, claimed: Claimed, kept: t.Collection[str] = ()) -> Part:
     """The part of an owner after one of its inclusions, which gives ``mine``.
 
-    ``claimed`` are the names that earlier inclusions of the same run gave, and ``kept`` those that this one gives, too,
+    ``claimed`` is what earlier inclusions of the same run gave, and ``kept`` are the names that this one gives, too,
     and that stay as they are. What this turn gave before and gives no more was dropped, unless another one gives it.
     What is from other tasks stays: they may have been skipped, be still to come, or not come because the run fails
     before them.
     """
     before = recorded if recorded is not None else Part(mine.owner)
-    shares = _shares_after(mine, before, turn, set(claimed), set(kept))
+    shares = _shares_after(mine, before, turn, claimed, set(kept))
     defaults, services = _common(share.defaults for share in shares), _services_in(shares)
     known = {one.name: _complete(one, before.defaults) for one in before.certificates}
     now = {one.name: _complete(one, mine.defaults) for one in mine.certificates}
@@ -355,21 +355,24 @@ def merge(
     )
 
 
-def _shares_after(
-    mine: Part, before: Part, turn: Turn, claimed: t.Container[str], kept: t.Container[str]
-) -> t.List[Share]:
+def _shares_after(mine: Part, before: Part, turn: Turn, claimed: Claimed, kept: t.Container[str]) -> t.List[Share]:
     """What each inclusion of an owner has given, once this one gives ``mine``; see ``merge``."""
     last = _share_of(before, turn)
     stay = {name: services for name, services in last.certificates.items() if name in kept or not turn.is_known}
+    goes_on = _goes_on(before.shares, turn)
     names = {**stay, **{one.name: one.services for one in mine.certificates}}
+    settings = mine.services
+    if goes_on:
+        # Of tasks that look alike, this may be the second one, after the first was skipped: its services stay as well.
+        names = {name: _each_once((*last.certificates.get(name, ()), *used)) for name, used in names.items()}
+        others = _used_in(names) - _used_in({one.name: one.services for one in mine.certificates})
+        settings = {**{name: one for name, one in last.services.items() if name in others}, **settings}
     over = [one for one in before.shares if turn.is_last and turn.is_known and _is_later(one, turn)]
     former = [name for one in (last, *over) for name in (*one.former, *one.certificates)]
-    share = Share(
-        turn.place, turn.number, names, mine.defaults, mine.services, mine.deployment, tuple(dict.fromkeys(former))
-    )
+    share = Share(turn.place, turn.number, names, mine.defaults, settings, mine.deployment, _each_once(former))
     shares = [share if one is last else one for one in before.shares if one not in over]
     shares += [] if last in before.shares else [share]
-    if not _goes_on(before.shares, turn):
+    if not goes_on:
         # In check mode, earlier turns of this run have left no trace but in what is claimed.
         shares = [_given_in(one, claimed) if _is_earlier(one, turn) else one for one in shares]
     if turn.place:  # what is from an unknown one, until a task gives it
@@ -386,11 +389,21 @@ def _goes_on(shares: t.Iterable[Share], turn: Turn) -> bool:
     return not turn.is_known or turn.is_open or (not turn.is_last and any(_is_later(share, turn) for share in shares))
 
 
-def _given_in(share: Share, claimed: t.Container[str]) -> Share:
+def _given_in(share: Share, claimed: Claimed) -> Share:
     """What of a share this run of Ansible has given."""
-    left = {name: services for name, services in share.certificates.items() if name in claimed}
+    left = {}
+    for name, services in share.certificates.items():
+        used = claimed.get(name, ())
+        if name in claimed:
+            left[name] = services if used is None else tuple(one for one in services if one in used)
     former = (*share.former, *(name for name in share.certificates if name not in left))
-    return replace(share, certificates=left, former=former)
+    unused = _used_in(share.certificates) - _used_in(left)
+    settings = {name: one for name, one in share.services.items() if name not in unused}
+    return replace(share, certificates=left, services=settings, former=former)
+
+
+def _used_in(certificates: t.Mapping[str, t.Sequence[str]]) -> t.Set[str]:
+    return {service for services in certificates.values() for service in services}
 
 
 def _is_earlier(share: Share, turn: Turn) -> bool:
@@ -414,6 +427,10 @@ def _services_in(shares: t.Iterable[Share]) -> t.Dict[str, t.Tuple[str, ...]]:
         for name, services in share.certificates.items():
             found.setdefault(name, {}).update(dict.fromkeys(services))
     return {name: tuple(services) for name, services in found.items()}
+
+
+def _each_once(names: t.Iterable[str]) -> t.Tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
 
 
 def _common(several: t.Iterable[Values]) -> t.Dict[str, t.Any]:
@@ -525,7 +542,7 @@ def _compare_certificates(
             )
 
 
-def contradicted(mine: Part, recorded: t.Optional[Part], claimed: t.Container[str]) -> t.Iterator[Fault]:
+def contradicted(mine: Part, recorded: t.Optional[Part], turn: Turn, claimed: t.Container[str]) -> t.Iterator[Fault]:
     """Certificates for which an owner sets something else than it has set before in the same run.
 
     What is in their files may have changed meanwhile: a first task may deploy one that the second replaces.
@@ -535,11 +552,17 @@ def contradicted(mine: Part, recorded: t.Optional[Part], claimed: t.Container[st
         differing = _differing(mine.facts(one), recorded.facts(before)) if recorded and before else []
         named = [_CALLED.get(key, key) for key in differing if key not in _FILES]
         if named:
-            yield Fault(
-                one.name,
-                f"{one.name}: {quoted(mine.owner)} gives a different {join_words(named)} than it has given before in "
-                "this run; make both the same",
-            )
+            sentence = f"{quoted(mine.owner)} gives a different {join_words(named)}{_than_before(recorded, turn, one)}"
+            yield Fault(one.name, f"{one.name}: {sentence}; make both the same")
+
+
+def _than_before(recorded: t.Optional[Part], turn: Turn, one: Certificate) -> str:
+    """Which task of an owner gave a certificate before in this run, where that is another one."""
+    places = [share.place for share in recorded.shares if one.name in share.certificates] if recorded else []
+    others = [place for place in places if place and place != turn.place]
+    if len(others) != 1 or not turn.place:
+        return " than it has given before in this run"
+    return f" in the task {quoted(turn.place)} than in {quoted(others[0])}"
 
 
 def _compare_services(mine: Part, recorded: t.Optional[Part], other: Part, together: bool) -> t.Iterator[Fault]:

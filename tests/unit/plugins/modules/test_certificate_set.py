@@ -1459,7 +1459,7 @@ def test_that_nothing_is_given_is_a_warning(run: t.Callable[..., Result]) -> Non
     assert run(certificates=[])["warnings"] == ["no certificates are given in certificates"]
     one = entry(leaf("www.example.com", urls=False), "www.example.com")
     assert run(certificates=[one], part={"owner": "web"})["warnings"] == []
-    later = run(certificates=[], part={"owner": "web", "turn": 2, "claimed": ["www.example.com"]})
+    later = run(certificates=[], part={"owner": "web", "turn": 2, "claimed": {"www.example.com": []}})
     gone = run(certificates=[], part={"owner": "web"})
     assert later["warnings"] == gone["warnings"] == [] and gone["dropped"] == ["www.example.com"]
     assert gone["msg"].startswith("no certificates are given") and "; no longer configured, " in gone["msg"]

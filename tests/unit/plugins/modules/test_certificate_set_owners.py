@@ -52,7 +52,7 @@ class Host:
         return result
 
     def deploy(self, owner: str, *names: str, turn: t.Any = (), claimed: t.Sequence[str] = (), **how: t.Any) -> Result:
-        part = {"owner": owner, "claimed": list(claimed), **dict(turn)}
+        part = {"owner": owner, "claimed": dict.fromkeys(claimed), **dict(turn)}
         return self.run(part=part, certificates=[one(name) for name in names], **how)
 
     def listed(self) -> t.List[str]:
@@ -321,7 +321,7 @@ def test_tasks_of_one_owner_add_up_for_a_certificate(host: Host) -> None:
     def tasks(*services: t.Sequence[str]) -> t.List[Result]:
         return [
             host.run(
-                part={"owner": "web", "place": f"task {number}", "claimed": [A] if number else []},
+                part={"owner": "web", "place": f"task {number}", "claimed": {A: None} if number else {}},
                 certificates=[{**one(A), "services": given}],
             )
             for number, given in enumerate(services)
@@ -337,9 +337,9 @@ def test_tasks_of_one_owner_add_up_for_a_certificate(host: Host) -> None:
 def test_tasks_of_one_owner_do_not_contradict_one_another(host: Host) -> None:
     host.deploy("web", A, turn={"place": "first"})
     refused = host.run(
-        part={"owner": "web", "place": "second", "claimed": [A]}, certificates=[{**one(A), "staple": False}]
+        part={"owner": "web", "place": "second", "claimed": {A: None}}, certificates=[{**one(A), "staple": False}]
     )
-    said = f"{A}: 'web' gives a different staple than it has given before in this run; make both the same"
+    said = f"{A}: 'web' gives a different staple in the task 'second' than in 'first'; make both the same"
     assert refused["failed"] and said in refused["msg"]
 
 
@@ -383,7 +383,7 @@ def test_a_loop_of_which_the_end_is_known_drops_what_it_lost_at_once(host: Host)
         """A loop of all but the last name, and an inclusion of its own for that one."""
         found = []
         for number, name in enumerate(names, 1):
-            part = {"owner": "web", "place": "main.yml", "turn": 1, "claimed": names[: number - 1]}
+            part = {"owner": "web", "place": "main.yml", "turn": 1, "claimed": dict.fromkeys(names[: number - 1])}
             if number < len(names):
                 part.update(place="main.yml (loop)", turn=number, is_last=number == len(names) - 1)
             found.append(host.run(part=part, certificates=[one(name)], check=check))

@@ -26,7 +26,7 @@ def told(part: t.Mapping[str, t.Any], *keys: str) -> tuple[t.Any, ...]:
 
 def test_claims_of_one_run_add_up() -> None:
     here, there = _owner.Place("main.yml: Web"), _owner.Place("main.yml: Shop")
-    part, claims = _owner.claim({}, "web", ["a"], place=here)
+    part, claims = _owner.claim({}, "web", {"a": ["nginx"]}, place=here)
     assert part == {
         "owner": "web",
         "place": "main.yml: Web",
@@ -34,22 +34,23 @@ def test_claims_of_one_run_add_up() -> None:
         "is_last": False,
         "is_open": False,
         "is_known": True,
-        "claimed": [],
+        "claimed": {},
         "kept": [],
         "together": {},
     }
-    part, claims = _owner.claim(claims, "mail", ["m"], place=here)
-    assert told(part, "owner", "turn", "claimed", "together") == ("mail", 1, [], {"web": ["a"]})
-    part, claims = _owner.claim(claims, "web", ["b", "a"], place=there)
-    assert told(part, "place", "turn", "claimed") == ("main.yml: Shop", 1, ["a"])
-    part, claims = _owner.claim(claims, "web", ["c"], place=here)
-    assert told(part, "place", "turn", "claimed", "together") == ("main.yml: Web", 2, ["a", "b"], {"mail": ["m"]})
-    assert {owner: one["names"] for owner, one in claims.items()} == {"web": ["a", "b", "c"], "mail": ["m"]}
+    part, claims = _owner.claim(claims, "mail", {"m": []}, place=here)
+    assert told(part, "owner", "turn", "claimed", "together") == ("mail", 1, {}, {"web": ["a"]})
+    part, claims = _owner.claim(claims, "web", {"b": [], "a": ["exim"]}, place=there)
+    assert told(part, "place", "turn", "claimed") == ("main.yml: Shop", 1, {"a": ["nginx"]})
+    part, claims = _owner.claim(claims, "web", {"c": []}, place=here)
+    assert told(part, "place", "turn", "together") == ("main.yml: Web", 2, {"mail": ["m"]})
+    assert part["claimed"] == {"a": ["nginx", "exim"], "b": []}
+    assert {owner: [*one["names"]] for owner, one in claims.items()} == {"web": ["a", "b", "c"], "mail": ["m"]}
 
 
 def test_settings_of_the_whole_host_are_set_alike_in_one_run() -> None:
     """By all owners, and by one that includes the role twice."""
-    claims = _owner.claim({}, "web", ["a"], program={"timer": "daily", "workers": 2})[1]
+    claims = _owner.claim({}, "web", {"a": []}, program={"timer": "daily", "workers": 2})[1]
     assert not _owner.contradictions(claims, "mail", {"timer": "daily", "workers": 2})
     said = "ocsp_stapling_{} is for the whole host, but it is {}; set it once, in the inventory"
     assert _owner.contradictions(claims, "mail", {"timer": "daily", "workers": 3}) == {
@@ -68,18 +69,18 @@ def test_the_port_of_apache_counts_where_a_certificate_is_for_apache(service: st
     others = dict.fromkeys(("fetch_from", "log_file", "timer", "timer_delay", "os_family"), "")
     options = {**limits, **others, "apache_port": 3000, "services": {"mine": {"kind": "apache"}, "idle": None}}
     web: list[t.Any] = [{"name": "a", "services": ["apache2", "idle"]}]
-    claims = _owner.claim({}, "web", ["a"], program=_program.host_settings(options, web))[1]
+    claims = _owner.claim({}, "web", {"a": []}, program=_program.host_settings(options, web))[1]
     entries: list[t.Any] = [{"name": "b", "services": [service, "idle"] if service else []}]
     mine = _program.host_settings({**options, "apache_port": 4000}, entries)
     assert mine["workers"] == 2 and bool([*_owner.contradictions(claims, "mail", mine)]) is counts
-    again = _owner.claim(claims, "web", [], program=_program.host_settings(options, []))[1]
+    again = _owner.claim(claims, "web", {}, program=_program.host_settings(options, []))[1]
     assert bool([*_owner.contradictions(again, "mail", mine)]) is counts
 
 
 def test_an_owner_describes_a_service_alike_in_one_run() -> None:
     """What it describes in one of its tasks alone is no contradiction."""
-    claims = _owner.claim({}, "web", ["a"], services={"nginx": {"unit": "n"}})[1]
-    claims = _owner.claim(claims, "web", ["b"], services={"edge": {"kind": "haproxy"}})[1]
+    claims = _owner.claim({}, "web", {"a": []}, services={"nginx": {"unit": "n"}})[1]
+    claims = _owner.claim(claims, "web", {"b": []}, services={"edge": {"kind": "haproxy"}})[1]
     assert not [*_owner.redescribed(claims, "web", {"nginx": {"unit": "n"}, "exim": None})]
     assert [*_owner.redescribed(claims, "web", {"nginx": {"unit": "m"}, "edge": {"kind": "haproxy"}})] == [
         "ocsp_stapling_services: nginx has different settings for 'web' than earlier in this run; make both the same"
@@ -88,8 +89,8 @@ def test_an_owner_describes_a_service_alike_in_one_run() -> None:
 
 
 def test_what_could_not_be_obtained_stays_the_owners() -> None:
-    part, claims = _owner.claim({}, "web", ["a"], ["b"])
-    assert told(part, "claimed", "kept") == ([], ["b"]) and claims["web"]["names"] == ["a", "b"]
+    part, claims = _owner.claim({}, "web", {"a": []}, ["b"])
+    assert told(part, "claimed", "kept") == ({}, ["b"]) and claims["web"]["names"] == {"a": [], "b": None}
 
 
 def test_the_last_turn_of_each_loop_is_known() -> None:
@@ -98,7 +99,7 @@ def test_the_last_turn_of_each_loop_is_known() -> None:
     claims: dict[str, t.Any] = {}
     seen = []
     for place in (first, first, _owner.Place("site.yml"), second, second):
-        part, claims = _owner.claim(claims, "web", ["a"], place=place)
+        part, claims = _owner.claim(claims, "web", {"a": []}, place=place)
         seen.append(told(part, "place", "turn", "is_last"))
     assert seen == [
         ("site.yml (loop)", 1, False),
@@ -211,12 +212,12 @@ def test_the_role_that_obtains_certificates_is_no_owner(chain: list[str], owner:
 
 
 def test_after_a_failure_it_is_not_known_what_was_given() -> None:
-    claims = _owner.unknown(_owner.claim({}, "web", ["a"])[1], "web")
-    part, claims = _owner.claim(claims, "web", ["b"])
-    assert told(part, "is_known", "claimed") == (False, ["a"])
-    assert not _owner.claim(claims, "web", ["c"])[0]["is_known"]
-    assert not _owner.claim(_owner.unknown({}, "web"), "web", ["b"])[0]["is_known"]
-    assert _owner.claim(claims, "mail", ["m"])[0]["is_known"]
+    claims = _owner.unknown(_owner.claim({}, "web", {"a": []})[1], "web")
+    part, claims = _owner.claim(claims, "web", {"b": []})
+    assert told(part, "is_known", "claimed") == (False, {"a": []})
+    assert not _owner.claim(claims, "web", {"c": []})[0]["is_known"]
+    assert not _owner.claim(_owner.unknown({}, "web"), "web", {"b": []})[0]["is_known"]
+    assert _owner.claim(claims, "mail", {"m": []})[0]["is_known"]
 
 
 @pytest.mark.parametrize(

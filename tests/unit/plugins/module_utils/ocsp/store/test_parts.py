@@ -149,12 +149,18 @@ def loop(*turns: str, failed: bool = False, **given: t.Any) -> t.List[Task]:
 
 def run(recorded: t.Optional[Part], *tasks: Task) -> Part:
     """The part of an owner after one run of Ansible."""
-    claimed: t.List[str] = []
-    for turn, mine in tasks:
-        recorded = parts.merge(mine, recorded, turn, claimed)
-        claimed += (one.name for one in mine.certificates)
+    for number, (turn, mine) in enumerate(tasks):
+        recorded = parts.merge(mine, recorded, turn, claimed_by(tasks[:number]))
     assert recorded is not None
     return recorded
+
+
+def claimed_by(tasks: t.Sequence[Task]) -> t.Dict[str, t.List[str]]:
+    """What the controller tells of tasks that came before in a run."""
+    found: t.Dict[str, t.List[str]] = {}
+    for one in (one for _turn, mine in tasks for one in mine.certificates):
+        found.setdefault(one.name, []).extend(one.services)
+    return found
 
 
 def gone(part_: Part) -> t.List[str]:
@@ -193,8 +199,7 @@ def test_all_that_several_tasks_give_adds_up_and_changes_nothing_twice() -> None
     assert first.deployment == {"keep": 2, "endpoints": [{"port": 443}, {"port": 8443}]}
     part_ = first
     for number, (turn, mine) in enumerate(tasks):
-        claimed = [one.name for _turn, earlier in tasks[:number] for one in earlier.certificates]
-        part_ = parts.merge(mine, part_, turn, claimed)
+        part_ = parts.merge(mine, part_, turn, claimed_by(tasks[:number]))
         assert part_ == first, "no inclusion sees anything to do"
 
 
@@ -202,6 +207,22 @@ def test_a_task_gives_up_its_services_alone() -> None:
     both = run(None, task("web", "x"), task("api", "x", services=("haproxy",)))
     one = run(both, task("web", "x"), task("api", services=("haproxy",)))
     assert given_by(one) == ["x"] and one.certificates[0].services == ("nginx",)
+
+
+def test_tasks_that_look_alike_keep_the_services_of_one_that_is_skipped() -> None:
+    """They have no names; the one that comes in a run may be any of them."""
+    edge = {"edge": {"kind": "haproxy"}}
+    first = task("web", "x", services=("edge",), of_services=edge)
+    both = run(None, first, task("web", "x", number=2))
+    assert both.certificates[0].services == ("edge", "nginx")
+    skipped = run(both, task("web", "x"))
+    assert skipped.certificates[0].services == ("edge", "nginx") and skipped.services == edge
+    again = run(skipped, first, task("web", "x", number=2))
+    assert again == both, "each has its own ones again"
+    given_up = run(skipped, task("web", "x"), task("web", "x", number=2))
+    assert given_up.certificates[0].services == ("nginx",) and given_up.services == {}
+    unknown = parts.merge(task("web", "x", number=2)[1], both, Turn("web", 2), {"x": None})
+    assert unknown == both, "a task that leaves x as it is"
 
 
 def test_options_of_a_task_are_for_its_certificates() -> None:
@@ -326,7 +347,7 @@ def test_check_mode_sees_at_the_end_of_a_loop_what_it_lost() -> None:
     before = run(None, *loop("a", "b"))
     tasks = loop("b", "c")
     turn, mine = tasks[-1]
-    assert gone(parts.merge(mine, before, turn, ["b"])) == gone(run(before, *tasks)) == ["a"]
+    assert gone(parts.merge(mine, before, turn, claimed_by(tasks[:1]))) == gone(run(before, *tasks)) == ["a"]
 
 
 def test_what_an_earlier_task_of_the_run_gave_is_not_dropped() -> None:
@@ -334,7 +355,7 @@ def test_what_an_earlier_task_of_the_run_gave_is_not_dropped() -> None:
     before = run(run(None, task("a", FIRST, SECOND)), task("a", FIRST))
     assert gone(before) == [SECOND]
     turn, mine = task("b", FIRST)
-    assert gone(parts.merge(mine, before, turn, [SECOND])) == []
+    assert gone(parts.merge(mine, before, turn, {SECOND: []})) == []
 
 
 @pytest.mark.parametrize(
@@ -349,13 +370,13 @@ def test_what_an_earlier_task_of_the_run_gave_is_not_dropped() -> None:
 def test_an_owner_agrees_with_itself_in_one_run(given: t.Dict[str, t.Any], called: str) -> None:
     """Except for the files, of which a first task may deploy some that the second one replaces."""
     recorded, mine = run(None, task("one", FIRST)), part("web", FIRST, **given)
-    said = [fault.message for fault in parts.contradicted(mine, recorded, [FIRST])]
+    said = [fault.message for fault in parts.contradicted(mine, recorded, Turn("one", 2), [FIRST])]
     assert said == [
         f"{FIRST}: 'web' gives {one} than it has given before in this run; make both the same"
         for one in [called]
         if one
     ]
-    assert not [*parts.contradicted(mine, recorded, [])], "it has changed since"
+    assert not [*parts.contradicted(mine, recorded, Turn("one", 2), [])], "it has changed since"
 
 
 # Several owners
