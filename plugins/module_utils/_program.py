@@ -411,8 +411,8 @@ def _say_empty(layout: Layout, part: Values) -> t.Iterator[str]:
         # That would remove what other tasks of the owner have deployed as well.
         shown = f"{shown} from this task"
         way = (
-            "to remove what only this task configures, delete the task, and name the certificates in a task of "
-            "certops.ocsp.certificate_set with state: absent"
+            "to remove what only this task configures, delete the task or skip it on this host, and name the "
+            "certificates in a task of certops.ocsp.certificate_set with state: absent"
         )
     yield f"ocsp_stapling_certificates is empty, but this host has {shown}; {way}"
 

@@ -493,8 +493,8 @@ def test_a_task_that_gave_certificates_cannot_come_without_any(
     if refused:
         assert said["msg"] == (
             "nothing was changed: ocsp_stapling_certificates is empty, but this host has www.example.com from this "
-            "task; to remove what only this task configures, delete the task, and name the certificates in a task of "
-            "certops.ocsp.certificate_set with state: absent"
+            "task; to remove what only this task configures, delete the task or skip it on this host, and name "
+            "the certificates in a task of certops.ocsp.certificate_set with state: absent"
         )
 
 
