@@ -387,9 +387,10 @@ def test_a_certificate_that_was_never_deployed_is_a_warning(web: Host) -> None:
     assert done.code == 1
     assert sentence in done.out.replace("\n  ", " ")
     assert web.run("status", "--nagios").out.startswith(f"OCSP WARNING - {sentence} | ")
-    # It is said once.
+    # It is said once, and to whoever asks for this certificate.
     web.later(HOUR)
     assert len(web.hour()[1].err.splitlines()) == 1
+    assert web.run("apply", NAME).err.startswith(sentence)
     web.switch(NAME, folder)
     refreshed, applied = web.hour()
     assert (refreshed.code, applied.code) == (0, 0)

@@ -392,10 +392,12 @@ class Apply:
         # What concerns the clock was said for all of them together, and why a staple went when it went.
         of_clock = decision.code == "clock_implausible" and not decision.alarming
         said = not decision.code or of_clock or self.changes.get(look.entry.name) == WITHDRAWN
-        if not said and (decision.alarming or before.get("code") != after["code"]):
+        asked = look.entry.name in self.names
+        if not said and (asked or decision.alarming or before.get("code") != after["code"]):
             expected = decision.code in ("no_responder", "not_configured") or not look.deployed
             what = "skipped" if expected else "revoked" if decision.code == "revoked" else "failed"
-            self.log.emit(Event(what, decision.message, _priority(look, decision), decision.code, look.entry.name))
+            priority = _priority(look, decision)
+            self.log.emit(Event(what, decision.message, priority, decision.code, look.entry.name), answer=asked)
 
     def _keep_proof(self, look: Observation, after: Values, before: Values) -> None:
         """Remember the latest proof of a revocation that can be kept.
