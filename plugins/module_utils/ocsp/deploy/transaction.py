@@ -399,8 +399,8 @@ def _unreadable(item: Item) -> t.Iterator[str]:
         blind = [kind for kind in item.wanted.known_kinds if SERVERS[kind].reads_key_as_user]
         if blind:
             yield (
-                f"{join_words(blind)} cannot read the private key, which is readable by root only; give it the "
-                'group of that service and the mode "0440"'
+                f"{join_words(blind)} cannot read the private key, which is readable by root only; set key_group "
+                '(group, in a task of certificate_set) to the group of that service, and key_mode (mode) to "0440"'
             )
 
 
