@@ -205,8 +205,9 @@ options:
         before, the old sets are restored, the services are reloaded, and the task fails and says why.
       - V(pruned) removes the sets that no owner configures any more, unless a server configuration still uses them. See
         O(part) and O(pruned).
-      - V(absent) removes the sets of O(certificates) or of O(part), or all sets if neither is given, unless a server
-        configuration still uses them.
+      - V(absent) removes the sets of O(certificates), whoever configured them, or all that O(part) has configured; with
+        both, those of O(certificates) that O(part) has configured. If neither is given, all sets are removed. What a
+        server configuration still uses is not removed.
     type: str
     choices: [present, verify, pruned, absent]
     default: present

@@ -390,7 +390,7 @@ CASES: dict[str, Case] = {
     "never deployed": Case(never_deployed, (troubles.NOT_DEPLOYED,), NEW),
     "renewal held back": Case(renewal_held_back, (troubles.RENEWAL_NOT_LIVE,), MUST),
     "no longer configured": Case(
-        dropped_out, (troubles.NOT_CONFIGURED,), f"{DOOMED}: no playbook configures it any more"
+        dropped_out, (troubles.NOT_CONFIGURED,), f"{DOOMED}: its role or play no longer configures it"
     ),
     # refresh and apply.
     "not run for a day": Case(not_run_for_a_day, (troubles.NOT_RUNNING, troubles.NOT_RUNNING), "timer"),

@@ -972,10 +972,12 @@ def test_what_its_owner_no_longer_gives_is_told_and_goes_on(web: Host) -> None:
     given = parts.Certificate(NAME, ("web",), dropped=True)
     parts.save(sets.Layout(str(web.root), str(web.state)), parts.Part("site", (given,)))
     done = web.run("apply")
-    assert done.code == 1 and web.pieces(NAME) == ALL and "no playbook configures it any more" in done.err
-    assert "no playbook configures it any more" not in web.run("apply").err, "once"
+    assert done.code == 1 and web.pieces(NAME) == ALL and "its role or play no longer configures it" in done.err
+    assert "its role or play no longer configures it" not in web.run("apply").err, "once"
     shown = web.run("status")
-    assert shown.code == 1 and f"{NAME}: no playbook configures it any more; it is kept" in " ".join(shown.out.split())
+    assert shown.code == 1 and f"{NAME}: its role or play no longer configures it; it is kept" in " ".join(
+        shown.out.split()
+    )
     web.later(5 * DAY)
     web.hour()
     assert web.pieces(NAME) == ALL and web.known(NAME)["code"] == "not_configured"

@@ -823,17 +823,16 @@ def _confirmation(verified: confirm.Verified) -> str:
 
 
 def _absent(task: Task) -> Result:
-    if task.values["part"] is not None:
-        return _absent_part(task)
-    layout, force = task.layout, task.values["force"]
     names = [one["name"] for one in task.values["certificates"]]
+    if task.values["part"] is not None:
+        return _absent_part(task, names)
+    layout, force = task.layout, task.values["force"]
     uses = removal.uses(layout, names, task.run)
     if uses.obstacle and not force:
         return Result({"msg": f"nothing was removed, because {uses.obstacle}", "removed": []}, failed=True)
-    removed = removal.present(layout, names or sets.all_names(layout))
     if names:
-        found = inclusions.read(layout, None).found
-        return _take_away(task, removed, found, found, removed)._replace(warnings=uses.warnings)
+        return _absent_sets(task, names)._replace(warnings=uses.warnings)
+    removed = removal.present(layout, sets.all_names(layout))
     values: t.Dict[str, t.Any] = {"msg": _say_removed(removed, task.check), "removed": removed}
     if task.diff:
         values["diff"] = _gone_difference(layout, removed)
@@ -843,19 +842,43 @@ def _absent(task: Task) -> Result:
     return Result(values, changed=bool(removed), warnings=uses.warnings)
 
 
-def _absent_part(task: Task) -> Result:
-    """Take away what one owner configured, unless nothing else is left: then all is to be taken away.
+def _absent_sets(task: Task, names: t.Sequence[str]) -> Result:
+    """Take away certificates, whoever configured them: else they would count as not deployed."""
+    found = inclusions.read(task.layout, None).found
+    left = [parts.without(part, names) for part in found]
+    configured = {one.name for part in found for one in part.certificates}
+    present = removal.present(task.layout, names)
+    gone = [name for name in names if name in present or name in configured]
+    done = _take_away(task, gone, found, left, gone)
+    if not task.check and not done.failed:
+        _save(task.layout, left)
+    return done
 
-    What others configured is never removed on behalf of an owner that has nothing.
+
+def _save(layout: Layout, all_parts: t.Iterable[Part]) -> None:
+    """Have these parts on disk."""
+    for part in all_parts:
+        if not parts.is_saved(layout, part):
+            parts.save(layout, part)
+
+
+def _absent_part(task: Task, asked: t.Collection[str]) -> Result:
+    """Take away what one owner configured, or of it only what is asked for.
+
+    If nothing else would be left on the host, all is to be taken away by whoever asks. What others configured is never
+    removed on behalf of an owner that has nothing.
     """
     inclusion = task.inclusion()
     owner = inclusion.owner
-    left = [part for part in inclusion.found if part.owner != owner]
     mine = parts.find(inclusion.found, owner) or Part(owner)
-    names = [one.name for one in mine.certificates]
+    names = [one.name for one in mine.certificates if not asked or one.name in asked]
+    rest = parts.without(mine, names)
+    left = parts.replaced(inclusion.found, rest)
     remaining = {"remaining": [part.owner for part in left]}
-    if not left or not names:
+    if not names or not (left or asked):
         msg = _say_owner(owner, names, remaining["remaining"])
+        if asked and mine.certificates:
+            msg = f"{quoted(owner)} has no such certificate on this host: {transaction.listed(sorted(asked))}"
         told = outstanding(task.layout, task.services(inclusion))
         return Result({"msg": msg, "removed": [], "reload": told, **remaining})
     gone = [name for name in names if not parts.is_given(left, name)]
@@ -863,24 +886,24 @@ def _absent_part(task: Task) -> Result:
     if uses.obstacle and not task.values["force"]:
         msg = f"nothing was removed, because {uses.obstacle}"
         return Result({"msg": msg, "removed": [], **remaining}, failed=True)
-    kept = _say_shared(owner, gone, [name for name in names if name not in gone], left, task.check)
+    kept = _say_shared(owner, gone, [name for name in names if name not in gone], left, task.check, not asked)
     done = _take_away(task, gone, inclusion.found, left, names, kept)
     if not task.check and not done.failed:
-        parts.save(task.layout, Part(owner))
+        parts.save(task.layout, rest)
     values = {**done.values, **remaining}
     return done._replace(values=values, changed=not done.failed, warnings=uses.warnings)
 
 
 def _say_shared(
-    owner: str, gone: t.Sequence[str], kept: t.Sequence[str], left: t.Sequence[Part], check: bool
+    owner: str, gone: t.Sequence[str], kept: t.Sequence[str], left: t.Sequence[Part], check: bool, whole: bool
 ) -> t.List[str]:
-    """What becomes of the certificates of an owner that others give as well."""
+    """What becomes of the certificates of an owner that others give as well; ``whole`` is whether these are all."""
     if not kept:
         return []
     others = dict.fromkeys(quoted(part.owner) for part in left for name in kept if part.get(name))
     said = f"{transaction.listed(kept)} {'is' if len(kept) == 1 else 'are'} kept for {join_words(others)}"
     done = "would be removed" if check else "was removed"
-    return [said] if gone else [f"the configuration of {quoted(owner)} {done}", said]
+    return [said] if gone or not whole else [f"the configuration of {quoted(owner)} {done}", said]
 
 
 def _say_owner(owner: str, names: t.Sequence[str], others: t.Sequence[str]) -> str:
@@ -982,10 +1005,10 @@ def _prune(task: Task) -> Result:
     if done.failed:
         # A server needs what no file below its folder names; that is no failure of whoever runs last.
         return done._replace(failed=False, warnings=[done.values["msg"]])
-    changed = [part for part in after if not parts.is_saved(layout, part)]
-    for part in changed if not task.check else ():
-        parts.save(layout, part)
-    return done._replace(changed=done.changed or bool(changed))
+    unsaved = any(not parts.is_saved(layout, part) for part in after)
+    if not task.check:
+        _save(layout, after)
+    return done._replace(changed=done.changed or unsaved)
 
 
 def _say_needed(names: t.Sequence[str], problem: str) -> str:
@@ -1013,10 +1036,14 @@ def _say_gone(gone: t.Sequence[str], deployed: t.Sequence[str], check: bool) -> 
 
 
 def _dropped(one: _Deployment, part: t.Optional[Part]) -> t.List[inclusions.Dropped]:
-    """The certificates that this task of the owner no longer gives, nor any other one."""
+    """The certificates that this task of the owner no longer gives, nor any other one.
+
+    In check mode, what other owners gave earlier in this run is not in their parts.
+    """
     if part is None:
         return []
-    mine = parts.former_of(part.shares, one.inclusion.turn)
+    elsewhere = {name for names in one.inclusion.together.values() for name in names}
+    mine = parts.former_of(part.shares, one.inclusion.turn) - elsewhere
     found = inclusions.dropped(one.task.layout, one.work.parts, one.task.values["force"])
     return [dropped for dropped in found if dropped.name in mine]
 

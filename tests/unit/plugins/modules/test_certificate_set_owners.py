@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils import _module
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import removal
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import control
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import pending, sets
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import parts, pending, sets
 from ansible_collections.certops.ocsp.tests.unit.plugins.modules.test_certificate_set import OTHER, entry, leaf, tree
 from ansible_collections.certops.ocsp.tests.unit.run_module import Result, Runner
 
@@ -92,6 +92,38 @@ def test_owners_add_up(host: Host) -> None:
         for check in (True, False):
             idle = host.deploy(owner, *names, check=check)
             assert not idle["changed"] and idle["diff"] == [] and tree(host.home) == before
+
+
+def test_certificates_are_removed_by_name_whoever_configured_them(host: Host) -> None:
+    """Nothing counts as not deployed afterwards; with an owner, only what it has is removed."""
+    host.deploy("web", A, B)
+    host.deploy("api", A, C)
+
+    def absent(*names: str, **given: t.Any) -> Result:
+        values = {"certificates": [{"name": name} for name in names], **given}
+        foreseen, done = host.run("absent", check=True, **values), host.run("absent", **values)
+        assert [foreseen[key] for key in ("changed", "removed")] == [done[key] for key in ("changed", "removed")]
+        again = host.run("absent", **values)
+        assert not again["changed"] and again["removed"] == []
+        return done
+
+    def configured() -> t.Dict[str, t.List[str]]:
+        return {part.owner: [one.name for one in part.certificates] for part in parts.load(host.layout)}
+
+    assert absent(A)["removed"] == [A] and configured() == {"api": [C], "web": [B]}
+    assert absent(B, C, part={"owner": "web"})["removed"] == [B] and configured() == {"api": [C]}
+    assert host.run("absent", part={"owner": "api"}, certificates=[{"name": B}])["msg"] == (
+        f"'api' has no such certificate on this host: {B}"
+    )
+    assert absent(C)["removed"] == [C] and configured() == {}
+
+
+def test_check_mode_removes_nothing_that_another_owner_took_over(host: Host) -> None:
+    host.deploy("later", A, B)
+    host.deploy("first", B, check=True)
+    foreseen = host.deploy("later", A, turn={"together": {"first": [B]}}, check=True)
+    assert foreseen["dropped"] == [] and "removed" not in foreseen["msg"]
+    assert not any(one["after"] == {"state": "absent"} for one in foreseen["diff"])
 
 
 def test_tasks_without_an_owner_add_up(host: Host) -> None:

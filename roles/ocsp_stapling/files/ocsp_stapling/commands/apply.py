@@ -40,8 +40,8 @@ from . import reload as reloading
 
 #: The message for a certificate that no playbook configures any more.
 _DROPPED = (
-    "no playbook configures it any more; it is kept, with fresh staples, until no server configuration uses it and "
-    "the playbook runs again"
+    "its role or play no longer configures it; it is kept, with fresh staples, until no server configuration uses it "
+    "and a run of the playbook succeeds"
 )
 
 #: How long a run looks at certificates that a search found, well within the time after which its unit is killed: that
