@@ -19,11 +19,12 @@ import typing as t
 from collections import defaultdict
 from datetime import datetime, timedelta
 
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy.material import same_names, to_pem
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy.material import names_taken, same_names, to_pem
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import certificate as x509
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import path as paths
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import signature
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.renewal import reasons
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import format_time, parse_time
 from ansible_collections.certops.ocsp.plugins.plugin_utils import _acme_answers, _acme_folder, _acme_keys
 from ansible_collections.certops.ocsp.plugins.plugin_utils._acme_answers import Challenge, Refused, explain
@@ -141,6 +142,7 @@ class Batch:
             raise Refused(problem)
         known, agreed = self.folder.order(request.name), self._agreed(request)
         is_open = known.get("agreed") == agreed and not self.folder.is_done(request.name)
+        is_open = is_open and not self._has_revoked_key(request.name)
         if is_open and self.folder.pending(request.name, "request.pem"):
             if known.get("uri"):
                 return
@@ -162,6 +164,16 @@ class Batch:
         self.folder.write(self.folder.pending_path(request.name, "key.pem"), kept)
         self.folder.write(self.folder.pending_path(request.name, "request.pem"), csr)
         self.folder.note_order(request.name, agreed=agreed, made=format_time(self.now))
+
+    def _has_revoked_key(self, name: str) -> bool:
+        """Whether an order that was begun is for the key of a certificate that has been revoked since."""
+        request = self.folder.pending(name, "request.pem") if self.verdicts[name]["reason"] == reasons.REVOKED else None
+        data = _acme_folder.read(self.folder.certificate(name)) if request is not None else None
+        with contextlib.suppress(OcspError, ValueError):
+            if request is not None and data is not None:
+                leaf = x509.find_leaf(x509.load_certificates(data, name), name)
+                return leaf.spki == _acme_keys.public_key(request)
+        return False
 
     def _agreed(self, request: Request) -> Entry:
         return {**request.agreed, "directory": self.settings["directory"]}

@@ -442,6 +442,20 @@ def test_a_key_is_kept_where_that_is_wanted_but_not_for_what_was_revoked(folder:
         assert (folder.pending(NAME, "key.pem") == key) is kept, reason
 
 
+def test_an_order_for_a_key_that_was_revoked_since_is_not_taken_up(folder: _acme_folder.Folder) -> None:
+    """A CA may leave one pending and revoke the certificate then."""
+    created(batch(folder, new_key=False))
+    issued(batch(folder, new_key=False))
+    key = folder.current(NAME, "key.pem")
+    created(batch(folder, RENEWAL, new_key=False))
+    assert folder.pending(NAME, "key.pem") == key
+    found = batch(folder, {**RENEWAL, "reason": "revoked"}, new_key=False)
+    assert folder.pending(NAME, "key.pem") != key and item(found)["uri"] == ""
+    created(found)
+    again = batch(folder, {**RENEWAL, "reason": "revoked"}, new_key=False)
+    assert item(again)["uri"] == "https://ca/1", "that of the new key"
+
+
 def test_a_key_that_is_kept_is_encrypted_where_keys_are(folder: _acme_folder.Folder) -> None:
     """The user may have put it there in the clear: what the role writes is in the vault all the same."""
     own = _acme_keys.new_key(REQUEST.key_type)
