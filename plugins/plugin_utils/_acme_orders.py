@@ -40,6 +40,10 @@ ReadKey = t.Callable[[str], bytes]
 WEEK = timedelta(days=7)
 #: Seconds for the CA to deal with all certificates, and some more for each of them.
 _PATIENCE, _MORE_PATIENCE = 900, 10
+#: What is valid for less is not put into use: hosts deploy nothing with one that ends before it gets there.
+_SHORTEST_LIFE = timedelta(hours=1)
+#: For these reasons hosts deploy nothing with a certificate that is not live on them, as they do for one that is missing.
+_UNFIT = frozenset((reasons.UNREADABLE, reasons.EXPIRED, reasons.KEY_MISMATCH, reasons.NAMES_DIFFER))
 #: The states of an order (RFC 8555 section 7.1.6) that lead to a certificate.
 _ALIVE = frozenset(("pending", "ready", "processing", "valid"))
 
@@ -96,6 +100,12 @@ class Batch:
             **answers,
             "installed": self.installed,
         }
+
+    def is_fit(self, name: str) -> bool:
+        """Whether there is a certificate that hosts deploy, or at least one that does not keep them from others."""
+        if not self.folder.has(name):
+            return False
+        return name not in self.verdicts or name in self.installed or self.verdicts[name]["reason"] not in _UNFIT
 
     def _waiting(self) -> list[str]:
         """Those that failed last time come last, as each may take its time again."""
@@ -388,6 +398,9 @@ def judge(
             problems.append(f"{what} is not for {', '.join(request.names)}")
         if bool(leaf.must_staple) != request.must_staple:
             problems.append(f"{what} {'does not demand' if request.must_staple else 'demands'} stapling")
+        problems += [*_name_problems(request, leaf), *_load_problems(leaf, path.chain)]
+        if leaf.not_after - now < _SHORTEST_LIFE:
+            problems.append(f"{what} ends at {format_time(leaf.not_after)}, before all hosts can have it")
     except OcspError as error:
         raise Refused(error.message) from None
     issuers = [x509.name_text(one.issuer) for one in (leaf, *(given.certificate for given in chain))]
@@ -405,9 +418,10 @@ def judge(
 
 def _staple_problems(request: Request, leaf: x509.Certificate, issuer: x509.Certificate | None) -> t.Iterator[str]:
     """Why a certificate could not be deployed with its staple: hosts would refuse all others with it."""
-    if request.must_staple and not leaf.responder_urls:
+    has_responder = bool(leaf.responder_urls) or request.responder
+    if request.must_staple and not has_responder:
         yield "what the CA issued demands stapling and has no OCSP responder"
-    if not request.stapled or not leaf.responder_urls:
+    if not request.stapled or not has_responder:
         return
     if issuer is None:
         yield (
@@ -419,6 +433,21 @@ def _staple_problems(request: Request, leaf: x509.Certificate, issuer: x509.Cert
             f"no staple of what the CA issued could be accepted: {signature.key_weakness(issuer.public_key)}; set "
             "'staple: false', or use another CA"
         )
+
+
+def _name_problems(request: Request, leaf: x509.Certificate) -> t.Iterator[str]:
+    """Why servers would show it for names of others: HAProxy and Traffic Server choose by common names, too."""
+    foreign = sorted(names_taken(leaf).difference(request.names))
+    if foreign:
+        yield f"what the CA issued is for {foreign[0]} by its common name, which was not ordered"
+
+
+def _load_problems(leaf: x509.Certificate, chain: t.Sequence[x509.Certificate]) -> t.Iterator[str]:
+    """Why servers would not load it, and nothing else of its run would go live."""
+    for one in (leaf, *chain):
+        weakness = signature.load_weakness(one.scheme, one.public_key)
+        if weakness:
+            yield f"servers would not load the certificate {one.name}, which the CA issued: {weakness}"
 
 
 def _time(text: str) -> datetime:

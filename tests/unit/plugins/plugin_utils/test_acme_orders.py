@@ -20,6 +20,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.certificate 
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import format_time
 from ansible_collections.certops.ocsp.plugins.plugin_utils import _acme_answers, _acme_folder, _acme_keys, _acme_orders
 from ansible_collections.certops.ocsp.plugins.plugin_utils._acme_wanted import Request
+from ansible_collections.certops.ocsp.tests.unit import forge
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -158,6 +159,111 @@ def test_what_hosts_could_not_staple_is_not_put_into_use(folder: _acme_folder.Fo
     issued(found, chain.replace(CA.pem, b""))
     assert "without the certificate of its issuer CN=Example Root" in found.problems[NAME].message
     assert not folder.has(NAME)
+
+
+ROOT = forge.authority("Root")
+MIDDLE = forge.authority("Middle", ROOT, private_key=forge.key("rsa1024", "middle"))
+ISSUER = forge.authority("Issuer", ROOT)
+#: What the CA makes of a request beside its names and key: options of ``forge.certificate``, and the chain.
+UNFIT: dict[str, tuple[dict[str, t.Any], tuple[forge.Entity, ...], str]] = {
+    "a digest that servers do not load": (
+        {"scheme": "ecdsa_sha1"},
+        (ISSUER,),
+        "servers would not load the certificate (empty name), which the CA issued: it is signed with SHA1",
+    ),
+    "a CA key that servers do not load": (
+        {"issuer": forge.authority("Below", MIDDLE)},
+        (forge.authority("Below", MIDDLE), MIDDLE),
+        "servers would not load the certificate CN=Middle,O=Forge, which the CA issued: its key has 1024 bits",
+    ),
+    "a life that is over before it is deployed": (
+        {"not_after": NOW + timedelta(minutes=59)},
+        (ISSUER,),
+        "ends at 2026-03-04T06:05:07Z, before all hosts can have it",
+    ),
+    "a common name of others": (
+        {"subject": forge.name("Bank.example.test")},
+        (ISSUER,),
+        "is for bank.example.test by its common name, which was not ordered",
+    ),
+    "a common name that ends for C programs": (
+        {"subject": forge.name("bank.example.test\0.com")},
+        (ISSUER,),
+        "is for bank.example.test by its common name, which was not ordered",
+    ),
+    "more octets than clients read": (
+        {"more": [forge.extension(forge.UNKNOWN_OID, bytes(103_000))]},
+        (ISSUER,),
+        "and clients with OpenSSL read no more than 102400",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(UNFIT))
+def test_what_would_keep_all_else_from_going_live_is_not_put_into_use(folder: _acme_folder.Folder, name: str) -> None:
+    options, chain, sentence = UNFIT[name]
+    found = batch(folder, stapled=False)
+    created(found)
+    issued(found, forged(found, chain, **options))
+    assert sentence in found.problems[NAME].message and not folder.has(NAME)
+
+
+def forged(found: _acme_orders.Batch, chain: t.Sequence[forge.Entity] = (ISSUER,), **options: t.Any) -> bytes:
+    """What a CA issues that keeps to no rules."""
+    extensions = [
+        forge.basic_constraints(False),
+        forge.extended_key_usage(forge.SERVER_AUTH),
+        forge.subject_alt_name(*REQUEST.names),
+        *options.pop("more", ()),
+    ]
+    given = {"subject": forge.sequence(), "issuer": ISSUER, "extensions": extensions, **options}
+    key = _acme_keys.public_key(item(found)["csr"].encode())
+    return b"".join(one.pem for one in (forge.certificate(raw_key=key, **given), *chain))
+
+
+def test_a_common_name_that_was_ordered_is_fine(folder: _acme_folder.Folder) -> None:
+    for subject in (forge.name(NAME), forge.name("WWW.example.test"), forge.name("An Organization"), forge.sequence()):
+        found = batch(folder, RENEWAL, stapled=False)
+        created(found)
+        issued(found, forged(found, subject=subject))
+        assert found.installed == [NAME], found.problems
+
+
+@pytest.mark.parametrize("reason", ["expired", "unreadable", "key_mismatch", "names_differ"])
+def test_hosts_are_not_given_what_cannot_be_deployed_while_its_ca_refuses(
+    folder: _acme_folder.Folder, reason: str
+) -> None:
+    """A host on which it is not live would deploy nothing else with it."""
+    found = batch(folder, RENEWAL)
+    created(found)
+    issued(found)
+    assert found.is_fit(NAME)
+    found = batch(folder, {**RENEWAL, "supports_ari": False, "reason": reason})
+    found.take_orders([failed(found, "rejectedIdentifier")])
+    assert NAME in found.problems and folder.has(NAME) and not found.is_fit(NAME)
+    found = batch(folder, {**RENEWAL, "reason": reason})
+    created(found)
+    issued(found)
+    assert found.is_fit(NAME)
+
+
+def test_a_certificate_that_is_still_good_is_deployed_while_its_ca_refuses(folder: _acme_folder.Folder) -> None:
+    found = batch(folder, RENEWAL)
+    created(found)
+    issued(found)
+    for reason in ("lifetime", "ari", "revoked", "forced", "other_directory"):
+        assert batch(folder, {**RENEWAL, "reason": reason}).is_fit(NAME)
+
+
+def test_a_responder_that_is_configured_needs_the_issuer_too(folder: _acme_folder.Folder) -> None:
+    found = batch(folder, responder=True)
+    created(found)
+    issued(found, CA.issue(item(found)["csr"].encode()).replace(CA.pem, b""))
+    assert "without the certificate of its issuer CN=Example Root" in found.problems[NAME].message
+    again = batch(folder, responder=True, must_staple=True)
+    created(again)
+    issued(again)
+    assert again.installed == [NAME]
 
 
 def test_without_a_staple_the_issuer_need_not_be_known(folder: _acme_folder.Folder) -> None:
