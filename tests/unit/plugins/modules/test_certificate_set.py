@@ -1154,13 +1154,18 @@ AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files
 
 
 def found_of(
-    user: int, folder: Path, ca: forge.Entity = ISSUER, label: str = "", subject: t.Union[str, bytes] = "b.example.com"
+    user: int,
+    folder: Path,
+    ca: forge.Entity = ISSUER,
+    label: str = "",
+    subject: t.Union[str, bytes] = "b.example.com",
+    more: t.Sequence[str] = (),
 ) -> t.Dict[str, t.Any]:
     """The certificate b.example.com by a CA, as a search finds it in a folder that belongs to a user."""
     name = "b.example.com"
     times = {"not_before": NOW - forge.DAY, "not_after": NOW + 60 * forge.DAY}
     serial = zlib.crc32(f"{folder}{label}".encode())
-    options: t.Any = {"extensions": [forge.subject_alt_name(name)], "serial": serial, **times}
+    options: t.Any = {"extensions": [forge.subject_alt_name(name, *more)], "serial": serial, **times}
     found = forge.leaf(ca, subject, private_key=forge.key("p256", f"{user}{label}"), **options)
     given = found_in(folder, found, name, chain=ca.pem)
     os.chown(folder, user, user)
@@ -1278,12 +1283,19 @@ def test_a_user_takes_no_name_that_another_certificate_is_for(
 
 @AS_ROOT
 @pytest.mark.parametrize(
-    "subject", [forge.name("Bank.example.com"), forge.name("bank.example.com\0\xe4", tag=forge.PRINTABLE_STRING)]
+    "names",
+    [
+        {"subject": forge.name("Bank.example.com")},
+        {"subject": forge.name("bank.example.com\0\xe4", tag=forge.PRINTABLE_STRING)},
+        {"more": ["bank.example.com\0.x"]},
+    ],
 )
-def test_a_common_name_takes_no_name_either(run: t.Callable[..., Result], tmp_path: Path, subject: bytes) -> None:
-    """HAProxy chooses by it, too, up to a NUL."""
+def test_a_common_name_takes_no_name_either(
+    run: t.Callable[..., Result], tmp_path: Path, names: t.Dict[str, t.Any]
+) -> None:
+    """HAProxy chooses by it, too, and by names up to a NUL."""
     bank = entry(leaf("bank.example.com", urls=False), "bank.example.com")
-    theirs = found_of(61234, tmp_path / "a", ca=OTHER, subject=subject)
+    theirs = found_of(61234, tmp_path / "a", ca=OTHER, **names)
     done = mail(run, bank, theirs)
     assert not done.get("failed"), done
     assert not (tmp_path / "etc/live/b.example.com").exists()
