@@ -443,7 +443,9 @@ def _name_problems(request: Request, leaf: x509.Certificate) -> t.Iterator[str]:
 
 
 def _load_problems(leaf: x509.Certificate, chain: t.Sequence[x509.Certificate]) -> t.Iterator[str]:
-    """Why servers would not load it, and nothing else of its run would go live."""
+    """Why servers would not load it, or not use it, and nothing else of its run would stay live."""
+    if leaf.key_usages is not None and x509.DIGITAL_SIGNATURE not in leaf.key_usages:
+        yield "the key usage of what the CA issued lacks digitalSignature, without which servers refuse TLS 1.2"
     for one in (leaf, *chain):
         weakness = signature.load_weakness(one.scheme, one.public_key)
         if weakness:

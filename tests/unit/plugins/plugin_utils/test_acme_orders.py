@@ -191,6 +191,11 @@ UNFIT: dict[str, tuple[dict[str, t.Any], tuple[forge.Entity, ...], str]] = {
         (ISSUER,),
         "is for bank.example.test by its common name, which was not ordered",
     ),
+    "a key usage that servers do not use": (
+        {"more": [forge.key_usage("key_agreement")]},
+        (ISSUER,),
+        "lacks digitalSignature, without which servers refuse TLS 1.2",
+    ),
     "more octets than clients read": (
         {"more": [forge.extension(forge.UNKNOWN_OID, bytes(103_000))]},
         (ISSUER,),
