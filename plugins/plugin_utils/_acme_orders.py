@@ -411,7 +411,8 @@ def judge(
     served = b"".join(to_pem(one) for one in path.chain)
     content = {"cert.pem": to_pem(leaf), "fullchain.pem": to_pem(leaf) + served}
     content.update({"chain.pem": served} if served else {})
-    if roots and path.anchor is not None:
+    # Who signed itself is not served, and the staple of what it issued is checked with it all the same.
+    if path.anchor is not None and (roots or path.issuer is path.anchor):
         content["rootchain.pem"] = served + to_pem(path.anchor)
     return content, leaf
 

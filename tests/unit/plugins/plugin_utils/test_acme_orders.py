@@ -15,6 +15,7 @@ import pytest
 
 pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2.19 or later")
 
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import material
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import path as paths
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.certificate import load_certificates
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import format_time
@@ -526,6 +527,21 @@ def test_a_root_that_is_given_is_written(folder: _acme_folder.Folder) -> None:
     created(found)
     issued(found, roots=[paths.Given(one, "x") for one in load_certificates(CA.pem, "x")])
     assert (folder.current(NAME, "rootchain.pem") or b"").endswith(CA.pem)
+
+
+def test_an_issuer_that_is_not_served_is_written_for_the_staple(folder: _acme_folder.Folder) -> None:
+    """A CA that signed itself may issue, and hosts would deploy nothing else without what the staple is checked with."""
+    found = batch(folder)
+    created(found)
+    issued(found, CA.issue(item(found)["csr"].encode(), responder="http://ocsp.example"))
+    assert found.installed == [NAME]
+    files = {file: folder.current(NAME, file) for file in ("key.pem", "fullchain.pem", "chain.pem", "rootchain.pem")}
+    where = dict.fromkeys(("key", "certificate", "chain", "root"), "file")
+    sources = material.Sources(
+        files["key.pem"], files["fullchain.pem"], files["chain.pem"], files["rootchain.pem"], where
+    )
+    deployed = material.read_material(NAME, sources, NOW)
+    assert material.issuer_problem(deployed) == "" and material.examine(deployed, REQUEST.names).problems == ()
 
 
 def test_the_weekly_limit_counts_all_certificates_for_the_same_names(folder: _acme_folder.Folder) -> None:
