@@ -399,8 +399,9 @@ def judge(
         if bool(leaf.must_staple) != request.must_staple:
             problems.append(f"{what} {'does not demand' if request.must_staple else 'demands'} stapling")
         problems += [*_name_problems(request, leaf), *_load_problems(leaf, path.chain)]
-        if leaf.not_after - now < _SHORTEST_LIFE:
-            problems.append(f"{what} ends at {format_time(leaf.not_after)}, before all hosts can have it")
+        ends = min(one.not_after for one in (leaf, *path.chain))
+        if ends - now < _SHORTEST_LIFE:
+            problems.append(f"{what} ends with its chain at {format_time(ends)}, before all hosts can have it")
     except OcspError as error:
         raise Refused(error.message) from None
     issuers = [x509.name_text(one.issuer) for one in (leaf, *(given.certificate for given in chain))]

@@ -165,6 +165,7 @@ def test_what_hosts_could_not_staple_is_not_put_into_use(folder: _acme_folder.Fo
 ROOT = forge.authority("Root")
 MIDDLE = forge.authority("Middle", ROOT, private_key=forge.key("rsa1024", "middle"))
 ISSUER = forge.authority("Issuer", ROOT)
+ENDING = forge.authority("Issuer", ROOT, not_after=NOW + timedelta(minutes=59))
 #: What the CA makes of a request beside its names and key: options of ``forge.certificate``, and the chain.
 UNFIT: dict[str, tuple[dict[str, t.Any], tuple[forge.Entity, ...], str]] = {
     "a digest that servers do not load": (
@@ -180,7 +181,12 @@ UNFIT: dict[str, tuple[dict[str, t.Any], tuple[forge.Entity, ...], str]] = {
     "a life that is over before it is deployed": (
         {"not_after": NOW + timedelta(minutes=59)},
         (ISSUER,),
-        "ends at 2026-03-04T06:05:07Z, before all hosts can have it",
+        "ends with its chain at 2026-03-04T06:05:07Z, before all hosts can have it",
+    ),
+    "a chain that is over before it is deployed": (
+        {"issuer": ENDING},
+        (ENDING,),
+        "ends with its chain at 2026-03-04T06:05:07Z, before all hosts can have it",
     ),
     "a common name of others": (
         {"subject": forge.name("Bank.example.test")},
