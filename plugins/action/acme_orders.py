@@ -322,9 +322,9 @@ def _failure_of(result: Values) -> str:
 
 
 def _result(batch: _acme_orders.Batch, arguments: Values) -> Values:
-    """What the next tasks need, with the certificates that there are none of yet."""
+    """What the next tasks need, with the certificates that there are none of yet, or none that can be deployed."""
     names = [one["name"] for one in arguments["plan"]["requests"]]
-    return {**batch.result(), "missing": [name for name in names if not batch.folder.has(name)]}
+    return {**batch.result(), "missing": [name for name in names if not batch.is_fit(name)]}
 
 
 def _directory_problem(answer: Values) -> _acme_answers.Refused | None:

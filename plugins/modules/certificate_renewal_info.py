@@ -229,7 +229,10 @@ from ansible_collections.certops.ocsp.plugins.module_utils import _module, _rene
 from ansible_collections.certops.ocsp.plugins.module_utils._module import Module
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError, OcspError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.renewal import ari, reasons
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import bounded
 
+#: Sentences about what a CA answered wrongly: it may do so in another way for each certificate.
+_MOST_PROBLEMS = 5
 KEY_TYPES = ["ecdsa-p256", "ecdsa-p384", "rsa-2048", "rsa-3072", "rsa-4096"]
 CERTIFICATE = {
     "path": {"type": "path", "required": True},
@@ -284,7 +287,7 @@ def main():
     for one in verdicts:
         if one["reason"] == reasons.UNDECIDED:
             module.warn(f"{one['name']}: it was not decided whether it is due: {one['msg']}")
-    for problem in suggestions.problems:
+    for problem in bounded(suggestions.problems, _MOST_PROBLEMS):
         module.warn(f"{problem}; the age of certificates decides")
     module.exit_json(
         msg=_renewal.summary(verdicts),

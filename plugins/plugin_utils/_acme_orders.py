@@ -19,11 +19,12 @@ import typing as t
 from collections import defaultdict
 from datetime import datetime, timedelta
 
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy.material import same_names, to_pem
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy.material import names_taken, same_names, to_pem
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import certificate as x509
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import path as paths
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import signature
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.renewal import reasons
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import format_time, parse_time
 from ansible_collections.certops.ocsp.plugins.plugin_utils import _acme_answers, _acme_folder, _acme_keys
 from ansible_collections.certops.ocsp.plugins.plugin_utils._acme_answers import Challenge, Refused, explain
@@ -39,6 +40,10 @@ ReadKey = t.Callable[[str], bytes]
 WEEK = timedelta(days=7)
 #: Seconds for the CA to deal with all certificates, and some more for each of them.
 _PATIENCE, _MORE_PATIENCE = 900, 10
+#: What is valid for less is not put into use: hosts deploy nothing with one that ends before it gets there.
+_SHORTEST_LIFE = timedelta(hours=1)
+#: For these reasons hosts deploy nothing with a certificate that is not live on them, as they do for one that is missing.
+_UNFIT = frozenset((reasons.UNREADABLE, reasons.EXPIRED, reasons.KEY_MISMATCH, reasons.NAMES_DIFFER))
 #: The states of an order (RFC 8555 section 7.1.6) that lead to a certificate.
 _ALIVE = frozenset(("pending", "ready", "processing", "valid"))
 
@@ -96,6 +101,12 @@ class Batch:
             "installed": self.installed,
         }
 
+    def is_fit(self, name: str) -> bool:
+        """Whether there is a certificate that hosts deploy, or at least one that does not keep them from others."""
+        if not self.folder.has(name):
+            return False
+        return name not in self.verdicts or name in self.installed or self.verdicts[name]["reason"] not in _UNFIT
+
     def _waiting(self) -> list[str]:
         """Those that failed last time come last, as each may take its time again."""
         names = [name for name in self.requests if name not in self.problems and name not in self.installed]
@@ -141,6 +152,7 @@ class Batch:
             raise Refused(problem)
         known, agreed = self.folder.order(request.name), self._agreed(request)
         is_open = known.get("agreed") == agreed and not self.folder.is_done(request.name)
+        is_open = is_open and not self._has_revoked_key(request.name)
         if is_open and self.folder.pending(request.name, "request.pem"):
             if known.get("uri"):
                 return
@@ -162,6 +174,16 @@ class Batch:
         self.folder.write(self.folder.pending_path(request.name, "key.pem"), kept)
         self.folder.write(self.folder.pending_path(request.name, "request.pem"), csr)
         self.folder.note_order(request.name, agreed=agreed, made=format_time(self.now))
+
+    def _has_revoked_key(self, name: str) -> bool:
+        """Whether an order that was begun is for the key of a certificate that has been revoked since."""
+        request = self.folder.pending(name, "request.pem") if self.verdicts[name]["reason"] == reasons.REVOKED else None
+        data = _acme_folder.read(self.folder.certificate(name)) if request is not None else None
+        with contextlib.suppress(OcspError, ValueError):
+            if request is not None and data is not None:
+                leaf = x509.find_leaf(x509.load_certificates(data, name), name)
+                return leaf.spki == _acme_keys.public_key(request)
+        return False
 
     def _agreed(self, request: Request) -> Entry:
         return {**request.agreed, "directory": self.settings["directory"]}
@@ -376,6 +398,10 @@ def judge(
             problems.append(f"{what} is not for {', '.join(request.names)}")
         if bool(leaf.must_staple) != request.must_staple:
             problems.append(f"{what} {'does not demand' if request.must_staple else 'demands'} stapling")
+        problems += [*_name_problems(request, leaf), *_load_problems(leaf, path.chain)]
+        ends = min(one.not_after for one in (leaf, *path.chain))
+        if ends - now < _SHORTEST_LIFE:
+            problems.append(f"{what} ends with its chain at {format_time(ends)}, before all hosts can have it")
     except OcspError as error:
         raise Refused(error.message) from None
     issuers = [x509.name_text(one.issuer) for one in (leaf, *(given.certificate for given in chain))]
@@ -386,16 +412,18 @@ def judge(
     served = b"".join(to_pem(one) for one in path.chain)
     content = {"cert.pem": to_pem(leaf), "fullchain.pem": to_pem(leaf) + served}
     content.update({"chain.pem": served} if served else {})
-    if roots and path.anchor is not None:
+    # Who signed itself is not served, and the staple of what it issued is checked with it all the same.
+    if path.anchor is not None and (roots or path.issuer is path.anchor):
         content["rootchain.pem"] = served + to_pem(path.anchor)
     return content, leaf
 
 
 def _staple_problems(request: Request, leaf: x509.Certificate, issuer: x509.Certificate | None) -> t.Iterator[str]:
     """Why a certificate could not be deployed with its staple: hosts would refuse all others with it."""
-    if request.must_staple and not leaf.responder_urls:
+    has_responder = bool(leaf.responder_urls) or request.responder
+    if request.must_staple and not has_responder:
         yield "what the CA issued demands stapling and has no OCSP responder"
-    if not request.stapled or not leaf.responder_urls:
+    if not request.stapled or not has_responder:
         return
     if issuer is None:
         yield (
@@ -407,6 +435,23 @@ def _staple_problems(request: Request, leaf: x509.Certificate, issuer: x509.Cert
             f"no staple of what the CA issued could be accepted: {signature.key_weakness(issuer.public_key)}; set "
             "'staple: false', or use another CA"
         )
+
+
+def _name_problems(request: Request, leaf: x509.Certificate) -> t.Iterator[str]:
+    """Why servers would show it for names of others: HAProxy and Traffic Server choose by common names, too."""
+    foreign = sorted(names_taken(leaf).difference(request.names))
+    if foreign:
+        yield f"what the CA issued is for {foreign[0]} by its common name, which was not ordered"
+
+
+def _load_problems(leaf: x509.Certificate, chain: t.Sequence[x509.Certificate]) -> t.Iterator[str]:
+    """Why servers would not load it, or not use it, and nothing else of its run would stay live."""
+    if leaf.key_usages is not None and x509.DIGITAL_SIGNATURE not in leaf.key_usages:
+        yield "the key usage of what the CA issued lacks digitalSignature, without which servers refuse TLS 1.2"
+    for one in (leaf, *chain):
+        weakness = signature.load_weakness(one.scheme, one.public_key)
+        if weakness:
+            yield f"servers would not load the certificate {one.name}, which the CA issued: {weakness}"
 
 
 def _time(text: str) -> datetime:

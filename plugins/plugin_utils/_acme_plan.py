@@ -137,7 +137,7 @@ def certificate(folder: _acme_folder.Folder, name: str) -> bytes | None:
 
 def _staple_fault(request: Request, folder: _acme_folder.Folder) -> t.Iterator[str]:
     """A CA without OCSP would issue what can never be used; the certificate in use tells which CA is one."""
-    data = certificate(folder, request.name)
+    data = None if request.responder else certificate(folder, request.name)
     if data is None or _known(folder, request.name)[0].get("directory") != folder.directory:
         return
     try:

@@ -94,9 +94,9 @@ KINDS: dict[str, _Kind] = {
     "weekly_limit": _Kind(_read_count, "a whole number, 0 or more"),
 }
 #: What may change while an order is under way.
-_NO_MATTER = ("hosts", "challenge", "chain", "new_key", "stapled")
+_NO_MATTER = ("hosts", "challenge", "chain", "new_key", "stapled", "responder")
 #: In what hosts may differ that want the same certificate.
-_OF_HOSTS = ("hosts", "stapled")
+_OF_HOSTS = ("hosts", "stapled", "responder")
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
 
 
@@ -104,7 +104,8 @@ _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
 class Request:
     """One certificate that is to be had.
 
-    ``names`` are in A-labels, sorted; ``hosts`` want it, and any of them with a staple if it is ``stapled``.
+    ``names`` are in A-labels, sorted; ``hosts`` want it, and any of them with a staple if it is ``stapled``,
+    or from a ``responder`` that the certificate does not name.
     """
 
     name: str
@@ -117,6 +118,7 @@ class Request:
     new_key: bool
     hosts: tuple[str, ...] = ()
     stapled: bool = True
+    responder: bool = False
 
     def values(self) -> dict[str, t.Any]:
         """As JSON has it, but for the hosts."""
@@ -161,7 +163,7 @@ def read(obtainable: t.Iterable[Obtainable], defaults: Values) -> tuple[list[Req
         names, bad = _names(one.names or [one.name])
         faults += [f"{one.name}: {fault}" for fault in [*wrong, *bad]]
         if not wrong and not bad:
-            request = Request(one.name, names, **values, stapled=one.staple)
+            request = Request(one.name, names, **values, stapled=one.staple, responder=one.responder)
             faults += [f"{one.name}: {fault}" for fault in _contradictions(request, one)]
             requests.append(request)
     return requests, faults
@@ -233,5 +235,6 @@ def unite(by_host: t.Mapping[str, t.Sequence[Request]]) -> tuple[list[Request], 
                 faults[f"{request.name}: {other} and {host} want different certificates of this name ({what})"] = None
                 continue
             hosts = tuple(dict.fromkeys([*known.hosts, host]))
-            found[request.name] = dataclasses.replace(known, hosts=hosts, stapled=known.stapled or request.stapled)
+            either = {key: getattr(known, key) or getattr(request, key) for key in ("stapled", "responder")}
+            found[request.name] = dataclasses.replace(known, hosts=hosts, **either)
     return list(found.values()), list(faults)

@@ -116,13 +116,17 @@ def variable_meant(name: str) -> str:
 
 
 class Obtainable(t.NamedTuple):
-    """A certificate without files of its own, and how it is to be obtained: what group and domain say as ``acme``."""
+    """A certificate without files of its own, and how it is to be obtained: what group and domain say as ``acme``.
+
+    ``responder`` is whether a responder is named beside those of the certificate.
+    """
 
     name: str
     names: list[str]
     services: list[str]
     staple: bool
     acme: tuple[t.Any, ...]
+    responder: bool = False
 
 
 class Groups(t.NamedTuple):
@@ -266,7 +270,14 @@ class _Reader:
             return
         given = tuple(values["acme"] for values in (group, domain) if values.get("acme") is not None)
         self.obtainable.append(
-            Obtainable(entry["name"], entry.get("names", []), entry["services"], entry["staple"], given)
+            Obtainable(
+                entry["name"],
+                entry.get("names", []),
+                entry["services"],
+                entry["staple"],
+                given,
+                bool(entry.get("responder_urls")),
+            )
         )
 
     def _check_name(self, where: str, name: str) -> None:

@@ -376,6 +376,53 @@ def test_a_path_is_looked_for_with_few_checks(name: str, count: int, monkeypatch
     assert checks <= x509.MOST_SIGNATURES + count + 5
 
 
+#: What each CA of a ladder has beside its name: where names are compared, and what is read anew on each path.
+LADDERS: dict[str, t.Callable[[int], list[bytes]]] = {
+    "names and constraints": lambda size: [
+        forge.subject_alt_name(*(f"{index}.example.com" for index in range(min(size // 40, 220)))),
+        forge.name_constraints(*(f"{index}.example.org" for index in range(min(size // 40, 220))), "example.com"),
+    ],
+    "constraints that cannot be read": lambda size: [
+        forge.extension(
+            "2.5.29.30", forge.sequence(forge.tlv(0xA0, *[forge.sequence(forge.tlv(0x82))] * (size // 4)), b"x")
+        )
+    ],
+    "distribution points": lambda size: [
+        forge.extension("2.5.29.31", forge.sequence(*[forge.sequence(forge.tlv(0xA2))] * (size // 4)))
+    ],
+}
+
+
+@functools.cache
+def ladder(name: str, size: int) -> list[x509.Certificate]:
+    """A leaf, and on each of ten steps two CAs of one name and key, so that there are a thousand paths."""
+    more = LADDERS[name](size // 20)
+    issuer = forge.authority("CA 0", private_key=forge.key("p256", "ladder"))
+    found = []
+    for step in range(1, 11):
+        extensions = [*forge.CA_EXTENSIONS, *more]
+        twins = [
+            forge.authority(
+                f"CA {step}", issuer, private_key=forge.key("p256", "ladder"), serial=serial, extensions=extensions
+            )
+            for serial in (1, 2)
+        ]
+        found += twins
+        issuer = twins[0]
+    leaf = forge.certificate("leaf", issuer, extensions=more[:1])
+    return [x509.Certificate.from_der(one.der) for one in (leaf, *found)]
+
+
+@pytest.mark.parametrize("size", [80_000, CERTIFICATE_LIMIT // 2])
+@pytest.mark.parametrize("name", sorted(LADDERS))
+def test_many_paths_cost_in_proportion(name: str, size: int) -> None:
+    leaf, *others = [path.Given(one, "chain_path") for one in ladder(name, size)]
+    forget()
+    began = time.process_time()
+    path.find_path(leaf, others, [], world.NOW)
+    assert time.process_time() - began < 8
+
+
 @pytest.mark.parametrize("count", [1, 5, 30])
 def test_a_ca_that_changed_its_key_often_is_found(count: int) -> None:
     """A bundle with all of its certificates, the right one last."""

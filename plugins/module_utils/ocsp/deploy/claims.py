@@ -16,6 +16,7 @@ import typing as t
 
 from .. import names as hostnames
 from ..errors import Fault, OcspError
+from ..pki.certificate import Certificate
 from ..servers.table import SERVERS
 from ..store import origins, sets
 from ..store.origins import Origin
@@ -111,15 +112,19 @@ def _counts(claim: _Claim, origin: Origin, is_live: bool, is_new: bool) -> bool:
 
 
 def _names_of(item: Item) -> t.Set[str]:
-    certificate = item.material.certificate
-    return {*map(_spelled, item.wanted.names), *map(_spelled, material.server_names(certificate))}
+    return {*map(_spelled, item.wanted.names), *_names_in(item.material.certificate)}
 
 
 def _live_names(layout: sets.Layout, name: str) -> t.Set[str]:
     with contextlib.suppress(OcspError):
         found = renewed.live_leaf(layout, name)
-        return set(map(_spelled, material.server_names(found))) if found is not None else set()
+        return _names_in(found) if found is not None else set()
     return set()
+
+
+def _names_in(certificate: Certificate) -> t.Set[str]:
+    """The names that servers may take from a certificate."""
+    return {*map(_spelled, material.server_names(certificate)), *material.names_taken(certificate)}
 
 
 def _spelled(name: str) -> str:

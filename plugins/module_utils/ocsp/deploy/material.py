@@ -195,6 +195,20 @@ def server_names(certificate: Certificate) -> t.List[str]:
     return [constraints.name_text(name).lower() for name in names if name.tag in (x509.DNS_NAME, x509.IP_ADDRESS)]
 
 
+def names_taken(certificate: Certificate) -> t.Set[str]:
+    """The host names by which a server may choose a certificate.
+
+    Beside those that clients look at, HAProxy, hitch and Traffic Server take common names. A NUL ends a name for them.
+    """
+    try:
+        texts = [one.value.decode("latin-1") for one in certificate.alternative_names if one.tag == x509.DNS_NAME]
+        texts += x509.common_names(certificate.subject)
+    except MalformedError:
+        return set()
+    found = (hostnames.server_name(text.partition("\0")[0]) for text in texts)
+    return {name for name in found if name}
+
+
 def covers(certificate: Certificate, name: str) -> bool:
     """Whether a certificate is for a server name; a wildcard stands for one label (RFC 9525 section 6.3).
 

@@ -28,6 +28,7 @@ from ..fetch.environment import as_remembered
 from ..fetch.freshness import Outcome, judge
 from ..judge.decision import WITHDRAW, Facts, decide, proves_for_good
 from ..judge.judgement import Judgement
+from ..judge.lint import lint
 from ..judge.schedule import Lookahead
 from ..options.parse import CERTIFICATE_LIMIT, Options, decode_content, make_options
 from ..pki.certificate import load_certificates
@@ -42,7 +43,7 @@ from ..store.parts import Part
 from ..store.sets import Layout
 from ..text import format_time, join_words
 from . import confirm, finds, live, material, renewed
-from .confirm import Endpoint, Look
+from .confirm import Endpoint, Look, Sight
 from .live import Live
 from .material import Material, Sources
 from .wanted import Missing, Wanted, in_turn
@@ -728,10 +729,11 @@ def _record(work: Plan, outdated: t.Iterable[str], look: Look, endpoints: t.Sequ
 
 def _switched(item: Item, look: Look, endpoints: t.Sequence[Endpoint]) -> confirm.Switched:
     asked = confirm.server_name(item.wanted.names)
+    kinds = dict(zip(item.wanted.services, item.wanted.kinds))
     sights = [
-        confirm.Sighted(endpoint, asked, look(endpoint, asked))
+        confirm.Sighted(endpoint, asked, _comparable(item, kinds[endpoint.service], look(endpoint, asked)))
         for endpoint in endpoints
-        if endpoint.service in item.wanted.services
+        if endpoint.service in kinds
     ]
     return confirm.Switched(
         name=item.name,
@@ -742,6 +744,17 @@ def _switched(item: Item, look: Look, endpoints: t.Sequence[Endpoint]) -> confir
         staple=confirm.staple_digest(item.staple[0] if item.staple is not None else None),
         sights=tuple(sights),
     )
+
+
+def _comparable(item: Item, kind: str, sight: Sight) -> Sight:
+    """What was shown before, without staples where the server will show none.
+
+    A responder chooses how it answers, and some servers ignore what others staple. To miss that afterwards would take
+    back all that is switched.
+    """
+    if item.staple is None or kind not in SERVERS or not lint(kind, item.staple[1], datetime.now(timezone.utc)):
+        return sight
+    return sight._replace(shown=dict.fromkeys(sight.shown))
 
 
 def foreseen_refusals(work: Plan) -> t.Iterator[str]:

@@ -816,6 +816,16 @@ def attribute_texts(name: bytes, wanted: str) -> t.List[str]:
     ]
 
 
+def common_names(name: bytes) -> t.List[str]:
+    """The common names in a raw name, as OpenSSL reads them: what no type allows is Latin-1. Raises MalformedError."""
+    return [
+        value if isinstance(value, str) else Reader(value, "name").content(value[0]).decode("latin-1")
+        for attributes in _read_name(name)
+        for oid, value in attributes
+        if oid == COMMON_NAME
+    ]
+
+
 def check_name(name: bytes) -> None:
     """Raises MalformedError for bytes that are no Name, or one whose texts OpenSSL cannot read."""
     for attributes in _read_name(name):

@@ -13,12 +13,13 @@ import typing as t
 
 from ..asn1 import der
 from ..asn1.der import Reader
+from ..errors import MalformedError
 from . import certificate as x509
 from .certificate import Certificate, GeneralName
 from .remembered import remembered_if_short
 
-#: Names times subtrees of one CA that are compared; certificates in use stay far below.
-_MOST_COMPARISONS = 50_000
+#: Names times subtrees that are compared for one path; certificates in use stay far below.
+_MOST_COMPARISONS = 200_000
 
 _EMAIL_ATTRIBUTE = "1.2.840.113549.1.9.1"
 _KINDS = {
@@ -44,26 +45,51 @@ class NameConstraints(t.NamedTuple):
     excluded: t.Tuple[Subtree, ...] = ()
 
 
-@remembered_if_short(1024)
-def violation(certificate: Certificate, authority: Certificate, is_leaf: bool) -> str:
-    """Which name constraint of a CA above it a certificate breaks, or an empty string.
+class Comparisons:
+    """Names of certificates compared with what CAs above them may issue for, for one search of a path.
 
-    Common names count as DNS names in a leaf that has no others. Remembered, since the same pairs come again on
-    other paths. Raises MalformedError.
+    The same pairs come again on other paths: each is compared once, what cannot be read included, and no more is
+    compared for all of them than for one that is far beyond any in use.
     """
-    permitted, excluded = constraints_of(authority)
-    if not permitted and not excluded:
-        return ""
-    names = _names(certificate, is_leaf)
-    if len(names) * (len(permitted) + len(excluded)) > _MOST_COMPARISONS:
-        return f"the name constraints of {authority.name} and the names of {certificate.name} are too many to compare"
-    for name in names:
-        problem = _name_problem(name, permitted, excluded)
-        if problem:
+
+    def __init__(self) -> None:
+        self._found: t.Dict[t.Tuple[bytes, bytes], t.Union[str, MalformedError]] = {}
+        self._left = _MOST_COMPARISONS
+
+    def violation(self, certificate: Certificate, authority: Certificate, is_leaf: bool) -> str:
+        """Which name constraint of a CA above it a certificate breaks, or an empty string.
+
+        Common names count as DNS names in a leaf that has no others. Raises MalformedError.
+        """
+        pair = (certificate.der, authority.der)
+        if pair not in self._found:
+            try:
+                self._found[pair] = self._compare(certificate, authority, is_leaf)
+            except MalformedError as error:
+                self._found[pair] = error
+        found = self._found[pair]
+        if isinstance(found, MalformedError):
+            raise found
+        return found
+
+    def _compare(self, certificate: Certificate, authority: Certificate, is_leaf: bool) -> str:
+        permitted, excluded = constraints_of(authority)
+        if not permitted and not excluded:
+            return ""
+        names = _names(certificate, is_leaf)
+        self._left -= len(names) * (len(permitted) + len(excluded))
+        if self._left < 0:
             return (
-                f"the CA {authority.name} must not issue for {name_text(name)}, as its name constraints say: {problem}"
+                f"the name constraints of {authority.name} and the names of {certificate.name} are too many to compare"
             )
-    return ""
+        for name in names:
+            problem = _name_problem(name, permitted, excluded)
+            if problem:
+                return (
+                    f"the CA {authority.name} must not issue for {name_text(name)}, as its name constraints say: "
+                    f"{problem}"
+                )
+        return ""
 
 
 @remembered_if_short(64)

@@ -54,6 +54,11 @@ _KNOWN_EXTENSIONS = frozenset(
 _MOST_AUTHORITIES = 1000
 _MOST_PATHS = 100
 _LONGEST_PATH = 12
+#: Octets of the certificates on paths that are examined, on each anew: those of a hundred paths in use are far below.
+_MOST_OCTETS = 4 * 1024 * 1024
+#: Octets of a chain, as OpenSSL's clients read no longer Certificate message (SSL_MAX_CERT_LIST_DEFAULT), and what each
+#: certificate takes there beside its own.
+_LONGEST_CHAIN, _BESIDE = 100 * 1024, 5
 _NOT_TRIED = "it was not tried, as too many have this name"
 #: Sentences about certificates that were not used.
 _MOST_SENTENCES = 5
@@ -109,9 +114,8 @@ def find_path(
     is raised: what is wrong with the best path stands in its ``problems``.
     """
     search = _Search(leaf, authorities, anchors)
-    walks = [_examine(search, certificates, now, tolerance) for certificates in search.paths()]
-    best = min(walks, key=lambda walk: _rank(walk, bool(search.anchors)))
-    problems = [*_break(search, best), *best.problems]
+    best = min(_walks(search, now, tolerance), key=lambda walk: _rank(walk, bool(search.anchors)))
+    problems = [*_break(search, best), *best.problems, *_excess(best)]
     if problems and search.is_cut:
         sources = join_words(dict.fromkeys([leaf.source, *(one.source for one in search.given)]))
         problems.append(
@@ -147,6 +151,7 @@ class _Search:
         for one in self.given:
             self._by_name.setdefault(_name_key(one.certificate.subject), []).append(one.certificate)
         self._issuances = x509.Issuances()
+        self.comparisons = constraints.Comparisons()
 
     def paths(self) -> t.List[t.Tuple[Certificate, ...]]:
         """Each way up that cannot be continued, and each that has come to an anchor."""
@@ -217,6 +222,19 @@ def _ends(certificates: t.Iterable[Certificate]) -> t.List[float]:
 # What is wrong with one path -----------------------------------------------------------------------------------------
 
 
+def _walks(search: _Search, now: datetime, tolerance: timedelta) -> t.List[_Walk]:
+    """The paths with what is wrong with them: one, and as many others as can be examined at a bearable cost."""
+    found: t.List[_Walk] = []
+    octets = 0
+    for certificates in search.paths():
+        octets += sum(len(one.der) for one in certificates)
+        if found and octets > _MOST_OCTETS:
+            search.is_cut = True
+            break
+        found.append(_examine(search, certificates, now, tolerance))
+    return found
+
+
 def _examine(search: _Search, certificates: t.Tuple[Certificate, ...], now: datetime, tolerance: timedelta) -> _Walk:
     problems: t.List[str] = []
     warnings: t.List[str] = []
@@ -266,7 +284,7 @@ def _faults(search: _Search, certificates: t.Tuple[Certificate, ...], depth: int
     try:
         readability.check(one)
         hard, soft = _authority_faults(certificates, depth, is_root) if depth else _leaf_faults(one)
-        hard = [*_extension_faults(one), *hard, *_constraint_faults(certificates, depth)]
+        hard = [*_extension_faults(one), *hard, *_constraint_faults(search, certificates, depth)]
         if depth + 1 < len(certificates):
             issuer = certificates[depth + 1]
             hard += _identifier_faults(search, one, issuer, certificates[-1])
@@ -393,19 +411,30 @@ def _weaknesses(one: Certificate, issuer: Certificate) -> t.List[str]:
     return [f"the signature on {one.name} is not accepted by browsers: {weak}"] if weak else []
 
 
-def _constraint_faults(certificates: t.Tuple[Certificate, ...], depth: int) -> t.List[str]:
+def _constraint_faults(search: _Search, certificates: t.Tuple[Certificate, ...], depth: int) -> t.List[str]:
     one = certificates[depth]
     if depth and one.is_self_issued:
         # RFC 5280 section 6.1.3 (b).
         return []
     for authority in certificates[depth + 1 :]:
-        problem = constraints.violation(one, authority, is_leaf=depth == 0)
+        problem = search.comparisons.violation(one, authority, is_leaf=depth == 0)
         if problem:
             return [problem]
     return []
 
 
 # What is missing, and what was too much ------------------------------------------------------------------------------
+
+
+def _excess(walk: _Walk) -> t.List[str]:
+    """That clients would not read all that a server sends."""
+    octets = sum(len(one.der) + _BESIDE for one in (walk.certificates[0], *walk.served))
+    if octets <= _LONGEST_CHAIN:
+        return []
+    return [
+        f"the certificate {walk.certificates[0].name} and its chain have {octets} octets, and clients with OpenSSL "
+        f"read no more than {_LONGEST_CHAIN}; have the CA reissue it"
+    ]
 
 
 def _break(search: _Search, walk: _Walk) -> t.List[str]:

@@ -50,6 +50,9 @@ MISMATCH = "it does not verify"
 HOST_CANNOT = "this host cannot check"
 
 _STRONG_DIGESTS = ("sha256", "sha384", "sha512")
+#: What is below 112 bits of security, which is level 2 of OpenSSL and the default of distributions.
+_WEAK_DIGESTS = ("md5", "sha1")
+_MINIMUM_EC_BITS = 224
 
 #: Digest names by OID (RFC 5754, RFC 3279).
 DIGEST_OIDS = {
@@ -297,6 +300,17 @@ def key_weakness(key: PublicKey) -> str:
     if not key.flaw and key.kind in (RSA, RSA_PSS) and key.bits < MINIMUM_RSA_BITS:
         return f"the RSA key has {key.bits} bits, fewer than {MINIMUM_RSA_BITS}"
     return key.flaw
+
+
+def load_weakness(scheme: Scheme, key: PublicKey) -> str:
+    """Why servers do not load a certificate at the usual security level of OpenSSL, or an empty string.
+
+    ``scheme`` is that of its signature, and ``key`` its own.
+    """
+    if scheme.digest in _WEAK_DIGESTS:
+        return f"it is signed with {scheme.digest.upper()}"
+    least = MINIMUM_RSA_BITS if key.kind in (RSA, RSA_PSS) else _MINIMUM_EC_BITS
+    return f"its key has {key.bits} bits, fewer than {least}" if key.key is not None and key.bits < least else ""
 
 
 def unsupported(scheme: Scheme, key: PublicKey) -> str:

@@ -165,6 +165,28 @@ def test_a_ca_that_fails_is_a_warning(run: t.Any, ca: t.Any) -> None:
     assert len(result["warnings"]) == 1 and "404" in result["warnings"][0]
 
 
+def test_a_ca_that_answers_with_other_nonsense_each_time_is_few_warnings(
+    run: t.Any, request: pytest.FixtureRequest, folder: Path
+) -> None:
+    def reply(peer: http_server.Peer) -> None:
+        path = peer.read_request().split(b" ")[1].decode()
+        directory = {"newOrder": "x", "renewalInfo": server.url("/ari")}
+        found = directory if path == "/dir" else {"suggestedWindow": {"start": path[-20:], "end": ""}}
+        peer.send(http_server.answer(json.dumps(found).encode(), headers=["Connection: close"]))
+
+    server = http_server.Server(reply)
+    request.addfinalizer(server.close)
+    given = []
+    for number in range(20):
+        one = folder / f"{number}.pem"
+        extensions = [forge.authority_key_identifier(b"k")]
+        one.write_bytes(forge.leaf(ISSUER, serial=number + 1, extensions=extensions).pem)
+        given.append({"path": str(one)})
+    result = run(*given, top={"directory": server.url("/dir")})
+    assert len(result["certificates"]) == 21 and len(result["warnings"]) == 6
+    assert "16 more problems of this kind are not listed" in result["warnings"][-1]
+
+
 def test_a_ca_that_is_away_is_a_warning(run: t.Any) -> None:
     with http_server.full_port() as port:
         result = run(top={"directory": f"http://127.0.0.1:{port}/dir", "timeout": 1})

@@ -1153,14 +1153,21 @@ FOUND: t.Any = {"found": ["b.example.com"], "remote_source": True, "part": {"own
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
 
 
-def found_of(user: int, folder: Path, ca: forge.Entity = ISSUER, label: str = "") -> t.Dict[str, t.Any]:
+def found_of(
+    user: int,
+    folder: Path,
+    ca: forge.Entity = ISSUER,
+    label: str = "",
+    subject: t.Union[str, bytes] = "b.example.com",
+    more: t.Sequence[str] = (),
+) -> t.Dict[str, t.Any]:
     """The certificate b.example.com by a CA, as a search finds it in a folder that belongs to a user."""
     name = "b.example.com"
     times = {"not_before": NOW - forge.DAY, "not_after": NOW + 60 * forge.DAY}
     serial = zlib.crc32(f"{folder}{label}".encode())
-    options: t.Any = {"extensions": [forge.subject_alt_name(name)], "serial": serial, **times}
-    subject = forge.leaf(ca, name, private_key=forge.key("p256", f"{user}{label}"), **options)
-    given = found_in(folder, subject, name, chain=ca.pem)
+    options: t.Any = {"extensions": [forge.subject_alt_name(name, *more)], "serial": serial, **times}
+    found = forge.leaf(ca, subject, private_key=forge.key("p256", f"{user}{label}"), **options)
+    given = found_in(folder, found, name, chain=ca.pem)
     os.chown(folder, user, user)
     return given
 
@@ -1272,6 +1279,27 @@ def test_a_user_takes_no_name_that_another_certificate_is_for(
     assert not (tmp_path / "etc/live/b.example.com").exists()
     (told,) = [one for one in done["warnings"] if "b.example.com" in one]
     assert f"{tmp_path}/a (user 61234)" in told and "bank" in told
+
+
+@AS_ROOT
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"subject": forge.name("Bank.example.com")},
+        {"subject": forge.name("bank.example.com\0\xe4", tag=forge.PRINTABLE_STRING)},
+        {"more": ["bank.example.com\0.x"]},
+    ],
+)
+def test_a_common_name_takes_no_name_either(
+    run: t.Callable[..., Result], tmp_path: Path, names: t.Dict[str, t.Any]
+) -> None:
+    """HAProxy chooses by it, too, and by names up to a NUL."""
+    bank = entry(leaf("bank.example.com", urls=False), "bank.example.com")
+    theirs = found_of(61234, tmp_path / "a", ca=OTHER, **names)
+    done = mail(run, bank, theirs)
+    assert not done.get("failed"), done
+    assert not (tmp_path / "etc/live/b.example.com").exists()
+    assert any("is for bank.example.com, as is bank.example.com, and" in one for one in done["warnings"]), done
 
 
 @AS_ROOT

@@ -15,11 +15,13 @@ import pytest
 
 pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2.19 or later")
 
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import material
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import path as paths
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.certificate import load_certificates
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import format_time
 from ansible_collections.certops.ocsp.plugins.plugin_utils import _acme_answers, _acme_folder, _acme_keys, _acme_orders
 from ansible_collections.certops.ocsp.plugins.plugin_utils._acme_wanted import Request
+from ansible_collections.certops.ocsp.tests.unit import forge
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -158,6 +160,122 @@ def test_what_hosts_could_not_staple_is_not_put_into_use(folder: _acme_folder.Fo
     issued(found, chain.replace(CA.pem, b""))
     assert "without the certificate of its issuer CN=Example Root" in found.problems[NAME].message
     assert not folder.has(NAME)
+
+
+ROOT = forge.authority("Root")
+MIDDLE = forge.authority("Middle", ROOT, private_key=forge.key("rsa1024", "middle"))
+ISSUER = forge.authority("Issuer", ROOT)
+ENDING = forge.authority("Issuer", ROOT, not_after=NOW + timedelta(minutes=59))
+#: What the CA makes of a request beside its names and key: options of ``forge.certificate``, and the chain.
+UNFIT: dict[str, tuple[dict[str, t.Any], tuple[forge.Entity, ...], str]] = {
+    "a digest that servers do not load": (
+        {"scheme": "ecdsa_sha1"},
+        (ISSUER,),
+        "servers would not load the certificate (empty name), which the CA issued: it is signed with SHA1",
+    ),
+    "a CA key that servers do not load": (
+        {"issuer": forge.authority("Below", MIDDLE)},
+        (forge.authority("Below", MIDDLE), MIDDLE),
+        "servers would not load the certificate CN=Middle,O=Forge, which the CA issued: its key has 1024 bits",
+    ),
+    "a life that is over before it is deployed": (
+        {"not_after": NOW + timedelta(minutes=59)},
+        (ISSUER,),
+        "ends with its chain at 2026-03-04T06:05:07Z, before all hosts can have it",
+    ),
+    "a chain that is over before it is deployed": (
+        {"issuer": ENDING},
+        (ENDING,),
+        "ends with its chain at 2026-03-04T06:05:07Z, before all hosts can have it",
+    ),
+    "a common name of others": (
+        {"subject": forge.name("Bank.example.test")},
+        (ISSUER,),
+        "is for bank.example.test by its common name, which was not ordered",
+    ),
+    "a common name that ends for C programs": (
+        {"subject": forge.name("bank.example.test\0.com")},
+        (ISSUER,),
+        "is for bank.example.test by its common name, which was not ordered",
+    ),
+    "a key usage that servers do not use": (
+        {"more": [forge.key_usage("key_agreement")]},
+        (ISSUER,),
+        "lacks digitalSignature, without which servers refuse TLS 1.2",
+    ),
+    "more octets than clients read": (
+        {"more": [forge.extension(forge.UNKNOWN_OID, bytes(103_000))]},
+        (ISSUER,),
+        "and clients with OpenSSL read no more than 102400",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(UNFIT))
+def test_what_would_keep_all_else_from_going_live_is_not_put_into_use(folder: _acme_folder.Folder, name: str) -> None:
+    options, chain, sentence = UNFIT[name]
+    found = batch(folder, stapled=False)
+    created(found)
+    issued(found, forged(found, chain, **options))
+    assert sentence in found.problems[NAME].message and not folder.has(NAME)
+
+
+def forged(found: _acme_orders.Batch, chain: t.Sequence[forge.Entity] = (ISSUER,), **options: t.Any) -> bytes:
+    """What a CA issues that keeps to no rules."""
+    extensions = [
+        forge.basic_constraints(False),
+        forge.extended_key_usage(forge.SERVER_AUTH),
+        forge.subject_alt_name(*REQUEST.names),
+        *options.pop("more", ()),
+    ]
+    given = {"subject": forge.sequence(), "issuer": ISSUER, "extensions": extensions, **options}
+    key = _acme_keys.public_key(item(found)["csr"].encode())
+    return b"".join(one.pem for one in (forge.certificate(raw_key=key, **given), *chain))
+
+
+def test_a_common_name_that_was_ordered_is_fine(folder: _acme_folder.Folder) -> None:
+    for subject in (forge.name(NAME), forge.name("WWW.example.test"), forge.name("An Organization"), forge.sequence()):
+        found = batch(folder, RENEWAL, stapled=False)
+        created(found)
+        issued(found, forged(found, subject=subject))
+        assert found.installed == [NAME], found.problems
+
+
+@pytest.mark.parametrize("reason", ["expired", "unreadable", "key_mismatch", "names_differ"])
+def test_hosts_are_not_given_what_cannot_be_deployed_while_its_ca_refuses(
+    folder: _acme_folder.Folder, reason: str
+) -> None:
+    """A host on which it is not live would deploy nothing else with it."""
+    found = batch(folder, RENEWAL)
+    created(found)
+    issued(found)
+    assert found.is_fit(NAME)
+    found = batch(folder, {**RENEWAL, "supports_ari": False, "reason": reason})
+    found.take_orders([failed(found, "rejectedIdentifier")])
+    assert NAME in found.problems and folder.has(NAME) and not found.is_fit(NAME)
+    found = batch(folder, {**RENEWAL, "reason": reason})
+    created(found)
+    issued(found)
+    assert found.is_fit(NAME)
+
+
+def test_a_certificate_that_is_still_good_is_deployed_while_its_ca_refuses(folder: _acme_folder.Folder) -> None:
+    found = batch(folder, RENEWAL)
+    created(found)
+    issued(found)
+    for reason in ("lifetime", "ari", "revoked", "forced", "other_directory"):
+        assert batch(folder, {**RENEWAL, "reason": reason}).is_fit(NAME)
+
+
+def test_a_responder_that_is_configured_needs_the_issuer_too(folder: _acme_folder.Folder) -> None:
+    found = batch(folder, responder=True)
+    created(found)
+    issued(found, CA.issue(item(found)["csr"].encode()).replace(CA.pem, b""))
+    assert "without the certificate of its issuer CN=Example Root" in found.problems[NAME].message
+    again = batch(folder, responder=True, must_staple=True)
+    created(again)
+    issued(again)
+    assert again.installed == [NAME]
 
 
 def test_without_a_staple_the_issuer_need_not_be_known(folder: _acme_folder.Folder) -> None:
@@ -417,6 +535,21 @@ def test_a_root_that_is_given_is_written(folder: _acme_folder.Folder) -> None:
     assert (folder.current(NAME, "rootchain.pem") or b"").endswith(CA.pem)
 
 
+def test_an_issuer_that_is_not_served_is_written_for_the_staple(folder: _acme_folder.Folder) -> None:
+    """A CA that signed itself may issue, and hosts would deploy nothing else without what the staple is checked with."""
+    found = batch(folder)
+    created(found)
+    issued(found, CA.issue(item(found)["csr"].encode(), responder="http://ocsp.example"))
+    assert found.installed == [NAME]
+    files = {file: folder.current(NAME, file) for file in ("key.pem", "fullchain.pem", "chain.pem", "rootchain.pem")}
+    where = dict.fromkeys(("key", "certificate", "chain", "root"), "file")
+    sources = material.Sources(
+        files["key.pem"], files["fullchain.pem"], files["chain.pem"], files["rootchain.pem"], where
+    )
+    deployed = material.read_material(NAME, sources, NOW)
+    assert material.issuer_problem(deployed) == "" and material.examine(deployed, REQUEST.names).problems == ()
+
+
 def test_the_weekly_limit_counts_all_certificates_for_the_same_names(folder: _acme_folder.Folder) -> None:
     def obtained(directory: str, *days: int, names: t.Sequence[str] = REQUEST.names) -> t.Any:
         like = {"directory": directory, "names": list(names), "order": "x"}
@@ -440,6 +573,20 @@ def test_a_key_is_kept_where_that_is_wanted_but_not_for_what_was_revoked(folder:
         folder.forget_order(NAME)
         batch(folder, {**RENEWAL, "reason": reason}, new_key=False)
         assert (folder.pending(NAME, "key.pem") == key) is kept, reason
+
+
+def test_an_order_for_a_key_that_was_revoked_since_is_not_taken_up(folder: _acme_folder.Folder) -> None:
+    """A CA may leave one pending and revoke the certificate then."""
+    created(batch(folder, new_key=False))
+    issued(batch(folder, new_key=False))
+    key = folder.current(NAME, "key.pem")
+    created(batch(folder, RENEWAL, new_key=False))
+    assert folder.pending(NAME, "key.pem") == key
+    found = batch(folder, {**RENEWAL, "reason": "revoked"}, new_key=False)
+    assert folder.pending(NAME, "key.pem") != key and item(found)["uri"] == ""
+    created(found)
+    again = batch(folder, {**RENEWAL, "reason": "revoked"}, new_key=False)
+    assert item(again)["uri"] == "https://ca/1", "that of the new key"
 
 
 def test_a_key_that_is_kept_is_encrypted_where_keys_are(folder: _acme_folder.Folder) -> None:

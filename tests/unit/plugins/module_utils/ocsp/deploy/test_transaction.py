@@ -15,7 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import confirm, removal, transaction
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import confirm, material, removal, transaction
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy.confirm import Endpoint, Sight
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy.wanted import Sources, Wanted
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError, InputError, TransportError
@@ -81,12 +81,14 @@ class Host:
         environment = Environment(unreachable, self.now, sleep=lambda seconds: None)
         return {one.name: obtain(one.options.target, one.options, one.current, environment) for one in requests}
 
-    def deploy(self, *certificates: Wanted) -> t.Tuple[transaction.Plan, str]:
+    def deploy(
+        self, *certificates: Wanted, endpoints: t.Sequence[Endpoint] = (Endpoint("web", "127.0.0.1", 443, ""),)
+    ) -> t.Tuple[transaction.Plan, str]:
         work = self.plan(*certificates)
         with Installation(self.layout, self.fleet, 0.0, self.clock) as installation:
             transaction.renew(work, installation)
             transaction.stage(work)
-            problem = transaction.switch(work, installation, self._look, [Endpoint("web", "127.0.0.1", 443, "")])
+            problem = transaction.switch(work, installation, self._look, endpoints)
         return work, problem
 
     def _look(self, endpoint: Endpoint, name: str) -> Sight:
@@ -148,6 +150,32 @@ def test_the_staple_of_a_set_that_stays_is_told_although_another_service_refuses
     assert work.items[0].renewed is renewed
     assert pending.services(host.layout) == (["web"] if renewed else [])
     assert base64.b64encode(host.live("a.example.com")["ocsp.der"]).decode() == staple(stays, age)
+
+
+def test_a_staple_that_a_server_ignores_is_not_missed_by_the_verification(host: Host) -> None:
+    """All that was switched would be taken back for it, and a responder chooses how it answers: HAProxy reads one."""
+    endpoint = Endpoint("haproxy", "127.0.0.1", 443, "")
+    old, new = leaf("a.example.com"), leaf("a.example.com", 2)
+    shown: t.Dict[str, t.Optional[bytes]] = {}
+
+    def sleep(seconds: float) -> None:
+        host.clock.seconds += seconds
+
+    def serve(subject: Entity, source: str, stapled: t.Optional[bytes]) -> t.Dict[str, str]:
+        host.deploy(wanted(subject, "a.example.com", "haproxy", source=source), endpoints=[endpoint])
+        shown.clear()
+        shown[material.fingerprint(Certificate.from_der(subject.der))] = stapled
+        with Installation(host.layout, host.fleet, 0.0, host.clock) as installation:
+            return confirm.verify(installation, host._look, sleep, host.clock).faults
+
+    host._look = lambda _endpoint, _name: Sight(dict(shown))  # type: ignore[method-assign]
+    assert serve(old, staple(old), base64.b64decode(staple(old))) == {}
+    answers = [forge.single(one, next_update=NOW + 7 * DAY) for one in (new, old)]
+    assert serve(new, base64.b64encode(forge.response(*answers)).decode(), None) == {}
+    assert "ocsp.der" in host.live("a.example.com")
+    shown[next(iter(shown))] = base64.b64decode(staple(old))
+    third = leaf("a.example.com", 3)
+    assert "served without its staple" in str(serve(third, staple(third), None))
 
 
 def test_an_older_note_survives_a_refusal(host: Host) -> None:
