@@ -42,7 +42,7 @@ WEEK = timedelta(days=7)
 _PATIENCE, _MORE_PATIENCE = 900, 10
 #: What is valid for less is not put into use: hosts deploy nothing with one that ends before it gets there.
 _SHORTEST_LIFE = timedelta(hours=1)
-#: For these reasons hosts deploy nothing with a certificate that is not live on them, as they do for one that is missing.
+#: For these reasons hosts deploy nothing with a certificate that is not live on them, as for one that is missing.
 _UNFIT = frozenset((reasons.UNREADABLE, reasons.EXPIRED, reasons.KEY_MISMATCH, reasons.NAMES_DIFFER))
 #: The states of an order (RFC 8555 section 7.1.6) that lead to a certificate.
 _ALIVE = frozenset(("pending", "ready", "processing", "valid"))

@@ -458,6 +458,7 @@ def _draw(
         work.outdated = list(compared.outdated)
         work.items = [item for item in work.items if item.name not in compared.outdated]
         work.warnings += [*compared.outdated.values(), *compared.warnings]
+        work.warnings += removal.untold(task.layout, {item.name: item.wanted.kinds for item in work.items})
     return work, part, found
 
 

@@ -112,23 +112,44 @@ def references(path: str, parent: str = "/etc") -> t.List[str]:
     """Where configurations of servers mention what is below ``path``, each as file:line."""
     # What goes on as a name does would be another one: example.com is no mention of example.com.au.
     needle = re.compile(re.escape(os.fsencode(path.rstrip("/"))) + rb"(?![A-Za-z0-9_.-]*[A-Za-z0-9_-])")
-    found: t.List[str] = []
-    for server in SERVERS.values():
+    return [place for _kind, place, text in _lines(parent) if needle.search(text)]
+
+
+def untold(layout: Layout, kinds: t.Mapping[str, t.Collection[str]], parent: str = "/etc") -> t.Iterator[str]:
+    """A sentence for each certificate that a server uses which is not told of new ones and of new staples.
+
+    ``kinds`` are those of the services that are told, by certificate, empty where unknown: that may be any server.
+    """
+    folder = os.fsencode(os.path.dirname(layout.live("name")))
+    needle = re.compile(re.escape(folder) + rb"/([^/\s\"';]+)")
+    found: t.Dict[t.Tuple[str, str], t.List[str]] = {}
+    for kind, place, text in _lines(parent):
+        for name in dict.fromkeys(map(os.fsdecode, needle.findall(text))):
+            if name in kinds and not {kind, ""}.intersection(kinds[name]):
+                found.setdefault((name, SERVERS[kind].title), []).append(place)
+    for (name, title), places in sorted(found.items()):
+        yield (
+            f"{name}: {title} uses it ({_listed(places)}), but is not listed in reload, so it does not load new "
+            f"certificates and staples; add it there, or {_remove(places)}"
+        )
+
+
+def _lines(parent: str) -> t.Iterator[t.Tuple[str, str, bytes]]:
+    """The lines of the configurations of all servers, but for comments: the kind, file:line, and the text."""
+    for kind, server in SERVERS.items():
         for folder in server.folders:
             for place, _folders, names in os.walk(os.path.join(parent, folder)):
-                for name in sorted(names):
-                    found += _mentions(os.path.join(place, name), needle, server.comment.encode())
-    return found
+                for path in (os.path.join(place, name) for name in sorted(names)):
+                    for number, text in _numbered(path):
+                        if not text.startswith(server.comment.encode()):
+                            yield kind, f"{path}:{number}", text
 
 
-def _mentions(path: str, needle: t.Pattern[bytes], comment: bytes) -> t.Iterator[str]:
+def _numbered(path: str) -> t.Iterator[t.Tuple[int, bytes]]:
     content: t.Optional[bytes] = None
     with contextlib.suppress(InputError):
         content = reading.read_file(path, path, CERTIFICATE_LIMIT)
-    for number, line in enumerate((content or b"").splitlines(), 1):
-        text = line.strip()
-        if needle.search(text) and not text.startswith(comment):
-            yield f"{path}:{number}"
+    return enumerate(map(bytes.strip, (content or b"").splitlines()), 1)
 
 
 def broken_without(folder: str, run: control.Run) -> t.List[str]:

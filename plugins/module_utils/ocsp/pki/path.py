@@ -432,8 +432,10 @@ def _excess(walk: _Walk) -> t.List[str]:
     if octets <= _LONGEST_CHAIN:
         return []
     return [
-        f"the certificate {walk.certificates[0].name} and its chain have {octets} octets, and clients with OpenSSL "
-        f"read no more than {_LONGEST_CHAIN}; have the CA reissue it"
+        (
+            f"the certificate {walk.certificates[0].name} and its chain have {octets} octets, and clients with OpenSSL "
+            f"read no more than {_LONGEST_CHAIN}; have the CA reissue it"
+        )
     ]
 
 

@@ -536,7 +536,7 @@ def test_a_root_that_is_given_is_written(folder: _acme_folder.Folder) -> None:
 
 
 def test_an_issuer_that_is_not_served_is_written_for_the_staple(folder: _acme_folder.Folder) -> None:
-    """A CA that signed itself may issue, and hosts would deploy nothing else without what the staple is checked with."""
+    """A CA that signed itself may issue, and hosts would deploy nothing without what the staple is checked with."""
     found = batch(folder)
     created(found)
     issued(found, CA.issue(item(found)["csr"].encode(), responder="http://ocsp.example"))

@@ -48,6 +48,25 @@ def test_dnsdist_and_traffic_server_are_searched(tmp_path: Path) -> None:
     assert removal.references("/r", str(tmp_path)) == [f"{tmp_path}/{name}:2" for name in lines]
 
 
+@pytest.mark.parametrize(
+    ("kinds", "told"), [(["nginx"], True), (["haproxy"], False), ([], False), (["haproxy", ""], True)]
+)
+def test_a_server_that_uses_a_certificate_and_is_not_told_is_named(
+    kinds: t.List[str], told: bool, layout: sets.Layout, tmp_path: Path
+) -> None:
+    """Only a service of a kind that is unknown may be that server."""
+    place = tmp_path / "nginx/nginx.conf"
+    place.parent.mkdir()
+    folder = layout.live("a.example.com")
+    place.write_text(f"# {folder}/x\nssl_certificate {folder}/fullchain.pem;\ninclude {folder}.au/nginx.conf;\n")
+    found = [*removal.untold(layout, {"a.example.com": kinds}, str(tmp_path))]
+    sentence = (
+        f"a.example.com: nginx uses it ({place}:2), but is not listed in reload, so it does not load new certificates "
+        "and staples; add it there, or remove this line"
+    )
+    assert found == ([] if told else [sentence])
+
+
 def test_all_is_removed_but_what_is_the_users(layout: sets.Layout) -> None:
     identifier = make(layout, 1)
     sets.swap(layout, NAME, identifier)
