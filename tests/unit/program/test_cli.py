@@ -738,6 +738,20 @@ def test_a_reason_that_is_none_is_not_shown(host: Host) -> None:
     assert json.loads(host.run("status", "--json").out)["certificates"][NAME]["reason"] == "other"
 
 
+def test_a_command_has_no_terminal(library: Path) -> None:
+    """Root's refresh has become another user when it starts one, and that user could type into root's terminal by it."""
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from ocsp_stapling.host import run_command; "
+        "sys.exit(run_command(['/bin/sh', '-c', 'exec 3</dev/tty'])[0])"
+    )
+    child, leader = pty.fork()
+    if child == 0:
+        os.execv(sys.executable, [sys.executable, "-c", script, str(library)])
+    ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    os.close(leader)
+    assert ended > 0
+
+
 @pytest.mark.parametrize("what", ["space", "inodes"])
 def test_a_disk_that_is_full_is_told_at_once(host: Host, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     host.deploy(NAME)
