@@ -168,7 +168,7 @@ def test_a_file_that_is_no_plain_one_is_refused_and_told(web: Host, tmp_path: Pa
     assert "has 2 names (hard links)" in web.run("apply").err
     newer.unlink()
     response.write_bytes(b"x" * (1024 * 1024 + 1))
-    assert "has 1048577 octets, more than 98304" in web.run("apply").err
+    assert "has 1048577 octets, more than 24576" in web.run("apply").err
     assert web.staple(NAME) == staple
     assert web.reloads("web") == 1
 
@@ -575,7 +575,26 @@ def test_the_revocation_of_a_replaced_certificate_has_nothing_asked_again(web: H
     assert web.staple(NAME) is not None and web.known(NAME)["revoked"] is None
 
 
-@pytest.mark.parametrize("added", [[forge.tlv(0x30, b"\2\1\5")], [forge.world().issuer.der] * 90], ids=["junk", "many"])
+def _odd(number: int = 1) -> bytes:
+    """A certificate that is read here and not by OpenSSL, with junk for the parameters of its signature algorithm."""
+    algorithm = forge.sequence(forge.oid("1.2.3.4"), b"\xff")
+
+    def reshape(tbs: bytes) -> bytes:
+        fields = tbs[2 if tbs[1] < 0x80 else 2 + (tbs[1] & 0x7F) :]
+        return forge.sequence(fields.replace(forge.algorithm("ecdsa_sha256"), algorithm, 1))
+
+    der = forge.certificate("Odd", serial=number, reshape=reshape).der
+    end = der.rindex(forge.algorithm("ecdsa_sha256"))
+    begin = 2 if der[1] < 0x80 else 2 + (der[1] & 0x7F)
+    signed = der[end + len(forge.algorithm("ecdsa_sha256")) :]
+    return forge.sequence(der[begin:end], algorithm, signed)
+
+
+@pytest.mark.parametrize(
+    "added",
+    [[forge.tlv(0x30, b"\2\1\5")], [_odd()], [forge.world().issuer.der] * 90],
+    ids=["junk", "odd", "many"],
+)
 def test_what_somebody_on_the_way_added_is_not_stapled(web: Host, added: t.List[bytes]) -> None:
     """OpenSSL cannot read a response with junk for a certificate, and refuses one that is too long."""
     plain = hosts.good(web.leaves[NAME], web.now)
@@ -584,6 +603,16 @@ def test_what_somebody_on_the_way_added_is_not_stapled(web: Host, added: t.List[
     staple = web.staple(NAME)
     assert staple is not None and len(staple) <= 16380
     assert staple == plain
+
+
+@pytest.mark.parametrize("added", ["junk", "odd", "too many"])
+def test_what_whoever_rules_refresh_added_is_not_stapled(web: Host, added: str) -> None:
+    """It writes into the folder of responses what no answer was, and HAProxy does not load what OpenSSL cannot read."""
+    plain = hosts.good(web.leaves[NAME], web.now)
+    certificates = {"junk": [forge.tlv(0x30, b"\2\1\5")], "odd": [_odd()], "too many": [_odd(one) for one in range(40)]}
+    (web.responses / f"{NAME}.der").write_bytes(wire.with_certificates(plain, certificates[added]))
+    web.run("apply")
+    assert web.staple(NAME) == plain
 
 
 def test_a_proof_counts_whatever_somebody_on_the_way_added_to_it(web: Host) -> None:

@@ -528,7 +528,7 @@ def make_huge(path: Path) -> None:
 FOREIGN: t.Dict[str, t.Tuple[t.Callable[[Path], None], str]] = {
     "a link": (make_link, "is a symbolic link or lies in one; it is not read, remove it"),
     "a FIFO": (make_fifo, "is not a regular file; it is not read, remove it"),
-    "a huge file": (make_huge, "has 1048577 octets, more than 98304; it is not read, remove it"),
+    "a huge file": (make_huge, "has 1048577 octets, more than 24576; it is not read, remove it"),
 }
 
 
