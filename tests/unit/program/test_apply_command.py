@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import errno
 import functools
 import hashlib
 import json
@@ -195,6 +197,24 @@ def test_claims_decide_nothing(web: Host) -> None:
     assert web.staple(NAME) == before
     assert web.known(NAME)["staple"]["responder_url"] == web.url
     assert web.known(NAME)["failures"] == 0
+
+
+@pytest.mark.parametrize("code", ["no_responder", "not_configured", "revoked", "clock_implausible"])
+def test_no_claim_says_how_bad_it_is_that_there_is_no_staple(host: Host, code: str) -> None:
+    host.service("web")
+    host.deploy(NAME, ["web"], must_staple=True)
+    host.down = True
+    host.run("refresh")
+    honest = host.run("apply")
+    (host.state / "state.json").unlink()
+    path = host.responses / "refresh.json"
+    record = json.loads(path.read_text())
+    record["certificates"][NAME].update(code=code, message="all is well")
+    path.write_text(json.dumps(record))
+    with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as journal:
+        journal.bind(str(host.home / "journal"))
+        assert host.run("apply").code == honest.code == 2
+        assert b"OCSP_EVENT=failed" in journal.recv(65536)
 
 
 # Ends ---------------------------------------------------------------------------------------------

@@ -381,9 +381,8 @@ class Apply:
         after["deployment"] = certificate_state.deployment_values(self._attempt(look.entry.name, after))
         self.after.certificates[look.entry.name] = after
         self._say_deployment(look.entry.name, before)
-        if decision.code == "missing_staple":
-            code, cause = certificate_state.known_failure(after)
-            decision = decision._replace(code=code or decision.code, message=cause or decision.message)
+        # By the word of refresh, which decides nothing.
+        told = certificate_state.known_failure(after) if decision.code == "missing_staple" else ("", "")
         stapled = decision.action != WITHDRAW
         harmless = decision.code in ("", "no_responder") or (decision.code == "not_configured" and not stapled)
         bearable = not look.deployed or (stapled and not decision.alarming)
@@ -395,7 +394,8 @@ class Apply:
         if not said and (decision.alarming or before.get("code") != after["code"]):
             expected = decision.code in ("no_responder", "not_configured") or not look.deployed
             what = "skipped" if expected else "revoked" if decision.code == "revoked" else "failed"
-            self.log.emit(Event(what, decision.message, _priority(look, decision), decision.code, look.entry.name))
+            code, message = told[0] or decision.code, told[1] or decision.message
+            self.log.emit(Event(what, message, _priority(look, decision), code, look.entry.name))
 
     def _keep_proof(self, look: Observation, after: Values, before: Values) -> None:
         """Remember the latest proof of a revocation that can be kept.
