@@ -1128,6 +1128,30 @@ def test_reloads_can_be_left_to_another_command(web: Host) -> None:
     assert web.reloads("web") == 1
 
 
+@pytest.mark.parametrize("frees", [False, True])
+def test_a_withdrawal_that_could_not_be_noted_is_told_by_the_next_run(
+    web: Host, frees: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever reloads is another process, and a server would go on with a staple that has expired."""
+    web.hour()
+    web.down = True
+    web.later(7 * DAY - HOUR)
+    with monkeypatch.context() as context:
+        # The note of before a withdrawal is the first that is written there.
+        context.setattr(os, "write", _full_below(web.state, lambda: not frees or web.staple(NAME) is not None))
+        done = web.run("apply", "--no-reload")
+    assert web.pieces(NAME) == []
+    assert (done.code == 74, web.pending()) == ((False, ["web"]) if frees else (True, []))
+    web.later(HOUR)
+    web.run("apply", "--no-reload")
+    assert web.pending() == ["web"]
+    reloads = web.reloads("web")
+    assert web.run("reload", "--pending").code == 0
+    assert web.reloads("web") == reloads + 1
+    web.run("apply", "--no-reload")
+    assert web.pending() == []
+
+
 def test_what_was_left_pending_shows_in_the_exit_code(web: Host) -> None:
     web.run("refresh")
     web.run("apply", "--no-reload")
@@ -1383,6 +1407,31 @@ def test_an_ended_staple_is_an_alarm_whatever_is_claimed(web: Host) -> None:
     done = web.run("apply")
     assert web.pieces(NAME) == []
     assert "expired" in done.err
+
+
+def test_a_claim_about_the_clock_that_cannot_be_remembered_is_not_believed(
+    web: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever fills the disk, too, would have each run take it for a new one."""
+    web.hour()
+    web.down = True
+    web.later(7 * DAY - HOUR)
+    claim(web)
+    monkeypatch.setattr(os, "write", _full_below(web.state))
+    web.run("apply")
+    assert web.pieces(NAME) == []
+
+
+def _full_below(folder: Path, still: t.Callable[[], bool] = lambda: True) -> t.Callable[[int, bytes], int]:
+    """A disk that is full below a folder."""
+    real = os.write
+
+    def write(descriptor: int, data: bytes) -> int:
+        if os.readlink(f"/proc/self/fd/{descriptor}").startswith(str(folder)) and still():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(descriptor, data)
+
+    return write
 
 
 def test_what_cannot_be_read_says_nothing_about_the_clock(host: Host) -> None:
