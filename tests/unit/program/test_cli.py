@@ -919,6 +919,20 @@ def test_check_believes_no_certificate_that_another_user_put_beside_a_response(
     )
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_check_follows_no_link_of_another_user(host: Host) -> None:
+    """The user of refresh could have root open a device, by a link in its folder."""
+    host.deploy(NAME)
+    host.hour()
+    link = host.responses / "link.der"
+    link.symlink_to(host.root / "live" / NAME / "ocsp.der")
+    os.chown(host.responses, 4711, 4711)
+    os.lchown(link, 4711, 4711)
+    done = host.run("check", str(link))
+    assert done.code == 1
+    assert "belongs to a different user than the link" in " ".join(done.out.split())
+
+
 def test_check_prints_no_name_of_a_file_as_it_is(host: Host, tmp_path: Path) -> None:
     names = ["a\x1b]0;owned\x07.der", "b\u202e.der", "c\ngood.der"]
     for name in names:
