@@ -635,6 +635,23 @@ def test_what_whoever_rules_refresh_added_is_not_stapled(web: Host, added: str) 
     assert web.staple(NAME) == plain
 
 
+def test_no_encoding_that_clients_refuse_is_stapled(host: Host) -> None:
+    """No signature covers the name of its algorithm, of which Chrome reads one form alone."""
+    host.service("web")
+    host.deploy(NAME, ["web"])
+    null = forge.sequence(forge.oid("1.2.840.10045.4.3.2"), forge.NULL)
+    odd = forge.response(
+        forge.single(host.leaves[NAME], this_update=host.now - HOUR, next_update=host.now + DAY),
+        signature_algorithm=null,
+        produced_at=host.now - HOUR,
+    )
+    (host.responses / f"{NAME}.der").write_bytes(odd)
+    host.run("apply")
+    staple = host.staple(NAME)
+    assert staple is not None and null not in staple and forge.algorithm("ecdsa_sha256") in staple
+    assert len(staple) == len(odd) - 2
+
+
 def test_a_proof_counts_whatever_somebody_on_the_way_added_to_it(web: Host) -> None:
     """No signature covers the certificates in a response, and a proof has its limit in the record."""
     web.hour()

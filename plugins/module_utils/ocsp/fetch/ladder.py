@@ -332,7 +332,7 @@ class _Fetch:
             body = ocsp_response.lean(body, lambda data: judge(data).acceptable)
             judgement = judge(body)
         if judgement.acceptable:
-            bare = ocsp_response.without_strangers(body, self.target.issuer)
+            bare = ocsp_response.plain(body, self.target.issuer)
             body, judgement = bare, judgement if bare is body else judge(bare)
         problem = _content_problem(http_response) if judgement.response_status is None else ""
         if problem:

@@ -201,20 +201,24 @@ def lean(data: bytes, fits: t.Callable[[bytes], bool]) -> bytes:
     return data
 
 
-def without_strangers(data: bytes, issuer: Certificate) -> bytes:
-    """A response without those of its certificates that are neither the CA's own nor issued by it.
+def plain(data: bytes, issuer: Certificate) -> bytes:
+    """A response without what anybody can have done to it, as no signature covers that.
 
-    Whoever added them may have made them so that they can be read here, and by no server or client.
+    These are certificates that are neither the CA's own nor issued by it, which may have been made so that they can be
+    read here, and by no server or client; and an encoding of its signature algorithm that some clients refuse.
     """
     try:
         response = parse_response(data)[1]
     except MalformedError:
         return data
-    embedded = response.certificates if response is not None else ()
+    if response is None:
+        return data
+    embedded = response.certificates
     known = [
         one for one in dict.fromkeys(embedded[:_MOST_CERTIFICATES]) if one == issuer.der or _is_issued(one, issuer)
     ]
-    return data if len(known) == len(embedded) else with_certificates(data, known)
+    is_plain = len(known) == len(embedded) and not response.scheme.oddity
+    return data if is_plain else with_certificates(data, known)
 
 
 def _is_issued(data: bytes, issuer: Certificate) -> bool:

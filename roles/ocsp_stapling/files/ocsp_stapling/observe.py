@@ -15,7 +15,7 @@ from ocsp.errors import ERROR, Finding, InputError
 from ocsp.judge import wire
 from ocsp.judge.decision import Facts, latest_proof
 from ocsp.judge.judgement import Judgement
-from ocsp.judge.response import SIZE_LIMIT, judge, without_strangers
+from ocsp.judge.response import SIZE_LIMIT, judge, plain
 from ocsp.options.parse import Options, read_options
 from ocsp.store import proofs, staples, tenants, untrusted_file
 from ocsp.store.staples import Place
@@ -107,7 +107,7 @@ class Observer:
             and candidate is not None
             and candidate.acceptable
         ):
-            left, candidate = self._without_strangers(left, candidate, options)
+            left, candidate = self._plain(left, candidate, options)
         in_place = candidate if current == left else self._judge(current, options)
         claimed, refused_proof = proofs.read(self.config.folders.proof(entry.name))
         judged = [(in_place, current), (self._judge(known, options), known)]
@@ -118,16 +118,14 @@ class Observer:
         facts = facts._replace(current=in_place, candidate=candidate, proof=proof)
         return Observation(entry, place, facts, options, left, current, refused or refused_proof, proof=data)
 
-    def _without_strangers(
-        self, left: bytes, judgement: Judgement, options: Options
-    ) -> t.Tuple[bytes, t.Optional[Judgement]]:
+    def _plain(self, left: bytes, judgement: Judgement, options: Options) -> t.Tuple[bytes, t.Optional[Judgement]]:
         """What is to be in place of a response: HAProxy and clients do not read one with junk among its certificates.
 
         No signature covers these, so the other user can add any.
         """
         if options.target is None:
             return left, judgement
-        bare = without_strangers(left, options.target.issuer)
+        bare = plain(left, options.target.issuer)
         return bare, judgement if bare is left else self._judge(bare, options)
 
     def _judge(self, data: t.Optional[bytes], options: Options) -> t.Optional[Judgement]:
