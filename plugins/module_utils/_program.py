@@ -447,6 +447,8 @@ def log_problem(path: str, account: str) -> str:
     The program's user may write to that folder, and owns what is in it.
     """
     folder = os.path.dirname(path)
+    if folder.startswith(f"{USUAL_LOGS}/"):
+        return log_refusal(path)
     try:
         owner = sets.name_of(pwd.getpwuid, os.lstat(folder).st_uid)
     except OSError:

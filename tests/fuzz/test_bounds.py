@@ -192,6 +192,14 @@ def test_effort_grows_with_the_length(name: str) -> None:
     assert large.verifications <= MOST_VERIFICATIONS
 
 
+def test_few_signatures_are_checked_with_keys_that_anybody_may_have_added() -> None:
+    """One may take as long as a hundred with a usual key."""
+    added = [forge.certificate("Responder", private_key=forge.key(label=str(one))).der for one in range(60)]
+    cost = cost_of(signed_by(delegate(1), added))
+    assert cost.judgement.errors[0] == "bad_signature"
+    assert cost.verifications <= 10
+
+
 # Files of certificates and keys ---------------------------------------------------------------------------------------
 
 

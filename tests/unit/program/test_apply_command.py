@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import errno
 import functools
 import hashlib
 import json
@@ -168,7 +170,7 @@ def test_a_file_that_is_no_plain_one_is_refused_and_told(web: Host, tmp_path: Pa
     assert "has 2 names (hard links)" in web.run("apply").err
     newer.unlink()
     response.write_bytes(b"x" * (1024 * 1024 + 1))
-    assert "has 1048577 octets, more than 98304" in web.run("apply").err
+    assert "has 1048577 octets, more than 24576" in web.run("apply").err
     assert web.staple(NAME) == staple
     assert web.reloads("web") == 1
 
@@ -195,6 +197,24 @@ def test_claims_decide_nothing(web: Host) -> None:
     assert web.staple(NAME) == before
     assert web.known(NAME)["staple"]["responder_url"] == web.url
     assert web.known(NAME)["failures"] == 0
+
+
+@pytest.mark.parametrize("code", ["no_responder", "not_configured", "revoked", "clock_implausible"])
+def test_no_claim_says_how_bad_it_is_that_there_is_no_staple(host: Host, code: str) -> None:
+    host.service("web")
+    host.deploy(NAME, ["web"], must_staple=True)
+    host.down = True
+    host.run("refresh")
+    honest = host.run("apply")
+    (host.state / "state.json").unlink()
+    path = host.responses / "refresh.json"
+    record = json.loads(path.read_text())
+    record["certificates"][NAME].update(code=code, message="all is well")
+    path.write_text(json.dumps(record))
+    with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as journal:
+        journal.bind(str(host.home / "journal"))
+        assert host.run("apply").code == honest.code == 2
+        assert b"OCSP_EVENT=failed" in journal.recv(65536)
 
 
 # Ends ---------------------------------------------------------------------------------------------
@@ -576,7 +596,26 @@ def test_the_revocation_of_a_replaced_certificate_has_nothing_asked_again(web: H
     assert web.staple(NAME) is not None and web.known(NAME)["revoked"] is None
 
 
-@pytest.mark.parametrize("added", [[forge.tlv(0x30, b"\2\1\5")], [forge.world().issuer.der] * 90], ids=["junk", "many"])
+def _odd(number: int = 1) -> bytes:
+    """A certificate that is read here and not by OpenSSL, with junk for the parameters of its signature algorithm."""
+    algorithm = forge.sequence(forge.oid("1.2.3.4"), b"\xff")
+
+    def reshape(tbs: bytes) -> bytes:
+        fields = tbs[2 if tbs[1] < 0x80 else 2 + (tbs[1] & 0x7F) :]
+        return forge.sequence(fields.replace(forge.algorithm("ecdsa_sha256"), algorithm, 1))
+
+    der = forge.certificate("Odd", serial=number, reshape=reshape).der
+    end = der.rindex(forge.algorithm("ecdsa_sha256"))
+    begin = 2 if der[1] < 0x80 else 2 + (der[1] & 0x7F)
+    signed = der[end + len(forge.algorithm("ecdsa_sha256")) :]
+    return forge.sequence(der[begin:end], algorithm, signed)
+
+
+@pytest.mark.parametrize(
+    "added",
+    [[forge.tlv(0x30, b"\2\1\5")], [_odd()], [forge.world().issuer.der] * 90],
+    ids=["junk", "odd", "many"],
+)
 def test_what_somebody_on_the_way_added_is_not_stapled(web: Host, added: t.List[bytes]) -> None:
     """OpenSSL cannot read a response with junk for a certificate, and refuses one that is too long."""
     plain = hosts.good(web.leaves[NAME], web.now)
@@ -585,6 +624,33 @@ def test_what_somebody_on_the_way_added_is_not_stapled(web: Host, added: t.List[
     staple = web.staple(NAME)
     assert staple is not None and len(staple) <= 16380
     assert staple == plain
+
+
+@pytest.mark.parametrize("added", ["junk", "odd", "too many"])
+def test_what_whoever_rules_refresh_added_is_not_stapled(web: Host, added: str) -> None:
+    """It writes into the folder of responses what no answer was, and HAProxy does not load what OpenSSL cannot read."""
+    plain = hosts.good(web.leaves[NAME], web.now)
+    certificates = {"junk": [forge.tlv(0x30, b"\2\1\5")], "odd": [_odd()], "too many": [_odd(one) for one in range(40)]}
+    (web.responses / f"{NAME}.der").write_bytes(wire.with_certificates(plain, certificates[added]))
+    web.run("apply")
+    assert web.staple(NAME) == plain
+
+
+def test_no_encoding_that_clients_refuse_is_stapled(host: Host) -> None:
+    """No signature covers the name of its algorithm, of which Chrome reads one form alone."""
+    host.service("web")
+    host.deploy(NAME, ["web"])
+    null = forge.sequence(forge.oid("1.2.840.10045.4.3.2"), forge.NULL)
+    odd = forge.response(
+        forge.single(host.leaves[NAME], this_update=host.now - HOUR, next_update=host.now + DAY),
+        signature_algorithm=null,
+        produced_at=host.now - HOUR,
+    )
+    (host.responses / f"{NAME}.der").write_bytes(odd)
+    host.run("apply")
+    staple = host.staple(NAME)
+    assert staple is not None and null not in staple and forge.algorithm("ecdsa_sha256") in staple
+    assert len(staple) == len(odd) - 2
 
 
 def test_a_proof_counts_whatever_somebody_on_the_way_added_to_it(web: Host) -> None:
@@ -1082,6 +1148,30 @@ def test_reloads_can_be_left_to_another_command(web: Host) -> None:
     assert web.reloads("web") == 1
 
 
+@pytest.mark.parametrize("frees", [False, True])
+def test_a_withdrawal_that_could_not_be_noted_is_told_by_the_next_run(
+    web: Host, frees: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever reloads is another process, and a server would go on with a staple that has expired."""
+    web.hour()
+    web.down = True
+    web.later(7 * DAY - HOUR)
+    with monkeypatch.context() as context:
+        # The note of before a withdrawal is the first that is written there.
+        context.setattr(os, "write", _full_below(web.state, lambda: not frees or web.staple(NAME) is not None))
+        done = web.run("apply", "--no-reload")
+    assert web.pieces(NAME) == []
+    assert (done.code == 74, web.pending()) == ((False, ["web"]) if frees else (True, []))
+    web.later(HOUR)
+    web.run("apply", "--no-reload")
+    assert web.pending() == ["web"]
+    reloads = web.reloads("web")
+    assert web.run("reload", "--pending").code == 0
+    assert web.reloads("web") == reloads + 1
+    web.run("apply", "--no-reload")
+    assert web.pending() == []
+
+
 def test_what_was_left_pending_shows_in_the_exit_code(web: Host) -> None:
     web.run("refresh")
     web.run("apply", "--no-reload")
@@ -1337,6 +1427,31 @@ def test_an_ended_staple_is_an_alarm_whatever_is_claimed(web: Host) -> None:
     done = web.run("apply")
     assert web.pieces(NAME) == []
     assert "expired" in done.err
+
+
+def test_a_claim_about_the_clock_that_cannot_be_remembered_is_not_believed(
+    web: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever fills the disk, too, would have each run take it for a new one."""
+    web.hour()
+    web.down = True
+    web.later(7 * DAY - HOUR)
+    claim(web)
+    monkeypatch.setattr(os, "write", _full_below(web.state))
+    web.run("apply")
+    assert web.pieces(NAME) == []
+
+
+def _full_below(folder: Path, still: t.Callable[[], bool] = lambda: True) -> t.Callable[[int, bytes], int]:
+    """A disk that is full below a folder."""
+    real = os.write
+
+    def write(descriptor: int, data: bytes) -> int:
+        if os.readlink(f"/proc/self/fd/{descriptor}").startswith(str(folder)) and still():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(descriptor, data)
+
+    return write
 
 
 def test_what_cannot_be_read_says_nothing_about_the_clock(host: Host) -> None:

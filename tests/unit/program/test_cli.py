@@ -528,7 +528,7 @@ def make_huge(path: Path) -> None:
 FOREIGN: t.Dict[str, t.Tuple[t.Callable[[Path], None], str]] = {
     "a link": (make_link, "is a symbolic link or lies in one; it is not read, remove it"),
     "a FIFO": (make_fifo, "is not a regular file; it is not read, remove it"),
-    "a huge file": (make_huge, "has 1048577 octets, more than 98304; it is not read, remove it"),
+    "a huge file": (make_huge, "has 1048577 octets, more than 24576; it is not read, remove it"),
 }
 
 
@@ -738,6 +738,20 @@ def test_a_reason_that_is_none_is_not_shown(host: Host) -> None:
     assert json.loads(host.run("status", "--json").out)["certificates"][NAME]["reason"] == "other"
 
 
+def test_a_command_has_no_terminal(library: Path) -> None:
+    """Root's refresh has become another user when it starts one, and that user could type into root's terminal by it."""
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from ocsp_stapling.host import run_command; "
+        "sys.exit(run_command(['/bin/sh', '-c', 'exec 3</dev/tty'])[0])"
+    )
+    child, leader = pty.fork()
+    if child == 0:
+        os.execv(sys.executable, [sys.executable, "-c", script, str(library)])
+    ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    os.close(leader)
+    assert ended > 0
+
+
 @pytest.mark.parametrize("what", ["space", "inodes"])
 def test_a_disk_that_is_full_is_told_at_once(host: Host, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     host.deploy(NAME)
@@ -903,6 +917,20 @@ def test_check_believes_no_certificate_that_another_user_put_beside_a_response(
     assert done.code == 1 and "the certificate for this response is unknown; give it with --certificate" in " ".join(
         done.out.split()
     )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_check_follows_no_link_of_another_user(host: Host) -> None:
+    """The user of refresh could have root open a device, by a link in its folder."""
+    host.deploy(NAME)
+    host.hour()
+    link = host.responses / "link.der"
+    link.symlink_to(host.root / "live" / NAME / "ocsp.der")
+    os.chown(host.responses, 4711, 4711)
+    os.lchown(link, 4711, 4711)
+    done = host.run("check", str(link))
+    assert done.code == 1
+    assert "belongs to a different user than the link" in " ".join(done.out.split())
 
 
 def test_check_prints_no_name_of_a_file_as_it_is(host: Host, tmp_path: Path) -> None:

@@ -485,6 +485,18 @@ def test_a_file_does_not_take_the_name_of_one_in_another_folder(folder: Path) ->
     assert config.problems == ()
 
 
+def test_no_link_of_refresh_takes_a_certificate_out_of_the_configuration(folder: Path) -> None:
+    """Its user owns the folder of responses, and cannot have root forget what a search found."""
+    put(folder / "ssl", "a.test.pem")
+    (folder / "responses").mkdir()
+    (folder / "responses" / "www.der").symlink_to(folder / "ssl" / "a.test.ocsp-resp")
+    text = {"certificates": [{"name": "www"}], "scan": [{"folder": f"{folder}/ssl"}]}
+    (folder / "config.json").write_text(json.dumps(text))
+    config = configuration.load(str(folder / "config.json"), str(folder))
+    assert [entry.name for entry in config.certificates] == ["www", "a.test"]
+    assert config.problems == ()
+
+
 @pytest.mark.parametrize("linked", ["response", "folder"])
 def test_two_paths_that_lead_to_one_response_meet(folder: Path, linked: str) -> None:
     (folder / "responses").mkdir()

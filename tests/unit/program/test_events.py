@@ -188,6 +188,19 @@ def test_a_log_file_that_leads_elsewhere_is_left_alone(tmp_path: Path, log: t.Ca
     assert (tmp_path / "victim").read_text() == "untouched"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as others")
+def test_a_folder_of_logs_that_leads_elsewhere_is_left_alone(tmp_path: Path, log: t.Callable[..., Log]) -> None:
+    """The user of refresh owns the folder of logs, and what is in it."""
+    logs = tmp_path / "logs"
+    for folder in (logs, tmp_path / "elsewhere"):
+        folder.mkdir()
+    os.chown(logs, 4711, 4711)
+    (logs / "2026").symlink_to(tmp_path / "elsewhere")
+    os.lchown(logs / "2026", 4711, 4711)
+    assert "belongs to a different user than the link" in log().open_file(str(logs / "2026" / "ocsp.log"))
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_both_users_write_to_one_log_file(tmp_path: Path, log: t.Callable[..., Log]) -> None:
     os.chown(tmp_path, 4711, 4711)

@@ -38,6 +38,9 @@ STAPLE_LIMIT = 16380
 _MOST_CERTIFICATES = 64
 #: Those with the key that signed that are tried to have it shorter. A key has one or two.
 _MOST_SIGNERS = 4
+#: Certificates that the CA did not issue and that are asked whether they signed, for the message alone: anybody can add
+#: some with keys that take long.
+_MOST_STRANGERS = 4
 #: Octets of the largest certificate that is looked at there, as some of what was read is remembered.
 _LARGEST_CERTIFICATE = 16384
 #: Findings of one code and severity that are told of, as there may be thousands of answers.
@@ -196,6 +199,38 @@ def lean(data: bytes, fits: t.Callable[[bytes], bool]) -> bytes:
     except MalformedError:
         pass
     return data
+
+
+def plain(data: bytes, issuer: Certificate) -> bytes:
+    """A response without what anybody can have done to it, as no signature covers that.
+
+    These are certificates that are neither the CA's own nor issued by it, which may have been made so that they can be
+    read here, and by no server or client; and an encoding of its signature algorithm that some clients refuse.
+    """
+    try:
+        response = parse_response(data)[1]
+    except MalformedError:
+        return data
+    if response is None:
+        return data
+    embedded = response.certificates
+    known = [
+        one for one in dict.fromkeys(embedded[:_MOST_CERTIFICATES]) if one == issuer.der or _is_issued(one, issuer)
+    ]
+    is_plain = len(known) == len(embedded) and not response.scheme.oddity
+    return data if is_plain else with_certificates(data, known)
+
+
+def _is_issued(data: bytes, issuer: Certificate) -> bool:
+    found = _read_embedded(data)[0]
+    return found is not None and _is_from(found, issuer)
+
+
+def _is_from(certificate: Certificate, issuer: Certificate) -> bool:
+    try:
+        return not x509.issuance_problem(certificate, issuer)
+    except MalformedError:
+        return False
 
 
 def _signers(response: BasicResponse) -> t.Iterator[bytes]:
@@ -394,7 +429,7 @@ def _verified(
 ) -> t.List[Certificate]:
     """Those whose key made the signature, up to the issuer; it is an error if nothing is proven by that."""
     signers, problems = [], []
-    for candidate in named:
+    for candidate in _worth_asking(named, issuer):
         problem = signature.verify(response.scheme, candidate.public_key, response.signature, response.tbs)
         if problem:
             problems.append(problem)
@@ -408,6 +443,17 @@ def _verified(
     if not signers and not weakness:
         draft.error("bad_signature", f"the signature of {draft.responder_id} does not verify: {problems[0]}")
     return signers
+
+
+def _worth_asking(named: t.Sequence[Certificate], issuer: Certificate) -> t.Iterator[Certificate]:
+    """The issuer, what it issued, and some others, which will be refused."""
+    strangers = 0
+    for candidate in named:
+        if candidate is not issuer and not _is_from(candidate, issuer):
+            strangers += 1
+            if strangers > _MOST_STRANGERS:
+                continue
+        yield candidate
 
 
 def _check_issuer_key_usage(issuer: Certificate, draft: _Draft) -> None:

@@ -139,14 +139,18 @@ def to_pem(data: bytes) -> bytes:
 
 
 def with_certificates(data: bytes, certificates: t.Sequence[bytes]) -> bytes:
-    """A successful response with other certificates, in DER: no signature covers those. Raises MalformedError."""
+    """A successful response with other certificates, in DER: no signature covers those. Raises MalformedError.
+
+    Nor does it cover the encoding of the signature algorithm, which is then as the standards have it.
+    """
     what, stop = "BasicOCSPResponse", len(data)
     begin = _parse_envelope(data)[1]
-    end = element(data, begin, stop, SEQUENCE, what)[1]
-    end = element(data, end, stop, SEQUENCE, what)[1]
-    end = element(data, end, stop, BIT_STRING, what)[1]
+    signed = element(data, begin, stop, SEQUENCE, what)[1]
+    algorithm = element(data, signed, stop, SEQUENCE, what)[1]
+    end = element(data, algorithm, stop, BIT_STRING, what)[1]
+    plain = data[begin:signed] + signature.plain_algorithm(data[signed:algorithm]) + data[algorithm:end]
     extra = der.encode(_TAG_0, der.encode(SEQUENCE, b"".join(certificates))) if certificates else b""
-    basic = der.encode(OCTET_STRING, der.encode(SEQUENCE, data[begin:end] + extra))
+    basic = der.encode(OCTET_STRING, der.encode(SEQUENCE, plain + extra))
     content = der.encode(_TAG_0, der.encode(SEQUENCE, _BASIC_RESPONSE_TYPE + basic))
     return der.encode(SEQUENCE, der.encode(ENUMERATED, b"\0") + content)
 

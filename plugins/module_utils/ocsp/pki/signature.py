@@ -159,6 +159,20 @@ def parse_algorithm(algorithm: bytes) -> Scheme:
     return scheme
 
 
+def plain_algorithm(algorithm: bytes) -> bytes:
+    """An AlgorithmIdentifier that was read without what is odd about its encoding. Raises MalformedError."""
+    scheme = parse_algorithm(algorithm)
+    if not scheme.oddity:
+        return algorithm
+    reader = der.Reader(algorithm, "signature algorithm").sequence()
+    oid = reader.raw(der.OBJECT_IDENTIFIER)
+    if scheme.kind != RSA_PSS:
+        return der.encode(der.SEQUENCE, oid, der.encode(der.NULL) if scheme.kind == RSA else b"")
+    fields = reader.last()
+    kept = [fields.raw(tag) for tag in map(der.context, range(3)) if fields.peek() == tag]
+    return der.encode(der.SEQUENCE, oid, der.encode(der.SEQUENCE, *kept))
+
+
 def _parse_pss(reader: der.Reader) -> Scheme:
     """RSASSA-PSS-params (RFC 4055 section 3.1); absent fields mean SHA-1 and a salt of 20 octets."""
     digest, mask_digest, salt, trailer = "sha1", "sha1", 20, 1

@@ -23,6 +23,7 @@ from ..errors import FileError, OcspError
 from ..judge.judgement import Judgement
 from ..store import attempts, files, pending, reading, sets, staples
 from ..store.attempts import SWITCHED_BACK, Attempt
+from ..store.pending import Note
 from ..store.sets import Layout
 from ..store.staples import Place
 from .control import Result, Services
@@ -103,7 +104,7 @@ class Installation:
         self.layout = layout
         self.services = services
         self.put_back: t.List[str] = []
-        #: Services that could not be noted, as on a full disk; they are reloaded unless this run is killed.
+        #: Services that could not be noted, as on a full disk; they are reloaded, or noted, at the end of this run.
         self.unnoted: t.Set[str] = set()
         self._changed = False
         self._timeout = timeout
@@ -192,6 +193,12 @@ class Installation:
             if service not in left and service not in self.unnoted:
                 pending.forget(self.layout, service)
         return sorted({*left, *self.unnoted})
+
+    def note_again(self) -> None:
+        """Note the services that could not be noted before, for others to reload them. Raises FileError."""
+        for service in sorted(self.unnoted):
+            pending.write(self.layout, service, Note(complete=self._monotonic()))
+            self.unnoted.discard(service)
 
     def tell(self, service: str, keys: t.Iterable[str] = (), always: bool = False) -> Result:
         """Have a service load its files, if it has not done so since they changed, or ``always``. Raises FileError.

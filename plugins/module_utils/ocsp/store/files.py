@@ -408,10 +408,11 @@ def _try_beside(lock_: _Lock) -> t.Optional[_Lock]:
     """The lock, unless it cannot be made in its folder. Raises OSError where the file system has no locks."""
     if not os.access(".", os.W_OK | os.X_OK, dir_fd=lock_.folder):
         return None
-    # Some file systems that come over a network have none.
+    # Some file systems that come over a network have none. Whoever may read the folder can hold that of the folder.
     descriptor = os.open(".", os.O_RDONLY | os.O_CLOEXEC, dir_fd=lock_.folder)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     finally:
         os.close(descriptor)
     return lock_

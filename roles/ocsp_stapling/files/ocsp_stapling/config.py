@@ -629,7 +629,9 @@ class _Builder:
         if folder not in self.real_folders:
             self.real_folders[folder] = tenants.where(folder)
         real = os.path.join(self.real_folders[folder], name)
-        return tenants.where(real) if os.path.islink(real) else real
+        # No link that refresh has left is followed to its response.
+        follows = folder != self.folders.responses and os.path.islink(real)
+        return tenants.where(real) if follows else real
 
 
 def _files_of(found: scan.Found) -> t.Dict[str, str]:

@@ -18,7 +18,8 @@ import sys
 import typing as t
 from datetime import datetime
 
-from ocsp.errors import printable
+from ocsp.errors import InputError, printable
+from ocsp.store import tenants
 
 JOURNAL = "/run/systemd/journal/socket"
 SYSLOG = "/dev/log"
@@ -76,7 +77,10 @@ class Log:
     def open_file(self, path: str) -> str:
         """Log to a file as well. Returns why that does not work, or an empty string."""
         try:
-            self._file = _open_log(path)
+            with tenants.destination(path, f"the log file {path}", follow=False) as place:
+                self._file = _open_log(place.at)
+        except InputError as error:
+            return error.message
         except OSError as error:
             return f"the log file {path} cannot be written: {error.strerror}"
         return ""

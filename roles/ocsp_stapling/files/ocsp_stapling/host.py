@@ -40,6 +40,8 @@ def run_command(
                 stderr=errors,
                 timeout=timeout,
                 env=environment,
+                # Root's terminal is not for what refresh starts: its user can take over whatever runs as that user.
+                start_new_session=True,
             )
         except subprocess.TimeoutExpired:
             return 124, "", f"it took more than {timeout:.0f} seconds"

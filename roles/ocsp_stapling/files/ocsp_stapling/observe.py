@@ -15,7 +15,7 @@ from ocsp.errors import ERROR, Finding, InputError
 from ocsp.judge import wire
 from ocsp.judge.decision import Facts, latest_proof
 from ocsp.judge.judgement import Judgement
-from ocsp.judge.response import SIZE_LIMIT, judge
+from ocsp.judge.response import SIZE_LIMIT, judge, plain
 from ocsp.options.parse import Options, read_options
 from ocsp.store import proofs, staples, tenants, untrusted_file
 from ocsp.store.staples import Place
@@ -26,8 +26,8 @@ from .config import Config, Entry
 from .record import Record
 from .state import State
 
-#: Octets of the largest response that is read from another user: refresh fetches at most 64 KiB, PEM is longer.
-_LARGEST_LEFT = 96 * 1024
+#: Octets of the largest response that is read from another user: none of more than 16,380 is stapled, PEM is longer.
+_LARGEST_LEFT = 24 * 1024
 #: How many certificates that a search found are asked for their evidence.
 _MOST_EVIDENCE = 20
 
@@ -100,6 +100,14 @@ class Observer:
             return Observation(entry, place, facts, options, current=current)
         left, refused = _read_left(entry)
         candidate = self._judge(left, options)
+        if (
+            place is not None
+            and left is not None
+            and left != current
+            and candidate is not None
+            and candidate.acceptable
+        ):
+            left, candidate = self._plain(left, candidate, options)
         in_place = candidate if current == left else self._judge(current, options)
         claimed, refused_proof = proofs.read(self.config.folders.proof(entry.name))
         judged = [(in_place, current), (self._judge(known, options), known)]
@@ -109,6 +117,16 @@ class Observer:
         data = next((data for judgement, data in judged if judgement is proof), None) if proof is not None else None
         facts = facts._replace(current=in_place, candidate=candidate, proof=proof)
         return Observation(entry, place, facts, options, left, current, refused or refused_proof, proof=data)
+
+    def _plain(self, left: bytes, judgement: Judgement, options: Options) -> t.Tuple[bytes, t.Optional[Judgement]]:
+        """What is to be in place of a response: HAProxy and clients do not read one with junk among its certificates.
+
+        No signature covers these, so the other user can add any.
+        """
+        if options.target is None:
+            return left, judgement
+        bare = plain(left, options.target.issuer)
+        return bare, judgement if bare is left else self._judge(bare, options)
 
     def _judge(self, data: t.Optional[bytes], options: Options) -> t.Optional[Judgement]:
         if data is None or options.target is None:

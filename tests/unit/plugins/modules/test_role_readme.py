@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+jinja2 = pytest.importorskip("jinja2")
 yaml = pytest.importorskip("yaml")
 
 pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2.19 or later")
@@ -83,3 +84,12 @@ def test_no_play_waits_for_the_user_of_the_program_without_end() -> None:
     commands = [one["ansible.builtin.command"]["argv"] for one in handlers if "ansible.builtin.command" in one]
     (fetching,) = (argv for argv in commands if "refresh" in argv)
     assert fetching[:4] == ["timeout", "-k", "30", "20m"]
+
+
+@pytest.mark.parametrize("code", [0, 1, 2, 70, 74, 75, 124, 137])
+def test_no_play_fails_by_what_the_user_of_the_program_can_do(code: int) -> None:
+    """A folder in the place of the record makes refresh end with 74, and staples would not be put in place."""
+    (fetch,) = (one for one in load("handlers/main.yml") if one["name"] == "Fetch OCSP responses that are due")
+    condition = jinja2.Environment().compile_expression(fetch["failed_when"])
+    assert not condition(__ocsp_stapling_refreshed={"rc": code})
+    assert condition(__ocsp_stapling_refreshed={"rc": 78})

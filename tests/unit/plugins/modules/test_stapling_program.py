@@ -412,6 +412,12 @@ def test_a_log_file_beside_those_of_others_is_refused(host: Host) -> None:
     assert not host.run(log_file=f"{host.root}/logs/staple.log")["changed"]
 
 
+def test_a_log_file_in_a_folder_of_a_folder_of_the_program_is_refused(host: Host) -> None:
+    """Its user owns the upper one, and could have root make the lower one elsewhere."""
+    refused = host.run(log_file="/var/log/ocsp-stapling/web/staple.log")
+    assert refused["failed"] and "/var/log/ocsp-stapling/web cannot be reserved" in refused["msg"]
+
+
 @pytest.mark.parametrize("path", ["/var/log/{year}/staple.log", "/staple.log", "staple.log", "/var/log/%x/y"])
 def test_a_log_file_without_a_folder_is_refused(path: str) -> None:
     (fault,) = controller.faults({**GOOD, "log_file": path}, "web")

@@ -12,9 +12,9 @@ from __future__ import annotations
 import contextlib
 import os
 import typing as t
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from ocsp.errors import OcspError
+from ocsp.errors import FileError, OcspError
 from ocsp.judge import schedule
 from ocsp.judge.decision import WITHDRAW, Decision, decide
 from ocsp.judge.judgement import Judgement
@@ -159,7 +159,7 @@ class Apply:
             contradicted = self.observer.is_contradicted()
             if contradicted:
                 claimed = clock.claim_began(self.now, claimed)
-                contradicted = clock.is_believed(self.now, claimed)
+                contradicted = clock.is_believed(self.now, claimed) and self._is_noted(claimed)
             self.clock_problem = clock.problem(
                 self.now, latest, contradicted, lambda: self.observer.evidence(self.before)
             )
@@ -172,6 +172,18 @@ class Apply:
         if self.clock_problem:
             self._worsen(1)
             self.log.emit(Event("clock", self.clock_problem, events.ERROR, "clock_implausible"))
+
+    def _is_noted(self, claimed: datetime) -> bool:
+        """Have the beginning of a claim on disk before it is believed: on a full one, each run would take it for new."""
+        before = self.before
+        if before.clock.get("claimed") == format_time(claimed):
+            return True
+        before.clock = {**before.clock, "claimed": format_time(claimed)}
+        try:
+            before.save(self.config.folders.state_file, record.time_of({"t": before.written}, "t") or self.now)
+        except FileError:
+            return False
+        return True
 
     def _guard(self, entry: Entry, action: t.Callable[[Entry], None]) -> None:
         """Do something about one certificate; what fails there is said and stops no other."""
@@ -225,6 +237,8 @@ class Apply:
             self._tell_of_file(look)
         elif self._would_change(look.place, look, decision):
             self._carry_out(look.place, look, decision)
+        elif self._is_untold(look, decision):
+            self._tell_of_withdrawal(entry)
         if entry.dropped and not decision.code:
             decision = decision._replace(code="not_configured", message=_DROPPED)
         self._conclude(look, decision)
@@ -237,6 +251,8 @@ class Apply:
         decision = self._decide(look)
         if self._would_change(look.place, look, decision):
             self._carry_out(look.place, look, decision)
+        elif self._is_untold(look, decision):
+            self._tell_of_withdrawal(entry)
         fate = ""
         if decision.action == WITHDRAW and not decision.alarming:
             fate = "was withdrawn"
@@ -293,6 +309,17 @@ class Apply:
             change.withdraw(place, self._plan(look.entry).keep_file)
         elif data is not None and decision.judgement is not None:
             change.install(place, data, decision.judgement)
+
+    def _is_untold(self, look: Observation, decision: Decision) -> bool:
+        """Whether a run withdrew a staple and could not write that, nor whom to tell, as on a full disk."""
+        known = self.before.certificates.get(look.entry.name, {})
+        certificate = certificate_state.certificate_values(look.options)
+        former = record.mapping(known, "staple").get("certificate_sha256")
+        return decision.action == WITHDRAW and certificate is not None and former == certificate["sha256"]
+
+    def _tell_of_withdrawal(self, entry: Entry) -> None:
+        with self.messenger.changing(entry, self.messenger.told(entry, withdrawn=True)):
+            self.changes[entry.name] = WITHDRAWN
 
     def _tell_of_file(self, look: Observation) -> None:
         """Have services reloaded that read a response where refresh put it, once it is good for the certificate there.
@@ -381,9 +408,8 @@ class Apply:
         after["deployment"] = certificate_state.deployment_values(self._attempt(look.entry.name, after))
         self.after.certificates[look.entry.name] = after
         self._say_deployment(look.entry.name, before)
-        if decision.code == "missing_staple":
-            code, cause = certificate_state.known_failure(after)
-            decision = decision._replace(code=code or decision.code, message=cause or decision.message)
+        # By the word of refresh, which decides nothing.
+        told = certificate_state.known_failure(after) if decision.code == "missing_staple" else ("", "")
         stapled = decision.action != WITHDRAW
         harmless = decision.code in ("", "no_responder") or (decision.code == "not_configured" and not stapled)
         bearable = not look.deployed or (stapled and not decision.alarming)
@@ -396,8 +422,8 @@ class Apply:
         if not said and (asked or decision.alarming or before.get("code") != after["code"]):
             expected = decision.code in ("no_responder", "not_configured") or not look.deployed
             what = "skipped" if expected else "revoked" if decision.code == "revoked" else "failed"
-            priority = _priority(look, decision)
-            self.log.emit(Event(what, decision.message, priority, decision.code, look.entry.name), answer=asked)
+            code, message = told[0] or decision.code, told[1] or decision.message
+            self.log.emit(Event(what, message, _priority(look, decision), code, look.entry.name), answer=asked)
 
     def _keep_proof(self, look: Observation, after: Values, before: Values) -> None:
         """Remember the latest proof of a revocation that can be kept.

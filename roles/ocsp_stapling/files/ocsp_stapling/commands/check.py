@@ -16,7 +16,7 @@ from ocsp.fetch import freshness, report
 from ocsp.judge.judgement import Judgement
 from ocsp.judge.response import SIZE_LIMIT
 from ocsp.options.parse import check_options, read_options
-from ocsp.store import reading, staples, tenants
+from ocsp.store import staples, tenants
 
 from ..config import Config, Values
 from ..terminal import paragraph
@@ -51,7 +51,7 @@ def check(path: str, given: Values, config: t.Optional[Config], now: datetime) -
 
 
 def _judge(path: str, given: Values, config: t.Optional[Config], now: datetime) -> Verdict:
-    content = reading.read_file(path, path, SIZE_LIMIT)
+    content = tenants.read_file(path, path, SIZE_LIMIT)
     if content is None:
         raise InputError(f"{path} does not exist")
     values = {**_known_values(path, given, config), **given}

@@ -154,7 +154,10 @@ class Messenger:
         """Reload the services that need it, unless that is done elsewhere. Returns whether nothing is overdue.
 
         What others have noted since the last run is on its way; what that run left should have been reloaded by now.
+        Raises FileError where whoever is to reload them cannot be told.
         """
+        if not reload:
+            self.installed.note_again()
         left = self.installed.outstanding()
         if reload:
             return tell(self.installed, self.config, self.log, left)
@@ -163,7 +166,7 @@ class Messenger:
             hint = f"see why with 'ocsp-stapling reload {name}' as root"
             message = f"{name} has not been reloaded since the last run requested it; {hint}"
             self.log.emit(Event("reload_failed", message, events.WARNING, "reload_failed", service=name))
-        return not self.installed.unnoted and not overdue
+        return not overdue
 
 
 def _keys(config: Config, name: str) -> t.List[str]:

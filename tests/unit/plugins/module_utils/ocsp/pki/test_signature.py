@@ -247,6 +247,24 @@ def test_rsa_with_other_parameters(parameters: bytes) -> None:
     assert identifier("1.2.840.113549.1.1.11", parameters).flaw
 
 
+@pytest.mark.parametrize("kind", ["rsa", "ecdsa", "pss", "pss of SHA-1"])
+def test_an_odd_algorithm_is_made_plain(kind: str) -> None:
+    """No signature of a response covers it, so that anybody can have made it one that some clients refuse."""
+    oid = forge.oid("1.2.840.113549.1.1.10")
+    odd, plain = {
+        "rsa": (forge.sequence(forge.oid("1.2.840.113549.1.1.11")), forge.algorithm("rsa_sha256")),
+        "ecdsa": (forge.sequence(forge.oid("1.2.840.10045.4.3.2"), forge.NULL), forge.algorithm("ecdsa_sha256")),
+        "pss": (forge.sequence(oid, pss(trailer=forge.integer(1))), forge.sequence(oid, pss())),
+        "pss of SHA-1": (
+            forge.sequence(oid, forge.sequence(forge.tlv(0xA3, forge.integer(1)))),
+            forge.sequence(oid, forge.sequence()),
+        ),
+    }[kind]
+    assert signature.parse_algorithm(odd).oddity
+    assert signature.plain_algorithm(odd) == plain == signature.plain_algorithm(plain)
+    assert signature.parse_algorithm(plain) == signature.parse_algorithm(odd)._replace(oddity="")
+
+
 @pytest.mark.parametrize(
     "oid, name",
     [

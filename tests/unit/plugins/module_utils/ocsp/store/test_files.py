@@ -882,6 +882,21 @@ def test_root_and_the_owner_of_a_folder_exclude_each_other(system_locks: Path) -
             assert owner.wait() == 1
 
 
+@pytest.mark.skipif(not IS_ROOT, reason="only root can act as others")
+def test_who_may_read_a_folder_does_not_choose_its_lock(staple: Path, system_locks: Path) -> None:
+    """Anybody can hold a lock of the folder itself; that in the system's lock folder anybody could hold."""
+    os.chown(staple.parent, 12345, -1)
+    staple.parent.chmod(0o755)
+    folder = os.open(staple.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        with files.lock(str(staple), 0):
+            assert names(system_locks) == []
+            assert (staple.parent / f".{staple.name}.ocsp-lock").exists()
+    finally:
+        os.close(folder)
+
+
 @pytest.mark.skipif(not IS_ROOT, reason="only root has root's locks")
 @pytest.mark.parametrize("kind", ["open to all", "of another user", "no folder", "read-only"])
 def test_a_lock_folder_that_is_not_roots_alone_is_not_used(
