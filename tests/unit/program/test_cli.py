@@ -739,7 +739,7 @@ def test_a_reason_that_is_none_is_not_shown(host: Host) -> None:
 
 
 def test_a_command_has_no_terminal(library: Path) -> None:
-    """Root's refresh has become another user when it starts one, and that user could type into root's terminal by it."""
+    """Root's refresh has become another user when it starts one, and that user could type into the terminal by it."""
     script = (
         "import sys; sys.path.insert(0, sys.argv[1]); from ocsp_stapling.host import run_command; "
         "sys.exit(run_command(['/bin/sh', '-c', 'exec 3</dev/tty'])[0])"
