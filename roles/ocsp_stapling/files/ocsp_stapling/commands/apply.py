@@ -174,7 +174,7 @@ class Apply:
             self.log.emit(Event("clock", self.clock_problem, events.ERROR, "clock_implausible"))
 
     def _is_noted(self, claimed: datetime) -> bool:
-        """Have the beginning of a claim on disk before it is believed: a full one would have each run take it for new."""
+        """Have the beginning of a claim on disk before it is believed: a full one would make it new in each run."""
         before = self.before
         if before.clock.get("claimed") == format_time(claimed):
             return True
