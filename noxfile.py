@@ -166,8 +166,8 @@ def run_pytest(session: nox.Session, *arguments: str) -> None:
     """
     folder = tempfile.mkdtemp(prefix="pytest.")  # a short name, for the sockets in it
     os.chmod(folder, 0o711)  # as /tmp, for tests that become another user
-    session.env["PYTEST_DEBUG_TEMPROOT"] = folder
-    session.run("python", "-m", "pytest", "-p", "no:cacheprovider", "-q", *arguments, *session.posargs)
+    options = ["-p", "no:cacheprovider", "-q", f"--basetemp={folder}/t"]
+    session.run("python", "-m", "pytest", *options, *arguments, *session.posargs)
     shutil.rmtree(folder)
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Run ansible-playbook with the modules that earlier runs have packed, on a machine that may be busy.
+"""Run ansible-playbook with the modules that earlier runs have packed.
 
     python tests/tools/packed_once.py FOLDER PROGRAM [ARGUMENT]...
 
@@ -15,34 +15,19 @@ from __future__ import annotations
 
 import runpy
 import sys
-import types
 from pathlib import Path
 
 from ansible import constants
 
-#: Seconds in which Ansible has to start a thread of its own; the five that it gives itself can be too few.
-_PATIENCE = 60.0
-
 
 def main() -> None:
     """Have Ansible find its cache of modules in the folder, and run the program as it is."""
-    be_patient()
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     # Ansible makes this folder for each run, and removes it with the link.
     Path(constants.DEFAULT_LOCAL_TMP, "ansiballz_cache").symlink_to(folder)
     del sys.argv[:2]
     runpy.run_path(sys.argv[0], run_name="__main__")
-
-
-def be_patient() -> None:
-    """Have Ansible wait longer for its thread, where it has one."""
-    try:
-        from ansible._internal import _rpc_host
-    except ImportError:  # before ansible-core 2.20
-        return
-    ready = _rpc_host._server_ready
-    _rpc_host._server_ready = types.SimpleNamespace(set=ready.set, wait=lambda _seconds: ready.wait(_PATIENCE))
 
 
 if __name__ == "__main__":
