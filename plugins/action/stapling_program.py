@@ -95,12 +95,14 @@ class ActionModule(ActionBase):
             *groups.wrong,
             *_unnamed(f"ocsp_stapling_options: {fault}" for fault in refused),
             *_unnamed(services),
-            *_unnamed(_owner.redescribed(options["claims"], owner, options["services"]) if not services else ()),
+            *_unnamed(
+                _owner.redescribed(options["claims"], owner, options["services"], self._place) if not services else ()
+            ),
             *_unnamed(f"ocsp_stapling_endpoints: {fault}" for fault in _endpoint_faults(options, groups, wrong)),
             *_unnamed(_program.faults(options, owner)),
             *_program.renewal_faults(options, groups.entries),
         ]
-        contradictions = _owner.contradictions(options["claims"], owner, program)
+        contradictions = _owner.contradictions(options["claims"], owner, program, self._place)
         if not (faults or contradictions) and asking and not remote:
             # What is missing on the controller is said before the host is touched, with all that the host finds.
             faults = _sources.Sources(self._find_needle).complete_all(groups.entries, options["source"])[1]

@@ -638,6 +638,12 @@ dropped:
   returned: when O(state=present)
   type: list
   elements: str
+given_up:
+  description: The names that the owner of O(part) no longer configures, and that are not removed, since others
+    configure them, or have dropped them in a run that has not come to its end. O(state=pruned) notes that.
+  returned: when O(state=present)
+  type: list
+  elements: str
 recovered:
   description:
     - The names whose last deployment had failed, and of which C(ocsp-stapling status) no longer says so since this run.

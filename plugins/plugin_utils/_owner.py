@@ -201,15 +201,22 @@ def _united(*several: parts.Claimed) -> dict[str, list[str] | None]:
     return found
 
 
-def contradictions(claims: Values, owner: str, program: Values) -> dict[str, str]:
+def contradictions(claims: Values, owner: str, program: Values, place: Place = Place("")) -> dict[str, str]:
     """A sentence for each setting of the whole host, by its variable, that was set differently earlier in this run."""
     given = {quoted(other): one.get("program") or {} for other, one in claims.items() if other != owner}
-    given[f"{quoted(owner)} earlier in this run"] = claims.get(owner, {}).get("program") or {}
+    given[f"{quoted(owner)} {_earlier(claims, owner, place)}"] = claims.get(owner, {}).get("program") or {}
     found = parts.differing_settings(owner, program, given)
     return {one.variable: f"{one.sentence}; {parts.REMEDY}" for one in found}
 
 
-def redescribed(claims: Values, owner: str, services: Values) -> t.Iterator[str]:
+def _earlier(claims: Values, owner: str, place: Place) -> str:
+    """Which inclusion of an owner set something before: all that did are alike, or the last of them had failed."""
+    came = claims.get(owner, {}).get("came") or [""]
+    before = str(came[-1])
+    return f"earlier, in the task {quoted(before)}" if before and before != place.text else "earlier in this run"
+
+
+def redescribed(claims: Values, owner: str, services: Values, place: Place = Place("")) -> t.Iterator[str]:
     """A sentence for each service that the same owner described differently earlier in this run.
 
     What different owners say of a service is compared on the host.
@@ -217,8 +224,8 @@ def redescribed(claims: Values, owner: str, services: Values) -> t.Iterator[str]
     before = claims.get(owner, {}).get("services") or {}
     for name in sorted(name for name in services if name in before and before[name] != services[name]):
         yield (
-            f"ocsp_stapling_services: {name} has different settings for {quoted(owner)} than earlier in this run; make "
-            "both the same"
+            f"ocsp_stapling_services: {name} has different settings for {quoted(owner)} than "
+            f"{_earlier(claims, owner, place)}; make both the same"
         )
 
 

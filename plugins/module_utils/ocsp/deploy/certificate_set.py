@@ -232,10 +232,11 @@ def _present(task: Task) -> Result:
     unsaved = one.inclusion.unsaved(one.part) if one.part is not None else []
     rewritten = live.told(work.outdated_snippets(), work.before, work.after())
     done = _foresee(one, unsaved) if task.check else _deploy(one, unsaved)
-    gone = _dropped(one, done.part)
+    gone, given_up = _dropped(one, done.part)
     moved = [] if done.problem else live.moved_defaults(live.ordered(work.before, one.inclusion.found), work.after())
     result = _values(work, done.told, done.unconfirmed)
     result["dropped"] = [dropped.name for dropped in gone if not dropped.stays]
+    result["given_up"] = given_up
     result["recovered"] = list(done.recovered)
     if task.diff:
         result["diff"] = [
@@ -1036,17 +1037,21 @@ def _say_gone(gone: t.Sequence[str], deployed: t.Sequence[str], check: bool) -> 
 # What drops out
 
 
-def _dropped(one: _Deployment, part: t.Optional[Part]) -> t.List[inclusions.Dropped]:
-    """The certificates that this task of the owner no longer gives, nor any other one.
+def _dropped(one: _Deployment, part: t.Optional[Part]) -> t.Tuple[t.List[inclusions.Dropped], t.List[str]]:
+    """The certificates that this task of the owner no longer gives, nor any other one; and those that others have.
 
     In check mode, what other owners gave earlier in this run is not in their parts.
     """
     if part is None:
-        return []
-    elsewhere = {name for names in one.inclusion.together.values() for name in names}
-    mine = parts.former_of(part.shares, one.inclusion.turn) - elsewhere
-    found = inclusions.dropped(one.task.layout, one.work.parts, one.task.values["force"])
-    return [dropped for dropped in found if dropped.name in mine]
+        return [], []
+    together = one.inclusion.together
+    mine = parts.former_of(part.shares, one.inclusion.turn)
+    elsewhere = {name for names in together.values() for name in names}
+    # Of what others dropped who have not run since, their next run decides.
+    pending = parts.dropped(other for other in one.inclusion.others if other.owner not in together)
+    every = inclusions.dropped(one.task.layout, one.work.parts, one.task.values["force"])
+    found = [dropped for dropped in every if dropped.name in mine and dropped.name not in {*elsewhere, *pending}]
+    return found, sorted(mine - {dropped.name for dropped in found})
 
 
 def _say_dropped(layout: Layout, gone: t.Sequence[inclusions.Dropped], check: bool) -> t.Iterator[str]:

@@ -118,6 +118,19 @@ def test_certificates_are_removed_by_name_whoever_configured_them(host: Host) ->
     assert absent(C)["removed"] == [C] and configured() == {}
 
 
+def test_what_two_owners_gave_goes_with_the_second_that_gives_it_up(host: Host) -> None:
+    host.deploy("web", A, B)
+    host.deploy("api", A, C)
+    left = host.deploy("web", B)
+    assert left["dropped"] == [] and left["given_up"] == [A]
+    assert host.run("pruned", pruned={"web": [""]})["removed"] == []
+    again = host.deploy("web", B)
+    assert not again["changed"] and again["given_up"] == []
+    foreseen, gone = host.deploy("api", C, check=True), host.deploy("api", C)
+    assert foreseen["dropped"] == gone["dropped"] == [A]
+    assert host.run("pruned", pruned={"api": [""]})["removed"] == [A] and A not in host.live()
+
+
 def test_check_mode_removes_nothing_that_another_owner_took_over(host: Host) -> None:
     host.deploy("later", A, B)
     host.deploy("first", B, check=True)
@@ -396,7 +409,8 @@ def test_only_owners_that_ran_to_their_end_lose_what_they_no_longer_configure(ho
     host.deploy("web", A, B, C)
     host.deploy("mail", C, D)
     assert host.deploy("web", A)["dropped"] == [B], "and C, which mail gives"
-    assert host.deploy("mail", D)["dropped"] == [C]
+    after = host.deploy("mail", D)
+    assert after["dropped"] == [] and after["given_up"] == [C] and "removed" not in after["msg"]
     gone = host.run("pruned", pruned={"mail": [""]})
     assert gone["removed"] == [] and host.live() == [A, B, C, D]
     assert gone["msg"] == f"left to the next run of another task that had it: {C}"

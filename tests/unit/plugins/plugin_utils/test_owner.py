@@ -77,6 +77,19 @@ def test_the_port_of_apache_counts_where_a_certificate_is_for_apache(service: st
     assert bool([*_owner.contradictions(again, "mail", mine)]) is counts
 
 
+def test_the_task_is_named_that_set_something_else_before() -> None:
+    first, second = _owner.Place("main.yml: First"), _owner.Place("main.yml: Second")
+    claims = _owner.claim({}, "web", {}, place=first, program={"workers": 2}, services={"nginx": {"unit": "n"}})[1]
+    assert _owner.contradictions(claims, "web", {"workers": 3}, second) == {
+        "ocsp_stapling_workers": "ocsp_stapling_workers is for the whole host, but it is 3 for 'web' and 2 for 'web' "
+        "earlier, in the task 'main.yml: First'; set it once, in the inventory"
+    }
+    assert [*_owner.redescribed(claims, "web", {"nginx": {"unit": "m"}}, second)] == [
+        "ocsp_stapling_services: nginx has different settings for 'web' than earlier, in the task 'main.yml: First'; "
+        "make both the same"
+    ]
+
+
 def test_an_owner_describes_a_service_alike_in_one_run() -> None:
     """What it describes in one of its tasks alone is no contradiction."""
     claims = _owner.claim({}, "web", {"a": []}, services={"nginx": {"unit": "n"}})[1]
