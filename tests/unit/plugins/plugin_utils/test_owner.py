@@ -84,10 +84,10 @@ def test_the_task_is_named_that_set_something_else_before() -> None:
         "ocsp_stapling_workers": "ocsp_stapling_workers is for the whole host, but it is 3 for 'web' and 2 for 'web' "
         "earlier, in the task 'main.yml: First'; set it once, in the inventory"
     }
-    assert [*_owner.redescribed(claims, "web", {"nginx": {"unit": "m"}}, second)] == [
-        "ocsp_stapling_services: nginx has different settings for 'web' than earlier, in the task 'main.yml: First'; "
-        "make both the same"
-    ]
+    (said,) = _owner.redescribed(claims, "web", {"nginx": {"unit": "m"}}, second)
+    assert said.endswith(
+        " different settings for 'web' than earlier, in the task 'main.yml: First'; make both the same"
+    )
 
 
 def test_an_owner_describes_a_service_alike_in_one_run() -> None:
