@@ -510,7 +510,10 @@ def test_what_a_server_cannot_use_is_a_warning(run: t.Any, path: Path) -> None:
     result = run(source_content=b64(SHA256), server=["haproxy", "nginx", "dovecot"])
     assert result["changed"] and path.read_bytes() == SHA256
     assert result["warnings"] == [
-        "haproxy ignores answers by a sha256 CertID, so clients get no staple from it",
+        (
+            "haproxy ignores answers by a sha256 CertID, so clients get no staple from it; set certid_digest to sha1, "
+            "or ask the CA for answers by a SHA-1 CertID"
+        ),
         "dovecot cannot staple at all, so clients get no staple from it",
     ]
     assert [finding["code"] for finding in result["findings"]] == 2 * ["unfit_for_server"]

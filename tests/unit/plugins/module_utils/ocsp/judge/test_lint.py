@@ -6,11 +6,12 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.judgement import Judgement
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.lint import lint
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.lint import lint, unfit
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.response import Rules, judge
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import certificate as certificates
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.table import SERVERS
@@ -112,7 +113,27 @@ def test_each_finding_names_its_server_and_what_becomes_of_it(file: str, name: s
         consequence = (
             "so it or its TLS would fail" if finding.severity == "error" else "so clients get no staple from it"
         )
-        assert finding.message.endswith(consequence)
+        assert re.search(rf", {consequence}(; .*[^.])?$", finding.message)
+
+
+ADVICE = {
+    "by SHA-256": "; set certid_digest to sha1, or ask the CA for answers by a SHA-1 CertID",
+    "two answers, ours first": "; ask the CA for responses with a single answer",
+    "without nextUpdate": "; ask the CA for responses with nextUpdate",
+}
+
+
+@pytest.mark.parametrize("file", ADVICE)
+def test_what_the_ca_can_change_is_told(file: str) -> None:
+    (finding,) = lint("haproxy", judged(FILES[file][0]), NOW)
+    assert finding.message.endswith(f", so clients get no staple from it{ADVICE[file]}")
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_what_time_alone_changes_is_not_the_fault_of_the_response(file: str) -> None:
+    data, expected = FILES[file]
+    found = {name for name in ALL for _finding in unfit(name, judged(data))}
+    assert found == (set() if file in ("299 seconds left", "no second left") else set(expected))
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -140,5 +161,6 @@ def test_who_staples_only_where_a_responder_is_named() -> None:
     found = {name: lint(name, judgement, NOW) for name in CAN_STAPLE}
     assert [name for name, findings in found.items() if findings] == ["trafficserver"]
     assert found["trafficserver"][0].message == (
-        "trafficserver staples only for certificates that name an OCSP responder, so clients get no staple from it"
+        "trafficserver staples only for certificates that name an OCSP responder, so clients get no staple from it; "
+        "get a certificate that names one"
     )
