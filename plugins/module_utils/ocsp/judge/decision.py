@@ -103,7 +103,7 @@ def decide(
         return _without(facts, facts.obstacle.code, facts.obstacle.message)
     current, candidate = _good(facts.current), _good(facts.candidate)
     problem = _older(candidate, current) if candidate is not None and current is not None else ""
-    installing = candidate is not None and not problem and not _same_times(candidate, current)
+    installing = candidate is not None and not problem and _is_better(candidate, current)
     best = candidate if installing else current
     proof = _latest_proof(facts)
     if proof is not None and not _is_later(best, proof):
@@ -148,11 +148,16 @@ def _older(new: Judgement, current: Judgement) -> str:
     return ""
 
 
-def _same_times(new: Judgement, current: t.Optional[Judgement]) -> bool:
-    return current is not None and (new.this_update, new.effective_expiry) == (
-        current.this_update,
-        current.effective_expiry,
-    )
+def _is_better(new: Judgement, current: t.Optional[Judgement]) -> bool:
+    """Whether one that is no older has other times, or the same and fewer servers that ignore it."""
+    if current is None:
+        return True
+    times, current_times = ((one.this_update, one.effective_expiry) for one in (new, current))
+    return times != current_times or _ignored(new) < _ignored(current)
+
+
+def _ignored(judgement: Judgement) -> int:
+    return sum(finding.code == "unfit_for_server" for finding in judgement.findings)
 
 
 # Revocation

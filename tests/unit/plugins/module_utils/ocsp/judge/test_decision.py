@@ -64,6 +64,7 @@ OTHER = judged(made(serial=99))
 FORGED_REVOCATION = judged(
     forge.response(forge.single(status="revoked", this_update=NOW - HOUR), produced_at=NOW - HOUR, flip_signature=True)
 )
+READ, UNREAD = (judge(made(digest=digest), TARGET, NOW, servers=("haproxy", "nginx")) for digest in ("sha1", "sha256"))
 SHORT_LIVED = ending(50 * MINUTE, 10 * MINUTE)
 NO_RESPONDER = Finding("no_responder", ERROR, "there is no responder")
 VANISHED = Finding("bad_input", ERROR, "the certificate does not exist")
@@ -79,6 +80,8 @@ CASES: t.Dict[str, t.Tuple[Facts, str, str]] = {
     "the first one": (Facts(False, None, FRESH), INSTALL, ""),
     "a newer one": (Facts(True, OLD, FRESH), INSTALL, ""),
     "the same one": (Facts(True, FRESH, FRESH), KEEP, ""),
+    "one of the same times that more servers read": (Facts(True, UNREAD, READ), INSTALL, ""),
+    "one of the same times that fewer servers read": (Facts(True, READ, UNREAD), KEEP, ""),
     "an older one": (Facts(True, FRESH, OLD), KEEP, ""),
     "a later one that expires before": (Facts(True, FRESH, ending(3 * DAY, SECOND)), KEEP, ""),
     "a bad one": (Facts(True, OLD, GONE), KEEP, ""),
