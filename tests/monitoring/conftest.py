@@ -75,7 +75,7 @@ def _state(now: datetime) -> dict[str, t.Any]:
 
     def certificate(**facts: t.Any) -> dict[str, t.Any]:
         known = {"not_after": at(days=60), "renew_at": at(days=30), "must_staple": False, "has_responder": True}
-        staple = facts.pop("staple", None)
+        staple, ignored = facts.pop("staple", None), facts.pop("ignored", "")
         if staple:
             ends, due = staple
             end = at(days=ends)
@@ -84,6 +84,7 @@ def _state(now: datetime) -> dict[str, t.Any]:
                 "next_update": end,
                 "this_update": at(days=ends - 7),
                 "renew_at": at(days=due),
+                "ignored": ignored,
             }
             facts["succeeded"] = at(days=ends - 7)
         return {"certificate": {**known, **facts.pop("certificate", {})}, "staple": staple, "failures": 0, **facts}
@@ -98,6 +99,7 @@ def _state(now: datetime) -> dict[str, t.Any]:
             "late.example.com": certificate(staple=(1, -2), failures=5, failure_code="timeout"),
             "refused.example.com": certificate(staple=(4, 0.5), failures=4, failure_code="bad_signature"),
             "new.example.com": certificate(failures=1, failure_code="not_successful"),
+            "ignored.example.com": certificate(staple=(4, 0.5), ignored="haproxy ignores it"),
             "must.example.com": certificate(certificate={"must_staple": True}, failures=7, failure_code="timeout"),
             "revoked.example.com": certificate(revoked={"time": at(days=-1), "reason": "key_compromise"}),
             "silent.example.com": certificate(certificate={"has_responder": False}),

@@ -147,6 +147,7 @@ def test_alerts_work_on_real_metrics(prometheus: Prometheus) -> None:
     expected = {
         ("OcspCertificateRevoked", "revoked.example.com"),
         ("OcspMustStapleMissing", "must.example.com"),
+        ("OcspStapleIgnored", "ignored.example.com"),
         ("OcspStapleMissing", "new.example.com"),
         ("OcspStapleNotRenewed", "late.example.com"),
         ("OcspResponderFailing", None),

@@ -181,7 +181,7 @@ def test_the_worst_stands_first() -> None:
     levels = [trouble.level for trouble in troubles.TABLE]
     assert levels == sorted(levels, reverse=True)
     critical = {trouble.name for trouble in troubles.TABLE if trouble.level == troubles.CRITICAL}
-    of_staples = {"must_staple_missing", "must_staple_expiring", "staple_expired"}
+    of_staples = {"must_staple_missing", "must_staple_ignored", "must_staple_expiring", "staple_expired"}
     assert critical == {"revoked", *of_staples, "renewal_overdue"}
 
 

@@ -441,6 +441,14 @@ CODES = (
         "Find out who put it there, and remove it. `ocsp-stapling status` reports it until the next `apply`.",
     ),
     Code(
+        "unfit_for_server",
+        HOST,
+        WARNING,
+        "A good staple is in place, but a server of the certificate does not staple it.",
+        "The message names the server, the reason and what to do.",
+        (ERROR, "for a must-staple certificate"),
+    ),
+    Code(
         "not_configured",
         HOST,
         WARNING,

@@ -40,6 +40,13 @@ def good(leaf: Entity, now: datetime, life: timedelta = 7 * DAY, age: timedelta 
     return forge.response(forge.single(leaf, this_update=start, next_update=start + life), produced_at=start)
 
 
+def by_sha256(leaf: Entity, now: datetime) -> bytes:
+    """A response that is good, but that HAProxy and hitch do not read."""
+    start = now - HOUR
+    single = forge.single(leaf, digest="sha256", this_update=start, next_update=start + 7 * DAY)
+    return forge.response(single, produced_at=start)
+
+
 def revoked(leaf: Entity, now: datetime) -> bytes:
     start = now - HOUR
     single = forge.single(

@@ -101,6 +101,7 @@ def test_where_a_staple_came_from(web: Host) -> None:
         "responder_url": web.url,
         "certificate_sha256": hashlib.sha256(leaf.der).hexdigest(),
         "installed": "2026-03-04T05:06:07Z",
+        "ignored": "",
     }
     assert known["certificate"]["serial_number"] == f"{leaf.serial:x}"
     web.later(HOUR)
@@ -215,6 +216,99 @@ def test_no_claim_says_how_bad_it_is_that_there_is_no_staple(host: Host, code: s
         journal.bind(str(host.home / "journal"))
         assert host.run("apply").code == honest.code == 2
         assert b"OCSP_EVENT=failed" in journal.recv(65536)
+
+
+# Ignored ------------------------------------------------------------------------------------------
+
+IGNORED = (
+    f"{NAME}: haproxy ignores answers by a sha256 CertID, so clients get no staple from it; set certid_digest to sha1, "
+    "or ask the CA for answers by a SHA-1 CertID"
+)
+
+
+def reports(host: Host) -> t.Tuple[str, str, str]:
+    """What status says of the certificate in its table, its trouble, and the line for Nagios."""
+    (known,) = json.loads(host.run("status", "--json").out)["certificates"].values()
+    return known["status"], known["trouble"], host.run("status", "--nagios").out
+
+
+@pytest.mark.parametrize("must_staple", [False, True])
+def test_a_staple_that_a_server_ignores_is_not_called_good(host: Host, must_staple: bool) -> None:
+    """Whoever left it there, whatever refresh says of it."""
+    host.deploy(NAME, ["nginx", "haproxy"], must_staple=must_staple)
+    host.maker = hosts.by_sha256
+    host.run("refresh")
+    (host.responses / "refresh.json").unlink()
+    done = host.run("apply", "--no-reload")
+    assert done.code == (2 if must_staple else 1) and host.pieces(NAME) == ALL
+    assert f"{IGNORED} [unfit_for_server]\n" in done.err
+    word, trouble, line = reports(host)
+    assert (word, trouble) == ("ignored", "must_staple_ignored" if must_staple else "staple_ignored")
+    prefix = "OCSP CRITICAL - " if must_staple else "OCSP WARNING - "
+    demand = f"{NAME}: it requires a staple (must-staple); " if must_staple else f"{NAME}: "
+    assert line.startswith(prefix + IGNORED.replace(f"{NAME}: ", demand))
+    assert "good=0" in line and re.search(rf"^{NAME} +ignored .* unfit_for_server$", host.run("status").out, re.M)
+    metrics = host.state / "metrics/ocsp_stapling.prom"
+    assert f'ocsp_stapling_staple_ignored{{name="{NAME}"}} 1\n' in metrics.read_text()
+    again = host.run("apply", "--no-reload")
+    assert again.code == done.code
+    assert (IGNORED in again.err) == must_staple, "once, unless clients fail by it"
+    assert IGNORED in host.run("apply", "--no-reload", NAME).err, "and to whoever asks"
+    host.maker = hosts.good
+    host.run("refresh", "--force")
+    assert host.run("apply", "--no-reload").code == 0, "also one of the same times"
+    assert reports(host)[:2] == ("good", None)
+    assert f'ocsp_stapling_staple_ignored{{name="{NAME}"}} 0\n' in metrics.read_text()
+
+
+@pytest.mark.parametrize(
+    ("services", "maker"),
+    [(["nginx", "apache", "postfix"], hosts.by_sha256), (["haproxy"], hosts.good)],
+    ids=["read by all that staple", "good for HAProxy"],
+)
+def test_what_no_server_ignores_is_good(host: Host, services: t.Sequence[str], maker: hosts.Maker) -> None:
+    host.maker = maker
+    host.deploy(NAME, services)
+    host.run("refresh")
+    assert host.run("apply", "--no-reload").code == 0
+    assert reports(host)[:2] == ("good", None)
+
+
+def test_the_last_minutes_of_a_staple_are_no_fault_of_it(host: Host) -> None:
+    host.deploy(NAME, ["haproxy"])
+    host.run("refresh")
+    host.later(7 * DAY - HOUR - 2 * MINUTE)
+    host.run("apply", "--no-reload")
+    assert host.known(NAME)["staple"]["ignored"] == ""
+
+
+def test_a_change_of_a_playbook_that_has_a_staple_ignored_is_seen_at_once(host: Host) -> None:
+    """Without a run of apply: by the staple that it put in place, or by the servers that it gave the certificate to."""
+    host.deploy(NAME, ["haproxy"])
+    host.run("refresh")
+    host.run("apply", "--no-reload")
+    host.put_staple(NAME, hosts.by_sha256(host.leaves[NAME], host.now + HOUR))
+    host.later(HOUR)
+    assert reports(host)[:2] == ("ignored", "staple_ignored")
+    (entry,) = host.config["certificates"]
+    host.configure(certificates=[{**entry, "services": ["nginx"]}])
+    host.run("apply", "--no-reload")
+    assert reports(host)[:2] == ("good", None)
+    host.configure(certificates=[entry])
+    assert reports(host)[:2] == ("ignored", "staple_ignored")
+
+
+def test_what_is_live_but_not_configured_and_ignored_is_told_as_both(host: Host) -> None:
+    host.deploy(NAME, ["haproxy"], must_staple=True)
+    host.maker = hosts.by_sha256
+    host.run("refresh")
+    host.run("apply", "--no-reload")
+    host.configure(certificates=[])
+    done = host.run("apply", "--no-reload")
+    assert done.code == 2 and IGNORED in done.err and "no configuration asks for its staple" in done.err
+    _word, trouble, line = reports(host)
+    assert trouble == "must_staple_ignored"
+    assert "haproxy ignores answers by a sha256 CertID" in line and "no configuration asks for its staple" in line
 
 
 # Ends ---------------------------------------------------------------------------------------------

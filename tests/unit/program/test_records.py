@@ -139,6 +139,7 @@ ENTRY = {
         "this_update": "2026-03-04T04:06:07Z",
         "next_update": "2026-03-11T04:06:07Z",
         "renew_at": "2026-03-07T16:06:07Z",
+        "ignored": "haproxy ignores it",
     },
     "revoked": None,
     "succeeded": "2026-03-04T05:06:07Z",
@@ -154,6 +155,7 @@ NAMES = {
     "ocsp_stapling_response_renew_timestamp_seconds": 1772899567,
     "ocsp_stapling_last_success_timestamp_seconds": 1772600767,
     "ocsp_stapling_staple_in_place": 1,
+    "ocsp_stapling_staple_ignored": 1,
     "ocsp_stapling_certificate_must_staple": 1,
     "ocsp_stapling_certificate_revoked": 0,
     "ocsp_stapling_certificate_of_user": 0,
@@ -232,7 +234,7 @@ def test_what_is_not_known_has_no_sample() -> None:
     text = metrics.render(found)
     assert 'ocsp_stapling_staple_in_place{name="a"} 0\n' in text
     assert 'ocsp_stapling_certificate_revoked{name="a"} 1\n' in text
-    assert "expiry" not in text
+    assert "expiry" not in text and "ignored" not in text
     assert "must_staple" not in text
     assert "last_run" not in text
 

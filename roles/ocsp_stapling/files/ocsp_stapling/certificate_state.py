@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from ocsp.codes import CODES
 from ocsp.judge.decision import INSTALL, WITHDRAW, Decision
 from ocsp.judge.judgement import Judgement
+from ocsp.judge.lint import unfit
 from ocsp.judge.schedule import certificate_due, renew_at, spread
 from ocsp.options.parse import Options
 from ocsp.store import attempts, sets
@@ -253,7 +254,13 @@ def staple_values(
         "responder_url": (source or (before.get("responder_url") if same else None)) or None,
         "certificate_sha256": digest(look.options.certificate.der),
         "installed": before.get("installed") if same else format_time(now),
+        "ignored": _ignored(judgement, look.options),
     }
+
+
+def _ignored(judgement: Judgement, options: Options) -> str:
+    """Which servers ignore a staple as long as it is in place, and why, as one sentence, or an empty string."""
+    return "; ".join(finding.message for name in options.servers for finding in unfit(name, judgement))
 
 
 def is_of_another(look: Observation, after: Values, before: Values) -> bool:

@@ -71,7 +71,7 @@ def observe(
         live = known.get("live")
         # What the next run will forget, since its set is gone, is no longer said.
         if name not in found and (not names or name in names) and isinstance(live, str) and os.path.isdir(live):
-            found[name] = config.entry(name, ())
+            found[name] = config.entry(name, sets.texts_of(known.get("services")))
     if not refused:
         found.update((one.name, one) for one in _unnoticed(config, state) if not names or one.name in names)
     seen: t.Dict[str, Seen] = {}
@@ -151,25 +151,26 @@ def _unreadable(path: str) -> str:
     return "" if os.access(path, os.R_OK) else f"{path} cannot be read: Permission denied"
 
 
-Digests = t.Tuple[bool, t.Any, t.Any]
+Digests = t.Tuple[bool, t.Any, t.Any, t.Tuple[str, ...]]
 
 
 def _in_place(entry: Entry) -> Digests:
-    """Whether it is deployed, and the digests of the staple and of the certificate."""
+    """Whether it is deployed, the digests of the staple and of the certificate, and the services that read them."""
     if entry.undeployed:
-        return False, None, None
+        return False, None, None, entry.services
     staple = read_place(entry)
     try:
         certificates, where = read_certificates(entry.values, "certificate")
         certificate = digest(find_leaf(certificates, where).der)
     except InputError:
         certificate = None
-    return True, digest(staple) if staple is not None else None, certificate
+    return True, digest(staple) if staple is not None else None, certificate, entry.services
 
 
 def _known(known: Values) -> Digests:
     certificate, staple = record.mapping(known, "certificate"), record.mapping(known, "staple")
-    return known.get("deployed") is not False, staple.get("sha256"), certificate.get("sha256")
+    services = sets.texts_of(known.get("services"))
+    return known.get("deployed") is not False, staple.get("sha256"), certificate.get("sha256"), services
 
 
 def _looked(look: Observation, known: Values, observer: Observer) -> Values:

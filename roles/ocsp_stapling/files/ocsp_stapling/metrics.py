@@ -45,6 +45,12 @@ def _is_there(key: str) -> Value:
     return lambda entry: float(isinstance(entry.get(key), dict))
 
 
+def _ignored(entry: Values) -> t.Optional[float]:
+    """None where nothing is in place."""
+    staple = record.mapping(entry, "staple")
+    return float(bool(record.text_of(staple, "ignored"))) if staple else None
+
+
 def _of_user(entry: Values) -> t.Optional[float]:
     return float(bool(record.text_of(entry, "user"))) if record.mapping(entry, "certificate") else None
 
@@ -81,6 +87,7 @@ _OF_CERTIFICATES: t.Tuple[t.Tuple[str, str, Value], ...] = (
         _time("", "succeeded"),
     ),
     ("staple_in_place", "Whether an OCSP response is in place for servers to staple.", _is_there("staple")),
+    ("staple_ignored", "Whether a server ignores the OCSP response in place.", _ignored),
     ("certificate_must_staple", "Whether the certificate requires a staple (RFC 7633).", _flag("must_staple")),
     ("certificate_revoked", "Whether the CA says that the certificate is revoked.", _is_there("revoked")),
     ("certificate_of_user", "Whether the certificate is that of another user than root.", _of_user),

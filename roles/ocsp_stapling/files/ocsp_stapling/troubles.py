@@ -36,6 +36,7 @@ OWN_CODES = frozenset(("revoked", "certificate_expired"))
 # Clients fail now, or will fail soon.
 REVOKED = Trouble("revoked", CRITICAL, "revoked", "OcspCertificateRevoked")
 MUST_STAPLE_MISSING = Trouble("must_staple_missing", CRITICAL, "", "OcspMustStapleMissing")
+MUST_STAPLE_IGNORED = Trouble("must_staple_ignored", CRITICAL, "ignored", "OcspMustStapleIgnored")
 MUST_STAPLE_EXPIRING = Trouble("must_staple_expiring", CRITICAL, "expiring", "OcspMustStapleExpiring", share=0.8)
 STAPLE_EXPIRED = Trouble("staple_expired", CRITICAL, "expired", "OcspStapleExpired")
 RENEWAL_OVERDUE = Trouble("renewal_overdue", CRITICAL, "", "OcspRenewalOverdue", share=0.8)
@@ -46,6 +47,7 @@ NOT_RUNNING = Trouble("not_running", WARNING, "", "OcspStaplingNotRunning")
 STAPLE_EXPIRED_OF_USER = Trouble("staple_expired_of_user", WARNING, "expired", "OcspStapleExpiredOfUser")
 CERTIFICATE_EXPIRED = Trouble("certificate_expired", WARNING, "", "OcspCertificateExpired")
 STAPLE_MISSING = Trouble("staple_missing", WARNING, "", "OcspStapleMissing")
+STAPLE_IGNORED = Trouble("staple_ignored", WARNING, "ignored", "OcspStapleIgnored")
 NOT_RENEWED = Trouble("not_renewed", WARNING, "", "OcspStapleNotRenewed", share=0.5)
 # What was to replace a certificate could not be deployed.
 RENEWAL_NOT_LIVE = Trouble("renewal_not_live", WARNING, "", "OcspRenewalNotLive")
@@ -82,6 +84,7 @@ NOT_SEEN = Trouble("not_seen", WARNING, "not seen")
 TABLE = (
     REVOKED,
     MUST_STAPLE_MISSING,
+    MUST_STAPLE_IGNORED,
     MUST_STAPLE_EXPIRING,
     STAPLE_EXPIRED,
     RENEWAL_OVERDUE,
@@ -90,6 +93,7 @@ TABLE = (
     STAPLE_EXPIRED_OF_USER,
     CERTIFICATE_EXPIRED,
     STAPLE_MISSING,
+    STAPLE_IGNORED,
     NOT_RENEWED,
     RENEWAL_NOT_LIVE,
     CLOCK,
@@ -108,7 +112,7 @@ TABLE = (
 
 #: What does harm now, and not when the staple or the certificate in place expires.
 HARMFUL = tuple(
-    one for one in TABLE[: TABLE.index(STAPLE_MISSING) + 1] if one not in (MUST_STAPLE_EXPIRING, RENEWAL_OVERDUE)
+    one for one in TABLE[: TABLE.index(STAPLE_IGNORED) + 1] if one not in (MUST_STAPLE_EXPIRING, RENEWAL_OVERDUE)
 )
 
 

@@ -408,6 +408,7 @@ class Apply:
         after["deployment"] = certificate_state.deployment_values(self._attempt(look.entry.name, after))
         self.after.certificates[look.entry.name] = after
         self._say_deployment(look.entry.name, before)
+        self._say_ignored(look, before)
         # By the word of refresh, which decides nothing.
         told = certificate_state.known_failure(after) if decision.code == "missing_staple" else ("", "")
         stapled = decision.action != WITHDRAW
@@ -464,6 +465,24 @@ class Apply:
             message = certificate_state.deployment_sentence(after)
             priority = events.CRITICAL if overdue else events.WARNING
             self.log.emit(Event("kept", message, priority, record.text_of(deployment, "code"), name))
+
+    def _say_ignored(self, look: Observation, before: Values) -> None:
+        """Say once that a server ignores the staple in place, and each time where the certificate demands one."""
+        name, demanded = look.entry.name, look.facts.must_staple
+        ignored, was_ignored = (
+            record.text_of(record.mapping(values, "staple"), "ignored")
+            for values in (self.after.certificates[name], before)
+        )
+        if not ignored:
+            return
+        if demanded:
+            self._worsen(2)
+        else:
+            self._worsen_for(look.entry, 1)
+        asked = name in self.names
+        if asked or demanded or ignored != was_ignored:
+            priority = events.CRITICAL if demanded else events.WARNING
+            self.log.emit(Event("failed", ignored, priority, "unfit_for_server", name), answer=asked)
 
     def _summarize(self) -> None:
         done = list(self.changes.values())

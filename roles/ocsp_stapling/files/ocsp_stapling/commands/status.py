@@ -35,6 +35,10 @@ from ..troubles import CRITICAL, OK, Trouble
 _WORDS = ("OK", "WARNING", "CRITICAL")
 _COLOURS = (GOOD, WARNING, BAD)
 
+_IGNORED = (troubles.MUST_STAPLE_IGNORED, troubles.STAPLE_IGNORED)
+#: What is wrong with a staple that the certificate demands.
+_DEMANDED = (troubles.MUST_STAPLE_MISSING, troubles.MUST_STAPLE_IGNORED, troubles.MUST_STAPLE_EXPIRING)
+
 #: Intervals after which a run is missing.
 _MISSED = 3
 
@@ -125,6 +129,8 @@ class Status:
         staple = record.mapping(entry, "staple")
         refused = "foreign_file" if record.text_of(entry, "refused") else ""
         code = refused or known_failure(entry)[0] or record.text_of(entry, "code")
+        if worst in _IGNORED:
+            code = "unfit_for_server"
         if worst in (troubles.NOT_DEPLOYED, troubles.RENEWAL_NOT_LIVE, troubles.RENEWAL_OVERDUE):
             # Without a deployment there has been no attempt at anything.
             code = record.text_of(record.mapping(entry, "deployment"), "code")
@@ -199,6 +205,8 @@ class Status:
         ended = bool(staple) and self._has_passed(entry, "staple", "effective_expiry")
         if must_staple and (not staple or ended):
             yield troubles.MUST_STAPLE_MISSING
+        if record.text_of(staple, "ignored"):
+            yield troubles.MUST_STAPLE_IGNORED if must_staple else troubles.STAPLE_IGNORED
         user = record.text_of(entry, "user")
         if ended:
             yield troubles.STAPLE_EXPIRED_OF_USER if user else troubles.STAPLE_EXPIRED
@@ -243,7 +251,9 @@ class Status:
             # That there is no response counts where nothing else is known, and what is about to end was said.
             told = code == "expiring" if entry.get("staple") else code == "missing_staple" and (failure or refused)
             causes = [self._place(entry), refused, unfinished, failure, "" if told else message]
-            if worst in (troubles.MUST_STAPLE_MISSING, troubles.MUST_STAPLE_EXPIRING):
+            if worst in _IGNORED:
+                causes.insert(0, record.text_of(record.mapping(entry, "staple"), "ignored"))
+            if worst in _DEMANDED:
                 causes.insert(0, "it requires a staple (must-staple)")
             following = record.time_of(entry, "next_attempt")
             if failure and following is not None:
