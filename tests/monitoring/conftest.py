@@ -100,6 +100,9 @@ def _state(now: datetime) -> dict[str, t.Any]:
             "refused.example.com": certificate(staple=(4, 0.5), failures=4, failure_code="bad_signature"),
             "new.example.com": certificate(failures=1, failure_code="not_successful"),
             "ignored.example.com": certificate(staple=(4, 0.5), ignored="haproxy ignores it"),
+            "strict.example.com": certificate(
+                certificate={"must_staple": True}, staple=(4, 0.5), ignored="haproxy ignores it"
+            ),
             "must.example.com": certificate(certificate={"must_staple": True}, failures=7, failure_code="timeout"),
             "revoked.example.com": certificate(revoked={"time": at(days=-1), "reason": "key_compromise"}),
             "silent.example.com": certificate(certificate={"has_responder": False}),

@@ -92,8 +92,15 @@ def test_in_place_alarms_only_where_a_staple_is_needed(prometheus: Prometheus) -
     mapped = texts(panel, "In place")
     shown = {row["metric"]["name"]: mapped[row["value"][1]]["text"] for row in run(prometheus, target)}
     assert shown["good.example.com"] == "yes" and shown["new.example.com"] == "no"
+    assert shown["ignored.example.com"] == "ignored"
     assert shown["silent.example.com"] == "n/a", "it has no responder, so there is nothing to staple"
-    assert {each["text"] for each in mapped.values() if each["color"] != "transparent"} == {"no"}
+    assert {each["text"] for each in mapped.values() if each["color"] != "transparent"} == {"no", "ignored"}
+
+
+def test_a_required_staple_that_a_server_ignores_counts_as_missing(prometheus: Prometheus) -> None:
+    panel = next(panel for panel in PANELS if panel["title"] == "Must-staple missing")
+    (found,) = run(prometheus, panel["targets"][0])
+    assert found["value"][1] == "2"
 
 
 @pytest.mark.parametrize("code", ["0", "1", "2", "64", "70", "74", "75", "78"])
@@ -147,6 +154,7 @@ def test_alerts_work_on_real_metrics(prometheus: Prometheus) -> None:
     expected = {
         ("OcspCertificateRevoked", "revoked.example.com"),
         ("OcspMustStapleMissing", "must.example.com"),
+        ("OcspMustStapleIgnored", "strict.example.com"),
         ("OcspStapleIgnored", "ignored.example.com"),
         ("OcspStapleMissing", "new.example.com"),
         ("OcspStapleNotRenewed", "late.example.com"),
