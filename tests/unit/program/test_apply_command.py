@@ -1011,8 +1011,13 @@ def odd(web: Host, folder: Path) -> None:
     (folder / "x|y.pem").write_bytes((folder / "evil.test.pem").read_bytes())
 
 
+def ignored(web: Host, folder: Path) -> None:
+    web.makers["evil.test"] = hosts.by_sha256
+    web.configure(defaults={**web.config["defaults"], "server": ["haproxy"]})
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
-@pytest.mark.parametrize("trouble", [broken, without_responder, planted, ended, odd])
+@pytest.mark.parametrize("trouble", [broken, without_responder, planted, ended, odd, ignored])
 def test_troubles_that_a_user_has_at_will_are_told_as_theirs(
     web: Host, trouble: t.Callable[[Host, Path], None]
 ) -> None:
