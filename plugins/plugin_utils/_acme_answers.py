@@ -26,7 +26,12 @@ Values = t.Mapping[str, t.Any]
 
 #: Errors of a CA (RFC 8555 section 6.7) that pass without anything being done about them.
 _PASSING = frozenset(("rateLimited", "serverInternal", "orderNotReady"))
-_ERROR = re.compile(r'Error (?:"[^"]*" \()?urn:ietf:params:acme:error:(\w+)\)?(?:: "((?:[^"\\]|\\.)*)")?')
+#: The detail may have quotes in it, which community.crypto does not escape: it ends with what comes after it there.
+_ERROR = re.compile(
+    r'Error (?:"[^"]*" \()?urn:ietf:params:acme:error:(\w+)\)?'
+    r'(?:: "(.*?)(?:$|"(?=$|[.;)]|\s+(?:Subproblems:|The (?:JSON|raw) ))))?',
+    re.DOTALL,
+)
 #: Whose challenge failed, before a colon or what the state of the authorization is.
 _IDENTIFIER = re.compile(r"\b(?:dns|ip):(\S{1,260}?)(?::? )")
 #: Characters of an error that are looked at, of a sentence about it, and of any sentence.

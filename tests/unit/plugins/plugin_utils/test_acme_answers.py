@@ -142,6 +142,24 @@ def test_a_url_is_one(value: t.Any) -> None:
     assert caught.value.message.isprintable() and len(caught.value.message) < 200
 
 
+@pytest.mark.parametrize(
+    "end", ["", ".", "; Challenge dns-01", ")", " Subproblems:\n(0) Error x", ". The JSON result: {}"]
+)
+@pytest.mark.parametrize(
+    "detail",
+    [
+        'Get "http://www.example.test/.well-known/x": dial tcp: no such host',
+        'forbidden by policy: "example.test"',
+        "404",
+    ],
+)
+def test_a_detail_with_quotes_is_said_whole(detail: str, end: str) -> None:
+    error = f'Error urn:ietf:params:acme:error:connection: "{detail}"{end}'
+    text = f"Failed to validate challenge for dns:a.example.test: invalid. Challenge http-01: {error}"
+    said = _acme_answers.explain({"msg": text}).message
+    assert said == f"the CA says: a.example.test: {detail} (connection)"
+
+
 @pytest.mark.parametrize("size", [5_000, 1_000_000])
 @pytest.mark.parametrize("unit", ["dns:", 'Error "', "Error urn:ietf:params:acme:error:x", "\\", "\x1b[31m", " "])
 def test_an_error_of_any_length_is_one_short_sentence(unit: str, size: int) -> None:
