@@ -69,6 +69,12 @@ def test_each_service_has_a_handler() -> None:
     ] * 2
 
 
+def test_a_play_fails_where_a_handler_could_not_reload_a_service() -> None:
+    """Nothing else tells whoever notified it, for example after a change to the configuration of the server."""
+    reloads = [one for one in load("handlers/main.yml") if one["name"].startswith("Reload ")]
+    assert reloads and not any("failed_when" in one or "ignore_errors" in one for one in reloads)
+
+
 def test_readme_has_all_keys_of_groups_and_domains() -> None:
     section = (ROLE / "README.md").read_text().partition("## Groups and certificates\n")[2].partition("\n## ")[0]
     assert set(_groups.KEYS) <= set(re.findall(r"`(\w+)`", section))

@@ -91,7 +91,8 @@ def tell(installed: Installation, config: Config, log: Log, names: t.Iterable[st
             result = control.Result(False, None, error.message)
         if result.problem:
             well = False
-            message = f"{result.problem}; the next run tries again"
+            # What nothing on disk asks for, only who named it wants: a handler of a playbook.
+            message = f"{result.problem}; the next run tries again" if name in noted(config) else result.problem
             log.emit(Event("reload_failed", message, events.ERROR, "reload_failed", service=name))
         elif result.reloaded:
             log.emit(Event("reloaded", f"{name} was reloaded", service=name))
