@@ -34,6 +34,7 @@ from ansible_collections.certops.ocsp.plugins.plugin_utils import (
     _groups,
     _guard,
     _owner,
+    _program,
 )
 
 Values = dict[str, t.Any]
@@ -46,7 +47,10 @@ _PLACE = "__acme_certificates_host"
 _LOOKS = "__acme_certificates_looks"
 #: With these, hosts run on by themselves, so that each would order for all.
 _SEPARATE = ("free", "host_pinned")
-_PREFIX = "acme_certificates_"
+_ROLE = "acme_certificates"
+_PREFIX = f"{_ROLE}_"
+#: What the role itself gives to the tasks that set DNS records; a play may set them to try those tasks out.
+_GIVEN = (f"{_PREFIX}dns_records", f"{_PREFIX}dns_state")
 _SECRETS: Values = {"vault_secret": "", "account_key_content": "", "eab": {}, "environment": {}}
 _NOT_A_SECRET = (
     "acme_certificates_vault_secret is none of the vault secrets of this run, so that keys could not be decrypted; "
@@ -69,7 +73,7 @@ class ActionModule(ActionBase):
             settings, faults = _acme_wanted.read_settings(given)
             if faults:
                 groups = _groups.read(arguments.get("groups") or [], remote=bool(given.get("remote_source")))
-                raise AnsibleActionFail(refusal([*faults, *groups.faults]))
+                raise AnsibleActionFail(refusal([*_unknown_variables(variables), *faults, *groups.faults]))
             try:
                 return {"changed": False, **step(arguments, settings, variables)}
             except OSError as error:
@@ -92,7 +96,7 @@ class ActionModule(ActionBase):
         names = {one.name for one in requests}
         return {
             "requests": [one.values() for one in requests],
-            "faults": [*groups.faults, *faults],
+            "faults": [*_unknown_variables(variables), *groups.faults, *faults],
             **(self._proofs(names, variables) if names else {"proofs": {}}),
         }
 
@@ -353,6 +357,10 @@ def _look_problem(look: Values, folder: str) -> str:
         else f"does not answer ({' '.join(str(look.get('msg', '')).split())})"
     )
     return f"{item['host']} {said} at port 80 for {url}, so that the CA was not asked; have it serve {folder} there"
+
+
+def _unknown_variables(variables: Values) -> list[str]:
+    return _program.unknown_variables(variables.keys() - _GIVEN, _ROLE)
 
 
 def _variable_of(place: str) -> str:

@@ -114,13 +114,14 @@ def wanted(
     }
 
 
-def unknown_variables(variables: t.Iterable[str]) -> list[str]:
-    """What is wrong with the names of variables that begin as those of the role do."""
-    known = yaml_load((ROLE / "defaults" / "main.yml").read_text(encoding="utf-8"))
+def unknown_variables(variables: t.Iterable[str], role: str = ROLE.name) -> list[str]:
+    """What is wrong with the names of variables that begin as those of a role do."""
+    specs = yaml_load((_COLLECTION / "roles" / role / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))
+    known = specs["argument_specs"]["main"]["options"]
     return [
         f"{name} is not a variable of the role; {_groups.variable_meant(name) or did_you_mean(name, known)}"
         for name in sorted(variables)
-        if name.startswith(_PREFIX) and name not in known and not name.startswith(_groups.MORE)
+        if name.startswith(f"{role}_") and name not in known and not name.startswith(_groups.MORE)
     ]
 
 

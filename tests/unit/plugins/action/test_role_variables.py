@@ -95,6 +95,12 @@ INSIDE = {
         {"folder": ["/tls"]},
     ],
 }
+MISSPELT_OF_ACME = {
+    "acme_certificates_directory": "no url",
+    "acme_certificates_root": ["root.pem"],
+    "acme_certificates_dns_state": "present",
+    CERTIFICATES: MISSPELT,
+}
 ABSENT = {
     "ocsp_stapling_state": "absent",
     "ocsp_stapling_owner": [SECRET],
@@ -107,6 +113,8 @@ PLAYS: t.Dict[str, t.Tuple[str, t.Mapping[str, t.Any]]] = {
     **{name: ("ocsp_stapling", {name: value}) for name, (value, _sentence) in SENTENCES.items()},
     "inside": ("ocsp_stapling", INSIDE),
     "absent": ("ocsp_stapling", ABSENT),
+    "misspelt": ("acme_certificates", MISSPELT_OF_ACME),
+    "misspelt and wrong": ("acme_certificates", {**MISSPELT_OF_ACME, "acme_certificates_weekly_limit": SECRET}),
 }
 
 
@@ -129,9 +137,12 @@ def messages(tmp_path_factory: pytest.TempPathFactory) -> t.Dict[str, t.List[str
         "gather_facts": False,
         "tasks": [{"ansible.builtin.copy": written, "check_mode": False}],
     }
+    collections = link_checkout(folder / "collections")
+    # That it is there is all that is asked of the collection that would talk to a CA.
+    (collections / "ansible_collections" / "community" / "crypto").mkdir(parents=True)
     path = folder / "play.yml"
     path.write_text(json.dumps([*(play(name, *given) for name, given in PLAYS.items()), last]))
-    done = run_playbook(path, link_checkout(folder / "collections"), "--check")
+    done = run_playbook(path, collections, "--check")
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads((folder / "messages").read_text())
     assert not [name for name, message in found.items() if SECRET in message]
@@ -184,3 +195,13 @@ def test_what_is_to_be_removed_is_said_in_the_same_words(messages: t.Dict[str, t
         "- ocsp_stapling_apache_port must be a whole number from 1 to 65535",
         "- ocsp_stapling_force must be true or false",
     ]
+
+
+@pytest.mark.parametrize("name", ["misspelt", "misspelt and wrong"])
+def test_a_variable_of_acme_that_is_misspelt_is_refused_with_all_else(
+    name: str, messages: t.Dict[str, t.List[str]]
+) -> None:
+    said = messages[name]
+    assert "- acme_certificates_root is not a variable of the role; did you mean acme_certificates_roots?" in said, said
+    assert any("relaod is not known; did you mean reload?" in line for line in said), said
+    assert not any("dns_state" in line for line in said)

@@ -516,6 +516,20 @@ def test_a_task_that_gave_certificates_cannot_come_without_any(
 def test_a_variable_that_is_misspelt_is_refused(name: str, ending: str) -> None:
     known = ["ocsp_stapling_timer", "ocsp_stapling_certificates", "ocsp_stapling_certificates__mail", "my_variable"]
     assert controller.unknown_variables([name, *known]) == [f"{name} is not a variable of the role; {ending}"]
+    assert controller.unknown_variables([name], "acme_certificates") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("acme_certificates_root", "acme_certificates_roots"),
+        ("acme_certificates_kye_type", "acme_certificates_key_type"),
+    ],
+)
+def test_a_variable_of_the_other_role_that_is_misspelt_is_refused(name: str, meant: str) -> None:
+    known = ["acme_certificates_directory", "acme_certificates_roots", "__acme_certificates_x", "ocsp_stapling_x"]
+    sentence = f"{name} is not a variable of the role; did you mean {meant}?"
+    assert controller.unknown_variables([name, *known], "acme_certificates") == [sentence]
 
 
 def test_a_folder_of_the_host_that_is_not_there_is_refused(host: Host, tmp_path: Path) -> None:
