@@ -99,12 +99,15 @@ def read_candidate(given: Values) -> Candidate:
     try:
         return _read_candidate(name, given, responses)
     except Exception as error:  # it must not keep others from being renewed
-        return Candidate(name, given, _NOTHING, None, _undecided(error))
+        return Candidate(name, given, _NOTHING, None, _undecided(error, given))
 
 
-def _undecided(error: Exception) -> decision.Verdict:
+def _undecided(error: Exception, given: Values) -> decision.Verdict:
+    """Nothing is to be done, unless that was asked for in any case."""
     known = isinstance(error, OcspError)
     problem = str(error) if known else f"internal error ({type(error).__name__}: {error})"
+    if given.get("force"):
+        return decision.Verdict(reasons.FORCED, f"it was asked for, and could not be looked at: {problem}", True)
     return decision.Verdict(reasons.UNDECIDED, problem, False)
 
 
@@ -142,7 +145,7 @@ def _guard(one: Candidate, suggestions: ari.Suggestions, share: float, directory
     try:
         return _decide(one, suggestions, share, directory, now)
     except Exception as error:  # it must not keep others from being renewed
-        failed = one._replace(certificate=None, verdict=_undecided(error))
+        failed = one._replace(certificate=None, verdict=_undecided(error, one.given))
         return _decide(failed, suggestions, share, directory, now)
 
 

@@ -88,7 +88,7 @@ class Batch:
                     "message": one.message,
                     "passing": one.passing,
                     "sentence": self._sentence(name, one),
-                    "warning": one.passing and not self.verdicts[name]["urgent"],
+                    "warning": self._can_wait(name, one),
                     "hosts": list(self.requests[name].hosts),
                 }
                 for name, one in self.problems.items()
@@ -100,6 +100,10 @@ class Batch:
             **answers,
             "installed": self.installed,
         }
+
+    def _can_wait(self, name: str, problem: Refused) -> bool:
+        """Whether the next runs may try again. What was asked for by its name may have lost its key to others."""
+        return problem.passing and not self.verdicts[name]["urgent"] and name not in self.settings["force"]
 
     def is_fit(self, name: str) -> bool:
         """Whether there is a certificate that hosts deploy, or at least one that does not keep them from others."""
@@ -375,7 +379,9 @@ class Batch:
         verdict = self.verdicts[name]
         end = verdict["not_after"]
         if end is None:
-            return f"{name} was not obtained: {problem.message}; there is no certificate for it yet"
+            place = "there is no certificate for it yet"
+            place = place if verdict["reason"] == reasons.MISSING else "the certificate in place cannot be read"
+            return f"{name} was not obtained: {problem.message}; {place}"
         days = (_time(end) - self.now).days
         left = f"ends on {end} ({days} days)" if days >= 0 else f"ended on {end}"
         return f"{name} was not renewed: {problem.message}; the certificate in use {left}"

@@ -136,6 +136,14 @@ def test_a_file_that_cannot_be_read_costs_its_certificate_alone(run: t.Any, fold
     assert result["msg"].endswith(f"it could not be decided for {NAME}")
 
 
+@pytest.mark.parametrize("option", ["path", "private_key_path"])
+def test_what_is_forced_is_due_although_it_cannot_be_read(run: t.Any, folder: Path, option: str) -> None:
+    result = run(force=True, **{option: str(folder)})
+    (found,) = result["certificates"]
+    assert (found["due"], found["reason"], found["urgent"]) == (True, "forced", True)
+    assert found["msg"].startswith("it was asked for, and could not be looked at: ")
+
+
 def test_a_key_in_a_vault_only_has_to_exist(run: t.Any, folder: Path) -> None:
     assert run(private_key_path=str(folder / "none.key"))["certificates"][0]["reason"] == "missing"
     (folder / "vault.key").write_text("$ANSIBLE_VAULT;1.1;AES256\n6162\n")

@@ -34,6 +34,7 @@ URN = "urn:ietf:params:acme:error:"
 SETTINGS = {
     "directory": "https://ca.example/dir",
     "weekly_limit": 3,
+    "force": [],
     "http_folder": "/srv",
     "http_hosts": [],
     "dns_alias": {},
@@ -389,9 +390,24 @@ def test_a_limit_of_the_ca_is_not_tried_a_second_time(folder: _acme_folder.Folde
         f"{NAME} was not renewed: the CA says: too many (rateLimited); the certificate in use ends on "
         "2026-05-02T05:06:07Z (59 days)"
     )
+    found.settings = {**SETTINGS, "force": [NAME]}
+    assert not found.result()["problems"][0]["warning"], "it was asked for by its name"
     late = batch(folder, {**RENEWAL, "urgent": True})
     late.take_orders([failed(late, "rateLimited", "too many", 429)])
     assert not late.result()["problems"][0]["warning"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "place"),
+    [("missing", "there is no certificate for it yet"), ("unreadable", "the certificate in place cannot be read")],
+)
+def test_what_is_in_place_is_told_where_nothing_is_known_of_it(
+    folder: _acme_folder.Folder, reason: str, place: str
+) -> None:
+    found = batch(folder, {**FIRST, "reason": reason})
+    found.take_orders([failed(found, "rateLimited", "too many", 429)])
+    sentence = f"{NAME} was not obtained: the CA says: too many (rateLimited); {place}"
+    assert found.result()["problems"][0]["sentence"] == sentence
 
 
 def test_nothing_replaces_a_certificate_of_another_ca(folder: _acme_folder.Folder) -> None:
