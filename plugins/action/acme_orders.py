@@ -218,13 +218,23 @@ class ActionModule(ActionBase):
         batch = _acme_orders.Batch(folder, settings, datetime.now(timezone.utc))
         return batch.load(arguments["orders"]) if arguments.get("orders") else batch
 
-    def _prepared(self, arguments: Values, settings: Values, variables: Values) -> Values:
-        """Keys and requests for what is due."""
+    def _due_batch(self, arguments: Values, settings: Values, variables: Values) -> _acme_orders.Batch:
         batch = self._batch(arguments, settings, variables)
         due = {one["name"]: one for one in arguments["decision"]["certificates"] if one["due"]}
         wanted = [_acme_wanted.Request.of(one) for one in arguments["plan"]["requests"]]
         batch.requests = {one.name: one for one in wanted if one.name in due}
         batch.verdicts = due
+        return batch
+
+    def _foreseen(self, arguments: Values, settings: Values, variables: Values) -> Values:
+        """What would be ordered, and why all else that is due would not be."""
+        batch = self._due_batch(arguments, settings, variables)
+        names = batch.foresee()
+        return {**_result(batch, arguments), "names": names}
+
+    def _prepared(self, arguments: Values, settings: Values, variables: Values) -> Values:
+        """Keys and requests for what is due."""
+        batch = self._due_batch(arguments, settings, variables)
         encrypt = _encryption(settings)
         refused, account_key = _directory_problem(arguments.get("answer") or {}), arguments["plan"]["account_key"]
         if refused is None and not settings["account_key_content"] and not os.path.exists(account_key):

@@ -28,7 +28,7 @@ attributes:
   check_mode:
     support: partial
     details:
-      - V(wanted) and V(planned) of O(state) change nothing. The role takes no other step in check mode.
+      - V(wanted), V(planned) and V(foreseen) of O(state) change nothing. The role takes no other step in check mode.
   diff_mode:
     support: none
   idempotent:
@@ -40,13 +40,14 @@ options:
       - V(wanted) reads on behalf of one host what it wants, and what it knows of revocations.
       - V(planned) unites that for all hosts, or refuses all that is wrong. Outside of check mode, it encrypts keys
         that should be encrypted and are not.
+      - V(foreseen) says in check mode what would be ordered, and what not, because of a limit for example.
       - V(asked) asks the CA for its directory, once and for 10 seconds at most.
       - V(prepared) makes keys and requests for what is due.
       - V(called) has a module of C(community.crypto) ask the CA, and returns of its answer what is needed, in printable
         characters. It ends the process of the module when the time of the task is up.
       - V(account), V(ordered), V(checked) and V(issued) take in what came of the tasks before.
     type: str
-    choices: [wanted, planned, asked, prepared, called, account, ordered, checked, issued]
+    choices: [wanted, planned, foreseen, asked, prepared, called, account, ordered, checked, issued]
     required: true
   settings:
     description:
@@ -138,9 +139,14 @@ requests:
   elements: dict
 problems:
   description: What was not obtained, and why.
-  returned: success, with V(prepared) of O(state) and all later ones
+  returned: success, with V(foreseen) or V(prepared) of O(state) and all later ones
   type: list
   elements: dict
+names:
+  description: The names of the certificates that would be ordered.
+  returned: success, with V(foreseen) of O(state)
+  type: list
+  elements: str
 missing:
   description: The names of the certificates that there are none of yet.
   returned: success, with V(planned) of O(state) and all later ones
@@ -151,7 +157,7 @@ missing:
 from ansible_collections.certops.ocsp.plugins.module_utils import _acme_host, _module
 from ansible_collections.certops.ocsp.plugins.module_utils._module import Module
 
-STATES = ["wanted", "planned", "asked", "prepared", "called", "account", "ordered", "checked", "issued"]
+STATES = ["wanted", "planned", "foreseen", "asked", "prepared", "called", "account", "ordered", "checked", "issued"]
 ASKING = ["acme_account", *(f"acme_certificate_order_{one}" for one in ("info", "create", "validate", "finalize"))]
 
 

@@ -59,6 +59,8 @@ class Batch:
         self.verdicts: dict[str, Values] = {}
         self.problems: dict[str, Refused] = {}
         self.retried: set[str] = set()
+        #: Whether this is what would be, and not what was.
+        self.foreseen = False
         #: When the CA is not asked for any more, by the clock of ``time.monotonic``.
         self.until = math.inf
         self.installed: list[str] = []
@@ -137,33 +139,54 @@ class Batch:
 
     # The steps
 
+    def foresee(self) -> list[str]:
+        """The names of what would be ordered, without doing anything; of all else there is a problem."""
+        self.foreseen = True
+        self._for_each(self._foresee)
+        return [name for name in self.requests if name not in self.problems]
+
+    def _foresee(self, request: Request) -> None:
+        self._check_notes(request.name)
+        if not self._open_order(request).get("uri"):
+            self._check_limit(request)
+
     def prepare(self, refusal: Refused | None, encrypt: Encrypt, read_key: ReadKey) -> None:
         """Have a key and a request on disk for all that is due. ``refusal`` is why nothing can be ordered at all."""
         self.until = time.monotonic() + _PATIENCE + _MORE_PATIENCE * len(self.requests)
-        for name in self.requests:
+        if refusal is not None:
+            self.problems.update(dict.fromkeys(self.requests, refusal))
+        else:
+            self._for_each(functools.partial(self._prepare, encrypt=encrypt, read_key=read_key))
+
+    def _for_each(self, step: t.Callable[[Request], None]) -> None:
+        """Take a step for each certificate: what is wrong with one is no problem of others."""
+        for name, request in self.requests.items():
             try:
-                if refusal is not None:
-                    raise refusal
-                self._prepare(self.requests[name], encrypt, read_key)
+                step(request)
             except Refused as problem:
                 self.problems[name] = problem
             except OSError as error:
                 self.problems[name] = _acme_answers.unusable(error)
 
-    def _prepare(self, request: Request, encrypt: Encrypt, read_key: ReadKey) -> None:
-        problem = self.folder.unreadable(request.name)
+    def _check_notes(self, name: str) -> None:
+        problem = self.folder.unreadable(name)
         if problem:
             raise Refused(problem)
-        known, agreed = self.folder.order(request.name), self._agreed(request)
-        is_open = known.get("agreed") == agreed and not self.folder.is_done(request.name)
+
+    def _open_order(self, request: Request) -> Entry:
+        """What is known of an order that can be taken up; empty without one."""
+        known = self.folder.order(request.name)
+        is_open = known.get("agreed") == self._agreed(request) and not self.folder.is_done(request.name)
         is_open = is_open and not self._has_revoked_key(request.name)
-        if is_open and self.folder.pending(request.name, "request.pem"):
-            if known.get("uri"):
-                return
-        else:
+        return known if is_open and self.folder.pending(request.name, "request.pem") else {}
+
+    def _prepare(self, request: Request, encrypt: Encrypt, read_key: ReadKey) -> None:
+        self._check_notes(request.name)
+        known = self._open_order(request)
+        if not known:
             self.folder.forget_order(request.name)
-            known = {}
-        self._check_limit(request)
+        if not known.get("uri"):
+            self._check_limit(request)
         if known:
             return
         reason = self.verdicts[request.name]["reason"]
@@ -177,7 +200,7 @@ class Batch:
         csr = _acme_keys.new_request(key, request.names, request.must_staple)
         self.folder.write(self.folder.pending_path(request.name, "key.pem"), kept)
         self.folder.write(self.folder.pending_path(request.name, "request.pem"), csr)
-        self.folder.note_order(request.name, agreed=agreed, made=format_time(self.now))
+        self.folder.note_order(request.name, agreed=self._agreed(request), made=format_time(self.now))
 
     def _has_revoked_key(self, name: str) -> bool:
         """Whether an order that was begun is for the key of a certificate that has been revoked since."""
@@ -202,9 +225,11 @@ class Batch:
         recent = sorted(moment for moment in made if moment > self.now - WEEK)
         if len(recent) >= limit > 0:
             again = format_time(recent[-limit] + WEEK)
+            number = "1 certificate was" if len(recent) == 1 else f"{len(recent)} certificates were"
             raise Refused(
-                f"{len(recent)} certificates for {', '.join(request.names)} were obtained within 7 days, which is the "
-                f"limit of acme_certificates_weekly_limit; the next one is allowed from {again} on"
+                f"{number} obtained within 7 days for {', '.join(request.names)}, and acme_certificates_weekly_limit "
+                f"allows {limit}; the next one is allowed from {again} on, or at once in a run with "
+                f"-e acme_certificates_weekly_limit={len(recent) + 1}"
             )
 
     def _obtained(self, request: Request) -> Entry:
@@ -376,15 +401,17 @@ class Batch:
     # What is said
 
     def _sentence(self, name: str, problem: Refused) -> str:
-        verdict = self.verdicts[name]
+        verdict, was = self.verdicts[name], "would not be" if self.foreseen else "was not"
         end = verdict["not_after"]
         if end is None:
             place = "there is no certificate for it yet"
             place = place if verdict["reason"] == reasons.MISSING else "the certificate in place cannot be read"
-            return f"{name} was not obtained: {problem.message}; {place}"
+            return f"{name} {was} obtained: {problem.message}; {place}"
         days = (_time(end) - self.now).days
         left = f"ends on {end} ({days} days)" if days >= 0 else f"ended on {end}"
-        return f"{name} was not renewed: {problem.message}; the certificate in use {left}"
+        # Nothing else about it matters as much.
+        urgent = f", although {verdict['msg']}" if verdict["reason"] == reasons.REVOKED else ""
+        return f"{name} {was} renewed{urgent}: {problem.message}; the certificate in use {left}"
 
 
 def judge(

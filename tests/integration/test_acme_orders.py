@@ -314,8 +314,10 @@ def test_another_directory_and_the_weekly_limit(run: t.Any, ca: Ca, controller: 
     for _time in range(2):
         assert run(acme_certificates_force=[NAME]).rc == 0
     over = run(acme_certificates_force=[NAME])
-    assert over.rc != 0 and "the limit of acme_certificates_weekly_limit" in over.output
-    assert len(ca.issued()) == issued + 4
+    assert over.rc != 0 and f"{NAME} was not renewed: 3 certificates were obtained within 7 days" in over.output
+    foreseen = run(acme_certificates_force=[NAME], switches=["--check"])
+    assert foreseen.rc != 0 and f"{NAME} would not be renewed: 3 certificates" in foreseen.output
+    assert "Would be ordered" not in foreseen.output and len(ca.issued()) == issued + 4
 
 
 @newest_only

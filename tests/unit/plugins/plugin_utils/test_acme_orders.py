@@ -577,7 +577,50 @@ def test_the_weekly_limit_counts_all_certificates_for_the_same_names(folder: _ac
     assert batch(folder).problems == {}
     folder.note(NAME, obtained=obtained(own, 1))
     found = batch(folder)
-    assert "the next one is allowed from 2026-03-05T05:06:07Z" in found.problems[NAME].message
+    assert found.problems[NAME].message == (
+        "3 certificates were obtained within 7 days for example.test, www.example.test, and "
+        "acme_certificates_weekly_limit allows 3; the next one is allowed from 2026-03-05T05:06:07Z on, or at once in a "
+        "run with -e acme_certificates_weekly_limit=4"
+    )
+    folder.note("fourth", obtained=obtained(own, 1))
+    assert batch(folder).problems[NAME].message.startswith("4 certificates were obtained within 7 days for ")
+    assert "acme_certificates_weekly_limit allows 3; " in batch(folder).problems[NAME].message
+
+
+def limited(folder: _acme_folder.Folder, verdict: t.Any) -> _acme_orders.Batch:
+    """A batch whose certificate was obtained as often as its limit allows."""
+    like = {"directory": SETTINGS["directory"], "names": list(REQUEST.names), "order": "x"}
+    folder.note(NAME, obtained=[{"at": format_time(NOW), **like}] * 3)
+    found = _acme_orders.Batch(folder, SETTINGS, NOW)
+    found.requests, found.verdicts = {NAME: REQUEST}, {NAME: verdict}
+    return found
+
+
+def test_that_a_certificate_was_revoked_is_said_first(folder: _acme_folder.Folder) -> None:
+    found = limited(folder, {**RENEWAL, "reason": "revoked", "msg": "its CA revoked it on 2026-03-04T05:00:00Z"})
+    found.prepare(None, bytes, lambda path: Path(path).read_bytes())
+    said = found.result()["problems"][0]["sentence"]
+    assert said.startswith(
+        f"{NAME} was not renewed, although its CA revoked it on 2026-03-04T05:00:00Z: 3 certificates"
+    )
+
+
+def test_check_mode_foresees_the_limit_and_changes_nothing(folder: _acme_folder.Folder) -> None:
+    found = limited(folder, RENEWAL)
+    before = {path: path.read_bytes() for path in Path(folder.path).rglob("*") if path.is_file()}
+    assert found.foresee() == []
+    (problem,) = found.result()["problems"]
+    assert problem["sentence"].startswith(f"{NAME} would not be renewed: 3 certificates were obtained")
+    assert not problem["warning"]
+    found = limited(folder, RENEWAL)
+    found.settings = {**SETTINGS, "weekly_limit": 4}
+    assert found.foresee() == [NAME] and found.problems == {}
+    assert before == {path: path.read_bytes() for path in Path(folder.path).rglob("*") if path.is_file()}
+
+
+def test_an_order_that_was_begun_is_foreseen_beyond_the_limit(folder: _acme_folder.Folder) -> None:
+    created(batch(folder, RENEWAL))
+    assert limited(folder, RENEWAL).foresee() == [NAME]
 
 
 def test_a_key_is_kept_where_that_is_wanted_but_not_for_what_was_revoked(folder: _acme_folder.Folder) -> None:
