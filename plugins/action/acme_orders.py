@@ -279,6 +279,11 @@ class ActionModule(ActionBase):
         batch.block(looks, _failure_of(arguments.get("answer") or {}))
         return _result(batch, arguments)
 
+    def _cleaned(self, arguments: Values, settings: Values, variables: Values) -> Values:
+        """Say which DNS records are still there. It must not hide why a certificate was not obtained."""
+        targets = ", ".join(one["target"] for one in arguments["results"])
+        return {"warnings": [f"the DNS records {targets} could not be removed: {_failure_of(arguments['answer'])}"]}
+
     def _issued(self, arguments: Values, settings: Values, variables: Values) -> Values:
         """Put into use what was issued and is as it was ordered."""
         batch = self._batch(arguments, settings, variables)

@@ -46,8 +46,9 @@ options:
       - V(called) has a module of C(community.crypto) ask the CA, and returns of its answer what is needed, in printable
         characters. It ends the process of the module when the time of the task is up.
       - V(account), V(ordered), V(checked) and V(issued) take in what came of the tasks before.
+      - V(cleaned) warns of DNS records that could not be removed.
     type: str
-    choices: [wanted, planned, foreseen, asked, prepared, called, account, ordered, checked, issued]
+    choices: [wanted, planned, foreseen, asked, prepared, called, account, ordered, checked, cleaned, issued]
     required: true
   settings:
     description:
@@ -103,11 +104,12 @@ options:
   answer:
     description:
       - With V(prepared) of O(state), what V(asked) returned.
-      - With V(checked), what a task returned that could not set DNS records.
+      - With V(checked) or V(cleaned), what a task returned that could not set or remove DNS records.
     type: dict
   results:
     description:
       - What the modules of P(community.crypto.acme_certificate_order_create#module) and others returned.
+      - With V(cleaned) of O(state), the DNS records.
     type: list
     elements: dict
 """
@@ -157,7 +159,19 @@ missing:
 from ansible_collections.certops.ocsp.plugins.module_utils import _acme_host, _module
 from ansible_collections.certops.ocsp.plugins.module_utils._module import Module
 
-STATES = ["wanted", "planned", "foreseen", "asked", "prepared", "called", "account", "ordered", "checked", "issued"]
+STATES = [
+    "wanted",
+    "planned",
+    "foreseen",
+    "asked",
+    "prepared",
+    "called",
+    "account",
+    "ordered",
+    "checked",
+    "cleaned",
+    "issued",
+]
 ASKING = ["acme_account", *(f"acme_certificate_order_{one}" for one in ("info", "create", "validate", "finalize"))]
 
 

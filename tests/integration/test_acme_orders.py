@@ -285,7 +285,7 @@ def test_a_clean_up_that_fails_hides_nothing(ca: Ca, controller: Controller) -> 
     controller.home.joinpath("locked.yml").write_text(DNS_TASKS.replace("ADDRESS", ca.lab.address) + tasks)
     found = controller.run(ocsp_stapling_certificates=groups(NAME), acme_certificates_dns_tasks="locked.yml")
     assert found.rc == 0, found.output
-    assert f"The DNS records _acme-challenge.{NAME} could not be removed" in found.output
+    assert f"the DNS records _acme-challenge.{NAME} could not be removed" in found.output
     assert controller.serial(NAME) == ca.issued()[-1]
 
 
