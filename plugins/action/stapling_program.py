@@ -81,7 +81,10 @@ class ActionModule(ActionBase):
         found, unfound, failure = self._search(options, task_vars) if searchable else ([], [], None)
         if failure is not None:
             return _failed(failure, options["claims"], owner)
-        groups = _groups.without(_groups.read(options["groups"], found, remote), options["missing"])
+        groups = _groups.read(options["groups"], found, remote)
+        # Those of other hosts are none of what this one is told.
+        options["missing"] = [one["name"] for one in groups.entries if one["name"] in options["missing"]]
+        groups = _groups.without(groups, options["missing"])
         for sentence in bounded(groups.warnings, _MOST_WARNINGS):
             self._display.warning(sentence)
         options["options"], refused = _groups.read_options(options["options"], _groups.options_reader())

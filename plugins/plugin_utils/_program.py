@@ -110,7 +110,7 @@ def wanted(
             if {one.get("owner", "root"), one.get("group", "root")} != {"root"}
         ],
         "partial": False,
-        "part": {**turn, "certificates": len(part.certificates), "text": parts.dump(part)},
+        "part": {**turn, "certificates": len(part.certificates) + len(options["missing"]), "text": parts.dump(part)},
     }
 
 

@@ -346,7 +346,7 @@ def _warnings(one: _Deployment, done: _Done, gone: t.Sequence[inclusions.Dropped
     yield from (_say_used(dropped) for dropped in gone if dropped.used_by)
     if done.part is not None:
         yield from _say_given(one.work, done.part, one.inclusion)
-    if not (one.work.items or one.work.missing or done.problem):
+    if not (one.work.items or one.work.missing or one.work.awaited or done.problem):
         yield from _say_empty(done.part, one.inclusion)
 
 
@@ -402,6 +402,7 @@ def _plan(
             break
         left.update(unsound)
     work.missing = missing
+    work.awaited = list(inclusion.kept)
     work.warnings += (one.message for one in missing)
     faults = [fault for fault in faults if fault.name not in left]
     readable = {item.name for item in work.items}

@@ -194,7 +194,8 @@ class Plan:
 
     ``services`` are those of the host, ``before`` is what is live on it, whoever deployed it, and ``parts`` is who will
     have configured what. ``missing`` are, in check mode, the certificates of which something does not exist yet, and
-    ``outdated`` those that stay as another owner has changed them.
+    ``outdated`` those that stay as another owner has changed them. ``awaited`` are the names of those that are still to
+    be obtained.
     ``verified``: what is served is going to be looked at, so that what was there before is noted.
     """
 
@@ -208,6 +209,7 @@ class Plan:
     waited_for: t.List[str] = field(default_factory=list)
     missing: t.Sequence[Missing] = ()
     outdated: t.Sequence[str] = ()
+    awaited: t.Sequence[str] = ()
     blame: str = ""
     verified: bool = True
 
@@ -862,6 +864,9 @@ def _unchanged(work: Plan, told: t.Sequence[str], missing: bool) -> str:
     untold = f", but {named(told)} had not loaded the last change yet" if told else ""
     if not work.items and work.outdated:
         return f"kept as another role or play has changed them: {listed(work.outdated)}{untold}"
+    if not work.items and work.awaited:
+        verb = "is" if len(work.awaited) == 1 else "are"
+        return f"nothing to deploy: {named(work.awaited)} {verb} still to be obtained{untold}"
     if not work.items:
         return f"no certificates are given{untold}"
     return f"{_certificates(len(work.items))}: {'nothing to change' if missing else 'up to date'}{untold}"

@@ -88,6 +88,17 @@ def test_a_bare_host_is_told_what_it_would_get(play: Play) -> None:
     assert not os.path.lexists("/etc/ocsp-stapling")
 
 
+@pytest.mark.skipif(os.path.lexists("/etc/ocsp-stapling"), reason="the role is deployed on this machine")
+def test_a_certificate_that_is_still_to_be_obtained_is_given(run: Play, tmp_path: Path) -> None:
+    given = {
+        "ocsp_stapling_certificates": {"web": {"domains": ["new.example.com"]}},
+        "__ocsp_stapling_missing": ["new.example.com", "of-another-host.example.com"],
+    }
+    said = run({"roles": [{"role": ROLE, "vars": given}]}, extra=bare_host(tmp_path))
+    assert "nothing to deploy: new.example.com is still to be obtained" in said, said
+    assert "of-another-host" not in said and "gives no certificates" not in said
+
+
 def test_plays_that_set_the_program_differently_are_told(run: Play, tmp_path: Path) -> None:
     """Each would change what the other one set, in each run."""
     plays = [

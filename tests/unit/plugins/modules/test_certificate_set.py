@@ -1494,6 +1494,14 @@ def test_that_nothing_is_given_is_a_warning(run: t.Callable[..., Result]) -> Non
     assert run(certificates=[], part={"owner": "mail"})["warnings"] != []
 
 
+def test_certificates_that_are_still_to_be_obtained_are_given(run: t.Callable[..., Result]) -> None:
+    names = ["a.example.com", "b.example.com"]
+    for kept, said in ((names[:1], "a.example.com is"), (names, "a.example.com and b.example.com are")):
+        nothing = run(certificates=[], part={"owner": "web", "kept": kept})
+        assert nothing["msg"] == f"nothing to deploy: {said} still to be obtained"
+        assert nothing["warnings"] == [] and not nothing["changed"]
+
+
 def test_a_server_that_is_not_installed_is_a_warning(
     run: t.Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:

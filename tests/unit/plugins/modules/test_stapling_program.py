@@ -72,6 +72,7 @@ class Host:
             "units": [],
             "renewal_hooks": [],
             "hook_files": {},
+            "missing": [],
             "libexec": f"{root}/lib/ocsp-stapling-hooks",
             "options": {},
             "services": {},
@@ -478,6 +479,8 @@ def test_no_certificates_at_all_on_a_host_that_has_some_is_a_slip(host: Host) ->
     )
     entry = {"name": "www.example.com", "services": [], "options": {}, "staple": False}
     assert not host.run(entries=[entry])["failed"]
+    host.options["missing"] = ["www.example.com"]
+    assert not host.run()["failed"], "it has ended, and could not be renewed"
 
 
 @pytest.mark.parametrize(
