@@ -22,6 +22,7 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.certops.ocsp.plugins.module_utils import _acme_host
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import refusal
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import join_words
 from ansible_collections.certops.ocsp.plugins.modules.acme_orders import STATES
 from ansible_collections.certops.ocsp.plugins.plugin_utils import (
     _acme_answers,
@@ -43,6 +44,8 @@ _MODULE = "certops.ocsp.acme_orders"
 _ASKING = "community.crypto"
 #: Octets for one of its modules, which takes about a tenth of that.
 _MOST_MEMORY = 1024**3
+#: How many keys that were encrypted are told of by their names.
+_MOST_KEYS = 10
 _PLACE = "__acme_certificates_host"
 _LOOKS = "__acme_certificates_looks"
 #: With these, hosts run on by themselves, so that each would order for all.
@@ -135,7 +138,7 @@ class ActionModule(ActionBase):
         encrypted, problems = self._encrypt_keys(folder, settings)
         problems += _acme_plan.warnings(requests, folder)
         return {
-            "changed": bool(encrypted),
+            **self._told_encrypted(encrypted),
             **({"warnings": problems} if problems else {}),
             "requests": [one.values() for one in requests],
             "certificates": _acme_plan.questions(requests, folder, settings, proofs),
@@ -180,9 +183,22 @@ class ActionModule(ActionBase):
 
     def _encrypt_keys(self, folder: _acme_folder.Folder, settings: Values) -> tuple[list[str], list[str]]:
         """Those that are older than the wish to have them in a vault, or were put there since."""
-        if not settings["vault_secret"] or self._task.check_mode:
+        if not settings["vault_secret"]:
             return [], []
-        return folder.encrypt_keys(_encryption(settings), _acme_keys.is_clear)
+        return folder.encrypt_keys(_encryption(settings), _acme_keys.is_clear, self._task.check_mode)
+
+    def _told_encrypted(self, keys: list[str]) -> Values:
+        """What is said of keys that are encrypted by this run, or would be."""
+        if not keys:
+            return {"changed": False, "encrypted": ""}
+        subject = "1 private key" if len(keys) == 1 else f"{len(keys)} private keys"
+        verb = "would be" if self._task.check_mode else "was" if len(keys) == 1 else "were"
+        states = {"before": "in the clear\n", "after": "encrypted with Ansible Vault\n"}
+        return {
+            "changed": True,
+            "encrypted": f"{subject} {verb} encrypted with Ansible Vault: {join_words(keys, most=_MOST_KEYS)}",
+            "diff": [{"before_header": path, "after_header": path, **states} for path in keys],
+        }
 
     def _called(self, arguments: Values, settings: Values, variables: Values) -> Values:
         """Have a module of community.crypto ask the CA, and let out what is needed of its answer alone.

@@ -30,7 +30,9 @@ attributes:
     details:
       - V(wanted), V(planned) and V(foreseen) of O(state) change nothing. The role takes no other step in check mode.
   diff_mode:
-    support: none
+    support: partial
+    details:
+      - Shows with V(planned) of O(state) which keys are encrypted.
   idempotent:
     support: full
 options:
@@ -149,6 +151,11 @@ names:
   returned: success, with V(foreseen) of O(state)
   type: list
   elements: str
+encrypted:
+  description: One sentence about the keys that were encrypted, or would be, or an empty string.
+  returned: success, with V(planned) of O(state)
+  type: str
+  sample: ""
 missing:
   description: The names of the certificates that there are none of yet.
   returned: success, with V(planned) of O(state) and all later ones

@@ -240,9 +240,9 @@ class Folder:
         return sorted(path for path in found if not os.path.islink(path) and not os.path.islink(os.path.dirname(path)))
 
     def encrypt_keys(
-        self, encrypt: t.Callable[[bytes], bytes], is_clear: t.Callable[[bytes], bool]
+        self, encrypt: t.Callable[[bytes], bytes], is_clear: t.Callable[[bytes], bool], check: bool = False
     ) -> tuple[list[str], list[str]]:
-        """Encrypt those keys that are in the clear, each by one rename.
+        """Encrypt those keys that are in the clear, each by one rename; with ``check`` only find them.
 
         Returns their paths, and a sentence about each for which that is not possible.
         """
@@ -251,7 +251,8 @@ class Folder:
             try:
                 key = read(path) or b""
                 if is_clear(key):
-                    self.write(path, encrypt(key))
+                    if not check:
+                        self.write(path, encrypt(key))
                     encrypted.append(path)
             except OSError as error:
                 problems.append(f"the private key {path} could not be encrypted: {error.strerror}")
