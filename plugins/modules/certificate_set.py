@@ -639,8 +639,9 @@ dropped:
   type: list
   elements: str
 given_up:
-  description: The names that the owner of O(part) no longer configures, and that are not removed, since others
-    configure them, or have dropped them in a run that has not come to its end. O(state=pruned) notes that.
+  description: The names that the owner of O(part) no longer configures, or no longer for all of the services, and that
+    are not removed, since others configure them, or have dropped them in a run that has not come to its end.
+    O(state=pruned) notes that, and takes them from those services.
   returned: when O(state=present)
   type: list
   elements: str

@@ -233,10 +233,11 @@ def _present(task: Task) -> Result:
     rewritten = live.told(work.outdated_snippets(), work.before, work.after())
     done = _foresee(one, unsaved) if task.check else _deploy(one, unsaved)
     gone, given_up = _dropped(one, done.part)
+    lost = _lost(one, done.part)
     moved = [] if done.problem else live.moved_defaults(live.ordered(work.before, one.inclusion.found), work.after())
     result = _values(work, done.told, done.unconfirmed)
     result["dropped"] = [dropped.name for dropped in gone if not dropped.stays]
-    result["given_up"] = given_up
+    result["given_up"] = sorted({*given_up, *lost}.difference(item.name for item in work.items))
     result["recovered"] = list(done.recovered)
     if task.diff:
         result["diff"] = [
@@ -252,7 +253,8 @@ def _present(task: Task) -> Result:
     failed = bool(done.problem or (result["held_back"] and fails))
     said = [transaction.summary(work, task.check, done.told, done.problem, rewritten, brief=not fails)]
     said += [waited] if fails else []
-    said += [*_say_dropped(layout, gone, task.check), *_say_moved(moved, task.check), _say_reconfigured(one, done)]
+    said += [*_say_dropped(layout, gone, task.check), *_say_lost(lost)]
+    said += [*_say_moved(moved, task.check), _say_reconfigured(one, done)]
     result["msg"] = "; ".join(filter(None, said))
     if _is_question(task):
         # It is asked for faults; if there are none, the task that deploys warns.
@@ -1004,14 +1006,25 @@ def _prune(task: Task) -> Result:
     after = [parts.settled(part, settled, places[part.owner]) for part in found]
     kept = [f"still configured by another role or play: {transaction.listed(given)}"] if given else []
     kept += [f"left to the next run of another task that had it: {transaction.listed(left)}"] if left else []
-    done = _take_away(task, gone, found, after, settled, kept)
+    reduced = _too_many_services(task, after)
+    done = _take_away(task, gone, found, after, {*settled, *reduced}, kept)
     if done.failed:
         # A server needs what no file below its folder names; that is no failure of whoever runs last.
         return done._replace(failed=False, warnings=[done.values["msg"]])
     unsaved = any(not parts.is_saved(layout, part) for part in after)
     if not task.check:
         _save(layout, after)
-    return done._replace(changed=done.changed or unsaved)
+    return done._replace(changed=done.changed or unsaved or bool(reduced))
+
+
+def _too_many_services(task: Task, left: t.Sequence[Part]) -> t.List[str]:
+    """The certificates that are live for services which no owner of them names any more."""
+    found = []
+    for one in live.look(task.layout, task.services()):
+        wanted = parts.services_of(left, one.entry.name)
+        if parts.is_given(left, one.entry.name) and any(service not in wanted for service, _kind in one.users):
+            found.append(one.entry.name)
+    return found
 
 
 def _say_needed(names: t.Sequence[str], problem: str) -> str:
@@ -1053,6 +1066,27 @@ def _dropped(one: _Deployment, part: t.Optional[Part]) -> t.Tuple[t.List[inclusi
     every = inclusions.dropped(one.task.layout, one.work.parts, one.task.values["force"])
     found = [dropped for dropped in every if dropped.name in mine and dropped.name not in {*elsewhere, *pending}]
     return found, sorted(mine - {dropped.name for dropped in found})
+
+
+def _lost(one: _Deployment, part: t.Optional[Part]) -> t.Dict[str, t.List[str]]:
+    """The services that certificates are no longer for, which are still for others; by certificate."""
+    if part is None:
+        return {}
+    found = {}
+    for name in dict.fromkeys(certificate.name for owned in one.work.parts for certificate in owned.certificates):
+        left = parts.services_of(one.work.parts, name)
+        gone = [service for service in parts.services_of(one.inclusion.found, name) if service not in left]
+        if gone and parts.is_given(one.work.parts, name):
+            found[name] = gone
+    return found
+
+
+def _say_lost(lost: t.Mapping[str, t.Sequence[str]]) -> t.Iterator[str]:
+    by_services: t.Dict[str, t.List[str]] = {}
+    for name, services in lost.items():
+        by_services.setdefault(join_words(services), []).append(name)
+    for services, names in by_services.items():
+        yield f"no longer for {services}: {transaction.listed(names)}"
 
 
 def _say_dropped(layout: Layout, gone: t.Sequence[inclusions.Dropped], check: bool) -> t.Iterator[str]:

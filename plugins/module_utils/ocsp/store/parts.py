@@ -343,11 +343,12 @@ def merge(mine: Part, recorded: t.Optional[Part], turn: Turn, claimed: Claimed, 
         )
         for one in {**known, **now}.values()
     }
-    earlier = [name for name in claimed if name in known and name not in now]
+    earlier = [name for name in claimed if name in known]
+    first_here = [name for name in now if name not in earlier]
     of_turn = [name for name in _share_of(before, turn).certificates if name in known]
     return replace(
         mine,
-        certificates=tuple(merged[name] for name in _in_order([*now], [*known], earlier, of_turn)),
+        certificates=tuple(merged[name] for name in _in_order(first_here, [*known], earlier, of_turn)),
         defaults=defaults,
         services=_united(share.services for share in shares),
         deployment=_deployment_of(shares),

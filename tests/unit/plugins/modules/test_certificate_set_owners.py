@@ -131,6 +131,36 @@ def test_what_two_owners_gave_goes_with_the_second_that_gives_it_up(host: Host) 
     assert host.run("pruned", pruned={"api": [""]})["removed"] == [A] and A not in host.live()
 
 
+OTHER_SERVICE = "edge"
+
+
+@pytest.mark.parametrize("owner", ["web", "api"], ids=["a task of the same owner", "another owner"])
+def test_a_certificate_that_one_of_several_gives_up_is_no_longer_for_its_services(owner: str, host: Host) -> None:
+    """It is said by the task that gives it up, and done at the end of the play, as a later one may give it again."""
+    host.settings[OTHER_SERVICE] = {**host.settings[SERVICE]}
+    first, second = {"owner": "web", "place": "first"}, {"owner": owner, "place": "second"}
+
+    def deploy(part: t.Dict[str, t.Any], service: str, *names: str, check: bool = False) -> Result:
+        claimed = {A: None, B: None} if part is second and owner == "web" else {}
+        certificates = [{**one(name), "services": [service]} for name in names]
+        return host.run(part={**part, "claimed": claimed}, certificates=certificates, check=check)
+
+    for _turn in range(2):
+        deploy(first, SERVICE, A, B)
+        deploy(second, OTHER_SERVICE, A, B)
+    foreseen, done = deploy(second, OTHER_SERVICE, A, check=True), deploy(second, OTHER_SERVICE, A)
+    for result in (foreseen, done):
+        assert result["given_up"] == [B] and result["dropped"] == []
+        assert f"no longer for {OTHER_SERVICE}: {B}" in result["msg"]
+    pruned = host.run("pruned", pruned={owner: ["second"]})
+    assert pruned["changed"] and pruned["removed"] == [] and host.live() == [A, B]
+    assert sets.described(host.layout.live(B)).services == (SERVICE,)
+    for part, service, names in ((first, SERVICE, (A, B)), (second, OTHER_SERVICE, (A,))):
+        idle = deploy(part, service, *names)
+        assert not idle["changed"] and idle["given_up"] == []
+    assert not host.run("pruned")["changed"]
+
+
 def test_check_mode_removes_nothing_that_another_owner_took_over(host: Host) -> None:
     host.deploy("later", A, B)
     host.deploy("first", B, check=True)

@@ -579,8 +579,8 @@ def test_the_weekly_limit_counts_all_certificates_for_the_same_names(folder: _ac
     found = batch(folder)
     assert found.problems[NAME].message == (
         "3 certificates were obtained within 7 days for example.test, www.example.test, and "
-        "acme_certificates_weekly_limit allows 3; the next one is allowed from 2026-03-05T05:06:07Z on, or at once in a "
-        "run with -e acme_certificates_weekly_limit=4"
+        "acme_certificates_weekly_limit allows 3; the next one is allowed from 2026-03-05T05:06:07Z on, or at once in "
+        "a run with -e acme_certificates_weekly_limit=4"
     )
     folder.note("fourth", obtained=obtained(own, 1))
     assert batch(folder).problems[NAME].message.startswith("4 certificates were obtained within 7 days for ")
