@@ -40,7 +40,7 @@ PYTHON = VERSIONS["PYTHON_VERSIONS"].split()
 # 43.0.0.
 PAIRS = [("3.9", "3.4.8"), ("3.10", "36.0.1"), ("3.11", "38.0.4"), ("3.12", "41.0.7"), ("3.13", "43.0.0")]
 # The sessions distro-bookworm and distro-trixie have the same, so that each night will do here.
-PAIRS_OF_DEBIAN = [("3.11", "38.0.4"), ("3.13", "43.0.0")]
+CRYPTOGRAPHY_OF_DEBIAN = ("38.0.4", "43.0.0")
 PYTEST = ["pytest", "hypothesis"]
 TYPED_PLUGINS = ["plugins/action/*.py", "plugins/plugin_utils/*.py", "plugins/module_utils/_*.py"]
 # Of those that tests/tools/pebble.py gets, the ones without profiles, and the last without renewal information.
@@ -125,7 +125,7 @@ def is_shown_elsewhere(python: str, cryptography: str) -> bool:
     if cryptography == NEWEST_CRYPTOGRAPHY:
         return False
     others = [pair for pair in PAIRS if pair[1] == cryptography and pair[0] != python and is_here(pair[0])]
-    return (python, cryptography) in PAIRS_OF_DEBIAN or bool(others)
+    return cryptography in CRYPTOGRAPHY_OF_DEBIAN or bool(others)
 
 
 def tool_session(name: str | None = None, *, nightly: bool = False, **settings: t.Any) -> t.Callable[..., t.Any]:

@@ -533,8 +533,9 @@ def _compare_certificates(
         before = recorded.get(one.name) if recorded else None
         called = f"a different {join_words(_CALLED.get(key, key) for key in differing)}"
         if before is None or one.name in together:
+            renewed = _renewed(other) if set(differing) <= set(_FILES) else ""
             renamed = _renamed(mine, other) if before is None else ""
-            sentence = f"{_contradiction(mine, other, one.name, called)}{renamed}"
+            sentence = f"{_contradiction(mine, other, one.name, called)}{renewed}{renamed}"
             result.faults.append(Fault(one.name, sentence))
         elif recorded and recorded.facts(before) == mine.facts(one) and theirs.since > before.since:
             result.outdated[one.name] = (
@@ -616,6 +617,10 @@ def differing_settings(owner: str, mine: Values, others: t.Mapping[str, Values])
 
 def _value(value: t.Any) -> str:
     return quoted(value) if isinstance(value, str) else str(value)
+
+
+def _renewed(other: Part) -> str:
+    return f"; if its files were renewed since {quoted(other.owner)} ran, run that first"
 
 
 def _renamed(mine: Part, other: Part) -> str:
