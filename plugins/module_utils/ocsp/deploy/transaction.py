@@ -664,7 +664,7 @@ def stage(work: Plan) -> None:
     try:
         for item in staged:
             entry = entries[item.name]
-            contents = {**item.material.files(), **_pieces(item, entry)}
+            contents = {**item.material.files(), **_former_pieces(work.layout, item, entry), **_pieces(item, entry)}
             folder = sets.stage(work.layout, item.name, item.identifier, contents, item.wanted.access)
             if item.staple is not None:
                 staples.install(staples.Place(folder, entry.live), *item.staple)
@@ -674,6 +674,18 @@ def stage(work: Plan) -> None:
         for item in staged:
             sets.discard(work.layout, item.name, item.identifier)
         raise
+
+
+def _former_pieces(layout: Layout, item: Item, entry: Entry) -> t.Dict[str, bytes]:
+    """The pieces that the set in place has, as they are for the new one.
+
+    A server that is no longer told may include them all the same, and would not start without them.
+    """
+    if item.previous is None:
+        return {}
+    pieces = snippets.for_set(entry._replace(kinds=tuple(SERVERS)))
+    folder = layout.folder(item.name, item.previous)
+    return {file: content for file, content in pieces.items() if os.path.exists(os.path.join(folder, file))}
 
 
 def switch(work: Plan, installation: Installation, look: Look, endpoints: t.Sequence[Endpoint]) -> str:

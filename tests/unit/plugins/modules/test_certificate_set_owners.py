@@ -131,6 +131,15 @@ def test_what_two_owners_gave_goes_with_the_second_that_gives_it_up(host: Host) 
     assert host.run("pruned", pruned={"api": [""]})["removed"] == [A] and A not in host.live()
 
 
+def test_a_renewal_keeps_what_a_server_that_is_no_longer_told_may_include(host: Host) -> None:
+    """nginx would not start if its configuration includes a file that is not there."""
+    host.run(certificates=[{**one(A), "services": ["nginx"]}])
+    piece = Path(host.layout.live(A), "nginx.conf")
+    assert piece.exists()
+    host.run(certificates=[{**entry(leaf(A, "renewed", urls=False), A), "services": []}])
+    assert piece.exists() and len([*Path(host.layout.sets(A)).iterdir()]) == 2, "in a new set"
+
+
 OTHER_SERVICE = "edge"
 
 
