@@ -88,7 +88,6 @@ def test_a_bare_host_is_told_what_it_would_get(play: Play) -> None:
     assert not os.path.lexists("/etc/ocsp-stapling")
 
 
-@pytest.mark.skipif(os.path.lexists("/etc/ocsp-stapling"), reason="the role is deployed on this machine")
 def test_a_certificate_that_is_still_to_be_obtained_is_given(run: Play, tmp_path: Path) -> None:
     given = {
         "ocsp_stapling_certificates": {"web": {"domains": ["new.example.com"]}},
@@ -129,7 +128,6 @@ def domain(folder: Path, name: str) -> dict[str, str]:
     return {"name": name, "private_key": str(key), "certificate": str(certificate)}
 
 
-@pytest.mark.skipif(os.path.lexists("/etc/ocsp-stapling"), reason="the role is deployed on this machine")
 def test_a_misspelt_setting_of_the_host_is_all_that_is_said_of_it(run: Play, tmp_path: Path) -> None:
     """Not that others set another value, neither earlier in this run nor in their last ones."""
     given = bare_host(tmp_path)
