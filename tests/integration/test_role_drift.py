@@ -30,7 +30,7 @@ DRIFT: dict[str, str] = {
     "systemctl disable --now ocsp-stapling.timer": "Start the timer of the program",
     "chmod 0644 /usr/local/sbin/ocsp-stapling": "has the mode 0644 and not 0755",
     f"echo '{{}}' > {ROOT}/config.json": '"per_responder": 8',
-    f"echo '{{}}' > {ROOT}/parts/role.yml.json": "the configuration of role.yml would be updated",
+    f"echo '{{}}' > {ROOT}/parts/role.yml.json": "the configuration of 'role.yml' would be updated",
 }
 
 

@@ -337,7 +337,7 @@ def _say_reconfigured(one: _Deployment, done: _Done) -> str:
         return ""
     keys = parts.changed_settings(inclusion.recorded, part) if inclusion.recorded is not None else []
     which = f" ({transaction.listed(keys, '; ')})" if keys else ""
-    return f"the configuration of {part.owner} {'would be' if one.task.check else 'was'} updated{which}"
+    return f"the configuration of {quoted(part.owner)} {'would be' if one.task.check else 'was'} updated{which}"
 
 
 def _warnings(one: _Deployment, done: _Done, gone: t.Sequence[inclusions.Dropped]) -> t.Iterator[str]:
@@ -348,6 +348,8 @@ def _warnings(one: _Deployment, done: _Done, gone: t.Sequence[inclusions.Dropped
     yield from (_say_used(dropped) for dropped in gone if dropped.used_by)
     if done.part is not None:
         yield from _say_given(one.work, done.part, one.inclusion)
+    if one.part is not None:
+        yield from removal.untold(one.task.layout, {item.name: item.wanted.kinds for item in one.work.items})
     if not (one.work.items or one.work.missing or one.work.awaited or done.problem):
         yield from _say_empty(done.part, one.inclusion)
 
@@ -462,7 +464,6 @@ def _draw(
         work.outdated = list(compared.outdated)
         work.items = [item for item in work.items if item.name not in compared.outdated]
         work.warnings += [*compared.outdated.values(), *compared.warnings]
-        work.warnings += removal.untold(task.layout, {item.name: item.wanted.kinds for item in work.items})
     return work, part, found
 
 
@@ -785,18 +786,24 @@ def _part_difference(one: _Deployment, done: _Done) -> t.List[t.Dict[str, t.Any]
     """
     if done.part is None or not done.reconfigured:
         return []
-    path, recorded = parts.path(one.task.layout, done.part.owner), one.inclusion.recorded
-    before: t.Dict[str, t.Any] = {"state": "absent"}
-    after: t.Dict[str, t.Any] = {"state": "present", "certificates": _names(done.part)}
-    if recorded is not None:
-        before = {"state": "present", "certificates": _names(recorded)}
-        keys = parts.changed_settings(recorded, done.part)
-        after.update({"updated": keys} if keys else {})
-    return [{"before_header": path, "after_header": path, "before": before, "after": after}] if after != before else []
+    recorded = one.inclusion.recorded
+    keys = parts.changed_settings(recorded, done.part) if recorded is not None else []
+    return _shown_part(one.task.layout, recorded, done.part, {"updated": keys} if keys else {})
 
 
-def _names(part: Part) -> t.List[str]:
-    return sorted(one.name for one in part.certificates)
+def _shown_part(
+    layout: Layout, before: t.Optional[Part], after: Part, more: t.Mapping[str, t.Any]
+) -> t.List[t.Dict[str, t.Any]]:
+    path = parts.path(layout, after.owner)
+    old, new = (_names_in(part) for part in (before, after))
+    new.update(more)
+    return [{"before_header": path, "after_header": path, "before": old, "after": new}] if new != old else []
+
+
+def _names_in(part: t.Optional[Part]) -> t.Dict[str, t.Any]:
+    if part is None or not part.certificates:
+        return {"state": "absent"}
+    return {"state": "present", "certificates": sorted(one.name for one in part.certificates)}
 
 
 # verify and absent
@@ -891,11 +898,16 @@ def _absent_part(task: Task, asked: t.Collection[str]) -> Result:
     if uses.obstacle and not task.values["force"]:
         msg = f"nothing was removed, because {uses.obstacle}"
         return Result({"msg": msg, "removed": [], **remaining}, failed=True)
-    kept = _say_shared(owner, gone, [name for name in names if name not in gone], left, task.check, not asked)
-    done = _take_away(task, gone, inclusion.found, left, names, kept)
+    kept = [name for name in names if name not in gone]
+    unwanted = _unwanted_services(live.look(task.layout, task.services(inclusion)), left)
+    said = _say_shared(owner, gone, kept, left, task.check, not asked)
+    said += _say_lost({name: unwanted[name] for name in kept if name in unwanted})
+    done = _take_away(task, gone, inclusion.found, left, names, said)
     if not task.check and not done.failed:
         parts.save(task.layout, rest)
     values = {**done.values, **remaining}
+    if task.diff:
+        values["diff"] = [*values.get("diff", ()), *_shown_part(task.layout, mine, rest, {})]
     return done._replace(values=values, changed=not done.failed, warnings=uses.warnings)
 
 
@@ -963,7 +975,6 @@ def _take_away(
     ``found`` are the parts until now, and ``left`` those that stay. ``kept`` says what becomes of the rest.
     """
     problem = ""
-    told: t.List[str] = []
     deployed = removal.present(task.layout, gone)
     known = task.services()
     before = live.look(task.layout, known)
@@ -973,11 +984,13 @@ def _take_away(
     setup = Setup(task.layout.root, _apache_port(task, left, known))
     if task.check:
         affected = removal.affected(before, gone, live.outdated_snippets(setup, after)) if touched else {}
-        told = sorted(_to_be_told(task, known, affected)) if touched else []
+        told = sorted(_to_be_told(task, known, affected))
     elif touched:
         with task.installation() as installation:
             problem = removal.take_away(installation, gone, left, touched, setup, task.values["force"])
             told = installation.outstanding()
+    else:
+        told = outstanding(task.layout, known)
     if problem:
         msg = _say_needed(gone, problem)
         return Result({"msg": msg, "removed": [], "reload": told}, failed=True)
@@ -1006,7 +1019,7 @@ def _prune(task: Task) -> Result:
     after = [parts.settled(part, settled, places[part.owner]) for part in found]
     kept = [f"still configured by another role or play: {transaction.listed(given)}"] if given else []
     kept += [f"left to the next run of another task that had it: {transaction.listed(left)}"] if left else []
-    reduced = _too_many_services(task, after)
+    reduced = _unwanted_services(live.look(layout, task.services()), after)
     done = _take_away(task, gone, found, after, {*settled, *reduced}, kept)
     if done.failed:
         # A server needs what no file below its folder names; that is no failure of whoever runs last.
@@ -1015,16 +1028,6 @@ def _prune(task: Task) -> Result:
     if not task.check:
         _save(layout, after)
     return done._replace(changed=done.changed or unsaved or bool(reduced))
-
-
-def _too_many_services(task: Task, left: t.Sequence[Part]) -> t.List[str]:
-    """The certificates that are live for services which no owner of them names any more."""
-    found = []
-    for one in live.look(task.layout, task.services()):
-        wanted = parts.services_of(left, one.entry.name)
-        if parts.is_given(left, one.entry.name) and any(service not in wanted for service, _kind in one.users):
-            found.append(one.entry.name)
-    return found
 
 
 def _say_needed(names: t.Sequence[str], problem: str) -> str:
@@ -1069,15 +1072,28 @@ def _dropped(one: _Deployment, part: t.Optional[Part]) -> t.Tuple[t.List[inclusi
 
 
 def _lost(one: _Deployment, part: t.Optional[Part]) -> t.Dict[str, t.List[str]]:
-    """The services that certificates are no longer for, which are still for others; by certificate."""
-    if part is None:
+    """The services that this owner had certificates for and nobody has any more, while others remain; by certificate.
+
+    Where runs failed before the end of the play, it was another run that took them off.
+    """
+    recorded = one.inclusion.recorded
+    if part is None or recorded is None:
         return {}
+    mine = {certificate.name: certificate.services for certificate in recorded.certificates}
+    unwanted = _unwanted_services(one.work.before, one.work.parts)
+    found = {name: [one for one in services if one in mine.get(name, ())] for name, services in unwanted.items()}
+    return {name: services for name, services in found.items() if services}
+
+
+def _unwanted_services(before: t.Iterable[live.Live], left: t.Sequence[Part]) -> t.Dict[str, t.List[str]]:
+    """The services that certificates are live for although no owner of them names these any more; by certificate."""
     found = {}
-    for name in dict.fromkeys(certificate.name for owned in one.work.parts for certificate in owned.certificates):
-        left = parts.services_of(one.work.parts, name)
-        gone = [service for service in parts.services_of(one.inclusion.found, name) if service not in left]
-        if gone and parts.is_given(one.work.parts, name):
-            found[name] = gone
+    for one in before:
+        name = one.entry.name
+        wanted = parts.services_of(left, name)
+        unwanted = [service for service, _kind in one.users if service not in wanted]
+        if unwanted and parts.is_given(left, name):
+            found[name] = unwanted
     return found
 
 

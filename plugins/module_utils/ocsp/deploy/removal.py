@@ -121,16 +121,20 @@ def untold(layout: Layout, kinds: t.Mapping[str, t.Collection[str]], parent: str
     ``kinds`` are those of the services that are told, by certificate, empty where unknown: that may be any server.
     """
     folder = os.fsencode(os.path.dirname(layout.live("name")))
-    needle = re.compile(re.escape(folder) + rb"/([^/\s\"';]+)")
-    found: t.Dict[t.Tuple[str, str], t.List[str]] = {}
+    needle = re.compile(re.escape(folder) + rb"/([^/\s\"';]+)(/[^\s\"';]+)?")
+    found: t.Dict[t.Tuple[str, str], t.Dict[str, t.Set[str]]] = {}
     for kind, place, text in _lines(parent):
-        for name in dict.fromkeys(map(os.fsdecode, needle.findall(text))):
+        for name, file in (map(os.fsdecode, one) for one in needle.findall(text)):
             if name in kinds and not {kind, ""}.intersection(kinds[name]):
-                found.setdefault((name, SERVERS[kind].title), []).append(place)
+                path = f"{layout.live(name)}{file}"
+                lacking = {path} if os.path.isdir(layout.live(name)) and not os.path.lexists(path) else set()
+                found.setdefault((name, SERVERS[kind].title), {}).setdefault(place, set()).update(lacking)
     for (name, title), places in sorted(found.items()):
+        lacking = sorted(set().union(*places.values()))
+        there = f" and {_listed(lacking)} {'is' if len(lacking) == 1 else 'are'} not made" if lacking else ""
         yield (
-            f"{name}: {title} uses it ({_listed(places)}), but is not listed in reload, so it does not load new "
-            f"certificates and staples; add it there, or {_remove(places)}"
+            f"{name}: {title} uses it ({_listed([*places])}), but is not listed in reload, so it does not load new "
+            f"certificates and staples{there}; add it there, or {_remove([*places])}"
         )
 
 

@@ -958,7 +958,7 @@ def test_a_record_that_cannot_be_written_is_a_warning(run: t.Callable[..., Resul
 
 
 def test_a_renewal_is_no_change_of_configuration(run: t.Callable[..., Result], tmp_path: Path) -> None:
-    part, name, said = {"owner": "web"}, "www.example.com", "the configuration of web was updated"
+    part, name, said = {"owner": "web"}, "www.example.com", "the configuration of 'web' was updated"
     assert said in run(certificates=[entry(leaf(name), name)], part=part)["msg"]
     renewed = run(certificates=[entry(leaf(name, "new"), name)], part=part)
     assert renewed["changed"] and "configuration" not in renewed["msg"], renewed["msg"]
@@ -1002,7 +1002,7 @@ def test_the_setting_that_changed_is_named_and_not_what_it_is(run: t.Callable[..
     for told, change in changes.items():
         options.update(change)
         result = run(certificates=given, **options)
-        assert result["msg"].endswith(f"the configuration of web was updated ({told})"), result["msg"]
+        assert result["msg"].endswith(f"the configuration of 'web' was updated ({told})"), result["msg"]
         assert "s3cret" not in str(result)
     given[0]["mode"] = "0440"
     foreseen = run(check=True, certificates=given, **options)["msg"]

@@ -118,6 +118,18 @@ def test_certificates_are_removed_by_name_whoever_configured_them(host: Host) ->
     assert absent(C)["removed"] == [C] and configured() == {}
 
 
+@pytest.mark.parametrize("part", [{}, {"part": {"owner": "web"}}], ids=["by name", "of an owner"])
+def test_what_is_absent_already_may_have_to_be_reloaded_still(part: t.Dict[str, t.Any], host: Host) -> None:
+    """The first run may have ended before its handlers."""
+    host.deploy("web", A, B)
+    values = {"certificates": [{"name": A}], "loaded": False, **part}
+    assert host.run("absent", **values)["reload"] == [SERVICE]
+    foreseen, again = host.run("absent", check=True, **values), host.run("absent", **values)
+    for result in (foreseen, again):
+        assert not result["changed"] and result["reload"] == [SERVICE]
+    assert host.run("pruned", loaded=False)["reload"] == [SERVICE]
+
+
 def test_what_two_owners_gave_goes_with_the_second_that_gives_it_up(host: Host) -> None:
     host.deploy("web", A, B)
     host.deploy("api", A, C)
@@ -161,6 +173,12 @@ def test_a_certificate_that_one_of_several_gives_up_is_no_longer_for_its_service
     for result in (foreseen, done):
         assert result["given_up"] == [B] and result["dropped"] == []
         assert f"no longer for {OTHER_SERVICE}: {B}" in result["msg"]
+    if owner == "api":
+        again = deploy(second, OTHER_SERVICE, A)
+        assert again["given_up"] == [B] and f"no longer for {OTHER_SERVICE}: {B}" in again["msg"], (
+            "the run before may have failed before the end of the play"
+        )
+        assert "no longer" not in deploy(first, SERVICE, A, B, check=True)["msg"]
     pruned = host.run("pruned", pruned={owner: ["second"]})
     assert pruned["changed"] and pruned["removed"] == [] and host.live() == [A, B]
     assert sets.described(host.layout.live(B)).services == (SERVICE,)
@@ -572,9 +590,16 @@ def test_the_same_certificate_of_two_owners(host: Host) -> None:
         f"nothing was changed: {A}: 'web' gives {called} than 'mail'; make both the same, or let only one of them "
         "set it"
     )
+    foreseen = host.run("absent", part={"owner": "web"}, check=True)
     gone = host.run("absent", part={"owner": "web"})
     assert gone["changed"] and gone["removed"] == []
-    assert gone["msg"].startswith(f"the configuration of 'web' was removed; {A} is kept for 'mail'; the default")
+    kept = f"{A} is kept for 'mail'; no longer for {SERVICE}: {A}; the default"
+    assert gone["msg"].startswith(f"the configuration of 'web' was removed; {kept}")
+    assert foreseen["msg"].startswith(f"the configuration of 'web' would be removed; {kept}")
+    for result in (foreseen, gone):
+        shown = result["diff"][-1]
+        assert shown["before_header"] == str(host.home / "etc/parts/web.json")
+        assert (shown["before"]["certificates"], shown["after"]) == ([A], {"state": "absent"})
     assert host.live() == [A, B] and host.listed() == [B], "only the service of the other owner is left"
     assert not host.run(part=part, certificates=[{**mine, "mode": "0600"}, one(B)])["changed"]
 
@@ -615,7 +640,7 @@ def test_notes_for_comparisons_are_no_change(host: Host, check: bool) -> None:
     is_quiet("one")
     program["timer"] = "weekly"
     said = run("one", renewed, one(B))
-    assert said["changed"] and said["msg"].endswith("the configuration of one was updated (ocsp_stapling_timer)")
+    assert said["changed"] and said["msg"].endswith("the configuration of 'one' was updated (ocsp_stapling_timer)")
     assert [shown["after"]["updated"] for shown in said["diff"]] == [["ocsp_stapling_timer"]]
 
 
@@ -859,7 +884,9 @@ def test_owners_that_set_the_program_differently_are_named(host: Host) -> None:
     changed = run("web", A, "weekly")
     (warning,) = changed["warnings"]
     assert "'daily' for 'mail' in its last run; set it once, in the inventory, and run them again; " in warning
-    assert changed["changed"] and changed["msg"].endswith("the configuration of web was updated (ocsp_stapling_timer)")
+    assert changed["changed"] and changed["msg"].endswith(
+        "the configuration of 'web' was updated (ocsp_stapling_timer)"
+    )
     for _times in range(2):
         for owner, name, timer in (("mail", B, "daily"), ("web", A, "weekly")):
             (warning,) = run(owner, name, timer)["warnings"]

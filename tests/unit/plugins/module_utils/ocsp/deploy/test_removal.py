@@ -67,6 +67,19 @@ def test_a_server_that_uses_a_certificate_and_is_not_told_is_named(
     assert found == ([] if told else [sentence])
 
 
+def test_a_piece_that_is_made_only_for_servers_that_are_told_is_named(layout: sets.Layout, tmp_path: Path) -> None:
+    """nginx does not start without it."""
+    sets.swap(layout, NAME, make(layout, 1))
+    place = tmp_path / "nginx/nginx.conf"
+    place.parent.mkdir()
+    place.write_text(f"include {layout.live(NAME)}/nginx.conf;\n")
+    sentence = (
+        f"{NAME}: nginx uses it ({place}:1), but is not listed in reload, so it does not load new certificates and "
+        f"staples and {layout.live(NAME)}/nginx.conf is not made; add it there, or remove this line"
+    )
+    assert [*removal.untold(layout, {NAME: []}, str(tmp_path))] == [sentence]
+
+
 def test_all_is_removed_but_what_is_the_users(layout: sets.Layout) -> None:
     identifier = make(layout, 1)
     sets.swap(layout, NAME, identifier)
