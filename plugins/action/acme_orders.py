@@ -391,7 +391,9 @@ def _look_problem(look: Values, folder: str) -> str:
 
 
 def _unknown_variables(variables: Values) -> list[str]:
-    return _program.unknown_variables(variables.keys() - _GIVEN, _ROLE)
+    """What is wrong with names of variables, of the role that deploys as well: nothing is ordered in vain."""
+    names = variables.keys() - _GIVEN
+    return [*_program.unknown_variables(names, _ROLE), *_program.unknown_variables(names)]
 
 
 def _variable_of(place: str) -> str:

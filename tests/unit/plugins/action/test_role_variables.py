@@ -99,6 +99,7 @@ MISSPELT_OF_ACME = {
     "acme_certificates_directory": "no url",
     "acme_certificates_root": ["root.pem"],
     "acme_certificates_dns_state": "present",
+    "ocsp_stapling_timr": "daily",
     CERTIFICATES: MISSPELT,
 }
 ABSENT = {
@@ -203,5 +204,7 @@ def test_a_variable_of_acme_that_is_misspelt_is_refused_with_all_else(
 ) -> None:
     said = messages[name]
     assert "- acme_certificates_root is not a variable of the role; did you mean acme_certificates_roots?" in said, said
+    timer = "- ocsp_stapling_timr is not a variable of the role; did you mean ocsp_stapling_timer?"
+    assert timer in said, "it deploys, which is not to fail after the orders"
     assert any("relaod is not known; did you mean reload?" in line for line in said), said
     assert not any("dns_state" in line for line in said)
