@@ -73,6 +73,9 @@ def test_what_the_ca_revokes_is_replaced_under_clients(
         controller.revoke(NAME)
         web.run("ocsp-stapling", "refresh", "--force", check=False)
         web.run("ocsp-stapling", "apply", check=False)
+        foreseen = controller.run(*hosts, **WANTED, acme_certificates_use_ari=False, switches=["--check"])
+        # And not that the one which would be replaced is refused.
+        assert foreseen.rc == 0 and f"Would be ordered: {NAME} (revoked)" in foreseen.output, foreseen.output
         by_ocsp = controller.run(*hosts, **WANTED, acme_certificates_use_ari=False)
         assert by_ocsp.rc == 0, by_ocsp.output
         third = controller.serial(NAME)
