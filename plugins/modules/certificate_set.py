@@ -674,6 +674,7 @@ import shutil
 from ansible_collections.certops.ocsp.plugins.module_utils import _entries, _module
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import secrets
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import certificate_set
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy.task import Task
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy.wanted import PARTS
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import Fault, Refusal, findings_of
 
@@ -782,7 +783,7 @@ def main():
         code, output, errors = module.run_command(limited, data=input, environ_update={"LC_ALL": "C"})
         return code, output, errors or (f"it took more than {timeout:.0f} seconds" if code in ENDED else "")
 
-    result = certificate_set.carry_out(certificate_set.Task(module.params, run, module.check_mode, module._diff))
+    result = certificate_set.carry_out(Task(module.params, run, module.check_mode, module._diff))
     for sentence in result.warnings:
         module.warn(sentence)
     if result.failed:

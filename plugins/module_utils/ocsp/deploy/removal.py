@@ -127,8 +127,9 @@ def untold(layout: Layout, kinds: t.Mapping[str, t.Collection[str]], parent: str
         for name, file in (map(os.fsdecode, one) for one in needle.findall(text)):
             if name in kinds and not {kind, ""}.intersection(kinds[name]):
                 path = f"{layout.live(name)}{file}"
-                lacking = {path} if os.path.isdir(layout.live(name)) and not os.path.lexists(path) else set()
-                found.setdefault((name, SERVERS[kind].title), {}).setdefault(place, set()).update(lacking)
+                is_lacking = os.path.isdir(layout.live(name)) and not os.path.lexists(path)
+                pieces = found.setdefault((name, SERVERS[kind].title), {}).setdefault(place, set())
+                pieces.update([path] if is_lacking else [])
     for (name, title), places in sorted(found.items()):
         lacking = sorted(set().union(*places.values()))
         there = f" and {_listed(lacking)} {'is' if len(lacking) == 1 else 'are'} not made" if lacking else ""

@@ -27,6 +27,7 @@ import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.certops.ocsp.plugins.module_utils import _module
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import (
+    asking,
     certificate_set,
     confirm,
     removal,
@@ -366,7 +367,7 @@ def test_a_responder_that_does_not_know_it_is_asked_for_as_long(
 ) -> None:
     one = leaf("one.example.com", demands=demands)
     time = Clock()
-    monkeypatch.setattr(certificate_set, "time", time)
+    monkeypatch.setattr(asking, "time", time)
     body = base64.b64decode(staple(one, "unknown"))
 
     def exchange(*_given: t.Any) -> HttpResponse:
@@ -434,7 +435,7 @@ def test_the_message_says_how_long_it_waited_for_what(
     one, two = leaf("one.example.com", demands=True), leaf("two.example.com")
     certificates = [entry(one, "one.example.com"), entry(two, "two.example.com")]
     time = Clock()
-    monkeypatch.setattr(certificate_set, "time", time)
+    monkeypatch.setattr(asking, "time", time)
     options = {"certificates": certificates, "fetch_from": "host", "responder_wait": 45, "options": {"retries": 0}}
 
     def refuse(message: str, permanent: bool) -> Result:
@@ -463,7 +464,7 @@ def test_it_says_no_longer_wait_than_it_was_given(
 ) -> None:
     """An attempt may begin when the wait ends, and take its time."""
     time = Clock()
-    monkeypatch.setattr(certificate_set, "time", time)
+    monkeypatch.setattr(asking, "time", time)
 
     def exchange(*_arguments: t.Any) -> t.NoReturn:
         time.sleep(1)
@@ -930,7 +931,7 @@ def test_a_renewal_that_had_to_wait_for_others_too_long_is_noted(
         for kind in ("old", "new")
     )
     run(certificates=old)
-    monkeypatch.setattr(certificate_set, "_LOCK_TIMEOUT", 0.0)
+    monkeypatch.setattr(certificate_set, "LOCK_TIMEOUT", 0.0)
     var = str(tmp_path / "var")
     lock = files.lock_file(os.path.join(var, ".installation.lock"), var, 0.0)
     with files.lock(str(tmp_path / "etc"), 0.0) if held == "of all" else lock:
@@ -1399,7 +1400,7 @@ def test_responders_of_users_hold_no_deployment_up(
         raise TransportError("timeout", "it hangs")
 
     monkeypatch.setattr(bulk.Network, "_exchange", exchange)
-    monkeypatch.setattr(certificate_set, "_LONGEST_FOR_USERS", 0.5)
+    monkeypatch.setattr(asking, "_LONGEST_FOR_USERS", 0.5)
     found = of_users(tmp_path, names, demands=True)
     for one in found:
         one["responder_urls"] = [f"http://{one['name']}"]

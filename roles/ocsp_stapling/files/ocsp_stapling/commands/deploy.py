@@ -17,8 +17,8 @@ import typing as t
 from datetime import timedelta
 
 from ocsp.deploy import certificate_set, renewed
-from ocsp.deploy.certificate_set import Result, Task
 from ocsp.deploy.renewed import Source
+from ocsp.deploy.task import Result, Task
 from ocsp.errors import OcspError
 from ocsp.fetch import bulk
 from ocsp.store import attempts, files, parts, sets

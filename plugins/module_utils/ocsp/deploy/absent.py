@@ -1,0 +1,240 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The states ``absent`` and ``pruned`` of ``certificate_set``: certificates are taken away again."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ..servers.server import Setup
+from ..services.installation import outstanding
+from ..store import parts, sets
+from ..store.parts import Part
+from ..store.sets import Layout
+from ..text import join_words, quoted
+from . import departure, differences, live, removal, transaction
+from . import inclusion as inclusions
+from .task import Result, Task, apache_port, to_be_told
+
+
+def absent(task: Task) -> Result:
+    """Take away certificates: those that are named, those of one owner, or all."""
+    names = [one["name"] for one in task.values["certificates"]]
+    if task.values["part"] is not None:
+        return _absent_part(task, names)
+    layout, force = task.layout, task.values["force"]
+    uses = removal.uses(layout, names, task.run)
+    if uses.obstacle and not force:
+        return Result({"msg": f"nothing was removed, because {uses.obstacle}", "removed": []}, failed=True)
+    if names:
+        return _absent_sets(task, names)._replace(warnings=uses.warnings)
+    removed = removal.present(layout, sets.all_names(layout))
+    values: t.Dict[str, t.Any] = {"msg": _say_removed(removed, task.check), "removed": removed}
+    if task.diff:
+        values["diff"] = differences.of_removal(layout, removed)
+    if not task.check and (removed or os.path.isdir(layout.state)):
+        with task.installation() as installation:
+            removal.remove_all(installation, removed)
+    return Result(values, changed=bool(removed), warnings=uses.warnings)
+
+
+def _absent_sets(task: Task, names: t.Sequence[str]) -> Result:
+    """Take away certificates, whoever configured them: else they would count as not deployed."""
+    found = inclusions.read(task.layout, None).found
+    left = [parts.without(part, names) for part in found]
+    configured = {one.name for part in found for one in part.certificates}
+    present = removal.present(task.layout, names)
+    gone = [name for name in names if name in present or name in configured]
+    done = _take_away(task, gone, found, left, gone)
+    if not task.check and not done.failed:
+        _save(task.layout, left)
+    return done
+
+
+def _save(layout: Layout, all_parts: t.Iterable[Part]) -> None:
+    """Have these parts on disk."""
+    for part in all_parts:
+        if not parts.is_saved(layout, part):
+            parts.save(layout, part)
+
+
+def _absent_part(task: Task, asked: t.Collection[str]) -> Result:
+    """Take away what one owner configured, or of it only what is asked for.
+
+    If nothing else would be left on the host, all is to be taken away by whoever asks. What others configured is never
+    removed on behalf of an owner that has nothing.
+    """
+    inclusion = task.inclusion()
+    owner = inclusion.owner
+    mine = parts.find(inclusion.found, owner) or Part(owner)
+    names = [one.name for one in mine.certificates if not asked or one.name in asked]
+    rest = parts.without(mine, names)
+    left = parts.replaced(inclusion.found, rest)
+    remaining = {"remaining": [part.owner for part in left]}
+    if not names or not (left or asked):
+        msg = _say_owner(owner, names, remaining["remaining"])
+        if asked and mine.certificates:
+            msg = f"{quoted(owner)} has no such certificate on this host: {transaction.listed(sorted(asked))}"
+        told = outstanding(task.layout, task.services(inclusion))
+        return Result({"msg": msg, "removed": [], "reload": told, **remaining})
+    gone = [name for name in names if not parts.is_given(left, name)]
+    uses = removal.uses(task.layout, gone, task.run) if gone else removal.Uses()
+    if uses.obstacle and not task.values["force"]:
+        msg = f"nothing was removed, because {uses.obstacle}"
+        return Result({"msg": msg, "removed": [], **remaining}, failed=True)
+    kept = [name for name in names if name not in gone]
+    unwanted = departure.unwanted_services(live.look(task.layout, task.services(inclusion)), left)
+    said = _say_shared(owner, gone, kept, left, task.check, not asked)
+    said += departure.say_lost({name: unwanted[name] for name in kept if name in unwanted})
+    done = _take_away(task, gone, inclusion.found, left, names, said)
+    if not task.check and not done.failed:
+        parts.save(task.layout, rest)
+    values = {**done.values, **remaining}
+    if task.diff:
+        values["diff"] = [*values.get("diff", ()), *differences.of_part(task.layout, mine, rest, {})]
+    return done._replace(values=values, changed=not done.failed, warnings=uses.warnings)
+
+
+def _say_shared(
+    owner: str, gone: t.Sequence[str], kept: t.Sequence[str], left: t.Sequence[Part], check: bool, whole: bool
+) -> t.List[str]:
+    """What becomes of the certificates of an owner that others give as well; ``whole`` is whether these are all."""
+    if not kept:
+        return []
+    others = dict.fromkeys(quoted(part.owner) for part in left for name in kept if part.get(name))
+    said = f"{transaction.listed(kept)} {'is' if len(kept) == 1 else 'are'} kept for {join_words(others)}"
+    done = "would be removed" if check else "was removed"
+    return [said] if gone or not whole else [f"the configuration of {quoted(owner)} {done}", said]
+
+
+def _say_owner(owner: str, names: t.Sequence[str], others: t.Sequence[str]) -> str:
+    """What comes of a request to remove what an owner gave, when that is not done here."""
+    if names:
+        known = transaction.listed(names)
+        return (
+            f"{quoted(owner)} is the only owner of certificates on this host, so the program is removed with all of "
+            f"them, unless a server still uses one: {known}"
+        )
+    none = f"{quoted(owner)} has no certificates on this host"
+    if not others:
+        return none
+    known = f"{none}, so none are removed; those on it belong to {join_words([quoted(other) for other in others])}"
+    meant = [other for other in others if _is_slip(owner, other)]
+    if len(meant) == 1:
+        return f"{known}; did you mean ocsp_stapling_owner: {quoted(meant[0])}?"
+    those = f"ocsp_stapling_owner: {quoted(others[0])}" if len(others) == 1 else "ocsp_stapling_owner to one of these"
+    return f"{known}; to remove them, set {those}, or ocsp_stapling_owner: all to remove everything"
+
+
+def _is_slip(name: str, other: str) -> bool:
+    """Whether one name may be a slip of the pen for the other: one character that differs, or two that are swapped.
+
+    This is about removing what somebody has, so a name that is only similar is not suggested; and plays or hosts may be
+    told apart by a number.
+    """
+    start = _common_start(name, other)
+    ends = [one[start:] for one in (name, other)]
+    alike = _common_start(*(end[::-1] for end in ends))
+    one, two = (end[: len(end) - alike] for end in ends)
+    is_swapped = len(one) == 2 and one == two[::-1]
+    return (is_swapped or max(len(one), len(two)) == 1) and not any(map(str.isdigit, one + two))
+
+
+def _common_start(one: str, other: str) -> int:
+    """How many characters two texts begin with alike."""
+    differing = (number for number, pair in enumerate(zip(one, other)) if pair[0] != pair[1])
+    return next(differing, min(len(one), len(other)))
+
+
+def _take_away(
+    task: Task,
+    gone: t.Sequence[str],
+    found: t.Sequence[Part],
+    left: t.Sequence[Part],
+    touched: t.Collection[str],
+    kept: t.Sequence[str] = (),
+) -> Result:
+    """Remove sets, when services accept their configuration without them.
+
+    ``found`` are the parts until now, and ``left`` those that stay. ``kept`` says what becomes of the rest.
+    """
+    problem = ""
+    deployed = removal.present(task.layout, gone)
+    known = task.services()
+    before = live.look(task.layout, known)
+    after = removal.remaining(task.layout, before, gone, left, touched, known)
+    moved = live.moved_defaults(live.ordered(before, found), after)
+    shown = (
+        [*differences.of_removal(task.layout, gone), *differences.of_defaults(task.layout, moved)] if task.diff else []
+    )
+    setup = Setup(task.layout.root, apache_port(task, left, known))
+    if task.check:
+        affected = removal.affected(before, gone, live.outdated_snippets(setup, after)) if touched else {}
+        told = sorted(to_be_told(task, known, affected))
+    elif touched:
+        with task.installation() as installation:
+            problem = removal.take_away(installation, gone, left, touched, setup, task.values["force"])
+            told = installation.outstanding()
+    else:
+        told = outstanding(task.layout, known)
+    if problem:
+        msg = _say_needed(gone, problem)
+        return Result({"msg": msg, "removed": [], "reload": told}, failed=True)
+    said = [*_say_gone(gone, deployed, task.check)] if gone or not kept else []
+    msg = "; ".join([*said, *kept, *departure.say_moved(moved, task.check)])
+    values: t.Dict[str, t.Any] = {"msg": msg, "removed": deployed, "reload": told}
+    if shown:
+        values["diff"] = shown
+    return Result(values, changed=bool(gone))
+
+
+def prune(task: Task) -> Result:
+    """Remove certificates that their owners no longer configure and that nothing uses."""
+    layout = task.layout
+    found = inclusions.read(layout, None).found
+    ended = task.values["pruned"]
+    places = {part.owner: None if ended is None else ended.get(part.owner, ()) for part in found}
+    of_ended = {part.owner: parts.given_up(part, places[part.owner]) for part in found}
+    names = {name for given_up in of_ended.values() for name in given_up}
+    pending = {name for part in found for name in parts.given_up(part) - of_ended[part.owner]}
+    given = sorted(name for name in names if parts.is_given(found, name))
+    left = sorted((names & pending).difference(given))
+    every = inclusions.dropped(layout, found, task.values["force"])
+    gone = [one.name for one in every if one.name in names and one.name not in left and not one.stays]
+    settled = {*gone, *given, *left}
+    after = [parts.settled(part, settled, places[part.owner]) for part in found]
+    kept = [f"still configured by another role or play: {transaction.listed(given)}"] if given else []
+    kept += [f"left to the next run of another task that had it: {transaction.listed(left)}"] if left else []
+    reduced = departure.unwanted_services(live.look(layout, task.services()), after)
+    done = _take_away(task, gone, found, after, {*settled, *reduced}, kept)
+    if done.failed:
+        # A server needs what no file below its folder names; that is no failure of whoever runs last.
+        return done._replace(failed=False, warnings=[done.values["msg"]])
+    unsaved = any(not parts.is_saved(layout, part) for part in after)
+    if not task.check:
+        _save(layout, after)
+    return done._replace(changed=done.changed or unsaved or bool(reduced))
+
+
+def _say_needed(names: t.Sequence[str], problem: str) -> str:
+    """That certificates stay, because a service would not accept its configuration without them."""
+    them, were = ("it", "was") if len(names) == 1 else ("them", "were")
+    what = f"{transaction.named(names)} {were} not removed" if names else "nothing was removed"
+    return f"{what}, because a server still needs {them}: {problem}; take {them} out of its configuration and run again"
+
+
+def _say_removed(names: t.Sequence[str], check: bool) -> str:
+    done = "would be removed" if check else "was removed" if len(names) == 1 else "were removed"
+    return f"{transaction.named(names)} {done}" if names else "there was nothing to remove"
+
+
+def _say_gone(gone: t.Sequence[str], deployed: t.Sequence[str], check: bool) -> t.Iterator[str]:
+    """What becomes of certificates that are configured no more; of some of them there may never have been a set."""
+    never = [name for name in gone if name not in deployed]
+    if deployed or not never:
+        yield _say_removed(deployed, check)
+    if never:
+        yield f"no longer configured, and never deployed: {transaction.listed(never)}"

@@ -1,0 +1,129 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What no longer is as owners had it: certificates that drop out, and services that these are no longer for."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..store import parts
+from ..store.parts import Part
+from ..store.sets import Layout
+from ..text import join_words, quoted
+from . import inclusion as inclusions
+from . import live, removal, transaction
+from .inclusion import Dropped, Inclusion
+
+
+def dropped(
+    inclusion: Inclusion, work: transaction.Plan, part: t.Optional[Part], force: bool
+) -> t.Tuple[t.List[Dropped], t.List[str]]:
+    """The certificates that this task of the owner no longer gives, nor any other one; and those that others have.
+
+    In check mode, what other owners gave earlier in this run is not in their parts.
+    """
+    if part is None:
+        return [], []
+    together = inclusion.together
+    mine = parts.former_of(part.shares, inclusion.turn)
+    elsewhere = {name for names in together.values() for name in names}
+    # Of what others dropped who have not run since, their next run decides.
+    pending = parts.dropped(other for other in inclusion.others if other.owner not in together)
+    every = inclusions.dropped(work.layout, work.parts, force)
+    found = [one for one in every if one.name in mine and one.name not in {*elsewhere, *pending}]
+    return found, sorted(mine - {one.name for one in found})
+
+
+def lost(inclusion: Inclusion, work: transaction.Plan, part: t.Optional[Part]) -> t.Dict[str, t.List[str]]:
+    """The services that this owner had certificates for and nobody has any more, while others remain; by certificate.
+
+    Where runs failed before the end of the play, it was another run that took them off.
+    """
+    recorded = inclusion.recorded
+    if part is None or recorded is None:
+        return {}
+    mine = {certificate.name: certificate.services for certificate in recorded.certificates}
+    unwanted = unwanted_services(work.before, work.parts)
+    found = {name: [one for one in services if one in mine.get(name, ())] for name, services in unwanted.items()}
+    return {name: services for name, services in found.items() if services}
+
+
+def unwanted_services(before: t.Iterable[live.Live], left: t.Sequence[Part]) -> t.Dict[str, t.List[str]]:
+    """The services that certificates are live for although no owner of them names these any more; by certificate."""
+    found = {}
+    for one in before:
+        name = one.entry.name
+        wanted = parts.services_of(left, name)
+        unwanted = [service for service, _kind in one.users if service not in wanted]
+        if unwanted and parts.is_given(left, name):
+            found[name] = unwanted
+    return found
+
+
+def say_lost(lost_services: t.Mapping[str, t.Sequence[str]]) -> t.Iterator[str]:
+    """Which services certificates are no longer for; ``lost_services`` are by certificate."""
+    by_services: t.Dict[str, t.List[str]] = {}
+    for name, services in lost_services.items():
+        by_services.setdefault(join_words(services), []).append(name)
+    for services, names in by_services.items():
+        yield f"no longer for {services}: {transaction.listed(names)}"
+
+
+def say_dropped(layout: Layout, gone: t.Sequence[Dropped], check: bool) -> t.Iterator[str]:
+    """What becomes of certificates that no owner configures any more."""
+    removed = [one for one in gone if not one.stays]
+    deployed = removal.present(layout, [one.name for one in removed])
+    names = [f"{one.name}{_users(one)}" for one in removed if one.name in deployed]
+    if names:
+        yield (
+            f"no longer configured, {'would be ' if check else ''}removed at the end of the play unless it fails or a "
+            f"later task configures it again: {transaction.listed(names)}"
+        )
+    never = [one.name for one in removed if one.name not in deployed]
+    if never:
+        yield f"no longer configured, and never deployed: {transaction.listed(never)}"
+    kept = [one.name for one in gone if one.stays]
+    if kept:
+        yield f"no longer configured, but kept because it is still used: {transaction.listed(kept)}"
+
+
+def _users(one: Dropped) -> str:
+    return f" (no longer for {join_words(one.services)})" if one.services else ""
+
+
+def say_used(one: Dropped) -> str:
+    """That some configuration still needs a certificate which no owner configures any more."""
+    places = transaction.named(one.used_by)
+    if not one.stays:
+        return f"{removal.forced(f'{one.name} is still used by {places}')} until you remove it there"
+    return (
+        f"{one.name} is no longer configured, but is kept because it is still used by {places}; remove it there and "
+        "run again"
+    )
+
+
+def say_given(work: transaction.Plan, part: Part, inclusion: Inclusion) -> t.Iterator[str]:
+    """Certificates that only other owners still configure, perhaps the same owner under a former name."""
+    for one in part.certificates:
+        before = inclusion.recorded.get(one.name) if one.dropped and inclusion.recorded else None
+        givers = (other.owner for other in work.parts if other.get(one.name))
+        owners = [owner for owner in givers if one.name not in inclusion.together.get(owner, ())]
+        if before is not None and owners:
+            old = quoted(owners[0]) if len(owners) == 1 else "the name of each"
+            yield (
+                f"{one.name}: {quoted(part.owner)} no longer lists it, but {join_words(map(quoted, owners))} still "
+                f"{'does' if len(owners) == 1 else 'do'}; if that role or play no longer exists, set "
+                f"ocsp_stapling_state: absent and ocsp_stapling_owner: {old}"
+            )
+
+
+def say_moved(moved: t.Iterable[live.Moved], check: bool) -> t.List[str]:
+    """That servers show another certificate to clients that send no name, or one that no certificate is for."""
+    verb = "would change" if check else "changes"
+    return [
+        f"the default certificate of {one.server}, for clients that send no known name, {verb} from {one.before} to "
+        f"{one.after}"
+        for one in moved
+    ]
