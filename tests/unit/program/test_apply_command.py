@@ -110,6 +110,20 @@ def test_where_a_staple_came_from(web: Host) -> None:
     assert web.known(NAME)["staple"]["responder_url"] == web.url
 
 
+def test_when_a_playbook_fetched_a_response_is_not_forgotten_by_refresh(web: Host) -> None:
+    """It looks at it, finds that nothing is due, and asks nobody."""
+    web.hour()
+    web.later(5 * HOUR)
+    web.put_staple(NAME)
+    web.run("apply")
+    fetched, asked = web.known(NAME)["succeeded"], web.requests
+    assert fetched == f"{web.now:%Y-%m-%dT%H:%M:%SZ}"
+    for _hour in range(2):
+        web.later(HOUR)
+        web.hour()
+        assert web.known(NAME)["succeeded"] == fetched and web.requests == asked
+
+
 # What refresh left is judged again ----------------------------------------------------------------
 
 BAD: t.Dict[str, t.Tuple[hosts.Maker, str]] = {

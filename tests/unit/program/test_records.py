@@ -199,11 +199,12 @@ LATER, LATEST = "2026-03-04T06:00:00Z", "2026-03-04T07:00:00Z"
     [
         ({}, {}, None),
         ({}, {"sha256": "1", "installed": LATER}, LATER),
+        ({"sha256": "1"}, {"sha256": "1", "installed": LATER}, LATER),
         ({"sha256": "1", "succeeded": LATER}, {"sha256": "1", "installed": LATEST}, LATER),
         ({"sha256": "2", "succeeded": LATER}, {"sha256": "1", "installed": LATEST}, LATEST),
         ({"sha256": "2", "succeeded": LATEST}, {"sha256": "1", "installed": LATER}, LATEST),
     ],
-    ids=["nothing", "a playbook alone", "refresh", "a playbook since", "refresh since"],
+    ids=["nothing", "a playbook alone", "a playbook, as refresh saw", "refresh", "a playbook since", "refresh since"],
 )
 def test_whoever_fetched_a_response_it_is_the_last_success(
     claims: t.Dict[str, t.Any], staple: t.Dict[str, t.Any], succeeded: t.Optional[str]

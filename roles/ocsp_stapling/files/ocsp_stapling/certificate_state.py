@@ -106,9 +106,9 @@ def _succeeded(claims: Values, staple: Values, now: datetime) -> t.Optional[date
     """When a responder last gave a good response: by the word of refresh, or when another program put one in place."""
     claimed = _near(record.time_of(claims, "succeeded"), now, _LONGEST_PAST)
     installed = record.time_of(staple, "installed")
-    if installed is None or record.text_of(staple, "sha256") == record.text_of(claims, "sha256"):
-        return claimed
-    return max(installed, claimed) if claimed is not None else installed
+    if installed is None or claimed is None:
+        return claimed or installed
+    return claimed if record.text_of(staple, "sha256") == record.text_of(claims, "sha256") else max(installed, claimed)
 
 
 def _came_since(staple: Values, claims: Values) -> bool:

@@ -281,9 +281,9 @@ class Refresh:
         else:
             planned = self._planned(entry, outcome)
         planned = max(now, schedule.asked_from(planned, judgement.effective_expiry, self.ahead.interval))
+        self._note_source(known, outcome)
         if outcome.fetched:
             known.update(attempted=format_time(now), succeeded=format_time(now))
-        self._note_source(known, outcome)
         known.update(
             failures=0,
             code="",
@@ -313,6 +313,8 @@ class Refresh:
         digest = hashlib.sha256(outcome.data).hexdigest() if outcome.data is not None else None
         if known.get("sha256") != digest:
             known.update(sha256=digest, responder_url=outcome.responder_url)
+            # Of a response that somebody else fetched, what this program last fetched says nothing.
+            known.pop("succeeded", None)
 
     def _note_failure(self, entry: Entry, known: Values, code: str, message: str, outcome: t.Optional[Outcome]) -> None:
         now = self.host.now()
