@@ -32,7 +32,7 @@ from .ocsp import families
 from .ocsp.errors import Fault, FileError, InputError, Refusal
 from .ocsp.services import timetable
 from .ocsp.services.control import has_systemd
-from .ocsp.store import parts, reading, scan, sets
+from .ocsp.store import parts, reading, scan, sets, shares
 from .ocsp.store.sets import Layout
 from .ocsp.text import bounded, join_words
 
@@ -403,7 +403,9 @@ def _say_empty(layout: Layout, part: Values) -> t.Iterator[str]:
     """That a task gives no certificates, where it gave some: its variable may be misspelt. Raises InputError."""
     found = parts.load(layout, part["owner"])
     mine = parts.find(found, part["owner"]) or parts.Part(part["owner"])
-    names = list(parts.given_with(mine, parts.Turn(part["place"], part["turn"]))) if found else sets.live_names(layout)
+    names = (
+        list(shares.given_with(mine, shares.Turn(part["place"], part["turn"]))) if found else sets.live_names(layout)
+    )
     if not names:
         return
     shown, way = join_words(names, most=_MOST_PLACES), "to remove all of them, set ocsp_stapling_state to absent"
@@ -521,7 +523,7 @@ def _link_parts(there: Layout, here: Layout, part: Values) -> t.Tuple[str, ...]:
             before = other
         else:
             os.symlink(parts.path(there, other.owner), parts.path(here, other.owner))
-    merged = parts.merge(mine, before, parts.Turn(is_known=False), claimed={})
+    merged = shares.merge(mine, before, shares.Turn(is_known=False), claimed={})
     _write_privately(parts.path(here, mine.owner), parts.dump(merged))
     return tuple(one.owner for one in found)
 

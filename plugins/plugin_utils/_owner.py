@@ -16,7 +16,7 @@ import re
 import typing as t
 
 from ansible.errors import AnsibleError
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import parts
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import comparison, shares
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import quoted
 
 #: The role of this collection that includes ours on behalf of its user, so it does not count as an owner.
@@ -154,7 +154,7 @@ def _items_of_loop(
 def claim(
     claims: Values,
     owner: str,
-    given: parts.Claimed,
+    given: shares.Claimed,
     missing: t.Sequence[str] = (),
     place: Place = Place(""),
     program: Values | None = None,
@@ -192,7 +192,7 @@ def claim(
     return part, {**claims, owner: {**claimed, "services": described}}
 
 
-def _united(*several: parts.Claimed) -> dict[str, list[str] | None]:
+def _united(*several: shares.Claimed) -> dict[str, list[str] | None]:
     """All certificates in their order, each with the services of all; of those that stay as they are none are known."""
     found: dict[str, list[str] | None] = {}
     for name, services in (item for one in several for item in one.items()):
@@ -205,8 +205,8 @@ def contradictions(claims: Values, owner: str, program: Values, place: Place = P
     """A sentence for each setting of the whole host, by its variable, that was set differently earlier in this run."""
     given = {quoted(other): one.get("program") or {} for other, one in claims.items() if other != owner}
     given[f"{quoted(owner)} {_earlier(claims, owner, place)}"] = claims.get(owner, {}).get("program") or {}
-    found = parts.differing_settings(owner, program, given)
-    return {one.variable: f"{one.sentence}; {parts.REMEDY}" for one in found}
+    found = comparison.differing_settings(owner, program, given)
+    return {one.variable: f"{one.sentence}; {comparison.REMEDY}" for one in found}
 
 
 def _earlier(claims: Values, owner: str, place: Place) -> str:

@@ -19,7 +19,7 @@ from ..options.table import RUN_LIMITS
 from ..servers.table import NAMES, SERVERS
 from ..services import control
 from ..services.installation import Installation
-from ..store import files, parts, sets
+from ..store import comparison, files, parts, sets, shares
 from ..store.parts import Part
 from ..store.sets import Layout
 from ..text import bounded, format_time, join_words, quoted
@@ -246,7 +246,7 @@ def _say_reconfigured(one: _Deployment, done: _Done) -> str:
     inclusion, part = one.inclusion, done.part
     if part is None or not done.reconfigured:
         return ""
-    keys = parts.changed_settings(inclusion.recorded, part) if inclusion.recorded is not None else []
+    keys = comparison.changed_settings(inclusion.recorded, part) if inclusion.recorded is not None else []
     which = f" ({transaction.listed(keys, '; ')})" if keys else ""
     return f"the configuration of {quoted(part.owner)} {'would be' if one.task.check else 'was'} updated{which}"
 
@@ -259,7 +259,7 @@ def _part_difference(one: _Deployment, done: _Done) -> t.List[t.Dict[str, t.Any]
     if done.part is None or not done.reconfigured:
         return []
     recorded = one.inclusion.recorded
-    keys = parts.changed_settings(recorded, done.part) if recorded is not None else []
+    keys = comparison.changed_settings(recorded, done.part) if recorded is not None else []
     return differences.of_part(one.task.layout, recorded, done.part, {"updated": keys} if keys else {})
 
 
@@ -282,7 +282,7 @@ def _say_empty(part: t.Optional[Part], inclusion: Inclusion) -> t.Iterator[str]:
     if part is None:
         yield "no certificates are given in certificates"
     elif not (
-        inclusion.claimed or parts.given_with(part, inclusion.turn) or parts.former_of(part.shares, inclusion.turn)
+        inclusion.claimed or shares.given_with(part, inclusion.turn) or shares.former_of(part.shares, inclusion.turn)
     ):
         yield (
             f"{quoted(part.owner)} gives no certificates; check the names of its variables, ocsp_stapling_certificates "

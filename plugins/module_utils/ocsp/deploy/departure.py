@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..store import parts
+from ..store import parts, shares
 from ..store.parts import Part
 from ..store.sets import Layout
 from ..text import join_words, quoted
@@ -27,7 +27,7 @@ def dropped(
     if part is None:
         return [], []
     together = inclusion.together
-    mine = parts.former_of(part.shares, inclusion.turn)
+    mine = shares.former_of(part.shares, inclusion.turn)
     elsewhere = {name for names in together.values() for name in names}
     # Of what others dropped who have not run since, their next run decides.
     pending = parts.dropped(other for other in inclusion.others if other.owner not in together)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field, replace
 
-from ..store import parts
-from ..store.parts import FORMER, Certificate, Part, Turn
+from ..store import comparison, parts, shares
+from ..store.parts import FORMER, Certificate, Part
 from ..store.sets import Layout
 from . import live, material, removal, renewed
 from .transaction import Item, Plan
@@ -32,13 +32,13 @@ class Inclusion:
     """Whose certificates are deployed, and all that is recorded of others.
 
     ``owner`` is empty for a task that belongs to no part. ``turn``, ``claimed`` and ``kept`` are as for
-    ``parts.merge``, and ``together`` is as for ``parts.compare``.
+    ``shares.merge``, and ``together`` is as for ``comparison.compare``.
     """
 
     layout: Layout
     owner: str
-    turn: Turn
-    claimed: parts.Claimed
+    turn: shares.Turn
+    claimed: shares.Claimed
     found: t.Sequence[Part]
     together: t.Mapping[str, t.Sequence[str]] = field(default_factory=dict)
     kept: t.Collection[str] = ()
@@ -59,7 +59,7 @@ class Inclusion:
         for part in self.others:
             settings.update(part.services)
         mine = Part(self.owner, services=given)
-        own = parts.merge(mine, self.recorded, self.turn, self.claimed, self.kept).services
+        own = shares.merge(mine, self.recorded, self.turn, self.claimed, self.kept).services
         return {**settings, **own, **given}
 
     def shared(self, wanted: t.Iterable[Wanted], kind_of: t.Callable[[str], t.Optional[str]]) -> t.List[Wanted]:
@@ -67,7 +67,7 @@ class Inclusion:
         wanted = [*wanted]
         mine = Part(self.owner, tuple(Certificate(one.name, one.services) for one in wanted))
         if self.owner:
-            every = parts.replaced(self.others, parts.merge(mine, self.recorded, self.turn, self.claimed, self.kept))
+            every = parts.replaced(self.others, shares.merge(mine, self.recorded, self.turn, self.claimed, self.kept))
         else:
             # A task without a part comes last, so that the services keep the order that the owners give them.
             every = [*self.others, mine]
@@ -87,8 +87,8 @@ class Inclusion:
         came = self._came(work.before, {one.name for one in given})
         program = (values["part"] or {}).get("program") or {}
         mine = Part(self.owner, tuple(certificates), defaults, values["service_settings"], deployment, came, program)
-        part = parts.merge(mine, self.recorded, self.turn, self.claimed, self.kept)
-        return parts.dated(part, self.recorded, self.found)
+        part = shares.merge(mine, self.recorded, self.turn, self.claimed, self.kept)
+        return shares.dated(part, self.recorded, self.found)
 
     def _came(self, found: t.Sequence[live.Live], names: t.Collection[str]) -> int:
         """When the owner came. Who claims what was configured before there were parts came no later than that."""
@@ -98,12 +98,12 @@ class Inclusion:
         claims = former is not None and any(former.get(name) for name in names)
         return former.came if former is not None and claims else live.next_came(found, self.found)
 
-    def compare(self, part: Part, given: t.Iterable[Wanted]) -> parts.Comparison:
+    def compare(self, part: Part, given: t.Iterable[Wanted]) -> comparison.Comparison:
         """Compare what this inclusion gives with what others do."""
         names = {one.name for one in given}
         now = replace(part, certificates=tuple(one for one in part.certificates if one.name in names))
-        own = parts.contradicted(now, self.recorded, self.turn, self.claimed)
-        compared = parts.compare(now, self.recorded, self.others, self.together)
+        own = comparison.contradicted(now, self.recorded, self.turn, self.claimed)
+        compared = comparison.compare(now, self.recorded, self.others, self.together)
         return compared._replace(faults=[*own, *compared.faults])
 
     def after(self, part: Part) -> t.List[Part]:
@@ -119,7 +119,7 @@ class Inclusion:
 
     def is_reconfigured(self, part: Part) -> bool:
         """Whether a part that is to be saved has in it what a user calls a change of configuration."""
-        return self.recorded is None or not parts.is_same_configuration(self.recorded, part)
+        return self.recorded is None or not comparison.is_same_configuration(self.recorded, part)
 
 
 def read(layout: Layout, given: t.Optional[Values]) -> Inclusion:
@@ -130,10 +130,10 @@ def read(layout: Layout, given: t.Optional[Values]) -> Inclusion:
         known = parts.find(found, FORMER) or Part(FORMER)
         found = parts.replaced(found, replace(former, certificates=(*known.certificates, *former.certificates)))
     if given is None:
-        return Inclusion(layout, "", Turn(is_known=False), {}, found)
+        return Inclusion(layout, "", shares.Turn(is_known=False), {}, found)
     parts.check_owner(given["owner"])
     values = (given[key] for key in ("place", "turn", "is_last", "is_open", "is_known"))
-    turn = Turn(*values)
+    turn = shares.Turn(*values)
     return Inclusion(layout, given["owner"], turn, given["claimed"], found, given["together"], given["kept"])
 
 

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError, InputError
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import parts, sets
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store.parts import Certificate, Part, Share, Turn
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import comparison, parts, sets, shares
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store.parts import Certificate, Part, Share
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store.shares import Turn
 
 FIRST, SECOND = "a.example.com", "b.example.com"
 
@@ -150,7 +151,7 @@ def loop(*turns: str, failed: bool = False, **given: t.Any) -> t.List[Task]:
 def run(recorded: t.Optional[Part], *tasks: Task) -> Part:
     """The part of an owner after one run of Ansible."""
     for number, (turn, mine) in enumerate(tasks):
-        recorded = parts.merge(mine, recorded, turn, claimed_by(tasks[:number]))
+        recorded = shares.merge(mine, recorded, turn, claimed_by(tasks[:number]))
     assert recorded is not None
     return recorded
 
@@ -199,7 +200,7 @@ def test_all_that_several_tasks_give_adds_up_and_changes_nothing_twice() -> None
     assert first.deployment == {"keep": 2, "endpoints": [{"port": 443}, {"port": 8443}]}
     part_ = first
     for number, (turn, mine) in enumerate(tasks):
-        part_ = parts.merge(mine, part_, turn, claimed_by(tasks[:number]))
+        part_ = shares.merge(mine, part_, turn, claimed_by(tasks[:number]))
         assert part_ == first, "no inclusion sees anything to do"
 
 
@@ -221,7 +222,7 @@ def test_tasks_that_look_alike_keep_the_services_of_one_that_is_skipped() -> Non
     assert again == both, "each has its own ones again"
     given_up = run(skipped, task("web", "x"), task("web", "x", number=2))
     assert given_up.certificates[0].services == ("nginx",) and given_up.services == {}
-    unknown = parts.merge(task("web", "x", number=2)[1], both, Turn("web", 2), {"x": None})
+    unknown = shares.merge(task("web", "x", number=2)[1], both, Turn("web", 2), {"x": None})
     assert unknown == both, "a task that leaves x as it is"
 
 
@@ -233,7 +234,7 @@ def test_options_of_a_task_are_for_its_certificates() -> None:
     first = run(None, *tasks)
     assert first.defaults == {"retries": 1} and run(first, *tasks) == first
     assert [one.options for one in first.certificates] == [{"timeout": 3.0}, {"timeout": 4.0, "retries": 7}]
-    assert parts.changed_settings(run(None, tasks[0]), first) == ["ocsp_stapling_options: timeout"], "not of a"
+    assert comparison.changed_settings(run(None, tasks[0]), first) == ["ocsp_stapling_options: timeout"], "not of a"
 
 
 @pytest.mark.parametrize(
@@ -340,7 +341,7 @@ def test_each_inclusion_keeps_the_order_of_others(given: str, known: str, earlie
         shares=tuple(Share("task" if name.isupper() else "other", 1, {name: ()}) for name in known),
     )
     turn, mine = task("task", *given)
-    assert "".join(given_by(parts.merge(mine, before, turn, [*earlier]))) == expected
+    assert "".join(given_by(shares.merge(mine, before, turn, [*earlier]))) == expected
 
 
 def test_check_mode_sees_at_the_end_of_a_loop_what_it_lost() -> None:
@@ -348,7 +349,7 @@ def test_check_mode_sees_at_the_end_of_a_loop_what_it_lost() -> None:
     before = run(None, *loop("a", "b"))
     tasks = loop("b", "c")
     turn, mine = tasks[-1]
-    assert gone(parts.merge(mine, before, turn, claimed_by(tasks[:1]))) == gone(run(before, *tasks)) == ["a"]
+    assert gone(shares.merge(mine, before, turn, claimed_by(tasks[:1]))) == gone(run(before, *tasks)) == ["a"]
 
 
 def test_what_an_earlier_task_of_the_run_gave_is_not_dropped() -> None:
@@ -356,7 +357,7 @@ def test_what_an_earlier_task_of_the_run_gave_is_not_dropped() -> None:
     before = run(run(None, task("a", FIRST, SECOND)), task("a", FIRST))
     assert gone(before) == [SECOND]
     turn, mine = task("b", FIRST)
-    assert gone(parts.merge(mine, before, turn, {SECOND: []})) == []
+    assert gone(shares.merge(mine, before, turn, {SECOND: []})) == []
 
 
 @pytest.mark.parametrize(
@@ -371,13 +372,13 @@ def test_what_an_earlier_task_of_the_run_gave_is_not_dropped() -> None:
 def test_an_owner_agrees_with_itself_in_one_run(given: t.Dict[str, t.Any], called: str) -> None:
     """Except for the files, of which a first task may deploy some that the second one replaces."""
     recorded, mine = run(None, task("one", FIRST)), part("web", FIRST, **given)
-    said = [fault.message for fault in parts.contradicted(mine, recorded, Turn("one", 2), [FIRST])]
+    said = [fault.message for fault in comparison.contradicted(mine, recorded, Turn("one", 2), [FIRST])]
     assert said == [
         f"{FIRST}: 'web' gives {one} than it has given before in this run; make both the same"
         for one in [called]
         if one
     ]
-    assert not [*parts.contradicted(mine, recorded, Turn("one", 2), [])], "it has changed since"
+    assert not [*comparison.contradicted(mine, recorded, Turn("one", 2), [])], "it has changed since"
 
 
 # Several owners
@@ -391,7 +392,7 @@ DIFFERENT: t.Dict[str, t.Tuple[t.Dict[str, t.Any], str]] = {
 
 
 def faults(mine: Part, recorded: t.Optional[Part], *others: Part, together: t.Sequence[str] = ()) -> t.List[str]:
-    compared = parts.compare(mine, recorded, others, {other.owner: together for other in others if together})
+    compared = comparison.compare(mine, recorded, others, {other.owner: together for other in others if together})
     assert not (compared.faults and compared.outdated)
     return [fault.message for fault in compared.faults]
 
@@ -406,12 +407,12 @@ def test_a_new_owner_has_to_agree(what: str) -> None:
         f"{FIRST}: 'mail' gives a different {called} than 'web'; make both the same, or let only one of them set it; "
         f"{renewed}if 'mail' is a new name of 'web', set ocsp_stapling_owner: 'web'"
     )
-    assert parts.compare(mine, None, [other], {}).faults[0].name == FIRST
+    assert comparison.compare(mine, None, [other], {}).faults[0].name == FIRST
     assert faults(part("mail", FIRST, services=("exim",)), None, other) == []
 
 
 def saved(mine: Part, recorded: t.Optional[Part], *others: Part) -> Part:
-    return parts.dated(mine, recorded, [*others, *([recorded] if recorded else [])])
+    return shares.dated(mine, recorded, [*others, *([recorded] if recorded else [])])
 
 
 @pytest.mark.parametrize("what", DIFFERENT)
@@ -422,10 +423,10 @@ def test_one_owner_changes_and_the_other_follows(what: str) -> None:
     mail = saved(part("mail", FIRST), None, web)
     changed = saved(part("mail", FIRST, **given), mail, web)
     assert faults(part("mail", FIRST, **given), mail, web) == []
-    assert parts.compare(changed, changed, [web], {}) == ([], {}, []), "the other one has not run yet"
+    assert comparison.compare(changed, changed, [web], {}) == ([], {}, []), "the other one has not run yet"
     followed = saved(part("web", FIRST, **given), web, changed)
-    assert parts.compare(followed, web, [changed], {"mail": [FIRST]}) == ([], {}, [])
-    assert parts.compare(changed, changed, [followed], {"web": [FIRST]}) == ([], {}, [])
+    assert comparison.compare(followed, web, [changed], {"mail": [FIRST]}) == ([], {}, [])
+    assert comparison.compare(changed, changed, [followed], {"web": [FIRST]}) == ([], {}, [])
 
 
 @pytest.mark.parametrize("what", DIFFERENT)
@@ -434,7 +435,7 @@ def test_who_does_not_follow_leaves_it_and_is_told(what: str) -> None:
     given, called = DIFFERENT[what]
     web = saved(part("web", FIRST), None)
     changed = saved(part("mail", FIRST, **given), saved(part("mail", FIRST), None, web), web)
-    compared = parts.compare(part("web", FIRST), web, [changed], {})
+    compared = comparison.compare(part("web", FIRST), web, [changed], {})
     assert compared.faults == [] and compared.outdated == {
         FIRST: f"{FIRST}: 'web' still gives a different {called} than 'mail', which has changed it since; it stays as "
         "'mail' gave it"
@@ -475,7 +476,7 @@ def test_owners_with_other_settings_of_the_whole_host_are_named() -> None:
     )
 
     def warnings(*others: Part, recorded: t.Optional[Part] = None, together: t.Sequence[str] = ()) -> t.List[str]:
-        found = parts.compare(mine, recorded, others, dict.fromkeys(together, ()))
+        found = comparison.compare(mine, recorded, others, dict.fromkeys(together, ()))
         assert (found.faults, found.outdated) == ([], {})
         return found.warnings
 
@@ -493,10 +494,10 @@ def test_owners_with_other_settings_of_the_whole_host_are_named() -> None:
     for unknown in (replace(web, program={}), replace(web, program={"timer": "daily"})):
         assert warnings(unknown) == warnings(unknown, recorded=mine) == []
     assert warnings(web, old, together=["web", "old"]) == [], "their last runs may be those of before"
-    assert parts.changed_settings(mine, changed) == ["ocsp_stapling_timer"]
-    assert parts.changed_settings(part("mail"), mine) == [], "it was not known"
+    assert comparison.changed_settings(mine, changed) == ["ocsp_stapling_timer"]
+    assert comparison.changed_settings(part("mail"), mine) == [], "it was not known"
     ports = [replace(mine, program={"apache_port": port}, deployment={"apache_port": port}) for port in (1, 2)]
-    assert parts.changed_settings(*ports) == ["ocsp_stapling_apache_port"]
+    assert comparison.changed_settings(*ports) == ["ocsp_stapling_apache_port"]
 
 
 def test_what_dropped_out_contradicts_nobody() -> None:
