@@ -15,7 +15,7 @@ from ..store import parts, sets
 from ..store.parts import Part
 from ..store.sets import Layout
 from ..text import join_words, quoted
-from . import departure, differences, live, removal, transaction
+from . import departure, differences, live, removal, sentences
 from . import inclusion as inclusions
 from .task import Result, Task, apache_port, to_be_told
 
@@ -77,7 +77,7 @@ def _absent_part(task: Task, asked: t.Collection[str]) -> Result:
     if not names or not (left or asked):
         msg = _say_owner(owner, names, remaining["remaining"])
         if asked and mine.certificates:
-            msg = f"{quoted(owner)} has no such certificate on this host: {transaction.listed(sorted(asked))}"
+            msg = f"{quoted(owner)} has no such certificate on this host: {sentences.listed(sorted(asked))}"
         told = outstanding(task.layout, task.services(inclusion))
         return Result({"msg": msg, "removed": [], "reload": told, **remaining})
     gone = [name for name in names if not parts.is_given(left, name)]
@@ -105,7 +105,7 @@ def _say_shared(
     if not kept:
         return []
     others = dict.fromkeys(quoted(part.owner) for part in left for name in kept if part.get(name))
-    said = f"{transaction.listed(kept)} {'is' if len(kept) == 1 else 'are'} kept for {join_words(others)}"
+    said = f"{sentences.listed(kept)} {'is' if len(kept) == 1 else 'are'} kept for {join_words(others)}"
     done = "would be removed" if check else "was removed"
     return [said] if gone or not whole else [f"the configuration of {quoted(owner)} {done}", said]
 
@@ -113,7 +113,7 @@ def _say_shared(
 def _say_owner(owner: str, names: t.Sequence[str], others: t.Sequence[str]) -> str:
     """What comes of a request to remove what an owner gave, when that is not done here."""
     if names:
-        known = transaction.listed(names)
+        known = sentences.listed(names)
         return (
             f"{quoted(owner)} is the only owner of certificates on this host, so the program is removed with all of "
             f"them, unless a server still uses one: {known}"
@@ -206,8 +206,8 @@ def prune(task: Task) -> Result:
     gone = [one.name for one in every if one.name in names and one.name not in left and not one.stays]
     settled = {*gone, *given, *left}
     after = [parts.settled(part, settled, places[part.owner]) for part in found]
-    kept = [f"still configured by another role or play: {transaction.listed(given)}"] if given else []
-    kept += [f"left to the next run of another task that had it: {transaction.listed(left)}"] if left else []
+    kept = [f"still configured by another role or play: {sentences.listed(given)}"] if given else []
+    kept += [f"left to the next run of another task that had it: {sentences.listed(left)}"] if left else []
     reduced = departure.unwanted_services(live.look(layout, task.services()), after)
     done = _take_away(task, gone, found, after, {*settled, *reduced}, kept)
     if done.failed:
@@ -222,13 +222,13 @@ def prune(task: Task) -> Result:
 def _say_needed(names: t.Sequence[str], problem: str) -> str:
     """That certificates stay, because a service would not accept its configuration without them."""
     them, were = ("it", "was") if len(names) == 1 else ("them", "were")
-    what = f"{transaction.named(names)} {were} not removed" if names else "nothing was removed"
+    what = f"{sentences.named(names)} {were} not removed" if names else "nothing was removed"
     return f"{what}, because a server still needs {them}: {problem}; take {them} out of its configuration and run again"
 
 
 def _say_removed(names: t.Sequence[str], check: bool) -> str:
     done = "would be removed" if check else "was removed" if len(names) == 1 else "were removed"
-    return f"{transaction.named(names)} {done}" if names else "there was nothing to remove"
+    return f"{sentences.named(names)} {done}" if names else "there was nothing to remove"
 
 
 def _say_gone(gone: t.Sequence[str], deployed: t.Sequence[str], check: bool) -> t.Iterator[str]:
@@ -237,4 +237,4 @@ def _say_gone(gone: t.Sequence[str], deployed: t.Sequence[str], check: bool) -> 
     if deployed or not never:
         yield _say_removed(deployed, check)
     if never:
-        yield f"no longer configured, and never deployed: {transaction.listed(never)}"
+        yield f"no longer configured, and never deployed: {sentences.listed(never)}"

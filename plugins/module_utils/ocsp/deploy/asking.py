@@ -11,26 +11,158 @@ import time
 import typing as t
 from datetime import datetime, timedelta, timezone
 
+from ..errors import InputError, OcspError
 from ..fetch import bulk
 from ..fetch.environment import Environment, Exchange, ResponderDown, Ways
+from ..fetch.freshness import Outcome, judge
+from ..judge.decision import WITHDRAW, Facts, decide, proves_for_good
+from ..judge.judgement import Judgement
 from ..judge.schedule import Lookahead, look_ahead
+from ..options.parse import Options, decode_content, make_options
+from ..servers.changes import expiry_plan
 from ..services import control, timetable
+from ..store import proofs, staples
+from ..store.sets import Layout
 from ..text import format_time
-from . import transaction
+from .plan import Item, Plan
+from .sentences import named
 from .task import Task
 from .wanted import Values, in_turn
 
+#: Reason codes of a responder that may not know a new certificate yet.
+_NOT_KNOWN_YET = ("not_successful", "unknown_status")
 #: Seconds between two attempts to get a response for a new certificate.
 _PAUSE = 10.0
 #: Seconds in which responders are asked for certificates that a search found where other users can write.
 _LONGEST_FOR_USERS = 60.0
+
+Ahead = t.Callable[[], Lookahead]
+#: Fetches what is due, and returns an outcome or an error by name.
+Fetch = t.Callable[[t.Sequence[bulk.Request]], t.Mapping[str, t.Union[Outcome, OcspError]]]
+
+
+def obtain(
+    work: Plan,
+    fetch: Fetch,
+    retry: t.Callable[[int], bool] = lambda attempt: False,
+    ahead: t.Optional[Ahead] = None,
+    now: t.Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+) -> None:
+    """Find or fetch a response for each certificate that has a responder.
+
+    ``retry`` is asked after each attempt whether to try again what is worth waiting for, and waits. ``ahead`` says what
+    the program on the host would leave in place, if there is one: what it would withdraw at once is not put there.
+    Raises InputError for options that cannot be used.
+    """
+    waiting = {item.name: item for item in work.items if item.stapled}
+    requests: t.Dict[str, bulk.Request] = {}
+    for name, item in list(waiting.items()):
+        try:
+            requests[name] = _request(work.layout, item)
+        except OcspError as error:
+            _hold_back(waiting.pop(name), error)
+        else:
+            item.in_place = requests[name].current
+            item.remembered = _remembered(work.layout, item, requests[name].options, now())
+    attempt = 0
+    while waiting:
+        for name, result in fetch([requests[name] for name in waiting]).items():
+            if isinstance(result, OcspError):
+                _hold_back(waiting[name], result)
+            else:
+                waiting[name].outcome = result
+        waiting = {name: item for name, item in waiting.items() if _is_worth_waiting(item, name in work.waited_for)}
+        attempt += 1
+        if not waiting or not retry(attempt):
+            break
+        work.waited_for += [name for name in waiting if name not in work.waited_for]
+    for item in work.items:
+        item.unfit = _unfit(item, ahead, now()) if ahead is not None else ""
+        work.warnings += [f"{item.name}: {sentence}" for sentence in _settle(item)]
+
+
+def _hold_back(item: Item, error: OcspError) -> None:
+    """Deploy all others where another user brought this one, or else nothing. Raises InputError."""
+    if not item.wanted.is_of_user:
+        raise InputError(f"nothing was changed: {item.name}: {error.message}")
+    item.held_back = error.message
+
+
+def _request(layout: Layout, item: Item) -> bulk.Request:
+    wanted = item.wanted
+    values = {"server": sorted(wanted.known_kinds), **wanted.options}
+    source = decode_content(wanted.source, "response_content") if wanted.source is not None else None
+    options = make_options(values, item.material.certificate, item.material.issuer, source)
+    # The staple of the live set counts where the certificate is the same, also when the mode of the key changes.
+    place = staples.find(layout.live(wanted.name)) if item.is_in_use else None
+    return bulk.Request(wanted.name, options, staples.read(place) if place is not None else None, values)
+
+
+def _remembered(layout: Layout, item: Item, options: Options, now: datetime) -> t.Optional[Judgement]:
+    """The judgement of the response by which the program knows that the certificate is revoked, if it does."""
+    known = proofs.read_own(layout.proof(item.name)) if item.known_revoked and item.is_in_use else None
+    if known is None or options.target is None:
+        return None
+    judgement = judge(options.target, options, known, now)
+    return judgement if proves_for_good(judgement) else None
+
+
+def _is_worth_waiting(item: Item, waited: bool) -> bool:
+    """Whether a new certificate has no good response for a reason that may pass, and cannot do without one.
+
+    Without must-staple, it only waits for a responder that does not know the certificate yet: one that is down may be
+    so for long, and the program fetches the response as soon as it is back. One that was ``waited`` for already is
+    asked on when it does not answer for once. Those of other users are not waited for, which would delay all others.
+    """
+    outcome = item.outcome
+    if outcome is None or outcome.fetch_error is None or outcome.data is not None:
+        return False
+    if item.is_in_use or item.wanted.is_of_user:
+        return False
+    needed = item.material.certificate.must_staple or outcome.fetch_error.code in _NOT_KNOWN_YET
+    return (needed or waited) and outcome.transient
+
+
+def _unfit(item: Item, ahead: Ahead, now: datetime) -> str:
+    """Why the program on the host would withdraw the response at once, or an empty string."""
+    response = item.response
+    if response is None or item.material.certificate.must_staple:
+        return ""
+    decision = decide(Facts(False, candidate=response[1]), now, expiry_plan(item.wanted.kinds), ahead())
+    return decision.message if decision.action == WITHDRAW else ""
+
+
+def _settle(item: Item) -> t.List[str]:
+    """Decide what the response means for a certificate. Returns what the operator has to know of one that is used."""
+    outcome = item.outcome
+    if outcome is None:
+        return []
+    if item.is_revoked and item.is_in_use:
+        # To hold back what repairs its set would leave a damaged key, or one that others can read, in use as well.
+        return [
+            f"{item.said_revoked}, but {'is' if item.revocation or item.remembered else 'it is'} in use; replace it"
+        ]
+    if item.revocation is not None:
+        item.held_back = f"{item.said_revoked}; replace the certificate"
+        return []
+    if item.unfit:
+        return [f"no staple is put in place: {item.unfit}"]
+    if outcome.data is not None:
+        return list(outcome.warnings)
+    if not outcome.failed:
+        return []
+    _code, reason = item.obstacle
+    if not item.is_in_use and item.material.certificate.must_staple:
+        item.held_back = f"it must not be used without a staple: {reason}"
+        return []
+    return [f"there is no staple yet: {reason}"]
 
 
 class Postponed(Exception):
     """Responders do not know new certificates yet, which is no error."""
 
 
-def fetcher(values: Values, of_users: t.Mapping[str, t.Optional[int]]) -> transaction.Fetch:
+def fetcher(values: Values, of_users: t.Mapping[str, t.Optional[int]]) -> Fetch:
     """Fetches responses side by side, or refuses to.
 
     ``of_users`` are the certificates that a search found where other users can write, and whose they are. Their turn
@@ -78,7 +210,7 @@ def _until(exchange: Exchange, deadline: float) -> Exchange:
     return limited
 
 
-def looking_ahead(task: Task) -> transaction.Ahead:
+def looking_ahead(task: Task) -> Ahead:
     """What the program on the host leaves in place, by its timer, or by the one that it is about to get."""
 
     @functools.cache
@@ -126,4 +258,4 @@ class Patience:
         if not names:
             return ""
         until = format_time(self._until)
-        return f"waited {self._waited:.0f} seconds, until {until}, for responses for {transaction.named(names)}"
+        return f"waited {self._waited:.0f} seconds, until {until}, for responses for {named(names)}"

@@ -23,11 +23,26 @@ from ..store import comparison, files, parts, sets, shares
 from ..store.parts import Part
 from ..store.sets import Layout
 from ..text import bounded, format_time, join_words, quoted
-from . import absent, asking, claims, confirm, departure, differences, finds, live, material, removal, transaction
+from . import (
+    absent,
+    asking,
+    claims,
+    confirm,
+    departure,
+    differences,
+    finds,
+    live,
+    material,
+    removal,
+    sentences,
+    transaction,
+)
 from . import inclusion as inclusions
+from . import plan as plans
 from .confirm import Endpoint, Sight
 from .inclusion import Inclusion
 from .outcomes import Notes
+from .plan import Item, Plan
 from .task import LOCK_TIMEOUT, Result, Task, apache_port, to_be_told
 from .wanted import Values, Wanted, read_wanted
 
@@ -117,7 +132,7 @@ class _Deployment:
     known: control.Services
     endpoints: t.Sequence[Endpoint]
     notes: Notes
-    work: transaction.Plan
+    work: Plan
     part: t.Optional[Part]
 
 
@@ -145,7 +160,7 @@ def _present(task: Task) -> Result:
     if not _is_question(task):
         with _noting(task, one.notes, work.items):
             of_users = {item.name: item.wanted.user for item in work.items if item.wanted.is_of_user}
-            transaction.obtain(work, asking.fetcher(task.values, of_users), patience, asking.looking_ahead(task))
+            asking.obtain(work, asking.fetcher(task.values, of_users), patience, asking.looking_ahead(task))
     unsaved = one.inclusion.unsaved(one.part) if one.part is not None else []
     rewritten = live.told(work.outdated_snippets(), work.before, work.after())
     done = _foresee(one, unsaved) if task.check else _deploy(one, unsaved)
@@ -168,7 +183,7 @@ def _present(task: Task) -> Result:
     # A task that does not fail shows its warnings and no message; the role shows both.
     fails = task.values["fail_on_held_back"]
     failed = bool(done.problem or (result["held_back"] and fails))
-    said = [transaction.summary(work, task.check, done.told, done.problem, rewritten, brief=not fails)]
+    said = [sentences.summary(work, task.check, done.told, done.problem, rewritten, brief=not fails)]
     said += [waited] if fails else []
     said += [*departure.say_dropped(layout, gone, task.check), *departure.say_lost(lost)]
     said += [*departure.say_moved(moved, task.check), _say_reconfigured(one, done)]
@@ -236,7 +251,7 @@ def _deploy(one: _Deployment, unsaved: t.Sequence[Part]) -> _Done:
     return _Done(part, reconfigured, told, confirm.unconfirmed(task.layout), problem, recovered)
 
 
-def _is_changed(work: transaction.Plan, done: _Done) -> bool:
+def _is_changed(work: Plan, done: _Done) -> bool:
     """Whether anything is not as it was. What services have not loaded yet is for the same handlers."""
     in_place = any(item.renewed or item.adapted or item.secured for item in work.items)
     return in_place or bool(work.changed or work.missing or done.reconfigured or (done.told and not done.problem))
@@ -247,7 +262,7 @@ def _say_reconfigured(one: _Deployment, done: _Done) -> str:
     if part is None or not done.reconfigured:
         return ""
     keys = comparison.changed_settings(inclusion.recorded, part) if inclusion.recorded is not None else []
-    which = f" ({transaction.listed(keys, '; ')})" if keys else ""
+    which = f" ({sentences.listed(keys, '; ')})" if keys else ""
     return f"the configuration of {quoted(part.owner)} {'would be' if one.task.check else 'was'} updated{which}"
 
 
@@ -295,9 +310,7 @@ def _notes(task: Task, inclusion: Inclusion) -> Notes:
 
 
 @contextlib.contextmanager
-def _noting(
-    task: Task, notes: Notes, items: t.Sequence[transaction.Item], unusable: t.Sequence[Fault] = ()
-) -> t.Iterator[None]:
+def _noting(task: Task, notes: Notes, items: t.Sequence[Item], unusable: t.Sequence[Fault] = ()) -> t.Iterator[None]:
     """Note an error that keeps certificates from being deployed, as ``Notes.refuse`` does."""
     try:
         yield
@@ -322,16 +335,14 @@ def _noting_unplanned(task: Task) -> t.Iterator[None]:
         raise
 
 
-def _plan(
-    task: Task, inclusion: Inclusion, known: control.Services, notes: Notes
-) -> t.Tuple[transaction.Plan, t.Optional[Part]]:
+def _plan(task: Task, inclusion: Inclusion, known: control.Services, notes: Notes) -> t.Tuple[Plan, t.Optional[Part]]:
     """What is to be done, and the part that its owner will have. Raises InputError with all that is wrong."""
     choice = finds.choose(task.layout, task.values["certificates"], task.values["found"] or ())
     values = {**task.values, "certificates": choice.certificates}
     # The role asks in check mode before it changes anything, and what is missing then is a fault.
     given, faults, missing, flawed = read_wanted(values, known, check=task.check and values["part"] is None)
     left = {**choice.left, **_found_among(task, faults)}
-    more = transaction.flaws(task.layout, [one for one in flawed if one.name not in left], datetime.now(timezone.utc))
+    more = plans.flaws(task.layout, [one for one in flawed if one.name not in left], datetime.now(timezone.utc))
     faults = [*_given_faults(task), *faults, *more]
     while True:
         kept = [one for one in given if one.name not in left]
@@ -376,12 +387,12 @@ def _found_among(task: Task, faults: t.Sequence[Fault]) -> t.Dict[str, str]:
 
 def _draw(
     task: Task, inclusion: Inclusion, known: control.Services, given: t.Sequence[Wanted]
-) -> t.Tuple[transaction.Plan, t.Optional[Part], t.List[Fault]]:
+) -> t.Tuple[Plan, t.Optional[Part], t.List[Fault]]:
     """A plan, the part that its owner will have, and all that is wrong."""
     names = {service for one in given for service in one.services}
     values = {**task.values, "apache_port": apache_port(task, inclusion.found, known, names)}
     wanted = inclusion.shared(given, lambda name: known.get(name).kind)
-    work, found = transaction.plan(task.layout, wanted, datetime.now(timezone.utc), values["apache_port"], known)
+    work, found = plans.plan(task.layout, wanted, datetime.now(timezone.utc), values["apache_port"], known)
     unfit = {fault.name for fault in found}
     found += claims.faults(work, unfit)
     work.verified = task.verify and bool(_deployment(values).get("verify", True))
@@ -408,7 +419,7 @@ def _deployment(values: Values) -> Values:
     return (values["part"] or {}).get("deployment") or {}
 
 
-def _place(work: transaction.Plan) -> None:
+def _place(work: Plan) -> None:
     """Give each certificate its place in snippets. What is live keeps its own, unless this task has another order.
 
     Those of parts have their places by these: what a set says of it is not looked at, and stays.
@@ -425,7 +436,7 @@ def _place(work: transaction.Plan) -> None:
             item.position, item.came = place, came
 
 
-def _install(work: transaction.Plan, installation: Installation, endpoints: t.Sequence[Endpoint], keep: int) -> str:
+def _install(work: Plan, installation: Installation, endpoints: t.Sequence[Endpoint], keep: int) -> str:
     """Change what has to be. Returns why sets were switched back, or an empty string."""
     transaction.renew(work, installation)
     if work.changed or work.outdated_snippets():
@@ -473,7 +484,7 @@ def _look(endpoint: Endpoint, name: str) -> Sight:
     return Sight(shown, "" if shown else problem or "the server sent no certificate", hung and not shown)
 
 
-def _values(work: transaction.Plan, told: t.Sequence[str], unconfirmed: t.Sequence[str]) -> t.Dict[str, t.Any]:
+def _values(work: Plan, told: t.Sequence[str], unconfirmed: t.Sequence[str]) -> t.Dict[str, t.Any]:
     return {
         "certificates": [_describe(work, item) for item in work.items],
         "held_back": [item.name for item in work.items if item.held_back],
@@ -486,7 +497,7 @@ def _values(work: transaction.Plan, told: t.Sequence[str], unconfirmed: t.Sequen
     }
 
 
-def _good_until(work: transaction.Plan) -> t.Optional[str]:
+def _good_until(work: Plan) -> t.Optional[str]:
     """When the first certificate or staple in use expires, as far as it is known; None where nothing is stapled."""
     used = [item for item in work.items if not (item.held_back or item.rolled_back)]
     stapled = [item.response[1] for item in used if item.response is not None]
@@ -497,7 +508,7 @@ def _good_until(work: transaction.Plan) -> t.Optional[str]:
     return format_time(min(ends))
 
 
-def _describe(work: transaction.Plan, item: transaction.Item) -> t.Dict[str, t.Any]:
+def _describe(work: Plan, item: Item) -> t.Dict[str, t.Any]:
     certificate = item.material.certificate
     used = not (item.held_back or item.rolled_back)
     judgement = item.response[1] if used and item.response is not None else None
@@ -535,9 +546,9 @@ def _verify(task: Task) -> Result:
         switched = confirm.read_record(task.layout).get("sets", {})
         names = confirm.take_back(installation)
         problems = confirm.reload_all(installation, verified.services)
-    faults = transaction.listed(list(verified.faults.values()), "; ")
+    faults = sentences.listed(list(verified.faults.values()), "; ")
     _notes(task, task.inclusion()).take_back({name: switched[name] for name in names}, verified)
-    msg = f"the old certificates of {transaction.named(names)} were put back: {faults}"
+    msg = f"the old certificates of {sentences.named(names)} were put back: {faults}"
     return Result({"msg": "; ".join([msg, *problems]), "swapped_back": names}, changed=True, failed=True)
 
 

@@ -23,7 +23,7 @@ from ..store.origins import Origin
 from ..text import clean
 from . import material, renewed
 from .live import Live
-from .transaction import Item, Plan
+from .plan import Item, Plan
 
 #: A kind of server, and the name that a client asks it for.
 _Key = t.Tuple[str, str]

@@ -13,12 +13,13 @@ from ..store.parts import Part
 from ..store.sets import Layout
 from ..text import join_words, quoted
 from . import inclusion as inclusions
-from . import live, removal, transaction
+from . import live, removal, sentences
 from .inclusion import Dropped, Inclusion
+from .plan import Plan
 
 
 def dropped(
-    inclusion: Inclusion, work: transaction.Plan, part: t.Optional[Part], force: bool
+    inclusion: Inclusion, work: Plan, part: t.Optional[Part], force: bool
 ) -> t.Tuple[t.List[Dropped], t.List[str]]:
     """The certificates that this task of the owner no longer gives, nor any other one; and those that others have.
 
@@ -36,7 +37,7 @@ def dropped(
     return found, sorted(mine - {one.name for one in found})
 
 
-def lost(inclusion: Inclusion, work: transaction.Plan, part: t.Optional[Part]) -> t.Dict[str, t.List[str]]:
+def lost(inclusion: Inclusion, work: Plan, part: t.Optional[Part]) -> t.Dict[str, t.List[str]]:
     """The services that this owner had certificates for and nobody has any more, while others remain; by certificate.
 
     Where runs failed before the end of the play, it was another run that took them off.
@@ -68,7 +69,7 @@ def say_lost(lost_services: t.Mapping[str, t.Sequence[str]]) -> t.Iterator[str]:
     for name, services in lost_services.items():
         by_services.setdefault(join_words(services), []).append(name)
     for services, names in by_services.items():
-        yield f"no longer for {services}: {transaction.listed(names)}"
+        yield f"no longer for {services}: {sentences.listed(names)}"
 
 
 def say_dropped(layout: Layout, gone: t.Sequence[Dropped], check: bool) -> t.Iterator[str]:
@@ -79,14 +80,14 @@ def say_dropped(layout: Layout, gone: t.Sequence[Dropped], check: bool) -> t.Ite
     if names:
         yield (
             f"no longer configured, {'would be ' if check else ''}removed at the end of the play unless it fails or a "
-            f"later task configures it again: {transaction.listed(names)}"
+            f"later task configures it again: {sentences.listed(names)}"
         )
     never = [one.name for one in removed if one.name not in deployed]
     if never:
-        yield f"no longer configured, and never deployed: {transaction.listed(never)}"
+        yield f"no longer configured, and never deployed: {sentences.listed(never)}"
     kept = [one.name for one in gone if one.stays]
     if kept:
-        yield f"no longer configured, but kept because it is still used: {transaction.listed(kept)}"
+        yield f"no longer configured, but kept because it is still used: {sentences.listed(kept)}"
 
 
 def _users(one: Dropped) -> str:
@@ -95,7 +96,7 @@ def _users(one: Dropped) -> str:
 
 def say_used(one: Dropped) -> str:
     """That some configuration still needs a certificate which no owner configures any more."""
-    places = transaction.named(one.used_by)
+    places = sentences.named(one.used_by)
     if not one.stays:
         return f"{removal.forced(f'{one.name} is still used by {places}')} until you remove it there"
     return (
@@ -104,7 +105,7 @@ def say_used(one: Dropped) -> str:
     )
 
 
-def say_given(work: transaction.Plan, part: Part, inclusion: Inclusion) -> t.Iterator[str]:
+def say_given(work: Plan, part: Part, inclusion: Inclusion) -> t.Iterator[str]:
     """Certificates that only other owners still configure, perhaps the same owner under a former name."""
     for one in part.certificates:
         before = inclusion.recorded.get(one.name) if one.dropped and inclusion.recorded else None

@@ -17,7 +17,8 @@ from ..store import attempts, parts, sets, staples
 from ..store.parts import Part
 from ..store.sets import Layout
 from ..text import format_time
-from . import live, material, transaction
+from . import live, material
+from .plan import Plan
 
 #: What Ansible shows of one thing: ``before_header``, ``before``, ``after_header`` and ``after``.
 Difference = t.Dict[str, t.Any]
@@ -67,7 +68,7 @@ def _state(there: bool, wanted: bool) -> str:
     return ("has different content" if wanted else "does not belong there") if there else "is missing"
 
 
-def of_sets(work: transaction.Plan, before: t.Sequence[t.Dict[str, t.Any]]) -> t.List[Difference]:
+def of_sets(work: Plan, before: t.Sequence[t.Dict[str, t.Any]]) -> t.List[Difference]:
     """What is done with certificates; ``before`` are the ``facts`` of each."""
     shown = []
     for item, old in zip(work.items, before):

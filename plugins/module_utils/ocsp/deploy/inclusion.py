@@ -13,7 +13,7 @@ from ..store import comparison, parts, shares
 from ..store.parts import FORMER, Certificate, Part
 from ..store.sets import Layout
 from . import live, material, removal, renewed
-from .transaction import Item, Plan
+from .plan import Item, Plan
 from .wanted import Values, Wanted
 
 

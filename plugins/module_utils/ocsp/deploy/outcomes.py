@@ -30,7 +30,7 @@ from ..store.sets import Layout
 from ..text import join_words
 from . import material
 from .confirm import Verified
-from .transaction import Item, Plan
+from .plan import Item, Plan
 
 #: The reason code of a set that was switched back.
 _SWITCHED_BACK = "switched_back"

@@ -32,8 +32,8 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import (
     confirm,
     removal,
     renewed,
-    transaction,
 )
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import plan as plans
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError, InputError, TransportError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import bulk, refresh
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.http1 import HttpResponse
@@ -1432,15 +1432,15 @@ def test_files_of_users_hold_no_deployment_up(
     names = [f"{number}.example.com" for number in range(6)]
     found = of_users(tmp_path, names, urls=False)
     looked: t.List[str] = []
-    clock, plan_one = Clock(), transaction._plan_one
+    clock, plan_one = Clock(), plans._plan_one
 
     def slow(layout: t.Any, wanted: t.Any, now: t.Any) -> t.Any:
         looked.append(wanted.name)
         clock.sleep(25)
         return plan_one(layout, wanted, now)
 
-    monkeypatch.setattr(transaction, "_plan_one", slow)
-    monkeypatch.setattr(transaction, "time", clock)
+    monkeypatch.setattr(plans, "_plan_one", slow)
+    monkeypatch.setattr(plans, "time", clock)
     mine = entry(leaf("a.example.com", urls=False), "a.example.com")
     done = run(certificates=[*found, mine], **{**FOUND, "found": names})
     assert not done.get("failed") and looked[:3] == ["a.example.com", "0.example.com", "1.example.com"]
@@ -1454,7 +1454,7 @@ def test_a_defect_at_the_certificate_of_a_user_stops_no_other(
     place: str, run: t.Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (theirs,) = of_users(tmp_path, ["b.example.com"])
-    module: t.Any = transaction if place == "make_options" else refresh
+    module: t.Any = asking if place == "make_options" else refresh
     works = getattr(module, place)
 
     def defective(first: t.Any, second: t.Any, *others: t.Any) -> t.Any:

@@ -15,8 +15,17 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import confirm, material, removal, transaction
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import (
+    asking,
+    confirm,
+    material,
+    removal,
+    sentences,
+    transaction,
+)
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import plan as plans
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy.confirm import Endpoint, Sight
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy.plan import Plan
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy.wanted import Sources, Wanted
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError, InputError, TransportError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.environment import Environment
@@ -72,9 +81,9 @@ class Host:
         self.clock = Clock()
         self.now = NOW
 
-    def plan(self, *certificates: Wanted) -> transaction.Plan:
+    def plan(self, *certificates: Wanted) -> Plan:
         work = planned(self, *certificates)
-        transaction.obtain(work, self._fetch)
+        asking.obtain(work, self._fetch)
         return work
 
     def _fetch(self, requests: t.Sequence[t.Any]) -> t.Dict[str, t.Any]:
@@ -83,7 +92,7 @@ class Host:
 
     def deploy(
         self, *certificates: Wanted, endpoints: t.Sequence[Endpoint] = (Endpoint("web", "127.0.0.1", 443, ""),)
-    ) -> t.Tuple[transaction.Plan, str]:
+    ) -> t.Tuple[Plan, str]:
         work = self.plan(*certificates)
         with Installation(self.layout, self.fleet, 0.0, self.clock) as installation:
             transaction.renew(work, installation)
@@ -104,8 +113,8 @@ class Host:
             pending.forget(self.layout, service)
 
 
-def planned(host: Host, *certificates: Wanted) -> transaction.Plan:
-    work, problems = transaction.plan(host.layout, certificates, host.now, 2562, host.fleet)
+def planned(host: Host, *certificates: Wanted) -> Plan:
+    work, problems = plans.plan(host.layout, certificates, host.now, 2562, host.fleet)
     assert not problems
     return work
 
@@ -118,7 +127,7 @@ def host(tmp_path: Path) -> Host:
 def test_a_set_goes_live_with_its_staple(host: Host) -> None:
     one = leaf("a.example.com")
     work, problem = host.deploy(wanted(one, "a.example.com", "web", source=staple(one)))
-    assert not problem and transaction.summary(work, False) == "1 of 1 certificate changed: a.example.com"
+    assert not problem and sentences.summary(work, False) == "1 of 1 certificate changed: a.example.com"
     files = host.live("a.example.com")
     assert files["fullchain.pem"] == one.pem + W.issuer.pem and base64.b64encode(files["ocsp.der"]).decode() == staple(
         one
@@ -301,7 +310,7 @@ def test_a_service_that_comes_to_a_set_that_stays_gets_its_piece_and_is_told(hos
     assert work.items[0].adapted and not work.items[0].changed and not work.items[0].renewed
     assert "nginx.conf" in host.live("a.example.com") and pending.services(host.layout) == ["nginx"]
     assert (
-        transaction.summary(work, False)
+        sentences.summary(work, False)
         == "configuration snippets updated: a.example.com; still without a staple: a.example.com"
     )
     assert sets.described(host.layout.live("a.example.com")).services == ("web", "nginx")
@@ -314,7 +323,7 @@ def test_what_was_held_back_is_said_first(host: Host) -> None:
         wanted(two, "b.example.com", "web"),
         wanted(three, "c.example.com", "web", source=staple(three, status="revoked")),
     )
-    said = transaction.summary(work, False)
+    said = sentences.summary(work, False)
     assert said.startswith("held back: a.example.com: it must not be used without a staple: ")
     assert "; c.example.com: the certificate CN=c.example.com,O=Forge was revoked at " in said
     assert said.endswith("; 1 of 3 certificates changed: b.example.com; still without a staple: b.example.com")
@@ -326,14 +335,14 @@ def test_nothing_to_do_is_said_as_well(host: Host) -> None:
     subjects = {name: leaf(name) for name in ("a.example.com", "b.example.com")}
     both = [wanted(subject, name, "web", source=staple(subject)) for name, subject in subjects.items()]
     host.deploy(*both)
-    assert transaction.summary(host.plan(*both), True) == "2 certificates: up to date"
-    assert transaction.summary(host.plan(both[0]), True) == "1 certificate: up to date"
+    assert sentences.summary(host.plan(*both), True) == "2 certificates: up to date"
+    assert sentences.summary(host.plan(both[0]), True) == "1 certificate: up to date"
 
 
 def test_of_very_many_names_the_first_ones_are_said() -> None:
     names = [f"{number}.test" for number in range(25)]
-    assert transaction.listed(names[:20], "; ") == "; ".join(names[:20])
-    assert transaction.listed(names) == f"{', '.join(names[:20])} and 5 more"
+    assert sentences.listed(names[:20], "; ") == "; ".join(names[:20])
+    assert sentences.listed(names) == f"{', '.join(names[:20])} and 5 more"
 
 
 OTHER = forge.authority("Other CA")
@@ -351,7 +360,7 @@ def test_a_path_that_clients_would_refuse_changes_nothing(
     host: Host, given: t.Dict[str, t.Any], sentences: t.List[str]
 ) -> None:
     one = leaf("a.example.com")
-    (problem,) = transaction.plan(host.layout, [wanted(one, "a.example.com", "web", **given)], NOW, 2562, host.fleet)[1]
+    (problem,) = plans.plan(host.layout, [wanted(one, "a.example.com", "web", **given)], NOW, 2562, host.fleet)[1]
     assert problem.name == "a.example.com" and problem.message.startswith("a.example.com: ")
     for sentence in sentences:
         assert sentence in problem.message
@@ -390,7 +399,7 @@ def test_half_a_stage_leaves_nothing(host: Host, monkeypatch: pytest.MonkeyPatch
     assert all(os.listdir(host.layout.sets(name)) == [] for name in sets.all_names(host.layout))
 
 
-def ask_thrice(work: transaction.Plan, reply: Reply) -> t.Tuple[t.List[int], t.List[t.List[str]]]:
+def ask_thrice(work: Plan, reply: Reply) -> t.Tuple[t.List[int], t.List[t.List[str]]]:
     """Obtain responses from a responder that says one thing: when it was waited, and who was asked each time."""
     waits: t.List[int] = []
     asked: t.List[t.List[str]] = []
@@ -404,7 +413,7 @@ def ask_thrice(work: transaction.Plan, reply: Reply) -> t.Tuple[t.List[int], t.L
         environment = World(reply).environment(NOW)
         return {one.name: obtain(one.options.target, one.options, one.current, environment) for one in requests}
 
-    transaction.obtain(work, fetch, retry)
+    asking.obtain(work, fetch, retry)
     return waits, asked
 
 
@@ -467,4 +476,4 @@ def test_what_cannot_be_used_to_get_a_response_stops_all(host: Host, given: t.Di
 def test_a_certificate_that_cannot_be_asked_about_stops_all(host: Host) -> None:
     work = planned(host, wanted(leaf("a.example.com"), "a.example.com", "web"))
     with pytest.raises(InputError, match=r"^nothing was changed: a\.example\.com: too large$"):
-        transaction.obtain(work, lambda requests: {one.name: InputError("too large") for one in requests})
+        asking.obtain(work, lambda requests: {one.name: InputError("too large") for one in requests})

@@ -1,0 +1,105 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What is said of a deployment, in one sentence."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..store import sets
+from ..text import join_words
+from .plan import Item, Plan
+
+#: How many names a sentence lists.
+_MOST_NAMES = 20
+
+
+def summary(
+    work: Plan,
+    check: bool,
+    told: t.Sequence[str] = (),
+    problem: str = "",
+    rewritten: t.Container[str] = (),
+    brief: bool = False,
+) -> str:
+    """What happened, or with ``check`` would happen, in one sentence.
+
+    ``told`` are the services to be reloaded, those of them ``rewritten`` whose shared snippets are written by this run,
+    and ``problem`` is why no new set is live. ``brief``: why a certificate is held back is said elsewhere.
+    """
+    changed = [item.name for item in work.changed]
+    renewed = [item.name for item in work.items if item.renewed]
+    held_back = [item.name if brief else f"{item.name}: {item.held_back}" for item in work.items if item.held_back]
+    parts = [problem] if problem else []
+    parts += [f"held back: {listed(held_back, ', ' if brief else '; ')}"] if held_back else []
+    if changed:
+        verb = "would change" if check else "changed"
+        why = [_with_reasons(item, check) for item in work.changed]
+        parts.append(f"{len(changed)} of {_certificates(len(work.items))} {verb}: {listed(why)}")
+    if renewed:
+        parts.append(f"{'would be renewed' if check else 'renewed'} in place: {listed(renewed)}")
+    adapted = [item.name for item in work.items if item.adapted and not item.renewed]
+    if adapted:
+        parts.append(f"configuration snippets {'would be updated' if check else 'updated'}: {listed(adapted)}")
+    secured = [_with_reasons(item, check, access_only=True) for item in work.items if item.secured]
+    if secured:
+        parts.append(f"access to keys {'would be corrected' if check else 'corrected'}: {listed(secured)}")
+    revoked = [item.name for item in work.items if item.is_revoked and not item.held_back]
+    if revoked:
+        parts.append(f"revoked, but in use: {listed(revoked)}")
+    missing = [item.name for item in work.items if item.lacks_staple]
+    if work.missing:
+        parts.append(f"would be deployed once it exists: {listed([one.name for one in work.missing])}")
+    if not parts:
+        untold = [service for service in told if service not in rewritten]
+        parts.append(_unchanged(work, untold, bool(missing)))
+        written = [service for service in told if service in rewritten]
+        if written:
+            verb = "would be updated" if check else "updated"
+            parts.append(f"configuration snippets {verb} for {named(written)}")
+    if missing:
+        parts.append(f"still without a staple: {listed(missing)}")
+    return "; ".join(parts)
+
+
+def _with_reasons(item: Item, check: bool, access_only: bool = False) -> str:
+    """The name of a certificate that changes, and what else than a new certificate is the reason for that."""
+    if not access_only and (not item.previous or "cert.pem" in item.reasons):
+        return item.name
+    # Files with the same in them say nothing more.
+    unsaid = sets.MATERIAL_FILES if access_only else ("fullchain.pem", "combined.pem")
+    reasons = [reason for reason in item.reasons if reason not in unsaid]
+    access = dict.fromkeys(reason.partition(" is ")[2] for reason in reasons if " is " in reason)
+    verb = "is" if check else "was"
+    reasons = [reason for reason in reasons if " is " not in reason] + [f"its key {verb} {one}" for one in access]
+    return f"{item.name} ({'; '.join(reasons or item.reasons)})"
+
+
+def _unchanged(work: Plan, told: t.Sequence[str], missing: bool) -> str:
+    # By the time this is read, at the end of a play, they may have been reloaded.
+    untold = f", but {named(told)} had not loaded the last change yet" if told else ""
+    if not work.items and work.outdated:
+        return f"kept as another role or play has changed them: {listed(work.outdated)}{untold}"
+    if not work.items and work.awaited:
+        verb = "is" if len(work.awaited) == 1 else "are"
+        return f"nothing to deploy: {named(work.awaited)} {verb} still to be obtained{untold}"
+    if not work.items:
+        return f"no certificates are given{untold}"
+    return f"{_certificates(len(work.items))}: {'nothing to change' if missing else 'up to date'}{untold}"
+
+
+def _certificates(number: int) -> str:
+    return "1 certificate" if number == 1 else f"{number} certificates"
+
+
+def named(names: t.Iterable[str]) -> str:
+    """Names for the middle of a sentence, and of very many the first ones."""
+    return join_words(names, most=_MOST_NAMES)
+
+
+def listed(names: t.Sequence[str], separator: str = ", ") -> str:
+    """Names, or sentences, after a colon, and of very many the first ones."""
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return separator.join(names[:_MOST_NAMES]) + more
