@@ -663,7 +663,7 @@ remaining:
   type: list
   elements: str
 swapped_back:
-  description: The names whose old sets were restored.
+  description: The names of the sets that were switched back. Where there was none before, the certificate was taken away.
   returned: when O(state=verify)
   type: list
   elements: str

@@ -548,8 +548,17 @@ def _verify(task: Task) -> Result:
         problems = confirm.reload_all(installation, verified.services)
     faults = sentences.listed(list(verified.faults.values()), "; ")
     _notes(task, task.inclusion()).take_back({name: switched[name] for name in names}, verified)
-    msg = f"the old certificates of {sentences.named(names)} were put back: {faults}"
+    msg = f"{_say_taken_back(names, switched)}: {faults}"
     return Result({"msg": "; ".join([msg, *problems]), "swapped_back": names}, changed=True, failed=True)
+
+
+def _say_taken_back(names: t.Sequence[str], switched: t.Mapping[str, t.Mapping[str, t.Any]]) -> str:
+    """Which certificates are as they were; of some there may have been none."""
+    old = [name for name in names if switched[name]["previous"]]
+    new = [name for name in names if name not in old]
+    said = [f"the old certificates of {sentences.named(old)} were put back"] if old else []
+    said += [f"{sentences.named(new)} {'was' if len(new) == 1 else 'were'} taken away again"] if new else []
+    return ", and ".join(said)
 
 
 def _confirmation(verified: confirm.Verified) -> str:

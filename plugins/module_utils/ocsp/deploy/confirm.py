@@ -237,7 +237,9 @@ def _fingerprint_of(layout: Layout, name: str, identifier: t.Optional[str]) -> s
 
 def _fault(sight: Sight, before: t.Mapping[str, bool], replaced: str, noted: t.Mapping[str, t.Any]) -> str:
     if sight.problem:
-        return f"TLS no longer works ({sight.problem})" if before else ""
+        # What makes it fail may be another change, which nothing had loaded until now.
+        also = "the reload may also have loaded other changes to its configuration"
+        return f"TLS no longer works ({sight.problem}; {also})" if before else ""
     if replaced in before and noted["fingerprint"] not in sight.shown:
         return "the old certificate is still served" if replaced in sight.shown else "the new certificate is not served"
     return ""

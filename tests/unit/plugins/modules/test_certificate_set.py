@@ -1730,11 +1730,17 @@ def test_service_that_did_not_load_the_new_set_gets_the_old_one_back(
     assert not run(state="verify", service_settings=settings)["failed"]
     before = os.readlink(live(tmp_path, "www.example.com"))
     new = entry(leaf("www.example.com", "new"), "www.example.com")
-    meant = run(certificates=[new], endpoints=at, service_settings=settings)["certificates"][0]["fingerprint"]
+    first = entry(leaf("api.example.com"), "api.example.com")
+    deployed = run(certificates=[new, first], endpoints=at, service_settings=settings)["certificates"]
+    meant = {one["name"]: one["fingerprint"] for one in deployed}["www.example.com"]
     assert os.readlink(live(tmp_path, "www.example.com")) != before
     failed = run(state="verify", service_settings=settings)
     assert failed["failed"] and "the old certificate is still served" in failed["msg"]
-    assert failed["swapped_back"] == ["www.example.com"]
+    assert failed["msg"].startswith(
+        "the old certificates of www.example.com were put back, and api.example.com was taken away again: "
+    )
+    assert failed["swapped_back"] == ["api.example.com", "www.example.com"]
+    assert not live(tmp_path, "api.example.com").exists()
     found = noted(tmp_path)
     assert found["outcome"] == "switched_back" and found["message"].endswith(": the old certificate is still served")
     assert found["fingerprint"] == meant
