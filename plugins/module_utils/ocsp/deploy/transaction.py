@@ -232,9 +232,11 @@ def _blame(service: str, broken_before: bool) -> str:
 
 def _explain(service: str, problem: str, before: str) -> str:
     if before:
+        # What a test shows now, as the new files are gone again.
+        without = f"; without the new files: {before}" if before != problem else ""
         return (
             f"the configuration of {service} was already broken before this run, so no certificate was replaced; "
-            f"repair it first, or set 'test' for {service} if it runs with other files than these: {problem}"
+            f"repair it first, or set 'test' for {service} if it runs with other files than these: {problem}{without}"
         )
     return f"{service} rejected its configuration with the new files, which were rolled back: {problem}"
 

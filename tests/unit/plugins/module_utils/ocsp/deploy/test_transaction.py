@@ -161,6 +161,15 @@ def test_the_staple_of_a_set_that_stays_is_told_although_another_service_refuses
     assert base64.b64encode(host.live("a.example.com")["ocsp.der"]).decode() == staple(stays, age)
 
 
+def test_of_a_configuration_that_was_broken_before_both_problems_are_told(host: Host) -> None:
+    """The test shows the first one now, as the new files are gone again; the second one would stay with them."""
+    one = leaf("a.example.com")
+    path = host.layout.live("a.example.com")
+    host.fleet.tests["web"] = lambda: "bad directive" if os.path.exists(path) else "no such file"
+    _work, problem = host.deploy(wanted(one, "a.example.com", "web", source=staple(one)))
+    assert problem.endswith(": bad directive; without the new files: no such file"), problem
+
+
 def test_a_staple_that_a_server_ignores_is_not_missed_by_the_verification(host: Host) -> None:
     """All that was switched would be taken back for it, and a responder chooses how it answers: HAProxy reads one."""
     endpoint = Endpoint("haproxy", "127.0.0.1", 443, "")
