@@ -262,8 +262,12 @@ options:
         elements: str
         default: []
       together:
-        description: The names that each other owner has already deployed in this run of Ansible. Their settings must
-          agree.
+        description: The certificates that each other owner has already deployed in this run of Ansible, by name with
+          their services. Their settings must agree.
+        type: dict
+        default: {}
+      came:
+        description: The tasks of each other owner that have deployed certificates in this run, each as often as it did.
         type: dict
         default: {}
       revoked:
@@ -692,6 +696,7 @@ PART = {
     "claimed": {"type": "dict", "default": {}},
     "kept": {"type": "list", "elements": "str", "default": []},
     "together": {"type": "dict", "default": {}},
+    "came": {"type": "dict", "default": {}},
     "revoked": {"type": "list", "elements": "str", "default": []},
     "question": {"type": "bool", "default": False},
     "interval": {"type": "int", "default": 0},

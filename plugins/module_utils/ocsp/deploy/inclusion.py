@@ -40,7 +40,7 @@ class Inclusion:
     turn: shares.Turn
     claimed: shares.Claimed
     found: t.Sequence[Part]
-    together: t.Mapping[str, t.Sequence[str]] = field(default_factory=dict)
+    together: t.Mapping[str, shares.Claimed] = field(default_factory=dict)
     kept: t.Collection[str] = ()
 
     @property
@@ -122,8 +122,11 @@ class Inclusion:
         return self.recorded is None or not comparison.is_same_configuration(self.recorded, part)
 
 
-def read(layout: Layout, given: t.Optional[Values]) -> Inclusion:
-    """The inclusion that ``part`` of ``certificate_set`` says. Raises InputError."""
+def read(layout: Layout, given: t.Optional[Values], check: bool = False) -> Inclusion:
+    """The inclusion that ``part`` of ``certificate_set`` says. Raises InputError.
+
+    With ``check``, the parts of others are as they would be now if those who came earlier had been run in earnest.
+    """
     found = parts.load(layout, given["owner"] if given else "")
     former = parts.former(layout, found)
     if former.certificates:
@@ -134,7 +137,10 @@ def read(layout: Layout, given: t.Optional[Values]) -> Inclusion:
     parts.check_owner(given["owner"])
     values = (given[key] for key in ("place", "turn", "is_last", "is_open", "is_known"))
     turn = shares.Turn(*values)
-    return Inclusion(layout, given["owner"], turn, given["claimed"], found, given["together"], given["kept"])
+    together: t.Mapping[str, shares.Claimed] = given["together"]
+    for owner, came in given["came"].items() if check else ():
+        found = [shares.reduced(one, together[owner], came) if one.owner == owner else one for one in found]
+    return Inclusion(layout, given["owner"], turn, given["claimed"], found, together, given["kept"])
 
 
 def _certificate(one: Wanted, item: Item, defaults: Values) -> Certificate:

@@ -56,7 +56,7 @@ class Task:
 
     def inclusion(self) -> Inclusion:
         """Whose certificates these are, among others. Raises InputError."""
-        return inclusions.read(self.layout, self.values["part"])
+        return inclusions.read(self.layout, self.values["part"], self.check)
 
     def installation(self, known: t.Optional[control.Services] = None) -> Installation:
         """What servers read; ``known`` are the services where they have been read before. Raises InputError."""

@@ -49,7 +49,7 @@ class Comparison(t.NamedTuple):
 
 
 def compare(
-    mine: Part, recorded: t.Optional[Part], others: t.Iterable[Part], together: t.Mapping[str, t.Collection[str]]
+    mine: Part, recorded: t.Optional[Part], others: t.Iterable[Part], together: t.Mapping[str, t.Container[str]]
 ) -> Comparison:
     """Compare what one owner gives with what others do. ``together`` is what these gave earlier in the same run.
 

@@ -114,6 +114,20 @@ def _given_in(share: Share, claimed: Claimed) -> Share:
     return replace(share, certificates=left, services=settings, former=former)
 
 
+def reduced(part: Part, claimed: Claimed, came: t.Sequence[str]) -> Part:
+    """A part without what its tasks no longer give that ``came`` in this run, each as often as it did.
+
+    ``claimed`` is what they gave.
+    """
+    shares = tuple(_given_in(one, claimed) if one.turn <= came.count(one.place) else one for one in part.shares)
+    services = _services_in(shares)
+    certificates = tuple(
+        replace(one, services=services.get(one.name, one.services), dropped=one.name not in services)
+        for one in part.certificates
+    )
+    return replace(part, certificates=certificates, shares=shares)
+
+
 def _used_in(certificates: t.Mapping[str, t.Sequence[str]]) -> t.Set[str]:
     return {service for services in certificates.values() for service in services}
 

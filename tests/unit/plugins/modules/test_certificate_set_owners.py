@@ -188,10 +188,33 @@ def test_a_certificate_that_one_of_several_gives_up_is_no_longer_for_its_service
     assert not host.run("pruned")["changed"]
 
 
+@pytest.mark.parametrize("keeps", [True, False])
+def test_check_mode_foresees_what_another_owner_gives_up(keeps: bool, host: Host) -> None:
+    """Its part stays as it is in check mode. What it would have given up by now is no longer for its services."""
+    host.settings[OTHER_SERVICE] = {**host.settings[SERVICE]}
+
+    def deploy(owner: str, service: str, *names: str, check: bool = False, **run: t.Any) -> Result:
+        certificates = [{**one(name), "services": [service]} for name in names]
+        return host.run(part={"owner": owner, "place": "task", **run}, certificates=certificates, check=check)
+
+    for _time in range(2):
+        deploy("smtp", SERVICE, A, B)
+        deploy("imap", OTHER_SERVICE, B, C)
+    run = {"together": {"smtp": {A: [SERVICE]}}, "came": {"smtp": ["task"]}}
+    names = [B, C] if keeps else [C]
+    told = []
+    for check in (True, False):
+        first = deploy("smtp", SERVICE, A, check=check)
+        assert f"no longer for {SERVICE}: {B}" in first["msg"]
+        second = deploy("imap", OTHER_SERVICE, *names, check=check, **run)
+        told.append([second[key] for key in ("changed", "reload", "dropped")])
+    assert told[0] == told[1] and second["changed"] and second["dropped"] == ([] if keeps else [B])
+
+
 def test_check_mode_removes_nothing_that_another_owner_took_over(host: Host) -> None:
     host.deploy("later", A, B)
     host.deploy("first", B, check=True)
-    foreseen = host.deploy("later", A, turn={"together": {"first": [B]}}, check=True)
+    foreseen = host.deploy("later", A, turn={"together": {"first": {B: None}}}, check=True)
     assert foreseen["dropped"] == [] and "removed" not in foreseen["msg"]
     assert not any(one["after"] == {"state": "absent"} for one in foreseen["diff"])
 
@@ -585,7 +608,7 @@ def test_the_same_certificate_of_two_owners(host: Host) -> None:
     assert outdated["warnings"] == [
         f"{A}: 'web' still gives {called} than 'mail', which has changed it since; it stays as 'mail' gave it"
     ]
-    refused = host.run(part={"owner": "web", "together": {"mail": [A, B]}}, certificates=[one(A)])
+    refused = host.run(part={"owner": "web", "together": {"mail": {A: None, B: None}}}, certificates=[one(A)])
     assert refused["failed"] and refused["msg"] == (
         f"nothing was changed: {A}: 'web' gives {called} than 'mail'; make both the same, or let only one of them "
         "set it"

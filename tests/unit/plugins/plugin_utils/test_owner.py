@@ -37,14 +37,22 @@ def test_claims_of_one_run_add_up() -> None:
         "claimed": {},
         "kept": [],
         "together": {},
+        "came": {},
     }
     part, claims = _owner.claim(claims, "mail", {"m": []}, place=here)
-    assert told(part, "owner", "turn", "claimed", "together") == ("mail", 1, {}, {"web": ["a"]})
+    assert told(part, "owner", "turn", "claimed", "together", "came") == (
+        "mail",
+        1,
+        {},
+        {"web": {"a": ["nginx"]}},
+        {"web": ["main.yml: Web"]},
+    )
     part, claims = _owner.claim(claims, "web", {"b": [], "a": ["exim"]}, place=there)
     assert told(part, "place", "turn", "claimed") == ("main.yml: Shop", 1, {"a": ["nginx"]})
     part, claims = _owner.claim(claims, "web", {"c": []}, place=here)
-    assert told(part, "place", "turn", "together") == ("main.yml: Web", 2, {"mail": ["m"]})
+    assert told(part, "place", "turn", "together") == ("main.yml: Web", 2, {"mail": {"m": []}})
     assert part["claimed"] == {"a": ["nginx", "exim"], "b": []}
+    assert _owner.claim(_owner.unknown(claims, "web"), "mail", {})[0]["came"] == {}, "it is not known what failed"
     assert {owner: [*one["names"]] for owner, one in claims.items()} == {"web": ["a", "b", "c"], "mail": ["m"]}
 
 
