@@ -166,24 +166,30 @@ def _present(task: Task) -> Result:
     done = _foresee(one, unsaved) if task.check else _deploy(one, unsaved)
     gone, given_up = departure.dropped(one.inclusion, work, done.part, task.values["force"])
     lost = departure.lost(one.inclusion, work, done.part)
-    moved = [] if done.problem else live.moved_defaults(live.ordered(work.before, one.inclusion.found), work.after())
-    result = _values(work, done.told, done.unconfirmed)
-    result["dropped"] = [dropped.name for dropped in gone if not dropped.stays]
+    removed = [dropped.name for dropped in gone if not dropped.stays]
+    former = live.ordered(work.before, one.inclusion.found)
+    moved = [] if done.problem else live.moved_defaults(former, departure.remaining(work, removed, lost))
+    told = done.told
+    if task.check:
+        # The end of the play is not reached by tasks that would tell it.
+        told = sorted({*told, *to_be_told(task, one.known, departure.services(work, removed, lost))})
+    result = _values(work, told, done.unconfirmed)
+    result["dropped"] = removed
     result["given_up"] = sorted({*given_up, *lost}.difference(item.name for item in work.items))
     result["recovered"] = list(done.recovered)
     if task.diff:
         result["diff"] = [
             *differences.of_sets(work, before),
             # Otherwise the task that removes them shows them.
-            *(differences.of_removal(layout, result["dropped"]) if task.check else ()),
-            *differences.of_defaults(layout, moved),
+            *(differences.of_removal(layout, removed) if task.check else ()),
+            *differences.of_defaults(layout, moved if task.check else live.moved_defaults(former, work.after())),
             *_part_difference(one, done),
         ]
     waited = patience.told(work.waited_for)
     # A task that does not fail shows its warnings and no message; the role shows both.
     fails = task.values["fail_on_held_back"]
     failed = bool(done.problem or (result["held_back"] and fails))
-    said = [sentences.summary(work, task.check, done.told, done.problem, rewritten, brief=not fails)]
+    said = [sentences.summary(work, task.check, told, done.problem, rewritten, brief=not fails)]
     said += [waited] if fails else []
     said += [*departure.say_dropped(layout, gone, task.check), *departure.say_lost(lost)]
     said += [*departure.say_moved(moved, task.check), _say_reconfigured(one, done)]

@@ -63,6 +63,17 @@ def unwanted_services(before: t.Iterable[live.Live], left: t.Sequence[Part]) -> 
     return found
 
 
+def remaining(work: Plan, gone: t.Container[str], lost_services: t.Container[str]) -> t.List[live.Live]:
+    """What will be live at the end of the play, in the order of snippets: without these, or without some services."""
+    return removal.remaining(work.layout, work.after(), gone, work.parts, lost_services, work.services)
+
+
+def services(work: Plan, gone: t.Container[str], lost_services: t.Mapping[str, t.Sequence[str]]) -> t.Set[str]:
+    """The services that will have to forget certificates at the end of the play."""
+    users = {service for one in work.before if one.entry.name in gone for service, _kind in one.users}
+    return users.union(*lost_services.values())
+
+
 def say_lost(lost_services: t.Mapping[str, t.Sequence[str]]) -> t.Iterator[str]:
     """Which services certificates are no longer for; ``lost_services`` are by certificate."""
     by_services: t.Dict[str, t.List[str]] = {}

@@ -188,6 +188,21 @@ def test_a_certificate_that_one_of_several_gives_up_is_no_longer_for_its_service
     assert not host.run("pruned")["changed"]
 
 
+def test_what_is_done_at_the_end_of_the_play_is_said_by_the_task_that_gives_it_up(host: Host) -> None:
+    """The handler that does it shows its message to nobody, and check mode does not run it."""
+    host.settings["plain"] = {"unit": "plain", "test": ["true"]}
+    first, second = {"owner": "web", "place": "task"}, {"owner": "mail", "place": "task"}
+    host.run(part=first, certificates=[{**one(A), "services": ["plain"]}])
+    host.run(part=second, certificates=[one(A), one(B)])
+    default = f"the default certificate of HAProxy, for clients that send no known name, {{}} from {A} to {B}"
+    for check, verb in ((True, "would change"), (False, "changes")):
+        result = host.run(part=second, certificates=[one(B)], check=check)
+        assert f"no longer for {SERVICE}: {A}; {default.format(verb)}" in result["msg"]
+        assert result["reload"] == ([SERVICE] if check else [])
+    pruned = host.run("pruned", pruned={"mail": ["task"]})
+    assert pruned["reload"] == [SERVICE] and default.format("changes") in pruned["msg"]
+
+
 @pytest.mark.parametrize("keeps", [True, False])
 def test_check_mode_foresees_what_another_owner_gives_up(keeps: bool, host: Host) -> None:
     """Its part stays as it is in check mode. What it would have given up by now is no longer for its services."""
