@@ -32,7 +32,8 @@ class Inclusion:
     """Whose certificates are deployed, and all that is recorded of others.
 
     ``owner`` is empty for a task that belongs to no part. ``turn``, ``claimed`` and ``kept`` are as for
-    ``shares.merge``, and ``together`` is as for ``comparison.compare``.
+    ``shares.merge``, and ``together`` is as for ``comparison.compare``. With ``check``, what was given earlier in this
+    run is not on record: what there is may be what it changes.
     """
 
     layout: Layout
@@ -42,6 +43,7 @@ class Inclusion:
     found: t.Sequence[Part]
     together: t.Mapping[str, shares.Claimed] = field(default_factory=dict)
     kept: t.Collection[str] = ()
+    check: bool = False
 
     @property
     def recorded(self) -> t.Optional[Part]:
@@ -102,9 +104,16 @@ class Inclusion:
         """Compare what this inclusion gives with what others do."""
         names = {one.name for one in given}
         now = replace(part, certificates=tuple(one for one in part.certificates if one.name in names))
-        own = comparison.contradicted(now, self.recorded, self.turn, self.claimed)
-        compared = comparison.compare(now, self.recorded, self.others, self.together)
+        own = comparison.contradicted(now, self.recorded, self.turn, self.claimed) if not self.check else ()
+        others = [self._known(one) for one in self.others]
+        compared = comparison.compare(now, self.recorded, others, self.together)
         return compared._replace(faults=[*own, *compared.faults])
+
+    def _known(self, other: Part) -> Part:
+        """What is certain of the part of another owner."""
+        if not self.check or other.owner not in self.together:
+            return other
+        return replace(parts.without(other, self.together[other.owner]), services={})
 
     def after(self, part: Part) -> t.List[Part]:
         """All parts, once this one is on disk. What was configured before there were parts is claimed by name."""
@@ -140,7 +149,7 @@ def read(layout: Layout, given: t.Optional[Values], check: bool = False) -> Incl
     together: t.Mapping[str, shares.Claimed] = given["together"]
     for owner, came in given["came"].items() if check else ():
         found = [shares.reduced(one, together[owner], came) if one.owner == owner else one for one in found]
-    return Inclusion(layout, given["owner"], turn, given["claimed"], found, together, given["kept"])
+    return Inclusion(layout, given["owner"], turn, given["claimed"], found, together, given["kept"], check)
 
 
 def _certificate(one: Wanted, item: Item, defaults: Values) -> Certificate:

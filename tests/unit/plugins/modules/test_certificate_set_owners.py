@@ -188,6 +188,28 @@ def test_a_certificate_that_one_of_several_gives_up_is_no_longer_for_its_service
     assert not host.run("pruned")["changed"]
 
 
+@pytest.mark.parametrize("owner", ["imap", "smtp"], ids=["another owner", "another task"])
+@pytest.mark.parametrize("change", ["certificate", "mode", "service"])
+def test_check_mode_contradicts_nobody_who_would_have_changed_as_well(change: str, owner: str, host: Host) -> None:
+    """What an earlier inclusion of the run has on the host is what it had before."""
+    certificate = entry(leaf(A, "renewed", urls=False), A, services=[SERVICE])
+    changed = {"certificate": certificate, "mode": {**one(A), "mode": "0600"}, "service": one(A)}[change]
+    settings = {SERVICE: {**host.settings[SERVICE], "unit": "renamed"}} if change == "service" else host.settings
+    run: t.Dict[str, t.Any] = {"together": {"smtp": {A: [SERVICE]}}, "came": {"smtp": ["first"]}}
+    first, second = {"owner": "smtp", "place": "first"}, {"owner": owner, "place": "second", **run}
+    if owner == "smtp":
+        second.update(claimed={A: [SERVICE]}, together={}, came={})
+    for part in (first, second):
+        assert not host.run(part=part, certificates=[one(A)])["failed"]
+    host.settings = settings
+    for check in (True, False):
+        for part in (first, second):
+            result = host.run(part=part, certificates=[changed], check=check)
+            assert not result["failed"], result["msg"]
+    differing = host.run(part=second, certificates=[{**one(A), "mode": "0640"}])
+    assert differing["failed"] and "make both the same" in differing["msg"]
+
+
 def test_what_is_done_at_the_end_of_the_play_is_said_by_the_task_that_gives_it_up(host: Host) -> None:
     """The handler that does it shows its message to nobody, and check mode does not run it."""
     host.settings["plain"] = {"unit": "plain", "test": ["true"]}
