@@ -157,7 +157,7 @@ def examine(material: Material, names: t.Sequence[str]) -> Examination:
     if missing:
         held = ", ".join(server_names(certificate)[:5]) or "none"
         problems.append(
-            f"the certificate {certificate.name} is not for {join_words(missing)} (its names: {held})"
+            f"{where['certificate']} ({certificate.name}) is not for {join_words(missing)} (its names: {held})"
             f"{_addresses_as_names(certificate, missing)}"
         )
     problems = [problem for problem in problems if problem]

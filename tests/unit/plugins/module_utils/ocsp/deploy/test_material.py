@@ -186,8 +186,8 @@ def test_an_address_in_the_form_of_a_name_is_called_one() -> None:
     leaf = forge.leaf(ISSUER, NAME, extensions=[forge.subject_alt_name("a.test", "192.0.2.1")])
     found = material.examine(read(key=forge.private_pem(leaf.key), certificate=leaf.pem), ["192.0.2.1"])
     assert found.problems[0] == (
-        f"the certificate CN={NAME},O=Forge is not for 192.0.2.1 (its names: a.test, 192.0.2.1); 192.0.2.1 is in it as "
-        "a DNS name, which clients take for no address: have it issued as an IP address"
+        f"the certificate (CN={NAME},O=Forge) is not for 192.0.2.1 (its names: a.test, 192.0.2.1); 192.0.2.1 is in it "
+        "as a DNS name, which clients take for no address: have it issued as an IP address"
     )
 
 
