@@ -43,7 +43,7 @@ from .confirm import Endpoint, Sight
 from .inclusion import Inclusion
 from .outcomes import Notes
 from .plan import Item, Plan
-from .task import LOCK_TIMEOUT, Result, Task, apache_port, to_be_told
+from .task import Result, Task, apache_port, to_be_told
 from .wanted import Values, Wanted, read_wanted
 
 #: Seconds that a look at one endpoint takes at most.
@@ -116,7 +116,7 @@ def _locked(task: Task) -> t.Iterator[None]:
     """Keep other playbooks from what this one is going to look at and change. Raises FileError."""
     with contextlib.ExitStack() as stack:
         with _noting_unplanned(task):
-            stack.enter_context(files.lock(task.layout.root, LOCK_TIMEOUT))
+            stack.enter_context(files.lock(task.layout.root, task.lock_timeout))
         yield
 
 

@@ -21,7 +21,7 @@ from .inclusion import Inclusion
 from .wanted import Values
 
 #: Seconds to wait for other runs.
-LOCK_TIMEOUT = 120.0
+_LOCK_TIMEOUT = 120.0
 
 
 class Result(t.NamedTuple):
@@ -54,6 +54,11 @@ class Task:
     def layout(self) -> Layout:
         return Layout(self.values["path"], self.values["state_path"])
 
+    @property
+    def lock_timeout(self) -> float:
+        """For how many seconds to wait for other runs."""
+        return _LOCK_TIMEOUT
+
     def inclusion(self) -> Inclusion:
         """Whose certificates these are, among others. Raises InputError."""
         part = self.values["part"]
@@ -62,7 +67,7 @@ class Task:
 
     def installation(self, known: t.Optional[control.Services] = None) -> Installation:
         """What servers read; ``known`` are the services where they have been read before. Raises InputError."""
-        return Installation(self.layout, known or self.services(), LOCK_TIMEOUT)
+        return Installation(self.layout, known or self.services(), self.lock_timeout)
 
     def services(self, inclusion: t.Optional[Inclusion] = None) -> control.Services:
         """The services as all users of the role described them. Raises InputError."""

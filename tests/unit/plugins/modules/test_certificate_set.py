@@ -34,6 +34,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import (
     renewed,
 )
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import plan as plans
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import task as deployment_task
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError, InputError, TransportError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import bulk, refresh
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.http1 import HttpResponse
@@ -931,7 +932,7 @@ def test_a_renewal_that_had_to_wait_for_others_too_long_is_noted(
         for kind in ("old", "new")
     )
     run(certificates=old)
-    monkeypatch.setattr(certificate_set, "LOCK_TIMEOUT", 0.0)
+    monkeypatch.setattr(deployment_task, "_LOCK_TIMEOUT", 0.0)
     var = str(tmp_path / "var")
     lock = files.lock_file(os.path.join(var, ".installation.lock"), var, 0.0)
     with files.lock(str(tmp_path / "etc"), 0.0) if held == "of all" else lock:
