@@ -267,7 +267,7 @@ options:
         type: dict
         default: {}
       came:
-        description: The tasks of each other owner that have deployed certificates in this run, each as often as it did.
+        description: The tasks of each owner that have deployed certificates in this run, each as often as it did.
         type: dict
         default: {}
       revoked:

@@ -172,7 +172,6 @@ def claim(
     loops = list(dict.fromkeys(uuid for text, uuid in places if text == place.text))
     which = loops.index(place.uuid)
     times = places.count(places[-1])
-    others = {other: theirs for other, theirs in claims.items() if other != owner}
     part = {
         "owner": owner,
         "place": f"{place.text} {which + 1}" if which else place.text,
@@ -182,8 +181,8 @@ def claim(
         "is_known": known["is_known"],
         "claimed": known["names"],
         "kept": list(missing),
-        "together": {other: theirs["names"] for other, theirs in others.items()},
-        "came": {other: theirs["came"] for other, theirs in others.items() if theirs["is_known"]},
+        "together": {other: theirs["names"] for other, theirs in claims.items() if other != owner},
+        "came": {any_owner: theirs["came"] for any_owner, theirs in claims.items() if theirs["is_known"]},
     }
     every = _united(known["names"], given, dict.fromkeys(missing))
     settings = {**(known.get("program") or {}), **(program or {})}

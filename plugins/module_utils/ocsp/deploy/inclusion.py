@@ -134,7 +134,7 @@ class Inclusion:
 def read(layout: Layout, given: t.Optional[Values], check: bool = False) -> Inclusion:
     """The inclusion that ``part`` of ``certificate_set`` says. Raises InputError.
 
-    With ``check``, the parts of others are as they would be now if those who came earlier had been run in earnest.
+    With ``check``, all parts are as they would be now if the tasks that came earlier had been run in earnest.
     """
     found = parts.load(layout, given["owner"] if given else "")
     former = parts.former(layout, found)
@@ -147,8 +147,9 @@ def read(layout: Layout, given: t.Optional[Values], check: bool = False) -> Incl
     values = (given[key] for key in ("place", "turn", "is_last", "is_open", "is_known"))
     turn = shares.Turn(*values)
     together: t.Mapping[str, shares.Claimed] = given["together"]
+    claimed = {**together, given["owner"]: given["claimed"]}
     for owner, came in given["came"].items() if check else ():
-        found = [shares.reduced(one, together[owner], came) if one.owner == owner else one for one in found]
+        found = [shares.reduced(one, claimed[owner], came) if one.owner == owner else one for one in found]
     return Inclusion(layout, given["owner"], turn, given["claimed"], found, together, given["kept"], check)
 
 

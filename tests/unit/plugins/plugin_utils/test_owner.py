@@ -52,7 +52,9 @@ def test_claims_of_one_run_add_up() -> None:
     part, claims = _owner.claim(claims, "web", {"c": []}, place=here)
     assert told(part, "place", "turn", "together") == ("main.yml: Web", 2, {"mail": {"m": []}})
     assert part["claimed"] == {"a": ["nginx", "exim"], "b": []}
-    assert _owner.claim(_owner.unknown(claims, "web"), "mail", {})[0]["came"] == {}, "it is not known what failed"
+    assert part["came"] == {"web": ["main.yml: Web", "main.yml: Shop"], "mail": ["main.yml: Web"]}
+    came = _owner.claim(_owner.unknown(claims, "web"), "mail", {})[0]["came"]
+    assert came == {"mail": ["main.yml: Web"]}, "it is not known what was given"
     assert {owner: [*one["names"]] for owner, one in claims.items()} == {"web": ["a", "b", "c"], "mail": ["m"]}
 
 
