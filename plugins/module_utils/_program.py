@@ -45,6 +45,8 @@ TIMER_UNIT = timetable.TIMER
 _OS_RELEASE = "/etc/os-release"
 _USUAL_PYTHON = families.DEBIAN.python
 _MOST_PLACES = 10
+_MISSING = "is missing"
+_NO_SUCH = "there is no such"
 #: What is said of a file, before the settings in it that differ.
 _DIFFERENT = "has different content"
 _MOST_UNFIT = 5
@@ -207,11 +209,11 @@ def _account(wanted: t.Mapping[str, str]) -> t.Iterator[Difference]:
         group = grp.getgrnam(name)
     except KeyError:
         group = None
-        yield Difference(ACCOUNT, name, "there is no such group")
+        yield Difference(ACCOUNT, name, f"{_NO_SUCH} group")
     try:
         user = pwd.getpwnam(name)
     except KeyError:
-        yield Difference(ACCOUNT, name, "there is no such user")
+        yield Difference(ACCOUNT, name, f"{_NO_SUCH} user")
         return
     if group is not None and user.pw_gid != group.gr_gid:
         yield Difference(ACCOUNT, name, f"its group is {user.pw_gid} and not {group.gr_gid}")
@@ -240,7 +242,7 @@ def _access(wanted: Values, is_kind: t.Callable[[int], bool]) -> t.Iterator[str]
     """What is wrong with the kind, owner, group or mode of a path."""
     status = _status(wanted)
     if status is None:
-        yield "is missing"
+        yield _MISSING
         return
     if not is_kind(status.st_mode):
         yield f"is {_kind(status.st_mode)}"
@@ -291,7 +293,7 @@ def _library(wanted: Values) -> t.Iterator[str]:
     """Which files of the library are missing, surplus, damaged, or not root's alone to write."""
     path, digests = wanted["path"], wanted["digests"]
     if not os.path.isdir(path):
-        yield "is not a folder" if os.path.lexists(path) else "is missing"
+        yield "is not a folder" if os.path.lexists(path) else _MISSING
         return
     folders = {os.path.dirname(name) for name in digests} - {""}
     for name in ("", *sorted(folders)):
@@ -634,9 +636,15 @@ def summary(mended: t.Sequence[Difference], check: bool) -> str:
     if not mended:
         return "everything is as it should be"
     named = {one.path: one.what[len(_DIFFERENT) :] for one in mended if one.what.startswith(_DIFFERENT)}
-    places = [f"{path}{named.get(path, '')}" for path in dict.fromkeys(one.path for one in mended)]
-    more = f" and {len(places) - _MOST_PLACES} more" if len(places) > _MOST_PLACES else ""
-    return f"{'would be repaired' if check else 'repaired'}: {', '.join(places[:_MOST_PLACES])}{more}"
+    absent = {one.path for one in mended if one.what.startswith((_MISSING, _NO_SUCH))}
+    said = []
+    for verb, is_new in (("created", True), ("repaired", False)):
+        paths = dict.fromkeys(one.path for one in mended if (one.path in absent) is is_new)
+        places = [f"{path}{named.get(path, '')}" for path in paths]
+        more = f" and {len(places) - _MOST_PLACES} more" if len(places) > _MOST_PLACES else ""
+        if places:
+            said.append(f"{'would be ' if check else ''}{verb}: {', '.join(places[:_MOST_PLACES])}{more}")
+    return "; ".join(said)
 
 
 def shown_difference(wanted: Wanted, found: t.Iterable[Difference]) -> t.List[t.Dict[str, str]]:
@@ -644,7 +652,7 @@ def shown_difference(wanted: Wanted, found: t.Iterable[Difference]) -> t.List[t.
     contents = {file["path"]: file["content"] for file in wanted.files}
     shown = []
     for one in found:
-        if one.path in contents and (one.what == "is missing" or one.what.startswith(_DIFFERENT)):
+        if one.path in contents and (one.what == _MISSING or one.what.startswith(_DIFFERENT)):
             before = (content_of(one.path) or b"").decode("utf-8", "replace")
             headers = {"before_header": one.path, "after_header": one.path}
             shown.append({**headers, "before": before, "after": contents[one.path]})

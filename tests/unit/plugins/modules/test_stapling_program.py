@@ -238,7 +238,9 @@ def test_drift_is_said_and_mended(host: Host, path: str, happen: t.Callable[[Pat
     happen(host.root / path)
     checked = host.run(check=True)
     assert checked["changed"] and what in str(checked["differences"]), checked
-    assert checked["diff"] and checked["msg"].startswith("would be repaired: ")
+    assert checked["diff"] and checked["msg"].startswith(
+        "would be created: " if what == "is missing" else "would be repaired: "
+    )
     mended = host.run()
     assert mended["changed"] and mended["differences"] == checked["differences"]
     assert not host.run(check=True)["changed"]
