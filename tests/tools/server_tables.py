@@ -64,7 +64,7 @@ def limits() -> str:
     servers = SERVERS.values()
     cannot = _listed(server for server in servers if not server.staples)
     alone = _listed(server for server in servers if server.one_staple)
-    users = _listed(server for server in servers if server.reads_key_as_user)
+    users = _listed(server for server in servers if server.key_groups)
     pair = "an RSA and an ECDSA certificate with the same name"
     items = (
         f"{cannot} cannot staple. A certificate that requires stapling (must-staple) is refused for them.",

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import grp
 import os
 import stat
 import time
@@ -370,12 +371,22 @@ def _unreadable(item: Item) -> t.Iterator[str]:
     if problem:
         yield problem
     if access.uid == 0 and not (access.gid and access.mode & stat.S_IRGRP):
-        blind = [kind for kind in item.wanted.known_kinds if SERVERS[kind].reads_key_as_user]
+        blind = [kind for kind in item.wanted.known_kinds if SERVERS[kind].key_groups]
         if blind:
+            groups = dict.fromkeys(filter(None, map(_key_group, blind)))
             yield (
                 f"{join_words(blind)} cannot read the private key, which is readable by root only; set key_group "
-                '(group, in a task of certificate_set) to the group of that service, and key_mode (mode) to "0440"'
+                f"(group, in a task of certificate_set) to {join_words(groups, 'or') or 'the group of that service'}, "
+                'and key_mode (mode) to "0440"'
             )
+
+
+def _key_group(kind: str) -> str:
+    """The group of this host as which a server reads its private key, or an empty string."""
+    for name in SERVERS[kind].key_groups:
+        with contextlib.suppress(KeyError):
+            return grp.getgrnam(name).gr_name
+    return ""
 
 
 def _conflicts(items: t.Sequence[Item]) -> t.List[Fault]:

@@ -75,7 +75,7 @@ SERVER = Server(
     tests=(("dnsdist", "--check-config"),),
     # SIGHUP ends it.
     cannot_reload=True,
-    reads_key_as_user=True,
+    key_groups=("_dnsdist", "dnsdist"),
     # As dnsdist 1.7 does; 1.9 starts without a staple that it cannot use.
     needs_next_update=True,
     reads_several=False,

@@ -74,7 +74,7 @@ SERVER = Server(
         ("exim", "-bV"),
     ),
     pid_files=("/run/exim4/exim.pid", "/run/exim.pid"),
-    reads_key_as_user=True,
+    key_groups=("Debian-exim", "exim"),
     first_answer_only=True,
     survives=False,
     rereads=True,

@@ -101,7 +101,8 @@ class Server(t.NamedTuple):
     configuration: the tests are made with those of the process that runs. ``pid_files`` and ``signal_name`` are for
     hosts where nothing manages it; there is no PID file where no signal makes it reload, and ``programs`` are what its
     processes are called, if not like a unit. ``sockets`` are where it
-    listens for commands. ``reads_key_as_user``: it reads its private key after it gave up root.
+    listens for commands. ``key_groups`` are the groups, by distribution, as which it reads its private key where it
+    gave up root before that.
     ``rereads_key_unprivileged``: reloading makes it end where that user cannot read the key again, so that it has to be
     restarted; ``cannot_reload``: it always has to be. ``touched`` are files that have to look new, or it would not read
     its staples again when it is reloaded; a relative path is below the root folder of the sets. ``ports`` are where it
@@ -124,7 +125,7 @@ class Server(t.NamedTuple):
     programs: t.Tuple[str, ...] = ()
     signal_name: str = "SIGHUP"
     sockets: t.Tuple[str, ...] = ()
-    reads_key_as_user: bool = False
+    key_groups: t.Tuple[str, ...] = ()
     rereads_key_unprivileged: bool = False
     cannot_reload: bool = False
     touched: t.Tuple[str, ...] = ()

@@ -18,6 +18,7 @@ import socket
 import ssl
 import threading
 import time
+import types
 import typing as t
 import zlib
 from datetime import datetime, timezone
@@ -1821,6 +1822,23 @@ def test_an_error_before_the_switch_says_what_was_changed(
     assert failed["failed"] and failed["changed"] == renewed and not live(tmp_path, "shop.example.com").exists()
     end = "what was changed before that is in place, so run this again" if renewed else "nothing was changed"
     assert failed["msg"] == f"cannot stage the set FOLDER: No space left on device; {end}"
+
+
+@pytest.mark.parametrize("known", ["Debian-exim", "exim", ""])
+def test_the_group_that_a_server_of_this_host_has_is_named(
+    known: str, run: t.Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def getgrnam(name: str) -> t.Any:
+        if name != known:
+            raise KeyError(name)
+        return types.SimpleNamespace(gr_name=name)
+
+    monkeypatch.setattr(plans, "grp", types.SimpleNamespace(getgrnam=getgrnam))
+    given = entry(leaf("www.example.com"), "www.example.com", services=["exim"], owner="0", group="0")
+    sentence = (
+        f"set key_group (group, in a task of certificate_set) to {known or 'the group of that service'}, and key_"
+    )
+    assert sentence in run(check=True, certificates=[given])["msg"]
 
 
 def test_two_entries_of_a_name_are_one(run: t.Callable[..., Result]) -> None:
