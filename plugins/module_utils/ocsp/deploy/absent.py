@@ -30,7 +30,8 @@ def absent(task: Task) -> Result:
     if uses.obstacle and not force:
         return Result({"msg": f"nothing was removed, because {uses.obstacle}", "removed": []}, failed=True)
     if names:
-        return _absent_sets(task, names)._replace(warnings=uses.warnings)
+        done = _absent_sets(task, names)
+        return done._replace(warnings=[*uses.warnings, *done.warnings])
     removed = removal.present(layout, sets.all_names(layout))
     values: t.Dict[str, t.Any] = {"msg": _say_removed(removed, task.check), "removed": removed}
     if task.diff:
@@ -79,7 +80,8 @@ def _absent_part(task: Task, asked: t.Collection[str]) -> Result:
         if asked and mine.certificates:
             msg = f"{quoted(owner)} has no such certificate on this host: {sentences.listed(sorted(asked))}"
         told = outstanding(task.layout, task.services(inclusion))
-        return Result({"msg": msg, "removed": [], "reload": told, **remaining})
+        msg = _say_untold(told) if asked and told else msg
+        return Result({"msg": msg, "removed": [], "reload": told, **remaining}, changed=bool(told))
     gone = [name for name in names if not parts.is_given(left, name)]
     uses = removal.uses(task.layout, gone, task.run) if gone else removal.Uses()
     if uses.obstacle and not task.values["force"]:
@@ -95,7 +97,7 @@ def _absent_part(task: Task, asked: t.Collection[str]) -> Result:
     values = {**done.values, **remaining}
     if task.diff:
         values["diff"] = [*values.get("diff", ()), *differences.of_part(task.layout, mine, rest, {})]
-    return done._replace(values=values, changed=not done.failed, warnings=uses.warnings)
+    return done._replace(values=values, changed=not done.failed, warnings=[*uses.warnings, *done.warnings])
 
 
 def _say_shared(
@@ -161,7 +163,6 @@ def _take_away(
 
     ``found`` are the parts until now, and ``left`` those that stay. ``kept`` says what becomes of the rest.
     """
-    problem = ""
     deployed = removal.present(task.layout, gone)
     known = task.services()
     before = live.look(task.layout, known)
@@ -171,10 +172,12 @@ def _take_away(
         [*differences.of_removal(task.layout, gone), *differences.of_defaults(task.layout, moved)] if task.diff else []
     )
     setup = Setup(task.layout.root, apache_port(task, left, known))
+    orphaned = removal.orphaned(task.layout, before, after)
+    problem = "" if task.values["force"] else "; ".join(orphaned)
     if task.check:
         affected = removal.affected(before, gone, live.outdated_snippets(setup, after)) if touched else {}
         told = sorted(to_be_told(task, known, affected))
-    elif touched:
+    elif touched and not problem:
         with task.installation() as installation:
             problem = removal.take_away(installation, gone, left, touched, setup, task.values["force"])
             told = installation.outstanding()
@@ -183,12 +186,17 @@ def _take_away(
     if problem:
         msg = _say_needed(gone, problem)
         return Result({"msg": msg, "removed": [], "reload": told}, failed=True)
-    said = [*_say_gone(gone, deployed, task.check)] if gone or not kept else []
+    said = [*_say_gone(gone, deployed, task.check)] if gone or not (kept or told) else []
+    said += [_say_untold(told)] if told and not (gone or kept) else []
     msg = "; ".join([*said, *kept, *departure.say_moved(moved, task.check)])
     values: t.Dict[str, t.Any] = {"msg": msg, "removed": deployed, "reload": told}
     if shown:
         values["diff"] = shown
-    return Result(values, changed=bool(gone))
+    return Result(values, changed=bool(gone or told), warnings=[removal.forced(one) for one in orphaned])
+
+
+def _say_untold(services: t.Sequence[str]) -> str:
+    return f"there was nothing to remove, but {sentences.named(services)} had not loaded the last change yet"
 
 
 def prune(task: Task) -> Result:

@@ -50,6 +50,8 @@ from .wanted import Values, Wanted, read_wanted
 _LOOK_TIMEOUT = 4.0
 #: What is said where an error ended a run that had changed something.
 PARTLY_DONE = "; what was changed before that is in place, so run this again"
+#: What to do about lines that are to be removed.
+_REMOVE_LINES = "remove these lines, and run again"
 #: How many certificates of a search that are left out are told of.
 _MOST_LEFT_OUT = 5
 
@@ -168,12 +170,14 @@ def _present(task: Task) -> Result:
     lost = departure.lost(one.inclusion, work, done.part)
     removed = [dropped.name for dropped in gone if not dropped.stays]
     former = live.ordered(work.before, one.inclusion.found)
-    moved = [] if done.problem else live.moved_defaults(former, departure.remaining(work, removed, lost))
+    ending = departure.remaining(work, removed, lost, one.inclusion.announced)
+    moved = [] if done.problem else live.moved_defaults(former, ending)
     told = done.told
     if task.check:
-        # The end of the play is not reached by tasks that would tell it.
-        told = sorted({*told, *to_be_told(task, one.known, departure.services(work, removed, lost))})
-    result = _values(work, told, done.unconfirmed)
+        # What is done at the end of the play is told by nothing else.
+        at_end = to_be_told(task, one.known, departure.services(work, removed, lost))
+        done = done._replace(told=sorted({*told, *at_end}))
+    result = _values(work, done.told, done.unconfirmed)
     result["dropped"] = removed
     result["given_up"] = sorted({*given_up, *lost}.difference(item.name for item in work.items))
     result["recovered"] = list(done.recovered)
@@ -198,6 +202,7 @@ def _present(task: Task) -> Result:
         # It is asked for faults; if there are none, the task that deploys warns.
         return Result(result, _is_changed(work, done), failed)
     warnings = [*work.warnings, *([waited] if waited and not (failed and fails) else []), *_warnings(one, done, gone)]
+    warnings += [f"{said}; {_REMOVE_LINES}" for said in removal.orphaned(layout, work.before, ending)]
     return Result(result, _is_changed(work, done), failed, warnings)
 
 

@@ -46,7 +46,7 @@ def lost(inclusion: Inclusion, work: Plan, part: t.Optional[Part]) -> t.Dict[str
     if part is None or recorded is None:
         return {}
     mine = {certificate.name: certificate.services for certificate in recorded.certificates}
-    unwanted = unwanted_services(work.before, work.parts)
+    unwanted = unwanted_services(work.before, [*work.parts, *inclusion.announced])
     found = {name: [one for one in services if one in mine.get(name, ())] for name, services in unwanted.items()}
     return {name: services for name, services in found.items() if services}
 
@@ -63,9 +63,15 @@ def unwanted_services(before: t.Iterable[live.Live], left: t.Sequence[Part]) -> 
     return found
 
 
-def remaining(work: Plan, gone: t.Container[str], lost_services: t.Container[str]) -> t.List[live.Live]:
-    """What will be live at the end of the play, in the order of snippets: without these, or without some services."""
-    return removal.remaining(work.layout, work.after(), gone, work.parts, lost_services, work.services)
+def remaining(
+    work: Plan, gone: t.Container[str], lost_services: t.Container[str], announced: t.Sequence[Part] = ()
+) -> t.List[live.Live]:
+    """What will be live at the end of the play, in the order of snippets: without these, or without some services.
+
+    ``announced`` is as for an inclusion.
+    """
+    left = [*work.parts, *announced]
+    return removal.remaining(work.layout, work.after(), gone, left, lost_services, work.services)
 
 
 def services(work: Plan, gone: t.Container[str], lost_services: t.Mapping[str, t.Sequence[str]]) -> t.Set[str]:

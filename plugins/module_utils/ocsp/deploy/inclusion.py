@@ -16,6 +16,9 @@ from . import live, material, removal, renewed
 from .plan import Item, Plan
 from .wanted import Values, Wanted
 
+#: The number of an owner that comes after all others.
+_LAST = 1 << 29
+
 
 class Dropped(t.NamedTuple):
     """A certificate that its owner no longer configures. ``used_by`` are the places that still need it, as
@@ -54,6 +57,17 @@ class Inclusion:
     def others(self) -> t.List[Part]:
         """The parts of all other owners."""
         return [part for part in self.found if part.owner != self.owner]
+
+    @property
+    def announced(self) -> t.List[Part]:
+        """What others gave earlier in this run that is not on record, as it is in check mode."""
+        if not self.check:
+            return []
+        return [
+            # Whatever is on record of it, too, says where it is sorted.
+            Part(owner, tuple(Certificate(name, tuple(services or ())) for name, services in given.items()), came=_LAST)
+            for owner, given in self.together.items()
+        ]
 
     def service_settings(self, given: Values) -> t.Dict[str, t.Any]:
         """What is different about services, as all owners say it."""

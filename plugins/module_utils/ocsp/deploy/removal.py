@@ -115,6 +115,24 @@ def references(path: str, parent: str = "/etc") -> t.List[str]:
     return [place for _kind, place, text in _lines(parent) if needle.search(text)]
 
 
+def orphaned(layout: Layout, before: t.Iterable[Live], after: t.Iterable[Live]) -> t.List[str]:
+    """A sentence for each server that reads a snippet about all its certificates, of which none is left.
+
+    It may not start without that file, or show what nobody wants shown.
+    """
+    kinds = [{kind for one in moment for _service, kind in one.users} for moment in (before, after)]
+    found: t.Dict[str, t.List[str]] = {}
+    for file, kind in snippets.owners().items():
+        if kind in kinds[0] - kinds[1]:
+            found.setdefault(kind, []).extend(references(snippets.path(layout.root, file)))
+    return [
+        f"{SERVERS[kind].title} would have no certificate left, but still reads its file in {layout.root} "
+        f"({_listed(places)})"
+        for kind, places in found.items()
+        if places
+    ]
+
+
 def untold(layout: Layout, kinds: t.Mapping[str, t.Collection[str]], parent: str = "/etc") -> t.Iterator[str]:
     """A sentence for each certificate that a server uses which is not told of new ones and of new staples.
 

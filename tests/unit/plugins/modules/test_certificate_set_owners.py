@@ -126,8 +126,12 @@ def test_what_is_absent_already_may_have_to_be_reloaded_still(part: t.Dict[str, 
     assert host.run("absent", **values)["reload"] == [SERVICE]
     foreseen, again = host.run("absent", check=True, **values), host.run("absent", **values)
     for result in (foreseen, again):
-        assert not result["changed"] and result["reload"] == [SERVICE]
+        # Otherwise nothing would notify a handler.
+        assert result["changed"] and result["reload"] == [SERVICE] and result["removed"] == []
+        assert result["msg"] == f"there was nothing to remove, but {SERVICE} had not loaded the last change yet"
     assert host.run("pruned", loaded=False)["reload"] == [SERVICE]
+    pending.forget(host.layout, SERVICE)
+    assert not host.run("absent", **values)["changed"]
 
 
 def test_what_two_owners_gave_goes_with_the_second_that_gives_it_up(host: Host) -> None:
@@ -223,6 +227,63 @@ def test_what_is_done_at_the_end_of_the_play_is_said_by_the_task_that_gives_it_u
         assert result["reload"] == ([SERVICE] if check else [])
     pruned = host.run("pruned", pruned={"mail": ["task"]})
     assert pruned["reload"] == [SERVICE] and default.format("changes") in pruned["msg"]
+
+
+def test_check_mode_tells_a_reload_for_what_an_earlier_run_had_to_keep(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.deploy("web", A, B)
+    monkeypatch.setattr(removal, "references", lambda path, parent="/etc": ["/etc/x:1"] if path.endswith(A) else [])
+    assert host.deploy("web", B)["dropped"] == []
+    monkeypatch.setattr(removal, "references", lambda path, parent="/etc": [])
+    foreseen = host.deploy("web", B, check=True)
+    assert foreseen["changed"] and foreseen["dropped"] == [A] and foreseen["reload"] == [SERVICE]
+    assert "had not loaded" not in foreseen["msg"], "it has loaded all that there is"
+
+
+def test_check_mode_foresees_what_moves_to_an_earlier_owner(host: Host) -> None:
+    """It is no longer for the servers of the later one, and it is not removed."""
+    host.settings["plain"] = {"unit": "plain", "test": ["true"]}
+
+    def deploy(owner: str, service: str, *names: str, check: bool = False, **run: t.Any) -> Result:
+        certificates = [{**one(name), "services": [service]} for name in names]
+        return host.run(part={"owner": owner, "place": "task", **run}, certificates=certificates, check=check)
+
+    deploy("first", "plain", A)
+    deploy("later", SERVICE, B, C)
+    run = {"together": {"first": {A: ["plain"], B: ["plain"]}}, "came": {"first": ["task"]}}
+    told = []
+    for check in (True, False):
+        deploy("first", "plain", A, B, check=check)
+        second = deploy("later", SERVICE, C, check=check, **run)
+        assert f"no longer for {SERVICE}: {B}; the default certificate of HAProxy" in second["msg"]
+        told.append([second[key] for key in ("changed", "dropped", "given_up")])
+        assert second["reload"] == ([SERVICE] if check else [])
+    assert told[0] == told[1] == [True, [], [B]]
+
+
+@pytest.mark.parametrize("shared", [True, False], ids=["another owner has it", "nobody has it"])
+def test_the_last_certificate_stays_for_a_server_that_still_reads_its_file(
+    shared: bool, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dovecot would go on without it, if it only tries to include it, and show clients a certificate of nobody's."""
+    line, file = "/etc/haproxy/haproxy.cfg:7", str(host.home / "etc/snippets/haproxy.list")
+    monkeypatch.setattr(removal, "references", lambda path, parent="/etc": [line] if path == file else [])
+    host.settings["plain"] = {"unit": "plain", "test": ["true"]}
+    host.run(part={"owner": "web", "place": "task"}, certificates=[{**one(A), "services": ["plain"]}])
+    other = [{**one(B), "services": ["plain"]}]
+    host.run(part={"owner": "lb", "place": "task"}, certificates=[one(A if shared else C), *other])
+    needed = f"HAProxy would have no certificate left, but still reads its file in {host.layout.root} ({line})"
+    for check in (True, False):
+        refused = host.run("absent", part={"owner": "lb"}, check=check)
+        assert refused["failed"] and needed in refused["msg"] and "take" in refused["msg"]
+    for check in (True, False):
+        result = host.run(part={"owner": "lb", "place": "task"}, certificates=other, check=check)
+        assert f"{needed}; remove these lines, and run again" in result["warnings"]
+    kept = host.run("pruned", pruned={"lb": ["task"]})
+    assert not kept["failed"] and needed in kept["warnings"][0] and host.listed() == [A if shared else C]
+    forced = host.run("absent", part={"owner": "lb"}, force=True)
+    assert not forced["failed"] and host.listed() == [] and needed in forced["warnings"][0]
 
 
 @pytest.mark.parametrize("owner", ["imap", "smtp"], ids=["another owner", "another task"])
