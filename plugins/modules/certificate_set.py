@@ -667,7 +667,8 @@ remaining:
   type: list
   elements: str
 swapped_back:
-  description: The names of the sets that were switched back. Where there was none before, the certificate was taken away.
+  description: The names of the sets that were switched back. Where there was none before, the certificate was taken
+    away.
   returned: when O(state=verify)
   type: list
   elements: str
