@@ -136,6 +136,7 @@ def test_check_and_diff_show_facts_and_no_bytes(
     respond: Module, responder: pki_tool.Responder, staple: Path, good: bytes
 ) -> None:
     before = staple.stat()
+    outlives_a_second()
     result = respond(check=True, diff=True, force=True)
     after = staple.stat()
     assert staple.read_bytes() == good and after.st_mtime_ns == before.st_mtime_ns
