@@ -175,7 +175,9 @@ def _take_away(
     orphaned = removal.orphaned(task.layout, before, after)
     problem = "" if task.values["force"] else "; ".join(orphaned)
     if task.check:
-        affected = removal.affected(before, gone, live.outdated_snippets(setup, after)) if touched else {}
+        affected = (
+            removal.affected(before, gone, live.outdated_snippets(setup, after)) if touched and not problem else {}
+        )
         told = sorted(to_be_told(task, known, affected))
     elif touched and not problem:
         with task.installation() as installation:
