@@ -111,7 +111,7 @@ def test_where_a_staple_came_from(web: Host) -> None:
 
 
 def test_when_a_playbook_fetched_a_response_is_not_forgotten_by_refresh(web: Host) -> None:
-    """It looks at it, finds that nothing is due, and asks nobody."""
+    """It finds that nothing is due, and sends no request."""
     web.hour()
     web.later(5 * HOUR)
     web.put_staple(NAME)

@@ -38,9 +38,9 @@ def dropped(
 
 
 def lost(inclusion: Inclusion, work: Plan, part: t.Optional[Part]) -> t.Dict[str, t.List[str]]:
-    """The services that this owner had certificates for and nobody has any more, while others remain; by certificate.
+    """The services to be dropped from certificates that remain in use: this owner listed them, and no owner still does.
 
-    Where runs failed before the end of the play, it was another run that took them off.
+    By certificate name. An earlier run may have dropped them from the configuration and failed before the play ended.
     """
     recorded = inclusion.recorded
     if part is None or recorded is None:

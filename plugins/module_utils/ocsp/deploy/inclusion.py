@@ -36,7 +36,7 @@ class Inclusion:
 
     ``owner`` is empty for a task that belongs to no part. ``turn``, ``claimed`` and ``kept`` are as for
     ``shares.merge``, and ``together`` is as for ``comparison.compare``. With ``check``, what was given earlier in this
-    run is not on record: what there is may be what it changes.
+    run has not been recorded, and what is recorded may be outdated.
     """
 
     layout: Layout

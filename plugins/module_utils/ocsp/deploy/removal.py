@@ -118,7 +118,7 @@ def references(path: str, parent: str = "/etc") -> t.List[str]:
 def orphaned(layout: Layout, before: t.Iterable[Live], after: t.Iterable[Live]) -> t.List[str]:
     """A sentence for each server that reads a snippet about all its certificates, of which none is left.
 
-    It may not start without that file, or show what nobody wants shown.
+    Without that file it may fail to start, or fall back to a default certificate.
     """
     kinds = [{kind for one in moment for _service, kind in one.users} for moment in (before, after)]
     found: t.Dict[str, t.List[str]] = {}

@@ -194,7 +194,7 @@ def test_a_certificate_that_one_of_several_gives_up_is_no_longer_for_its_service
 
 @pytest.mark.parametrize("owner", ["imap", "smtp"], ids=["another owner", "another task"])
 @pytest.mark.parametrize("change", ["certificate", "mode", "service"])
-def test_check_mode_contradicts_nobody_who_would_have_changed_as_well(change: str, owner: str, host: Host) -> None:
+def test_check_mode_accepts_a_change_that_an_earlier_task_makes_as_well(change: str, owner: str, host: Host) -> None:
     """What an earlier inclusion of the run has on the host is what it had before."""
     certificate = entry(leaf(A, "renewed", urls=False), A, services=[SERVICE])
     changed = {"certificate": certificate, "mode": {**one(A), "mode": "0600"}, "service": one(A)}[change]
@@ -215,7 +215,7 @@ def test_check_mode_contradicts_nobody_who_would_have_changed_as_well(change: st
 
 
 def test_what_is_done_at_the_end_of_the_play_is_said_by_the_task_that_gives_it_up(host: Host) -> None:
-    """The handler that does it shows its message to nobody, and check mode does not run it."""
+    """The message of the handler that does it is not displayed, and check mode does not run it."""
     host.settings["plain"] = {"unit": "plain", "test": ["true"]}
     first, second = {"owner": "web", "place": "task"}, {"owner": "mail", "place": "task"}
     host.run(part=first, certificates=[{**one(A), "services": ["plain"]}])
@@ -262,11 +262,11 @@ def test_check_mode_foresees_what_moves_to_an_earlier_owner(host: Host) -> None:
     assert told[0] == told[1] == [True, [], [B]]
 
 
-@pytest.mark.parametrize("shared", [True, False], ids=["another owner has it", "nobody has it"])
+@pytest.mark.parametrize("shared", [True, False], ids=["another owner lists it", "no owner lists it"])
 def test_the_last_certificate_stays_for_a_server_that_still_reads_its_file(
     shared: bool, host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Dovecot would go on without it, if it only tries to include it, and show clients a certificate of nobody's."""
+    """With !include_try, Dovecot would ignore that the file is missing and serve its default certificate."""
     line, file = "/etc/haproxy/haproxy.cfg:7", str(host.home / "etc/snippets/haproxy.list")
     monkeypatch.setattr(removal, "references", lambda path, parent="/etc": [line] if path == file else [])
     host.settings["plain"] = {"unit": "plain", "test": ["true"]}
