@@ -19,6 +19,8 @@ from . import departure, differences, live, removal, sentences
 from . import inclusion as inclusions
 from .task import Result, Task, apache_port, to_be_told
 
+_NOTHING = "there was nothing to remove"
+
 
 def absent(task: Task) -> Result:
     """Take away certificates: those that are named, those of one owner, or all."""
@@ -80,7 +82,7 @@ def _absent_part(task: Task, asked: t.Collection[str]) -> Result:
         if asked and mine.certificates:
             msg = f"{quoted(owner)} has no such certificate on this host: {sentences.listed(sorted(asked))}"
         told = outstanding(task.layout, task.services(inclusion))
-        msg = _say_untold(told) if asked and told else msg
+        msg = f"{_NOTHING}{sentences.outdated(told)}" if asked and told else msg
         return Result({"msg": msg, "removed": [], "reload": told, **remaining}, changed=bool(told))
     gone = [name for name in names if not parts.is_given(left, name)]
     uses = removal.uses(task.layout, gone, task.run) if gone else removal.Uses()
@@ -188,17 +190,13 @@ def _take_away(
     if problem:
         msg = _say_needed(gone, problem)
         return Result({"msg": msg, "removed": [], "reload": told}, failed=True)
-    said = [*_say_gone(gone, deployed, task.check)] if gone or not (kept or told) else []
-    said += [_say_untold(told)] if told and not (gone or kept) else []
+    said = [*_say_gone(gone, deployed, task.check)] if gone else []
+    said += [] if gone or kept else [f"{_NOTHING}{sentences.outdated(told)}"]
     msg = "; ".join([*said, *kept, *departure.say_moved(moved, task.check)])
     values: t.Dict[str, t.Any] = {"msg": msg, "removed": deployed, "reload": told}
     if shown:
         values["diff"] = shown
     return Result(values, changed=bool(gone or told), warnings=[removal.forced(one) for one in orphaned])
-
-
-def _say_untold(services: t.Sequence[str]) -> str:
-    return f"there was nothing to remove, but {sentences.named(services)} had not loaded the last change yet"
 
 
 def prune(task: Task) -> Result:
@@ -238,13 +236,13 @@ def _say_needed(names: t.Sequence[str], problem: str) -> str:
 
 def _say_removed(names: t.Sequence[str], check: bool) -> str:
     done = "would be removed" if check else "was removed" if len(names) == 1 else "were removed"
-    return f"{sentences.named(names)} {done}" if names else "there was nothing to remove"
+    return f"{sentences.named(names)} {done}" if names else _NOTHING
 
 
 def _say_gone(gone: t.Sequence[str], deployed: t.Sequence[str], check: bool) -> t.Iterator[str]:
-    """What becomes of certificates that are configured no more; of some of them there may never have been a set."""
+    """What becomes of certificates that are no longer configured; some of them may never have been deployed."""
     never = [name for name in gone if name not in deployed]
-    if deployed or not never:
+    if deployed:
         yield _say_removed(deployed, check)
     if never:
         yield f"no longer configured, and never deployed: {sentences.listed(never)}"

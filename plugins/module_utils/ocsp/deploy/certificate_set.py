@@ -37,7 +37,6 @@ from . import (
     sentences,
     transaction,
 )
-from . import inclusion as inclusions
 from . import plan as plans
 from .confirm import Endpoint, Sight
 from .inclusion import Inclusion
@@ -50,8 +49,6 @@ from .wanted import Values, Wanted, read_wanted
 _LOOK_TIMEOUT = 4.0
 #: What is said where an error ended a run that had changed something.
 PARTLY_DONE = "; what was changed before that is in place, so run this again"
-#: What to do about lines that are to be removed.
-_REMOVE_LINES = "remove these lines, and run again"
 #: How many certificates of a search that are left out are told of.
 _MOST_LEFT_OUT = 5
 
@@ -159,33 +156,30 @@ def _present(task: Task) -> Result:
     work, layout = one.work, task.layout
     before = [differences.facts(layout, item.name, item.material) for item in work.items] if task.diff else []
     patience = asking.Patience(task)
-    if not _is_question(task):
+    if not task.is_question:
         with _noting(task, one.notes, work.items):
             of_users = {item.name: item.wanted.user for item in work.items if item.wanted.is_of_user}
             asking.obtain(work, asking.fetcher(task.values, of_users), patience, asking.looking_ahead(task))
     unsaved = one.inclusion.unsaved(one.part) if one.part is not None else []
     rewritten = live.told(work.outdated_snippets(), work.before, work.after())
     done = _foresee(one, unsaved) if task.check else _deploy(one, unsaved)
-    gone, given_up = departure.dropped(one.inclusion, work, done.part, task.values["force"])
-    lost = departure.lost(one.inclusion, work, done.part)
-    removed = [dropped.name for dropped in gone if not dropped.stays]
+    leaving = departure.find(one.inclusion, work, done.part, task.values["force"])
     former = live.ordered(work.before, one.inclusion.found)
-    ending = departure.remaining(work, removed, lost, one.inclusion.announced)
-    moved = [] if done.problem else live.moved_defaults(former, ending)
+    moved = [] if done.problem else live.moved_defaults(former, leaving.ending)
     told = done.told
     if task.check:
         # What is done at the end of the play is told by nothing else.
-        at_end = to_be_told(task, one.known, departure.services(work, removed, lost))
+        at_end = to_be_told(task, one.known, leaving.services(work.before))
         done = done._replace(told=sorted({*told, *at_end}))
     result = _values(work, done.told, done.unconfirmed)
-    result["dropped"] = removed
-    result["given_up"] = sorted({*given_up, *lost}.difference(item.name for item in work.items))
+    result["dropped"] = leaving.removed
+    result["given_up"] = sorted({*leaving.given_up, *leaving.lost}.difference(item.name for item in work.items))
     result["recovered"] = list(done.recovered)
     if task.diff:
         result["diff"] = [
             *differences.of_sets(work, before),
             # Otherwise the task that removes them shows them.
-            *(differences.of_removal(layout, removed) if task.check else ()),
+            *(differences.of_removal(layout, leaving.removed) if task.check else ()),
             *differences.of_defaults(layout, moved if task.check else live.moved_defaults(former, work.after())),
             *_part_difference(one, done),
         ]
@@ -195,19 +189,15 @@ def _present(task: Task) -> Result:
     failed = bool(done.problem or (result["held_back"] and fails))
     said = [sentences.summary(work, task.check, told, done.problem, rewritten, brief=not fails)]
     said += [waited] if fails else []
-    said += [*departure.say_dropped(layout, gone, task.check), *departure.say_lost(lost)]
+    said += [*departure.say_dropped(layout, leaving.gone, task.check), *departure.say_lost(leaving.lost)]
     said += [*departure.say_moved(moved, task.check), _say_reconfigured(one, done)]
     result["msg"] = "; ".join(filter(None, said))
-    if _is_question(task):
-        # It is asked for faults; if there are none, the task that deploys warns.
+    if task.is_question:
+        # The task that deploys warns.
         return Result(result, _is_changed(work, done), failed)
-    warnings = [*work.warnings, *([waited] if waited and not (failed and fails) else []), *_warnings(one, done, gone)]
-    warnings += [f"{said}; {_REMOVE_LINES}" for said in removal.orphaned(layout, work.before, ending)]
+    warnings = [*work.warnings, *([waited] if waited and not (failed and fails) else [])]
+    warnings += _warnings(one, done, leaving)
     return Result(result, _is_changed(work, done), failed, warnings)
-
-
-def _is_question(task: Task) -> bool:
-    return bool((task.values["part"] or {}).get("question"))
 
 
 def _planned(task: Task) -> _Deployment:
@@ -232,7 +222,7 @@ def _foresee(one: _Deployment, unsaved: t.Sequence[Part]) -> _Done:
     told = {*transaction.renew(work, None), *work.told(work.outdated_snippets())}
     told.update(service for missing in work.missing for service in missing.services)
     told = to_be_told(one.task, one.known, told)
-    if not _is_question(one.task):
+    if not one.task.is_question:
         work.warnings += transaction.foreseen_refusals(work)
     looked_at = work.changed if work.verified else ()
     unconfirmed = {service for item in looked_at for service in item.wanted.services}
@@ -269,10 +259,10 @@ def _is_changed(work: Plan, done: _Done) -> bool:
 
 
 def _say_reconfigured(one: _Deployment, done: _Done) -> str:
-    inclusion, part = one.inclusion, done.part
+    part = done.part
     if part is None or not done.reconfigured:
         return ""
-    keys = comparison.changed_settings(inclusion.recorded, part) if inclusion.recorded is not None else []
+    keys = _changed_settings(one, part)
     which = f" ({sentences.listed(keys, '; ')})" if keys else ""
     return f"the configuration of {quoted(part.owner)} {'would be' if one.task.check else 'was'} updated{which}"
 
@@ -284,23 +274,30 @@ def _part_difference(one: _Deployment, done: _Done) -> t.List[t.Dict[str, t.Any]
     """
     if done.part is None or not done.reconfigured:
         return []
+    keys = _changed_settings(one, done.part)
+    return differences.of_part(one.task.layout, one.inclusion.recorded, done.part, {"updated": keys} if keys else {})
+
+
+def _changed_settings(one: _Deployment, part: Part) -> t.List[str]:
+    """What an owner that is not new has set differently."""
     recorded = one.inclusion.recorded
-    keys = comparison.changed_settings(recorded, done.part) if recorded is not None else []
-    return differences.of_part(one.task.layout, recorded, done.part, {"updated": keys} if keys else {})
+    return comparison.changed_settings(recorded, part) if recorded is not None else []
 
 
-def _warnings(one: _Deployment, done: _Done, gone: t.Sequence[inclusions.Dropped]) -> t.Iterator[str]:
+def _warnings(one: _Deployment, done: _Done, leaving: departure.Departure) -> t.Iterator[str]:
     if not one.task.values["fail_on_held_back"]:
         held_back = [item for item in one.work.items if item.held_back]
         verb = "would not be" if one.task.check else "was not"
         yield from (f"{item.name} {verb} deployed: {item.held_back}" for item in held_back)
-    yield from (departure.say_used(dropped) for dropped in gone if dropped.used_by)
+    yield from (departure.say_used(dropped) for dropped in leaving.gone if dropped.used_by)
     if done.part is not None:
         yield from departure.say_given(one.work, done.part, one.inclusion)
     if one.part is not None:
         yield from removal.untold(one.task.layout, {item.name: item.wanted.kinds for item in one.work.items})
     if not (one.work.items or one.work.missing or one.work.awaited or done.problem):
         yield from _say_empty(done.part, one.inclusion)
+    for needed in removal.orphaned(one.task.layout, one.work.before, leaving.ending):
+        yield f"{needed}; remove these lines, and run again"
 
 
 def _say_empty(part: t.Optional[Part], inclusion: Inclusion) -> t.Iterator[str]:

@@ -18,7 +18,38 @@ from .inclusion import Dropped, Inclusion
 from .plan import Plan
 
 
-def dropped(
+class Departure(t.NamedTuple):
+    """What a task changes at the end of the play.
+
+    ``gone`` are the certificates that no owner configures any more, and ``removed`` the names of those that no server's
+    configuration keeps. ``given_up`` are the names of those that this task no longer gives and other tasks still do,
+    and ``lost`` the services to be dropped from certificates that remain, by name. ``ending`` is what will be live, in
+    the order of snippets.
+    """
+
+    gone: t.Sequence[Dropped]
+    removed: t.List[str]
+    given_up: t.Collection[str]
+    lost: t.Mapping[str, t.Sequence[str]]
+    ending: t.Sequence[live.Live]
+
+    def services(self, before: t.Iterable[live.Live]) -> t.Set[str]:
+        """The services that will have to be reloaded; ``before`` is what was live before the task."""
+        users = {service for one in before if one.entry.name in self.removed for service, _kind in one.users}
+        return users.union(*self.lost.values())
+
+
+def find(inclusion: Inclusion, work: Plan, part: t.Optional[Part], force: bool) -> Departure:
+    """What the owner of ``part`` no longer configures; nothing where there is none."""
+    gone, given_up = _dropped(inclusion, work, part, force)
+    lost = _lost(inclusion, work, part)
+    removed = [one.name for one in gone if not one.stays]
+    left = [*work.parts, *inclusion.announced]
+    ending = removal.remaining(work.layout, work.after(), removed, left, lost, work.services)
+    return Departure(gone, removed, given_up, lost, ending)
+
+
+def _dropped(
     inclusion: Inclusion, work: Plan, part: t.Optional[Part], force: bool
 ) -> t.Tuple[t.List[Dropped], t.List[str]]:
     """The certificates that this task of the owner no longer gives, nor any other one; and those that others have.
@@ -37,7 +68,7 @@ def dropped(
     return found, sorted(mine - {one.name for one in found})
 
 
-def lost(inclusion: Inclusion, work: Plan, part: t.Optional[Part]) -> t.Dict[str, t.List[str]]:
+def _lost(inclusion: Inclusion, work: Plan, part: t.Optional[Part]) -> t.Dict[str, t.List[str]]:
     """The services to be dropped from certificates that remain in use: this owner listed them, and no owner still does.
 
     By certificate name. An earlier run may have dropped them from the configuration and failed before the play ended.
@@ -63,27 +94,10 @@ def unwanted_services(before: t.Iterable[live.Live], left: t.Sequence[Part]) -> 
     return found
 
 
-def remaining(
-    work: Plan, gone: t.Container[str], lost_services: t.Container[str], announced: t.Sequence[Part] = ()
-) -> t.List[live.Live]:
-    """What will be live at the end of the play, in the order of snippets: without these, or without some services.
-
-    ``announced`` is as for an inclusion.
-    """
-    left = [*work.parts, *announced]
-    return removal.remaining(work.layout, work.after(), gone, left, lost_services, work.services)
-
-
-def services(work: Plan, gone: t.Container[str], lost_services: t.Mapping[str, t.Sequence[str]]) -> t.Set[str]:
-    """The services that will have to forget certificates at the end of the play."""
-    users = {service for one in work.before if one.entry.name in gone for service, _kind in one.users}
-    return users.union(*lost_services.values())
-
-
-def say_lost(lost_services: t.Mapping[str, t.Sequence[str]]) -> t.Iterator[str]:
-    """Which services certificates are no longer for; ``lost_services`` are by certificate."""
+def say_lost(lost: t.Mapping[str, t.Sequence[str]]) -> t.Iterator[str]:
+    """Which services certificates are no longer for; ``lost`` has the services by certificate."""
     by_services: t.Dict[str, t.List[str]] = {}
-    for name, services in lost_services.items():
+    for name, services in lost.items():
         by_services.setdefault(join_words(services), []).append(name)
     for services, names in by_services.items():
         yield f"no longer for {services}: {sentences.listed(names)}"

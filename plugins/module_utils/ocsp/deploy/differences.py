@@ -24,6 +24,10 @@ from .plan import Plan
 Difference = t.Dict[str, t.Any]
 
 
+def _difference(path: str, before: t.Mapping[str, t.Any], after: t.Mapping[str, t.Any]) -> Difference:
+    return {"before_header": path, "after_header": path, "before": before, "after": after}
+
+
 def facts(layout: Layout, name: str, wanted: material.Material) -> t.Dict[str, t.Any]:
     """What a difference shows of a live set: of keys who may read them, and never what is in them.
 
@@ -86,12 +90,12 @@ def of_sets(work: Plan, before: t.Sequence[t.Dict[str, t.Any]]) -> t.List[Differ
             new.update({**_usage(item.description), "snippets": "updated"})
         path = work.layout.live(item.name)
         if new != old:
-            shown.append({"before_header": path, "after_header": path, "before": old, "after": new})
+            shown.append(_difference(path, old, new))
     for one in work.missing:
         path = work.layout.live(one.name)
         state = "absent" if sets.current_id(work.layout, one.name) is None else "present"
         after = {"state": "present", "files": "not known yet"}
-        shown.append({"before_header": path, "after_header": path, "before": {"state": state}, "after": after})
+        shown.append(_difference(path, {"state": state}, after))
     return shown
 
 
@@ -100,7 +104,7 @@ def of_part(layout: Layout, before: t.Optional[Part], after: Part, more: t.Mappi
     path = parts.path(layout, after.owner)
     old, new = (_names_in(part) for part in (before, after))
     new.update(more)
-    return [{"before_header": path, "after_header": path, "before": old, "after": new}] if new != old else []
+    return [_difference(path, old, new)] if new != old else []
 
 
 def _names_in(part: t.Optional[Part]) -> t.Dict[str, t.Any]:
@@ -115,7 +119,7 @@ def of_defaults(layout: Layout, moved: t.Iterable[live.Moved]) -> t.List[Differe
     for one in moved:
         path = snippets.path(layout.root, one.file)
         before, after = {"default certificate": one.before}, {"default certificate": one.after}
-        shown.append({"before_header": path, "after_header": path, "before": before, "after": after})
+        shown.append(_difference(path, before, after))
     return shown
 
 
@@ -126,5 +130,5 @@ def of_removal(layout: Layout, names: t.Iterable[str]) -> t.List[Difference]:
         path = layout.live(name)
         if sets.current_id(layout, name) is not None:
             before, after = {"state": "present", "files": sets.files_in(path)}, {"state": "absent"}
-            shown.append({"before_header": path, "after_header": path, "before": before, "after": after})
+            shown.append(_difference(path, before, after))
     return shown

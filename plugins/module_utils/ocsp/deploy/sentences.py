@@ -78,8 +78,7 @@ def _with_reasons(item: Item, check: bool, access_only: bool = False) -> str:
 
 
 def _unchanged(work: Plan, told: t.Sequence[str], missing: bool) -> str:
-    # By the time this is read, at the end of a play, they may have been reloaded.
-    untold = f", but {named(told)} had not loaded the last change yet" if told else ""
+    untold = outdated(told)
     if not work.items and work.outdated:
         return f"kept as another role or play has changed them: {listed(work.outdated)}{untold}"
     if not work.items and work.awaited:
@@ -88,6 +87,12 @@ def _unchanged(work: Plan, told: t.Sequence[str], missing: bool) -> str:
     if not work.items:
         return f"no certificates are given{untold}"
     return f"{_certificates(len(work.items))}: {'nothing to change' if missing else 'up to date'}{untold}"
+
+
+def outdated(services: t.Sequence[str]) -> str:
+    """For the end of a sentence: which services have still to be reloaded; empty if none have."""
+    # By the time this is read, at the end of a play, they may have been reloaded.
+    return f", but {named(services)} had not loaded the last change yet" if services else ""
 
 
 def _certificates(number: int) -> str:

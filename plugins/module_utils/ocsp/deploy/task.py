@@ -55,15 +55,19 @@ class Task:
         return Layout(self.values["path"], self.values["state_path"])
 
     @property
+    def is_question(self) -> bool:
+        """Whether only faults are asked for; if there are none, the task that deploys follows."""
+        return bool((self.values["part"] or {}).get("question"))
+
+    @property
     def lock_timeout(self) -> float:
         """For how many seconds to wait for other runs."""
         return _LOCK_TIMEOUT
 
     def inclusion(self) -> Inclusion:
         """Whose certificates these are, among others. Raises InputError."""
-        part = self.values["part"]
-        # A question is asked in check mode by runs that are in earnest, too.
-        return inclusions.read(self.layout, part, self.check and not (part or {}).get("question"))
+        # A question is asked in check mode by every run, so earlier tasks have been carried out.
+        return inclusions.read(self.layout, self.values["part"], self.check and not self.is_question)
 
     def installation(self, known: t.Optional[control.Services] = None) -> Installation:
         """What servers read; ``known`` are the services where they have been read before. Raises InputError."""
