@@ -206,8 +206,8 @@ options:
       - V(pruned) removes the sets that no owner configures any more, unless a server configuration still uses them. See
         O(part) and O(pruned).
       - V(absent) removes the sets of O(certificates), whoever configured them, or all that O(part) has configured; with
-        both, those of O(certificates) that O(part) has configured. If neither is given, all sets are removed. What a
-        server configuration still uses is not removed.
+        both, those of O(certificates) that O(part) has configured. If neither is given, all sets are removed, after the
+        servers that used them were reloaded. What a server configuration still uses is not removed.
     type: str
     choices: [present, verify, pruned, absent]
     default: present
@@ -398,7 +398,8 @@ options:
     default: 3
   force:
     description:
-      - Whether O(state=absent) removes sets that a server configuration still uses.
+      - Whether O(state=absent) removes sets that a server configuration still uses, or all sets although a server that
+        used them cannot be reloaded.
       - The server may then fail to reload or start. A warning names the lines to remove, in check mode, too.
     type: bool
     default: false

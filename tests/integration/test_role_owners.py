@@ -493,8 +493,12 @@ def test_an_owner_that_is_removed_twice_leaves_others_alone(
         gone
     )
     assert web_host.run("ocsp-stapling", "status", "--nagios").startswith("OCSP OK")
+    serve_by_nginx(web_host, SHOP)
+    web_host.run("rm", "/etc/nginx/sites-enabled/tls")
     all_of_them = run([inclusion(lab_pki, state="absent", owner="all", certificates={})])
     assert all_of_them.rc == 0 and not web_host.has(ROOT), all_of_them.output
+    # It has not been reloaded since its configuration named them.
+    assert f"{SHOP} was removed; reloaded before that: nginx" in said(all_of_them), all_of_them.output
 
 
 @pytest.mark.nightly

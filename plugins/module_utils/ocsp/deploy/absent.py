@@ -10,6 +10,7 @@ import os
 import typing as t
 
 from ..servers.server import Setup
+from ..services import control
 from ..services.installation import outstanding
 from ..store import parts, sets
 from ..store.parts import Part
@@ -34,14 +35,56 @@ def absent(task: Task) -> Result:
     if names:
         done = _absent_sets(task, names)
         return done._replace(warnings=[*uses.warnings, *done.warnings])
+    return _absent_all(task, uses.warnings)
+
+
+def _absent_all(task: Task, warnings: t.Sequence[str]) -> Result:
+    """Take away everything, after the servers have read configurations without it.
+
+    One that goes on with an earlier configuration would find its files gone, as Exim does with the next connection.
+    """
+    layout, known = task.layout, task.services()
     removed = removal.present(layout, sets.all_names(layout))
-    values: t.Dict[str, t.Any] = {"msg": _say_removed(removed, task.check), "removed": removed}
+    told = _running_users(layout, known)
+    problems: t.List[str] = []
+    if not task.check and (removed or os.path.isdir(layout.state)):
+        with task.installation(known) as installation:
+            problems = [result.problem for result in (installation.tell(service, always=True) for service in told)]
+            problems = [problem for problem in problems if problem]
+            if problems and not task.values["force"]:
+                return Result({"msg": _say_untold(problems), "removed": []}, failed=True)
+            removal.remove_all(installation, removed)
+    values: t.Dict[str, t.Any] = {"removed": removed}
+    values["msg"] = _say_removed(removed, task.check) + _say_reloaded([] if problems else told, task.check)
     if task.diff:
         values["diff"] = differences.of_removal(layout, removed)
-    if not task.check and (removed or os.path.isdir(layout.state)):
-        with task.installation() as installation:
-            removal.remove_all(installation, removed)
-    return Result(values, changed=bool(removed), warnings=uses.warnings)
+    return Result(values, changed=bool(removed), warnings=[*warnings, *map(removal.forced, problems)])
+
+
+def _running_users(layout: Layout, known: control.Services) -> t.List[str]:
+    """The services that have loaded a certificate.
+
+    Where it is unknown whether one runs, as in an image that is being built, only its own command could reload it.
+    """
+    users = {service for one in live.look(layout, known) for service, _kind in one.users}
+    running = {service: known.is_running(service) for service in users}
+    return sorted(name for name in users if running[name] or (running[name] is None and known.get(name).reload))
+
+
+def _say_untold(problems: t.Sequence[str]) -> str:
+    """That nothing is removed, because servers may still use it."""
+    those = "that server" if len(problems) == 1 else "those servers"
+    return (
+        f"nothing was removed, because its files may still be in use: {'; '.join(problems)}; repair {those} and run "
+        f"again, or set force to remove everything all the same"
+    )
+
+
+def _say_reloaded(services: t.Sequence[str], check: bool) -> str:
+    """For the end of a sentence: which servers are reloaded before everything is removed."""
+    return (
+        f"; {'first to be reloaded' if check else 'reloaded before that'}: {join_words(services)}" if services else ""
+    )
 
 
 def _absent_sets(task: Task, names: t.Sequence[str]) -> Result:

@@ -1865,6 +1865,35 @@ def test_absent_removes_sets_and_nothing_else(run: t.Callable[..., Result], tmp_
     assert os.listdir(tmp_path / "etc") == ["config.json"]
 
 
+def test_servers_read_their_configuration_again_before_all_is_removed(
+    run: t.Callable[..., Result], tmp_path: Path
+) -> None:
+    """One that goes on with an earlier configuration would look for files that are gone."""
+    one, log = leaf("www.example.com"), tmp_path / "reloaded"
+    certificate = live(tmp_path, "www.example.com") / "cert.pem"
+    services = {SERVICE: {"reload": ["cp", str(certificate), str(log)]}}
+    deployed = run(certificates=[entry(one, "www.example.com")], service_settings=services)
+    assert deployed["changed"] and not log.exists()
+    foreseen = run(state="absent", check=True, service_settings=services)
+    assert foreseen["msg"] == f"www.example.com would be removed; first to be reloaded: {SERVICE}"
+    broken = {SERVICE: {"reload": ["false"]}}
+    refused = run(state="absent", service_settings=broken)
+    assert refused["failed"] and certificate.exists() and not log.exists()
+    assert re.match("nothing was removed, because its files may still be in use: .* cannot be reloaded", refused["msg"])
+    gone = run(state="absent", service_settings=services)
+    assert gone["msg"] == f"www.example.com was removed; reloaded before that: {SERVICE}"
+    assert log.read_text() == one.pem.decode() and not certificate.exists()
+    assert run(state="absent", service_settings=services)["changed"] is False
+
+
+def test_force_removes_all_though_a_server_cannot_be_reloaded(run: t.Callable[..., Result], tmp_path: Path) -> None:
+    services = {SERVICE: {"reload": ["false"]}}
+    run(certificates=[entry(leaf("www.example.com"), "www.example.com")], service_settings=services)
+    gone = run(state="absent", service_settings=services, force=True)
+    assert gone["msg"] == "www.example.com was removed" and not live(tmp_path, "www.example.com").exists()
+    assert "cannot be reloaded" in " ".join(gone["warnings"])
+
+
 def test_certificates_without_responder_are_listed(run: t.Callable[..., Result]) -> None:
     one = leaf("www.example.com", urls=False)
     result = run(certificates=[entry(one, "www.example.com")])
