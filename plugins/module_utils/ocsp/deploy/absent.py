@@ -267,7 +267,8 @@ def prune(task: Task) -> Result:
     unsaved = any(not parts.is_saved(layout, part) for part in after)
     if not task.check:
         _save(layout, after)
-    return done._replace(changed=done.changed or unsaved or bool(reduced))
+    warnings = [*done.warnings, *departure.say_absent(found, of_ended, ended or ())]
+    return done._replace(changed=done.changed or unsaved or bool(reduced), warnings=warnings)
 
 
 def _say_needed(names: t.Sequence[str], problem: str) -> str:

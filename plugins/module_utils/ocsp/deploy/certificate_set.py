@@ -189,7 +189,9 @@ def _present(task: Task) -> Result:
     failed = bool(done.problem or (result["held_back"] and fails))
     said = [sentences.summary(work, task.check, told, done.problem, rewritten, brief=not fails)]
     said += [waited] if fails else []
-    said += [*departure.say_dropped(layout, leaving.gone, task.check), *departure.say_lost(leaving.lost)]
+    said += departure.say_dropped(layout, leaving.gone, task.check)
+    said += departure.say_given(work, done.part, one.inclusion) if done.part is not None else ()
+    said += departure.say_lost(leaving.lost)
     said += [*departure.say_moved(moved, task.check), _say_reconfigured(one, done)]
     result["msg"] = "; ".join(filter(None, said))
     if task.is_question:
@@ -290,8 +292,6 @@ def _warnings(one: _Deployment, done: _Done, leaving: departure.Departure) -> t.
         verb = "would not be" if one.task.check else "was not"
         yield from (f"{item.name} {verb} deployed: {item.held_back}" for item in held_back)
     yield from (departure.say_used(dropped) for dropped in leaving.gone if dropped.used_by)
-    if done.part is not None:
-        yield from departure.say_given(one.work, done.part, one.inclusion)
     if one.part is not None:
         yield from removal.untold(one.task.layout, {item.name: item.wanted.kinds for item in one.work.items})
     if not (one.work.items or one.work.missing or one.work.awaited or done.problem):

@@ -137,18 +137,36 @@ def say_used(one: Dropped) -> str:
 
 
 def say_given(work: Plan, part: Part, inclusion: Inclusion) -> t.Iterator[str]:
-    """Certificates that only other owners still configure, perhaps the same owner under a former name."""
+    """Which certificates of this owner only others still configure; those that have done so in this run go without."""
+    found: t.Dict[str, t.List[str]] = {}
     for one in part.certificates:
         before = inclusion.recorded.get(one.name) if one.dropped and inclusion.recorded else None
-        givers = (other.owner for other in work.parts if other.get(one.name))
-        owners = [owner for owner in givers if one.name not in inclusion.together.get(owner, ())]
-        if before is not None and owners:
-            old = quoted(owners[0]) if len(owners) == 1 else "the name of each"
-            yield (
-                f"{one.name}: {quoted(part.owner)} no longer lists it, but {join_words(map(quoted, owners))} still "
-                f"{'does' if len(owners) == 1 else 'do'}; if that role or play no longer exists, set "
-                f"ocsp_stapling_state: absent and ocsp_stapling_owner: {old}"
-            )
+        others = {other.owner for other in work.parts if other.get(one.name)}
+        others -= {owner for owner, given in inclusion.together.items() if one.name in given}
+        if before is not None and others:
+            found.setdefault(join_words(map(quoted, sorted(others))), []).append(one.name)
+    for owners, names in found.items():
+        yield f"no longer configured by {quoted(part.owner)}, but still by {owners}: {sentences.listed(names)}"
+
+
+def say_absent(
+    found: t.Sequence[Part], given_up: t.Mapping[str, t.Collection[str]], came: t.Container[str]
+) -> t.Iterator[str]:
+    """Certificates that only owners still configure which did not come in this run.
+
+    Such an owner may be the same role or play under a former name. ``given_up`` are the names that each owner no longer
+    configures, and ``came`` are the owners that came.
+    """
+    for owner, names in given_up.items():
+        for name in sorted(names):
+            others = [part.owner for part in found if part.get(name)]
+            if others and not any(other in came for other in others):
+                old = quoted(others[0]) if len(others) == 1 else "the name of each"
+                yield (
+                    f"{name}: {quoted(owner)} no longer lists it, but {join_words(map(quoted, others))} still "
+                    f"{'does' if len(others) == 1 else 'do'}; if that role or play no longer exists, set "
+                    f"ocsp_stapling_state: absent and ocsp_stapling_owner: {old}"
+                )
 
 
 def say_moved(moved: t.Iterable[live.Moved], check: bool) -> t.List[str]:

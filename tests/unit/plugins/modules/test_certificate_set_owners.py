@@ -641,12 +641,25 @@ def test_who_still_gives_what_an_owner_dropped_is_told(host: Host) -> None:
     host.deploy("former name", A, B)
     host.deploy("new name", A, B)
     told = host.deploy("new name", A)
-    assert told["dropped"] == [] and len(told["warnings"]) == 1
-    assert told["warnings"][0].startswith(f"{B}: 'new name' no longer lists it, but 'former name' still ")
-    assert told["warnings"][0].endswith("set ocsp_stapling_state: absent and ocsp_stapling_owner: 'former name'")
-    host.run("pruned")
-    assert host.deploy("new name", A)["warnings"] == [], "once"
+    assert told["dropped"] == [] and told["warnings"] == []
+    assert f"no longer configured by 'new name', but still by 'former name': {B}" in told["msg"]
+    (warning,) = host.run("pruned", pruned={"new name": [""]})["warnings"]
+    assert warning.startswith(
+        f"{B}: 'new name' no longer lists it, but 'former name' still does; if that role or play "
+    )
+    assert warning.endswith("set ocsp_stapling_state: absent and ocsp_stapling_owner: 'former name'")
+    again = host.deploy("new name", A)
+    assert "no longer" not in again["msg"] and host.run("pruned")["warnings"] == [], "once"
     assert host.run("absent", part={"owner": "former name"})["removed"] == [B]
+
+
+def test_what_two_roles_of_a_play_no_longer_list_is_no_cause_for_a_warning(host: Host) -> None:
+    """When the first of them comes, the second one still has it."""
+    for owner in ("web", "mail"):
+        host.deploy(owner, A, B)
+    told = [host.deploy(owner, A) for owner in ("web", "mail")]
+    pruned = host.run("pruned", pruned={"web": [""], "mail": [""]})
+    assert not any(one["warnings"] for one in (*told, pruned)) and pruned["removed"] == [B]
 
 
 def test_nothing_drops_out_after_a_failure(host: Host) -> None:
