@@ -221,7 +221,9 @@ def _planned(task: Task) -> _Deployment:
 
 def _foresee(one: _Deployment, unsaved: t.Sequence[Part]) -> _Done:
     work = one.work
-    told = {*transaction.renew(work, None), *work.told(work.outdated_snippets())}
+    told = transaction.renew(work, None)
+    told |= _without_announced(one)
+    told.update(work.told(work.outdated_snippets()))
     told.update(service for missing in work.missing for service in missing.services)
     told = to_be_told(one.task, one.known, told)
     if not one.task.is_question:
@@ -229,6 +231,22 @@ def _foresee(one: _Deployment, unsaved: t.Sequence[Part]) -> _Done:
     looked_at = work.changed if work.verified else ()
     unconfirmed = {service for item in looked_at for service in item.wanted.services}
     return _Done(one.part, _is_reconfigured(one, unsaved), sorted(told), sorted(unconfirmed))
+
+
+def _without_announced(one: _Deployment) -> t.Set[str]:
+    """Leave out of what would change the certificates that earlier tasks of this run would have changed alike.
+
+    Returns the services that this task adds to them.
+    """
+    added: t.Set[str] = set()
+    earlier = [*one.inclusion.together.values(), one.inclusion.claimed]
+    for item in one.work.items:
+        given = [services for services in (claimed.get(item.name) for claimed in earlier) if services is not None]
+        if given and not item.held_back:
+            before = sets.described(one.work.layout.live(item.name)).services
+            added |= {*item.wanted.services}.difference(before, *given)
+            item.reasons, item.renewed, item.secured = [], False, False
+    return added
 
 
 def _is_reconfigured(one: _Deployment, unsaved: t.Sequence[Part]) -> bool:

@@ -785,6 +785,25 @@ def test_notes_for_comparisons_are_no_change(host: Host, check: bool) -> None:
     assert [shown["after"]["updated"] for shown in said["diff"]] == [["ocsp_stapling_timer"]]
 
 
+def test_what_two_owners_renew_is_foreseen_once(host: Host) -> None:
+    """As in the run, where the second one finds it done. What the second one adds itself is foreseen, too."""
+    host.settings["plain"] = {"unit": "plain", "test": ["true"]}
+    for owner in ("web", "mail"):
+        host.deploy(owner, A)
+    renewed = entry(leaf(A, "renewed", urls=False), A, services=[SERVICE])
+    added = {**renewed, "services": [SERVICE, "plain"]}
+    earlier: t.Dict[str, t.Any] = {"together": {"web": {A: [SERVICE]}}, "came": {"web": [""]}}
+    for check in (True, False):
+        first = host.run(part={"owner": "web"}, certificates=[renewed], check=check)
+        assert first["changed"] and first["reload"] == [SERVICE]
+        second = host.run(part={"owner": "mail", **earlier}, certificates=[renewed], check=check)
+        assert not second["changed"] and second["reload"] == second["diff"] == [], second
+        assert second["msg"] == "1 certificate: up to date"
+        if check:
+            foreseen = host.run(part={"owner": "mail", **earlier}, certificates=[added], check=True)
+            assert foreseen["changed"] and foreseen["reload"] == ["plain"]
+
+
 def test_a_service_that_nobody_knows_is_named_as_the_role_has_it(host: Host) -> None:
     refused = host.run(part={"owner": "web"}, certificates=[{**one(A), "services": ["ngnix"]}])
     assert refused["failed"] and refused["msg"] == (
