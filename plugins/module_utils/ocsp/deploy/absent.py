@@ -213,9 +213,7 @@ def _take_away(
     before = live.look(task.layout, known)
     after = removal.remaining(task.layout, before, gone, left, touched, known)
     moved = live.moved_defaults(live.ordered(before, found), after)
-    shown = (
-        [*differences.of_removal(task.layout, gone), *differences.of_defaults(task.layout, moved)] if task.diff else []
-    )
+    shown = [*differences.of_removal(task.layout, gone), *differences.of_defaults(moved)] if task.diff else []
     setup = Setup(task.layout.root, apache_port(task, left, known))
     orphaned = removal.orphaned(task.layout, before, after)
     problem = "" if task.values["force"] else "; ".join(orphaned)

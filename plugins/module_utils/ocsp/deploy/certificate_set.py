@@ -180,7 +180,7 @@ def _present(task: Task) -> Result:
             *differences.of_sets(work, before),
             # Otherwise the task that removes them shows them.
             *(differences.of_removal(layout, leaving.removed) if task.check else ()),
-            *differences.of_defaults(layout, moved if task.check else live.moved_defaults(former, work.after())),
+            *differences.of_defaults(moved if task.check else live.moved_defaults(former, work.after())),
             *_part_difference(one, done),
         ]
     waited = patience.told(work.waited_for)

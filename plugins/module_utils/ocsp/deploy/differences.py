@@ -12,7 +12,6 @@ import typing as t
 
 from ..errors import OcspError
 from ..pki.certificate import Certificate, load_certificates
-from ..servers import snippets
 from ..store import attempts, parts, sets, staples
 from ..store.parts import Part
 from ..store.sets import Layout
@@ -113,14 +112,10 @@ def _names_in(part: t.Optional[Part]) -> t.Dict[str, t.Any]:
     return {"state": "present", "certificates": sorted(one.name for one in part.certificates)}
 
 
-def of_defaults(layout: Layout, moved: t.Iterable[live.Moved]) -> t.List[Difference]:
+def of_defaults(moved: t.Iterable[live.Moved]) -> t.List[Difference]:
     """Which certificate servers show to clients that send no name, or one that no certificate is for."""
-    shown = []
-    for one in moved:
-        path = snippets.path(layout.root, one.file)
-        before, after = {"default certificate": one.before}, {"default certificate": one.after}
-        shown.append(_difference(path, before, after))
-    return shown
+    key = "default certificate"
+    return [_difference(one.server, {key: one.before}, {key: one.after}) for one in moved]
 
 
 def of_removal(layout: Layout, names: t.Iterable[str]) -> t.List[Difference]:

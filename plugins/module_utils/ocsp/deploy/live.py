@@ -71,11 +71,9 @@ def next_came(found: t.Iterable[Live], all_parts: t.Iterable[Part]) -> int:
 
 
 class Moved(t.NamedTuple):
-    """Another certificate that the snippet of a server, by its title and file, has for clients that send no known
-    name."""
+    """Another certificate that the snippet of a server, by its title, has for clients that send no known name."""
 
     server: str
-    file: str
     before: str
     after: str
 
@@ -84,7 +82,7 @@ def moved_defaults(before: t.Iterable[Live], after: t.Iterable[Live]) -> t.List[
     """The servers whose default certificate changes between two moments, each in the order of snippets."""
     old, new = (snippets.defaults([one.entry for one in moment]) for moment in (before, after))
     return [
-        Moved(SERVERS[kind].title, SERVERS[kind].shared[0].file, old[kind][0].name, new[kind][0].name)
+        Moved(SERVERS[kind].title, old[kind][0].name, new[kind][0].name)
         for kind in old
         if kind in new and old[kind][0].name not in [entry.name for entry in new[kind]]
     ]

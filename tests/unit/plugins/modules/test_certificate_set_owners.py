@@ -356,7 +356,7 @@ def moved(before: str, after: str, check: bool = False) -> str:
 
 def defaults_of(result: Result) -> t.List[t.Tuple[str, str]]:
     """What the diff says of default certificates."""
-    shown = [one for one in result["diff"] if one["before_header"].endswith("/snippets/haproxy.list")]
+    shown = [one for one in result["diff"] if one["before_header"] == "HAProxy"]
     return [(one["before"]["default certificate"], one["after"]["default certificate"]) for one in shown]
 
 
