@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import re
 import typing as t
 from dataclasses import replace
 
@@ -237,7 +238,8 @@ def changed_settings(before: t.Optional[Part], after: Part) -> t.List[str]:
 def _set_for(one: Certificate) -> t.Dict[str, t.Any]:
     """What a group or domain says of a certificate, by its keys."""
     agreed = {key: value for key, value in one.agreed.items() if key in ("names", "renewed_by") and value}
-    key = {"key_owner, key_group, key_mode": one.agreed["key"]} if "key" in one.agreed else {}
+    # It is noted as OWNER:GROUP MODE.
+    key = dict(zip(("key_owner", "key_group", "key_mode"), re.split("[: ]", one.agreed.get("key") or "")))
     options = {f"options.{name}": value for name, value in one.options.items()}
     return {**agreed, **key, "reload": list(one.services), "staple": one.staple, **options}
 
