@@ -90,7 +90,8 @@ def is_stapled(shown: tuple[str, str, str], leaf: pki_tool.Leaf) -> bool:
 def is_unharmed(summary: t.Mapping[str, t.Any], refused: int = 0) -> bool:
     """Whether clients saw no failure and no staple of another certificate, and hardly ever a closed port.
 
-    Exim closes its port for the moment in which it reads its configuration anew.
+    Exim closes its port for the moment in which it reads its configuration anew. ``refused`` is how many connections
+    may meet a closed port, or be reset before the server has said anything.
     """
     return summary["failures"] == [] and summary["wrong_staples"] == 0 and summary["refused"] <= refused
 

@@ -102,7 +102,9 @@ def watched(lab: lab_tool.Lab, host: lab_tool.Host, pki: pki_tool.Pki, *names: s
     with lab.clients(*(spec(host, name) for name in names)) as seen:
         yield
     for one, summary in seen.items():
-        assert is_unharmed(summary) and summary["handshakes"] > 0, (one, summary)
+        # On a busy machine, a worker of Hitch that a reload ends may reset a connection that it has not answered yet.
+        refused = 1 if one == spec(host, B) else 0
+        assert is_unharmed(summary, refused) and summary["handshakes"] > 0, (one, summary)
         assert all(shown["status"] == "good" for shown in summary["shown"]), (one, summary)
     for name in names:
         lab.verify(host, name, pki.root, HITCH if name == B else 443)
