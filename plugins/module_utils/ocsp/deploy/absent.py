@@ -72,12 +72,10 @@ def _running_users(layout: Layout, known: control.Services) -> t.List[str]:
 
 
 def _say_untold(problems: t.Sequence[str]) -> str:
-    """That nothing is removed, because servers may still use it."""
+    """That nothing is removed, because servers may still use the files."""
     those = "that server" if len(problems) == 1 else "those servers"
-    return (
-        f"nothing was removed, because its files may still be in use: {'; '.join(problems)}; repair {those} and run "
-        f"again, or set force to remove everything all the same"
-    )
+    what = "nothing was removed, because the files may still be in use"
+    return f"{what}: {'; '.join(problems)}; repair {those} and run again"
 
 
 def _say_reloaded(services: t.Sequence[str], check: bool) -> str:

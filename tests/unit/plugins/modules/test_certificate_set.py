@@ -1879,7 +1879,7 @@ def test_servers_read_their_configuration_again_before_all_is_removed(
     broken = {SERVICE: {"reload": ["false"]}}
     refused = run(state="absent", service_settings=broken)
     assert refused["failed"] and certificate.exists() and not log.exists()
-    assert re.match("nothing was removed, because its files may still be in use: .* cannot be reloaded", refused["msg"])
+    assert re.match("nothing was removed, because the files may still be in use: .* cannot be reloaded", refused["msg"])
     gone = run(state="absent", service_settings=services)
     assert gone["msg"] == f"www.example.com was removed; reloaded before that: {SERVICE}"
     assert log.read_text() == one.pem.decode() and not certificate.exists()
