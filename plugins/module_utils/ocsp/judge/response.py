@@ -201,12 +201,19 @@ def lean(data: bytes, fits: t.Callable[[bytes], bool]) -> bytes:
     return data
 
 
-def plain(data: bytes, issuer: Certificate) -> bytes:
-    """A response without what anybody can have done to it, as no signature covers that.
+def plain(
+    data: bytes, judgement: Judgement, issuer: Certificate, judge_again: t.Callable[[bytes], Judgement]
+) -> t.Tuple[bytes, Judgement]:
+    """A response without what anybody can have done to it, as no signature covers that, and the judgement of it.
 
     These are certificates that are neither the CA's own nor issued by it, which may have been made so that they can be
     read here, and by no server or client; and an encoding of its signature algorithm that some clients refuse.
     """
+    bare = _without_unsigned(data, issuer)
+    return bare, judgement if bare is data else judge_again(bare)
+
+
+def _without_unsigned(data: bytes, issuer: Certificate) -> bytes:
     try:
         response = parse_response(data)[1]
     except MalformedError:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import typing as t
 from datetime import datetime
@@ -17,6 +18,7 @@ from ocsp.judge.decision import Facts, latest_proof
 from ocsp.judge.judgement import Judgement
 from ocsp.judge.response import SIZE_LIMIT, judge, plain
 from ocsp.options.parse import Options, read_options
+from ocsp.pki.certificate import Target
 from ocsp.store import proofs, staples, tenants, untrusted_file
 from ocsp.store.staples import Place
 
@@ -100,14 +102,10 @@ class Observer:
             return Observation(entry, place, facts, options, current=current)
         left, refused = _read_left(entry)
         candidate = self._judge(left, options)
-        if (
-            place is not None
-            and left is not None
-            and left != current
-            and candidate is not None
-            and candidate.acceptable
-        ):
-            left, candidate = self._plain(left, candidate, options)
+        is_new = place is not None and left != current
+        if is_new and left is not None and candidate is not None and candidate.acceptable:
+            # HAProxy and clients do not read one with junk among its certificates, which the other user can have added.
+            left, candidate = plain(left, candidate, options.target.issuer, self._judge_with(options.target, options))
         in_place = candidate if current == left else self._judge(current, options)
         claimed, refused_proof = proofs.read(self.config.folders.proof(entry.name))
         judged = [(in_place, current), (self._judge(known, options), known)]
@@ -118,20 +116,13 @@ class Observer:
         facts = facts._replace(current=in_place, candidate=candidate, proof=proof)
         return Observation(entry, place, facts, options, left, current, refused or refused_proof, proof=data)
 
-    def _plain(self, left: bytes, judgement: Judgement, options: Options) -> t.Tuple[bytes, t.Optional[Judgement]]:
-        """What is to be in place of a response: HAProxy and clients do not read one with junk among its certificates.
-
-        No signature covers these, so the other user can add any.
-        """
-        if options.target is None:
-            return left, judgement
-        bare = plain(left, options.target.issuer)
-        return bare, judgement if bare is left else self._judge(bare, options)
-
     def _judge(self, data: t.Optional[bytes], options: Options) -> t.Optional[Judgement]:
         if data is None or options.target is None:
             return None
-        return judge(data, options.target, self.now, options.rules, servers=options.servers)
+        return self._judge_with(options.target, options)(data)
+
+    def _judge_with(self, target: Target, options: Options) -> t.Callable[[bytes], Judgement]:
+        return functools.partial(judge, target=target, now=self.now, rules=options.rules, servers=options.servers)
 
     def evidence(self, before: State) -> Evidence:
         """What the responses that refresh left say about the clock.
