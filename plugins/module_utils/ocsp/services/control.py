@@ -574,12 +574,7 @@ class _PidFile(_Manager):
         others = {owner for owner in map(tenants.writer, statuses) if owner is not None}
         if not others:
             return True
-        kind = SERVERS[self.service.kind] if self.service.kind else None
-        programs = {*kind.units, *kind.programs} if kind is not None else set()
-        with contextlib.suppress(OSError):
-            if os.path.basename(os.readlink(f"/proc/{pid}/exe")) in programs:
-                return True
-        return bool(others & _users(pid))
+        return _runs(pid, self.service) or bool(others & _users(pid))
 
     def _reload(self, run: Run, restart: bool) -> str:
         pid = self.main_pid()
@@ -592,6 +587,19 @@ class _PidFile(_Manager):
         except OSError as error:
             return f"{self.service.name} cannot be reloaded: the process {pid} cannot be signalled ({error.strerror})"
         return ""
+
+
+def _runs(pid: int, service: Service) -> bool:
+    """Whether a process has the program of a service; what it says of itself counts for nothing."""
+    kind = SERVERS[service.kind] if service.kind else None
+    return kind is not None and _program(pid) in (*kind.units, *kind.programs)
+
+
+def _program(pid: int) -> str:
+    """The file name of what a process executes, or an empty string where that cannot be told."""
+    with contextlib.suppress(OSError):
+        return os.path.basename(os.readlink(f"/proc/{pid}/exe"))
+    return ""
 
 
 def _users(pid: int) -> t.Set[int]:
@@ -634,9 +642,7 @@ def _test_command(service: Service, run: Run) -> t.Tuple[str, ...]:
 def _files_of_process(service: Service, options: t.Sequence[str], run: Run) -> t.List[str]:
     """The options by which the process that runs was told its configuration, as for HAProxy with a folder ``conf.d``.
 
-    A reload has it read the same files again. Nothing where that cannot be told. A process that does not run as root
-    can say anything of itself, and a test of a configuration may run commands: it is believed where only root can
-    write to the files.
+    A reload has it read the same files again. None where that cannot be told, or not be believed.
     """
     pid = _main_pid(service, run) if options else None
     if pid is None:
@@ -660,8 +666,21 @@ def _files_of_process(service: Service, options: t.Sequence[str], run: Run) -> t
     paths = found[1::2]
     if len(found) % 2 or not all(path.startswith("/") for path in paths):
         return []
-    is_trusted = _users(pid) <= {0, os.geteuid()} or all(map(_only_root_writes, paths))
-    return found if is_trusted else []
+    return found if _is_believed(service, pid, paths) else []
+
+
+def _is_believed(service: Service, pid: int, paths: t.Sequence[str]) -> bool:
+    """Whether root can test the configuration that a process says it was started with, which may run commands.
+
+    A process that does not run as root can say anything of itself, and replace itself by a set-user-ID program of root:
+    it is believed where the files are among the configuration of the server, and only root can write to them.
+    """
+    users = _users(pid)
+    if users and users <= {0, os.geteuid()} and _runs(pid, service):
+        return True
+    folders = tuple(f"/etc/{folder}/" for folder in SERVERS[service.kind].folders) if service.kind else ()
+    usual = (f"{path}/".startswith(folders) and path == os.path.normpath(path) for path in paths)
+    return all(usual) and all(map(_only_root_writes, paths))
 
 
 def _without(arguments: t.Sequence[str], options: t.Sequence[str]) -> t.List[str]:

@@ -812,9 +812,11 @@ def test_a_process_of_another_user_lives(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.fixture
-def process(tmp_path: Path) -> t.Iterator[t.Callable[..., int]]:
+def process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[t.Callable[..., int]]:
     """Runs something that looks like a server with these arguments, and returns its PID."""
     script = tmp_path / "server.py"
+    programs: t.Dict[int, str] = {}
+    monkeypatch.setattr(control, "_program", lambda pid: programs.get(pid, ""))
     script.write_text("import time; print(flush=True); time.sleep(60)")
     with contextlib.ExitStack() as stack:
 
@@ -826,6 +828,7 @@ def process(tmp_path: Path) -> t.Iterator[t.Callable[..., int]]:
             assert process.stdout is not None
             stack.callback(process.stdout.close)
             process.stdout.readline()
+            programs[process.pid] = words[0]
             return process.pid
 
         yield start
@@ -901,22 +904,25 @@ def test_other_servers_are_tested_with_the_file_that_they_run_with(
 
 
 @pytest.mark.usefixtures("systemd")
+@pytest.mark.parametrize("users", [{65534}, {0}, set()], ids=["another user", "a set-user-ID program", "unknown"])
 def test_root_tests_no_configuration_that_another_user_chose(
-    program: t.Callable[[str], str], process: t.Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    program: t.Callable[[str], str], process: t.Callable[..., int], users: t.Set[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A process may write what it likes where its command line was; the files of root alone are no other's choice."""
-    real, folder = os.path.exists, tmp_path / "own"
-    monkeypatch.setattr(os.path, "exists", lambda path: path == "/etc/haproxy/haproxy.cfg" or real(path))
-    monkeypatch.setattr(control, "_users", lambda _pid: {65534})
-    monkeypatch.setattr(control, "_only_root_writes", lambda path: path == str(folder / "root.cfg"))
-    folder.mkdir()
-    (folder / "root.cfg").touch()
+    """A process may write what it likes where its command line was, and replace itself by a program of root.
+
+    The files of the server that only root can write are no other's choice.
+    """
+    real, usual = os.path.exists, "/etc/haproxy/haproxy.cfg"
+    own = ["/etc/haproxy/edge.cfg", "/etc/shadow", "/etc/haproxy/../shadow", "/etc/haproxy-x/a.cfg"]
+    monkeypatch.setattr(os.path, "exists", lambda path: path in (usual, *own) or real(path))
+    monkeypatch.setattr(control, "_users", lambda _pid: users)
+    monkeypatch.setattr(control, "_program", lambda _pid: "exim4" if users else "haproxy")
+    monkeypatch.setattr(control, "_only_root_writes", lambda path: path in own)
     program("haproxy")
-    for name, tested in (("root.cfg", str(folder / "root.cfg")), ("evil.cfg", "/etc/haproxy/haproxy.cfg")):
-        pid = process("haproxy", "-f", str(folder / name))
-        host = Host({"systemctl show --property=MainPID": (0, f"{pid}\n", "")})
+    for path in (*own, "/srv/evil.cfg"):
+        host = Host({"systemctl show --property=MainPID": (0, f"{process('haproxy', '-f', path)}\n", "")})
         control.test(configured("haproxy"), host.run)
-        assert host.commands[-1] == f"haproxy -c -f {tested}"
+        assert host.commands[-1] == f"haproxy -c -f {path if path == own[0] else usual}"
 
 
 def test_what_only_root_writes(tmp_path: Path) -> None:
