@@ -59,6 +59,16 @@ class OcspError(Exception):
         return sentence(message)
 
 
+def known(error: Exception) -> OcspError:
+    """An error of this family as it is, and any other one as one of it, for a loop that has to go on after a defect.
+
+    Of that only the kind is said: the text may quote what is in a private key.
+    """
+    if isinstance(error, OcspError):
+        return error
+    return InputError(f"it cannot be examined: internal error ({type(error).__name__}); please report this as a bug")
+
+
 class MalformedError(OcspError):
     """Bytes that are not the DER structure they should be (X.690, RFC 6960, RFC 5280)."""
 

@@ -15,7 +15,7 @@ import contextlib
 import typing as t
 
 from .. import names as hostnames
-from ..errors import Fault, OcspError
+from ..errors import Fault, OcspError, known
 from ..pki.certificate import Certificate
 from ..servers.table import SERVERS
 from ..store import origins, sets
@@ -40,24 +40,34 @@ class _Claim(t.NamedTuple):
 def faults(work: Plan, unfit: t.Container[str]) -> t.List[Fault]:
     """The certificates that may not be deployed. Those of ``unfit`` are not for other reasons, and claim nothing."""
     items = [item for item in work.items if item.name not in unfit]
-    known = {item.name: origins.read(item.wanted.origin) for item in items if item.wanted.is_of_user}
-    of_users = {name: origin for name, origin in known.items() if origin is not None}
+    found = {item.name: origins.read(item.wanted.origin) for item in items if item.wanted.is_of_user}
+    of_users = {name: origin for name, origin in found.items() if origin is not None}
     if not of_users:
         return []
     index = _Index(work, items, of_users)
-    problems = {item.name: index.problem(item, of_users[item.name]) for item in items if item.name in of_users}
+    problems = dict(index.unknown)
+    for item in items:
+        if item.name in of_users and item.name not in problems:
+            try:
+                problems[item.name] = index.problem(item, of_users[item.name])
+            except Exception as error:  # a defect at one certificate costs one certificate
+                problems[item.name] = known(error).message
     return [Fault(name, f"{name}: {problem}") for name, problem in problems.items() if problem]
 
 
 class _Index:
-    """Who has which names at servers that choose by them."""
+    """Who has which names at servers that choose by them. ``unknown`` says why that cannot be told of certificates."""
 
     def __init__(self, work: Plan, items: t.Iterable[Item], of_users: t.Mapping[str, Origin]) -> None:
         self._layout = work.layout
         self._claims: t.Dict[_Key, t.List[_Claim]] = {}
+        self.unknown: t.Dict[str, str] = {}
         for item in items:
             claim = _Claim(item.name, of_users.get(item.name), item.previous is not None)
-            self._add(claim, item.wanted.known_kinds, _names_of(item))
+            try:
+                self._add(claim, item.wanted.known_kinds, _names_of(item))
+            except Exception as error:
+                self.unknown[item.name] = known(error).message
         planned = {item.name for item in items}
         for one in work.before:
             if one.entry.name not in planned:

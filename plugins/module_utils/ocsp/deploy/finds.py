@@ -17,7 +17,6 @@ import time
 import typing as t
 from datetime import datetime, timezone
 
-from ..errors import OcspError
 from ..pki import certificate as x509
 from ..store import origins, sets
 from ..store.origins import Origin
@@ -125,7 +124,7 @@ def _said_of_live(layout: Layout, name: str, origin: Origin) -> str:
 
 def _sound(given: Values) -> t.Iterator[Material]:
     """The files of a certificate that was found on this host, if there is nothing wrong with them."""
-    with contextlib.suppress(OcspError):
+    with contextlib.suppress(Exception):  # whatever it is, its files are not sound
         read = material.read_material(given["name"], read_found(given), datetime.now(timezone.utc))
         if not material.examine(read, [given["name"]]).problems:
             yield read
@@ -133,7 +132,7 @@ def _sound(given: Values) -> t.Iterator[Material]:
 
 def _succeeds(found: Material, layout: Layout, name: str) -> bool:
     """Whether a certificate is the one in use, or comes from its CA: others can have any CA certify any name."""
-    with contextlib.suppress(OcspError):
+    with contextlib.suppress(Exception):
         used = renewed.live_leaf(layout, name)
         if used is None or used.der == found.certificate.der:
             return used is not None

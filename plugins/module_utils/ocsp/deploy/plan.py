@@ -15,7 +15,7 @@ import typing as t
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from ..errors import Fault, OcspError
+from ..errors import Fault, OcspError, known
 from ..fetch.environment import as_remembered
 from ..fetch.freshness import Outcome
 from ..judge.judgement import Judgement
@@ -237,8 +237,8 @@ def plan(
             continue
         try:
             item, found, warnings = _plan_one(layout, one, now)
-        except OcspError as error:
-            faults.append(_fault(one.name, error.message))
+        except Exception as error:  # a defect at one certificate costs one certificate
+            faults.append(_fault(one.name, known(error).message))
             continue
         work.items.append(item)
         faults += [_fault(one.name, sentence) for sentence in found]
@@ -254,8 +254,8 @@ def flaws(layout: Layout, wanted: t.Iterable[Wanted], now: datetime) -> t.List[F
     for one in wanted:
         try:
             faults += [_fault(one.name, sentence) for sentence in _plan_one(layout, one, now)[1]]
-        except OcspError as error:
-            faults.append(_fault(one.name, error.message))
+        except Exception as error:
+            faults.append(_fault(one.name, known(error).message))
     return faults
 
 

@@ -10,7 +10,7 @@ import os
 import typing as t
 from dataclasses import dataclass, field, replace
 
-from ..errors import Fault, InputError, MissingError, OcspError
+from ..errors import Fault, InputError, MissingError, OcspError, known
 from ..names import server_name_problem
 from ..options.parse import CERTIFICATE_LIMIT, check_options, did_you_mean
 from ..options.table import SET, names_of
@@ -117,7 +117,10 @@ def read_wanted(values: Values, services: Services, check: bool = False) -> Read
     flawed: t.List[Wanted] = []
     for given in values["certificates"]:
         name = given["name"]
-        one, problems = _read_one(values, given, services)
+        try:
+            one, problems = _read_one(values, given, services)
+        except Exception as error:  # a defect at one certificate costs one certificate
+            one, problems = None, [known(error)]
         absent = [problem for problem in problems if check and isinstance(problem, MissingError)]
         faults += [Fault(name, f"{name}: {problem.message}") for problem in problems if problem not in absent]
         if absent:

@@ -217,7 +217,7 @@ def _is_rsa_key_of(numbers: t.Sequence[int], certificate: Certificate) -> bool:
 
 def _is_sound(numbers: t.Sequence[int]) -> bool:
     modulus, public, private, prime_1, prime_2, exponent_1, exponent_2, coefficient = numbers
-    if modulus != prime_1 * prime_2:
+    if modulus != prime_1 * prime_2 or 1 in (prime_1, prime_2):
         return False
     return (
         public * private % (prime_1 - 1) == 1

@@ -30,9 +30,12 @@ from ansible_collections.certops.ocsp.plugins.module_utils import _module
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import (
     asking,
     certificate_set,
+    claims,
     confirm,
+    material,
     removal,
     renewed,
+    wanted,
 )
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import plan as plans
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import task as deployment_task
@@ -1469,6 +1472,51 @@ def test_a_defect_at_the_certificate_of_a_user_stops_no_other(
     done = run(certificates=[theirs, mine], **FOUND, fail_on_held_back=False)
     assert not done.get("failed") and done["held_back"] == ["b.example.com"], done
     assert live(tmp_path, "a.example.com").is_dir() and not live(tmp_path, "b.example.com").exists()
+
+
+#: What a deployment calls for each certificate before it changes anything.
+FOR_EACH = [
+    (wanted, "_read_one"),
+    (plans, "_plan_one"),
+    (plans, "_differences"),
+    (material, "read_material"),
+    (material, "examine"),
+    (material, "issuer_problem"),
+    (material.keys, "read_key"),
+    (material.keys, "key_problem"),
+    (material.loading, "try_load"),
+    (claims, "_names_of"),
+    (claims._Index, "problem"),
+]
+
+
+@AS_ROOT
+@pytest.mark.parametrize(("owner", "function"), FOR_EACH, ids=[function for _owner, function in FOR_EACH])
+def test_a_defect_while_a_certificate_of_a_user_is_examined_costs_that_certificate(
+    owner: t.Any, function: str, run: t.Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is wrong is said by its kind alone, as the text may quote what is in a key."""
+    names = ["0.example.com", "1.example.com"]
+    found, real, key = of_users(tmp_path, names), getattr(owner, function), []
+
+    def defective(*given: t.Any, **options: t.Any) -> t.Any:
+        if function in ("read_key", "key_problem", "try_load"):
+            # Those of the operator come first.
+            key.append(given)
+            is_theirs = len(key) == 2
+        else:
+            is_theirs = any("0.example.com" in repr(one) and "a.example.com" not in repr(one) for one in given)
+        if is_theirs:
+            raise ZeroDivisionError("s3cret")
+        return real(*given, **options)
+
+    monkeypatch.setattr(owner, function, defective)
+    mine = entry(leaf("a.example.com"), "a.example.com")
+    done = run(certificates=[mine, *found], **{**FOUND, "found": names})
+    assert not done.get("failed"), done
+    assert [one["name"] for one in done["certificates"]] == ["a.example.com", "1.example.com"]
+    said = "0.example.com: it cannot be examined: internal error (ZeroDivisionError); please report this as a bug; "
+    assert any(one.startswith(said) for one in done["warnings"]) and "s3cret" not in str(done), done["warnings"]
 
 
 def test_of_many_that_are_left_out_few_are_told_of(run: t.Callable[..., Result], tmp_path: Path) -> None:

@@ -294,6 +294,17 @@ def test_a_damaged_key_is_not_taken_for_a_sound_one(number: int) -> None:
     assert "contains a private key that is damaged" in keys.key_problem(found, leaf, "the key", "the certificate")
 
 
+@pytest.mark.parametrize("place", [4, 5])
+def test_a_key_with_a_prime_of_one_is_damaged(place: int) -> None:
+    """Its modulus is the product of its primes."""
+    (outer,) = forge.elements(traditional("rsa2048"))
+    parts = [forge.tlv(*part) for part in forge.elements(outer[1])]
+    parts[4:6] = [forge.integer(1), parts[1]] if place == 4 else [parts[1], forge.integer(1)]
+    leaf = Certificate.from_der(entity("rsa2048").der)
+    found = keys.read_key(forge.armour(forge.sequence(*parts), "RSA PRIVATE KEY"), "the key")
+    assert "contains a private key that is damaged" in keys.key_problem(found, leaf, "the key", "the certificate")
+
+
 def test_keys_for_dsa_are_compared_as_well() -> None:
     one, other = (dsa.generate_private_key(1024) for _number in range(2))
     leaf = forge.certificate(private_key=one, raw_key=forge.public_key_info(one), signer_key=forge.key("p256"))
