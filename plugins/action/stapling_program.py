@@ -27,6 +27,18 @@ from ansible_collections.certops.ocsp.plugins.plugin_utils import _groups, _guar
 _MOST_WARNINGS = 5
 
 
+class _Searched(t.NamedTuple):
+    """What is in the folders that were searched, why they cannot be, and the result of a module that failed.
+
+    ``kept`` are the names of certificates whose folder is not there now by the will of another user.
+    """
+
+    found: t.Sequence[_groups.Entry] = ()
+    faults: t.Sequence[Fault] = ()
+    failure: dict[str, t.Any] | None = None
+    kept: t.Sequence[str] = ()
+
+
 class ActionModule(ActionBase):
     """The controller's side of the module of the same name."""
 
@@ -78,13 +90,16 @@ class ActionModule(ActionBase):
         # Without knowing where files are, nothing can be said of folders.
         lost = _unnamed(_groups.read_scan(options["scan"], remote or "remote_source" in wrong))
         searchable = not lost and "remote_source" not in wrong
-        found, unfound, failure = self._search(options, task_vars) if searchable else ([], [], None)
-        if failure is not None:
-            return _failed(failure, options["claims"], owner)
+        searched = self._search(options, task_vars) if searchable else _Searched()
+        found, unfound = list(searched.found), list(searched.faults)
+        if searched.failure is not None:
+            return _failed(searched.failure, options["claims"], owner)
         groups = _groups.read(options["groups"], found, remote)
         # Those of other hosts are none of what this one is told.
-        options["missing"] = [one["name"] for one in groups.entries if one["name"] in options["missing"]]
+        given = [one["name"] for one in groups.entries]
+        options["missing"] = [name for name in given if name in options["missing"]]
         groups = _groups.without(groups, options["missing"])
+        options["missing"] += [name for name in searched.kept if name not in given]
         for sentence in bounded(groups.warnings, _MOST_WARNINGS):
             self._display.warning(sentence)
         options["options"], refused = _groups.read_options(options["options"], _groups.options_reader())
@@ -124,22 +139,20 @@ class ActionModule(ActionBase):
             return _failed(result, options["claims"], owner)
         return self._claimed(result, options, groups, owner)
 
-    def _search(
-        self, options: dict[str, t.Any], task_vars: t.Any
-    ) -> tuple[list[_groups.Entry], list[Fault], dict[str, t.Any] | None]:
-        """What is in the folders of ``scan``, why they cannot be searched, and the result of a module that failed."""
+    def _search(self, options: dict[str, t.Any], task_vars: t.Any) -> _Searched:
+        """Look into the folders of ``scan``."""
         if not options["remote_source"] or not options["scan"]:
             try:
-                return _groups.scanned(options["scan"]), [], None
+                return _Searched(_groups.scanned(options["scan"]))
             except AnsibleActionFail as error:
-                return [], _unnamed([error.message]), None
+                return _Searched(faults=_unnamed([error.message]))
         result = self._call({"scan": _groups.folders_of(options["scan"])}, options, task_vars)
         faults = _faults_in(result)
         if result.get("failed"):
-            return [], faults, None if faults else result
+            return _Searched(faults=faults, failure=None if faults else result)
         for sentence in result["unfit"]:
             self._display.warning(sentence)
-        return result["found"], [], None
+        return _Searched(result["found"], kept=result["kept"])
 
     def _ask_host(
         self, options: dict[str, t.Any], groups: _groups.Groups, owner: str, task_vars: t.Any

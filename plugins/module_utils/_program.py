@@ -32,7 +32,7 @@ from .ocsp import families
 from .ocsp.errors import Fault, FileError, InputError, Refusal
 from .ocsp.services import timetable
 from .ocsp.services.control import has_systemd
-from .ocsp.store import parts, reading, scan, sets, shares
+from .ocsp.store import origins, parts, reading, scan, sets, shares, tenants
 from .ocsp.store.sets import Layout
 from .ocsp.text import bounded, join_words
 
@@ -54,6 +54,8 @@ _CREDENTIALS = re.compile(r"//[^/@ ]*@")
 _CACHE = "__pycache__"
 _SURPLUS = "does not belong there"
 _LARGEST = 64 * 1024 * 1024
+#: Where it cannot be told which other user it is.
+_UNKNOWN = -1
 
 Values = t.Mapping[str, t.Any]
 #: Runs a command, given its words: its exit code, output and errors.
@@ -97,7 +99,7 @@ def carry_out(module: AnsibleModule) -> t.Dict[str, t.Any]:
     """
     given, parts = module.params["wanted"], module.params["parts"]
     if "scan" in given:
-        return _search(given["scan"])
+        return _search(given["scan"], Layout(module.params["root"]))
 
     def run(argv: t.Sequence[str]) -> t.Tuple[int, str, str]:
         code, output, errors = module.run_command(list(argv), environ_update={"LC_ALL": "C"})
@@ -142,10 +144,20 @@ def carry_out(module: AnsibleModule) -> t.Dict[str, t.Any]:
     return result if shown is None else {**result, "diff": shown}
 
 
-def _search(folders: t.Sequence[Values]) -> t.Dict[str, t.Any]:
+def _search(folders: t.Sequence[Values], layout: Layout) -> t.Dict[str, t.Any]:
+    """What is in the folders, what of it is unfit, and the certificates to be kept as their folder is not there now."""
     unfit: t.List[str] = []
-    found = scanned(folders, unfit)
-    return {"found": found, "unfit": [f"ocsp_stapling_scan: {one}" for one in bounded(unfit, _MOST_UNFIT)]}
+    lost = [folder for folder in folders if _is_lost(folder["folder"], unfit)]
+    found = scan.groups([folder for folder in folders if folder not in lost], unfit)
+    kept = [name for name in sets.live_names(layout) if any(_came_from(layout, name, one["folder"]) for one in lost)]
+    told = [f"ocsp_stapling_scan: {one}" for one in bounded(unfit, _MOST_UNFIT)]
+    return {"found": found, "unfit": told, "kept": kept}
+
+
+def _came_from(layout: Layout, name: str, folder: str) -> bool:
+    """Whether a live certificate was found in a folder, or below it."""
+    origin = origins.read(sets.described(layout.live(name)).origin)
+    return origin is not None and f"{origin.folder}/".startswith(f"{folder.rstrip('/')}/")
 
 
 def _for_family(module: AnsibleModule, given: Values, here: families.Family) -> Wanted:
@@ -530,15 +542,32 @@ def _link_parts(there: Layout, here: Layout, part: Values) -> t.Tuple[str, ...]:
     return tuple(one.owner for one in found)
 
 
-def scanned(folders: t.Sequence[Values], problems: t.List[str]) -> t.List[t.Dict[str, t.Any]]:
-    """Groups of the certificates in folders of this host. Raises InputError where a folder does not exist.
+def _is_lost(folder: str, problems: t.List[str]) -> bool:
+    """Whether a folder is not there by the will of another user, which is added to ``problems``.
 
-    What cannot be deployed is added to ``problems``: users of the host may have put it there.
+    Raises InputError where it is not there for another reason, such as a slip of the pen.
     """
-    for folder in folders:
-        if not os.path.isdir(folder["folder"]):
-            raise InputError(f"ocsp_stapling_scan: there is no folder {folder['folder']} on this host")
-    return scan.groups(folders, problems)
+    try:
+        if stat.S_ISDIR(os.stat(folder).st_mode):
+            return False
+        user = _writer_above(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        user = _writer_above(folder)
+    except OSError:  # as where its owner has mounted something over it that only that user can enter
+        user = _UNKNOWN
+    if user is None:
+        raise InputError(f"ocsp_stapling_scan: there is no folder {folder} on this host")
+    problems.append(f"there is no folder {folder} that root can search; what is deployed of it stays as it is")
+    return True
+
+
+def _writer_above(path: str) -> t.Optional[int]:
+    """The other user than root who can write to the folder that a path is missing in, or None."""
+    while path != os.path.dirname(path):
+        path = os.path.dirname(path)
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            return tenants.writer(os.stat(path))
+    return None
 
 
 # Installing

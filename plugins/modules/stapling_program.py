@@ -334,6 +334,12 @@ unfit:
   returned: with O(remote_source)
   type: list
   elements: str
+kept:
+  description: The certificates that are live and stay as they are, since a user has removed the folder of O(scan) that
+    they came from.
+  returned: with O(remote_source)
+  type: list
+  elements: str
 """
 
 import os

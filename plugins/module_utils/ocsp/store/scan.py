@@ -211,6 +211,9 @@ def _unfit(found: Found, settings: Settings) -> str:
     key = _told(found.paths["private_key"])
     if not sets.NAME.fullmatch(found.domain):
         return f"{key} is not looked at, as its name is not that of a certificate; rename or remove it"
+    if found.inside and not _ORDINARY.fullmatch(found.inside):
+        # Ansible could not return it as JSON, or would take it for the name of a variable of the environment.
+        return f"{key} is not looked at, as the name of its folder is odd or longer than 200 characters; rename it"
     named = (
         [found.paths["certificate"]]
         if settings.get("certificate")

@@ -544,6 +544,68 @@ def test_a_folder_of_the_host_that_is_not_there_is_refused(host: Host, tmp_path:
     assert refused["failed"] and "ocsp_stapling_scan: there is no folder " in refused["msg"]
 
 
+def set_from(root: str, name: str, folder: Path) -> None:
+    """A live set whose key was found in a folder."""
+    layout = sets.Layout(root)
+    for path in (layout.folder(name, "1"), os.path.dirname(layout.live(name))):
+        os.makedirs(path, exist_ok=True)
+    described = sets.Description((name,), origin={"folder": str(folder), "user": 61234})
+    Path(layout.folder(name, "1"), sets.DESCRIPTION).write_bytes(sets.describe(described))
+    sets.swap(layout, name, "1")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+@pytest.mark.parametrize("what", ["removed", "a file", "of another user alone"])
+def test_a_user_that_removes_its_folder_stops_no_other(
+    what: str, host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was deployed of it stays, as after a disk that is not mounted at the moment."""
+    home, other = tmp_path / "alice", tmp_path / "bob"
+    for folder in (home, other):
+        folder.mkdir()
+    (other / "b.example.com.key").touch()
+    (other / "b.example.com.pem").write_text("-----BEGIN CERTIFICATE-----")
+    lost = home / "ssl"
+    if what == "a file":
+        lost.touch()
+    elif what == "of another user alone":
+        lost.mkdir()
+        # As where it is a file system of that user (FUSE), which no other may enter.
+        real = os.stat
+
+        def refused(path: t.Any, **options: t.Any) -> os.stat_result:
+            if path == str(lost):
+                raise PermissionError(13, "Permission denied", path)
+            return real(path, **options)
+
+        monkeypatch.setattr(os, "stat", refused)
+    if what != "of another user alone":
+        os.chown(home, 61234, 61234)
+    for name, folder in (("a.example.com", lost / "sub"), ("c.example.com", Path(f"{lost}-other"))):
+        set_from(str(host.root / "etc"), name, folder)
+    folders = [{"folder": str(lost), "recursive": True}, {"folder": str(other)}]
+    done = host.run_module(root=str(host.root / "etc"), wanted={"scan": folders})
+    assert not done.get("failed"), done
+    assert [one["name"] for group in done["found"] for one in group["domains"]] == ["b.example.com"]
+    assert done["kept"] == ["a.example.com"]
+    said = f"ocsp_stapling_scan: there is no folder {lost} that root can search; what is deployed of it stays as it is"
+    assert done["unfit"] == [said]
+
+
+@pytest.mark.parametrize("name", [b"\xff", b"$HOME", b"a`id`", b"{{ x }}", b"x" * 201, b"\x1b[31m"])
+def test_what_is_in_a_folder_of_an_odd_name_is_left_out(name: bytes, host: Host, tmp_path: Path) -> None:
+    """Its name goes through JSON, Ansible's templates and the variables of two environments."""
+    folder = os.path.join(os.fsencode(tmp_path), b"in", name)
+    os.makedirs(folder)
+    for suffix in (b".key", b".pem"):
+        with open(os.path.join(folder, b"a.example.com" + suffix), "wb") as handle:
+            handle.write(b"-----BEGIN CERTIFICATE-----")
+    done = host.run_module(wanted={"scan": [{"folder": str(tmp_path / "in"), "recursive": True}]})
+    assert not done.get("failed") and [one["domains"] for one in done["found"]] == [[]], done
+    assert len(done["unfit"]) == 1 and "as the name of its folder is odd" in done["unfit"][0]
+    assert done["unfit"][0].isprintable()
+
+
 def test_what_stands_in_the_way_is_left_alone(host: Host) -> None:
     (host.root / "etc/ocsp-stapling").write_text("mine")
     refused = host.run()
