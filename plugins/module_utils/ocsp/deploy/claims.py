@@ -12,6 +12,7 @@ others, whatever the two are called. What the operator deploys counts before wha
 from __future__ import annotations
 
 import contextlib
+import time
 import typing as t
 
 from .. import names as hostnames
@@ -21,12 +22,14 @@ from ..servers.table import SERVERS
 from ..store import origins, sets
 from ..store.origins import Origin
 from ..text import clean
-from . import material, renewed
+from . import finds, material, renewed
 from .live import Live
 from .plan import Item, Plan
 
 #: A kind of server, and the name that a client asks it for.
 _Key = t.Tuple[str, str]
+#: The user, the folder where that says more, and whether it is live.
+_Whose = t.Tuple[t.Optional[int], str, bool]
 
 
 class _Claim(t.NamedTuple):
@@ -35,6 +38,17 @@ class _Claim(t.NamedTuple):
     name: str
     origin: t.Optional[Origin]
     is_live: bool
+
+    @property
+    def folder(self) -> str:
+        return self.origin.folder if self.origin is not None else ""
+
+    @property
+    def whose(self) -> _Whose:
+        """The user whose claim it is. Of folders that several can write to, each is a user of its own."""
+        if self.origin is None or self.origin.user != origins.SEVERAL:
+            return self.origin.user if self.origin is not None else None, "", self.is_live
+        return self.origin.user, self.folder, self.is_live
 
 
 def faults(work: Plan, unfit: t.Container[str]) -> t.List[Fault]:
@@ -60,10 +74,14 @@ class _Index:
 
     def __init__(self, work: Plan, items: t.Iterable[Item], of_users: t.Mapping[str, Origin]) -> None:
         self._layout = work.layout
-        self._claims: t.Dict[_Key, t.List[_Claim]] = {}
+        self._claims: t.Dict[_Key, t.Dict[_Whose, t.List[_Claim]]] = {}
         self.unknown: t.Dict[str, str] = {}
-        for item in items:
+        until = time.monotonic() + finds.LONGEST_FOR_USERS
+        for item in sorted(items, key=lambda item: item.name in of_users):
             claim = _Claim(item.name, of_users.get(item.name), item.previous is not None)
+            if claim.origin is not None and time.monotonic() > until:
+                self.unknown[item.name] = finds.NO_TIME
+                continue
             try:
                 self._add(claim, item.wanted.known_kinds, _names_of(item))
             except Exception as error:
@@ -80,12 +98,21 @@ class _Index:
 
     def _add(self, claim: _Claim, kinds: t.Iterable[str], names: t.Iterable[str]) -> None:
         for kind in kinds:
-            if SERVERS[kind].has_default:
+            if SERVERS[kind].has_default or SERVERS[kind].by_name:
                 for name in names:
-                    self._claims.setdefault((kind, name), []).append(claim)
+                    self._note(claim, (kind, name))
                     if not hostnames.is_wildcard(name):
                         # Who has a wildcard for it is asked for it, too.
-                        self._claims.setdefault((kind, f"*{hostnames.wildcard_for(name)}"), []).append(claim)
+                        self._note(claim, (kind, f"*{hostnames.wildcard_for(name)}"))
+
+    def _note(self, claim: _Claim, key: _Key) -> None:
+        """Note who has a name. Two claims of one user count for all of them, so that not each is compared with each.
+
+        They are of different folders, since one of these may have been given to the user who is compared.
+        """
+        noted = self._claims.setdefault(key, {}).setdefault(claim.whose, [])
+        if not noted or (len(noted) == 1 and noted[0].folder != claim.folder):
+            noted.append(claim)
 
     def problem(self, item: Item, origin: Origin) -> str:
         """Why a certificate of another user is not to be used, as a sentence, or an empty string."""
@@ -103,13 +130,17 @@ class _Index:
         return ""
 
     def _others(self, kind: str, name: str, is_new: bool) -> t.Iterator[_Claim]:
-        yield from self._claims.get((kind, name), ())
+        yield from self._noted((kind, name))
         if hostnames.is_wildcard(name):
-            yield from self._claims.get((kind, f"*{name}"), ())
+            yield from self._noted((kind, f"*{name}"))
         elif is_new:
             # Whoever has a wildcard may be asked for it as well. Of users it does not count: they can have any.
-            wild = self._claims.get((kind, hostnames.wildcard_for(name)), ())
+            wild = self._noted((kind, hostnames.wildcard_for(name)))
             yield from (claim for claim in wild if claim.origin is None)
+
+    def _noted(self, key: _Key) -> t.Iterator[_Claim]:
+        for some in self._claims.get(key, {}).values():
+            yield from some
 
 
 def _counts(claim: _Claim, origin: Origin, is_live: bool, is_new: bool) -> bool:

@@ -17,6 +17,7 @@ import time
 import typing as t
 from datetime import datetime, timezone
 
+from ..errors import InputError
 from ..pki import certificate as x509
 from ..store import origins, sets
 from ..store.origins import Origin
@@ -28,6 +29,8 @@ from .wanted import Values, found_key_path, read_found
 
 #: Seconds in which certificates are checked that a search found where other users can write.
 LONGEST_FOR_USERS = 60.0
+#: Names of such a certificate. More would cost all that is compared with it, in memory as well.
+MOST_NAMES = 1000
 NO_TIME = f"those that a search found took {LONGEST_FOR_USERS:.0f} seconds to check"
 
 
@@ -120,6 +123,16 @@ def _said_of_live(layout: Layout, name: str, origin: Origin) -> str:
         f"{name}: the key in {origin.shown} is not taken, as the certificate in use {whose}; if it is meant, list it "
         "in ocsp_stapling_certificates with this folder as its source"
     )
+
+
+def check_size(read: Material) -> None:
+    """Refuse a certificate of a user that would cost much with each of its fellows. Raises InputError."""
+    number = len(material.server_names(read.certificate))
+    if number > MOST_NAMES:
+        raise InputError(
+            f"the certificate has {number} names, and one that a search found where users can write may have "
+            f"{MOST_NAMES}; if it is meant, list it in ocsp_stapling_certificates with this folder as its source"
+        )
 
 
 def _sound(given: Values) -> t.Iterator[Material]:

@@ -179,6 +179,8 @@ def _certificate(one: Wanted, item: Item, defaults: Values) -> Certificate:
     if source:
         # What is in its files changes without any owner; owners have to agree on where they are.
         agreed = {"names": sorted(one.names), "key": one.access.shown, "renewed_by": source}
+    if one.is_of_user:
+        agreed[comparison.OF_USER] = True
     options = {key: value for key, value in one.options.items() if key not in defaults or defaults[key] != value}
     return Certificate(one.name, one.services, one.staple, options, agreed, renewed_by=source)
 

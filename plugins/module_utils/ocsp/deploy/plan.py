@@ -266,6 +266,8 @@ def _fault(name: str, sentence: str) -> Fault:
 def _plan_one(layout: Layout, wanted: Wanted, now: datetime) -> t.Tuple[Item, t.List[str], t.List[str]]:
     """The item, what is wrong with it, and what is odd."""
     read = material.read_material(wanted.name, wanted.sources, now)
+    if wanted.is_of_user:
+        finds.check_size(read)
     previous = sets.current_id(layout, wanted.name)
     stale = _stale(layout, wanted, read, previous, now)
     if stale:

@@ -83,6 +83,7 @@ SERVER = Server(
     needs_file=True,
     comment="--",
     shared=(Snippet("dnsdist.lua", _snippet),),
+    by_name=True,
     includes=(
         Include("`dnsdist.conf`", 'local site = dofile("/etc/ocsp-stapling/snippets/dnsdist.lua")["NAME"]'),
         Include(

@@ -113,6 +113,7 @@ class Server(t.NamedTuple):
     ``folders`` are where it lies, below /etc, and ``comment`` begins a comment in it. ``for_set`` makes the snippet
     that lies in the folder of a set, NAME.conf; ``shared`` are those about all certificates. ``has_default``: by these,
     the first certificate is for clients that send no known name; for other servers, the user's configuration says it.
+    ``by_name``: these have certificates together that are for one name, also where there is no default.
     """
 
     title: str
@@ -151,6 +152,7 @@ class Server(t.NamedTuple):
     for_set: t.Optional[t.Callable[[Entry], str]] = None
     shared: t.Tuple[Snippet, ...] = ()
     has_default: bool = False
+    by_name: bool = False
 
     includes: t.Tuple[Include, ...] = ()
     rules: t.Tuple[Rule, ...] = ()

@@ -34,6 +34,9 @@ _CALLED = {
 _SET = ("names", "key", "renewed_by")
 _FILES = ("certificate", "chain", "root")
 
+#: What is noted of a certificate that a search found where another user than root can write.
+OF_USER = "of_user"
+
 #: The variables of the role that have another name than what becomes of them.
 _VARIABLES = {"hooks": "renewal_hooks"}
 
@@ -73,7 +76,8 @@ def _compare_certificates(
     for one in mine.certificates:
         theirs = other.get(one.name)
         differing = _differing(mine.facts(one), other.facts(theirs)) if theirs and not one.dropped else []
-        if theirs is None or not differing:
+        if theirs is None or not differing or (theirs.agreed.get(OF_USER) and not one.agreed.get(OF_USER)):
+            # What a user put where one owner searches keeps no other owner from deploying what it lists.
             continue
         before = recorded.get(one.name) if recorded else None
         called = f"a different {join_words(_CALLED.get(key, key) for key in differing)}"

@@ -13,7 +13,7 @@ import typing as t
 from ..text import clean
 from . import sets, tenants
 
-_SEVERAL = -1
+SEVERAL = -1
 
 
 class Origin(t.NamedTuple):
@@ -25,7 +25,7 @@ class Origin(t.NamedTuple):
     @property
     def shown(self) -> str:
         """For a sentence."""
-        whose = "several users" if self.user == _SEVERAL else f"user {sets.name_of(pwd.getpwuid, self.user)}"
+        whose = "several users" if self.user == SEVERAL else f"user {sets.name_of(pwd.getpwuid, self.user)}"
         return f"{clean(self.folder, 200)} ({whose})"
 
     @property
@@ -35,7 +35,7 @@ class Origin(t.NamedTuple):
 
     def succeeds(self, used: Origin) -> bool:
         """Whether it is of the same user as another, or in the same folder, which root alone can have given away."""
-        if self.user == used.user != _SEVERAL:
+        if self.user == used.user != SEVERAL:
             return True
         if self.folder != used.folder:
             return False

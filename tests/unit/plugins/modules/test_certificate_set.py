@@ -32,6 +32,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import (
     certificate_set,
     claims,
     confirm,
+    finds,
     material,
     removal,
     renewed,
@@ -42,6 +43,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import ta
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError, InputError, TransportError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import bulk, refresh
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.http1 import HttpResponse
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.table import SERVERS
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import control
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import attempts, files, parts, sets
 from ansible_collections.certops.ocsp.plugins.modules import certificate_set as certificate_set_module
@@ -1381,6 +1383,60 @@ def test_what_a_user_has_live_has_no_other_refused(run: t.Callable[..., Result],
     assert not done.get("failed") and [one["name"] for one in done["certificates"]] == ["bank"], done
     told = [one for one in done["warnings"] if "b.example.com on nginx" in one]
     assert sum("it is left out" in one for one in told) == sum("which is live on this host" in one for one in told) == 1
+
+
+@AS_ROOT
+def test_what_a_user_has_keeps_no_other_owner_from_deploying_its_own(
+    run: t.Callable[..., Result], tmp_path: Path
+) -> None:
+    """It was found by the search of one role, and another role lists a certificate of that name."""
+    assert run(certificates=[found_of(61234, tmp_path / "home", OTHER)], **FOUND)["changed"]
+    shop = [entry(leaf("b.example.com", "shop", urls=False), "b.example.com")]
+    shop.append(entry(leaf("c.example.com", urls=False), "c.example.com"))
+    done = run(certificates=shop, part={"owner": "shop"})
+    assert not done.get("failed") and len(done["certificates"]) == 2, done
+    deployed = live(tmp_path, "b.example.com") / "cert.pem"
+    assert deployed.read_text() == shop[0]["certificate_content"]
+    again = run(certificates=[found_of(61234, tmp_path / "home", OTHER)], **FOUND)
+    assert not again.get("failed") and "is not taken" in str(again["warnings"]), again
+    assert not run(certificates=shop, part={"owner": "shop"}).get("failed")
+    assert deployed.read_text() == shop[0]["certificate_content"]
+
+
+@AS_ROOT
+@pytest.mark.parametrize("kind", [name for name, server in SERVERS.items() if server.has_default or server.by_name])
+def test_no_server_gets_the_certificate_of_a_user_beside_one_of_its_name(
+    kind: str, run: t.Callable[..., Result], tmp_path: Path
+) -> None:
+    """Whatever the two are called: servers that choose by name could serve that of the user."""
+    described = {SERVICE: {"kind": kind, "unit": SERVICE, "test": ["true"]}}
+    readable = {"mode": "0440", "group": "daemon", "service_settings": described}
+    mine = entry(leaf("b.example.com", "own", urls=False), "own", names=["b.example.com"])
+    done = run(certificates=[mine, found_of(61234, tmp_path / "home", OTHER)], **FOUND, **readable)
+    assert not done.get("failed") and [one["name"] for one in done["certificates"]] == ["own"], done
+    assert "is for b.example.com, as is own, and " in str(done["warnings"])
+
+
+@AS_ROOT
+def test_many_names_of_users_are_compared_in_proportion(
+    run: t.Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of a user's certificates may have all of its names."""
+    names = [f"{number}.example.com" for number in range(12)]
+    options = {"private_key": forge.key("p256", "many"), "not_before": NOW - forge.DAY, "not_after": NOW + forge.DAY}
+    every = forge.leaf(ISSUER, names[0], extensions=[forge.subject_alt_name(*names)], **options)
+    found = [found_in(tmp_path / f"home/{name}", every, name) for name in names]
+    for one in found:
+        os.chown(one["source"], 61234, 61234)
+    compared: t.List[t.Any] = []
+    counts = claims._counts
+    monkeypatch.setattr(claims, "_counts", lambda *given: compared.append(given) or counts(*given))
+    settings = {SERVICE: {"kind": "haproxy", "unit": SERVICE, "test": ["true"]}}
+    done = run(certificates=found, **{**FOUND, "found": names}, service_settings=settings)
+    assert len(done["certificates"]) == len(names) and len(compared) <= 4 * len(names) ** 2, len(compared)
+    monkeypatch.setattr(finds, "MOST_NAMES", 11)
+    refused = run(certificates=found, **{**FOUND, "found": names}, service_settings=settings)
+    assert refused["certificates"] == [] and "the certificate has 12 names, and one that a" in str(refused["warnings"])
 
 
 def of_users(tmp_path: Path, names: t.Iterable[str], **options: t.Any) -> t.List[t.Dict[str, t.Any]]:
