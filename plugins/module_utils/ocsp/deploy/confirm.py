@@ -251,6 +251,9 @@ def _staple_fault(sight: Sight, before: t.Mapping[str, bool], noted: t.Mapping[s
     staple = sight.shown[noted["fingerprint"]]
     if staple is None:
         return "the certificate is served without its staple" if noted["staple"] and any(before.values()) else ""
+    if before.get(noted["fingerprint"]):
+        # The server staples for this certificate by itself, or from other files, until its configuration reads these.
+        return ""
     place = staples.find(live)
     # Where a newer one was put in place meanwhile, the service may not have been reloaded for that yet.
     if place is not None and staples.read(place) != staple and staple_digest(staple) != noted["staple"]:

@@ -241,6 +241,13 @@ def test_a_staple_that_was_never_there_is_worse(world: World) -> None:
     assert fault.endswith("the staple that is served is not the one for the certificate")
 
 
+def test_a_server_that_staples_for_the_certificate_by_itself_is_not_worse(world: World) -> None:
+    """Its configuration names other files, or has it ask the responder, until the operator has it read the set."""
+    world.switch(before=Sight({world.prints[1]: b"its own"}), staple=b"ours")
+    world.shown = {world.prints[1]: b"its own, renewed"}
+    assert world.verify().faults == {}
+
+
 def test_no_tls_any_more_is_worse(world: World) -> None:
     world.switch()
     world.problem = "it closes the connection"
