@@ -29,8 +29,8 @@ from .wanted import Values, found_key_path, read_found
 
 #: Seconds in which certificates are checked that a search found where other users can write.
 LONGEST_FOR_USERS = 60.0
-#: Names of such a certificate. More would cost all that is compared with it, in memory as well.
-MOST_NAMES = 1000
+#: Names of such a certificate, and octets of all that makes its set. More would cost all others memory and disk.
+MOST_NAMES, LARGEST = 1000, 64 * 1024
 NO_TIME = f"those that a search found took {LONGEST_FOR_USERS:.0f} seconds to check"
 
 
@@ -128,10 +128,14 @@ def _said_of_live(layout: Layout, name: str, origin: Origin) -> str:
 def check_size(read: Material) -> None:
     """Refuse a certificate of a user that would cost much with each of its fellows. Raises InputError."""
     number = len(material.server_names(read.certificate))
-    if number > MOST_NAMES:
+    size = len(read.key) + sum(len(one.der) for one in (read.certificate, *read.chain, *read.roots))
+    what = f"the certificate has {number} names" if number > MOST_NAMES else ""
+    what = what or (f"the key, the certificate and its chain take {size} octets" if size > LARGEST else "")
+    if what:
+        most = MOST_NAMES if number > MOST_NAMES else LARGEST
         raise InputError(
-            f"the certificate has {number} names, and one that a search found where users can write may have "
-            f"{MOST_NAMES}; if it is meant, list it in ocsp_stapling_certificates with this folder as its source"
+            f"{what}, and where a search found them and users can write, {most} is the limit; if they are meant, list "
+            "them in ocsp_stapling_certificates with this folder as their source"
         )
 
 

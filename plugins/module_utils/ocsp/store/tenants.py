@@ -51,6 +51,10 @@ def read_file(path: str, source: str, limit: int) -> t.Optional[bytes]:
         problem = found.problem()
         if problem:
             raise InputError(f"{source} {problem}")
+        status = os.fstat(found.descriptor)
+        if stat.S_ISREG(status.st_mode) and status.st_size == 0:
+            # What it has in it all the same, as in /proc, is made while it is read, and may take any time.
+            return b""
         # The way there may be changed in the meantime; the file that was looked at cannot.
         content = reading.read_file(_fd_path(found.descriptor), source, limit)
         if content is None:

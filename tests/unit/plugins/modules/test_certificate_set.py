@@ -1436,7 +1436,11 @@ def test_many_names_of_users_are_compared_in_proportion(
     assert len(done["certificates"]) == len(names) and len(compared) <= 4 * len(names) ** 2, len(compared)
     monkeypatch.setattr(finds, "MOST_NAMES", 11)
     refused = run(certificates=found, **{**FOUND, "found": names}, service_settings=settings)
-    assert refused["certificates"] == [] and "the certificate has 12 names, and one that a" in str(refused["warnings"])
+    assert refused["certificates"] == [] and "the certificate has 12 names, and where a" in str(refused["warnings"])
+    monkeypatch.setattr(finds, "MOST_NAMES", 12)
+    monkeypatch.setattr(finds, "LARGEST", 500)
+    refused = run(certificates=found, **{**FOUND, "found": names}, service_settings=settings)
+    assert refused["certificates"] == [] and "chain take " in str(refused["warnings"])
 
 
 def of_users(tmp_path: Path, names: t.Iterable[str], **options: t.Any) -> t.List[t.Dict[str, t.Any]]:

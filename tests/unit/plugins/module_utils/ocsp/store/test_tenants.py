@@ -149,6 +149,17 @@ def test_a_link_of_root_leads_to_files_of_others_too(bank: Path) -> None:
         read(bank / "tenant" / "second.der")
 
 
+def test_what_the_kernel_makes_up_about_a_process_of_a_tenant_is_not_read(bank: Path) -> None:
+    """Such as a list of its memory, which may take seconds to make, for each of a thousand links."""
+    sleep = subprocess.Popen(["sleep", "60"], user=TENANT)
+    try:
+        for name in ("status", "smaps_rollup"):
+            assert read(link(bank / "tenant" / f"{name}.pem", f"/proc/{sleep.pid}/{name}", TENANT)) == b""
+    finally:
+        sleep.kill()
+        sleep.wait()
+
+
 def test_what_is_not_there_is_none(bank: Path) -> None:
     assert read(bank / "tenant" / "none.key") is None
     assert read(bank / "none" / "none.key") is None
