@@ -21,7 +21,7 @@ from ..pki import constraints, keys, loading, signature
 from ..pki import path as paths
 from ..pki.certificate import Certificate
 from ..pki.identifiers import is_self_signed
-from ..store.sets import NAME
+from ..store.sets import ISSUER_FILE, NAME
 from ..text import encode_pem, join_words
 
 
@@ -59,6 +59,8 @@ class Material:
         files["combined.pem"] = self.key + files["fullchain.pem"]
         if self.chain:
             files["chain.pem"] = chain
+        elif self.issuer is not None:
+            files[ISSUER_FILE] = to_pem(self.issuer)
         if self.roots:
             served = {one.der for one in self.chain}
             files["rootchain.pem"] = chain + b"".join(to_pem(root) for root in self.roots if root.der not in served)

@@ -36,8 +36,13 @@ _KEY_MODES = 0o640
 
 #: Names of the files of a set that hold the private key.
 SECRET_FILES = ("privkey.pem", "combined.pem")
+#: Where HAProxy looks for an issuer that is not in ``combined.pem``: with a staple it does not start without one.
+ISSUER_FILE = "combined.pem.issuer"
 #: Files of a set that come and go with the material; the staple's are not among them.
-MATERIAL_FILES = ("privkey.pem", "cert.pem", "chain.pem", "fullchain.pem", "rootchain.pem", "combined.pem")
+MATERIAL_FILES = (
+    *("privkey.pem", "cert.pem", "chain.pem", "fullchain.pem", "rootchain.pem", "combined.pem"),
+    ISSUER_FILE,
+)
 
 #: The folder of what each user of the role configured, below the root folder.
 PARTS = "parts"

@@ -6,12 +6,16 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import typing as t
+from pathlib import Path
 
 import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import material
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.certificate import Certificate
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store.sets import ISSUER_FILE
 from ansible_collections.certops.ocsp.tests.unit import forge
 
 NAME = "leaf.example.com"
@@ -209,6 +213,30 @@ def test_issuer_may_be_a_root() -> None:
     direct = forge.leaf(ROOT)
     found = read(key=forge.private_pem(direct.key), certificate=direct.pem, root=ROOT.pem)
     assert found.issuer.der == ROOT.der and found.chain == ()
+
+
+@pytest.mark.skipif(not shutil.which("haproxy"), reason="HAProxy is not installed")
+@pytest.mark.parametrize("issuer", [ROOT, ISSUER, None], ids=["a root", "an intermediate", "itself"])
+def test_haproxy_starts_with_a_staple_whoever_issued_the_certificate(
+    issuer: t.Optional[forge.Entity], tmp_path: Path
+) -> None:
+    """It has to compute the CertID of the certificate, for which it needs the issuer."""
+    subject = forge.leaf(issuer) if issuer else forge.certificate(NAME)
+    given = {"chain": pem(ISSUER, MIDDLE) if issuer is ISSUER else None, "root": issuer.pem if issuer else None}
+    files = read(key=forge.private_pem(subject.key), certificate=subject.pem, **given).files()
+    assert (ISSUER_FILE in files) is (issuer is not ISSUER)
+    for file, content in files.items():
+        (tmp_path / file).write_bytes(content)
+    single = forge.single(subject, issuer or subject)
+    (tmp_path / "combined.pem.ocsp").write_bytes(forge.response(single, signer=issuer or subject))
+    (tmp_path / "haproxy.cfg").write_text(
+        f"defaults\n mode http\n timeout client 1s\n timeout connect 1s\n timeout server 1s\n"
+        f"frontend tls\n bind 127.0.0.1:8443 ssl crt {tmp_path}/combined.pem\n http-request deny\n"
+    )
+    done = subprocess.run(
+        ["haproxy", "-c", "-f", str(tmp_path / "haproxy.cfg")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_an_intermediate_given_as_root_is_served_and_written_once() -> None:
