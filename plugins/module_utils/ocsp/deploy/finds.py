@@ -19,6 +19,7 @@ from datetime import datetime, timezone
 
 from ..errors import InputError
 from ..pki import certificate as x509
+from ..pki import signature
 from ..store import origins, sets
 from ..store.origins import Origin
 from ..store.sets import Layout
@@ -31,6 +32,7 @@ from .wanted import Values, found_key_path, read_found
 LONGEST_FOR_USERS = 60.0
 #: Names of such a certificate, and octets of all that makes its set. More would cost all others memory and disk.
 MOST_NAMES, LARGEST = 1000, 64 * 1024
+_MOST_BITS, _LONGEST_NAME = 8192, 255
 NO_TIME = f"those that a search found took {LONGEST_FOR_USERS:.0f} seconds to check"
 
 
@@ -125,25 +127,36 @@ def _said_of_live(layout: Layout, name: str, origin: Origin) -> str:
     )
 
 
-def check_size(read: Material) -> None:
-    """Refuse a certificate of a user that would cost much with each of its fellows. Raises InputError."""
-    number = len(material.server_names(read.certificate))
-    size = len(read.key) + sum(len(one.der) for one in (read.certificate, *read.chain, *read.roots))
-    what = f"the certificate has {number} names" if number > MOST_NAMES else ""
-    what = what or (f"the key, the certificate and its chain take {size} octets" if size > LARGEST else "")
-    if what:
-        most = MOST_NAMES if number > MOST_NAMES else LARGEST
+def check_usual(read: Material) -> None:
+    """Refuse a certificate of a user that servers or clients may refuse, or that costs much. Raises InputError.
+
+    With it, a server might refuse all others, or have none to show.
+    """
+    problem = _unusual(read)
+    if problem:
         raise InputError(
-            f"{what}, and where a search found them and users can write, {most} is the limit; if they are meant, list "
-            "them in ocsp_stapling_certificates with this folder as their source"
+            f"{problem}; users can write where a search found it, so if it is meant, list it in "
+            "ocsp_stapling_certificates with this folder as its source"
         )
+
+
+def _unusual(read: Material) -> str:
+    certificate, key = read.certificate, read.certificate.public_key
+    is_usual = key.kind in (signature.RSA, signature.ECDSA) and not key.flaw
+    if not is_usual or (key.kind == signature.RSA and key.bits > _MOST_BITS):
+        return f"its key is neither for RSA with at most {_MOST_BITS} bits nor for ECDSA on a NIST curve"
+    names = certificate.alternative_names
+    if len(names) > MOST_NAMES or any(len(name.value) > _LONGEST_NAME for name in names):
+        return f"the certificate has more than {MOST_NAMES} names, or one of more than {_LONGEST_NAME} octets"
+    size = len(read.key) + sum(len(one.der) for one in (certificate, *read.chain, *read.roots))
+    return f"the key, the certificate and its chain take more than {LARGEST} octets" if size > LARGEST else ""
 
 
 def _sound(given: Values) -> t.Iterator[Material]:
     """The files of a certificate that was found on this host, if there is nothing wrong with them."""
     with contextlib.suppress(Exception):  # whatever it is, its files are not sound
         read = material.read_material(given["name"], read_found(given), datetime.now(timezone.utc))
-        if not material.examine(read, [given["name"]]).problems:
+        if not material.examine(read, [given["name"]], strict=True).problems:
             yield read
 
 

@@ -148,10 +148,11 @@ def to_pem(certificate: Certificate) -> bytes:
     return encode_pem(certificate.der, "CERTIFICATE")
 
 
-def examine(material: Material, names: t.Sequence[str]) -> Examination:
+def examine(material: Material, names: t.Sequence[str], strict: bool = False) -> Examination:
     """All that is wrong with a set for a server of these names, and what is odd; loaded once by the host's OpenSSL.
 
-    The path is judged at the time for which the material was read.
+    The path is judged at the time for which the material was read. ``strict``: that a server will not load it by the
+    defaults of OpenSSL is wrong, and not odd.
     """
     path, certificate, where = material.path, material.certificate, material.where
     problems = [keys.key_problem(material.key, certificate, where["key"], where["certificate"]), *path.problems]
@@ -167,7 +168,7 @@ def examine(material: Material, names: t.Sequence[str]) -> Examination:
     if not problems:
         loaded = loading.try_load(material.files()["fullchain.pem"], material.key)
         problems = [loaded.refusal] if loaded.refusal else []
-        warnings += [loaded.warning] if loaded.warning else []
+        (problems if strict else warnings).extend([loaded.warning] if loaded.warning else [])
     return Examination(tuple(problems), tuple(warnings))
 
 

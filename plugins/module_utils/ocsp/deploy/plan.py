@@ -267,7 +267,7 @@ def _plan_one(layout: Layout, wanted: Wanted, now: datetime) -> t.Tuple[Item, t.
     """The item, what is wrong with it, and what is odd."""
     read = material.read_material(wanted.name, wanted.sources, now)
     if wanted.is_of_user:
-        finds.check_size(read)
+        finds.check_usual(read)
     previous = sets.current_id(layout, wanted.name)
     stale = _stale(layout, wanted, read, previous, now)
     if stale:
@@ -281,7 +281,7 @@ def _plan_one(layout: Layout, wanted: Wanted, now: datetime) -> t.Tuple[Item, t.
     if item.reasons:
         item.identifier = sets.new_id(now, material.fingerprint(read.certificate))
     if not item.is_whole:
-        found = material.examine(read, wanted.names)
+        found = material.examine(read, wanted.names, strict=wanted.is_of_user)
     problems = [*_unusable(item), *found.problems]
     if item.stapled and not problems:
         problem = material.issuer_problem(read)

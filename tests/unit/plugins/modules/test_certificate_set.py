@@ -1418,6 +1418,31 @@ def test_no_server_gets_the_certificate_of_a_user_beside_one_of_its_name(
 
 
 @AS_ROOT
+@pytest.mark.parametrize(
+    ("kind", "more", "problem"),
+    [
+        ("ed25519", "www.b.example.com", "its key is neither for RSA "),
+        ("secp256k1", "www.b.example.com", "its key is neither for RSA "),
+        ("rsa1024", "www.b.example.com", "servers on this host will not load the certificate "),
+        ("p256", "x" * 256, "or one of more than 255 octets"),
+    ],
+)
+def test_what_servers_or_clients_may_refuse_is_for_the_operator_to_list(
+    kind: str, more: str, problem: str, run: t.Callable[..., Result], tmp_path: Path
+) -> None:
+    """Else a user could have the certificates of all others taken back, or the server end with its reload."""
+    options = {"private_key": forge.key(kind, "odd"), "not_before": NOW - forge.DAY, "not_after": NOW + forge.DAY}
+    subject = forge.leaf(ISSUER, "b.example.com", extensions=[forge.subject_alt_name("b.example.com", more)], **options)
+    theirs = found_in(tmp_path / "home", subject, "b.example.com")
+    os.chown(tmp_path / "home", 61234, 61234)
+    mine = entry(leaf("a.example.com", urls=False), "a.example.com")
+    done = run(certificates=[theirs, mine], **FOUND)
+    assert not done.get("failed") and [one["name"] for one in done["certificates"]] == ["a.example.com"], done
+    assert problem in str(done["warnings"]) and "it is left out" in str(done["warnings"])
+    assert not run(certificates=[theirs, mine], **{**FOUND, "found": []}).get("failed"), "it may be meant"
+
+
+@AS_ROOT
 def test_many_names_of_users_are_compared_in_proportion(
     run: t.Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1436,11 +1461,11 @@ def test_many_names_of_users_are_compared_in_proportion(
     assert len(done["certificates"]) == len(names) and len(compared) <= 4 * len(names) ** 2, len(compared)
     monkeypatch.setattr(finds, "MOST_NAMES", 11)
     refused = run(certificates=found, **{**FOUND, "found": names}, service_settings=settings)
-    assert refused["certificates"] == [] and "the certificate has 12 names, and where a" in str(refused["warnings"])
+    assert refused["certificates"] == [] and "the certificate has more than 11 names" in str(refused["warnings"])
     monkeypatch.setattr(finds, "MOST_NAMES", 12)
     monkeypatch.setattr(finds, "LARGEST", 500)
     refused = run(certificates=found, **{**FOUND, "found": names}, service_settings=settings)
-    assert refused["certificates"] == [] and "chain take " in str(refused["warnings"])
+    assert refused["certificates"] == [] and "chain take more" in str(refused["warnings"])
 
 
 def of_users(tmp_path: Path, names: t.Iterable[str], **options: t.Any) -> t.List[t.Dict[str, t.Any]]:
