@@ -485,6 +485,21 @@ def test_a_file_does_not_take_the_name_of_one_in_another_folder(folder: Path) ->
     assert config.problems == ()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_no_user_changes_what_the_certificate_of_another_is_called(folder: Path) -> None:
+    """The status would forget what it knows of it, such as that it is revoked."""
+    text = json.dumps({"scan": [{"folder": f"{folder}/{name}"} for name in ("alice", "bob", "root")]})
+    put(folder, "bob/x.test.pem", "root/y.test.pem", "alice/z.test.pem")
+    for user, name in enumerate(("alice", "bob"), 61234):
+        os.chown(folder / name, user, user)
+    before = {entry.path: entry.name for entry in load(folder, text).certificates}
+    assert before[f"{folder}/bob/x.test.ocsp-resp"] == f"{folder}/bob/x.test"
+    assert before[f"{folder}/root/y.test.ocsp-resp"] == "y.test"
+    put(folder, "alice/x.test.pem", "alice/y.test.pem")
+    after = {entry.path: entry.name for entry in load(folder, text).certificates}
+    assert len(after) == 5 and before.items() <= after.items()
+
+
 def test_no_link_of_refresh_takes_a_certificate_out_of_the_configuration(folder: Path) -> None:
     """Its user owns the folder of responses, and cannot have root forget what a search found."""
     put(folder / "ssl", "a.test.pem")

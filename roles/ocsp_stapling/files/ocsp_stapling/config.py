@@ -465,6 +465,7 @@ def _merge(host: Document, own: t.Sequence[Document], added: t.Sequence[Document
     for document in (host, *added):
         builder.add(document, defaults, besides=builder.of_parts if document is host else ())
     # What is found comes last: whoever may write into a folder must not take the place of what was configured.
+    builder.searches = sum(len(_given(document.value, "scan", [])) for document in (host, *added))
     for document in (host, *added):
         builder.add_found(document, defaults)
     return Config(
@@ -523,6 +524,7 @@ class _Builder:
         self.real_paths: t.Dict[str, Entry] = {}
         self.of_parts: t.Set[str] = set()
         self.found: t.Set[str] = set()
+        self.searches = 0
         self.problems: t.List[str] = []
         self.problems_of_users: t.List[str] = []
         self.fetcher = whose.fetcher(folders.responses)
@@ -589,8 +591,13 @@ class _Builder:
     def _name_of(self, found: scan.Found) -> str:
         """What one that was found is called. One of the same name in another folder may be of another user.
 
-        So may one that is live; where that is configured as well, ``_known`` says so.
+        So may one that is live; where that is configured as well, ``_known`` says so. Where several folders are
+        searched, what users have is called by its path: no user changes what that of another is called by having one of
+        the same name, or the status would forget what it knew of it.
         """
+        several = self.searches > 1 and not found.problem
+        if several and whose.of_file(found.paths["certificate"], self.fetcher) is not None:
+            return os.path.join(found.parent, found.domain)
         live = os.path.join(self.folders.root, "live", found.name)
         is_of_others = found.name in self.of_parts or os.path.lexists(live)
         if found.problem or not (is_of_others if found.name not in self.entries else found.name in self.found):
