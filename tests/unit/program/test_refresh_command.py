@@ -63,7 +63,7 @@ def test_a_response_is_fetched_and_then_left_alone(host: Host) -> None:
     host.later(HOUR)
     done = host.run("refresh")
     assert done.code == 0
-    assert re.match(r"refresh checked 0 of 1 certificate in \d+\.\d s: 0 renewed, 1 well\n", done.err)
+    assert re.match(r"refresh checked 0 of 1 certificate in \d+\.\d s: 0 renewed; now 1 well\n", done.err)
     assert host.requests == 1
 
 
@@ -451,7 +451,7 @@ def test_the_first_run_after_a_deployment_begins_with_its_staple(host: Host) -> 
     done = host.run("refresh")
     assert done.code == 0 and host.requests == 0
     assert (host.responses / f"{NAME}.der").read_bytes() == staple
-    assert ": 0 renewed, 1 well\n" in done.err
+    assert ": 0 renewed; now 1 well\n" in done.err
     # And goes on as with a response of its own.
     host.later(4 * DAY)
     assert host.run("refresh").code == 0 and host.requests == 1

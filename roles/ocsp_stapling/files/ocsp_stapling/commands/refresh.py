@@ -405,7 +405,7 @@ class Refresh:
         failing = ", ".join(f"{number} {code}" for code, number in sorted(codes.items()))
         total = count(len(self.entries), "certificate")
         message = (
-            f"refresh checked {len(self.outcomes)} of {total} in {seconds:.1f} s: {renewed} renewed, "
+            f"refresh checked {len(self.outcomes)} of {total} in {seconds:.1f} s: {renewed} renewed; now "
             f"{well} well{', ' if failing else ''}{failing}"
         )
         self.log.emit(Event("run", message))
