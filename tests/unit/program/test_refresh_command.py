@@ -27,7 +27,8 @@ from ansible_collections.certops.ocsp.tests.unit.program import host as hosts
 from ansible_collections.certops.ocsp.tests.unit.program.host import Host
 from ocsp_stapling.commands import refresh
 from ocsp_stapling.commands.refresh import Refresh
-from ocsp_stapling.config import load
+from ocsp_stapling.config import Entry, load
+from ocsp_stapling.turns import in_turn
 
 NAME = "www.example.com"
 
@@ -692,6 +693,21 @@ def test_who_makes_folders_has_no_more_turns(host: Host) -> None:
     run = Refresh(load(str(host.root / "config.json"), str(host.state)), unused, unused, unused)
     order = [os.path.basename(entry.name) for entry in run._in_turn() if entry.live is None]
     assert order[:2] == ["a.test", "x.test"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_who_gives_files_to_subordinate_users_has_no_more_turns(host: Host) -> None:
+    """As everybody can who has some, with newuidmap; there is no sandbox under cron."""
+    entries = []
+    for user, folder, names in ((61234, "evil", "abc"), (0, "own", "xy")):
+        (host.home / folder).mkdir()
+        os.chown(host.home / folder, user, user)
+        for number, name in enumerate(names):
+            path = host.home / folder / f"{name}.pem"
+            path.touch()
+            os.chown(path, user and 200_000 + number, -1)
+            entries.append(Entry(name, {"certificate_path": str(path)}, None, (), ""))
+    assert [entry.name for entry in in_turn(entries)] == ["a", "x", "b", "y", "c"]
 
 
 def tenants_of(host: Host, **numbers: int) -> None:

@@ -57,7 +57,14 @@ def _open_folder(folder: str) -> str:
 
 
 def _owner_of(entry: Entry) -> int:
+    """Whose a certificate is: the user's who alone can write to its folder, who may give files to any subordinate user.
+
+    Else it is the owner's of the file, or -1 where that cannot be told.
+    """
     try:
+        user = tenants.writer(os.stat(_open_folder(_folder_of(entry))))
+        if user is not None and user != -1:
+            return user
         return os.stat(str(entry.values.get("certificate_path") or "")).st_uid
     except (OSError, ValueError):
         return -1
