@@ -191,7 +191,7 @@ def _present(task: Task) -> Result:
     said += [waited] if fails else []
     said += departure.say_dropped(layout, leaving.gone, task.check)
     said += departure.say_given(work, done.part, one.inclusion) if done.part is not None else ()
-    said += departure.say_lost(leaving.lost)
+    said += departure.say_lost(leaving.lost, departure.AT_THE_END)
     said += [*departure.say_moved(moved, task.check), _say_reconfigured(one, done)]
     result["msg"] = "; ".join(filter(None, said))
     if task.is_question:

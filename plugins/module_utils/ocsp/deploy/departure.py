@@ -17,6 +17,9 @@ from . import live, removal, sentences
 from .inclusion import Dropped, Inclusion
 from .plan import Plan
 
+#: When a task drops what it gave up.
+AT_THE_END = "at the end of the play unless it fails or a later task configures it again"
+
 
 class Departure(t.NamedTuple):
     """What a task changes at the end of the play.
@@ -94,13 +97,13 @@ def unwanted_services(before: t.Iterable[live.Live], left: t.Sequence[Part]) -> 
     return found
 
 
-def say_lost(lost: t.Mapping[str, t.Sequence[str]]) -> t.Iterator[str]:
-    """Which services certificates are no longer for; ``lost`` has the services by certificate."""
+def say_lost(lost: t.Mapping[str, t.Sequence[str]], when: str = "") -> t.Iterator[str]:
+    """Which services certificates are no longer for, from ``when`` on; ``lost`` has the services by certificate."""
     by_services: t.Dict[str, t.List[str]] = {}
     for name, services in lost.items():
         by_services.setdefault(join_words(services), []).append(name)
     for services, names in by_services.items():
-        yield f"no longer for {services}: {sentences.listed(names)}"
+        yield f"no longer for {services}{when and ' '}{when}: {sentences.listed(names)}"
 
 
 def say_dropped(layout: Layout, gone: t.Sequence[Dropped], check: bool) -> t.Iterator[str]:
@@ -109,10 +112,7 @@ def say_dropped(layout: Layout, gone: t.Sequence[Dropped], check: bool) -> t.Ite
     deployed = removal.present(layout, [one.name for one in removed])
     names = [f"{one.name}{_users(one)}" for one in removed if one.name in deployed]
     if names:
-        yield (
-            f"no longer configured, {'would be ' if check else ''}removed at the end of the play unless it fails or a "
-            f"later task configures it again: {sentences.listed(names)}"
-        )
+        yield (f"no longer configured, {'would be ' if check else ''}removed {AT_THE_END}: {sentences.listed(names)}")
     never = [one.name for one in removed if one.name not in deployed]
     if never:
         yield f"no longer configured, and never deployed: {sentences.listed(never)}"

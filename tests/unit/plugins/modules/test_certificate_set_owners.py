@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils import _module
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import removal
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import departure, removal
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import control
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import parts, pending, sets
 from ansible_collections.certops.ocsp.tests.unit.plugins.modules.test_certificate_set import OTHER, entry, leaf, tree
@@ -176,12 +176,12 @@ def test_a_certificate_that_one_of_several_gives_up_is_no_longer_for_its_service
     foreseen, done = deploy(second, OTHER_SERVICE, A, check=True), deploy(second, OTHER_SERVICE, A)
     for result in (foreseen, done):
         assert result["given_up"] == [B] and result["dropped"] == []
-        assert f"no longer for {OTHER_SERVICE}: {B}" in result["msg"]
+        assert f"no longer for {OTHER_SERVICE} {departure.AT_THE_END}: {B}" in result["msg"]
     if owner == "api":
         again = deploy(second, OTHER_SERVICE, A)
-        assert again["given_up"] == [B] and f"no longer for {OTHER_SERVICE}: {B}" in again["msg"], (
-            "the run before may have failed before the end of the play"
-        )
+        assert (
+            again["given_up"] == [B] and f"no longer for {OTHER_SERVICE} {departure.AT_THE_END}: {B}" in again["msg"]
+        ), "the run before may have failed before the end of the play"
         assert "no longer" not in deploy(first, SERVICE, A, B, check=True)["msg"]
     pruned = host.run("pruned", pruned={owner: ["second"]})
     assert pruned["changed"] and pruned["removed"] == [] and host.live() == [A, B]
@@ -223,7 +223,7 @@ def test_what_is_done_at_the_end_of_the_play_is_said_by_the_task_that_gives_it_u
     default = f"the default certificate of HAProxy, for clients that send no known name, {{}} from {A} to {B}"
     for check, verb in ((True, "would change"), (False, "changes")):
         result = host.run(part=second, certificates=[one(B)], check=check)
-        assert f"no longer for {SERVICE}: {A}; {default.format(verb)}" in result["msg"]
+        assert f"no longer for {SERVICE} {departure.AT_THE_END}: {A}; {default.format(verb)}" in result["msg"]
         assert result["reload"] == ([SERVICE] if check else [])
     pruned = host.run("pruned", pruned={"mail": ["task"]})
     assert pruned["reload"] == [SERVICE] and default.format("changes") in pruned["msg"]
@@ -256,7 +256,9 @@ def test_check_mode_foresees_what_moves_to_an_earlier_owner(host: Host) -> None:
     for check in (True, False):
         deploy("first", "plain", A, B, check=check)
         second = deploy("later", SERVICE, C, check=check, **run)
-        assert f"no longer for {SERVICE}: {B}; the default certificate of HAProxy" in second["msg"]
+        assert (
+            f"no longer for {SERVICE} {departure.AT_THE_END}: {B}; the default certificate of HAProxy" in second["msg"]
+        )
         told.append([second[key] for key in ("changed", "dropped", "given_up")])
         assert second["reload"] == ([SERVICE] if check else [])
     assert told[0] == told[1] == [True, [], [B]]
@@ -309,7 +311,7 @@ def test_check_mode_foresees_what_an_earlier_task_gives_up(keeps: bool, owner: s
     told = []
     for check in (True, False):
         first = deploy("first", SERVICE, A, check=check)
-        assert f"no longer for {SERVICE}: {B}" in first["msg"]
+        assert f"no longer for {SERVICE} {departure.AT_THE_END}: {B}" in first["msg"]
         second = deploy("second", OTHER_SERVICE, *names, check=check)
         told.append([second[key] for key in ("changed", "reload", "dropped")])
     # In check mode, reloads at the end of the play are told by the tasks before.
