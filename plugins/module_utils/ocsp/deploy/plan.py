@@ -286,7 +286,7 @@ def _plan_one(layout: Layout, wanted: Wanted, now: datetime) -> t.Tuple[Item, t.
     if item.stapled and not problems:
         problem = material.issuer_problem(read)
         problems += [problem] if problem else []
-    return item, problems, list(found.warnings)
+    return item, problems, [*found.warnings, *_other_groups(item)]
 
 
 def _stale(
@@ -381,6 +381,28 @@ def _unreadable(item: Item) -> t.Iterator[str]:
                 f"(group, in a task of certificate_set) to {join_words(groups, 'or') or 'the group of that service'}, "
                 'and key_mode (mode) to "0440"'
             )
+
+
+def _other_groups(item: Item) -> t.Iterator[str]:
+    """A sentence for each server that reads the private key as another group than the one that may."""
+    access = item.wanted.access
+    if access.uid != 0 or access.gid == 0 or not access.mode & stat.S_IRGRP:
+        return
+    for kind in item.wanted.known_kinds:
+        group = _key_group(kind)
+        # The user of a server is called like its group.
+        if group and group not in _names_in_group(access.gid):
+            yield (
+                f"{kind} reads the private key as the group {group}, which is not the one that may; unless its user is "
+                f"in that, set key_group (group, in a task of certificate_set) to {group}"
+            )
+
+
+def _names_in_group(gid: int) -> t.Set[str]:
+    with contextlib.suppress(KeyError):
+        group = grp.getgrgid(gid)
+        return {group.gr_name, *group.gr_mem}
+    return set()
 
 
 def _key_group(kind: str) -> str:

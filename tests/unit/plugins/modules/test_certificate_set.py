@@ -1974,6 +1974,25 @@ def test_the_group_that_a_server_of_this_host_has_is_named(
     assert sentence in run(check=True, certificates=[given])["msg"]
 
 
+@pytest.mark.parametrize(
+    ("group", "members", "told"),
+    [("daemon", [], True), ("daemon", ["Debian-exim"], False), ("Debian-exim", [], False)],
+)
+def test_a_key_that_the_group_of_its_server_may_not_read_is_told(
+    group: str, members: t.List[str], told: bool, run: t.Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exim would say that TLS is unavailable, and the deployment be taken back."""
+    groups = types.SimpleNamespace(
+        getgrnam=lambda name: {"Debian-exim": types.SimpleNamespace(gr_name=name)}[name],
+        getgrgid=lambda _number: types.SimpleNamespace(gr_name=group, gr_mem=members),
+    )
+    monkeypatch.setattr(plans, "grp", groups)
+    settings = {"services": ["exim"], "owner": "0", "group": "1", "mode": "0440"}
+    given = entry(leaf("www.example.com"), "www.example.com", **settings)
+    warnings = run(check=True, certificates=[given])["warnings"]
+    assert any("exim reads the private key as the group Debian-exim" in one for one in warnings) is told, warnings
+
+
 def test_two_entries_of_a_name_are_one(run: t.Callable[..., Result]) -> None:
     one = leaf("www.example.com")
     services = {name: {"unit": name} for name in (SERVICE, "another")}
