@@ -11,7 +11,9 @@
                            "message": "...",         why, as one sentence
                            "fingerprint": HEX,       SHA-256 of the certificate that was meant; empty if unreadable
                            "not_after": TIME,        until when that is valid, or null
-                           "owner": "site.yml"}      who deployed; may be empty
+                           "owner": "site.yml",      who deployed; may be empty
+                           "left_out_until": TIME}   until when this certificate is not tried again if a search finds
+                                                     it where other users can write, or null
 
 TIME is ISO 8601 in UTC. Everybody may read the files, and there are no secrets in them. Only root writes them, each by
 one rename. What cannot be read is no record.
@@ -65,6 +67,7 @@ class Attempt(t.NamedTuple):
     fingerprint: str = ""
     not_after: t.Optional[datetime] = None
     owner: str = ""
+    left_out_until: t.Optional[datetime] = None
 
     @property
     def is_live(self) -> bool:
@@ -93,18 +96,24 @@ def read(layout: Layout, name: str) -> t.Optional[Attempt]:
 
 def _parse(values: t.Mapping[str, t.Any]) -> t.Optional[Attempt]:
     """Raises InputError for a time that is none."""
-    outcome, time, not_after = values.get("outcome"), values.get("time"), values.get("not_after")
-    if values.get("version") != _VERSION or outcome not in OUTCOMES or not isinstance(time, str):
+    outcome, time = values.get("outcome"), _time(values, "time")
+    if values.get("version") != _VERSION or outcome not in OUTCOMES or time is None:
         return None
     return Attempt(
-        time=parse_time(time[:_LONGEST_TEXT], "time"),
+        time=time,
         outcome=outcome,
         code=_text(values, "code"),
         message=_text(values, "message", _LONGEST_MESSAGE),
         fingerprint=_text(values, "fingerprint"),
-        not_after=parse_time(not_after[:_LONGEST_TEXT], "not_after") if isinstance(not_after, str) else None,
+        not_after=_time(values, "not_after"),
         owner=_text(values, "owner"),
+        left_out_until=_time(values, "left_out_until"),
     )
+
+
+def _time(values: t.Mapping[str, t.Any], key: str) -> t.Optional[datetime]:
+    value = values.get(key)
+    return parse_time(value[:_LONGEST_TEXT], key) if isinstance(value, str) else None
 
 
 def _text(values: t.Mapping[str, t.Any], key: str, limit: int = _LONGEST_TEXT) -> str:
@@ -159,6 +168,7 @@ def write(layout: Layout, name: str, attempt: Attempt) -> None:
         "message": clean(" ".join(attempt.message.split()), _LONGEST_MESSAGE),
         "not_after": format_time(attempt.not_after),
         "owner": clean(attempt.owner, _LONGEST_TEXT),
+        "left_out_until": format_time(attempt.left_out_until),
     }
     files.replace_file(path, json.dumps(values, indent=1).encode("ascii") + b"\n")
 

@@ -171,8 +171,9 @@ def deployment_values(attempt: t.Optional[Attempt]) -> t.Optional[Values]:
     """What is known of the last attempt to deploy a certificate, where that did not end well."""
     if attempt is None:
         return None
-    times = {"time": format_time(attempt.time), "not_after": format_time(attempt.not_after)}
-    return {**attempt._asdict(), **times}
+    values = {**attempt._asdict(), "time": format_time(attempt.time), "not_after": format_time(attempt.not_after)}
+    del values["left_out_until"]  # which is for deployments
+    return values
 
 
 def is_not_live(entry: Values) -> bool:

@@ -49,8 +49,9 @@ def put_live(layout: sets.Layout, fingerprint: str, made: datetime) -> None:
 @pytest.mark.parametrize("outcome", attempts.OUTCOMES)
 def test_what_is_written_is_read(outcome: str, layout: sets.Layout) -> None:
     assert attempts.read(layout, NAME) is None and attempts.names(layout) == []
-    attempts.write(layout, NAME, ATTEMPT._replace(outcome=outcome))
-    assert attempts.read(layout, NAME) == ATTEMPT._replace(outcome=outcome)
+    for attempt in (ATTEMPT._replace(outcome=outcome), ATTEMPT._replace(outcome=outcome, left_out_until=NOW)):
+        attempts.write(layout, NAME, attempt)
+        assert attempts.read(layout, NAME) == attempt
     attempts.write(layout, NAME, Attempt(NOW, outcome, "bad_input", "it cannot be read"))
     assert attempts.read(layout, NAME) == Attempt(NOW, outcome, "bad_input", "it cannot be read")
     assert attempts.names(layout) == [NAME] and os.stat(layout.attempt(NAME)).st_mode & 0o777 == 0o644
