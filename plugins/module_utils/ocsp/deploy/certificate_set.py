@@ -19,10 +19,10 @@ from ..options.table import RUN_LIMITS
 from ..servers.table import NAMES, SERVERS
 from ..services import control
 from ..services.installation import Installation
-from ..store import comparison, files, parts, sets, shares
+from ..store import attempts, comparison, files, parts, sets, shares
 from ..store.parts import Part
 from ..store.sets import Layout
-from ..text import bounded, format_time, join_words, quoted
+from ..text import bounded, format_time, quoted
 from . import (
     absent,
     asking,
@@ -36,6 +36,7 @@ from . import (
     removal,
     sentences,
     transaction,
+    verification,
 )
 from . import plan as plans
 from .confirm import Endpoint, Sight
@@ -49,8 +50,6 @@ from .wanted import Values, Wanted, read_wanted
 _LOOK_TIMEOUT = 4.0
 #: What is said where an error ended a run that had changed something.
 PARTLY_DONE = "; what was changed before that is in place, so run this again"
-#: How many certificates of a search that are left out are told of.
-_MOST_LEFT_OUT = 5
 
 
 def carry_out(task: Task) -> Result:
@@ -374,7 +373,7 @@ def _plan(task: Task, inclusion: Inclusion, known: control.Services, notes: Note
         kept = [one for one in given if one.name not in left]
         claiming = replace(inclusion, kept=[*inclusion.kept, *left])
         work, part, found = _draw(task, claiming, known, kept)
-        unsound = _found_among(task, found)
+        unsound = {**_refused_before(work), **_found_among(task, found)}
         if not unsound:
             break
         left.update(unsound)
@@ -384,8 +383,8 @@ def _plan(task: Task, inclusion: Inclusion, known: control.Services, notes: Note
     faults = [fault for fault in faults if fault.name not in left]
     readable = {item.name for item in work.items}
     unusable = [fault for fault in (*faults, *found) if fault.name not in readable]
-    told = [f"{message}; it is left out, and what is deployed of it stays" for message in left.values()]
-    work.warnings += bounded([*choice.told, *told], _MOST_LEFT_OUT)
+    told = [finds.say_left_out(message) for message in left.values()]
+    work.warnings += bounded([*choice.told, *told], finds.MOST_LEFT_OUT)
     _place(work)
     with _noting(task, notes, work.items, unusable):
         if faults or found:
@@ -408,6 +407,27 @@ def _found_among(task: Task, faults: t.Sequence[Fault]) -> t.Dict[str, str]:
     for fault in faults:
         if fault.name in names:
             found.setdefault(fault.name, sentence(fault.message))
+    return found
+
+
+def _refused_before(work: Plan) -> t.Dict[str, str]:
+    """The certificates of users that servers or their clients refused not long ago, each with a sentence, by name.
+
+    To try them in every run would cost a reload each time, and clients of the user the old certificate meanwhile.
+    """
+    now = datetime.now(timezone.utc)
+    found = {}
+    for item in work.items:
+        attempt = attempts.outstanding(work.layout, item.name) if item.changed and item.wanted.is_of_user else None
+        until = attempt.left_out_until if attempt is not None else None
+        if attempt is None or until is None or until <= now or until - now > finds.PAUSE:
+            continue
+        if attempt.fingerprint == material.fingerprint(item.material.certificate):
+            found[item.name] = (
+                f"{item.name}: this certificate was switched back at {format_time(attempt.time)}: {attempt.message}; "
+                f"it is tried again after {format_time(until)}, or at once if it is renewed, or is listed in "
+                "ocsp_stapling_certificates"
+            )
     return found
 
 
@@ -562,34 +582,4 @@ def _describe(work: Plan, item: Item) -> t.Dict[str, t.Any]:
 
 
 def _verify(task: Task) -> Result:
-    """Confirm the last switch, or take it back."""
-    if task.check or not confirm.read_record(task.layout):
-        return Result({"swapped_back": [], "msg": "there is nothing to confirm"})
-    with task.installation() as installation:
-        verified = confirm.verify(installation, _look)
-        if not verified.faults:
-            return Result({"swapped_back": [], "msg": _confirmation(verified)})
-        switched = confirm.read_record(task.layout).get("sets", {})
-        names = confirm.take_back(installation)
-        problems = confirm.reload_all(installation, verified.services)
-    faults = sentences.listed(list(verified.faults.values()), "; ")
-    _notes(task, task.inclusion()).take_back({name: switched[name] for name in names}, verified)
-    msg = f"{_say_taken_back(names, switched)}: {faults}"
-    return Result({"msg": "; ".join([msg, *problems]), "swapped_back": names}, changed=True, failed=True)
-
-
-def _say_taken_back(names: t.Sequence[str], switched: t.Mapping[str, t.Mapping[str, t.Any]]) -> str:
-    """Which certificates are as they were; of some there may have been none."""
-    old = [name for name in names if switched[name]["previous"]]
-    new = [name for name in names if name not in old]
-    said = [f"the old certificates of {sentences.named(old)} were put back"] if old else []
-    said += [f"{sentences.named(new)} {'was' if len(new) == 1 else 'were'} taken away again"] if new else []
-    return ", and ".join(said)
-
-
-def _confirmation(verified: confirm.Verified) -> str:
-    msg = f"{', '.join(verified.services)}: everything is served as expected"
-    if not verified.untold:
-        return msg
-    untold = join_words(verified.untold)
-    return f"{msg}, as far as can be checked; it is unknown whether {untold} loaded the new files, so reload it"
+    return verification.verify(task, _look, lambda: _notes(task, task.inclusion()))

@@ -9,6 +9,7 @@ The record of what was switched and has not been confirmed, transaction.json:
     {"version": 1,
      "sets": {NAME: {"previous": ID or null, "current": ID, "services": [SERVICE],
                      "fingerprint": SHA-256 of the certificate, "staple": SHA-256 or null,
+                     "is_of_user": true,      where a search found it and users other than root can write; else false
                      "sights": [[SERVICE, HOST, PORT, STARTTLS, server name,
                                  {fingerprint: whether it was stapled}]]}},     what was served before
      "snippets": {PATH: its content before, or null}}
@@ -79,7 +80,10 @@ class Sighted(t.NamedTuple):
 
 
 class Switched(t.NamedTuple):
-    """A certificate of which another set went live; ``staple`` is the digest of the staple that this had then."""
+    """A certificate of which another set went live; ``staple`` is the digest of the staple that this had then.
+
+    ``is_of_user`` is as for ``Wanted``.
+    """
 
     name: str
     previous: t.Optional[str]
@@ -88,6 +92,7 @@ class Switched(t.NamedTuple):
     fingerprint: str
     staple: t.Optional[str]
     sights: t.Sequence[Sighted]
+    is_of_user: bool = False
 
 
 class Verdict(t.NamedTuple):
@@ -154,6 +159,7 @@ def extend_record(
             "services": list(one.services),
             "fingerprint": one.fingerprint,
             "staple": one.staple,
+            "is_of_user": one.is_of_user,
             "sights": older["sights"] if follows else [_sighted(sighted) for sighted in one.sights],
         }
     return dump_record(noted, {**snippets, **record.get("snippets", {})})
@@ -174,6 +180,11 @@ def _sighted(sighted: Sighted) -> t.List[t.Any]:
 def previous_sets(layout: Layout) -> t.Dict[str, t.Optional[str]]:
     """The set of each name to which an unconfirmed switch may have to go back."""
     return {name: noted["previous"] for name, noted in read_record(layout).get("sets", {}).items()}
+
+
+def of_users(record: Record) -> t.List[str]:
+    """The names of a record that a search found where users other than root can write."""
+    return [name for name, noted in record.get("sets", {}).items() if noted.get("is_of_user")]
 
 
 def unconfirmed(layout: Layout) -> t.List[str]:

@@ -15,7 +15,7 @@ import contextlib
 import os
 import time
 import typing as t
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 from ..errors import InputError
 from ..pki import certificate as x509
@@ -34,6 +34,15 @@ LONGEST_FOR_USERS = 60.0
 MOST_NAMES, LARGEST = 1000, 64 * 1024
 _MOST_BITS, _LONGEST_NAME = 8192, 255
 NO_TIME = f"those that a search found took {LONGEST_FOR_USERS:.0f} seconds to check"
+#: How many certificates of a search that are left out are told of.
+MOST_LEFT_OUT = 5
+#: For how long a certificate is not tried again that servers or their clients have refused.
+PAUSE = timedelta(days=1)
+
+
+def say_left_out(message: str) -> str:
+    """What becomes of a certificate that a search found, after the sentence that says what is wrong with it."""
+    return f"{message}; it is left out, and what is deployed of it stays"
 
 
 class Choice(t.NamedTuple):

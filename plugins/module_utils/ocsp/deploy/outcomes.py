@@ -28,7 +28,7 @@ from ..store.attempts import HELD_BACK, LIVE_WITHOUT_STAPLE, REFUSED, SWITCHED_B
 from ..store.parts import Part
 from ..store.sets import Layout
 from ..text import join_words
-from . import material
+from . import finds, material
 from .confirm import Verified
 from .plan import Item, Plan
 
@@ -60,7 +60,7 @@ class Notes:
 
         Returns a sentence for each record that could not be written.
         """
-        wanted = {item.name: self._outcome(item, work.blame) for item in work.items}
+        wanted = {item.name: self._outcome(item) for item in work.items}
         gone = [name for name in attempts.names(self.layout) if name not in wanted and not self._is_known(name)]
         problems = []
         for name, attempt in [*wanted.items(), *((name, None) for name in gone)]:
@@ -97,8 +97,13 @@ class Notes:
                 if attempt is not None:
                     attempts.write(self.layout, name, attempt)
 
-    def take_back(self, switched: t.Mapping[str, t.Mapping[str, t.Any]], verified: Verified) -> None:
-        """Note that the sets of these names were put back; ``switched`` is what the transaction noted of them."""
+    def take_back(
+        self, switched: t.Mapping[str, t.Mapping[str, t.Any]], verified: Verified, left_out: t.Container[str] = ()
+    ) -> None:
+        """Note that the sets of these names were put back; ``switched`` is what the transaction noted of them.
+
+        Those of ``left_out`` are to blame for that.
+        """
         services = join_words(verified.faults)
         for name, one in switched.items():
             with contextlib.suppress(OcspError, KeyError):
@@ -107,14 +112,19 @@ class Notes:
                 message = verified.seen.get(name) or f"{services} did not take over the new certificates"
                 attempt = self._attempt(name, SWITCHED_BACK, _SWITCHED_BACK, message, certificate)
                 if attempt is not None:
-                    attempts.write(self.layout, name, attempt)
+                    attempts.write(self.layout, name, self._left_out(attempt) if name in left_out else attempt)
 
-    def _outcome(self, item: Item, blame: str) -> t.Optional[Attempt]:
+    def _left_out(self, attempt: Attempt) -> Attempt:
+        """The same of what is not to be tried again for a while."""
+        return attempt._replace(left_out_until=attempt.time + finds.PAUSE)
+
+    def _outcome(self, item: Item) -> t.Optional[Attempt]:
         """What is to be noted of a certificate, or None where it is as it should be."""
         certificate = item.material.certificate
         code, message = item.obstacle
         if item.rolled_back:
-            return self._attempt(item.name, SWITCHED_BACK, _SWITCHED_BACK, blame, certificate)
+            attempt = self._attempt(item.name, SWITCHED_BACK, _SWITCHED_BACK, item.blame, certificate)
+            return self._left_out(attempt) if attempt is not None and item.is_to_blame else attempt
         if item.held_back:
             return self._attempt(item.name, HELD_BACK, code, item.held_back, certificate)
         if item.lacks_staple and code:

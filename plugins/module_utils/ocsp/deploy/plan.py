@@ -40,9 +40,9 @@ class Item:
 
     ``reasons`` say what of the live set is not as it should be. ``renewed``: a set that stays got another staple, and
     ``adapted``: it got other pieces of configuration, and ``secured``: only those who should can read its key again.
-    ``rolled_back``: its new set was refused. ``unfit`` says why a
-    good response is not used. ``in_place`` is the staple that the certificate has, and ``remembered`` the judgement of
-    an earlier response that says that it is revoked.
+    ``rolled_back``: its new set was refused; ``blame`` says why, for everybody, and ``is_to_blame`` that it was refused
+    by itself. ``unfit`` says why a good response is not used. ``in_place`` is the staple that the certificate has, and
+    ``remembered`` the judgement of an earlier response that says that it is revoked.
     """
 
     wanted: Wanted
@@ -60,6 +60,8 @@ class Item:
     adapted: bool = False
     secured: bool = False
     rolled_back: bool = False
+    blame: str = ""
+    is_to_blame: bool = False
     position: t.Optional[int] = None
     came: int = 0
 
@@ -185,7 +187,6 @@ class Plan:
     missing: t.Sequence[Missing] = ()
     outdated: t.Sequence[str] = ()
     awaited: t.Sequence[str] = ()
-    blame: str = ""
     verified: bool = True
 
     @property
@@ -197,7 +198,7 @@ class Plan:
         """All that is or will be live, in the order that snippets have."""
         mine = []
         for item in self.items:
-            identifier = item.previous if item.held_back else item.identifier
+            identifier = item.previous if item.held_back or item.rolled_back else item.identifier
             if identifier:
                 mine.append(live.make(self.layout, item.name, identifier, item.description, self.services))
         names = {item.name for item in self.items}
@@ -211,10 +212,15 @@ class Plan:
         """The shared pieces of configuration that are not as they should be, by path. Raises InputError."""
         return live.outdated_snippets(Setup(self.layout.root, self.apache_port), self.after())
 
-    def told(self, outdated: t.Iterable[str]) -> t.Dict[str, t.List[str]]:
-        """The certificates that services have to load for a switch and for these shared pieces, by service."""
+    def told(
+        self, outdated: t.Iterable[str], switched: t.Optional[t.Iterable[Item]] = None
+    ) -> t.Dict[str, t.List[str]]:
+        """The certificates that services have to load for a switch and for these shared pieces, by service.
+
+        ``switched`` are the items of which a new set goes live with that switch, if these are not all.
+        """
         told = live.told(outdated, self.before, self.after())
-        for item in self.changed:
+        for item in self.changed if switched is None else switched:
             for service in item.wanted.services:
                 if item.name not in told.setdefault(service, []):
                     told[service].append(item.name)

@@ -34,6 +34,8 @@ def summary(
     held_back = [item.name if brief else f"{item.name}: {item.held_back}" for item in work.items if item.held_back]
     parts = [problem] if problem else []
     parts += [f"held back: {listed(held_back, ', ' if brief else '; ')}"] if held_back else []
+    refused = [item.name for item in work.items if item.rolled_back and not problem]
+    parts += [f"rolled back: {listed(refused)}"] if refused else []
     if changed:
         verb = "would change" if check else "changed"
         why = [_with_reasons(item, check) for item in work.changed]

@@ -14,8 +14,11 @@ Everything that servers read is changed through an ``Installation``. ``confirm``
 
 from __future__ import annotations
 
+import collections
 import contextlib
+import functools
 import os
+import time
 import typing as t
 from datetime import datetime, timezone
 
@@ -28,7 +31,8 @@ from ..servers.table import SERVERS
 from ..services.installation import Installation, Refused, read_texts
 from ..store import sets, staples
 from ..store.sets import Layout
-from . import confirm, live, material
+from ..text import bounded
+from . import confirm, finds, live, material
 from .confirm import Endpoint, Look, Sight
 from .plan import Item, Plan
 
@@ -97,9 +101,12 @@ def _stapling(item: Item, place: staples.Place) -> str:
     return "withdraw" if not item.stapled and staples.withdraw(place, write=False) else ""
 
 
-def stage(work: Plan) -> None:
-    """Make all new sets, complete but not live. Raises FileError; then nothing of them is left."""
-    entries, staged = work.entries(), work.changed
+def stage(work: Plan, items: t.Optional[t.Sequence[Item]] = None) -> None:
+    """Make all new sets, or those of ``items``, complete but not live.
+
+    Raises FileError; then nothing of them is left.
+    """
+    entries, staged = work.entries(), work.changed if items is None else items
     try:
         for item in staged:
             entry = entries[item.name]
@@ -127,57 +134,148 @@ def _former_pieces(layout: Layout, item: Item, entry: Entry) -> t.Dict[str, byte
     return {file: content for file, content in pieces.items() if os.path.exists(os.path.join(folder, file))}
 
 
+class _Refusal(t.NamedTuple):
+    """Why services refused their configuration: for whoever deploys, and for everybody. ``was_broken``: also before."""
+
+    message: str
+    blame: str
+    was_broken: bool
+
+
 def switch(work: Plan, installation: Installation, look: Look, endpoints: t.Sequence[Endpoint]) -> str:
     """Switch to all staged sets and shared pieces of configuration, or to none of them.
 
     Returns why a service refused its configuration, so that all is as it was, or an empty string. Raises FileError.
     What was staged and did not go live is removed: it holds private keys, and counts as a set that is kept.
+
+    Certificates of users, which a search found, have none of others refused: if there are any, they are tried again in
+    parts, after all that is the operator's. Those that are refused by themselves are left out with a warning.
     """
-    try:
-        problem = _switch(work, installation, look, endpoints)
-    except BaseException:
-        _discard(work)
-        raise
-    if problem:
-        _discard(work)
-    return problem
-
-
-def _discard(work: Plan) -> None:
-    for item in work.changed:
-        with contextlib.suppress(OcspError):
-            sets.discard(work.layout, item.name, item.identifier)
-        item.rolled_back = True
-
-
-def _switch(work: Plan, installation: Installation, look: Look, endpoints: t.Sequence[Endpoint]) -> str:
-    layout, outdated = work.layout, work.outdated_snippets()
-    told = work.told(outdated)
-    before = {service: installation.services.test(service) for service in told}
-    record = _record(work, outdated, look, endpoints) if work.verified else None
-    try:
-        with installation.switching(
-            [item.name for item in work.changed], [*outdated, layout.transaction], told
-        ) as change:
-            change.put(layout.transaction, record)
-            for item in work.changed:
-                change.switch(item.name, item.identifier)
-            for path, content in outdated.items():
-                change.put(path, content)
-            problems = {service: installation.services.test(service) for service in told}
-            failed = {service: problem for service, problem in problems.items() if problem}
-            if failed:
-                work.blame = "; ".join(_blame(one, bool(before[one])) for one in failed)
-                raise Refused("; ".join(_explain(one, failed[one], before[one]) for one in failed), failed)
-    except Refused as refused:
-        return refused.message
+    switching = _Switching(work, installation, look, endpoints)
+    changed = work.changed
+    refusal = switching.attempt(changed)
+    theirs = [item for item in changed if item.wanted.is_of_user]
+    if refusal is None or not theirs:
+        return refusal.message if refusal is not None else ""
+    mine = [item for item in changed if not item.wanted.is_of_user]
+    if mine or work.outdated_snippets():
+        refusal = switching.retry(mine)
+    elif not refusal.was_broken:
+        refusal = None
+    if refusal is not None:
+        return refusal.message
+    _switch_of_users(work, switching, theirs)
     return ""
 
 
-def _record(work: Plan, outdated: t.Iterable[str], look: Look, endpoints: t.Sequence[Endpoint]) -> t.Optional[bytes]:
-    spare = confirm.sparing(look)
-    switched = [_switched(item, spare, endpoints) for item in work.changed]
-    return confirm.extend_record(confirm.read_record(work.layout), switched, read_texts(outdated))
+def _switch_of_users(work: Plan, switching: _Switching, theirs: t.Sequence[Item]) -> None:
+    """Switch to as many of these as services accept, in halves of those that they refuse."""
+    until = time.monotonic() + finds.LONGEST_FOR_USERS
+    left: t.Dict[str, str] = {}
+    batches = collections.deque(_halves(theirs))
+    while batches:
+        batch = batches.popleft()
+        if time.monotonic() > until:
+            left.update((item.name, _give_up(item)) for item in batch)
+            continue
+        refusal = switching.retry(batch)
+        if refusal is not None and len(batch) > 1:
+            batches.extend(_halves(batch))
+        elif refusal is not None:
+            batch[0].is_to_blame = not refusal.was_broken
+            left[batch[0].name] = refusal.message
+    told = [finds.say_left_out(f"{name}: {message}") for name, message in left.items()]
+    work.warnings += bounded(told, finds.MOST_LEFT_OUT)
+
+
+def _halves(items: t.Sequence[Item]) -> t.List[t.Sequence[Item]]:
+    """Items in two parts, those of each user in one of them unless there is but one user."""
+    users = sorted({item.wanted.user or 0 for item in items})
+    first = users[: len(users) // 2]
+    if first:
+        parts = [[item for item in items if ((item.wanted.user or 0) in first) is place] for place in (True, False)]
+    else:
+        parts = [[*items[: len(items) // 2]], [*items[len(items) // 2 :]]]
+    return [part for part in parts if part]
+
+
+def _give_up(item: Item) -> str:
+    item.blame = (
+        "a server rejected its configuration with the new files that a search found, and "
+        f"{finds.LONGEST_FOR_USERS:.0f} seconds were not enough to try each of them"
+    )
+    return item.blame
+
+
+class _Switching:
+    """Switches to staged sets. What is served is looked at once, before the first switch.
+
+    So it is known without another test whether the configuration of a service is good before the next one.
+    """
+
+    def __init__(self, work: Plan, installation: Installation, look: Look, endpoints: t.Sequence[Endpoint]) -> None:
+        self._work = work
+        self._installation = installation
+        self._look = functools.lru_cache(maxsize=None)(confirm.sparing(look))
+        self._endpoints = endpoints
+        self._before: t.Dict[str, str] = {}
+
+    def retry(self, items: t.Sequence[Item]) -> t.Optional[_Refusal]:
+        """As ``attempt``, with sets that were removed when they were refused together with others."""
+        for item in items:
+            item.rolled_back, item.blame = False, ""
+        stage(self._work, items)
+        return self.attempt(items)
+
+    def attempt(self, items: t.Sequence[Item]) -> t.Optional[_Refusal]:
+        """Switch to the sets of these items and to shared pieces of configuration, or to none of them."""
+        try:
+            refusal = self._attempt(items)
+        except BaseException:
+            _discard(self._work.layout, items)
+            raise
+        if refusal is not None:
+            _discard(self._work.layout, items, refusal.blame)
+        return refusal
+
+    def _attempt(self, items: t.Sequence[Item]) -> t.Optional[_Refusal]:
+        work, layout, test = self._work, self._work.layout, self._installation.services.test
+        outdated = work.outdated_snippets()
+        told = work.told(outdated, items)
+        before = self._before
+        before.update((service, test(service)) for service in told if service not in before)
+        record = self._record(items, outdated) if work.verified else None
+        blame, was_broken = "", False
+        try:
+            with self._installation.switching(
+                [item.name for item in items], [*outdated, layout.transaction], told
+            ) as change:
+                change.put(layout.transaction, record)
+                for item in items:
+                    change.switch(item.name, item.identifier)
+                for path, content in outdated.items():
+                    change.put(path, content)
+                problems = {service: test(service) for service in told}
+                failed = {service: problem for service, problem in problems.items() if problem}
+                if failed:
+                    blame = "; ".join(_blame(one, bool(before[one])) for one in failed)
+                    was_broken = any(before[one] for one in failed)
+                    raise Refused("; ".join(_explain(one, failed[one], before[one]) for one in failed), failed)
+        except Refused as refused:
+            return _Refusal(refused.message, blame, was_broken)
+        before.update(dict.fromkeys(told, ""))
+        return None
+
+    def _record(self, items: t.Iterable[Item], outdated: t.Iterable[str]) -> t.Optional[bytes]:
+        switched = [_switched(item, self._look, self._endpoints) for item in items]
+        return confirm.extend_record(confirm.read_record(self._work.layout), switched, read_texts(outdated))
+
+
+def _discard(layout: Layout, items: t.Iterable[Item], blame: str = "") -> None:
+    for item in items:
+        with contextlib.suppress(OcspError):
+            sets.discard(layout, item.name, item.identifier)
+        item.rolled_back, item.blame = True, blame
 
 
 def _switched(item: Item, look: Look, endpoints: t.Sequence[Endpoint]) -> confirm.Switched:
@@ -196,6 +294,7 @@ def _switched(item: Item, look: Look, endpoints: t.Sequence[Endpoint]) -> confir
         fingerprint=material.fingerprint(item.material.certificate),
         staple=confirm.staple_digest(item.staple[0] if item.staple is not None else None),
         sights=tuple(sights),
+        is_of_user=item.wanted.is_of_user,
     )
 
 

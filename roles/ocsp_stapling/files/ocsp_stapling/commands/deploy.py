@@ -187,8 +187,9 @@ class Deploy:
             self._reload(result.values["reload"])
         if verify and result.values["unconfirmed"]:
             verified = certificate_set.carry_out(Task({**values, "state": "verify"}, self.host.run))
-            if verified.values.get("swapped_back"):
+            if verified.failed and verified.values.get("swapped_back"):
                 return Outcome(REFUSED, str(verified.values["msg"]))
+            warnings += verified.warnings
             if verified.failed:
                 warnings.append(f"what is served could not be checked: {verified.values['msg']}")
         (one,) = result.values["certificates"]

@@ -1,0 +1,133 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What ``certificate_set`` does with ``state: verify``: confirm the last switch, or take it back.
+
+Certificates that a search found in folders of users go back first, alone, as they must not take those of others along.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..servers.server import Setup
+from ..services.installation import Installation
+from ..store import parts, sets
+from ..store.sets import Layout
+from ..text import join_words
+from . import confirm, live, sentences
+from .confirm import Look, Record, Verified
+from .outcomes import Notes
+from .task import Result, Task, apache_port
+
+
+def verify(task: Task, look: Look, notes: t.Callable[[], Notes]) -> Result:
+    """Confirm the last switch, or take back as much of it as has to be."""
+    record = confirm.read_record(task.layout)
+    if task.check or not record:
+        return Result({"swapped_back": [], "msg": "there is nothing to confirm"})
+    switched = record.get("sets", {})
+    with task.installation() as installation:
+        verified = confirm.verify(installation, look)
+        if not verified.faults:
+            return Result({"swapped_back": [], "msg": _confirmation(verified)})
+        names: t.List[str] = []
+        while True:
+            theirs = _suspects(task.layout, verified, is_first=not names)
+            if not theirs:
+                break
+            names += _take_back_alone(task, installation, theirs)
+            problems = confirm.reload_all(installation, verified.services)
+            again = confirm.verify(installation, look)
+            if not again.faults:
+                return _without_theirs(notes(), {name: switched[name] for name in names}, verified, again, problems)
+            verified = _together(verified, again)
+        names = sorted({*names, *confirm.take_back(installation)})
+        problems = confirm.reload_all(installation, verified.services)
+    notes().take_back({name: switched[name] for name in names}, verified)
+    msg = "; ".join([f"{_say_taken_back(names, switched)}: {_said(verified)}", *problems])
+    return Result({"msg": msg, "swapped_back": names}, changed=True, failed=True)
+
+
+def _suspects(layout: Layout, verified: Verified, is_first: bool) -> t.List[str]:
+    """The certificates of users that may be why something is worse: at first those at which alone clients saw it.
+
+    What has a server serve none any more is not seen at a certificate that it did not serve before.
+    """
+    record = confirm.read_record(layout)
+    noted = record.get("sets", {})
+    theirs = [name for name in confirm.of_users(record) if sets.current_id(layout, name) == noted[name]["current"]]
+    return list(verified.seen) if is_first and verified.seen and {*verified.seen} <= {*theirs} else theirs
+
+
+def _take_back_alone(task: Task, installation: Installation, names: t.Collection[str]) -> t.List[str]:
+    """Have live what was live before the switch of these names; what else is on record stays. Raises FileError."""
+    layout, services, record = installation.layout, installation.services, confirm.read_record(installation.layout)
+    noted: Record = record.get("sets", {})
+    back = {name: noted[name]["previous"] for name in names}
+    before, all_parts = live.look(layout, services), parts.load(layout)
+    after = [one for one in before if one.entry.name not in back]
+    for name, identifier in back.items():
+        if identifier:
+            after.append(live.make(layout, name, identifier, sets.described(layout.folder(name, identifier)), services))
+    after = live.ordered(after, all_parts)
+    setup = Setup(layout.root, apache_port(task, all_parts, services))
+    outdated = live.outdated_snippets(setup, after)
+    told = live.told(outdated, before, after)
+    for name in back:
+        for service in noted[name]["services"]:
+            told[service] = list(dict.fromkeys([*told.get(service, ()), name]))
+    left = {name: one for name, one in noted.items() if name not in names}
+    with installation.switching(back, [*outdated, layout.transaction], told) as change:
+        for name, identifier in back.items():
+            change.switch(name, identifier)
+        for path, content in outdated.items():
+            change.put(path, content)
+        # What else may have to go back does so with these pieces of configuration, which have nothing of the switch.
+        change.put(layout.transaction, confirm.dump_record(left, record.get("snippets", {})))
+    return sorted(back)
+
+
+def _without_theirs(
+    notes: Notes,
+    switched: t.Mapping[str, t.Mapping[str, t.Any]],
+    verified: Verified,
+    again: Verified,
+    problems: t.Sequence[str],
+) -> Result:
+    """The end of a verification in which the certificates of users alone were put back."""
+    names = sorted(switched)
+    notes.take_back(switched, verified, left_out=names)
+    warning = "; ".join([f"{_say_taken_back(names, switched)}: {_said(verified)}", *problems])
+    msg = _say_taken_back(names, switched)
+    if again.services:
+        msg = f"{msg}; {_confirmation(again)}"
+    return Result({"msg": msg, "swapped_back": names}, changed=True, warnings=[warning])
+
+
+def _together(first: Verified, second: Verified) -> Verified:
+    """What was worse at any time."""
+    services = sorted({*first.services, *second.services})
+    return Verified({**first.faults, **second.faults}, services, [], {**first.seen, **second.seen})
+
+
+def _said(verified: Verified) -> str:
+    return sentences.listed(list(verified.faults.values()), "; ")
+
+
+def _say_taken_back(names: t.Sequence[str], switched: t.Mapping[str, t.Mapping[str, t.Any]]) -> str:
+    """Which certificates are as they were; of some there may have been none."""
+    old = [name for name in names if switched[name]["previous"]]
+    new = [name for name in names if name not in old]
+    said = [f"the old certificates of {sentences.named(old)} were put back"] if old else []
+    said += [f"{sentences.named(new)} {'was' if len(new) == 1 else 'were'} taken away again"] if new else []
+    return ", and ".join(said)
+
+
+def _confirmation(verified: confirm.Verified) -> str:
+    msg = f"{', '.join(verified.services)}: everything is served as expected"
+    if not verified.untold:
+        return msg
+    untold = join_words(verified.untold)
+    return f"{msg}, as far as can be checked; it is unknown whether {untold} loaded the new files, so reload it"
