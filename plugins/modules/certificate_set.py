@@ -162,6 +162,8 @@ options:
       - The names of certificates that a search of folders on the host found, as those of O(scan) with
         O(remote_source=true). What cannot be deployed of them is left out with a warning, as other users may have put
         it there, and what the host has of them stays as it is.
+      - So is what services refuse in a folder in which users other than root can write. It is tried again once it is
+        renewed, or after a day.
       - If several users claim one of these names, it is left out as well, unless it was deployed from the folder of one
         of them before.
     type: list
@@ -202,7 +204,9 @@ options:
     description:
       - V(present) deploys O(certificates).
       - V(verify) checks what the services of the last deployment serve after their reload. If that is worse than
-        before, the old sets are restored, the services are reloaded, and the task fails and says why.
+        before, the old sets are restored, the services are reloaded, and the task fails and says why. If it is enough
+        to restore those of O(found) in folders in which users other than root can write, the others stay, and the task
+        does not fail but warns.
       - V(pruned) removes the sets that no owner configures any more, unless a server configuration still uses them. See
         O(part) and O(pruned).
       - V(absent) removes the sets of O(certificates), whoever configured them, or all that O(part) has configured; with
