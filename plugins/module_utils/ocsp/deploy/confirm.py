@@ -37,6 +37,8 @@ from . import material
 #: Seconds that a service has to come back with what it was told to load.
 PATIENCE = 15.0
 _PAUSE = 0.5
+#: The fault of a server that shows what it showed before the switch.
+STILL_OLD = "the old certificate is still served"
 #: How often in a row an endpoint is waited for that hangs, before the same is taken to be true of its other names.
 _MOST_HANGING = 3
 #: Seconds that a look may take, with which any number is waited for, and those beyond in all after which an endpoint is
@@ -252,7 +254,7 @@ def _fault(sight: Sight, before: t.Mapping[str, bool], replaced: str, noted: t.M
         also = "the reload may also have loaded other changes to its configuration"
         return f"TLS no longer works ({sight.problem}; {also})" if before else ""
     if replaced in before and noted["fingerprint"] not in sight.shown:
-        return "the old certificate is still served" if replaced in sight.shown else "the new certificate is not served"
+        return STILL_OLD if replaced in sight.shown else "the new certificate is not served"
     return ""
 
 

@@ -18,6 +18,7 @@ import collections
 import contextlib
 import functools
 import os
+import re
 import time
 import typing as t
 from datetime import datetime, timezone
@@ -37,6 +38,8 @@ from .confirm import Endpoint, Look, Sight
 from .plan import Item, Plan
 
 _NO_SET = "-"
+#: What differs between two outputs of one test of a configuration: times and process IDs.
+_NUMBERS = re.compile(r"\d+")
 
 
 def renew(work: Plan, installation: t.Optional[Installation]) -> t.Set[str]:
@@ -323,8 +326,8 @@ def foreseen_refusals(work: Plan) -> t.Iterator[str]:
 def _blame(service: str, broken_before: bool) -> str:
     if broken_before:
         return (
-            f"the configuration of {service} was already broken before, so no certificate was replaced; see why with "
-            f"'ocsp-stapling reload {service}' as root"
+            f"the configuration of {service} was already broken before; see why with 'ocsp-stapling reload {service}' "
+            "as root"
         )
     return f"{service} rejected its configuration with the new files; the output of the deployment says why"
 
@@ -332,7 +335,7 @@ def _blame(service: str, broken_before: bool) -> str:
 def _explain(service: str, problem: str, before: str) -> str:
     if before:
         # What a test shows now, as the new files are gone again.
-        without = f"; without the new files: {before}" if before != problem else ""
+        without = f"; without the new files: {before}" if _NUMBERS.sub("", before) != _NUMBERS.sub("", problem) else ""
         return (
             f"the configuration of {service} was already broken before this run, so no certificate was replaced; "
             f"repair it first, or set 'test' for {service} if it runs with other files than these: {problem}{without}"

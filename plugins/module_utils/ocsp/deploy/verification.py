@@ -9,14 +9,15 @@ Certificates that a search found in folders of users go back first, alone, as th
 
 from __future__ import annotations
 
+import os
 import typing as t
 
-from ..servers.server import Setup
+from ..servers.server import FOLDER, Setup
 from ..services.installation import Installation
 from ..store import parts, sets
 from ..store.sets import Layout
 from ..text import join_words
-from . import confirm, live, sentences
+from . import confirm, live, removal, sentences
 from .confirm import Look, Record, Verified
 from .outcomes import Notes
 from .task import Result, Task, apache_port
@@ -46,7 +47,8 @@ def verify(task: Task, look: Look, notes: t.Callable[[], Notes]) -> Result:
         names = sorted({*names, *confirm.take_back(installation)})
         problems = confirm.reload_all(installation, verified.services)
     notes().take_back({name: switched[name] for name in names}, verified)
-    msg = "; ".join([f"{_say_taken_back(names, switched)}: {_said(verified)}", *problems])
+    said = f"{_say_taken_back(names, switched)}: {_said(verified)}"
+    msg = "; ".join([said, *_say_unread(task.layout, verified), *problems])
     return Result({"msg": msg, "swapped_back": names}, changed=True, failed=True)
 
 
@@ -104,6 +106,15 @@ def _without_theirs(
     if again.services:
         msg = f"{msg}; {_confirmation(again)}"
     return Result({"msg": msg, "swapped_back": names}, changed=True, warnings=[warning])
+
+
+def _say_unread(layout: Layout, verified: Verified) -> t.Iterator[str]:
+    """The certificates of which servers go on with the old one, perhaps from files of their own."""
+    snippets = removal.references(os.path.join(layout.root, FOLDER))
+    for name, problem in verified.seen.items():
+        live_files = layout.live(name)
+        if problem.endswith(confirm.STILL_OLD) and not (snippets or removal.references(live_files)):
+            yield f"no server's configuration in /etc names {live_files}, so it may read other files for {name}"
 
 
 def _together(first: Verified, second: Verified) -> Verified:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import itertools
 import os
 import typing as t
 from dataclasses import replace
@@ -168,6 +169,15 @@ def test_of_a_configuration_that_was_broken_before_both_problems_are_told(host: 
     host.fleet.tests["web"] = lambda: "bad directive" if os.path.exists(path) else "no such file"
     _work, problem = host.deploy(wanted(one, "a.example.com", "web", source=staple(one)))
     assert problem.endswith(": bad directive; without the new files: no such file"), problem
+
+
+def test_a_problem_that_the_new_files_change_nothing_about_is_told_once(host: Host) -> None:
+    """nginx writes the time and its process ID."""
+    number = itertools.count(2600)
+    host.fleet.tests["web"] = lambda: f"2026/11/30 15:31:09 [emerg] {next(number)}#0: unknown directive"
+    one = leaf("a.example.com")
+    _work, problem = host.deploy(wanted(one, "a.example.com", "web", source=staple(one)))
+    assert problem.count("unknown directive") == 1, problem
 
 
 def test_a_staple_that_a_server_ignores_is_not_missed_by_the_verification(host: Host) -> None:
