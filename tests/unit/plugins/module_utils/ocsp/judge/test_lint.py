@@ -51,11 +51,11 @@ FILES: t.Dict[str, t.Tuple[bytes, t.Dict[str, str]]] = {
     "delegated": (forge.response(signer=W.delegate), {}),
     "by SHA-256": (
         forge.response(forge.single(digest="sha256")),
-        {"haproxy": "warning", "hitch": "error"},
+        {"apache": "warning", "haproxy": "warning", "hitch": "error"},
     ),
     "by SHA-512": (
         forge.response(forge.single(digest="sha512")),
-        {"haproxy": "warning", "hitch": "error"},
+        {"apache": "warning", "haproxy": "warning", "hitch": "error"},
     ),
     "two answers, ours first": (
         forge.response(forge.single(), forge.single(OTHER)),
