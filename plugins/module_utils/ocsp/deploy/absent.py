@@ -46,14 +46,15 @@ def _absent_all(task: Task, warnings: t.Sequence[str]) -> Result:
     layout, known = task.layout, task.services()
     removed = removal.present(layout, sets.all_names(layout))
     told = _running_users(layout, known)
-    problems: t.List[str] = []
-    if not task.check and (removed or os.path.isdir(layout.state)):
+    force, problems = task.values["force"], [*filter(None, map(known.test, told))]
+    if not task.check and (force or not problems) and (removed or os.path.isdir(layout.state)):
         with task.installation(known) as installation:
-            problems = [result.problem for result in (installation.tell(service, always=True) for service in told)]
-            problems = [problem for problem in problems if problem]
-            if problems and not task.values["force"]:
-                return Result({"msg": _say_untold(problems), "removed": []}, failed=True)
-            removal.remove_all(installation, removed)
+            results = [installation.tell(service, always=True) for service in told]
+            problems = [result.problem for result in results if result.problem]
+            if force or not problems:
+                removal.remove_all(installation, removed)
+    if problems and not force:
+        return Result({"msg": _say_untold(problems), "removed": []}, failed=True)
     values: t.Dict[str, t.Any] = {"removed": removed}
     values["msg"] = _say_removed(removed, task.check) + _say_reloaded([] if problems else told, task.check)
     if task.diff:

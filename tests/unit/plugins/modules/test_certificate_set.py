@@ -2030,6 +2030,10 @@ def test_servers_read_their_configuration_again_before_all_is_removed(
     assert deployed["changed"] and not log.exists()
     foreseen = run(state="absent", check=True, service_settings=services)
     assert foreseen["msg"] == f"www.example.com would be removed; first to be reloaded: {SERVICE}"
+    untested = {SERVICE: {"reload": ["true"], "test": ["false"]}}
+    for check in (True, False):
+        refused = run(state="absent", service_settings=untested, check=check)
+        assert refused["failed"] and certificate.exists() and "was rejected by 'false'" in refused["msg"]
     broken = {SERVICE: {"reload": ["false"]}}
     refused = run(state="absent", service_settings=broken)
     assert refused["failed"] and certificate.exists() and not log.exists()
