@@ -11,6 +11,7 @@ import typing as t
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import parts, sets
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, MINUTE
 from ansible_collections.certops.ocsp.tests.unit.program import host as hosts
 from ansible_collections.certops.ocsp.tests.unit.program.host import Host
@@ -159,6 +160,17 @@ def test_the_next_attempt_is_known_right_after_a_deployment(
         web.hour()
         assert planned(web) == before > web.now + 2 * DAY and web.requests == requests
         web.later(DAY)
+
+
+def test_the_next_attempt_is_known_of_what_is_kept_for_a_server(web: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its owner no longer configures it, but it is renewed for as long as a configuration uses it."""
+    web.schedule("0 * * * *", monkeypatch)
+    web.put_staple(NAME)
+    web.configure(certificates=[])
+    given = parts.Certificate(NAME, ("web",), dropped=True)
+    parts.save(sets.Layout(str(web.root), str(web.state)), parts.Part("site", (given,)))
+    assert web.run("apply").code == 1
+    assert planned(web) > web.now + 2 * DAY
 
 
 @pytest.mark.parametrize("timer", TIMERS)

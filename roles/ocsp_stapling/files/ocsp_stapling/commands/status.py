@@ -155,7 +155,7 @@ class Status:
         if entry is None or self.runs is None:
             return entry
         planned = record.time_of(entry, "next_attempt")
-        if planned is None and self._is_asked_about(entry):
+        if planned is None and self._is_asked_about(name, entry):
             planned = self._first_plan(name, entry)
         if planned is None:
             return entry
@@ -163,9 +163,13 @@ class Status:
         following = self.runs.first(max(planned, self.now + timedelta(seconds=1)))
         return {**entry, "next_attempt": format_time(following)}
 
-    def _is_asked_about(self, entry: Values) -> bool:
-        """Whether refresh asks about a certificate that it has not seen yet."""
-        asked = record.mapping(entry, "certificate").get("has_responder") is True and _is_wanted(entry)
+    def _is_asked_about(self, name: str, entry: Values) -> bool:
+        """Whether refresh asks about a certificate that it has not seen yet.
+
+        It also does so about one that no owner configures any more, for as long as a server's configuration uses it.
+        """
+        is_kept = any(one.name == name and one.dropped for one in self.config.certificates)
+        asked = record.mapping(entry, "certificate").get("has_responder") is True and (is_kept or _is_wanted(entry))
         return asked and self.config.fetch and not self.refused and entry.get("deployed") is not False
 
     def _first_plan(self, name: str, entry: Values) -> datetime:
