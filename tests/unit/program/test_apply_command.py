@@ -1146,6 +1146,17 @@ def test_apply_ends_itself_before_it_is_killed() -> None:
     assert unit is not None and timedelta(minutes=int(unit[1])) >= applying.LONGEST_RUN + 3 * MINUTE
 
 
+def test_the_issuer_of_what_a_root_issued_lies_beside_it(host: Host) -> None:
+    """A root is in no chain that is served, and the playbook puts it where HAProxy looks for it."""
+    folder, issuer = host.deploy(NAME), forge.world().issuer.pem
+    chain = (folder / "fullchain.pem").read_bytes()
+    (folder / "fullchain.pem").write_bytes(chain[: -len(issuer)])
+    (folder / sets.ISSUER_FILE).write_bytes(issuer)
+    refreshed, applied = host.hour()
+    assert (refreshed.code, applied.code) == (0, 0), applied.err
+    assert host.staple(NAME) is not None and host.run("apply").code == 0
+
+
 def test_what_its_owner_no_longer_gives_is_told_and_goes_on(web: Host) -> None:
     """A server's configuration still uses it, so that the playbook left it there."""
     web.hour()

@@ -38,7 +38,7 @@ from ocsp.options import table
 from ocsp.options.parse import check_options, did_you_mean
 from ocsp.servers.table import SERVERS
 from ocsp.services.control import COMMANDS, Service, configured, name_problem, read_command
-from ocsp.store import parts, proofs, scan, tenants
+from ocsp.store import parts, proofs, scan, sets, tenants
 from ocsp.store.sets import Layout
 from ocsp.text import bounded, clean, parse_duration
 
@@ -658,7 +658,11 @@ def _entry(
         values.pop(key, None)
     users = tuple(dict.fromkeys(given.get("services") or ()))
     if "certificate_path" not in values and "certificate_content" not in values:
-        values["certificate_path"] = _in_set(given.get("live") or live)
+        folder = given.get("live") or live
+        values["certificate_path"] = _in_set(folder)
+        issuer = os.path.join(folder, sets.ISSUER_FILE)
+        if os.path.lexists(issuer):  # which a root that issued the certificate itself has, as it is in no chain
+            values.setdefault("issuer_path", issuer)
     values.setdefault("path", os.path.join(folders.responses, f"{name}.der"))
     kinds = (services[one].kind if one in services else one for one in users)
     reading = [kind for kind in kinds if kind is not None and kind in SERVERS and SERVERS[kind].staples]
