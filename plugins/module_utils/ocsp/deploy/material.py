@@ -156,20 +156,26 @@ def examine(material: Material, names: t.Sequence[str], strict: bool = False) ->
     """
     path, certificate, where = material.path, material.certificate, material.where
     problems = [keys.key_problem(material.key, certificate, where["key"], where["certificate"]), *path.problems]
-    missing = [name for name in names if not covers(certificate, name)]
-    if missing:
-        held = ", ".join(server_names(certificate)[:5]) or "none"
-        problems.append(
-            f"{where['certificate']} ({certificate.name}) is not for {join_words(missing)} (its names: {held})"
-            f"{_addresses_as_names(certificate, missing)}"
-        )
-    problems = [problem for problem in problems if problem]
+    problems = [problem for problem in (*problems, names_problem(material, names)) if problem]
     warnings = [*path.warnings, *path.unused]
     if not problems:
         loaded = loading.try_load(material.files()["fullchain.pem"], material.key)
         problems = [loaded.refusal] if loaded.refusal else []
         (problems if strict else warnings).extend([loaded.warning] if loaded.warning else [])
     return Examination(tuple(problems), tuple(warnings))
+
+
+def names_problem(material: Material, names: t.Iterable[str]) -> str:
+    """Which of the names of a server a certificate is not for, or an empty string."""
+    certificate = material.certificate
+    missing = [name for name in names if not covers(certificate, name)]
+    if not missing:
+        return ""
+    held = ", ".join(server_names(certificate)[:5]) or "none"
+    return (
+        f"{material.where['certificate']} ({certificate.name}) is not for {join_words(missing)} (its names: {held})"
+        f"{_addresses_as_names(certificate, missing)}"
+    )
 
 
 def issuer_problem(material: Material) -> str:

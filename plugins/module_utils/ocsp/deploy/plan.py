@@ -288,11 +288,25 @@ def _plan_one(layout: Layout, wanted: Wanted, now: datetime) -> t.Tuple[Item, t.
         item.identifier = sets.new_id(now, material.fingerprint(read.certificate))
     if not item.is_whole:
         found = material.examine(read, wanted.names, strict=wanted.is_of_user)
+    else:
+        # The files have been examined, and the names may be other ones since.
+        problem = material.names_problem(read, wanted.names)
+        known = set(sets.described(layout.live(wanted.name)).names)
+        found = _with_problem(found, problem, is_live=set(wanted.names) <= known)
     problems = [*_unusable(item), *found.problems]
     if item.stapled and not problems:
         problem = material.issuer_problem(read)
         problems += [problem] if problem else []
     return item, problems, [*found.warnings, *_other_groups(item)]
+
+
+def _with_problem(found: material.Examination, problem: str, is_live: bool) -> material.Examination:
+    """What was found, with a problem that is one for a deployment, or only odd where it is live as it is."""
+    if not problem:
+        return found
+    if is_live:
+        return found._replace(warnings=(*found.warnings, f"it is live, but {problem}"))
+    return found._replace(problems=(*found.problems, problem))
 
 
 def _stale(

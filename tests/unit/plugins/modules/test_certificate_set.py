@@ -66,8 +66,10 @@ SERVICE = "certops-test"
 OWNER = sets.Access(os.geteuid(), os.getegid()).shown.partition(" ")[0]
 
 
-def leaf(name: str, label: str = "", kind: str = "p256", urls: bool = True, demands: bool = False) -> forge.Entity:
-    extensions = [forge.subject_alt_name(name)]
+def leaf(
+    name: str, label: str = "", kind: str = "p256", urls: bool = True, demands: bool = False, also: str = ""
+) -> forge.Entity:
+    extensions = [forge.subject_alt_name(*filter(None, (name, also)))]
     extensions += [forge.ocsp_urls(forge.URL)] if urls else []
     extensions += [forge.must_staple()] if demands else []
     return forge.leaf(
@@ -968,9 +970,9 @@ def test_a_record_that_cannot_be_written_is_a_warning(run: t.Callable[..., Resul
 def test_a_renewal_is_no_change_of_configuration(run: t.Callable[..., Result], tmp_path: Path) -> None:
     part, name, said = {"owner": "web"}, "www.example.com", "the configuration of 'web' was updated"
     assert said in run(certificates=[entry(leaf(name), name)], part=part)["msg"]
-    renewed = run(certificates=[entry(leaf(name, "new"), name)], part=part)
+    renewed = run(certificates=[entry(leaf(name, "new", also="x.example.com"), name)], part=part)
     assert renewed["changed"] and "configuration" not in renewed["msg"], renewed["msg"]
-    again = entry(leaf(name, "new"), name)
+    again = entry(leaf(name, "new", also="x.example.com"), name)
     changes: t.Dict[str, t.Any] = {"options.retries": {"options": {"retries": 0}}, "staple": {"staple": False}}
     changes.update({"names": {"names": [name, "x.example.com"]}, "reload": {"services": [SERVICE, "other"]}})
     settings = {SERVICE: {"unit": SERVICE}, "other": {"unit": "other"}}
@@ -1046,7 +1048,7 @@ def test_a_task_and_the_role_agree_about_a_set(first: str, run: t.Callable[..., 
 
 
 def test_what_is_adapted_is_in_the_difference(run: t.Callable[..., Result]) -> None:
-    one = entry(leaf("www.example.com", urls=False), "www.example.com")
+    one = entry(leaf("www.example.com", urls=False, also="x.example.com"), "www.example.com")
     run(certificates=[one], part={"owner": "web"})
     for change, key in (({"services": [SERVICE, "nginx"]}, "services"), ({"names": ["x.example.com"]}, "names")):
         one.update(change)
@@ -1993,6 +1995,14 @@ def test_a_key_that_the_group_of_its_server_may_not_read_is_told(
     given = entry(leaf("www.example.com"), "www.example.com", **settings)
     warnings = run(check=True, certificates=[given])["warnings"]
     assert any("exim reads the private key as the group Debian-exim" in one for one in warnings) is told, warnings
+
+
+def test_names_that_are_added_later_have_to_be_in_the_certificate_as_well(run: t.Callable[..., Result]) -> None:
+    given = entry(leaf("www.example.com"), "www.example.com")
+    run(certificates=[given])
+    for check in (True, False):
+        refused = run(certificates=[{**given, "names": ["www.example.com", "shop.example.com"]}], check=check)
+        assert refused["failed"] and "is not for shop.example.com (its names: www.example.com)" in refused["msg"]
 
 
 def test_two_entries_of_a_name_are_one(run: t.Callable[..., Result]) -> None:
