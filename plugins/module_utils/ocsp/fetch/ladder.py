@@ -209,7 +209,8 @@ class _Fetch:
         until = min(self.not_before[url] for url in pending)
         if until + _LEAST_SECONDS > self.deadline:
             return False
-        self.environment.sleep(until - now)
+        # The pause that another responder asked for may have passed while this round took its time.
+        self.environment.sleep(max(0.0, until - now))
         return True
 
     def _ask(self, url: str) -> _Answer:

@@ -450,6 +450,19 @@ def test_each_responder_gets_the_pause_that_it_asked_for() -> None:
     assert world.pauses == [5.0, 5.0]
 
 
+def test_a_pause_that_passed_while_another_responder_was_slow_is_over() -> None:
+    def answer(request: HttpRequest) -> Reply:
+        if request.url.startswith(OTHER):
+            world.seconds += 6.0 if world.pauses else 0.0
+            return html(500)
+        return html(429, retry_after=5.0)
+
+    world = World(answer=answer)
+    run(world, responder_urls=(URL, OTHER), method="post", retries=2)
+    assert [request.url for request in world.requests] == [URL, OTHER, OTHER, URL]
+    assert world.pauses == [1.0, 0.0]
+
+
 def test_how_long_to_wait_is_said() -> None:
     error = run(World(html(429, retry_after=3600.0))).error
     assert error is not None
