@@ -291,7 +291,17 @@ CODES = (
         JUDGEMENT,
         WARNING,
         "The response has answers about certificates of several issuers. Clients with OpenSSL refuse such a response.",
-        "Report it to the CA, whose responder has to answer for one issuer at a time.",
+        "Report it to the CA, whose responder has to answer for one issuer at a time. It replaces a response without "
+        "this only when that is about to expire.",
+    ),
+    Code(
+        "other_answer_first",
+        JUDGEMENT,
+        WARNING,
+        "The response has several answers, and the first one is about another certificate. Clients with GnuTLS look at "
+        "the first one alone and break off.",
+        "Report it to the CA, whose responder has to answer for one certificate at a time. It replaces a response "
+        "without this only when that is about to expire.",
     ),
     Code(
         "unexpected_extension",

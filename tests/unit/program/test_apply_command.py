@@ -288,6 +288,22 @@ def test_what_no_server_ignores_is_good(host: Host, services: t.Sequence[str], m
     assert reports(host)[:2] == ("good", None)
 
 
+def test_a_staple_that_its_server_reads_is_not_replaced_by_one_that_it_ignores_while_there_is_time(host: Host) -> None:
+    """An unsigned error in place of the answers by SHA-1 is enough to have the responder asked by SHA-256."""
+    host.deploy(NAME, ["haproxy"], must_staple=True)
+    host.hour()
+    first = host.staple(NAME)
+    host.maker = hosts.by_sha256
+    host.later(4 * DAY)
+    refreshed, applied = host.hour()
+    assert host.staple(NAME) == first and (refreshed.code, applied.code) == (0, 0)
+    assert "the new response is of less use than the one in place: haproxy ignores" in refreshed.err
+    assert reports(host)[:2] == ("good", None)
+    host.later(2 * DAY)
+    host.hour()
+    assert host.staple(NAME) != first and reports(host)[0] == "ignored"
+
+
 def test_the_last_minutes_of_a_staple_are_no_fault_of_it(host: Host) -> None:
     host.deploy(NAME, ["haproxy"])
     host.run("refresh")

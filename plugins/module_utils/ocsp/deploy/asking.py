@@ -17,6 +17,7 @@ from ..fetch.environment import Environment, Exchange, ResponderDown, Ways
 from ..fetch.freshness import Outcome, judge
 from ..judge.decision import WITHDRAW, Facts, decide, proves_for_good
 from ..judge.judgement import Judgement
+from ..judge.lint import unfit
 from ..judge.schedule import Lookahead, look_ahead
 from ..options.parse import Options, decode_content, make_options
 from ..servers.changes import expiry_plan
@@ -77,6 +78,7 @@ def obtain(
             break
         work.waited_for += [name for name in waiting if name not in work.waited_for]
     for item in work.items:
+        item.ignored = _ignored(item)
         item.unfit = _unfit(item, ahead, now()) if ahead is not None else ""
         work.warnings += [f"{item.name}: {sentence}" for sentence in _settle(item)]
 
@@ -123,6 +125,13 @@ def _is_worth_waiting(item: Item, waited: bool) -> bool:
     return (needed or waited) and outcome.transient
 
 
+def _ignored(item: Item) -> str:
+    """Which of its servers have no use for the response, and why, as one sentence, or an empty string."""
+    if item.response is None:
+        return ""
+    return "; ".join(one.message for kind in item.wanted.known_kinds for one in unfit(kind, item.response[1]))
+
+
 def _unfit(item: Item, ahead: Ahead, now: datetime) -> str:
     """Why the program on the host would withdraw the response at once, or an empty string."""
     response = item.response
@@ -147,11 +156,11 @@ def _settle(item: Item) -> t.List[str]:
         return []
     if item.unfit:
         return [f"no staple is put in place: {item.unfit}"]
-    if outcome.data is not None:
-        return list(outcome.warnings)
-    if not outcome.failed:
-        return []
     _code, reason = item.obstacle
+    if outcome.data is not None and not reason:
+        return [*outcome.warnings, *([item.ignored] if item.ignored else [])]
+    if not reason:
+        return []
     if not item.is_in_use and item.material.certificate.must_staple:
         item.held_back = f"it must not be used without a staple: {reason}"
         return []

@@ -41,8 +41,9 @@ class Item:
     ``reasons`` say what of the live set is not as it should be. ``renewed``: a set that stays got another staple, and
     ``adapted``: it got other pieces of configuration, and ``secured``: only those who should can read its key again.
     ``rolled_back``: its new set was refused; ``blame`` says why, for everybody, and ``is_to_blame`` that it was refused
-    by itself. ``unfit`` says why a good response is not used. ``in_place`` is the staple that the certificate has, and
-    ``remembered`` the judgement of an earlier response that says that it is revoked.
+    by itself. ``unfit`` says why a good response is not used, and ``ignored`` which of its servers ignore it.
+    ``in_place`` is the staple that the certificate has, and ``remembered`` the judgement of an earlier response that
+    says that it is revoked.
     """
 
     wanted: Wanted
@@ -53,6 +54,7 @@ class Item:
     outcome: t.Optional[Outcome] = None
     held_back: str = ""
     unfit: str = ""
+    ignored: str = ""
     known_revoked: bool = False
     in_place: t.Optional[bytes] = None
     remembered: t.Optional[Judgement] = None
@@ -107,7 +109,7 @@ class Item:
     def response(self) -> t.Optional[t.Tuple[bytes, Judgement]]:
         """The good response for this certificate and its judgement, if there is one that can be used."""
         outcome = self.outcome
-        if self.unfit or outcome is None or outcome.data is None or outcome.judgement is None:
+        if self.unfit or self.needs_another or outcome is None or outcome.data is None or outcome.judgement is None:
             return None
         return outcome.data, outcome.judgement
 
@@ -124,12 +126,19 @@ class Item:
         return self.in_place, before
 
     @property
+    def needs_another(self) -> bool:
+        """Whether a new certificate must not be used with the response that came, as one of its servers ignores it."""
+        return bool(self.ignored) and self.material.certificate.must_staple is True and not self.is_in_use
+
+    @property
     def obstacle(self) -> t.Tuple[str, str]:
         """Why there is no response that can be used: the reason code and the sentence, empty where that is no fault."""
         if self.revocation is not None:
             return "revoked", self.revocation.message
         if self.unfit:
             return "expiring", self.unfit
+        if self.needs_another:
+            return "unfit_for_server", self.ignored
         outcome = self.outcome
         if outcome is None or outcome.data is not None or not outcome.failed:
             return "", ""

@@ -97,7 +97,7 @@ class Environment:
     """What a refresh needs from outside. The time starts at ``now`` (aware) and moves on from there.
 
     ``sync_folder`` has the names in a folder on disk; whoever writes many files may do so once for all. ``ways`` is
-    what is known of responders.
+    what is known of responders, and ``interval`` how long it is at most until the next time.
     """
 
     def __init__(
@@ -110,6 +110,7 @@ class Environment:
         random_bytes: t.Callable[[int], bytes] = os.urandom,
         sync_folder: t.Callable[[str], None] = files.sync_folder,
         ways: t.Optional[Ways] = None,
+        interval: timedelta = timedelta(0),
     ) -> None:
         self.exchange = exchange
         self.monotonic = monotonic
@@ -118,6 +119,7 @@ class Environment:
         self.random_bytes = random_bytes
         self.sync_folder = sync_folder
         self.ways = Ways() if ways is None else ways
+        self.interval = interval
         self._start = now
         self._began = monotonic()
 

@@ -40,8 +40,8 @@ class Outcome(t.NamedTuple):
 
     ``path`` is empty where it is in no file. ``before`` is the judgement of what was found in place, ``judgement``
     that of what counts now: the response in place, or, after a failure with nothing good in place, the refused one.
-    ``data`` is the DER of the response in place, if that is good. ``older`` is why a response that came, good by
-    itself, was not put in its place. ``fetch_error`` is why no newer response was obtained, ``transient`` whether
+    ``data`` is the DER of the response in place, if that is good. ``passed_over`` is why a response that came, good
+    by itself, was not put in its place. ``fetch_error`` is why no newer response was obtained, ``transient`` whether
     asking again in some minutes may help, ``retry_after`` the seconds that the responder asked to wait, and ``refused``
     the judgement of the response that it gave instead. ``proof`` is the DER of one that proves a revocation.
     ``warnings`` are sentences for the operator.
@@ -62,7 +62,7 @@ class Outcome(t.NamedTuple):
     proof: t.Optional[bytes] = None
     before: t.Optional[Judgement] = None
     judgement: t.Optional[Judgement] = None
-    older: t.Optional[Finding] = None
+    passed_over: t.Optional[Finding] = None
     data: t.Optional[bytes] = None
     renew_at: t.Optional[datetime] = None
     responder_url: t.Optional[str] = None
@@ -74,7 +74,7 @@ class Outcome(t.NamedTuple):
     def findings(self) -> t.Tuple[Finding, ...]:
         """What is to be said of the response that counts now, and of one that it was preferred to."""
         found = self.judgement.findings if self.judgement is not None else ()
-        return (*found, self.older) if self.older is not None else found
+        return (*found, self.passed_over) if self.passed_over is not None else found
 
 
 class Current(t.NamedTuple):

@@ -19,6 +19,7 @@ from ..judge import schedule, wire
 from ..judge.judgement import Judgement
 from ..options.parse import Options
 from ..pki.certificate import Target
+from ..servers.table import SERVERS
 from ..text import clean
 from ..urls import check_url
 from .environment import Environment, ResponderDown, Way
@@ -157,6 +158,8 @@ class _Fetch:
         self.not_before: t.Dict[str, float] = {}
         self.waited_for: t.Set[str] = set()
         self.is_last_round = False
+        #: Whether one of its servers has no use for an answer by a SHA-256 CertID.
+        self.needs_sha1 = not all(SERVERS[name].reads_sha256 for name in options.servers)
 
     def run(self) -> Fetched:
         pending = list(self.options.responder_urls)
@@ -216,7 +219,7 @@ class _Fetch:
     def _ask(self, url: str) -> _Answer:
         """Ask one responder, down the ladder until a rung holds. Returns the last answer."""
         answer = _Answer(None)
-        known = self.environment.ways.find(url, self.environment.now())
+        known = self._known_way(url)
         digests = ("sha1", "sha256") if self.options.certid_digest == "auto" else (self.options.certid_digest,)
         spoke: t.List[t.Tuple[str, str]] = []
         for digest in _first(digests, known and known.certid_digest):
@@ -264,9 +267,17 @@ class _Fetch:
         pause_ends = self.environment.monotonic() + (answer.retry_after or 0.0)
         return self.is_last_round or pause_ends + _LEAST_SECONDS > self.deadline
 
+    def _known_way(self, url: str) -> t.Optional[Way]:
+        """The way to begin with, if it is not the usual one. Who cannot use a SHA-256 CertID is asked for by SHA-1 first."""
+        known = self.environment.ways.find(url, self.environment.now())
+        return known._replace(certid_digest="sha1") if known and self.needs_sha1 else known
+
     def _remember(self, url: str, known: t.Optional[Way], worked: t.Optional[t.Tuple[str, str]]) -> None:
         """Have the next run begin with what worked here, unless that is the usual way."""
         if worked is None or (known and worked == known[:2]):
+            return
+        if self.needs_sha1 and worked[1] != "sha1":
+            # What has it asked for by SHA-256 is no signed word: anybody on the way can say it.
             return
         first = next(attempt for attempt in self.attempts if attempt.url == url)
         is_usual = worked == (first.method, first.certid_digest) and not known

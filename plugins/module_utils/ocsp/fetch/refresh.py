@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import os
 import typing as t
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from ..errors import ERROR, WARNING, Finding
+from ..errors import ERROR, Finding
 from ..judge import response as ocsp_response
 from ..judge import schedule
 from ..judge.decision import INSTALL, Facts, decide
 from ..judge.judgement import Judgement
+from ..judge.schedule import Lookahead
 from ..options.parse import Options
 from ..pki.certificate import Target
 from ..store import files, reading
@@ -68,7 +69,8 @@ def obtain(
     if fresh is not None:
         return fresh
     came = _given(target, options, environment.now()) if options.source is not None else None
-    return _settle(options, known, came or _ask(target, options, environment), environment.now())
+    came = came or _ask(target, options, environment)
+    return _settle(options, known, came, environment.now(), environment.interval)
 
 
 def _given(target: Target, options: Options, now: datetime) -> _Came:
@@ -95,17 +97,18 @@ def _ask(target: Target, options: Options, environment: Environment) -> _Came:
     )
 
 
-def _settle(options: Options, known: Current, came: _Came, now: datetime) -> Outcome:
+def _settle(options: Options, known: Current, came: _Came, now: datetime, interval: timedelta) -> Outcome:
     """Decide between what is in place and what came, and say so."""
     in_place = known.data is not None
-    decision = decide(Facts(in_place, known.judgement, candidate=came.judgement, proof=came.judgement), now)
+    facts = Facts(in_place, known.judgement, candidate=came.judgement, proof=came.judgement)
+    decision = decide(facts, now, ahead=Lookahead(interval=interval))
     if decision.action == INSTALL and decision.judgement is not None:
         return _replaced(options, known, came, decision.judgement)
     if came.error is not None:
         return _failed(options, known, came, came.error, now)
-    if known.good is None:
+    if known.good is None and decision.passed_over is not None:
         # Whoever replays an answer from before the revocation must not get it stapled again.
-        return _failed(options, known, came, Finding("older", ERROR, decision.passed_over), now)
+        return _failed(options, known, came, Finding("older", ERROR, decision.passed_over.message), now)
     return _kept(options, known, came, decision.passed_over, now)
 
 
@@ -129,27 +132,26 @@ def _replaced(options: Options, known: Current, came: _Came, judgement: Judgemen
     )
 
 
-def _kept(options: Options, known: Current, came: _Came, problem: str, now: datetime) -> Outcome:
-    """The outcome where a good response came that is no newer than the good one in place."""
+def _kept(options: Options, known: Current, came: _Came, problem: t.Optional[Finding], now: datetime) -> Outcome:
+    """The outcome where a good response came that is no better than the good one in place."""
     message = "there is no newer response than the one in place"
     warnings = []
-    if problem:
-        message = f"{problem}; the one in place was kept"
+    if problem is not None:
+        message = f"{problem.message}; the one in place was kept"
         warnings.append(message)
     delay = _delay(options, known.good, now)
     return _with_asking(options, known, came)._replace(
         message=message,
-        older=Finding("older", WARNING, problem) if problem else None,
+        passed_over=problem,
         warnings=(*warnings, *delay),
     )
 
 
 def _delay(options: Options, good: t.Optional[Judgement], now: datetime) -> t.Iterator[str]:
     """Say so when a responder has had nothing newer for long, before the response in place ends."""
-    start, end = (good.this_update, good.effective_expiry) if good is not None else (None, None)
-    if start is not None and end is not None and end - now < (end - start) / 4:
+    if good is not None and good.effective_expiry is not None and schedule.is_near_end(good, now):
         where = f"in {options.path}" if options.path else "in place"
-        ends = format_time(end)
+        ends = format_time(good.effective_expiry)
         yield f"there is still no newer response than the one {where}, which expires at {ends}"
 
 

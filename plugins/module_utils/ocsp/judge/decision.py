@@ -13,11 +13,11 @@ from __future__ import annotations
 import typing as t
 from datetime import datetime, timedelta
 
-from ..errors import Finding
+from ..errors import WARNING, Finding
 from ..servers.changes import ExpiryPlan
 from ..text import format_time
 from .judgement import Judgement
-from .schedule import Lookahead
+from .schedule import Lookahead, is_near_end
 
 INSTALL, KEEP, WITHDRAW = "install", "keep", "withdraw"
 
@@ -40,6 +40,10 @@ _OF_TIME = frozenset(
 )
 #: Those of them that a clock makes that is behind.
 _OF_BEGINNING = frozenset(("not_yet_valid", "responder_certificate_not_yet_valid"))
+
+#: Findings about a good response that clients or servers do without a staple for, or that clients break off on. A
+#: signature is no guard against them: whoever is on the way may ask in another way, or for more than one certificate.
+_OF_USE = frozenset(("mixed_issuers", "other_answer_first", "unfit_for_server"))
 
 #: What may be wrong with the proof of a revocation: it stays true when the response that says so has ended, and where
 #: the clock of the host is behind.
@@ -70,7 +74,7 @@ class Decision(t.NamedTuple):
 
     ``judgement`` is that of the response to be in place afterwards: the candidate's for INSTALL, that of what is in
     place for KEEP, and None where there is no good one. WITHDRAW says that nothing may be stapled.
-    ``passed_over`` is why a candidate that is good by itself is not used, where that is worth telling. ``proof`` is
+    ``passed_over`` is why a candidate that is good by itself is not used, where that is worth telling, as a warning. ``proof`` is
     the judgement of the response that proves the revocation, where the code is ``revoked``.
     ``ended``: it is withdrawn because it ends, so that servers that notice that need not be told.
     ``alarming``: clients fail already, or will fail unless an operator acts.
@@ -80,7 +84,7 @@ class Decision(t.NamedTuple):
     judgement: t.Optional[Judgement] = None
     code: str = ""
     message: str = ""
-    passed_over: str = ""
+    passed_over: t.Optional[Finding] = None
     proof: t.Optional[Judgement] = None
     ended: bool = False
     alarming: bool = False
@@ -102,8 +106,8 @@ def decide(
     if facts.obstacle is not None:
         return _without(facts, facts.obstacle.code, facts.obstacle.message)
     current, candidate = _good(facts.current), _good(facts.candidate)
-    problem = _older(candidate, current) if candidate is not None and current is not None else ""
-    installing = candidate is not None and not problem and _is_better(candidate, current)
+    problem = _drawback(candidate, current, now, ahead) if candidate is not None and current is not None else None
+    installing = candidate is not None and problem is None and _is_better(candidate, current)
     best = candidate if installing else current
     proof = _latest_proof(facts)
     if proof is not None and not _is_later(best, proof):
@@ -132,6 +136,21 @@ def _good(judgement: t.Optional[Judgement]) -> t.Optional[Judgement]:
 # Which of two
 
 
+def _drawback(new: Judgement, current: Judgement, now: datetime, ahead: Lookahead) -> t.Optional[Finding]:
+    """Why a good response must not replace the good one in place, or None."""
+    older = _older(new, current)
+    if older:
+        return Finding("older", WARNING, older)
+    times, current_times = _times(new), _times(current)
+    if times == current_times or len(_of_use(new)) <= len(_of_use(current)):
+        return None
+    if is_near_end(current, now, ahead.interval):
+        return None
+    known = [finding.code for finding in _of_use(current)]
+    finding = next((one for one in _of_use(new) if one.code not in known), _of_use(new)[-1])
+    return Finding(finding.code, WARNING, f"the new response is of less use than the one in place: {finding.message}")
+
+
 def _older(new: Judgement, current: Judgement) -> str:
     """Why a good response must not replace the good one in place, or an empty string.
 
@@ -149,15 +168,22 @@ def _older(new: Judgement, current: Judgement) -> str:
 
 
 def _is_better(new: Judgement, current: t.Optional[Judgement]) -> bool:
-    """Whether one that is no older has other times, or the same and fewer servers that ignore it."""
-    if current is None:
+    """Whether one that is no older has other times, or the same and is of more use, or has fewer certificates.
+
+    No signature covers these, so that the one in place may have some that somebody on the way added.
+    """
+    if current is None or _times(new) != _times(current):
         return True
-    times, current_times = ((one.this_update, one.effective_expiry) for one in (new, current))
-    return times != current_times or _ignored(new) < _ignored(current)
+    return (len(_of_use(new)), new.certificate_count) < (len(_of_use(current)), current.certificate_count)
 
 
-def _ignored(judgement: Judgement) -> int:
-    return sum(finding.code == "unfit_for_server" for finding in judgement.findings)
+def _times(judgement: Judgement) -> t.Tuple[t.Optional[datetime], t.Optional[datetime]]:
+    return judgement.this_update, judgement.effective_expiry
+
+
+def _of_use(judgement: Judgement) -> t.List[Finding]:
+    """Why some servers or clients have no use for a response that is good by itself."""
+    return [finding for finding in judgement.findings if finding.code in _OF_USE]
 
 
 # Revocation
@@ -191,7 +217,8 @@ def _revoked(
     facts: Facts, proof: Judgement, current: t.Optional[Judgement], candidate: t.Optional[Judgement]
 ) -> Decision:
     said = next(finding.message for finding in proof.findings if finding.code == "revoked")
-    passed_over = "the new response is no newer than the one that proves the revocation" if candidate else ""
+    no_newer = "the new response is no newer than the one that proves the revocation"
+    passed_over = Finding("older", WARNING, no_newer) if candidate else None
     if current is not None and facts.in_place and (facts.must_staple or facts.keep_revoked):
         message = f"{said}; the previous response stays in place until it expires; replace the certificate"
         return Decision(KEEP, current, "revoked", message, passed_over, proof, alarming=True)

@@ -41,6 +41,7 @@ class Judgement(t.NamedTuple):
     certid_digest: t.Optional[str] = None
     answer_index: t.Optional[int] = None
     answer_count: int = 0
+    certificate_count: int = 0
 
     @property
     def errors(self) -> t.List[str]:

@@ -129,6 +129,7 @@ class _Draft:
         self.certid_digest: t.Optional[str] = None
         self.answer_index: t.Optional[int] = None
         self.answer_count = 0
+        self.certificate_count = 0
 
     def error(self, code: str, message: str) -> None:
         self._add(Finding(code, ERROR, message))
@@ -320,6 +321,7 @@ def _check_basic(
 ) -> None:
     draft.produced_at = response.produced_at
     draft.signature_algorithm = response.scheme.name
+    draft.certificate_count = len(response.certificates)
     draft.responder_id = _responder_text(response.responder_name, response.responder_key_hash)
     answers = _matching_answers(response, target, draft)
     delegate = _check_signature(response, target, now, rules, draft)
@@ -353,6 +355,12 @@ def _matching_answers(response: BasicResponse, target: Target, draft: _Draft) ->
         draft.answer_index = response.answers.index(matching[0])
         if problems:
             _check_others(response.answers, target, draft)
+        if draft.answer_index:
+            draft.warn(
+                "other_answer_first",
+                "the first answer in the response is not about this certificate; clients with GnuTLS look at no other "
+                "and break off",
+            )
     else:
         reason = problems[0] if problems else "it contains no answer"
         draft.error(

@@ -23,6 +23,9 @@ _RETRY_LIMIT = timedelta(hours=12)
 _RETRY_SHARE = 0.125
 _RETRY_AFTER_SHARE = 0.5
 
+#: The part of the life of a response that is left to it when whatever is good has to take its place.
+_LAST_SHARE = 0.25
+
 #: How long a run takes until its staples are in place, and the part of the time between two runs that is at most.
 _RUN = timedelta(minutes=10)
 _RUN_SHARE = 0.25
@@ -82,6 +85,17 @@ def asked_from(planned: datetime, ends: t.Optional[datetime], interval: timedelt
     The last two runs ask, whatever the plan: the second one comes too late for a staple that has to be withdrawn.
     """
     return planned if ends is None else min(planned, ends - interval * 2)
+
+
+def is_near_end(judgement: Judgement, now: datetime, interval: timedelta = timedelta(0)) -> bool:
+    """Whether a response has so little of its life left, or so few runs, that whatever is good has to take its place.
+
+    One run follows another by ``interval``. What has no times is always near its end.
+    """
+    start, end = judgement.this_update, judgement.effective_expiry
+    if start is None or end is None:
+        return True
+    return now >= asked_from(end - (end - start) * _LAST_SHARE, end, interval)
 
 
 def renew_at(judgement: Judgement, renewal: Renewal) -> t.Optional[datetime]:

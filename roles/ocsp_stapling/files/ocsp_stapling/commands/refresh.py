@@ -125,6 +125,11 @@ class Refresh:
 
     # Which
 
+    def _environment(self, job: Job) -> Environment:
+        environment = self.environment_for(job, self.ways)
+        environment.interval = self.ahead.interval
+        return environment
+
     def _refresh(self) -> None:
         if not self.config.fetch:
             self._forget_attempts()
@@ -133,7 +138,7 @@ class Refresh:
         jobs = list(self._jobs())
         results = bulk.refresh_all(
             jobs,
-            lambda job: self.environment_for(job, self.ways),
+            self._environment,
             self.config.workers,
             self.config.per_responder,
             on_abort=self.on_abort,

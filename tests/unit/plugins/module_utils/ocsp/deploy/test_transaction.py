@@ -57,8 +57,9 @@ def leaf(name: str, number: int = 1, issuer: Entity = W.issuer, urls: bool = Tru
 
 
 @functools.cache
-def staple(subject: Entity, age: timedelta = HOUR, status: str = "good") -> str:
-    single = forge.single(subject, status=status, this_update=NOW - age, next_update=NOW - age + 7 * DAY)
+def staple(subject: Entity, age: timedelta = HOUR, status: str = "good", digest: str = "sha1") -> str:
+    times = {"this_update": NOW - age, "next_update": NOW - age + 7 * DAY}
+    single = forge.single(subject, status=status, digest=digest, **times)
     return base64.b64encode(forge.response(single, produced_at=NOW - age)).decode()
 
 
@@ -333,6 +334,28 @@ def test_a_service_that_comes_to_a_set_that_stays_gets_its_piece_and_is_told(hos
         == "configuration snippets updated: a.example.com; still without a staple: a.example.com"
     )
     assert sets.described(host.layout.live("a.example.com")).services == ("web", "nginx")
+
+
+IGNORED = "haproxy ignores answers by a sha256 CertID"
+
+
+def test_a_response_that_a_server_ignores_is_as_good_as_none_for_must_staple(host: Host) -> None:
+    old, new = (leaf("a.example.com", number, demands=True) for number in (1, 2))
+    host.deploy(wanted(old, "a.example.com", "haproxy", source=staple(old)))
+    work, problem = host.deploy(wanted(new, "a.example.com", "haproxy", source=staple(new, digest="sha256")))
+    live = host.live("a.example.com")
+    assert live["cert.pem"] == old.pem and live["ocsp.der"] == base64.b64decode(staple(old))
+    assert work.items[0].held_back.startswith(f"it must not be used without a staple: {IGNORED}")
+    assert work.items[0].obstacle[0] == "unfit_for_server"
+    host.deploy(wanted(new, "a.example.com", "nginx", source=staple(new, digest="sha256")))
+    assert host.live("a.example.com")["cert.pem"] == new.pem
+
+
+def test_a_response_that_a_server_ignores_is_told_of(host: Host) -> None:
+    one = leaf("a.example.com")
+    work, problem = host.deploy(wanted(one, "a.example.com", "haproxy", source=staple(one, digest="sha256")))
+    assert host.live("a.example.com")["cert.pem"] == one.pem and not work.items[0].held_back
+    assert len(work.warnings) == 1 and work.warnings[0].startswith(f"a.example.com: {IGNORED}")
 
 
 def test_what_was_held_back_is_said_first(host: Host) -> None:

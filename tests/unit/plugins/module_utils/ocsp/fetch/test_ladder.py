@@ -345,6 +345,22 @@ def test_the_next_run_begins_with_what_worked(answer: t.Callable[[HttpRequest], 
     assert ways.known(forge.NOW + 6 * forge.DAY) == dict([known])
 
 
+@pytest.mark.parametrize("server", ["haproxy", "nginx"])
+def test_what_an_unsigned_error_leads_to_is_not_remembered_for_who_cannot_use_it(server: str) -> None:
+    ways = Ways()
+    assert steps(run(World(answer=only_sha256), ways, servers=(server,)))[-1] == "get sha256 None"
+    assert bool(ways.known(forge.NOW)) == (server == "nginx")
+
+
+@pytest.mark.parametrize(("servers", "first"), [((), "get sha256"), (("nginx", "haproxy"), "get sha1")])
+def test_who_cannot_use_sha256_is_asked_for_by_sha1_whatever_others_found_out(
+    servers: t.Tuple[str, ...], first: str
+) -> None:
+    ways = Ways({URL: Way("get", "sha256", forge.NOW)})
+    assert steps(run(World(ok(GOOD)), ways, servers=servers)) == [f"{first} None"]
+    assert ways.known(forge.NOW) == {URL: Way("get", "sha256", forge.NOW)}
+
+
 def test_the_usual_way_is_tried_again_after_a_week() -> None:
     ways = Ways()
     run(World(answer=no_get), ways, forge.NOW - 7 * forge.DAY)

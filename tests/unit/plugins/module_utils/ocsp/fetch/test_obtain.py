@@ -195,7 +195,8 @@ def test_a_good_one_in_place_outlives_an_older_answer() -> None:
     outcome = run(World(ok(DUE)), FRESH, options_of(force=True))
     assert (outcome.data, outcome.changed, outcome.failed) == (FRESH, False, False)
     assert [(finding.code, finding.severity) for finding in outcome.findings] == [("older", "warning")]
-    assert outcome.older is not None and outcome.message == f"{outcome.older.message}; the one in place was kept"
+    assert outcome.passed_over is not None
+    assert outcome.message == f"{outcome.passed_over.message}; the one in place was kept"
     assert outcome.warnings == (outcome.message,)
 
 
@@ -271,7 +272,7 @@ def test_with_a_file_the_same_comes_of_it(
         path.write_bytes(current)
     options = options_of(path=str(path))
     outcome = refresh.refresh(options, World(reply).environment())
-    for name in ("data", "changed", "failed", "fetched", "judgement", "before", "older", "renew_at", "proof"):
+    for name in ("data", "changed", "failed", "fetched", "judgement", "before", "passed_over", "renew_at", "proof"):
         assert getattr(outcome, name) == getattr(without, name), name
     assert (path.read_bytes() if path.exists() else None) == (outcome.data if outcome.changed else current)
 

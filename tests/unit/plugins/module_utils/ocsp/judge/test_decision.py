@@ -65,6 +65,23 @@ FORGED_REVOCATION = judged(
     forge.response(forge.single(status="revoked", this_update=NOW - HOUR), produced_at=NOW - HOUR, flip_signature=True)
 )
 READ, UNREAD = (judge(made(digest=digest), TARGET, NOW, servers=("haproxy", "nginx")) for digest in ("sha1", "sha256"))
+READ_BEFORE, READ_AT_LAST, READ_TOO_SELDOM = (
+    judge(made(age, left), TARGET, NOW, servers=("haproxy", "nginx"))
+    for age, left in ((4 * DAY, 3 * DAY), (6 * DAY, 40 * HOUR), (250 * MINUTE, 110 * MINUTE))
+)
+UNREAD_BEFORE = judge(made(4 * DAY, 3 * DAY, digest="sha256"), TARGET, NOW, servers=("haproxy", "nginx"))
+OTHERS = forge.leaf(W.issuer, "other.example.com", serial=4711)
+
+
+def several(*answers: bytes) -> Judgement:
+    return judged(forge.response(*answers, produced_at=NOW - HOUR))
+
+
+OURS = forge.single(this_update=NOW - HOUR, next_update=NOW + 6 * DAY)
+OTHER_FIRST = several(forge.single(OTHERS, this_update=NOW - HOUR, next_update=NOW + 6 * DAY), OURS)
+OTHER_LAST = several(OURS, forge.single(OTHERS, this_update=NOW - HOUR, next_update=NOW + 6 * DAY))
+MIXED = several(OURS, forge.single(OTHERS, W.root, this_update=NOW - HOUR, next_update=NOW + 6 * DAY))
+SURPLUS = judged(forge.response(OURS, produced_at=NOW - HOUR, certificates=[W.delegate.der, W.leaf.der]))
 SHORT_LIVED = ending(50 * MINUTE, 10 * MINUTE)
 NO_RESPONDER = Finding("no_responder", ERROR, "there is no responder")
 VANISHED = Finding("bad_input", ERROR, "the certificate does not exist")
@@ -82,6 +99,25 @@ CASES: t.Dict[str, t.Tuple[Facts, str, str]] = {
     "the same one": (Facts(True, FRESH, FRESH), KEEP, ""),
     "one of the same times that more servers read": (Facts(True, UNREAD, READ), INSTALL, ""),
     "one of the same times that fewer servers read": (Facts(True, READ, UNREAD), KEEP, ""),
+    "a newer one that fewer servers read": (Facts(True, READ_BEFORE, UNREAD), KEEP, ""),
+    "a newer one that fewer servers read, as the last one ends": (Facts(True, READ_AT_LAST, UNREAD), INSTALL, ""),
+    "a newer one that fewer servers read, two runs before the end": (
+        Facts(True, READ_TOO_SELDOM, UNREAD),
+        INSTALL,
+        "",
+    ),
+    "a newer one that no more servers read": (Facts(True, UNREAD_BEFORE, UNREAD), INSTALL, ""),
+    "the first one, that not all servers read": (Facts(False, None, UNREAD), INSTALL, ""),
+    "a newer one with another answer first": (Facts(True, OLD, OTHER_FIRST), KEEP, ""),
+    "a newer one with another answer last": (Facts(True, OLD, OTHER_LAST), INSTALL, ""),
+    "a newer one with answers of two issuers": (Facts(True, OLD, MIXED), KEEP, ""),
+    "one of the same times in the place of one with another answer first": (
+        Facts(True, OTHER_FIRST, FRESH),
+        INSTALL,
+        "",
+    ),
+    "one of the same times with fewer certificates": (Facts(True, SURPLUS, FRESH), INSTALL, ""),
+    "one of the same times with more certificates": (Facts(True, FRESH, SURPLUS), KEEP, ""),
     "an older one": (Facts(True, FRESH, OLD), KEEP, ""),
     "a later one that expires before": (Facts(True, FRESH, ending(3 * DAY, SECOND)), KEEP, ""),
     "a bad one": (Facts(True, OLD, GONE), KEEP, ""),
@@ -260,7 +296,7 @@ CYCLE: t.Dict[str, t.Tuple[t.Optional[Judgement], t.Optional[Judgement], str, st
 def test_what_is_decided_in_the_cycle(name: str) -> None:
     current, came, action, problem = CYCLE[name]
     decided = decision.decide(Facts(current is not None, current, came, came), NOW)
-    assert (decided.action, decided.passed_over) == (action, problem)
+    assert (decided.action, decided.passed_over.message if decided.passed_over else "") == (action, problem)
     assert decided.judgement is {INSTALL: came, KEEP: current, WITHDRAW: None}[action]
 
 
@@ -278,7 +314,8 @@ def test_what_has_no_times_replaces_nothing() -> None:
     for new, current in ((untimed, OLD), (FRESH, OLD._replace(effective_expiry=None))):
         decided = decision.decide(Facts(True, current, new), NOW)
         assert decided.action != INSTALL
-    assert "it is unknown" in decision.decide(Facts(True, OLD, untimed), NOW).passed_over
+    passed_over = decision.decide(Facts(True, OLD, untimed), NOW).passed_over
+    assert passed_over is not None and "it is unknown" in passed_over.message
 
 
 def test_the_order_in_which_responses_come_does_not_matter() -> None:

@@ -127,11 +127,10 @@ GOOD: dict[str, bytes] = {
     "chain embedded": forge.response(signer=W.delegate, certificates=[W.root.der, W.issuer.der, W.delegate.der]),
     "surplus certificate": forge.response(certificates=[W.delegate.der, W.leaf.der]),
     "sha1 and sha256": forge.response(forge.single(), forge.single(digest="sha256")),
-    "another's answer first": forge.response(forge.single(serial=7, status="revoked"), forge.single()),
     "another's answer last": forge.response(forge.single(), forge.single(serial=7, status="revoked")),
-    "another's unknown": forge.response(forge.single(serial=7, status="unknown"), forge.single()),
+    "another's unknown": forge.response(forge.single(), forge.single(serial=7, status="unknown")),
+    "another's digest is unknown": forge.response(forge.single(), forge.single(digest_oid="1.2.3.4", serial=7)),
     "another's expired": forge.response(forge.single(), forge.single(serial=7, next_update=NOW - HOUR)),
-    "another's digest is unknown": forge.response(forge.single(digest_oid="1.2.3.4", serial=7), forge.single()),
 }
 
 
@@ -206,11 +205,19 @@ TOLERATED: dict[str, tuple[bytes, str, str]] = {
         "unreadable_certificate",
         "OpenSSL refuse the whole response",
     ),
-    "answer about another issuer first": (
-        forge.response(forge.single(W.leaf, W.root, status="revoked"), forge.single()),
-        "mixed_issuers",
-        "another issuer",
-    ),
+    **{
+        f"another's answer first: {name}": (
+            forge.response(first, forge.single()),
+            "other_answer_first",
+            "clients with GnuTLS look at no other",
+        )
+        for name, first in {
+            "good": forge.single(serial=7),
+            "revoked": forge.single(serial=7, status="revoked"),
+            "unknown": forge.single(serial=7, status="unknown"),
+            "by an unknown digest": forge.single(digest_oid="1.2.3.4", serial=7),
+        }.items()
+    },
     "answer about another issuer last": (
         forge.response(forge.single(), forge.single(W.delegate, W.root)),
         "mixed_issuers",
@@ -301,6 +308,12 @@ def test_tolerated(data: bytes, code: str, sentence: str) -> None:
     assert sentence in judgement.findings[0].message
     assert judgement.certificate_status == "good"
     assert judgement.effective_expiry == NOW + 6 * DAY
+
+
+def test_an_answer_about_another_issuer_first() -> None:
+    judgement = judged(forge.response(forge.single(W.leaf, W.root, status="revoked"), forge.single()))
+    assert found(judgement) == ["(mixed_issuers)", "(other_answer_first)"]
+    assert judgement.certificate_status == "good"
 
 
 def test_an_rsa_signature_without_null() -> None:
