@@ -268,7 +268,7 @@ class _Fetch:
         return self.is_last_round or pause_ends + _LEAST_SECONDS > self.deadline
 
     def _known_way(self, url: str) -> t.Optional[Way]:
-        """The way to begin with, if it is not the usual one. Who cannot use a SHA-256 CertID is asked for by SHA-1 first."""
+        """The way to begin with, if it is not the usual one; never by SHA-256 for a server that reads SHA-1 alone."""
         known = self.environment.ways.find(url, self.environment.now())
         return known._replace(certid_digest="sha1") if known and self.needs_sha1 else known
 

@@ -41,9 +41,9 @@ _OF_TIME = frozenset(
 #: Those of them that a clock makes that is behind.
 _OF_BEGINNING = frozenset(("not_yet_valid", "responder_certificate_not_yet_valid"))
 
-#: Findings about a good response that clients or servers do without a staple for, or that clients break off on. A
-#: signature is no guard against them: whoever is on the way may ask in another way, or for more than one certificate.
-_OF_USE = frozenset(("mixed_issuers", "other_answer_first", "unfit_for_server"))
+#: What makes a good response useless for some servers, or has some clients break off. Its signature is no guard against
+#: that: whoever is on the way can ask the responder in another way, or about more than one certificate.
+_DRAWBACKS = frozenset(("mixed_issuers", "other_answer_first", "unfit_for_server"))
 
 #: What may be wrong with the proof of a revocation: it stays true when the response that says so has ended, and where
 #: the clock of the host is behind.
@@ -74,8 +74,8 @@ class Decision(t.NamedTuple):
 
     ``judgement`` is that of the response to be in place afterwards: the candidate's for INSTALL, that of what is in
     place for KEEP, and None where there is no good one. WITHDRAW says that nothing may be stapled.
-    ``passed_over`` is why a candidate that is good by itself is not used, where that is worth telling, as a warning. ``proof`` is
-    the judgement of the response that proves the revocation, where the code is ``revoked``.
+    ``passed_over`` is why a candidate that is good by itself is not used, where that is worth telling, as a warning.
+    ``proof`` is the judgement of the response that proves the revocation, where the code is ``revoked``.
     ``ended``: it is withdrawn because it ends, so that servers that notice that need not be told.
     ``alarming``: clients fail already, or will fail unless an operator acts.
     """
@@ -106,7 +106,7 @@ def decide(
     if facts.obstacle is not None:
         return _without(facts, facts.obstacle.code, facts.obstacle.message)
     current, candidate = _good(facts.current), _good(facts.candidate)
-    problem = _drawback(candidate, current, now, ahead) if candidate is not None and current is not None else None
+    problem = _objection(candidate, current, now, ahead) if candidate is not None and current is not None else None
     installing = candidate is not None and problem is None and _is_better(candidate, current)
     best = candidate if installing else current
     proof = _latest_proof(facts)
@@ -136,18 +136,18 @@ def _good(judgement: t.Optional[Judgement]) -> t.Optional[Judgement]:
 # Which of two
 
 
-def _drawback(new: Judgement, current: Judgement, now: datetime, ahead: Lookahead) -> t.Optional[Finding]:
+def _objection(new: Judgement, current: Judgement, now: datetime, ahead: Lookahead) -> t.Optional[Finding]:
     """Why a good response must not replace the good one in place, or None."""
     older = _older(new, current)
     if older:
         return Finding("older", WARNING, older)
     times, current_times = _times(new), _times(current)
-    if times == current_times or len(_of_use(new)) <= len(_of_use(current)):
+    if times == current_times or len(_drawbacks(new)) <= len(_drawbacks(current)):
         return None
     if is_near_end(current, now, ahead.interval):
         return None
-    known = [finding.code for finding in _of_use(current)]
-    finding = next((one for one in _of_use(new) if one.code not in known), _of_use(new)[-1])
+    known = [finding.message for finding in _drawbacks(current)]
+    finding = next((one for one in _drawbacks(new) if one.message not in known), _drawbacks(new)[-1])
     return Finding(finding.code, WARNING, f"the new response is of less use than the one in place: {finding.message}")
 
 
@@ -174,16 +174,16 @@ def _is_better(new: Judgement, current: t.Optional[Judgement]) -> bool:
     """
     if current is None or _times(new) != _times(current):
         return True
-    return (len(_of_use(new)), new.certificate_count) < (len(_of_use(current)), current.certificate_count)
+    return (len(_drawbacks(new)), new.certificate_count) < (len(_drawbacks(current)), current.certificate_count)
 
 
 def _times(judgement: Judgement) -> t.Tuple[t.Optional[datetime], t.Optional[datetime]]:
     return judgement.this_update, judgement.effective_expiry
 
 
-def _of_use(judgement: Judgement) -> t.List[Finding]:
+def _drawbacks(judgement: Judgement) -> t.List[Finding]:
     """Why some servers or clients have no use for a response that is good by itself."""
-    return [finding for finding in judgement.findings if finding.code in _OF_USE]
+    return [finding for finding in judgement.findings if finding.code in _DRAWBACKS]
 
 
 # Revocation

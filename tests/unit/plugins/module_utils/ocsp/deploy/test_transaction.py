@@ -342,7 +342,7 @@ IGNORED = "haproxy ignores answers by a sha256 CertID"
 def test_a_response_that_a_server_ignores_is_as_good_as_none_for_must_staple(host: Host) -> None:
     old, new = (leaf("a.example.com", number, demands=True) for number in (1, 2))
     host.deploy(wanted(old, "a.example.com", "haproxy", source=staple(old)))
-    work, problem = host.deploy(wanted(new, "a.example.com", "haproxy", source=staple(new, digest="sha256")))
+    work, _problem = host.deploy(wanted(new, "a.example.com", "haproxy", source=staple(new, digest="sha256")))
     live = host.live("a.example.com")
     assert live["cert.pem"] == old.pem and live["ocsp.der"] == base64.b64decode(staple(old))
     assert work.items[0].held_back.startswith(f"it must not be used without a staple: {IGNORED}")
@@ -353,7 +353,7 @@ def test_a_response_that_a_server_ignores_is_as_good_as_none_for_must_staple(hos
 
 def test_a_response_that_a_server_ignores_is_told_of(host: Host) -> None:
     one = leaf("a.example.com")
-    work, problem = host.deploy(wanted(one, "a.example.com", "haproxy", source=staple(one, digest="sha256")))
+    work, _problem = host.deploy(wanted(one, "a.example.com", "haproxy", source=staple(one, digest="sha256")))
     assert host.live("a.example.com")["cert.pem"] == one.pem and not work.items[0].held_back
     assert len(work.warnings) == 1 and work.warnings[0].startswith(f"a.example.com: {IGNORED}")
 
