@@ -344,7 +344,8 @@ CODES = (
         TRANSPORT,
         ERROR,
         "The URL, or one that it redirects to, is not allowed: only http and https are, with a valid host and no "
-        "password, and no redirect from the Internet to a private network or from https to http.",
+        "password, and no redirect from the Internet to a private network, from https to http, or through a proxy to "
+        "another name.",
         "Set `responder_urls`, and report the URL to the CA.",
     ),
     Code(

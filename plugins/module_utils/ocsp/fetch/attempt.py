@@ -67,7 +67,7 @@ class Attempt:
         self.place = ""
         #: Whether the address that is connected to is that of a proxy.
         self.proxied = False
-        #: Whose redirect is followed, and the narrowest scope that it may lead to. None before the first.
+        #: Which of those who redirected reaches farthest, and the narrowest scope that may be led to. None before that.
         self.origin = ""
         self.narrowest: t.Optional[int] = None
         self.socket: t.Optional[Stream] = None
@@ -88,9 +88,13 @@ class Attempt:
         return sock
 
     def follow(self, origin: str) -> None:
-        """From here on, ask only what may be reached by a redirect of whom was asked first."""
-        if self.narrowest is None:
-            self.origin, self.narrowest = origin, scope_of(self.place)
+        """From here on, ask only what may be reached by a redirect of each of those who redirected, this one included.
+
+        An inner responder may lead to one on the Internet, where anybody on the way can redirect again.
+        """
+        scope = scope_of(self.place)
+        if self.narrowest is None or scope < self.narrowest:
+            self.origin, self.narrowest = origin, scope
 
     def admit(self, place: str) -> None:
         """Raise TransportError for an address, or a host that is one, to which no redirect may lead."""

@@ -15,6 +15,9 @@ import typing as t
 #: From the widest to the narrowest: the Internet, networks of their own (RFC 1918, RFC 4193), the link, and the host.
 EVERYWHERE, PRIVATE, LINK, HOST = range(4)
 _WITH_IPV4 = ("64:ff9b::/96", "64:ff9b:1::/48", "::/96", "::ffff:0:0:0/96")
+#: Where clouds serve the credentials of the host itself, at addresses that look like any other: Alibaba, Azure, Oracle,
+#: AWS and Google.
+_OF_THE_CLOUD = frozenset(("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254"))
 LOCALHOST = "localhost"
 NAMES = ("the Internet", "a private network", "the local link", "this host")
 
@@ -36,10 +39,21 @@ def scope_of(address: str) -> int:
         found = _inside(found)
     if found.is_loopback or found.is_unspecified or found.is_multicast:
         return HOST
-    if found.is_link_local:
+    if found.is_link_local or str(found) in _OF_THE_CLOUD:
         return LINK
     is_site_local = getattr(found, "is_site_local", False)  # fec0::/10, of which Python says that it is global
     return PRIVATE if found.is_private or not found.is_global or is_site_local else EVERYWHERE
+
+
+def is_address(host: str) -> bool:
+    """Whether a host is given by its address, in any spelling."""
+    import ipaddress  # pylint: disable=import-outside-toplevel  # slow, and needed for redirects alone
+
+    try:
+        ipaddress.ip_address(_plain(host))
+    except ValueError:
+        return False
+    return True
 
 
 def _plain(address: str) -> str:

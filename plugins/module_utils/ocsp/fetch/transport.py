@@ -34,6 +34,8 @@ if t.TYPE_CHECKING:
 
 
 MAX_REDIRECTS = 3
+#: Addresses of a name that are tried, of IPv4 and of IPv6 each.
+_MOST_ADDRESSES = 4
 #: Seconds after which an idle connection is not used again; servers close them sooner or later.
 _IDLE_SECONDS = 15.0
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -117,8 +119,12 @@ class Transport:
             answer = self._ask(url, request, attempt)
             if answer.status not in _REDIRECTS:
                 return response_of(answer)
-            attempt.follow(first.origin)
-            url = _redirect(url, answer, request)
+            attempt.follow(url.origin)
+            before, url = url, _redirect(url, answer, request)
+            if url.host != before.host and not scope.is_address(url.host) and self._proxy_for(url):
+                # What the name means to the proxy is unknown: it may be itself, or something in its network.
+                message = f"a redirect of {before.origin} to {url.origin} is refused: it leads a proxy to another host"
+                raise TransportError("url_refused", message)
             if self._one_origin and url.origin != first.origin:
                 raise TransportError("url_refused", f"{first.origin} redirects to another server, {url.origin}")
         message = f"{first.origin} redirects more than {MAX_REDIRECTS} times, at last to {url.origin}"
@@ -133,19 +139,19 @@ class Transport:
         connection = self._take(url, proxy)
         if connection:
             attempt.aim(url, proxy)
-            self._admit(connection, attempt)
+            self._admit(connection, url.host if proxy else connection.place, attempt)
             with contextlib.suppress(_Stale):
                 return self._ask_on(connection, message, attempt)
         return self._ask_on(self._open(url, proxy, attempt), message, attempt)
 
-    def _admit(self, connection: _Connection, attempt: Attempt) -> None:
-        """Refuse an open connection to which no redirect may lead; it stays for those who may use it."""
+    def _admit(self, connection: _Connection, place: str, attempt: Attempt) -> None:
+        """Refuse an open connection to a place to which no redirect may lead; it stays for those who may use it."""
         try:
-            attempt.admit(connection.place)
+            attempt.admit(place)
         except TransportError:
             self._give_back(connection)
             raise
-        attempt.place = connection.place
+        attempt.place = place
 
     def _ask_on(self, connection: _Connection, message: bytes, attempt: Attempt) -> Answer:
         attempt.reached = True
@@ -276,7 +282,7 @@ class _Connection:
     """An open connection. ``key`` says for which requests it is good.
 
     ``proxy`` is set when requests on it are for a proxy and name their whole URL. ``place`` is the address that it
-    leads to, or the host that the proxy is told.
+    leads to; through a proxy, each request has a place of its own.
     """
 
     def __init__(
@@ -357,7 +363,7 @@ def _redirect(url: Url, answer: Answer, request: HttpRequest) -> Url:
 
 def _dial(url: Url, attempt: Attempt) -> socket.socket:
     attempt.step = "find the address of"
-    addresses = _look_up(url, attempt)
+    addresses = _some_of(_look_up(url, attempt))
     attempt.step = "connect to"
     reasons = []
     for number, (family, kind, protocol, _name, address) in enumerate(addresses):
@@ -373,6 +379,14 @@ def _dial(url: Url, attempt: Attempt) -> socket.socket:
         else:
             return _admitted(sock, attempt)
     raise TransportError(attempt.code, f"cannot connect to {attempt.peer}: {', '.join(reasons[:4])}")
+
+
+def _some_of(addresses: t.Sequence[resolver.Address]) -> t.List[resolver.Address]:
+    """The first ones of each family, in their order: who owns a name could have any number of hosts asked."""
+    tried: t.Dict[t.Any, t.List[resolver.Address]] = {}
+    for one in addresses:
+        tried.setdefault(one[0], []).append(one)
+    return [one for one in addresses if one in tried[one[0]][:_MOST_ADDRESSES]]
 
 
 def _admitted(sock: socket.socket, attempt: Attempt) -> socket.socket:

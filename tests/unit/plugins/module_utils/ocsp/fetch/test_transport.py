@@ -795,11 +795,17 @@ LEADING = [
     ("203.0.114.1", "::ffff:0:127.0.0.1", False),
     ("203.0.114.1", "64:ff9b:1::a00:1", False),
     ("203.0.114.1", "fec0::1", False),
+    ("203.0.114.1", "168.63.129.16", False),
+    ("203.0.114.1", "192.0.0.192", False),
     ("203.0.114.1", "2606:4700::1", True),
     ("10.0.0.1", "10.9.9.9", True),
     ("10.0.0.1", "203.0.114.1", True),
     ("10.0.0.1", "169.254.169.254", False),
     ("10.0.0.1", "127.0.0.1", False),
+    ("10.0.0.1", "168.63.129.16", False),
+    ("10.0.0.1", "192.0.0.192", False),
+    ("10.0.0.1", "100.100.100.200", False),
+    ("10.0.0.1", "fd00:ec2::254", False),
     ("fd00::1", "192.168.0.1", True),
     ("169.254.1.1", "127.0.0.1", False),
     ("127.0.0.1", "169.254.169.254", True),
@@ -881,6 +887,72 @@ def test_a_second_redirect_is_measured_by_the_first_responder(serve: Serve, monk
     dialled = network(monkeypatch, hosts, {"ocsp.test": "203.0.114.1"})
     assert failure("http://ocsp.test/").code == "url_refused"
     assert dialled == ["203.0.114.1", "203.0.114.2"] and target.requests == []
+
+
+def test_a_redirect_is_measured_by_who_reaches_farthest_of_those_before(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An inner responder may lead to the Internet, from where nobody leads back."""
+    target = serve(replies(answer(b"secret")))
+    middle = serve(replies(answer(b"", "302 Found", ["Location: http://10.0.0.9/admin"])))
+    front = serve(replies(answer(b"", "302 Found", ["Location: http://ocsp.test/"])))
+    hosts = {"10.0.0.1": front, "203.0.114.2": middle, "10.0.0.9": target}
+    dialled = network(monkeypatch, hosts, {"inner.test": "10.0.0.1", "ocsp.test": "203.0.114.2"})
+    error = failure("http://inner.test/")
+    assert error.code == "url_refused" and error.message.startswith("a redirect of http://ocsp.test to 10.0.0.9")
+    assert dialled == ["10.0.0.1", "203.0.114.2"] and target.requests == []
+
+
+@pytest.mark.parametrize("before", [None, "http://10.0.0.5/", "http://localhost:8080/", "http://ocsp.other.test/"])
+def test_an_open_connection_to_a_proxy_is_for_each_host_what_that_is(serve: Serve, before: str | None) -> None:
+    def talk(request: bytes) -> bytes:
+        led = request.startswith(b"GET http://ocsp.test/")
+        return answer(b"", "302 Found", ["Location: http://10.0.0.99/admin"]) if led else answer(b"well")
+
+    proxy = serve(converses(talk))
+    client = Transport(http_proxy=proxy.url(), environ={}, keep=4)
+    if before:
+        assert client.exchange(HttpRequest(before), PLENTY).body == b"well"
+    with pytest.raises(TransportError) as caught:
+        client.exchange(HttpRequest("http://ocsp.test/"), PLENTY)
+    client.close()
+    assert caught.value.code == "url_refused"
+    assert not any(b"/admin" in request for request in proxy.requests)
+
+
+@pytest.mark.parametrize(
+    ("target", "may"),
+    [
+        ("http://ocsp.test/there", True),
+        ("http://203.0.114.9/there", True),
+        ("http://ocsp2.test/there", False),
+        ("http://localhost.localdomain/there", False),
+    ],
+)
+def test_a_redirect_through_a_proxy_leads_to_no_other_name(serve: Serve, target: str, may: bool) -> None:
+    proxy = serve(replies(answer(b"", "302 Found", [f"Location: {target}"]), answer(b"there")))
+    if may:
+        assert fetch("http://ocsp.test/", http_proxy=proxy.url()).body == b"there"
+        return
+    error = failure("http://ocsp.test/", http_proxy=proxy.url())
+    assert error.code == "url_refused" and error.message.endswith("it leads a proxy to another host")
+    assert len(proxy.requests) == 1
+
+
+def test_a_name_with_many_addresses_has_some_of_each_family_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = []
+
+    def refuse(sock: socket.socket, address: tuple[str, int], _shares: int, _attempt: object) -> None:
+        sock.close()
+        tried.append(address[0])
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    found = [(socket.AF_INET6, socket.SOCK_STREAM, 6, "", (f"2001:db8::{number:x}", 80)) for number in range(99)]
+    found += [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"203.0.114.{number}", 80)) for number in range(99)]
+    monkeypatch.setattr(transport.resolver, "look_up", lambda *_given, **_options: found)
+    monkeypatch.setattr(transport, "_connect", refuse)
+    assert failure("http://ocsp.test/").code == "unreachable"
+    assert tried == [f"2001:db8::{number}" for number in range(4)] + [f"203.0.114.{number}" for number in range(4)]
 
 
 def test_a_connection_that_is_open_already_is_not_for_all(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
