@@ -48,7 +48,8 @@ _DRAWBACKS = frozenset(("mixed_issuers", "other_answer_first", "unfit_for_server
 #: What may be wrong with the proof of a revocation: it stays true when the response that says so has ended, and where
 #: the clock of the host is behind.
 _HARMLESS_IN_PROOF = (
-    frozenset(("ambiguous", "expired", "too_large", "too_old", "responder_certificate_expired")) | _OF_BEGINNING
+    frozenset(("ambiguous", "expired", "too_large", "too_old", "responder_certificate_expired", "unfit_for_server"))
+    | _OF_BEGINNING
 )
 
 

@@ -71,5 +71,8 @@ class Judgement(t.NamedTuple):
 
     @property
     def proves_revocation(self) -> bool:
-        """Whether everything but the status is in order, so that the revocation is the CA's word."""
-        return set(self.errors) - {"ambiguous", "too_large"} == {"revoked"}
+        """Whether everything but the status is in order, so that the revocation is the CA's word.
+
+        What servers would do with the response is no matter of that.
+        """
+        return set(self.errors) - {"ambiguous", "too_large", "unfit_for_server"} == {"revoked"}

@@ -358,6 +358,15 @@ def test_a_response_that_a_server_ignores_is_told_of(host: Host) -> None:
     assert len(work.warnings) == 1 and work.warnings[0].startswith(f"a.example.com: {IGNORED}")
 
 
+@pytest.mark.parametrize("kind", ["nginx", "exim"])
+def test_a_revoked_certificate_does_not_go_live_by_a_response_that_a_server_cannot_read(host: Host, kind: str) -> None:
+    one, times = leaf("a.example.com"), {"this_update": NOW - HOUR, "next_update": NOW + 7 * DAY}
+    answers = [forge.single(leaf("b.example.com", 9), **times), forge.single(one, status="revoked", **times)]
+    source = base64.b64encode(forge.response(*answers, produced_at=NOW - HOUR)).decode()
+    work, _problem = host.deploy(wanted(one, "a.example.com", "web", options={"server": [kind]}, source=source))
+    assert host.live("a.example.com") == {} and "was revoked at" in work.items[0].held_back
+
+
 def test_what_was_held_back_is_said_first(host: Host) -> None:
     one, two, three = leaf("a.example.com", demands=True), leaf("b.example.com"), leaf("c.example.com")
     work, _problem = host.deploy(

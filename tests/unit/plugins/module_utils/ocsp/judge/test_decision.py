@@ -78,6 +78,16 @@ def several(*answers: bytes) -> Judgement:
 
 
 OURS = forge.single(this_update=NOW - HOUR, next_update=NOW + 6 * DAY)
+REVOKED_UNREAD = judge(
+    forge.response(
+        forge.single(OTHERS, this_update=NOW - HOUR, next_update=NOW + 6 * DAY),
+        forge.single(status="revoked", this_update=NOW - HOUR, next_update=NOW + 6 * DAY),
+        produced_at=NOW - HOUR,
+    ),
+    TARGET,
+    NOW,
+    servers=("exim",),
+)
 OTHER_FIRST = several(forge.single(OTHERS, this_update=NOW - HOUR, next_update=NOW + 6 * DAY), OURS)
 OTHER_LAST = several(OURS, forge.single(OTHERS, this_update=NOW - HOUR, next_update=NOW + 6 * DAY))
 MIXED = several(OURS, forge.single(OTHERS, W.root, this_update=NOW - HOUR, next_update=NOW + 6 * DAY))
@@ -136,6 +146,7 @@ CASES: t.Dict[str, t.Tuple[Facts, str, str]] = {
     "a last one, of a must-staple certificate": (Facts(False, None, LAST, must_staple=True), INSTALL, "expiring"),
     "one that ended, of a must-staple certificate": (Facts(True, GONE, None, must_staple=True), WITHDRAW, "expired"),
     "revoked": (Facts(True, OLD, OLD, REVOKED), WITHDRAW, "revoked"),
+    "revoked by what a server cannot read": (Facts(True, OLD, OLD, REVOKED_UNREAD), WITHDRAW, "revoked"),
     "revoked before there was a staple": (Facts(False, None, None, REVOKED), WITHDRAW, "revoked"),
     "revoked and taken back": (Facts(True, OLD, ending(7 * DAY, SECOND), REVOKED), INSTALL, ""),
     "revoked at the time of the one in place": (Facts(True, FRESH, None, revoked(HOUR)), WITHDRAW, "revoked"),
@@ -247,6 +258,10 @@ def test_responses_that_live_too_short_are_told_from_those_that_end() -> None:
         "that one would expire in place; have it run every 20 minutes or more often (ocsp_stapling_timer of the role)"
     )
     assert "the last good response expires at 2026-03-04T06:06:07Z" in decide(Facts(True, LAST, None)).message
+
+
+def test_what_servers_can_read_is_no_property_of_a_proof() -> None:
+    assert REVOKED_UNREAD.errors == ["revoked", "unfit_for_server"] and REVOKED_UNREAD.proves_revocation
 
 
 def test_what_stays_in_place_when_revoked_is_what_is_there() -> None:
