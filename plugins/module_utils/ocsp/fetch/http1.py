@@ -26,7 +26,6 @@ MAX_RECEIVED = 2 * MAX_BODY  # status line, headers, chunk sizes and body of one
 MAX_HEADERS = 100
 _RECEIVE = 16 * 1024
 _STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: ([^\r\n]*))?\r?")
-_HEAD_END = re.compile(rb"\n\r?\n")
 #: How a gzip member begins (RFC 1952 section 2.3.1); no DER and no PEM does.
 _GZIP = b"\x1f\x8b"
 _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,20})[ \t]*(?:;[^\n]*)?\r?")
@@ -80,7 +79,7 @@ class Reader:
     def __init__(self, sock: Stream, attempt: Attempt) -> None:
         self._sock = sock
         self.attempt = attempt
-        self.buffer = b""
+        self.buffer = bytearray()
         self.received = 0
 
     def more(self) -> bool:
@@ -97,44 +96,64 @@ class Reader:
         while len(self.buffer) < size:
             if not self.more():
                 raise self.attempt.cut_off()
-        data, self.buffer = self.buffer[:size], self.buffer[size:]
+        data = bytes(self.buffer[:size])
+        del self.buffer[:size]
         return data
 
     def line(self) -> bytes:
         """The next line without its end. Raises TransportError where there is none."""
-        while b"\n" not in self.buffer:
-            if not self.more():
-                raise self.attempt.cut_off()
-        line, _newline, self.buffer = self.buffer.partition(b"\n")
+        line = self.line_of(MAX_RECEIVED)
+        if line is None:
+            raise self.attempt.cut_off()
         return line
+
+    def line_of(self, size: int) -> t.Optional[bytes]:
+        """The next line without its end, or None where there is none. It may not have more octets than that.
+
+        What was searched is not searched again, as it may come octet by octet.
+        """
+        searched = 0
+        while True:
+            end = self.buffer.find(b"\n", searched)
+            searched = len(self.buffer)
+            if (end if end >= 0 else searched) > size:
+                raise _large_head()
+            if end >= 0:
+                line = self.take(end)
+                del self.buffer[:1]
+                return line
+            if not self.more():
+                return None
 
 
 def read_head(reader: Reader) -> Answer:
     """Status and headers of the answer; those of the interim answers before it are skipped."""
     while True:
-        end = _HEAD_END.search(reader.buffer)
-        while not end:
-            _check_start(reader.buffer)
-            if not reader.more():
-                raise reader.attempt.cut_off() if b"\n" in reader.buffer else _bad_start(reader.buffer)
-            end = _HEAD_END.search(reader.buffer)
-        head, reader.buffer = reader.buffer[: end.start()], reader.buffer[end.end() :]
-        answer = _parse_head(head)
+        answer = _parse_head(_read_lines(reader))
         if answer.status >= 200 or answer.status == 101:
             return answer
 
 
-def _check_start(data: bytes) -> None:
-    """Refuse what is no HTTP as soon as its first line is there."""
-    line, newline, _rest = data.partition(b"\n")
-    if newline and not _STATUS_LINE.fullmatch(line):
-        raise _bad_start(line)
-    _check_size(data)
+def _read_lines(reader: Reader) -> t.List[bytes]:
+    """The lines of a head, up to the empty one. What is no HTTP, or too long, is refused as soon as that is seen."""
+    lines: t.List[bytes] = []
+    left = MAX_BODY
+    while True:
+        line = reader.line_of(left)
+        if line is None:
+            raise reader.attempt.cut_off() if lines else _bad_start(bytes(reader.buffer))
+        if not lines and not _STATUS_LINE.fullmatch(line):
+            raise _bad_start(line)
+        if line in (b"", b"\r"):
+            return lines
+        if len(lines) > MAX_HEADERS:
+            raise TooLarge(f"it has more than {MAX_HEADERS} headers")
+        lines.append(line)
+        left -= min(left, len(line) + 1)
 
 
-def _check_size(head: bytes) -> None:
-    if len(head) > MAX_BODY:
-        raise TooLarge(f"its headers have more than {MAX_BODY // 1024} KiB")
+def _large_head() -> TooLarge:
+    return TooLarge(f"its headers have more than {MAX_BODY // 1024} KiB")
 
 
 def _bad_start(line: bytes) -> Exception:
@@ -143,16 +162,12 @@ def _bad_start(line: bytes) -> Exception:
     return BadAnswer(clean(line.decode("latin-1")))
 
 
-def _parse_head(head: bytes) -> Answer:
-    first, *lines = head.split(b"\n")
-    status = _STATUS_LINE.fullmatch(first)
+def _parse_head(lines: t.Sequence[bytes]) -> Answer:
+    status = _STATUS_LINE.fullmatch(lines[0])
     if not status:
-        raise _bad_start(first)
-    _check_size(head)
-    if len(lines) > MAX_HEADERS:
-        raise TooLarge(f"it has more than {MAX_HEADERS} headers")
+        raise _bad_start(lines[0])
     headers: t.Dict[str, str] = {}
-    for line in lines:
+    for line in lines[1:]:
         name, _colon, value = line.decode("latin-1").partition(":")
         name, value = name.lower(), value.strip()
         headers[name] = f"{headers[name]}, {value}" if name in headers else value

@@ -152,6 +152,8 @@ class _Fetch:
         self.target = target
         self.environment = environment
         self.deadline = environment.monotonic() + options.total_timeout
+        #: When the responder that is asked has had its share of that, so that one that is slow leaves time for others.
+        self.share_ends = self.deadline
         self.attempts: t.List[Attempt] = []
         self.failures: t.List[_Answer] = []
         #: When to ask a responder again at the earliest, by URL.
@@ -166,9 +168,11 @@ class _Fetch:
         for failures in range(1, self.options.retries + 2):
             answers = []
             self.is_last_round = failures > self.options.retries
-            for url in pending:
-                if self.not_before.get(url, 0.0) > self.environment.monotonic():
+            for number, url in enumerate(pending):
+                now = self.environment.monotonic()
+                if self.not_before.get(url, 0.0) > now:
                     continue
+                self.share_ends = now + (self.deadline - now) / (len(pending) - number)
                 answer = self._ask(url)
                 if answer.settles:
                     return self._end(answer)
@@ -295,11 +299,11 @@ class _Fetch:
         self, url: str, method: str, digest: str, asked: HttpRequest, nonce: t.Optional[bytes], is_last: bool
     ) -> _Answer:
         began = self.environment.monotonic()
-        if began >= self.deadline or (self.attempts and self.deadline - began < _LEAST_SECONDS):
+        if began >= self.share_ends or (self.attempts and self.share_ends - began < _LEAST_SECONDS):
             answer = self._out_of_time(url)
             self.failures.append(answer)
             return answer
-        remaining = self.deadline - began
+        remaining = self.share_ends - began
         # One that hangs leaves time to ask in the other way, unless no connection came about the last time.
         before = [failure for failure in self.failures if failure.url == url]
         can_be_reached = not before or before[-1].reached
@@ -313,7 +317,8 @@ class _Fetch:
 
     def _out_of_time(self, url: str) -> _Answer:
         """What is said in place of another exchange, with what came of the last one."""
-        over = f"the total_timeout of {self.options.total_timeout:g} seconds is over"
+        share = "its share of " if self.share_ends < self.deadline else ""
+        over = f"{share}the total_timeout of {self.options.total_timeout:g} seconds is over"
         before = [failure.error.message for failure in self.failures if failure.url == url and failure.error]
         message = before[-1] if before else f"{url}:"
         message = message if message.endswith(over) else f"{message}{';' if before else ''} {over}"

@@ -19,6 +19,8 @@ _BACKOFF_LIMIT = 30.0
 _SPREAD = 0.1
 _SPREAD_LIMIT = timedelta(hours=12)
 _RETRY_LIMIT = timedelta(hours=12)
+#: How long a responder may have no question at most while there is no staple: anybody on the way can ask for that.
+_RETRY_AFTER_LIMIT = timedelta(hours=1)
 #: The part of the time left that a wait between two attempts may take.
 _RETRY_SHARE = 0.125
 _RETRY_AFTER_SHARE = 0.5
@@ -169,11 +171,11 @@ def retry_at(
     The wait doubles up to 12 hours, and ``jitter`` (0 to 1) spreads it over its second half. It takes at
     most an eighth of what is left until ``ends``, the end of the response in place, so that attempts become
     frequent again in time; without one, each run tries again. A responder that asks for a longer
-    wait gets up to half of what is left, or 12 hours.
+    wait gets up to half of what is left, or an hour.
     """
     wait = min(interval * (1 << min(failures - 1, 15)), _RETRY_LIMIT) * (0.5 + 0.5 * jitter)
     left = None if ends is None else max(timedelta(0), ends - now)
     wait = min(wait, timedelta(0) if left is None else left * _RETRY_SHARE)
     if retry_after is not None:
-        wait = max(wait, min(retry_after, _RETRY_LIMIT if left is None else left * _RETRY_AFTER_SHARE))
+        wait = max(wait, min(retry_after, _RETRY_AFTER_LIMIT if left is None else left * _RETRY_AFTER_SHARE))
     return now + wait

@@ -352,6 +352,8 @@ def verify(scheme: Scheme, key: PublicKey, signature: bytes, data: bytes) -> str
         return MISMATCH
     except Exception as error:  # a digest that the host's policy forbids raises what the version pleases
         return f"{HOST_CANNOT} {scheme.name} ({type(error).__name__})"
+    if key_kind in (RSA, RSA_PSS) and len(signature) != (key.bits + 7) // 8:
+        return MISMATCH  # RFC 8017 sections 8.1.2 and 8.2.2; OpenSSL adds zeros that were left out, but GnuTLS does not
     return ""
 
 

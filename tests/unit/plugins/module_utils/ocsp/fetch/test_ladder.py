@@ -187,7 +187,7 @@ def test_everything_ends_within_the_total_timeout() -> None:
     world.exchange_takes = 10.0
     fetched = run(world, responder_urls=(URL, OTHER), retries=100, total_timeout=35.0)
     assert world.seconds <= 45.0
-    assert world.timeouts == [10.0, 10.0, 10.0, 4.0]
+    assert world.timeouts == [8.75, 10.0, 7.0, 4.0]
     assert fetched.error is not None and fetched.error.code == "timeout"
 
 
@@ -477,6 +477,21 @@ def test_a_pause_that_passed_while_another_responder_was_slow_is_over() -> None:
     run(world, responder_urls=(URL, OTHER), method="post", retries=2)
     assert [request.url for request in world.requests] == [URL, OTHER, OTHER, URL]
     assert world.pauses == [1.0, 0.0]
+
+
+def test_a_slow_responder_leaves_time_for_another_one() -> None:
+    """Even if it says each time what has it asked in another way."""
+    nonsense = [ok(EXPIRED), ok(UNAUTHORIZED)] * 9
+
+    def answer(request: HttpRequest) -> Reply:
+        if request.url.startswith(OTHER):
+            return ok(GOOD)
+        world.seconds += 9.5
+        return nonsense.pop()
+
+    world = World(answer=answer)
+    fetched = run(world, responder_urls=(URL, OTHER), timeout=10.0, total_timeout=30.0)
+    assert fetched.error is None and fetched.url == OTHER
 
 
 def test_how_long_to_wait_is_said() -> None:

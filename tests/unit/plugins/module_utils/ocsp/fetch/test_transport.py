@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import TransportError
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import transport
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import http1, transport
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.attempt import MAX_SECONDS, Attempt
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.http1 import HttpRequest, HttpResponse
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.transport import Transport
@@ -937,6 +937,38 @@ def test_a_redirect_through_a_proxy_leads_to_no_other_name(serve: Serve, target:
     error = failure("http://ocsp.test/", http_proxy=proxy.url())
     assert error.code == "url_refused" and error.message.endswith("it leads a proxy to another host")
     assert len(proxy.requests) == 1
+
+
+def test_too_many_headers_are_refused_before_they_end(serve: Serve) -> None:
+    def endless(peer: Peer) -> None:
+        peer.read_request()
+        peer.send(b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 101)
+        peer.hold()
+
+    assert failure(serve(endless).url()).code == "too_large"
+
+
+class Dripping:
+    """A connection on which each octet comes alone."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = memoryview(data)
+
+    def settimeout(self, _seconds: float) -> None:
+        pass
+
+    def recv(self, _size: int) -> bytes:
+        data, self._data = self._data[:1], self._data[1:]
+        return bytes(data)
+
+
+@pytest.mark.parametrize("head", [b"x:" + b"a" * 65000, b"a\n" * 99 + b"x:" + b"a" * 64000 + b"\n\n"])
+def test_a_head_that_comes_octet_by_octet_costs_no_more_than_it_is_long(head: bytes) -> None:
+    stream: t.Any = Dripping(b"HTTP/1.1 200 OK\r\n" + head)
+    began = time.process_time()
+    with contextlib.suppress(TransportError):
+        http1.read_head(http1.Reader(stream, Attempt(PLENTY)))
+    assert time.process_time() - began < 2
 
 
 def test_a_name_with_many_addresses_has_some_of_each_family_tried(monkeypatch: pytest.MonkeyPatch) -> None:

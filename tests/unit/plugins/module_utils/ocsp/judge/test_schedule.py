@@ -327,7 +327,7 @@ RETRIES = {
     "as the responder asks": (1, 7 * DAY, 5 * HOUR, 5 * HOUR),
     "not sooner because the responder asks": (3, 7 * DAY, HOUR, 4 * HOUR),
     "as the responder asks, within what is left": (1, 7 * DAY, 30 * DAY, 3.5 * DAY),
-    "as the responder asks, with nothing in place": (1, None, 30 * DAY, 12 * HOUR),
+    "as the responder asks, with nothing in place": (1, None, 30 * DAY, HOUR),
 }
 
 

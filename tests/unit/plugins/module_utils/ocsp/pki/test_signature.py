@@ -72,6 +72,18 @@ def test_accepted(scheme: str) -> None:
         assert signature.verify(parsed, key, empty_or_cut, DATA) != ""
 
 
+@pytest.mark.parametrize("scheme", ["rsa_sha256", "pss_sha256"])
+def test_a_signature_of_rsa_is_as_long_as_the_modulus(scheme: str) -> None:
+    """OpenSSL accepts one without the zeros that it begins with, and clients with GnuTLS break off."""
+    parsed, key = parse(scheme), load("rsa2048")
+    data, signed = DATA, b"\1"
+    while signed[0]:
+        data += b"!"
+        signed = forge.sign(forge.key("rsa2048"), scheme, data)
+    assert signature.verify(parsed, key, signed, data) == ""
+    assert signature.verify(parsed, key, signed[1:], data) == signature.MISMATCH
+
+
 SHA1 = {"rsa_sha1": "rsa2048", "ecdsa_sha1": "p256", "pss_sha1": "rsa2048"}
 
 
