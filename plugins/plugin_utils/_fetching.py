@@ -7,7 +7,8 @@
 """OCSP responses fetched on the controller, once for all hosts of a play.
 
 Each host of a play has a process of its own. They share the responses on disk and, until the play ends, a note about
-each certificate: the first process asks the responder, and the others wait for it and use what it got. A response that
+each certificate: the first process asks the responder, and the others wait for it and use what it got. They wait for no
+other certificate, so that a responder that hangs holds up nobody who does not need it. A response that
 proves a revocation stays beside the good ones, for the role acme_certificates, which then replaces the certificate.
 """
 
@@ -24,19 +25,21 @@ from datetime import datetime, timezone
 
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import bulk, freshness
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.environment import Environment, Ways
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.environment import (
+    Environment,
+    Exchange,
+    ResponderDown,
+    Ways,
+)
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.http1 import HttpRequest, HttpResponse
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.response import SIZE_LIMIT
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.parse import read_options
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import certificate as x509
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import files, reading
 
-#: Seconds to wait for another host's process that fetches the same.
-_PATIENCE = 3600.0
 #: Where responses are kept by default.
 CACHE = "~/.cache/ocsp-stapling"
 _PROOF = ".revoked"
-#: Locks of the notes: as many as a process can surely hold at a time.
-_LOCKS = 64
 
 Values = dict[str, t.Any]
 
@@ -67,12 +70,8 @@ class Fetcher:
         """
         jobs = {name: self._job(name, values) for name, values in certificates.items()}
         due = {name: job for name, job in jobs.items() if not _is_fresh(job)}
-        with contextlib.ExitStack() as locks:
-            for number in sorted({int(self._key(job)[:8], 16) % _LOCKS for job in due.values()}):
-                lock = os.path.join(self._notes, f"{number}.lock")
-                locks.enter_context(files.lock_file(lock, "the fetching for another host", _PATIENCE))
-            answers = {name: self._noted(job) for name, job in due.items()}
-            self._refresh([job for name, job in due.items() if answers[name] is None], answers)
+        answers = {name: self._noted(job) for name, job in due.items()}
+        self._refresh([job for name, job in due.items() if answers[name] is None], answers)
         return {name: answers.get(name) or _read(job) for name, job in jobs.items()}
 
     def _job(self, name: str, values: Values) -> bulk.Job:
@@ -101,19 +100,60 @@ class Fetcher:
 
     def _refresh(self, jobs: t.Sequence[bulk.Job], answers: dict[str, Answer | None]) -> None:
         by_name = {job.name: job for job in jobs}
-        with bulk.Network() as network:
+        with contextlib.ExitStack() as stack:
+            network = stack.enter_context(bulk.Network())
+            turns = {job.name: stack.enter_context(self._turn(job, network)) for job in jobs}
             ways = Ways()
 
             def environment_for(job: bulk.Job) -> Environment:
-                return Environment(network.exchange_for(job.values), datetime.now(timezone.utc), ways=ways)
+                return Environment(turns[job.name].ask, datetime.now(timezone.utc), ways=ways)
 
             for name, result in bulk.refresh_all(jobs, environment_for, self._workers, on_abort=network.close):
-                answers[name] = answer = _answer(result)
-                with open(self._note(by_name[name]), "w", encoding="utf-8") as handle:
-                    json.dump(answer._asdict(), handle)
-                if isinstance(result, freshness.Outcome) and result.proof is not None and not self._check:
-                    content = by_name[name].values["certificate_content"]
-                    files.replace_file(os.path.join(self._cache, _proof_name(content.encode(), name)), result.proof)
+                with turns[name] as turn:
+                    answers[name] = turn.answer or self._conclude(by_name[name], result, turn.is_held)
+
+    def _turn(self, job: bulk.Job, network: bulk.Network) -> _Turn:
+        lock = os.path.join(self._notes, f"{self._key(job)}.lock")
+        return _Turn(lock, lambda: self._noted(job), network.exchange_for(job.values))
+
+    def _conclude(self, job: bulk.Job, result: freshness.Outcome | OcspError, asked: bool) -> Answer:
+        answer = _answer(result)
+        if asked:
+            with open(self._note(job), "w", encoding="utf-8") as handle:
+                json.dump(answer._asdict(), handle)
+        if isinstance(result, freshness.Outcome) and result.proof is not None and not self._check:
+            content = job.values["certificate_content"]
+            files.replace_file(os.path.join(self._cache, _proof_name(content.encode(), job.name)), result.proof)
+        return answer
+
+
+class _Turn:
+    """The right to ask about one certificate, from the first question on until it is noted what came of it.
+
+    ``answer`` is what another host got meanwhile, for which nothing is asked. Leaving the context ends the turn.
+    """
+
+    def __init__(self, lock: str, noted: t.Callable[[], Answer | None], exchange: Exchange) -> None:
+        self._lock, self._noted, self._exchange = lock, noted, exchange
+        self._stack = contextlib.ExitStack()
+        self.is_held = False
+        self.answer: Answer | None = None
+
+    def __enter__(self) -> _Turn:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._stack.close()
+
+    def ask(self, request: HttpRequest, timeout: float) -> HttpResponse:
+        """One exchange. Raises FileError where the turn does not come in time."""
+        if not self.is_held:
+            self._stack.enter_context(files.lock_file(self._lock, "what another host fetches", timeout))
+            self.is_held = True
+            self.answer = self._noted()
+        if self.answer is not None:
+            raise ResponderDown("unreachable", "another host has asked", True)
+        return self._exchange(request, timeout)
 
 
 def proofs(cache: str, certificates: t.Mapping[str, bytes]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import multiprocessing
+import time
 import typing as t
 from datetime import datetime, timezone
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2.19 or later")
 
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.wire import with_certificates
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import files
 from ansible_collections.certops.ocsp.plugins.plugin_utils._fetching import Answer, Fetcher, proofs
 from ansible_collections.certops.ocsp.tests.unit import forge, http_server
 
@@ -112,6 +114,47 @@ def test_a_responder_that_fails_is_not_asked_again_for_another_host(tmp_path: Pa
     assert {answer["www.example.com"].response for answer in answers} == {None}
     (problem,) = {answer["www.example.com"].problem for answer in answers}
     assert "500" in problem and len(server.requests) == 1
+
+
+def test_a_host_waits_for_no_certificate_but_its_own(tmp_path: Path, serve: t.Any) -> None:
+    """Another one has a responder that hangs, beside the same healthy one."""
+    bodies: t.List[bytes] = []
+    server = serve(lambda: http_server.answer(bodies[0], headers=["Content-Type: application/ocsp-response"]))
+    hanging = http_server.Server(lambda peer: peer.hold())
+    one, other = leaf(server), leaf(hanging, "other.example.com")
+    bodies.append(response_for(one))
+    times = {"timeout": 10.0, "total_timeout": 10.0}
+    both = {"hangs": values_of(other, **times), "well": values_of(one, **times)}
+    (tmp_path / "notes").mkdir()
+    places = (str(tmp_path / "cache"), str(tmp_path / "notes"), False)
+    first = _FORK.Process(target=fetch_as_a_host, args=(*places, both, _FORK.Queue()))
+    first.start()
+    try:
+        while not server.requests:
+            time.sleep(0.01)
+        began = time.monotonic()
+        answers = Fetcher(*places, 4).fetch({"well": values_of(one, **times)})
+        assert answers["well"].response == base64.b64encode(bodies[0]).decode() and time.monotonic() - began < 8
+        assert first.is_alive()
+    finally:
+        first.terminate()
+        first.join()
+        hanging.close()
+
+
+def test_a_turn_that_does_not_come_costs_one_response_and_not_the_host(tmp_path: Path, serve: t.Any) -> None:
+    bodies: t.List[bytes] = []
+    server = serve(lambda: http_server.answer(bodies[0], headers=["Content-Type: application/ocsp-response"]))
+    one, other = leaf(server), leaf(server, "other.example.com")
+    bodies.append(response_for(one, other))
+    wanted = {"www": values_of(one), "other": values_of(other, timeout=0.5, total_timeout=1.0)}
+    fetcher = Fetcher(str(tmp_path / "cache"), str(tmp_path / "notes"), False, 4)
+    lock = Path(fetcher._note(fetcher._job("other", wanted["other"]))).with_suffix(".lock")
+    with files.lock_file(str(lock), "it", 1.0):
+        answers = fetcher.fetch(wanted)
+    assert answers["www"].response and answers["other"].response is None
+    assert "has held the lock" in answers["other"].problem
+    assert fetcher.fetch(wanted)["other"].response
 
 
 def test_half_a_note_of_a_process_that_was_killed_is_none(tmp_path: Path, serve: t.Any) -> None:
