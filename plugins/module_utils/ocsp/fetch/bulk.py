@@ -42,6 +42,8 @@ _PATIENCE = 1.0
 #: usual port is asked all the same: a CA can have its certificates name closed ports of the responder of another. Nor
 #: are hosts of one address taken for one, as CAs share those of content delivery networks.
 _MOST_HANGING = 3
+#: How many times its total_timeout a responder may take in a run without one good answer, those side by side added up.
+_MOST_TIMES = 3
 #: The failures after which a responder is not asked again.
 _DOWN = ("unreachable", "timeout", "proxy_error")
 _START = re.compile(r"[^:/?#]*:?/*[^/?#]*")
@@ -89,7 +91,8 @@ def refresh_all(
 
     Results come in no certain order. A job that cannot be done at all yields its OcspError, and never
     stops another. A responder that could not be reached, retries included, is not asked again: the
-    later outcomes have a ``fetch_error`` with the same code that says so. Those of other ports of a host of which
+    later outcomes have a ``fetch_error`` with the same code that says so. So have they where it took three times its
+    total_timeout without a good answer, whatever it said. Those of other ports of a host of which
     three responders hung while none answered have one, too. Folders are synced once, at the end, which raises
     FileError if it fails: until then, an old file may come back when the power fails.
 
@@ -187,13 +190,15 @@ class _Due(t.NamedTuple):
     """What cannot be done without the network.
 
     ``work`` does it in an environment. ``url`` is the responder that is asked first, or empty. ``circuit`` are the
-    options that a responder may be down for: others may reach it in another way, or wait longer.
+    options that a responder may be down for: others may reach it in another way, or wait longer. ``longest`` are the
+    seconds that one may take of the run without a good answer.
     """
 
     environment: Environment
     work: t.Callable[[Environment], Outcome]
     url: str
     circuit: _Circuit
+    longest: float
 
 
 #: Begins something, given whether its options may be held until it is its turn: what came of it, or what is left.
@@ -241,7 +246,8 @@ def _due_work(
 ) -> _Due:
     url = options.responder_urls[0] if options.responder_urls and options.source is None else ""
     way = [values.get(name) for name in TRANSPORT_OPTIONS]
-    return _Due(environment, work, url, (*way, options.timeout, options.total_timeout, options.retries))
+    circuit = (*way, options.timeout, options.total_timeout, options.retries)
+    return _Due(environment, work, url, circuit, options.total_timeout * _MOST_TIMES)
 
 
 class _Task(t.NamedTuple):
@@ -290,6 +296,26 @@ class _Lane:
         self.waiting: t.Deque[_Task] = deque()
         self.down: t.Dict[_Circuit, ResponderDown] = {}
         self.answered_at = float("-inf")
+        #: Seconds that it took since its last good answer.
+        self._taken = 0.0
+        self._mutex = threading.Lock()
+
+    def note_taken(self, seconds: float) -> None:
+        with self._mutex:
+            self._taken += seconds
+
+    def note_good(self) -> None:
+        with self._mutex:
+            self._taken = 0.0
+
+    def took_too_long(self, name: str, longest: float) -> t.Optional[ResponderDown]:
+        """Why no other task begins to ask the responder: what answers late each time is never found to be down."""
+        if self._taken < longest:
+            return None
+        return ResponderDown(
+            "timeout",
+            f"{name} took {self._taken:.0f} seconds of this run without a good answer, and is not asked again",
+        )
 
     def refusal(self, name: str, circuit: _Circuit) -> t.Optional[ResponderDown]:
         """Why the responder is not asked, if it is not."""
@@ -445,6 +471,8 @@ class _Run:
             if self.stopped.is_set() and outcome.fetch_error is not None:
                 return _Aborted()
             visit.open_circuits()
+            if outcome.responder_url and (outcome.fetched or outcome.proof is not None):
+                self.lane(outcome.responder_url).note_good()
             return outcome
         except BaseException as error:  # whoever waits for the result must get one
             return as_error(error)
@@ -458,6 +486,8 @@ class _Visit:
         self._exchange = due.environment.exchange
         self._sync_folder = due.environment.sync_folder
         self._circuit = due.circuit
+        self._longest = due.longest
+        self._asked: t.Set[str] = set()
         self._failures: t.Dict[str, t.Tuple[float, TransportError]] = {}
         self.environment = copy.copy(due.environment)
         self.environment.exchange = self.exchange
@@ -481,21 +511,27 @@ class _Visit:
             raise TransportError(
                 "timeout", f"{responder(request.url)} was busy with other requests of the same run for {timeout:.3g} s"
             )
+        name = responder(request.url)
+        asked_from = self.environment.monotonic()
         try:
-            refusal = lane.refusal(responder(request.url), self._circuit)
+            refusal = lane.refusal(name, self._circuit)
+            if refusal is None and name not in self._asked:
+                refusal = lane.took_too_long(name, self._longest)
             if refusal is not None:
                 raise refusal
-            response = self._exchange(request, max(0.001, timeout - (self.environment.monotonic() - began)))
+            self._asked.add(name)
+            response = self._exchange(request, max(0.001, timeout - (asked_from - began)))
         except TransportError as error:
             if error.code in _DOWN and not isinstance(error, ResponderDown):
-                since, _earlier = self._failures.get(responder(request.url), (began, error))
-                self._failures[responder(request.url)] = (since, error)
+                since, _earlier = self._failures.get(name, (began, error))
+                self._failures[name] = (since, error)
             raise
         finally:
             lane.slots.release()
+            lane.note_taken(self.environment.monotonic() - asked_from)
         lane.answered_at = self.environment.monotonic()
         lane.host.note_answer(lane.answered_at)
-        self._failures.pop(responder(request.url), None)
+        self._failures.pop(name, None)
         return response
 
     def open_circuits(self) -> None:

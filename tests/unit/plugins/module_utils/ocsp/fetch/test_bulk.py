@@ -27,7 +27,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import fil
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, NOW
 from ansible_collections.certops.ocsp.tests.unit.http_server import Peer, Server, answer, converses
-from ansible_collections.certops.ocsp.tests.unit.responder import World, failure, ok
+from ansible_collections.certops.ocsp.tests.unit.responder import World, failure, html, ok
 
 W = forge.world()
 CHAIN = (W.leaf.pem + W.issuer.pem).decode()
@@ -35,6 +35,7 @@ SILENT = forge.leaf(W.issuer, extensions=[forge.basic_constraints(False)]).pem.d
 GOOD = forge.response()
 DUE = forge.response(forge.single(this_update=NOW - 5 * DAY, next_update=NOW + 2 * DAY))
 REVOKED = forge.response(forge.single(status="revoked"))
+EXPIRED = forge.response(forge.single(this_update=NOW - 8 * DAY, next_update=NOW - DAY))
 
 PLENTY = 20.0
 
@@ -426,6 +427,40 @@ def test_a_responder_that_also_answers_is_not_taken_to_be_down(bench: Bench) -> 
 
     found = dict(refresh_all(bench.jobs(50), asking(exchange), per_responder=2))
     assert sum(outcome(result).fetched for result in found.values()) == 49
+
+
+class Late:
+    """A responder that says something shortly before each timeout."""
+
+    def __init__(self, reply: t.Callable[[int], HttpResponse]) -> None:
+        self.asked = 0
+        self._reply = reply
+        self._mutex = threading.Lock()
+
+    def __call__(self, request: HttpRequest, timeout: float) -> HttpResponse:
+        with self._mutex:
+            self.asked += 1
+            number = self.asked
+        time.sleep(0.05)
+        return self._reply(number)
+
+
+@pytest.mark.parametrize("reply", [html(500), ok(EXPIRED), ok(forge.error_response("unauthorized"))])
+def test_a_responder_that_answers_late_and_never_well_is_not_asked_for_ever(bench: Bench, reply: HttpResponse) -> None:
+    late = Late(lambda _number: reply)
+    jobs = bench.jobs(80, timeout=0.2, total_timeout=0.4)
+    found = dict(refresh_all(jobs, asking(late), per_responder=4))
+    assert len(found) == 80 and late.asked < 60, "three times 0.4 seconds, and those that were under way"
+    last = outcome(found["n79"]).fetch_error
+    assert last is not None and last.code == "timeout"
+    assert "seconds of this run without a good answer, and is not asked again" in last.message
+
+
+def test_a_late_responder_that_answers_well_now_and_then_is_asked_on(bench: Bench) -> None:
+    late = Late(lambda number: ok(GOOD) if number % 5 == 0 else html(404))
+    jobs = bench.jobs(60, timeout=0.2, total_timeout=0.4, method="post", certid_digest="sha1")
+    list(refresh_all(jobs, asking(late), per_responder=4))
+    assert late.asked == 60
 
 
 def test_a_circuit_is_for_one_way_to_reach_a_responder(bench: Bench) -> None:
