@@ -344,8 +344,7 @@ CODES = (
         TRANSPORT,
         ERROR,
         "The URL, or one that it redirects to, is not allowed: only http and https are, with a valid host and no "
-        "password, and no redirect from the Internet to a private network, from https to http, or through a proxy to "
-        "another name.",
+        "password. No redirect may lead to a narrower network, from https to http, or a proxy to another name.",
         "Set `responder_urls`, and report the URL to the CA.",
     ),
     Code(

@@ -23,7 +23,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import TransportError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch import http1, transport
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.attempt import MAX_SECONDS, Attempt
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.attempt import MAX_SECONDS, Attempt, BadAnswer
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.http1 import HttpRequest, HttpResponse
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.fetch.transport import Transport
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.probe import tls
@@ -962,11 +962,11 @@ class Dripping:
         return bytes(data)
 
 
-@pytest.mark.parametrize("head", [b"x:" + b"a" * 65000, b"a\n" * 99 + b"x:" + b"a" * 64000 + b"\n\n"])
+@pytest.mark.parametrize("head", [b"x:" + b"a" * 65000, b"a\n" * 32000])
 def test_a_head_that_comes_octet_by_octet_costs_no_more_than_it_is_long(head: bytes) -> None:
     stream: t.Any = Dripping(b"HTTP/1.1 200 OK\r\n" + head)
     began = time.process_time()
-    with contextlib.suppress(TransportError):
+    with contextlib.suppress(BadAnswer, TransportError):
         http1.read_head(http1.Reader(stream, Attempt(PLENTY)))
     assert time.process_time() - began < 2
 
