@@ -343,8 +343,8 @@ CODES = (
         "url_refused",
         TRANSPORT,
         ERROR,
-        "The URL, or one that it redirects to, is not allowed: only http and https are, with a valid host and no "
-        "password. No redirect may lead to a narrower network, from https to http, or a proxy to another name.",
+        "The URL is not http or https with a valid host and without a password, or it redirects to one that is not, "
+        "to a narrower network, from https to http, or by a proxy to another name.",
         "Set `responder_urls`, and report the URL to the CA.",
     ),
     Code(
