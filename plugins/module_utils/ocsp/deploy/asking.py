@@ -15,7 +15,7 @@ from ..errors import InputError, OcspError
 from ..fetch import bulk
 from ..fetch.environment import Environment, Exchange, ResponderDown, Ways
 from ..fetch.freshness import Outcome, judge
-from ..judge.decision import WITHDRAW, Facts, decide, proves_for_good
+from ..judge.decision import WITHDRAW, Facts, decide, proves_for_good, short_lived
 from ..judge.judgement import Judgement
 from ..judge.lint import unfit
 from ..judge.schedule import Lookahead, look_ahead
@@ -80,7 +80,8 @@ def obtain(
     for item in work.items:
         item.ignored = _ignored(item)
         item.unfit = _unfit(item, ahead, now()) if ahead is not None else ""
-        work.warnings += [f"{item.name}: {sentence}" for sentence in _settle(item)]
+        told = [*_settle(item), *(_say_short_lived(item, ahead) if ahead is not None else ())]
+        work.warnings += [f"{item.name}: {sentence}" for sentence in told]
 
 
 def _hold_back(item: Item, error: OcspError) -> None:
@@ -133,10 +134,15 @@ def _ignored(item: Item) -> str:
 
 
 def _unfit(item: Item, ahead: Ahead, now: datetime) -> str:
-    """Why the program on the host would withdraw the response at once, or an empty string."""
+    """Why the response is of no use until the next run of the program on the host, or an empty string.
+
+    What requires a staple keeps it to its end, so it must not be put into use if that comes before the next one.
+    """
     response = item.response
-    if response is None or item.material.certificate.must_staple:
+    if response is None:
         return ""
+    if item.material.certificate.must_staple:
+        return short_lived(response[1], ahead()) if not item.is_in_use else ""
     decision = decide(Facts(False, candidate=response[1]), now, expiry_plan(item.wanted.kinds), ahead())
     return decision.message if decision.action == WITHDRAW else ""
 
@@ -154,7 +160,7 @@ def _settle(item: Item) -> t.List[str]:
     if item.revocation is not None:
         item.held_back = f"{item.said_revoked}; replace the certificate"
         return []
-    if item.unfit:
+    if item.unfit and not item.material.certificate.must_staple:
         return [f"no staple is put in place: {item.unfit}"]
     _code, reason = item.obstacle
     if outcome.data is not None and not reason:
@@ -165,6 +171,14 @@ def _settle(item: Item) -> t.List[str]:
         item.held_back = f"it must not be used without a staple: {reason}"
         return []
     return [f"there is no staple yet: {reason}"]
+
+
+def _say_short_lived(item: Item, ahead: Ahead) -> t.Iterator[str]:
+    """That a staple which is required, and in use, will end before there is a next one."""
+    if item.response is not None and item.is_in_use and item.material.certificate.must_staple:
+        problem = short_lived(item.response[1], ahead())
+        if problem:
+            yield f"it requires a staple (must-staple), but {problem}"
 
 
 class Postponed(Exception):

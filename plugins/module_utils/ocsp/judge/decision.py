@@ -127,7 +127,8 @@ def decide(
         return Decision(action, best, "expiring", message, problem, alarming=True)
     if clock_problem:
         return Decision(action, best, "clock_implausible", clock_problem, problem)
-    return _without(facts, "expiring", _expiring(life, ahead, ends), ended=True)
+    unrenewed = f"the last good response expires at {ends}, before the next run, and no newer one could be fetched"
+    return _without(facts, "expiring", short_lived(best, ahead) or unrenewed, ended=True)
 
 
 def _good(judgement: t.Optional[Judgement]) -> t.Optional[Judgement]:
@@ -258,9 +259,11 @@ def _life(best: Judgement) -> timedelta:
     return end - start if start is not None and end is not None else timedelta.max
 
 
-def _expiring(life: timedelta, ahead: Lookahead, ends: t.Optional[str]) -> str:
+def short_lived(best: Judgement, ahead: Lookahead) -> str:
+    """Why no response of this responder lasts from one run to the next, as a sentence, or an empty string."""
+    life = _life(best)
     if not ahead.is_too_short(life):
-        return f"the last good response expires at {ends}, before the next run, and no newer one could be fetched"
+        return ""
     return (
         f"responses of this responder are valid for only {_minutes(life)} minutes, but the program runs only every "
         f"{_minutes(ahead.interval)} minutes, so that one would expire in place; have it run every "

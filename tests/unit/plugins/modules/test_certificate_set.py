@@ -369,6 +369,26 @@ def test_must_staple_only_where_it_can_be_kept(
     assert result["failed"] is bool(sentence) and sentence in result["msg"]
 
 
+def test_what_requires_a_staple_waits_for_a_timer_that_renews_it_in_time(run: t.Callable[..., Result]) -> None:
+    """Otherwise its staple would end before the next run of the program. One that is in use keeps it."""
+    one = leaf("www.example.com", demands=True)
+    given = entry(one, "www.example.com", response_content=staple(one))
+
+    def deploy(days: float) -> Result:
+        part = {"owner": "web", "interval": int(days * 86400)}
+        return run(certificates=[given], part=part, fail_on_held_back=False)
+
+    said = "responses of this responder are valid for only 8700 minutes, but the program runs only every 11520 minutes"
+    rare = deploy(8)
+    assert rare["held_back"] == ["www.example.com"]
+    assert any(f"it must not be used without a staple: {said}" in warning for warning in rare["warnings"])
+    often = deploy(1)
+    assert often["held_back"] == [] and often["certificates"][0]["stapled"] and not often["warnings"]
+    later = deploy(8)
+    assert later["held_back"] == [] and later["certificates"][0]["stapled"]
+    assert any(f"it requires a staple (must-staple), but {said}" in warning for warning in later["warnings"])
+
+
 @pytest.mark.parametrize("demands", [True, False])
 @pytest.mark.parametrize("breaks", [True, False], ids=["does not answer for once", "answers"])
 def test_a_responder_that_does_not_know_it_is_asked_for_as_long(
