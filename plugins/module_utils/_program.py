@@ -145,12 +145,17 @@ def carry_out(module: AnsibleModule) -> t.Dict[str, t.Any]:
 
 
 def _search(folders: t.Sequence[Values], layout: Layout) -> t.Dict[str, t.Any]:
-    """What is in the folders, what of it is unfit, and the certificates to be kept as their folder is not there now."""
-    unfit: t.List[str] = []
-    lost = [folder for folder in folders if _is_lost(folder["folder"], unfit)]
+    """What is in the folders, what of it is unfit, and what stays live: that of which folder or files are not there."""
+    unfit = scan.Unfit([], [])
+    lost = [folder for folder in folders if _is_lost(folder["folder"], unfit.problems)]
     found = scan.groups([folder for folder in folders if folder not in lost], unfit)
-    kept = [name for name in sets.live_names(layout) if any(_came_from(layout, name, one["folder"]) for one in lost)]
-    told = [f"ocsp_stapling_scan: {one}" for one in bounded(unfit, _MOST_UNFIT)]
+    usable = {one["name"] for group in found for one in group["domains"]}
+    kept = []
+    for name in sets.live_names(layout):
+        whence = folders if name in unfit.names else lost
+        if name not in usable and any(_came_from(layout, name, one["folder"]) for one in whence):
+            kept.append(name)
+    told = [f"ocsp_stapling_scan: {one}" for one in bounded(unfit.problems, _MOST_UNFIT)]
     return {"found": found, "unfit": told, "kept": kept}
 
 

@@ -336,7 +336,7 @@ unfit:
   elements: str
 kept:
   description: The certificates that are live and stay as they are, since a user has removed the folder of O(scan) that
-    they came from.
+    they came from, or spoilt their files.
   returned: with O(remote_source)
   type: list
   elements: str

@@ -332,7 +332,7 @@ def test_what_others_put_into_a_scanned_folder_is_left_out(
     told = " ".join(done.output.split())
     assert f"{leaf.name}: 2 keys of this name were found, and that in /home/b is taken" in told
     assert "yy: /home/a/yy.pem contains a certificate that cannot be read" in told
-    assert "/home/a/zz.key is not looked at, as there is no certificate beside it" in told
+    assert "/home/a/zz.key is not looked at, as no file beside it has its certificate in PEM" in told
     assert "/home/a/x??[31my.key is not looked at, as its name is not that of a certificate" in told
     again = play(host, **variables)
     assert again.rc == 0 and again.count("changed") == 0, again.output

@@ -84,11 +84,20 @@ def _unchanged(work: Plan, told: t.Sequence[str], missing: bool) -> str:
     if not work.items and work.outdated:
         return f"kept as another role or play has changed them: {listed(work.outdated)}{untold}"
     if not work.items and work.awaited:
-        verb = "is" if len(work.awaited) == 1 else "are"
-        return f"nothing to deploy: {named(work.awaited)} {verb} still to be obtained{untold}"
+        return f"nothing to deploy: {'; '.join(_awaited(work))}{untold}"
     if not work.items:
         return f"no certificates are given{untold}"
     return f"{_certificates(len(work.items))}: {'nothing to change' if missing else 'up to date'}{untold}"
+
+
+def _awaited(work: Plan) -> t.Iterator[str]:
+    """Which certificates there are no files of, by whether there were some before."""
+    stay = [name for name in work.awaited if sets.current_id(work.layout, name) is not None]
+    others = [name for name in work.awaited if name not in stay]
+    if others:
+        yield f"{named(others)} {'is' if len(others) == 1 else 'are'} still to be obtained"
+    if stay:
+        yield f"{named(stay)} {'stays as it is' if len(stay) == 1 else 'stay as they are'}"
 
 
 def outdated(services: t.Sequence[str]) -> str:

@@ -179,23 +179,31 @@ def _told(path: str) -> str:
     return clean(path, 200)
 
 
-def groups(folders: t.Iterable[Settings], problems: t.Optional[t.List[str]] = None) -> t.List[t.Dict[str, t.Any]]:
+class Unfit(t.NamedTuple):
+    """What was found and cannot be deployed: the sentences about it, and the names that keys have without more."""
+
+    problems: t.List[str]
+    names: t.List[str]
+
+
+def groups(folders: t.Iterable[Settings], unfit: t.Optional[Unfit] = None) -> t.List[t.Dict[str, t.Any]]:
     """Groups as the role ocsp_stapling has them, without a title: what is said of each folder, and its ``domains``."""
-    return [{**folder, "domains": domains(folder, problems)} for folder in folders]
+    return [{**folder, "domains": domains(folder, unfit)} for folder in folders]
 
 
-def domains(settings: Settings, problems: t.Optional[t.List[str]] = None) -> t.List[t.Dict[str, str]]:
+def domains(settings: Settings, unfit: t.Optional[Unfit] = None) -> t.List[t.Dict[str, str]]:
     """The domains of a folder as the role ocsp_stapling lists them: each private key makes one.
 
-    Files whose masks are not set are looked for beside it under all names that they may have. With ``problems`` what
-    cannot be a domain, or has no certificate, is left out and added to these as a sentence.
+    Files whose masks are not set are looked for beside it under all names that they may have. With ``unfit`` what
+    cannot be a domain, or has no certificate, is left out and added to that.
     """
     listed = []
-    note = None if problems is None else lambda _path, problem: problems.append(problem)
+    note = None if unfit is None else lambda _path, problem: unfit.problems.append(problem)
     for found in find(settings, "private_key", note):
-        problem = _unfit(found, settings) if problems is not None else ""
-        if problems is not None and problem:
-            problems.append(problem)
+        problem = _unfit(found, settings) if unfit is not None else ""
+        if unfit is not None and problem:
+            unfit.problems.append(problem)
+            unfit.names.append(found.domain)
             continue
         given = {kind: found.paths[kind] for kind in MASKS if settings.get(kind) and os.path.exists(found.paths[kind])}
         if given:
@@ -220,7 +228,7 @@ def _unfit(found: Found, settings: Settings) -> str:
         else [os.path.join(found.parent, found.domain + suffix) for suffix in sets.SOURCE_SUFFIXES["certificate"]]
     )
     if not any(os.path.lexists(path) and _holds("certificate", *os.path.split(path)) for path in named):
-        return f"{key} is not looked at, as there is no certificate beside it; add it, or remove the key"
+        return f"{key} is not looked at, as no file beside it has its certificate in PEM; add it, or remove the key"
     return ""
 
 

@@ -592,6 +592,21 @@ def test_a_user_that_removes_its_folder_stops_no_other(
     assert done["unfit"] == [said]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_what_is_live_of_a_user_who_spoils_its_files_stays(host: Host, tmp_path: Path) -> None:
+    """A key without a certificate is none, but it may be about to be renewed."""
+    home = tmp_path / "alice"
+    home.mkdir()
+    for name in ("a.example.com", "b.example.com"):
+        (home / f"{name}.key").touch()
+        (home / f"{name}.pem").write_text("junk" if name[0] == "a" else "-----BEGIN CERTIFICATE-----")
+        set_from(str(host.root / "etc"), name, home)
+    set_from(str(host.root / "etc"), "c.example.com", home)
+    done = host.run_module(root=str(host.root / "etc"), wanted={"scan": [{"folder": str(home)}]})
+    assert done["kept"] == ["a.example.com"], "c.example.com has no key there any more"
+    assert [one["name"] for one in done["found"][0]["domains"]] == ["b.example.com"]
+
+
 @pytest.mark.parametrize("name", [b"\xff", b"$HOME", b"a`id`", b"{{ x }}", b"x" * 201, b"\x1b[31m"])
 def test_what_is_in_a_folder_of_an_odd_name_is_left_out(name: bytes, host: Host, tmp_path: Path) -> None:
     """Its name goes through JSON, Ansible's templates and the variables of two environments."""

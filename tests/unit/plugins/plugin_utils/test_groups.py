@@ -266,17 +266,18 @@ def test_what_others_put_into_a_folder_of_the_host_is_left_out(tmp_path: Path) -
         path.parent.mkdir(exist_ok=True)
         path.write_text("-----BEGIN CERTIFICATE-----")
     (tmp_path / "b" / "d.pem").write_text("no certificate")
-    problems: t.List[str] = []
-    groups = scan.groups([{"folder": str(tmp_path / name)} for name in "ab"], problems)
+    unfit = scan.Unfit([], [])
+    groups = scan.groups([{"folder": str(tmp_path / name)} for name in "ab"], unfit)
     assert [group["domains"] for group in groups] == [
         [{"name": "a.test", "source": f"{tmp_path}/{name}"}] for name in "ab"
     ]
-    assert [problem.partition(" is not looked at, as ")[2] for problem in problems] == [
-        "there is no certificate beside it; add it, or remove the key",
+    assert [problem.partition(" is not looked at, as ")[2] for problem in unfit.problems] == [
+        "no file beside it has its certificate in PEM; add it, or remove the key",
         "its name is not that of a certificate; rename or remove it",
-        "there is no certificate beside it; add it, or remove the key",
+        "no file beside it has its certificate in PEM; add it, or remove the key",
     ]
-    assert all(problem.isprintable() for problem in problems)
+    assert all(problem.isprintable() for problem in unfit.problems)
+    assert "d" in unfit.names, "what is live of it stays"
 
 
 def test_what_was_found_on_the_host_takes_no_place_of_what_is_configured() -> None:
