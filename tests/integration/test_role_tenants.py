@@ -89,3 +89,37 @@ def test_a_renewal_that_cannot_be_used_costs_that_certificate_alone(
     done = play(host, **variables)
     assert done.rc == 0, done.output
     assert [lab.look(host, one.name)[0] for one in (bank, alice)] == [serial(bank), serial(alice)]
+
+
+def test_what_a_user_removes_stays_live_and_stops_no_other(
+    lab: lab_tool.Lab, host: lab_tool.Host, play: Play, lab_pki: pki_tool.Pki
+) -> None:
+    """Whether that is one file or the whole folder; and the next run has nothing to change."""
+    bank, alice = (lab_pki.issue(f"{name}.example.com", key="ec", ocsp=False) for name in ("bank", "alice"))
+    bring(host, bank, "/root/certs")
+    bring(host, alice, "/home/alice/ssl", USER)
+    host.run("chown", USER, "/home/alice")
+    variables: dict[str, t.Any] = {
+        "remote_source": True,
+        "source": "/root/certs",
+        "certificates": {"web": {"domains": [bank.name], "reload": ["nginx"]}},
+        "scan": [{"folder": "/home/alice/ssl", "reload": ["nginx"]}],
+        "responder_wait": 0,
+    }
+    done = play(host, **variables)
+    assert done.rc == 0, done.output
+    serve_by_nginx(host, bank.name, alice.name)
+    for spoilt in (f"echo junk > /home/alice/ssl/{alice.certificate.name}", "rm -r /home/alice/ssl"):
+        host.run("sh", "-c", spoilt)
+        renewed = lab_pki.issue(bank.name, key="ec", ocsp=False)
+        bring(host, renewed, "/root/certs")
+        done = play(host, **variables)
+        assert done.rc == 0, done.output
+        assert lab.look(host, bank.name)[0] == serial(renewed) and lab.look(host, alice.name)[0] == serial(alice)
+        again = play(host, **variables)
+        assert again.rc == 0 and again.count("changed") == 0, again.output
+    alone = play(host, **{**variables, "certificates": {}})
+    assert alone.rc == 0 and f"nothing to deploy: {alice.name} stays as it is" in " ".join(alone.output.split())
+    assert lab.look(host, alice.name)[0] == serial(alice)
+    again = play(host, **{**variables, "certificates": {}})
+    assert again.rc == 0 and again.count("changed") == 0, again.output
