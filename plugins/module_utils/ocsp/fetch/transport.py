@@ -43,6 +43,10 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 _KEEPING_METHOD = (307, 308)
 
 
+#: Addresses that are for documentation (RFC 5737, RFC 3849), by the family.
+_OF_NO_HOST: t.Dict[int, t.Any] = {socket.AF_INET: ("192.0.2.1", 0), socket.AF_INET6: ("2001:db8::1", 0, 0, 0)}
+
+
 class Transport:
     """Exchanges requests with responders; it may be shared by threads.
 
@@ -402,11 +406,30 @@ def _admitted(sock: socket.socket, attempt: Attempt) -> socket.socket:
 
 
 def _leads_to_itself(sock: socket.socket) -> bool:
-    """Whether the other side is this host: systems then use the same address for both."""
+    """Whether the other side is this host.
+
+    Systems then use the same address for both, or for a further address of an interface that of the interface.
+    """
     try:
-        return bool(sock.getpeername()[0] == sock.getsockname()[0])
+        other = sock.getpeername()
+        return bool(other[0] == sock.getsockname()[0]) or _is_own(sock.family, other)
     except OSError:
         return False  # it is closed already
+
+
+def _is_own(family: int, address: t.Any) -> bool:
+    """Whether an address is one of this host's: others cannot be bound, unless the system lets any be."""
+    of_none = _OF_NO_HOST.get(family)
+    return of_none is not None and _can_bind(family, address) and not _can_bind(family, of_none)
+
+
+def _can_bind(family: int, address: t.Any) -> bool:
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((address[0], 0, *address[2:]))
+        except OSError:
+            return False
+        return True
 
 
 def _connect(sock: socket.socket, address: t.Any, shares: int, attempt: Attempt) -> socket.socket:

@@ -140,6 +140,7 @@ def network(
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     monkeypatch.setattr(transport, "_connect", connect)
+    monkeypatch.setattr(transport, "_is_own", lambda _family, _address: False)
     return dialled
 
 
@@ -877,6 +878,24 @@ def test_a_redirect_to_another_address_of_this_host_is_refused(
         assert client.exchange(HttpRequest("http://203.0.114.2:8080/"), PLENTY).body == b"secret"
     assert len(target.requests) == 2
     client.close()
+
+
+@pytest.mark.parametrize(
+    ("family", "address", "own"),
+    [
+        (socket.AF_INET, ("127.0.0.1", 80), True),
+        (
+            socket.AF_INET,
+            ("127.0.0.77", 80),
+            True,
+        ),  # as of an interface with several, the system takes another for itself
+        (socket.AF_INET, ("198.51.100.7", 80), False),
+        (socket.AF_INET6, ("::1", 80, 0, 0), True),
+        (socket.AF_INET6, ("2001:db8::7", 80, 0, 0), False),
+    ],
+)
+def test_which_addresses_are_those_of_this_host(family: int, address: t.Any, own: bool) -> None:
+    assert transport._is_own(family, address) is own
 
 
 def test_a_second_redirect_is_measured_by_the_first_responder(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
