@@ -46,10 +46,6 @@ _TOO_MANY_REQUESTS = 429
 _STALE = frozenset(("expired", "too_old"))
 
 
-#: What certificates may be the cause of that somebody on the way added to a response, as no signature covers them.
-_OF_CERTIFICATES = frozenset(("too_large", "unfit_for_server", "unreadable_certificate"))
-
-
 #: With less time left no exchange is begun, but for the first one: its failure would say nothing of the responder.
 _LEAST_SECONDS = 0.5
 #: Characters of a URL in a message.
@@ -344,12 +340,7 @@ class _Fetch:
                 data, self.target, now, self.options.rules, nonce, self.options.servers, received
             )
 
-        body, judgement = http_response.body, judge(http_response.body)
-        if _OF_CERTIFICATES.intersection((*judgement.errors, *judgement.warnings)):
-            body = ocsp_response.lean(body, lambda data: judge(data).acceptable)
-            judgement = judge(body)
-        if judgement.acceptable:
-            body, judgement = ocsp_response.plain(body, judgement, self.target.issuer, judge)
+        body, judgement = ocsp_response.lean(http_response.body, judge(http_response.body), judge)
         problem = _content_problem(http_response) if judgement.response_status is None else ""
         if problem:
             code = "malformed" if status == 200 else "http_error"

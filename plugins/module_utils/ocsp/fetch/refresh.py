@@ -10,6 +10,7 @@ one is never replaced by an older one, and what is on disk stays as it is whenev
 
 from __future__ import annotations
 
+import functools
 import os
 import typing as t
 from datetime import datetime, timedelta
@@ -75,8 +76,8 @@ def obtain(
 
 def _given(target: Target, options: Options, now: datetime) -> _Came:
     """The response that was fetched elsewhere, under the same rules and without the network."""
-    data = options.source or b""
-    judgement = freshness.judge(target, options, data, now)
+    judge = functools.partial(freshness.judge, target, options, now=now)
+    data, judgement = ocsp_response.lean(options.source or b"", judge(options.source or b""), judge)
     error = judgement.error
     if error is not None:
         error = error.saying(f"the given response is refused: {error.message}")
@@ -162,7 +163,7 @@ def _failed(options: Options, known: Current, came: _Came, error: Finding, now: 
         transient=came.transient,
         retry_after=came.retry_after,
         refused=came.judgement if came.error is not None and came.fetched else None,
-        proof=_proof(options, came, now) if came.proves_revocation else None,
+        proof=came.data if came.proves_revocation else None,
     )
     if came.proves_revocation:
         return _revoked(options, known, came, outcome)
@@ -174,16 +175,6 @@ def _failed(options: Options, known: Current, came: _Came, error: Finding, now: 
     refused = came.judgement if came.error is not None else None
     message = f"{error.message}; {_left_behind(options.path, known)}"
     return outcome._replace(message=message, failed=True, judgement=refused or known.judgement)
-
-
-def _proof(options: Options, came: _Came, now: datetime) -> t.Optional[bytes]:
-    """The proof of a revocation as it is to be kept, for which there is little room."""
-    if came.data is None or options.target is None:
-        return came.data
-    target = options.target
-    return ocsp_response.lean(
-        came.data, lambda data: ocsp_response.judge(data, target, now, options.rules).proves_revocation
-    )
 
 
 def _revoked(options: Options, known: Current, came: _Came, outcome: Outcome) -> Outcome:

@@ -17,8 +17,8 @@ class Judgement(t.NamedTuple):
 
     ``findings`` come in the order in which they count, errors and warnings mixed. ``serial_number``,
     ``must_staple`` and ``names_responder`` are about the certificate asked about, all else is about the
-    response, whose ``size`` is in octets. What a response with errors says is returned for diagnosis alone:
-    it may be forged.
+    response, whose ``size`` is in octets. ``responder_certificate`` is the DER of the one in it whose key signed it, None
+    where the issuer did. What a response with errors says is returned for diagnosis alone: it may be forged.
     """
 
     findings: t.Tuple[Finding, ...]
@@ -36,6 +36,7 @@ class Judgement(t.NamedTuple):
     revocation_time: t.Optional[datetime] = None
     revocation_reason: t.Optional[str] = None
     responder_id: t.Optional[str] = None
+    responder_certificate: t.Optional[bytes] = None
     responder_certificate_expiry: t.Optional[datetime] = None
     signature_algorithm: t.Optional[str] = None
     certid_digest: t.Optional[str] = None

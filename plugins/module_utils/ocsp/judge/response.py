@@ -12,7 +12,6 @@ Baseline Requirements (BR).
 from __future__ import annotations
 
 import hashlib
-import itertools
 import typing as t
 from datetime import datetime, timedelta, timezone
 
@@ -36,8 +35,6 @@ SIZE_LIMIT = 1024 * 1024
 STAPLE_LIMIT = 16380
 #: Certificates of a response that are looked at, the first ones: a signature is verified with each that is named.
 _MOST_CERTIFICATES = 64
-#: Those with the key that signed that are tried to have it shorter. A key has one or two.
-_MOST_SIGNERS = 4
 #: Certificates that the CA did not issue and that are asked whether they signed, for the message alone: anybody can add
 #: some with keys that take long.
 _MOST_STRANGERS = 4
@@ -124,6 +121,7 @@ class _Draft:
         self.revocation_time: t.Optional[datetime] = None
         self.revocation_reason: t.Optional[str] = None
         self.responder_id: t.Optional[str] = None
+        self.responder_certificate: t.Optional[bytes] = None
         self.responder_certificate_expiry: t.Optional[datetime] = None
         self.signature_algorithm: t.Optional[str] = None
         self.certid_digest: t.Optional[str] = None
@@ -180,58 +178,24 @@ def judge(
     return judgement._replace(findings=(*judgement.findings, *unfit))
 
 
-def lean(data: bytes, fits: t.Callable[[bytes], bool]) -> bytes:
-    """A response with no more of its certificates than it takes to fit, or as it is where none of these does.
+def lean(data: bytes, judgement: Judgement, judge_again: t.Callable[[bytes], Judgement]) -> t.Tuple[bytes, Judgement]:
+    """A response without what no signature covers, which anybody on the way can have added, and the judgement of it.
 
-    No signature covers them, so anybody on the way can add some, be it to make it too long or unreadable for others.
+    Servers and clients refuse what is too long, a certificate that they cannot read, another one in front of that of the
+    signer, and an odd encoding of the signature algorithm. So one certificate is left, that of the signer, or none where
+    the issuer signed. What is refused then, too, stays as it is.
     """
+    signer = judgement.responder_certificate
+    kept = () if signer is None else (signer,)
     try:
         response = parse_response(data)[1]
-        if response is None:
-            return data
-        leaner = with_certificates(data, ())
-        if fits(leaner):
-            return leaner
-        # Each of them has the whole of it judged again.
-        for signer in itertools.islice(_signers(response), _MOST_SIGNERS):
-            leaner = with_certificates(data, (signer,))
-            if fits(leaner):
-                return leaner
+        if response is None or (response.certificates == kept and not response.scheme.oddity):
+            return data, judgement
+        leaner = with_certificates(data, kept)
     except MalformedError:
-        pass
-    return data
-
-
-def plain(
-    data: bytes, judgement: Judgement, issuer: Certificate, judge_again: t.Callable[[bytes], Judgement]
-) -> t.Tuple[bytes, Judgement]:
-    """A response without what anybody can have done to it, as no signature covers that, and the judgement of it.
-
-    These are certificates that are neither the CA's own nor issued by it, which may have been made so that they can be
-    read here, and by no server or client; and an encoding of its signature algorithm that some clients refuse.
-    """
-    bare = _without_unsigned(data, issuer)
-    return bare, judgement if bare is data else judge_again(bare)
-
-
-def _without_unsigned(data: bytes, issuer: Certificate) -> bytes:
-    try:
-        response = parse_response(data)[1]
-    except MalformedError:
-        return data
-    if response is None:
-        return data
-    embedded = response.certificates
-    known = [
-        one for one in dict.fromkeys(embedded[:_MOST_CERTIFICATES]) if one == issuer.der or _is_issued(one, issuer)
-    ]
-    is_plain = len(known) == len(embedded) and not response.scheme.oddity
-    return data if is_plain else with_certificates(data, known)
-
-
-def _is_issued(data: bytes, issuer: Certificate) -> bool:
-    found = _read_embedded(data)[0]
-    return found is not None and _is_from(found, issuer)
+        return data, judgement
+    judged = judge_again(leaner)
+    return (leaner, judged) if judged.acceptable or judged.proves_revocation else (data, judgement)
 
 
 def _is_from(certificate: Certificate, issuer: Certificate) -> bool:
@@ -239,14 +203,6 @@ def _is_from(certificate: Certificate, issuer: Certificate) -> bool:
         return not x509.issuance_problem(certificate, issuer)
     except MalformedError:
         return False
-
-
-def _signers(response: BasicResponse) -> t.Iterator[bytes]:
-    """The certificates in a response with the key of which it is signed, each once."""
-    for data in dict.fromkeys(response.certificates[:_MOST_CERTIFICATES]):
-        found = _read_embedded(data)[0]
-        if found and not signature.verify(response.scheme, found.public_key, response.signature, response.tbs):
-            yield data
 
 
 def without_issuer(target: Target, problem: Finding) -> Judgement:
@@ -489,6 +445,7 @@ def _choose_delegate(
     judged = [(one, _judge_delegate(one, target, now, rules)) for one in signers]
     delegate, faults = min(judged, key=lambda one: _count_errors(one[1]))
     draft.findings.extend(faults)
+    draft.responder_certificate = delegate.der
     draft.responder_certificate_expiry = delegate.not_after
     return delegate
 

@@ -16,7 +16,7 @@ from ocsp.errors import ERROR, Finding, InputError
 from ocsp.judge import wire
 from ocsp.judge.decision import Facts, latest_proof
 from ocsp.judge.judgement import Judgement
-from ocsp.judge.response import SIZE_LIMIT, judge, plain
+from ocsp.judge.response import SIZE_LIMIT, judge, lean
 from ocsp.options.parse import Options, read_options
 from ocsp.pki.certificate import Target
 from ocsp.store import proofs, staples, tenants, untrusted_file
@@ -104,8 +104,8 @@ class Observer:
         candidate = self._judge(left, options)
         is_new = place is not None and left != current
         if is_new and left is not None and candidate is not None and candidate.acceptable:
-            # HAProxy and clients do not read one with junk among its certificates, which the other user can have added.
-            left, candidate = plain(left, candidate, options.target.issuer, self._judge_with(options.target, options))
+            # Servers and clients do not take one with other certificates in it, which the other user can have added.
+            left, candidate = lean(left, candidate, self._judge_with(options.target, options))
         in_place = candidate if current == left else self._judge(current, options)
         claimed, refused_proof = proofs.read(self.config.folders.proof(entry.name))
         judged = [(in_place, current), (self._judge(known, options), known)]

@@ -533,8 +533,49 @@ def test_a_proof_is_kept_without_what_somebody_added(signer: t.Optional[forge.En
     lean = forge.response(single, certificates=own, **options)
     padded = with_certificates(lean, [*[W.issuer.der] * 60, *own])
     assert judged(padded).proves_revocation
-    assert judging.lean(padded, lambda data: judged(data).proves_revocation) == lean
-    assert judging.lean(padded, lambda _data: False) == padded
+    assert made_lean(padded) == (lean, judged(lean))
+
+
+def made_lean(data: bytes) -> tuple[bytes, Judgement]:
+    return judging.lean(data, judged(data), judged)
+
+
+_MONTH = {"not_before": NOW - 30 * DAY, "not_after": NOW + 30 * DAY}
+_FORMER = {"not_before": NOW - 60 * DAY, "not_after": NOW - DAY}
+#: Certificates that anybody can add to a response, and with which some servers or clients refuse the whole of it.
+ADDED = {
+    "of no form": b"\x30\x03\x02\x01\x05",
+    "the issuer": W.issuer.der,
+    "the root": W.root.der,
+    "the leaf": W.leaf.der,
+    "of the CA": forge.leaf(W.issuer, "other.example.com", serial=0x77, **_MONTH).der,
+    "another delegate": forge.delegate(W.issuer, private_key=forge.key("p256", "other delegate"), **_MONTH).der,
+    "a former one of its key": forge.delegate(W.issuer, private_key=W.delegate.key, **_FORMER).der,
+    "of its key, by nobody": forge.delegate(W.root, private_key=W.delegate.key, serial=0x78, **_MONTH).der,
+}
+
+
+@pytest.mark.parametrize("added", ADDED.values(), ids=ADDED)
+@pytest.mark.parametrize("responder", ["name", "key"])
+@pytest.mark.parametrize("count", [1, 40])
+def test_no_certificate_is_left_but_that_of_the_signer(added: bytes, responder: str, count: int) -> None:
+    """No signature covers these, nor their order, and OpenSSL takes the first one that has the name or the key."""
+    by_issuer = forge.response(responder=responder, certificates=[])
+    assert made_lean(with_certificates(by_issuer, [added] * count))[0] == by_issuer
+    by_delegate = forge.response(signer=W.delegate, responder=responder, certificates=[W.delegate.der])
+    for certificates in ([*[added] * count, W.delegate.der], [W.delegate.der, *[added] * count, W.delegate.der]):
+        lean, judgement = made_lean(with_certificates(by_delegate, certificates))
+        assert lean == by_delegate
+        assert judgement == judged(by_delegate)
+
+
+def test_what_is_lean_or_refused_stays() -> None:
+    """Whatever is told of a refused one is about what came."""
+    error = forge.error_response("try_later")
+    forged = forge.response(signer=W.delegate, certificates=[W.issuer.der, W.delegate.der], flip_signature=True)
+    unsigned = forge.response(signer=W.delegate, certificates=[W.issuer.der])
+    for data in (forge.response(), error, b"", b"\x30\x80", forged, unsigned):
+        assert made_lean(data) == (data, judged(data))
 
 
 def test_the_first_of_the_malformed_is_otherwise_good() -> None:
@@ -1488,15 +1529,10 @@ def test_a_response_is_made_lean_with_few_judgements() -> None:
     data = forge.response(signer=delegate, certificates=[b"\x30\x00", *others, *[delegate.der] * 3, *copies])
     tried = []
 
-    def fits(leaner: bytes) -> bool:
+    def judge_again(leaner: bytes) -> Judgement:
         tried.append(leaner)
-        return judge(leaner, TARGET, NOW).acceptable
+        return judge(leaner, TARGET, NOW)
 
-    def fits_never(leaner: bytes) -> bool:
-        tried.append(leaner)
-        return False
-
-    assert judging.lean(data, fits) == with_certificates(data, [delegate.der])
-    assert len(tried) == 2
-    assert judging.lean(data, fits_never) == data
-    assert len(tried) == 2 + 5
+    expected = with_certificates(data, [delegate.der])
+    assert judging.lean(data, judge(data, TARGET, NOW), judge_again)[0] == expected
+    assert tried == [expected]
