@@ -202,6 +202,15 @@ def _heads() -> None:
         ("both unique identifiers", tlv(0x81, b"\0\1") + tlv(0x82, b"\0\1")),
     ):
         _add(name, "unique identifier", _set(after_key=extra))
+    for name, kind, content in (
+        ("of no octets", "broken unique identifier", b""),
+        ("with 9 unused bits", "broken unique identifier", b"\x09\0"),
+        ("with unused bits of none", "unused bits that are set", b"\1"),
+        ("with unused bits that are set", "unused bits that are set", b"\1\1"),
+    ):
+        for number in (1, 2):
+            _add(f"unique identifier {number} {name}", kind, _set(after_key=tlv(0x80 | number, content)))
+    _add("unique identifier twice", "wrong type twice", _set(after_key=2 * tlv(0x81, b"\0\1")))
     _add("unique identifiers in the other order", "wrong type", _set(after_key=tlv(0x82, b"\0\1") + tlv(0x81, b"\0\1")))
     _add("unique identifier that is constructed", "wrong type", _set(after_key=tlv(0xA1, forge.bits(b"\1"))))
     _add("more behind the extensions", "trailing data", _set(after_extensions=NULL))
@@ -289,6 +298,7 @@ def _keys() -> None:
     _add("key with an unused bit", "odd key", key(lambda one: info(named, forge.bits(off_curve(one), 1))))
     _add("more behind the key", "trailing data", key(lambda one: info(named, forge.bits(point(one)) + NULL)))
     _add("more in the algorithm of the key", "odd key", key(lambda one: info(named + NULL, forge.bits(point(one)))))
+    _add("curve of no octets", "odd key", key(lambda one: info(forge.oid(ECDSA) + tlv(6), forge.bits(point(one)))))
     _add("key without its curve", "odd key", key(lambda one: info(forge.oid(ECDSA), forge.bits(point(one)))))
     _add("key at infinity", "odd key", key(lambda one: info(named, forge.bits(b"\0"))))
     _add(
@@ -322,6 +332,9 @@ def _keys() -> None:
     for name, kind, change in (
         ("without NULL", "RSA key without NULL", rsa(numbers, b"")),
         ("with other parameters", "odd RSA key", rsa(numbers, sequence())),
+        ("with two parameters", "broken RSA parameters", rsa(numbers, NULL + NULL)),
+        ("with a parameter that is cut off", "broken RSA parameters", rsa(numbers, b"\x30\2\0")),
+        ("with a parameter that is none", "broken RSA parameters", rsa(numbers, tlv(2))),
         ("for PSS", "RSA-PSS key", rsa(numbers, b"", PSS)),
         (
             "with a negative modulus",
@@ -379,6 +392,9 @@ def _names() -> None:
         ("empty UTF8String", "odd letters", 0x0C, b""),
         ("text of 200 letters", "odd letters", 0x0C, b"a" * 200),
         ("OCTET STRING", "no text", 0x04, b"abc"),
+        ("BIT STRING", "odd letters", 0x03, b"\0abc"),
+        ("BIT STRING of no octets", "no text", 0x03, b""),
+        ("BIT STRING with 9 unused bits", "no text", 0x03, b"\x09abc"),
         ("NULL", "no text", 0x05, b""),
     ):
         _add(f"common name: {name}", kind, common(tag, value))

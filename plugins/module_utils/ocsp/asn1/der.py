@@ -35,6 +35,8 @@ GENERALIZED_TIME = 0x18
 LAST = True
 
 _LONGEST_OID = 64
+_UNIVERSAL_STRING, _BMP_STRING = 0x1C, 0x1E
+_LONG_TAG = 0x1F
 #: Octets of the longest list of named bits; those that are in use have two.
 _LONGEST_BITS = 32
 
@@ -99,6 +101,15 @@ def to_oid(content: bytes, what: str) -> str:
     return ".".join(str(arc) for arc in [first, arcs[0] - 40 * first] + arcs[1:-1])
 
 
+def check_bits(content: bytes, what: str) -> None:
+    """Refuse what is no bit string: there is the number of unused bits in front, and those are not set."""
+    unused = content[0] if content else 8
+    if unused > 7 or (unused and len(content) == 1):
+        raise MalformedError(f"{what}: bit string that is not DER")
+    if unused and content[-1] & ((1 << unused) - 1):
+        raise MalformedError(f"{what}: bit string whose unused bits are set")
+
+
 def to_octets(content: bytes, what: str) -> bytes:
     """What a bit string of whole octets holds, as keys and signatures are."""
     if content[:1] != b"\0":
@@ -125,6 +136,18 @@ def to_time(content: bytes, what: str) -> datetime:
         )
     except ValueError:
         raise MalformedError(f"{what}: time that does not exist") from None
+
+
+#: What refuses the content of a primitive type that is not as it should be.
+_CHECKS: t.Mapping[int, t.Callable[[bytes, str], t.Any]] = {
+    BOOLEAN: to_flag,
+    INTEGER: to_integer,
+    ENUMERATED: to_integer,
+    BIT_STRING: check_bits,
+    OBJECT_IDENTIFIER: to_oid,
+}
+#: Octets of each character, where those are several.
+_WIDTHS = {_UNIVERSAL_STRING: 4, _BMP_STRING: 2}
 
 
 class Reader:
@@ -201,13 +224,28 @@ class Reader:
         """The numbers of the bits that are set, as in KeyUsage."""
         content = self.content(BIT_STRING)
         # Each bit becomes a number: some 500 times the memory.
-        if not content or content[0] > 7 or (len(content) == 1 and content[0]) or len(content) > _LONGEST_BITS:
+        if len(content) > _LONGEST_BITS:
             raise self.fail("bit string that is not DER")
-        if content[0] and content[-1] & ((1 << content[0]) - 1):
-            raise self.fail("bit string whose unused bits are set")
+        check_bits(content, self._what)
         return frozenset(
             8 * index + bit for index, octet in enumerate(content[1:]) for bit in range(8) if octet & (0x80 >> bit)
         )
+
+    def anything(self) -> None:
+        """Pass over one element of whatever type, as far as OpenSSL reads it too.
+
+        It reads the content of the primitive types that it knows, and nothing in those that are constructed.
+        """
+        tag = self.peek()
+        content = self.content(tag)
+        if tag & _LONG_TAG == _LONG_TAG:
+            raise self.fail(f"tag 0x{tag:02x}, which takes several octets")
+        if tag in _CHECKS:
+            _CHECKS[tag](content, self._what)
+        elif tag < 0x40 and (tag not in (SEQUENCE, SET) if tag & 0x20 else tag in (0, SEQUENCE & 0x1F, SET & 0x1F)):
+            raise self.fail(f"tag 0x{tag:02x}, which no type has")
+        elif (tag == NULL and content) or len(content) % _WIDTHS.get(tag, 1):
+            raise self.fail(f"content that type 0x{tag:02x} does not have")
 
     def time(self) -> datetime:
         """Time of RFC 5280 section 4.1.2.5: UTCTime until 2049, GeneralizedTime after it."""

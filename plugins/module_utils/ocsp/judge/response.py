@@ -21,6 +21,7 @@ from ..pki import certificate as x509
 from ..pki import readability, signature
 from ..pki.certificate import Certificate, Extensions, Target
 from ..pki.deviations import complete, deviations
+from ..pki.identifiers import identifier_problem
 from ..pki.remembered import remembered_if_short
 from ..text import format_time
 from .judgement import Judgement
@@ -542,7 +543,8 @@ def _standing_faults(
     if not delegate.has_nocheck:
         severity = ERROR if rules.require_nocheck else WARNING
         profile.append(Finding("responder_without_nocheck", severity, f"{name} lacks id-pkix-ocsp-nocheck"))
-    profile.extend(Finding("responder_profile", WARNING, f"{name} {oddity}") for oddity in _profile_oddities(delegate))
+    oddities = _profile_oddities(delegate, issuer)
+    profile.extend(Finding("responder_profile", WARNING, f"{name} {oddity}") for oddity in oddities)
     profile.extend(Finding("encoding", WARNING, sentence) for sentence in deviations(delegate))
     return authority, profile
 
@@ -575,7 +577,7 @@ def _authority_problem(delegate: Certificate, issuer: Certificate, is_leaf: bool
     return ""
 
 
-def _profile_oddities(delegate: Certificate) -> t.Iterator[str]:
+def _profile_oddities(delegate: Certificate, issuer: Certificate) -> t.Iterator[str]:
     if delegate.extended_key_usages != [_OCSP_SIGNING]:
         yield "has extended key usages other than OCSPSigning"
     key_usage = delegate.extensions.get(x509.KEY_USAGE)
@@ -585,9 +587,21 @@ def _profile_oddities(delegate: Certificate) -> t.Iterator[str]:
         yield "has key usages other than digitalSignature"
     if not delegate.may_sign_responses:
         yield "has nonRepudiation in its key usage and not digitalSignature, for which some clients look"
+    if _seems_self_signed(delegate):
+        yield "has the name of its CA and no key identifiers that differ; clients with OpenSSL 3 take it for self-signed and refuse it"
+    other = identifier_problem(delegate, issuer)
+    if other:
+        yield f"has an authority key identifier with another {other} than its CA; clients with OpenSSL refuse it"
     for oid, what in _UNWANTED_IN_DELEGATE.items():
         if oid in delegate.extensions:
             yield f"has {what}"
+
+
+def _seems_self_signed(delegate: Certificate) -> bool:
+    """Whether OpenSSL takes it for its own issuer, which it asks no key about."""
+    if not delegate.is_self_issued or delegate.scheme.kind != delegate.public_key.kind:
+        return False
+    return not identifier_problem(delegate, delegate)
 
 
 # Extensions

@@ -177,11 +177,11 @@ def _read_validity(fields: Reader) -> t.Tuple[datetime, datetime]:
     return not_before, not_after
 
 
-def _read_key_bits(spki: bytes) -> bytes:
-    """The content of the bit string in a SubjectPublicKeyInfo."""
-    key = Reader(spki, "public key").sequence()
-    key.content(der.SEQUENCE)
-    return key.bits()
+def _check_unique_identifiers(fields: Reader) -> None:
+    """Those of X.509 v2, which no CA issues any more and OpenSSL reads all the same."""
+    for tag in UNIQUE_IDENTIFIERS:
+        if fields.peek() == tag:
+            der.check_bits(fields.content(tag), "unique identifier")
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,8 +226,7 @@ class Certificate:
         not_before, not_after = _read_validity(fields)
         subject = fields.raw(der.SEQUENCE)
         spki = fields.raw(der.SEQUENCE)
-        for unique_identifier in UNIQUE_IDENTIFIERS:
-            fields.optional(unique_identifier)
+        _check_unique_identifiers(fields)
         extensions = fields.content(EXTENSIONS) if fields.peek() == EXTENSIONS else None
         fields.finish()
         return cls(
@@ -239,7 +238,7 @@ class Certificate:
             not_after=not_after,
             subject=subject,
             spki=spki,
-            public_key_bits=_read_key_bits(spki),
+            public_key_bits=signature.split_key(spki)[1],
             extensions={} if extensions is None else read_extensions(extensions, "certificate extensions"),
             scheme=signature.parse_algorithm(algorithm),
             signature=signed,
@@ -832,6 +831,8 @@ def check_name(name: bytes) -> None:
         for _oid, value in attributes:
             if isinstance(value, bytes) and not _may_stay_unread(value):
                 raise MalformedError("name: a text that is not encoded as its type says")
+            if isinstance(value, bytes):
+                Reader(value, "name").anything()
 
 
 def _may_stay_unread(element_: bytes) -> bool:

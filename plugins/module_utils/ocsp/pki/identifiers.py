@@ -19,12 +19,13 @@ from .remembered import remembered, remembered_if_short
 class KeyIdentifier(t.NamedTuple):
     """What an authority key identifier (RFC 5280 section 4.2.1.1) says about the issuer; None for what it leaves out.
 
-    ``issuer`` is the raw name of the issuer *of the issuer*, ``serial_number`` the issuer's own.
+    ``issuer`` is the raw name of the issuer *of the issuer*, one of its ``names``, and ``serial_number`` the issuer's own.
     """
 
     key: t.Optional[bytes] = None
     issuer: t.Optional[bytes] = None
     serial_number: t.Optional[int] = None
+    names: t.Tuple[x509.GeneralName, ...] = ()
 
 
 @remembered(1024)
@@ -71,13 +72,13 @@ def authority_key_identifier(certificate: Certificate) -> KeyIdentifier:
     if reader is None:
         return KeyIdentifier()
     fields = reader.last()
-    key = issuer = serial = None
+    key = serial = None
     if fields.peek() == der.context(0, constructed=False):
         key = fields.content(der.context(0, constructed=False))
-    names = fields.optional(der.context(1))
-    if names:
-        issuer = next((one.value for one in x509.read_general_names(names) if one.tag == x509.DIRECTORY_NAME), None)
+    listed = fields.optional(der.context(1))
+    names = tuple(x509.read_general_names(listed)) if listed else ()
+    issuer = next((one.value for one in names if one.tag == x509.DIRECTORY_NAME), None)
     if fields.peek() == der.context(2, constructed=False):
         serial = der.to_integer(fields.content(der.context(2, constructed=False)), "authority key identifier")
     fields.finish()
-    return KeyIdentifier(key, issuer, serial)
+    return KeyIdentifier(key, issuer, serial, names)

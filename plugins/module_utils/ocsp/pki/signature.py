@@ -139,6 +139,7 @@ class PublicKey(t.NamedTuple):
 @remembered_if_short(64)
 def parse_algorithm(algorithm: bytes) -> Scheme:
     """Read an AlgorithmIdentifier (RFC 5280 section 4.1.1.2) of a signature."""
+    check_algorithm(algorithm, "signature algorithm")
     reader = der.Reader(algorithm, "signature algorithm").sequence()
     oid = reader.oid()
     if oid == _PSS_OID:
@@ -157,6 +158,18 @@ def parse_algorithm(algorithm: bytes) -> Scheme:
         # Parameters where RFC 5758 and RFC 8410 want none would be ignored by the verification.
         return Scheme(oid, "", digest, flaw=f"the signature algorithm {oid} carries parameters that it must not have")
     return scheme
+
+
+def check_algorithm(algorithm: bytes, what: str) -> None:
+    """Refuse an AlgorithmIdentifier (RFC 5280 section 4.1.1.2) that OpenSSL does not read, of a known kind or not.
+
+    Whoever does not know the kind has to read over its parameters all the same, of which there is one element or none.
+    """
+    fields = der.Reader(algorithm, what).last()
+    fields.oid()
+    if not fields.at_end():
+        fields.anything()
+    fields.finish()
 
 
 def plain_algorithm(algorithm: bytes) -> bytes:
@@ -220,6 +233,15 @@ def _read_digest(reader: der.Reader) -> str:
     return name
 
 
+def split_key(spki: bytes) -> t.Tuple[bytes, bytes]:
+    """The AlgorithmIdentifier of a SubjectPublicKeyInfo, and the content of its bit string. Raises MalformedError."""
+    info = der.Reader(spki, "public key").last()
+    algorithm, bits = info.raw(der.SEQUENCE), info.bits()
+    info.finish()
+    check_algorithm(algorithm, "public key")
+    return algorithm, bits
+
+
 #: As OpenSSL has it for long keys. Without a limit one check takes as long as hundreds with a usual exponent.
 _LONGEST_EXPONENT = 64
 
@@ -227,10 +249,8 @@ _LONGEST_EXPONENT = 64
 @remembered_if_short(256)
 def load_public_key(spki: bytes) -> PublicKey:
     """Load a SubjectPublicKeyInfo (RFC 5280 section 4.1). Raises MalformedError."""
-    info = der.Reader(spki, "public key").sequence()
-    algorithm = info.sequence()
-    bits = info.bits()
-    info.finish()
+    identifier, bits = split_key(spki)
+    algorithm = der.Reader(identifier, "public key").sequence()
     oid = algorithm.oid()
     try:
         return _build_key(oid, algorithm, bits)
@@ -268,6 +288,8 @@ def _build_key(oid: str, algorithm: der.Reader, bits: bytes) -> PublicKey:
         key = ec.EllipticCurvePublicKey.from_encoded_point(getattr(ec, name)(), bits)
         return PublicKey(ECDSA, key, key.key_size, flaw)
     kind = _SCHEMES.get(oid, ("", ""))[0]
+    if kind in (ED25519, ED448) and not algorithm.at_end():
+        return PublicKey("", None, 0, f"its algorithm {kind} carries parameters that it must not have (RFC 8410)")
     if kind == ED25519:
         return PublicKey(kind, ed25519.Ed25519PublicKey.from_public_bytes(bits), 256)
     if kind == ED448:

@@ -255,3 +255,30 @@ def test_what_is_read_has_one_encoding(method: str, content: bytes, framed: bool
 def test_any_bytes(method: str, data: bytes) -> None:
     with contextlib.suppress(MalformedError):
         read(method, data)
+
+
+ANYTHING = [
+    "0101ff", "02017f", "030100", "030204f0", "0400", "0500", "06012a", "0a0100", "0c01ff", "1301ff", "1700", "1e020041",
+    "1c0400000041", "300101", "3100", "8000", "a0020101", "4000", "6000", "c000",
+]  # fmt: skip
+NOT_ANYTHING = [
+    "", "02", "0000", "010101", "0100", "0200", "02020001", "0300", "030108", "030101", "03020101", "050100", "0600",
+    "060180", "0a00", "1e0141", "1c020041", "1000", "1100", "2200", "2400", "1f0100", "3f0100", "bf0100", "0281017f",
+    "3080", "02017f00",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("data", ANYTHING)
+def test_anything_is_passed_over(data: str) -> None:
+    reader = der.Reader(bytes.fromhex(data), "test")
+    reader.anything()
+    reader.finish()
+
+
+@pytest.mark.parametrize("data", NOT_ANYTHING)
+def test_what_is_nothing_at_all(data: str) -> None:
+    """Nor does OpenSSL read it where any type may be, apart from what is BER."""
+    reader = der.Reader(bytes.fromhex(data), "test")
+    with pytest.raises(MalformedError):
+        reader.anything()
+        reader.finish()

@@ -569,6 +569,69 @@ def test_no_certificate_is_left_but_that_of_the_signer(added: bytes, responder: 
         assert judgement == judged(by_delegate)
 
 
+def _without_octets(tbs: bytes) -> bytes:
+    """A certificate with an issuerUniqueID that is no bit string."""
+    fields = [forge.tlv(*field) for field in forge.elements(forge.elements(tbs)[0][1])]
+    return forge.sequence(*fields[:-1], forge.tlv(0x81), fields[-1])
+
+
+_TWO_NULL = forge.sequence(forge.sequence(forge.oid(forge.UNKNOWN_OID), forge.NULL, forge.NULL), forge.bits(b"key"))
+
+
+def test_a_delegate_that_openssl_cannot_read() -> None:
+    delegate = forge.delegate(W.issuer, reshape=_without_octets)
+    assert found(judged(forge.response(signer=delegate, certificates=[delegate.der]))) == [
+        "unauthorized_responder",
+        "(unreadable_certificate)",
+    ]
+
+
+@pytest.mark.parametrize(
+    "oid, value",
+    [
+        ("2.5.29.30", b"\5\0"),
+        ("2.16.840.1.113730.1.1", b"\5\0"),
+        *((f"1.3.6.1.5.5.7.1.{last}", value) for last in (7, 8, 14) for value in (b"", forge.sequence())),
+    ],
+)
+def test_a_delegate_with_an_extension_that_openssl_cannot_read(oid: str, value: bytes) -> None:
+    extensions = [*forge.DELEGATE_EXTENSIONS, forge.extension(oid, value)]
+    delegate = forge.delegate(W.issuer, extensions=extensions)
+    assert "unauthorized_responder" in judged(forge.response(signer=delegate, certificates=[delegate.der])).errors
+
+
+def test_a_delegate_of_the_name_of_its_ca() -> None:
+    """OpenSSL takes it for self-signed, unless key identifiers, or a key of another kind, say otherwise."""
+    for kind, more, warnings in (
+        ("p256", [], ["responder_profile"]),
+        ("rsa2048", [], []),
+        ("p256", [forge.subject_key_identifier(b"delegate")], ["responder_profile"]),
+        ("p256", [forge.subject_key_identifier(b"delegate"), forge.authority_key_identifier(b"issuer")], []),
+    ):
+        extensions = [*forge.DELEGATE_EXTENSIONS, *more]
+        key = forge.key(kind, "namesake")
+        delegate = forge.delegate(W.issuer, W.issuer.subject, private_key=key, extensions=extensions)
+        judgement = judged(forge.response(signer=delegate, certificates=[delegate.der], responder="key"))
+        assert (judgement.errors, judgement.warnings) == ([], warnings)
+
+
+def test_a_delegate_whose_authority_is_another() -> None:
+    """The CA has no key identifier of its own, so that only the serial number says so."""
+    for serial, warnings in ((W.issuer.serial, []), (W.issuer.serial + 1, ["responder_profile"])):
+        identifier = forge.extension("2.5.29.35", forge.sequence(forge.tlv(0x82, forge.integer(serial)[2:])))
+        delegate = forge.delegate(W.issuer, extensions=[*forge.DELEGATE_EXTENSIONS, identifier])
+        judgement = judged(forge.response(signer=delegate, certificates=[delegate.der]))
+        assert (judgement.errors, judgement.warnings) == ([], warnings)
+
+
+@pytest.mark.parametrize("options", [{"reshape": _without_octets}, {"raw_key": _TWO_NULL}], ids=["identifier", "key"])
+def test_a_certificate_of_the_ca_that_openssl_cannot_read(options: dict[str, t.Any]) -> None:
+    other = forge.leaf(W.issuer, "other.example.com", serial=0x79, **options)
+    data = forge.response(certificates=[other.der])
+    assert found(judged(data)) == ["(unreadable_certificate)"]
+    assert made_lean(data)[0] == with_certificates(data, [])
+
+
 def test_what_is_lean_or_refused_stays() -> None:
     """Whatever is told of a refused one is about what came."""
     error = forge.error_response("try_later")

@@ -307,6 +307,49 @@ def test_version_that_x509_does_not_have(version: int) -> None:
         x509.Certificate.from_der(data)
 
 
+def with_behind_key(extra: bytes) -> forge.Entity:
+    """A certificate with more between its key and its extensions."""
+
+    def reshape(tbs: bytes) -> bytes:
+        fields = [forge.tlv(*field) for field in forge.elements(forge.elements(tbs)[0][1])]
+        return forge.sequence(*fields[:-1], extra, fields[-1])
+
+    return forge.leaf(W.issuer, reshape=reshape)
+
+
+ISSUER_IDENTIFIER, SUBJECT_IDENTIFIER = forge.tlv(0x81, b"\4\xf0"), forge.tlv(0x82, b"\0")
+
+
+@pytest.mark.parametrize(
+    "identifiers", [b"", ISSUER_IDENTIFIER, SUBJECT_IDENTIFIER, ISSUER_IDENTIFIER + SUBJECT_IDENTIFIER]
+)
+def test_unique_identifiers(identifiers: bytes) -> None:
+    assert cert(with_behind_key(identifiers)).extensions.keys() == cert(W.leaf).extensions.keys()
+
+
+@pytest.mark.parametrize(
+    "identifiers",
+    [
+        *(forge.tlv(tag, content) for tag in (0x81, 0x82) for content in (b"", b"\x08\0", b"\1", b"\1\1")),
+        2 * ISSUER_IDENTIFIER,
+        2 * SUBJECT_IDENTIFIER,
+        SUBJECT_IDENTIFIER + ISSUER_IDENTIFIER,
+        forge.tlv(0xA1, forge.bits(b"x")),
+    ],
+)
+def test_unique_identifiers_that_are_no_bit_strings(identifiers: bytes) -> None:
+    with pytest.raises(MalformedError):
+        cert(with_behind_key(identifiers))
+
+
+@pytest.mark.parametrize("parameters", [forge.NULL + forge.NULL, b"\x30\2\0", forge.tlv(2)])
+def test_a_key_of_an_unknown_kind_is_read_over_as_a_whole(parameters: bytes) -> None:
+    """OpenSSL refuses the certificate, and all that it is in."""
+    key = forge.sequence(forge.sequence(forge.oid(forge.UNKNOWN_OID), parameters), forge.bits(b"key"))
+    with pytest.raises(MalformedError):
+        cert(forge.leaf(W.issuer, raw_key=key))
+
+
 def test_find_leaf_refuses_to_choose() -> None:
     sibling = forge.leaf(W.issuer, "sibling.example.com", serial=0x1001)
     with pytest.raises(InputError, match=r"^certificate_path .*leaf\.example\.com.*sibling\.example\.com") as caught:

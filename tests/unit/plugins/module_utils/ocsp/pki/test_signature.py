@@ -242,7 +242,6 @@ def test_ecdsa_with_null() -> None:
     "oid, parameters",
     [
         ("1.2.840.10045.4.3.2", forge.sequence()),
-        ("1.2.840.10045.4.3.2", forge.NULL + forge.NULL),
         ("1.2.840.10045.4.3.2", forge.oid(P256)),
         *((oid, parameters) for oid in ("1.3.101.112", "1.3.101.113") for parameters in (forge.NULL, forge.sequence())),
     ],
@@ -254,9 +253,42 @@ def test_parameters_where_none_belong(oid: str, parameters: bytes) -> None:
     assert signature.verify(scheme, load("p256"), b"signature", DATA) == scheme.flaw
 
 
-@pytest.mark.parametrize("parameters", [forge.sequence(), forge.NULL + forge.NULL], ids=["SEQUENCE", "two NULL"])
-def test_rsa_with_other_parameters(parameters: bytes) -> None:
-    assert identifier("1.2.840.113549.1.1.11", parameters).flaw
+def test_rsa_with_other_parameters() -> None:
+    assert identifier("1.2.840.113549.1.1.11", forge.sequence()).flaw
+
+
+#: Parameters that OpenSSL does not read, of whatever algorithm they are.
+BROKEN_PARAMETERS = {
+    "two": forge.NULL + forge.NULL,
+    "NULL with content": forge.tlv(5, b"\0"),
+    "cut off": b"\x30\x02\x00",
+    "no number": forge.tlv(2),
+    "no bit string": forge.tlv(3),
+    "no type": b"\0\0",
+}
+broken_parameters = pytest.mark.parametrize("parameters", BROKEN_PARAMETERS.values(), ids=BROKEN_PARAMETERS)
+
+
+@broken_parameters
+@pytest.mark.parametrize("oid", [*signature._SCHEMES, PSS, forge.UNKNOWN_OID])
+def test_parameters_that_openssl_cannot_read(oid: str, parameters: bytes) -> None:
+    with pytest.raises(MalformedError):
+        identifier(oid, parameters)
+
+
+@broken_parameters
+@pytest.mark.parametrize("oid", [RSA_KEY, EC_KEY, PSS, "1.3.101.112", "1.2.840.10040.4.1", forge.UNKNOWN_OID])
+def test_parameters_of_a_key_that_openssl_cannot_read(oid: str, parameters: bytes) -> None:
+    with pytest.raises(MalformedError):
+        signature.load_public_key(forge.sequence(forge.sequence(forge.oid(oid), parameters), forge.bits(bytes(32))))
+
+
+def test_parameters_of_an_eddsa_key() -> None:
+    """RFC 8410 wants none, and OpenSSL reads no such key."""
+    bits = forge.bits(forge.public_key_bits(forge.key("ed25519")))
+    key = signature.load_public_key(forge.sequence(forge.sequence(forge.oid("1.3.101.112"), forge.NULL), bits))
+    assert key.key is None
+    assert "parameters" in key.flaw
 
 
 @pytest.mark.parametrize("kind", ["rsa", "ecdsa", "pss", "pss of SHA-1"])
