@@ -17,8 +17,9 @@ class Judgement(t.NamedTuple):
 
     ``findings`` come in the order in which they count, errors and warnings mixed. ``serial_number``,
     ``must_staple`` and ``names_responder`` are about the certificate asked about, all else is about the
-    response, whose ``size`` is in octets. ``responder_certificate`` is the DER of the one in it whose key signed it, None
-    where the issuer did. What a response with errors says is returned for diagnosis alone: it may be forged.
+    response, whose ``size`` is in octets. ``responder_certificate`` is the DER of the one in it whose key signed
+    it, None where the issuer did. What a response with errors says is returned for diagnosis alone: it may be
+    forged.
     """
 
     findings: t.Tuple[Finding, ...]

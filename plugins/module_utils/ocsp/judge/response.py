@@ -182,9 +182,9 @@ def judge(
 def lean(data: bytes, judgement: Judgement, judge_again: t.Callable[[bytes], Judgement]) -> t.Tuple[bytes, Judgement]:
     """A response without what no signature covers, which anybody on the way can have added, and the judgement of it.
 
-    Servers and clients refuse what is too long, a certificate that they cannot read, another one in front of that of the
-    signer, and an odd encoding of the signature algorithm. So one certificate is left, that of the signer, or none where
-    the issuer signed. What is refused then, too, stays as it is.
+    Servers and clients refuse what is too long, a certificate that they cannot read, another one in front of that of
+    the signer, and an odd encoding of the signature algorithm. So one certificate is left, that of the signer, or none
+    where the issuer signed. What is refused then, too, stays as it is.
     """
     signer = judgement.responder_certificate
     kept = () if signer is None else (signer,)
@@ -588,7 +588,7 @@ def _profile_oddities(delegate: Certificate, issuer: Certificate) -> t.Iterator[
     if not delegate.may_sign_responses:
         yield "has nonRepudiation in its key usage and not digitalSignature, for which some clients look"
     if _seems_self_signed(delegate):
-        yield "has the name of its CA and no key identifiers that differ; clients with OpenSSL 3 take it for self-signed and refuse it"
+        yield "has the name of its CA and no other key identifiers; OpenSSL 3 takes it for self-signed and refuses it"
     other = identifier_problem(delegate, issuer)
     if other:
         yield f"has an authority key identifier with another {other} than its CA; clients with OpenSSL refuse it"

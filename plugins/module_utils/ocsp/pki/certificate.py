@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import binascii
 import bisect
+import collections
 import functools
 import re
 import typing as t
@@ -782,7 +783,7 @@ def same_name(one: bytes, other: bytes) -> bool:
     """Whether two raw names are the same (RFC 5280 section 7.1).
 
     CAs are known to write one name as PrintableString here and as UTF8String there, so unequal
-    bytes are compared by case-folded text with white space compressed.
+    bytes are compared by text in small letters with white space compressed, as OpenSSL does.
     """
     if one == other:
         return True
@@ -794,15 +795,21 @@ def same_name(one: bytes, other: bytes) -> bool:
 
 # Of a name of the greatest length, what is compared takes thirty times as much memory.
 @remembered_if_short(64)
-def comparable_name(name: bytes) -> t.Tuple[t.FrozenSet[t.Tuple[str, t.Any]], ...]:
+def comparable_name(name: bytes) -> t.Tuple[t.FrozenSet[t.Tuple[t.Tuple[str, t.Any], int]], ...]:
     """What is equal for equal names, part by part from the top. Raises MalformedError for bytes that are no Name."""
     return tuple(
         frozenset(
-            (oid, value if isinstance(value, bytes) else " ".join(value.split()).casefold())
-            for oid, value in attributes
+            collections.Counter(
+                (oid, value if isinstance(value, bytes) else _comparable_text(value)) for oid, value in attributes
+            ).items()
         )
         for attributes in _read_name(name)
     )
+
+
+def _comparable_text(text: str) -> str:
+    """What is equal for equal texts in names, where OpenSSL knows the small letters and white space of ASCII alone."""
+    return b" ".join(text.encode("utf-8").lower().split()).decode("utf-8")
 
 
 def attribute_texts(name: bytes, wanted: str) -> t.List[str]:

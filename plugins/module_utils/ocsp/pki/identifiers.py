@@ -19,7 +19,8 @@ from .remembered import remembered, remembered_if_short
 class KeyIdentifier(t.NamedTuple):
     """What an authority key identifier (RFC 5280 section 4.2.1.1) says about the issuer; None for what it leaves out.
 
-    ``issuer`` is the raw name of the issuer *of the issuer*, one of its ``names``, and ``serial_number`` the issuer's own.
+    ``issuer`` is the raw name of the issuer *of the issuer*, the first such among ``names``, and ``serial_number`` the
+    issuer's own.
     """
 
     key: t.Optional[bytes] = None

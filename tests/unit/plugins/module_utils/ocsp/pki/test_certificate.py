@@ -481,12 +481,24 @@ SAME = {
     "other case": (forge.name("Issuing CA"), forge.name("ISSUING ca")),
     "other white space": (forge.name("Issuing  CA "), forge.name(" Issuing CA")),
 }
+_ATTRIBUTES = [forge.sequence(forge.oid(f"2.5.4.{number}"), forge.tlv(0x0C, b"x")) for number in (3, 10)]
+
+
+def _of_sets(*sets: t.Sequence[bytes]) -> bytes:
+    return forge.sequence(*(forge.tlv(0x31, *attributes) for attributes in sets))
+
+
+SAME["other order in a set"] = (_of_sets(_ATTRIBUTES), _of_sets(_ATTRIBUTES[::-1]))
 DIFFERENT = {
     "value": (forge.name("CA"), forge.name("CB")),
     "organization": (forge.name("CA"), forge.name("CA", "Other")),
     "fewer parts": (forge.name("CA"), forge.sequence(forge.name("CA")[2 + 14 + 2 :])),
     "empty": (forge.name("CA"), forge.sequence()),
     "no name": (forge.name("CA"), forge.NULL),
+    "attribute twice": (_of_sets(_ATTRIBUTES[:1]), _of_sets(_ATTRIBUTES[:1] * 2)),
+    # OpenSSL knows no more of these than ASCII has, and its clients do not find the issuer.
+    "case of other letters": (forge.name("\u00dcber CA"), forge.name("\u00fcber CA")),
+    "no break space": (forge.name("Issuing CA"), forge.name("Issuing\u00a0CA")),
 }
 
 
