@@ -46,8 +46,6 @@ from .plan import Item, Plan
 from .task import Result, Task, apache_port, to_be_told
 from .wanted import Values, Wanted, read_wanted
 
-#: Seconds that a look at one endpoint takes at most.
-_LOOK_TIMEOUT = 4.0
 #: What is said where an error ended a run that had changed something.
 PARTLY_DONE = "; what was changed before that is in place, so run this again"
 
@@ -514,20 +512,9 @@ def _endpoints(values: Values, known: control.Services) -> t.List[Endpoint]:
 
 
 def _look(endpoint: Endpoint, name: str) -> Sight:
-    """What a client is shown."""
-    from ..probe import client  # pylint: disable=import-outside-toplevel
+    from . import looking  # pylint: disable=import-outside-toplevel  # a run that changes nothing looks at nothing
 
-    where = client.read_endpoint(endpoint.host, endpoint.port, name, endpoint.starttls or None)
-    shown: t.Dict[str, t.Optional[bytes]] = {}
-    problem, hung = "", False
-    for found in client.look(where, datetime.now(timezone.utc), timeout=_LOOK_TIMEOUT, attempts=1):
-        if found.leaf is not None:
-            shown[material.fingerprint(found.leaf)] = found.data
-        elif found.error is not None:
-            problem, hung = found.error.message, found.error.code == "timeout"
-            if found.error.code == "unreachable":
-                break
-    return Sight(shown, "" if shown else problem or "the server sent no certificate", hung and not shown)
+    return looking.look(endpoint, name)
 
 
 def _values(work: Plan, told: t.Sequence[str], unconfirmed: t.Sequence[str]) -> t.Dict[str, t.Any]:

@@ -27,7 +27,7 @@ import typing as t
 from .. import names
 from ..errors import OcspError
 from ..options.parse import CERTIFICATE_LIMIT
-from ..pki.certificate import load_certificates
+from ..pki.certificate import Certificate, load_certificates
 from ..servers.table import SERVERS
 from ..services.installation import Installation
 from ..store import pending, reading, sets, staples
@@ -120,7 +120,8 @@ def server_name(wanted: t.Iterable[str]) -> str:
     """
     known = [name for name in map(names.server_name, wanted) if name]
     exact = next((name for name in known if not names.is_wildcard(name)), "")
-    return exact or next((f"www{name[1:]}" for name in known), "")
+    # A wildcard that is as long as a name may be has no name below it.
+    return exact or next(filter(None, (names.host_name(f"www{name[1:]}") for name in known)), "")
 
 
 # The record
@@ -225,6 +226,8 @@ def examine(layout: Layout, look: Look) -> t.List[Verdict]:
         if sets.current_id(layout, name) != noted["current"]:
             continue
         replaced = _fingerprint_of(layout, name, noted["previous"])
+        if not _can_be_shown(layout, name, noted["current"]):
+            continue
         for service, host, port, starttls, asked, before in noted["sights"]:
             sight = look(Endpoint(service, host, port, starttls), asked)
             if sight.spared:
@@ -239,13 +242,27 @@ def examine(layout: Layout, look: Look) -> t.List[Verdict]:
 
 def _fingerprint_of(layout: Layout, name: str, identifier: t.Optional[str]) -> str:
     """The fingerprint of the certificate of a set; empty where there is none that can be read."""
+    certificate = _certificate_of(layout, name, identifier)
+    return material.fingerprint(certificate) if certificate else ""
+
+
+def _can_be_shown(layout: Layout, name: str, identifier: str) -> bool:
+    """Whether a look can tell that a certificate is served: none offers the odd curves that some servers load."""
+    certificate = _certificate_of(layout, name, identifier)
+    with contextlib.suppress(OcspError):
+        return certificate is None or not certificate.public_key.flaw
+    return False
+
+
+def _certificate_of(layout: Layout, name: str, identifier: t.Optional[str]) -> t.Optional[Certificate]:
+    """The certificate of a set; None where there is none that can be read."""
     if not identifier:
-        return ""
+        return None
     path = os.path.join(layout.folder(name, identifier), "cert.pem")
     with contextlib.suppress(OcspError):
         content = reading.read_file(path, path, CERTIFICATE_LIMIT)
-        return material.fingerprint(load_certificates(content, path)[0]) if content else ""
-    return ""
+        return load_certificates(content, path)[0] if content else None
+    return None
 
 
 def _fault(sight: Sight, before: t.Mapping[str, bool], replaced: str, noted: t.Mapping[str, t.Any]) -> str:
@@ -341,6 +358,7 @@ def recognise(installation: Installation, look: Look, endpoints: t.Sequence[Endp
         if endpoint.service == service
     ]
     if len(looks) <= _MOST_LOOKS:
+        look = sparing(look)
         verdicts = (_verdict(installation, look, endpoint, name) for endpoint, name in looks)
         _recognise(installation, [verdict for verdict in verdicts if verdict is not None])
 

@@ -109,8 +109,8 @@ class _Draft:
     def __init__(self, target: Target) -> None:
         self.findings: t.List[Finding] = []
         self.serial_number = target.certificate.serial_number
-        self.must_staple = target.certificate.must_staple
-        self.names_responder = bool(target.certificate.responder_urls)
+        self.must_staple: t.Optional[bool] = None
+        self.names_responder = False
         self.size = 0
         self.response_status: t.Optional[str] = None
         self.certificate_status: t.Optional[str] = None
@@ -129,6 +129,11 @@ class _Draft:
         self.answer_index: t.Optional[int] = None
         self.answer_count = 0
         self.certificate_count = 0
+        try:
+            self.must_staple = target.certificate.must_staple
+            self.names_responder = bool(target.certificate.responder_urls)
+        except MalformedError as error:
+            self.error("malformed", f"the certificate {target.certificate.name} cannot be read: {error}")
 
     def error(self, code: str, message: str) -> None:
         self._add(Finding(code, ERROR, message))

@@ -276,12 +276,29 @@ def look(
         looks.append(found)
     _settle_absences(looks)
     for found in looks:
-        _identify(found, expectation)
+        with _guarded(found):
+            _identify(found, expectation)
     for found in looks:
         others = [other for other in looks if other is not found]
-        own = _narrow(expectation, found, others, now, rules)
-        _judge(found, others, own, now, rules)
+        with _guarded(found):
+            _judge(found, others, _narrow(expectation, found, others, now, rules), now, rules)
     return looks
+
+
+@contextlib.contextmanager
+def _guarded(found: Look) -> t.Iterator[None]:
+    """Judge what a server showed: nothing in that must end a run over many servers."""
+    try:
+        yield
+    except Exception as error:
+        found.findings.append(Finding("malformed", ERROR, _unreadable(found.endpoint, error)))
+
+
+def _unreadable(endpoint: Endpoint, error: Exception) -> str:
+    if isinstance(error, OcspError):
+        return f"{endpoint.name} sends what is not well-formed: {error.message}"
+    # A bug here or in the library.
+    return f"what {endpoint.name} sends cannot be read ({type(error).__name__}: {printable(x509.shorten(str(error)))})"
 
 
 # Connecting
@@ -300,12 +317,8 @@ def _shake_hands(endpoint: Endpoint, key_type: str, deadline: Deadline, dial: Di
         found.served = served
     except ProbeError as error:
         found.error = _named(error, endpoint)
-    except OcspError as error:
-        message = f"{endpoint.name} sends what is not well-formed: {error.message}"
-        found.error = ProbeError("malformed", message)
-    except Exception as error:  # a bug here or in the library must not end a run over many servers
-        message = f"what {endpoint.name} sends cannot be read ({type(error).__name__}: {error})"
-        found.error = ProbeError("malformed", message)
+    except Exception as error:
+        found.error = ProbeError("malformed", _unreadable(endpoint, error))
     return found
 
 

@@ -21,6 +21,8 @@ from ansible_collections.certops.ocsp.tests.unit.fleet import Clock, Fleet
 
 NAME = "example.com"
 AT = Endpoint("nginx", "127.0.0.1", 443, "")
+#: A host name that nothing fits in front of.
+LONG = ".".join(["x" * 50] * 5)[:253]
 
 
 class World:
@@ -131,6 +133,17 @@ def test_an_endpoint_that_is_slow_is_not_waited_for_by_each_certificate() -> Non
         assert not spare(AT._replace(port=8443), "a").spared
 
 
+@pytest.mark.parametrize("kind", ["p224", "secp256k1"])
+@pytest.mark.parametrize("problem", ["", "handshake_failure"])
+def test_a_kind_of_key_that_no_look_offers_is_not_worse_than_before(kind: str, problem: str, world: World) -> None:
+    odd = forge.leaf(forge.world().issuer, NAME, serial=3, private_key=forge.key(kind))
+    Path(world.layout.folder(NAME, world.identifiers[1]), "cert.pem").write_bytes(odd.pem)
+    world.prints[1] = material.fingerprint(Certificate.from_der(odd.der))
+    world.switch()
+    world.shown, world.problem = {}, problem
+    assert world.verify().faults == {}
+
+
 def test_what_is_not_looked_at_as_the_endpoint_is_slow_is_not_worse_than_before(world: World) -> None:
     world.switch()
     world.shown = {}
@@ -170,6 +183,21 @@ def test_a_renewed_staple_that_is_served_needs_no_reload(
         assert one.outstanding() == left and asked == [at]
         confirm.recognise(one, look, [at] * 51)
         assert len(asked) == 1, "so many looks cost more than a reload" if left else ""
+
+
+def test_a_server_that_hangs_is_not_waited_for_by_each_name_before_a_deployment(world: World) -> None:
+    names = [f"{number}.example.com" for number in range(12)]
+    with world.enter() as one, one.changing({"nginx": names}):
+        pass
+    asked: t.List[str] = []
+
+    def look(_endpoint: Endpoint, name: str) -> Sight:
+        asked.append(name)
+        return Sight({}, "hangs", hung=True)
+
+    with world.enter() as one:
+        confirm.recognise(one, look, [AT])
+    assert len(asked) == 3
 
 
 def test_a_service_may_take_a_moment_to_load(world: World) -> None:
@@ -345,6 +373,8 @@ def test_unreadable_record_counts_as_none(tmp_path: Path, content: t.Optional[by
         (["2001:db8::1"], ""),
         (["B\u00fccher.example"], "xn--bcher-kva.example"),
         ([], ""),
+        ([f"*.{LONG}"], ""),
+        ([f"*.{LONG}", "*.example.com"], "www.example.com"),
     ],
 )
 def test_the_name_that_is_asked_for(names: t.List[str], asked: str) -> None:

@@ -563,8 +563,8 @@ def test_no_certificate_is_left_but_that_of_the_signer(added: bytes, responder: 
     by_issuer = forge.response(responder=responder, certificates=[])
     assert made_lean(with_certificates(by_issuer, [added] * count))[0] == by_issuer
     by_delegate = forge.response(signer=W.delegate, responder=responder, certificates=[W.delegate.der])
-    for certificates in ([*[added] * count, W.delegate.der], [W.delegate.der, *[added] * count, W.delegate.der]):
-        lean, judgement = made_lean(with_certificates(by_delegate, certificates))
+    for held in ([*[added] * count, W.delegate.der], [W.delegate.der, *[added] * count, W.delegate.der]):
+        lean, judgement = made_lean(with_certificates(by_delegate, held))
         assert lean == by_delegate
         assert judgement == judged(by_delegate)
 

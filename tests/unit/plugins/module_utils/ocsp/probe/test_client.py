@@ -444,6 +444,34 @@ def test_a_staple_about_a_certificate_whose_issuer_is_unknown_is_passed_over() -
     assert see_rsa(serve(RSA, GOOD, b"garbage")).other_staples == []
 
 
+@pytest.mark.parametrize("oid, content", [("1.3.6.1.5.5.7.1.24", b"\x30\1"), ("1.3.6.1.5.5.7.1.1", b"\5\0")])
+def test_a_staple_about_a_certificate_that_cannot_be_read(oid: str, content: bytes) -> None:
+    extensions = [forge.basic_constraints(True), forge.extension(oid, content)]
+    issuer = forge.authority("Unreadable CA", W.root, extensions=extensions)
+    leaf = forge.leaf(issuer, private_key=forge.key("rsa2048"), serial=0x1006, extensions=PLAIN)
+    about_leaf = forge.response(forge.single(leaf, issuer), signer=issuer, certificates=[])
+    found = see_rsa(serve(leaf, about_leaf, b"x", chain=[issuer.der, W.root.der]))
+    assert found.acceptable
+    (other,) = client.look_values(found)["other_staples"]
+    assert [one["code"] for one in other["findings"]] == ["malformed", "malformed"]
+    assert "Unreadable CA" in other["findings"][0]["message"]
+
+
+@pytest.mark.parametrize("name", ["_identify", "_narrow", "_judge"])
+@pytest.mark.parametrize("error", [InputError("TLS feature: ends too early"), ValueError("a bug\33[2J")])
+def test_whatever_a_server_shows_ends_in_a_finding(
+    name: str, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_given: t.Any) -> t.Any:
+        raise error
+
+    monkeypatch.setattr(client, name, fail)
+    found = see_rsa(serve(RSA, GOOD))
+    assert ("malformed", "error") in codes(found)
+    assert "www.example.com:443" in found.message
+    assert found.leaf is not None and not found.acceptable
+
+
 # Strange servers --------------------------------------------------------------------------------
 
 STRANGE: t.Dict[str, t.Tuple[t.Callable[[bytes], bytes], str, str]] = {
