@@ -8,22 +8,25 @@
 all of it can be told in JSON, and the sentences can be printed.
 
 The first octet of an input is how its rest is meant: the bytes of a server that speaks TLS 1.2, or of
-SMTP and then TLS; what a server encrypts in TLS 1.3, record by record; or changes to what such a server
-sends. The second is how many octets come at a time.
+SMTP and then TLS; what a server encrypts in TLS 1.3, record by record; changes to what such a server
+sends; or what is signed of a CA in its chain, with a staple for each of its certificates. The second is how
+many octets come at a time.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import random
 import typing as t
 
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.certificate import Certificate
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.probe import client, tls
 from ansible_collections.certops.ocsp.tests.fuzz import tree, world
 from ansible_collections.certops.ocsp.tests.fuzz.properties import Plain, Target, Violation, check_message
-from ansible_collections.certops.ocsp.tests.unit import tls_server
+from ansible_collections.certops.ocsp.tests.unit import forge, tls_server
 
-_CLEAR, _MAIL, _ENCRYPTED, _PATCHED = range(4)
+_CLEAR, _MAIL, _ENCRYPTED, _PATCHED, _SIGNED = range(5)
 _PIECES = (65536, 1, 7, 100, 1000)
 _ENDPOINT = client.read_endpoint("www.example.com")
 _MAIL_ENDPOINT = client.read_endpoint("www.example.com", kind="smtp")
@@ -52,6 +55,26 @@ def _hello() -> t.Any:
     """A client's, for answers that do not depend on it."""
     offer = tls.Offer("ecdsa", "www.example.com", (tls.TLS12,))
     return tls_server.Hello(tls.client_hello(offer, _RANDOM, b"", (0x1D,), {}))
+
+
+@functools.cache
+def _middle() -> forge.Entity:
+    """A CA between the leaf and the root, of which a client reads what it reads of a leaf if there is a staple."""
+    extensions = (*forge.CA_EXTENSIONS, forge.must_staple(), forge.ocsp_urls(forge.URL))
+    return forge.authority("Middle CA", world.issuer(), private_key=world.issuer().key, extensions=extensions)
+
+
+@functools.cache
+def _below() -> forge.Entity:
+    return forge.leaf(_middle(), private_key=world.leaf().key)
+
+
+def _signed(content: bytes) -> tls_server.Server:
+    """A server with a CA of which this is what its issuer signed."""
+    changed = forge.authority(private_key=_middle().key, issuer=world.issuer(), subject="x", reshape=lambda _: content)
+    above = forge.response(forge.single(_middle(), world.issuer()), signer=world.issuer(), certificates=[])
+    own = forge.response(forge.single(_below(), _middle()), signer=_middle(), certificates=[changed.der])
+    return tls_server.Server([_below().der, changed.der, world.issuer().der], [own, above, above])
 
 
 def _flight12(**options: t.Any) -> bytes:
@@ -95,6 +118,7 @@ def _seeds() -> dict[str, bytes]:
         "13 in pieces": bytes((_ENCRYPTED, 3)) + _write(pieces),
         "13 changed": bytes((_PATCHED, 0)) + b"\0\x05\x03\x0b\0",
         "13 again": bytes((_PATCHED, 4)) + b"\0\x50\xff",
+        "13 with a CA": bytes((_SIGNED, 0)) + Certificate.from_der(_middle().der).tbs,
     }
 
 
@@ -103,6 +127,10 @@ def _mutate(data: bytes, chance: random.Random, plain: Plain) -> bytes:
     if kind == 0 or len(data) < 10:
         return plain(data)
     head, body = data[:2], data[2:]
+    if data[0] == _SIGNED:
+        forest = tree.parse(body)
+        tree.change(chance, forest, tuple(tree.elements(tree.parse(world.leaf().der))))
+        return head + tree.encode(forest)
     if data[0] % 4 == _ENCRYPTED and kind == 1:
         records = _read(body)
         chance.shuffle(records)
@@ -138,6 +166,8 @@ def _patched(data: bytes) -> t.Callable[[bytes], bytes]:
 
 def _wire(data: bytes) -> tls_server.Wire:
     how, piece = data[0] % 4, _PIECES[data[1] % len(_PIECES)]
+    if data[0] == _SIGNED:
+        return tls_server.Wire(_signed(data[2:]).answer, piece=max(piece, 100))
     if how in (_CLEAR, _MAIL):
         # An octet at a time of much is slow, and shows no more.
         return _Replay(data[2:], piece if len(data) < 5000 else 65536, lines=how == _MAIL)
@@ -149,6 +179,8 @@ def _wire(data: bytes) -> tls_server.Wire:
 def _look(data: bytes) -> client.Look:
     data = data.ljust(2, b"\0")
     endpoint = _MAIL_ENDPOINT if data[0] % 4 == _MAIL else _ENDPOINT
+    # A CA of the chain is looked for where no issuer is given.
+    issuers = () if data[0] == _SIGNED else (client.Certificate.from_der(world.issuer().der),)
 
     def dial(*_where: t.Any) -> t.Any:
         try:
@@ -156,7 +188,7 @@ def _look(data: bytes) -> client.Look:
         except AssertionError:  # the server of the test did not understand the client
             return _Replay(b"", 1)
 
-    expectation = client.Expectation(issuers=(client.Certificate.from_der(world.issuer().der),))
+    expectation = client.Expectation(issuers=issuers)
     (found,) = client.look(endpoint, world.NOW, ("ecdsa",), expectation, dial=dial, attempts=1, timeout=60.0)
     return found
 
@@ -167,6 +199,10 @@ def _check(data: bytes) -> None:
         check_message(found.error.message)
         if " cannot be read (" in found.error.message:
             raise Violation(f"server: {found.error.message.split('(')[1][:40]}", found.error.message)
+    for finding in found.findings:
+        # What cannot be read is told of what it is, and not found out by an exception.
+        if f"{_ENDPOINT.name} sends " in finding.message:
+            raise Violation(f"server: {finding.message[-40:]}", finding.message)
     values = client.look_values(found, return_content=True)
     json.dumps(values).encode()
     client.summary_values([found])
