@@ -298,6 +298,19 @@ def test_files_cost_in_proportion(name: str) -> None:
     assert seconds_of(data) < 20
 
 
+#: What looks for keys may begin at each octet of, after a word that has it look at all.
+SEARCHED = (b"/", b"//", b"/MA", b"ENDPRIVATE KEY", b"BEGINPRIVATE KEY", b"MA", b"30 ", b"A" * 15 + b"(", b"\\x30")
+
+
+@pytest.mark.parametrize("piece", SEARCHED)
+def test_keys_are_looked_for_at_a_small_cost(piece: bytes) -> None:
+    """A certificate that a server shows may have a quarter of a MiB of anything in it."""
+    data = b"PRIVATE%41\0" + piece * (250_000 // len(piece))
+    began = time.process_time()
+    assert not secrets.holds_private_key(data)
+    assert time.process_time() - began < 2
+
+
 def test_more_certificates_than_anybody_has_are_refused() -> None:
     with pytest.raises(InputError, match="contains 501 certificates, more than 500; give those that are needed"):
         x509.load_certificates(LEAF * 501, "file")

@@ -24,7 +24,10 @@ _GAP = rb"(?:[^A-Za-z0-9+/:()]|//|/\*|<br ?/?>){0,200}"
 _MARK = rb"[A-Z0-9 ]{0,40}PRIVATE\s{1,5}KEY"
 #: The first and the last line of a key in PEM; the lines alone are no secret, and messages name them.
 _BEGIN = re.compile(rb"BEGIN" + _MARK + rb"[A-Z ]{0,10}")
-_END = re.compile(rb"[A-Za-z0-9+/]{16}={0,2}" + _GAP + rb"END" + _MARK)
+_END = re.compile(rb"END(?=" + _MARK + rb")")
+#: What is in front of the last line, read backwards: forwards, it would be tried from each octet of a long text.
+_BACK_WINDOW = 1300
+_BACK = re.compile(rb"(?:[^A-Za-z0-9+/:()]|//|\*/|>/? ?rb<){0,200}={0,2}[A-Za-z0-9+/]{16}")
 #: The body after a first line, or some of it, and the headers before it.
 _BODY = re.compile(_GAP + rb"(?!/)[A-Za-z0-9+/]{16}")
 _HEADERS = re.compile(rb"(?:Proc-Type|DEK-Info|Version|Comment|Charset|Hash|Subject): ?[^\n?]{0,100}")
@@ -113,7 +116,7 @@ def _character(found: t.Match[bytes]) -> bytes:
 
 def _shows_key(data: bytes) -> bool:
     """Whether there is a key in a text as it is."""
-    if b"PRIVATE" in data and (_begins_pem(data) or _END.search(data)):
+    if b"PRIVATE" in data and (_begins_pem(data) or _ends_pem(data)):
         return True
     if _NAMED.search(data) or (_JWK_TYPE.search(data) and _JWK_SECRET.search(data)):
         return True
@@ -124,6 +127,12 @@ def _begins_pem(data: bytes) -> bool:
     """Whether there is the first line of a key with some of its body."""
     windows = (data[found.end() : found.end() + _WINDOW] for found in _BEGIN.finditer(data))
     return any(_BODY.match(_HEADERS.sub(b"", one)) for one in windows)
+
+
+def _ends_pem(data: bytes) -> bool:
+    """Whether there is the last line of a key with some of its body."""
+    windows = (data[max(0, found.start() - _BACK_WINDOW) : found.start()] for found in _END.finditer(data))
+    return any(_BACK.match(one[::-1]) for one in windows)
 
 
 def _begins_key(text: bytes) -> bool:
