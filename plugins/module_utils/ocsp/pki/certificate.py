@@ -571,17 +571,22 @@ def find_issuer(
     roots: t.Sequence[Certificate],
     source: str,
     root_source: str = "root_path",
+    issuances: t.Optional[Issuances] = None,
 ) -> Certificate:
     """The candidate that issued the leaf, by name, key and signature, and leads to a root if any are given.
 
     ``source`` and ``root_source`` name where they come from. Raises InputError, with ``issuer_mismatch`` or
     ``unsupported_key`` where there are candidates and none of them will do, and where that would take too long to find
     out. Remembered, since a certificate that is looked at again is read again.
+
+    Several searches among the same certificates share ``issuances``, and what is left of the checks of signatures.
     """
+    if issuances is not None:
+        return _issuer_among(leaf, candidates, roots, source, root_source, issuances)
     parts = [one.digest for group in ((leaf,), candidates, roots) for one in (*group, leaf)]
     key = fingerprint(b"".join([*parts, f"{source}\0{root_source}".encode("utf-8", "surrogateescape")]))
     found = _searches.get(key) or _searches.keep(
-        key, _outcome(lambda: _issuer_among(leaf, candidates, roots, source, root_source))
+        key, _outcome(lambda: _issuer_among(leaf, candidates, roots, source, root_source, Issuances()))
     )
     if isinstance(found, _Failure):
         raise InputError(*found)
@@ -607,7 +612,7 @@ def _outcome(search: t.Callable[[], Certificate]) -> t.Union[bytes, _Failure]:
 
 
 class Issuances:
-    """Who issued whom among the certificates of one search. Few signatures are checked for it, each once."""
+    """Who issued whom among the certificates of one search or more. Few signatures are checked for it, each once."""
 
     def __init__(self) -> None:
         self._faults: t.Dict[t.Tuple[bytes, bytes], str] = {}
@@ -628,9 +633,9 @@ class Issuances:
 class _Ways:
     """Those of a search that ends with a sentence about where the certificates come from."""
 
-    def __init__(self, sources: str) -> None:
+    def __init__(self, sources: str, issuances: Issuances) -> None:
         self._sources = sources
-        self._issuances = Issuances()
+        self._issuances = issuances
 
     def fault(self, certificate: Certificate, issuer: Certificate) -> str:
         """Raises InputError where too many signatures would have to be checked."""
@@ -652,13 +657,14 @@ def _issuer_among(
     roots: t.Sequence[Certificate],
     source: str,
     root_source: str,
+    issuances: Issuances,
 ) -> Certificate:
     if len(candidates) > _MOST_CANDIDATES:
         raise InputError(
             f"{source} contains {len(candidates)} certificates, too many to look for an issuer among them; give the "
             "chain of the certificate"
         )
-    ways = _Ways(f"{source} and {root_source}" if roots else source)
+    ways = _Ways(f"{source} and {root_source}" if roots else source, issuances)
     others = [candidate for candidate in candidates if candidate.der != leaf.der or len(candidates) == 1]
     issuers = []
     leading: t.Optional[t.List[Certificate]] = None

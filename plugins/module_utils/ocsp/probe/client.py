@@ -108,7 +108,7 @@ class Look:
     ``error`` is why there is nothing to see, where that is a fault. ``handshakes`` counts them.
     Without ``leaf`` no such certificate is served. ``data`` is the staple as received. Of what is
     compared, None means that nothing was given to compare with, or that it is about another
-    certificate that the server serves as well.
+    certificate that the server serves as well. ``issuances`` is who issued whom in the chain, found out once.
     """
 
     endpoint: Endpoint
@@ -125,6 +125,7 @@ class Look:
     findings: t.List[Finding] = field(default_factory=list)
     matches_expected: t.Optional[bool] = None
     matches_certificate: t.Optional[bool] = None
+    issuances: x509.Issuances = field(default_factory=x509.Issuances, repr=False)
 
     @property
     def title(self) -> str:
@@ -390,7 +391,7 @@ def _identify(found: Look, expectation: Expectation) -> None:
     if leaf is None:
         return
     try:
-        found.target = Target(leaf, _find_issuer(leaf, _served_certificates(found), expectation))
+        found.target = Target(leaf, _find_issuer(leaf, found, expectation))
     except InputError as error:
         if error.code == "unsupported_key":
             found.findings.append(Finding("unsupported_key", ERROR, error.message))
@@ -404,8 +405,9 @@ def _identify(found: Look, expectation: Expectation) -> None:
             found.findings.append(Finding("missing_issuer", ERROR, message))
 
 
-def _find_issuer(leaf: Certificate, served: t.Sequence[Certificate], expectation: Expectation) -> Certificate:
+def _find_issuer(leaf: Certificate, found: Look, expectation: Expectation) -> Certificate:
     """The issuer of the server's certificate. Raises InputError."""
+    served = _served_certificates(found)
     issuers, roots, root_source = expectation.issuers, expectation.roots, expectation.root_source
     problem = None
     if issuers:
@@ -419,7 +421,7 @@ def _find_issuer(leaf: Certificate, served: t.Sequence[Certificate], expectation
         roots, root_source = (roots, root_source) if roots else (issuers, expectation.issuer_source)
     known = [one for one in (*served, *roots) if one.der != leaf.der]
     if any(x509.same_name(one.subject, leaf.issuer) for one in known):
-        return x509.find_issuer(leaf, [*served, *roots], roots, "the served chain", root_source)
+        return x509.find_issuer(leaf, [*served, *roots], roots, "the served chain", root_source, found.issuances)
     if problem is not None:
         raise InputError(f"{problem.message}; the server does not send it either", problem.code)
     return x509.find_issuer(leaf, [leaf], (), "the served chain")
@@ -484,7 +486,7 @@ def _judge(found: Look, others: t.Sequence[Look], expectation: Expectation, now:
     for data, staple in list(zip(served.chain, served.staples))[1:]:
         certificate = _readable(data) if staple is not None else None
         if certificate is not None and staple is not None:
-            found.other_staples.extend(_judge_other(certificate, staple, _served_certificates(found), now, rules))
+            found.other_staples.extend(_judge_other(certificate, staple, found, now, rules))
 
 
 def _certificate_findings(leaf: Certificate, expectation: Expectation) -> t.Iterator[Finding]:
@@ -531,10 +533,11 @@ def _shared_staple(
 
 
 def _judge_other(
-    certificate: Certificate, staple: bytes, candidates: t.Sequence[Certificate], now: datetime, rules: Rules
+    certificate: Certificate, staple: bytes, found: Look, now: datetime, rules: Rules
 ) -> t.Iterator[OtherStaple]:
+    candidates = _served_certificates(found)
     try:
-        issuer = x509.find_issuer(certificate, candidates, (), "the served chain")
+        issuer = x509.find_issuer(certificate, candidates, (), "the served chain", issuances=found.issuances)
     except InputError:
         return
     yield OtherStaple(certificate, ocsp_response.judge(staple, Target(certificate, issuer), now, rules))

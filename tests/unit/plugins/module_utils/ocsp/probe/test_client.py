@@ -444,6 +444,27 @@ def test_a_staple_about_a_certificate_whose_issuer_is_unknown_is_passed_over() -
     assert see_rsa(serve(RSA, GOOD, b"garbage")).other_staples == []
 
 
+def test_few_signatures_are_checked_for_the_staples_of_one_chain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thirty long keys of one name would take seconds, which no timeout counts."""
+    keys = [forge.key("p256", f"namesake {number}") for number in range(2)]
+    chain = [
+        forge.authority("Namesake", private_key=keys[number % 2], signer_key=keys[1 - number % 2], serial=number).der
+        for number in range(30)
+    ]
+    leaf = forge.leaf(ISSUER, issuer_name=forge.name("Namesake"), private_key=forge.key("rsa2048"), serial=0x1007)
+    checked: t.List[bytes] = []
+    verify = x509.signature.verify
+
+    def count(scheme: t.Any, key: t.Any, signature: bytes, data: bytes) -> str:
+        checked.append(signature)
+        return verify(scheme, key, signature, data)
+
+    monkeypatch.setattr(x509.signature, "verify", count)
+    x509.issuance_problem.cache_clear()
+    see_rsa(serve(leaf, *[b"x"] * 31, chain=chain))
+    assert 0 < len(checked) <= 110
+
+
 @pytest.mark.parametrize("oid, content", [("1.3.6.1.5.5.7.1.24", b"\x30\1"), ("1.3.6.1.5.5.7.1.1", b"\5\0")])
 def test_a_staple_about_a_certificate_that_cannot_be_read(oid: str, content: bytes) -> None:
     extensions = [forge.basic_constraints(True), forge.extension(oid, content)]
