@@ -714,6 +714,8 @@ PART = {
 FAULT = {"name": {"type": "str", "default": ""}, "sentence": {"type": "str", "required": True}}
 #: What timeout(1) ends with where a command took too long, the last two where it had to be killed.
 ENDED = (124, 137, -9)
+#: Characters of what a command printed that are kept, the last ones.
+LONGEST_OUTPUT = 64 * 1024
 
 
 class Module(_module.Module):
@@ -792,6 +794,7 @@ def main():
         # AnsibleModule has no time limit, and a configuration test that hangs would block the whole run.
         limited = ["timeout", "-k", "5", f"{timeout:.0f}", *argv]
         code, output, errors = module.run_command(limited, data=input, environ_update={"LC_ALL": "C"})
+        output, errors = output[-LONGEST_OUTPUT:], errors[-LONGEST_OUTPUT:]
         return code, output, errors or (f"it took more than {timeout:.0f} seconds" if code in ENDED else "")
 
     result = certificate_set.carry_out(Task(module.params, run, module.check_mode, module._diff))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import os
 import re
 import signal
@@ -47,8 +48,11 @@ _ASK_TIMEOUT = 10.0
 _LONGEST_ANSWER = 64 * 1024
 _LONGEST_PID = 32
 _PID = re.compile(rb"[0-9]{1,7}")
-#: What a unit itself wrote lately, without what systemd writes about it.
-_JOURNAL = ("journalctl", "--quiet", "--no-pager", "--output=cat", "--lines=10", "--since=-2min")
+#: What a unit itself wrote lately, without what systemd writes about it. In JSON, a message of more than 4 KiB is null:
+#: a unit that runs as a user may write some of many MiB, all of which other forms would have.
+_JOURNAL = ("journalctl", "--quiet", "--no-pager", "--output=json", "--output-fields=MESSAGE")
+_LATELY = ("--lines=10", "--since=-2min")
+_LONG_MESSAGE = "(a message that is too long)"
 #: States of a unit whose server has read its files. systemd reloads in these alone: a reload is swallowed by a start
 #: that is under way. What ends reads all when it is started again.
 _LOADED = ("active", "reloading", "refreshing")
@@ -503,9 +507,20 @@ class _Systemd(_Manager):
 
 def _journal(run: Run, unit: str) -> str:
     """The last words of a unit, for the end of a sentence, or an empty string: systemd itself does not say why."""
-    code, output, _errors = run((*_JOURNAL, f"_SYSTEMD_UNIT={unit}"), timeout=_TIMEOUT)
-    words = _one_line(output) if code == 0 else ""
+    code, output, _errors = run((*_JOURNAL, *_LATELY, f"_SYSTEMD_UNIT={unit}"), timeout=_TIMEOUT)
+    words = _one_line(" ".join(map(_message, output.splitlines()))) if code == 0 else ""
     return f"; its journal ends with: {words}" if words else ""
+
+
+def _message(line: str) -> str:
+    """The message of one entry; journalctl writes one that is not UTF-8 as a list of octets."""
+    message: t.Any = None
+    with contextlib.suppress(ValueError, AttributeError, RecursionError):
+        message = json.loads(line).get("MESSAGE", "")
+    if isinstance(message, list):
+        octets = bytes(one for one in message if isinstance(one, int) and 0 <= one < 256)
+        return octets.decode("utf-8", "replace")
+    return message if isinstance(message, str) else _LONG_MESSAGE
 
 
 def _seconds(values: t.Mapping[str, t.Sequence[str]], name: str) -> t.Optional[float]:
@@ -718,5 +733,5 @@ def _last_words(code: int, output: str, errors: str) -> str:
 
 def _one_line(text: str, longest: int = 500) -> str:
     """The end of what a program printed, without what a terminal would obey."""
-    line = printable(" ".join(text.split()))
+    line = printable(" ".join(text[-_LONGEST_ANSWER:].split()))
     return line if len(line) <= longest else f"...{line[-longest:]}"

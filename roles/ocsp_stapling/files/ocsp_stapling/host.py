@@ -55,7 +55,9 @@ def _memory_file() -> t.IO[bytes]:
 
 
 def _read(handle: t.IO[bytes]) -> str:
-    handle.seek(0)
+    """The end, where programs say why they give up."""
+    length = handle.seek(0, os.SEEK_END)
+    handle.seek(max(0, length - _LONGEST_OUTPUT))
     return handle.read(_LONGEST_OUTPUT).decode("utf-8", "replace")
 
 

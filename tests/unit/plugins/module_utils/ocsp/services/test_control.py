@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -282,16 +283,24 @@ def test_a_reload_that_fails_is_told_with_the_last_words() -> None:
     assert len(result.problem) < 700
 
 
+def entries(*messages: t.Any) -> str:
+    """What journalctl prints, of a message that is too long None."""
+    return "".join(f"{json.dumps({'__CURSOR': 's=1', 'MESSAGE': message})}\n" for message in messages)
+
+
 @pytest.mark.usefixtures("systemd", "program")
 def test_what_systemd_does_not_say_is_in_the_journal() -> None:
     """Why a reload failed, and why a unit failed: in one line, without what a terminal would obey."""
-    words = "bad \x1b[31moption\x1b[0m\nin line 7\n"
+    words = entries("bad \x1b[31moption\x1b[0m", "in line 7")
     host = Host({"systemctl is-active": (0, "active", ""), "systemctl try": (1, "", "See journalctl\n")})
     host.answers = {**host.answers, "journalctl": (0, words, "")}
     problem = control.reload(configured("dnsdist"), host.run).problem
     assert problem.endswith("failed (See journalctl); its journal ends with: bad ?[31moption?[0m in line 7")
     assert host.commands[-1].endswith(" _SYSTEMD_UNIT=dnsdist.service")
-    host.answers = {**host.answers, "journalctl": (0, "x" * 9000, "")}
+    host.answers = {**host.answers, "journalctl": (0, entries(None, list(b"not \xff UTF-8"), None, "x"), "")}
+    problem = control.reload(configured("dnsdist"), host.run).problem
+    assert problem.endswith(": (a message that is too long) not \ufffd UTF-8 (a message that is too long) x")
+    host.answers = {**host.answers, "journalctl": (0, entries(*["x" * 4000] * 10), "")}
     assert len(control.reload(configured("dnsdist"), host.run).problem) < 700
     host.answers = {**host.answers, "journalctl": (127, "", "No such file or directory")}
     assert control.reload(configured("dnsdist"), host.run).problem.endswith("failed (See journalctl)")
@@ -301,7 +310,10 @@ def test_what_systemd_does_not_say_is_in_the_journal() -> None:
     assert services.start_failed("exim") == "" and failed.commands[-1] == "systemctl restart exim4.service"
     failed.answers = {**failed.answers, "systemctl restart": (1, "", "See journalctl\n")}
     assert services.start_failed("exim").startswith("exim4.service cannot be started again (See journalctl); its ")
-    shown = {"systemctl show": (0, "ActiveState=active\nReloadResult=exit-code\n", ""), "journalctl": (0, "no", "")}
+    shown = {
+        "systemctl show": (0, "ActiveState=active\nReloadResult=exit-code\n", ""),
+        "journalctl": (0, entries("no"), ""),
+    }
     going_on = control.Services({}, Host({"systemctl is-active": (0, "active\n", ""), **shown}).run)
     assert going_on.failure("nginx") == "the last reload of nginx.service failed; its journal ends with: no"
     stopped = Host({"systemctl is-active": (3, "inactive\n", "")})
