@@ -442,6 +442,8 @@ certificates:
           if a server block has an RSA and an ECDSA certificate and C(ssl_stapling_file).
         - V(other_staple) (warning) - The staple is not the one in O(expected_path).
         - V(other_certificate) (error) - The certificate is not the one in O(certificate_path).
+        - V(unusable_chain) (error) - The certificate that the server sends is not valid yet, or it and its chain are
+          too long for clients.
         - V(missing_issuer) (error) - The server does not send the certificate of its CA, so the staple cannot be
           checked.
         # END reason codes

@@ -506,6 +506,13 @@ CODES = (
         "Reload the server, and check that its configuration names the right files.",
     ),
     Code(
+        "unusable_chain",
+        SERVED,
+        ERROR,
+        "The certificate that the server sends is not valid yet, or it and its chain are too long for clients.",
+        "Check the clock of this host, and which certificates the server sends.",
+    ),
+    Code(
         "missing_issuer",
         SERVED,
         ERROR,

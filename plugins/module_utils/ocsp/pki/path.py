@@ -427,16 +427,20 @@ def _constraint_faults(search: _Search, certificates: t.Tuple[Certificate, ...],
 
 
 def _excess(walk: _Walk) -> t.List[str]:
-    """That clients would not read all that a server sends."""
-    octets = sum(len(one.der) + _BESIDE for one in (walk.certificates[0], *walk.served))
+    leaf = walk.certificates[0]
+    problem = excess(leaf, [one.der for one in (leaf, *walk.served)])
+    return [f"{problem}; have the CA reissue it"] if problem else []
+
+
+def excess(leaf: Certificate, served: t.Sequence[bytes]) -> str:
+    """That clients would not read all that a server sends, or an empty string."""
+    octets = sum(len(one) + _BESIDE for one in served)
     if octets <= _LONGEST_CHAIN:
-        return []
-    return [
-        (
-            f"the certificate {walk.certificates[0].name} and its chain have {octets} octets, and clients with OpenSSL "
-            f"read no more than {_LONGEST_CHAIN}; have the CA reissue it"
-        )
-    ]
+        return ""
+    return (
+        f"the certificate {leaf.name} and its chain have {octets} octets, and clients with OpenSSL read no more than "
+        f"{_LONGEST_CHAIN}"
+    )
 
 
 def _break(search: _Search, walk: _Walk) -> t.List[str]:

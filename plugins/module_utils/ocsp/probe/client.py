@@ -30,6 +30,7 @@ from ..judge.judgement import Judgement
 from ..judge.response import Rules
 from ..options.parse import did_you_mean
 from ..pki import certificate as x509
+from ..pki import path
 from ..pki.certificate import Certificate, Target
 from ..text import encode_pem, format_time
 from . import starttls, tls
@@ -465,6 +466,7 @@ def _judge(found: Look, others: t.Sequence[Look], expectation: Expectation, now:
     if leaf is None or served is None:
         return
     found.findings.extend(_certificate_findings(leaf, expectation))
+    found.findings.extend(_chain_findings(leaf, served.chain, now))
     if found.data is None:
         ended = ocsp_response.certificate_expired(leaf, now)
         found.findings.extend([ended] if ended else [])
@@ -498,6 +500,13 @@ def _certificate_findings(leaf: Certificate, expectation: Expectation) -> t.Iter
             f"not the certificate in {expectation.certificate_source}"
         )
         yield Finding("other_certificate", ERROR, message)
+
+
+def _chain_findings(leaf: Certificate, chain: t.Sequence[bytes], now: datetime) -> t.Iterator[Finding]:
+    """What has clients refuse the certificates before they look at a staple. That one has expired is told elsewhere."""
+    early = path.time_problem(leaf, now) if leaf.not_after > now else ""
+    for problem in filter(None, (early, path.excess(leaf, chain))):
+        yield Finding("unusable_chain", ERROR, problem)
 
 
 def _missing_staple(leaf: Certificate, endpoint: Endpoint, expectation: Expectation) -> t.Iterator[Finding]:

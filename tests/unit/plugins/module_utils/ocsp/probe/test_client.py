@@ -422,6 +422,20 @@ def test_a_staple_about_neither_is_not_called_shared() -> None:
         assert codes(found) == [("wrong_certificate", "error")]
 
 
+def test_a_certificate_that_is_not_valid_yet() -> None:
+    leaf = forge.leaf(ISSUER, not_before=NOW + DAY, private_key=forge.key("rsa2048"), serial=0x1008)
+    found = see_rsa(serve(leaf, staple(leaf)))
+    assert codes(found) == [("unusable_chain", "error")]
+    assert "is not valid before 2026-03-05" in found.message and not found.acceptable
+
+
+@pytest.mark.parametrize("octets, refused", [(90_000, False), (110_000, True)])
+def test_a_chain_that_openssl_does_not_read(octets: int, refused: bool) -> None:
+    extensions = [*STAPLED, forge.extension(forge.UNKNOWN_OID, bytes(octets))]
+    leaf = forge.leaf(ISSUER, extensions=extensions, private_key=forge.key("rsa2048"), serial=0x1009)
+    assert codes(see_rsa(serve(leaf, staple(leaf)))) == [("unusable_chain", "error")] * refused
+
+
 # Several staples --------------------------------------------------------------------------------
 
 
