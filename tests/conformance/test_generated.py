@@ -455,7 +455,9 @@ AUTHORITY = {
     "beside one with extensions that stand twice": embedded(
         UNREADABLE, broken(extensions=(*EXTENSIONS, NOCHECK)), W.delegate.der
     ),
-    "beside one with a broken signature": embedded(GOOD, broken(flip_signature=True), W.delegate.der),
+    "beside one with a broken signature": embedded(
+        ["(misleading_certificate)"], broken(flip_signature=True), W.delegate.der
+    ),
     "beside one with trailing data": embedded(
         UNREADABLE, forge.sequence(forge.elements(W.delegate.der)[0][1], forge.NULL), W.delegate.der
     ),

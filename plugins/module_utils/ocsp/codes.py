@@ -287,6 +287,14 @@ CODES = (
         "Report it to the CA, which has to leave that certificate out.",
     ),
     Code(
+        "misleading_certificate",
+        JUDGEMENT,
+        WARNING,
+        "Several certificates in the response may be the signer's by name or key, and the first one is not the right "
+        "one. Clients with OpenSSL refuse such a response.",
+        "Report it to the CA if nothing on the way has added them. They are left out of what is stapled.",
+    ),
+    Code(
         "mixed_issuers",
         JUDGEMENT,
         WARNING,

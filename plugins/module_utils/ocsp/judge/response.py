@@ -379,7 +379,14 @@ def _check_signature(
     if signers[0] is target.issuer:
         _check_issuer_key_usage(target.issuer, draft)
         return None
-    return _choose_delegate(signers, target, now, rules, draft)
+    delegate = _choose_delegate(signers, target, now, rules, draft)
+    if named[0].der != delegate.der:
+        draft.warn(
+            "misleading_certificate",
+            f"the first certificate that {draft.responder_id} may mean is not the one that counts; clients with "
+            "OpenSSL refuse the response",
+        )
+    return delegate
 
 
 def _named_responders(response: BasicResponse, issuer: Certificate, draft: _Draft) -> t.Sequence[Certificate]:

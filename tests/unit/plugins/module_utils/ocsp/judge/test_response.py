@@ -632,6 +632,19 @@ def test_a_certificate_of_the_ca_that_openssl_cannot_read(options: dict[str, t.A
     assert made_lean(data)[0] == with_certificates(data, [])
 
 
+@pytest.mark.parametrize("responder", ["name", "key"])
+@pytest.mark.parametrize("added", ["another delegate", "a former one of its key"])
+def test_a_certificate_in_front_of_that_of_the_signer(added: str, responder: str) -> None:
+    """OpenSSL tries the first one alone that the responder ID means."""
+    named = ADDED[added]
+    by_delegate = forge.response(signer=W.delegate, responder=responder, certificates=[named, W.delegate.der])
+    misleads = ["misleading_certificate"] if responder == "name" or added == "a former one of its key" else []
+    judgement = judged(by_delegate)
+    assert (judgement.errors, judgement.warnings) == ([], misleads)
+    judgement = judged(with_certificates(by_delegate, [W.delegate.der, named]))
+    assert (judgement.errors, judgement.warnings) == ([], [])
+
+
 def test_what_is_lean_or_refused_stays() -> None:
     """Whatever is told of a refused one is about what came."""
     error = forge.error_response("try_later")
@@ -1058,25 +1071,34 @@ def test_the_new_key_of_the_issuer() -> None:
 
 def test_delegates_of_one_name_are_all_tried() -> None:
     other = forge.delegate(W.issuer, private_key=forge.key("p256", "rolled delegate"), serial=0x3001)
-    for certificates_ in ([other.der, W.delegate.der], [W.delegate.der, other.der]):
+    for certificates_, codes in (
+        ([other.der, W.delegate.der], ["(misleading_certificate)"]),
+        ([W.delegate.der, other.der], []),
+    ):
         data = forge.response(signer=W.delegate, responder="name", certificates=certificates_)
-        assert found(judged(data)) == []
+        assert found(judged(data)) == codes
 
 
 def test_a_renewed_delegate_counts_beside_the_expired_one() -> None:
     old = forge.delegate(W.issuer, private_key=W.delegate.key, not_after=NOW - DAY, serial=0x3001)
-    for certificates_ in ([old.der, W.delegate.der], [W.delegate.der, old.der]):
+    for certificates_, codes in (
+        ([old.der, W.delegate.der], ["(misleading_certificate)"]),
+        ([W.delegate.der, old.der], []),
+    ):
         judgement = judged(forge.response(signer=W.delegate, certificates=certificates_))
-        assert found(judgement) == []
+        assert found(judgement) == codes
         assert judgement.responder_certificate_expiry == W.delegate.not_after
 
 
 def test_an_unauthorized_namesake_does_not_hide_the_delegate() -> None:
     intruder = forge.certificate("Responder", private_key=W.delegate.key)
-    for certificates_ in ([intruder.der, W.delegate.der], [W.delegate.der, intruder.der]):
+    for certificates_, codes in (
+        ([intruder.der, W.delegate.der], ["(misleading_certificate)"]),
+        ([W.delegate.der, intruder.der], []),
+    ):
         for responder in ("name", "key"):
             data = forge.response(signer=W.delegate, responder=responder, certificates=certificates_)
-            assert found(judged(data)) == []
+            assert found(judged(data)) == codes
 
 
 def test_a_delegate_with_the_name_of_the_issuer() -> None:
