@@ -30,13 +30,15 @@ _MOST_WARNINGS = 5
 class _Searched(t.NamedTuple):
     """What is in the folders that were searched, why they cannot be, and the result of a module that failed.
 
-    ``kept`` are the names of certificates whose folder is not there now by the will of another user.
+    ``kept`` are the names of certificates whose folder or files are not there now by the will of another user, and
+    ``of_users`` is whether there are folders that others can empty.
     """
 
     found: t.Sequence[_groups.Entry] = ()
     faults: t.Sequence[Fault] = ()
     failure: dict[str, t.Any] | None = None
     kept: t.Sequence[str] = ()
+    of_users: bool = False
 
 
 class ActionModule(ActionBase):
@@ -100,6 +102,8 @@ class ActionModule(ActionBase):
         options["missing"] = [name for name in given if name in options["missing"]]
         groups = _groups.without(groups, options["missing"])
         options["missing"] += [name for name in searched.kept if name not in given]
+        # That there are none may be the will of a user, who must not have a play fail by that.
+        options["may_be_empty"] = searched.of_users
         for sentence in bounded(groups.warnings, _MOST_WARNINGS):
             self._display.warning(sentence)
         options["options"], refused = _groups.read_options(options["options"], _groups.options_reader())
@@ -152,7 +156,7 @@ class ActionModule(ActionBase):
             return _Searched(faults=faults, failure=None if faults else result)
         for sentence in result["unfit"]:
             self._display.warning(sentence)
-        return _Searched(result["found"], kept=result["kept"])
+        return _Searched(result["found"], kept=result["kept"], of_users=result["of_users"])
 
     def _ask_host(
         self, options: dict[str, t.Any], groups: _groups.Groups, owner: str, task_vars: t.Any

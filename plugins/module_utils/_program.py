@@ -150,13 +150,28 @@ def _search(folders: t.Sequence[Values], layout: Layout) -> t.Dict[str, t.Any]:
     lost = [folder for folder in folders if _is_lost(folder["folder"], unfit.problems)]
     found = scan.groups([folder for folder in folders if folder not in lost], unfit)
     usable = {one["name"] for group in found for one in group["domains"]}
+    configured = parts.load(layout)
     kept = []
     for name in sets.live_names(layout):
         whence = folders if name in unfit.names else lost
-        if name not in usable and any(_came_from(layout, name, one["folder"]) for one in whence):
+        is_missed = name not in usable and parts.is_given(configured, name)
+        if is_missed and any(_came_from(layout, name, one["folder"]) for one in whence):
             kept.append(name)
     told = [f"ocsp_stapling_scan: {one}" for one in bounded(unfit.problems, _MOST_UNFIT)]
-    return {"found": found, "unfit": told, "kept": kept}
+    return {
+        "found": found,
+        "unfit": told,
+        "kept": kept,
+        "of_users": any(_is_of_users(one["folder"]) for one in folders),
+    }
+
+
+def _is_of_users(folder: str) -> bool:
+    """Whether other users than root can take out of a folder what is in it."""
+    try:
+        return tenants.writer(os.stat(folder)) is not None or tenants.author(folder) is not None
+    except OSError:
+        return True
 
 
 def _came_from(layout: Layout, name: str, folder: str) -> bool:

@@ -334,6 +334,10 @@ unfit:
   returned: with O(remote_source)
   type: list
   elements: str
+of_users:
+  description: Whether users other than root can take out of a folder of O(scan) what is in it.
+  returned: with O(remote_source)
+  type: bool
 kept:
   description: The certificates that are live and stay as they are, since a user has removed the folder of O(scan) that
     they came from, or spoilt their files.

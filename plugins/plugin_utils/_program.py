@@ -110,8 +110,14 @@ def wanted(
             if {one.get("owner", "root"), one.get("group", "root")} != {"root"}
         ],
         "partial": False,
-        "part": {**turn, "certificates": len(part.certificates) + len(options["missing"]), "text": parts.dump(part)},
+        "part": {**turn, "certificates": _number_of(part, options), "text": parts.dump(part)},
     }
+
+
+def _number_of(part: parts.Part, options: t.Mapping[str, t.Any]) -> int:
+    """How many certificates an owner gives, at least one where it may give none: none at all is taken for a slip."""
+    number = len(part.certificates) + len(options["missing"])
+    return max(number, 1) if options.get("may_be_empty") else number
 
 
 def unknown_variables(variables: t.Iterable[str], role: str = ROLE.name) -> list[str]:

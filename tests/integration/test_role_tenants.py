@@ -123,3 +123,8 @@ def test_what_a_user_removes_stays_live_and_stops_no_other(
     assert lab.look(host, alice.name)[0] == serial(alice)
     again = play(host, **{**variables, "certificates": {}})
     assert again.rc == 0 and again.count("changed") == 0, again.output
+    host.run("install", "-d", "-o", USER.partition(":")[0], "/home/alice/ssl")
+    for _time in range(2):
+        emptied = play(host, **{**variables, "certificates": {}})
+        assert emptied.rc == 0 and "kept because it is still used" in " ".join(emptied.output.split()), emptied.output
+        assert lab.look(host, alice.name)[0] == serial(alice)

@@ -552,6 +552,8 @@ def set_from(root: str, name: str, folder: Path) -> None:
     described = sets.Description((name,), origin={"folder": str(folder), "user": 61234})
     Path(layout.folder(name, "1"), sets.DESCRIPTION).write_bytes(sets.describe(described))
     sets.swap(layout, name, "1")
+    known = parts.find(parts.load(layout), "web") or parts.Part("web")
+    parts.save(layout, replace(known, certificates=(*known.certificates, parts.Certificate(name, ()))))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
@@ -604,6 +606,12 @@ def test_what_is_live_of_a_user_who_spoils_its_files_stays(host: Host, tmp_path:
     set_from(str(host.root / "etc"), "c.example.com", home)
     done = host.run_module(root=str(host.root / "etc"), wanted={"scan": [{"folder": str(home)}]})
     assert done["kept"] == ["a.example.com"], "c.example.com has no key there any more"
+    assert done["of_users"] is False
+    os.chown(home, 61234, 61234)
+    given_up = parts.Part("web", (parts.Certificate("a.example.com", (), dropped=True),))
+    parts.save(sets.Layout(str(host.root / "etc")), given_up)
+    done = host.run_module(root=str(host.root / "etc"), wanted={"scan": [{"folder": str(home)}]})
+    assert done["kept"] == [] and done["of_users"] is True, "what was given up before is no longer missed"
     assert [one["name"] for one in done["found"][0]["domains"]] == ["b.example.com"]
 
 
