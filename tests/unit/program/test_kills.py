@@ -47,7 +47,7 @@ def leaf(name: str, number: int) -> Entity:
 def staple(subject: Entity, age: timedelta) -> bytes:
     start = NOW - age
     answer = forge.single(subject, ISSUER, this_update=start, next_update=start + 7 * DAY)
-    return forge.response(answer, signer=ISSUER, produced_at=start)
+    return forge.response(answer, signer=ISSUER, certificates=[], produced_at=start)
 
 
 #: Certificates with a staple: at first, with a newer staple each, and with another certificate for the first name.

@@ -37,7 +37,7 @@ def response_for(*subjects: forge.Entity, **more: t.Any) -> bytes:
         forge.single(one, ISSUER, this_update=NOW - forge.HOUR, next_update=NOW + 6 * forge.DAY, **more)
         for one in subjects
     ]
-    return forge.response(*answers, signer=ISSUER, produced_at=NOW - forge.HOUR)
+    return forge.response(*answers, signer=ISSUER, certificates=[], produced_at=NOW - forge.HOUR)
 
 
 def values_of(one: forge.Entity, **options: t.Any) -> t.Dict[str, t.Any]:
