@@ -263,7 +263,7 @@ def test_what_the_operator_lists_is_always_tried_and_stops_all(where: str, host:
     before = dict(host.loaded)
     host.listed = {ALICE}
     host.renew(MINE)
-    for _ in range(2):
+    for _time in range(2):
         done = host.deploy()
         assert done["failed"] and host.loaded == before, done
     assert {name for name in (MINE, ALICE) if host.noted(name)} == {MINE, ALICE}
