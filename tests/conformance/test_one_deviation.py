@@ -174,6 +174,7 @@ RESPONSES: t.Dict[str, Difference] = {
     "delegate: trailing data in an extension": Difference(*[f"they ignore the rest; {BUGGY}"] * 2),
     "delegate: broken content": Difference(other="it reads lazily, and not what it does not need"),
     "delegate: unused bits that are set": Difference(*[BER] * 2),
+    "delegate: broken unique identifier": Difference(other="it reads lazily, and not what it does not need"),
     "delegate: no bits": Difference(other="a key usage without any use"),
     "delegate: no bits set": Difference(other="a key usage without any use"),
     "delegate: broken authority": Difference(other=UNREADABLE),
