@@ -8,8 +8,9 @@
 
 Each host of a play has a process of its own. They share the responses on disk and, until the play ends, a note about
 each certificate: the first process asks the responder, and the others wait for it and use what it got. They wait for no
-other certificate, so that a responder that hangs holds up nobody who does not need it. A response that
-proves a revocation stays beside the good ones, for the role acme_certificates, which then replaces the certificate.
+other certificate, so a responder that hangs only delays the hosts whose certificates it is responsible for. A response
+that proves a revocation stays beside the good ones, for the role acme_certificates, which then replaces the
+certificate.
 """
 
 from __future__ import annotations
