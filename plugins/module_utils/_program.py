@@ -54,8 +54,6 @@ _CREDENTIALS = re.compile(r"//[^/@ ]*@")
 _CACHE = "__pycache__"
 _SURPLUS = "does not belong there"
 _LARGEST = 64 * 1024 * 1024
-#: Where it cannot be told which other user it is.
-_UNKNOWN = -1
 
 Values = t.Mapping[str, t.Any]
 #: Runs a command, given its words: its exit code, output and errors.
@@ -568,26 +566,25 @@ def _is_lost(folder: str, problems: t.List[str]) -> bool:
     Raises InputError where it is not there for another reason, such as a slip of the pen.
     """
     try:
-        if stat.S_ISDIR(os.stat(folder).st_mode):
+        status = _status({"path": folder, "follow": True})
+        if status is not None and stat.S_ISDIR(status.st_mode):
             return False
-        user = _writer_above(folder)
-    except (FileNotFoundError, NotADirectoryError):
-        user = _writer_above(folder)
-    except OSError:  # as where its owner has mounted something over it that only that user can enter
-        user = _UNKNOWN
-    if user is None:
+        by_others = _is_below_others(folder)
+    except FileError:  # as where its owner has mounted something over it that only that user can enter
+        by_others = True
+    if not by_others:
         raise InputError(f"ocsp_stapling_scan: there is no folder {folder} on this host")
     problems.append(f"there is no folder {folder} that root can search; what is deployed of it stays as it is")
     return True
 
 
-def _writer_above(path: str) -> t.Optional[int]:
-    """The other user than root who can write to the folder that a path is missing in, or None."""
-    while path != os.path.dirname(path):
+def _is_below_others(path: str) -> bool:
+    """Whether other users than root can write to the folder that a path is missing in. Raises FileError."""
+    status = None
+    while status is None and path != os.path.dirname(path):
         path = os.path.dirname(path)
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            return tenants.writer(os.stat(path))
-    return None
+        status = _status({"path": path, "follow": True})
+    return status is not None and tenants.writer(status) is not None
 
 
 # Installing
