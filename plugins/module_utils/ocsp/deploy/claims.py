@@ -19,7 +19,7 @@ from .. import names as hostnames
 from ..errors import Fault, OcspError, known
 from ..pki.certificate import Certificate
 from ..servers.table import SERVERS
-from ..store import origins, sets
+from ..store import origins, sets, tenants
 from ..store.origins import Origin
 from ..text import clean
 from . import finds, material, renewed
@@ -46,7 +46,7 @@ class _Claim(t.NamedTuple):
     @property
     def whose(self) -> _Whose:
         """The user whose claim it is. Of folders that several can write to, each is a user of its own."""
-        if self.origin is None or self.origin.user != origins.SEVERAL:
+        if self.origin is None or self.origin.user != tenants.SEVERAL:
             return self.origin.user if self.origin is not None else None, "", self.is_live
         return self.origin.user, self.folder, self.is_live
 

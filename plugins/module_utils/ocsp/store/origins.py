@@ -13,11 +13,9 @@ import typing as t
 from ..text import clean
 from . import sets, tenants
 
-SEVERAL = -1
-
 
 class Origin(t.NamedTuple):
-    """The folder that a key is in, and who else than root can have put it there, 0 for none and -1 for several."""
+    """The folder that a key is in, and who else than root can have put it there, 0 for none or ``tenants.SEVERAL``."""
 
     folder: str
     user: int
@@ -25,7 +23,7 @@ class Origin(t.NamedTuple):
     @property
     def shown(self) -> str:
         """For a sentence."""
-        whose = "several users" if self.user == SEVERAL else f"user {sets.name_of(pwd.getpwuid, self.user)}"
+        whose = "several users" if self.user == tenants.SEVERAL else f"user {sets.name_of(pwd.getpwuid, self.user)}"
         return f"{clean(self.folder, 200)} ({whose})"
 
     @property
@@ -35,7 +33,7 @@ class Origin(t.NamedTuple):
 
     def succeeds(self, used: Origin) -> bool:
         """Whether it is of the same user as another, or in the same folder, which root alone can have given away."""
-        if self.user == used.user != SEVERAL:
+        if self.user == used.user != tenants.SEVERAL:
             return True
         if self.folder != used.folder:
             return False

@@ -20,6 +20,9 @@ import typing as t
 from ..errors import InputError
 from . import reading
 
+#: In the place of the number of a user: there are several, or it cannot be told which one it is.
+SEVERAL = -1
+
 #: How many links may lead from one to the next, as the kernel has it, and how many names there may be on the way.
 _MOST_LINKS, _MOST_NAMES = 40, 1000
 #: Folders that a way may begin with, since only root, and the user of this process, can change what is on it.
@@ -63,28 +66,28 @@ def read_file(path: str, source: str, limit: int) -> t.Optional[bytes]:
 
 
 def writer(status: os.stat_result) -> t.Optional[int]:
-    """The other user, than root and that of this process, who can write to a file or folder; -1 for several. Or None.
+    """The other user, than root and that of this process, who can write to a file or folder, or SEVERAL, or None.
 
     With an ACL, the bits of the group are its mask, so that they count for any group.
     """
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        return -1
+        return SEVERAL
     return None if status.st_uid in (0, os.geteuid()) else status.st_uid
 
 
 def author(path: str) -> t.Optional[int]:
-    """The other user, than root and that of this process, who can have put what is at a path there; -1 for several.
+    """The other user, than root and that of this process, who can have put what is at a path there.
 
-    Or None. It is -1 also where that cannot be told.
+    Or SEVERAL, also where that cannot be told, or None.
     """
     with contextlib.ExitStack() as stack:
         walk = _Walk(stack)
         try:
             found = walk.to(_absolute(path))
         except (OSError, ValueError):
-            return -1
+            return SEVERAL
         users = {*walk.strangers, *found.links, writer(os.fstat(found.descriptor))} - {None, 0, os.geteuid()}
-        return None if not users else users.pop() if len(users) == 1 else -1
+        return None if not users else users.pop() if len(users) == 1 else SEVERAL
 
 
 def _open_plain(path: str) -> t.Optional[int]:
@@ -197,7 +200,7 @@ def _fd_path(descriptor: int) -> str:
 class _Found(t.NamedTuple):
     """A file, the owners of the links that strangers may have made on the way to it, and whose its folder is.
 
-    ``folder`` is -1 where several users may write to the folder, or to one above it.
+    ``folder`` is SEVERAL where more than one user may write to the folder, or to one above it.
     """
 
     descriptor: int
@@ -235,7 +238,7 @@ class _Walk:
 
     ``folder`` and ``name`` are where it ended, and ``rest`` are the names after one that is missing. ``missing`` is the
     folder that it led to, with all links before, where there is no file of that name in it. ``strangers`` are those who
-    can have made any part of the way, -1 for several.
+    can have made any part of the way, or SEVERAL.
     """
 
     def __init__(self, stack: contextlib.ExitStack) -> None:
@@ -319,15 +322,15 @@ class _Walk:
             _ROOTS_ALONE.add(self._way)
 
     def _strangers(self, descriptor: int, folder: os.stat_result, entry: os.stat_result, above: int) -> int:
-        """Who else can have made an entry of a folder: 0 for none, -1 for several, else the number of the user."""
+        """Who else can have made an entry of a folder: 0 for none, SEVERAL, or the number of the user."""
         if not stat.S_ISDIR(folder.st_mode):
             raise NotADirectoryError
         own = folder.st_uid
         if folder.st_mode & stat.S_IWOTH or (folder.st_mode & stat.S_IWGRP and _is_group_strange(descriptor, folder)):
             # Where the sticky bit is set, only the owner of an entry can replace it; of a file others can make links.
-            own = entry.st_uid if folder.st_mode & stat.S_ISVTX and not stat.S_ISREG(entry.st_mode) else -1
+            own = entry.st_uid if folder.st_mode & stat.S_ISVTX and not stat.S_ISREG(entry.st_mode) else SEVERAL
         own = 0 if own == os.geteuid() else own
-        return own if above == own or above == 0 else above if own == 0 else -1
+        return own if above == own or above == 0 else above if own == 0 else SEVERAL
 
     def _open(self, name: str, folder: t.Optional[int] = None) -> int:
         descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)

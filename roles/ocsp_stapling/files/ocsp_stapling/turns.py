@@ -24,7 +24,7 @@ def in_turn(entries: t.Sequence[Entry]) -> t.List[Entry]:
     """
     folder_of = functools.lru_cache(maxsize=None)(_open_folder)
     turns = _take_turns(entries, lambda entry: folder_of(_folder_of(entry)))
-    return _take_turns(turns, _owner_of)
+    return _take_turns(turns, lambda entry: _owner_of(entry, folder_of(_folder_of(entry))))
 
 
 def _take_turns(entries: t.Sequence[Entry], group_of: t.Callable[[Entry], t.Any]) -> t.List[Entry]:
@@ -56,15 +56,15 @@ def _open_folder(folder: str) -> str:
     return folder
 
 
-def _owner_of(entry: Entry) -> int:
-    """Whose a certificate is: the user's who alone can write to its folder, who may give files to any subordinate user.
+def _owner_of(entry: Entry, folder: str) -> t.Optional[int]:
+    """Whose a certificate is: the user's who alone can write to ``folder``, who may give files to any subordinate user.
 
-    Else it is the owner's of the file, or -1 where that cannot be told.
+    Else it is the owner's of the file, or None where that cannot be told.
     """
     try:
-        user = tenants.writer(os.stat(_open_folder(_folder_of(entry))))
-        if user is not None and user != -1:
+        user = tenants.writer(os.stat(folder))
+        if user is not None and user != tenants.SEVERAL:
             return user
         return os.stat(str(entry.values.get("certificate_path") or "")).st_uid
     except (OSError, ValueError):
-        return -1
+        return None
