@@ -168,9 +168,10 @@ class Status:
 
         It also does so about one that no owner configures any more, for as long as a server's configuration uses it.
         """
-        is_kept = any(one.name == name and one.dropped for one in self.config.certificates)
-        asked = record.mapping(entry, "certificate").get("has_responder") is True and (is_kept or _is_wanted(entry))
-        return asked and self.config.fetch and not self.refused and entry.get("deployed") is not False
+        asked = record.mapping(entry, "certificate").get("has_responder") is True
+        if not asked or not self.config.fetch or self.refused or entry.get("deployed") is False:
+            return False
+        return _is_wanted(entry) or any(one.name == name and one.dropped for one in self.config.certificates)
 
     def _first_plan(self, name: str, entry: Values) -> datetime:
         """When refresh will ask about what it has not seen yet: at once, unless a staple that is not due is there."""
