@@ -112,7 +112,7 @@ def say_dropped(layout: Layout, gone: t.Sequence[Dropped], check: bool) -> t.Ite
     deployed = removal.present(layout, [one.name for one in removed])
     names = [f"{one.name}{_users(one)}" for one in removed if one.name in deployed]
     if names:
-        yield (f"no longer configured, {'would be ' if check else ''}removed {AT_THE_END}: {sentences.listed(names)}")
+        yield f"no longer configured, {'would be ' if check else ''}removed {AT_THE_END}: {sentences.listed(names)}"
     never = [one.name for one in removed if one.name not in deployed]
     if never:
         yield f"no longer configured, and never deployed: {sentences.listed(never)}"
