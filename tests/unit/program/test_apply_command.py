@@ -28,6 +28,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import par
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import format_time
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, MINUTE
+from ansible_collections.certops.ocsp.tests.unit.markers import AS_ROOT
 from ansible_collections.certops.ocsp.tests.unit.program import host as hosts
 from ansible_collections.certops.ocsp.tests.unit.program.host import Host, write_json
 from ocsp_stapling import host as running
@@ -1046,7 +1047,7 @@ def ignored(web: Host, folder: Path) -> None:
     web.configure(defaults={**web.config["defaults"], "server": ["haproxy"]})
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+@AS_ROOT
 @pytest.mark.parametrize("trouble", [broken, without_responder, planted, ended, odd, ignored])
 def test_troubles_that_a_user_has_at_will_are_told_as_theirs(
     web: Host, trouble: t.Callable[[Host, Path], None]
@@ -1073,7 +1074,7 @@ def test_troubles_that_a_user_has_at_will_are_told_as_theirs(
     assert levels(web)[0][:2] == [2, 2]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+@AS_ROOT
 @pytest.mark.parametrize("kind", ["revoked", "must-staple"])
 def test_what_harms_clients_is_alarming_whoever_has_it(web: Host, kind: str) -> None:
     web.hour()
@@ -1095,7 +1096,7 @@ def test_what_was_deployed_of_a_user_is_theirs(web: Host) -> None:
         assert web.known(name)["user"] == ("61234" if number == 0 else "")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+@AS_ROOT
 def test_the_responder_of_a_user_has_no_clock_doubted(web: Host) -> None:
     """Staples of others that expire would stay in place as long as it is."""
     of_user(web)

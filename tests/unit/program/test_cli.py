@@ -25,6 +25,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, MINUTE
+from ansible_collections.certops.ocsp.tests.unit.markers import AS_ROOT
 from ansible_collections.certops.ocsp.tests.unit.program import host as hosts
 from ansible_collections.certops.ocsp.tests.unit.program.host import Host
 from ocsp.services import control
@@ -896,7 +897,7 @@ def test_check_says_by_which_file_it_judged(host: Host, tmp_path: Path) -> None:
     assert f"  judged by:    {live}/fullchain.pem\n" in done.out
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@AS_ROOT
 @pytest.mark.parametrize("given", ["folder", "file", "for all"])
 def test_check_believes_no_certificate_that_another_user_put_beside_a_response(
     host: Host, tmp_path: Path, given: str
@@ -919,7 +920,7 @@ def test_check_believes_no_certificate_that_another_user_put_beside_a_response(
     )
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@AS_ROOT
 def test_check_follows_no_link_of_another_user(host: Host) -> None:
     """The user of refresh could have root open a device, by a link in its folder."""
     host.deploy(NAME)

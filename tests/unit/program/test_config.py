@@ -17,6 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from ansible_collections.certops.ocsp.tests.unit.markers import AS_ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 from ocsp.store import parts, scan, sets
@@ -485,7 +486,7 @@ def test_a_file_does_not_take_the_name_of_one_in_another_folder(folder: Path) ->
     assert config.problems == ()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+@AS_ROOT
 def test_no_user_changes_what_the_certificate_of_another_is_called(folder: Path) -> None:
     """The status would forget what it knows of it, such as that it is revoked."""
     text = json.dumps({"scan": [{"folder": f"{folder}/{name}"} for name in ("alice", "bob", "root")]})
@@ -553,7 +554,7 @@ def test_folders_in_one_another_without_end(folder: Path) -> None:
         subprocess.run(["rm", "-rf", str(folder / "ssl")], check=True)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+@AS_ROOT
 def test_whoever_fills_a_folder_keeps_no_other_from_being_looked_at(folder: Path) -> None:
     put(folder / "ssl", "evil/0.test.pem", "other/x.test.pem", "full/x.test.pem")
     for number in range(1, 1200):
@@ -570,7 +571,7 @@ def test_whoever_fills_a_folder_keeps_no_other_from_being_looked_at(folder: Path
     assert f"the folder {folder}/ssl/evil has more than 1000 files of this kind" in problem
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+@AS_ROOT
 def test_who_makes_folders_gets_no_more_looked_at(folder: Path) -> None:
     """What counts is the first folder on the way that somebody else can write to, however deep that is."""
     put(folder / "ssl", "web/evil/a/0.test.pem", "web/evil/b/0.test.pem", "web/other/x.test.pem")
@@ -587,7 +588,7 @@ def test_who_makes_folders_gets_no_more_looked_at(folder: Path) -> None:
     assert f"the folder {folder}/ssl/web/evil has more than 1000 files of this kind" in problem
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+@AS_ROOT
 def test_files_without_end_end_the_search_of_their_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scan, "_MOST_ENTRIES", 10)
     put(folder / "ssl", *(f"{number}.test.pem" for number in range(20)))
@@ -597,7 +598,7 @@ def test_files_without_end_end_the_search_of_their_folder(folder: Path, monkeypa
     assert "has more than 10 entries" in problem
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+@AS_ROOT
 def test_what_is_up_to_a_user_is_no_problem_of_the_operator(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether the file is the user's, or the folder, or one above it; where several may write, whose the file is."""
     monkeypatch.setattr(configuration, "_MOST_PROBLEMS", 20)

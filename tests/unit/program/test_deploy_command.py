@@ -20,6 +20,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import par
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import format_time
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, Entity
+from ansible_collections.certops.ocsp.tests.unit.markers import AS_ROOT
 from ansible_collections.certops.ocsp.tests.unit.program import host as hosts
 from ansible_collections.certops.ocsp.tests.unit.program.host import Host, Result
 
@@ -436,7 +437,7 @@ def test_without_renewed_by_files_have_to_be_given(live: Client) -> None:
     assert live.deploy(NAME, *live.files()).code == 0 and live.live() == new.pem
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@AS_ROOT
 def test_a_link_of_a_tenant_leads_to_no_key_of_root(live: Client) -> None:
     before, secret = live.live(), live.host.home / "secret.key"
     live.renew()

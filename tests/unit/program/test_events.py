@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from ansible_collections.certops.ocsp.tests.unit.markers import AS_ROOT
 from ocsp_stapling import events
 from ocsp_stapling.events import CRITICAL, DEBUG, INFO, WARNING, Event, Log
 
@@ -201,7 +202,7 @@ def test_a_folder_of_logs_that_leads_elsewhere_is_left_alone(tmp_path: Path, log
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@AS_ROOT
 def test_both_users_write_to_one_log_file(tmp_path: Path, log: t.Callable[..., Log]) -> None:
     os.chown(tmp_path, 4711, 4711)
     assert log().open_file(str(tmp_path / "log")) == ""

@@ -23,6 +23,7 @@ import pytest
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, MINUTE
 from ansible_collections.certops.ocsp.tests.unit.http_server import Peer, Server
+from ansible_collections.certops.ocsp.tests.unit.markers import AS_ROOT
 from ansible_collections.certops.ocsp.tests.unit.program import host as hosts
 from ansible_collections.certops.ocsp.tests.unit.program.host import Host
 from ocsp_stapling.commands import refresh
@@ -674,7 +675,7 @@ def test_what_failed_once_does_not_wait_for_ever_for_what_is_slow_and_well(
     assert len(other.requests) > asked
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+@AS_ROOT
 def test_who_makes_folders_has_no_more_turns(host: Host) -> None:
     """In the sandbox, all users but root are one: only the folders say whose a certificate is."""
     for folder, names in (("evil", "abcd"), ("other", "x")):
@@ -695,7 +696,7 @@ def test_who_makes_folders_has_no_more_turns(host: Host) -> None:
     assert order[:2] == ["a.test", "x.test"]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+@AS_ROOT
 def test_who_gives_files_to_subordinate_users_has_no_more_turns(host: Host) -> None:
     """As everybody can who has some, with newuidmap; there is no sandbox under cron."""
     entries = []

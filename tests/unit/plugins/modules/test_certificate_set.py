@@ -48,6 +48,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import 
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import attempts, files, parts, sets
 from ansible_collections.certops.ocsp.plugins.modules import certificate_set as certificate_set_module
 from ansible_collections.certops.ocsp.tests.unit import forge
+from ansible_collections.certops.ocsp.tests.unit.markers import AS_ROOT
 from ansible_collections.certops.ocsp.tests.unit.run_module import (
     Result,
     Runner,
@@ -1182,7 +1183,6 @@ def test_of_two_of_one_name_that_of_the_ca_in_use_is_taken(run: t.Callable[..., 
 
 
 FOUND: t.Any = {"found": ["b.example.com"], "remote_source": True, "part": {"owner": "web"}}
-AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
 
 
 def found_of(

@@ -26,6 +26,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.certificate 
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import control
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import attempts, pending, sets
 from ansible_collections.certops.ocsp.tests.unit import forge
+from ansible_collections.certops.ocsp.tests.unit.markers import AS_ROOT
 from ansible_collections.certops.ocsp.tests.unit.plugins.modules.test_certificate_set import (
     Clock,
     entry,
@@ -34,7 +35,7 @@ from ansible_collections.certops.ocsp.tests.unit.plugins.modules.test_certificat
 )
 from ansible_collections.certops.ocsp.tests.unit.run_module import Result, Runner
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+pytestmark = AS_ROOT
 
 MINE, ALICE, BOB = "mine.example.com", "alice.example.com", "bob.example.com"
 SERVICE = "certops-test-lb"

@@ -29,6 +29,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import signa
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import files
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, NOW
+from ansible_collections.certops.ocsp.tests.unit.markers import AS_ROOT
 from ansible_collections.certops.ocsp.tests.unit.responder import Reply, World, failure, html, ok
 from ansible_collections.certops.ocsp.tests.unit.run_module import (
     ADDED,
@@ -816,7 +817,7 @@ def test_an_attribute_that_cannot_be_set_is_said(run: t.Any, path: Path, monkeyp
     )
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+@AS_ROOT
 @pytest.mark.parametrize("mode", ["0640", "u=rw,g=r,o=", None])
 def test_owner_and_mode_are_those_of_the_file_itself(run: t.Any, path: Path, mode: t.Optional[str]) -> None:
     result = run(source_content=b64(GOOD), owner="12345", group="12346", mode=mode)
@@ -826,7 +827,7 @@ def test_owner_and_mode_are_those_of_the_file_itself(run: t.Any, path: Path, mod
     assert not run(source_content=b64(GOOD), owner="12345", group="12346", mode=mode)["changed"]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+@AS_ROOT
 @pytest.mark.parametrize("there", [True, False], ids=["file", "nothing"])
 def test_a_link_of_another_user_is_not_followed(run: t.Any, path: Path, tmp_path: Path, there: bool) -> None:
     """Else the file that it leads to would be replaced, and given to that user."""

@@ -19,6 +19,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import signa
 from ansible_collections.certops.ocsp.plugins.modules import ocsp_responses as module
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, NOW
+from ansible_collections.certops.ocsp.tests.unit.markers import AS_ROOT
 from ansible_collections.certops.ocsp.tests.unit.responder import Reply, World, failure, ok
 from ansible_collections.certops.ocsp.tests.unit.run_module import (
     FILE_OPTIONS,
@@ -44,7 +45,6 @@ EXPIRED = forge.response(forge.single(this_update=NOW - 8 * DAY, next_update=NOW
 REVOKED = forge.response(forge.single(status="revoked", reason="key_compromise"))
 
 RUN = "2026-03-04T05:06:07Z"
-IS_ROOT = os.geteuid() == 0
 
 Entry = t.Dict[str, t.Any]
 
@@ -479,7 +479,7 @@ def test_an_attribute_that_cannot_be_set_fails_one_and_says_that_it_changed(
     assert (result["failed_count"], result["changed_count"]) == (1, 2)
 
 
-@pytest.mark.skipif(not IS_ROOT, reason="only root may give files away")
+@AS_ROOT
 def test_owners(run: t.Any, tmp_path: Path) -> None:
     run({"name": "own", "owner": "12345"}, {"name": "task"}, owner="54321", source_content=b64(GOOD))
     assert [(tmp_path / f"{name}.der").stat().st_uid for name in ("own", "task")] == [12345, 54321]

@@ -25,6 +25,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import families
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import parts, sets
 from ansible_collections.certops.ocsp.plugins.plugin_utils import _program as controller
+from ansible_collections.certops.ocsp.tests.unit.markers import AS_ROOT
 from ansible_collections.certops.ocsp.tests.unit.run_module import (
     Result,
     Runner,
@@ -556,7 +557,7 @@ def set_from(root: str, name: str, folder: Path) -> None:
     parts.save(layout, replace(known, certificates=(*known.certificates, parts.Certificate(name, ()))))
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+@AS_ROOT
 @pytest.mark.parametrize("what", ["removed", "a file", "of another user alone"])
 def test_a_user_that_removes_its_folder_stops_no_other(
     what: str, host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -594,7 +595,7 @@ def test_a_user_that_removes_its_folder_stops_no_other(
     assert done["unfit"] == [said]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+@AS_ROOT
 def test_what_is_live_of_a_user_who_spoils_its_files_stays(host: Host, tmp_path: Path) -> None:
     """A key without a certificate is none, but it may be about to be renewed."""
     home = tmp_path / "alice"

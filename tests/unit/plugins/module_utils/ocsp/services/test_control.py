@@ -24,6 +24,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import In
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.server import Server
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import control
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services.control import Result, Service, configured
+from ansible_collections.certops.ocsp.tests.unit.markers import AS_ROOT
 
 Answer = t.Tuple[int, str, str]
 
@@ -488,7 +489,7 @@ def test_a_pid_file_that_is_a_fifo_hangs_nobody(
 
 
 @pytest.mark.usefixtures("program")
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@AS_ROOT
 @pytest.mark.parametrize("of_folder", [False, True])
 def test_root_signals_no_process_of_others_for_the_owner_of_a_pid_file(
     of_folder: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signalled: t.List[t.Tuple[int, int]]

@@ -27,6 +27,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError, InputError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import files, reading
+from ansible_collections.certops.ocsp.tests.unit.markers import AS_ROOT
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=timezone.utc)
 OLD, NEW = b"old" * 1000, b"new" * 100000
@@ -214,7 +215,7 @@ def test_the_mode_stays(staple: Path, permissions: int) -> None:
     assert names(staple.parent) == [staple.name]
 
 
-@pytest.mark.skipif(not IS_ROOT, reason="only root may give files away")
+@AS_ROOT
 @pytest.mark.usefixtures("any_temporary")
 def test_the_owner_stays(staple: Path) -> None:
     os.chown(staple, 12345, 54321)

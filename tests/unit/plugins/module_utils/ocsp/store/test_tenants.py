@@ -21,8 +21,9 @@ from pathlib import Path
 import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import FileError, InputError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import files, tenants
+from ansible_collections.certops.ocsp.tests.unit.markers import AS_ROOT
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+pytestmark = AS_ROOT
 
 TENANT, OTHER = 61234, 61235
 SECRET = b"the bank's key"

@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import untrusted_file
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store.untrusted_file import Refused
-
-IS_ROOT = os.geteuid() == 0
+from ansible_collections.certops.ocsp.tests.unit.markers import AS_ROOT
 
 
 @pytest.fixture
@@ -79,7 +78,7 @@ def test_what_is_too_large(folder: Path) -> None:
     assert "has 101 octets, more than 100" in refusal(folder / "a")
 
 
-@pytest.mark.skipif(not IS_ROOT, reason="only root can give files away")
+@AS_ROOT
 def test_a_file_of_somebody_else(folder: Path) -> None:
     (folder / "a").write_text("x")
     os.chown(folder, 4711, 4711)
