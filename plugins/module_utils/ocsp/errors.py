@@ -59,7 +59,7 @@ class OcspError(Exception):
         return sentence(message)
 
 
-def known(error: Exception) -> OcspError:
+def as_error_without_text(error: Exception) -> OcspError:
     """An error of this family as it is, and any other one as one of it, for a loop that has to go on after a defect.
 
     Of that only the kind is said: the text may quote what is in a private key.

@@ -16,7 +16,7 @@ import time
 import typing as t
 
 from .. import names as hostnames
-from ..errors import Fault, OcspError, known
+from ..errors import Fault, OcspError, as_error_without_text
 from ..pki.certificate import Certificate
 from ..servers.table import SERVERS
 from ..store import origins, sets, tenants
@@ -65,7 +65,7 @@ def faults(work: Plan, unfit: t.Container[str]) -> t.List[Fault]:
             try:
                 problems[item.name] = index.problem(item, of_users[item.name])
             except Exception as error:  # a defect at one certificate costs one certificate
-                problems[item.name] = known(error).message
+                problems[item.name] = as_error_without_text(error).message
     return [Fault(name, f"{name}: {problem}") for name, problem in problems.items() if problem]
 
 
@@ -85,7 +85,7 @@ class _Index:
             try:
                 self._add(claim, item.wanted.known_kinds, _names_of(item))
             except Exception as error:
-                self.unknown[item.name] = known(error).message
+                self.unknown[item.name] = as_error_without_text(error).message
         planned = {item.name for item in items}
         for one in work.before:
             if one.entry.name not in planned:

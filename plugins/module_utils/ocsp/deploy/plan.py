@@ -15,7 +15,7 @@ import typing as t
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from ..errors import Fault, OcspError, known
+from ..errors import Fault, OcspError, as_error_without_text
 from ..fetch.environment import as_remembered
 from ..fetch.freshness import Outcome
 from ..judge.judgement import Judgement
@@ -253,7 +253,7 @@ def plan(
         try:
             item, found, warnings = _plan_one(layout, one, now)
         except Exception as error:  # a defect at one certificate costs one certificate
-            faults.append(_fault(one.name, known(error).message))
+            faults.append(_fault(one.name, as_error_without_text(error).message))
             continue
         work.items.append(item)
         faults += [_fault(one.name, sentence) for sentence in found]
@@ -270,7 +270,7 @@ def flaws(layout: Layout, wanted: t.Iterable[Wanted], now: datetime) -> t.List[F
         try:
             faults += [_fault(one.name, sentence) for sentence in _plan_one(layout, one, now)[1]]
         except Exception as error:
-            faults.append(_fault(one.name, known(error).message))
+            faults.append(_fault(one.name, as_error_without_text(error).message))
     return faults
 
 

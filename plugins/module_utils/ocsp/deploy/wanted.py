@@ -10,7 +10,7 @@ import os
 import typing as t
 from dataclasses import dataclass, field, replace
 
-from ..errors import Fault, InputError, MissingError, OcspError, known
+from ..errors import Fault, InputError, MissingError, OcspError, as_error_without_text
 from ..names import server_name_problem
 from ..options.parse import CERTIFICATE_LIMIT, check_options, did_you_mean
 from ..options.table import SET, names_of
@@ -120,7 +120,7 @@ def read_wanted(values: Values, services: Services, check: bool = False) -> Read
         try:
             one, problems = _read_one(values, given, services)
         except Exception as error:  # a defect at one certificate costs one certificate
-            one, problems = None, [known(error)]
+            one, problems = None, [as_error_without_text(error)]
         absent = [problem for problem in problems if check and isinstance(problem, MissingError)]
         faults += [Fault(name, f"{name}: {problem.message}") for problem in problems if problem not in absent]
         if absent:
