@@ -239,11 +239,12 @@ def looking_ahead(task: Task) -> Ahead:
     @functools.cache
     def ahead() -> Lookahead:
         interval = timedelta(seconds=(task.values["part"] or {}).get("interval") or 0)
+        fetches = task.values["fetch_from"] == "host"
         if interval:
-            return look_ahead(interval, interval)
+            return look_ahead(interval, interval, fetches)
         now = datetime.now(timezone.utc)
         runs = timetable.read(task.run, now, control.has_systemd())
-        return look_ahead(runs.first(now) - now, runs.interval) if runs is not None else Lookahead()
+        return look_ahead(runs.first(now) - now, runs.interval, fetches) if runs is not None else Lookahead()
 
     return ahead
 

@@ -264,10 +264,11 @@ def short_lived(best: Judgement, ahead: Lookahead) -> str:
     life = _life(best)
     if not ahead.is_too_short(life):
         return ""
+    often = f"every {max(1, _minutes(life / _RUNS_IN_LIFE))} minutes or more often (ocsp_stapling_timer of the role)"
+    others = "" if ahead.fetches else ", and the playbook as well, as the controller fetches"
     return (
         f"responses of this responder are valid for only {_minutes(life)} minutes, but the program runs only every "
-        f"{_minutes(ahead.interval)} minutes, so that one would expire in place; have it run every "
-        f"{max(1, _minutes(life / _RUNS_IN_LIFE))} minutes or more often (ocsp_stapling_timer of the role)"
+        f"{_minutes(ahead.interval)} minutes, so that one would expire in place; have it run {often}{others}"
     )
 
 

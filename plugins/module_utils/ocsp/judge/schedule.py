@@ -54,12 +54,14 @@ class Lookahead(t.NamedTuple):
     """What it takes to replace a response before it expires, where a program runs from time to time.
 
     ``following`` is how long it is until its next run starts, ``interval`` the longest time from one to the next, and
-    ``margin`` how long a run may take.
+    ``margin`` how long a run may take. ``fetches`` says whether it asks responders itself; otherwise others bring
+    responses.
     """
 
     following: timedelta = timedelta(0)
     interval: timedelta = timedelta(0)
     margin: timedelta = timedelta(0)
+    fetches: bool = True
 
     def needed(self, life: timedelta) -> timedelta:
         """How much of a response with this life must be left now, so that it can be left to the next run.
@@ -76,9 +78,9 @@ class Lookahead(t.NamedTuple):
         return life <= self.interval + self.margin
 
 
-def look_ahead(following: timedelta, interval: timedelta) -> Lookahead:
+def look_ahead(following: timedelta, interval: timedelta, fetches: bool = True) -> Lookahead:
     """What a program demands that runs again after ``following``, and then every ``interval`` or more often."""
-    return Lookahead(following, interval, min(_RUN, interval * _RUN_SHARE))
+    return Lookahead(following, interval, min(_RUN, interval * _RUN_SHARE), fetches)
 
 
 def asked_from(planned: datetime, ends: t.Optional[datetime], interval: timedelta) -> datetime:

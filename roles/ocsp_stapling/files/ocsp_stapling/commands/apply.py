@@ -96,7 +96,7 @@ class Apply:
         self.after = State()
         self.after.refused = self.refused
         self.clock_problem = ""
-        self.ahead = host.look_ahead(config.interval)
+        self.ahead = host.look_ahead(config.interval, config.fetch)
         self.exit_code = 0
         self.changes: t.Dict[str, str] = {}
         self.renewed = renewals.watch(installed.layout)

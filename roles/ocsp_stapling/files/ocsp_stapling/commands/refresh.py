@@ -91,7 +91,7 @@ class Refresh:
         self.inputs: t.Dict[str, str] = {}
         self.outcomes: t.Dict[str, Result] = {}
         self.left: t.List[str] = []
-        self.ahead = host.look_ahead(config.interval)
+        self.ahead = host.look_ahead(config.interval, config.fetch)
 
     def run(self) -> Report:
         """Raises FileError where the record cannot be written."""

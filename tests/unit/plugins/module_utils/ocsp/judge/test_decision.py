@@ -260,6 +260,15 @@ def test_responses_that_live_too_short_are_told_from_those_that_end() -> None:
     assert "the last good response expires at 2026-03-04T06:06:07Z" in decide(Facts(True, LAST, None)).message
 
 
+def test_a_program_that_does_not_fetch_is_not_all_that_has_to_run_more_often() -> None:
+    brought = look_ahead(HOUR, HOUR, fetches=False)
+    said = decision.decide(Facts(False, None, SHORT_LIVED), NOW, CAREFUL, brought).message
+    assert said.endswith(
+        "have it run every 20 minutes or more often (ocsp_stapling_timer of the role), and the playbook as well, as "
+        "the controller fetches"
+    )
+
+
 def test_what_servers_can_read_is_no_property_of_a_proof() -> None:
     assert REVOKED_UNREAD.errors == ["revoked", "unfit_for_server"] and REVOKED_UNREAD.proves_revocation
 
