@@ -446,7 +446,8 @@ CODES = (
         HOST,
         WARNING,
         "A renewed certificate was switched back: a server rejected its configuration with the new files or served "
-        "something worse after the reload, or the deployment was killed.",
+        "something worse after the reload, or the deployment was killed. Or it was refused, since a server rejects its "
+        "configuration without the new files, too.",
         "Run the playbook again: its output has the server's own words.",
         (ERROR, "if the certificate in place is about to expire"),
     ),

@@ -1698,7 +1698,7 @@ def test_a_renewal_that_is_not_live_is_said_until_it_is(outcome: str, words: str
     assert found["deployment"]["outcome"] == outcome
     details = web.run("status", NAME).out
     assert f"deployment:    a renewed certificate that is valid until {until[:10]}" in details
-    assert "deployed by:   site.yml" in details
+    assert "tried by:      site.yml" in details
     applied = web.run("apply")
     assert applied.err.count(f"{NAME}: a renewed certificate that is valid until {until} {words} at {now}: ") == 1
     assert len(web.run("apply").err.splitlines()) == 1, "it is said once"

@@ -40,10 +40,10 @@ class Item:
 
     ``reasons`` say what of the live set is not as it should be. ``renewed``: a set that stays got another staple, and
     ``adapted``: it got other pieces of configuration, and ``secured``: only those who should can read its key again.
-    ``rolled_back``: its new set was refused; ``blame`` says why, for everybody, and ``is_to_blame`` that it was refused
-    by itself. ``unfit`` says why a good response is not used, and ``ignored`` which of its servers ignore it.
-    ``in_place`` is the staple that the certificate has, and ``remembered`` the judgement of an earlier response that
-    says that it is revoked.
+    ``rolled_back``: its new set was refused; ``blame`` says why, for everybody, ``was_broken`` that the set before was
+    refused, too, and ``is_to_blame`` that it was refused by itself. ``unfit`` says why a good response is not used, and
+    ``ignored`` which of its servers ignore it. ``in_place`` is the staple that the certificate has, and ``remembered``
+    the judgement of an earlier response that says that it is revoked.
     """
 
     wanted: Wanted
@@ -63,6 +63,7 @@ class Item:
     secured: bool = False
     rolled_back: bool = False
     blame: str = ""
+    was_broken: bool = False
     is_to_blame: bool = False
     position: t.Optional[int] = None
     came: int = 0

@@ -226,7 +226,7 @@ class _Switching:
     def retry(self, items: t.Sequence[Item]) -> t.Optional[_Refusal]:
         """As ``attempt``, with sets that were removed when they were refused together with others."""
         for item in items:
-            item.rolled_back, item.blame = False, ""
+            item.rolled_back, item.blame, item.was_broken = False, "", False
         stage(self._work, items)
         return self.attempt(items)
 
@@ -238,7 +238,7 @@ class _Switching:
             _discard(self._work.layout, items)
             raise
         if refusal is not None:
-            _discard(self._work.layout, items, refusal.blame)
+            _discard(self._work.layout, items, refusal)
         return refusal
 
     def _attempt(self, items: t.Sequence[Item]) -> t.Optional[_Refusal]:
@@ -274,11 +274,13 @@ class _Switching:
         return confirm.extend_record(confirm.read_record(self._work.layout), switched, read_texts(outdated))
 
 
-def _discard(layout: Layout, items: t.Iterable[Item], blame: str = "") -> None:
+def _discard(layout: Layout, items: t.Iterable[Item], refusal: t.Optional[_Refusal] = None) -> None:
     for item in items:
         with contextlib.suppress(OcspError):
             sets.discard(layout, item.name, item.identifier)
-        item.rolled_back, item.blame = True, blame
+        item.rolled_back = True
+        if refusal is not None:
+            item.blame, item.was_broken = refusal.blame, refusal.was_broken
 
 
 def _switched(item: Item, look: Look, endpoints: t.Sequence[Endpoint]) -> confirm.Switched:

@@ -824,7 +824,7 @@ def test_test_of_a_service_decides(run: t.Callable[..., Result], tmp_path: Path)
     assert refused["failed"] and "already broken before this run" in refused["msg"]
     assert os.readlink(live(tmp_path, "www.example.com")) == before
     found = noted(tmp_path)
-    assert (found["outcome"], found["code"]) == ("switched_back", "switched_back") and outstanding(tmp_path)
+    assert (found["outcome"], found["code"]) == ("refused", "switched_back") and outstanding(tmp_path)
     assert found["message"] == (
         f"the configuration of {SERVICE} was already broken before; see why with 'ocsp-stapling reload {SERVICE}' "
         "as root"

@@ -429,7 +429,10 @@ class Status:
             ("from", record.text_of(source, "certificate")),
             ("changed there", self._when(source, "changed")),
             ("deployment", with_times(deployment_sentence(line.values), self.now)),
-            ("deployed by", record.text_of(record.mapping(line.values, "deployment"), "owner")),
+            (
+                "tried by" if is_not_live(line.values) else "deployed by",
+                record.text_of(record.mapping(line.values, "deployment"), "owner"),
+            ),
         )
         return f"{line.name}\n" + "".join(f"  {label + ':':15}{value}\n" for label, value in facts if value)
 
