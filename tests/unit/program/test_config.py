@@ -626,6 +626,18 @@ def test_what_is_up_to_a_user_is_no_problem_of_the_operator(folder: Path, monkey
     assert theirs == [*mine, "open/x|.pem", "open/y|.pem", "shared/x|.pem", "shared/y|.pem"]
 
 
+@AS_ROOT
+def test_problems_of_one_user_hide_none_of_another(folder: Path) -> None:
+    put(folder / "ssl", *(f"{user}/{letter}|.pem" for user in ("alice", "bob") for letter in "abcdefgh"))
+    for user, number in (("alice", 61234), ("bob", 61235)):
+        os.chown(folder / "ssl" / user, number, number)
+    config = load(folder, json.dumps({"scan": [{"folder": str(folder / "ssl"), "recursive": True}]}))
+    assert not config.problems
+    for user in ("alice", "bob"):
+        assert f"/ssl/{user}/a|.pem" in config.problem_of_users, config.problem_of_users
+        assert sum(f"/ssl/{user}/" in problem for problem in config.problems_of_users) == 5
+
+
 def test_links_to_links_without_end_end_nothing(folder: Path) -> None:
     put(folder / "ssl", "a.test.pem", "b.test.pem")
     for number in range(1500):

@@ -14,6 +14,7 @@ import errno
 import fcntl
 import functools
 import hashlib
+import itertools
 import os
 import re
 import stat
@@ -32,6 +33,8 @@ _LOCK_FOLDERS = ("/run/lock", "/var/lock")
 _ROOTS_LOCK_FOLDER = "/run/certops-ocsp"
 _LOCK_POLL = 0.05
 _BACKUP_SUFFIX = re.compile(r"\.\d{8}T\d{6}\.\d{6}Z~")
+#: Backups of a file that are looked at, far above what is of use.
+_MOST_BACKUPS = 10_000
 _PRESERVED_ATTRIBUTES = ("security.selinux", "system.posix_acl_access")
 #: Why a file cannot be replaced that may still be written into: mounted by itself, or in a folder that is closed.
 _IN_PLACE_ERRORS = (errno.EBUSY, errno.EPERM, errno.EACCES, errno.EROFS, errno.EXDEV, errno.ETXTBSY)
@@ -301,10 +304,12 @@ def _open_itself(path: str, flags: int) -> int:
 
 
 def _backups(path: str) -> t.List[str]:
-    """The backups of a file, oldest first."""
+    """The backups of a file, oldest first: those that are met first where another user has put too many there."""
     folder, start = os.path.split(path)
-    names = [name for name in os.listdir(folder) if name.startswith(start)]
-    return sorted(os.path.join(folder, name) for name in names if _BACKUP_SUFFIX.fullmatch(name[len(start) :]))
+    with os.scandir(folder) as entries:
+        names = (entry.name for entry in entries if entry.name.startswith(start))
+        backups = (name for name in names if _BACKUP_SUFFIX.fullmatch(name[len(start) :]))
+        return sorted(os.path.join(folder, name) for name in itertools.islice(backups, _MOST_BACKUPS))
 
 
 class _Lock(t.NamedTuple):

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import re
 import stat
@@ -319,6 +320,12 @@ def _in_one(problems: t.Sequence[str]) -> str:
     return clean("; ".join(bounded(problems, _MOST_TOLD)), _LONGEST_PROBLEM)
 
 
+def _one_of_each(problems: t.Mapping[int, t.Sequence[str]]) -> t.Tuple[str, ...]:
+    """The problems of users, in turn: a few of all are told, and those of one user must not hide what others have."""
+    rounds = itertools.zip_longest(*problems.values(), fillvalue="")
+    return tuple(dict.fromkeys(problem for each in rounds for problem in each if problem))
+
+
 def load(path: str = DEFAULT_PATH, state: str = DEFAULT_STATE) -> Config:
     """Read and check the whole configuration. Raises ConfigError."""
     folder = os.path.dirname(os.path.abspath(path))
@@ -479,7 +486,7 @@ def _merge(host: Document, own: t.Sequence[Document], added: t.Sequence[Document
         fetch=settings.get("fetch", True),
         defaults=builder.complete(defaults),
         problems=tuple(dict.fromkeys(builder.problems)),
-        problems_of_users=tuple(dict.fromkeys(builder.problems_of_users)),
+        problems_of_users=_one_of_each(builder.problems_of_users),
     )
 
 
@@ -526,7 +533,7 @@ class _Builder:
         self.found: t.Set[str] = set()
         self.searches = 0
         self.problems: t.List[str] = []
-        self.problems_of_users: t.List[str] = []
+        self.problems_of_users: t.Dict[int, t.List[str]] = {}
         self.fetcher = whose.fetcher(folders.responses)
         self.real_folders: t.Dict[str, str] = {}
 
@@ -570,11 +577,10 @@ class _Builder:
     def _add_found_in(self, document: Document, place: Path, given: Values, defaults: Values) -> None:
         """Those in one folder. Whoever may write into it must not keep the others from being looked at."""
         options = {key: value for key, value in given.items() if key in _OPTIONS}
-        own: t.List[str] = []
-        of_users: t.List[str] = []
+        problems: t.Dict[t.Optional[int], t.List[str]] = {}
 
         def note(path: str, problem: str) -> None:
-            (own if whose.of_file(path, self.fetcher) is None else of_users).append(problem)
+            problems.setdefault(whose.of_file(path, self.fetcher), []).append(problem)
 
         for found in scan.find(given, "certificate", note):
             name = self._name_of(found)
@@ -585,8 +591,9 @@ class _Builder:
             values = {**options, **_files_of(found), "live": None, "services": given.get("services")}
             self._add(document, place, name, values, defaults, found=True)
             self.found.add(name)
-        for problems, told in ((own, self.problems), (of_users, self.problems_of_users)):
-            told += [f"{_place(document, place)}: {problem}" for problem in bounded(problems, _MOST_PROBLEMS)]
+        for user, found_of in problems.items():
+            told = self.problems if user is None else self.problems_of_users.setdefault(user, [])
+            told += [f"{_place(document, place)}: {problem}" for problem in bounded(found_of, _MOST_PROBLEMS)]
 
     def _name_of(self, found: scan.Found) -> str:
         """What one that was found is called. One of the same name in another folder may be of another user.

@@ -703,6 +703,19 @@ def test_fewer_backups_than_before_may_stay(staple: Path) -> None:
     assert names(staple.parent)[1:] == [os.path.basename(name) for name in made[-2:]]
 
 
+def test_backups_without_end_are_removed_in_parts(staple: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who can write to the folder can put any number there, of which no run reads the names of all."""
+    monkeypatch.setattr(files, "_MOST_BACKUPS", 10)
+    for number in range(1, 26):
+        (staple.parent / f"{staple.name}.2026{number:04d}T120000.000000Z~").touch()
+    left = []
+    for number in range(4):
+        made = files.back_up(str(staple), NOW + timedelta(days=365 + number), 3)
+        left.append(len(names(staple.parent)) - 1)
+        assert os.path.exists(made)
+    assert left[0] > left[1] > left[2] and left[-1] <= 4, left
+
+
 def test_what_looks_like_a_backup_is_left_alone(tmp_path: Path) -> None:
     staple = tmp_path / "a+b.der"
     staple.write_bytes(OLD)
