@@ -88,7 +88,8 @@ options:
     type: str
   root_path:
     description:
-      - The certificates of roots, as PEM or DER. The issuer must lead to one of them, by what the server sends.
+      - The certificates of roots, as PEM or DER. The issuer must lead to one of them, by what the server sends, and
+        clients that have only these roots must accept that.
       - By default it is not looked at where the chain leads.
     type: path
   certificate_path:
@@ -443,7 +444,7 @@ certificates:
         - V(other_staple) (warning) - The staple is not the one in O(expected_path).
         - V(other_certificate) (error) - The certificate is not the one in O(certificate_path).
         - V(unusable_chain) (error) - The certificate that the server sends is not valid yet, or it and its chain are
-          too long for clients.
+          too long for clients. Or, where O(root_path) is given, clients that have only these roots refuse the chain.
         - V(missing_issuer) (error) - The server does not send the certificate of its CA, so the staple cannot be
           checked.
         # END reason codes

@@ -518,7 +518,8 @@ CODES = (
         "unusable_chain",
         SERVED,
         ERROR,
-        "The certificate that the server sends is not valid yet, or it and its chain are too long for clients.",
+        "The certificate that the server sends is not valid yet, or it and its chain are too long for clients. Or, "
+        "where `root_path` is given, clients that have only these roots refuse the chain.",
         "Check the clock of this host, and which certificates the server sends.",
     ),
     Code(

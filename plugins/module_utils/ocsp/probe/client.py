@@ -466,7 +466,7 @@ def _judge(found: Look, others: t.Sequence[Look], expectation: Expectation, now:
     if leaf is None or served is None:
         return
     found.findings.extend(_certificate_findings(leaf, expectation))
-    found.findings.extend(_chain_findings(leaf, served.chain, now))
+    found.findings.extend(_chain_findings(found, leaf, served.chain, expectation, now))
     if found.data is None:
         ended = ocsp_response.certificate_expired(leaf, now)
         found.findings.extend([ended] if ended else [])
@@ -502,10 +502,20 @@ def _certificate_findings(leaf: Certificate, expectation: Expectation) -> t.Iter
         yield Finding("other_certificate", ERROR, message)
 
 
-def _chain_findings(leaf: Certificate, chain: t.Sequence[bytes], now: datetime) -> t.Iterator[Finding]:
-    """What has clients refuse the certificates before they look at a staple. That one has expired is told elsewhere."""
-    early = path.time_problem(leaf, now) if leaf.not_after > now else ""
-    for problem in filter(None, (early, path.excess(leaf, chain))):
+def _chain_findings(
+    found: Look, leaf: Certificate, chain: t.Sequence[bytes], expectation: Expectation, now: datetime
+) -> t.Iterator[Finding]:
+    """What has clients refuse the certificates before they look at a staple.
+
+    That the server's has expired, or that its issuer leads nowhere, is told elsewhere. Other roots than those that are
+    given may have other ways to the certificate, so that without any only what all clients refuse is told.
+    """
+    problems = [path.time_problem(leaf, now) if leaf.not_after > now else "", path.excess(leaf, chain)]
+    if not any(problems) and leaf.not_after > now and found.target is not None and expectation.roots:
+        served = [path.Given(one, "the served chain") for one in _served_certificates(found)]
+        roots = [path.Given(one, expectation.root_source) for one in expectation.roots]
+        problems += path.find_path(path.Given(leaf, "the served chain"), served, roots, now).problems
+    for problem in filter(None, problems):
         yield Finding("unusable_chain", ERROR, problem)
 
 

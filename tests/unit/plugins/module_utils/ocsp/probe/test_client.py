@@ -436,6 +436,27 @@ def test_a_chain_that_openssl_does_not_read(octets: int, refused: bool) -> None:
     assert codes(see_rsa(serve(leaf, staple(leaf)))) == [("unusable_chain", "error")] * refused
 
 
+@pytest.mark.parametrize(
+    "flaw, said",
+    [
+        ({}, ""),
+        ({"not_after": NOW - DAY}, "the certificate CN=Middle,O=Forge expired at "),
+        ({"extensions": [forge.basic_constraints(True, path_length=0)]}, "allows 0 intermediate CAs below it"),
+    ],
+)
+def test_a_chain_that_clients_with_these_roots_refuse(flaw: t.Dict[str, t.Any], said: str) -> None:
+    """Others may have another way to its issuer, as with a cross-certificate that has expired."""
+    root = forge.authority("Root of the chain")
+    middle = forge.authority("Middle", root, **flaw)
+    issuer = forge.authority("Below", middle)
+    leaf = forge.leaf(issuer, private_key=forge.key("rsa2048"), serial=0x1010)
+    wire = serve(leaf, forge.response(forge.single(leaf, issuer), signer=issuer), chain=[issuer.der, middle.der])
+    assert codes(see_rsa(wire)) == []
+    anchors = tuple(x509.load_certificates(root.pem, "root_path"))
+    found = see_rsa(wire, expectation=Expectation(roots=anchors))
+    assert codes(found) == [("unusable_chain", "error")] * bool(said) and said in found.message
+
+
 # Several staples --------------------------------------------------------------------------------
 
 
