@@ -341,6 +341,14 @@ def test_texts_do_not_crowd_the_record(text: str) -> None:
     assert not record.is_crowded(record.dump({"certificates": {f"n{index}": {"m": text} for index in range(100)}}), 100)
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16", "utf-32-be", "utf-8-sig"])
+def test_a_record_in_another_encoding_is_none(tmp_path: Path, encoding: str) -> None:
+    """The octets of its values were counted as those of UTF-8."""
+    path = tmp_path / "refresh.json"
+    path.write_bytes('{"version": 1, "run": {"exit_code": 3}}'.encode(encoding))
+    assert record.load_foreign(str(path), 1)[0].run == record.load(str(path), 1).run == {}
+
+
 @pytest.mark.parametrize(
     "unit", ["[" * 400 + "]" * 400, '{"":' * 400 + "1" + "}" * 400, "[]", "{}", '"ab"', '"\\\\"', "1"]
 )

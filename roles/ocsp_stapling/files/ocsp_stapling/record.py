@@ -172,7 +172,8 @@ def dump(values: Values) -> bytes:
 def parse(data: t.Optional[bytes]) -> Record:
     """Read what may be anything."""
     try:
-        values = json.loads(data or b"{}", parse_int=_parse_int)
+        # Octets in another encoding have other values than were counted.
+        values = json.loads((data or b"{}").decode("utf-8"), parse_int=_parse_int)
     except (ValueError, RecursionError):
         values = {}
     known = isinstance(values, dict) and values.get("version") == VERSION
