@@ -505,7 +505,8 @@ STRUCTURE = {
         single(extensions=[forge.extension("2.5.29.21", b"\x0a\x01\x01", True)]),
     ),
     "critical archive cutoff": Case(
-        GOOD, single(extensions=[forge.extension("1.3.6.1.5.5.7.48.1.6", forge.generalized(NOW - DAY), True)])
+        ["unknown_critical_extension"],
+        single(extensions=[forge.extension("1.3.6.1.5.5.7.48.1.6", forge.generalized(NOW - DAY), True)]),
     ),
     "critical service locator": Case(
         ["unknown_critical_extension"],
@@ -572,7 +573,8 @@ STRUCTURE = {
         MALFORMED, forge.response(reshape=lambda tbs: tbs.replace(forge.sequence(MINE), forge.tlv(0x31, MINE)))
     ),
     "unknown digest of another's answer": Case(
-        ["(other_answer_first)"], forge.response(forge.single(serial=7, digest_oid="2.16.840.1.101.3.4.2.8"), MINE)
+        ["(mixed_issuers)", "(other_answer_first)"],
+        forge.response(forge.single(serial=7, digest_oid="2.16.840.1.101.3.4.2.8"), MINE),
     ),
 }
 
@@ -636,7 +638,9 @@ NONCES = {
         forge.response(extensions=[forge.extension(forge.OCSP_NONCE, forge.octets(NONCE) + b"\0")]),
         nonce=NONCE,
     ),
-    "critical, unsolicited": Case(GOOD, forge.response(extensions=[forge.nonce(NONCE, True)])),
+    "critical, unsolicited": Case(
+        ["unknown_critical_extension"], forge.response(extensions=[forge.nonce(NONCE, True)])
+    ),
     "in the answer only": Case(GOOD, single(extensions=[forge.nonce(b"2" * 32)]), nonce=NONCE),
     "of another, by a delegate": Case(
         ["nonce_mismatch"], forge.response(signer=W.delegate, extensions=[forge.nonce(b"2" * 32)]), nonce=NONCE

@@ -142,7 +142,7 @@ RESPONSES: t.Dict[str, Difference] = {
     "odd time": Difference(*["times are YYYYMMDDHHMMSSZ (RFC 5280 4.1.2.5.2), as for NSS and BoringSSL"] * 2),
     "unknown critical extension": Difference(*["what is critical and not known is refused (RFC 6960 4.4)"] * 2),
     "unknown critical extension of the answer": Difference(*["the same; neither of them looks"] * 2),
-    "critical nonce": Difference(*["a nonce has no place in an answer, so there it is not known"] * 2),
+    "critical nonce": Difference(*["no browser knows an extension of a response, so none may be critical"] * 2),
     "boolean that is not DER": Difference(*[BER] * 2),
     "extension twice": Difference(*["no extension may stand twice (RFC 5280 4.2)"] * 2),
     "odd parameters of the digest": Difference(*[f"NULL or nothing (RFC 5754); {BUGGY}"] * 2),

@@ -45,11 +45,9 @@ _LARGEST_CERTIFICATE = 16384
 _MOST_ALIKE = 8
 
 _OCSP_SIGNING = "1.3.6.1.5.5.7.3.9"
-_EXTENDED_REVOKE = "1.3.6.1.5.5.7.48.1.9"
-_ARCHIVE_CUTOFF = "1.3.6.1.5.5.7.48.1.6"
 _CRL_REASON = "2.5.29.21"
-_KNOWN_IN_RESPONSE = frozenset((NONCE_OID, _EXTENDED_REVOKE))
-_KNOWN_IN_ANSWER = frozenset((_ARCHIVE_CUTOFF,))
+#: Of a response and its answers, browsers know no extension, be it a nonce, so that none may be critical.
+_NONE_KNOWN: t.FrozenSet[str] = frozenset()
 _KNOWN_IN_DELEGATE = frozenset(
     (
         x509.BASIC_CONSTRAINTS,
@@ -194,11 +192,10 @@ def lean(data: bytes, judgement: Judgement, judge_again: t.Callable[[bytes], Jud
     signer = judgement.responder_certificate
     kept = () if signer is None else (signer,)
     try:
-        response = parse_response(data)[1]
-        if response is None or (response.certificates == kept and not response.scheme.oddity):
-            return data, judgement
-        leaner = with_certificates(data, kept)
+        leaner = with_certificates(data, kept) if parse_response(data)[1] is not None else data
     except MalformedError:
+        return data, judgement
+    if leaner == data:
         return data, judgement
     judged = judge_again(leaner)
     return (leaner, judged) if judged.acceptable or judged.proves_revocation else (data, judgement)
@@ -332,11 +329,18 @@ def _matching_answers(response: BasicResponse, target: Target, draft: _Draft) ->
 
 
 def _check_others(answers: t.Sequence[Answer], target: Target, draft: _Draft) -> None:
-    """OpenSSL and wolfSSL refuse a response whose answers are about certificates of more than one issuer."""
+    """OpenSSL and wolfSSL refuse a response whose answers are about certificates of more than one issuer.
+
+    What is by a digest that a client does not know is of no issuer to it, either.
+    """
     for answer in answers:
         if answer.digest not in _CERT_ID_DIGESTS:
-            continue
-        if (answer.name_hash, answer.key_hash) != issuer_hashes(*target, answer.digest):
+            draft.warn(
+                "mixed_issuers",
+                f"the response has an answer by a CertID with the digest {answer.digest} too; clients that do not know "
+                "it refuse the response as a whole",
+            )
+        elif (answer.name_hash, answer.key_hash) != issuer_hashes(*target, answer.digest):
             draft.warn(
                 "mixed_issuers",
                 "the response has answers about certificates of another issuer too; clients with OpenSSL refuse it as "
@@ -630,11 +634,11 @@ def _unknown_critical(extensions: Extensions, known: t.FrozenSet[str]) -> str:
 def _check_extensions(
     response: BasicResponse, answers: t.Sequence[Answer], nonce: t.Optional[bytes], draft: _Draft
 ) -> None:
-    unknown = _unknown_critical(response.extensions, _KNOWN_IN_RESPONSE)
+    unknown = _unknown_critical(response.extensions, _NONE_KNOWN)
     if unknown:
         draft.error("unknown_critical_extension", f"the response has the critical extension {unknown}")
     for answer in answers:
-        unknown = _unknown_critical(answer.extensions, _KNOWN_IN_ANSWER)
+        unknown = _unknown_critical(answer.extensions, _NONE_KNOWN)
         if unknown:
             draft.error("unknown_critical_extension", f"the answer has the critical extension {unknown}")
         if _CRL_REASON in answer.extensions:
