@@ -463,8 +463,8 @@ CODES = (
         "unfit_for_server",
         HOST,
         WARNING,
-        "A good staple is in place, but a server of the certificate does not staple it.",
-        "The message names the server, the reason and what to do.",
+        "A good staple is in place, but a server of the certificate does not staple it, or some clients refuse it.",
+        "The message names the server or the clients, the reason and, where there is something to do, that.",
         (ERROR, "for a must-staple certificate"),
     ),
     Code(

@@ -47,6 +47,13 @@ def by_sha256(leaf: Entity, now: datetime) -> bytes:
     return forge.response(single, produced_at=start)
 
 
+def another_first(leaf: Entity, now: datetime) -> bytes:
+    """A response that is good, but that clients with GnuTLS take for one about another certificate."""
+    start = now - HOUR
+    times = {"this_update": start, "next_update": start + 7 * DAY}
+    return forge.response(forge.single(leaf, serial=7, **times), forge.single(leaf, **times), produced_at=start)
+
+
 def revoked(leaf: Entity, now: datetime) -> bytes:
     start = now - HOUR
     single = forge.single(

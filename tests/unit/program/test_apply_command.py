@@ -276,6 +276,22 @@ def test_a_staple_that_a_server_ignores_is_not_called_good(host: Host, must_stap
     assert f'ocsp_stapling_staple_ignored{{name="{NAME}"}} 0\n' in metrics.read_text()
 
 
+def test_a_staple_that_some_clients_refuse_is_not_called_good(host: Host) -> None:
+    host.deploy(NAME, ["nginx"])
+    host.maker = hosts.another_first
+    host.run("refresh")
+    done = host.run("apply", "--no-reload")
+    assert done.code == 1 and host.pieces(NAME) == ALL
+    refused = f"{NAME}: the first answer in the response is not about this certificate; clients with GnuTLS "
+    assert refused in done.err
+    word, trouble, line = reports(host)
+    assert (word, trouble) == ("ignored", "staple_ignored") and refused in line
+    host.maker = hosts.good
+    host.run("refresh", "--force")
+    assert host.run("apply", "--no-reload").code == 0
+    assert reports(host)[:2] == ("good", None)
+
+
 @pytest.mark.parametrize(
     ("services", "maker"),
     [(["nginx", "lighttpd", "postfix"], hosts.by_sha256), (["haproxy"], hosts.good)],

@@ -10,6 +10,7 @@ certificate still counts as revoked, is decided here alone.
 
 from __future__ import annotations
 
+import re
 import typing as t
 from datetime import datetime, timedelta
 
@@ -41,9 +42,12 @@ _OF_TIME = frozenset(
 #: Those of them that a clock makes that is behind.
 _OF_BEGINNING = frozenset(("not_yet_valid", "responder_certificate_not_yet_valid"))
 
-#: What makes a good response useless for some servers, or has some clients break off. Its signature is no guard against
-#: that: whoever is on the way can ask the responder in another way, or about more than one certificate.
-_DRAWBACKS = frozenset(("mixed_issuers", "other_answer_first", "unfit_for_server"))
+#: What has some clients refuse a good response. Its signature is no guard against that, nor against what makes it
+#: useless for some servers: whoever is on the way can ask the responder in another way, or about more certificates.
+CLIENTS_REFUSE = frozenset(("mixed_issuers", "other_answer_first"))
+_DRAWBACKS = CLIENTS_REFUSE | {"unfit_for_server"}
+
+_NUMBERS = re.compile(r"[0-9]+")
 
 #: What may be wrong with the proof of a revocation: it stays true when the response that says so has ended, and where
 #: the clock of the host is behind.
@@ -143,13 +147,11 @@ def _objection(new: Judgement, current: Judgement, now: datetime, ahead: Lookahe
     older = _older(new, current)
     if older:
         return Finding("older", WARNING, older)
-    times, current_times = _times(new), _times(current)
-    if times == current_times or len(_drawbacks(new)) <= len(_drawbacks(current)):
+    drawbacks = _drawbacks(new)
+    more = drawbacks.keys() - _drawbacks(current).keys()
+    if _times(new) == _times(current) or not more or is_near_end(current, now, ahead.interval):
         return None
-    if is_near_end(current, now, ahead.interval):
-        return None
-    known = [finding.message for finding in _drawbacks(current)]
-    finding = next((one for one in _drawbacks(new) if one.message not in known), _drawbacks(new)[-1])
+    finding = next(drawbacks[one] for one in drawbacks if one in more)
     return Finding(finding.code, WARNING, f"the new response is of less use than the one in place: {finding.message}")
 
 
@@ -176,16 +178,21 @@ def _is_better(new: Judgement, current: t.Optional[Judgement]) -> bool:
     """
     if current is None or _times(new) != _times(current):
         return True
-    return (len(_drawbacks(new)), new.certificate_count) < (len(_drawbacks(current)), current.certificate_count)
+    drawbacks, known = _drawbacks(new).keys(), _drawbacks(current).keys()
+    return drawbacks < known or (drawbacks == known and new.certificate_count < current.certificate_count)
 
 
 def _times(judgement: Judgement) -> t.Tuple[t.Optional[datetime], t.Optional[datetime]]:
     return judgement.this_update, judgement.effective_expiry
 
 
-def _drawbacks(judgement: Judgement) -> t.List[Finding]:
-    """Why some servers or clients have no use for a response that is good by itself."""
-    return [finding for finding in judgement.findings if finding.code in _DRAWBACKS]
+def _drawbacks(judgement: Judgement) -> t.Dict[str, Finding]:
+    """Why some servers or clients have no use for a response that is good by itself.
+
+    Each by what it is about, without the numbers in it, so that those of two responses can be compared.
+    """
+    found = [finding for finding in judgement.findings if finding.code in _DRAWBACKS]
+    return {_NUMBERS.sub("", finding.message): finding for finding in found}
 
 
 # Revocation

@@ -10,7 +10,7 @@ import typing as t
 from datetime import datetime, timedelta
 
 from ocsp.codes import CODES
-from ocsp.judge.decision import INSTALL, WITHDRAW, Decision
+from ocsp.judge.decision import CLIENTS_REFUSE, INSTALL, WITHDRAW, Decision
 from ocsp.judge.judgement import Judgement
 from ocsp.judge.lint import unfit
 from ocsp.judge.schedule import certificate_due, renew_at, spread
@@ -260,8 +260,10 @@ def staple_values(
 
 
 def _ignored(judgement: Judgement, options: Options) -> str:
-    """Which servers ignore a staple as long as it is in place, and why, as one sentence, or an empty string."""
-    return "; ".join(finding.message for name in options.servers for finding in unfit(name, judgement))
+    """Which servers ignore a staple as long as it is in place, and which clients refuse it, as one sentence, or ""."""
+    refused = [finding for finding in judgement.findings if finding.code in CLIENTS_REFUSE]
+    ignored = [finding for name in options.servers for finding in unfit(name, judgement)]
+    return "; ".join(finding.message for finding in (*refused, *ignored))
 
 
 def is_of_another(look: Observation, after: Values, before: Values) -> bool:

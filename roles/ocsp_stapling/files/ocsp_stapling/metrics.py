@@ -87,7 +87,7 @@ _OF_CERTIFICATES: t.Tuple[t.Tuple[str, str, Value], ...] = (
         _time("", "succeeded"),
     ),
     ("staple_in_place", "Whether an OCSP response is in place for servers to staple.", _is_there("staple")),
-    ("staple_ignored", "Whether a server ignores the OCSP response in place.", _ignored),
+    ("staple_ignored", "Whether a server ignores the OCSP response in place, or some clients refuse it.", _ignored),
     ("certificate_must_staple", "Whether the certificate requires a staple (RFC 7633).", _flag("must_staple")),
     ("certificate_revoked", "Whether the CA says that the certificate is revoked.", _is_there("revoked")),
     ("certificate_of_user", "Whether the certificate is that of another user than root.", _of_user),

@@ -30,7 +30,7 @@ proofs/NAME.proof. A newer ``version`` than 1 means that keys changed their mean
          "staple": {"sha256": HEX, "this_update": TIME, "next_update": TIME, "effective_expiry": TIME,
                     "renew_at": TIME, "responder_url": URL, "certificate_sha256": HEX,
                     "installed": TIME,         what is in place, and where it came from
-                    "ignored": ""} or null,    which servers ignore it, and why
+                    "ignored": ""} or null,    which servers ignore or clients refuse it, and why
          "revoked": {"time": TIME, "reason": TEXT} or null,
          "code": "", "message": "",                why there is no staple, or why it will soon be none
          "left": HEX or null,                      the SHA-256 of what refresh left where servers read it, if good
