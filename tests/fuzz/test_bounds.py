@@ -403,6 +403,12 @@ LADDERS: dict[str, t.Callable[[int], list[bytes]]] = {
         forge.subject_alt_name(*(f"{index}.example.com" for index in range(min(size // 40, 220)))),
         forge.name_constraints(*(f"{index}.example.org" for index in range(min(size // 40, 220))), "example.com"),
     ],
+    "directory names": lambda size: [
+        forge.subject_alt_name(*(forge.directory_name(forge.name(f"{index}")) for index in range(size // 60))),
+        forge.name_constraints(
+            excluded=[forge.directory_name(forge.name(f"{index}", "x" * 100)) for index in range(size // 160)]
+        ),
+    ],
     "constraints that cannot be read": lambda size: [
         forge.extension(
             "2.5.29.30", forge.sequence(forge.tlv(0xA0, *[forge.sequence(forge.tlv(0x82))] * (size // 4)), b"x")
@@ -442,6 +448,26 @@ def test_many_paths_cost_in_proportion(name: str, size: int) -> None:
     began = time.process_time()
     path.find_path(leaf, others, [], world.NOW)
     assert time.process_time() - began < 8
+
+
+@pytest.mark.parametrize("size", [20_000, 40_000, 80_000])
+def test_directory_names_and_constraints_cost_in_proportion(size: int) -> None:
+    """Each name of the leaf is compared with each constraint, which has many parts."""
+    part = forge.tlv(0x31, forge.sequence(forge.oid("2.5.4.3"), forge.tlv(0x0C, b"")))
+    bases = [forge.directory_name(forge.sequence(*[part] * 35, _unit(index))) for index in range(size // 400)]
+    names = [forge.directory_name(forge.sequence(_unit(index))) for index in range(size // 90)]
+    extensions = [*forge.CA_EXTENSIONS, forge.name_constraints(excluded=bases)]
+    issuer = forge.authority("CA", private_key=forge.key("p256", "ladder"), extensions=extensions)
+    leaf = forge.leaf(issuer, extensions=[forge.subject_alt_name("www.example.com", *names)])
+    given = [path.Given(x509.Certificate.from_der(one.der), "chain_path") for one in (leaf, issuer)]
+    forget()
+    began = time.process_time()
+    path.find_path(given[0], given[1:], [], world.NOW)
+    assert time.process_time() - began < 2
+
+
+def _unit(number: int) -> bytes:
+    return forge.tlv(0x31, forge.sequence(forge.oid("2.5.4.11"), forge.tlv(0x0C, b"%d" % number)))
 
 
 @pytest.mark.parametrize("count", [1, 5, 30])

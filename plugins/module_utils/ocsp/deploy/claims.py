@@ -98,7 +98,7 @@ class _Index:
 
     def _add(self, claim: _Claim, kinds: t.Iterable[str], names: t.Iterable[str]) -> None:
         for kind in kinds:
-            if SERVERS[kind].has_default or SERVERS[kind].by_name:
+            if _is_chosen_by_name(kind):
                 for name in names:
                     self._note(claim, (kind, name))
                     if not hostnames.is_wildcard(name):
@@ -117,6 +117,8 @@ class _Index:
     def problem(self, item: Item, origin: Origin) -> str:
         """Why a certificate of another user is not to be used, as a sentence, or an empty string."""
         every, is_live = _names_of(item), item.previous is not None
+        if material.ANY_NAME in every and any(map(_is_chosen_by_name, item.wanted.known_kinds)):
+            return f"the certificate in {origin.shown} is for {material.ANY_NAME}, which a server may take for any name"
         new = every - _live_names(self._layout, item.name) if is_live else every
         for kind in item.wanted.known_kinds:
             for name in sorted(every):
@@ -141,6 +143,11 @@ class _Index:
     def _noted(self, key: _Key) -> t.Iterator[_Claim]:
         for some in self._claims.get(key, {}).values():
             yield from some
+
+
+def _is_chosen_by_name(kind: str) -> bool:
+    """Whether a server of this kind chooses among all of its certificates by the names in them."""
+    return SERVERS[kind].has_default or SERVERS[kind].by_name
 
 
 def _counts(claim: _Claim, origin: Origin, is_live: bool, is_new: bool) -> bool:

@@ -24,6 +24,9 @@ from ..pki.identifiers import is_self_signed
 from ..store.sets import ISSUER_FILE, NAME
 from ..text import encode_pem, join_words
 
+#: What is no host name, but may be for any.
+ANY_NAME = "*"
+
 
 @dataclass(frozen=True)
 class Material:
@@ -207,14 +210,16 @@ def server_names(certificate: Certificate) -> t.List[str]:
 def names_taken(certificate: Certificate) -> t.Set[str]:
     """The host names by which a server may choose a certificate.
 
-    Beside those that clients look at, HAProxy, hitch and Traffic Server take common names. A NUL ends a name for them.
+    Beside those that clients look at, HAProxy, hitch and Traffic Server take common names. A NUL ends a name for them,
+    and HAProxy takes ``ANY_NAME`` for all names.
     """
     try:
         texts = [one.value.decode("latin-1") for one in certificate.alternative_names if one.tag == x509.DNS_NAME]
         texts += x509.common_names(certificate.subject)
     except MalformedError:
         return set()
-    found = (hostnames.server_name(text.partition("\0")[0]) for text in texts)
+    spelled = [text.partition("\0")[0] for text in texts]
+    found = {hostnames.server_name(text) for text in spelled} | ({ANY_NAME} & {*spelled})
     return {name for name in found if name}
 
 

@@ -40,6 +40,7 @@ NAME_CONSTRAINTS = "2.5.29.30"
 NETSCAPE_CERTIFICATE_TYPE = "2.16.840.1.113730.1.1"
 OCSP_NOCHECK = "1.3.6.1.5.5.7.48.1.5"
 SUBJECT_ALTERNATIVE_NAME = "2.5.29.17"
+ISSUER_ALTERNATIVE_NAME = "2.5.29.18"
 SUBJECT_KEY_IDENTIFIER = "2.5.29.14"
 TLS_FEATURE = "1.3.6.1.5.5.7.1.24"
 
@@ -74,7 +75,9 @@ _NAME_TYPES = {
     "0.9.2342.19200300.100.1.25": "DC",
 }
 _STRING_CODECS = {0x0C: "utf-8", 0x12: "ascii", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0x1C: "utf-32-be"}
-_BMP_STRING = 0x1E
+_NUMERIC_STRING, _BMP_STRING = 0x12, 0x1E
+#: The last character of a BMPString: what UTF-16 has beyond is in pairs, which are no characters there.
+_LAST_OF_BMP = "\uffff"
 _TYPES_WITHOUT_TEXT = (der.BIT_STRING, der.SEQUENCE)
 
 _LONGEST_TEXT = 200
@@ -272,6 +275,8 @@ class Certificate:
         fields = reader.last()
         is_ca = fields.flag()
         path_length = None if fields.at_end() else fields.integer()
+        if path_length is not None and path_length < 0:
+            raise fields.fail("path length below 0")
         fields.finish()
         return is_ca, path_length
 
@@ -286,10 +291,10 @@ class Certificate:
         return self._basic_constraints[1]
 
     @functools.cached_property
-    def has_version_1(self) -> bool:
-        """Whether this is an X.509 v1 certificate, which has no place for extensions."""
+    def version(self) -> int:
+        """1, 2 or 3, of which only 3 has a place for extensions (RFC 5280 section 4.1.2.1)."""
         version = Reader(self.tbs, "certificate").sequence().optional(VERSION)
-        return version is None or version.integer() == 0
+        return 1 if version is None else version.integer() + 1
 
     @functools.cached_property
     def is_self_issued(self) -> bool:
@@ -804,48 +809,46 @@ def same_name(one: bytes, other: bytes) -> bool:
 def comparable_name(name: bytes) -> t.Tuple[t.FrozenSet[t.Tuple[t.Tuple[str, t.Any], int]], ...]:
     """What is equal for equal names, part by part from the top. Raises MalformedError for bytes that are no Name."""
     return tuple(
-        frozenset(
-            collections.Counter(
-                (oid, value if isinstance(value, bytes) else _comparable_text(value)) for oid, value in attributes
-            ).items()
-        )
+        frozenset(collections.Counter((one.oid, _comparable_value(one)) for one in attributes).items())
         for attributes in _read_name(name)
     )
 
 
-def _comparable_text(text: str) -> str:
-    """What is equal for equal texts in names, where OpenSSL knows the small letters and white space of ASCII alone."""
-    return b" ".join(text.encode("utf-8").lower().split()).decode("utf-8")
+def _comparable_value(one: _Attribute) -> t.Union[str, bytes]:
+    """What is equal for equal values in names, where OpenSSL knows the small letters and white space of ASCII alone.
+
+    It compares texts of all types with each other, but for those of digits.
+    """
+    if one.text is None or one.element[0] == _NUMERIC_STRING:
+        return one.element
+    return b" ".join(one.text.encode("utf-8").lower().split()).decode("utf-8")
 
 
 def attribute_texts(name: bytes, wanted: str) -> t.List[str]:
     """The texts of the attributes of a raw name that have this OID. Raises MalformedError for what is no Name."""
     return [
-        value
-        for attributes in _read_name(name)
-        for oid, value in attributes
-        if oid == wanted and isinstance(value, str)
+        one.text for attributes in _read_name(name) for one in attributes if one.oid == wanted and one.text is not None
     ]
 
 
 def common_names(name: bytes) -> t.List[str]:
     """The common names in a raw name, as OpenSSL reads them: what no type allows is Latin-1. Raises MalformedError."""
     return [
-        value if isinstance(value, str) else Reader(value, "name").content(value[0]).decode("latin-1")
+        Reader(one.element, "name").content(one.element[0]).decode("latin-1") if one.text is None else one.text
         for attributes in _read_name(name)
-        for oid, value in attributes
-        if oid == COMMON_NAME
+        for one in attributes
+        if one.oid == COMMON_NAME
     ]
 
 
 def check_name(name: bytes) -> None:
     """Raises MalformedError for bytes that are no Name, or one whose texts OpenSSL cannot read."""
     for attributes in _read_name(name):
-        for _oid, value in attributes:
-            if isinstance(value, bytes) and not _may_stay_unread(value):
+        for one in attributes:
+            if one.text is None and not _may_stay_unread(one.element):
                 raise MalformedError("name: a text that is not encoded as its type says")
-            if isinstance(value, bytes):
-                Reader(value, "name").anything()
+            if one.text is None:
+                Reader(one.element, "name").anything()
 
 
 def _may_stay_unread(element_: bytes) -> bool:
@@ -853,34 +856,47 @@ def _may_stay_unread(element_: bytes) -> bool:
     return element_[0] in _TYPES_WITHOUT_TEXT or _STRING_CODECS.get(element_[0]) == "ascii"
 
 
-def _read_name(name: bytes) -> t.List[t.List[t.Tuple[str, t.Union[str, bytes]]]]:
-    """The attributes of a Name as (OID, text), or (OID, raw element) where it is no text."""
+class _Attribute(t.NamedTuple):
+    """A part of a Name: its type, its value as it stands there, and as text where it is one."""
+
+    oid: str
+    element: bytes
+    text: t.Optional[str]
+
+
+def _read_name(name: bytes) -> t.List[t.List[_Attribute]]:
     if len(name) > _LONGEST_NAME:
         raise MalformedError(f"name: {len(name)} octets, more than {_LONGEST_NAME}")
     names = []
     outer = Reader(name, "name").sequence()
     while not outer.at_end():
-        attributes: t.List[t.Tuple[str, t.Union[str, bytes]]] = []
+        attributes: t.List[_Attribute] = []
         entries = outer.enter(der.SET)
         while not entries.at_end():
             entry = entries.sequence()
-            attributes.append((entry.oid(), _read_text(entry)))
+            attributes.append(_read_attribute(entry))
         names.append(attributes)
     return names
 
 
-def _read_text(entry: Reader) -> t.Union[str, bytes]:
+def _read_attribute(entry: Reader) -> _Attribute:
+    oid = entry.oid()
     tag = entry.peek()
-    raw = entry.raw(tag)
+    element = entry.raw(tag)
     entry.finish()
+    return _Attribute(oid, element, _read_text(tag, element))
+
+
+def _read_text(tag: int, element: bytes) -> t.Optional[str]:
+    """The text of an attribute, or None where it is none, or not encoded as its type says."""
     codec = "utf-16-be" if tag == _BMP_STRING else _STRING_CODECS.get(tag)
     if codec is None:
-        return raw
-    content = Reader(raw, "name").content(tag)
+        return None
     try:
-        return content.decode(codec)
+        text = Reader(element, "name").content(tag).decode(codec)
     except UnicodeDecodeError:
-        return raw
+        return None
+    return None if tag == _BMP_STRING and max(text, default="") > _LAST_OF_BMP else text
 
 
 @remembered_if_short(64)
@@ -888,9 +904,9 @@ def name_text(name: bytes) -> str:
     """A raw name for a person: most specific part first, control characters escaped, not parsed back."""
     try:
         parts = [
-            f"{_NAME_TYPES.get(oid, oid)}={value if isinstance(value, str) else value.hex()}"
+            f"{_NAME_TYPES.get(one.oid, one.oid)}={one.element.hex() if one.text is None else one.text}"
             for attributes in reversed(_read_name(name))
-            for oid, value in attributes
+            for one in attributes
         ]
     except MalformedError:
         return "(unreadable name)"

@@ -18,8 +18,11 @@ from . import certificate as x509
 from .certificate import Certificate, GeneralName
 from .remembered import remembered_if_short
 
-#: Names times subtrees that are compared for one path; certificates in use stay far below.
+#: Names times subtrees that are compared for one path, the long ones counted for more; certificates in use stay far
+#: below.
 _MOST_COMPARISONS = 200_000
+#: Octets of a name that count as much as the name itself.
+_OCTETS = 512
 
 _EMAIL_ATTRIBUTE = "1.2.840.113549.1.9.1"
 _KINDS = {
@@ -45,6 +48,21 @@ class NameConstraints(t.NamedTuple):
     excluded: t.Tuple[Subtree, ...] = ()
 
 
+#: A name as its kind is compared: octets, or the parts of a directory name.
+_Value = t.Union[bytes, t.Tuple[t.Any, ...]]
+
+
+class _Subtree(t.NamedTuple):
+    base: GeneralName
+    bounded: bool
+    value: _Value
+
+
+class _Name(t.NamedTuple):
+    name: GeneralName
+    value: _Value
+
+
 class Comparisons:
     """Names of certificates compared with what CAs above them may issue for, for one search of a path.
 
@@ -54,6 +72,8 @@ class Comparisons:
 
     def __init__(self) -> None:
         self._found: t.Dict[t.Tuple[bytes, bytes], t.Union[str, MalformedError]] = {}
+        self._constraints: t.Dict[bytes, t.Tuple[t.List[_Subtree], t.List[_Subtree]]] = {}
+        self._names: t.Dict[t.Tuple[bytes, bool], t.List[_Name]] = {}
         self._left = _MOST_COMPARISONS
 
     def violation(self, certificate: Certificate, authority: Certificate, is_leaf: bool) -> str:
@@ -73,11 +93,11 @@ class Comparisons:
         return found
 
     def _compare(self, certificate: Certificate, authority: Certificate, is_leaf: bool) -> str:
-        permitted, excluded = constraints_of(authority)
+        permitted, excluded = self._constraints_of(authority)
         if not permitted and not excluded:
             return ""
-        names = _names(certificate, is_leaf)
-        self._left -= len(names) * (len(permitted) + len(excluded))
+        names = self._names_of(certificate, is_leaf)
+        self._left -= _cost(names, (*permitted, *excluded))
         if self._left < 0:
             return (
                 f"the name constraints of {authority.name} and the names of {certificate.name} are too many to compare"
@@ -86,10 +106,39 @@ class Comparisons:
             problem = _name_problem(name, permitted, excluded)
             if problem:
                 return (
-                    f"the CA {authority.name} must not issue for {name_text(name)}, as its name constraints say: "
+                    f"the CA {authority.name} must not issue for {name_text(name.name)}, as its name constraints say: "
                     f"{problem}"
                 )
         return ""
+
+    def _constraints_of(self, authority: Certificate) -> t.Tuple[t.List[_Subtree], t.List[_Subtree]]:
+        if authority.der not in self._constraints:
+            permitted, excluded = (
+                [_Subtree(one.base, one.bounded, _comparable(one.base)) for one in some]
+                for some in constraints_of(authority)
+            )
+            self._constraints[authority.der] = permitted, excluded
+        return self._constraints[authority.der]
+
+    def _names_of(self, certificate: Certificate, is_leaf: bool) -> t.List[_Name]:
+        key = (certificate.der, is_leaf)
+        if key not in self._names:
+            self._names[key] = [_Name(one, _comparable(one)) for one in _names(certificate, is_leaf)]
+        return self._names[key]
+
+
+def _comparable(name: GeneralName) -> _Value:
+    """What is compared of a name. Raises MalformedError."""
+    if name.tag == x509.DIRECTORY_NAME:
+        return x509.comparable_name(name.value)
+    return name.value.lower() if name.tag == x509.DNS_NAME else name.value
+
+
+def _cost(names: t.Sequence[_Name], subtrees: t.Sequence[_Subtree]) -> int:
+    """What it takes to compare all of these with each other."""
+    octets = len(subtrees) * sum(len(one.name.value) for one in names)
+    octets += len(names) * sum(len(one.base.value) for one in subtrees)
+    return len(names) * len(subtrees) + octets // _OCTETS
 
 
 @remembered_if_short(64)
@@ -115,7 +164,7 @@ def _read_subtrees(entries: t.Optional[Reader]) -> t.Tuple[Subtree, ...]:
             bound = der.context(number, constructed=False)
             if entry.peek() == bound:
                 # A minimum of 0 is the default and means nothing, also where it is written out.
-                bounded = entry.content(bound) != b"\0" or number == 1 or bounded
+                bounded = der.to_integer(entry.content(bound), "name constraints") != 0 or number == 1 or bounded
         entry.finish()
         subtrees.append(Subtree(base, bounded))
     return tuple(subtrees)
@@ -142,27 +191,27 @@ def _is_label(label: str) -> bool:
     return label.replace("-", "").replace("_", "").isalnum() and label[0] != "-" and label[-1] != "-"
 
 
-def _name_problem(name: GeneralName, permitted: t.Sequence[Subtree], excluded: t.Sequence[Subtree]) -> str:
-    kept = [one for one in permitted if one.base.tag == name.tag]
-    barred = [one for one in excluded if one.base.tag == name.tag]
+def _name_problem(name: _Name, permitted: t.Sequence[_Subtree], excluded: t.Sequence[_Subtree]) -> str:
+    tag = name.name.tag
+    kept = [one for one in permitted if one.base.tag == tag]
+    barred = [one for one in excluded if one.base.tag == tag]
     if not kept and not barred:
         return ""
-    if name.tag not in _MATCHERS:
+    if tag not in _MATCHERS:
         return "a constraint of this kind is not supported by OpenSSL, whose clients refuse it"
     if any(one.bounded for one in (*kept, *barred)):
         return "a minimum or maximum is not supported (RFC 5280 section 4.2.1.10)"
-    matches = _MATCHERS[name.tag]
-    hit = next((one for one in barred if matches(name.value, one.base.value)), None)
+    matches = _MATCHERS[tag]
+    hit = next((one for one in barred if matches(name.value, one.value)), None)
     if hit is not None:
         return f"{name_text(hit.base)} is excluded"
-    if kept and not any(matches(name.value, one.base.value) for one in kept):
+    if kept and not any(matches(name.value, one.value) for one in kept):
         shown = ", ".join(name_text(one.base) for one in kept[:5])
-        return f"its {_KINDS[name.tag]} are limited to {shown}{' and others' if len(kept) > 5 else ''}"
+        return f"its {_KINDS[tag]} are limited to {shown}{' and others' if len(kept) > 5 else ''}"
     return ""
 
 
 def _matches_dns(name: bytes, base: bytes) -> bool:
-    name, base = name.lower(), base.lower()
     return (
         not base or name == base or (name.endswith(base) and (base[:1] == b"." or name[-len(base) - 1 :][:1] == b"."))
     )
@@ -195,12 +244,11 @@ def _matches_address(name: bytes, base: bytes) -> bool:
     )
 
 
-def _matches_directory(name: bytes, base: bytes) -> bool:
-    wanted = x509.comparable_name(base)
-    return x509.comparable_name(name)[: len(wanted)] == wanted
+def _matches_directory(name: t.Tuple[t.Any, ...], base: t.Tuple[t.Any, ...]) -> bool:
+    return name[: len(base)] == base
 
 
-_MATCHERS: t.Dict[int, t.Callable[[bytes, bytes], bool]] = {
+_MATCHERS: t.Dict[int, t.Callable[[t.Any, t.Any], bool]] = {
     x509.RFC822_NAME: _matches_email,
     x509.DNS_NAME: _matches_dns,
     x509.DIRECTORY_NAME: _matches_directory,

@@ -370,7 +370,7 @@ def _authority_faults(certificates: t.Tuple[Certificate, ...], depth: int, is_ro
             hard.append(
                 f"{one.name} is not a CA (basic constraints), so clients do not accept that it issued {below.name}"
             )
-        elif signs and one.key_usages is None and not one.has_version_1:
+        elif signs and one.key_usages is None and one.version != 1:
             soft.append(f"the root {one.name} has no basic constraints; clients with OpenSSL do not take it for a CA")
     between = sum(not ca.is_self_issued for ca in certificates[1:depth])
     if one.path_length is not None and between > one.path_length:

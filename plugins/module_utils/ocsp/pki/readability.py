@@ -2,10 +2,10 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""What OpenSSL reads of each certificate of a path before it looks at anything else.
+"""What OpenSSL and GnuTLS read of each certificate of a path before they look at anything else.
 
-Whether it needs a part or not, OpenSSL refuses a certificate with one that it cannot read. Extensions that this package
-reads anyway are not read here a second time.
+Whether they need a part or not, they refuse a certificate with one that they cannot read, servers as well as clients.
+Extensions that this package reads anyway are not read here a second time.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ _FULL_NAME, _RELATIVE_NAME = der.context(0), der.context(1)
 #: otherName, x400Address, directoryName and ediPartyName are constructed (RFC 5280 section 4.2.1.6).
 _GENERAL_NAMES = frozenset(der.context(number, constructed=number in (0, 3, 4, 5)) for number in range(9))
 _OTHER_NAME, _EDI_PARTY_NAME, _REGISTERED_ID = der.context(0), der.context(5), der.context(8, constructed=False)
+_NOT_IN_GNUTLS = {der.context(3): "an X.400 address", _EDI_PARTY_NAME: "the name of an EDI party"}
+_NO_ADDRESS = GeneralName(x509.IP_ADDRESS, b"")
 #: What OpenSSL reads as well, and which makes a certificate one for something other than TLS and OCSP.
 _OUT_OF_PLACE = {
     "1.3.6.1.5.5.7.1.7": "IP address blocks (RFC 3779)",
@@ -34,17 +36,22 @@ _OUT_OF_PLACE = {
 
 
 def check(certificate: Certificate) -> None:
-    """Raises MalformedError for what OpenSSL does not read."""
+    """Raises MalformedError for what OpenSSL or GnuTLS does not read."""
+    if certificate.extensions and certificate.version != 3:
+        raise MalformedError(f"extensions, which version {certificate.version} does not have")
     for name in (certificate.issuer, certificate.subject):
         x509.check_name(name)
     reader = certificate.reader_of(x509.SUBJECT_KEY_IDENTIFIER, "subject key identifier")
     if reader:
         reader.content(der.OCTET_STRING)
     _check_names("authority key identifier", authority_key_identifier(certificate).names)
-    _check_names("subject alternative name", certificate.alternative_names)
+    _check_alternative_names("subject alternative name", certificate.alternative_names)
+    what = "issuer alternative name"
+    reader = certificate.reader_of(x509.ISSUER_ALTERNATIVE_NAME, what)
+    _check_alternative_names(what, x509.read_general_names(reader.last()) if reader else [])
     permitted, excluded = constraints_of(certificate)
     _check_names("name constraints", [subtree.base for subtree in (*permitted, *excluded)])
-    certificate.netscape_types  # pylint: disable=pointless-statement  # noqa: B018
+    certificate.is_ca, certificate.netscape_types  # pylint: disable=pointless-statement  # noqa: B018
     _check_points(certificate)
     for oid, what in _OUT_OF_PLACE.items():
         if oid in certificate.extensions:
@@ -53,6 +60,15 @@ def check(certificate: Certificate) -> None:
 
 def _names_in(reader: t.Optional[Reader]) -> t.List[GeneralName]:
     return x509.read_general_names(reader) if reader else []
+
+
+def _check_alternative_names(what: str, given: t.Sequence[GeneralName]) -> None:
+    _check_names(what, given)
+    for name in given:
+        if name.tag in _NOT_IN_GNUTLS:
+            raise MalformedError(f"{what}: {_NOT_IN_GNUTLS[name.tag]}, which GnuTLS does not read")
+        if name == _NO_ADDRESS:
+            raise MalformedError(f"{what}: an IP address of no octets")
 
 
 def _check_names(what: str, given: t.Iterable[GeneralName]) -> None:

@@ -345,6 +345,8 @@ def load_weakness(scheme: Scheme, key: PublicKey) -> str:
     """
     if scheme.digest in _WEAK_DIGESTS:
         return f"it is signed with {scheme.digest.upper()}"
+    if not scheme.kind:
+        return scheme.flaw
     least = MINIMUM_RSA_BITS if key.kind in (RSA, RSA_PSS) else _MINIMUM_EC_BITS
     return f"its key has {key.bits} bits, fewer than {least}" if key.key is not None and key.bits < least else ""
 

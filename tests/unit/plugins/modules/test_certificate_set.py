@@ -1335,6 +1335,15 @@ def test_a_common_name_takes_no_name_either(
 
 
 @AS_ROOT
+@pytest.mark.parametrize("names", [{"subject": forge.name("*")}, {"more": ["*"]}])
+def test_a_user_takes_not_all_names(run: t.Callable[..., Result], tmp_path: Path, names: t.Dict[str, t.Any]) -> None:
+    """HAProxy makes it the default, and shows it to whoever asks for a name that nobody has."""
+    done = mail(run, found_of(61234, tmp_path / "a", ca=OTHER, **names))
+    assert not (tmp_path / "etc/live/b.example.com").exists()
+    assert any("is for *, which a server may take for any name" in one for one in done["warnings"]), done
+
+
+@AS_ROOT
 def test_a_user_keeps_a_name_that_was_live_before_a_wildcard_above_it(
     run: t.Callable[..., Result], tmp_path: Path
 ) -> None:

@@ -166,6 +166,7 @@ def test_what_hosts_could_not_staple_is_not_put_into_use(folder: _acme_folder.Fo
 ROOT = forge.authority("Root")
 MIDDLE = forge.authority("Middle", ROOT, private_key=forge.key("rsa1024", "middle"))
 ISSUER = forge.authority("Issuer", ROOT)
+UNKNOWN = ISSUER._replace(der=ISSUER.der.replace(forge.oid("1.2.840.10045.4.3.2"), forge.oid("1.2.840.10045.4.3.9")))
 ENDING = forge.authority("Issuer", ROOT, not_after=NOW + timedelta(minutes=59))
 #: What the CA makes of a request beside its names and key: options of ``forge.certificate``, and the chain.
 UNFIT: dict[str, tuple[dict[str, t.Any], tuple[forge.Entity, ...], str]] = {
@@ -178,6 +179,17 @@ UNFIT: dict[str, tuple[dict[str, t.Any], tuple[forge.Entity, ...], str]] = {
         {"issuer": forge.authority("Below", MIDDLE)},
         (forge.authority("Below", MIDDLE), MIDDLE),
         "servers would not load the certificate CN=Middle,O=Forge, which the CA issued: its key has 1024 bits",
+    ),
+    "an algorithm that servers do not know": (
+        {},
+        (UNKNOWN,),
+        "servers would not load the certificate CN=Issuer,O=Forge, which the CA issued: the signature algorithm ",
+    ),
+    "extensions of a version without": ({"version": 1}, (ISSUER,), "extensions, which version 1 does not have"),
+    "a common name for all": (
+        {"subject": forge.name("*")},
+        (ISSUER,),
+        "is for * by its common name, which was not ordered",
     ),
     "a life that is over before it is deployed": (
         {"not_after": NOW + timedelta(minutes=59)},

@@ -498,6 +498,8 @@ DIFFERENT = {
     "attribute twice": (_of_sets(_ATTRIBUTES[:1]), _of_sets(_ATTRIBUTES[:1] * 2)),
     # OpenSSL knows no more of these than ASCII has, and its clients do not find the issuer.
     "case of other letters": (forge.name("\u00dcber CA"), forge.name("\u00fcber CA")),
+    # It compares digits that are a type of their own as they stand there.
+    "digits": (forge.name("123", tag=0x12), forge.name("123", tag=forge.PRINTABLE_STRING)),
     "no break space": (forge.name("Issuing CA"), forge.name("Issuing\u00a0CA")),
 }
 

@@ -41,6 +41,11 @@ def test_what_openssl_reads(extension: bytes) -> None:
         (REASONS_ALONE, "CRL distribution points: one that names neither a place nor an issuer"),
         (forge.name_constraints(NO_KIND), "name constraints: tag 0x89, which no kind of name has"),
         (forge.extension("2.5.29.30", b"\x30\1"), "name constraints: ends too early"),
+        (
+            forge.extension("2.5.29.30", forge.sequence(tlv(0xA0, forge.sequence(tlv(0x82, b"x"), tlv(0x80))))),
+            "name constraints: ",
+        ),
+        (forge.basic_constraints(False, path_length=-1), "basic constraints: path length below 0"),
         (forge.extension("2.16.840.1.113730.1.1", b"\3\0"), "Netscape certificate type: bit string"),
         (forge.extension("1.3.6.1.5.5.7.1.7", forge.sequence()), "IP address blocks"),
         (forge.extension("1.3.6.1.5.5.7.1.8", b"\5\0"), "AS identifiers"),
@@ -58,12 +63,16 @@ COMMON_NAME = tlv(0x31, forge.sequence(forge.oid("2.5.4.3"), TEXT))
 READABLE_NAMES = {
     "other": tlv(0xA0, OTHER_NAME, tlv(0xA0, TEXT)),
     "mail": tlv(0x81, b"\xff"),
-    "X.400": tlv(0xA3, b"\x30"),
     "directory": tlv(0xA4, forge.sequence(COMMON_NAME)),
-    "EDI": tlv(0xA5, tlv(0xA0, TEXT), tlv(0xA1, TEXT)),
-    "EDI without assigner": tlv(0xA5, tlv(0xA1, TEXT)),
     "address": tlv(0x87, b"abc"),
     "registered": REGISTERED_ID,
+}
+#: These GnuTLS cannot read where it looks for alternative names.
+NAMES_FOR_OPENSSL = {
+    "X.400": tlv(0xA3, b"\x30"),
+    "EDI": tlv(0xA5, tlv(0xA0, TEXT), tlv(0xA1, TEXT)),
+    "EDI without assigner": tlv(0xA5, tlv(0xA1, TEXT)),
+    "no address": tlv(0x87),
 }
 UNREADABLE_NAMES = {
     "other without OID": tlv(0xA0, forge.NULL),
@@ -83,6 +92,7 @@ UNREADABLE_NAMES = {
 #: The extensions with such names that OpenSSL reads of each certificate.
 HOLDERS: dict[str, t.Callable[[bytes], bytes]] = {
     "subject alternative name": lambda name: forge.subject_alt_name("a.example.com", name),
+    "issuer alternative name": lambda name: forge.extension("2.5.29.18", forge.sequence(name)),
     "name constraints": forge.name_constraints,
     "authority key identifier": lambda name: forge.extension("2.5.29.35", forge.sequence(tlv(0xA1, name))),
     "distribution point": lambda name: _point(tlv(0xA0, tlv(0xA0, name))),
@@ -98,6 +108,45 @@ def _point(*parts: bytes) -> bytes:
 @pytest.mark.parametrize("name", READABLE_NAMES.values(), ids=READABLE_NAMES)
 def test_names_that_openssl_reads(name: bytes, holder: t.Callable[[bytes], bytes]) -> None:
     check(holder(name))
+
+
+@pytest.mark.parametrize("holder", HOLDERS)
+@pytest.mark.parametrize("name", NAMES_FOR_OPENSSL.values(), ids=NAMES_FOR_OPENSSL)
+def test_alternative_names_that_gnutls_does_not_read(name: bytes, holder: str) -> None:
+    """With such a name, neither its clients nor Debian's Exim load the certificate; elsewhere it does not look."""
+    extension = HOLDERS[holder](name)
+    if "alternative" in holder:
+        with pytest.raises(MalformedError, match=holder):
+            check(extension)
+    else:
+        check(extension)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_extensions_of_an_old_version_are_not_read(version: int) -> None:
+    """GnuTLS says that there is an error in such a certificate."""
+    issuer = forge.authority("Readability CA")
+    old = forge.leaf(issuer, version=version)
+    with pytest.raises(MalformedError, match=f"extensions, which version {version} does not have"):
+        readability.check(x509.load_certificates(old.pem, "leaf")[0])
+    readability.check(x509.load_certificates(forge.leaf(issuer, version=version, extensions=()).pem, "leaf")[0])
+
+
+@pytest.mark.parametrize("text, fault", [("Grün 東", ""), ("\U0001f600", "not encoded as its type says")])
+def test_what_a_bmp_string_has_no_room_for(text: str, fault: str) -> None:
+    """OpenSSL reads no pairs of UTF-16 in it, and so nothing of a certificate that has one."""
+    made = forge.leaf(forge.authority("Readability CA"), _bmp_name(text))
+    leaf = x509.load_certificates(made.pem, "leaf")[0]
+    if fault:
+        with pytest.raises(MalformedError, match=fault):
+            readability.check(leaf)
+    else:
+        readability.check(leaf)
+
+
+def _bmp_name(text: str) -> bytes:
+    unit = forge.sequence(forge.oid("2.5.4.11"), tlv(0x1E, text.encode("utf-16-be")))
+    return forge.sequence(tlv(0x31, unit), COMMON_NAME)
 
 
 @pytest.mark.parametrize("holder", HOLDERS.values(), ids=HOLDERS)
