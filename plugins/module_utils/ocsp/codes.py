@@ -445,9 +445,8 @@ CODES = (
         "switched_back",
         HOST,
         WARNING,
-        "A renewed certificate was switched back: a server rejected its configuration with the new files or served "
-        "something worse after the reload, or the deployment was killed. Or it was refused, since a server rejects its "
-        "configuration without the new files, too.",
+        "A renewed certificate was switched back, as a server rejected it or served something worse or the deployment was "
+        "killed, or refused, as the configuration of a server was already broken.",
         "Run the playbook again: its output has the server's own words.",
         (ERROR, "if the certificate in place is about to expire"),
     ),

@@ -47,6 +47,9 @@ _OF_BEGINNING = frozenset(("not_yet_valid", "responder_certificate_not_yet_valid
 CLIENTS_REFUSE = frozenset(("mixed_issuers", "other_answer_first"))
 _DRAWBACKS = CLIENTS_REFUSE | {"unfit_for_server"}
 
+_WITHOUT_SHA1 = Finding(
+    "unfit_for_server", WARNING, "it has no answer by a SHA-1 CertID, and clients with Java refuse it"
+)
 _NUMBERS = re.compile(r"[0-9]+")
 
 #: What may be wrong with the proof of a revocation: it stays true when the response that says so has ended, and where
@@ -189,9 +192,12 @@ def _times(judgement: Judgement) -> t.Tuple[t.Optional[datetime], t.Optional[dat
 def _drawbacks(judgement: Judgement) -> t.Dict[str, Finding]:
     """Why some servers or clients have no use for a response that is good by itself.
 
-    Each by what it is about, without the numbers in it, so that those of two responses can be compared.
+    Each by what it is about, without the numbers in it, so that those of two responses can be compared. That there is
+    no answer by SHA-1 is none to tell of: few clients with Java look at staples, which find no other one.
     """
     found = [finding for finding in judgement.findings if finding.code in _DRAWBACKS]
+    if judgement.certid_digest not in (None, "sha1"):
+        found.append(_WITHOUT_SHA1)
     return {_NUMBERS.sub("", finding.message): finding for finding in found}
 
 

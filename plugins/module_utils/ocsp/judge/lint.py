@@ -44,6 +44,12 @@ def unfit(name: str, judgement: Judgement) -> t.List[Finding]:
     if server.largest is not None and judgement.size > server.largest:
         problem = f"crashes on responses of more than {server.largest} octets (it has {judgement.size})"
         findings.append(_finding(name, server, problem, "ask the CA for smaller responses", ERROR))
+    if server.largest_cached is not None and judgement.size > server.largest_cached:
+        problem = (
+            f"{name} caches no responses of more than {server.largest_cached} octets (it has {judgement.size}), so it "
+            "is read anew in each handshake; ask the CA for smaller responses"
+        )
+        findings.append(Finding("unfit_for_server", WARNING, problem))
     if server.needs_responder and not judgement.names_responder:
         problem = "staples only for certificates that name an OCSP responder"
         findings.append(_finding(name, server, problem, "get a certificate that names one"))

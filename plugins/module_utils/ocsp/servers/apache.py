@@ -62,6 +62,7 @@ SERVER = Server(
     pid_files=("/run/apache2/apache2.pid", "/run/httpd/httpd.pid"),
     signal_name="SIGUSR1",
     reads_sha256=False,
+    largest_cached=10240,
     drops_expired=True,
     for_set=_for_set,
     shared=(Snippet("apache.conf", _responder),),
@@ -76,5 +77,9 @@ SERVER = Server(
             "Without an answer there is no staple. TLS still works.",
         ),
         Rule("Responses with a SHA-1 CertID.", "The staple is ignored, which only the error log tells."),
+        Rule(
+            "Responses of at most 10240 octets.",
+            "It caches none that are larger: each handshake takes a request to its responder, one after another.",
+        ),
     ),
 )

@@ -70,17 +70,8 @@ READ_BEFORE, READ_AT_LAST, READ_TOO_SELDOM = (
     for age, left in ((4 * DAY, 3 * DAY), (6 * DAY, 40 * HOUR), (250 * MINUTE, 110 * MINUTE))
 )
 UNREAD_BEFORE = judge(made(4 * DAY, 3 * DAY, digest="sha256"), TARGET, NOW, servers=("haproxy", "nginx"))
-MIXED, IGNORED_BEFORE = (
-    judge(data, TARGET, NOW, servers=("apache",))
-    for data in (
-        forge.response(
-            forge.single(this_update=NOW - HOUR, next_update=NOW + 6 * DAY),
-            forge.single(W.delegate, W.root),
-            produced_at=NOW - HOUR,
-        ),
-        made(4 * DAY, 3 * DAY, digest="sha256"),
-    )
-)
+IGNORED_BEFORE = judge(made(4 * DAY, 3 * DAY, digest="sha256"), TARGET, NOW, servers=("apache",))
+BY_SHA256 = judged(made(digest="sha256"))
 OTHERS = forge.leaf(W.issuer, "other.example.com", serial=4711)
 
 
@@ -128,6 +119,9 @@ CASES: t.Dict[str, t.Tuple[Facts, str, str]] = {
         "",
     ),
     "a newer one that clients refuse, while servers ignore the last": (Facts(True, IGNORED_BEFORE, MIXED), KEEP, ""),
+    "a newer one without an answer by SHA-1": (Facts(True, OLD, BY_SHA256), KEEP, ""),
+    "a newer one without an answer by SHA-1, as the last one ends": (Facts(True, LAST, BY_SHA256), INSTALL, ""),
+    "a newer one, as before without an answer by SHA-1": (Facts(True, IGNORED_BEFORE, BY_SHA256), INSTALL, ""),
     "a newer one that no more servers read": (Facts(True, UNREAD_BEFORE, UNREAD), INSTALL, ""),
     "the first one, that not all servers read": (Facts(False, None, UNREAD), INSTALL, ""),
     "a newer one with another answer first": (Facts(True, OLD, OTHER_FIRST), KEEP, ""),
