@@ -437,7 +437,8 @@ CODES = (
         "reload_failed",
         HOST,
         ERROR,
-        "A server could not be reloaded and still serves what it read before. The next run tries again.",
+        "A server could not be reloaded, or was not, as its configuration is broken. It still serves what it read "
+        "before. The next run tries again.",
         "Run `ocsp-stapling reload SERVICE` to see the error; the server's configuration may be broken.",
         (WARNING, "if `apply` finds that a reload is overdue"),
     ),
@@ -445,8 +446,8 @@ CODES = (
         "switched_back",
         HOST,
         WARNING,
-        "A renewed certificate was switched back, as a server rejected it or served something worse or the deployment was "
-        "killed, or refused, as the configuration of a server was already broken.",
+        "A renewed certificate was switched back: a server rejected its configuration with the new files or served "
+        "something worse after the reload, or the deployment was killed.",
         "Run the playbook again: its output has the server's own words.",
         (ERROR, "if the certificate in place is about to expire"),
     ),

@@ -32,8 +32,8 @@ from . import finds, material
 from .confirm import Verified
 from .plan import Item, Plan
 
-#: The reason code of a set that was switched back, or that no service could be tried with.
-_SWITCHED_BACK = "switched_back"
+#: The reason code of a set that was switched back, and of one that no service could be tried with.
+_SWITCHED_BACK, _BROKEN = "switched_back", "reload_failed"
 
 
 @dataclass(frozen=True)
@@ -123,8 +123,8 @@ class Notes:
         certificate = item.material.certificate
         code, message = item.obstacle
         if item.rolled_back:
-            outcome = REFUSED if item.was_broken else SWITCHED_BACK
-            attempt = self._attempt(item.name, outcome, _SWITCHED_BACK, item.blame, certificate)
+            outcome, code = (REFUSED, _BROKEN) if item.was_broken else (SWITCHED_BACK, _SWITCHED_BACK)
+            attempt = self._attempt(item.name, outcome, code, item.blame, certificate)
             return self._left_out(attempt) if attempt is not None and item.is_to_blame else attempt
         if item.held_back:
             return self._attempt(item.name, HELD_BACK, code, item.held_back, certificate)

@@ -329,7 +329,7 @@ def _blame(service: str, broken_before: bool) -> str:
     if broken_before:
         return (
             f"the configuration of {service} was already broken before; see why with 'ocsp-stapling reload {service}' "
-            "as root"
+            "as root, repair it, and run the playbook again"
         )
     return f"{service} rejected its configuration with the new files; the output of the deployment says why"
 

@@ -824,10 +824,10 @@ def test_test_of_a_service_decides(run: t.Callable[..., Result], tmp_path: Path)
     assert refused["failed"] and "already broken before this run" in refused["msg"]
     assert os.readlink(live(tmp_path, "www.example.com")) == before
     found = noted(tmp_path)
-    assert (found["outcome"], found["code"]) == ("refused", "switched_back") and outstanding(tmp_path)
+    assert (found["outcome"], found["code"]) == ("refused", "reload_failed") and outstanding(tmp_path)
     assert found["message"] == (
         f"the configuration of {SERVICE} was already broken before; see why with 'ocsp-stapling reload {SERVICE}' "
-        "as root"
+        "as root, repair it, and run the playbook again"
     )
     kept = os.listdir(tmp_path / "etc/sets/www.example.com")
     assert kept == [os.path.basename(before)], "what was refused must not push out the sets to go back to"
