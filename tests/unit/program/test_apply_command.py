@@ -670,6 +670,11 @@ def test_what_was_proven_once_is_not_forgotten_with_the_claim(web: Host) -> None
     web.process("apply")
     assert web.staple(NAME) is not None
     assert web.known(NAME)["revoked"] is None
+    # Also when what it said has ended, and to whoever reads the proof.
+    assert not (web.state / "proofs" / f"{NAME}.proof").exists()
+    web.later(8 * DAY)
+    web.process("apply")
+    assert (web.known(NAME)["code"], web.known(NAME)["revoked"]) == ("expired", None)
 
 
 def test_a_later_proof_that_is_too_long_to_keep_displaces_no_other(web: Host) -> None:

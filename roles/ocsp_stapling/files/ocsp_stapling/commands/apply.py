@@ -404,7 +404,7 @@ class Apply:
         claims = self.claims.entry(look.entry.name) if self.config.fetch else {}
         user = self.config.user_of(look.entry)
         after = certificate_state.entry_values(look, decision, before, claims, self.now, user)
-        self._keep_proof(look, after, before)
+        self._keep_proof(look, decision, is_of_another=certificate_state.is_of_another(look, after, before))
         after["deployment"] = certificate_state.deployment_values(self._attempt(look.entry.name, after))
         self.after.certificates[look.entry.name] = after
         self._say_deployment(look.entry.name, before)
@@ -426,18 +426,19 @@ class Apply:
             code, message = told[0] or decision.code, told[1] or decision.message
             self.log.emit(Event(what, message, _priority(look, decision), code, look.entry.name), answer=asked)
 
-    def _keep_proof(self, look: Observation, after: Values, before: Values) -> None:
+    def _keep_proof(self, look: Observation, decision: Decision, is_of_another: bool) -> None:
         """Remember the latest proof of a revocation that can be kept.
 
         Where there is none, the one of before stays: it may be impossible to judge it now. One of another certificate
-        goes.
+        goes, and so does one that the CA has taken back since.
         """
         name, path = look.entry.name, self.config.folders.kept_proof(look.entry.name)
+        is_taken_back = look.proof is not None and look.facts.obstacle is None and decision.proof is None
         try:
-            if look.proof is not None:
-                proofs.keep(path, look.proof)
-            elif certificate_state.is_of_another(look, after, before):
+            if is_taken_back or (look.proof is None and is_of_another):
                 proofs.forget(path)
+            elif look.proof is not None:
+                proofs.keep(path, look.proof)
         except OcspError as error:  # what it proves is still to be said
             self._worsen(1)
             self.log.emit(Event("failed", error.message, events.ERROR, error.code, name))
