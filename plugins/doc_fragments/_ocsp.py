@@ -136,6 +136,7 @@ options:
       - The digest that identifies the certificate in the request (CertID).
       - With V(auto), SHA-1 is tried first, since all responders support it, and SHA-256 if a responder refuses that.
         This use of SHA-1 does not affect security.
+      - Some servers, and clients with Java that check staples, do not read answers by SHA-256.
     type: str
     choices: [auto, sha1, sha256]
     default: auto

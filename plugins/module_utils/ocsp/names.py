@@ -12,6 +12,8 @@ import typing as t
 from .text import clean
 
 _HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))*", re.IGNORECASE)
+#: Characters of a name with the dot of the root. To make A-labels of text without end takes quadratic time.
+_LONGEST_NAME = 254
 _WILDCARD = "*."
 #: What separates labels for a browser, in other scripts too (UTS 46 section 2.3).
 _DOTS = re.compile("[.\u3002\uff0e\uff61]")
@@ -25,7 +27,7 @@ def host_name(text: str) -> t.Optional[str]:
 
     No top-level domain is a number: what ends in one is an address, or is meant to be one (RFC 3696 section 2).
     """
-    name = to_ascii(text)
+    name = to_ascii(text) if len(text) <= _LONGEST_NAME else None
     if name is None:
         return None
     name = name[:-1] if name.endswith(".") else name

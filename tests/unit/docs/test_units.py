@@ -46,8 +46,10 @@ _BOTH = frozenset(
 DIRECTIVES = {
     "ocsp-stapling": {
         "CapabilityBoundingSet=",
+        "InaccessiblePaths=-/run/lock -/dev/shm -/dev/mqueue",
         "MemoryMax=256M",
         "PrivateUsers=yes",
+        "ReadOnlyPaths=/run",
         "ReadWritePaths={{ __ocsp_stapling_state }}/responses",
         "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX",
         "TasksMax={{ ocsp_stapling_workers | int * 6 + 32 }}",
