@@ -115,15 +115,18 @@ def references(path: str, parent: str = "/etc") -> t.List[str]:
     return [place for _kind, place, text in _lines(parent) if needle.search(text)]
 
 
-def orphaned(layout: Layout, before: t.Iterable[Live], after: t.Iterable[Live]) -> t.List[str]:
+def orphaned(
+    layout: Layout, before: t.Iterable[Live], after: t.Iterable[Live], coming: t.Collection[str] = ()
+) -> t.List[str]:
     """A sentence for each server that reads a snippet about all its certificates, of which none is left.
 
-    Without that file it may fail to start, or fall back to a default certificate.
+    Without that file it may fail to start, or fall back to a default certificate. ``coming`` are the kinds of servers
+    that will get others.
     """
     kinds = [{kind for one in moment for _service, kind in one.users} for moment in (before, after)]
     found: t.Dict[str, t.List[str]] = {}
     for file, kind in snippets.owners().items():
-        if kind in kinds[0] - kinds[1]:
+        if kind in kinds[0].difference(kinds[1], coming):
             found.setdefault(kind, []).extend(references(snippets.path(layout.root, file)))
     return [
         f"{SERVERS[kind].title} would have no certificate left, but still reads its file in {layout.root} "

@@ -288,6 +288,19 @@ def test_the_last_certificate_stays_for_a_server_that_still_reads_its_file(
     assert not forced["failed"] and host.listed() == [] and needed in forced["warnings"][0]
 
 
+def test_check_mode_knows_of_new_certificates_of_an_earlier_owner(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server for which one comes in the same play has one left, though it is not live in check mode."""
+    file = str(host.home / "etc/snippets/haproxy.list")
+    monkeypatch.setattr(removal, "references", lambda path, parent="/etc": ["haproxy.cfg:7"] if path == file else [])
+    host.settings["plain"] = {"unit": "plain", "test": ["true"]}
+    both = [{**one(A), "services": ["plain"]}]
+    for check, mine in ((False, A), (True, C), (False, C)):
+        host.run(part={"owner": "first", "place": "task"}, certificates=[one(mine)], check=check)
+        together = {"together": {"first": {mine: [SERVICE]}}, "came": {"first": ["task"]}}
+        second = host.run(part={"owner": "second", "place": "task", **together}, certificates=both, check=check)
+        assert not any("no certificate left" in warning for warning in second["warnings"]), (check, mine, second)
+
+
 @pytest.mark.parametrize("owner", ["imap", "smtp"], ids=["another owner", "another task"])
 @pytest.mark.parametrize("keeps", [True, False])
 def test_check_mode_foresees_what_an_earlier_task_gives_up(keeps: bool, owner: str, host: Host) -> None:
