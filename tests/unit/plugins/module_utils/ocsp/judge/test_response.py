@@ -635,6 +635,16 @@ def test_a_certificate_of_the_ca_that_openssl_cannot_read(options: dict[str, t.A
     assert made_lean(data)[0] == with_certificates(data, [])
 
 
+def test_a_responder_whose_name_openssl_cannot_read() -> None:
+    """hitch does not start with such a response, and no client with OpenSSL parses it."""
+    for text, refused in (("Grün", []), ("\U0001f600", ["malformed"])):
+        unit = forge.sequence(forge.oid("2.5.4.11"), forge.tlv(0x1E, text.encode("utf-16-be")))
+        issuer = forge.authority(forge.sequence(forge.tlv(0x31, unit)))
+        leaf = forge.leaf(issuer)
+        data = forge.response(forge.single(leaf, issuer), signer=issuer, responder="name", certificates=[])
+        assert judge(data, target(leaf, issuer), NOW).errors == refused
+
+
 def test_an_empty_list_of_certificates_is_left_out() -> None:
     data = forge.response()
     with_one = with_certificates(data, [b""])
