@@ -24,6 +24,8 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import join
 _PARTS = tuple(SOURCE_SUFFIXES)
 #: How many certificates are named that have the same fault.
 _MOST_NAMES = 3
+#: How DER begins, be it of a certificate or of a key.
+_SEQUENCE = b"\x30"
 
 Entry = dict[str, t.Any]
 
@@ -124,7 +126,9 @@ class Sources:
         if not text.strip():
             raise AnsibleActionFail(f"{path} is empty")
         if "-----BEGIN " not in text and not encrypted:
-            raise AnsibleActionFail(f"{path} is not PEM; convert it with openssl (-inform DER -outform PEM)")
+            is_der = content.startswith(_SEQUENCE)
+            advice = "convert it with openssl (-inform DER -outform PEM)" if is_der else "give a file in PEM"
+            raise AnsibleActionFail(f"{path} is not PEM{', but may be DER' if is_der else ''}; {advice}")
         return text
 
     def _decrypted(self, path: str) -> str:

@@ -132,7 +132,7 @@ def test_controller_says_why_it_has_no_response(
         assert done.rc == 0, done.output
         told = " ".join(done.output.split())
         assert f"{leaf.name}: there is no staple yet: cannot connect to {responder}" in told, done.output
-        assert f"{leaf.name}; still without a staple: {leaf.name}; " in told, done.output
+        assert f"{leaf.name}; without a staple so far: {leaf.name}; " in told, done.output
 
 
 def test_what_stands_in_the_way_of_the_program(add_host: AddHost, play: Play) -> None:

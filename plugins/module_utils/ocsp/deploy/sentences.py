@@ -62,7 +62,7 @@ def summary(
             verb = "would be updated" if check else "updated"
             parts.append(f"configuration snippets {verb} for {named(written)}")
     if missing:
-        parts.append(f"still without a staple: {listed(missing)}")
+        parts.append(f"without a staple so far: {listed(missing)}")
     return "; ".join(parts)
 
 

@@ -449,12 +449,12 @@ def test_certificate_that_demands_a_staple_waits_for_it(run: t.Callable[..., Res
     assert result["held_back"] == ["one.example.com"]
     assert not live(tmp_path, "one.example.com").exists() and live(tmp_path, "two.example.com").exists()
     assert [sentence for sentence in result["warnings"] if "two.example.com: there is no staple yet" in sentence]
-    assert result["msg"].endswith("two.example.com; still without a staple: two.example.com")
+    assert result["msg"].endswith("two.example.com; without a staple so far: two.example.com")
     assert result["without_staple"] == ["two.example.com"], "the other one is not in use"
     again = run(certificates=certificates[1:])
     assert again["without_staple"] == ["two.example.com"] and again["msg"] == (
         f"1 certificate: nothing to change, but {SERVICE} had not loaded the last change yet; "
-        "still without a staple: two.example.com"
+        "without a staple so far: two.example.com"
     )
     certificates[0]["response_content"] = staple(one)
     assert run(certificates=certificates, fail_on_held_back=False)["held_back"] == []
@@ -595,7 +595,7 @@ def test_what_is_live_is_repaired_whatever_its_responder_says(
         assert result["held_back"] == [] and result["changed"] and not result["failed"]
         verb = "would change" if check else "changed"
         assert result["msg"].startswith(f"1 of 1 certificate {verb}: www.example.com"), result["msg"]
-        said = "revoked, but in use" if status else "still without a staple"
+        said = "revoked, but in use" if status else "without a staple so far"
         assert f"; {said}: www.example.com" in result["msg"]
         assert f"{OWNER} 0644 and not" in result["msg"] or damage == "cert.pem"
         assert [shown["before"] != shown["after"] for shown in result["diff"]] == [True]

@@ -91,6 +91,19 @@ def test_all_that_is_wrong_is_said(folder: Path, decrypts: bool) -> None:
     assert no_certificate == f"c.test: there is no certificate: {folder} contains no c.test.pem or c.test-fullchain.pem"
 
 
+@pytest.mark.parametrize(
+    "content, said",
+    [
+        (forge.world().leaf.der, "is not PEM, but may be DER; convert it with openssl (-inform DER -outform PEM)"),
+        (b"\x8f\xaa\1rubbish", "is not PEM; give a file in PEM"),
+    ],
+)
+def test_only_what_can_be_converted_is_to_be_converted(folder: Path, content: bytes, said: str) -> None:
+    (folder / "b.test.key").write_bytes(content)
+    _completed, faults = Sources(as_given).complete_all([{"name": "b.test"}], str(folder))
+    assert faults[0].message == f"b.test: {folder}/b.test.key {said}"
+
+
 @pytest.mark.parametrize("given", ["private_key", "certificate"])
 def test_what_is_not_given_is_found_by_name(folder: Path, given: str) -> None:
     """Also where the key or the certificate is given with another name, or as a content."""

@@ -331,7 +331,7 @@ def test_a_service_that_comes_to_a_set_that_stays_gets_its_piece_and_is_told(hos
     assert "nginx.conf" in host.live("a.example.com") and pending.services(host.layout) == ["nginx"]
     assert (
         sentences.summary(work, False)
-        == "configuration snippets updated: a.example.com; still without a staple: a.example.com"
+        == "configuration snippets updated: a.example.com; without a staple so far: a.example.com"
     )
     assert sets.described(host.layout.live("a.example.com")).services == ("web", "nginx")
 
@@ -377,7 +377,7 @@ def test_what_was_held_back_is_said_first(host: Host) -> None:
     said = sentences.summary(work, False)
     assert said.startswith("held back: a.example.com: it must not be used without a staple: ")
     assert "; c.example.com: the certificate CN=c.example.com,O=Forge was revoked at " in said
-    assert said.endswith("; 1 of 3 certificates changed: b.example.com; still without a staple: b.example.com")
+    assert said.endswith("; 1 of 3 certificates changed: b.example.com; without a staple so far: b.example.com")
     assert host.live("a.example.com") == host.live("c.example.com") == {}
     assert [sentence for sentence in work.warnings if sentence.startswith("b.example.com: there is no staple yet")]
 
