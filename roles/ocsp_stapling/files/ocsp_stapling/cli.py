@@ -20,12 +20,12 @@ from ocsp.pki.signature import library_problem
 from . import config as configuration
 from . import dispatch, events
 from .commands.deploy import UNIT
-from .config import IO_ERROR
+from .config import IO_ERROR, SOFTWARE, TEMPORARY
 from .events import Event, Log
 from .json_lines import ConfigError
 from .state import PROGRAM
 
-USAGE, SOFTWARE, TEMPORARY, CONFIGURATION = 64, 70, 75, 78
+USAGE, CONFIGURATION = 64, 78
 
 
 class Stopped(BaseException):
@@ -182,7 +182,14 @@ def _add_reload(command: _Command) -> None:
 def _common() -> _Parser:
     common = _Parser(add_help=False)
     common.add_argument("--config", default=configuration.DEFAULT_PATH, metavar="FILE", help="default: %(default)s")
-    common.add_argument("--state", default=configuration.DEFAULT_STATE, metavar="FOLDER", help="default: %(default)s")
+    common.add_argument(
+        # refresh leaves the folder that root started it in.
+        "--state",
+        type=os.path.abspath,
+        default=configuration.DEFAULT_STATE,
+        metavar="FOLDER",
+        help="default: %(default)s",
+    )
     common.add_argument("--now", metavar="TIME", help="use this time instead of the clock, for tests")
     common.add_argument("--quiet", action="store_true", help="print only warnings and errors to standard error")
     common.add_argument("--debug", action="store_true", help="print more, and a traceback for internal errors")

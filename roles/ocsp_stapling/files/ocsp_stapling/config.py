@@ -49,8 +49,8 @@ from .json_lines import ConfigError, Document, Path, Unreadable, parse
 DEFAULT_PATH = os.path.join(Layout().root, "config.json")
 DEFAULT_STATE = Layout().state
 
-#: The exit code of a run for which something could not be read or written.
-IO_ERROR = 74
+#: The exit codes of a run with a defect, for which something could not be read or written, or beside another run.
+SOFTWARE, IO_ERROR, TEMPORARY = 70, 74, 75
 
 _LARGEST = 64 * 1024 * 1024
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}", re.ASCII)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -25,7 +26,7 @@ from ocsp.store import files, parts, sets
 from ocsp.text import parse_time
 
 from . import config as configuration
-from . import events, metrics, renewals
+from . import events, metrics, renewals, unprivileged
 from . import state as states
 from .commands import check as checking
 from .commands import deploy as deploying
@@ -33,7 +34,7 @@ from .commands import refresh as refreshing
 from .commands import reload as reloading
 from .commands.apply import Apply
 from .commands.status import Status
-from .config import Config, Folders
+from .config import IO_ERROR, SOFTWARE, TEMPORARY, Config, Folders
 from .events import Event, Log
 from .host import Host
 from .json_lines import ConfigError, Unreadable
@@ -46,6 +47,10 @@ _MANY = 20
 _NARROWEST, _WIDEST = 60, 120
 #: If a name is unknown, all names are listed for up to this many certificates.
 _FEW = 10
+#: Exit codes of a run of refresh that began; its options and the configuration are read before it.
+_OF_REFRESH = (0, 1, 2, SOFTWARE, IO_ERROR, TEMPORARY)
+#: Octets that refresh may print to root, in all and for each certificate with --json.
+_LONGEST_OUTPUT, _LONGEST_OUTCOME = 64 * 1024, 32 * 1024
 
 
 def refresh(options: argparse.Namespace, log: Log) -> int:
@@ -55,14 +60,20 @@ def refresh(options: argparse.Namespace, log: Log) -> int:
     responses = config.folders.responses
     if os.geteuid() != 0 and os.path.isdir(responses) and not os.access(responses, os.W_OK):
         raise FileError("refresh writes to files of the user ocsp-stapling; run it as root")
-    _drop_privileges(responses)
+    progress = _progress()
+    owner = _owner(responses)
+    if owner is not None:
+        child = unprivileged.divide(owner, log.descriptors())
+        if child is not None:
+            longest = _LONGEST_OUTPUT + (_LONGEST_OUTCOME * len(config.certificates) if options.json else 0)
+            return _exit_code(child.follow(longest, progress is not None), log)
 
     def environment_for(job: bulk.Job, ways: Ways) -> Environment:
         return Environment(network.exchange_for(job.values), host.now(), ways=ways)
 
     with bulk.Network() as network, _only_one(os.path.join(responses, ".refresh.lock"), responses):
         run = refreshing.Refresh(
-            config, host, log, environment_for, options.names, options.force, network.close, _progress()
+            config, host, log, environment_for, options.names, options.force, network.close, progress
         )
         done = run.run()
     if options.json:
@@ -345,15 +356,26 @@ def _check_folder(path: str) -> None:
         raise FileError(f"the folder {path} does not exist; run the role ocsp_stapling, which creates it")
 
 
-def _drop_privileges(folder: str) -> None:
-    """Become the owner of the responses where root called: what is in that folder must not lead root astray."""
+def _owner(folder: str) -> t.Optional[os.stat_result]:
+    """Whom root leaves the work in a folder to: what is in there must not lead root astray."""
     if os.geteuid() != 0 or not os.path.isdir(folder):
-        return
+        return None
     owner = os.stat(folder)
-    if owner.st_uid != 0:
-        os.setgroups([])
-        os.setgid(owner.st_gid)
-        os.setuid(owner.st_uid)
+    return owner if owner.st_uid != 0 else None
+
+
+def _exit_code(ended: unprivileged.Ended, log: Log) -> int:
+    """The exit code of a ``refresh`` that may have been taken over. Raises FileError."""
+    if ended.is_cut:
+        message = "refresh printed more than is shown here; see 'ocsp-stapling status'"
+        log.emit(Event("run", message, events.WARNING))
+    if ended.code not in _OF_REFRESH:
+        how = f"was ended by signal {-ended.code}" if ended.code < 0 else f"ended with the exit code {ended.code}"
+        log.emit(Event("run", f"refresh {how}, which it should never do", events.ERROR))
+        return SOFTWARE
+    if ended.error not in (0, errno.EPIPE):
+        raise FileError(f"the results cannot be printed: {os.strerror(ended.error)}")
+    return ended.code
 
 
 def _progress() -> t.Optional[refreshing.Progress]:
@@ -363,7 +385,7 @@ def _progress() -> t.Optional[refreshing.Progress]:
     def show(done: int, total: int, failed: int) -> None:
         if total >= _MANY:
             end = "\n" if done == total else ""
-            print(f"\r\033[K{done} of {total} certificates, {failed} failed", end=end, file=sys.stderr, flush=True)
+            print(f"\r{done} of {total} certificates, {failed} failed", end=end, file=sys.stderr, flush=True)
 
     return show
 

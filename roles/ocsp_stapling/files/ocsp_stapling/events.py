@@ -85,6 +85,10 @@ class Log:
             return f"the log file {path} cannot be written: {error.strerror}"
         return ""
 
+    def descriptors(self) -> t.List[int]:
+        """What is open for the log."""
+        return [one for one in (self._socket.fileno() if self._socket else None, self._file) if one is not None]
+
     def close(self) -> None:
         if self._socket is not None:
             self._socket.close()

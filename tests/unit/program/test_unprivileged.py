@@ -1,0 +1,262 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Root's ``refresh``, in which the process that works as another user was taken over."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+import typing as t
+
+import pytest
+from ansible_collections.certops.ocsp.tests.unit.markers import AS_ROOT
+from ansible_collections.certops.ocsp.tests.unit.program.host import Host
+
+NAME = "www.example.com"
+USER = 4711
+
+
+pytestmark = AS_ROOT
+
+#: Runs the program with other code in the place of the work, or with none. The other user may not be able to read this
+#: Python.
+_SCRIPT = """
+import encodings.idna, http.client, json, os, signal, ssl, sys, time, urllib.parse, urllib.request
+sys.path.insert(0, sys.argv.pop(1))
+code = sys.argv.pop(1)
+from ocsp_stapling import cli, dispatch, unprivileged
+unprivileged._GRACE = 1
+if code:
+    dispatch.refreshing.Refresh = lambda *_arguments: type("Taken", (), {"run": lambda self: exec(code)})()
+sys.exit(cli.main())
+"""
+
+
+@pytest.fixture
+def owned(host: Host) -> Host:
+    """A host whose responses belong to another user."""
+    for folder in (host.library, host.home, *list(host.home.parents)[:2]):
+        folder.chmod(0o755)
+    os.chown(host.responses, USER, USER)
+    host.deploy(NAME)
+    return host
+
+
+def command(host: Host, code: str, *arguments: str) -> t.List[str]:
+    return [sys.executable, "-B", "-c", _SCRIPT, str(host.library), code, *host.arguments("refresh", *arguments)]
+
+
+def run(host: Host, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(host, code, *arguments),
+        check=False,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def on_a_terminal(host: Host, code: str, *arguments: str, descriptor: t.Optional[int] = None) -> str:
+    """What root sees that runs it on a terminal, from a folder of its own and with something open."""
+    child, leader = pty.fork()
+    if child == 0:
+        os.chdir(host.root)
+        if descriptor is not None:
+            os.set_inheritable(descriptor, True)
+        os.execv(sys.executable, command(host, code, *arguments))
+    output = b""
+    with contextlib.suppress(OSError):  # as a terminal says that nobody writes to it any more
+        while part := os.read(leader, 65536):
+            output += part
+    os.waitpid(child, 0)
+    os.close(leader)
+    return output.decode()
+
+
+def test_it_has_nothing_of_roots(owned: Host) -> None:
+    (owned.home / "secret").write_text("of root")
+    (owned.home / "secret").chmod(0o600)
+    looks = f"""
+try:
+    terminal = os.open("/dev/tty", os.O_RDWR)
+except OSError as error:
+    terminal = error.strerror
+links = {{}}
+for number in os.listdir("/proc/self/fd"):
+    try:
+        links[number] = os.readlink("/proc/self/fd/" + number)
+    except OSError:
+        pass
+with open({str(owned.responses / "seen")!r}, "w") as handle:
+    seen = dict(links=links, terminal=terminal, ids=os.getresuid() + os.getresgid(), groups=os.getgroups())
+    json.dump(dict(seen, leads=os.getsid(0) == os.getpid(), cwd=os.getcwd()), handle)
+os._exit(0)
+"""
+    with open(owned.home / "secret") as secret:
+        on_a_terminal(owned, looks, descriptor=secret.fileno())
+    seen = json.loads((owned.responses / "seen").read_text())
+    assert seen["ids"] == [USER] * 6 and seen["groups"] == []
+    assert seen["terminal"] == "No such device or address" and seen["leads"] and seen["cwd"] == "/"
+    links = seen["links"]
+    assert links.pop("0") == "/dev/null"
+    lock = str(owned.responses / ".refresh.lock")
+    others = [link for link in links.values() if not link.startswith("/proc/") and link != lock]
+    assert len(others) == 2 and all(link.startswith("pipe:") for link in others), seen
+
+
+def test_it_logs_as_before(owned: Host) -> None:
+    (owned.home / "logs").mkdir()
+    os.chown(owned.home / "logs", USER, USER)
+    owned.configure(log_file=str(owned.home / "logs" / "log"))
+    done = run(owned, "")
+    assert done.returncode == 0, done
+    assert "refresh checked 1 of 1 certificate" in (owned.home / "logs" / "log").read_text()
+    assert "refresh checked 1 of 1 certificate" in done.stderr
+
+
+def test_results_of_many_certificates_are_whole(owned: Host) -> None:
+    for number in range(50):
+        owned.deploy(f"{number}.example.com")
+    done = run(owned, "", "--json")
+    assert done.returncode == 0 and len(json.loads(done.stdout)["certificates"]) == 51, done
+
+
+def test_a_relative_folder_of_the_state_is_that_of_root(owned: Host) -> None:
+    arguments = [one.replace(str(owned.state), "var") for one in command(owned, "")]
+    done = subprocess.run(arguments, check=False, cwd=owned.home, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done
+    assert (owned.responses / f"{NAME}.der").exists()
+
+
+def test_progress_is_shown_on_roots_terminal(owned: Host) -> None:
+    for number in range(20):
+        owned.deploy(f"{number}.example.com")
+    shown = on_a_terminal(owned, "", "--force")
+    assert "\r21 of 21 certificates, 0 failed\r\n" in shown and "\x1b" not in shown
+
+
+@pytest.mark.parametrize("stream", [1, 2])
+def test_root_takes_little_text_that_acts_on_nothing(owned: Host, stream: int) -> None:
+    text = "\\x1b]0;owned\\x07\\r\\x9b1m\\u202e" + "A" * 1000
+    done = run(owned, f"for _ in range(20000): os.write({stream}, {text!r}.encode() + b'\\xff\\n')\nos._exit(0)")
+    assert done.returncode == 0
+    printed = done.stdout + done.stderr
+    assert 60_000 < len(printed) < 300_000 and all(line.isprintable() for line in printed.split("\n"))
+    assert done.stderr.split("\n")[-2:] == ["refresh printed more than is shown here; see 'ocsp-stapling status'", ""]
+
+
+@pytest.mark.parametrize(("stream", "shown"), [(1, "?[2Ja?b\r\n"), (2, "?[2Ja\rb\r\n")])
+def test_progress_alone_goes_back_in_a_line(owned: Host, stream: int, shown: str) -> None:
+    assert on_a_terminal(owned, f"os.write({stream}, b'\\x1b[2Ja\\rb'); os._exit(0)") == shown
+
+
+@pytest.mark.parametrize("code", [0, 1, 2, 70, 74, 75])
+def test_exit_codes_of_a_run(owned: Host, code: int) -> None:
+    done = run(owned, f"os._exit({code})")
+    assert (done.returncode, done.stderr) == (code, "")
+
+
+@pytest.mark.parametrize("code", [3, 64, 78, 124, 127, 200])
+def test_other_exit_codes_are_told(owned: Host, code: int) -> None:
+    done = run(owned, f"os._exit({code})")
+    assert done.returncode == 70
+    assert done.stderr == f"refresh ended with the exit code {code}, which it should never do\n"
+
+
+def test_a_signal_is_told(owned: Host) -> None:
+    done = run(owned, "os.kill(os.getpid(), signal.SIGKILL)")
+    assert (done.returncode, done.stderr) == (70, "refresh was ended by signal 9, which it should never do\n")
+
+
+@pytest.mark.parametrize("what", ["sleeps", "writes", "in its group"])
+def test_root_waits_for_no_other_process(owned: Host, what: str) -> None:
+    leaves = f"""
+if os.fork() == 0:
+    if {what!r} != "in its group":
+        os.setsid()
+    signal.alarm(30)
+    with open({str(owned.responses / "pid")!r}, "w") as handle:
+        handle.write(str(os.getpid()))
+    while True:
+        if {what!r} == "writes":
+            os.write(2, b"x" * 1000)
+        else:
+            time.sleep(1)
+while not (os.path.exists({str(owned.responses / "pid")!r}) and os.stat({str(owned.responses / "pid")!r}).st_size):
+    time.sleep(0.01)
+os.write(2, b"done\\n")
+os._exit(1)
+"""
+    began = time.monotonic()
+    process = subprocess.Popen(command(owned, leaves), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    _output, errors = process.communicate(timeout=20)
+    assert process.returncode == 1 and time.monotonic() - began < 15
+    assert errors == b"done\n" or what == "writes"
+    left = int((owned.responses / "pid").read_text())
+    if what != "in its group":
+        os.kill(left, signal.SIGKILL)
+        return
+    with pytest.raises(ProcessLookupError):
+        while time.monotonic() - began < 20:  # until it was reaped
+            os.kill(left, 0)
+            time.sleep(0.1)
+
+
+def test_root_waits_for_a_process_that_says_no_more(owned: Host) -> None:
+    done = run(owned, "os.close(1); os.close(2); time.sleep(1); os._exit(2)")
+    assert done.returncode == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("ignores", [False, True])
+def test_who_ends_root_ends_it(owned: Host, number: int, ignores: bool) -> None:
+    waits = f"""
+if {ignores}:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+with open({str(owned.responses / "pid")!r}, "w") as handle:
+    handle.write(str(os.getpid()))
+while True:
+    time.sleep(1)
+"""
+    process = subprocess.Popen(command(owned, waits), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    noted = owned.responses / "pid"
+    while not (noted.exists() and noted.read_text()):
+        assert process.poll() is None
+        time.sleep(0.05)
+    began = time.monotonic()
+    process.send_signal(number)
+    _output, errors = process.communicate(timeout=20)
+    assert process.returncode == -number
+    assert (time.monotonic() - began > 0.9) is ignores
+    assert errors.count("refresh was terminated by a signal") == (0 if ignores else 1)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(noted.read_text()), 0)
+
+
+def test_who_reads_no_more_stops_nothing(owned: Host) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        command(owned, "", "--json"), check=False, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60
+    )
+    os.close(writing)
+    assert done.returncode == 0 and "cannot be printed" not in done.stderr
+    assert (owned.responses / f"{NAME}.der").exists()
+
+
+def test_results_that_cannot_be_printed_are_told(owned: Host) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            command(owned, "", "--json"), check=False, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
+        )
+    assert done.returncode == 74
+    assert "the results cannot be printed: No space left on device [file_error]\n" in done.stderr
