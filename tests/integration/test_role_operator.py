@@ -303,6 +303,33 @@ def test_going_away_leaves_what_was_there(
     assert play(host, state="absent", log_file=variables["log_file"]).count("changed") == 0
 
 
+def test_a_user_that_was_taken_over_is_removed(
+    lab: lab_tool.Lab, add_host: AddHost, play: Play, lab_pki: pki_tool.Pki
+) -> None:
+    """It can have said that it lingers, and have left a process behind."""
+    host = add_host("lingering", "nginx")
+    leaf = lab_pki.issue("lingering.example.com", key="ec")
+    with lab.responder(lab_pki.home):
+        assert play(host, certificates=web(leaf.name), source=lab_pki.home, responder_wait=0).rc == 0
+    number = host.run("id", "-u", "ocsp-stapling").strip()
+    # As pam_systemd has it, which these hosts lack.
+    host.run("mkdir", f"/run/systemd/system/user@{number}.service.d")
+    runtime = f"[Service]\nEnvironment=XDG_RUNTIME_DIR=/run/user/{number}\n"
+    host.write(f"/run/systemd/system/user@{number}.service.d/runtime.conf", runtime)
+    host.run("systemctl", "daemon-reload")
+    host.run("loginctl", "enable-linger", "ocsp-stapling")
+    host.run("systemctl", "start", f"user@{number}")
+    host.run("systemctl", "-q", "is-active", f"user@{number}")
+    host.run("sh", "-c", "setsid runuser -u ocsp-stapling -- sleep 600 >/dev/null 2>&1 & sleep 1")
+    for check in (True, False):
+        gone = play(host, check=check, state="absent")
+        assert gone.rc == 0, gone.output
+    assert "ocsp-stapling" not in host.read("/etc/passwd") + host.run("ls", "/var/lib/systemd/linger")
+    assert host.run("sh", "-c", f"! ps -o pid= -U {number}") == ""
+    assert host.run("systemctl", "--failed", "--plain", "--no-legend") == ""
+    assert play(host, state="absent").count("changed") == 0
+
+
 def _lines(text: str, ignored: re.Pattern[str]) -> list[str]:
     return sorted(line for line in text.splitlines() if not ignored.search(line))
 

@@ -1,0 +1,80 @@
+# Copyright (c) 2026, certops.ocsp contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the removal of the program ends, so that its user can be removed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.certops.ocsp.tests.unit.markers import AS_ROOT
+
+SCRIPT = Path(__file__).resolve().parents[3] / "roles/ocsp_stapling/files/end_processes.py"
+USER, OTHER = 64711, 64712
+
+pytestmark = AS_ROOT
+
+
+def sleeping(user: int, *before: str) -> subprocess.Popen[bytes]:
+    """A process of a user that ends by nothing but a kill."""
+    code = (
+        "import os, signal, time; os.setgroups([]); os.setgid(4712); "
+        f"os.setuid({user}); signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen(
+        [*before, sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    assert process.stdout is not None
+    process.said = process.stdout.readline()  # type: ignore[attr-defined]
+    return process
+
+
+def end(user: int, *waits_for: subprocess.Popen[bytes]) -> float:
+    """How many seconds it took."""
+    began = time.monotonic()
+    with SCRIPT.open() as script:
+        ending = subprocess.Popen([sys.executable, "-I", "-", str(user)], stdin=script)
+        for process in waits_for:
+            process.wait(20)
+        assert ending.wait(20) == 0
+    return time.monotonic() - began
+
+
+@pytest.fixture
+def started() -> t.Iterator[t.List[subprocess.Popen[bytes]]]:
+    processes: t.List[subprocess.Popen[bytes]] = []
+    yield processes
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def test_all_processes_of_the_user_are_ended(started: t.List[subprocess.Popen[bytes]]) -> None:
+    started += [sleeping(USER), sleeping(USER), sleeping(OTHER)]
+    assert end(USER, *started[:2]) < 8
+    assert [process.poll() for process in started] == [-signal.SIGKILL, -signal.SIGKILL, None]
+
+
+def test_root_has_its_processes_left() -> None:
+    assert end(0) < 5
+
+
+@pytest.mark.skipif(not shutil.which("unshare"), reason="unshare is not installed")
+def test_a_container_is_left_alone(started: t.List[subprocess.Popen[bytes]]) -> None:
+    """Where it has no numbers of its own for users, one of them may be that of the program."""
+    started.append(sleeping(USER, "unshare", "--pid", "--fork", "--kill-child"))
+    if not started[0].said:  # type: ignore[attr-defined]
+        pytest.skip("namespaces are not allowed here")
+    assert end(USER) < 5
+    assert started[0].poll() is None
