@@ -483,6 +483,8 @@ def _load_problems(leaf: x509.Certificate, chain: t.Sequence[x509.Certificate]) 
         yield "the key usage of what the CA issued lacks digitalSignature, without which servers refuse TLS 1.2"
     for one in (leaf, *chain):
         weakness = signature.load_weakness(one.scheme, one.public_key)
+        if one.extensions and one.version != 3:
+            weakness = weakness or f"it has extensions, though it is of version {one.version}, which GnuTLS refuses"
         if weakness:
             yield f"servers would not load the certificate {one.name}, which the CA issued: {weakness}"
 

@@ -37,8 +37,6 @@ _OUT_OF_PLACE = {
 
 def check(certificate: Certificate) -> None:
     """Raises MalformedError for what OpenSSL or GnuTLS does not read."""
-    if certificate.extensions and certificate.version != 3:
-        raise MalformedError(f"extensions, which version {certificate.version} does not have")
     for name in (certificate.issuer, certificate.subject):
         x509.check_name(name)
     reader = certificate.reader_of(x509.SUBJECT_KEY_IDENTIFIER, "subject key identifier")

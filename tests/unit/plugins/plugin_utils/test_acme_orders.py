@@ -185,7 +185,11 @@ UNFIT: dict[str, tuple[dict[str, t.Any], tuple[forge.Entity, ...], str]] = {
         (UNKNOWN,),
         "servers would not load the certificate CN=Issuer,O=Forge, which the CA issued: the signature algorithm ",
     ),
-    "extensions of a version without": ({"version": 1}, (ISSUER,), "extensions, which version 1 does not have"),
+    "extensions of a version without": (
+        {"version": 1},
+        (ISSUER,),
+        "which the CA issued: it has extensions, though it is of version 1, which GnuTLS refuses",
+    ),
     "a common name for all": (
         {"subject": forge.name("*")},
         (ISSUER,),

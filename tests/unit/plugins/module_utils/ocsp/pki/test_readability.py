@@ -122,16 +122,6 @@ def test_alternative_names_that_gnutls_does_not_read(name: bytes, holder: str) -
         check(extension)
 
 
-@pytest.mark.parametrize("version", [1, 2])
-def test_extensions_of_an_old_version_are_not_read(version: int) -> None:
-    """GnuTLS says that there is an error in such a certificate."""
-    issuer = forge.authority("Readability CA")
-    old = forge.leaf(issuer, version=version)
-    with pytest.raises(MalformedError, match=f"extensions, which version {version} does not have"):
-        readability.check(x509.load_certificates(old.pem, "leaf")[0])
-    readability.check(x509.load_certificates(forge.leaf(issuer, version=version, extensions=()).pem, "leaf")[0])
-
-
 @pytest.mark.parametrize("text, fault", [("Grün 東", ""), ("\U0001f600", "not encoded as its type says")])
 def test_what_a_bmp_string_has_no_room_for(text: str, fault: str) -> None:
     """OpenSSL reads no pairs of UTF-16 in it, and so nothing of a certificate that has one."""
