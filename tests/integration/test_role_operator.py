@@ -306,7 +306,7 @@ def test_going_away_leaves_what_was_there(
 def test_a_user_that_was_taken_over_is_removed(
     lab: lab_tool.Lab, add_host: AddHost, play: Play, lab_pki: pki_tool.Pki
 ) -> None:
-    """It can have said that it lingers, and have left a process behind."""
+    """It can have said that it lingers, and have left a process behind, and folders in folders."""
     host = add_host("lingering", "nginx")
     leaf = lab_pki.issue("lingering.example.com", key="ec")
     with lab.responder(lab_pki.home):
@@ -321,6 +321,10 @@ def test_a_user_that_was_taken_over_is_removed(
     host.run("systemctl", "start", f"user@{number}")
     host.run("systemctl", "-q", "is-active", f"user@{number}")
     host.run("sh", "-c", "setsid runuser -u ocsp-stapling -- sleep 600 >/dev/null 2>&1 & sleep 1")
+    nested = (
+        "import os; os.chdir('/var/lib/ocsp-stapling/responses')\nfor _ in range(3000): os.mkdir('d'); os.chdir('d')"
+    )
+    host.run("runuser", "-u", "ocsp-stapling", "--", "/usr/bin/python3", "-c", nested)
     for check in (True, False):
         gone = play(host, check=check, state="absent")
         assert gone.rc == 0, gone.output
