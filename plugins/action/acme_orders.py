@@ -303,7 +303,8 @@ class ActionModule(ActionBase):
     def _issued(self, arguments: Values, settings: Values, variables: Values) -> Values:
         """Put into use what was issued and is as it was ordered."""
         batch = self._batch(arguments, settings, variables)
-        batch.take_certificates(arguments["results"], _acme_plan.read_roots(batch.settings["roots"])[0])
+        roots = _acme_plan.read_roots(batch.settings["roots"])[0]
+        batch.take_certificates(arguments["results"], roots, self._read_kept_key)
         return {**_result(batch, arguments), "changed": bool(batch.installed)}
 
 

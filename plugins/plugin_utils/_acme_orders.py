@@ -22,8 +22,8 @@ from datetime import datetime, timedelta
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy.material import names_taken, same_names, to_pem
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import certificate as x509
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import loading, signature
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import path as paths
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import signature
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.renewal import reasons
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import format_time, parse_time
 from ansible_collections.certops.ocsp.plugins.plugin_utils import _acme_answers, _acme_folder, _acme_keys
@@ -303,14 +303,14 @@ class Batch:
             if dns_problem and request.challenge == "dns-01":
                 self.problems.setdefault(name, Refused(f"its DNS records could not be set: {dns_problem}"))
 
-    def take_certificates(self, results: t.Iterable[Values], roots: t.Sequence[paths.Given]) -> None:
+    def take_certificates(self, results: t.Iterable[Values], roots: t.Sequence[paths.Given], read_key: ReadKey) -> None:
         """Judge what was issued, and put it into use."""
         for result in results:
             name = result["item"]["name"]
             with _acme_answers.read_for(functools.partial(self._not_issued, name)):
                 if "selected_chain" not in result:
                     raise self._failed(name, result)
-                self._install(self.requests[name], _acme_answers.chain(result["selected_chain"]), roots)
+                self._install(self.requests[name], _acme_answers.chain(result["selected_chain"]), roots, read_key)
 
     def _not_issued(self, name: str, problem: Refused) -> None:
         self.problems[name] = problem
@@ -324,13 +324,18 @@ class Batch:
             self._forget_uri(name)
         return problem
 
-    def _install(self, request: Request, fullchain: bytes, roots: t.Sequence[paths.Given]) -> None:
+    def _install(self, request: Request, fullchain: bytes, roots: t.Sequence[paths.Given], read_key: ReadKey) -> None:
         name, new = request.name, self._obtained(request)
         known = [one for one in self.folder.state(name).get("obtained", []) if _time(one["at"]) > self.now - WEEK]
         if new["order"] not in [one["order"] for one in known]:
             # Counted before it is judged: the CA counts it in any case.
             self.folder.note(name, obtained=[*known, new])
         content, leaf = judge(request, self.folder.pending(name, "request.pem") or b"", fullchain, roots, self.now)
+        key = None
+        with contextlib.suppress(Refused):  # the vault secrets may be those of the runs that deploy
+            key = read_key(self.folder.pending_path(name, "key.pem"))
+        if key is not None:
+            _check_loading(content["fullchain.pem"], key)
         content["key.pem"] = self.folder.pending(name, "key.pem") or b""
         identifier = _acme_folder.set_identifier(leaf.not_before, leaf.der)
         # The key may be the one that is in use already, so it does not tell whether the order is done.
@@ -487,6 +492,13 @@ def _load_problems(leaf: x509.Certificate, chain: t.Sequence[x509.Certificate]) 
             weakness = weakness or f"it has extensions, though it is of version {one.version}, which GnuTLS refuses"
         if weakness:
             yield f"servers would not load the certificate {one.name}, which the CA issued: {weakness}"
+
+
+def _check_loading(fullchain: bytes, key: bytes) -> None:
+    """Load what was issued as a server does: hosts would refuse all others with it. Raises Refused."""
+    loaded = loading.try_load(fullchain, key)
+    if loaded.refusal or (loaded.warning and loading.can_try()):
+        raise Refused(f"{loaded.refusal or loaded.warning}; the certificate was not put into use")
 
 
 def _time(text: str) -> datetime:

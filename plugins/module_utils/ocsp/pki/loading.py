@@ -41,7 +41,7 @@ def try_load(chain_pem: bytes, key_pem: bytes) -> Loaded:
 
     The key goes into no file: it lies in memory that only this process can open, for as long as it is read.
     """
-    if not _can_try():
+    if not can_try():
         return Loaded(
             warning="this host cannot test whether OpenSSL loads the certificate: it does not support memory files"
         )
@@ -58,7 +58,8 @@ def try_load(chain_pem: bytes, key_pem: bytes) -> Loaded:
     )
 
 
-def _can_try() -> bool:
+def can_try() -> bool:
+    """Whether this host has what it takes: without it, loading is a warning."""
     return hasattr(os, "memfd_create") and os.path.isdir("/proc/self/fd")
 
 

@@ -99,8 +99,12 @@ def batch(folder: _acme_folder.Folder, verdict: t.Any = None, **request: t.Any) 
     found = _acme_orders.Batch(folder, SETTINGS, NOW)
     found.requests = {NAME: dataclasses.replace(REQUEST, **request)}
     found.verdicts = {NAME: verdict or FIRST}
-    found.prepare(None, bytes, lambda path: Path(path).read_bytes())
+    found.prepare(None, bytes, read_key)
     return found
+
+
+def read_key(path: str) -> bytes:
+    return Path(path).read_bytes()
 
 
 def item(found: _acme_orders.Batch) -> dict[str, t.Any]:
@@ -121,7 +125,7 @@ def created(found: _acme_orders.Batch, kind: str = "http-01") -> None:
 
 def issued(found: _acme_orders.Batch, fullchain: bytes | None = None, roots: t.Sequence[paths.Given] = ()) -> None:
     chain = fullchain or CA.issue(item(found)["csr"].encode())
-    found.take_certificates([{"item": item(found), "selected_chain": {"full_chain": chain.decode()}}], roots)
+    found.take_certificates([{"item": item(found), "selected_chain": {"full_chain": chain.decode()}}], roots, read_key)
 
 
 def failed(found: _acme_orders.Batch, kind: str, detail: str = "no", status: int = 403) -> dict[str, t.Any]:
@@ -235,6 +239,17 @@ def test_what_would_keep_all_else_from_going_live_is_not_put_into_use(folder: _a
     created(found)
     issued(found, forged(found, chain, **options))
     assert sentence in found.problems[NAME].message and not folder.has(NAME)
+
+
+def test_what_openssl_does_not_load_is_not_put_into_use(
+    folder: _acme_folder.Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it is that nothing here knows of."""
+    monkeypatch.setattr(paths.readability, "check", lambda _certificate: None)
+    found = batch(folder, stapled=False)
+    created(found)
+    issued(found, forged(found, (ISSUER,), more=[forge.extension("2.5.29.30", forge.NULL)]))
+    assert "cannot load the certificate (empty name)" in found.problems[NAME].message and not folder.has(NAME)
 
 
 def forged(found: _acme_orders.Batch, chain: t.Sequence[forge.Entity] = (ISSUER,), **options: t.Any) -> bytes:
@@ -449,7 +464,7 @@ def test_a_challenge_that_failed_ends_the_order_and_keeps_the_set(folder: _acme_
     created(found)
     detail = "Invalid response from http://www.example.test/.well-known/acme-challenge/x: 404"
     text = form.format(name=NAME, error=f'Error {URN}unauthorized: "{detail}"')
-    found.take_certificates([{"item": item(found), "msg": text, "other": {}}], [])
+    found.take_certificates([{"item": item(found), "msg": text, "other": {}}], [], read_key)
     said = found.result()["problems"][0]
     assert "the CA says: www.example.test: Invalid response from http://" in said["sentence"]
     assert "404 (unauthorized)" in said["sentence"] and not said["warning"]
@@ -470,7 +485,7 @@ def test_an_order_that_may_have_succeeded_is_looked_up_by_the_next_run(
 ) -> None:
     found = batch(folder)
     created(found)
-    found.take_certificates([{"item": item(found), **answer}], [])
+    found.take_certificates([{"item": item(found), **answer}], [], read_key)
     assert found.problems[NAME].passing and folder.order(NAME)["uri"] == "https://ca/1"
 
 
@@ -508,11 +523,11 @@ def test_a_file_that_cannot_be_written_is_a_problem_of_its_certificate_alone(
     found = _acme_orders.Batch(folder, SETTINGS, NOW)
     found.requests = {one: dataclasses.replace(REQUEST, name=one) for one in (other, NAME)}
     found.verdicts = {one: {**FIRST, "name": one} for one in (other, NAME)}
-    found.prepare(None, bytes, lambda path: Path(path).read_bytes())
+    found.prepare(None, bytes, read_key)
     orders = found.result()["create"]
     chains = [CA.issue(one["csr"].encode()).decode() for one in orders]
     found.take_certificates(
-        [{"item": one, "selected_chain": {"full_chain": chain}} for one, chain in zip(orders, chains)], ()
+        [{"item": one, "selected_chain": {"full_chain": chain}} for one, chain in zip(orders, chains)], (), read_key
     )
     assert found.installed == [NAME] and folder.has(NAME)
     assert str(place) in found.problems[other].message and "cannot be used: " in found.problems[other].message
@@ -531,7 +546,7 @@ def test_what_cannot_be_read_is_a_problem_of_its_certificate_alone(folder: _acme
         "key": folder.flat(other, "key.pem"),
     }
     Path(places[note]).mkdir(parents=True)
-    found.prepare(None, bytes, lambda path: Path(path).read_bytes())
+    found.prepare(None, bytes, read_key)
     assert [one["name"] for one in found.result()["create"]] == [NAME]
     assert f"{places[note]} cannot be used: " in found.problems[other].message
 
@@ -543,7 +558,7 @@ def test_what_was_put_into_use_is_told_although_the_disk_is_full_by_then(
     found = _acme_orders.Batch(folder, SETTINGS, NOW)
     found.requests = {one: dataclasses.replace(REQUEST, name=one) for one in (NAME, other)}
     found.verdicts = {one: {**FIRST, "name": one} for one in (NAME, other)}
-    found.prepare(None, bytes, lambda path: Path(path).read_bytes())
+    found.prepare(None, bytes, read_key)
     write = _acme_folder.Folder.write
 
     def full(self: _acme_folder.Folder, path: str, content: bytes) -> None:
@@ -556,7 +571,7 @@ def test_what_was_put_into_use_is_told_although_the_disk_is_full_by_then(
         for one in found.result()["create"]
     ]
     monkeypatch.setattr(_acme_folder.Folder, "write", full)
-    found.take_certificates(results, ())
+    found.take_certificates(results, (), read_key)
     assert found.result()["installed"] == [NAME] and "No space left" in found.problems[other].message
 
 
@@ -614,7 +629,7 @@ def limited(folder: _acme_folder.Folder, verdict: t.Any) -> _acme_orders.Batch:
 
 def test_that_a_certificate_was_revoked_is_said_first(folder: _acme_folder.Folder) -> None:
     found = limited(folder, {**RENEWAL, "reason": "revoked", "msg": "its CA revoked it on 2026-03-04T05:00:00Z"})
-    found.prepare(None, bytes, lambda path: Path(path).read_bytes())
+    found.prepare(None, bytes, read_key)
     said = found.result()["problems"][0]["sentence"]
     assert said.startswith(
         f"{NAME} was not renewed, although its CA revoked it on 2026-03-04T05:00:00Z: 3 certificates"
@@ -671,7 +686,7 @@ def test_a_key_that_is_kept_is_encrypted_where_keys_are(folder: _acme_folder.Fol
     found = _acme_orders.Batch(folder, SETTINGS, NOW)
     found.requests = {NAME: dataclasses.replace(REQUEST, new_key=False)}
     found.verdicts = {NAME: {**RENEWAL, "reason": "lifetime"}}
-    found.prepare(None, lambda key: b"vaulted " + key[:4], lambda path: Path(path).read_bytes())
+    found.prepare(None, lambda key: b"vaulted " + key[:4], read_key)
     assert folder.pending(NAME, "key.pem") == b"vaulted ----"
 
 
@@ -718,7 +733,7 @@ def test_what_the_ca_had_no_time_for_is_left_for_the_next_run(folder: _acme_fold
     found = batch(folder)
     created(found)
     uri = item(found)["uri"]
-    found.take_certificates([{**_acme_answers.NOT_ASKED, "item": item(found)}], [])
+    found.take_certificates([{**_acme_answers.NOT_ASKED, "item": item(found)}], [], read_key)
     (problem,) = found.problems.values()
     assert problem.passing and "the next run goes on" in problem.message
     assert folder.order(next(iter(found.requests)))["uri"] == uri
