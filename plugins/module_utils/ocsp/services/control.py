@@ -200,10 +200,10 @@ class Services:
         """As the function of this name."""
         return absence(self.get(name), self._run)
 
-    def test(self, name: str) -> str:
-        """Why the configuration of a service that runs would be refused, or an empty string."""
+    def test(self, name: str, also_stopped: bool = False) -> str:
+        """Why the configuration of a service would be refused, if it runs or ``also_stopped``; else an empty string."""
         service = self.get(name)
-        return "" if is_running(service, self._run) is False else test(service, self._run)
+        return test(service, self._run) if also_stopped or is_running(service, self._run) is not False else ""
 
     def is_running(self, name: str) -> t.Optional[bool]:
         """As the function of this name."""

@@ -25,7 +25,7 @@ from ..store import attempts, files, pending, reading, sets, staples
 from ..store.attempts import SWITCHED_BACK, Attempt
 from ..store.pending import Note
 from ..store.sets import Layout
-from ..store.staples import Place
+from ..store.staples import Place, Stapled
 from .control import Result, Services
 
 _LARGEST = 256 * 1024 * 1024
@@ -64,6 +64,11 @@ class Change:
     def withdraw(self, place: Place, keep_file: bool = False) -> bool:
         """Have nothing stapled. Returns whether anything had to change. Raises FileError."""
         return self._made(staples.withdraw(place, keep_file=keep_file))
+
+    def put_staple_back(self, place: Place, former: Stapled, now: datetime) -> None:
+        """Have what was in place before, as ``staples.look`` found it. Raises FileError."""
+        staples.put_back(place, former, now)
+        self.made = True
 
     def _made(self, changed: bool) -> bool:
         self.made = self.made or changed

@@ -10,6 +10,7 @@ sets/<name>/.staging-<id>/              one in the making, for root alone
 attempts/<name>.json                    what came of the last attempt to deploy, where that did not end well
 proofs/<name>.proof                     the response that says that the live certificate is revoked
 pending/<service>                       a service that may still use what was there before
+replaced/<name>.json                    the staple that a newer one replaced, until services have loaded that
 journal.json                            what a switch that has not ended would put back
 transaction.json                        what was switched and has not been confirmed yet
 """
@@ -133,6 +134,10 @@ class Layout(t.NamedTuple):
     def pending(self, service: str) -> str:
         """The mark of a service that still has to be reloaded."""
         return os.path.join(self.state, "pending", service)
+
+    def replaced(self, name: str) -> str:
+        """What the newest staple of a name replaced, as long as services have to load that."""
+        return os.path.join(self.state, "replaced", f"{name}.json")
 
     def attempt(self, name: str) -> str:
         """The record of the last attempt to deploy a name, where that did not end well."""
@@ -310,8 +315,8 @@ def clean(layout: Layout) -> None:
         else:
             files.remove_temporary(os.path.join(live, entry))
     ours = (os.path.join(layout.root, name) for name in (FOLDER, PARTS))
-    of_state = (os.path.dirname(path) for path in (layout.journal, layout.pending("any"), layout.attempt("any")))
-    for folder in (*of_state, *ours):
+    of_state = (layout.journal, layout.pending("any"), layout.replaced("any"), layout.attempt("any"))
+    for folder in (*map(os.path.dirname, of_state), *ours):
         files.remove_temporary(folder)
 
 

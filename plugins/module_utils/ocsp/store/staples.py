@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import typing as t
+from datetime import datetime
 
 from ..errors import FileError
 from ..judge.judgement import Judgement
@@ -40,6 +41,13 @@ class Place(t.NamedTuple):
 
     def path(self, name: str) -> str:
         return os.path.join(self.folder, name)
+
+
+class Stapled(t.NamedTuple):
+    """What is in place: a response, and when it expires in seconds since the epoch, 0 where it is not stapled."""
+
+    data: t.Optional[bytes]
+    expires: int
 
 
 def find(live: str) -> t.Optional[Place]:
@@ -81,7 +89,10 @@ def install(place: Place, data: bytes, judgement: Judgement, write: bool = True)
     """
     if not judgement.acceptable or judgement.effective_expiry is None:
         raise ValueError("a response that is not acceptable must not be stapled")
-    expires = int(judgement.effective_expiry.timestamp())
+    return _install(place, data, int(judgement.effective_expiry.timestamp()), write)
+
+
+def _install(place: Place, data: bytes, expires: int, write: bool = True) -> bool:
     steps = [(STAPLE, data), (EXPIRES, b"%d\n" % expires)]
     if expires < _number(place.path(EXPIRES)):
         # A server that reads between the two steps must not take the expiry of the old staple for that of the new one.
@@ -106,6 +117,21 @@ def withdraw(place: Place, write: bool = True, keep_file: bool = False) -> bool:
     for name in present if write else ():
         files.remove_file(place.path(name))
     return bool(present)
+
+
+def look(place: Place) -> Stapled:
+    """What is in place, for ``put_back``. Raises InputError."""
+    return Stapled(read(place), _number(place.path(EXPIRES)) if in_place(place) else 0)
+
+
+def put_back(place: Place, former: Stapled, now: datetime) -> None:
+    """Have in place what ``look`` found, which is not stapled any more if it has expired. Raises FileError."""
+    if former.data is not None and former.expires > now.timestamp():
+        _install(place, former.data, former.expires)
+        return
+    withdraw(place, keep_file=former.data is not None)
+    if former.data is not None:
+        _put(place.path(STAPLE), former.data, True)
 
 
 def _number(path: str) -> int:
