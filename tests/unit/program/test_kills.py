@@ -117,7 +117,8 @@ class World:
 
     def services(self) -> t.Dict[str, t.Dict[str, t.Any]]:
         load = f'rm -rf "{self.place}/$0" && mkdir "{self.place}/$0" && cp -rL "{self.root}"/[ls]* "{self.place}/$0"'
-        test = ["/bin/sh", "-c", f"test ! -e {self.place}/broken"]
+        rejected = f"cmp -s {self.place}/rejected {self.root}/live/{NAMES[0]}/ocsp.der"
+        test = ["/bin/sh", "-c", f"test ! -e {self.place}/broken && ! {rejected}"]
         settings = {name: {"test": test, "reload": ["/bin/sh", "-c", load, name]} for name in SERVICES}
         settings["mail"].update(kind="exim", unit="certops-mail")
         return settings
@@ -271,6 +272,17 @@ def brought(world: World) -> None:
     world.bring(STAPLED)
 
 
+def rejected(world: World) -> None:
+    """One of the newer staples is such that services would not start with it."""
+    brought(world)
+    (world.place / "rejected").write_bytes(STAPLED[NAMES[0]][1])
+
+
+def noted_and_rejected(world: World) -> None:
+    rejected(world)
+    assert world.program("apply", "--no-reload") == 0
+
+
 def ending(world: World) -> None:
     deployed(world)
     world.bring(FIRST)
@@ -298,6 +310,12 @@ ACTIONS: t.Dict[str, t.Tuple[Step, Step, Certificates]] = {
     "a renewal that is refused": (refused, deploy_what_is_refused, RENEWED),
     "going back": (switched, World.take_back, RENEWED),
     "apply, with newer staples": (brought, lambda world: world.program("apply"), RENEWED),
+    "apply, with a staple that is rejected": (rejected, lambda world: world.program("apply"), RENEWED),
+    "reload, with a staple that is rejected": (
+        noted_and_rejected,
+        lambda world: world.program("reload", "--pending"),
+        RENEWED,
+    ),
     "apply, with staples that end": (ending, lambda world: world.program("apply"), RENEWED),
     "reload": (noted, lambda world: world.program("reload", "--pending"), RENEWED),
 }
@@ -313,6 +331,8 @@ def next_playbook(world: World, certificates: Certificates) -> None:
 
 def next_apply(world: World, _certificates: Certificates) -> None:
     assert world.program("apply") in (0, 1, 2)
+    if (world.place / "rejected").exists():
+        assert [world.live(name)["ocsp.der"] for name in NAMES] == [FIRST[NAMES[0]][1], STAPLED[NAMES[1]][1]]
 
 
 @pytest.mark.parametrize("follow_up", [next_playbook, next_apply])

@@ -10,6 +10,7 @@ import typing as t
 from datetime import datetime, timedelta
 
 from ocsp.codes import CODES
+from ocsp.errors import ERROR, Finding
 from ocsp.judge.decision import CLIENTS_REFUSE, INSTALL, WITHDRAW, Decision
 from ocsp.judge.judgement import Judgement
 from ocsp.judge.lint import unfit
@@ -61,6 +62,7 @@ def entry_values(
         "left": good_left(look),
         "refused": look.refused,
         "unfinished": "",
+        "rejected": None,
         **attempt_values(claims, staple or {}, now),
     }
 
@@ -125,6 +127,52 @@ def renewal_time(machine: bytes, name: str, serial: str, due: datetime, since: d
     It is somewhat before it is due, at a time that is this host's and this certificate's own.
     """
     return spread(due, since, b"%s %s %s" % (machine, name.encode(), serial.encode()))
+
+
+# What a service rejects
+
+
+def rejected_values(sha256: str, services: t.Iterable[str], message: str) -> Values:
+    """What the state says of a response with which a service rejects its configuration, in the first run."""
+    return {"sha256": sha256, "services": sorted(services), "message": message, "runs": 0}
+
+
+def is_rejected(look: Observation, rejected: Values) -> bool:
+    """Whether refresh has left that response still, and it is for the same services."""
+    if look.left is None or look.left == look.current or digest(look.left) != rejected.get("sha256"):
+        return False
+    return sorted(look.entry.services) == rejected.get("services")
+
+
+def without_rejected(look: Observation, rejected: Values) -> Observation:
+    """The same where that response is not good."""
+    candidate = look.facts.candidate
+    if candidate is None:
+        return look
+    finding = Finding("unfit_for_server", ERROR, record.text_of(rejected, "message"))
+    candidate = candidate._replace(findings=(finding, *candidate.findings))
+    return look._replace(facts=look.facts._replace(candidate=candidate))
+
+
+def say_rejected(values: Values, rejected: Values, tried: bool = True) -> None:
+    """Have the state of a certificate say what was rejected: a failure as those of refresh, if there is none of these.
+
+    What was not ``tried`` is left to the next run.
+    """
+    message = record.text_of(rejected, "message")
+    if not tried:
+        values["unfinished"] = message
+        return
+    values["rejected"] = {**rejected, "runs": record.number_of(rejected, "runs") + 1}
+    show_rejected(values)
+
+
+def show_rejected(values: Values) -> None:
+    """Count what is rejected as attempts that failed, unless refresh has failed since."""
+    rejected = record.mapping(values, "rejected")
+    if rejected and not values.get("failure_code"):
+        runs, message = record.number_of(rejected, "runs"), record.text_of(rejected, "message")
+        values.update(failures=runs, failure_code="unfit_for_server", failure_message=message)
 
 
 def known_code(code: str) -> str:

@@ -309,6 +309,10 @@ class Config:
         """A certificate that is live but not configured, as if it were."""
         return _entry(self.folders, self.defaults, self.services, name, {"services": services}, "")
 
+    def known_entry(self, name: str, services: t.Iterable[str]) -> Entry:
+        """A certificate as it is configured, or else as if it were, for these services."""
+        return next((one for one in self.certificates if one.name == name), None) or self.entry(name, services)
+
     def service(self, name: str) -> Service:
         return self.services.get(name) or configured(name)
 

@@ -22,17 +22,19 @@ from ocsp.fetch.environment import Environment, Ways
 from ocsp.options.parse import did_you_mean
 from ocsp.services import control
 from ocsp.services.installation import Installation
-from ocsp.store import files, parts, sets
+from ocsp.store import files, parts, replaced, sets
 from ocsp.text import parse_time
 
 from . import config as configuration
-from . import events, metrics, renewals, unprivileged
+from . import events, in_place, metrics, renewals, unprivileged
 from . import state as states
 from .commands import check as checking
 from .commands import deploy as deploying
 from .commands import refresh as refreshing
+from .commands import rejected as rejecting
 from .commands import reload as reloading
 from .commands.apply import Apply
+from .commands.rejected import Rejected
 from .commands.status import Status
 from .config import IO_ERROR, SOFTWARE, TEMPORARY, Config, Folders
 from .events import Event, Log
@@ -277,13 +279,32 @@ def reload(options: argparse.Namespace, log: Log) -> int:
             hint = did_you_mean(name, known)
             raise InputError(f"{name} is not a service in the configuration of this host; {hint}")
     with _installation(config, host) as installed:
+        taken = rejecting.take_back(installed, config, log, host.now(), options.services)
         outstanding = installed.outstanding()
         if not options.pending:
             names = options.services
         else:
             names = [name for name in outstanding if not options.services or name in options.services]
         well = reloading.tell(installed, config, log, dict.fromkeys(names), always=not options.pending)
-    return 0 if well else 1
+        replaced.clean(config.layout)
+        _take_note(config, host, taken.rejected)
+    # What users have is up to them.
+    return 0 if well and not taken.failed and all(one.user for one in taken.rejected) else 1
+
+
+def _take_note(config: Config, host: Host, taken: t.Sequence[Rejected]) -> None:
+    """Have the state and the metrics say what was taken back. Raises FileError.
+
+    What they do not know is for the next run of apply to say.
+    """
+    state = states.load(config.folders.state_file)
+    known = [one for one in taken if one.name in state.certificates]
+    for one in known:
+        with contextlib.suppress(Exception):  # apply says it, too
+            in_place.take_note(config, state, one, host.now())
+    if known:
+        state.save(config.folders.state_file, host.now())
+        metrics.write(state, config.folders.metrics)
 
 
 def note_failure(options: argparse.Namespace, exit_code: int) -> None:

@@ -23,13 +23,14 @@ from ocsp.store import attempts, sets, staples
 from ocsp.store.sets import Layout
 
 from . import certificate_state, record
+from .commands.rejected import Rejected
 from .config import Config, Entry
 from .observe import Observation, Observer, digest, read_place
 from .record import Record, Values
 from .state import State
 
 #: What the state says of the attempts for a certificate, and of the certificate itself.
-_STAYS = ("failures", "failure_code", "failure_message", "succeeded", "next_attempt", "revoked")
+_STAYS = ("rejected", "failures", "failure_code", "failure_message", "succeeded", "next_attempt", "revoked")
 #: Seconds for looking at what a search found: other users may have put any number of files there that cost any effort.
 _LONGEST_LOOK = 10.0
 _NO_TIME = "there was no time left to look at it"
@@ -56,6 +57,7 @@ def catch_up(config: Config, state: State, now: datetime) -> None:
             about = certificate_state.claims_about(record.mapping(values, "certificate"), claims.entry(name))
             if about:
                 values.update(certificate_state.attempt_values(about, record.mapping(values, "staple"), now))
+                certificate_state.show_rejected(values)
 
 
 def observe(
@@ -152,6 +154,19 @@ def _unreadable(path: str) -> str:
 
 
 Digests = t.Tuple[bool, t.Any, t.Any, t.Tuple[str, ...]]
+
+
+def take_note(config: Config, state: State, rejected: Rejected, now: datetime) -> None:
+    """Have the state say that a response was taken back which a service rejects, and what is in place now."""
+    known = state.certificates.get(rejected.name, {})
+    entry = config.known_entry(rejected.name, sets.texts_of(known.get("services")))
+    observer = Observer(config, Record(), now)
+    values = _looked(observer.look_in_place(entry), known, observer)
+    found = certificate_state.rejected_values(rejected.sha256, entry.services, rejected.message)
+    certificate_state.say_rejected(values, found, rejected.is_tried)
+    if not values["staple"] and values["code"] == "missing_staple":
+        values.update(code="unfit_for_server", message=rejected.message)
+    state.certificates[rejected.name] = values
 
 
 def _in_place(entry: Entry) -> Digests:

@@ -36,6 +36,9 @@ proofs/NAME.proof. A newer ``version`` than 1 means that keys changed their mean
          "left": HEX or null,                      the SHA-256 of what refresh left where servers read it, if good
          "refused": "",                            why what refresh left was not read, by the code foreign_file
          "unfinished": "",                         why the last run of apply could not do what was due
+         "rejected": {"sha256": HEX, "services": [NAME], "message": TEXT,
+                      "runs": 1} or null,      what refresh left that a service rejects, seen in so many runs: it is not
+                                               tried again while the services of the certificate are these
          "source": {"client": "certbot", "certificate": PATH,
                     "changed": TIME},              where another program of the host renews it; missing elsewhere
          "deployment": {"time": TIME, "outcome": NAME, "code": CODE, "message": TEXT, "fingerprint": HEX,

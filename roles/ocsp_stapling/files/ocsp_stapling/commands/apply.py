@@ -21,7 +21,7 @@ from ocsp.judge.judgement import Judgement
 from ocsp.judge.schedule import Lookahead
 from ocsp.servers.changes import ExpiryPlan, expiry_plan
 from ocsp.services.installation import Change, Installation
-from ocsp.store import attempts, proofs, sets, staples
+from ocsp.store import attempts, proofs, replaced, sets, staples
 from ocsp.store.attempts import Attempt
 from ocsp.store.staples import Place
 from ocsp.text import format_time
@@ -36,7 +36,9 @@ from ..record import Values
 from ..state import State
 from ..terminal import count
 from ..turns import in_turn
+from . import rejected as rejecting
 from . import reload as reloading
+from .rejected import Rejected
 
 #: The message for a certificate that no playbook configures any more.
 _DROPPED = (
@@ -99,6 +101,10 @@ class Apply:
         self.ahead = host.look_ahead(config.interval, config.fetch)
         self.exit_code = 0
         self.changes: t.Dict[str, str] = {}
+        #: What services have rejected, by certificate, as the state says it.
+        self.rejected = {name: record.mapping(known, "rejected") for name, known in self.before.certificates.items()}
+        #: What this run took back and did not try for lack of time.
+        self.untried: t.Dict[str, Rejected] = {}
         self.renewed = renewals.watch(installed.layout)
         self.messenger = reloading.Messenger(installed, config, log, self.before.pending)
 
@@ -119,6 +125,8 @@ class Apply:
         else:
             others = {name: known for name, known in self.before.certificates.items() if not self._is_meant(name)}
             self.after.certificates.update(others)
+        if self.reload:
+            self._take_back()
         self._look_at_renewals()
         self._worsen(0 if self.messenger.finish(self.reload) else 1)
         self._summarize()
@@ -225,10 +233,34 @@ class Apply:
             )
             self.log.emit(Event("run", message, events.WARNING, "timeout"))
 
+    def _take_back(self) -> None:
+        """Take back what services reject, and treat those certificates again without it."""
+        configured = {entry.name for entry in self.config.certificates}
+        taken = rejecting.take_back(self.installed, self.config, self.log, self.now)
+        self._worsen(1 if taken.failed else 0)
+        for one in taken.rejected:
+            self.changes.pop(one.name, None)
+            if not one.is_stapled:
+                self.changes[one.name] = WITHDRAWN
+            entry = self.config.known_entry(one.name, self._services_of(one.name))
+            self.rejected[one.name] = certificate_state.rejected_values(one.sha256, entry.services, one.message)
+            if not one.is_tried:
+                self.untried[one.name] = one
+            self._guard(entry, self._apply if one.name in configured else self._apply_unconfigured)
+
     # One certificate
 
-    def _apply(self, entry: Entry) -> None:
+    def _look(self, entry: Entry) -> Observation:
+        """What there is, where a response that a service has rejected is no candidate any more."""
         look = self.observer.look(entry)
+        known = self.rejected.get(entry.name)
+        if known and certificate_state.is_rejected(look, known):
+            return certificate_state.without_rejected(look, known)
+        self.rejected.pop(entry.name, None)
+        return look
+
+    def _apply(self, entry: Entry) -> None:
+        look = self._look(entry)
         decision = self._decide(look)
         if look.refused:
             self._worsen_for(entry, 1)
@@ -245,7 +277,7 @@ class Apply:
 
     def _apply_unconfigured(self, entry: Entry) -> None:
         """See to a staple that is no longer renewed: it stays while it is good, and is withdrawn before it expires."""
-        look = self.observer.look(entry)
+        look = self._look(entry)
         if look.place is None or not (look.facts.in_place or entry.name in self.before.certificates):
             return
         decision = self._decide(look)
@@ -298,16 +330,21 @@ class Apply:
         before = self.messenger.notes(told)
         # A full disk must not keep a staple in place that ends.
         with self.messenger.changing(entry, told, must_note=not withdrawn) as change:
-            self._change(change, place, look, decision)
+            self._change(change, place, look, decision, told)
         self.changes[entry.name] = WITHDRAWN if withdrawn else INSTALLED
         given = self.messenger.give(entry, data, before) if data is not None else []
         self._say_change(entry, decision, [name for name in told if name not in given])
 
-    def _change(self, change: Change, place: Place, look: Observation, decision: Decision) -> None:
+    def _change(
+        self, change: Change, place: Place, look: Observation, decision: Decision, told: t.Collection[str]
+    ) -> None:
         data = certificate_state.stapled(look, decision)
         if decision.action == WITHDRAW:
             change.withdraw(place, self._plan(look.entry).keep_file)
         elif data is not None and decision.judgement is not None:
+            if told:
+                name, demanded = look.entry.name, look.facts.must_staple
+                replaced.note(self.installed.layout, name, place, data, told, demanded)
             change.install(place, data, decision.judgement)
 
     def _is_untold(self, look: Observation, decision: Decision) -> bool:
@@ -337,13 +374,15 @@ class Apply:
         configured = {entry.name for entry in self.config.certificates}
         layout = self.installed.layout
         return [
-            self.config.entry(name, sets.described(layout.live(name)).services or self._former_services(name))
+            self.config.entry(name, self._services_of(name))
             for name in sets.live_names(layout)
             if name not in configured and os.path.isdir(layout.live(name))
         ]
 
-    def _former_services(self, name: str) -> t.Sequence[str]:
-        return sets.texts_of(record.mapping(self.before.certificates, name).get("services"))
+    def _services_of(self, name: str) -> t.Sequence[str]:
+        """The services of a certificate that is live and not configured."""
+        described = sets.described(self.installed.layout.live(name)).services
+        return described or sets.texts_of(record.mapping(self.before.certificates, name).get("services"))
 
     # What other programs renewed
 
@@ -404,6 +443,10 @@ class Apply:
         claims = self.claims.entry(look.entry.name) if self.config.fetch else {}
         user = self.config.user_of(look.entry)
         after = certificate_state.entry_values(look, decision, before, claims, self.now, user)
+        rejected = self.rejected.get(look.entry.name)
+        if rejected:
+            self._worsen_for(look.entry, 1)
+            certificate_state.say_rejected(after, rejected, tried=look.entry.name not in self.untried)
         self._keep_proof(look, decision, is_of_another=certificate_state.is_of_another(look, after, before))
         after["deployment"] = certificate_state.deployment_values(self._attempt(look.entry.name, after))
         self.after.certificates[look.entry.name] = after

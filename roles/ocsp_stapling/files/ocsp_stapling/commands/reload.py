@@ -17,7 +17,7 @@ from ocsp.servers.table import SERVERS
 from ocsp.services import control
 from ocsp.services import installation as installations
 from ocsp.services.installation import Change, Installation
-from ocsp.store import pending, sets
+from ocsp.store import pending, replaced, sets
 
 from .. import events
 from ..config import Config, Entry
@@ -161,7 +161,10 @@ class Messenger:
             self.installed.note_again()
         left = self.installed.outstanding()
         if reload:
-            return tell(self.installed, self.config, self.log, left)
+            well = tell(self.installed, self.config, self.log, left)
+            replaced.clean(self.installed.layout)
+            return well
+        replaced.clean(self.installed.layout)
         overdue = sorted(self._overdue & set(left))
         for name in overdue:
             hint = f"see why with 'ocsp-stapling reload {name}' as root"
