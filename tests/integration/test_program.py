@@ -226,6 +226,33 @@ def test_a_configuration_that_somebody_broke_is_not_loaded(host: lab_tool.Host, 
     assert "nginx has not been reloaded" not in host.run("ocsp-stapling", "status", check=False)
 
 
+def test_a_staple_that_a_server_rejects_is_taken_back(host: lab_tool.Host, lab: lab_tool.Lab) -> None:
+    """The sandbox of apply has no server tested, so that the unit that reloads them does it."""
+    name = "one.example.com"
+    staple, known = f"{ROOT}/live/{name}/ocsp.der", "/opt/known.der"
+    host.run("cp", staple, known)
+    host.write("/opt/picky", f"#!/bin/sh\ncmp -s {staple} {known} || {{ echo unfit; exit 1; }}\n")
+    host.run("chmod", "755", "/opt/picky")
+    host.write(f"{ROOT}/conf.d/picky.json", json.dumps({"services": {"nginx": {"test": ["/opt/picky"]}}}))
+    host.run("ocsp-stapling", "refresh", "--force", name)
+    start(host)
+    host.run("cmp", staple, known)
+    (told,) = events(host, "OCSP_CODE=unfit_for_server")
+    assert "nginx rejects its configuration with the new response, so the previous one was put back" in told["MESSAGE"]
+    status = host.run("ocsp-stapling", "status", check=False)
+    assert f"{name}: " in status and "nginx rejects its configuration with the new response" in status, status
+    before = reloads(host, "nginx")
+    start(host)
+    host.run("cmp", staple, known)
+    assert reloads(host, "nginx") == before and len(events(host, "OCSP_CODE=unfit_for_server")) == 1
+    host.run("rm", f"{ROOT}/conf.d/picky.json")
+    host.run("ocsp-stapling", "refresh", "--force", name)
+    start(host)
+    assert host.run("sha256sum", staple).split()[0] != host.run("sha256sum", known).split()[0]
+    assert lab.look(host, name)[2] == "good"
+    assert "rejects" not in host.run("ocsp-stapling", "status", check=False)
+
+
 def test_a_revoked_certificate_loses_its_staple(host: lab_tool.Host, lab: lab_tool.Lab, lab_pki: pki_tool.Pki) -> None:
     name = doomed(host.name.partition("-")[2])
     lab_pki.revoke(name)
