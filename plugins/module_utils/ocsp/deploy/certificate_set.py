@@ -166,7 +166,7 @@ def _present(task: Task) -> Result:
     told = done.told
     if task.check:
         # What is done at the end of the play is told by nothing else.
-        at_end = to_be_told(task, one.known, leaving.services(work.before))
+        at_end = to_be_told(task, one.known, leaving.affected(work))
         done = done._replace(told=sorted({*told, *at_end}))
     result = _values(work, done.told, done.unconfirmed)
     result["dropped"] = leaving.removed
@@ -219,7 +219,7 @@ def _planned(task: Task) -> _Deployment:
 def _foresee(one: _Deployment, unsaved: t.Sequence[Part]) -> _Done:
     work = one.work
     told = transaction.renew(work, None)
-    told |= _without_announced(one)
+    _leave_out_announced(one)
     told.update(work.told(work.outdated_snippets()))
     told.update(service for missing in work.missing for service in missing.services)
     told = to_be_told(one.task, one.known, told)
@@ -230,20 +230,12 @@ def _foresee(one: _Deployment, unsaved: t.Sequence[Part]) -> _Done:
     return _Done(one.part, _is_reconfigured(one, unsaved), sorted(told), sorted(unconfirmed))
 
 
-def _without_announced(one: _Deployment) -> t.Set[str]:
-    """Leave out of what would change the certificates that earlier tasks of this run would have changed alike.
-
-    Returns the services that this task adds to them.
-    """
-    added: t.Set[str] = set()
+def _leave_out_announced(one: _Deployment) -> None:
+    """Leave out of what would change the certificates that earlier tasks of this run would have changed alike."""
     earlier = [*one.inclusion.together.values(), one.inclusion.claimed]
     for item in one.work.items:
-        given = [services for services in (claimed.get(item.name) for claimed in earlier) if services is not None]
-        if given and not item.held_back:
-            before = sets.described(one.work.layout.live(item.name)).services
-            added |= {*item.wanted.services}.difference(before, *given)
+        if any(claimed.get(item.name) is not None for claimed in earlier) and not item.held_back:
             item.reasons, item.renewed, item.secured = [], False, False
-    return added
 
 
 def _is_reconfigured(one: _Deployment, unsaved: t.Sequence[Part]) -> bool:

@@ -36,10 +36,12 @@ class Departure(t.NamedTuple):
     lost: t.Mapping[str, t.Sequence[str]]
     ending: t.Sequence[live.Live]
 
-    def services(self, before: t.Iterable[live.Live]) -> t.Set[str]:
-        """The services that will have to be reloaded; ``before`` is what was live before the task."""
-        users = {service for one in before if one.entry.name in self.removed for service, _kind in one.users}
-        return users.union(*self.lost.values())
+    def affected(self, work: Plan) -> t.Iterable[str]:
+        """The services that will have to be reloaded.
+
+        One that only loses a certificate which others keep has no other files to load, unless a snippet of its changes.
+        """
+        return removal.affected(work.before, self.removed, live.outdated_snippets(work.setup, self.ending))
 
 
 def find(inclusion: Inclusion, work: Plan, part: t.Optional[Part], force: bool) -> Departure:

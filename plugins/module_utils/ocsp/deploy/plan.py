@@ -218,9 +218,14 @@ class Plan:
         """What the pieces of configuration are about: what is or will be live, by name."""
         return {one.entry.name: one.entry for one in self.after()}
 
+    @property
+    def setup(self) -> Setup:
+        """What snippets depend on beside certificates."""
+        return Setup(self.layout.root, self.apache_port)
+
     def outdated_snippets(self) -> t.Dict[str, t.Optional[bytes]]:
         """The shared pieces of configuration that are not as they should be, by path. Raises InputError."""
-        return live.outdated_snippets(Setup(self.layout.root, self.apache_port), self.after())
+        return live.outdated_snippets(self.setup, self.after())
 
     def told(
         self, outdated: t.Iterable[str], switched: t.Optional[t.Iterable[Item]] = None

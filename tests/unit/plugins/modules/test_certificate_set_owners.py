@@ -800,8 +800,39 @@ def test_notes_for_comparisons_are_no_change(host: Host, check: bool) -> None:
     assert [shown["after"]["updated"] for shown in said["diff"]] == [["ocsp_stapling_timer"]]
 
 
+@pytest.mark.parametrize("kind", ["haproxy", None], ids=["with a snippet", "of an unknown kind"])
+@pytest.mark.parametrize("more", [True, False], ids=["gets one", "loses one"])
+@pytest.mark.parametrize("shared", [True, False], ids=["of another owner", "of its own"])
+def test_check_mode_announces_only_reloads_that_come(
+    kind: t.Optional[str], more: bool, shared: bool, host: Host
+) -> None:
+    """A service that gets or loses a certificate which others keep loads other files only where its snippet changes."""
+    host.settings["plain"] = {"unit": "plain", "test": ["true"]}
+    host.settings["gateway"] = {"unit": "gateway", "test": ["true"], "reload": ["true"], "kind": kind}
+    few, many = [A], [A, B]
+
+    def deploy(names: t.Sequence[str], check: bool = False) -> t.List[str]:
+        of_others = {**one(B), "services": ["plain"]}
+        mine = [{**one(name), "services": ["gateway"]} for name in names]
+        told: t.List[str] = []
+        turn: t.Dict[str, t.Any] = {"owner": "second", "place": "task"}
+        if shared:
+            told += host.run(part={"owner": "first", "place": "task"}, certificates=[of_others], check=check)["reload"]
+            turn.update(together={"first": {B: ["plain"]}}, came={"first": ["task"]})
+        else:
+            both = ["plain", "gateway"] if B in names else ["plain"]
+            mine = [each for each in mine if each["name"] != B] + [{**of_others, "services": both}]
+        told += host.run(part=turn, certificates=mine, check=check)["reload"]
+        if not check:
+            told += host.run("pruned", pruned={"first": ["task"], "second": ["task"]})["reload"]
+        return sorted(set(told))
+
+    deploy(few if more else many)
+    assert deploy(many if more else few, check=True) == deploy(many if more else few)
+
+
 def test_what_two_owners_renew_is_foreseen_once(host: Host) -> None:
-    """As in the run, where the second one finds it done. What the second one adds itself is foreseen, too."""
+    """As in the run, where the second one finds it done. That the second one adds a service is foreseen, too."""
     host.settings["plain"] = {"unit": "plain", "test": ["true"]}
     for owner in ("web", "mail"):
         host.deploy(owner, A)
@@ -816,7 +847,7 @@ def test_what_two_owners_renew_is_foreseen_once(host: Host) -> None:
         assert second["msg"] == "1 certificate: up to date"
         if check:
             foreseen = host.run(part={"owner": "mail", **earlier}, certificates=[added], check=True)
-            assert foreseen["changed"] and foreseen["reload"] == ["plain"]
+            assert foreseen["changed"] and foreseen["reload"] == []
 
 
 def test_a_service_that_nobody_knows_is_named_as_the_role_has_it(host: Host) -> None:
