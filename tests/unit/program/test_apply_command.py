@@ -1264,7 +1264,7 @@ def test_a_certificate_that_another_program_renewed_is_not_announced_by_its_form
     for _hour in range(4):
         host.later(HOUR)
         _refreshed, applied = host.hour()
-        assert "0 installed, 0 withdrawn, 1 without a staple" in applied.err
+        assert f"0 installed, 0 withdrawn, 1 without a staple ({NAME}: see 'ocsp-stapling status')" in applied.err
         assert "web was reloaded" not in applied.err
     assert host.reloads("web") == 1
     assert path.read_bytes() == former and host.known(NAME)["staple"] is None

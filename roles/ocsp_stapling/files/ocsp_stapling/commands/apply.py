@@ -24,7 +24,7 @@ from ocsp.services.installation import Change, Installation
 from ocsp.store import attempts, proofs, replaced, sets, staples
 from ocsp.store.attempts import Attempt
 from ocsp.store.staples import Place
-from ocsp.text import format_time
+from ocsp.text import format_time, join_words
 
 from .. import certificate_state, clock, events, record, renewals, troubles
 from .. import state as states
@@ -49,6 +49,8 @@ _DROPPED = (
 #: How long a run looks at certificates that a search found, well within the time after which its unit is killed: that
 #: would leave no state, and services that are not reloaded.
 LONGEST_RUN = timedelta(minutes=6)
+#: Certificates that the last line of a run names.
+_MOST_NAMES = 3
 _NO_TIME = "its staple was not checked, as there was no time left; the next run begins with it"
 
 INSTALLED, WITHDRAWN = "installed", "withdrawn"
@@ -530,13 +532,13 @@ class Apply:
 
     def _summarize(self) -> None:
         done = list(self.changes.values())
-        known = self.after.certificates.values()
-        wanted = [entry for entry in known if entry.get("code") not in ("no_responder", "not_configured")]
-        missing = sum(entry.get("staple") is None for entry in wanted)
+        known = {name: one for name, one in self.after.certificates.items() if one.get("staple") is None}
+        missing = [name for name, one in known.items() if one.get("code") not in ("no_responder", "not_configured")]
+        which = f" ({join_words(missing, most=_MOST_NAMES)}: see 'ocsp-stapling status')" if missing else ""
         judged = sum(self._is_meant(entry.name) for entry in self.config.certificates)
         message = (
-            f"apply checked {count(judged, 'certificate')} in {self.host.elapsed():.1f} s: "
-            f"{done.count(INSTALLED)} installed, {done.count(WITHDRAWN)} withdrawn, {missing} without a staple"
+            f"apply checked {count(judged, 'certificate')} in {self.host.elapsed():.1f} s: {done.count(INSTALLED)} "
+            f"installed, {done.count(WITHDRAWN)} withdrawn, {len(missing)} without a staple{which}"
         )
         self.log.emit(Event("run", message))
 
