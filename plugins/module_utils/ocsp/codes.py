@@ -464,7 +464,7 @@ CODES = (
         HOST,
         WARNING,
         "A good staple is in place, but a server of the certificate does not staple it, or some clients refuse it. Or "
-        "a server rejects its configuration with a new response, so what was there before was put back.",
+        "a server rejects its configuration with a new response, which was taken back.",
         "The message names the server or the clients, the reason and, where there is something to do, that. A response "
         "that was taken back is not tried again; `ocsp-stapling refresh --force NAME` fetches a newer one.",
         (ERROR, "for a must-staple certificate, or what was taken back"),

@@ -189,9 +189,12 @@ def test_what_is_broken_anyway_costs_no_staple(edge: Host, way: str) -> None:
     done = install(edge, way)
     assert all(edge.staple(name) not in (None, before[name]) for name in before)
     assert done.code == 1 and told(done) == [] and edge.reloads("edge") == 1 and edge.pending() == ["edge"]
+    again = install(edge, way)
+    assert again.code == 1 and "edge" in again.err, "what waits since the last run is overdue"
     (edge.home / "broken").unlink()
-    assert install(edge, way).code == 0
+    install(edge, way)
     assert edge.reloads("edge") == 2 and edge.pending() == []
+    assert install(edge, way).code == 0
 
 
 def test_what_was_not_loaded_yet_is_not_what_is_put_back(edge: Host) -> None:

@@ -286,7 +286,9 @@ def test_a_state_of_any_kind_is_a_problem_of_its_certificate_alone(batch: _acme_
 @pytest.mark.parametrize("chain", [*ODD, *[{"full_chain": one} for one in ODD]])
 def test_a_chain_of_any_kind_is_a_problem_of_its_certificate_alone(batch: _acme_orders.Batch, chain: t.Any) -> None:
     batch.take_orders(results(batch, created("bad.test"), created("good.test")))
-    batch.take_certificates(results(batch, {"selected_chain": chain}, {"selected_chain": chain}), [])
+    batch.take_certificates(
+        results(batch, {"selected_chain": chain}, {"selected_chain": chain}), [], lambda path: Path(path).read_bytes()
+    )
     assert set(batch.problems) == {"bad.test", "good.test"} and batch.installed == []
     assert all(one.message.isprintable() and len(one.message) < 400 for one in batch.problems.values())
 

@@ -132,14 +132,17 @@ class _Search:
         new = [one for each in noted if problem for one in _new_one(self._installed, config, *each)]
         if not new:
             return
-        self._put(new, False)
-        if self._test():
-            # It is broken anyway.
-            self._put(new, True)
-        elif len(new) == 1:
-            self.problems[new[0].name] = problem
-        else:
-            self._try_all(new)
+        try:
+            self._put(new, False)
+            if self._test():
+                # It is broken anyway.
+                self._put(new, True)
+            elif len(new) == 1:
+                self.problems[new[0].name] = problem
+            else:
+                self._try_all(new)
+        finally:
+            self._note()
 
     def _noted(self) -> t.List[t.Tuple[str, Replaced]]:
         """What is noted of certificates that have a new staple which the service has to load."""
@@ -179,15 +182,20 @@ class _Search:
         return self._installed.services.test(self.service, also_stopped=True)
 
     def _put(self, batch: t.Iterable[_New], new: bool) -> None:
-        """Have the new staples in place, or what was there before."""
+        """Have the new staples in place, or what was there before: for a test, of which no service is to be told."""
         for one in batch:
-            told = {name: [one.name] for name in one.services}
             with contextlib.suppress(OcspError):  # as on a full disk, where others can be put back
-                with self._installed.changing(told, must_note=False) as change:
+                with self._installed.changing({}) as change:
                     change.put_staple_back(one.place, one.new if new else one.former, self._now)
                 self.out.pop(one.name, None)
                 if not new:
                     self.out[one.name] = one
+
+    def _note(self) -> None:
+        """Have all services told of what is taken back. Otherwise it stays known since when they wait."""
+        for one in self.out.values():
+            with self._installed.changing({name: [one.name] for name in one.services}, must_note=False):
+                pass
 
 
 def _halves(batch: t.Sequence[_New]) -> t.List[t.Sequence[_New]]:
