@@ -25,8 +25,6 @@ from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 _PSS = "1.2.840.113549.1.1.10"
-_RESPONSE_EXTENSIONS = ("1.3.6.1.5.5.7.48.1.2", "1.3.6.1.5.5.7.48.1.9")
-_ANSWER_EXTENSIONS = ("1.3.6.1.5.5.7.48.1.6",)
 #: basicConstraints, keyUsage, extKeyUsage, certificatePolicies, subjectAltName, nocheck
 _DELEGATE_EXTENSIONS = ("2.5.29.19", "2.5.29.15", "2.5.29.37", "2.5.29.32", "2.5.29.17", "1.3.6.1.5.5.7.48.1.5")
 _STRONG = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
@@ -61,10 +59,10 @@ def believe(data: bytes, question: Question) -> list[t.Any]:
         if _is_about(answer, question):
             answers.append(answer)
             _check_answer(answer, question)
-            _refuse_critical(single.children[3:], _ANSWER_EXTENSIONS)
+            _refuse_critical(single.children[3:])
     if not answers:
         raise Doubt("it contains no answer about the certificate")
-    _refuse_critical(fields[2:], _RESPONSE_EXTENSIONS)
+    _refuse_critical(fields[2:])
     if response.produced_at_utc > question.now + question.rules.clock_tolerance:
         raise Doubt("it was produced in the future")
     _check_signature(data, response, question)
@@ -133,15 +131,13 @@ def _check_answer(answer: t.Any, question: Question) -> None:
         raise Doubt("it has ended")
 
 
-def _refuse_critical(fields: t.Sequence[tree.Node], known: t.Sequence[str]) -> None:
-    """By the bytes, since cryptography shows no extensions of several answers."""
+def _refuse_critical(fields: t.Sequence[tree.Node]) -> None:
+    """By the bytes, since cryptography shows no extensions of several answers. Browsers know none of them."""
     for wrapped in fields:
         for extension in wrapped.at(0).children if wrapped.tag == 0xA1 else []:
             parts = extension.children
             if len(parts) == 3 and parts[1].encode() == b"\x01\x01\xff":
-                oid = _dotted(parts[0].content)
-                if oid not in known:
-                    raise Doubt(f"it has the critical extension {oid}")
+                raise Doubt(f"it has the critical extension {_dotted(parts[0].content)}")
 
 
 def _dotted(content: bytes) -> str:

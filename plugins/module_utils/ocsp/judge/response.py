@@ -278,8 +278,6 @@ def _check_basic(
     nonce: t.Optional[bytes],
     draft: _Draft,
 ) -> None:
-    if response.responder_name is not None:
-        x509.check_name(response.responder_name)
     draft.produced_at = response.produced_at
     draft.signature_algorithm = response.scheme.name
     draft.certificate_count = len(response.certificates)

@@ -266,6 +266,7 @@ def _parse_responder(identifier: bytes) -> t.Tuple[t.Optional[bytes], t.Optional
     inner = reader.enter(reader.peek())
     if identifier[0] == _TAG_1:
         name = inner.raw(SEQUENCE)
+        x509.check_name(name)  # OpenSSL reads no response with a name that it cannot read
     else:
         key_hash = inner.content(OCTET_STRING)
     inner.finish()
