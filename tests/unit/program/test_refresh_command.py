@@ -18,12 +18,11 @@ import typing as t
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import cryptography
 import pytest
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, MINUTE
 from ansible_collections.certops.ocsp.tests.unit.http_server import Peer, Server
-from ansible_collections.certops.ocsp.tests.unit.markers import AS_ROOT
+from ansible_collections.certops.ocsp.tests.unit.markers import AS_ROOT, CLOSED
 from ansible_collections.certops.ocsp.tests.unit.program import host as hosts
 from ansible_collections.certops.ocsp.tests.unit.program.host import Host
 from ocsp_stapling.commands import refresh
@@ -476,16 +475,8 @@ def test_an_older_staple_does_not_replace_the_own_response(host: Host) -> None:
     assert (host.responses / f"{NAME}.der").read_bytes() == own and host.requests == 1
 
 
-def open_to_all(path: Path) -> bool:
-    """Whether any user gets to a file."""
-    return all(folder.stat().st_mode & 0o001 for folder in path.resolve().parents)
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-@pytest.mark.skipif(
-    not all(open_to_all(Path(file)) for file in (os.__file__, cryptography.__file__, __file__)),
-    reason="this Python, its libraries or the checkout are for one user alone",
-)
+@pytest.mark.skipif(bool(CLOSED), reason=CLOSED)
 def test_root_becomes_the_owner_of_the_responses(host: Host) -> None:
     for folder in (host.library, host.home, *list(host.home.parents)[:2]):
         folder.chmod(0o755)

@@ -17,7 +17,7 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.certops.ocsp.tests.unit.markers import AS_ROOT
+from ansible_collections.certops.ocsp.tests.unit.markers import AS_ROOT, CLOSED
 from ansible_collections.certops.ocsp.tests.unit.program.host import Host
 
 NAME = "www.example.com"
@@ -26,10 +26,12 @@ USER = 4711
 
 pytestmark = AS_ROOT
 
-#: Runs the program with other code in the place of the work, or with none. The other user may not be able to read this
-#: Python.
+#: Runs the program with other code in the place of the work, or with none. Whoever started the tests may have signals
+#: ignored. The other user may not be able to read this Python.
 _SCRIPT = """
 import encodings.idna, http.client, json, os, signal, ssl, sys, time, urllib.parse, urllib.request
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 sys.path.insert(0, sys.argv.pop(1))
 code = sys.argv.pop(1)
 from ocsp_stapling import cli, dispatch, unprivileged
@@ -51,6 +53,8 @@ def owned(host: Host) -> Host:
 
 
 def command(host: Host, code: str, *arguments: str) -> t.List[str]:
+    if CLOSED and not code:
+        pytest.skip(CLOSED)
     return [sys.executable, "-B", "-c", _SCRIPT, str(host.library), code, *host.arguments("refresh", *arguments)]
 
 
@@ -67,12 +71,13 @@ def run(host: Host, code: str, *arguments: str) -> subprocess.CompletedProcess[s
 
 def on_a_terminal(host: Host, code: str, *arguments: str, descriptor: t.Optional[int] = None) -> str:
     """What root sees that runs it on a terminal, from a folder of its own and with something open."""
+    argv = command(host, code, *arguments)
     child, leader = pty.fork()
     if child == 0:
         os.chdir(host.root)
         if descriptor is not None:
             os.set_inheritable(descriptor, True)
-        os.execv(sys.executable, command(host, code, *arguments))
+        os.execv(sys.executable, argv)
     output = b""
     with contextlib.suppress(OSError):  # as a terminal says that nobody writes to it any more
         while part := os.read(leader, 65536):
