@@ -46,8 +46,6 @@ _MOST_ALIKE = 8
 
 _OCSP_SIGNING = "1.3.6.1.5.5.7.3.9"
 _CRL_REASON = "2.5.29.21"
-#: Of a response and its answers, browsers know no extension, be it a nonce, so that none may be critical.
-_NONE_KNOWN: t.FrozenSet[str] = frozenset()
 _KNOWN_IN_DELEGATE = frozenset(
     (
         x509.BASIC_CONSTRAINTS,
@@ -623,8 +621,11 @@ def _seems_self_signed(delegate: Certificate) -> bool:
 # Extensions
 
 
-def _unknown_critical(extensions: Extensions, known: t.FrozenSet[str]) -> str:
-    """The OID of a critical extension that is not known, or an empty string (RFC 6960 section 4.4)."""
+def _unknown_critical(extensions: Extensions, known: t.FrozenSet[str] = frozenset()) -> str:
+    """The OID of a critical extension that is not known, or an empty string (RFC 6960 section 4.4).
+
+    Of a response and its answers, browsers know none, be it a nonce.
+    """
     for oid, extension in extensions.items():
         if extension.critical and oid not in known:
             return oid
@@ -634,11 +635,11 @@ def _unknown_critical(extensions: Extensions, known: t.FrozenSet[str]) -> str:
 def _check_extensions(
     response: BasicResponse, answers: t.Sequence[Answer], nonce: t.Optional[bytes], draft: _Draft
 ) -> None:
-    unknown = _unknown_critical(response.extensions, _NONE_KNOWN)
+    unknown = _unknown_critical(response.extensions)
     if unknown:
         draft.error("unknown_critical_extension", f"the response has the critical extension {unknown}")
     for answer in answers:
-        unknown = _unknown_critical(answer.extensions, _NONE_KNOWN)
+        unknown = _unknown_critical(answer.extensions)
         if unknown:
             draft.error("unknown_critical_extension", f"the answer has the critical extension {unknown}")
         if _CRL_REASON in answer.extensions:
