@@ -79,11 +79,7 @@ class Change:
         if content is None:
             files.remove_file(path)
         else:
-            try:
-                os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
-            except OSError as error:
-                raise FileError(f"cannot create {os.path.dirname(path)}: {error.strerror}") from None
-            files.replace_file(path, content)
+            files.create_file(path, content)
         self.made = True
 
     def put_back(self, path: str, text: t.Optional[str]) -> None:

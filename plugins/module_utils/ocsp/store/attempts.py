@@ -26,7 +26,6 @@ one that was meant, or was made later. ``deploy.outcomes`` makes records of the 
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import typing as t
@@ -77,10 +76,7 @@ class Attempt(t.NamedTuple):
 
 def names(layout: Layout) -> t.List[str]:
     """The names of which there is a record, in alphabetical order."""
-    with contextlib.suppress(OSError):
-        found = os.listdir(os.path.dirname(layout.attempt("any")))
-        return sorted(name[: -len(_SUFFIX)] for name in found if name.endswith(_SUFFIX) and name[0] != ".")
-    return []
+    return reading.names(os.path.dirname(layout.attempt("any")), _SUFFIX)
 
 
 def read(layout: Layout, name: str) -> t.Optional[Attempt]:

@@ -294,6 +294,16 @@ def _back_up(path: str, backup: str, keep: int) -> None:
         os.unlink(old)
 
 
+def create_file(path: str, content: bytes) -> None:
+    """As ``replace_file``, in a folder that is made where it is missing. Raises FileError."""
+    folder = os.path.dirname(path)
+    try:
+        os.makedirs(folder, 0o755, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"cannot create {folder}: {error.strerror}") from None
+    replace_file(path, content)
+
+
 def _open_itself(path: str, flags: int) -> int:
     """Open a regular file and no link; nothing else in its place may hang the run or get hold of it."""
     descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW)

@@ -14,7 +14,6 @@ An empty file, as touch(1) makes it, is a note as well: the service is to be rel
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import typing as t
@@ -35,9 +34,7 @@ class Note(t.NamedTuple):
 
 def services(layout: Layout) -> t.List[str]:
     """The services with a note, in alphabetical order."""
-    with contextlib.suppress(OSError):
-        return sorted(name for name in os.listdir(_folder(layout)) if not name.startswith("."))
-    return []
+    return reading.names(_folder(layout))
 
 
 def read(layout: Layout, service: str) -> t.Optional[Note]:

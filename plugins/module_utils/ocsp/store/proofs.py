@@ -17,7 +17,7 @@ import os
 import re
 import typing as t
 
-from ..errors import FileError, InputError
+from ..errors import InputError
 from . import files, reading, untrusted_file
 
 #: How the names of their files end. Those of responses end in another way.
@@ -37,11 +37,7 @@ def file_name(name: str) -> str:
 def keep(path: str, proof: t.Optional[bytes]) -> None:
     """Remember a proof. One that is longer than what can be kept takes the place of none. Raises FileError."""
     if proof is not None and len(proof) <= LONGEST and proof != read_own(path):
-        try:
-            os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
-        except OSError as error:
-            raise FileError(f"cannot create {os.path.dirname(path)}: {error.strerror}") from None
-        files.replace_file(path, proof)
+        files.create_file(path, proof)
 
 
 def forget(path: str) -> None:

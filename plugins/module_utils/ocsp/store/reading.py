@@ -40,6 +40,15 @@ def read_file(path: str, source: str, limit: int) -> t.Optional[bytes]:
         os.close(descriptor)
 
 
+def names(folder: str, suffix: str = "") -> t.List[str]:
+    """The files in a folder that end like this and are not hidden, without that, in order. Never raises."""
+    try:
+        found = os.listdir(folder)
+    except OSError:
+        return []
+    return sorted(file[: len(file) - len(suffix)] for file in found if file.endswith(suffix) and file[0] != ".")
+
+
 def _read_all(descriptor: int, limit: int) -> bytes:
     pieces, size = [], 0
     while size < limit:

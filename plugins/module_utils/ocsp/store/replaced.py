@@ -63,11 +63,6 @@ def note(
     current, known = staples.look(place), read(layout, name)
     if known is not None and known.is_about(place, current):
         current, services = known.former, [*known.services, *services]
-    path = layout.replaced(name)
-    try:
-        os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
-    except OSError as error:
-        raise FileError(f"cannot create {os.path.dirname(path)}: {error.strerror}") from None
     values = {
         "version": 1,
         "folder": place.folder,
@@ -77,15 +72,12 @@ def note(
         "data": base64.b64encode(current.data).decode("ascii") if current.data is not None else None,
         "expires": current.expires,
     }
-    files.replace_file(path, json.dumps(values).encode("ascii") + b"\n")
+    files.create_file(layout.replaced(name), json.dumps(values).encode("ascii") + b"\n")
 
 
 def names(layout: Layout) -> t.List[str]:
     """The certificates with a file, in alphabetical order."""
-    with contextlib.suppress(OSError):
-        found = os.listdir(os.path.dirname(layout.replaced("any")))
-        return sorted(file[: -len(_SUFFIX)] for file in found if file.endswith(_SUFFIX) and file[0] != ".")
-    return []
+    return reading.names(os.path.dirname(layout.replaced("any")), _SUFFIX)
 
 
 def read(layout: Layout, name: str) -> t.Optional[Replaced]:

@@ -22,7 +22,7 @@ from datetime import datetime, timezone
 
 from ocsp.deploy import renewed
 from ocsp.deploy.renewed import Source
-from ocsp.errors import FileError, InputError, OcspError
+from ocsp.errors import InputError, OcspError
 from ocsp.store import files, parts, reading
 from ocsp.store.parts import Part
 from ocsp.store.sets import Layout
@@ -53,12 +53,8 @@ def folder(folders: Folders) -> str:
 
 def note(folders: Folders, name: str, source: t.Optional[Source] = None) -> None:
     """Request that a certificate be deployed. Raises FileError."""
-    try:
-        os.makedirs(folder(folders), 0o755, exist_ok=True)
-    except OSError as error:
-        raise FileError(f"cannot create {folder(folders)}: {error.strerror}") from None
     values = {"version": 1, **(source.values() if source is not None else {})}
-    files.replace_file(os.path.join(folder(folders), name + _ENDING), json.dumps(values, indent=1).encode("ascii"))
+    files.create_file(os.path.join(folder(folders), name + _ENDING), json.dumps(values, indent=1).encode("ascii"))
 
 
 def noted(folders: Folders) -> t.Dict[str, Request]:
