@@ -632,7 +632,7 @@ def test_those_of_each_folder_take_turns_and_failing_ones_come_last(host: Host) 
     config = load(str(host.root / "config.json"), str(host.state))
 
     def order(**known: t.Any) -> t.List[str]:
-        unused: t.Any = types.SimpleNamespace(look_ahead=lambda _interval: None, now=lambda: host.now)
+        unused: t.Any = types.SimpleNamespace(look_ahead=lambda *_arguments: None, now=lambda: host.now)
         run = Refresh(config, unused, unused, unused)
         for name, values in known.items():
             run.record.entry(f"{name}.test").update(values)
@@ -690,7 +690,7 @@ def test_who_makes_folders_has_no_more_turns(host: Host) -> None:
     scan = [{"folder": str(host.home / folder), "recursive": True} for folder in ("evil", "other")]
     hosts.write_json(host.root / "conf.d" / "10.json", {"version": 1, "scan": scan})
     host.configure()
-    unused: t.Any = types.SimpleNamespace(look_ahead=lambda _interval: None, now=lambda: host.now)
+    unused: t.Any = types.SimpleNamespace(look_ahead=lambda *_arguments: None, now=lambda: host.now)
     run = Refresh(load(str(host.root / "config.json"), str(host.state)), unused, unused, unused)
     order = [os.path.basename(entry.name) for entry in run._in_turn() if entry.live is None]
     assert order[:2] == ["a.test", "x.test"]

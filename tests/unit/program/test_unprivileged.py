@@ -17,7 +17,7 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.certops.ocsp.tests.unit.markers import AS_ROOT, CLOSED
+from ansible_collections.certops.ocsp.tests.unit.markers import AS_ROOT
 from ansible_collections.certops.ocsp.tests.unit.program.host import Host
 
 NAME = "www.example.com"
@@ -30,6 +30,9 @@ pytestmark = AS_ROOT
 #: ignored. The other user may not be able to read this Python.
 _SCRIPT = """
 import encodings.idna, http.client, json, os, signal, ssl, sys, time, urllib.parse, urllib.request
+from cryptography.hazmat.backends.openssl import backend
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, ed448, padding, rsa, utils
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 sys.path.insert(0, sys.argv.pop(1))
@@ -53,8 +56,6 @@ def owned(host: Host) -> Host:
 
 
 def command(host: Host, code: str, *arguments: str) -> t.List[str]:
-    if CLOSED and not code:
-        pytest.skip(CLOSED)
     return [sys.executable, "-B", "-c", _SCRIPT, str(host.library), code, *host.arguments("refresh", *arguments)]
 
 
