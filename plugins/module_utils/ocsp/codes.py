@@ -418,6 +418,13 @@ CODES = (
         "See the message of `refresh` for the reason.",
     ),
     Code(
+        "not_deployed",
+        HOST,
+        WARNING,
+        "The certificate is configured, and no run of the role has deployed it yet: there is nothing to staple.",
+        "Run the playbook, which deploys it or says why it cannot. `ocsp-stapling status` knows why the last run did not.",
+    ),
+    Code(
         "clock_implausible",
         HOST,
         ERROR,

@@ -541,7 +541,7 @@ def test_a_certificate_that_was_never_deployed_is_a_warning(web: Host) -> None:
     assert (refreshed.code, applied.code) == (0, 1)
     advice = "run the playbook, which deploys it or says why it cannot"
     sentence = f"{NAME}: it is not deployed: there is no {live}; {advice}"
-    assert applied.err.splitlines()[0] == f"{sentence} [bad_input]"
+    assert applied.err.splitlines()[0] == f"{sentence} [not_deployed]"
     assert NAME not in refreshed.err
     assert web.requests == 0
     done = web.run("status")

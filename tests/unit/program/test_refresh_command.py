@@ -138,6 +138,21 @@ def test_other_options_count_at_once(host: Host) -> None:
     assert host.requests == 2
 
 
+def test_by_force_it_says_that_there_is_nothing_newer_and_keeps_its_plan(host: Host) -> None:
+    host.deploy(NAME)
+    host.run("refresh")
+    planned = known(host)["next_attempt"]
+    begin = host.now
+    host.later(MINUTE)
+    host.maker = lambda leaf, _now: hosts.good(leaf, begin)
+    done = host.run("refresh", "--force")
+    assert done.code == 0
+    assert done.err.splitlines()[0] == (
+        f"{NAME}: {host.url} has no newer response than the one that is good until 2026-03-11T04:06:07Z"
+    )
+    assert known(host)["next_attempt"] == planned
+
+
 def test_by_name_and_by_force(host: Host) -> None:
     host.deploy(NAME)
     host.deploy("other.example.com")

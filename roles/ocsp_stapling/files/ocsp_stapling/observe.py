@@ -76,7 +76,7 @@ class Observer:
         """Read and judge what there is. Raises InputError where the staple in place cannot be read."""
         undeployed = entry.undeployed
         if undeployed:
-            obstacle = Finding("bad_input", ERROR, undeployed)
+            obstacle = Finding("not_deployed", ERROR, undeployed)
             return Observation(entry, None, Facts(False, obstacle=obstacle), deployed=False)
         place = staples.find(entry.live) if entry.live is not None else None
         current = read_place(entry) if in_place_only else staples.read(place) if place is not None else None

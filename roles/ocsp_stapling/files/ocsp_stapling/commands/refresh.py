@@ -266,9 +266,9 @@ class Refresh:
 
     def _note_undeployed(self, entry: Entry, known: Values) -> None:
         # apply says so; as long as no server uses it, it is no failure of this run.
-        self._emit(entry, "skipped", entry.undeployed, events.DEBUG, "bad_input")
+        self._emit(entry, "skipped", entry.undeployed, events.DEBUG, "not_deployed")
         known.clear()
-        known.update(code="bad_input")
+        known.update(code="not_deployed")
 
     def _note_skipped(self, entry: Entry, known: Values, outcome: Outcome) -> None:
         # apply says so, when it withdraws what may be in place.
@@ -280,11 +280,11 @@ class Refresh:
         now, judgement = self.host.now(), outcome.judgement
         assert judgement is not None
         assert judgement.effective_expiry is not None
-        idle = record.number_of(known, "idle") + 1 if outcome.fetched and not outcome.changed else 0
+        planned, nothing_newer = self._planned(entry, outcome), outcome.fetched and not outcome.changed
+        # By force, it may have been asked for before it was due.
+        idle = record.number_of(known, "idle") + 1 if nothing_newer and now >= planned else 0
         if idle:
             planned = schedule.retry_at(now, idle, judgement.effective_expiry, self.ahead.interval, self.host.jitter())
-        else:
-            planned = self._planned(entry, outcome)
         planned = max(now, schedule.asked_from(planned, judgement.effective_expiry, self.ahead.interval))
         self._note_source(known, outcome)
         if outcome.fetched:
@@ -300,9 +300,12 @@ class Refresh:
             renew_at=format_time(outcome.renew_at),
         )
         proofs.forget(self.config.folders.proof(entry.name))
+        ends = format_time(judgement.effective_expiry)
         if outcome.fetched and outcome.changed:
-            ends = format_time(judgement.effective_expiry)
             self._emit(entry, "renewed", f"{outcome.responder_url} gave a response that is good until {ends}")
+        elif nothing_newer and self.force:
+            message = f"{outcome.responder_url} has no newer response than the one that is good until {ends}"
+            self._emit(entry, "kept", message)
         for warning in outcome.warnings:
             self._emit(entry, "kept", warning, events.WARNING)
 
