@@ -89,6 +89,34 @@ def test_a_reload_that_cannot_even_begin_says_why(
     assert f"{mine}, line 2, column 1: the file is empty" in failed and "was not reloaded" not in failed, failed
 
 
+def test_the_handler_that_renews_staples_says_what_is_wrong(
+    lab: lab_tool.Lab, host: lab_tool.Host, play: Play, lab_pki: pki_tool.Pki
+) -> None:
+    leaf = lab_pki.issue("notified.example.com", key="ec")
+    options = {"retries": 0, "timeout": 2}
+    variables = {"certificates": web(leaf.name), "source": lab_pki.home, "responder_wait": 0, "options": options}
+    notify = {"name": "Notify", "ansible.builtin.command": "true", "notify": "Update OCSP responses"}
+    lost = f"rm -f {ROOT}/live/{leaf.name}/ocsp.der /var/lib/ocsp-stapling/responses/{leaf.name}.der"
+    with lab.responder(lab_pki.home):
+        assert play(host, **variables).rc == 0
+        idle = play(host, tasks=[notify], **variables)
+        assert (idle.rc, idle.count("changed")) == (0, 1), idle.output
+        assert "ocsp-stapling status" not in idle.output
+    host.run("sh", "-c", lost)
+    failing = play(host, tasks=[notify], **variables)
+    told = " ".join(failing.output.split("RUNNING HANDLER", 1)[1].split())
+    assert failing.rc == 0, failing.output
+    assert f"ocsp-stapling status: WARNING - {leaf.name}: no staple is in place; could not fetch a new " in told
+    with lab.responder(lab_pki.home):
+        assert play(host, **variables).rc == 0
+        renewed = play(host, tasks=[{**notify, "ansible.builtin.command": f"sh -c '{lost}'"}], **variables)
+        assert (renewed.rc, renewed.count("changed")) == (0, 2), renewed.output
+        serve_by_nginx(host, leaf.name)
+        assert is_stapled(lab.look(host, leaf.name), leaf)
+    in_check = play(host, check=True, tasks=[notify], **variables)
+    assert in_check.rc == 0, in_check.output
+
+
 def test_password_of_a_proxy(lab: lab_tool.Lab, host: lab_tool.Host, play: Play, lab_pki: pki_tool.Pki) -> None:
     """It is for root and the program alone, also where a diff is asked for."""
     leaf = lab_pki.issue("proxied.example.com", key="ec")

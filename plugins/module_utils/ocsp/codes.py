@@ -422,7 +422,7 @@ CODES = (
         HOST,
         WARNING,
         "The certificate is configured, and no run of the role has deployed it yet: there is nothing to staple.",
-        "Run the playbook, which deploys it or says why it cannot. `ocsp-stapling status` knows why the last run did not.",
+        "Run the playbook, which deploys it or says why it cannot. `ocsp-stapling status` says why it did not.",
     ),
     Code(
         "clock_implausible",

@@ -64,9 +64,7 @@ def test_each_service_has_a_handler() -> None:
     known = load("vars/main.yml")["__ocsp_stapling_known"]
     names = [handler["name"] for handler in load("handlers/main.yml")]
     assert [f"Reload {service}" for service in known] == [name for name in names if name.startswith("Reload ")][:-1]
-    assert [handler["listen"] for handler in load("handlers/main.yml") if "listen" in handler] == [
-        "Update OCSP responses"
-    ] * 2
+    assert {one["listen"] for one in load("handlers/main.yml") if "listen" in one} == {"Update OCSP responses"}
 
 
 def test_a_play_fails_where_a_handler_could_not_reload_a_service() -> None:
