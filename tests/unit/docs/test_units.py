@@ -46,7 +46,7 @@ _BOTH = frozenset(
 DIRECTIVES = {
     "ocsp-stapling": {
         "CapabilityBoundingSet=",
-        "InaccessiblePaths=-/run/lock -/dev/shm -/dev/mqueue",
+        "InaccessiblePaths=-/run/lock -/dev/shm -/dev/mqueue -/run/dbus",
         "MemoryMax=256M",
         "PrivateUsers=yes",
         "ReadOnlyPaths=/run",

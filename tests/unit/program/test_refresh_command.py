@@ -110,6 +110,22 @@ def test_each_certificate_has_a_time_of_its_own(host: Host) -> None:
     assert len({moment[:13] for moment in planned}) >= 4, planned  # hours
 
 
+def test_where_it_may_not_ask_systemd_it_knows_the_next_runs_from_apply(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A response of a week is asked for in each run where that is once a week: the last two ask."""
+    host.deploy(NAME)
+    host.schedule("0 3 * * 0", monkeypatch)
+    host.hour()
+    host.schedule("nothing", monkeypatch)
+    host.later(HOUR)
+    host.run("refresh")
+    assert host.requests == 2
+    (host.state / "starts.json").write_text('{"starts": [1, null, "2026"]}')
+    host.later(HOUR)
+    assert host.run("refresh").code == 0
+
+
 def test_a_certificate_that_was_replaced_is_asked_for_at_once(host: Host) -> None:
     host.deploy(NAME)
     host.run("refresh")
@@ -648,7 +664,9 @@ def test_those_of_each_folder_take_turns_and_failing_ones_come_last(host: Host) 
     config = load(str(host.root / "config.json"), str(host.state))
 
     def order(**known: t.Any) -> t.List[str]:
-        unused: t.Any = types.SimpleNamespace(look_ahead=lambda *_arguments: None, now=lambda: host.now)
+        unused: t.Any = types.SimpleNamespace(
+            timetable=tuple, look_ahead=lambda *_arguments: None, now=lambda: host.now
+        )
         run = Refresh(config, unused, unused, unused)
         for name, values in known.items():
             run.record.entry(f"{name}.test").update(values)
@@ -706,7 +724,7 @@ def test_who_makes_folders_has_no_more_turns(host: Host) -> None:
     scan = [{"folder": str(host.home / folder), "recursive": True} for folder in ("evil", "other")]
     hosts.write_json(host.root / "conf.d" / "10.json", {"version": 1, "scan": scan})
     host.configure()
-    unused: t.Any = types.SimpleNamespace(look_ahead=lambda *_arguments: None, now=lambda: host.now)
+    unused: t.Any = types.SimpleNamespace(timetable=tuple, look_ahead=lambda *_arguments: None, now=lambda: host.now)
     run = Refresh(load(str(host.root / "config.json"), str(host.state)), unused, unused, unused)
     order = [os.path.basename(entry.name) for entry in run._in_turn() if entry.live is None]
     assert order[:2] == ["a.test", "x.test"]

@@ -257,6 +257,10 @@ class Folders:
         return os.path.join(self.state, "state.json")
 
     @property
+    def starts(self) -> str:
+        return os.path.join(self.state, "starts.json")
+
+    @property
     def metrics(self) -> str:
         return os.path.join(self.state, "metrics", "ocsp_stapling.prom")
 

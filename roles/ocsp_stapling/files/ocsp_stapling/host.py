@@ -98,9 +98,8 @@ class Host:
         """Whether the timer that should start the program does not run."""
         return timetable.is_stopped(self.run, control.has_systemd())
 
-    def look_ahead(self, interval: timedelta, fetches: bool) -> Lookahead:
-        """What can be left to the next run; ``interval`` is from one to the next where nothing says when they are."""
-        runs = self.timetable()
+    def look_ahead(self, runs: t.Optional[Timetable], interval: timedelta, fetches: bool) -> Lookahead:
+        """What can be left to the next run; ``interval`` is from one to the next where it is unknown when they are."""
         if runs is None:
             return look_ahead(interval, interval, fetches)
         return look_ahead(runs.first(self.now()) - self.now(), runs.interval, fetches)

@@ -26,7 +26,7 @@ from ocsp.store.attempts import Attempt
 from ocsp.store.staples import Place
 from ocsp.text import format_time, join_words
 
-from .. import certificate_state, clock, events, record, renewals, troubles
+from .. import certificate_state, clock, events, record, renewals, starts, troubles
 from .. import state as states
 from ..config import IO_ERROR, Config, Entry
 from ..events import Event, Log
@@ -100,7 +100,8 @@ class Apply:
         self.after = State()
         self.after.refused = self.refused
         self.clock_problem = ""
-        self.ahead = host.look_ahead(config.interval, config.fetch)
+        self.runs = host.timetable()
+        self.ahead = host.look_ahead(self.runs, config.interval, config.fetch)
         self.exit_code = 0
         self.changes: t.Dict[str, str] = {}
         #: What services have rejected, by certificate, as the state says it.
@@ -553,6 +554,7 @@ class Apply:
         }
         self.after.pending = reloading.marks(self.config)
         self.after.save(self.config.folders.state_file, self.now)
+        starts.write_down(self.config.folders.starts, self.runs)
 
 
 def _last_part(look: Observation, judgement: Judgement) -> timedelta:

@@ -28,7 +28,7 @@ from ocsp.servers.changes import expiry_plan
 from ocsp.store import proofs, reading, staples
 from ocsp.text import clean, format_time
 
-from .. import events, record
+from .. import events, record, starts
 from ..certificate_state import renewal_time
 from ..config import IO_ERROR, Config, Entry
 from ..events import Event, Log
@@ -91,7 +91,8 @@ class Refresh:
         self.inputs: t.Dict[str, str] = {}
         self.outcomes: t.Dict[str, Result] = {}
         self.left: t.List[str] = []
-        self.ahead = host.look_ahead(config.interval, config.fetch)
+        runs = host.timetable() or starts.read(config.folders.starts)
+        self.ahead = host.look_ahead(runs, config.interval, config.fetch)
 
     def run(self) -> Report:
         """Raises FileError where the record cannot be written."""
