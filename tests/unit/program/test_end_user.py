@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.certops.ocsp.tests.unit.markers import AS_ROOT
 
-SCRIPT = Path(__file__).resolve().parents[3] / "roles/ocsp_stapling/files/end_processes.py"
+SCRIPT = Path(__file__).resolve().parents[3] / "roles/ocsp_stapling/files/end_user.py"
 USER, OTHER = 64711, 64712
 
 pytestmark = AS_ROOT
