@@ -306,7 +306,10 @@ def test_going_away_leaves_what_was_there(
 def test_a_user_that_was_taken_over_is_removed(
     lab: lab_tool.Lab, add_host: AddHost, play: Play, lab_pki: pki_tool.Pki
 ) -> None:
-    """It can have said that it lingers, and have left a process behind, and folders in folders."""
+    """It can have said that it lingers, and have left processes, a crontab, and folders in folders.
+
+    What starts processes for users does not start any for it; these hosts had it before that.
+    """
     host = add_host("lingering", "nginx")
     leaf = lab_pki.issue("lingering.example.com", key="ec")
     with lab.responder(lab_pki.home):
@@ -318,8 +321,15 @@ def test_a_user_that_was_taken_over_is_removed(
     host.write(f"/run/systemd/system/user@{number}.service.d/runtime.conf", runtime)
     host.run("systemctl", "daemon-reload")
     host.run("loginctl", "enable-linger", "ocsp-stapling")
+    host.run("systemctl", "start", f"user@{number}", check=False)
+    assert host.run("systemctl", "is-active", f"user@{number}", check=False) == "failed\n"
+    host.run("systemctl", "reset-failed", f"user@{number}")
+    host.run("chage", "--expiredate", "-1", "ocsp-stapling")
     host.run("systemctl", "start", f"user@{number}")
     host.run("systemctl", "-q", "is-active", f"user@{number}")
+    crontab = "/var/spool/cron/crontabs/ocsp-stapling"
+    host.write(crontab, "* * * * * id\n")
+    host.run("chown", "ocsp-stapling:crontab", crontab)
     host.run("sh", "-c", "setsid runuser -u ocsp-stapling -- sleep 600 >/dev/null 2>&1 & sleep 1")
     nested = (
         "import os; os.chdir('/var/lib/ocsp-stapling/responses')\nfor _ in range(3000): os.mkdir('d'); os.chdir('d')"
@@ -329,7 +339,7 @@ def test_a_user_that_was_taken_over_is_removed(
         gone = play(host, check=check, state="absent")
         assert gone.rc == 0, gone.output
     assert "ocsp-stapling" not in host.read("/etc/passwd") + host.run("ls", "/var/lib/systemd/linger")
-    assert host.run("sh", "-c", f"! ps -o pid= -U {number}") == ""
+    assert host.run("sh", "-c", f"! ps -o pid= -U {number}") == "" and not host.has(crontab)
     assert host.run("systemctl", "--failed", "--plain", "--no-legend") == ""
     assert play(host, state="absent").count("changed") == 0
 

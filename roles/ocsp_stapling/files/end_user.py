@@ -2,43 +2,79 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""End all processes of a user, whose number is the argument: as long as there is one, the user cannot be removed.
+"""End all processes of a user, and unmount what it has mounted. The arguments are its number, and folders.
 
-Containers use numbers of their own for their users, so processes of other PID namespaces are left alone.
+As long as there is such a process, the user cannot be removed, nor can a folder with something mounted in it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import re
 import signal
+import subprocess
 import sys
 import time
 
 #: Seconds until it gives up.
 _PATIENCE = 10.0
+# ioctl_ns(2)
+_NS_GET_USERNS, _NS_GET_OWNER_UID = 0xB701, 0xB704
+#: A mount point in proc_pid_mountinfo(5), with the escapes that it has.
+_MOUNT_POINT = re.compile(rb"^\S+ \S+ \S+ \S+ (\S+) ", re.MULTILINE)
+_ESCAPE = re.compile(rb"\\([0-7]{3})")
 
 
-def main(user: int) -> None:
+def main(user: int, *folders: str) -> None:
     deadline = time.monotonic() + _PATIENCE
     while user and time.monotonic() < deadline:
         found = [pid for pid in map(int, filter(str.isdecimal, os.listdir("/proc"))) if _is_of(pid, user)]
         if not found:
-            return
+            break
         for pid in found:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(0.05)
+    for folder in folders:
+        _unmount(os.fsencode(folder))
 
 
 def _is_of(pid: int, user: int) -> bool:
     try:
         with open(f"/proc/{pid}/status", "rb") as status:
             users = next(line.split()[1:] for line in status if line.startswith(b"Uid:"))
-        return b"%d" % user in users and os.readlink(f"/proc/{pid}/ns/pid") == os.readlink("/proc/self/ns/pid")
+        return b"%d" % user in users and not _is_contained(pid, user)
     except OSError:  # it has ended
         return False
 
 
+def _is_contained(pid: int, user: int) -> bool:
+    """Whether it is in a PID namespace of somebody else's: containers have numbers of their own for their users."""
+    with open(f"/proc/{pid}/ns/pid", "rb") as namespace:
+        if os.fstat(namespace.fileno()).st_ino == os.stat("/proc/self/ns/pid").st_ino:
+            return False
+        users = fcntl.ioctl(namespace, _NS_GET_USERNS)
+    try:
+        return int.from_bytes(fcntl.ioctl(users, _NS_GET_OWNER_UID, bytes(4)), sys.byteorder) != user
+    finally:
+        os.close(users)
+
+
+def _unmount(folder: bytes) -> None:
+    """Unmount what is mounted at a folder and below it, what was mounted last first."""
+    with open("/proc/self/mountinfo", "rb") as mounts:
+        points = [_ESCAPE.sub(_unescaped, point) for point in _MOUNT_POINT.findall(mounts.read())]
+    for point in reversed(points):
+        if point == folder or point.startswith(folder + b"/"):
+            # It looks at no file of it, which its server might not let it.
+            subprocess.run(["umount", "--lazy", "--no-canonicalize", "--", point], check=False)
+
+
+def _unescaped(match: re.Match[bytes]) -> bytes:
+    return bytes([int(match.group(1), 8)])
+
+
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), *sys.argv[2:])

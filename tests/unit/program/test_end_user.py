@@ -78,3 +78,46 @@ def test_a_container_is_left_alone(started: t.List[subprocess.Popen[bytes]]) -> 
         pytest.skip("namespaces are not allowed here")
     assert end(USER) < 5
     assert started[0].poll() is None
+
+
+def _can(*command: str) -> bool:
+    return subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+
+
+_AS_USER = ["setpriv", f"--reuid={USER}", "--regid=4712", "--clear-groups"]
+_OWN = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child"]
+
+
+@pytest.mark.skipif(not _can(*_AS_USER, *_OWN, "true"), reason="users may not make namespaces here")
+def test_a_namespace_of_the_user_protects_nothing(started: t.List[subprocess.Popen[bytes]]) -> None:
+    for more in ([], _OWN):
+        process = subprocess.Popen(
+            [*_AS_USER, *_OWN, *more, "sh", "-c", "trap '' TERM; echo; sleep 60; true"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        assert process.stdout is not None and process.stdout.readline()
+        started.append(process)
+    assert end(USER, *started) < 8
+    assert _processes_of(USER) == []
+
+
+def _processes_of(user: int) -> t.List[str]:
+    shown = subprocess.run(["ps", "-o", "pid=", "-U", str(user)], check=False, stdout=subprocess.PIPE, text=True)
+    return shown.stdout.split()
+
+
+@pytest.mark.skipif(not _can("unshare", "--mount", "true"), reason="namespaces are not allowed here")
+def test_what_is_mounted_in_its_folders_is_unmounted(tmp_path: Path) -> None:
+    for name in ("a", "a/b c", "ab"):
+        (tmp_path / name).mkdir()
+    script = f"""
+set -e
+cd {tmp_path}
+mount -t tmpfs x a; mkdir 'a/b c'; mount -t tmpfs x 'a/b c'; mount -t tmpfs x a; mount -t tmpfs x ab
+{sys.executable} -I {SCRIPT} 0 {tmp_path}/a
+grep -o '{tmp_path}/[^ ]*' /proc/self/mountinfo
+"""
+    done = subprocess.run(["unshare", "--mount", "sh", "-c", script], check=False, capture_output=True, text=True)
+    assert done.stdout == f"{tmp_path}/ab\n", done

@@ -119,6 +119,62 @@ os._exit(0)
     assert len(others) == 2 and all(link.startswith("pipe:") for link in others), seen
 
 
+#: System calls of keyrings: add_key and keyctl, on this kind of machine alone.
+_ADD_KEY, _KEYCTL = 248, 250
+_KEY = "import ctypes; libc = ctypes.CDLL(None); session = -3\n"
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="has other system calls")
+def test_it_has_neither_roots_environment_nor_its_keys(owned: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever possesses a keyring may read what is in it, and what was deleted from an environment stays in memory."""
+    monkeypatch.setenv("VAULT_TOKEN", "of root")
+    gives = (
+        f"{_KEY}libc.syscall({_KEYCTL}, 1, None); libc.syscall({_ADD_KEY}, b'user', b'name', b'secret', 6, session)\n"
+    )
+    looks = f"{_KEY}key = libc.syscall({_KEYCTL}, 10, session, b'user', b'name', 0)\n"
+    looks += f"""
+with open("/proc/self/status") as status:
+    rights = [line for line in status if line.startswith("NoNewPrivs")]
+    seen = dict(rights=rights, environment=dict(os.environ))
+with open({str(owned.responses / "seen")!r}, "w") as handle:
+    json.dump(dict(seen, key=key), handle)
+"""
+    gives += (
+        f"{looks.splitlines()[1]}\nprint(key > 0, flush=True)\nimport os, sys\nos.execv(sys.argv[1], sys.argv[1:])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", gives, *command(owned, looks)],
+        check=False,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    seen = json.loads((owned.responses / "seen").read_text())
+    assert seen["rights"] == ["NoNewPrivs:\t1\n"]
+    assert "PATH" in seen["environment"] and "VAULT_TOKEN" not in seen["environment"]
+    if done.stdout != "True\n":
+        pytest.skip("this kernel has no keyrings")
+    assert seen["key"] == -1
+
+
+def test_a_file_system_that_is_mounted_there_is_refused(owned: Host) -> None:
+    """Its server says whose it is."""
+    script = f'mount -t tmpfs x {owned.responses} && exec "$@"'
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script, "sh", *command(owned, "")],
+        check=False,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    if "unshare failed" in done.stderr:
+        pytest.skip("namespaces are not allowed here")
+    assert done.returncode == 74
+    assert done.stderr.startswith(f"another file system is mounted at {owned.responses}; unmount it with ")
+
+
 def test_it_logs_as_before(owned: Host) -> None:
     (owned.home / "logs").mkdir()
     os.chown(owned.home / "logs", USER, USER)

@@ -65,6 +65,7 @@ def refresh(options: argparse.Namespace, log: Log) -> int:
     progress = _progress()
     owner = _owner(responses)
     if owner is not None:
+        unprivileged.forget_environment()
         child = unprivileged.divide(owner, log.descriptors())
         if child is not None:
             longest = _LONGEST_OUTPUT + (_LONGEST_OUTCOME * len(config.certificates) if options.json else 0)
@@ -378,10 +379,20 @@ def _check_folder(path: str) -> None:
 
 
 def _owner(folder: str) -> t.Optional[os.stat_result]:
-    """Whom root leaves the work in a folder to: what is in there must not lead root astray."""
-    if os.geteuid() != 0 or not os.path.isdir(folder):
+    """Whom root leaves the work in a folder to: what is in there must not lead root astray.
+
+    Raises FileError for a file system that is mounted there, as its owner is who its server says.
+    """
+    if os.geteuid() != 0:
         return None
-    owner = os.stat(folder)
+    try:
+        owner = os.stat(folder)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise FileError(f"{folder} cannot be inspected: {error.strerror}") from None
+    if owner.st_dev != os.stat(os.path.dirname(folder)).st_dev:
+        raise FileError(f"another file system is mounted at {folder}; unmount it with 'umount --lazy {folder}'")
     return owner if owner.st_uid != 0 else None
 
 

@@ -4,14 +4,15 @@
 
 """A process of another user, to which root leaves work that may be taken over.
 
-It has neither root's terminal nor what root has open. Root relays what it prints, which is bounded and cannot act on a
-terminal, and learns how it ended.
+It has neither root's terminal nor what root has open, nor root's keys and environment, and gains no rights by what it
+runs. Root relays what it prints, which is bounded and cannot act on a terminal, and learns how it ended.
 """
 
 from __future__ import annotations
 
 import codecs
 import contextlib
+import ctypes
 import errno
 import os
 import re
@@ -32,6 +33,12 @@ _GRACE = 5
 _PART = 64 * 1024
 #: What any user can have waiting in a pipe, at most.
 _LARGEST_PIPE = 1024 * 1024
+#: What the environment may have, as it is no secret.
+_ENVIRONMENT = ("COLUMNS", "HOME", "JOURNAL_STREAM", "LANG", "LC_ALL", "LC_CTYPE", "NO_COLOR", "PATH", "TERM", "TZ")
+_PR_SET_NO_NEW_PRIVS = 38  # prctl(2)
+_KEYCTL_JOIN_SESSION_KEYRING = 1  # keyctl(2)
+#: The number of the system call keyctl for programs of 64 bits.
+_KEYCTL = {"x86_64": 250, "aarch64": 219, "riscv64": 219, "loongarch64": 219, "ppc64le": 271, "s390x": 280}
 
 
 class Ended(t.NamedTuple):
@@ -90,6 +97,15 @@ class Child:
         return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
 
 
+def forget_environment() -> None:
+    """Start this program again without what its environment should not have: what is only deleted stays in memory."""
+    kept = {name: value for name, value in os.environ.items() if name in _ENVIRONMENT}
+    if len(kept) < len(os.environ):
+        with open("/proc/self/cmdline", "rb") as handle:
+            command = handle.read().split(b"\0")[:-1]
+        os.execve(sys.executable, command, kept)
+
+
 def divide(owner: os.stat_result, kept: t.Collection[int]) -> t.Optional[Child]:
     """Go on as two processes: returns the other one to root, and None to that one, which is the owner's.
 
@@ -106,6 +122,7 @@ def divide(owner: os.stat_result, kept: t.Collection[int]) -> t.Optional[Child]:
     if pid == 0:
         _let_go(output[1], errors[1], kept)
         _become(owner)
+        _gain_nothing()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return None
     for _reading, writing in (output, errors):
@@ -130,6 +147,17 @@ def _become(owner: os.stat_result) -> None:
     os.setgroups([])
     os.setgid(owner.st_gid)
     os.setuid(owner.st_uid)
+
+
+def _gain_nothing() -> None:
+    """Leave root's keys, and what programs with the set-user-ID bit would do."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "no_new_privs cannot be set")
+    # Whoever possesses a keyring may read its keys, whatever its user. Where there is no such call, there are no keys.
+    number = _KEYCTL.get(os.uname().machine) if sys.maxsize > 2**32 else None
+    if number is not None:
+        libc.syscall(number, _KEYCTL_JOIN_SESSION_KEYRING, None)
 
 
 @contextlib.contextmanager
