@@ -10,20 +10,23 @@ As long as there is such a process, the user cannot be removed, nor can a folder
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import fcntl
 import os
 import re
 import signal
-import subprocess
 import sys
 import time
+import typing as t
 
 #: Seconds until it gives up.
 _PATIENCE = 10.0
 # ioctl_ns(2)
 _NS_GET_USERNS, _NS_GET_OWNER_UID = 0xB701, 0xB704
-#: A mount point in proc_pid_mountinfo(5), with the escapes that it has.
-_MOUNT_POINT = re.compile(rb"^\S+ \S+ \S+ \S+ (\S+) ", re.MULTILINE)
+_MNT_DETACH = 2  # umount2(2)
+_MOST_MOUNTS = 1000
+#: The number and the place of a mount in proc_pid_mountinfo(5), with the escapes that it has.
+_MOUNT = re.compile(rb"^(\d+) \S+ \S+ \S+ (\S+) ", re.MULTILINE)
 _ESCAPE = re.compile(rb"\\([0-7]{3})")
 
 
@@ -63,17 +66,39 @@ def _is_contained(pid: int, user: int) -> bool:
 
 
 def _unmount(folder: bytes) -> None:
-    """Unmount what is mounted at a folder and below it, what was mounted last first."""
+    """Unmount what is mounted at a folder and below it, with all that is mounted on that."""
+    for _attempt in range(_MOST_MOUNTS):
+        found = [(len(point), -order, identifier, point) for order, (identifier, point) in enumerate(_mounts(folder))]
+        if not found or not _detach(*min(found)[2:]):
+            break
+
+
+def _mounts(folder: bytes) -> t.Iterator[t.Tuple[bytes, bytes]]:
+    """The number and the place of each that is mounted there, in the order in which they were."""
     with open("/proc/self/mountinfo", "rb") as mounts:
-        points = [_ESCAPE.sub(_unescaped, point) for point in _MOUNT_POINT.findall(mounts.read())]
-    for point in reversed(points):
-        if point == folder or point.startswith(folder + b"/"):
-            # It looks at no file of it, which its server might not let it.
-            subprocess.run(["umount", "--lazy", "--no-canonicalize", "--", point], check=False)
+        for identifier, escaped in _MOUNT.findall(mounts.read()):
+            point = _ESCAPE.sub(lambda match: bytes([int(match.group(1), 8)]), escaped)
+            if point == folder or point.startswith(folder + b"/"):
+                yield identifier, point
 
 
-def _unescaped(match: re.Match[bytes]) -> bytes:
-    return bytes([int(match.group(1), 8)])
+def _detach(identifier: bytes, point: bytes) -> bool:
+    """Unmount this one alone, wherever somebody has a path lead by now; returns whether it was."""
+    place = os.open("/", os.O_PATH)
+    try:
+        for part in filter(None, point.split(b"/")):
+            # It looks at no file of what is mounted, which its server might not let it.
+            following = os.open(part, os.O_PATH | os.O_NOFOLLOW, dir_fd=place)
+            os.close(place)
+            place = following
+        with open(f"/proc/self/fdinfo/{place}", "rb") as about:
+            if b"mnt_id:\t" + identifier not in about.read().splitlines():
+                return False
+        return ctypes.CDLL(None).umount2(b"/proc/self/fd/%d" % place, _MNT_DETACH) == 0
+    except OSError:
+        return False
+    finally:
+        os.close(place)
 
 
 if __name__ == "__main__":

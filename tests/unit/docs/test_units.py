@@ -54,6 +54,7 @@ DIRECTIVES = {
         "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX",
         "TasksMax={{ ocsp_stapling_workers | int * 6 + 32 }}",
         "TimeoutStartSec=20min",
+        "TimeoutStopSec=10s",
         "User={{ __ocsp_stapling_user }}",
     },
     "ocsp-stapling-apply": {

@@ -121,3 +121,22 @@ grep -o '{tmp_path}/[^ ]*' /proc/self/mountinfo
 """
     done = subprocess.run(["unshare", "--mount", "sh", "-c", script], check=False, capture_output=True, text=True)
     assert done.stdout == f"{tmp_path}/ab\n", done
+
+
+@pytest.mark.skipif(not _can("unshare", "--mount", "true"), reason="namespaces are not allowed here")
+def test_no_other_mount_goes_where_a_link_leads_there(tmp_path: Path) -> None:
+    """Whoever owns a folder can replace what is in it by a link at any moment."""
+    for name in ("theirs/a", "roots/a"):
+        (tmp_path / name).mkdir(parents=True)
+    swap = (
+        "_mounts_before, _mounts = _mounts, lambda folder: [*_mounts_before(folder), (b'99999', folder + b'/link/a')]"
+    )
+    script = f"""
+set -e
+cd {tmp_path}
+mount -t tmpfs x roots/a; ln -s {tmp_path}/roots theirs/link
+{{ sed '/^if __name__/,$d' {SCRIPT}; echo "{swap}; main(0, '{tmp_path}/theirs')"; }} | {sys.executable} -I -
+grep -o '{tmp_path}/[^ ]*' /proc/self/mountinfo
+"""
+    done = subprocess.run(["unshare", "--mount", "sh", "-c", script], check=False, capture_output=True, text=True)
+    assert done.stdout == f"{tmp_path}/roots/a\n", done

@@ -304,6 +304,22 @@ while True:
         os.kill(int(noted.read_text()), 0)
 
 
+def test_root_ends_though_the_other_process_cannot_be_killed(owned: Host) -> None:
+    """The kernel waits, for example, for a file system of which that user is the server."""
+    argv = command(owned, f"open({str(owned.responses / 'began')!r}, 'w').close(); time.sleep(6)")
+    place = argv.index("-c") + 1
+    argv[place] = argv[place].replace(
+        "unprivileged._GRACE = 1", "unprivileged._GRACE = 1; unprivileged._signal = print"
+    )
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not (owned.responses / "began").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.terminate()
+    assert process.wait(5) == -signal.SIGTERM
+    process.communicate()
+
+
 def test_who_reads_no_more_stops_nothing(owned: Host) -> None:
     reading, writing = os.pipe()
     os.close(reading)

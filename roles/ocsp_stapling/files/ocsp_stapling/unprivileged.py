@@ -19,6 +19,7 @@ import re
 import selectors
 import signal
 import sys
+import time
 import typing as t
 
 from ocsp.errors import printable
@@ -28,7 +29,7 @@ LONGEST_ERRORS = 256 * 1024
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 #: Seconds from one look at whether the process has ended to the next: others may hold its pipes open.
 _PAUSE = 0.2
-#: Seconds that the process has to end by itself.
+#: Seconds that the process has to end by itself, and then to be gone after it was killed.
 _GRACE = 5
 _PART = 64 * 1024
 #: What any user can have waiting in a pipe, at most.
@@ -52,6 +53,10 @@ class Ended(t.NamedTuple):
     error: int
 
 
+class _UnendingError(Exception):
+    """The process was killed and goes on: the kernel waits for something that its user has made."""
+
+
 class Child:
     """The process, seen from root. ``output`` and ``errors`` are pipes that it prints to.
 
@@ -70,12 +75,14 @@ class Child:
             _Relay(self._output, sys.stdout, longest_output, "\n"),
             _Relay(self._errors, sys.stderr, LONGEST_ERRORS, "\n\r" if shows_progress else "\n"),
         ]
-        with _passed_on(self.pid, self._mask) as received:
+        received: t.List[int] = []
+        code = -signal.SIGKILL
+        with contextlib.suppress(_UnendingError), _passed_on(self.pid, self._mask, received):
             self._wait(relays)
             for relay in relays:
                 relay.finish()
             _signal(self.pid, signal.SIGKILL)  # what it left behind in its group
-        code = _exit_code(os.waitpid(self.pid, 0)[1])
+            code = _exit_code(os.waitpid(self.pid, 0)[1])
         if received:
             signal.signal(received[0], signal.SIG_DFL)
             os.kill(os.getpid(), received[0])
@@ -90,7 +97,8 @@ class Child:
                     with contextlib.suppress(BlockingIOError):
                         if not key.data.take():
                             selector.unregister(key.fileobj)
-        os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        while not self._has_ended():
+            time.sleep(_PAUSE)
 
     def _has_ended(self) -> bool:
         # It stays a zombie, so that its number is given to no other process.
@@ -121,8 +129,8 @@ def divide(owner: os.stat_result, kept: t.Collection[int]) -> t.Optional[Child]:
     pid = os.fork()
     if pid == 0:
         _let_go(output[1], errors[1], kept)
+        _leave_keys()
         _become(owner)
-        _gain_nothing()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return None
     for _reading, writing in (output, errors):
@@ -143,27 +151,32 @@ def _let_go(output: int, errors: int, kept: t.Collection[int]) -> None:
     os.chdir("/")
 
 
+def _leave_keys() -> None:
+    """Leave root's keyrings: whoever possesses one may read its keys, whatever its user. Raises OSError.
+
+    The new, empty one is root's, as other users may have too many to be given one more.
+    """
+    number = _KEYCTL.get(os.uname().machine) if sys.maxsize > 2**32 else None
+    libc = ctypes.CDLL(None, use_errno=True)
+    is_left = number is None or libc.syscall(number, _KEYCTL_JOIN_SESSION_KEYRING, None) >= 0
+    # Kernels without keys have no such call, and containers that forbid it forbid to make keys as well.
+    if not is_left and ctypes.get_errno() not in (errno.ENOSYS, errno.EPERM):
+        raise OSError(ctypes.get_errno(), "root's keyrings cannot be left")
+
+
 def _become(owner: os.stat_result) -> None:
+    """Be another user for good, whatever programs with the set-user-ID bit are run. Raises OSError."""
     os.setgroups([])
     os.setgid(owner.st_gid)
     os.setuid(owner.st_uid)
-
-
-def _gain_nothing() -> None:
-    """Leave root's keys, and what programs with the set-user-ID bit would do."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "no_new_privs cannot be set")
-    # Whoever possesses a keyring may read its keys, whatever its user. Where there is no such call, there are no keys.
-    number = _KEYCTL.get(os.uname().machine) if sys.maxsize > 2**32 else None
-    if number is not None:
-        libc.syscall(number, _KEYCTL_JOIN_SESSION_KEYRING, None)
 
 
 @contextlib.contextmanager
-def _passed_on(pid: int, mask: t.Collection[int]) -> t.Iterator[t.List[int]]:
-    """Have signals to end this process end that one; yields those that were received."""
-    received: t.List[int] = []
+def _passed_on(pid: int, mask: t.Collection[int], received: t.List[int]) -> t.Iterator[None]:
+    """Have signals to end this process end that one. Those that come are ``received``. Raises _UnendingError."""
+    kills = iter((True, False))
 
     def end(number: int, _frame: object) -> None:
         if not received:
@@ -172,13 +185,16 @@ def _passed_on(pid: int, mask: t.Collection[int]) -> t.Iterator[t.List[int]]:
         _signal(pid, signal.SIGTERM)
 
     def kill(_number: int, _frame: object) -> None:
+        if not next(kills):
+            raise _UnendingError
         _signal(pid, signal.SIGKILL)
+        signal.alarm(_GRACE)
 
     handlers = {number: end for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN}
     before = {number: signal.signal(number, handler) for number, handler in {**handlers, signal.SIGALRM: kill}.items()}
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     try:
-        yield received
+        yield
     finally:
         signal.alarm(0)
         for number, handler in before.items():
