@@ -46,6 +46,8 @@ _OS_RELEASE = "/etc/os-release"
 _USUAL_PYTHON = families.DEBIAN.python
 _MOST_PLACES = 10
 _MISSING = "is missing"
+#: Where accounts have the day since 1970 from which on they have expired, and in which field.
+_SHADOW, _EXPIRES = "/etc/shadow", 7
 _NO_SUCH = "there is no such"
 #: What is said of a file, before the settings in it that differ.
 _DIFFERENT = "has different content"
@@ -250,6 +252,19 @@ def _account(wanted: t.Mapping[str, str]) -> t.Iterator[Difference]:
     for what, is_, should in (("home", user.pw_dir, wanted["home"]), ("shell", user.pw_shell, wanted["shell"])):
         if is_ != should:
             yield Difference(ACCOUNT, name, f"its {what} is {is_} and not {should}")
+    if not _is_expired(name):
+        yield Difference(ACCOUNT, name, "it has not expired, so that cron and others may start processes for it")
+
+
+def _is_expired(name: str) -> bool:
+    """Whether an account has expired (shadow(5)), or is not in the file that says so."""
+    with contextlib.suppress(OSError), open(_SHADOW, "rb") as handle:
+        for line in handle:
+            fields = line.rstrip(b"\n").split(b":")
+            if fields[0] == name.encode() and len(fields) > _EXPIRES:
+                # As the role has it: the first day counts as none.
+                return fields[_EXPIRES] == b"1"
+    return True
 
 
 def _status(wanted: Values) -> t.Optional[os.stat_result]:

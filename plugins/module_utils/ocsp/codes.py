@@ -258,6 +258,13 @@ CODES = (
         "Report it to the CA.",
     ),
     Code(
+        "misleading_responder",
+        JUDGEMENT,
+        WARNING,
+        "By its names or key identifiers, clients with OpenSSL take the OCSP signing certificate for one of another issuer.",
+        "Report it to the CA: these clients refuse its responses.",
+    ),
+    Code(
         "shortened_life",
         JUDGEMENT,
         WARNING,

@@ -292,6 +292,30 @@ def test_a_staple_that_some_clients_refuse_is_not_called_good(host: Host) -> Non
     assert reports(host)[:2] == ("good", None)
 
 
+def test_no_staple_of_a_responder_that_clients_refuse_replaces_one_with_time_left(host: Host) -> None:
+    """Whoever is on the way can choose which of the CA's responders answers."""
+    host.deploy(NAME, ["nginx"])
+    host.hour()
+    good = host.staple(NAME)
+    issuer = forge.world().issuer
+    namesake = forge.delegate(issuer, issuer.subject, extensions=forge.DELEGATE_EXTENSIONS)
+
+    def misleading(leaf: forge.Entity, now: datetime) -> bytes:
+        single = forge.single(leaf, this_update=now, next_update=now + 7 * DAY)
+        return forge.response(single, signer=namesake, certificates=[namesake.der], responder="key", produced_at=now)
+
+    host.maker = misleading
+    host.later(HOUR)
+    host.run("refresh", "--force")
+    host.run("apply", "--no-reload")
+    assert host.staple(NAME) == good and reports(host)[0] == "good"
+    host.later(6 * DAY)
+    host.hour()
+    assert host.staple(NAME) not in (good, None)
+    word, _trouble, line = reports(host)
+    assert word == "ignored" and "OpenSSL 3 takes it for self-signed and refuses it" in line
+
+
 @pytest.mark.parametrize(
     ("services", "maker"),
     [(["nginx", "lighttpd", "postfix"], hosts.by_sha256), (["haproxy"], hosts.good)],

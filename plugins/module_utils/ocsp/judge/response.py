@@ -557,8 +557,9 @@ def _standing_faults(
     if not delegate.has_nocheck:
         severity = ERROR if rules.require_nocheck else WARNING
         profile.append(Finding("responder_without_nocheck", severity, f"{name} lacks id-pkix-ocsp-nocheck"))
-    oddities = _profile_oddities(delegate, issuer)
-    profile.extend(Finding("responder_profile", WARNING, f"{name} {oddity}") for oddity in oddities)
+    odd = [("responder_profile", oddity) for oddity in _profile_oddities(delegate, issuer)]
+    odd += [("misleading_responder", oddity) for oddity in _refused_by_clients(delegate, issuer)]
+    profile.extend(Finding(code, WARNING, f"{name} {oddity}") for code, oddity in odd)
     profile.extend(Finding("encoding", WARNING, sentence) for sentence in deviations(delegate))
     return authority, profile
 
@@ -601,14 +602,17 @@ def _profile_oddities(delegate: Certificate, issuer: Certificate) -> t.Iterator[
         yield "has key usages other than digitalSignature"
     if not delegate.may_sign_responses:
         yield "has nonRepudiation in its key usage and not digitalSignature, for which some clients look"
+    for oid, what in _UNWANTED_IN_DELEGATE.items():
+        if oid in delegate.extensions:
+            yield f"has {what}"
+
+
+def _refused_by_clients(delegate: Certificate, issuer: Certificate) -> t.Iterator[str]:
     if _seems_self_signed(delegate):
         yield "has the name of its CA and no other key identifiers; OpenSSL 3 takes it for self-signed and refuses it"
     other = identifier_problem(delegate, issuer)
     if other:
         yield f"has an authority key identifier with another {other} than its CA; clients with OpenSSL refuse it"
-    for oid, what in _UNWANTED_IN_DELEGATE.items():
-        if oid in delegate.extensions:
-            yield f"has {what}"
 
 
 def _seems_self_signed(delegate: Certificate) -> bool:

@@ -401,9 +401,27 @@ def test_a_systemd_that_does_not_answer_is_told(errors: str, said: str) -> None:
         ({"name": "no-such-user"}, ["there is no such group", "there is no such user"]),
     ],
 )
-def test_an_account_that_somebody_changed_is_noticed(changed: t.Dict[str, str], whats: t.List[str]) -> None:
+def test_an_account_that_somebody_changed_is_noticed(
+    changed: t.Dict[str, str], whats: t.List[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(_program, "_SHADOW", str(tmp_path / "shadow"))
+    (tmp_path / "shadow").write_text(f"{DAEMON.pw_name}:*:19000:0:99999:7::1:\n")
     wanted = {"name": DAEMON.pw_name, "home": DAEMON.pw_dir, "shell": DAEMON.pw_shell, **changed}
     assert [one.what for one in _program._account(wanted)] == whats
+
+
+@pytest.mark.parametrize(("day", "noticed"), [("1", False), ("", True), ("20000", True), (None, False)])
+def test_an_account_for_which_cron_would_work_is_noticed(
+    day: t.Optional[str], noticed: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Where another file than that of the system says so, it is up to its administrator."""
+    monkeypatch.setattr(_program, "_SHADOW", str(tmp_path / "shadow"))
+    (tmp_path / "shadow").write_text(
+        "root:*:1::::::\n" + (f"{DAEMON.pw_name}:!:1:::::{day}:\n" if day is not None else "")
+    )
+    wanted = {"name": DAEMON.pw_name, "home": DAEMON.pw_dir, "shell": DAEMON.pw_shell}
+    whats = [one.what for one in _program._account(wanted)]
+    assert whats == ["it has not expired, so that cron and others may start processes for it"] * noticed
 
 
 def test_a_log_file_beside_those_of_others_is_refused(host: Host) -> None:

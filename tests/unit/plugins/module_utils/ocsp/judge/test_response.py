@@ -606,9 +606,9 @@ def test_a_delegate_with_an_extension_that_openssl_cannot_read(oid: str, value: 
 def test_a_delegate_of_the_name_of_its_ca() -> None:
     """OpenSSL takes it for self-signed, unless key identifiers, or a key of another kind, say otherwise."""
     for kind, more, warnings in (
-        ("p256", [], ["responder_profile"]),
+        ("p256", [], ["misleading_responder"]),
         ("rsa2048", [], []),
-        ("p256", [forge.subject_key_identifier(b"delegate")], ["responder_profile"]),
+        ("p256", [forge.subject_key_identifier(b"delegate")], ["misleading_responder"]),
         ("p256", [forge.subject_key_identifier(b"delegate"), forge.authority_key_identifier(b"issuer")], []),
     ):
         extensions = [*forge.DELEGATE_EXTENSIONS, *more]
@@ -620,7 +620,7 @@ def test_a_delegate_of_the_name_of_its_ca() -> None:
 
 def test_a_delegate_whose_authority_is_another() -> None:
     """The CA has no key identifier of its own, so that only the serial number says so."""
-    for serial, warnings in ((W.issuer.serial, []), (W.issuer.serial + 1, ["responder_profile"])):
+    for serial, warnings in ((W.issuer.serial, []), (W.issuer.serial + 1, ["misleading_responder"])):
         identifier = forge.extension("2.5.29.35", forge.sequence(forge.tlv(0x82, forge.integer(serial)[2:])))
         delegate = forge.delegate(W.issuer, extensions=[*forge.DELEGATE_EXTENSIONS, identifier])
         judgement = judged(forge.response(signer=delegate, certificates=[delegate.der]))
