@@ -261,7 +261,7 @@ CODES = (
         "misleading_responder",
         JUDGEMENT,
         WARNING,
-        "By its names or key identifiers, clients with OpenSSL take the OCSP signing certificate for one of another issuer.",
+        "Clients with OpenSSL take another issuer for that of the OCSP signing certificate, by its names or identifiers.",
         "Report it to the CA: these clients refuse its responses.",
     ),
     Code(
