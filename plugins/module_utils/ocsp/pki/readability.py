@@ -26,7 +26,13 @@ _FULL_NAME, _RELATIVE_NAME = der.context(0), der.context(1)
 _GENERAL_NAMES = frozenset(der.context(number, constructed=number in (0, 3, 4, 5)) for number in range(9))
 _OTHER_NAME, _EDI_PARTY_NAME, _REGISTERED_ID = der.context(0), der.context(5), der.context(8, constructed=False)
 _NOT_IN_GNUTLS = {der.context(3): "an X.400 address", _EDI_PARTY_NAME: "the name of an EDI party"}
-_NO_ADDRESS = GeneralName(x509.IP_ADDRESS, b"")
+#: What GnuTLS does not read where it is empty.
+_NEVER_EMPTY = {
+    x509.RFC822_NAME: "e-mail address",
+    x509.DNS_NAME: "DNS name",
+    der.context(6, constructed=False): "URI",
+    x509.IP_ADDRESS: "IP address",
+}
 #: What OpenSSL reads as well, and which makes a certificate one for something other than TLS and OCSP.
 _OUT_OF_PLACE = {
     "1.3.6.1.5.5.7.1.7": "IP address blocks (RFC 3779)",
@@ -65,8 +71,8 @@ def _check_alternative_names(what: str, given: t.Sequence[GeneralName]) -> None:
     for name in given:
         if name.tag in _NOT_IN_GNUTLS:
             raise MalformedError(f"{what}: {_NOT_IN_GNUTLS[name.tag]}, which GnuTLS does not read")
-        if name == _NO_ADDRESS:
-            raise MalformedError(f"{what}: an IP address of no octets")
+        if not name.value and name.tag in _NEVER_EMPTY:
+            raise MalformedError(f"{what}: an empty {_NEVER_EMPTY[name.tag]}, which GnuTLS does not read")
 
 
 def _check_names(what: str, given: t.Iterable[GeneralName]) -> None:

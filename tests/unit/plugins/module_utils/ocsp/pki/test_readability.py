@@ -72,7 +72,7 @@ NAMES_FOR_OPENSSL = {
     "X.400": tlv(0xA3, b"\x30"),
     "EDI": tlv(0xA5, tlv(0xA0, TEXT), tlv(0xA1, TEXT)),
     "EDI without assigner": tlv(0xA5, tlv(0xA1, TEXT)),
-    "no address": tlv(0x87),
+    **{f"no {what}": tlv(tag) for what, tag in (("mail", 0x81), ("host", 0x82), ("URI", 0x86), ("address", 0x87))},
 }
 UNREADABLE_NAMES = {
     "other without OID": tlv(0xA0, forge.NULL),
