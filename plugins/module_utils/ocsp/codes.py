@@ -261,7 +261,7 @@ CODES = (
         "misleading_responder",
         JUDGEMENT,
         WARNING,
-        "Clients with OpenSSL take another issuer for that of the OCSP signing certificate, by its names or identifiers.",
+        "Clients with OpenSSL look for another issuer of the OCSP signing certificate, by its names or identifiers.",
         "Report it to the CA: these clients refuse its responses.",
     ),
     Code(
