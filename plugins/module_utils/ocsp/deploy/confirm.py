@@ -310,13 +310,14 @@ class Verified(t.NamedTuple):
     """The end of a verification: what is worse than before by service, empty where all is well.
 
     ``untold`` are services of which it is unknown whether they have loaded their files. ``seen`` are the problems that
-    clients saw, by certificate.
+    clients saw, by certificate, and ``serving`` are the services that showed a certificate that was switched.
     """
 
     faults: t.Dict[str, str]
     services: t.List[str]
     untold: t.List[str]
     seen: t.Mapping[str, str] = {}
+    serving: t.Collection[str] = ()
 
 
 def verify(
@@ -344,7 +345,7 @@ def verify(
     # One that certainly has a newer staple still to load is reloaded by the next run of the program.
     untold = [service for service in left if not _is_behind(installation, service)]
     sets.remove_record(layout)
-    return Verified({}, services, untold)
+    return Verified({}, services, untold, serving={one.service for one in verdicts if one.served or one.outdated})
 
 
 def recognise(installation: Installation, look: Look, endpoints: t.Sequence[Endpoint]) -> None:

@@ -137,7 +137,15 @@ def _say_taken_back(names: t.Sequence[str], switched: t.Mapping[str, t.Mapping[s
 
 
 def _confirmation(verified: confirm.Verified) -> str:
-    msg = f"{', '.join(verified.services)}: everything is served as expected"
+    serving = [service for service in verified.services if service in verified.serving]
+    others = [service for service in verified.services if service not in verified.serving]
+    said = [f"{', '.join(serving)}: everything is served as expected"] if serving else []
+    said += (
+        [f"{', '.join(others)}: nothing is worse than before, but none of the certificates was seen there"]
+        if others
+        else []
+    )
+    msg = "; ".join(said) or "no server reads what was changed"
     if not verified.untold:
         return msg
     untold = join_words(verified.untold)

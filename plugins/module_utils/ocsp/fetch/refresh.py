@@ -246,18 +246,26 @@ def _put(
         message = f"a response that is good until {ends} {'was' if write else 'would be'} installed"
     changed = content != found
     warnings = outcome.warnings
-    folder = os.path.dirname(place)
-    if changed and not write and not os.path.isdir(folder):
-        # An earlier task that creates it has not done so in check mode either.
-        warnings += (
-            f"the folder {folder} does not exist; unless it is created first, writing {options.path} will fail",
-        )
+    if changed and not write:
+        warnings += _foreseen(place, options)
     backup = None
     if changed and write:
         if options.backups and found is not None:
             backup = files.back_up(place, environment.now(), options.backups)
         files.replace_file(place, content, options.in_place, environment.sync_folder, resolved=True)
     return outcome._replace(message=message, changed=changed, backup_file=backup, warnings=warnings)
+
+
+def _foreseen(place: str, options: Options) -> t.Tuple[str, ...]:
+    """Why writing will fail: an earlier task that changes that has not done so in check mode either."""
+    folder = os.path.dirname(place)
+    if not os.path.isdir(folder):
+        return (f"the folder {folder} does not exist; unless it is created first, writing {options.path} will fail",)
+    if os.access(folder, os.W_OK | os.X_OK) or (options.in_place and os.access(place, os.W_OK)):
+        return ()
+    return (
+        f"this user may not write in the folder {folder}; unless that is changed, writing {options.path} will fail",
+    )
 
 
 def remove(path: str, write: bool = True) -> Outcome:

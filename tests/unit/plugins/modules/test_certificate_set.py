@@ -1845,6 +1845,18 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[TlsSer
     one.close()
 
 
+def test_what_is_seen_nowhere_is_not_called_served(
+    run: t.Callable[..., Result], tmp_path: Path, server: TlsServer
+) -> None:
+    """A server that does not use the certificate yet serves nothing worse than before."""
+    at = [{"service": SERVICE, "host": "127.0.0.1", "port": server.port, "starttls": ""}]
+    settings = {SERVICE: {"test": ["true"], "reload": ["true"]}}
+    run(certificates=[entry(leaf("www.example.com"), "www.example.com")], endpoints=at, service_settings=settings)
+    verified = run(state="verify", service_settings=settings)
+    told = f"{SERVICE}: nothing is worse than before, but none of the certificates was seen there"
+    assert not verified["failed"] and verified["msg"].startswith(told), verified
+
+
 def test_what_is_served_confirms_a_deployment_whoever_reloaded(
     run: t.Callable[..., Result], tmp_path: Path, server: TlsServer
 ) -> None:

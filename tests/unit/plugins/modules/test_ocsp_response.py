@@ -303,6 +303,18 @@ def test_check_mode_warns_of_a_folder_that_does_not_exist_yet(run: t.Any, path: 
     assert run(check=True, certificate_content=SILENT.pem.decode(), path=str(missing / "x.der"))["warnings"] == []
 
 
+def test_check_mode_warns_of_a_folder_that_cannot_be_written(
+    run: t.Any, path: Path, responder: t.Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    responder(ok(GOOD))
+    monkeypatch.setattr(os, "access", lambda *_place, **_how: False)  # as for a user without rights
+    result = run(check=True)
+    assert result["changed"] and not result["failed"]
+    assert result["warnings"] == [
+        f"this user may not write in the folder {path.parent}; unless that is changed, writing {path} will fail"
+    ]
+
+
 def test_check_mode_refuses_what_can_be_no_folder(run: t.Any, path: Path) -> None:
     path.write_bytes(b"a file")
     assert run(check=True, path=str(path / "x.der"))["msg"].endswith("which is not a folder")
