@@ -45,6 +45,7 @@ def _absent_all(task: Task, warnings: t.Sequence[str]) -> Result:
     """
     layout, known = task.layout, task.services()
     removed = removal.present(layout, sets.all_names(layout))
+    shown = differences.of_removal(layout, removed) if task.diff else []
     told = _running_users(layout, known)
     force, problems = task.values["force"], [*filter(None, map(known.test, told))]
     if not task.check and (force or not problems) and (removed or os.path.isdir(layout.state)):
@@ -58,7 +59,7 @@ def _absent_all(task: Task, warnings: t.Sequence[str]) -> Result:
     values: t.Dict[str, t.Any] = {"removed": removed}
     values["msg"] = _say_removed(removed, task.check) + _say_reloaded([] if problems else told, task.check)
     if task.diff:
-        values["diff"] = differences.of_removal(layout, removed)
+        values["diff"] = shown
     return Result(values, changed=bool(removed), warnings=[*warnings, *map(removal.forced, problems)])
 
 
@@ -118,7 +119,7 @@ def _absent_part(task: Task, asked: t.Collection[str]) -> Result:
     names = [one.name for one in mine.certificates if not asked or one.name in asked]
     rest = parts.without(mine, names)
     left = parts.replaced(inclusion.found, rest)
-    remaining = {"remaining": [part.owner for part in left]}
+    remaining = _owners(left)
     if not names or not (left or asked):
         msg = _say_owner(owner, names, remaining["remaining"])
         if asked and mine.certificates:
@@ -130,7 +131,7 @@ def _absent_part(task: Task, asked: t.Collection[str]) -> Result:
     uses = removal.uses(task.layout, gone, task.run) if gone else removal.Uses()
     if uses.obstacle and not task.values["force"]:
         msg = f"nothing was removed, because {uses.obstacle}"
-        return Result({"msg": msg, "removed": [], **remaining}, failed=True)
+        return Result({"msg": msg, "removed": [], **_owners(inclusion.found)}, failed=True)
     kept = [name for name in names if name not in gone]
     unwanted = departure.unwanted_services(live.look(task.layout, task.services(inclusion)), left)
     said = _say_shared(owner, gone, kept, left, task.check, not asked)
@@ -138,10 +139,15 @@ def _absent_part(task: Task, asked: t.Collection[str]) -> Result:
     done = _take_away(task, gone, inclusion.found, left, names, said)
     if not task.check and not done.failed:
         parts.save(task.layout, rest)
-    values = {**done.values, **remaining}
+    values = {**done.values, **(_owners(inclusion.found) if done.failed else remaining)}
     if task.diff:
         values["diff"] = [*values.get("diff", ()), *differences.of_part(task.layout, mine, rest, {})]
     return done._replace(values=values, changed=not done.failed, warnings=[*uses.warnings, *done.warnings])
+
+
+def _owners(left: t.Iterable[Part]) -> t.Dict[str, t.List[str]]:
+    """The result about who still has certificates on the host."""
+    return {"remaining": [part.owner for part in left]}
 
 
 def _say_shared(

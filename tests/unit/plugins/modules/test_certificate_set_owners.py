@@ -884,7 +884,9 @@ def test_an_owner_is_removed_with_what_is_its_own(host: Host) -> None:
     assert not host.deploy("api", B, C)["changed"]
     last = host.run("absent", part={"owner": "api"})
     assert last["remaining"] == [] and host.live() == [B, C], "all is then taken away, by the task that does that"
-    assert host.run("absent")["removed"] == [B, C] and host.live() == []
+    shown = [host.run("absent", check=check) for check in (True, False)]
+    assert shown[1]["removed"] == [B, C] and host.live() == []
+    assert shown[0]["diff"] == shown[1]["diff"] and len(shown[1]["diff"]) == 2
     assert not (host.home / "etc/parts").exists()
 
 
@@ -941,6 +943,7 @@ def test_a_used_certificate_is_not_removed_with_its_owner(host: Host, monkeypatc
         f"nothing was removed, because {A} is still used by /etc/nginx/{A}:1; remove this line, reload the server and "
         "run again"
     )
+    assert refused["remaining"] == ["api", "web"]
     warned = (
         f"force removes files that are still needed: {A} is still used by /etc/nginx/{A}:1; the server may fail to "
         "reload or start until you remove this line"
