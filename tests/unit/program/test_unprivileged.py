@@ -45,6 +45,13 @@ sys.exit(cli.main())
 """
 
 
+@pytest.fixture(autouse=True)
+def _no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With more than this in its environment, the program is started twice, which takes its time."""
+    for name in set(os.environ) - {"HOME", "PATH", "TZ"}:
+        monkeypatch.delenv(name)
+
+
 @pytest.fixture
 def owned(host: Host) -> Host:
     """A host whose responses belong to another user."""
@@ -221,13 +228,13 @@ def test_progress_alone_goes_back_in_a_line(owned: Host, stream: int, shown: str
     assert on_a_terminal(owned, f"os.write({stream}, b'\\x1b[2Ja\\rb'); os._exit(0)") == shown
 
 
-@pytest.mark.parametrize("code", [0, 1, 2, 70, 74, 75])
+@pytest.mark.parametrize("code", [0, 2, 75])
 def test_exit_codes_of_a_run(owned: Host, code: int) -> None:
     done = run(owned, f"os._exit({code})")
     assert (done.returncode, done.stderr) == (code, "")
 
 
-@pytest.mark.parametrize("code", [3, 64, 78, 124, 127, 200])
+@pytest.mark.parametrize("code", [3, 78, 200])
 def test_other_exit_codes_are_told(owned: Host, code: int) -> None:
     done = run(owned, f"os._exit({code})")
     assert done.returncode == 70
