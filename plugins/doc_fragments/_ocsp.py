@@ -93,6 +93,8 @@ options:
   clock_tolerance:
     description:
       - How far ahead of this host's clock the thisUpdate and producedAt of a response may be.
+      - A response that is already in place was good when it was put there, so the clock is what has changed. It may be
+        ahead by up to an hour, and by up to 30 days with a warning, V(clock_implausible).
       - There is no tolerance for responses that have expired.
     type: str
     default: 5m

@@ -390,7 +390,8 @@ CODES = (
         "clock_implausible",
         REFRESH,
         WARNING,
-        "The responder's clock and its response both differ from this host's clock by more than an hour.",
+        "The responder's clock and its response both differ from this host's clock by more than an hour, or the "
+        "response in place, which is kept, begins that much later.",
         "Check this host's clock with `timedatectl`.",
     ),
     Code(
@@ -435,7 +436,7 @@ CODES = (
         "clock_implausible",
         HOST,
         ERROR,
-        "This host's clock is in doubt, so no staple is withdrawn because of the time.",
+        "This host's clock is in doubt, so no staple is withdrawn because of the time, nor replaced by an older one.",
         "Check it with `timedatectl`. If it is right, run `ocsp-stapling apply --trust-clock` once.",
     ),
     Code(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import random
 import resource
@@ -27,6 +28,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR
+from ansible_collections.certops.ocsp.tests.unit.markers import AS_ROOT
 from ansible_collections.certops.ocsp.tests.unit.program import host as hosts
 from ansible_collections.certops.ocsp.tests.unit.program.host import Host
 from ocsp.judge.response import judge
@@ -339,6 +341,197 @@ def test_a_clock_that_is_right_although_nobody_says_so(web: Host) -> None:
     assert done.code == 2
     assert web.pieces(NAME) == []
     assert "timedatectl" not in web.run("apply").err
+
+
+OTHER = "other.example.com"
+
+
+def made_now(leaf: forge.Entity, now: datetime) -> bytes:
+    return hosts.good(leaf, now, age=timedelta(0))
+
+
+def produced_now(leaf: forge.Entity, now: datetime) -> bytes:
+    """A response that says what was so a day ago."""
+    times = {"this_update": now - DAY, "next_update": now + 6 * DAY}
+    return forge.response(forge.single(leaf, **times), produced_at=now)
+
+
+def by_a_new_responder(leaf: forge.Entity, now: datetime) -> bytes:
+    """A response of a responder whose certificate has just been issued."""
+    times = {"this_update": now - DAY, "next_update": now + 6 * DAY}
+    signer = forge.delegate(forge.world().issuer, not_before=now)
+    return forge.response(forge.single(leaf, **times), produced_at=now - DAY, signer=signer)
+
+
+def renewed(host: Host, maker: hosts.Maker = made_now, must_staple: bool = False) -> t.Dict[str, t.List[bytes]]:
+    """Two certificates whose staples were renewed after a day. Returns the old and the new one of each."""
+    host.service("web")
+    host.deploy(NAME, ["web"])
+    host.deploy(OTHER, ["web"], must_staple=must_staple)
+    host.maker = maker
+    host.hour()
+    old = {name: host.staple(name) for name in (NAME, OTHER)}
+    host.later(DAY)
+    host.run("refresh", "--force")
+    host.run("apply")
+    staples = {name: [old[name] or b"", host.staple(name) or b""] for name in old}
+    assert all(one and new and one != new for one, new in staples.values())
+    host.down = True
+    return staples
+
+
+def put_back(host: Host, staples: t.Mapping[str, t.List[bytes]]) -> None:
+    """Have the old response of one certificate be what refresh left."""
+    (host.responses / f"{NAME}.der").write_bytes(staples[NAME][0])
+
+
+def in_place(host: Host) -> t.Dict[str, t.Optional[bytes]]:
+    return {name: host.staple(name) for name in (NAME, OTHER)}
+
+
+def clock_of(host: Host) -> t.Dict[str, t.Any]:
+    found = json.loads((host.state / "state.json").read_text())["clock"]
+    assert isinstance(found, dict)
+    return found
+
+
+@pytest.mark.parametrize("maker", [made_now, produced_now, by_a_new_responder])
+@pytest.mark.parametrize("attacked", [False, True])
+@pytest.mark.parametrize("must_staple", [False, True])
+@pytest.mark.parametrize("behind", [2 * HOUR, 20 * HOUR])
+def test_an_old_response_is_no_evidence_of_a_clock_that_is_behind(
+    host: Host, behind: timedelta, must_staple: bool, attacked: bool, maker: hosts.Maker
+) -> None:
+    """Whoever rules refresh keeps the old ones, and waits for a start without a battery for the clock."""
+    staples = renewed(host, maker, must_staple)
+    new = {name: one for name, (_old, one) in staples.items()}
+    latest = clock_of(host)["latest"]
+    host.later(-behind)
+    for _run in range(2):
+        if attacked:
+            put_back(host, staples)
+        done = host.run("apply")
+        assert done.code == 1
+        assert "no staple is withdrawn because of the time. Check the time (timedatectl)" in done.err
+        assert in_place(host) == new
+        assert clock_of(host)["latest"] == latest and clock_of(host)["problem"]
+        status = host.run("status")
+        assert status.code == 1 and "this host's clock says" in status.out
+        metrics = (host.state / "metrics/ocsp_stapling.prom").read_text()
+        assert f'ocsp_stapling_staple_in_place{{name="{OTHER}"}} 1\n' in metrics
+        assert 'ocsp_stapling_last_run_exit_code{command="apply"} 1\n' in metrics
+    host.later(behind)
+    assert host.run("apply").code == 0
+    assert in_place(host) == new
+    assert host.run("status", "--nagios").out.startswith("OCSP OK")
+
+
+@pytest.mark.parametrize("maker", [made_now, produced_now, by_a_new_responder])
+@pytest.mark.parametrize("attacked", [False, True])
+@pytest.mark.parametrize("minutes", [6, 20, 50, 60])
+def test_a_clock_that_is_a_little_behind_changes_nothing(
+    host: Host, minutes: int, attacked: bool, maker: hosts.Maker
+) -> None:
+    staples = renewed(host, maker, must_staple=True)
+    new = {name: one for name, (_old, one) in staples.items()}
+    host.down = False
+    for back in (timedelta(minutes=-minutes), timedelta(0), HOUR):
+        host.later(back)
+        if attacked:
+            put_back(host, staples)
+        refreshed, applied = host.hour()
+        assert (refreshed.code, applied.code) == (0, 0), (refreshed.err, applied.err)
+        assert len(applied.err.splitlines()) == 1, applied.err
+        assert in_place(host) == new
+        assert host.run("status").code == 0
+
+
+def test_what_a_playbook_put_in_place_shows_that_the_clock_is_behind(web: Host) -> None:
+    """The state knows nothing of it, nor of a later time."""
+    staple = made_now(web.leaves[NAME], web.now)
+    web.put_staple(NAME, staple)
+    web.later(-3 * HOUR)
+    web.down = True
+    status = web.run("status")
+    assert status.code == 1 and "this host's clock says" in status.out, "before any run"
+    done = web.run("apply")
+    assert done.code == 1
+    assert (
+        "this host's clock says 2026-03-04T02:06:07Z, which is behind the thisUpdate of the response in place "
+        f"(2026-03-04T05:06:07Z), that of {NAME}; no staple is withdrawn because of the time. Check the time"
+    ) in done.err
+    assert web.staple(NAME) == staple
+    assert web.known(NAME)["code"] == "clock_implausible" and clock_of(web)["latest"] is None
+    assert web.run("status").code == 1
+    web.later(3 * HOUR)
+    assert web.run("apply").code == 0
+    assert clock_of(web)["problem"] == "" and web.run("status").code == 0
+
+
+@pytest.mark.parametrize("minutes", [20, 180])
+def test_whoever_knows_that_the_clock_is_right_has_staples_of_the_future_withdrawn(host: Host, minutes: int) -> None:
+    staples = renewed(host)
+    host.later(timedelta(minutes=-minutes))
+    put_back(host, staples)
+    done = host.run("apply", "--trust-clock")
+    assert done.code == 2
+    assert in_place(host) == {NAME: staples[NAME][0], OTHER: None}
+    assert clock_of(host)["problem"] == ""
+    # The responder's clock, which was ahead, is right now, too.
+    host.down = False
+    host.later(HOUR)
+    host.run("refresh", "--force")
+    assert host.run("apply").code == 0
+    assert usable(host, NAME) and usable(host, OTHER) and host.staple(OTHER) is not None
+
+
+@pytest.mark.parametrize("must_staple", [False, True])
+def test_a_response_from_clocks_that_were_a_year_ahead_does_not_stay(host: Host, must_staple: bool) -> None:
+    """Those of the host and of its responder, until both are set right."""
+    host.service("web")
+    host.deploy(NAME, ["web"], must_staple=must_staple, not_after=host.now + 800 * DAY)
+    host.later(365 * DAY)
+    host.hour()
+    ahead = host.staple(NAME)
+    assert ahead is not None
+    host.later(-365 * DAY)
+    assert host.run("apply").code == 1, "there is no evidence yet"
+    assert host.staple(NAME) == ahead
+    assert [done.code for done in host.hour()] == [0, 0]
+    assert host.staple(NAME) not in (None, ahead) and usable(host)
+    assert host.run("status", "--nagios").out.startswith("OCSP OK")
+
+
+def test_nothing_older_comes_while_the_clock_is_in_doubt_by_years(host: Host) -> None:
+    """By another response that is as old as the clock says, which is known already."""
+    staples = renewed(host)
+    host.later(-100 * DAY)
+    (host.responses / f"{NAME}.der").write_bytes(staples[OTHER][0])
+    assert host.run("apply").code == 1
+    assert in_place(host) == {name: new for name, (_old, new) in staples.items()}
+
+
+@AS_ROOT
+def test_the_staple_of_a_user_has_no_clock_doubted(web: Host) -> None:
+    """A user may have a CA of its own, whose responses say any time."""
+    web.hour()
+    folder = web.home / "evil"
+    folder.mkdir()
+    certificate = folder / "cert.pem"
+    certificate.write_bytes(web.issue("evil.test").pem + forge.world().issuer.pem)
+    os.chown(certificate, 61234, 61234)
+    live = web.root / "live/evil.test"
+    live.mkdir()
+    web.config["certificates"].append({"name": "evil.test", "certificate_path": str(certificate), "services": ["web"]})
+    web.configure()
+    web.hour()
+    ahead = hosts.good(web.leaves["evil.test"], web.now + 20 * DAY)
+    (live / "ocsp.der").write_bytes(ahead)
+    done = web.run("apply")
+    assert done.code == 0, done.err
+    assert web.known("evil.test")["code"] == "clock_implausible"
+    assert clock_of(web)["problem"] == ""
+    assert web.staple(NAME) is not None
 
 
 def test_a_staple_that_expired_on_disk(web: Host) -> None:

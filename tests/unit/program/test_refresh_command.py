@@ -361,6 +361,33 @@ def test_a_clock_that_jumped_back_does_not_keep_it_from_asking(host: Host) -> No
     assert host.requests >= 3, "each run asks, since what is wrong is here"
 
 
+@pytest.mark.parametrize("behind", [20 * MINUTE, 3 * HOUR])
+def test_a_clock_that_is_behind_brings_nothing_older_where_servers_read_it(
+    host: Host, tmp_path: Path, behind: timedelta
+) -> None:
+    """There, no other program decides what they get. Where one does, it knows what is in place."""
+    host.service("web")
+    certificate, path = tmp_path / "cert.pem", host.responses / "direct.ocsp"
+    certificate.write_bytes(host.issue("direct.example.com").pem + forge.world().issuer.pem)
+    direct = {"name": "direct.example.com", "certificate_path": str(certificate), "path": str(path), "live": None}
+    host.deploy(NAME, ["web"])
+    host.configure(certificates=[*host.config["certificates"], {**direct, "services": ["web"]}])
+    host.maker = lambda leaf, now: hosts.good(leaf, now, age=timedelta(0))
+    host.hour()
+    before = path.read_bytes(), host.staple(NAME)
+    reloads = host.reloads("web")
+    host.later(-behind)
+    for _run in range(2):
+        host.run("refresh", "--force")
+        assert host.run("apply").code == (1 if behind > HOUR else 0)
+        assert (path.read_bytes(), host.staple(NAME)) == before
+    assert (host.responses / f"{NAME}.der").read_bytes() != before[1] or behind < HOUR
+    host.later(behind)
+    host.run("apply")
+    assert (path.read_bytes(), host.staple(NAME)) == before and host.reloads("web") == reloads
+    assert host.run("apply").code == 0
+
+
 def test_one_failing_certificate_stops_no_other(host: Host) -> None:
     host.deploy("a.example.com")
     (host.deploy("b.example.com") / "fullchain.pem").unlink()

@@ -213,7 +213,7 @@ def _begin_job(
         return refresh.remove(job.values.get("path") or "", write)
     options = read_options(job.values)
     environment = environment_for(job)
-    outcome = freshness.check_fresh(options, environment.now())
+    outcome = freshness.check_fresh(options, environment.now(), environment.lead)
     if outcome is not None:
         return outcome
     kept = options if keep else None

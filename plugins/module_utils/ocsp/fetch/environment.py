@@ -13,6 +13,7 @@ import typing as t
 from datetime import datetime, timedelta
 
 from ..errors import TransportError
+from ..judge.response import LONGEST_LEAD
 from ..store import files
 
 if t.TYPE_CHECKING:
@@ -97,7 +98,8 @@ class Environment:
     """What a refresh needs from outside. The time starts at ``now`` (aware) and moves on from there.
 
     ``sync_folder`` has the names in a folder on disk; whoever writes many files may do so once for all. ``ways`` is
-    what is known of responders, and ``interval`` how long it is at most until the next time.
+    what is known of responders, and ``interval`` how long it is at most until the next time. ``lead`` is how much later
+    than now a response in place may begin.
     """
 
     def __init__(
@@ -111,6 +113,7 @@ class Environment:
         sync_folder: t.Callable[[str], None] = files.sync_folder,
         ways: t.Optional[Ways] = None,
         interval: timedelta = timedelta(0),
+        lead: timedelta = LONGEST_LEAD,
     ) -> None:
         self.exchange = exchange
         self.monotonic = monotonic
@@ -120,6 +123,7 @@ class Environment:
         self.sync_folder = sync_folder
         self.ways = Ways() if ways is None else ways
         self.interval = interval
+        self.lead = lead
         self._start = now
         self._began = monotonic()
 

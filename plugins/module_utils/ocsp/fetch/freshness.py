@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import typing as t
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ..errors import ERROR, Finding, InputError
 from ..judge import response as ocsp_response
@@ -88,10 +88,10 @@ class Current(t.NamedTuple):
         return self.judgement if self.judgement is not None and self.judgement.acceptable else None
 
 
-def check_fresh(options: Options, now: datetime) -> t.Optional[Outcome]:
+def check_fresh(options: Options, now: datetime, lead: timedelta = ocsp_response.LONGEST_LEAD) -> t.Optional[Outcome]:
     """The outcome where neither the network nor a lock is needed, or None where it takes ``refresh.refresh_locked``.
 
-    Raises InputError and FileError.
+    ``lead`` is how much later than now the response in place may begin. Raises InputError and FileError.
     """
     if not options.path:
         raise InputError("path is empty; give the path of the file that holds the response")
@@ -101,7 +101,7 @@ def check_fresh(options: Options, now: datetime) -> t.Optional[Outcome]:
     if options.force or options.source is not None:
         return None
     content, data = read_in_place(options)
-    outcome = outcome_if_fresh(options, judge_current(options.target, options, data, now), now)
+    outcome = outcome_if_fresh(options, judge_current(options.target, options, data, now, lead), now)
     return outcome if outcome is not None and content == in_format(options, outcome.data) else None
 
 
@@ -146,12 +146,22 @@ def without_responder(options: Options, left: str = "") -> Outcome:
     )
 
 
-def judge_current(target: Target, options: Options, data: t.Optional[bytes], now: datetime) -> Current:
-    return Current() if data is None else Current(data, judge(target, options, data, now))
+def judge_current(
+    target: Target,
+    options: Options,
+    data: t.Optional[bytes],
+    now: datetime,
+    lead: timedelta = ocsp_response.LONGEST_LEAD,
+) -> Current:
+    """Judge what is in place, which may begin later than now by ``lead``: it was good when it was put there."""
+    return Current() if data is None else Current(data, judge(target, options, data, now, lead))
 
 
-def judge(target: Target, options: Options, data: bytes, now: datetime) -> Judgement:
-    return ocsp_response.judge(data, target, now, options.rules, servers=options.servers)
+def judge(
+    target: Target, options: Options, data: bytes, now: datetime, lead: t.Optional[timedelta] = None
+) -> Judgement:
+    rules = options.rules._replace(lead=lead)
+    return ocsp_response.judge(data, target, now, rules, servers=options.servers)
 
 
 def unchanged(options: Options, known: Current) -> Outcome:
@@ -175,7 +185,14 @@ def outcome_if_fresh(options: Options, known: Current, now: datetime) -> t.Optio
         return None
     outcome = unchanged(options, known)
     due = format_time(outcome.renew_at)
-    return outcome._replace(message=f"the response is good and is due for renewal at {due}")
+    message = f"the response is good and is due for renewal at {due}"
+    return outcome._replace(message=message, warnings=doubts(known))
+
+
+def doubts(known: Current) -> t.Tuple[str, ...]:
+    """Why this host's clock must be behind, as far as what is in place shows that."""
+    behind = known.good.clock_behind if known.good is not None else ""
+    return (behind,) if behind else ()
 
 
 def read_in_place(options: Options) -> t.Tuple[t.Optional[bytes], t.Optional[bytes]]:

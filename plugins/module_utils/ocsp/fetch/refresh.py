@@ -65,7 +65,7 @@ def obtain(
     """
     if target is None:
         return freshness.without_responder(options)
-    known = freshness.judge_current(target, options, current, environment.now())
+    known = freshness.judge_current(target, options, current, environment.now(), environment.lead)
     fresh = freshness.outcome_if_fresh(options, known, environment.now())
     if fresh is not None:
         return fresh
@@ -136,7 +136,7 @@ def _replaced(options: Options, known: Current, came: _Came, judgement: Judgemen
 def _kept(options: Options, known: Current, came: _Came, problem: t.Optional[Finding], now: datetime) -> Outcome:
     """The outcome where a good response came that is no better than the good one in place."""
     message = "there is no newer response than the one in place"
-    warnings = []
+    warnings = [*freshness.doubts(known)]
     if problem is not None:
         message = f"{problem.message}; the one in place was kept"
         warnings.append(message)
@@ -215,7 +215,8 @@ def refresh(options: Options, environment: Environment, write: bool = True) -> O
 
     Raises InputError and FileError; failures to get a good response are in the outcome.
     """
-    return freshness.check_fresh(options, environment.now()) or refresh_locked(options, environment, write)
+    fresh = freshness.check_fresh(options, environment.now(), environment.lead)
+    return fresh or refresh_locked(options, environment, write)
 
 
 def refresh_locked(options: Options, environment: Environment, write: bool = True) -> Outcome:

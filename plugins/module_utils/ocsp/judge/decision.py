@@ -110,7 +110,7 @@ def decide(
 
     ``plan`` is what its servers need when it ends, and ``ahead`` says what can be left to the next run, so that it
     does not expire before. ``clock_problem`` is why the clock is not believed, if it
-    is not: nothing is withdrawn because of the time then.
+    is not: nothing is withdrawn because of the time then. Nor is what shows by itself that the clock is behind.
     """
     if facts.obstacle is not None:
         return _without(facts, facts.obstacle.code, facts.obstacle.message)
@@ -124,6 +124,8 @@ def decide(
     if best is None or best.effective_expiry is None:
         return _without_good(facts, clock_problem)
     action = INSTALL if installing else KEEP
+    if best.clock_behind:
+        return Decision(action, best, "clock_implausible", clock_problem or best.clock_behind, problem)
     left, life = best.effective_expiry - now, _life(best)
     if not plan.in_advance or (left > ahead.needed(life) and not ahead.is_too_short(life)):
         return Decision(action, best, passed_over=problem)

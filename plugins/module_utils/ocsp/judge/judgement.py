@@ -18,8 +18,8 @@ class Judgement(t.NamedTuple):
     ``findings`` come in the order in which they count, errors and warnings mixed. ``serial_number``,
     ``must_staple`` and ``names_responder`` are about the certificate asked about, all else is about the
     response, whose ``size`` is in octets. ``responder_certificate`` is the DER of the one in it whose key signed
-    it, None where the issuer did. What a response with errors says is returned for diagnosis alone: it may be
-    forged.
+    it, None where the issuer did. ``clock_behind`` is why this host's clock must be behind, where what is in place
+    begins later. What a response with errors says is returned for diagnosis alone: it may be forged.
     """
 
     findings: t.Tuple[Finding, ...]
@@ -44,6 +44,7 @@ class Judgement(t.NamedTuple):
     answer_index: t.Optional[int] = None
     answer_count: int = 0
     certificate_count: int = 0
+    clock_behind: str = ""
 
     @property
     def errors(self) -> t.List[str]:

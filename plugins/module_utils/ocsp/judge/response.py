@@ -76,12 +76,19 @@ _LONGEST_INTERVAL = timedelta(days=10)
 #: How far the responder's clock may be from this host's before one of them must be wrong.
 _IMPLAUSIBLE_OFFSET = timedelta(hours=1)
 
+#: How far a clock may be set back, as by a time server after a start. What is in place may begin that much later.
+SET_BACK = timedelta(hours=1)
+#: What is in place and begins later by more than that shows that the clock is behind, unless it is more than this: then
+#: the clock may as well have been ahead when it was put there, and a response from then must not stay for long.
+LONGEST_LEAD = timedelta(days=30)
+
 
 class Rules(t.NamedTuple):
     """What may be relaxed or tightened; the defaults are what public CAs must meet.
 
     ``allow`` holds names of errors.RELAXATIONS. ``default_life`` is how long a response without
-    nextUpdate lives from its thisUpdate, where such a response is allowed.
+    nextUpdate lives from its thisUpdate, where such a response is allowed. ``lead`` is for a response that is in place,
+    and None for all others: how much later than now it may begin. It was good when it was put there.
     """
 
     allow: t.FrozenSet[str] = frozenset()
@@ -89,6 +96,7 @@ class Rules(t.NamedTuple):
     maximum_age: timedelta = timedelta(days=10)
     clock_tolerance: timedelta = timedelta(minutes=5)
     default_life: timedelta = timedelta(hours=24)
+    lead: t.Optional[timedelta] = None
 
 
 class Received(t.NamedTuple):
@@ -125,6 +133,7 @@ class _Draft:
         self.answer_index: t.Optional[int] = None
         self.answer_count = 0
         self.certificate_count = 0
+        self.clock_behind = ""
         try:
             self.must_staple = target.certificate.must_staple
             self.names_responder = bool(target.certificate.responder_urls)
@@ -171,6 +180,7 @@ def judge(
             f"the response has {len(data)} octets; with TLS 1.2, clients with OpenSSL refuse servers that staple more "
             f"than {STAPLE_LIMIT}",
         )
+    draft.clock_behind = next((one.message for one in draft.findings if one.code == "clock_implausible"), "")
     if received is not None:
         _check_received(received, now, draft)
     judgement = draft.seal()
@@ -458,15 +468,17 @@ def _choose_delegate(
     One key may have several certificates, such as a renewed one beside the one that has ended.
     """
     judged = [(one, _judge_delegate(one, target, now, rules)) for one in signers]
-    delegate, faults = min(judged, key=lambda one: _count_errors(one[1]))
+    delegate, faults = min(judged, key=lambda one: _demerits(one[1]))
     draft.findings.extend(faults)
     draft.responder_certificate = delegate.der
     draft.responder_certificate_expiry = delegate.not_after
     return delegate
 
 
-def _count_errors(findings: t.Sequence[Finding]) -> int:
-    return sum(finding.severity == ERROR for finding in findings)
+def _demerits(findings: t.Sequence[Finding]) -> t.Tuple[int, int]:
+    """The number of errors, and of doubts about this host's clock."""
+    errors = sum(finding.severity == ERROR for finding in findings)
+    return errors, sum(finding.code == "clock_implausible" for finding in findings)
 
 
 @remembered_if_short(64)
@@ -534,7 +546,7 @@ def _judge_delegate(delegate: Certificate, target: Target, now: datetime, rules:
     except MalformedError as error:
         message = f"the responder's certificate {delegate.name} cannot be read: {error}"
         return [Finding("unauthorized_responder", ERROR, message)]
-    return authority + _validity_faults(delegate, now, rules.clock_tolerance) + profile
+    return authority + _validity_faults(delegate, now, rules) + profile
 
 
 @remembered_if_short(64)
@@ -564,15 +576,18 @@ def _standing_faults(
     return authority, profile
 
 
-def _validity_faults(delegate: Certificate, now: datetime, tolerance: timedelta) -> t.List[Finding]:
+def _validity_faults(delegate: Certificate, now: datetime, rules: Rules) -> t.List[Finding]:
     faults = []
     if now > delegate.not_after:
         message = f"the responder's certificate {delegate.name} expired at {format_time(delegate.not_after)}"
         faults.append(Finding("responder_certificate_expired", ERROR, message))
-    if delegate.not_before - now > tolerance:
+    if _is_too_early(delegate.not_before, now, rules):
         begins = _future_text("notBefore", delegate.not_before, now)
         message = f"the responder's certificate {delegate.name} is not valid yet: {begins}"
         faults.append(Finding("responder_certificate_not_yet_valid", ERROR, message))
+    elif _shows_lag(delegate.not_before, now, rules):
+        message = _lag_text("notBefore of the signer", delegate.not_before, now)
+        faults.append(Finding("clock_implausible", WARNING, message))
     return faults
 
 
@@ -689,11 +704,12 @@ def _revocation_text(answer: Answer, name: str) -> str:
 
 
 def _check_times(answer: Answer, produced_at: datetime, now: datetime, rules: Rules, draft: _Draft) -> None:
-    this_update, next_update, tolerance = answer.this_update, answer.next_update, rules.clock_tolerance
-    if this_update - now > tolerance:
-        draft.error("not_yet_valid", _future_text("thisUpdate", this_update, now))
-    if produced_at - now > tolerance:
-        draft.error("not_yet_valid", _future_text("producedAt", produced_at, now))
+    this_update, next_update = answer.this_update, answer.next_update
+    for name, moment in (("thisUpdate", this_update), ("producedAt", produced_at)):
+        if _is_too_early(moment, now, rules):
+            draft.error("not_yet_valid", _future_text(name, moment, now))
+        elif _shows_lag(moment, now, rules):
+            draft.warn("clock_implausible", _lag_text(name, moment, now))
     if next_update is None:
         if "missing_next_update" not in rules.allow:
             draft.error(
@@ -710,8 +726,26 @@ def _check_times(answer: Answer, produced_at: datetime, now: datetime, rules: Ru
         )
 
 
+def _is_too_early(begins: datetime, now: datetime, rules: Rules) -> bool:
+    """Whether a response must not be used that begins then."""
+    lead = begins - now
+    return lead > rules.clock_tolerance and (rules.lead is None or lead > rules.lead)
+
+
+def _shows_lag(begins: datetime, now: datetime, rules: Rules) -> bool:
+    """Whether a response that may be used begins so much later than now that the clock must be behind."""
+    return rules.lead is not None and begins - now > max(rules.clock_tolerance, SET_BACK)
+
+
 def _future_text(name: str, moment: datetime, now: datetime) -> str:
     return f"{name} is {format_time(moment)}, later than this host's clock ({format_time(now)})"
+
+
+def _lag_text(name: str, moment: datetime, now: datetime) -> str:
+    return (
+        f"this host's clock says {format_time(now)}, which is behind the {name} of the response in place "
+        f"({format_time(moment)})"
+    )
 
 
 def _fill_times(

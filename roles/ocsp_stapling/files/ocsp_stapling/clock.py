@@ -5,8 +5,8 @@
 """Whether this host's clock is plausible, since with a wrong clock good staples look expired.
 
 The clock is doubted when it is behind the latest time that was seen, when it is weeks ahead of it, and when
-responders contradict it. What a CA signed settles it: a response that is good by this clock, and that came
-since the last run or is recent.
+responders contradict it. What a CA signed settles it: a response that is good by this clock, and that is newer
+than what was in place or is recent. It is doubted, too, where a staple in place begins later.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from __future__ import annotations
 import typing as t
 from datetime import datetime, timedelta
 
+from ocsp.judge.response import SET_BACK
 from ocsp.text import format_time
 
-#: How far a clock may be set back, as by a time server after a start.
-_BACK = timedelta(hours=1)
 #: How long a host may have been off.
 _AHEAD = timedelta(days=30)
 #: For how long the unprivileged user is believed that responders contradict the clock, and when it may say so again.
@@ -25,7 +24,7 @@ _CLAIM, _NEXT_CLAIM = timedelta(days=1), timedelta(days=30)
 
 
 class Evidence(t.NamedTuple):
-    """What the responses at hand say: one came since the last run and is good by this clock, or is good at all."""
+    """What the responses at hand say: one is newer than what was in place and good by this clock, or is good at all."""
 
     new: bool
     good: bool
@@ -55,7 +54,7 @@ def problem(
 
     ``latest`` is the latest time at which the clock was believed. ``evidence`` is asked only in doubt.
     """
-    if latest is not None and now < latest - _BACK:
+    if latest is not None and now < latest - SET_BACK:
         doubt = f"is behind the {format_time(latest)} of an earlier run"
         proven = evidence().new
     elif latest is not None and now > latest + _AHEAD:
@@ -66,9 +65,16 @@ def problem(
         proven = evidence().new
     else:
         return ""
-    if proven:
-        return ""
+    return "" if proven else _consequence(f"this host's clock says {format_time(now)}, which {doubt}")
+
+
+def problem_by_staple(name: str, reason: str) -> str:
+    """The same where the staple in place of a certificate is the ``reason``."""
+    return _consequence(f"{reason}, that of {name}")
+
+
+def _consequence(doubt: str) -> str:
     return (
-        f"this host's clock says {format_time(now)}, which {doubt}; no staple is withdrawn because of the time. "
+        f"{doubt}; no staple is withdrawn because of the time. "
         "Check the time (timedatectl); if it is right, run 'ocsp-stapling apply --trust-clock' once"
     )

@@ -10,13 +10,13 @@ import contextlib
 import functools
 import hashlib
 import typing as t
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ocsp.errors import ERROR, Finding, InputError
 from ocsp.judge import wire
 from ocsp.judge.decision import Facts, latest_proof
 from ocsp.judge.judgement import Judgement
-from ocsp.judge.response import SIZE_LIMIT, judge, lean
+from ocsp.judge.response import LONGEST_LEAD, SIZE_LIMIT, judge, lean
 from ocsp.options.parse import Options, read_options
 from ocsp.pki.certificate import Target
 from ocsp.store import proofs, staples, tenants, untrusted_file
@@ -25,7 +25,7 @@ from ocsp.store.staples import Place
 from . import record
 from .clock import Evidence
 from .config import Config, Entry
-from .record import Record
+from .record import Record, Values
 from .state import State
 
 #: Octets of the largest response that is read from another user: none of more than 16,380 is stapled, PEM is longer.
@@ -57,13 +57,17 @@ class Observation(t.NamedTuple):
 class Observer:
     """Looks at certificates at one moment, with what is claimed about them, and what is known for certain.
 
-    A revocation that was proven once stays so, whatever the other user claims, or no longer does.
+    A revocation that was proven once stays so, whatever the other user claims, or no longer does. ``lead`` is how much
+    later than now a staple in place may begin, None where the clock is right for certain.
     """
 
-    def __init__(self, config: Config, claims: Record, now: datetime) -> None:
+    def __init__(
+        self, config: Config, claims: Record, now: datetime, lead: t.Optional[timedelta] = LONGEST_LEAD
+    ) -> None:
         self.config = config
         self.claims = claims
         self.now = now
+        self.lead = lead
 
     def look_in_place(self, entry: Entry) -> Observation:
         """As ``look``, but at what servers read, and what root knows of revocations, alone.
@@ -98,15 +102,18 @@ class Observer:
             return Observation(entry, place, facts, options, current=current)
         known = proofs.read_own(self.config.folders.kept_proof(entry.name))
         if in_place_only:
-            facts = facts._replace(current=self._judge(current, options), proof=self._judge(known, options))
+            in_place, proof = self._judge(current, options, self.lead), self._judge(known, options)
+            facts = facts._replace(current=in_place, proof=proof)
             return Observation(entry, place, facts, options, current=current)
         left, refused = _read_left(entry)
-        candidate = self._judge(left, options)
+        # Where no folder is read by servers, they read what refresh left.
+        candidate = self._judge(left, options, self.lead if place is None else None)
         is_new = place is not None and left != current
         if is_new and left is not None and candidate is not None and candidate.acceptable:
             # Servers and clients do not take one with other certificates in it, which the other user can have added.
             left, candidate = lean(left, candidate, self._judge_with(options.target, options))
-        in_place = candidate if current == left else self._judge(current, options)
+        is_same = current == left and candidate is not None and candidate.acceptable
+        in_place = candidate if is_same else self._judge(current, options, self.lead)
         claimed, refused_proof = proofs.read(self.config.folders.proof(entry.name))
         judged = [(in_place, current), (self._judge(known, options), known)]
         if claimed != known:
@@ -116,13 +123,18 @@ class Observer:
         facts = facts._replace(current=in_place, candidate=candidate, proof=proof)
         return Observation(entry, place, facts, options, left, current, refused or refused_proof, proof=data)
 
-    def _judge(self, data: t.Optional[bytes], options: Options) -> t.Optional[Judgement]:
+    def _judge(
+        self, data: t.Optional[bytes], options: Options, lead: t.Optional[timedelta] = None
+    ) -> t.Optional[Judgement]:
         if data is None or options.target is None:
             return None
-        return self._judge_with(options.target, options)(data)
+        return self._judge_with(options.target, options, lead)(data)
 
-    def _judge_with(self, target: Target, options: Options) -> t.Callable[[bytes], Judgement]:
-        return functools.partial(judge, target=target, now=self.now, rules=options.rules, servers=options.servers)
+    def _judge_with(
+        self, target: Target, options: Options, lead: t.Optional[timedelta] = None
+    ) -> t.Callable[[bytes], Judgement]:
+        rules = options.rules._replace(lead=lead)
+        return functools.partial(judge, target=target, now=self.now, rules=rules, servers=options.servers)
 
     def evidence(self, before: State) -> Evidence:
         """What the responses that refresh left say about the clock.
@@ -136,23 +148,39 @@ class Observer:
                 look = self.look(entry)
             except Exception:  # it says nothing about the clock; why is said where it is treated
                 continue
-            if look.left is None or look.facts.candidate is None or not look.facts.candidate.acceptable:
+            candidate = look.facts.candidate
+            if candidate is None or not candidate.acceptable or candidate.clock_behind:
                 continue
             good = True
-            new = new or record.mapping(before.certificates.get(entry.name), "staple").get("sha256") != digest(
-                look.left
-            )
+            staple = record.mapping(before.certificates.get(entry.name), "staple")
+            new = new or self._is_new(candidate, look.facts.current, staple)
         return Evidence(new, good)
 
-    def is_contradicted(self) -> bool:
-        """Whether a responder's clock disagreed with this host's in the last run of refresh.
+    def _is_new(self, candidate: Judgement, current: t.Optional[Judgement], known: Values) -> bool:
+        """Whether the CA made a response after all that is known to have been in place.
 
-        That of a certificate of another user counts where no other is configured: the user may have chosen it.
+        An older one can be put back at any time. What begins later than a clock that is behind can explain was put in
+        place by one that was ahead, and does not count.
         """
-        doubting = [entry for entry in self.config.certificates if self._is_doubting(entry)]
-        if any(not self.config.user_of(entry) for entry in doubting):
+        moments = [record.time_of(known, "this_update")]
+        if current is not None and current.acceptable:
+            moments.append(current.this_update)
+        known_moments = [one for one in moments if one is not None and one - self.now <= LONGEST_LEAD]
+        made = candidate.this_update
+        return made is not None and all(made > one for one in known_moments)
+
+    def is_contradicted(self) -> bool:
+        """Whether a responder's clock disagreed with this host's in the last run of refresh."""
+        return self.counts_for_all([entry for entry in self.config.certificates if self._is_doubting(entry)])
+
+    def counts_for_all(self, entries: t.Sequence[Entry]) -> bool:
+        """Whether what some certificates say of the clock counts for all others, too.
+
+        That of another user does where no other is configured: the user may have chosen the responder.
+        """
+        if any(not self.config.user_of(entry) for entry in entries):
             return True
-        return bool(doubting) and all(map(self.config.user_of, self.config.certificates))
+        return bool(entries) and all(map(self.config.user_of, self.config.certificates))
 
     def _is_doubting(self, entry: Entry) -> bool:
         since = record.time_of(self.claims.run, "started")

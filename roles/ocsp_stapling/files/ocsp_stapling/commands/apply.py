@@ -18,6 +18,7 @@ from ocsp.errors import FileError, OcspError
 from ocsp.judge import schedule
 from ocsp.judge.decision import WITHDRAW, Decision, decide
 from ocsp.judge.judgement import Judgement
+from ocsp.judge.response import LONGEST_LEAD
 from ocsp.judge.schedule import Lookahead
 from ocsp.servers.changes import ExpiryPlan, expiry_plan
 from ocsp.services.installation import Change, Installation
@@ -96,10 +97,12 @@ class Apply:
         self.claims, self.refused = record.load_foreign(config.folders.record, len(config.certificates))
         self.before = states.load(config.folders.state_file)
         self.noted = frozenset(attempts.names(installed.layout))
-        self.observer = Observer(config, self.claims, self.now)
+        self.observer = Observer(config, self.claims, self.now, None if trust_clock else LONGEST_LEAD)
         self.after = State()
         self.after.refused = self.refused
         self.clock_problem = ""
+        #: Certificates whose staples in place show that the clock is behind, and how.
+        self.ahead_of_clock: t.List[t.Tuple[Entry, str]] = []
         self.runs = host.timetable()
         self.ahead = host.look_ahead(self.runs, config.interval, config.fetch)
         self.exit_code = 0
@@ -130,6 +133,7 @@ class Apply:
             self.after.certificates.update(others)
         if self.reload:
             self._take_back()
+        self._look_at_beginnings()
         self._look_at_renewals()
         self._worsen(0 if self.messenger.finish(self.reload) else 1)
         self._summarize()
@@ -174,15 +178,27 @@ class Apply:
             self.clock_problem = clock.problem(
                 self.now, latest, contradicted, lambda: self.observer.evidence(self.before)
             )
-        believed = latest if self.clock_problem else self.now
-        self.after.clock = {
-            "latest": format_time(believed),
-            "problem": self.clock_problem,
-            "claimed": format_time(claimed),
-        }
+        self.after.clock = {"latest": format_time(self.now), "problem": "", "claimed": format_time(claimed)}
         if self.clock_problem:
-            self._worsen(1)
-            self.log.emit(Event("clock", self.clock_problem, events.ERROR, "clock_implausible"))
+            # However much later a staple in place begins, it stays, and nothing older takes its place.
+            self.observer.lead = timedelta.max
+            self._say_clock()
+
+    def _look_at_beginnings(self) -> None:
+        """Doubt the clock because of what staples in place have shown, unless it is doubted already."""
+        found = sorted(self.ahead_of_clock, key=lambda one: self.config.user_of(one[0]))
+        if self.clock_problem or not self.observer.counts_for_all([entry for entry, _reason in found]):
+            return
+        entry, reason = found[0]
+        self.clock_problem = clock.problem_by_staple(entry.name, reason)
+        self._say_clock()
+
+    def _say_clock(self) -> None:
+        """Say that the clock is not believed, so that the latest time at which it was stays the same."""
+        latest = record.time_of(self.before.clock, "latest")
+        self.after.clock.update(latest=format_time(latest), problem=self.clock_problem)
+        self._worsen(1)
+        self.log.emit(Event("clock", self.clock_problem, events.ERROR, "clock_implausible"))
 
     def _is_noted(self, claimed: datetime) -> bool:
         """Have the beginning of a claim on disk before it is believed: a full one would make it new in each run."""
@@ -455,6 +471,8 @@ class Apply:
         self.after.certificates[look.entry.name] = after
         self._say_deployment(look.entry.name, before)
         self._say_ignored(look, before)
+        if decision.code == "clock_implausible" and not self.clock_problem:
+            self.ahead_of_clock.append((look.entry, decision.message))
         # By the word of refresh, which decides nothing.
         told = certificate_state.known_failure(after) if decision.code == "missing_staple" else ("", "")
         stapled = decision.action != WITHDRAW

@@ -22,7 +22,7 @@ from ocsp.fetch.environment import Environment, ResponderDown, Ways, as_remember
 from ocsp.fetch.freshness import Outcome
 from ocsp.judge import schedule
 from ocsp.judge.decision import WITHDRAW, Facts, decide
-from ocsp.judge.response import judge
+from ocsp.judge.response import LONGEST_LEAD, SET_BACK, judge
 from ocsp.options.parse import read_options
 from ocsp.servers.changes import expiry_plan
 from ocsp.store import proofs, reading, staples
@@ -82,6 +82,8 @@ class Refresh:
         self.log = log
         self.environment_for = environment_for
         self.entries = [entry for entry in config.certificates if not only or entry.name in only]
+        #: Those of which servers do not read what this program writes.
+        self.with_set = frozenset(entry.name for entry in self.entries if entry.live is not None)
         self.partial = bool(only)
         self.force = force
         self.on_abort = on_abort
@@ -129,6 +131,10 @@ class Refresh:
     def _environment(self, job: Job) -> Environment:
         environment = self.environment_for(job, self.ways)
         environment.interval = self.ahead.interval
+        if job.name in self.with_set:
+            # It shows nothing about the clock: nobody but this user put it there, and apply decides about what servers
+            # read. Whatever is good by this clock may take its place, or else one from a clock that was ahead stays.
+            environment.lead = SET_BACK
         return environment
 
     def _refresh(self) -> None:
@@ -379,7 +385,8 @@ class Refresh:
             return None
         if staple is None or options is None or options.target is None:
             return None
-        judgement = judge(staple, options.target, self.host.now(), options.rules, servers=options.servers)
+        rules = options.rules._replace(lead=LONGEST_LEAD)
+        judgement = judge(staple, options.target, self.host.now(), rules, servers=options.servers)
         return judgement.effective_expiry if judgement.acceptable else None
 
     def _emit(self, entry: Entry, what: str, message: str, priority: int = events.INFO, code: str = "") -> None:

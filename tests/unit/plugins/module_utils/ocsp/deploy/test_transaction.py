@@ -38,7 +38,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services.install
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import pending, sets
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.fleet import Clock, Fleet
-from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, NOW, Entity
+from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, MINUTE, NOW, Entity
 from ansible_collections.certops.ocsp.tests.unit.responder import Reply, World, html, ok
 
 W = forge.world()
@@ -137,6 +137,24 @@ def test_a_set_goes_live_with_its_staple(host: Host) -> None:
     assert pending.read(host.layout, "web") == pending.Note(("a.example.com",), 1000.0)
     assert sets.described(host.layout.live("a.example.com")).services == ("web",)
     assert confirm.unconfirmed(host.layout) == ["web"]
+
+
+@pytest.mark.parametrize("ahead", [20 * MINUTE, 3 * HOUR])
+@pytest.mark.parametrize("restaged", [False, True])
+@pytest.mark.parametrize("must_staple", [False, True])
+def test_a_staple_stays_while_the_clock_is_behind(
+    host: Host, must_staple: bool, restaged: bool, ahead: timedelta
+) -> None:
+    """No older one takes its place, and a new set of the same certificate has it."""
+    one = leaf("a.example.com", demands=must_staple)
+    host.deploy(wanted(one, "a.example.com", "web", source=staple(one)))
+    host.now -= HOUR + ahead
+    older = staple(one, HOUR + ahead + DAY)
+    root = W.root.pem if restaged else None
+    work, problem = host.deploy(wanted(one, "a.example.com", "web", source=older, root=root))
+    assert not problem and work.items[0].changed is restaged and not work.items[0].lacks_staple
+    assert base64.b64encode(host.live("a.example.com")["ocsp.der"]).decode() == staple(one)
+    assert ("which is behind the thisUpdate of the response in place" in " ".join(work.warnings)) is (ahead > HOUR)
 
 
 @pytest.mark.parametrize("age", [HOUR, 3 * HOUR], ids=["newer", "the same"])

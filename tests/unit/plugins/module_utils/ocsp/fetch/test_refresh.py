@@ -99,6 +99,27 @@ def test_what_is_not_good_on_disk_is_a_reason_to_fetch(place: Place, broken: byt
     assert place.content() == FRESH
 
 
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("reply", [ok(FRESH), ok(staple(-3 * HOUR)), failure("unreachable")])
+@pytest.mark.parametrize("ahead", [HOUR, 3 * HOUR, 30 * DAY])
+def test_an_older_one_does_not_come_by_a_clock_that_is_behind(
+    place: Place, ahead: t.Any, reply: t.Any, force: bool
+) -> None:
+    place.put(staple(-ahead))
+    outcome = place.run(World(reply), force=force)
+    assert (outcome.changed, outcome.failed) == (False, False)
+    assert place.content() == outcome.data == staple(-ahead)
+    said = "this host's clock says 2026-03-04T05:06:07Z, which is behind the thisUpdate of the response in place ("
+    told = [*outcome.warnings, *(one.message for one in outcome.findings)]
+    assert any(one.startswith(said) for one in told) is (ahead > HOUR)
+
+
+def test_one_of_clocks_that_were_a_year_ahead_does_not_stay(place: Place) -> None:
+    place.put(staple(-365 * DAY))
+    assert place.run(World(ok(FRESH))).changed
+    assert place.content() == FRESH
+
+
 REFUSED = [
     pytest.param(ok(EXPIRED), "expired", id="expired"),
     pytest.param(ok(staple(-DAY)), "not_yet_valid", id="not-yet-valid"),

@@ -22,7 +22,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.decision i
     Facts,
 )
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.judgement import Judgement
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.response import judge
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.response import LONGEST_LEAD, Rules, judge
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.schedule import look_ahead
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.certificate import Certificate, Target
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.changes import ExpiryPlan
@@ -56,6 +56,11 @@ def ending(left: timedelta, age: timedelta = HOUR) -> Judgement:
 @functools.cache
 def revoked(age: timedelta = HOUR, left: timedelta = 6 * DAY) -> Judgement:
     return judged(made(age, left, status="revoked", reason="key_compromise"))
+
+
+def in_place(ahead: timedelta, lead: timedelta = LONGEST_LEAD, **single: t.Any) -> Judgement:
+    """The judgement of a response in place that begins so much later than the clock says."""
+    return judge(made(-ahead, ahead + 7 * DAY, **single), TARGET, NOW, Rules(lead=lead))
 
 
 FRESH, OLD, LAST, GONE = ending(6 * DAY), ending(3 * DAY, 4 * DAY), ending(HOUR, 6 * DAY), ending(-HOUR, 6 * DAY)
@@ -95,6 +100,13 @@ OTHER_LAST = several(OURS, forge.single(OTHERS, this_update=NOW - HOUR, next_upd
 MIXED = several(OURS, forge.single(OTHERS, W.root, this_update=NOW - HOUR, next_update=NOW + 6 * DAY))
 SURPLUS = judged(forge.response(OURS, produced_at=NOW - HOUR, certificates=[W.delegate.der, W.leaf.der]))
 SHORT_LIVED = ending(50 * MINUTE, 10 * MINUTE)
+SOON, AHEAD_OF_CLOCK, FAR_AHEAD = in_place(HOUR), in_place(2 * HOUR), in_place(31 * DAY)
+BEGUN_ANEW = judge(
+    forge.response(forge.single(this_update=NOW - DAY, next_update=NOW + DAY), produced_at=NOW + 2 * HOUR),
+    TARGET,
+    NOW,
+    Rules(lead=LONGEST_LEAD),
+)
 NO_RESPONDER = Finding("no_responder", ERROR, "there is no responder")
 VANISHED = Finding("bad_input", ERROR, "the certificate does not exist")
 
@@ -178,6 +190,29 @@ CASES: t.Dict[str, t.Tuple[Facts, str, str]] = {
     "revoked, and to be kept": (Facts(True, OLD, None, REVOKED, keep_revoked=True), KEEP, "revoked"),
     "revoked, and to be kept, but bad": (Facts(True, GONE, None, REVOKED, keep_revoked=True), WITHDRAW, "revoked"),
     "said to be revoked by nobody who may": (Facts(True, OLD, OLD, FORGED_REVOCATION), KEEP, ""),
+    "one that begins soon": (Facts(True, SOON, None), KEEP, ""),
+    "one that begins soon, and an older one": (Facts(True, SOON, FRESH), KEEP, ""),
+    "one that begins later": (Facts(True, AHEAD_OF_CLOCK, None), KEEP, "clock_implausible"),
+    "one that begins later, and an older one": (Facts(True, AHEAD_OF_CLOCK, FRESH), KEEP, "clock_implausible"),
+    "one that begins later, and one that may not be used yet": (
+        Facts(True, AHEAD_OF_CLOCK, ending(8 * DAY, -3 * HOUR)),
+        KEEP,
+        "clock_implausible",
+    ),
+    "one that was produced later, and a newer one": (Facts(True, BEGUN_ANEW, FRESH), INSTALL, ""),
+    "one that was produced later, and an older one": (
+        Facts(True, BEGUN_ANEW, ending(3 * DAY, 4 * DAY)),
+        KEEP,
+        "clock_implausible",
+    ),
+    "one that begins much later": (Facts(True, FAR_AHEAD, None), WITHDRAW, "not_yet_valid"),
+    "one that begins much later, and an older one": (Facts(True, FAR_AHEAD, FRESH), INSTALL, ""),
+    "one that begins later, and a proof of a revocation that was taken back": (
+        Facts(True, AHEAD_OF_CLOCK, FRESH, REVOKED),
+        KEEP,
+        "clock_implausible",
+    ),
+    "revoked by a response that begins later": (Facts(True, SOON, SOON, revoked(-HOUR, 8 * DAY)), WITHDRAW, "revoked"),
     "no responder": (Facts(True, obstacle=NO_RESPONDER), WITHDRAW, "no_responder"),
     "no certificate": (Facts(True, obstacle=VANISHED), WITHDRAW, "bad_input"),
 }
@@ -218,6 +253,11 @@ DOUBTED = {
     "one that ended": (Facts(True, GONE, GONE), KEEP, "clock_implausible"),
     "one that expires before the next run": (Facts(True, LAST, LAST), KEEP, "clock_implausible"),
     "one of the future": (Facts(True, ending(9 * DAY, -2 * DAY), None), KEEP, "clock_implausible"),
+    "one of years later, and an older one": (
+        Facts(True, in_place(3650 * DAY, timedelta.max), FRESH),
+        KEEP,
+        "clock_implausible",
+    ),
     "one that ended, of a must-staple certificate": (
         Facts(True, GONE, None, must_staple=True),
         KEEP,
@@ -313,6 +353,12 @@ CYCLE: t.Dict[str, t.Tuple[t.Optional[Judgement], t.Optional[Judgement], str, st
         "the new response expires before the one in place (2026-03-06T05:06:07Z against 2026-03-07T05:06:07Z)",
     ),
     "one that is about to end": (None, ending(SECOND), INSTALL, ""),
+    "one that is older than what begins later": (
+        AHEAD_OF_CLOCK,
+        FRESH,
+        KEEP,
+        "the new response is older than the one in place (2026-03-04T04:06:07Z against 2026-03-04T07:06:07Z)",
+    ),
     "one from before the revocation in place": (
         REVOKED,
         OLD,

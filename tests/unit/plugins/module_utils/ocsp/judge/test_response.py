@@ -15,9 +15,10 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import codes as 
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import errors
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge import response as judging
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.judgement import Judgement
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.response import Rules, judge
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.response import LONGEST_LEAD, Rules, judge
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.wire import from_pem, to_pem, with_certificates
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import certificate as certificates
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import format_time
 from ansible_collections.certops.ocsp.tests.unit import forge
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, MINUTE, NOW, SECOND
 from hypothesis import example, given, settings
@@ -1392,6 +1393,58 @@ def test_responder_certificate_begins() -> None:
     data = forge.response(signer=delegate)
     assert found(judged(data)) == []
     assert judged(data, now=NOW - HOUR).errors == ["responder_certificate_not_yet_valid"]
+
+
+IN_PLACE = Rules(lead=LONGEST_LEAD)
+BEGINNINGS: t.Dict[str, t.Callable[[datetime], bytes]] = {
+    "thisUpdate": lambda begins: forge.response(
+        forge.single(this_update=begins, next_update=begins + DAY), produced_at=NOW
+    ),
+    "producedAt": lambda begins: forge.response(produced_at=begins),
+    "notBefore of the signer": lambda begins: forge.response(signer=forge.delegate(W.issuer, not_before=begins)),
+}
+
+
+@pytest.mark.parametrize("name", BEGINNINGS)
+@pytest.mark.parametrize(
+    ("lead", "doubted", "refused"),
+    [
+        (5 * MINUTE, False, False),
+        (HOUR, False, False),
+        (HOUR + SECOND, True, False),
+        (30 * DAY, True, False),
+        (30 * DAY + SECOND, False, True),
+    ],
+)
+def test_what_is_in_place_and_begins_later_shows_that_the_clock_is_behind(
+    name: str, lead: timedelta, doubted: bool, refused: bool
+) -> None:
+    """It was good when it was put there; a response that is to be put there has nothing that speaks for it."""
+    data = BEGINNINGS[name](NOW + lead)
+    judgement = judge(data, TARGET, NOW, IN_PLACE)
+    assert bool(judgement.errors) is refused
+    assert ("clock_implausible" in judgement.warnings) is doubted
+    assert judgement.clock_behind == (
+        f"this host's clock says 2026-03-04T05:06:07Z, which is behind the {name} of the response in place "
+        f"({format_time(NOW + lead)})"
+        if doubted
+        else ""
+    )
+    strict = judged(data)
+    assert bool(strict.errors) is (lead > 5 * MINUTE) and strict.clock_behind == ""
+
+
+def test_no_clock_is_doubted_for_one_of_the_certificates_of_a_signer() -> None:
+    """That there is one which has begun says that the other one need not have."""
+    key = forge.key("p256", "delegate")
+    later, now = (forge.delegate(W.issuer, private_key=key, not_before=begins) for begins in (NOW + DAY, NOW - DAY))
+    data = forge.response(signer=now, certificates=[later.der, now.der])
+    assert judge(data, TARGET, NOW, IN_PLACE).clock_behind == ""
+
+
+def test_what_is_in_place_is_given_no_time_at_its_end() -> None:
+    data = forge.response(forge.single(this_update=NOW - DAY, next_update=NOW - SECOND))
+    assert judged(data, rules=IN_PLACE).errors == ["expired"]
 
 
 def test_leaf_ends() -> None:
