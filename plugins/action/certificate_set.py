@@ -97,6 +97,7 @@ class ActionModule(ActionBase):
             if one.get("name") in answers:
                 answer = answers[one["name"]]
                 one.update(response_content=answer.response, fetch_problem=answer.problem or None)
+                one.update(fetch_problem_code=answer.code or None)
 
 
 def _check_variables(arguments: dict[str, t.Any]) -> None:

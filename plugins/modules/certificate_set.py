@@ -135,6 +135,9 @@ options:
       fetch_problem:
         description: Why there is no O(certificates[].response_content), for messages.
         type: str
+      fetch_problem_code:
+        description: The reason code of O(certificates[].fetch_problem), by default V(unreachable).
+        type: str
       responder_urls:
         description: The URLs of the responders to ask, by default those in the certificate.
         type: list
@@ -730,6 +733,7 @@ def argument_spec():
         "names": {"type": "list", "elements": "str"},
         "response_content": {"type": "str"},
         "fetch_problem": {"type": "str"},
+        "fetch_problem_code": {"type": "str"},
         "renewed_by": {"type": "raw"},
         "source": {"type": "path"},
         "responder_urls": OF_A_SET["responder_urls"],

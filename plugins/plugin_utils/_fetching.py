@@ -46,10 +46,14 @@ Values = dict[str, t.Any]
 
 
 class Answer(t.NamedTuple):
-    """The Base64 of a response that is good or proves that the certificate is revoked, or else why there is none."""
+    """The Base64 of a response that is good or proves that the certificate is revoked, or else why there is none.
+
+    ``code`` is the reason code of the ``problem``.
+    """
 
     response: str | None
     problem: str = ""
+    code: str = ""
 
 
 class Fetcher:
@@ -192,13 +196,15 @@ def _is_fresh(job: bulk.Job) -> bool:
 
 def _answer(result: t.Union[freshness.Outcome, OcspError]) -> Answer:
     if isinstance(result, OcspError):
-        return Answer(None, result.message)
+        return Answer(None, result.message, result.code)
     data = result.data or result.proof
     if data is not None:
         return Answer(base64.b64encode(data).decode("ascii"))
     if result.skipped_reason:
         return Answer(None)
-    return Answer(None, result.fetch_error.message if result.fetch_error is not None else result.message)
+    if result.fetch_error is None:
+        return Answer(None, result.message)
+    return Answer(None, result.fetch_error.message, result.fetch_error.code)
 
 
 def _read(job: bulk.Job) -> Answer:

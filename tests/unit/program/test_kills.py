@@ -201,7 +201,7 @@ class World:
 
 
 _OF_AN_ENTRY = ["names", "services", "owner", "group", "mode", "staple", "options", "source", "responder_urls"]
-_OF_AN_ENTRY += ["fetch_problem"]
+_OF_AN_ENTRY += ["fetch_problem", "fetch_problem_code"]
 _OF_AN_ENTRY += [
     f"{part}_{kind}" for part in ("private_key", "certificate", "chain", "root") for kind in ("path", "src", "content")
 ]

@@ -192,12 +192,16 @@ def fetcher(values: Values, of_users: t.Mapping[str, t.Optional[int]]) -> Fetch:
     comes last, and they have no more time than ``_LONGEST_FOR_USERS`` together: any number of responders may hang.
     """
 
-    problems = {one["name"]: one["fetch_problem"] for one in values["certificates"] if one["fetch_problem"]}
+    problems = {
+        one["name"]: (one["fetch_problem_code"] or "unreachable", one["fetch_problem"])
+        for one in values["certificates"]
+        if one["fetch_problem"]
+    }
     ways = Ways()
 
     def refuser(name: str) -> Exchange:
         def refuse(_request: t.Any, _timeout: float) -> t.NoReturn:
-            raise ResponderDown("unreachable", problems.get(name, "fetching is turned off on this host"))
+            raise ResponderDown(*problems.get(name, ("unreachable", "fetching is turned off on this host")))
 
         return refuse
 

@@ -263,7 +263,7 @@ def _certificate_values(all_parts: t.Sequence[Part], name: str, source: Source) 
 
 _OF_A_CERTIFICATE = (
     *("name", "names", "services", "owner", "group", "mode", "staple", "options", "renewed_by"),
-    *("response_content", "fetch_problem", "source", "responder_urls"),
+    *("response_content", "fetch_problem", "fetch_problem_code", "source", "responder_urls"),
     *(f"{part}_{kind}" for part in sets.SOURCE_SUFFIXES for kind in ("path", "src", "content")),
 )
 

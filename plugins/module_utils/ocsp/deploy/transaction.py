@@ -322,7 +322,7 @@ def foreseen_refusals(work: Plan) -> t.Iterator[str]:
     for service in work.told(work.outdated_snippets()):
         problem = work.services.test(service)
         if problem:
-            yield f"{problem}; unless the new files correct that, no certificate would be replaced"
+            yield f"{problem}; unless the new files correct that, this task would fail and replace no certificate"
 
 
 def _blame(service: str, broken_before: bool) -> str:

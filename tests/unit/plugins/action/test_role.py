@@ -317,7 +317,7 @@ def test_the_status_of_before_is_not_shown_of_what_was_repaired_found_out_or_is_
     values = {
         "__ocsp_stapling_deployed": deployed,
         "__ocsp_stapling_host": host,
-        "__ocsp_stapling_shown": {"stdout": json.dumps({"summary": after or "it is not read"})},
+        "__ocsp_stapling_shown": {"stdout": f"OCSP {after or 'it is not read'} | certificates=2 good=1"},
     }
     task = {"ansible.builtin.debug": {"msg": "{{ __ocsp_stapling_follows }} {{ __ocsp_stapling_summary }}"}}
     vars_file = str(CHECKOUT / "roles/ocsp_stapling/vars/main.yml")
@@ -377,6 +377,7 @@ def test_what_goes_with_the_program_is_told_as_it_is(run: Play, tmp_path: Path) 
     user = pwd.getpwuid(os.geteuid()).pw_name
     account = {"ansible_facts": {"getent_passwd": {user: ["x"]}}}
     values = {"__ocsp_stapling_root": str(root), "__ocsp_stapling_user": user, "__ocsp_stapling_account": account}
+    values |= {"__ocsp_stapling_state": str(tmp_path), "__ocsp_stapling_folders_of_user": [str(tmp_path), str(logs)]}
 
     def changed(task: t.Any, check: bool = False) -> bool:
         said = run({"vars": {**values, "ocsp_stapling_log_file": ""}, "tasks": [task]}, check=check)

@@ -819,7 +819,7 @@ def test_test_of_a_service_decides(run: t.Callable[..., Result], tmp_path: Path)
     copy.write_bytes(b"broken by somebody else")
     (foreseen,) = run(certificates=[new], service_settings=settings, check=True)["warnings"]
     assert foreseen.startswith(f"the configuration of {SERVICE} was rejected by 'cmp ")
-    assert foreseen.endswith("; unless the new files correct that, no certificate would be replaced")
+    assert foreseen.endswith("; unless the new files correct that, this task would fail and replace no certificate")
     refused = run(certificates=[entry(two, "www.example.com")], service_settings=settings)
     assert refused["failed"] and "already broken before this run" in refused["msg"]
     assert os.readlink(live(tmp_path, "www.example.com")) == before
@@ -861,9 +861,10 @@ def test_a_certificate_that_goes_live_without_a_staple_is_noted(run: t.Callable[
     new = leaf("www.example.com", "new")
     run(check=True, certificates=[entry(new, "www.example.com")], part=part)
     assert not noted(tmp_path), "nothing is noted in check mode"
-    result = run(certificates=[entry(new, "www.example.com", fetch_problem="refused")], part=part)
+    failed = {"fetch_problem": "refused", "fetch_problem_code": "http_error"}
+    result = run(certificates=[entry(new, "www.example.com", **failed)], part=part)
     found = noted(tmp_path)
-    assert (found["outcome"], found["code"], found["owner"]) == ("live_without_staple", "unreachable", "site.yml")
+    assert (found["outcome"], found["code"], found["owner"]) == ("live_without_staple", "http_error", "site.yml")
     assert result["warnings"] == [f"www.example.com: there is no staple yet: {found['message']}"]
     assert found["fingerprint"] == result["certificates"][0]["fingerprint"]
     assert found["not_after"] == f"{NOW + 60 * forge.DAY:%Y-%m-%dT%H:%M:%SZ}"

@@ -112,8 +112,8 @@ def test_a_responder_that_fails_is_not_asked_again_for_another_host(tmp_path: Pa
     server = serve(lambda: http_server.answer(b"down", status="500 Internal Server Error"))
     answers = fetch_for_hosts(tmp_path, {"www.example.com": values_of(leaf(server))})
     assert {answer["www.example.com"].response for answer in answers} == {None}
-    (problem,) = {answer["www.example.com"].problem for answer in answers}
-    assert "500" in problem and len(server.requests) == 1
+    ((problem, code),) = {(answer["www.example.com"].problem, answer["www.example.com"].code) for answer in answers}
+    assert "500" in problem and code == "http_error" and len(server.requests) == 1
 
 
 def test_a_host_waits_for_no_certificate_but_its_own(tmp_path: Path, serve: t.Any) -> None:
