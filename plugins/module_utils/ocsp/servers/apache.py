@@ -61,6 +61,7 @@ SERVER = Server(
     tests=(("apache2ctl", "configtest"), ("apachectl", "configtest"), ("httpd", "-t")),
     pid_files=("/run/apache2/apache2.pid", "/run/httpd/httpd.pid"),
     signal_name="SIGUSR1",
+    renews_pid_file=True,
     reads_sha256=False,
     largest_cached=10240,
     drops_expired=True,
