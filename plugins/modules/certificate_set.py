@@ -411,9 +411,12 @@ options:
     type: bool
     default: false
   apache_port:
-    description: The port on C(127.0.0.1) at which Apache serves its own OCSP responses, from V(1) to V(65535).
+    description:
+      - The port on C(127.0.0.1) at which Apache serves its own OCSP responses, from V(1) to V(65535).
+      - There is a warning from V(1024) on. Any user of the host can take such a port, and Apache then does not start,
+        and ends when it is reloaded.
     type: int
-    default: 2562
+    default: 488
   path:
     description: The folder of the sets. It is created if it does not exist.
     type: path
@@ -767,7 +770,7 @@ def argument_spec():
         endpoints={"type": "list", "elements": "dict", "options": _entries.ENDPOINT},
         keep={"type": "int", "default": 3},
         force={"type": "bool", "default": False},
-        apache_port={"type": "int", "default": 2562},
+        apache_port={"type": "int", "default": 488},
         path={"type": "path", "default": "/etc/ocsp-stapling"},
         state_path={"type": "path", "default": "/var/lib/ocsp-stapling"},
     )

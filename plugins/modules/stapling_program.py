@@ -121,7 +121,7 @@ options:
   apache_port:
     description: The port at which Apache serves its own OCSP responses, from V(1) to V(65535).
     type: int
-    default: 2562
+    default: 488
   verify:
     description: Whether the role looks at what services serve.
     type: bool
@@ -368,7 +368,7 @@ PATHS = {
     "libexec": "/usr/local/libexec/ocsp-stapling",
     "program": "/usr/local/sbin/ocsp-stapling",
 }
-NUMBERS = {"workers": 16, "per_responder": 8, "backup_count": 0, "keep": 3, "responder_wait": 0, "apache_port": 2562}
+NUMBERS = {"workers": 16, "per_responder": 8, "backup_count": 0, "keep": 3, "responder_wait": 0, "apache_port": 488}
 SWITCHES = {"verify": True, "manage_packages": True, "force": False}
 
 

@@ -180,6 +180,10 @@ def test_no_unit_may_do_more_than_it_did(host: lab_tool.Host, unit: str) -> None
     assert exposure and float(exposure.group(1)) <= EXPOSURES[unit], shown
 
 
+#: What refresh needs, the port of Apache's responder by default, and one that any user may have.
+SOCKETS = (("SOCK_DGRAM", 0), ("SOCK_STREAM", 488), ("SOCK_STREAM", 2562))
+
+
 def test_the_sandboxes_hold(host: lab_tool.Host) -> None:
     key = f"{ROOT}/live/one.example.com/privkey.pem"
     refresh, apply = UNITS[:2]
@@ -195,6 +199,12 @@ def test_the_sandboxes_hold(host: lab_tool.Host) -> None:
     connect = "import socket; socket.socket(socket.AF_INET, socket.SOCK_STREAM)"
     assert try_in(host, refresh, f'/usr/bin/python3 -c "{connect}"')
     assert not try_in(host, apply, f'/usr/bin/python3 -c "{connect}"')
+    # Redirects are kept from this host by what may be bound (UDP); what it must not do is to listen where servers do.
+    bind = "import socket; socket.socket(socket.AF_INET, socket.{}).bind((str(), {}))"
+    bound = [try_in(host, refresh, f'/usr/bin/python3 -c "{bind.format(*one)}"') for one in SOCKETS]
+    # systemd of Debian 12 is built without what denies it; a port below 1024 is not for refresh either way.
+    is_open = "+BPF_FRAMEWORK" not in host.run("systemctl", "--version")
+    assert bound == [True, False, is_open]
 
 
 FAILURES = {

@@ -108,6 +108,78 @@ def test_each_server_staples_and_renews(
         assert told == {"haproxy": 0, "lighttpd": 0, "apache": 1, "hitch": 1}
 
 
+#: Holds a port of 127.0.0.1, as any user may who is let.
+_HOLD = (
+    "import socket, sys, time; one = socket.socket(); one.bind(('127.0.0.1', int(sys.argv[1]))); one.listen(); "
+    "print('held', flush=True); time.sleep(600)"
+)
+
+
+def hold(host: lab_tool.Host, user: str, port: int) -> bool:
+    """Have a user of the host hold a port, in a unit ``USER-PORT``. Returns whether it does."""
+    unit = f"{user}-{port}"
+    host.run("systemd-run", "--quiet", f"--unit={unit}", f"--uid={user}", "python3", "-c", _HOLD, str(port))
+    for _attempt in range(100):
+        said = host.run("journalctl", "--quiet", "--output=cat", f"--unit={unit}", check=False).splitlines()
+        if "held" in said or any("Permission denied" in line for line in said):
+            return "held" in said
+        host.run("sleep", "0.1")
+    raise AssertionError(said)
+
+
+def serve_by_apache(host: lab_tool.Host, name: str) -> None:
+    """The user's own configuration, which is not loaded yet."""
+    site = (
+        f"Include {ROOT}/snippets/apache.conf\n<VirtualHost *:{PORTS['apache']}>\n  ServerName {name}\n  SSLEngine on\n"
+        f"  Include {ROOT}/live/{name}/apache.conf\n</VirtualHost>\n"
+    )
+    host.write("/etc/apache2/sites-available/tls.conf", site)
+    host.run("a2enmod", "-q", "ssl")
+    host.run("a2ensite", "-q", "tls")
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_nobody_takes_the_port_of_apache(
+    suite: str, lab: lab_tool.Lab, add_host: AddHost, play: Play, lab_pki: pki_tool.Pki
+) -> None:
+    """Whoever holds it ends Apache at its next reload, and keeps it from starting."""
+    host, name = add_host(f"port-{suite}", suite=suite), name_of("apache")
+    host.write("/etc/apache2/ports.conf", f"Listen {PORTS['apache']}\n")
+    host.run("a2dissite", "-q", "000-default")
+    # Debian's own command may take so long that Apache ends during it, which systemd notices by itself.
+    reload = "[Service]\nExecReload=\nExecReload=/bin/kill -USR1 $MAINPID\n"
+    host.write("/etc/systemd/system/apache2.service.d/reload.conf", reload)
+    host.run("systemctl", "unmask", "apache2")
+    host.run("systemctl", "start", "apache2")
+    lab_pki.issue(name)
+    variables = {
+        "certificates": {"web": {"domains": [name], "reload": ["apache"]}},
+        "source": lab_pki.home,
+        "responder_wait": 0,
+        "endpoints": [{"service": "apache", "port": PORTS["apache"]}],
+    }
+    with lab.responder(lab_pki.home):
+        open_port = play(host, **variables, apache_port=2562)
+        said = " ".join(open_port.output.split())
+        assert open_port.rc == 0 and said.count("any user of this host can listen on port 2562") == 1, said
+        assert hold(host, "nobody", 2562)
+        serve_by_apache(host, name)
+        told = host.run("sh", "-c", "ocsp-stapling reload apache 2>&1; echo $?").splitlines()
+        assert "apache ended when it was reloaded; see its own log and 'journalctl --unit=apache2.service'" in told[0]
+        assert told[0].endswith("[reload_failed]") and told[-1] == "1", told
+        assert "Address already in use" in host.read("/var/log/apache2/error.log")
+        host.run("systemctl", "stop", "nobody-2562")
+
+        default = play(host, **variables)
+        assert default.rc == 0 and "any user of this host can" not in default.output, default.output
+        for user in ("ocsp-stapling", "nobody"):
+            assert not hold(host, user, 488)
+        host.run("systemctl", "start", "apache2")
+        host.run("ocsp-stapling", "reload", "apache")
+        assert host.run("systemctl", "is-active", "apache2").strip() == "active"
+        assert is_stapled(lab.look(host, name, PORTS["apache"]), lab_pki.leaf(name))
+
+
 def test_mail_servers_that_cannot_staple_get_no_certificate_that_demands_it(
     lab: lab_tool.Lab, add_host: AddHost, play: Play, lab_pki: pki_tool.Pki
 ) -> None:

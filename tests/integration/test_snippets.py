@@ -81,7 +81,7 @@ class Sets:
             Entry(site.name, f"{self.root}/{site.name}", f"{self.root}/{site.name}", site.names, (kind,), True)
             for site in sites
         ]
-        pieces = snippets.shared(entries, Setup(str(self.root), 2562))
+        pieces = snippets.shared(entries, Setup(str(self.root), 488))
         file = f"dovecot-{daemons.dovecot_version()}.conf" if kind == "dovecot" else min(pieces)
         return pieces[file].decode()
 

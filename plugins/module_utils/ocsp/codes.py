@@ -453,8 +453,9 @@ CODES = (
         HOST,
         ERROR,
         "A server could not be reloaded, or was not, as its configuration is broken. It still serves what it read "
-        "before. The next run tries again.",
-        "Run `ocsp-stapling reload SERVICE` to see the error; the server's configuration may be broken.",
+        "before, and the next run tries again. Or it ended when it was reloaded, and is not started by any run.",
+        "Run `ocsp-stapling reload SERVICE` to see the error; the server's configuration may be broken. Where it "
+        "ended, its own log says why: another program may listen on one of its ports.",
         (WARNING, "if `apply` finds that a reload is overdue"),
     ),
     Code(

@@ -24,8 +24,8 @@ class Selinux(t.NamedTuple):
     Postfix and HAProxy may not open files of ``var_lib_t``. New files take the type of their folder over, so that a
     folder has to have its type before it is filled.
 
-    Apache may not listen on the port of its own responder unless that is a ``port``. ``boolean`` lets it connect to
-    such ports, and to no others.
+    Apache may not listen on the port of its own responder unless that is a ``port``, as the default is. ``boolean``
+    lets it connect to such ports, and to no others.
     """
 
     sets: str = "cert_t"

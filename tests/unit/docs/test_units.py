@@ -52,6 +52,7 @@ DIRECTIVES = {
         "ReadOnlyPaths=/run",
         "ReadWritePaths={{ __ocsp_stapling_state }}/responses",
         "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX",
+        "SocketBindDeny=tcp",
         "TasksMax={{ ocsp_stapling_workers | int * 6 + 32 }}",
         "TimeoutStartSec=20min",
         "TimeoutStopSec=10s",

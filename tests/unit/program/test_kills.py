@@ -219,7 +219,7 @@ _OPTIONS: t.Dict[str, t.Any] = {
     "endpoints": [],
     "keep": 3,
     "force": False,
-    "apache_port": 2562,
+    "apache_port": 488,
 }
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import families
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import renewed
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import sets
 
 PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
@@ -154,6 +155,13 @@ def test_apache_may_listen_only_where_the_port_has_its_type() -> None:
     ports = {rule.target for rule in found if not rule.condition}
     assert SELINUX.port in ports
     assert not ports & {"port_type", "unreserved_port_t", "unreserved_port_type"}
+
+
+def test_the_port_of_apache_has_that_type_by_default() -> None:
+    """Below 512, where no RPC service takes one by chance, all others of that type are for sites."""
+    found = re.findall(rf"portcon tcp (\d+) \S*:{SELINUX.port}:", run("seinfo", "--portcon", "--", policy()))
+    low = {int(port) for port in found if int(port) < 512}
+    assert low - {80, 81, 443} == {renewed.DEFAULTS["apache_port"]}
 
 
 def test_apache_may_ask_its_own_responder_by_a_boolean_that_allows_nothing_else() -> None:

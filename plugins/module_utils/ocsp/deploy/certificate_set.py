@@ -43,7 +43,7 @@ from .confirm import Endpoint, Sight
 from .inclusion import Inclusion
 from .outcomes import Notes
 from .plan import Item, Plan
-from .task import Result, Task, apache_port, to_be_told
+from .task import Result, Task, apache_port, port_warnings, to_be_told
 from .wanted import Values, Wanted, read_wanted
 
 #: What is said where an error ended a run that had changed something.
@@ -442,6 +442,7 @@ def _draw(
         item.known_revoked = item.name in (values["part"] or {}).get("revoked", ())
     services = dict.fromkeys(service for one in given for service in one.services)
     work.warnings += filter(None, map(known.absence, services))
+    work.warnings += port_warnings(values["apache_port"], known.kinds(services))
     part = inclusion.part(work, given, values) if inclusion.owner else None
     if part is None:
         work.parts = inclusion.found

@@ -186,7 +186,7 @@ def read_source(values: Values) -> Source:
 # What certificate_set is to do
 
 #: How the role has certificates deployed where its variables do not say it.
-DEFAULTS = {"keep": 3, "responder_wait": 300, "apache_port": 2562, "endpoints": None, "verify": True}
+DEFAULTS = {"keep": 3, "responder_wait": 300, "apache_port": 488, "endpoints": None, "verify": True}
 
 
 def settings(all_parts: t.Iterable[Part], name: str) -> t.Dict[str, t.Any]:

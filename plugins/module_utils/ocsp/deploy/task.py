@@ -127,3 +127,12 @@ def apache_port(
         # One that is not noted is the default.
         ports.append(renewed.DEFAULTS["apache_port"])
     return next((port for port in ports if isinstance(port, int)), own)
+
+
+def port_warnings(port: int, kinds: t.Iterable[t.Optional[str]]) -> t.Iterator[str]:
+    """That others can take the port of Apache's own responder, where it is one of the ``kinds`` of services."""
+    if port >= apache.FIRST_OPEN_PORT and apache.NAME in kinds:
+        yield (
+            f"any user of this host can listen on port {port} (ocsp_stapling_apache_port) before Apache does, which "
+            f"then does not start, and ends when it is reloaded; choose a port below {apache.FIRST_OPEN_PORT}"
+        )

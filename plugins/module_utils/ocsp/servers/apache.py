@@ -12,6 +12,8 @@ from .server import Entry, Group, Include, Rule, Server, Setup, Snippet
 
 #: Of all servers it alone has a setting of the whole host, ``apache_port``.
 NAME = "apache"
+#: Ports from this one on are open to all users of a host, by default (ip_unprivileged_port_start, ip(7)).
+FIRST_OPEN_PORT = 1024
 
 
 def _for_set(entry: Entry) -> str:
@@ -61,6 +63,7 @@ SERVER = Server(
     tests=(("apache2ctl", "configtest"), ("apachectl", "configtest"), ("httpd", "-t")),
     pid_files=("/run/apache2/apache2.pid", "/run/httpd/httpd.pid"),
     signal_name="SIGUSR1",
+    renews_pid_file=True,
     reads_sha256=False,
     largest_cached=10240,
     drops_expired=True,

@@ -50,6 +50,7 @@ SERVER = Server(
     tests=(("doveconf", "-n"),),
     file_options=("-c",),
     pid_files=("/run/dovecot/master.pid",),
+    survives_reload=True,
     staples=False,
     shared=(Snippet("dovecot-2.3.conf", _version_23), Snippet("dovecot-2.4.conf", _version_24)),
     has_default=True,

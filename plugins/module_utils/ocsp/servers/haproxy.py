@@ -47,6 +47,7 @@ SERVER = Server(
     file_options=("-f", "-C"),
     pid_files=("/run/haproxy.pid",),
     signal_name="SIGUSR2",
+    survives_reload=True,
     sockets=("/run/haproxy/admin.sock", "/var/lib/haproxy/stats"),
     needs_next_update=True,
     reads_sha256=False,

@@ -16,6 +16,7 @@ SERVER = Server(
     tests=(("hitch", "-t", "--config", "/etc/hitch/hitch.conf"),),
     file_options=("--config",),
     pid_files=("/run/hitch/hitch.pid",),
+    survives_reload=True,
     reads_sha256=False,
     survives=False,
     drops_expired=True,

@@ -36,6 +36,7 @@ SERVER = Server(
     ports=((443, ""),),
     tests=(("nginx", "-t", "-q"),),
     pid_files=("/run/nginx.pid",),
+    survives_reload=True,
     survives=False,
     one_staple=ONE_FILE,
     for_set=_for_set,

@@ -106,8 +106,10 @@ class Server(t.NamedTuple):
     gave up root before that.
     ``rereads_key_unprivileged``: reloading makes it end where that user cannot read the key again, so that it has to be
     restarted; ``cannot_reload``: it always has to be. ``touched`` are files that have to look new, or it would not read
-    its staples again when it is reloaded; a relative path is below the root folder of the sets. ``ports`` are where it
-    listens as a rule, each with the protocol that is spoken before TLS.
+    its staples again when it is reloaded; a relative path is below the root folder of the sets.
+    ``survives_reload``: it goes on as it was where it cannot do what its configuration says, such as to listen on a
+    port that is taken, which no test of it looks at. ``renews_pid_file``: it writes its PID file again as soon as it
+    has done that. ``ports`` are where it listens as a rule, each with the protocol that is spoken before TLS.
 
     Its configuration:
 
@@ -131,6 +133,8 @@ class Server(t.NamedTuple):
     rereads_key_unprivileged: bool = False
     cannot_reload: bool = False
     touched: t.Tuple[str, ...] = ()
+    survives_reload: bool = False
+    renews_pid_file: bool = False
 
     staples: bool = True
     needs_next_update: bool = False

@@ -59,6 +59,8 @@ _LOADED = ("active", "reloading", "refreshing")
 _STARTING = "activating"
 #: What is waited between two looks at a server that starts, within the time of a command.
 _PAUSE = 0.5
+#: For how many seconds a server is watched that may end by its reload, and what is waited between two looks at it.
+_MOMENT, _GLANCE = 1.0, 0.05
 #: What an init script says to an action that it does not know (LSB 5.0, core, section 22.2).
 _UNIMPLEMENTED = 3
 #: What one says of the status of a server that does not run; 4 and more say that this is not known (same section).
@@ -86,11 +88,15 @@ class Service(t.NamedTuple):
 
 
 class Result(t.NamedTuple):
-    """What became of a reload. ``problem`` is empty or one sentence; ``running`` is None if unknown."""
+    """What became of a reload. ``problem`` is empty or one sentence; ``running`` is None if unknown.
+
+    ``ended``: it ended by the reload.
+    """
 
     reloaded: bool
     running: t.Optional[bool]
     problem: str = ""
+    ended: bool = False
 
 
 def name_problem(name: t.Any) -> str:
@@ -268,16 +274,52 @@ def reload(service: Service, run: Run, keys: t.Iterable[str] = (), root: str = L
     running = manager.wait_for_start(run)
     if running is False:
         return Result(False, False)
+    began = time.monotonic()
     problem = test(service, run)
     if problem:
         return Result(False, running, f"{problem}; it was not reloaded and continues with its current configuration")
+    # What reads its configuration once more takes as long for that as its test did.
+    moment = _MOMENT + time.monotonic() - began
     server = SERVERS[service.kind] if service.kind else None
     restart = server is not None and _has_to_restart(server, keys)
     for path in server.touched if server is not None else ():
         with contextlib.suppress(OSError):
             os.utime(os.path.join(root, path))
+    before = _pid_file_marks(server)
     problem = manager.reload(run, restart)
-    return Result(not problem, running, problem)
+    if problem:
+        ended = manager.life(run) == ""
+        return Result(False, running, manager.end(run) if ended and not restart else problem, ended)
+    if (server is not None and server.survives_reload) or not _has_ended(manager, run, before, moment):
+        return Result(True, running)
+    return Result(False, running, manager.end(run), ended=True)
+
+
+def _has_ended(manager: _Manager, run: Run, before: t.Mapping[str, t.Any], seconds: float) -> bool:
+    """Whether a server ended by its reload, be it started again since: commands that reload one may only signal it.
+
+    It is watched until a PID file shows that it went on, or for these seconds. ``before`` are the marks of its PID
+    files before the reload.
+    """
+    life, server = manager.life(run), SERVERS.get(manager.service.kind or "")
+    end, now = time.monotonic() + seconds, life
+    while life and now == life and time.monotonic() < end:
+        if server is not None and server.renews_pid_file and _pid_file_marks(server).items() - before.items():
+            break
+        time.sleep(_GLANCE)
+        now = manager.life(run)
+    # What cannot be told at the end has not been seen to end.
+    return life == "" or now not in (life, None)
+
+
+def _pid_file_marks(server: t.Optional[Server]) -> t.Dict[str, t.Tuple[int, int]]:
+    """What changes when a PID file is written again, by the path of each that there is."""
+    found = {}
+    for path in server.pid_files if server is not None else ():
+        with contextlib.suppress(OSError):
+            status = os.stat(path)
+            found[path] = (status.st_ino, status.st_mtime_ns)
+    return found
 
 
 def _has_to_restart(server: Server, keys: t.Iterable[str]) -> bool:
@@ -349,8 +391,17 @@ class _Manager:
     def running(self, run: Run) -> t.Optional[bool]:
         return None
 
+    def life(self, run: Run) -> t.Optional[str]:
+        """What stays the same for as long as the server goes on; empty where it does not run, None where unknown."""
+        running = self.running(run)
+        return None if running is None else "running" if running else ""
+
     def failure(self, run: Run) -> str:
         return ""
+
+    def end(self, run: Run) -> str:
+        """That the server ended by its reload, as one sentence with where to look."""
+        return f"{self.service.name} ended when it was reloaded; see its own log"
 
     def start_failed(self, run: Run) -> str:
         return ""
@@ -402,6 +453,20 @@ class _Systemd(_Manager):
     def _find_unit(self, run: Run, *wanted: str) -> str:
         """The first of the units that is in one of these states, or an empty string."""
         return next((unit for unit, state in self._states(run) if state in wanted), "")
+
+    def life(self, run: Run) -> t.Optional[str]:
+        """When the unit became active: a reload leaves that as it is, and a start does not."""
+        if not self.unit:
+            return None
+        command = ("systemctl", "show", "--property=ActiveState,ActiveEnterTimestampMonotonic", self.unit)
+        values = dict(line.partition("=")[::2] for line in run(command, timeout=_TIMEOUT)[1].splitlines())
+        if "ActiveState" not in values:
+            return None
+        return values.get("ActiveEnterTimestampMonotonic") if values["ActiveState"] in _LOADED else ""
+
+    def end(self, run: Run) -> str:
+        hint = f"see its own log and 'journalctl --unit={self.unit}'"
+        return f"{self.service.name} ended when it was reloaded; {hint}{_journal(run, self.unit)}"
 
     def failure(self, run: Run) -> str:
         unit = self._find_unit(run, "failed")

@@ -450,6 +450,24 @@ def test_a_server_whose_user_chooses_has_no_default_of_ours(host: Host) -> None:
         assert "default" not in host.run(part={"owner": "web"}, certificates=certificates)["msg"]
 
 
+def test_a_port_that_any_user_can_take_is_told_of_once(host: Host) -> None:
+    host.settings["certops-test-web"] = {"kind": "apache", "unit": "certops-test-web", "test": ["true"]}
+    given = [{**one(name), "services": ["certops-test-web", "apache"]} for name in (A, B)]
+    part = {"owner": "web"}
+
+    def told(**how: t.Any) -> t.List[str]:
+        return [said for said in host.run(part=part, **how)["warnings"] if "can listen on port" in said]
+
+    for check in (True, False):
+        (said,) = told(certificates=given, apache_port=1024, check=check)
+        assert said == (
+            "any user of this host can listen on port 1024 (ocsp_stapling_apache_port) before Apache does, which then "
+            "does not start, and ends when it is reloaded; choose a port below 1024"
+        )
+    assert told(certificates=given, apache_port=1023) == told(certificates=given) == []
+    assert told(certificates=[one(A), one(B)], apache_port=3000) == [], "no Apache, no port"
+
+
 @pytest.mark.parametrize("by_role", [True, False])
 def test_the_port_of_apache_is_that_of_who_has_certificates_for_it(host: Host, by_role: bool) -> None:
     """Another owner has the default, which it never thought of, and changes nothing of others by it."""

@@ -42,7 +42,7 @@ GOOD = {
     "per_responder": 8,
     "responder_wait": 0,
     "keep": 3,
-    "apache_port": 2562,
+    "apache_port": 488,
     "backup_count": 0,
     "log_file": "",
     "os_family": "",

@@ -91,8 +91,9 @@ def tell(installed: Installation, config: Config, log: Log, names: t.Iterable[st
             result = control.Result(False, None, error.message)
         if result.problem:
             well = False
-            # What nothing on disk asks for, only who named it wants: a handler of a playbook.
-            message = f"{result.problem}; the next run tries again" if name in noted(config) else result.problem
+            # What nothing on disk asks for, only who named it wants: a handler of a playbook. None starts what ended.
+            again = name in noted(config) and not result.ended
+            message = f"{result.problem}; the next run tries again" if again else result.problem
             log.emit(Event("reload_failed", message, events.ERROR, "reload_failed", service=name))
         elif result.reloaded:
             log.emit(Event("reloaded", f"{name} was reloaded", service=name))

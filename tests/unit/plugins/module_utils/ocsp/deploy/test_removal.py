@@ -97,7 +97,7 @@ def test_all_is_removed_but_what_is_the_users(layout: sets.Layout) -> None:
 def test_one_name_leaves_the_others(layout: sets.Layout) -> None:
     sets.swap(layout, NAME, make(layout, 1))
     with Installation(layout, Fleet(), 0.0) as one:
-        assert removal.take_away(one, ["other.example.com"], [], [], Setup(layout.root, 2562), force=False) == ""
+        assert removal.take_away(one, ["other.example.com"], [], [], Setup(layout.root, 488), force=False) == ""
     assert sets.current_id(layout, NAME) is not None
 
 

@@ -116,7 +116,7 @@ class Host:
 
 
 def planned(host: Host, *certificates: Wanted) -> Plan:
-    work, problems = plans.plan(host.layout, certificates, host.now, 2562, host.fleet)
+    work, problems = plans.plan(host.layout, certificates, host.now, 488, host.fleet)
     assert not problems
     return work
 
@@ -297,7 +297,7 @@ def test_what_is_removed_before_a_verification_comes_back_in_no_snippet(host: Ho
     piece = Path(snippets.path(host.layout.root, "exim.conf"))
     renewed = replace(wanted(leaf("a.example.com", 2), "a.example.com", "exim"), access=access)
     host.deploy(renewed, goes)
-    setup = Setup(host.layout.root, 2562)
+    setup = Setup(host.layout.root, 488)
     with Installation(host.layout, host.fleet, 0.0, host.clock) as installation:
         assert removal.take_away(installation, ["b.example.com"], [], ["b.example.com"], setup, False) == ""
         assert b"b.example.com" not in piece.read_bytes()
@@ -309,7 +309,7 @@ def test_what_is_removed_before_a_verification_is_not_put_back(host: Host) -> No
     one = wanted(leaf("a.example.com"), "a.example.com", "web")
     host.deploy(one)
     with Installation(host.layout, host.fleet, 0.0, host.clock) as installation:
-        setup = Setup(host.layout.root, 2562)
+        setup = Setup(host.layout.root, 488)
         assert removal.take_away(installation, ["a.example.com"], [], ["a.example.com"], setup, False) == ""
     assert confirm.read_record(host.layout) == {} and confirm.unconfirmed(host.layout) == []
 
@@ -429,7 +429,7 @@ def test_a_path_that_clients_would_refuse_changes_nothing(
     host: Host, given: t.Dict[str, t.Any], sentences: t.List[str]
 ) -> None:
     one = leaf("a.example.com")
-    (problem,) = plans.plan(host.layout, [wanted(one, "a.example.com", "web", **given)], NOW, 2562, host.fleet)[1]
+    (problem,) = plans.plan(host.layout, [wanted(one, "a.example.com", "web", **given)], NOW, 488, host.fleet)[1]
     assert problem.name == "a.example.com" and problem.message.startswith("a.example.com: ")
     for sentence in sentences:
         assert sentence in problem.message

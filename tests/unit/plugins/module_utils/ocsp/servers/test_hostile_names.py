@@ -72,7 +72,7 @@ def written(kind: str, hostile: t.Sequence[str]) -> t.Dict[str, bytes]:
         live.make(layout, name, "20260304T050607.000000Z-01234567", Description(tuple(names), (kind,)), Fleet())
         for name, names in (("first", ["first.example.com"]), ("second", [*NAMES, *hostile, "last.example.com"]))
     ]
-    pieces = snippets.shared([one.entry for one in found], Setup("/etc/ocsp-stapling", 2562))
+    pieces = snippets.shared([one.entry for one in found], Setup("/etc/ocsp-stapling", 488))
     return {**pieces, **{f"set {file}": text for one in found for file, text in snippets.for_set(one.entry).items()}}
 
 

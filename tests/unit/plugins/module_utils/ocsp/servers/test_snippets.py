@@ -25,7 +25,7 @@ def entries(sites: t.Iterable[Site], root: Path = Path("/sets"), stapled: bool =
 
 
 def piece(file: str, sites: t.Iterable[Site], root: Path = Path("/sets"), stapled: bool = True) -> str:
-    return snippets.shared(entries(sites, root, stapled), Setup("/root", 2562))[file].decode("ascii")
+    return snippets.shared(entries(sites, root, stapled), Setup("/root", 488))[file].decode("ascii")
 
 
 # Exim -------------------------------------------------------------------------------------------
@@ -234,14 +234,14 @@ def test_haproxy_chooses_by_what_it_reads_in_the_certificates() -> None:
 
 def test_pieces_are_for_the_servers_of_a_set() -> None:
     (entry,) = entries([WILD])
-    assert set(snippets.shared([entry], Setup("/root", 2562))) == {
+    assert set(snippets.shared([entry], Setup("/root", 488))) == {
         "dovecot-2.3.conf",
         "dovecot-2.4.conf",
         "exim.conf",
         "haproxy.list",
     }
-    assert snippets.shared([entry._replace(kinds=("nginx", "hitch"))], Setup("/root", 2562)) == {}
-    assert set(snippets.shared([entry._replace(kinds=("apache",))], Setup("/root", 2562))) == {"apache.conf"}
+    assert snippets.shared([entry._replace(kinds=("nginx", "hitch"))], Setup("/root", 488)) == {}
+    assert set(snippets.shared([entry._replace(kinds=("apache",))], Setup("/root", 488))) == {"apache.conf"}
     assert set(snippets.for_set(entry._replace(kinds=("nginx", "lighttpd", "apache", "exim")))) == {
         "apache.conf",
         "lighttpd.conf",

@@ -105,7 +105,7 @@ def test_the_servers_with_a_default_have_it_from_the_order_alone() -> None:
     assert {kind: group[0].name for kind, group in snippets.defaults(entries).items()} == dict.fromkeys(
         ("dovecot", "exim", "haproxy", "trafficserver"), names[0]
     )
-    setup = Setup("/root", 2562)
+    setup = Setup("/root", 488)
     there, back = (snippets.shared(order, setup) for order in (entries, entries[::-1]))
     owners = snippets.owners()
     other = {owners[file] for file in there if sorted(there[file].splitlines()) != sorted(back[file].splitlines())}

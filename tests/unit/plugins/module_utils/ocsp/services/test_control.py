@@ -30,7 +30,7 @@ Answer = t.Tuple[int, str, str]
 
 
 class Host:
-    """Answers commands by their beginning, and notes them."""
+    """Answers commands by their beginning, and notes them, except looks at what was reloaded."""
 
     def __init__(self, answers: t.Optional[t.Mapping[str, Answer]] = None) -> None:
         self.answers = answers or {}
@@ -38,11 +38,19 @@ class Host:
 
     def run(self, command: t.Sequence[str], input: t.Optional[str] = None, timeout: float = 60.0) -> Answer:  # noqa: A002
         words = [os.path.basename(command[0]), *command[1:]]
+        if any("ActiveEnterTimestamp" in word for word in words):
+            return 0, "", ""
         self.commands.append(" ".join(words))
         for beginning, answer in self.answers.items():
             if self.commands[-1].startswith(beginning):
                 return answer
         return 0, "", ""
+
+
+@pytest.fixture(autouse=True)
+def no_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No time is spent on watching what was reloaded."""
+    monkeypatch.setattr(control, "_MOMENT", 0.0)
 
 
 @pytest.fixture(params=["systemd", "init scripts", "PID files"])
@@ -289,6 +297,144 @@ def entries(*messages: t.Any) -> str:
     return "".join(f"{json.dumps({'__CURSOR': 's=1', 'MESSAGE': message})}\n" for message in messages)
 
 
+class Running(Host):
+    """A host whose unit is, after each look at it, in the next of these states; the last one lasts."""
+
+    def __init__(self, *states: t.Tuple[str, int], **answers: Answer) -> None:
+        super().__init__({"systemctl is-active": (0, "active\n", ""), **answers})
+        self.states = list(states)
+        self.looks = 0
+
+    def run(self, command: t.Sequence[str], **options: t.Any) -> Answer:
+        answer = super().run(command, **options)
+        if not any("ActiveEnterTimestamp" in word for word in command):
+            return answer
+        state, since = self.states[min(self.looks, len(self.states) - 1)]
+        self.looks += 1
+        return 0, f"ActiveState={state}\nActiveEnterTimestampMonotonic={since}\n", ""
+
+
+@pytest.fixture
+def moment(monkeypatch: pytest.MonkeyPatch) -> t.List[float]:
+    """The time that servers are watched for is as it is on hosts, and passes at once; it is counted."""
+    now = [0.0]
+    monkeypatch.setattr(control, "_MOMENT", 1.0)
+    monkeypatch.setattr(control.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(control.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+    return now
+
+
+RUNS = ("active", 7)
+
+
+@pytest.mark.usefixtures("systemd", "program", "moment")
+@pytest.mark.parametrize(
+    "states",
+    [
+        [RUNS, RUNS, ("failed", 7)],
+        [RUNS, ("inactive", 7)],
+        [("failed", 7)],
+        [RUNS, ("activating", 7)],
+        [RUNS, RUNS, ("active", 8)],
+    ],
+    ids=["failed", "stopped", "failed at once", "starts again", "started again meanwhile"],
+)
+@pytest.mark.parametrize("service", [configured("apache2"), configured("mine", unit="mine", reload=("again",))])
+def test_a_server_that_ends_by_its_reload_was_not_reloaded(
+    service: Service, states: t.Sequence[t.Tuple[str, int]]
+) -> None:
+    """systemctl says that all is well, as Apache was only signalled: it found its port taken after that."""
+    host = Running(*states, journalctl=(0, entries("no listening sockets available"), ""))
+    unit = f"{service.name}.service"
+    assert control.reload(service, host.run) == Result(
+        False,
+        True,
+        f"{service.name} ended when it was reloaded; see its own log and 'journalctl --unit={unit}'; its journal ends "
+        "with: no listening sockets available",
+        ended=True,
+    )
+
+
+@pytest.mark.usefixtures("systemd", "program", "moment")
+@pytest.mark.parametrize(("state", "ended"), [("failed", True), ("active", False)])
+def test_one_that_ends_before_its_reload_is_over_is_told_alike(state: str, ended: bool) -> None:
+    """Then systemctl fails, which says nothing about whether the server goes on."""
+    host = Running((state, 7), **{"systemctl try-reload": (1, "", "Job failed")})
+    result = control.reload(configured("apache2"), host.run)
+    assert (result.reloaded, result.ended) == (False, ended)
+    assert result.problem.startswith("apache2 ended when" if ended else "apache2 cannot be reloaded: 'systemctl try")
+
+
+@pytest.mark.usefixtures("systemd", "program")
+@pytest.mark.parametrize("states", [[RUNS], [RUNS, ("reloading", 7), RUNS], [RUNS, ("refreshing", 7)]])
+def test_what_may_end_by_its_reload_is_watched_for_a_moment(
+    moment: t.List[float], states: t.Sequence[t.Tuple[str, int]]
+) -> None:
+    host = Running(*states)
+    assert control.reload(configured("lighttpd"), host.run) == Result(True, True)
+    assert moment[0] == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.usefixtures("systemd")
+def test_what_reads_much_is_watched_for_longer(moment: t.List[float], program: t.Callable[[str], str]) -> None:
+    """As long as a test takes, so long does the server itself read before it can find a port taken."""
+    program("apache2ctl")
+
+    class Slow(Running):
+        def run(self, command: t.Sequence[str], **options: t.Any) -> Answer:
+            moment[0] += 20.0 if "configtest" in command else 0.0
+            return super().run(command, **options)
+
+    host = Slow(*[RUNS] * 390, ("failed", 7))
+    assert control.reload(configured("apache"), host.run).ended
+
+
+@pytest.mark.usefixtures("systemd", "program")
+def test_who_shows_that_it_went_on_is_not_waited_for(
+    moment: t.List[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pid_file = tmp_path / "apache2.pid"
+    pid_file.write_text("7\n")
+    paths = (str(tmp_path / "httpd.pid"), str(pid_file))
+    apache = control.SERVERS["apache"]._replace(pid_files=paths)
+
+    class Writing(Running):
+        def run(self, command: t.Sequence[str], **options: t.Any) -> Answer:
+            if "try-reload-or-restart" in command and self.writes:
+                (tmp_path / "new").write_text("7\n")
+                (tmp_path / "new").rename(pid_file)
+            return super().run(command, **options)
+
+    for writes, renews, seconds in ((True, True, 0.0), (False, True, 1.0), (True, False, 1.0)):
+        monkeypatch.setattr(control, "SERVERS", {**control.SERVERS, "apache": apache._replace(renews_pid_file=renews)})
+        host, before = Writing(RUNS), moment[0]
+        host.writes = writes
+        assert control.reload(configured("apache"), host.run) == Result(True, True)
+        assert moment[0] - before == pytest.approx(seconds, abs=0.1)
+
+
+@pytest.mark.usefixtures("systemd", "program")
+def test_what_no_reload_ends_is_not_watched(moment: t.List[float]) -> None:
+    host = Running(("failed", 7))
+    assert control.reload(configured("nginx"), host.run) == Result(True, True)
+    assert moment[0] == 0.0 and host.looks == 0
+
+
+@pytest.mark.usefixtures("program", "moment")
+def test_it_is_noticed_without_systemd(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control, "has_systemd", lambda: False)
+    monkeypatch.setattr(os.path, "exists", lambda path: path == "/etc/init.d/apache2")
+
+    class Ending(Host):
+        def run(self, command: t.Sequence[str], **options: t.Any) -> Answer:
+            answer = super().run(command, **options)
+            ended = self.commands[-1].endswith("status") and "service apache2 reload" in self.commands
+            return (3, "", "") if ended and len(self.commands) > 4 else answer
+
+    result = control.reload(configured("apache"), Ending().run)
+    assert result == Result(False, True, "apache ended when it was reloaded; see its own log", ended=True)
+
+
 @pytest.mark.usefixtures("systemd", "program")
 def test_what_systemd_does_not_say_is_in_the_journal() -> None:
     """Why a reload failed, and why a unit failed: in one line, without what a terminal would obey."""
@@ -404,7 +550,8 @@ def test_init_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os.path, "exists", lambda path: path == "/etc/init.d/exim")
     host = Host()
     assert control.reload(configured("exim"), host.run) == Result(True, True)
-    assert host.commands == ["service exim status", "service exim reload"]
+    assert host.commands[:2] == ["service exim status", "service exim reload"]
+    assert {*host.commands[2:]} == {"service exim status"}
 
 
 @pytest.mark.usefixtures("program")
