@@ -222,7 +222,9 @@ def test_nginx_broken_by_somebody_else(
         before = files_under(host, ROOT)
         foreseen = play(host, check=True, **variables)
         said = " ".join(foreseen.output.split())
-        assert "unless the new files correct that, this task would fail and replace no certificate" in said, foreseen.output
+        assert "unless the new files correct that, this task would fail and replace no certificate" in said, (
+            foreseen.output
+        )
         refused = play(host, **variables)
         assert refused.rc != 0 and "already broken before this run" in refused.output, refused.output
         assert "other.conf" in refused.output

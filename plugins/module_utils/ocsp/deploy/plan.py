@@ -183,7 +183,8 @@ class Plan:
     have configured what. ``missing`` are, in check mode, the certificates of which something does not exist yet, and
     ``outdated`` those that stay as another owner has changed them. ``awaited`` are the names of those that are still to
     be obtained.
-    ``verified``: what is served is going to be looked at, so that what was there before is noted.
+    ``verified``: what is served is going to be looked at, so that what was there before is noted. ``doubted`` are, in
+    check mode, the services that refuse their configuration as it is.
     """
 
     layout: Layout
@@ -198,6 +199,7 @@ class Plan:
     outdated: t.Sequence[str] = ()
     awaited: t.Sequence[str] = ()
     verified: bool = True
+    doubted: t.Sequence[str] = ()
 
     @property
     def changed(self) -> t.List[Item]:

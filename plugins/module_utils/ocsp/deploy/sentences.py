@@ -38,6 +38,7 @@ def summary(
     parts += [f"rolled back: {listed(refused)}"] if refused else []
     if changed:
         verb = "would change" if check else "changed"
+        verb += f", if {named(work.doubted)} can then be reloaded" if work.doubted else ""
         why = [_with_reasons(item, check) for item in work.changed]
         parts.append(f"{len(changed)} of {_certificates(len(work.items))} {verb}: {listed(why)}")
     if renewed:

@@ -314,15 +314,17 @@ def _comparable(item: Item, kind: str, sight: Sight) -> Sight:
     return sight._replace(shown=dict.fromkeys(sight.shown))
 
 
-def foreseen_refusals(work: Plan) -> t.Iterator[str]:
-    """A sentence for each service that would refuse its configuration as it is now.
+def foresee_refusals(work: Plan) -> None:
+    """Note each service that would refuse its configuration as it is now, and warn of it.
 
     That can be for want of the very files that are to be deployed.
     """
-    for service in work.told(work.outdated_snippets()):
-        problem = work.services.test(service)
-        if problem:
-            yield f"{problem}; unless the new files correct that, this task would fail and replace no certificate"
+    problems = {service: work.services.test(service) for service in work.told(work.outdated_snippets())}
+    work.doubted = [service for service, problem in problems.items() if problem]
+    work.warnings += [
+        f"{problems[service]}; unless the new files correct that, this task would fail and replace no certificate"
+        for service in work.doubted
+    ]
 
 
 def _blame(service: str, broken_before: bool) -> str:

@@ -817,7 +817,9 @@ def test_test_of_a_service_decides(run: t.Callable[..., Result], tmp_path: Path)
     assert refused["reload"] == [] and not (tmp_path / "var/transaction.json").exists()
     assert run(certificates=[new], service_settings=settings, check=True)["warnings"] == []
     copy.write_bytes(b"broken by somebody else")
-    (foreseen,) = run(certificates=[new], service_settings=settings, check=True)["warnings"]
+    checked = run(certificates=[new], service_settings=settings, check=True)
+    (foreseen,) = checked["warnings"]
+    assert f"1 of 1 certificate would change, if {SERVICE} can then be reloaded: www.example.com" in checked["msg"]
     assert foreseen.startswith(f"the configuration of {SERVICE} was rejected by 'cmp ")
     assert foreseen.endswith("; unless the new files correct that, this task would fail and replace no certificate")
     refused = run(certificates=[entry(two, "www.example.com")], service_settings=settings)
