@@ -317,7 +317,7 @@ class Verified(t.NamedTuple):
     services: t.List[str]
     untold: t.List[str]
     seen: t.Mapping[str, str] = {}
-    serving: t.Collection[str] = ()
+    serving: t.Tuple[str, ...] = ()
 
 
 def verify(
@@ -345,7 +345,11 @@ def verify(
     # One that certainly has a newer staple still to load is reloaded by the next run of the program.
     untold = [service for service in left if not _is_behind(installation, service)]
     sets.remove_record(layout)
-    return Verified({}, services, untold, serving={one.service for one in verdicts if one.served or one.outdated})
+    return Verified({}, services, untold, serving=_serving(verdicts))
+
+
+def _serving(verdicts: t.Iterable[Verdict]) -> t.Tuple[str, ...]:
+    return tuple(sorted({one.service for one in verdicts if one.served or one.outdated}))
 
 
 def recognise(installation: Installation, look: Look, endpoints: t.Sequence[Endpoint]) -> None:

@@ -98,7 +98,7 @@ def test_what_is_served_confirms_it_whoever_reloaded_the_service(world: World) -
     """As after a plain reload by a handler of the user's: nobody removed the note."""
     world.switch()
     world.shown = {world.prints[1]: None}
-    assert world.verify() == confirm.Verified({}, ["nginx"], [])
+    assert world.verify() == confirm.Verified({}, ["nginx"], [], serving=("nginx",))
     assert pending.services(world.layout) == [] and confirm.read_record(world.layout) == {}
     assert world.fleet.reloads == []
 
