@@ -106,7 +106,8 @@ def tool(name: str) -> str:
 LAST_PYTHON = first_here(*reversed(PYTHON))
 # What breaks on a Python between these two breaks on one of them, too, but for the core, which is tested on all.
 OUTER_PYTHONS = {first_here(*PYTHON), LAST_PYTHON}
-QUICK_PAIRS = {(first_here("3.11", LAST_PYTHON), version) for version in (NEWEST_CRYPTOGRAPHY, CRYPTOGRAPHY[0])}
+# With the newest of all, and with the oldest.
+QUICK_PAIRS = {(LAST_PYTHON, NEWEST_CRYPTOGRAPHY), (first_here("3.9", "3.10", "3.11"), CRYPTOGRAPHY[0])}
 TOOLS_PYTHON = first_here("3.13", "3.12", "3.11", "3.14")
 TOOLS_CORE = ansible_core("2.19" if TOOLS_PYTHON == "3.11" else "2.21")
 NEWEST = f"cryptography=={NEWEST_CRYPTOGRAPHY}"
@@ -400,7 +401,7 @@ WITHOUT_CRYPTOGRAPHY = [f"--ignore={CORE_TESTS}/ocsp/{room}" for room in ("fetch
 def define_unit(python: str, cryptography: str) -> None:
     tags = ["unit", "quick"] if (python, cryptography) in QUICK_PAIRS else ["unit"]
     nightly = is_shown_elsewhere(python, cryptography)
-    whole = cryptography == NEWEST_CRYPTOGRAPHY and (python in OUTER_PYTHONS or "quick" in tags or NIGHTLY)
+    whole = cryptography == NEWEST_CRYPTOGRAPHY and (python in OUTER_PYTHONS or NIGHTLY)
 
     @tool_session(f"unit-py{python}-cryptography-{cryptography}", python=python, tags=tags, nightly=nightly)
     def unit(session: nox.Session) -> None:
