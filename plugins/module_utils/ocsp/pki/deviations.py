@@ -23,7 +23,11 @@ _LONGEST_SERIAL = 20
 #: RFC 5280 section 4.1.2.5: times before this year are UTCTime.
 _FIRST_GENERALIZED = 2050
 _MOST_EXTENSIONS = 3
+#: RFC 5280 section 4.2.1.3 has nine bits.
+_LONGEST_KEY_USAGE = len(der.encode(der.BIT_STRING, bytes(3)))
+_NOT_BY_GNUTLS = "; clients with GnuTLS accept nothing that it has issued"
 _EMPTY = der.encode(der.SEQUENCE)
+_TRUE = der.encode(der.BOOLEAN, b"\xff")
 _FALSE = der.encode(der.BOOLEAN, b"\0")
 _NULL = der.encode(der.NULL)
 _NAMES = {
@@ -63,7 +67,8 @@ def deviations(certificate: Certificate) -> t.Tuple[str, ...]:
 
 def complete(deviation: str) -> str:
     """The end of a sentence about a deviation, with what clients make of it."""
-    return deviation if deviation.endswith(NOT_BY_CHROME) else f"{deviation}; clients accept it all the same"
+    accepted = "" if deviation.endswith((NOT_BY_CHROME, _NOT_BY_GNUTLS)) else "; clients accept it all the same"
+    return deviation + accepted
 
 
 def _head_deviations(certificate: Certificate, fields: Reader) -> t.Iterator[str]:
@@ -102,7 +107,10 @@ def _extension_deviations(held: x509.Extensions, data: bytes) -> t.Iterator[str]
     if constraints and constraints.value[2:5] == _FALSE:
         yield "writes out that it is not a CA, which is the default (basic constraints)"
     usage = held.get(x509.KEY_USAGE)
-    if usage and _has_idle_bits(usage.value):
+    is_ca = constraints is not None and constraints.value[2:5] == _TRUE
+    if usage and is_ca and len(usage.value) > _LONGEST_KEY_USAGE:
+        yield f"has a key usage of more than two octets{_NOT_BY_GNUTLS}"
+    elif usage and _has_idle_bits(usage.value):
         yield "has a key usage that is longer than its last bit"
     nocheck = held.get(x509.OCSP_NOCHECK)
     if nocheck and nocheck.value != _NULL:

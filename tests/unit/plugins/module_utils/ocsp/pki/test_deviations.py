@@ -169,6 +169,14 @@ def cert(entity: Entity) -> Certificate:
     return Certificate.from_der(entity.der)
 
 
+def test_what_gnutls_does_not_read_of_a_ca() -> None:
+    authority = forge.authority("Long", extensions=[forge.basic_constraints(True), bits(b"\x01\x86\x00\x02")])
+    (told,) = deviations(cert(authority))
+    assert told.endswith(
+        "has a key usage of more than two octets; clients with GnuTLS accept nothing that it has issued"
+    )
+
+
 @pytest.mark.parametrize("entity, sentence", list(READ.values()), ids=list(READ))
 def test_it_is_read_and_named(entity: Entity, sentence: str) -> None:
     told = sentence if sentence.endswith(CHROME) else f"{sentence}; clients accept it all the same"
