@@ -42,6 +42,8 @@ WEEK = timedelta(days=7)
 _PATIENCE, _MORE_PATIENCE = 900, 10
 #: What is valid for less is not put into use: hosts deploy nothing with one that ends before it gets there.
 _SHORTEST_LIFE = timedelta(hours=1)
+#: How long before it begins something is put into use. Clocks of hosts may be behind by the rest of what they tolerate.
+_EARLIEST = timedelta(minutes=1)
 #: For these reasons hosts deploy nothing with a certificate that is not live on them, as for one that is missing.
 _UNFIT = frozenset((reasons.UNREADABLE, reasons.EXPIRED, reasons.KEY_MISMATCH, reasons.NAMES_DIFFER))
 #: The states of an order (RFC 8555 section 7.1.6) that lead to a certificate.
@@ -447,6 +449,13 @@ def judge(
         problems.append(f"the CA offers no chain to {request.chain} (it ends at {issuers[-1]})")
     if problems:
         raise Refused(f"{'; '.join(problems)}; the certificate was not put into use")
+    begins = max(one.not_before for one in (leaf, *path.chain))
+    if begins - now > _EARLIEST:
+        raise Refused(
+            f"{what} is not valid before {format_time(begins)} (the clock of the controller says {format_time(now)}); "
+            "the order stays, and a run after that puts the certificate into use",
+            passing=True,
+        )
     served = b"".join(to_pem(one) for one in path.chain)
     content = {"cert.pem": to_pem(leaf), "fullchain.pem": to_pem(leaf) + served}
     content.update({"chain.pem": served} if served else {})

@@ -511,6 +511,40 @@ def test_what_is_not_as_it_was_ordered_is_not_used(folder: _acme_folder.Folder) 
     assert len(folder.state(NAME)["obtained"]) == 1
 
 
+AHEAD = forge.authority("Issuer", ROOT, not_before=NOW + timedelta(minutes=4))
+
+
+@pytest.mark.parametrize(
+    ("options", "chain"),
+    [
+        ({"not_before": NOW + timedelta(seconds=61)}, (ISSUER,)),
+        ({"not_before": NOW + timedelta(minutes=5)}, (ISSUER,)),
+        ({"issuer": AHEAD}, (AHEAD,)),
+    ],
+)
+def test_what_has_not_begun_waits_for_the_next_run(
+    folder: _acme_folder.Folder, options: dict[str, t.Any], chain: tuple[forge.Entity, ...]
+) -> None:
+    """A host whose clock is somewhat behind would refuse all others with it."""
+    found = batch(folder, RENEWAL, stapled=False)
+    created(found)
+    fullchain = forged(found, chain, **options)
+    issued(found, fullchain)
+    assert "is not valid before 2026-03-04T05:" in found.problems[NAME].message and not folder.has(NAME)
+    assert found.problems[NAME].passing and folder.order(NAME)["uri"] == "https://ca/1"
+    later = batch(folder, RENEWAL, stapled=False)
+    later.now = NOW + timedelta(minutes=5)
+    issued(later, fullchain)
+    assert later.installed == [NAME]
+
+
+def test_a_clock_of_a_ca_may_be_somewhat_ahead(folder: _acme_folder.Folder) -> None:
+    found = batch(folder, stapled=False)
+    created(found)
+    issued(found, forged(found, not_before=NOW + timedelta(seconds=60)))
+    assert found.installed == [NAME]
+
+
 @pytest.mark.parametrize("step", ["prepare", "install"])
 def test_a_file_that_cannot_be_written_is_a_problem_of_its_certificate_alone(
     folder: _acme_folder.Folder, step: str
