@@ -438,7 +438,10 @@ def judge(
             problems.append(f"{what} is not for {', '.join(request.names)}")
         if bool(leaf.must_staple) != request.must_staple:
             problems.append(f"{what} {'does not demand' if request.must_staple else 'demands'} stapling")
+        # Who signed itself is not served, and the staple of what it issued is checked with it all the same.
+        root = path.anchor if roots or path.issuer is path.anchor else None
         problems += [*_name_problems(request, leaf), *_load_problems(leaf, path.chain)]
+        problems += _signer_problems([*path.chain, *([root] if root is not None else [])])
         ends = min(one.not_after for one in (leaf, *path.chain))
         if ends - now < _SHORTEST_LIFE:
             problems.append(f"{what} ends with its chain at {format_time(ends)}, before all hosts can have it")
@@ -459,9 +462,8 @@ def judge(
     served = b"".join(to_pem(one) for one in path.chain)
     content = {"cert.pem": to_pem(leaf), "fullchain.pem": to_pem(leaf) + served}
     content.update({"chain.pem": served} if served else {})
-    # Who signed itself is not served, and the staple of what it issued is checked with it all the same.
-    if path.anchor is not None and (roots or path.issuer is path.anchor):
-        content["rootchain.pem"] = served + to_pem(path.anchor)
+    if root is not None:
+        content["rootchain.pem"] = served + to_pem(root)
     return content, leaf
 
 
@@ -477,11 +479,30 @@ def _staple_problems(request: Request, leaf: x509.Certificate, issuer: x509.Cert
             f"what the CA issued comes without the certificate of its issuer {x509.name_text(leaf.issuer)}, which its "
             "staple is checked with; name that in acme_certificates_roots, or set 'staple: false'"
         )
-    elif signature.key_weakness(issuer.public_key):
+    elif signature.key_weakness(issuer.public_key) and not _oddity(issuer):
         yield (
             f"no staple of what the CA issued could be accepted: {signature.key_weakness(issuer.public_key)}; set "
             "'staple: false', or use another CA"
         )
+
+
+def _signer_problems(signers: t.Iterable[x509.Certificate]) -> t.Iterator[str]:
+    """Why some host finds no path through these CAs, although this one does, and would deploy nothing else with it."""
+    for one in signers:
+        oddity = _oddity(one)
+        if oddity:
+            yield f"some hosts cannot check what {one.name} signed, and would deploy nothing: {oddity}; use another CA"
+
+
+def _oddity(signer: x509.Certificate) -> str:
+    """What is odd about the kind of a CA's key, or an empty string.
+
+    Distributions leave out curves of OpenSSL, and hosts in FIPS mode have nothing of RFC 8410, which no browser has.
+    """
+    key = signer.public_key
+    if key.kind in (signature.ED25519, signature.ED448):
+        return f"its key is for {key.kind.capitalize()}, which neither browsers nor hosts in FIPS mode support"
+    return key.flaw
 
 
 def _name_problems(request: Request, leaf: x509.Certificate) -> t.Iterator[str]:

@@ -232,6 +232,45 @@ UNFIT: dict[str, tuple[dict[str, t.Any], tuple[forge.Entity, ...], str]] = {
 }
 
 
+@pytest.mark.parametrize("stapled", [True, False])
+@pytest.mark.parametrize("place", ["issuer", "above", "root"])
+@pytest.mark.parametrize("kind", ["brainpool", "secp256k1", "p224", "ed25519", "ed448"])
+def test_ca_keys_that_some_host_cannot_check_are_not_put_into_use(
+    folder: _acme_folder.Folder, kind: str, place: str, stapled: bool
+) -> None:
+    """On such a host there is no path to a CA, and it would deploy nothing at all."""
+    keys = {place: forge.key(kind, place)}
+    root = forge.authority("Root", private_key=keys.get("root"))
+    above = forge.authority("Above", root, private_key=keys.get("above"))
+    issuer = forge.authority("Issuer", above, private_key=keys.get("issuer"))
+    found = batch(folder, stapled=stapled)
+    created(found)
+    roots = [paths.Given(one, "roots.pem") for one in load_certificates(root.pem, "roots.pem")]
+    issued(found, forged(found, (issuer, above, root), issuer=issuer), roots if place == "root" else ())
+    name = {"issuer": "Issuer", "above": "Above", "root": "Root"}[place]
+    sentence = f"some hosts cannot check what CN={name},O=Forge signed, and would deploy nothing: "
+    assert sentence in found.problems[NAME].message and not folder.has(NAME)
+
+
+@pytest.mark.parametrize("kind", ["p256", "p384", "p521", "rsa2048", "rsa4096"])
+def test_ca_keys_of_usual_kinds_are_fine(folder: _acme_folder.Folder, kind: str) -> None:
+    root = forge.authority("Root", private_key=forge.key(kind, "root"))
+    issuer = forge.authority("Issuer", root, private_key=forge.key(kind, "issuer"))
+    found = batch(folder)
+    created(found)
+    issued(found, forged(found, (issuer, root), issuer=issuer))
+    assert found.installed == [NAME], found.problems
+
+
+def test_a_root_that_hosts_are_not_given_may_have_any_key(folder: _acme_folder.Folder) -> None:
+    root = forge.authority("Root", private_key=forge.key("brainpool", "root"))
+    issuer = forge.authority("Issuer", root)
+    found = batch(folder)
+    created(found)
+    issued(found, forged(found, (issuer, root), issuer=issuer))
+    assert found.installed == [NAME] and folder.current(NAME, "rootchain.pem") is None, found.problems
+
+
 @pytest.mark.parametrize("name", sorted(UNFIT))
 def test_what_would_keep_all_else_from_going_live_is_not_put_into_use(folder: _acme_folder.Folder, name: str) -> None:
     options, chain, sentence = UNFIT[name]
