@@ -15,11 +15,19 @@ import pytest
 
 pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2.19 or later")
 
+from ansible_collections.certops.ocsp.plugins.module_utils import _renewal
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import material
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import path as paths
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.certificate import load_certificates
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.renewal import ari
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import format_time
-from ansible_collections.certops.ocsp.plugins.plugin_utils import _acme_answers, _acme_folder, _acme_keys, _acme_orders
+from ansible_collections.certops.ocsp.plugins.plugin_utils import (
+    _acme_answers,
+    _acme_folder,
+    _acme_keys,
+    _acme_orders,
+    _acme_plan,
+)
 from ansible_collections.certops.ocsp.plugins.plugin_utils._acme_wanted import Request
 from ansible_collections.certops.ocsp.tests.unit import forge
 from cryptography import x509
@@ -34,6 +42,7 @@ URN = "urn:ietf:params:acme:error:"
 SETTINGS = {
     "directory": "https://ca.example/dir",
     "weekly_limit": 3,
+    "renew_at": 0.33,
     "force": [],
     "http_folder": "/srv",
     "http_hosts": [],
@@ -457,8 +466,8 @@ def test_a_limit_of_the_ca_is_not_tried_a_second_time(folder: _acme_folder.Folde
     (problem,) = found.result()["problems"]
     assert problem["warning"] and problem["hosts"] == ["web1", "web2"]
     assert problem["sentence"] == (
-        f"{NAME} was not renewed: the CA says: too many (rateLimited); the certificate in use ends on "
-        "2026-05-02T05:06:07Z (59 days)"
+        f"{NAME} was not renewed: the CA says: too many (rateLimited); the certificate in use and its chain are valid "
+        "until 2026-05-02T05:06:07Z (59 days)"
     )
     found.settings = {**SETTINGS, "force": [NAME]}
     assert not found.result()["problems"][0]["warning"], "it was asked for by its name"
@@ -582,6 +591,62 @@ def test_a_clock_of_a_ca_may_be_somewhat_ahead(folder: _acme_folder.Folder) -> N
     created(found)
     issued(found, forged(found, not_before=NOW + timedelta(seconds=60)))
     assert found.installed == [NAME]
+
+
+SHORT = forge.authority("Short", ROOT, not_after=NOW + 20 * DAY)
+
+
+@pytest.mark.parametrize("known", [None, RENEWAL["not_after"], "2026-03-24T05:06:07Z", "2026-03-24T05:06:06Z"])
+@pytest.mark.parametrize("reason", ["missing", "expired", "names_differ", "forced", "lifetime", "ari", "interrupted"])
+def test_a_chain_that_ends_first_replaces_nothing_that_can_be_used_longer(
+    folder: _acme_folder.Folder, reason: str, known: str | None
+) -> None:
+    """What ends with its chain is the certificate for clients and hosts, whatever it says itself."""
+    found = batch(folder, {**RENEWAL, "reason": reason, "not_after": known}, stapled=False)
+    created(found)
+    issued(found, forged(found, (SHORT,), issuer=SHORT))
+    end = "the CA certificate CN=Short,O=Forge in its chain expires at 2026-03-24T05:06:07Z"
+    if reason in ("lifetime", "ari", "interrupted") and known in (RENEWAL["not_after"], "2026-03-24T05:06:07Z"):
+        assert end in found.problems[NAME].message and found.problems[NAME].passing and found.warnings == []
+        assert not folder.has(NAME) and folder.order(NAME)["uri"] == "", "another order may bring another chain"
+    else:
+        assert found.installed == [NAME] and len(found.warnings) == 1
+        assert f"{NAME} can be used until 2026-03-24T05:06:07Z only, as {end}" in found.warnings[0]
+
+
+@pytest.mark.parametrize(("age", "is_due"), [(35, False), (45, True)])
+def test_a_chain_with_which_a_certificate_is_due_at_once_replaces_none_that_can_be_used(
+    folder: _acme_folder.Folder, age: int, is_due: bool
+) -> None:
+    """Each run would order another one."""
+    found = batch(folder, {**RENEWAL, "not_after": "2026-03-10T05:06:07Z"}, stapled=False)
+    created(found)
+    issued(found, forged(found, (SHORT,), issuer=SHORT, not_before=NOW - age * DAY))
+    assert (NAME in found.problems, found.installed) == ((True, []) if is_due else (False, [NAME]))
+
+
+def test_a_certificate_that_ends_before_its_chain_needs_no_warning(folder: _acme_folder.Folder) -> None:
+    found = batch(folder, RENEWAL, stapled=False)
+    created(found)
+    issued(found, forged(found, (SHORT,), issuer=SHORT, not_after=NOW + 20 * DAY))
+    assert found.installed == [NAME] and found.warnings == []
+
+
+def test_hosts_are_not_given_a_certificate_whose_chain_has_ended(folder: _acme_folder.Folder) -> None:
+    """A host on which it is not live would deploy nothing else with it, until it is due by its own age."""
+    found = batch(folder, stapled=False)
+    created(found)
+    issued(found, forged(found, (SHORT,), issuer=SHORT))
+    assert found.is_fit(NAME)
+    (question,) = _acme_plan.questions([REQUEST], folder, SETTINGS, {})
+    for days, reason, is_fit in ((1, "not_due", True), (15, "lifetime", True), (20, "expired", False)):
+        later = NOW + days * DAY
+        candidate = _renewal.read_candidate(question)
+        (verdict,) = _renewal.decide_all([candidate], ari.Suggestions(), 0.33, SETTINGS["directory"], later)
+        assert verdict["reason"] == reason
+        again = batch(folder, verdict, stapled=False)
+        again.take_orders([failed(again, "rejectedIdentifier")])
+        assert again.is_fit(NAME) is is_fit
 
 
 @pytest.mark.parametrize("step", ["prepare", "install"])
