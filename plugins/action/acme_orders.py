@@ -305,7 +305,8 @@ class ActionModule(ActionBase):
         batch = self._batch(arguments, settings, variables)
         roots = _acme_plan.read_roots(batch.settings["roots"])[0]
         batch.take_certificates(arguments["results"], roots, self._read_kept_key)
-        return {**_result(batch, arguments), "changed": bool(batch.installed)}
+        warnings = {"warnings": batch.warnings} if batch.warnings else {}
+        return {**_result(batch, arguments), "changed": bool(batch.installed), **warnings}
 
 
 @contextlib.contextmanager

@@ -115,6 +115,8 @@ options:
       - The share of its life, from V(0) to V(1), that is left when a certificate is due. Of certificates that live less
         than 10 days it is V(0.5) at least.
       - It counts where the CA suggests nothing.
+      - The life of a certificate ends with it, or with a CA certificate that is in its file, whichever expires first. A
+        root does not count.
     type: float
     default: 0.33
   now:
@@ -182,7 +184,7 @@ certificates:
         - Why, a code that never changes its meaning. The first that holds, in this order.
         - V(missing), there is no certificate, or no private key.
         - V(unreadable), the file holds no certificate that can be read.
-        - V(expired), the certificate has expired.
+        - V(expired), the certificate has expired, or a CA certificate in its chain.
         - V(revoked), the CA has revoked it, or asks to replace it at once.
         - V(key_mismatch), the private key does not fit it.
         - V(names_differ), it is not for exactly the names that are wanted.
@@ -207,7 +209,9 @@ certificates:
       type: str
       sample: "2026-12-24T09:00:00Z"
     not_after:
-      description: When the certificate ends. V(null) where there is none.
+      description:
+        - When the certificate ends, or a CA certificate in its file does, whichever is first.
+        - V(null) where there is none.
       type: str
       sample: "2027-01-23T09:00:00Z"
     cert_id:

@@ -21,6 +21,7 @@ from datetime import datetime, timedelta
 
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy.material import names_taken, same_names, to_pem
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.schedule import certificate_due
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import certificate as x509
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import loading, signature
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import path as paths
@@ -42,10 +43,29 @@ WEEK = timedelta(days=7)
 _PATIENCE, _MORE_PATIENCE = 900, 10
 #: What is valid for less is not put into use: hosts deploy nothing with one that ends before it gets there.
 _SHORTEST_LIFE = timedelta(hours=1)
+#: How long before it begins something is put into use. Clocks of hosts may be behind by the rest of what they tolerate.
+_EARLIEST = timedelta(minutes=1)
 #: For these reasons hosts deploy nothing with a certificate that is not live on them, as for one that is missing.
 _UNFIT = frozenset((reasons.UNREADABLE, reasons.EXPIRED, reasons.KEY_MISMATCH, reasons.NAMES_DIFFER))
+#: For these, what is in use is as it should be, and can still be used.
+_BY_TIME = frozenset((reasons.LIFETIME, reasons.ARI, reasons.INTERRUPTED))
 #: The states of an order (RFC 8555 section 7.1.6) that lead to a certificate.
 _ALIVE = frozenset(("pending", "ready", "processing", "valid"))
+
+
+class Ended(Refused):
+    """What was issued ends too early, and always will: the next run makes another order."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"{message}; the certificate was not put into use", passing=True)
+
+
+class Issued(t.NamedTuple):
+    """What a CA issued: the files of a set without the key, and which of those that are served ends first."""
+
+    content: dict[str, bytes]
+    leaf: x509.Certificate
+    ending: x509.Certificate
 
 
 class Batch:
@@ -64,6 +84,8 @@ class Batch:
         #: When the CA is not asked for any more, by the clock of ``time.monotonic``.
         self.until = math.inf
         self.installed: list[str] = []
+        #: Sentences about what was put into use all the same.
+        self.warnings: list[str] = []
 
     # Between the tasks of the role
 
@@ -316,6 +338,8 @@ class Batch:
         self.problems[name] = problem
         with contextlib.suppress(OSError):  # on a full disk others may have been put into use
             self.folder.note(name, error=problem.message)
+            if isinstance(problem, Ended):
+                self._forget_uri(name)
 
     def _failed(self, name: str, result: Values) -> Refused:
         problem = explain(result)
@@ -330,7 +354,10 @@ class Batch:
         if new["order"] not in [one["order"] for one in known]:
             # Counted before it is judged: the CA counts it in any case.
             self.folder.note(name, obtained=[*known, new])
-        content, leaf = judge(request, self.folder.pending(name, "request.pem") or b"", fullchain, roots, self.now)
+        found = judge(request, self.folder.pending(name, "request.pem") or b"", fullchain, roots, self.now)
+        content, leaf = found.content, found.leaf
+        if found.ending is not leaf:
+            self._check_chain(name, found)
         key = None
         with contextlib.suppress(Refused):  # the vault secrets may be those of the runs that deploy
             key = read_key(self.folder.pending_path(name, "key.pem"))
@@ -344,6 +371,21 @@ class Batch:
         self.folder.note(name, directory=self.settings["directory"], profile=request.profile, error="")
         self.folder.forget_order(name)
         self.installed.append(name)
+        if found.ending is not leaf:
+            self.warnings.append(
+                f"{name} can be used until {format_time(found.ending.not_after)} only, as {_chain_end(found)}; it will "
+                "be renewed in time for that"
+            )
+
+    def _check_chain(self, name: str, issued: Issued) -> None:
+        """Keep what can be used, rather than replace it by what ends before it, or would be due at once."""
+        verdict, ends = self.verdicts[name], issued.ending.not_after
+        known = verdict["not_after"]
+        if known is None or verdict["reason"] not in _BY_TIME:
+            return
+        due = certificate_due(issued.leaf.not_before, ends, self.settings["renew_at"])
+        if self.now >= due or ends <= _time(known):
+            raise Ended(_chain_end(issued))
 
     # What is to be done for the CA
 
@@ -413,22 +455,23 @@ class Batch:
             place = place if verdict["reason"] == reasons.MISSING else "the certificate in place cannot be read"
             return f"{name} {was} obtained: {problem.message}; {place}"
         days = (_time(end) - self.now).days
-        left = f"ends on {end} ({days} days)" if days >= 0 else f"ended on {end}"
+        left = f"are valid until {end} ({days} days)" if days >= 0 else f"were valid until {end}"
         # Nothing else about it matters as much.
         urgent = f", although {verdict['msg']}" if verdict["reason"] == reasons.REVOKED else ""
-        return f"{name} {was} renewed{urgent}: {problem.message}; the certificate in use {left}"
+        return f"{name} {was} renewed{urgent}: {problem.message}; the certificate in use and its chain {left}"
 
 
-def judge(
-    request: Request, csr: bytes, fullchain: bytes, roots: t.Sequence[paths.Given], now: datetime
-) -> tuple[dict[str, bytes], x509.Certificate]:
-    """The files of a set for what a CA issued, without the key. Raises Refused where it is not what was ordered."""
+def judge(request: Request, csr: bytes, fullchain: bytes, roots: t.Sequence[paths.Given], now: datetime) -> Issued:
+    """What a CA issued, if it is what was ordered and can be used. Raises Refused."""
     what = "what the CA issued"
     try:
         certificates = x509.load_certificates(fullchain, what)
         leaf = x509.find_leaf(certificates, what)
         chain = [paths.Given(one, what) for one in certificates if one.der != leaf.der]
         path = paths.find_path(paths.Given(leaf, what), chain, roots, now)
+        ending = min((leaf, *path.chain), key=lambda one: one.not_after)
+        if ending.not_after - now < _SHORTEST_LIFE:
+            raise Ended(f"{what} ends with its chain at {format_time(ending.not_after)}, before all hosts can have it")
         problems = [*path.problems, *_staple_problems(request, leaf, path.issuer)]
         if leaf.spki != _acme_keys.public_key(csr):
             problems.append(f"{what} is for another key")
@@ -436,10 +479,10 @@ def judge(
             problems.append(f"{what} is not for {', '.join(request.names)}")
         if bool(leaf.must_staple) != request.must_staple:
             problems.append(f"{what} {'does not demand' if request.must_staple else 'demands'} stapling")
+        # Who signed itself is not served, and the staple of what it issued is checked with it all the same.
+        root = path.anchor if roots or path.issuer is path.anchor else None
         problems += [*_name_problems(request, leaf), *_load_problems(leaf, path.chain)]
-        ends = min(one.not_after for one in (leaf, *path.chain))
-        if ends - now < _SHORTEST_LIFE:
-            problems.append(f"{what} ends with its chain at {format_time(ends)}, before all hosts can have it")
+        problems += _signer_problems([*path.chain, *([root] if root is not None else [])])
     except OcspError as error:
         raise Refused(error.message) from None
     issuers = [x509.name_text(one.issuer) for one in (leaf, *(given.certificate for given in chain))]
@@ -447,13 +490,28 @@ def judge(
         problems.append(f"the CA offers no chain to {request.chain} (it ends at {issuers[-1]})")
     if problems:
         raise Refused(f"{'; '.join(problems)}; the certificate was not put into use")
+    begins = max(one.not_before for one in (leaf, *path.chain))
+    if begins - now > _EARLIEST:
+        raise Refused(
+            f"{what} is not valid before {format_time(begins)} (the clock of the controller says {format_time(now)}); "
+            "the order stays, and a run after that puts the certificate into use",
+            passing=True,
+        )
     served = b"".join(to_pem(one) for one in path.chain)
     content = {"cert.pem": to_pem(leaf), "fullchain.pem": to_pem(leaf) + served}
     content.update({"chain.pem": served} if served else {})
-    # Who signed itself is not served, and the staple of what it issued is checked with it all the same.
-    if path.anchor is not None and (roots or path.issuer is path.anchor):
-        content["rootchain.pem"] = served + to_pem(path.anchor)
-    return content, leaf
+    if root is not None:
+        content["rootchain.pem"] = served + to_pem(root)
+    return Issued(content, leaf, ending)
+
+
+def _chain_end(issued: Issued) -> str:
+    """That a chain ends before its certificate, as a clause."""
+    ending, leaf = issued.ending, issued.leaf
+    return (
+        f"the CA certificate {ending.name} in its chain expires at {format_time(ending.not_after)}, before the "
+        f"certificate, which is valid until {format_time(leaf.not_after)}"
+    )
 
 
 def _staple_problems(request: Request, leaf: x509.Certificate, issuer: x509.Certificate | None) -> t.Iterator[str]:
@@ -468,11 +526,30 @@ def _staple_problems(request: Request, leaf: x509.Certificate, issuer: x509.Cert
             f"what the CA issued comes without the certificate of its issuer {x509.name_text(leaf.issuer)}, which its "
             "staple is checked with; name that in acme_certificates_roots, or set 'staple: false'"
         )
-    elif signature.key_weakness(issuer.public_key):
+    elif signature.key_weakness(issuer.public_key) and not _oddity(issuer):
         yield (
             f"no staple of what the CA issued could be accepted: {signature.key_weakness(issuer.public_key)}; set "
             "'staple: false', or use another CA"
         )
+
+
+def _signer_problems(signers: t.Iterable[x509.Certificate]) -> t.Iterator[str]:
+    """Why some host finds no path through these CAs, although this one does, and would deploy nothing else with it."""
+    for one in signers:
+        oddity = _oddity(one)
+        if oddity:
+            yield f"some hosts cannot check what {one.name} signed, and would deploy nothing: {oddity}; use another CA"
+
+
+def _oddity(signer: x509.Certificate) -> str:
+    """What is odd about the kind of a CA's key, or an empty string.
+
+    Distributions leave out curves of OpenSSL, and hosts in FIPS mode have nothing of RFC 8410, which no browser has.
+    """
+    key = signer.public_key
+    if key.kind in (signature.ED25519, signature.ED448):
+        return f"its key is for {key.kind.capitalize()}, which neither browsers nor hosts in FIPS mode support"
+    return key.flaw
 
 
 def _name_problems(request: Request, leaf: x509.Certificate) -> t.Iterator[str]:

@@ -32,6 +32,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import (
     keys,
     path,
     remembered,
+    served,
     signature,
 )
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import parse_duration
@@ -394,6 +395,16 @@ def test_a_path_is_looked_for_with_few_checks(name: str, count: int, monkeypatch
     root = path.Given(x509.load_certificates(mesh(name, count)[1], "root_path")[0], "root_path")
     forget()
     checks = checks_of(lambda: path.find_path(certificates[0], certificates[1:], [root], world.NOW), monkeypatch)
+    assert checks <= x509.MOST_SIGNATURES + count + 5
+
+
+@pytest.mark.parametrize("count", [25, 99, 200])
+@pytest.mark.parametrize("name", sorted(MESHES))
+def test_what_ends_first_is_found_with_few_checks(name: str, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each certificate may also be asked whether it signed itself."""
+    certificates = x509.load_certificates(mesh(name, count)[0], "chain_path")
+    forget()
+    checks = checks_of(lambda: served.first_to_end(certificates[0], certificates), monkeypatch)
     assert checks <= x509.MOST_SIGNATURES + count + 5
 
 

@@ -19,7 +19,7 @@ import subprocess
 import sys
 import types
 import typing as t
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -443,6 +443,45 @@ def test_a_certificate_that_expired_is_a_warning(host: Host) -> None:
     done = host.run("status", "--nagios")
     assert done.code == 1
     assert f"{NAME}: the certificate expired at 2026-03-06 05:06 UTC (24 hours ago); no staple is in place" in done.out
+
+
+def chain_that_ends(host: Host, length: timedelta, folder: Path) -> None:
+    """Have the certificate served with one of its CA that ends after so long."""
+    old = forge.world().issuer
+    ending = forge.authority("Issuing CA", forge.world().root, private_key=old.key, not_after=host.now + length)
+    (folder / "fullchain.pem").write_bytes(host.leaves[NAME].pem + ending.pem)
+
+
+@pytest.mark.parametrize("has_responder", [True, False])
+def test_a_chain_that_ends_first_is_told_as_the_end_of_its_certificate(host: Host, has_responder: bool) -> None:
+    """Clients refuse the certificate from then on, whatever it says itself."""
+    chain_that_ends(host, 2 * DAY, host.deploy(NAME, **({} if has_responder else {"urls": ()})))
+    host.hour()
+    authority = "the CA certificate CN=Issuing CA,O=Forge in its chain"
+    told = host.run("status", NAME)
+    assert told.code == 0
+    assert f"  valid until:   2026-03-06 05:06 UTC (in 2 days)\n  ends with:     {authority}\n" in told.out
+    assert host.known(NAME)["certificate"]["not_after"] == "2026-03-06T05:06:07Z"
+    ends = int(datetime(2026, 3, 6, 5, 6, 7, tzinfo=timezone.utc).timestamp())
+    metric = f'ocsp_stapling_certificate_expiry_timestamp_seconds{{name="{NAME}"}} {ends}\n'
+    assert metric in (host.state / "metrics/ocsp_stapling.prom").read_text()
+    host.later(3 * DAY)
+    host.hour()
+    done = host.run("status", "--nagios")
+    assert done.code == 1
+    place = "; the staple in place expires at 2026-03-1" if has_responder else "; no staple is in place; "
+    assert f"{NAME}: {authority} expired at 2026-03-06 05:06 UTC (24 hours ago){place}" in done.out
+
+
+def test_a_chain_that_was_replaced_is_seen_before_the_next_run(host: Host) -> None:
+    folder = host.deploy(NAME)
+    chain_that_ends(host, DAY, folder)
+    host.hour()
+    host.later(2 * DAY)
+    host.hour()
+    assert host.run("status").code == 1
+    chain_that_ends(host, 300 * DAY, folder)
+    assert host.run("status").code == 0 and "ends with" not in host.run("status", NAME).out
 
 
 def test_one_certificate_by_name(mixed: Host) -> None:

@@ -535,7 +535,7 @@ def _good_until(work: Plan) -> t.Optional[str]:
     stapled = [item.response[1] for item in used if item.response is not None]
     if not stapled:
         return None
-    ends = [item.material.certificate.not_after for item in used]
+    ends = [one.not_after for item in used for one in (item.material.certificate, *item.material.chain)]
     ends += [one.effective_expiry for one in stapled if one.effective_expiry is not None]
     return format_time(min(ends))
 

@@ -127,10 +127,15 @@ def certificate_share(life: timedelta, share: float = _CERTIFICATE_SHARE) -> flo
     return max(share, SHORT_LIFE_SHARE) if life < SHORT_LIFE else share
 
 
-def certificate_due(begins: datetime, ends: datetime) -> datetime:
-    """When a certificate is due to be replaced by its age."""
-    life = ends - begins
-    return ends - life * certificate_share(life)
+def certificate_life(begins: datetime, ends: datetime) -> timedelta:
+    """How long a certificate can be used that ends with its chain, which may have ended before it began."""
+    return max(ends - begins, timedelta(0))
+
+
+def certificate_due(begins: datetime, ends: datetime, share: float = _CERTIFICATE_SHARE) -> datetime:
+    """When a certificate is due to be replaced by its age. It ends itself, or with its chain."""
+    life = certificate_life(begins, ends)
+    return ends - life * certificate_share(life, share)
 
 
 def is_due(judgement: Judgement, renewal: Renewal, now: datetime) -> bool:

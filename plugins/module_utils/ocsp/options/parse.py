@@ -18,6 +18,7 @@ from ..judge.response import SIZE_LIMIT, Rules
 from ..judge.wire import from_pem
 from ..pki import certificate as x509
 from ..pki.certificate import Certificate, Target
+from ..pki.served import first_to_end
 from ..store import tenants
 from ..text import parse_duration
 from .table import DURATION, OPTIONS, PROXY, SECONDS, STAPLE, TRANSPORT_OPTIONS, Limits, Option, expected, names_of
@@ -35,7 +36,8 @@ class Options(t.NamedTuple):
 
     ``responder_urls`` are those configured, or else those of the certificate. ``target`` is None
     where there is neither a responder nor a response to judge, so that no issuer is needed. ``path`` may be empty
-    where the response goes into no file.
+    where the response goes into no file. ``ending`` is the first to end of the certificate and the CAs that were given
+    with it, and None where these are not known.
     ``source`` is the DER of a response that was fetched elsewhere. ``backups`` is how many copies
     of replaced files stay, 0 for none. ``in_place`` allows writing into a file that cannot be replaced.
     """
@@ -44,6 +46,7 @@ class Options(t.NamedTuple):
     certificate: Certificate
     target: t.Optional[Target]
     issuer_problem: t.Optional[Finding] = None
+    ending: t.Optional[Certificate] = None
     responder_urls: t.Tuple[str, ...] = ()
     source: t.Optional[bytes] = None
     renewal: schedule.Renewal = schedule.Renewal()
@@ -86,18 +89,19 @@ def read_options(values: Values, judging: bool = False) -> Options:
         raise InputError("give the certificate with certificate_path or certificate_content")
     leaf = x509.find_leaf(certificates, where)
     urls = _urls_of(values, leaf)
-    if not judging and source is None and not urls:
-        return _make_options(values, leaf, None, urls)
-    candidates, where = (issuers, issuer_where) if issuers else (certificates, where)
-    try:
-        issuer = x509.find_issuer(leaf, candidates, roots, where, root_where)
-    except InputError as error:
-        if not judging or error.code not in ("issuer_mismatch", "unsupported_key"):
-            raise
-        problem = Finding(error.code, ERROR, error.message)
-        issuer = next(candidate for candidate in candidates if candidate.der != leaf.der)
-        return _make_options(values, leaf, issuer, urls, source, problem)
-    return _make_options(values, leaf, issuer, urls, source)
+    issuer, problem = None, None
+    if judging or source is not None or urls:
+        candidates, where = (issuers, issuer_where) if issuers else (certificates, where)
+        try:
+            issuer = x509.find_issuer(leaf, candidates, roots, where, root_where)
+        except InputError as error:
+            if not judging or error.code not in ("issuer_mismatch", "unsupported_key"):
+                raise
+            problem = Finding(error.code, ERROR, error.message)
+            issuer = next(candidate for candidate in candidates if candidate.der != leaf.der)
+    # Last, as it may take as many checks of signatures as the search for the issuer.
+    ending = first_to_end(leaf, [*certificates, *issuers])
+    return _make_options(values, leaf, issuer, urls, source, problem)._replace(ending=ending)
 
 
 def make_options(

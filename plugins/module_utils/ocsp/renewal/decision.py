@@ -13,10 +13,11 @@ from ..deploy.material import same_names, server_names
 from ..errors import MalformedError, OcspError
 from ..judge.decision import proves_for_good
 from ..judge.response import judge
-from ..judge.schedule import certificate_share
+from ..judge.schedule import certificate_due, certificate_life, certificate_share
 from ..judge.wire import from_pem
 from ..pki import keys, signature
 from ..pki.certificate import Certificate, Target, find_issuer, find_leaf, load_certificates
+from ..pki.served import first_to_end
 from ..text import format_time
 from . import reasons
 from .ari import Window
@@ -67,7 +68,8 @@ class Rule(t.NamedTuple):
 class Verdict(t.NamedTuple):
     """What was decided. Times are aware, None where there is no certificate.
 
-    ``urgent``: nothing can be used any more, or less than half of the time is left in which to try.
+    ``urgent``: nothing can be used any more, or less than half of the time is left in which to try. ``not_after`` is
+    when the certificate ends, or a CA certificate that is served with it, whichever is first.
     """
 
     reason: str
@@ -90,7 +92,7 @@ def read(material: Material) -> t.Tuple[t.Optional[Certificate], t.Optional[Verd
     except OcspError as error:
         return None, Verdict(reasons.UNREADABLE, error.message, True)
     if not material.has_key:
-        return leaf, Verdict(reasons.MISSING, "there is no private key", True, None, leaf.not_after)
+        return leaf, Verdict(reasons.MISSING, "there is no private key", True, None, _ending(leaf, material).not_after)
     return leaf, None
 
 
@@ -104,28 +106,41 @@ def decide(
     identifier: str = "",
 ) -> Verdict:
     """Decide about a certificate that can be read, at the time ``now``; ``window`` is what the CA suggests for it."""
-    life = certificate.not_after - certificate.not_before
-    share = rule.of(life)
-    by_life = certificate.not_after - life * share
+    ending = _ending(certificate, material)
+    begins, ends = certificate.not_before, ending.not_after
+    life = certificate_life(begins, ends)
+    share, by_life = rule.of(life), certificate_due(begins, ends, rule.share)
     # What a CA suggests counts while time is left to try again, should it fail.
-    latest = certificate.not_after - life * share / 2
+    latest = ends - life * share / 2
     renew_at = min(window.point(identifier), latest) if window else by_life
     suggested = window if window and window.point(identifier) <= max(latest, now) else None
     late = now >= latest
     reason, message = _first(
-        _unusable(certificate, material, now),
+        _unusable(certificate, ending, material, now),
         _withdrawn(window, by_life, now),
         _key_differs(certificate, material),
         _differing(certificate, wanted),
         (reasons.FORCED if wanted.forced else "", "it was asked for"),
-        _time_has_come(renew_at, suggested, share, now),
+        _time_has_come(renew_at, suggested, share, _limit(certificate, ending), now),
         (reasons.INTERRUPTED if wanted.interrupted else "", "an order for it was begun and not finished"),
     )
     if not reason:
         message = f"it is due on {format_time(renew_at)}{', as its CA suggests' if suggested else ''}"
-        return Verdict(reasons.NOT_DUE, message, False, renew_at, certificate.not_after)
+        return Verdict(reasons.NOT_DUE, message, False, renew_at, ends)
     urgent = late or reason in reasons.WITHOUT_USE
-    return Verdict(reason, message, urgent, renew_at, certificate.not_after)
+    return Verdict(reason, message, urgent, renew_at, ends)
+
+
+def _ending(certificate: Certificate, material: Material) -> Certificate:
+    """The one that ends first of those that are served."""
+    return first_to_end(certificate, load_certificates(material.certificate or b"", material.where))
+
+
+def _limit(certificate: Certificate, ending: Certificate) -> str:
+    """What ends the life of a certificate before its own end, or an empty string."""
+    if ending is certificate:
+        return ""
+    return f"the CA certificate {ending.name} in its chain expires on {format_time(ending.not_after)}"
 
 
 _Found = t.Tuple[str, str]
@@ -135,9 +150,10 @@ def _first(*found: _Found) -> _Found:
     return next((one for one in found if one[0]), ("", ""))
 
 
-def _unusable(certificate: Certificate, material: Material, now: datetime) -> _Found:
-    if now >= certificate.not_after:
-        return reasons.EXPIRED, f"it expired on {format_time(certificate.not_after)}"
+def _unusable(certificate: Certificate, ending: Certificate, material: Material, now: datetime) -> _Found:
+    if now >= ending.not_after:
+        what = "it" if ending is certificate else f"the CA certificate {ending.name} in its chain"
+        return reasons.EXPIRED, f"{what} expired on {format_time(ending.not_after)}"
     problems = (_revocation(certificate, material, one, now) for one in material.responses)
     problem = next((one for one in problems if one), "")
     return (reasons.REVOKED, problem) if problem else ("", "")
@@ -206,9 +222,9 @@ def key_type(certificate: Certificate) -> str:
     return f"rsa-{key.bits}" if key.kind in (signature.RSA, signature.RSA_PSS) else ""
 
 
-def _time_has_come(renew_at: datetime, window: t.Optional[Window], share: float, now: datetime) -> _Found:
+def _time_has_come(renew_at: datetime, window: t.Optional[Window], share: float, limit: str, now: datetime) -> _Found:
     if now < renew_at:
         return "", ""
     if window is None:
-        return reasons.LIFETIME, f"less than {share:.0%} of its life is left"
+        return reasons.LIFETIME, f"less than {share:.0%} of its life is left{limit and f', as {limit}'}"
     return reasons.ARI, f"the time that its CA suggests has come{_explained(window)}"

@@ -29,7 +29,7 @@ NOT_DUE = "not_due"
 REASONS: t.Dict[str, str] = {
     MISSING: "there is no certificate, or no private key",
     UNREADABLE: "the file holds no certificate that can be read",
-    EXPIRED: "the certificate has expired",
+    EXPIRED: "the certificate has expired, or a CA certificate in its chain",
     REVOKED: "the CA has revoked it, or asks to replace it at once",
     KEY_MISMATCH: "the private key does not fit it",
     NAMES_DIFFER: "it is not for exactly the names that are wanted",

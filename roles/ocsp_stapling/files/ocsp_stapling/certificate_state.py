@@ -204,12 +204,14 @@ def certificate_values(options: t.Optional[Options]) -> t.Optional[Values]:
     if options is None:
         return None
     certificate = options.certificate
+    ending = options.ending or certificate
     return {
         "serial_number": f"{certificate.serial_number:x}",
         "sha256": digest(certificate.der),
         "subject": certificate.name,
-        "not_after": format_time(certificate.not_after),
-        "renew_at": format_time(certificate_due(certificate.not_before, certificate.not_after)),
+        "not_after": format_time(ending.not_after),
+        "ends_with": "" if ending is certificate else ending.name,
+        "renew_at": format_time(certificate_due(certificate.not_before, ending.not_after)),
         "must_staple": bool(certificate.must_staple),
         "has_responder": bool(options.responder_urls),
     }

@@ -19,8 +19,10 @@ from ocsp.errors import InputError
 from ocsp.judge.decision import decide
 from ocsp.options.parse import read_certificates
 from ocsp.pki.certificate import find_leaf
+from ocsp.pki.served import first_to_end
 from ocsp.store import attempts, sets, staples
 from ocsp.store.sets import Layout
+from ocsp.text import format_time
 
 from . import certificate_state, record
 from .commands.rejected import Rejected
@@ -153,7 +155,7 @@ def _unreadable(path: str) -> str:
     return "" if os.access(path, os.R_OK) else f"{path} cannot be read: Permission denied"
 
 
-Digests = t.Tuple[bool, t.Any, t.Any, t.Tuple[str, ...]]
+Digests = t.Tuple[bool, t.Any, t.Any, t.Any, t.Tuple[str, ...]]
 
 
 def take_note(config: Config, state: State, rejected: Rejected, now: datetime) -> None:
@@ -170,22 +172,24 @@ def take_note(config: Config, state: State, rejected: Rejected, now: datetime) -
 
 
 def _in_place(entry: Entry) -> Digests:
-    """Whether it is deployed, the digests of the staple and of the certificate, and the services that read them."""
+    """Whether it is deployed, the digests of the staple and of the certificate, its end, and the services of it."""
     if entry.undeployed:
-        return False, None, None, entry.services
+        return False, None, None, None, entry.services
     staple = read_place(entry)
-    try:
+    certificate = ends = None
+    with contextlib.suppress(InputError):
         certificates, where = read_certificates(entry.values, "certificate")
-        certificate = digest(find_leaf(certificates, where).der)
-    except InputError:
-        certificate = None
-    return True, digest(staple) if staple is not None else None, certificate, entry.services
+        issuers, _where = read_certificates(entry.values, "issuer")
+        leaf = find_leaf(certificates, where)
+        certificate, ends = digest(leaf.der), format_time(first_to_end(leaf, [*certificates, *issuers]).not_after)
+    return True, digest(staple) if staple is not None else None, certificate, ends, entry.services
 
 
 def _known(known: Values) -> Digests:
     certificate, staple = record.mapping(known, "certificate"), record.mapping(known, "staple")
     services = sets.texts_of(known.get("services"))
-    return known.get("deployed") is not False, staple.get("sha256"), certificate.get("sha256"), services
+    deployed, ends = known.get("deployed") is not False, certificate.get("not_after")
+    return deployed, staple.get("sha256"), certificate.get("sha256"), ends, services
 
 
 def _looked(look: Observation, known: Values, observer: Observer) -> Values:

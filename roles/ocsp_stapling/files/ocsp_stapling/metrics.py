@@ -94,7 +94,7 @@ _OF_CERTIFICATES: t.Tuple[t.Tuple[str, str, Value], ...] = (
     ("certificate_has_responder", "Whether there is an OCSP responder for the certificate.", _flag("has_responder")),
     (
         "certificate_expiry_timestamp_seconds",
-        "When the certificate ends.",
+        "When the certificate ends, or a CA certificate in its chain does before it.",
         _time("certificate", "not_after"),
     ),
     (

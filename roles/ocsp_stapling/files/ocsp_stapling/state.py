@@ -26,6 +26,7 @@ proofs/NAME.proof. A newer ``version`` than 1 means that keys changed their mean
          "user": "",                               the other user than root whose it is
          "deployed": true,                         false where there is no set of it
          "certificate": {"serial_number": HEX, "sha256": HEX, "subject": TEXT, "not_after": TIME,
+                         "ends_with": "",      the CA certificate of its chain that ends before it, at not_after
                          "renew_at": TIME, "must_staple": false, "has_responder": true} or null,
          "staple": {"sha256": HEX, "this_update": TIME, "next_update": TIME, "effective_expiry": TIME,
                     "renew_at": TIME, "responder_url": URL, "certificate_sha256": HEX,

@@ -219,6 +219,29 @@ def test_what_is_needed_of_a_result_is_let_out() -> None:
     assert found["other"] == {"problem": {"type": "x"}, "http_status": 500}
 
 
+BLOCK = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"
+BEGUN = "-----BEGIN CERTIFICATE-----\nAA=="
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (f"Subject: \x9b31mRED\x9d0;title\x9c \u202eevil \x7f\n{BLOCK}\x85between\u2066\n{BLOCK}after\x9b", BLOCK * 2),
+        (BLOCK.replace("\n", "\r\n"), BLOCK),
+        (f"\t{BLOCK}\n \n{BLOCK}", BLOCK * 2),
+        ("no PEM at all\x9b", ""),
+        # What is damaged stays so: without it, a chain would pass for one that is shorter.
+        (f"{BLOCK}{BEGUN}", f"{BLOCK}{BEGUN}\n"),
+        (BLOCK.replace("AA==", "A\x9b31m="), BLOCK.replace("AA==", "A?31m=")),
+        (f"{BEGUN}\n\u202e{BLOCK}", f"{BEGUN}\n?{BLOCK}"),
+        (BLOCK.replace("CERTIFICATE", "X509 CERTIFICATE"), BLOCK.replace("CERTIFICATE", "X509 CERTIFICATE")),
+    ],
+)
+def test_a_chain_is_let_out_without_what_is_no_pem(given: str, kept: str) -> None:
+    """JSON escapes few control characters, so that Ansible would show the others of text before and between blocks."""
+    assert _acme_answers.reduced({"selected_chain": {"full_chain": given}})["selected_chain"] == {"full_chain": kept}
+
+
 # Through the steps of the role ----------------------------------------------------------------------------------------
 
 

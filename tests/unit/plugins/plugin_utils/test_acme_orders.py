@@ -15,11 +15,19 @@ import pytest
 
 pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2.19 or later")
 
+from ansible_collections.certops.ocsp.plugins.module_utils import _renewal
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import material
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import path as paths
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.certificate import load_certificates
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.renewal import ari
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import format_time
-from ansible_collections.certops.ocsp.plugins.plugin_utils import _acme_answers, _acme_folder, _acme_keys, _acme_orders
+from ansible_collections.certops.ocsp.plugins.plugin_utils import (
+    _acme_answers,
+    _acme_folder,
+    _acme_keys,
+    _acme_orders,
+    _acme_plan,
+)
 from ansible_collections.certops.ocsp.plugins.plugin_utils._acme_wanted import Request
 from ansible_collections.certops.ocsp.tests.unit import forge
 from cryptography import x509
@@ -34,6 +42,7 @@ URN = "urn:ietf:params:acme:error:"
 SETTINGS = {
     "directory": "https://ca.example/dir",
     "weekly_limit": 3,
+    "renew_at": 0.33,
     "force": [],
     "http_folder": "/srv",
     "http_hosts": [],
@@ -232,6 +241,45 @@ UNFIT: dict[str, tuple[dict[str, t.Any], tuple[forge.Entity, ...], str]] = {
 }
 
 
+@pytest.mark.parametrize("stapled", [True, False])
+@pytest.mark.parametrize("place", ["issuer", "above", "root"])
+@pytest.mark.parametrize("kind", ["brainpool", "secp256k1", "p224", "ed25519", "ed448"])
+def test_ca_keys_that_some_host_cannot_check_are_not_put_into_use(
+    folder: _acme_folder.Folder, kind: str, place: str, stapled: bool
+) -> None:
+    """On such a host there is no path to a CA, and it would deploy nothing at all."""
+    keys = {place: forge.key(kind, place)}
+    root = forge.authority("Root", private_key=keys.get("root"))
+    above = forge.authority("Above", root, private_key=keys.get("above"))
+    issuer = forge.authority("Issuer", above, private_key=keys.get("issuer"))
+    found = batch(folder, stapled=stapled)
+    created(found)
+    roots = [paths.Given(one, "roots.pem") for one in load_certificates(root.pem, "roots.pem")]
+    issued(found, forged(found, (issuer, above, root), issuer=issuer), roots if place == "root" else ())
+    name = {"issuer": "Issuer", "above": "Above", "root": "Root"}[place]
+    sentence = f"some hosts cannot check what CN={name},O=Forge signed, and would deploy nothing: "
+    assert sentence in found.problems[NAME].message and not folder.has(NAME)
+
+
+@pytest.mark.parametrize("kind", ["p256", "p384", "p521", "rsa2048", "rsa4096"])
+def test_ca_keys_of_usual_kinds_are_fine(folder: _acme_folder.Folder, kind: str) -> None:
+    root = forge.authority("Root", private_key=forge.key(kind, "root"))
+    issuer = forge.authority("Issuer", root, private_key=forge.key(kind, "issuer"))
+    found = batch(folder)
+    created(found)
+    issued(found, forged(found, (issuer, root), issuer=issuer))
+    assert found.installed == [NAME], found.problems
+
+
+def test_a_root_that_hosts_are_not_given_may_have_any_key(folder: _acme_folder.Folder) -> None:
+    root = forge.authority("Root", private_key=forge.key("brainpool", "root"))
+    issuer = forge.authority("Issuer", root)
+    found = batch(folder)
+    created(found)
+    issued(found, forged(found, (issuer, root), issuer=issuer))
+    assert found.installed == [NAME] and folder.current(NAME, "rootchain.pem") is None, found.problems
+
+
 @pytest.mark.parametrize("name", sorted(UNFIT))
 def test_what_would_keep_all_else_from_going_live_is_not_put_into_use(folder: _acme_folder.Folder, name: str) -> None:
     options, chain, sentence = UNFIT[name]
@@ -418,8 +466,8 @@ def test_a_limit_of_the_ca_is_not_tried_a_second_time(folder: _acme_folder.Folde
     (problem,) = found.result()["problems"]
     assert problem["warning"] and problem["hosts"] == ["web1", "web2"]
     assert problem["sentence"] == (
-        f"{NAME} was not renewed: the CA says: too many (rateLimited); the certificate in use ends on "
-        "2026-05-02T05:06:07Z (59 days)"
+        f"{NAME} was not renewed: the CA says: too many (rateLimited); the certificate in use and its chain are valid "
+        "until 2026-05-02T05:06:07Z (59 days)"
     )
     found.settings = {**SETTINGS, "force": [NAME]}
     assert not found.result()["problems"][0]["warning"], "it was asked for by its name"
@@ -509,6 +557,96 @@ def test_what_is_not_as_it_was_ordered_is_not_used(folder: _acme_folder.Folder) 
         assert sentence in found.problems[NAME].message and not folder.has(NAME)
     # It is the same order all the time, counted once.
     assert len(folder.state(NAME)["obtained"]) == 1
+
+
+AHEAD = forge.authority("Issuer", ROOT, not_before=NOW + timedelta(minutes=4))
+
+
+@pytest.mark.parametrize(
+    ("options", "chain"),
+    [
+        ({"not_before": NOW + timedelta(seconds=61)}, (ISSUER,)),
+        ({"not_before": NOW + timedelta(minutes=5)}, (ISSUER,)),
+        ({"issuer": AHEAD}, (AHEAD,)),
+    ],
+)
+def test_what_has_not_begun_waits_for_the_next_run(
+    folder: _acme_folder.Folder, options: dict[str, t.Any], chain: tuple[forge.Entity, ...]
+) -> None:
+    """A host whose clock is somewhat behind would refuse all others with it."""
+    found = batch(folder, RENEWAL, stapled=False)
+    created(found)
+    fullchain = forged(found, chain, **options)
+    issued(found, fullchain)
+    assert "is not valid before 2026-03-04T05:" in found.problems[NAME].message and not folder.has(NAME)
+    assert found.problems[NAME].passing and folder.order(NAME)["uri"] == "https://ca/1"
+    later = batch(folder, RENEWAL, stapled=False)
+    later.now = NOW + timedelta(minutes=5)
+    issued(later, fullchain)
+    assert later.installed == [NAME]
+
+
+def test_a_clock_of_a_ca_may_be_somewhat_ahead(folder: _acme_folder.Folder) -> None:
+    found = batch(folder, stapled=False)
+    created(found)
+    issued(found, forged(found, not_before=NOW + timedelta(seconds=60)))
+    assert found.installed == [NAME]
+
+
+SHORT = forge.authority("Short", ROOT, not_after=NOW + 20 * DAY)
+
+
+@pytest.mark.parametrize("known", [None, RENEWAL["not_after"], "2026-03-24T05:06:07Z", "2026-03-24T05:06:06Z"])
+@pytest.mark.parametrize("reason", ["missing", "expired", "names_differ", "forced", "lifetime", "ari", "interrupted"])
+def test_a_chain_that_ends_first_replaces_nothing_that_can_be_used_longer(
+    folder: _acme_folder.Folder, reason: str, known: str | None
+) -> None:
+    """What ends with its chain is the certificate for clients and hosts, whatever it says itself."""
+    found = batch(folder, {**RENEWAL, "reason": reason, "not_after": known}, stapled=False)
+    created(found)
+    issued(found, forged(found, (SHORT,), issuer=SHORT))
+    end = "the CA certificate CN=Short,O=Forge in its chain expires at 2026-03-24T05:06:07Z"
+    if reason in ("lifetime", "ari", "interrupted") and known in (RENEWAL["not_after"], "2026-03-24T05:06:07Z"):
+        assert end in found.problems[NAME].message and found.problems[NAME].passing and found.warnings == []
+        assert not folder.has(NAME) and folder.order(NAME)["uri"] == "", "another order may bring another chain"
+    else:
+        assert found.installed == [NAME] and len(found.warnings) == 1
+        assert f"{NAME} can be used until 2026-03-24T05:06:07Z only, as {end}" in found.warnings[0]
+
+
+@pytest.mark.parametrize(("age", "is_due"), [(35, False), (45, True)])
+def test_a_chain_with_which_a_certificate_is_due_at_once_replaces_none_that_can_be_used(
+    folder: _acme_folder.Folder, age: int, is_due: bool
+) -> None:
+    """Each run would order another one."""
+    found = batch(folder, {**RENEWAL, "not_after": "2026-03-10T05:06:07Z"}, stapled=False)
+    created(found)
+    issued(found, forged(found, (SHORT,), issuer=SHORT, not_before=NOW - age * DAY))
+    assert (NAME in found.problems, found.installed) == ((True, []) if is_due else (False, [NAME]))
+
+
+def test_a_certificate_that_ends_before_its_chain_needs_no_warning(folder: _acme_folder.Folder) -> None:
+    found = batch(folder, RENEWAL, stapled=False)
+    created(found)
+    issued(found, forged(found, (SHORT,), issuer=SHORT, not_after=NOW + 20 * DAY))
+    assert found.installed == [NAME] and found.warnings == []
+
+
+def test_hosts_are_not_given_a_certificate_whose_chain_has_ended(folder: _acme_folder.Folder) -> None:
+    """A host on which it is not live would deploy nothing else with it, until it is due by its own age."""
+    found = batch(folder, stapled=False)
+    created(found)
+    issued(found, forged(found, (SHORT,), issuer=SHORT))
+    assert found.is_fit(NAME)
+    (question,) = _acme_plan.questions([REQUEST], folder, SETTINGS, {})
+    for days, reason, is_fit in ((1, "not_due", True), (15, "lifetime", True), (20, "expired", False)):
+        later = NOW + days * DAY
+        candidate = _renewal.read_candidate(question)
+        (verdict,) = _renewal.decide_all([candidate], ari.Suggestions(), 0.33, SETTINGS["directory"], later)
+        assert verdict["reason"] == reason
+        again = batch(folder, verdict, stapled=False)
+        again.take_orders([failed(again, "rejectedIdentifier")])
+        assert again.is_fit(NAME) is is_fit
 
 
 @pytest.mark.parametrize("step", ["prepare", "install"])

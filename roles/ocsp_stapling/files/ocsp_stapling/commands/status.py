@@ -256,6 +256,8 @@ class Status:
             # That there is no response counts where nothing else is known, and what is about to end was said.
             told = code == "expiring" if entry.get("staple") else code == "missing_staple" and (failure or refused)
             causes = [self._place(entry), refused, unfinished, failure, "" if told else message]
+            if worst is troubles.CERTIFICATE_EXPIRED and entry.get("staple"):
+                causes.insert(0, self._end_of_certificate(entry))
             if worst in _IGNORED:
                 causes.insert(0, record.text_of(record.mapping(entry, "staple"), "ignored"))
             if worst in _DEMANDED:
@@ -270,9 +272,8 @@ class Status:
         not_after = record.time_of(record.mapping(entry, "certificate"), "not_after")
         if not_after is None:
             return ""
-        return (
-            f"the certificate in place {'expired' if not_after < self.now else 'expires'} at {format_time(not_after)}"
-        )
+        what = _authority(entry) or "the certificate in place"
+        return f"{what} {'expired' if not_after < self.now else 'expires'} at {format_time(not_after)}"
 
     def _place(self, entry: Values) -> str:
         ends = record.time_of(record.mapping(entry, "staple"), "effective_expiry")
@@ -282,7 +283,8 @@ class Status:
         if ends is not None:
             return f"the staple in place expires at {when(ends, self.now)}"
         if not_after is not None and not_after < self.now:
-            return f"the certificate expired at {when(not_after, self.now)}; no staple is in place"
+            what = _authority(entry) or "the certificate"
+            return f"{what} expired at {when(not_after, self.now)}; no staple is in place"
         return "no staple is in place"
 
     # All of it
@@ -425,6 +427,7 @@ class Status:
             ("serial number", record.text_of(certificate, "serial_number")),
             ("must-staple", "yes" if certificate.get("must_staple") is True else ""),
             ("valid until", self._when(certificate, "not_after")),
+            ("ends with", _authority(line.values)),
             ("renewed by", record.text_of(source, "client") or ("another program" if source else "")),
             ("from", record.text_of(source, "certificate")),
             ("changed there", self._when(source, "changed")),
@@ -497,6 +500,12 @@ def _urgency_of_all(trouble: Trouble, first: float) -> Urgency:
 def _whose(entry: Values) -> str:
     user = record.text_of(entry, "user")
     return f" (user {user})" if user else ""
+
+
+def _authority(entry: Values) -> str:
+    """What ends before the certificate in place, or an empty string."""
+    name = record.text_of(record.mapping(entry, "certificate"), "ends_with")
+    return f"the CA certificate {name} in its chain" if name else ""
 
 
 def _quoted(text: str) -> str:

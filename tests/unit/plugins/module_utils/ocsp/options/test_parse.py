@@ -107,10 +107,11 @@ def test_a_path_and_a_chain_are_enough() -> None:
     assert options.target.certificate is options.certificate
     assert options.target.issuer.der == W.issuer.der
     assert options.responder_urls == (forge.URL,)
+    assert options.ending is options.certificate
     rest = {
         name: value
         for name, value in options._asdict().items()
-        if name not in ("path", "certificate", "target", "responder_urls")
+        if name not in ("path", "certificate", "target", "ending", "responder_urls")
     }
     assert rest == {
         "issuer_problem": None,

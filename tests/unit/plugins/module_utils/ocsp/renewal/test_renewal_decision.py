@@ -112,6 +112,62 @@ def test_the_share_of_life_decides_without_a_word_of_the_ca(left: float, reason:
     assert (found.reason, found.urgent) == (reason, urgent)
 
 
+def chained(*authorities: forge.Entity) -> t.Tuple[forge.Entity, bytes]:
+    """A leaf of 90 days, 30 of which have passed, and the file of it with these CAs, of which the first issued it."""
+    entity = forge.leaf(authorities[0])
+    return entity, b"".join(one.pem for one in (entity, *authorities))
+
+
+def decided(entity: forge.Entity, file: bytes, now: t.Any, window: t.Optional[ari.Window] = None) -> decision.Verdict:
+    material = decision.Material(file, "www.pem")
+    certificate, _without = decision.read(material)
+    assert certificate is not None and certificate.der == entity.der
+    return decision.decide(certificate, material, decision.Wanted(), RULE, now, window, "x")
+
+
+ROOT = forge.authority("Root", not_after=NOW + 5 * DAY)
+ENDING = forge.authority("Ending", ROOT, not_after=NOW + 30 * DAY)
+RENEWED = forge.authority("Ending", ROOT, not_after=NOW + 300 * DAY, serial=0x21, private_key=ENDING.key)
+BELOW = forge.authority("Below", ENDING)
+OTHER = forge.authority("Ending", ROOT, not_after=NOW - DAY, serial=0x22, private_key=forge.key(label="other"))
+
+
+@pytest.mark.parametrize("authorities", [[ENDING], [ENDING, ROOT], [BELOW, ENDING, ROOT], [ENDING, OTHER]])
+@pytest.mark.parametrize(
+    ("left", "reason", "urgent"), [(20, "not_due", False), (19, "lifetime", False), (9, "lifetime", True)]
+)
+def test_a_chain_that_ends_first_is_what_counts(
+    authorities: t.List[forge.Entity], left: int, reason: str, urgent: bool
+) -> None:
+    """With it, clients refuse the certificate and hosts deploy nothing. A root is not served, so it does not count."""
+    entity, file = chained(*authorities)
+    ends = ENDING.not_after
+    found = decided(entity, file, ends - left * DAY)
+    assert (found.reason, found.urgent, found.not_after) == (reason, urgent, ends)
+    assert found.renew_at == ends - 60 * DAY * 0.33
+    assert ("the CA certificate CN=Ending,O=Forge in its chain expires on " in found.message) == found.due
+
+
+def test_a_chain_that_has_ended_leaves_nothing_to_be_used() -> None:
+    entity, file = chained(BELOW, ENDING)
+    found = decided(entity, file, ENDING.not_after)
+    assert (found.reason, found.urgent) == ("expired", True)
+    assert found.message == "the CA certificate CN=Ending,O=Forge in its chain expired on 2026-04-03T05:06:07Z"
+    ended = forge.authority("Ended", ROOT, not_after=entity.not_before - DAY)
+    assert decided(*chained(ended), NOW).reason == "expired"
+    assert decided(*chained(ended), NOW, window(DAY, 2 * DAY)).reason == "expired"
+
+
+def test_the_word_of_the_ca_counts_while_its_chain_leaves_time() -> None:
+    found = decided(*chained(ENDING), NOW, window(50 * DAY, 51 * DAY))
+    assert found.renew_at == ENDING.not_after - 60 * DAY * 0.33 / 2
+
+
+def test_of_two_certificates_of_a_ca_the_one_that_is_valid_longer_counts() -> None:
+    entity, file = chained(ENDING, RENEWED)
+    assert decided(entity, file, NOW).not_after == entity.not_after
+
+
 @pytest.mark.parametrize(("left", "reason"), [(0.51, "not_due"), (0.49, "lifetime")])
 def test_half_of_a_short_life_counts(left: float, reason: str) -> None:
     entity = leaf(not_before=NOW - 3 * DAY, not_after=NOW + 3 * DAY)
