@@ -55,7 +55,7 @@ Values = dict[str, t.Any]
 _OF_ACCOUNTS = {"uri": str}
 _OF_STATES = {"directory": str, "profile": str, "error": str, "obtained": list}
 _OF_OBTAINED = {"at": str, "directory": str, "names": list, "order": str}
-_OF_ORDERS = {"uri": str, "status": str, "agreed": dict, "made": str, "set": str}
+_OF_ORDERS = {"uri": str, "status": str, "agreed": dict, "made": str, "set": str, "refused": str}
 
 
 class Folder:

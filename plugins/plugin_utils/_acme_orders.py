@@ -39,6 +39,8 @@ Encrypt = t.Callable[[bytes], bytes]
 ReadKey = t.Callable[[str], bytes]
 
 WEEK = timedelta(days=7)
+#: How long what was refused of a CA is judged again by each run, until another order is made.
+_TRIES = timedelta(days=1)
 #: Seconds for the CA to deal with all certificates, and some more for each of them.
 _PATIENCE, _MORE_PATIENCE = 900, 10
 #: What is valid for less is not put into use: hosts deploy nothing with one that ends before it gets there.
@@ -199,8 +201,16 @@ class Batch:
         """What is known of an order that can be taken up; empty without one."""
         known = self.folder.order(request.name)
         is_open = known.get("agreed") == self._agreed(request) and not self.folder.is_done(request.name)
-        is_open = is_open and not self._has_revoked_key(request.name)
+        is_open = is_open and not self._has_revoked_key(request.name) and not self._is_given_up(request.name, known)
         return known if is_open and self.folder.pending(request.name, "request.pem") else {}
+
+    def _is_given_up(self, name: str, known: Entry) -> bool:
+        """Whether what came of an order was refused, and is not to be judged again.
+
+        It always stays as it is (RFC 8555 section 7.4); what it was judged by may have been mended meanwhile.
+        """
+        refused = known.get("refused")
+        return bool(refused) and (name in self.settings["force"] or _time(refused) < self.now - _TRIES)
 
     def _prepare(self, request: Request, encrypt: Encrypt, read_key: ReadKey) -> None:
         self._check_notes(request.name)
@@ -340,6 +350,8 @@ class Batch:
             self.folder.note(name, error=problem.message)
             if isinstance(problem, Ended):
                 self._forget_uri(name)
+            elif not problem.passing and self.folder.order(name).get("uri"):
+                self.folder.note_order(name, refused=self.folder.order(name).get("refused") or format_time(self.now))
 
     def _failed(self, name: str, result: Values) -> Refused:
         problem = explain(result)

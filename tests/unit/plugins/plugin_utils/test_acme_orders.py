@@ -176,6 +176,30 @@ def test_what_hosts_could_not_staple_is_not_put_into_use(folder: _acme_folder.Fo
     assert not folder.has(NAME)
 
 
+def test_an_order_of_which_the_certificate_is_refused_is_not_taken_up_for_ever(
+    folder: _acme_folder.Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The CA gives the same each time. For a day, whoever made a mistake in the settings can mend that."""
+    found = batch(folder)
+    created(found)
+    unfit = CA.issue(item(found)["csr"].encode(), responder="http://ocsp.example").replace(CA.pem, b"")
+    issued(found, unfit)
+
+    def is_taken_up(hours: int, force: bool = False) -> bool:
+        monkeypatch.setitem(globals(), "NOW", found.now + timedelta(hours=hours))
+        monkeypatch.setitem(SETTINGS, "force", [NAME] if force else [])
+        following = batch(folder)
+        if not following.result()["begun"]:
+            return False
+        issued(following, unfit)
+        return True
+
+    assert [is_taken_up(hours) for hours in (0, 12, 23, 25)] == [True, True, True, False]
+    created(batch(folder))
+    issued(batch(folder), unfit)
+    assert not is_taken_up(26, force=True)
+
+
 ROOT = forge.authority("Root")
 MIDDLE = forge.authority("Middle", ROOT, private_key=forge.key("rsa1024", "middle"))
 ISSUER = forge.authority("Issuer", ROOT)
