@@ -431,6 +431,7 @@ CODES = (
         WARNING,
         "The certificate is configured, and no run of the role has deployed it yet: there is nothing to staple.",
         "Run the playbook, which deploys it or says why it cannot. `ocsp-stapling status` says why it did not.",
+        (NOTICE, "when `refresh` passes it over"),
     ),
     Code(
         "clock_implausible",
@@ -452,8 +453,8 @@ CODES = (
         "reload_failed",
         HOST,
         ERROR,
-        "A server could not be reloaded, or was not, as its configuration is broken. It still serves what it read "
-        "before, and the next run tries again. Or it ended when it was reloaded, and is not started by any run.",
+        "A server could not be reloaded, or was not, as its configuration is broken: it serves what it read before, and "
+        "the next run tries again. Or it ended by a reload; no run starts it.",
         "Run `ocsp-stapling reload SERVICE` to see the error; the server's configuration may be broken. Where it "
         "ended, its own log says why: another program may listen on one of its ports.",
         (WARNING, "if `apply` finds that a reload is overdue"),

@@ -569,9 +569,10 @@ def _standing_faults(
     if not delegate.has_nocheck:
         severity = ERROR if rules.require_nocheck else WARNING
         profile.append(Finding("responder_without_nocheck", severity, f"{name} lacks id-pkix-ocsp-nocheck"))
-    odd = [("responder_profile", oddity) for oddity in _profile_oddities(delegate, issuer)]
-    odd += [("misleading_responder", oddity) for oddity in _refused_by_clients(delegate, issuer)]
-    profile.extend(Finding(code, WARNING, f"{name} {oddity}") for code, oddity in odd)
+    oddities = _profile_oddities(delegate, issuer)
+    profile.extend(Finding("responder_profile", WARNING, f"{name} {oddity}") for oddity in oddities)
+    refused = _refused_by_clients(delegate, issuer)
+    profile.extend(Finding("misleading_responder", WARNING, f"{name} {why}") for why in refused)
     profile.extend(Finding("encoding", WARNING, sentence) for sentence in deviations(delegate))
     return authority, profile
 
