@@ -209,7 +209,7 @@ class Batch:
 
         It always stays as it is (RFC 8555 section 7.4); what it was judged by may have been mended meanwhile.
         """
-        refused = known.get("refused")
+        refused = known.get("refused", "")
         return bool(refused) and (name in self.settings["force"] or _time(refused) < self.now - _TRIES)
 
     def _prepare(self, request: Request, encrypt: Encrypt, read_key: ReadKey) -> None:

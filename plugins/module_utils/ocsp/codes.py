@@ -453,8 +453,8 @@ CODES = (
         "reload_failed",
         HOST,
         ERROR,
-        "A server could not be reloaded, or was not, as its configuration is broken: it serves what it read before, and "
-        "the next run tries again. Or it ended by a reload; no run starts it.",
+        "A server could not be reloaded, or was not, as its configuration is broken: it serves what it read before, "
+        "and the next run tries again. Or it ended by a reload; no run starts it.",
         "Run `ocsp-stapling reload SERVICE` to see the error; the server's configuration may be broken. Where it "
         "ended, its own log says why: another program may listen on one of its ports.",
         (WARNING, "if `apply` finds that a reload is overdue"),

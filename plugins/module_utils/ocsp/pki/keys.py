@@ -113,12 +113,13 @@ def _read_block(label: str, body: bytes) -> t.Tuple[str, bytes]:
     if kind not in KEYS:
         unreadable = "contains a private key that cannot be read: it is not PKCS#8, PKCS#1 or SEC 1"
         raise _NoKey(formats.mislabelled(content, formats.KEY) or unreadable)
-    if len(content) < _SHORTEST:
-        raise _NoKey("contains a private key that cannot be read: it is too short to be one")
     try:
-        return kind, _canonical(kind, content)
+        key = _canonical(kind, content)
     except MalformedError:
         raise _NoKey("contains a private key that cannot be read: its numbers are not well-formed") from None
+    if len(key) < _SHORTEST:
+        raise _NoKey("contains a private key that cannot be read: it is too short to be one")
+    return kind, key
 
 
 def _decode(body: bytes) -> bytes:

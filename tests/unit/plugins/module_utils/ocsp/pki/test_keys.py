@@ -261,6 +261,15 @@ NO_KEYS: t.Dict[str, t.Tuple[bytes, str]] = {
     "PKCS#12 under the label of a key": (forge.armour(PKCS12, "PRIVATE KEY"), "PKCS#12"),
     "PKCS#7": (PKCS7, "PKCS#7"),
     "PKCS#7 in PEM": (forge.armour(PKCS7, "PKCS7"), "PKCS#7"),
+    "too short without what follows it": (
+        forge.armour(
+            forge.sequence(
+                forge.integer(0), forge.sequence(forge.oid("1.3.101.112")), forge.tlv(4), *[forge.tlv(4)] * 9
+            ),
+            "PRIVATE KEY",
+        ),
+        "too short",
+    ),
     "a path": (b"/etc/ssl/private/key.pem\n", "no private key"),
     "a block of another kind": (forge.armour(b"x", "SOMETHING"), "'SOMETHING'"),
 }
