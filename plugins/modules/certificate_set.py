@@ -42,6 +42,9 @@ attributes:
         their values. The content of private keys is never shown.
   idempotent:
     support: full
+    details:
+      - As long as services have not loaded the last change, RV(reload) names them and the task counts as changed. So a
+        handler is notified again if the reload before failed.
 options:
   certificates:
     description:
@@ -673,7 +676,9 @@ removed:
   type: list
   elements: str
 remaining:
-  description: The owners that still have certificates on the host.
+  description:
+    - The owners that still have certificates on the host. For those that were deployed without O(part), it has
+      V(certificate_set without the role).
   returned: when O(state=absent) and O(part) are given
   type: list
   elements: str

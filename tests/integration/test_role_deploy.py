@@ -232,6 +232,17 @@ def test_nginx_broken_by_somebody_else(
         assert lab.look(host, leaf.name)[2] == "good"
         host.run("rm", "/etc/nginx/conf.d/other.conf")
         assert play(host, **variables).rc == 0
+        # Where nothing changes, and a reload is outstanding.
+        host.write("/etc/nginx/conf.d/other.conf", "this is no directive;\n")
+        host.run("touch", "/var/lib/ocsp-stapling/pending/nginx")
+        foreseen = play(host, check=True, **variables)
+        assert "until that is repaired, nginx cannot be reloaded" in " ".join(foreseen.output.split()), foreseen.output
+        for _time in range(2):
+            refused = play(host, **variables)
+            said = " ".join(refused.output.split())
+            assert refused.rc != 0 and "not all servers could be reloaded: the configuration of nginx" in said, said
+        host.run("rm", "/etc/nginx/conf.d/other.conf")
+        assert play(host, **variables).rc == 0
         assert is_stapled(lab.look(host, leaf.name), lab_pki.leaf(leaf.name))
 
 

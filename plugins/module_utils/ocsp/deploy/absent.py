@@ -21,6 +21,8 @@ from . import inclusion as inclusions
 from .task import Result, Task, apache_port, to_be_told
 
 _NOTHING = "there was nothing to remove"
+#: Stands for whoever deployed certificates without an owner.
+NO_OWNER = "certificate_set without the role"
 
 
 def absent(task: Task) -> Result:
@@ -119,9 +121,10 @@ def _absent_part(task: Task, asked: t.Collection[str]) -> Result:
     names = [one.name for one in mine.certificates if not asked or one.name in asked]
     rest = parts.without(mine, names)
     left = parts.replaced(inclusion.found, rest)
-    remaining = _owners(left)
-    if not names or not (left or asked):
-        msg = _say_owner(owner, names, remaining["remaining"])
+    without_owner = _without_owner(task.layout, inclusion.found)
+    remaining = _owners(left, without_owner)
+    if not names or not (left or asked or without_owner):
+        msg = _say_owner(owner, names, [part.owner for part in left], without_owner)
         if asked and mine.certificates:
             msg = f"{quoted(owner)} has no such certificate on this host: {sentences.listed(sorted(asked))}"
         told = outstanding(task.layout, task.services(inclusion))
@@ -131,23 +134,30 @@ def _absent_part(task: Task, asked: t.Collection[str]) -> Result:
     uses = removal.uses(task.layout, gone, task.run) if gone else removal.Uses()
     if uses.obstacle and not task.values["force"]:
         msg = f"nothing was removed, because {uses.obstacle}"
-        return Result({"msg": msg, "removed": [], **_owners(inclusion.found)}, failed=True)
+        return Result({"msg": msg, "removed": [], **_owners(inclusion.found, without_owner)}, failed=True)
     kept = [name for name in names if name not in gone]
     unwanted = departure.unwanted_services(live.look(task.layout, task.services(inclusion)), left)
     said = _say_shared(owner, gone, kept, left, task.check, not asked)
     said += departure.say_lost({name: unwanted[name] for name in kept if name in unwanted})
+    said += [] if left else [_say_without_owner(without_owner)]
     done = _take_away(task, gone, inclusion.found, left, names, said)
     if not task.check and not done.failed:
         parts.save(task.layout, rest)
-    values = {**done.values, **(_owners(inclusion.found) if done.failed else remaining)}
+    values = {**done.values, **(_owners(inclusion.found, without_owner) if done.failed else remaining)}
     if task.diff:
         values["diff"] = [*values.get("diff", ()), *differences.of_part(task.layout, mine, rest, {})]
     return done._replace(values=values, changed=not done.failed, warnings=[*uses.warnings, *done.warnings])
 
 
-def _owners(left: t.Iterable[Part]) -> t.Dict[str, t.List[str]]:
+def _owners(left: t.Iterable[Part], without_owner: t.Collection[str]) -> t.Dict[str, t.List[str]]:
     """The result about who still has certificates on the host."""
-    return {"remaining": [part.owner for part in left]}
+    return {"remaining": [part.owner for part in left] + ([NO_OWNER] if without_owner else [])}
+
+
+def _without_owner(layout: Layout, found: t.Iterable[Part]) -> t.List[str]:
+    """The certificates that ``certificate_set`` deployed for no owner."""
+    owned = {one.name for part in found for one in part.certificates}
+    return [name for name in sets.live_names(layout) if name not in owned]
 
 
 def _say_shared(
@@ -162,7 +172,14 @@ def _say_shared(
     return [said] if gone or not whole else [f"the configuration of {quoted(owner)} {done}", said]
 
 
-def _say_owner(owner: str, names: t.Sequence[str], others: t.Sequence[str]) -> str:
+def _say_without_owner(names: t.Sequence[str]) -> str:
+    return (
+        f"deployed without the role, and therefore kept: {sentences.listed(names)} (ocsp_stapling_owner: all removes "
+        "everything)"
+    )
+
+
+def _say_owner(owner: str, names: t.Sequence[str], others: t.Sequence[str], without_owner: t.Sequence[str]) -> str:
     """What comes of a request to remove what an owner gave, when that is not done here."""
     if names:
         known = sentences.listed(names)
@@ -172,7 +189,7 @@ def _say_owner(owner: str, names: t.Sequence[str], others: t.Sequence[str]) -> s
         )
     none = f"{quoted(owner)} has no certificates on this host"
     if not others:
-        return none
+        return f"{none}; {_say_without_owner(without_owner)}" if without_owner else none
     known = f"{none}, so none are removed; those on it belong to {join_words([quoted(other) for other in others])}"
     meant = [other for other in others if _is_slip(owner, other)]
     if len(meant) == 1:

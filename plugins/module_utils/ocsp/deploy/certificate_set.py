@@ -224,7 +224,7 @@ def _foresee(one: _Deployment, unsaved: t.Sequence[Part]) -> _Done:
     told.update(service for missing in work.missing for service in missing.services)
     told = to_be_told(one.task, one.known, told)
     if not one.task.is_question:
-        transaction.foresee_refusals(work)
+        transaction.foresee_refusals(work, told)
     looked_at = work.changed if work.verified else ()
     unconfirmed = {service for item in looked_at for service in item.wanted.services}
     return _Done(one.part, _is_reconfigured(one, unsaved), sorted(told), sorted(unconfirmed))

@@ -314,17 +314,19 @@ def _comparable(item: Item, kind: str, sight: Sight) -> Sight:
     return sight._replace(shown=dict.fromkeys(sight.shown))
 
 
-def foresee_refusals(work: Plan) -> None:
-    """Note each service that would refuse its configuration as it is now, and warn of it.
+def foresee_refusals(work: Plan, told: t.Iterable[str]) -> None:
+    """Note each service to be ``told`` that would refuse its configuration as it is now, and warn of it.
 
     That can be for want of the very files that are to be deployed.
     """
-    problems = {service: work.services.test(service) for service in work.told(work.outdated_snippets())}
+    problems = {service: work.services.test(service) for service in sorted(told)}
     work.doubted = [service for service, problem in problems.items() if problem]
-    work.warnings += [
-        f"{problems[service]}; unless the new files correct that, this task would fail and replace no certificate"
-        for service in work.doubted
-    ]
+    for service in work.doubted:
+        if service in work.told(work.outdated_snippets()):
+            follows = "unless the new files correct that, this task would fail and replace no certificate"
+        else:
+            follows = f"until that is repaired, {service} cannot be reloaded"
+        work.warnings.append(f"{problems[service]}; {follows}")
 
 
 def _blame(service: str, broken_before: bool) -> str:

@@ -908,6 +908,20 @@ def test_an_owner_is_removed_with_what_is_its_own(host: Host) -> None:
     assert not (host.home / "etc/parts").exists()
 
 
+def test_what_was_deployed_without_an_owner_stays(host: Host) -> None:
+    """The program stays for it, which withdraws its staple in time."""
+    host.run(certificates=[one(B)])
+    host.deploy("web", A)
+    kept = f"deployed without the role, and therefore kept: {B} (ocsp_stapling_owner: all removes everything)"
+    for check in (True, False):
+        gone = host.run("absent", part={"owner": "web"}, check=check)
+        assert gone["removed"] == [A] and kept in gone["msg"]
+        assert gone["remaining"] == ["certificate_set without the role"]
+    nothing = host.run("absent", part={"owner": "web"})
+    assert nothing["msg"] == f"'web' has no certificates on this host; {kept}" and host.live() == [B]
+    assert nothing["remaining"] == gone["remaining"]
+
+
 @pytest.mark.parametrize("check", [True, False])
 def test_who_has_nothing_removes_nothing_of_others(host: Host, check: bool) -> None:
     """A play that removed its own part and is run again, for example."""
