@@ -87,7 +87,8 @@ def test_each_server_staples_and_renews(
         assert renewed.rc == 0, renewed.output
         for server, port in PORTS.items():
             assert is_stapled(lab.look(host, name_of(server), port), new[server]), server
-            assert is_unharmed(seen[specs[server]]), (server, seen)
+            # A worker of hitch that goes resets what has come to it at that moment.
+            assert is_unharmed(seen[specs[server]], refused=int(server == "hitch")), (server, seen)
             assert {shown["certificate"] for shown in seen[specs[server]]["shown"]} == {
                 old[server],
                 serial(new[server]),
