@@ -553,7 +553,7 @@ def _contents() -> None:
 
     host = tlv(0x82, HOST.encode())
     for name, kind, value in (
-        ("an empty name beside", "odd name", sequence(host, tlv(0x82))),
+        ("an empty name beside", "empty name", sequence(host, tlv(0x82))),
         ("a name with a space beside", "odd name", sequence(host, tlv(0x82, b"a b.example.com"))),
         ("a name with an underscore beside", "odd name", sequence(host, tlv(0x82, b"a_b.example.com"))),
         ("a name with a dot behind beside", "odd name", sequence(host, tlv(0x82, b"a.example.com."))),

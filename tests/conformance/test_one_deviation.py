@@ -94,6 +94,9 @@ CERTIFICATES: t.Dict[str, Difference] = {
     "no such version": Difference(openssl="there is no such version; OpenSSL does not look at the number"),
     "trailing data": Difference(openssl="nothing may follow a certificate; OpenSSL takes the rest for something else"),
     "ECDSA with other parameters": Difference(openssl=f"OpenSSL ignores them; {BUGGY}"),
+    "empty name": Difference(
+        "GnuTLS does not read it, so that Exim would not load it; OpenSSL does", "it reads what GnuTLS does not"
+    ),
     "BER": Difference(openssl=BER),
     "broken name": Difference(openssl=BER),
     "BER in an extension": Difference(openssl=BER),
