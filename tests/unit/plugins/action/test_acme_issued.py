@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import typing as t
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -17,23 +16,11 @@ pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2
 
 from ansible_collections.certops.ocsp.plugins.plugin_utils import _acme_folder, _acme_keys, _acme_orders
 from ansible_collections.certops.ocsp.plugins.plugin_utils._acme_wanted import Request
-from ansible_collections.certops.ocsp.tests.unit import forge
+from ansible_collections.certops.ocsp.tests.unit import acme_settings, forge
 from ansible_collections.certops.ocsp.tests.unit.ansible_program import link_checkout, run_playbook
 
 NAME = "www.example.test"
-SETTINGS: dict[str, t.Any] = {
-    "directory": "https://ca.example/dir",
-    "weekly_limit": 3,
-    "renew_at": 0.33,
-    "force": [],
-    "http_folder": "/srv",
-    "http_hosts": [],
-    "dns_alias": {},
-    "dns_tasks": "",
-    "ca_file": "",
-    "account_key": "",
-    "roots": [],
-}
+SETTINGS = {**acme_settings.SETTINGS, "dns_tasks": "", "ca_file": "", "account_key": "", "roots": []}
 MISSING = {"name": NAME, "reason": "missing", "cert_id": "", "supports_ari": False, "urgent": True, "not_after": None}
 
 

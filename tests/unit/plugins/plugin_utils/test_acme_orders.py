@@ -29,7 +29,7 @@ from ansible_collections.certops.ocsp.plugins.plugin_utils import (
     _acme_plan,
 )
 from ansible_collections.certops.ocsp.plugins.plugin_utils._acme_wanted import Request
-from ansible_collections.certops.ocsp.tests.unit import forge
+from ansible_collections.certops.ocsp.tests.unit import acme_settings, forge
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -39,15 +39,7 @@ NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=timezone.utc)
 DAY = timedelta(days=1)
 NAME = "www.example.test"
 URN = "urn:ietf:params:acme:error:"
-SETTINGS = {
-    "directory": "https://ca.example/dir",
-    "weekly_limit": 3,
-    "renew_at": 0.33,
-    "force": [],
-    "http_folder": "/srv",
-    "http_hosts": [],
-    "dns_alias": {},
-}
+SETTINGS = dict(acme_settings.SETTINGS)
 REQUEST = Request(NAME, ("example.test", NAME), "http-01", "ecdsa-p256", "", "", False, True, ("web1", "web2"))
 FIRST = {"name": NAME, "reason": "missing", "cert_id": "", "supports_ari": False, "urgent": True, "not_after": None}
 RENEWAL = {**FIRST, "reason": "ari", "cert_id": "aki.serial", "supports_ari": True, "urgent": False}
