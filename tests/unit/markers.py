@@ -7,7 +7,37 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 
 import pytest
 
+
+def _can(*command: str) -> bool:
+    """Whether a command is there and succeeds."""
+    done = shutil.which(command[0]) and subprocess.run(command, check=False, capture_output=True)
+    return bool(done) and done.returncode == 0
+
+
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+MOUNTING = pytest.mark.skipif(
+    not _can("unshare", "--mount", "true"), reason="only root may mount, and not in a container without CAP_SYS_ADMIN"
+)
+#: They need namespaces of their own to mount or to number processes, which some distributions keep for root.
+USER_NAMESPACES = pytest.mark.skipif(
+    not _can(
+        *[
+            "setpriv",
+            "--reuid=64711",
+            "--regid=64711",
+            "--clear-groups",
+            "unshare",
+            "--user",
+            "--map-root-user",
+            "--pid",
+            "--fork",
+            "true",
+        ]
+    ),
+    reason="this kernel lets no user make a namespace, so that none can hide in one",
+)

@@ -17,7 +17,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.certops.ocsp.tests.unit.markers import AS_ROOT
+from ansible_collections.certops.ocsp.tests.unit.markers import AS_ROOT, MOUNTING, USER_NAMESPACES
 
 SCRIPT = Path(__file__).resolve().parents[3] / "roles/ocsp_stapling/files/end_user.py"
 USER, OTHER = 64711, 64712
@@ -80,15 +80,11 @@ def test_a_container_is_left_alone(started: t.List[subprocess.Popen[bytes]]) -> 
     assert started[0].poll() is None
 
 
-def _can(*command: str) -> bool:
-    return subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
-
-
 _AS_USER = ["setpriv", f"--reuid={USER}", "--regid=4712", "--clear-groups"]
 _OWN = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child"]
 
 
-@pytest.mark.skipif(not _can(*_AS_USER, *_OWN, "true"), reason="users may not make namespaces here")
+@USER_NAMESPACES
 def test_a_namespace_of_the_user_protects_nothing(started: t.List[subprocess.Popen[bytes]]) -> None:
     for more in ([], _OWN):
         process = subprocess.Popen(
@@ -108,7 +104,7 @@ def _processes_of(user: int) -> t.List[str]:
     return shown.stdout.split()
 
 
-@pytest.mark.skipif(not _can("unshare", "--mount", "true"), reason="namespaces are not allowed here")
+@MOUNTING
 def test_what_is_mounted_in_its_folders_is_unmounted(tmp_path: Path) -> None:
     for name in ("a", "a/b c", "ab"):
         (tmp_path / name).mkdir()
@@ -123,7 +119,7 @@ grep -o '{tmp_path}/[^ ]*' /proc/self/mountinfo
     assert done.stdout == f"{tmp_path}/ab\n", done
 
 
-@pytest.mark.skipif(not _can("unshare", "--mount", "true"), reason="namespaces are not allowed here")
+@MOUNTING
 def test_no_other_mount_goes_where_a_link_leads_there(tmp_path: Path) -> None:
     """Whoever owns a folder can replace what is in it by a link at any moment."""
     for name in ("theirs/a", "roots/a"):

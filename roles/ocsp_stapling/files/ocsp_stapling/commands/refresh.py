@@ -132,7 +132,7 @@ class Refresh:
         environment = self.environment_for(job, self.ways)
         environment.interval = self.ahead.interval
         if job.name in self.with_set:
-            # It shows nothing about the clock: nobody but this user put it there, and apply decides about what servers
+            # It shows nothing about the clock: this user alone can have put it there, and apply decides what servers
             # read. Whatever is good by this clock may take its place, or else one from a clock that was ahead stays.
             environment.lead = SET_BACK
         return environment
