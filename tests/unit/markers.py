@@ -23,21 +23,9 @@ AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files
 MOUNTING = pytest.mark.skipif(
     not _can("unshare", "--mount", "true"), reason="only root may mount, and not in a container without CAP_SYS_ADMIN"
 )
-#: They need namespaces of their own to mount or to number processes, which some distributions keep for root.
+_AS_USER = ("setpriv", "--reuid=64711", "--regid=64711", "--clear-groups")
+#: For what users hide in namespaces of their own, which some distributions keep for root.
 USER_NAMESPACES = pytest.mark.skipif(
-    not _can(
-        *[
-            "setpriv",
-            "--reuid=64711",
-            "--regid=64711",
-            "--clear-groups",
-            "unshare",
-            "--user",
-            "--map-root-user",
-            "--pid",
-            "--fork",
-            "true",
-        ]
-    ),
+    not _can(*_AS_USER, "unshare", "--user", "--map-root-user", "--pid", "--fork", "true"),
     reason="this kernel lets no user make a namespace, so that none can hide in one",
 )
