@@ -122,11 +122,11 @@ def test_what_fails_is_printed_and_not_what_did_not(
     run_playbook: t.Callable[..., t.Any], responder: pki_tool.Responder, pki: pki_tool.Pki, folder: Path, tmp_path: Path
 ) -> None:
     leaf = entries(pki, folder, "rsa")[0]
-    given = [{**leaf, "name": f"n{number}", "path": str(folder / f"n{number}.der")} for number in range(29)]
+    given = [{**leaf, "name": f"sound-{number}", "path": str(folder / f"sound-{number}.der")} for number in range(29)]
     given.append({"name": "bad", "path": str(folder / "bad.der"), "certificate_path": "/missing"})
     done = run_playbook(PLAYBOOK, certificates=given, reloaded=tmp_path / "reloaded")
     assert done.rc == 2 and "1 failed: bad: certificate_path: /missing does not exist" in done.output
-    assert len(done.output) < 4096 and "n7" not in done.output
+    assert len(done.output) < 4096 and "sound-7" not in done.output
 
 
 def test_what_happens_is_shown_and_not_done_in_check_mode(
