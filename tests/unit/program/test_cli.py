@@ -335,6 +335,46 @@ def test_a_revocation_that_a_playbook_was_told_of_is_known_at_once(
     assert host.run("status", NAME, "--nagios").code < 2, "the CA has said otherwise since"
 
 
+@pytest.mark.parametrize("must_staple", [False, True])
+def test_a_revocation_that_refresh_was_told_of_is_known_before_apply_has_run(must_staple: bool, host: Host) -> None:
+    host.deploy(NAME, must_staple=must_staple)
+    host.hour()
+    host.later(HOUR)
+    host.makers[NAME] = hosts.revoked
+    assert host.run("refresh", "--force").code == 2
+    shown = host.run("status")
+    said = shown.out.replace("\n  ", " ")
+    assert shown.code == 2 and rows(shown.out)[NAME][0::3] == ["revoked", "revoked"]
+    assert "was revoked at" in said and "the staple in place expires at" in said
+    # One that the certificate requires stays until it ends.
+    assert ("; 'ocsp-stapling apply' will withdraw it" in said) is not must_staple
+    assert host.run("status", "--nagios").out.startswith(f"OCSP CRITICAL - {NAME}: ")
+    found = json.loads(host.run("status", "--json").out)["certificates"][NAME]
+    assert (found["trouble"], found["reason"]) == ("revoked", "revoked") and found["staple"]
+    host.run("apply")
+    said = host.run("status").out.replace("\n  ", " ")
+    assert "was revoked at" in said and "apply' will withdraw" not in said
+
+
+@pytest.mark.parametrize("left", ["of another certificate", "not signed", "answered since"])
+def test_what_refresh_left_proves_no_revocation_by_itself(left: str, host: Host) -> None:
+    host.deploy(NAME)
+    host.hour()
+    before = host.run("status", "--json").out
+    proof = hosts.revoked(host.leaves[NAME], host.now)
+    if left == "of another certificate":
+        proof = hosts.revoked(host.issue("other.example.com"), host.now)
+    elif left == "not signed":
+        proof = proof[:-8] + bytes(8)
+    else:
+        proof = hosts.revoked(host.leaves[NAME], host.now - HOUR)
+    (host.responses / f"{NAME}.proof").write_bytes(proof)
+    if left == "answered since":
+        # Of what is left, the newer answer counts, although it is not in place yet.
+        (host.responses / f"{NAME}.der").write_bytes(hosts.good(host.leaves[NAME], host.now))
+    assert host.run("status", "--json").out == before
+
+
 def test_what_servers_read_themselves_is_looked_at(host: Host) -> None:
     leaf = host.issue(NAME)
     (host.home / "leaf.pem").write_bytes(leaf.pem + forge.world().issuer.pem)

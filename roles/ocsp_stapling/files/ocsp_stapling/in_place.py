@@ -16,7 +16,7 @@ import typing as t
 from datetime import datetime
 
 from ocsp.errors import InputError
-from ocsp.judge.decision import decide
+from ocsp.judge.decision import WITHDRAW, decide
 from ocsp.options.parse import read_certificates
 from ocsp.pki.certificate import find_leaf
 from ocsp.pki.served import first_to_end
@@ -36,6 +36,7 @@ _STAYS = ("rejected", "failures", "failure_code", "failure_message", "succeeded"
 #: Seconds for looking at what a search found: other users may have put any number of files there that cost any effort.
 _LONGEST_LOOK = 10.0
 _NO_TIME = "there was no time left to look at it"
+_WILL_WITHDRAW = "'ocsp-stapling apply' will withdraw it"
 
 
 class Seen(t.NamedTuple):
@@ -128,21 +129,28 @@ def _observe(entry: Entry, known: t.Optional[Values], observer: Observer) -> See
             if problem:
                 return Seen(known, problem)
         is_as_known = known is not None and _in_place(entry) == _known(known)
-        if is_as_known and not _may_be_revoked(known or {}, entry, observer):
+        kept, left = _unnoted_proofs(known or {}, entry, observer)
+        if is_as_known and not kept and not left:
             return Seen(known)
         look = observer.look_in_place(entry)
         values = dict(known or {}) if is_as_known else _looked(look, known or {}, observer)
-        return Seen({**values, **_revocation(look, observer.now)})
+        # What refresh was told counts as it will for apply, together with the response that may have come since.
+        return Seen({**values, **_revocation(observer.look(entry) if left else look, observer.now)})
     except InputError as error:
         return Seen(known, error.message)
     except Exception as error:  # it must not hide the other certificates
         return Seen(known, f"it was not checked because of an internal error ({type(error).__name__}: {error})")
 
 
-def _may_be_revoked(known: Values, entry: Entry, observer: Observer) -> bool:
-    """Whether there may be a proof of a revocation of which the state says nothing: a playbook can be told first."""
-    kept = observer.config.folders.kept_proof(entry.name)
-    return not isinstance(known.get("revoked"), dict) and os.path.lexists(kept)
+def _unnoted_proofs(known: Values, entry: Entry, observer: Observer) -> t.Tuple[bool, bool]:
+    """Whether there may be a proof of a revocation of which the state says nothing: of root's, and of refresh's.
+
+    A playbook and refresh can be told first.
+    """
+    folders = observer.config.folders
+    is_noted = isinstance(known.get("revoked"), dict)
+    kept, left = (os.path.lexists(path) for path in (folders.kept_proof(entry.name), folders.proof(entry.name)))
+    return kept and not is_noted, left and not is_noted
 
 
 def _unreadable(path: str) -> str:
@@ -223,4 +231,7 @@ def _revocation(look: Observation, now: datetime) -> Values:
     if decision.proof is None:
         return {}
     revoked = certificate_state.revocation_values(decision.proof)
-    return {"revoked": revoked, "code": decision.code, "message": decision.message}
+    values: Values = {"revoked": revoked, "code": decision.code, "message": decision.message}
+    if decision.action == WITHDRAW and look.facts.in_place:
+        values["unfinished"] = _WILL_WITHDRAW
+    return values

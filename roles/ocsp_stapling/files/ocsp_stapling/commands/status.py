@@ -247,7 +247,7 @@ class Status:
         elif worst in (troubles.RENEWAL_NOT_LIVE, troubles.RENEWAL_OVERDUE):
             causes = [deployment, self._end_of_certificate(entry), refused, unfinished, failure]
         elif worst is troubles.REVOKED:
-            causes = [message or failure, self._place(entry), refused]
+            causes = [message or failure, self._place(entry), unfinished, refused]
         elif worst is troubles.FOREIGN_FILE:
             causes = [refused, self._place(entry), failure]
         elif worst is troubles.NOT_INSTALLED:
