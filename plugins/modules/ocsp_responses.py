@@ -252,7 +252,7 @@ class Finisher:
         self.module = module
         self.responses = {}
         self.warnings = []
-        self.differences = []
+        self.differences = {}
         self.checked = {}
 
     def check(self, options):
@@ -299,7 +299,7 @@ class Finisher:
                     values["msg"] += _module.ATTRIBUTES_CHANGED
             self.warnings += [f"{name}: {one}" for one in _module.warnings_of(outcome.findings, outcome.warnings)]
         if values["changed"]:
-            self.differences.append(difference)
+            self.differences[name] = difference
         return values
 
     def end(self, names, fail_on):
@@ -322,7 +322,7 @@ class Finisher:
             "changed": changed > 0,
         }
         if self.module._diff:
-            results["diff"] = self.differences
+            results["diff"] = [self.differences[name] for name in names if name in self.differences]
         _module.show_warnings(self.module, self.warnings[:SHOWN])
         if len(self.warnings) > SHOWN:
             self.module.warn(f"and {len(self.warnings) - SHOWN} more warnings; see responses")

@@ -52,7 +52,8 @@ options:
     description:
       - The protocol in which to ask for TLS (STARTTLS). By default, TLS is used from the start of the connection.
     type: str
-    choices: [ftp, imap, ldap, lmtp, pop3, postgres, sieve, smtp, xmpp, xmpp-server]
+    choices: ["", ftp, imap, ldap, lmtp, pop3, postgres, sieve, smtp, xmpp, xmpp-server]
+    default: ""
   key_types:
     description:
       - The key types to look for.
@@ -583,7 +584,7 @@ def main():
             host={"type": "str", "required": True},
             port={"type": "int"},
             server_name={"type": "str"},
-            starttls={"type": "str", "choices": list(starttls.PROTOCOLS)},
+            starttls={"type": "str", "choices": ["", *starttls.PROTOCOLS], "default": ""},
             key_types={"type": "list", "elements": "str", "choices": list(KEY_TYPES), "default": ["rsa", "ecdsa"]},
             tls_versions={
                 "type": "list",

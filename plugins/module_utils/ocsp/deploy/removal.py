@@ -163,12 +163,20 @@ def untold(layout: Layout, kinds: t.Mapping[str, t.Collection[str]], parent: str
 def _lines(parent: str) -> t.Iterator[t.Tuple[str, str, bytes]]:
     """The lines of the configurations of all servers, but for comments: the kind, file:line, and the text."""
     for kind, server in SERVERS.items():
-        for folder in server.folders:
-            for place, _folders, names in os.walk(os.path.join(parent, folder)):
-                for path in (os.path.join(place, name) for name in sorted(names)):
-                    for number, text in _numbered(path):
-                        if not text.startswith(server.comment.encode()):
-                            yield kind, f"{path}:{number}", text
+        for path in _files([os.path.join(parent, folder) for folder in server.folders]):
+            for number, text in _numbered(path):
+                if not text.startswith(server.comment.encode()):
+                    yield kind, f"{path}:{number}", text
+
+
+def _files(folders: t.Sequence[str]) -> t.Iterator[str]:
+    """The files below some folders; one that is linked there as well, like a site that is enabled, is one."""
+    below = tuple(os.path.join(os.path.realpath(folder), "") for folder in folders)
+    for folder in folders:
+        for place, _folders, names in os.walk(folder):
+            for path in (os.path.join(place, name) for name in sorted(names)):
+                if not (os.path.islink(path) and os.path.realpath(path).startswith(below)):
+                    yield path
 
 
 def _numbered(path: str) -> t.Iterator[t.Tuple[int, bytes]]:

@@ -10,6 +10,7 @@ import base64
 import json
 import os
 import stat
+import threading
 import typing as t
 from pathlib import Path
 
@@ -208,6 +209,23 @@ def test_differences_are_of_what_changed(run: t.Any, responder: t.Any, tmp_path:
     assert difference["after_header"] == str(tmp_path / "n1.der")
     assert (difference["before"], difference["after"]["certificate_status"]) == ({}, "good")
     assert "diff" not in run(*names(2))
+
+
+def test_differences_have_the_order_of_the_certificates(run: t.Any, responder: t.Any, tmp_path: Path) -> None:
+    """Not that of the answers, which differs from run to run."""
+    first_may_answer = threading.Event()
+
+    def answer(request: transport.HttpRequest) -> Reply:
+        if "n0" in request.url:
+            assert first_may_answer.wait(30)
+        else:
+            first_may_answer.set()
+        return ok(GOOD)
+
+    responder(answer=answer)
+    entries: t.List[Entry] = [{"name": name, "responder_urls": [f"http://{name}.test/"]} for name in ("n0", "n1")]
+    shown = run(*entries, diff=True)["diff"]
+    assert [one["after_header"] for one in shown] == [str(tmp_path / f"{name}.der") for name in ("n0", "n1")]
 
 
 # Failures ----------------------------------------------------------------------------------------

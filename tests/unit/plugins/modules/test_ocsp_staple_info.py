@@ -102,6 +102,12 @@ def test_a_good_server(look: Look, check: bool) -> None:
     assert result["warnings"] == []
 
 
+def test_no_starttls_can_be_said_as_for_endpoints(look: Look) -> None:
+    """So that one list of endpoints can serve certificate_set and a loop of this module."""
+    result = look(refuse(), serve(W.leaf, GOOD), starttls="")
+    assert not result["failed"] and (result["port"], result["starttls"]) == (443, None)
+
+
 def test_the_options_say_where_to_look(look: Look) -> None:
     look(refuse(), refuse(), address_family="ipv6", port=8443)
     assert look.network.dialled == [("www.example.com", 8443, "ipv6")] * 2
@@ -236,7 +242,7 @@ BAD_INPUT = {
     "missing certificate": ({"certificate_path": "/missing.pem"}, "certificate_path: /missing.pem does not exist"),
     "age": ({"maximum_age": "3 moons"}, "maximum_age: '3 moons' is not a duration"),
     # These are Ansible's own.
-    "protocol": ({"starttls": "gopher"}, "value of starttls must be one of: ftp, imap"),
+    "protocol": ({"starttls": "gopher"}, "value of starttls must be one of: , ftp, imap"),
     "kind of key": ({"key_types": ["dsa"]}, "value of key_types must be one or more of: rsa, ecdsa, eddsa"),
     "two issuers": ({"issuer_path": "/x", "issuer_content": "x"}, "parameters are mutually exclusive"),
 }

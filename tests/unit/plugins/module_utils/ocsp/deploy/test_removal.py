@@ -36,6 +36,19 @@ def test_a_line_of_a_configuration_is_named(tmp_path: Path) -> None:
     assert removal.references(f"{used}/", str(tmp_path)) == [f"{folder}/tls:3"]
 
 
+def test_a_file_that_is_linked_as_well_is_named_once(tmp_path: Path) -> None:
+    for folder in ("nginx/sites-available", "nginx/sites-enabled", "elsewhere"):
+        (tmp_path / folder).mkdir(parents=True)
+    for place in ("nginx/sites-available/default", "elsewhere/shop"):
+        (tmp_path / place).write_text("include /r/live/example.com/nginx.conf;\n")
+    enabled = tmp_path / "nginx/sites-enabled"
+    (enabled / "default").symlink_to("../sites-available/default")
+    (enabled / "shop").symlink_to(tmp_path / "elsewhere/shop")
+    (enabled / "dangling").symlink_to("../sites-available/gone")
+    found = removal.references("/r", str(tmp_path))
+    assert sorted(found) == [f"{tmp_path}/nginx/sites-available/default:1", f"{enabled}/shop:1"]
+
+
 def test_dnsdist_and_traffic_server_are_searched(tmp_path: Path) -> None:
     lines = {
         "dnsdist/dnsdist.conf": 'local site = dofile("/r/snippets/dnsdist.lua")["example.com"]\n',
