@@ -804,6 +804,23 @@ def same_name(one: bytes, other: bytes) -> bool:
         return False
 
 
+def same_text(one: bytes, other: bytes) -> bool:
+    """Whether two raw names have the same texts, letter by letter, in whatever string types."""
+    if one == other:
+        return True
+    try:
+        return _texts(one) == _texts(other)
+    except MalformedError:
+        return False
+
+
+def _texts(name: bytes) -> t.List[t.List[t.Tuple[str, t.Union[str, bytes]]]]:
+    return [
+        [(one.oid, one.element if one.text is None else one.text) for one in attributes]
+        for attributes in _read_name(name)
+    ]
+
+
 # Of a name of the greatest length, what is compared takes thirty times as much memory.
 @remembered_if_short(64)
 def comparable_name(name: bytes) -> t.Tuple[t.FrozenSet[t.Tuple[t.Tuple[str, t.Any], int]], ...]:

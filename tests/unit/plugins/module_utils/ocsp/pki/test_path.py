@@ -296,6 +296,30 @@ def self_signed() -> t.List[Case]:
     ]
 
 
+_TO_GNUTLS = "clients with GnuTLS do not know"
+_POLICY = forge.oid("1.2.3.4")
+_POLICY_CONSTRAINTS = forge.sequence(forge.tlv(0x80, b"\x05"))
+UNKNOWN_TO_GNUTLS = [
+    ("policy mappings", forge.extension("2.5.29.33", forge.sequence(forge.sequence(_POLICY, _POLICY)), True)),
+    ("policy constraints", forge.extension("2.5.29.36", _POLICY_CONSTRAINTS, True)),
+    ("Netscape type", forge.extension("2.16.840.1.113730.1.1", forge.bits(b"\x40", 6), True)),
+]
+
+
+def named_otherwise() -> t.List[Case]:
+    """The same names for RFC 5280 and OpenSSL, and not for GnuTLS, which goes by bytes where it looks for a root."""
+    printable, other_case = forge.name("Issuer", tag=forge.PRINTABLE_STRING), forge.name("ISSUER")
+    root = forge.name("Root", tag=forge.PRINTABLE_STRING)
+    middle = authority("Middle", ROOT, issuer_name=root)
+    otherwise = "clients with GnuTLS refuse that"
+    return [
+        Case("issuer in another type", server(ISSUER, issuer_name=printable), [ISSUER, MIDDLE], [ROOT]),
+        Case("issuer in capitals", server(ISSUER, issuer_name=other_case), [ISSUER, MIDDLE], [ROOT], "", otherwise),
+        Case("root in another type", server(authority("Issuer", middle)), [ISSUER, middle], [ROOT], "", otherwise),
+        Case("leaf of a root in another type", server(ROOT, issuer_name=root), [], [ROOT], "", otherwise),
+    ]
+
+
 def cas() -> t.List[Case]:
     """What a CA must be."""
     limited = authority("Limited", ROOT, extensions=ca(limit=0))
@@ -339,7 +363,10 @@ def cas() -> t.List[Case]:
         below("CA expired", "CN=Issuer,O=Forge expired at", **OLD),
         below("CA not yet valid", "is not valid before", not_before=NOW + DAY),
         below("CA with a broken extension", "cannot read", extensions=[forge.extension("2.5.29.19", b"\x30\x05")]),
-        below("CA with critical policies", extensions=ca(forge.extension("2.5.29.36", forge.sequence(), True))),
+        below(
+            "CA with critical inhibit any policy", extensions=ca(forge.extension("2.5.29.54", forge.integer(0), True))
+        ),
+        *(below(f"CA with critical {what}", "", _TO_GNUTLS, extensions=ca(one)) for what, one in UNKNOWN_TO_GNUTLS),
         Case("CA with a broken signature", server(wrong_key), [wrong_key, MIDDLE], [ROOT], "not made by the key"),
         Case("path length 0, below", server(limited), [limited], [ROOT]),
         Case("path length 0, exceeded", server(under), [under, limited], [ROOT], "allows 0 intermediate CAs"),
@@ -419,6 +446,8 @@ def leaves() -> t.List[Case]:
         leaf("of the Netscape type client", forge.netscape_type(0), problem="Netscape"),
         leaf("with an unknown critical extension", forge.unknown_extension(True), problem=forge.UNKNOWN_OID),
         leaf("with an unknown extension", forge.unknown_extension()),
+        *(leaf(f"with critical {what}", one, warning=_TO_GNUTLS) for what, one in UNKNOWN_TO_GNUTLS),
+        leaf("with policy constraints", forge.extension("2.5.29.36", _POLICY_CONSTRAINTS)),
         leaf(
             "with a critical must-staple",
             forge.extension("1.3.6.1.5.5.7.1.24", b"\x30\x03\x02\x01\x05", True),
@@ -564,7 +593,7 @@ def _named(value: bytes) -> bytes:
     return forge.sequence(forge.tlv(0x31, forge.sequence(forge.oid("2.5.4.10"), value)))
 
 
-CASES = [*orders(), *rolled(), *missing(), *self_signed(), *cas(), *leaves(), *names(), *odd()]
+CASES = [*orders(), *rolled(), *missing(), *self_signed(), *named_otherwise(), *cas(), *leaves(), *names(), *odd()]
 WHERE = {"key": "the key", "certificate": "the certificate", "chain": "the chain", "root": "the root"}
 
 
