@@ -23,7 +23,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy.material 
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import OcspError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.schedule import certificate_due
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import certificate as x509
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import loading, signature
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import gnutls, loading, signature
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import path as paths
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.renewal import reasons
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import format_time, parse_time
@@ -577,6 +577,9 @@ def _load_problems(leaf: x509.Certificate, chain: t.Sequence[x509.Certificate]) 
         yield "the key usage of what the CA issued lacks digitalSignature, without which servers refuse TLS 1.2"
     for one in (leaf, *chain):
         weakness = signature.load_weakness(one.scheme, one.public_key)
+        unread = gnutls.unread(one)
+        if unread:
+            weakness = weakness or f"it {unread}, which GnuTLS does not read"
         if one.extensions and one.version != 3:
             weakness = weakness or f"it has extensions, though it is of version {one.version}, which GnuTLS refuses"
         if weakness:

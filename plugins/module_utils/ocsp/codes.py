@@ -258,6 +258,14 @@ CODES = (
         "Report it to the CA.",
     ),
     Code(
+        "large_identifier",
+        JUDGEMENT,
+        WARNING,
+        "An object identifier in the response has a number of more than 64 bits, such as a UUID. Clients with GnuTLS "
+        "cannot read it and break off, and Exim with GnuTLS has no TLS with it.",
+        "Report it to the CA.",
+    ),
+    Code(
         "misleading_responder",
         JUDGEMENT,
         WARNING,

@@ -20,6 +20,7 @@ from ..fetch.environment import as_remembered
 from ..fetch.freshness import Outcome
 from ..judge.judgement import Judgement
 from ..options.parse import CERTIFICATE_LIMIT
+from ..pki import gnutls
 from ..pki.certificate import load_certificates
 from ..servers.server import Entry, Setup
 from ..servers.table import SERVERS
@@ -381,7 +382,7 @@ def _differences(layout: Layout, item: Item) -> t.List[str]:
 
 def _unusable(item: Item) -> t.List[str]:
     """Why the services cannot use this certificate, whatever else is right with it."""
-    return [*_unstapled(item), *_unreadable(item)]
+    return [*_unstapled(item), *_unreadable(item), *_unloadable(item)]
 
 
 def _unstapled(item: Item) -> t.Iterator[str]:
@@ -401,6 +402,18 @@ def _unstapled(item: Item) -> t.Iterator[str]:
             if item.urls
             else "the certificate requires stapling (must-staple), but has no OCSP responder URL; set responder_urls"
         )
+
+
+def _unloadable(item: Item) -> t.Iterator[str]:
+    """What would take TLS from services, which do not notice it before a client connects."""
+    kinds = [kind for kind in item.wanted.known_kinds if SERVERS[kind].by_gnutls]
+    for one in (item.material.certificate, *item.material.chain) if kinds else ():
+        unread = gnutls.unread(one)
+        if unread:
+            yield (
+                f"the certificate {one.name} {unread}, which {join_words(kinds)} with GnuTLS, as on Debian, cannot "
+                "read; have the CA reissue it"
+            )
 
 
 def _unreadable(item: Item) -> t.Iterator[str]:

@@ -45,7 +45,7 @@ _OF_BEGINNING = frozenset(("not_yet_valid", "responder_certificate_not_yet_valid
 #: What has some clients refuse a good response. Its signature is no guard against that, nor against what makes it
 #: useless for some servers: whoever is on the way can ask the responder in another way, or about more certificates, or
 #: choose which of a CA's responders answers.
-CLIENTS_REFUSE = frozenset(("mixed_issuers", "misleading_responder", "other_answer_first"))
+CLIENTS_REFUSE = frozenset(("large_identifier", "misleading_responder", "mixed_issuers", "other_answer_first"))
 _DRAWBACKS = CLIENTS_REFUSE | {"unfit_for_server"}
 
 _WITHOUT_SHA1 = Finding(

@@ -63,6 +63,9 @@ def unfit(name: str, judgement: Judgement) -> t.List[Finding]:
     if judgement.answer_count > 1 and not server.reads_several:
         problem = f"{verb} responses with several answers ({judgement.answer_count})"
         findings.append(_finding(name, server, problem, _SINGLE))
+    if server.by_gnutls and "large_identifier" in judgement.warnings:
+        problem = "with GnuTLS, as on Debian, cannot read the response, for an object identifier in it"
+        findings.append(_finding(name, server, problem, "report it to the CA"))
     if judgement.answer_index and server.first_answer_only:
         problem = "looks at the first answer only, which is about another certificate"
         findings.append(_finding(name, server, problem, _SINGLE))

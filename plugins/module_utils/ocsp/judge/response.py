@@ -21,6 +21,7 @@ from ..pki import certificate as x509
 from ..pki import readability, signature
 from ..pki.certificate import Certificate, Extensions, Target
 from ..pki.deviations import complete, deviations
+from ..pki.gnutls import unread_identifier
 from ..pki.identifiers import identifier_problem
 from ..pki.remembered import remembered_if_short
 from ..text import format_time
@@ -295,6 +296,7 @@ def _check_basic(
     _check_extensions(response, answers, nonce, draft)
     for oddity in response.oddities:
         draft.warn("encoding", f"the response {complete(oddity)}")
+    _check_identifiers(response, draft)
     if not answers:
         return
     _check_status(answers, target.certificate, draft)
@@ -302,6 +304,16 @@ def _check_basic(
         _check_times(answer, response.produced_at, now, rules, draft)
     expiry = _fill_times(answers, target.certificate, delegate, rules, draft)
     _check_expiry(answers, expiry, now, rules, draft)
+
+
+def _check_identifiers(response: BasicResponse, draft: _Draft) -> None:
+    found = next(filter(None, map(unread_identifier, (response.tbs, *response.certificates))), "")
+    if found:
+        draft.warn(
+            "large_identifier",
+            f"the response has the object identifier {found}, of which a number has more than 64 bits; clients with "
+            "GnuTLS cannot read it and break off",
+        )
 
 
 # Identity

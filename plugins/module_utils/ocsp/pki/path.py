@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from ..errors import MalformedError
 from ..text import format_time, join_words
 from . import certificate as x509
-from . import constraints, readability, signature
+from . import constraints, gnutls, readability, signature
 from .certificate import Certificate
 from .deviations import deviations
 from .identifiers import identifier_problem, is_self_signed
@@ -289,7 +289,7 @@ def _faults(search: _Search, certificates: t.Tuple[Certificate, ...], depth: int
         readability.check(one)
         hard, soft = _authority_faults(certificates, depth, is_root) if depth else _leaf_faults(one)
         hard = [*_extension_faults(one), *hard, *_constraint_faults(search, certificates, depth)]
-        soft = [*soft, *_extensions_unknown_to_gnutls(one)]
+        soft = [*soft, *_unread_by_gnutls(one), *_extensions_unknown_to_gnutls(one)]
         if depth + 1 < len(certificates):
             issuer = certificates[depth + 1]
             hard += _identifier_faults(search, one, issuer, certificates[-1])
@@ -312,6 +312,15 @@ def _extension_faults(one: Certificate) -> t.List[str]:
             "2.1.1); generate a new key with a named curve"
         )
     return faults
+
+
+def _unread_by_gnutls(one: Certificate) -> t.List[str]:
+    unread = gnutls.unread(one)
+    sentence = (
+        f"the certificate {one.name} {unread}; clients with GnuTLS cannot read it and refuse the connection; have the "
+        "CA reissue it if such clients connect"
+    )
+    return [sentence] if unread else []
 
 
 def _extensions_unknown_to_gnutls(one: Certificate) -> t.List[str]:

@@ -115,10 +115,10 @@ def _check_points(certificate: Certificate) -> None:
             _check_place(place)
         if point.peek() == _REASONS:
             der.check_bits(point.content(_REASONS), what)
-        issuer = point.optional(_ISSUER)
+        issuer = _names_in(point.optional(_ISSUER))
         point.finish()
-        _check_names(what, _names_in(issuer))
-        if place is None and issuer is None:
+        _check_names(what, issuer)
+        if place is None and not issuer:
             raise MalformedError(f"{what}: one that names neither a place nor an issuer")
 
 

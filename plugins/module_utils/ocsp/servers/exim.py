@@ -76,6 +76,7 @@ SERVER = Server(
     pid_files=("/run/exim4/exim.pid", "/run/exim.pid"),
     key_groups=("Debian-exim", "exim"),
     first_answer_only=True,
+    by_gnutls=True,
     survives=False,
     rereads=True,
     holds=False,

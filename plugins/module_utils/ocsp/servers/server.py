@@ -83,10 +83,11 @@ class Server(t.NamedTuple):
     ``staples``: it can. ``needs_next_update``: a response without nextUpdate is not stapled. ``reads_sha256``: an
     answer by SHA-256 CertID is stapled. ``reads_several``: a response with several answers is stapled.
     ``first_answer_only``: an answer that is not the first counts as another certificate's. ``margin``: the life that
-    must be left. ``largest``: the octets of a response beyond which it crashes. ``largest_cached``: those beyond which
-    it reads the response anew in each handshake. ``needs_responder``: it staples only for certificates that name a
-    responder, even from a file. ``survives``: a file that it cannot use costs the staple alone, and not TLS or the
-    start. ``one_staple``: why it cannot staple for two kinds of keys for one name, if so.
+    must be left. ``by_gnutls``: it has no TLS with what GnuTLS does not read. ``largest``: the octets of a response
+    beyond which it crashes. ``largest_cached``: those beyond which it reads the response anew in each handshake.
+    ``needs_responder``: it staples only for certificates that name a responder, even from a file. ``survives``: a file
+    that it cannot use costs the staple alone, and not TLS or the start. ``one_staple``: why it cannot staple for two
+    kinds of keys for one name, if so.
 
     How a new one reaches it:
 
@@ -141,6 +142,7 @@ class Server(t.NamedTuple):
     reads_sha256: bool = True
     reads_several: bool = True
     first_answer_only: bool = False
+    by_gnutls: bool = False
     margin: timedelta = timedelta(0)
     largest: t.Optional[int] = None
     largest_cached: t.Optional[int] = None

@@ -68,11 +68,17 @@ OWNER = sets.Access(os.geteuid(), os.getegid()).shown.partition(" ")[0]
 
 
 def leaf(
-    name: str, label: str = "", kind: str = "p256", urls: bool = True, demands: bool = False, also: str = ""
+    name: str,
+    label: str = "",
+    kind: str = "p256",
+    urls: bool = True,
+    demands: bool = False,
+    also: str = "",
+    more: t.Sequence[bytes] = (),
 ) -> forge.Entity:
     extensions = [forge.subject_alt_name(*filter(None, (name, also)))]
     extensions += [forge.ocsp_urls(forge.URL)] if urls else []
-    extensions += [forge.must_staple()] if demands else []
+    extensions += [forge.must_staple(), *more] if demands else more
     return forge.leaf(
         ISSUER,
         name,
@@ -284,6 +290,20 @@ def test_one_bad_certificate_stops_all(
     certificates = [entry(good, "good.example.com"), entry(bad, "bad.example.com", **change)]
     result = run(certificates=certificates)
     assert result["failed"] and sentence in result["msg"] and not [path for path in tree(tmp_path) if "live" in path]
+
+
+@pytest.mark.parametrize(("service", "refused"), [("exim", True), ("nginx", False)])
+def test_what_gnutls_does_not_read_is_refused_for_its_servers_alone(
+    service: str, refused: bool, run: t.Callable[..., Result]
+) -> None:
+    """Others serve it, to all clients but those with GnuTLS."""
+    unread = f"has the object identifier 2.25.{2**127}, of which a number has more than 64 bits"
+    one = leaf("www.example.com", urls=False, more=[forge.extension(f"2.25.{2**127}", forge.NULL)])
+    access = {"owner": "0", "group": "1", "mode": "0440"}
+    result = run(certificates=[entry(one, "www.example.com", services=[service], **access)])
+    assert result["failed"] is refused
+    said = result["msg"] if refused else " ".join(result["warnings"])
+    assert unread in said and ("exim with GnuTLS" in said) is refused
 
 
 @pytest.mark.parametrize("place", ["of the task", "of a certificate"])

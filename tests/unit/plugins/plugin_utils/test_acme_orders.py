@@ -219,6 +219,11 @@ UNFIT: dict[str, tuple[dict[str, t.Any], tuple[forge.Entity, ...], str]] = {
         (ISSUER,),
         "which the CA issued: it has extensions, though it is of version 1, which GnuTLS refuses",
     ),
+    "an identifier that GnuTLS does not read": (
+        {"more": [forge.extension(f"2.25.{2**127}", forge.NULL)]},
+        (ISSUER,),
+        "of which a number has more than 64 bits, which GnuTLS does not read",
+    ),
     "a common name for all": (
         {"subject": forge.name("*")},
         (ISSUER,),

@@ -77,6 +77,10 @@ FILES: t.Dict[str, t.Tuple[bytes, t.Dict[str, str]]] = {
         forge.response(forge.single(this_update=NOW - HOUR, next_update=None)),
         {"haproxy": "warning", "dnsdist": "error"},
     ),
+    "a large identifier": (
+        forge.response(extensions=[forge.extension(f"2.25.{2**100}", forge.NULL)]),
+        {"exim": "error"},
+    ),
     "10240 octets": (sized(10240), {}),
     "10241 octets": (sized(10241), {"apache": "warning", "trafficserver": "error"}),
 }

@@ -151,6 +151,7 @@ def _by_delegate(*extensions: bytes) -> bytes:
     return forge.response(signer=forge.delegate(W.issuer, extensions=extensions))
 
 
+UUID = f"2.25.{2**127 + 1}"
 PROFILE = forge.DELEGATE_EXTENSIONS
 FALSE = b"\x01\x01\x00"
 BARE_RSA = forge.sequence(forge.oid("1.2.840.113549.1.1.11"))
@@ -205,6 +206,17 @@ TOLERATED: dict[str, tuple[bytes, str, str]] = {
         "unreadable_certificate",
         "OpenSSL refuse the whole response",
     ),
+    **{
+        f"a large identifier {place}": (data, "large_identifier", f"identifier {UUID}, of which a number has more than")
+        for place, data in {
+            "in the response": forge.response(extensions=[forge.extension(UUID, forge.NULL)]),
+            "in the answer": forge.response(forge.single(extensions=[forge.extension(UUID, forge.NULL)])),
+            "in another answer": forge.response(
+                forge.single(), forge.single(serial=7, extensions=[forge.extension(UUID, forge.NULL)])
+            ),
+            "of the responder": _by_delegate(*PROFILE, forge.extension(UUID, forge.NULL)),
+        }.items()
+    },
     **{
         f"another's answer first: {name}": (
             forge.response(first, forge.single()),

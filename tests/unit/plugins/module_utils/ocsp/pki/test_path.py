@@ -297,6 +297,7 @@ def self_signed() -> t.List[Case]:
 
 
 _TO_GNUTLS = "clients with GnuTLS do not know"
+_UUID = forge.extension(f"2.25.{2**127}", forge.NULL)
 _POLICY = forge.oid("1.2.3.4")
 _POLICY_CONSTRAINTS = forge.sequence(forge.tlv(0x80, b"\x05"))
 UNKNOWN_TO_GNUTLS = [
@@ -366,6 +367,7 @@ def cas() -> t.List[Case]:
         below(
             "CA with critical inhibit any policy", extensions=ca(forge.extension("2.5.29.54", forge.integer(0), True))
         ),
+        below("CA with a UUID for an extension", "", "clients with GnuTLS cannot read it", extensions=ca(_UUID)),
         *(below(f"CA with critical {what}", "", _TO_GNUTLS, extensions=ca(one)) for what, one in UNKNOWN_TO_GNUTLS),
         Case("CA with a broken signature", server(wrong_key), [wrong_key, MIDDLE], [ROOT], "not made by the key"),
         Case("path length 0, below", server(limited), [limited], [ROOT]),
@@ -447,6 +449,7 @@ def leaves() -> t.List[Case]:
         leaf("with an unknown critical extension", forge.unknown_extension(True), problem=forge.UNKNOWN_OID),
         leaf("with an unknown extension", forge.unknown_extension()),
         *(leaf(f"with critical {what}", one, warning=_TO_GNUTLS) for what, one in UNKNOWN_TO_GNUTLS),
+        leaf("with a UUID for an extension", _UUID, warning="clients with GnuTLS cannot read it"),
         leaf("with policy constraints", forge.extension("2.5.29.36", _POLICY_CONSTRAINTS)),
         leaf(
             "with a critical must-staple",

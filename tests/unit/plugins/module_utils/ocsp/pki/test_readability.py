@@ -18,6 +18,7 @@ from ansible_collections.certops.ocsp.tests.unit.forge import tlv
 POINT = forge.crl_distribution_points("http://ca.example.com/crl")
 #: What makes up a distribution point without the place of its list.
 REASONS_ALONE = forge.extension("2.5.29.31", forge.sequence(forge.sequence(tlv(0x81, b"\x01\x02"))))
+EMPTY_ISSUER = forge.extension("2.5.29.31", forge.sequence(forge.sequence(tlv(0x81, b"\x01\x02"), tlv(0xA2))))
 ISSUER_ALONE = forge.extension("2.5.29.31", forge.sequence(forge.sequence(tlv(0xA2, tlv(0x86, b"http://x")))))
 #: registeredID is the last of the kinds of names (RFC 5280 section 4.2.1.6).
 REGISTERED_ID, NO_KIND = tlv(0x88, b"\x2a\x03"), tlv(0x89, b"x")
@@ -39,6 +40,7 @@ def test_what_openssl_reads(extension: bytes) -> None:
     [
         (forge.subject_alt_name("a.example.com", NO_KIND), "subject alternative name: tag 0x89, which no kind of "),
         (REASONS_ALONE, "CRL distribution points: one that names neither a place nor an issuer"),
+        (EMPTY_ISSUER, "CRL distribution points: one that names neither a place nor an issuer"),
         (forge.name_constraints(NO_KIND), "name constraints: tag 0x89, which no kind of name has"),
         (forge.extension("2.5.29.30", b"\x30\1"), "name constraints: ends too early"),
         (
