@@ -48,7 +48,9 @@ _FILE = re.compile(rf"\.well-known/acme-challenge/{_TOKEN}")
 _VALUE = re.compile(rf"{_TOKEN}(?:\.{_TOKEN})?")
 _DOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+")
 _LARGEST_CHAIN = 1024 * 1024
-_PEM_END = re.compile(r"-----END [A-Z0-9 ]{1,40}-----")
+_PEM_CERTIFICATE = re.compile(
+    r"-----BEGIN ((?:X509 )?CERTIFICATE)-----[ \t]*\r?\n(?:[ \t]*(?:[A-Za-z0-9+/=]+[ \t]*)?\r?\n)*-----END \1-----"
+)
 #: What is needed of the result of a module, as it is or what of it.
 _NEEDED: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("failed", "msg", "account_uri", "order_uri", "challenge_data"), ()),
@@ -113,7 +115,7 @@ def read_for(refuse: t.Callable[[Refused], None]) -> t.Iterator[None]:
 def reduced(result: Values) -> dict[str, t.Any]:
     """What is needed of the result of a module of ``community.crypto``: in printable characters, and bounded.
 
-    The chain alone keeps its lines, those of PEM; whoever reads it makes new PEM of it.
+    Of the chain its certificates alone are left, as PEM; whoever reads it makes new PEM of it.
     """
     kept: dict[str, t.Any] = {"crashed": _is_crash(result)}
     for key, parts in _NEEDED.items():
@@ -125,24 +127,21 @@ def reduced(result: Values) -> dict[str, t.Any]:
         return {"failed": True, "msg": "the CA answered with more than belongs to an order", "crashed": False}
     if "selected_chain" in result:
         text = _mapping(result["selected_chain"]).get("full_chain")
-        kept["selected_chain"] = {
-            "full_chain": _without_text(text[: _LARGEST_CHAIN + 1]) if isinstance(text, str) else None
-        }
+        is_bearable = isinstance(text, str) and len(text) <= _LARGEST_CHAIN
+        kept["selected_chain"] = {"full_chain": _certificates_of(text) if is_bearable else None}
     return kept
 
 
-def _without_text(pem: str) -> str:
-    """The blocks of PEM without the text before, between and after them.
+def _certificates_of(pem: str) -> str | None:
+    """The certificates in some PEM without the text around them, which Ansible would show, or None.
 
-    What begins without an end stays, to be refused by whoever reads it: the chain would be another one without it.
+    There is nothing else in a chain (RFC 8555 section 9.1). What is damaged, or claims to be something else, cannot be
+    left out either: without it, the chain would be another one.
     """
-    blocks, start = [], 0
-    for stop in [*(end.end() for end in _PEM_END.finditer(pem)), len(pem)]:
-        begin = pem.find("-----BEGIN ", start, stop)
-        blocks += [pem[begin:stop]] if begin >= 0 else []
-        start = stop
-    lines = (printable(" ".join(line.split())) for block in blocks for line in block.splitlines())
-    return "".join(f"{line}\n" for line in lines if line)
+    if "-----BEGIN" in _PEM_CERTIFICATE.sub("", pem):
+        return None
+    blocks = (block.group().split("\n") for block in _PEM_CERTIFICATE.finditer(pem))
+    return "".join(f"{line.strip()}\n" for block in blocks for line in block if line.strip())
 
 
 def _bounded(value: t.Any, deepest: int) -> t.Any:
