@@ -127,8 +127,8 @@ def reduced(result: Values) -> dict[str, t.Any]:
         return {"failed": True, "msg": "the CA answered with more than belongs to an order", "crashed": False}
     if "selected_chain" in result:
         text = _mapping(result["selected_chain"]).get("full_chain")
-        is_bearable = isinstance(text, str) and len(text) <= _LARGEST_CHAIN
-        kept["selected_chain"] = {"full_chain": _certificates_of(text) if is_bearable else None}
+        pem = text if isinstance(text, str) and len(text) <= _LARGEST_CHAIN else "-----BEGIN"
+        kept["selected_chain"] = {"full_chain": _certificates_of(pem)}
     return kept
 
 
@@ -268,7 +268,7 @@ def explain(result: Values) -> Refused:
     found = _ERROR.search(text)
     kind = kind or (found.group(1) if found else "")
     passing = kind in _PASSING or (not kind and isinstance(status, int) and (status < 0 or status >= 500))
-    passing = passing or "imed out" in text
+    passing = passing or ("imed out" in text and not found and not problem)
     if found:
         detail = found.group(2) or _text(problem.get("detail")) or "it gave no reason"
         identifier = _IDENTIFIER.search(text)

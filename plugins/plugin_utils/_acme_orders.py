@@ -39,8 +39,9 @@ Encrypt = t.Callable[[bytes], bytes]
 ReadKey = t.Callable[[str], bytes]
 
 WEEK = timedelta(days=7)
-#: How long what was refused of a CA is judged again by each run, until another order is made.
-_TRIES = timedelta(days=1)
+#: How long an order is taken up by each run that brings nothing, or what was refused, until another one is made; and
+#: where the CA says that it still works on it, which for some of them people do.
+_TRIES, _PROCESSING = timedelta(days=1), timedelta(days=7)
 #: Seconds for the CA to deal with all certificates, and some more for each of them.
 _PATIENCE, _MORE_PATIENCE = 900, 10
 #: What is valid for less is not put into use: hosts deploy nothing with one that ends before it gets there.
@@ -205,12 +206,16 @@ class Batch:
         return known if is_open and self.folder.pending(request.name, "request.pem") else {}
 
     def _is_given_up(self, name: str, known: Entry) -> bool:
-        """Whether what came of an order was refused, and is not to be judged again.
+        """Whether nothing more is expected of an order.
 
-        It always stays as it is (RFC 8555 section 7.4); what it was judged by may have been mended meanwhile.
+        What came of it always stays as it is (RFC 8555 section 7.4); what it was judged by may have been mended
+        meanwhile. A CA that has lost an order, or never ends it, may well fulfil another one.
         """
         refused = known.get("refused", "")
-        return bool(refused) and (name in self.settings["force"] or _time(refused) < self.now - _TRIES)
+        if name in self.settings["force"] and (refused or known.get("uri")):
+            return True
+        patience = _PROCESSING if known.get("status") == "processing" and not refused else _TRIES
+        return bool(known) and _time(refused or known.get("made", "")) < self.now - patience
 
     def _prepare(self, request: Request, encrypt: Encrypt, read_key: ReadKey) -> None:
         self._check_notes(request.name)

@@ -530,8 +530,11 @@ def _values(work: Plan, told: t.Sequence[str], unconfirmed: t.Sequence[str]) -> 
 
 
 def _good_until(work: Plan) -> t.Optional[str]:
-    """When the first certificate or staple in use expires, as far as it is known; None where nothing is stapled."""
-    used = [item for item in work.items if not (item.held_back or item.rolled_back)]
+    """When the first certificate or staple in use expires, as far as it is known; None where nothing is stapled.
+
+    What is revoked is good for nobody.
+    """
+    used = [item for item in work.items if not (item.held_back or item.rolled_back or item.is_revoked)]
     stapled = [item.response[1] for item in used if item.response is not None]
     if not stapled:
         return None

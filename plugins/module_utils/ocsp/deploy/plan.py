@@ -21,7 +21,7 @@ from ..fetch.freshness import Outcome
 from ..judge.judgement import Judgement
 from ..options.parse import CERTIFICATE_LIMIT
 from ..pki import gnutls
-from ..pki.certificate import load_certificates
+from ..pki.certificate import Certificate, load_certificates
 from ..servers.server import Entry, Setup
 from ..servers.table import SERVERS
 from ..services.control import Services
@@ -315,7 +315,7 @@ def _plan_one(layout: Layout, wanted: Wanted, now: datetime) -> t.Tuple[Item, t.
     if item.stapled and not problems:
         problem = material.issuer_problem(read)
         problems += [problem] if problem else []
-    return item, problems, [*found.warnings, *_other_groups(item)]
+    return item, problems, [*found.warnings, *_going_back(layout, item, now), *_other_groups(item)]
 
 
 def _with_problem(found: material.Examination, problem: str, is_live: bool) -> material.Examination:
@@ -337,8 +337,8 @@ def _stale(
     if previous is None or wanted.at_any_age or not _is_whole(layout.folder(wanted.name, previous)):
         return ()
     described = sets.described(layout.folder(wanted.name, previous)).source
-    live = renewed.live_leaf(layout, wanted.name) if wanted.renewed_by is not None or described else None
-    if live is None or live.not_after <= now or live.not_before <= read.certificate.not_before:
+    live = _newer_live(layout, wanted, read, now) if wanted.renewed_by is not None or described else None
+    if live is None:
         return ()
     source = renewed.read_source(described).shown if described else "this host"
     issued, later = format_time(read.certificate.not_before), format_time(live.not_before)
@@ -348,6 +348,25 @@ def _stale(
         "'ocsp-stapling deploy' on the host"
     )
     return (sentence,)
+
+
+def _newer_live(layout: Layout, wanted: Wanted, read: Material, now: datetime) -> t.Optional[Certificate]:
+    """The live certificate, if it was issued after the given one and has not expired, else None."""
+    live = renewed.live_leaf(layout, wanted.name)
+    is_newer = live is not None and live.not_after > now and live.not_before > read.certificate.not_before
+    return live if is_newer else None
+
+
+def _going_back(layout: Layout, item: Item, now: datetime) -> t.Iterator[str]:
+    """That an older certificate replaces a newer one, as one from a backup or a checkout that is out of date would."""
+    is_another = item.previous is not None and "cert.pem" in item.reasons and not item.wanted.at_any_age
+    live = _newer_live(layout, item.wanted, item.material, now) if is_another else None
+    if live is not None:
+        issued, later = format_time(item.material.certificate.not_before), format_time(live.not_before)
+        yield (
+            f"the certificate in {item.material.where['certificate']}, issued {issued}, is older than the live one, "
+            f"issued {later}, and replaces it all the same"
+        )
 
 
 def _is_whole(folder: str) -> bool:

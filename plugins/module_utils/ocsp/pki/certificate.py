@@ -653,7 +653,7 @@ class _Ways:
         return fault
 
     def issued(self, certificate: Certificate, issuer: Certificate, is_root: bool) -> bool:
-        return _may_issue(issuer, is_root) and not self.fault(certificate, issuer)
+        return may_issue(issuer, is_root) and not self.fault(certificate, issuer)
 
 
 def _issuer_among(
@@ -737,7 +737,7 @@ def _issuance_fault(certificate: Certificate, issuer: Certificate) -> str:
 
 def _leading(ways: _Ways, candidates: t.Sequence[Certificate], roots: t.Sequence[Certificate]) -> t.List[Certificate]:
     """The CAs from which a path of issuing CAs leads to one of the roots, each looked at once."""
-    authorities = [one for one in candidates if _may_issue(one, _is_root(one, roots))]
+    authorities = [one for one in candidates if may_issue(one, _is_root(one, roots))]
     found = [one for one in authorities if _is_root(one, roots) or any(ways.issued(one, root, True) for root in roots)]
     for ca in found:
         found.extend(one for one in authorities if one not in found and not ways.fault(one, ca))
@@ -748,7 +748,7 @@ def _above(
     ways: _Ways, issuer: Certificate, intermediates: t.Sequence[Certificate], roots: t.Sequence[Certificate]
 ) -> t.List[Certificate]:
     """The CAs on all ways up from an issuer, itself first if it is a CA or a root."""
-    found = [issuer] if _may_issue(issuer, _is_root(issuer, roots)) else []
+    found = [issuer] if may_issue(issuer, _is_root(issuer, roots)) else []
     for current in found:
         found.extend(ca for ca in intermediates if ca not in found and ways.issued(current, ca, _is_root(ca, roots)))
     return found
@@ -758,7 +758,7 @@ def _is_root(certificate: Certificate, roots: t.Sequence[Certificate]) -> bool:
     return any(certificate.der == root.der for root in roots)
 
 
-def _may_issue(certificate: Certificate, is_root: bool) -> bool:
+def may_issue(certificate: Certificate, is_root: bool) -> bool:
     """Whether it is a CA; a root, which clients trust as it is, need not say so."""
     try:
         return certificate.is_anchor if is_root else certificate.is_ca

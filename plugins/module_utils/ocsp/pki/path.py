@@ -27,9 +27,9 @@ from .identifiers import identifier_problem, is_self_signed
 CLOCK_TOLERANCE = timedelta(minutes=5)
 
 SERVER_AUTH = "1.3.6.1.5.5.7.3.1"
-_ANY_USAGE = "2.5.29.37.0"
+ANY_USAGE = "2.5.29.37.0"
 #: Server Gated Cryptography of Microsoft and Netscape, which OpenSSL takes for serverAuth.
-_GATED = ("1.3.6.1.4.1.311.10.3.3", "2.16.840.1.113730.4.1")
+GATED = ("1.3.6.1.4.1.311.10.3.3", "2.16.840.1.113730.4.1")
 _NETSCAPE_SERVER = 1
 
 #: Those that may be critical for OpenSSL, and not for GnuTLS (3.7), which does not know them.
@@ -375,10 +375,10 @@ def _leaf_faults(leaf: Certificate) -> _Faults:
 def _usage_faults(one: Certificate) -> _Faults:
     """Clients ask the same of a server's certificate and of all CAs above it."""
     usages = one.extended_key_usages
-    if x509.EXTENDED_KEY_USAGE not in one.extensions or {SERVER_AUTH, *_GATED} & set(usages):
+    if x509.EXTENDED_KEY_USAGE not in one.extensions or {SERVER_AUTH, *GATED} & set(usages):
         return [], []
     lacking = f"the extended key usage of {one.name} lacks serverAuth"
-    if _ANY_USAGE in usages:
+    if ANY_USAGE in usages:
         return [], [f"{lacking}, and to clients with OpenSSL anyExtendedKeyUsage is no substitute"]
     held = ", ".join(_USAGE_NAMES.get(usage, usage) for usage in usages[:5]) or "none"
     return [f"{lacking}, so clients refuse it for a server (it has: {held}); have it reissued"], []

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import typing as t
 
+from ..errors import MalformedError
+from . import certificate as x509
 from .certificate import Certificate, Issuances, same_name
 from .identifiers import is_self_signed
+from .path import ANY_USAGE, GATED, SERVER_AUTH
 
 #: Levels of CAs, far above what is in use, so that no input takes long.
 _MOST_LEVELS = 12
@@ -18,8 +21,8 @@ _MOST_LEVELS = 12
 def first_to_end(leaf: Certificate, given: t.Sequence[Certificate]) -> Certificate:
     """The one that expires first of the leaf and the CAs above it that were given: with it, clients refuse them all.
 
-    Of several certificates of one CA, that counts which is valid longest. One that signed itself does not count, as it
-    is not served: each client has its own copy of a root.
+    Of several certificates of one CA, that counts which is valid longest, of those by which clients accept a server.
+    One that signed itself does not count, as it is not served: each client has its own copy of a root.
     """
     way, issuances = [leaf], Issuances()
     latest_first = sorted(given, key=lambda one: one.not_after, reverse=True)
@@ -34,5 +37,14 @@ def first_to_end(leaf: Certificate, given: t.Sequence[Certificate]) -> Certifica
 def _issued(issuances: Issuances, certificate: Certificate, issuer: Certificate) -> bool:
     """Whether it is known to have issued the certificate, and is no root."""
     # Most of what was given has another name, which is told faster than a fault.
-    is_named = same_name(certificate.issuer, issuer.subject)
-    return is_named and issuances.fault(certificate, issuer) == "" and not is_self_signed(issuer)
+    if not same_name(certificate.issuer, issuer.subject) or not _is_for_servers(issuer):
+        return False
+    return issuances.fault(certificate, issuer) == "" and not is_self_signed(issuer)
+
+
+def _is_for_servers(issuer: Certificate) -> bool:
+    try:
+        usages = set(issuer.extended_key_usages) if x509.EXTENDED_KEY_USAGE in issuer.extensions else {SERVER_AUTH}
+    except MalformedError:
+        return False
+    return x509.may_issue(issuer, is_root=False) and bool(usages & {SERVER_AUTH, ANY_USAGE, *GATED})

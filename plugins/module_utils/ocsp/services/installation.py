@@ -118,7 +118,9 @@ class Installation:
             os.makedirs(state, 0o755, exist_ok=True)
         except OSError as error:
             raise FileError(f"cannot create {state}: {error.strerror}") from None
-        self._stack.enter_context(files.lock_file(os.path.join(state, ".installation.lock"), state, self._timeout))
+        # It stays, as withdrawing a staple must need no room on the disk, which the other user can fill.
+        lock = files.lock_file(os.path.join(state, ".installation.lock"), state, self._timeout, stays=True)
+        self._stack.enter_context(lock)
         try:
             self._resume()
         except BaseException:

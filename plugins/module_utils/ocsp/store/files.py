@@ -326,6 +326,7 @@ class _Lock(t.NamedTuple):
     """A lock file: its mode, and its owner and group where those are others than of who makes it.
 
     ``folder`` is a descriptor of the folder that it is in, where another user could put a link in the folder's place.
+    ``stays``: it is kept for the next run, unless there is nothing else in its folder.
     """
 
     path: str
@@ -333,6 +334,7 @@ class _Lock(t.NamedTuple):
     owner: int = -1
     group: int = -1
     folder: t.Optional[int] = None
+    stays: bool = False
 
     @property
     def name(self) -> str:
@@ -364,12 +366,14 @@ def lock(
 
 
 @contextlib.contextmanager
-def lock_file(lock_path: str, what: str, timeout: float) -> t.Iterator[None]:
-    """Hold a lock that is a certain file, which goes with it. Only who can open it can hold it.
+def lock_file(lock_path: str, what: str, timeout: float, stays: bool = False) -> t.Iterator[None]:
+    """Hold a lock that is a certain file. Only who can open it can hold it.
 
+    The file goes with the lock, unless it ``stays``, so that it is there on a disk that has no room for another, beside
+    whatever else is in its folder.
     ``what`` is what it is the lock of, for a message. Waits at most ``timeout`` seconds. Raises FileError.
     """
-    with _holding(_Lock(lock_path), what, timeout, time.sleep):
+    with _holding(_Lock(lock_path, stays=stays), what, timeout, time.sleep):
         yield
 
 
@@ -387,7 +391,8 @@ def _holding(lock_: _Lock, what: str, timeout: float, sleep: t.Callable[[float],
         yield
     finally:
         with contextlib.suppress(OSError):
-            os.unlink(lock_.name, dir_fd=lock_.folder)
+            if not lock_.stays or os.listdir(os.path.dirname(lock_.path)) == [os.path.basename(lock_.path)]:
+                os.unlink(lock_.name, dir_fd=lock_.folder)
         os.close(descriptor)
 
 

@@ -2145,6 +2145,39 @@ def test_what_is_not_stapled_is_good_until_no_time(run: t.Callable[..., Result])
     assert result["good_until"] == f"{NOW + 6 * forge.DAY:%Y-%m-%dT%H:%M:%SZ}"
 
 
+def test_what_is_revoked_is_good_until_no_time(run: t.Callable[..., Result]) -> None:
+    one, plain = leaf("www.example.com"), leaf("shop.example.com", urls=False)
+    given = [entry(one, "www.example.com", response_content=staple(one)), entry(plain, "shop.example.com")]
+    assert run(certificates=given)["good_until"]
+    revoked = {**given[0], "response_content": staple(one, "revoked")}
+    result = run(certificates=[revoked, given[1]])
+    assert result["revoked"] == ["www.example.com"] and result["good_until"] is None
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_an_older_certificate_is_deployed_with_a_warning(check: bool, run: t.Callable[..., Result]) -> None:
+    """It may come from a backup, or from a checkout that is out of date."""
+    name = "www.example.com"
+    new = leaf(name)
+    old = forge.leaf(
+        ISSUER,
+        name,
+        serial=77,
+        not_before=NOW - 30 * forge.DAY,
+        not_after=NOW + 50 * forge.DAY,
+        extensions=[forge.subject_alt_name(name)],
+        private_key=new.key,
+    )
+    run(certificates=[entry(new, name)])
+    result = run(certificates=[entry(old, name)], check=check)
+    assert result["changed"] and not result["failed"]
+    (warning,) = [one for one in result["warnings"] if "older" in one]
+    assert warning.startswith(f"{name}: the certificate in ") and warning.endswith("and replaces it all the same")
+    if not check:
+        assert "older" not in " ".join(run(certificates=[entry(old, name)])["warnings"])
+        assert "older" not in " ".join(run(certificates=[entry(new, name)])["warnings"])
+
+
 def test_the_program_gives_each_option_that_is_not_for_the_controller() -> None:
     """It deploys what others renewed by the same code, with values of its own."""
     one = parts.Certificate("www.example.com", ("nginx",))

@@ -192,6 +192,31 @@ def test_an_order_of_which_the_certificate_is_refused_is_not_taken_up_for_ever(
     assert not is_taken_up(26, force=True)
 
 
+@pytest.mark.parametrize(("status", "days"), [("pending", 1), ("ready", 1), ("processing", 7)])
+def test_an_order_that_never_ends_is_given_up(
+    status: str, days: int, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A CA that has lost it may well fulfil another one; where people look at orders, that takes some days."""
+    begun = batch(folder)
+    created(begun)
+    lost = {"failed": True, "msg": "x", "other": {"http_status": 500}}
+
+    def is_taken_up(hours: float, force: bool = False) -> bool:
+        monkeypatch.setitem(globals(), "NOW", begun.now + timedelta(hours=hours))
+        monkeypatch.setitem(SETTINGS, "force", [NAME] if force else [])
+        following = batch(folder)
+        if not item(following)["uri"]:
+            return False
+        following.take_orders([{"item": item(following), "order": {"status": status}}])
+        following.take_certificates([{"item": item(following), **lost}], (), lambda path: Path(path).read_bytes())
+        return True
+
+    assert [is_taken_up(hours) for hours in (0, 12, 24 * days - 1)] == [True] * 3
+    assert not is_taken_up(24 * days + 1)
+    created(batch(folder))
+    assert is_taken_up(24 * days + 2) and not is_taken_up(24 * days + 3, force=True)
+
+
 ROOT = forge.authority("Root")
 MIDDLE = forge.authority("Middle", ROOT, private_key=forge.key("rsa1024", "middle"))
 ISSUER = forge.authority("Issuer", ROOT)

@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.certificate import Certificate
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.served import first_to_end
 from ansible_collections.certops.ocsp.tests.unit import forge
-from ansible_collections.certops.ocsp.tests.unit.forge import DAY, NOW
+from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, NOW
 
 SOON, LATER = NOW + 5 * DAY, NOW + 300 * DAY
 ROOT = forge.authority("Root", not_after=SOON)
@@ -51,6 +51,22 @@ def test_what_ends_first_ends_what_is_served(way: str) -> None:
     entity = forge.leaf(authorities[0] if authorities else ROOT)
     found = first_to_end(*read(entity), read(entity, *authorities))
     assert found.der == (first or entity).der
+
+
+@pytest.mark.parametrize(
+    "extensions",
+    [
+        [forge.basic_constraints(False)],
+        [forge.basic_constraints(True), forge.extended_key_usage("1.3.6.1.5.5.7.3.4")],
+    ],
+    ids=["no CA", "for mail"],
+)
+def test_a_namesake_that_serves_no_client_does_not_count(extensions: t.List[bytes]) -> None:
+    """It has the name and the key of the CA, and ends later."""
+    ended = forge.authority("Ended", ROOT, not_after=NOW + HOUR)
+    later = forge.certificate("Ended", ROOT, private_key=ended.key, extensions=extensions, not_after=NOW + 900 * DAY)
+    entity = forge.leaf(ended)
+    assert first_to_end(*read(entity), read(entity, later, ended)).der == ended.der
 
 
 def test_many_cas_of_one_name_cost_little() -> None:
