@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import hashlib
 import random
 import shutil
@@ -21,7 +19,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import ma
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import path
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.certificate import Certificate
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.identifiers import is_self_signed
-from ansible_collections.certops.ocsp.tests.unit import forge
+from ansible_collections.certops.ocsp.tests.unit import forge, gnutls
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, NOW, Entity, authority, certificate
 
 OPENSSL = shutil.which("openssl")
@@ -35,15 +33,7 @@ def _reason_to_skip() -> str:
     return f"needs OpenSSL 3 or later, and this is {version.strip()}" if version.startswith("OpenSSL 1.") else ""
 
 
-def _load_gnutls() -> t.Any:
-    with contextlib.suppress(OSError):
-        return ctypes.CDLL("libgnutls.so.30")
-    return None
-
-
 NO_OPENSSL = _reason_to_skip()
-GNUTLS = _load_gnutls()
-_DISABLE_TIME_CHECKS = 1 << 6
 HOST = "www.example.com"
 SIGNS = forge.key_usage("key_cert_sign", "crl_sign")
 CLIENT_AUTH = "1.3.6.1.5.5.7.3.2"
@@ -712,37 +702,11 @@ def test_openssl_is_of_the_same_opinion(case: Case, tmp_path: Path) -> None:
     assert agrees != bool(case.differs), problem or "openssl accepts it"
 
 
-class _Datum(ctypes.Structure):
-    _fields_ = (("data", ctypes.c_char_p), ("size", ctypes.c_uint))
-
-
-def to_gnutls(certificates: t.Sequence[bytes]) -> t.Any:
-    """An array of certificates, which nobody frees."""
-    held = (ctypes.c_void_p * len(certificates))()
-    for number, data in enumerate(certificates):
-        one = ctypes.c_void_p()
-        assert GNUTLS.gnutls_x509_crt_init(ctypes.byref(one)) == 0
-        assert GNUTLS.gnutls_x509_crt_import(one, ctypes.byref(_Datum(data, len(data))), 0) == 0
-        held[number] = one.value
-    return held
-
-
-def gnutls_status(served: t.Sequence[bytes], trusted: t.Sequence[bytes]) -> int:
-    """The gnutls_certificate_status_t of a chain, at whatever time; 0 is for one that is accepted."""
-    roots, status = ctypes.c_void_p(), ctypes.c_uint()
-    assert GNUTLS.gnutls_x509_trust_list_init(ctypes.byref(roots), 0) == 0
-    assert GNUTLS.gnutls_x509_trust_list_add_cas(roots, to_gnutls(trusted), len(trusted), 0) == len(trusted)
-    chain = to_gnutls(served)
-    verify_chain = GNUTLS.gnutls_x509_trust_list_verify_crt
-    assert verify_chain(roots, chain, len(chain), _DISABLE_TIME_CHECKS, ctypes.byref(status), None) == 0
-    return status.value
-
-
-@pytest.mark.skipif(GNUTLS is None, reason="needs the library GnuTLS")
+@gnutls.needed
 @pytest.mark.parametrize("case", GNUTLS_CASES, ids=[case.label for case in GNUTLS_CASES])
 def test_gnutls_refuses_that_of_which_a_warning_says_so(case: Case) -> None:
     served = [case.leaf.der, *(one.der for one in read(case).chain)]
-    status = gnutls_status(served, [entity.der for entity in case.trust or case.root])
+    status = gnutls.chain_status(served, [entity.der for entity in case.trust or case.root])
     assert bool(status) == ("GnuTLS" in case.warning), hex(status)
 
 
