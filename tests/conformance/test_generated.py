@@ -58,6 +58,7 @@ WRONG_CERTIFICATE = ["wrong_certificate"]
 ENCODING = ["(encoding)"]
 UNREADABLE = ["(unreadable_certificate)"]
 TOO_LARGE = ["too_large"]
+MISLEADING = ["(misleading_responder)"]
 
 
 def single(**options: t.Any) -> bytes:
@@ -397,7 +398,7 @@ AUTHORITY = {
     ),
     "critical policies": delegated(GOOD, *EXTENSIONS, CERTIFICATE_POLICIES),
     "critical nocheck": delegated(
-        GOOD, BASIC_CONSTRAINTS, KEY_USAGE, EKU, forge.extension(forge.OCSP_NOCHECK, forge.NULL, True)
+        MISLEADING, BASIC_CONSTRAINTS, KEY_USAGE, EKU, forge.extension(forge.OCSP_NOCHECK, forge.NULL, True)
     ),
     "critical name constraints": delegated(
         ["unknown_critical_extension", "(responder_profile)"],
@@ -426,9 +427,9 @@ AUTHORITY = {
     "never ends": delegated(GOOD, not_after=datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone.utc)),
     "fraction in its validity": delegated([*UNAUTHORIZED, *UNREADABLE], raw_validity=FRACTION),
     "name of another string type": delegated(
-        GOOD, responder=forge.tlv(0xA1, forge.name("Responder", tag=forge.PRINTABLE_STRING))
+        MISLEADING, responder=forge.tlv(0xA1, forge.name("Responder", tag=forge.PRINTABLE_STRING))
     ),
-    "name in other letters": delegated(GOOD, responder=forge.tlv(0xA1, forge.name("  RESPONDER "))),
+    "name in other letters": delegated(MISLEADING, responder=forge.tlv(0xA1, forge.name("  RESPONDER "))),
     "name and more": delegated(UNAUTHORIZED, responder=forge.tlv(0xA1, forge.name("Responder 2"))),
     "name cut": delegated(UNAUTHORIZED, responder=forge.tlv(0xA1, forge.name("Respond"))),
     "empty name": delegated(UNAUTHORIZED, responder=forge.tlv(0xA1, forge.sequence())),

@@ -269,8 +269,8 @@ CODES = (
         "misleading_responder",
         JUDGEMENT,
         WARNING,
-        "Clients with OpenSSL look for another issuer of the OCSP signing certificate, by its names or identifiers.",
-        "Report it to the CA: these clients refuse its responses.",
+        "Some clients do not accept the OCSP signing certificate, for its names, identifiers or critical extensions.",
+        "Report it to the CA: these clients, which the message names, refuse its responses.",
     ),
     Code(
         "shortened_life",

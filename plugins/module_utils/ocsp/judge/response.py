@@ -63,6 +63,9 @@ _UNWANTED_IN_DELEGATE = {  # BR 7.1.2.8.2
     x509.SUBJECT_ALTERNATIVE_NAME: "a subject alternative name",
 }
 
+#: Of names that are the same by RFC 5280 section 7.1, Firefox (mozpkix) compares the bytes.
+_BY_FIREFOX, _BY_FIREFOX_AND_GNUTLS = "Firefox refuses", "Firefox and clients with GnuTLS refuse"
+
 _STATUS_HINTS = {
     "unauthorized": ": it does not serve this certificate, or does not know it yet",
     "try_later": ": it is busy",
@@ -402,8 +405,11 @@ def _check_signature(
         return None
     if signers[0] is target.issuer:
         _check_issuer_key_usage(target.issuer, draft)
+        # Where GnuTLS finds no certificate of the name, it tries the issuer.
+        _check_responder_name(response, target.issuer, _BY_FIREFOX, draft)
         return None
     delegate = _choose_delegate(signers, target, now, rules, draft)
+    _check_responder_name(response, delegate, _BY_FIREFOX_AND_GNUTLS, draft)
     if named[0].der != delegate.der:
         draft.warn(
             "misleading_certificate",
@@ -469,6 +475,15 @@ def _check_issuer_key_usage(issuer: Certificate, draft: _Draft) -> None:
         draft.warn(
             "issuer_key_usage",
             f"the issuer {issuer.name} signs responses, but its key usage lacks digitalSignature",
+        )
+
+
+def _check_responder_name(response: BasicResponse, signer: Certificate, refused: str, draft: _Draft) -> None:
+    if response.responder_name not in (None, signer.subject):
+        draft.warn(
+            "misleading_responder",
+            "the response spells or encodes the name of its signer in another way than the certificate of "
+            f"{signer.name}; {refused} it",
         )
 
 
@@ -641,6 +656,13 @@ def _refused_by_clients(delegate: Certificate, issuer: Certificate) -> t.Iterato
     other = identifier_problem(delegate, issuer)
     if other:
         yield f"has an authority key identifier with another {other} than its CA; clients with OpenSSL refuse it"
+    if delegate.issuer != issuer.subject and x509.same_name(delegate.issuer, issuer.subject):
+        is_read = x509.same_text(delegate.issuer, issuer.subject)
+        refused = _BY_FIREFOX if is_read else _BY_FIREFOX_AND_GNUTLS
+        yield f"spells or encodes the name of its CA in another way than the certificate of the CA does; {refused} it"
+    nocheck = delegate.extensions.get(x509.OCSP_NOCHECK)
+    if nocheck is not None and nocheck.critical:
+        yield "has id-pkix-ocsp-nocheck as a critical extension; clients with GnuTLS refuse it"
 
 
 def _seems_self_signed(delegate: Certificate) -> bool:

@@ -10,7 +10,6 @@ path is looked for beforehand, and what clients would refuse in it is said.
 
 from __future__ import annotations
 
-import operator
 import typing as t
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -32,27 +31,26 @@ ANY_USAGE = "2.5.29.37.0"
 GATED = ("1.3.6.1.4.1.311.10.3.3", "2.16.840.1.113730.4.1")
 _NETSCAPE_SERVER = 1
 
-#: Those that may be critical for OpenSSL, and not for GnuTLS (3.7), which does not know them.
-_NOT_IN_GNUTLS = {
-    x509.NETSCAPE_CERTIFICATE_TYPE: "Netscape certificate type",
-    "2.5.29.33": "policy mappings",
-    "2.5.29.36": "policy constraints",
-    "1.3.6.1.5.5.7.1.7": "IP address blocks",  # RFC 3779
-    "1.3.6.1.5.5.7.1.8": "AS numbers",  # RFC 3779
+_WITH_GNUTLS = "clients with GnuTLS"
+#: Those that OpenSSL takes as critical, and who does not: GnuTLS (3.7), Firefox (mozpkix) and Chrome (BoringSSL).
+_REFUSED_BY = {
+    x509.NETSCAPE_CERTIFICATE_TYPE: ("Netscape certificate type", ("Chrome", _WITH_GNUTLS)),
+    x509.CRL_DISTRIBUTION_POINTS: ("CRL distribution points", ("Firefox", "Chrome")),
+    "2.5.29.33": ("policy mappings", ("Firefox", _WITH_GNUTLS)),
+    "2.5.29.36": ("policy constraints", (_WITH_GNUTLS,)),
 }
 #: Extensions that may be critical: those that OpenSSL knows.
 _KNOWN_EXTENSIONS = frozenset(
     (
         x509.BASIC_CONSTRAINTS,
         x509.CERTIFICATE_POLICIES,
-        x509.CRL_DISTRIBUTION_POINTS,
         x509.EXTENDED_KEY_USAGE,
         x509.KEY_USAGE,
         x509.NAME_CONSTRAINTS,
         x509.SUBJECT_ALTERNATIVE_NAME,
         "2.5.29.54",  # inhibit any policy
     )
-) | set(_NOT_IN_GNUTLS)
+) | set(_REFUSED_BY)
 
 #: Bounds of the search, far above what is in use, so that no input makes it hang.
 _MOST_AUTHORITIES = 1000
@@ -289,7 +287,7 @@ def _faults(search: _Search, certificates: t.Tuple[Certificate, ...], depth: int
         readability.check(one)
         hard, soft = _authority_faults(certificates, depth, is_root) if depth else _leaf_faults(one)
         hard = [*_extension_faults(one), *hard, *_constraint_faults(search, certificates, depth)]
-        soft = [*soft, *_unread_by_gnutls(one), *_extensions_unknown_to_gnutls(one)]
+        soft = [*soft, *_unread_by_gnutls(one), *_refused_extensions(one)]
         if depth + 1 < len(certificates):
             issuer = certificates[depth + 1]
             hard += _identifier_faults(search, one, issuer, certificates[-1])
@@ -323,26 +321,27 @@ def _unread_by_gnutls(one: Certificate) -> t.List[str]:
     return [sentence] if unread else []
 
 
-def _extensions_unknown_to_gnutls(one: Certificate) -> t.List[str]:
+def _refused_extensions(one: Certificate) -> t.List[str]:
     return [
-        f"the certificate {one.name} has the critical extension {_NOT_IN_GNUTLS[oid]}, which clients with GnuTLS do "
-        "not know, so they refuse it; have the CA reissue it without that if such clients connect"
-        for oid, held in one.extensions.items()
-        if held.critical and oid in _NOT_IN_GNUTLS
+        f"the certificate {one.name} has the critical extension {what}, which {join_words(clients)} do not accept; "
+        "have the CA reissue it without that if such clients connect"
+        for oid, (what, clients) in _REFUSED_BY.items()
+        if oid in one.extensions and one.extensions[oid].critical
     ]
 
 
 def _name_faults(one: Certificate, issuer: Certificate) -> t.List[str]:
-    """Names that are the same by RFC 5280 section 7.1 are not for GnuTLS, which looks for roots by the bytes of them.
+    """Names that are the same by RFC 5280 section 7.1 are not for Firefox, which compares their bytes.
 
-    In a chain it compares their texts, letter by letter.
+    GnuTLS looks for roots by the bytes, and compares in a chain the texts, letter by letter.
     """
-    is_equal = x509.same_text if not is_self_signed(issuer) else operator.eq
-    if is_equal(one.issuer, issuer.subject):
+    if one.issuer == issuer.subject:
         return []
+    is_read = not is_self_signed(issuer) and x509.same_text(one.issuer, issuer.subject)
+    clients = "Firefox" if is_read else f"Firefox and {_WITH_GNUTLS}"
     sentence = (
         f"the certificate {one.name} spells or encodes the name of its issuer in another way than the certificate of "
-        f"{issuer.name}; clients with GnuTLS refuse that; have the CA reissue it if such clients connect"
+        f"{issuer.name}; {clients} cannot match the two; have the CA reissue it if such clients connect"
     )
     return [sentence]
 

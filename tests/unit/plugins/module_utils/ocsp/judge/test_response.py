@@ -19,7 +19,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.response i
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.judge.wire import from_pem, to_pem, with_certificates
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import certificate as certificates
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.text import format_time
-from ansible_collections.certops.ocsp.tests.unit import forge
+from ansible_collections.certops.ocsp.tests.unit import forge, gnutls
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, MINUTE, NOW, SECOND
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -638,6 +638,61 @@ def test_a_delegate_whose_authority_is_another() -> None:
         delegate = forge.delegate(W.issuer, extensions=[*forge.DELEGATE_EXTENSIONS, identifier])
         judgement = judged(forge.response(signer=delegate, certificates=[delegate.der]))
         assert (judgement.errors, judgement.warnings) == ([], warnings)
+
+
+def _in_another_type(name: bytes) -> bytes:
+    return name.replace(b"\x0c\x05Forge", b"\x13\x05Forge")
+
+
+def _in_capitals(name: bytes) -> bytes:
+    return name.replace(b"Forge", b"FORGE")
+
+
+def delegate_whose_nocheck_is_critical() -> forge.Entity:
+    nocheck = forge.extension("1.3.6.1.5.5.7.48.1.5", forge.NULL, True)
+    extensions = [forge.extended_key_usage(forge.OCSP_SIGNING), forge.key_usage("digital_signature"), nocheck]
+    return forge.delegate(W.issuer, extensions=extensions)
+
+
+def spelled_otherwise() -> t.Dict[str, t.Tuple[bytes, str]]:
+    """Responses whose names are right by RFC 5280, by which OpenSSL goes, and the clients that refuse them.
+
+    Firefox (mozpkix) compares bytes. GnuTLS compares the bytes of the responder ID, but tries the CA if it finds no
+    certificate, and of issuers the letters.
+    """
+    firefox, both = "; Firefox refuses", "; Firefox and clients with GnuTLS refuse"
+    found = {}
+    for way, respelled, of_issuer in (("type", _in_another_type, firefox), ("capitals", _in_capitals, both)):
+        delegate = forge.delegate(W.issuer, issuer_name=respelled(W.issuer.subject))
+        found[f"issuer of the delegate, {way}"] = forge.response(signer=delegate), of_issuer
+        for who, signer, clients in (("CA", W.issuer, firefox), ("delegate", W.delegate, both)):
+            name = forge.tlv(0xA1, respelled(signer.subject))
+            found[f"name of the {who}, {way}"] = forge.response(signer=signer, responder=name), clients
+    return found
+
+
+#: With what a warning says of who refuses them; OpenSSL 3 accepts all of them.
+REFUSED_BY_SOME = {
+    **spelled_otherwise(),
+    # RFC 6960 section 4.2.2.2.1 would have it not critical.
+    "critical nocheck": (
+        forge.response(signer=delegate_whose_nocheck_is_critical()),
+        "critical extension; clients with GnuTLS refuse",
+    ),
+}
+
+
+@pytest.mark.parametrize("data, refused", **cases(REFUSED_BY_SOME))
+def test_clients_that_refuse_a_responder_are_named(data: bytes, refused: str) -> None:
+    judgement = judged(data)
+    assert found(judgement) == ["(misleading_responder)"]
+    assert refused in judgement.findings[0].message
+
+
+@gnutls.needed
+@pytest.mark.parametrize("data, refused", **cases(REFUSED_BY_SOME))
+def test_gnutls_refuses_a_responder_where_it_is_named(data: bytes, refused: str) -> None:
+    assert bool(gnutls.response_status(data, W.issuer.der)) == ("GnuTLS" in refused)
 
 
 @pytest.mark.parametrize("options", [{"reshape": _without_octets}, {"raw_key": _TWO_NULL}], ids=["identifier", "key"])

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Chains of all kinds, each judged by C(openssl verify) and by us."""
+"""Chains of all kinds, each judged by C(openssl verify) and by us, and some by GnuTLS."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import ma
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki import path
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.certificate import Certificate
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.pki.identifiers import is_self_signed
-from ansible_collections.certops.ocsp.tests.unit import forge
+from ansible_collections.certops.ocsp.tests.unit import forge, gnutls
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, NOW, Entity, authority, certificate
 
 OPENSSL = shutil.which("openssl")
@@ -296,29 +296,60 @@ def self_signed() -> t.List[Case]:
     ]
 
 
-_TO_GNUTLS = "clients with GnuTLS do not know"
 _UUID = forge.extension(f"2.25.{2**127}", forge.NULL)
 _POLICY = forge.oid("1.2.3.4")
 _POLICY_CONSTRAINTS = forge.sequence(forge.tlv(0x80, b"\x05"))
-UNKNOWN_TO_GNUTLS = [
-    ("policy mappings", forge.extension("2.5.29.33", forge.sequence(forge.sequence(_POLICY, _POLICY)), True)),
-    ("policy constraints", forge.extension("2.5.29.36", _POLICY_CONSTRAINTS, True)),
-    ("Netscape type", forge.extension("2.16.840.1.113730.1.1", forge.bits(b"\x40", 6), True)),
+_POINT = forge.sequence(forge.tlv(0xA0, forge.tlv(0xA0, forge.uri_name("http://example.com/crl"))))
+#: Extensions that OpenSSL takes as critical, and who does not: GnuTLS, and by their sources mozpkix and BoringSSL.
+REFUSED_BY = [
+    (
+        "policy mappings",
+        forge.extension("2.5.29.33", forge.sequence(forge.sequence(_POLICY, _POLICY)), True),
+        "which Firefox and clients with GnuTLS do not accept",
+    ),
+    (
+        "policy constraints",
+        forge.extension("2.5.29.36", _POLICY_CONSTRAINTS, True),
+        "policy constraints, which clients with GnuTLS do not accept",
+    ),
+    (
+        "Netscape type",
+        forge.extension("2.16.840.1.113730.1.1", forge.bits(b"\x40", 6), True),
+        "which Chrome and clients with GnuTLS do not accept",
+    ),
+    (
+        "CRL distribution points",
+        forge.extension("2.5.29.31", forge.sequence(_POINT), True),
+        "which Firefox and Chrome do not accept",
+    ),
 ]
 
 
 def named_otherwise() -> t.List[Case]:
-    """The same names for RFC 5280 and OpenSSL, and not for GnuTLS, which goes by bytes where it looks for a root."""
+    """The same names for RFC 5280 and OpenSSL, and not for Firefox, nor for GnuTLS where it looks for a root."""
     printable, other_case = forge.name("Issuer", tag=forge.PRINTABLE_STRING), forge.name("ISSUER")
     root = forge.name("Root", tag=forge.PRINTABLE_STRING)
     middle = authority("Middle", ROOT, issuer_name=root)
-    otherwise = "clients with GnuTLS refuse that"
+    firefox, both = "; Firefox cannot match", "; Firefox and clients with GnuTLS cannot match"
     return [
-        Case("issuer in another type", server(ISSUER, issuer_name=printable), [ISSUER, MIDDLE], [ROOT]),
-        Case("issuer in capitals", server(ISSUER, issuer_name=other_case), [ISSUER, MIDDLE], [ROOT], "", otherwise),
-        Case("root in another type", server(authority("Issuer", middle)), [ISSUER, middle], [ROOT], "", otherwise),
-        Case("leaf of a root in another type", server(ROOT, issuer_name=root), [], [ROOT], "", otherwise),
+        Case("issuer in another type", server(ISSUER, issuer_name=printable), [ISSUER, MIDDLE], [ROOT], "", firefox),
+        Case("issuer in capitals", server(ISSUER, issuer_name=other_case), [ISSUER, MIDDLE], [ROOT], "", both),
+        Case("root in another type", server(authority("Issuer", middle)), [ISSUER, middle], [ROOT], "", both),
+        Case("leaf of a root in another type", server(ROOT, issuer_name=root), [], [ROOT], "", both),
     ]
+
+
+def refused_by_some() -> t.List[Case]:
+    """Critical extensions, in each certificate of a chain."""
+    found = []
+    for what, extension, told in REFUSED_BY:
+        issuer, root = authority("Issuer", ROOT, extensions=ca(extension)), authority("Root", extensions=ca(extension))
+        found += [
+            Case(f"{what} in the leaf", server(ROOT, extension), [], [ROOT], "", told),
+            Case(f"{what} in the CA", server(issuer), [issuer], [ROOT], "", told),
+            Case(f"{what} in the root", server(root), [], [root], "", told),
+        ]
+    return found
 
 
 def cas() -> t.List[Case]:
@@ -368,7 +399,6 @@ def cas() -> t.List[Case]:
             "CA with critical inhibit any policy", extensions=ca(forge.extension("2.5.29.54", forge.integer(0), True))
         ),
         below("CA with a UUID for an extension", "", "clients with GnuTLS cannot read it", extensions=ca(_UUID)),
-        *(below(f"CA with critical {what}", "", _TO_GNUTLS, extensions=ca(one)) for what, one in UNKNOWN_TO_GNUTLS),
         Case("CA with a broken signature", server(wrong_key), [wrong_key, MIDDLE], [ROOT], "not made by the key"),
         Case("path length 0, below", server(limited), [limited], [ROOT]),
         Case("path length 0, exceeded", server(under), [under, limited], [ROOT], "allows 0 intermediate CAs"),
@@ -448,7 +478,7 @@ def leaves() -> t.List[Case]:
         leaf("of the Netscape type client", forge.netscape_type(0), problem="Netscape"),
         leaf("with an unknown critical extension", forge.unknown_extension(True), problem=forge.UNKNOWN_OID),
         leaf("with an unknown extension", forge.unknown_extension()),
-        *(leaf(f"with critical {what}", one, warning=_TO_GNUTLS) for what, one in UNKNOWN_TO_GNUTLS),
+        leaf("with CRL distribution points", forge.extension("2.5.29.31", forge.sequence(_POINT))),
         leaf("with a UUID for an extension", _UUID, warning="clients with GnuTLS cannot read it"),
         leaf("with policy constraints", forge.extension("2.5.29.36", _POLICY_CONSTRAINTS)),
         leaf(
@@ -596,7 +626,19 @@ def _named(value: bytes) -> bytes:
     return forge.sequence(forge.tlv(0x31, forge.sequence(forge.oid("2.5.4.10"), value)))
 
 
-CASES = [*orders(), *rolled(), *missing(), *self_signed(), *named_otherwise(), *cas(), *leaves(), *names(), *odd()]
+CASES = [
+    *orders(),
+    *rolled(),
+    *missing(),
+    *self_signed(),
+    *named_otherwise(),
+    *refused_by_some(),
+    *cas(),
+    *leaves(),
+    *names(),
+    *odd(),
+]
+GNUTLS_CASES = [*orders(), *named_otherwise(), *refused_by_some()]
 WHERE = {"key": "the key", "certificate": "the certificate", "chain": "the chain", "root": "the root"}
 
 
@@ -658,6 +700,14 @@ def test_openssl_is_of_the_same_opinion(case: Case, tmp_path: Path) -> None:
     problem = openssl_problem(case, read(case), tmp_path)
     agrees = bool(problem) == bool(case.problem)
     assert agrees != bool(case.differs), problem or "openssl accepts it"
+
+
+@gnutls.needed
+@pytest.mark.parametrize("case", GNUTLS_CASES, ids=[case.label for case in GNUTLS_CASES])
+def test_gnutls_refuses_that_of_which_a_warning_says_so(case: Case) -> None:
+    served = [case.leaf.der, *(one.der for one in read(case).chain)]
+    status = gnutls.chain_status(served, [entity.der for entity in case.trust or case.root])
+    assert bool(status) == ("GnuTLS" in case.warning), hex(status)
 
 
 class Hierarchy:
