@@ -39,6 +39,8 @@ def main(user: int, *folders: str) -> None:
         for pid in found:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        if not _runs_in_containers(user):
+            _end_at_once(user, deadline)
         time.sleep(0.05)
     for folder in folders:
         _unmount(os.fsencode(folder))
@@ -46,11 +48,41 @@ def main(user: int, *folders: str) -> None:
 
 def _is_of(pid: int, user: int) -> bool:
     try:
-        with open(f"/proc/{pid}/status", "rb") as status:
-            users = next(line.split()[1:] for line in status if line.startswith(b"Uid:"))
-        return b"%d" % user in users and not _is_contained(pid, user)
+        return user in _users(pid) and not _is_contained(pid, user)
     except OSError:  # it has ended
         return False
+
+
+def _end_at_once(user: int, deadline: float) -> None:
+    """Have the kernel end all processes of a user, as those that fork faster than they are listed stay ahead."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setgroups([])
+            os.setresuid(user, user, user)
+            os.kill(-1, signal.SIGKILL)
+        finally:
+            os._exit(0)
+    # Another process of the user can stop it meanwhile.
+    while os.waitpid(pid, os.WNOHANG) == (0, 0):
+        if time.monotonic() >= deadline:
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.01)
+
+
+def _runs_in_containers(user: int) -> bool:
+    """Whether a container has processes of a user of its own with that number, which the kernel would end as well."""
+    for pid in filter(str.isdecimal, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            if user in _users(int(pid)) and _is_contained(int(pid), user):
+                return True
+    return False
+
+
+def _users(pid: int) -> t.List[int]:
+    """The users of a process: real, effective, saved, and for files. Raises OSError when it has ended."""
+    with open(f"/proc/{pid}/status", "rb") as status:
+        return next([int(one) for one in line.split()[1:]] for line in status if line.startswith(b"Uid:"))
 
 
 def _is_contained(pid: int, user: int) -> bool:

@@ -375,11 +375,11 @@ def test_what_was_deployed_is_in_the_state_although_the_run_ends_with_an_error(
     lock_file = deploy.files.lock_file
     calls: t.List[str] = []
 
-    def busy(path: str, what: str, timeout: float) -> t.Any:
+    def busy(path: str, what: str, timeout: float, **options: t.Any) -> t.Any:
         calls.append(path)
         if path.endswith(".deploy.lock") and calls.count(path) == 2:
             raise deploy.files.FileError("another process has held the lock LOCK for 300 seconds")
-        return lock_file(path, what, timeout)
+        return lock_file(path, what, timeout, **options)
 
     monkeypatch.setattr(deploy.files, "lock_file", busy)
     done = live.deploy("--renewed")

@@ -66,6 +66,26 @@ def test_all_processes_of_the_user_are_ended(started: t.List[subprocess.Popen[by
     assert [process.poll() for process in started] == [-signal.SIGKILL, -signal.SIGKILL, None]
 
 
+_FORKING = f"""
+import os, time
+os.setgroups([]); os.setgid(4712); os.setuid({USER})
+until = time.monotonic() + 30
+if any([os.fork() == 0 for _chain in range(5)]):
+    while time.monotonic() < until:
+        if os.fork():
+            os._exit(0)
+        time.sleep(0.001)
+"""
+
+
+def test_what_forks_faster_than_it_is_listed_is_ended() -> None:
+    """Each process is gone before its turn to be killed comes, and has left another."""
+    subprocess.run([sys.executable, "-c", _FORKING], check=True, start_new_session=True, timeout=30)
+    assert _processes_of(USER)
+    assert end(USER) < 20
+    assert _processes_of(USER) == []
+
+
 def test_root_has_its_processes_left() -> None:
     assert end(0) < 5
 

@@ -143,6 +143,26 @@ with open({str(owned.responses / "seen")!r}, "w") as handle:
     assert "PATH" in seen["environment"] and "VAULT_TOKEN" not in seen["environment"]
 
 
+def test_it_has_limits_of_its_own(owned: Host) -> None:
+    """Root's would let it have all processes, all memory and all of the processor."""
+    looks = f"""
+import resource
+kinds = ("NPROC", "DATA", "FSIZE", "CORE")
+limits = {{kind: resource.getrlimit(getattr(resource, "RLIMIT_" + kind)) for kind in kinds}}
+with open({str(owned.responses / "seen")!r}, "w") as handle:
+    json.dump(dict(limits=limits, niceness=os.getpriority(os.PRIO_PROCESS, 0)), handle)
+"""
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, -5)
+        run(owned, looks)
+    finally:
+        os.setpriority(os.PRIO_PROCESS, 0, before)
+    seen = json.loads((owned.responses / "seen").read_text())
+    assert all(0 <= soft == hard for soft, hard in seen["limits"].values()), seen
+    assert seen["limits"]["NPROC"][0] <= 512 and seen["limits"]["CORE"] == [0, 0] and seen["niceness"] == 0
+
+
 @pytest.mark.skipif(os.uname().machine not in unprivileged._KEYCTL, reason="its numbers of system calls are not known")
 def test_it_has_no_keys_of_roots(owned: Host) -> None:
     """Whoever possesses a keyring may read what is in it."""

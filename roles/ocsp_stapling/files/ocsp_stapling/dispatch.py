@@ -66,7 +66,7 @@ def refresh(options: argparse.Namespace, log: Log) -> int:
     owner = _owner(responses)
     if owner is not None:
         unprivileged.forget_environment()
-        child = unprivileged.divide(owner, log.descriptors())
+        child = unprivileged.divide(owner, log.descriptors(), config.workers)
         if child is not None:
             longest = _LONGEST_OUTPUT + (_LONGEST_OUTCOME * len(config.certificates) if options.json else 0)
             return _exit_code(child.follow(longest, progress is not None), log)

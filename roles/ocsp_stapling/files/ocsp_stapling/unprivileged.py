@@ -16,6 +16,7 @@ import ctypes
 import errno
 import os
 import re
+import resource
 import selectors
 import signal
 import sys
@@ -55,6 +56,14 @@ class Ended(t.NamedTuple):
 
 class _UnendingError(Exception):
     """The process was killed and goes on: the kernel waits for something that its user has made."""
+
+
+#: What the other user may have instead of root's limits: octets of memory and of a file, and no dump.
+_LIMITS = {
+    resource.RLIMIT_DATA: 2 * 1024**3,
+    resource.RLIMIT_FSIZE: 256 * 1024**2,
+    resource.RLIMIT_CORE: 0,
+}
 
 
 class Child:
@@ -114,10 +123,10 @@ def forget_environment() -> None:
         os.execve(sys.executable, command, kept)
 
 
-def divide(owner: os.stat_result, kept: t.Collection[int]) -> t.Optional[Child]:
+def divide(owner: os.stat_result, kept: t.Collection[int], workers: int) -> t.Optional[Child]:
     """Go on as two processes: returns the other one to root, and None to that one, which is the owner's.
 
-    ``kept`` are descriptors that it keeps.
+    ``kept`` are descriptors that it keeps, and ``workers`` how many responses it fetches at a time.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -130,6 +139,7 @@ def divide(owner: os.stat_result, kept: t.Collection[int]) -> t.Optional[Child]:
     if pid == 0:
         _let_go(output[1], errors[1], kept)
         _leave_keys()
+        _limit(workers)
         _become(owner)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return None
@@ -162,6 +172,17 @@ def _leave_keys() -> None:
     # Kernels without keys have no such call, and containers that forbid it forbid to make keys as well.
     if not is_left and ctypes.get_errno() not in (errno.ENOSYS, errno.EPERM):
         raise OSError(ctypes.get_errno(), "root's keyrings cannot be left")
+
+
+def _limit(workers: int) -> None:
+    """Leave root's limits, and its niceness where that is a better one. Raises OSError."""
+    # Its unit has as many tasks, and may be at work as well.
+    limits = {**_LIMITS, resource.RLIMIT_NPROC: 2 * (workers * 6 + 32)}
+    for kind, limit in limits.items():
+        hard = resource.getrlimit(kind)[1]
+        limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+        resource.setrlimit(kind, (limit, limit))
+    os.setpriority(os.PRIO_PROCESS, 0, max(0, os.getpriority(os.PRIO_PROCESS, 0)))
 
 
 def _become(owner: os.stat_result) -> None:
