@@ -21,9 +21,10 @@ atexit.register(shutil.rmtree, _LIBRARY, ignore_errors=True)
 (_LIBRARY / "ocsp").symlink_to(_CHECKOUT / "plugins/module_utils/ocsp")
 (_LIBRARY / "ocsp_stapling").symlink_to(_CHECKOUT / "roles/ocsp_stapling/files/ocsp_stapling")
 sys.path.insert(0, str(_LIBRARY))
-# The launcher has Python ignore the environment, and so what would keep the checkout free of compiled files.
+# The launcher has Python ignore the environment, and so what would keep the checkout free of compiled files. To compile
+# all of the program takes each process longer than the rest of its work, so they are here.
 _PYTHON = _LIBRARY / "python"
-_PYTHON.write_text(f'#!/bin/sh\nexec "{sys.executable}" -B "$@"\n')
+_PYTHON.write_text(f'#!/bin/sh\nexec "{sys.executable}" -X pycache_prefix={_LIBRARY}/compiled "$@"\n')
 _PYTHON.chmod(0o755)
 
 
