@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import shutil
 import sys
 import tempfile
@@ -32,6 +33,14 @@ _PYTHON.chmod(0o755)
 def library() -> Path:
     """What is /usr/local/lib/ocsp-stapling on a host."""
     return _LIBRARY
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_parser() -> None:
+    """Make the parser of the command line once, and not for each of thousands of runs: it is the same for all."""
+    from ocsp_stapling import cli
+
+    cli._parser = functools.cache(cli._parser)
 
 
 @pytest.fixture
