@@ -104,7 +104,8 @@ def tool(name: str) -> str:
 
 
 LAST_PYTHON = first_here(*reversed(PYTHON))
-# What breaks on a Python between these two breaks on one of them, too, but for the core, which is tested on all.
+# What breaks on a Python between these two breaks on one of them, too, but for the core, which is tested on all: on
+# those between with the cryptography of their time.
 OUTER_PYTHONS = {first_here(*PYTHON), LAST_PYTHON}
 # With the newest of all, and with the oldest.
 QUICK_PAIRS = {(LAST_PYTHON, NEWEST_CRYPTOGRAPHY), (first_here("3.9", "3.10", "3.11"), CRYPTOGRAPHY[0])}
@@ -122,9 +123,12 @@ def matrix() -> list[tuple[str, str]]:
 
 
 def is_shown_elsewhere(python: str, cryptography: str) -> bool:
-    """Whether a session that is not of the newest cryptography would show the same as another one does."""
+    """Whether a session would show the same as others do.
+
+    The newest cryptography is tested on the outer Pythons, and those between them have one of their time.
+    """
     if cryptography == NEWEST_CRYPTOGRAPHY:
-        return False
+        return python not in OUTER_PYTHONS
     others = [pair for pair in PAIRS if pair[1] == cryptography and pair[0] != python and is_here(pair[0])]
     return cryptography in CRYPTOGRAPHY_OF_DEBIAN or bool(others)
 
@@ -344,8 +348,10 @@ SANITY = {
 SANITY_ON_ALL_PYTHONS = ("2.19", "2.21") if NIGHTLY else ("2.19",)
 # The rules between the oldest and the newest.
 SANITY_NIGHTLY = ("2.20",)
-# pylint takes four times as long as all other tests together: by default it runs with the newest release alone.
+# pylint takes longer than all other tests together: by default it runs with the newest release alone, on what users
+# install. Most of its rules for tests are ruff's as well.
 WITH_PYLINT = tuple(SANITY) if NIGHTLY else ("2.21" if any(map(is_here, SANITY["2.21"])) else "2.19",)
+FOR_PYLINT = () if NIGHTLY else ("plugins/", "roles/")
 
 
 def define_sanity(short: str) -> None:
@@ -359,13 +365,15 @@ def define_sanity(short: str) -> None:
         home = CACHE / "ansible-test" / core.partition("==")[2]
         home.mkdir(parents=True, exist_ok=True)
         pythons = () if short in SANITY_ON_ALL_PYTHONS else ("--python", str(session.python))
-        left_out = () if short in WITH_PYLINT else ("--skip-test", "pylint")
+        command = ("ansible-test", "sanity", "--color", "no", *pythons)
         with scratch(session) as folder, open(home / "lock", "w", encoding="ascii") as lock:
             # ansible-test keeps virtual environments in its home and does not expect company.
             fcntl.flock(lock, fcntl.LOCK_EX)
             session.run("python", "tests/tools/ansible_test_home.py", str(home))
             with session.chdir(copy_collection(session, folder)):
-                session.run("ansible-test", "sanity", "--color", "no", *pythons, *left_out, env={"HOME": str(home)})
+                session.run(*command, "--skip-test", "pylint", env={"HOME": str(home)})
+                if short in WITH_PYLINT:
+                    session.run(*command, "--test", "pylint", *FOR_PYLINT, env={"HOME": str(home)})
 
     sanity.__doc__ = f"ansible-test sanity of ansible-core {short}" + (
         ", with pylint." if short in WITH_PYLINT else "."
@@ -423,13 +431,12 @@ COMPARED_ONCE = [f"--ignore=tests/conformance/{name}" for name in ("test_differe
 
 def define_conformance(python: str, cryptography: str) -> None:
     # Verdicts go by the library, and hardly by the Python.
-    inner = cryptography == NEWEST_CRYPTOGRAPHY and python not in {*OUTER_PYTHONS, TOOLS_PYTHON}
-    nightly = inner or is_shown_elsewhere(python, cryptography)
+    once = cryptography == NEWEST_CRYPTOGRAPHY and python == TOOLS_PYTHON
+    nightly = is_shown_elsewhere(python, cryptography) and not once
     name = f"conformance-py{python}-cryptography-{cryptography}"
 
     @tool_session(name, python=python, tags=["conformance"], nightly=nightly)
     def conformance(session: nox.Session) -> None:
-        once = cryptography == NEWEST_CRYPTOGRAPHY and python == TOOLS_PYTHON
         session.install(*PYTEST, f"cryptography=={cryptography}", *([tool("pyhanko-certvalidator")] if once else []))
         with scratch(session):
             run_pytest(session, "tests/conformance", *([] if once else COMPARED_ONCE))
@@ -437,8 +444,10 @@ def define_conformance(python: str, cryptography: str) -> None:
     conformance.__doc__ = "Verdicts compared with those of others."
 
 
-# All of the core on the oldest and the newest; on those between them, what sees cryptography.
+# Their openssl programs are asked; those between them say nothing that neither of these does.
 OUTER_RELEASES = ("bullseye", "forky")
+# All of the core on the newest, and on the oldest unless its Python is here; on the others, what sees cryptography.
+WHOLE_RELEASES = ("forky",) if is_here("3.9") else OUTER_RELEASES
 
 
 def define_distro(release: str) -> None:
@@ -447,9 +456,12 @@ def define_distro(release: str) -> None:
         if os.geteuid():
             session.skip("needs root")
         # First those that look at the clock, as all are read before the first runs. pytest 6 has no importlib mode.
-        whole = release in OUTER_RELEASES or NIGHTLY
-        tests = ["tests/conformance", CORE_TESTS, *([] if whole else WITHOUT_CRYPTOGRAPHY)]
-        options = ["-p", "no:cacheprovider", "-q", "--import-mode=prepend", COMPARED_ONCE[1]]
+        tests = ["tests/conformance", CORE_TESTS, COMPARED_ONCE[1]]
+        if not (NIGHTLY or release in OUTER_RELEASES):
+            tests += COMPARED_ONCE
+        if not (NIGHTLY or release in WHOLE_RELEASES):
+            tests += WITHOUT_CRYPTOGRAPHY
+        options = ["-p", "no:cacheprovider", "-q", "--import-mode=prepend"]
         session.run("script/in-distro", release, "python3", "-m", "pytest", *options, *tests, external=True)
 
     distro.__doc__ = f"The core with the Python, cryptography and pytest of Debian {release}."

@@ -7,11 +7,15 @@
 from __future__ import annotations
 
 import atexit
+import os
 import shutil
 import sys
 import tempfile
+import typing as t
 from pathlib import Path
+from unittest import mock
 
+import pytest
 from hypothesis import settings
 
 # The same examples on each machine, and no test that fails because a machine is busy.
@@ -27,3 +31,14 @@ if CHECKOUT.parts[-3:] != ("ansible_collections", "certops", "ocsp"):
     _link.parent.mkdir(parents=True)
     _link.symlink_to(CHECKOUT)
     sys.path.insert(0, str(_root))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _power_stays_on() -> t.Iterator[None]:
+    """Flush no file to the disk.
+
+    What that is for is a machine that loses its power, which none does here; and each flush waits for all that other
+    processes write. Tests of when there is one note the calls themselves.
+    """
+    with mock.patch.object(os, "fsync", os.fstat):  # which refuses the same descriptors
+        yield

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import shutil
 import sys
 import tempfile
@@ -21,9 +22,10 @@ atexit.register(shutil.rmtree, _LIBRARY, ignore_errors=True)
 (_LIBRARY / "ocsp").symlink_to(_CHECKOUT / "plugins/module_utils/ocsp")
 (_LIBRARY / "ocsp_stapling").symlink_to(_CHECKOUT / "roles/ocsp_stapling/files/ocsp_stapling")
 sys.path.insert(0, str(_LIBRARY))
-# The launcher has Python ignore the environment, and so what would keep the checkout free of compiled files.
+# The launcher has Python ignore the environment, and so what would keep the checkout free of compiled files. To compile
+# all of the program takes each process longer than the rest of its work, so they are here.
 _PYTHON = _LIBRARY / "python"
-_PYTHON.write_text(f'#!/bin/sh\nexec "{sys.executable}" -B "$@"\n')
+_PYTHON.write_text(f'#!/bin/sh\nexec "{sys.executable}" -X pycache_prefix={_LIBRARY}/compiled "$@"\n')
 _PYTHON.chmod(0o755)
 
 
@@ -31,6 +33,14 @@ _PYTHON.chmod(0o755)
 def library() -> Path:
     """What is /usr/local/lib/ocsp-stapling on a host."""
     return _LIBRARY
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_parser() -> None:
+    """Make the parser of the command line once, and not for each of thousands of runs: it is the same for all."""
+    from ocsp_stapling import cli
+
+    cli._parser = functools.cache(cli._parser)
 
 
 @pytest.fixture

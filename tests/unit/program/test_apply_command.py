@@ -667,14 +667,14 @@ def test_the_end_of_a_staple_that_stays_after_a_revocation_is_its_own(host: Host
 
 def test_what_was_proven_once_is_not_forgotten_with_the_claim(web: Host) -> None:
     """Whoever has taken over the fetching must not get an older response stapled again."""
-    web.process("refresh")
-    web.process("apply")
+    web.run("refresh")
+    web.run("apply")
     response = web.responses / f"{NAME}.der"
     older = response.read_bytes()
     web.later(2 * HOUR)
     web.maker = hosts.revoked
-    web.process("refresh", "--force")
-    web.process("apply")
+    web.run("refresh", "--force")
+    web.run("apply")
     assert web.staple(NAME) is None
     record_file = web.responses / "refresh.json"
     values = json.loads(record_file.read_text())
@@ -684,20 +684,20 @@ def test_what_was_proven_once_is_not_forgotten_with_the_claim(web: Host) -> None
         record_file.write_text(json.dumps(values))
         response.write_bytes(older)
         web.later(HOUR)
-        web.process("apply")
+        web.run("apply")
         assert web.staple(NAME) is None
         assert web.known(NAME)["revoked"]["reason"] == "key_compromise"
     # What the CA says later counts.
     web.maker = hosts.good
     web.later(HOUR)
-    web.process("refresh", "--force")
-    web.process("apply")
+    web.run("refresh", "--force")
+    web.run("apply")
     assert web.staple(NAME) is not None
     assert web.known(NAME)["revoked"] is None
     # Also when what it said has ended, and to whoever reads the proof.
     assert not (web.state / "proofs" / f"{NAME}.proof").exists()
     web.later(8 * DAY)
-    web.process("apply")
+    web.run("apply")
     assert (web.known(NAME)["code"], web.known(NAME)["revoked"]) == ("expired", None)
 
 
@@ -718,7 +718,7 @@ def test_a_later_proof_that_is_too_long_to_keep_displaces_no_other(web: Host) ->
         proof.unlink()
         if content is not None:
             proof.write_bytes(content)
-        assert web.process("apply").code == 2
+        assert web.run("apply").code == 2
         assert web.staple(NAME) is None
         assert web.known(NAME)["refused"] == (
             f"{proof} has {len(longer)} octets, more than 8192; it is not read, remove it" if content else ""
@@ -734,35 +734,35 @@ def test_a_clock_that_is_behind_has_no_revocation_forgotten(web: Host) -> None:
     now = web.now
     for moment in (now - 90 * MINUTE, now - 30 * DAY, now + HOUR):
         web.now = moment
-        assert web.process("apply").code == 2
+        assert web.run("apply").code == 2
         assert web.staple(NAME) is None
 
 
 def _revoke(host: Host) -> bytes:
     """Have a staple withdrawn because of a revocation. Returns it."""
-    host.process("refresh")
-    host.process("apply")
+    host.run("refresh")
+    host.run("apply")
     older = (host.responses / f"{NAME}.der").read_bytes()
     host.later(2 * HOUR)
     host.maker = hosts.revoked
-    host.process("refresh", "--force")
-    host.process("apply")
+    host.run("refresh", "--force")
+    host.run("apply")
     assert host.staple(NAME) is None
     return older
 
 
 def test_the_revocation_of_a_replaced_certificate_has_nothing_asked_again(web: Host) -> None:
     web.maker = hosts.revoked
-    web.process("refresh")
-    web.process("apply")
+    web.run("refresh")
+    web.run("apply")
     web.later(HOUR)
     web.maker = hosts.good
     web.deploy(NAME)
     (web.responses / f"{NAME}.der").write_bytes(hosts.good(web.leaves[NAME], web.now))
     asked = len(web.asked)
-    web.process("refresh")
+    web.run("refresh")
     assert len(web.asked) == asked
-    web.process("apply")
+    web.run("apply")
     assert web.staple(NAME) is not None and web.known(NAME)["revoked"] is None
 
 
@@ -869,7 +869,7 @@ def test_a_proof_is_kept_as_long_as_its_certificate(web: Host) -> None:
     _revoke(web)
     kept = web.state / "proofs" / f"{NAME}.proof"
     before = kept.stat().st_mtime_ns
-    assert web.process("apply").code == 2 and kept.stat().st_mtime_ns == before
+    assert web.run("apply").code == 2 and kept.stat().st_mtime_ns == before
     web.maker = hosts.good
     web.deploy(NAME)
     web.hour()
@@ -887,7 +887,7 @@ def test_a_proof_that_cannot_be_kept_is_told_all_the_same(web: Host) -> None:
     web.later(2 * HOUR)
     web.maker = hosts.revoked
     web.run("refresh", "--force")
-    done = web.process("apply")
+    done = web.run("apply")
     assert done.code == 2 and f"cannot create {web.state}/proofs" in done.err
     assert web.staple(NAME) is None and web.known(NAME)["revoked"]["reason"] == "key_compromise"
 
@@ -899,7 +899,7 @@ def test_a_proof_that_is_no_file_is_refused_and_keeps_no_staple_back(web: Host, 
     web.later(5 * DAY)
     assert web.run("refresh").code == 0
     make(f"{web.responses}/{NAME}.proof")
-    assert web.process("apply").code == 1
+    assert web.run("apply").code == 1
     assert web.staple(NAME) not in (None, before)
     assert web.known(NAME)["refused"].startswith(f"{web.responses}/{NAME}.proof ")
 
@@ -911,16 +911,16 @@ def _long_proof(leaf: forge.Entity, now: datetime) -> bytes:
 
 
 def test_a_proof_that_was_in_place_is_remembered_when_it_is_gone(web: Host) -> None:
-    web.process("refresh")
+    web.run("refresh")
     older = (web.responses / f"{NAME}.der").read_bytes()
-    web.process("apply")
+    web.run("apply")
     web.later(2 * HOUR)
     place = Path(os.path.realpath(web.root / "live" / NAME)) / "ocsp.der"
     place.write_bytes(hosts.revoked(web.leaves[NAME], web.now))
-    web.process("apply")
+    web.run("apply")
     assert web.staple(NAME) is None
     (web.responses / f"{NAME}.der").write_bytes(older)
-    web.process("apply")
+    web.run("apply")
     assert web.staple(NAME) is None
 
 

@@ -65,7 +65,9 @@ def owned(host: Host) -> Host:
 
 
 def command(host: Host, code: str, *arguments: str) -> t.List[str]:
-    return [sys.executable, "-B", "-c", _SCRIPT, str(host.library), code, *host.arguments("refresh", *arguments)]
+    compiled = f"pycache_prefix={host.library}/compiled"
+    script = ["-X", compiled, "-c", _SCRIPT, str(host.library), code]
+    return [sys.executable, *script, *host.arguments("refresh", *arguments)]
 
 
 def run(host: Host, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:

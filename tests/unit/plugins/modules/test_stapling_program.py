@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import grp
 import json
 import os
@@ -21,7 +22,7 @@ import pytest
 pytest.importorskip("ansible.module_utils.testing", reason="needs ansible-core 2.19 or later")
 
 from ansible_collections.certops.ocsp.plugins.module_utils import _program
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import families
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import families, secrets
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import InputError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import parts, sets
 from ansible_collections.certops.ocsp.plugins.plugin_utils import _program as controller
@@ -49,6 +50,15 @@ GOOD = {
 }
 UNITS = ["ocsp-stapling.service", "ocsp-stapling.timer"]
 Run = t.Callable[..., Result]
+#: All of the library is packed for each run, and looked through for keys. These go by what they are given alone, which
+#: is the same in each run here, and take longer than all the rest.
+holds_private_key = functools.cache(secrets.holds_private_key)
+PACK = controller.pack
+
+
+@functools.cache
+def pack(*sources: t.Tuple[str, bytes]) -> str:
+    return PACK(dict(sources))
 
 
 class Host:
@@ -111,6 +121,8 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureF
     # Not the Python of another distribution, which may have no cryptography.
     monkeypatch.setattr(_program, "lacks_cryptography", lambda python, run: False)
     monkeypatch.setattr(_program, "asked", lambda *given: _program.Answer())
+    monkeypatch.setattr(secrets, "holds_private_key", holds_private_key)
+    monkeypatch.setattr(controller, "pack", lambda sources: pack(*sources.items()))
     return Host(tmp_path, Runner("stapling_program", monkeypatch, capfd), monkeypatch)
 
 
