@@ -59,11 +59,11 @@ def run_playbook(
 ) -> subprocess.CompletedProcess[str]:
     """Run a playbook on this machine, with this Python.
 
-    Modules are packed once for all runs with the same folder ``packed``; they must not change between these.
+    Modules are packed once, and compiled, for all runs with the same folder ``packed``; they must not change between
+    these.
     """
     local = ["-c", "local", "-i", "localhost,", "-e", f"ansible_python_interpreter={sys.executable}"]
     if packed is None:
         return run_ansible("ansible-playbook", collections, *local, *switches, path)
-    return _run(
-        [sys.executable, PACKED_ONCE, packed, _program("ansible-playbook"), *local, *switches, path], collections
-    )
+    command = [sys.executable, PACKED_ONCE, "--compiled", packed, _program("ansible-playbook")]
+    return _run([*command, *local, *switches, path], collections)

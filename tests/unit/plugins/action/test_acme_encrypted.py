@@ -21,7 +21,7 @@ SECRET = "s3cret"
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> t.Callable[..., str]:
+def run(tmp_path: Path, packed: Path) -> t.Callable[..., str]:
     """Run the role for no certificate at all, in a folder that has keys."""
     collections = link_checkout(tmp_path / "collections")
     # That it is there is all that is asked of the collection that would talk to a CA.
@@ -38,7 +38,7 @@ def run(tmp_path: Path) -> t.Callable[..., str]:
 
     def role(*switches: str) -> str:
         password = f"--vault-password-file={tmp_path}/password"
-        done = run_playbook(tmp_path / "play.yml", collections, password, *switches)
+        done = run_playbook(tmp_path / "play.yml", collections, password, *switches, packed=packed)
         output = done.stdout + done.stderr
         assert done.returncode == 0 and "PRIVATE KEY" not in output, output
         return " ".join(output.split())

@@ -32,11 +32,6 @@ Play = t.Callable[..., str]
 ROLE = "certops.ocsp.ocsp_stapling"
 
 
-@pytest.fixture(scope="module")
-def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("packed")
-
-
 @pytest.fixture
 def run(tmp_path: Path, packed: Path) -> Play:
     """Run plays, in check mode unless told otherwise. Returns what was said, in one line."""
@@ -288,28 +283,25 @@ def test_who_includes_the_role_owns_what_it_gives(run: Play, tmp_path: Path) -> 
 STATUS = "WARNING - www.a was refused"
 
 
-@pytest.mark.parametrize(
-    ("found", "differing", "after", "shown"),
-    [
-        ({}, [], None, STATUS),
-        ({"recovered": ["www.a"]}, [], "OK - x", ""),
-        ({"held_back": ["www.a"]}, [], None, ""),
-        ({"held_back": ["other"]}, [], None, STATUS),
-        ({"held_back": ["a", "www"]}, [], None, STATUS),
-        ({"dropped": ["www.a"]}, [], None, ""),
-        ({"dropped": ["www.a"]}, ["timer"], "WARNING - www.a (and 2 more)", "WARNING - www.a (and 2 more)"),
-        ({"without_staple": ["www.a"]}, [], None, STATUS),
-        ({"without_staple": ["www.a"]}, ["timer"], "CRITICAL - www.a must", "CRITICAL - www.a must"),
-        ({"revoked": ["www.a"]}, [], "CRITICAL - www.a is revoked", "CRITICAL - www.a is revoked"),
-        ({"revoked": ["known"]}, [], None, STATUS),
-        ({"revoked": ["other"], "held_back": ["other"]}, [], None, STATUS),
-        ({}, ["timer"], "OK - x", ""),
-    ],
-)
-def test_the_status_of_before_is_not_shown_of_what_was_repaired_found_out_or_is_told_anyway(
-    found: t.Dict[str, t.Any], differing: t.List[str], after: t.Optional[str], shown: str, run: Play
-) -> None:
-    """``after`` is what it says when it is read again, None where it is not."""
+#: What was found, what differs, what the status is when it is read again (None where it is not), and what is shown.
+STATUSES: t.List[t.Tuple[t.Dict[str, t.Any], t.List[str], t.Optional[str], str]] = [
+    ({}, [], None, STATUS),
+    ({"recovered": ["www.a"]}, [], "OK - x", ""),
+    ({"held_back": ["www.a"]}, [], None, ""),
+    ({"held_back": ["other"]}, [], None, STATUS),
+    ({"held_back": ["a", "www"]}, [], None, STATUS),
+    ({"dropped": ["www.a"]}, [], None, ""),
+    ({"dropped": ["www.a"]}, ["timer"], "WARNING - www.a (and 2 more)", "WARNING - www.a (and 2 more)"),
+    ({"without_staple": ["www.a"]}, [], None, STATUS),
+    ({"without_staple": ["www.a"]}, ["timer"], "CRITICAL - www.a must", "CRITICAL - www.a must"),
+    ({"revoked": ["www.a"]}, [], "CRITICAL - www.a is revoked", "CRITICAL - www.a is revoked"),
+    ({"revoked": ["known"]}, [], None, STATUS),
+    ({"revoked": ["other"], "held_back": ["other"]}, [], None, STATUS),
+    ({}, ["timer"], "OK - x", ""),
+]
+
+
+def summary_task(number: int, found: t.Dict[str, t.Any], differing: t.List[str], after: t.Optional[str]) -> t.Any:
     names = ("recovered", "held_back", "dropped", "revoked", "unconfirmed", "without_staple")
     lists: t.Dict[str, t.Any] = {name: [] for name in names}
     deployed = {"changed": False, "msg": "up to date", "good_until": "", **lists, **found}
@@ -319,11 +311,17 @@ def test_the_status_of_before_is_not_shown_of_what_was_repaired_found_out_or_is_
         "__ocsp_stapling_host": host,
         "__ocsp_stapling_shown": {"stdout": f"OCSP {after or 'it is not read'} | certificates=2 good=1"},
     }
-    task = {"ansible.builtin.debug": {"msg": "{{ __ocsp_stapling_follows }} {{ __ocsp_stapling_summary }}"}}
+    message = f"case {number}: {{{{ __ocsp_stapling_follows }}}} {{{{ __ocsp_stapling_summary }}}}"
+    return {"ansible.builtin.debug": {"msg": message}, "vars": values}
+
+
+def test_the_status_of_before_is_not_shown_of_what_was_repaired_found_out_or_is_told_anyway(run: Play) -> None:
+    tasks = [summary_task(number, *case[:3]) for number, case in enumerate(STATUSES)]
     vars_file = str(CHECKOUT / "roles/ocsp_stapling/vars/main.yml")
-    said = run({"vars_files": [vars_file], "vars": {}, "tasks": [task]}, extra=values, check=False)
-    status = f"; ocsp-stapling status: {shown}" if shown else ""
-    assert f'"{after is not None} up to date{status}"' in said
+    said = run({"vars_files": [vars_file], "vars": {}, "tasks": tasks}, check=False)
+    for number, (*case, after, shown) in enumerate(STATUSES):
+        status = f"; ocsp-stapling status: {shown}" if shown else ""
+        assert f'"case {number}: {after is not None} up to date{status}"' in said, case
 
 
 @pytest.mark.parametrize(("differing", "verb"), [(["settings", "timer"], "started"), (["settings"], "restarted")])

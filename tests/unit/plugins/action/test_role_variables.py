@@ -129,7 +129,7 @@ def play(name: str, role: str, variables: t.Mapping[str, t.Any]) -> t.Dict[str, 
 
 
 @pytest.fixture(scope="module")
-def messages(tmp_path_factory: pytest.TempPathFactory) -> t.Dict[str, t.List[str]]:
+def messages(tmp_path_factory: pytest.TempPathFactory, packed: Path) -> t.Dict[str, t.List[str]]:
     """The lines of the message of each play; all of them are refused."""
     folder = tmp_path_factory.mktemp("refused")
     written = {"dest": str(folder / "messages"), "content": "{{ messages | to_json }}"}
@@ -143,7 +143,7 @@ def messages(tmp_path_factory: pytest.TempPathFactory) -> t.Dict[str, t.List[str
     (collections / "ansible_collections" / "community" / "crypto").mkdir(parents=True)
     path = folder / "play.yml"
     path.write_text(json.dumps([*(play(name, *given) for name, given in PLAYS.items()), last]))
-    done = run_playbook(path, collections, "--check")
+    done = run_playbook(path, collections, "--check", packed=packed)
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads((folder / "messages").read_text())
     assert not [name for name, message in found.items() if SECRET in message]
