@@ -14,6 +14,7 @@ import atexit
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -38,7 +39,10 @@ def ansible_program(name: str) -> list[str]:
     program = str(Path(sys.executable).with_name(name))
     if name != "ansible-playbook":
         return [program]
-    return [sys.executable, str(CHECKOUT / "tests/tools/packed_once.py"), str(HOME / "packed"), program]
+    # What is compiled for this Python is of use where there are no hosts of the lab, of which most have another one.
+    python = lab_tool.host_python() if os.environ.get("CERTOPS_LAB") else [sys.executable]
+    packed_once = [str(CHECKOUT / "tests/tools/packed_once.py"), "--compiled-by", shlex.join(python)]
+    return [sys.executable, *packed_once, str(HOME / "packed"), program]
 
 
 def run_program(
