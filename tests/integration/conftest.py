@@ -14,6 +14,7 @@ import atexit
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -38,7 +39,10 @@ def ansible_program(name: str) -> list[str]:
     program = str(Path(sys.executable).with_name(name))
     if name != "ansible-playbook":
         return [program]
-    return [sys.executable, str(CHECKOUT / "tests/tools/packed_once.py"), str(HOME / "packed"), program]
+    # What is compiled for this Python is of use where there are no hosts of the lab, of which most have another one.
+    python = lab_tool.host_python() if os.environ.get("CERTOPS_LAB") else [sys.executable]
+    packed_once = [str(CHECKOUT / "tests/tools/packed_once.py"), "--compiled-by", shlex.join(python)]
+    return [sys.executable, *packed_once, str(HOME / "packed"), program]
 
 
 def run_program(
@@ -142,9 +146,22 @@ def run_playbook(inventory: Path, tmp_path: Path) -> t.Callable[..., Result]:
     return run
 
 
+@pytest.fixture(scope="session")
+def _compiled_modules() -> None:
+    """Modules that run from within this process are compiled once, as those of playbooks are."""
+    import packed_once  # it imports Ansible, which reads the environment
+    from ansible.executor import module_common
+
+    packed_once.keep_compiled(module_common._CachedModule, [sys.executable])
+
+
 @pytest.fixture
 def run_module(
-    ansible_adhoc: t.Callable[..., t.Any], inventory: Path, run_playbook: t.Callable[..., Result], tmp_path: Path
+    _compiled_modules: None,
+    ansible_adhoc: t.Callable[..., t.Any],
+    inventory: Path,
+    run_playbook: t.Callable[..., Result],
+    tmp_path: Path,
 ) -> Module:
     """Run a module of the collection through Ansible and return its result."""
 
@@ -179,6 +196,9 @@ class Direct:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        # What was compiled once is for all of them, and beside nothing that is installed.
+        compiled = {"PYTHONPYCACHEPREFIX": str(HOME / "compiled"), "PYTHONDONTWRITEBYTECODE": ""}
+        self._environment = {**os.environ, "PYTHONPATH": os.environ["ANSIBLE_COLLECTIONS_PATH"], **compiled}
 
     def start(self, name: str, *, powerless: bool = False, **options: t.Any) -> subprocess.Popen[str]:
         """Start it and come back at once; when ``powerless``, permissions count for root too."""
@@ -189,7 +209,7 @@ class Direct:
         prefix = ["setpriv", f"--bounding-set={drop}", f"--inh-caps={drop}"] if powerless and os.geteuid() == 0 else []
         return subprocess.Popen(
             [*prefix, sys.executable, "-m", f"ansible_collections.{NAMESPACE}plugins.modules.{name}", file.name],
-            env={**os.environ, "PYTHONPATH": os.environ["ANSIBLE_COLLECTIONS_PATH"], "PYTHONDONTWRITEBYTECODE": "1"},
+            env=self._environment,
             cwd="/",
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

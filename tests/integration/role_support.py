@@ -16,6 +16,8 @@ ROOT = "/etc/ocsp-stapling"
 SUITES = ("bookworm", "trixie")
 #: For what other tests show on the older one.
 MOSTLY_NEWEST = (pytest.param("bookworm", marks=pytest.mark.nightly), "trixie")
+#: For what they show on the newer one.
+MOSTLY_OLDEST = ("bookworm", pytest.param("trixie", marks=pytest.mark.nightly))
 #: What the role installs for systemd beside the timer.
 UNITS = (
     "ocsp-stapling.service",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Result, lab_tool, pki_tool
-from role_support import MOSTLY_NEWEST, ROOT, is_stapled, names_of, serial, serve_by_exim, serve_by_nginx
+from role_support import ROOT, SUITES, is_stapled, names_of, serial, serve_by_exim, serve_by_nginx
 
 Play = t.Callable[..., Result]
 AddHost = t.Callable[..., lab_tool.Host]
@@ -236,7 +236,8 @@ def test_all_that_is_wrong_is_said_before_a_bare_host_is_touched(
     assert not host.has(ROOT) and not host.has(PROGRAM) and "ocsp-stapling" not in host.read("/etc/passwd")
 
 
-@pytest.mark.parametrize("suite", MOSTLY_NEWEST)
+@pytest.mark.nightly
+@pytest.mark.parametrize("suite", SUITES)
 def test_exim_broken_by_somebody_else(
     suite: str, lab: lab_tool.Lab, add_host: AddHost, play: Play, lab_pki: pki_tool.Pki
 ) -> None:

@@ -245,8 +245,10 @@ def web_host(host: lab_tool.Host, lab_pki: pki_tool.Pki) -> lab_tool.Host:
 
 
 @pytest.fixture
-def run(lab: lab_tool.Lab, lab_pki: pki_tool.Pki, web_host: lab_tool.Host, tmp_path: Path) -> t.Callable[..., Result]:
-    """Run plays of these tasks, each a play of its own."""
+def run(
+    lab: lab_tool.Lab, lab_pki: pki_tool.Pki, web_host: lab_tool.Host, tmp_path: Path
+) -> t.Iterator[t.Callable[..., Result]]:
+    """Run plays of these tasks, each a play of its own. The responder answers all the time."""
 
     def once(*plays: t.Sequence[t.Mapping[str, t.Any]], force_handlers: bool = False, **how: t.Any) -> Result:
         common = {"hosts": web_host.name, "gather_facts": False, "force_handlers": force_handlers}
@@ -255,10 +257,10 @@ def run(lab: lab_tool.Lab, lab_pki: pki_tool.Pki, web_host: lab_tool.Host, tmp_p
             {**common, **({"name": f"Play {number}"} if named else {}), "tasks": tasks}
             for number, tasks in enumerate(plays)
         ]
-        with lab.responder(lab_pki.home):
-            return playbook(lab, tmp_path, *given, **how)
+        return playbook(lab, tmp_path, *given, **how)
 
-    return once
+    with lab.responder(lab_pki.home):
+        yield once
 
 
 @pytest.mark.parametrize("given", [pytest.param("loop", marks=pytest.mark.nightly), "variable"])
@@ -368,8 +370,7 @@ def test_what_the_module_deploys_without_the_role(
     assert web_host.run("ocsp-stapling", "status", "--nagios", check=False).startswith("OCSP WARNING")
     mine = {"certificates": [{"name": SHOP, "services": ["nginx"]}]}
     web_host.write(f"{ROOT}/conf.d/mine.json", json.dumps(mine))
-    with lab.responder(lab_pki.home):
-        web_host.run("ocsp-stapling", "refresh")
+    web_host.run("ocsp-stapling", "refresh")
     web_host.run("ocsp-stapling", "apply")
     assert web_host.run("ocsp-stapling", "status", "--nagios").startswith("OCSP OK")
     all_are_served(lab, web_host, lab_pki, WEB, SHOP)
@@ -412,8 +413,7 @@ def test_a_play_that_fails_removes_nothing(
     assert run([inclusion(lab_pki, SHOP, "bad.example.com")]).rc == 0
     serve_by_nginx(web_host, "bad.example.com")
     lab_pki.revoke("bad.example.com")
-    with lab.responder(lab_pki.home):
-        web_host.run("ocsp-stapling", "refresh", "--force", check=False)
+    web_host.run("ocsp-stapling", "refresh", "--force", check=False)
     web_host.run("ocsp-stapling", "apply", check=False)
     moved = [inclusion(lab_pki, "bad.example.com"), inclusion(lab_pki, SHOP)]
     for forced in (True, False):

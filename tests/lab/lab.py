@@ -26,6 +26,12 @@ _PATIENCE = 300
 NETWORK = os.environ.setdefault("LAB_NET", "10.77.60")
 
 
+def host_python() -> list[str]:
+    """A command that runs the Python that most hosts have, from the root file system that they are made of."""
+    root = Path(os.environ["LAB_DIR"], "rootfs", "bookworm")
+    return ["chroot", str(root), "python3"] if (root / ".ready").exists() else [sys.executable]
+
+
 def reason_not_to() -> str:
     """Why there can be no lab here, or an empty string."""
     if os.geteuid() != 0:

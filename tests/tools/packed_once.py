@@ -4,42 +4,36 @@
 
 """Run ansible-playbook with the modules that earlier runs have packed.
 
-    python tests/tools/packed_once.py [--compiled] FOLDER PROGRAM [ARGUMENT]...
+    python tests/tools/packed_once.py [--compiled-by COMMAND] FOLDER PROGRAM [ARGUMENT]...
 
 Ansible packs each module with all that it imports, and forgets that at the end of a run. It takes as long as all the
 rest of a run in which nothing changes, and the result is the same as long as the collection is. Here it is kept in
 FOLDER, which is to belong to one installed collection.
 
-What is packed is compiled each time that the module runs, which takes longer than most modules do. With --compiled, it
-is packed together with what this Python makes of it; others take the source all the same.
+What is packed is compiled each time that the module runs, which takes longer than most modules do. With --compiled-by,
+it is packed together with what the Python that COMMAND runs makes of it; others take the source all the same.
 """
 
 from __future__ import annotations
 
-import base64
 import dataclasses
-import importlib.util
-import io
-import marshal
 import runpy
+import shlex
+import subprocess
 import sys
 import typing as t
-import zipfile
 from pathlib import Path
 
 from ansible import constants
 from ansible.executor import module_common
 
-#: The head of a compiled file that is never compared with its source.
-UNCHECKED = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + bytes(8)
-
 
 def main() -> None:
     """Have Ansible find its cache of modules in the folder, and run the program as it is."""
     del sys.argv[0]
-    if sys.argv[0] == "--compiled":
-        del sys.argv[0]
-        keep_compiled(module_common._CachedModule)
+    if sys.argv[0] == "--compiled-by":
+        keep_compiled(module_common._CachedModule, shlex.split(sys.argv[1]))
+        del sys.argv[:2]
     folder = Path(sys.argv.pop(0))
     folder.mkdir(parents=True, exist_ok=True)
     # Ansible makes this folder for each run, and removes it with the link.
@@ -47,25 +41,16 @@ def main() -> None:
     runpy.run_path(sys.argv[0], run_name="__main__")
 
 
-def keep_compiled(kind: t.Any) -> None:
-    """Have what Ansible packed compiled before it is kept."""
+def keep_compiled(kind: t.Any, python: t.Sequence[str]) -> None:
+    """Have what Ansible packed compiled by a Python before it is kept."""
     dump = kind.dump
+    command = [*python, "-I", "-B", "-c", Path(__file__).with_name("compile_packed.py").read_text()]
 
     def compile_and_dump(module: t.Any, path: str) -> None:
-        dump(dataclasses.replace(module, zip_data=add_compiled(module.zip_data)), path)
+        done = subprocess.run(command, input=module.zip_data, stdout=subprocess.PIPE, check=True)
+        dump(dataclasses.replace(module, zip_data=done.stdout), path)
 
     kind.dump = compile_and_dump
-
-
-def add_compiled(packed: bytes) -> bytes:
-    """The Base64 of a ZIP file, with each Python file in it compiled beside it, where imports look first."""
-    content = io.BytesIO(base64.b64decode(packed))
-    with zipfile.ZipFile(content, "a", zipfile.ZIP_DEFLATED) as archive:
-        for name in archive.namelist():
-            if name.endswith(".py"):
-                code = compile(archive.read(name), name, "exec", dont_inherit=True)
-                archive.writestr(f"{name}c", UNCHECKED + marshal.dumps(code))
-    return base64.b64encode(content.getvalue())
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -65,5 +66,6 @@ def run_playbook(
     local = ["-c", "local", "-i", "localhost,", "-e", f"ansible_python_interpreter={sys.executable}"]
     if packed is None:
         return run_ansible("ansible-playbook", collections, *local, *switches, path)
-    command = [sys.executable, PACKED_ONCE, "--compiled", packed, _program("ansible-playbook")]
+    compiled = ["--compiled-by", shlex.quote(sys.executable)]
+    command = [sys.executable, PACKED_ONCE, *compiled, packed, _program("ansible-playbook")]
     return _run([*command, *local, *switches, path], collections)
