@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import statistics
 import time
@@ -14,7 +15,9 @@ from pathlib import Path
 
 from conftest import Direct, pki_tool
 
-KILLS = 50
+MOST_KILLS = 50
+#: More follow only until some came before the file was replaced, and some after that.
+LEAST_KILLS = MOST_KILLS if os.environ.get("CERTOPS_NIGHTLY") else 15
 RUNS = 8
 
 
@@ -47,7 +50,9 @@ def test_killed_at_any_moment(
     moment = statistics.median(moments)
 
     left = {"old": 0, "new": 0}
-    for number in range(KILLS):
+    for number in range(MOST_KILLS):
+        if number >= LEAST_KILLS and left["old"] and left["new"]:
+            break
         staple.write_bytes(old)
         process = run_directly.start("ocsp_response", **options)
         time.sleep(random.uniform(0, 1.2 * moment) if number % 2 else random.uniform(0.9, 1.1) * moment)
@@ -64,7 +69,7 @@ def test_killed_at_any_moment(
             staple.write_bytes(old)
             assert run_directly("ocsp_response", **options)["changed"]
             assert not rest()
-    print(f"{KILLS} kills of runs that write after {moment:.3f} s left these files: {left}")
+    print(f"{sum(left.values())} kills of runs that write after {moment:.3f} s left these files: {left}")
     assert left["old"] and left["new"], "The kills came all too early or all too late."
     staple.write_bytes(old)
     assert run_directly("ocsp_response", **options)["changed"]
