@@ -126,19 +126,17 @@ def reduced(result: Values) -> dict[str, t.Any]:
     if len(json.dumps(kept)) > _LARGEST_ANSWER:
         return {"failed": True, "msg": "the CA answered with more than belongs to an order", "crashed": False}
     if "selected_chain" in result:
-        text = _mapping(result["selected_chain"]).get("full_chain")
-        pem = text if isinstance(text, str) and len(text) <= _LARGEST_CHAIN else "-----BEGIN"
-        kept["selected_chain"] = {"full_chain": _certificates_of(pem)}
+        kept["selected_chain"] = {"full_chain": _certificates_of(_mapping(result["selected_chain"]).get("full_chain"))}
     return kept
 
 
-def _certificates_of(pem: str) -> str | None:
+def _certificates_of(pem: t.Any) -> str | None:
     """The certificates in some PEM without the text around them, which Ansible would show, or None.
 
     There is nothing else in a chain (RFC 8555 section 9.1). What is damaged, or claims to be something else, cannot be
     left out either: without it, the chain would be another one.
     """
-    if "-----BEGIN" in _PEM_CERTIFICATE.sub("", pem):
+    if not isinstance(pem, str) or len(pem) > _LARGEST_CHAIN or "-----BEGIN" in _PEM_CERTIFICATE.sub("", pem):
         return None
     blocks = (block.group().split("\n") for block in _PEM_CERTIFICATE.finditer(pem))
     return "".join(f"{line.strip()}\n" for block in blocks for line in block if line.strip())
