@@ -185,15 +185,6 @@ def test_no_unit_may_do_more_than_it_did(host: lab_tool.Host, unit: str) -> None
 SOCKETS = (("SOCK_DGRAM", 0), ("SOCK_STREAM", 488), ("SOCK_STREAM", 2562))
 
 
-@pytest.mark.parametrize("unit", [UNITS[1], UNITS[3]])
-def test_a_unit_of_root_starts_where_others_have_left_no_room_for_files(host: lab_tool.Host, unit: str) -> None:
-    host.run("mount", "-t", "tmpfs", "-o", "nr_inodes=1", "tmpfs", "/tmp")
-    try:
-        assert try_in(host, unit, "true")
-    finally:
-        host.run("umount", "/tmp")
-
-
 def test_the_sandboxes_hold(host: lab_tool.Host) -> None:
     key = f"{ROOT}/live/one.example.com/privkey.pem"
     refresh, apply = UNITS[:2]

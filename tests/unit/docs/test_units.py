@@ -20,6 +20,7 @@ _BOTH = frozenset(
         "LockPersonality=yes",
         "MemoryDenyWriteExecute=yes",
         "NoNewPrivileges=yes",
+        "PrivateDevices=yes",
         "PrivateTmp=yes",
         "ProcSubset=pid",
         "ProtectClock=yes",
@@ -47,7 +48,6 @@ DIRECTIVES = {
         "CapabilityBoundingSet=",
         "InaccessiblePaths=-/run/lock -/dev/shm -/dev/mqueue -/run/dbus -/run/systemd/notify",
         "MemoryMax=256M",
-        "PrivateDevices=yes",
         "PrivateUsers=yes",
         "ReadOnlyPaths=/run",
         "ReadWritePaths={{ __ocsp_stapling_state }}/responses",
@@ -61,9 +61,7 @@ DIRECTIVES = {
     "ocsp-stapling-apply": {
         "CapabilityBoundingSet=CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER",
         "IPAddressDeny=any",
-        "DevicePolicy=closed",
         "MemoryMax=512M",
-        "PrivateMounts=yes",
         "PrivateNetwork=yes",
         "ReadOnlyPaths={{ __ocsp_stapling_state }}/responses",
         "RestrictAddressFamilies=AF_UNIX",
@@ -87,7 +85,7 @@ def test_nothing_is_added_that_opens_them(unit: str) -> None:
         "RestrictAddressFamilies",
         "ProtectSystem",
         "NoNewPrivileges",
-        "DevicePolicy",
+        "PrivateDevices",
     ):
         assert sum(line.startswith(f"{name}=") for line in lines) == 1, name
     filters = [line for line in lines if line.startswith("SystemCallFilter=")]
