@@ -31,7 +31,7 @@ from ansible.module_utils.basic import AnsibleModule
 from .ocsp import families
 from .ocsp.errors import Fault, FileError, InputError, Refusal
 from .ocsp.services import timetable
-from .ocsp.services.control import has_systemd
+from .ocsp.services.control import configured, has_systemd, is_known
 from .ocsp.store import origins, parts, reading, scan, sets, shares, tenants
 from .ocsp.store.sets import Layout
 from .ocsp.text import bounded, join_words
@@ -111,6 +111,7 @@ def carry_out(module: AnsibleModule) -> t.Dict[str, t.Any]:
     lacking = lacks_cryptography(here.python, run)
     wrong = [*obstacles(wanted), *problems(given, module.params["root"], found, run)]
     faults = [*(Fault("", one) for one in wrong), *access_faults(given["access"])]
+    faults += service_faults(given["services"], run)
     # The program is asked before anything is changed, where it is the right one.
     replaced = any(one.part == PROGRAM for one in found)
     usable = not (lacking and module.check_mode)
@@ -444,6 +445,17 @@ def access_faults(given: t.Iterable[Values]) -> t.Iterator[Fault]:
     for one in given:
         for problem in sets.find_access(one["owner"], one["group"])[2]:
             yield Fault(one["name"], f"{one['name']}: {problem}")
+
+
+def service_faults(given: t.Iterable[Values], run: Run) -> t.Iterator[Fault]:
+    """Services that are not on this host; ``given`` are {name, service, problem}."""
+
+    def ask(command: t.Iterable[str], **_options: t.Any) -> t.Tuple[int, str, str]:
+        return run(list(command))
+
+    for one in given:
+        if not is_known(configured(one["service"]), ask):
+            yield Fault(one["name"], f"{one['name']}: {one['problem']}")
 
 
 def _say_empty(layout: Layout, part: Values) -> t.Iterator[str]:

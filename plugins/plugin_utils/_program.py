@@ -23,12 +23,14 @@ from pathlib import Path
 from ansible.module_utils.common.yaml import yaml_load
 from ansible_collections.certops.ocsp.plugins.module_utils._program import PROGRAM, SETTINGS, log_refusal
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp import families
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy.wanted import unknown_service
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import Fault, OcspError
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.parse import check_limits, did_you_mean
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.table import RUN_LIMITS
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers import apache
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.table import NAMES
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import timetable
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services.control import configured
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services.control import configured, name_problem
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import parts
 
 from . import _cron, _groups, _owner
@@ -109,9 +111,20 @@ def wanted(
             for one in entries
             if {one.get("owner", "root"), one.get("group", "root")} != {"root"}
         ],
+        "services": list(_unknown_services(entries, options["services"])),
         "partial": False,
         "part": {**turn, "certificates": _number_of(part, options), "text": parts.dump(part)},
     }
+
+
+def _unknown_services(entries: t.Iterable[_groups.Entry], described: Values) -> t.Iterator[dict[str, str]]:
+    """The services of certificates that only the host may know, with what to say where it does not."""
+    for one in entries:
+        for service in one.get("services", ()):
+            # One that cannot be a name is said to be so when certificates are looked at.
+            if service not in NAMES and service not in described and not name_problem(service):
+                problem = f"reload: {unknown_service(service, described, 'ocsp_stapling_services')}"
+                yield {"name": one["name"], "service": service, "problem": problem}
 
 
 def _number_of(part: parts.Part, options: t.Mapping[str, t.Any]) -> int:

@@ -230,11 +230,16 @@ def _check_service(name: str, services: Services, values: Values) -> None:
     if problem:
         raise InputError(f"{given}: {problem}")
     if not services.is_known(name):
-        hint = did_you_mean(name, {*NAMES, *values["service_settings"]})
-        raise InputError(
-            f"{given}: {name} is not a known service; {hint}{'' if hint.endswith('?') else '.'} "
-            f"For another service set its unit or reload command in {settings}"
-        )
+        raise InputError(f"{given}: {unknown_service(name, values['service_settings'], settings)}")
+
+
+def unknown_service(name: str, described: t.Iterable[str], settings: str) -> str:
+    """That a service is neither known nor described, nor there; ``settings`` is what describes services."""
+    hint = did_you_mean(name, {*NAMES, *described})
+    return (
+        f"{name} is not a known service; {hint}{'' if hint.endswith('?') else '.'} For another service set its unit or "
+        f"reload command in {settings}"
+    )
 
 
 def _merge(one: Wanted, other: Wanted, values: Values) -> Wanted:

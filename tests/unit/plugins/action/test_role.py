@@ -219,6 +219,7 @@ def test_what_the_host_and_vaults_know_is_said_with_all_else(run: Play, tmp_path
     variables = {
         "certificates": {
             "web": {"domains": ["a.test", "b.test"], "key_group": "certops-none", "relaod": ["nginx"]},
+            "lb": {"domains": ["e.test"], "reload": ["haproxi"], "private_key": "nowhere.key"},
             "mail": {"domains": "c.test", "options": {"timout": 1}},
         },
         "certificates__more": ["d.test"],
@@ -236,6 +237,7 @@ def test_what_the_host_and_vaults_know_is_said_with_all_else(run: Play, tmp_path
         "mail: domains must be a list, such as [example.com]": "",
         "mail: options: 'timout' is not an option; did you mean timeout?": "",
         "ocsp_stapling_keep: 0 is not between 1 and 1000": "",
+        "e.test: reload: haproxi is not a known service; did you mean haproxy?": "e.test",
         f"a.test: {group}": "a.test",
         f"b.test: {group}": "b.test",
         f"b.test: there is no private key: {tmp_path} contains no b.test.key": "b.test",
