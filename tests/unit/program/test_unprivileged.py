@@ -149,17 +149,19 @@ def test_it_has_limits_of_its_own(owned: Host) -> None:
     """Root's would let it have all processes, all memory and all of the processor."""
     looks = f"""
 import resource
-kinds = ("NPROC", "DATA", "FSIZE", "CORE")
-limits = {{kind: resource.getrlimit(getattr(resource, "RLIMIT_" + kind)) for kind in kinds}}
+limits = {{}}
+for kind in ("NPROC", "DATA", "FSIZE", "CORE"):
+    limits[kind] = resource.getrlimit(getattr(resource, "RLIMIT_" + kind))
 with open({str(owned.responses / "seen")!r}, "w") as handle:
     json.dump(dict(limits=limits, niceness=os.getpriority(os.PRIO_PROCESS, 0)), handle)
 """
     before = os.getpriority(os.PRIO_PROCESS, 0)
     try:
         os.setpriority(os.PRIO_PROCESS, 0, -5)
-        run(owned, looks)
+        done = run(owned, looks)
     finally:
         os.setpriority(os.PRIO_PROCESS, 0, before)
+    assert done.stderr == ""
     seen = json.loads((owned.responses / "seen").read_text())
     assert all(0 <= soft == hard for soft, hard in seen["limits"].values()), seen
     assert seen["limits"]["NPROC"][0] <= 512 and seen["limits"]["CORE"] == [0, 0] and seen["niceness"] == 0
