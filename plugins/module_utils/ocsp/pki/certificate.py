@@ -796,20 +796,18 @@ def same_name(one: bytes, other: bytes) -> bool:
     CAs are known to write one name as PrintableString here and as UTF8String there, so unequal
     bytes are compared by text in small letters with white space compressed, as OpenSSL does.
     """
-    if one == other:
-        return True
-    try:
-        return comparable_name(one) == comparable_name(other)
-    except MalformedError:
-        return False
+    return one == other or _agree(comparable_name, one, other)
 
 
 def same_text(one: bytes, other: bytes) -> bool:
     """Whether two raw names have the same texts, letter by letter, in whatever string types."""
-    if one == other:
-        return True
+    return one == other or _agree(_texts, one, other)
+
+
+def _agree(read: t.Callable[[bytes], t.Any], one: bytes, other: bytes) -> bool:
+    """Whether the same is read in both; what cannot be read agrees with nothing."""
     try:
-        return _texts(one) == _texts(other)
+        return bool(read(one) == read(other))
     except MalformedError:
         return False
 
