@@ -448,14 +448,14 @@ def access_faults(given: t.Iterable[Values]) -> t.Iterator[Fault]:
 
 
 def service_faults(given: t.Iterable[Values], run: Run) -> t.Iterator[Fault]:
-    """Services that are not on this host; ``given`` are {name, service, problem}."""
+    """Services that are not on this host; ``given`` are {service, names of its certificates, problem}."""
 
     def ask(command: t.Iterable[str], **_options: t.Any) -> t.Tuple[int, str, str]:
         return run(list(command))
 
     for one in given:
         if not is_known(configured(one["service"]), ask):
-            yield Fault(one["name"], f"{one['name']}: {one['problem']}")
+            yield from (Fault(name, f"{name}: {one['problem']}") for name in one["names"])
 
 
 def _say_empty(layout: Layout, part: Values) -> t.Iterator[str]:

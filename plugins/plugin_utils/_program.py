@@ -17,6 +17,7 @@ import os
 import re
 import tarfile
 import typing as t
+from collections import defaultdict
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -117,14 +118,17 @@ def wanted(
     }
 
 
-def _unknown_services(entries: t.Iterable[_groups.Entry], described: Values) -> t.Iterator[dict[str, str]]:
-    """The services of certificates that only the host may know, with what to say where it does not."""
+def _unknown_services(entries: t.Iterable[_groups.Entry], described: Values) -> t.Iterator[dict[str, t.Any]]:
+    """The services that only the host may know, with their certificates, and with what to say where it does not."""
+    names: dict[str, list[str]] = defaultdict(list)
     for one in entries:
         for service in one.get("services", ()):
             # One that cannot be a name is said to be so when certificates are looked at.
             if service not in NAMES and service not in described and not name_problem(service):
-                problem = f"reload: {unknown_service(service, described, 'ocsp_stapling_services')}"
-                yield {"name": one["name"], "service": service, "problem": problem}
+                names[service].append(one["name"])
+    for service, certificates in names.items():
+        problem = f"reload: {unknown_service(service, described, 'ocsp_stapling_services')}"
+        yield {"service": service, "names": certificates, "problem": problem}
 
 
 def _number_of(part: parts.Part, options: t.Mapping[str, t.Any]) -> int:

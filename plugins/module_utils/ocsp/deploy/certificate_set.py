@@ -532,7 +532,7 @@ def _values(work: Plan, told: t.Sequence[str], unconfirmed: t.Sequence[str]) -> 
 def _good_until(work: Plan) -> t.Optional[str]:
     """When the first certificate or staple in use expires, as far as it is known; None where nothing is stapled.
 
-    What is revoked is good for nobody.
+    A certificate that is revoked does not count.
     """
     used = [item for item in work.items if not (item.held_back or item.rolled_back or item.is_revoked)]
     stapled = [item.response[1] for item in used if item.response is not None]
