@@ -26,9 +26,9 @@ from .identifiers import identifier_problem, is_self_signed
 CLOCK_TOLERANCE = timedelta(minutes=5)
 
 SERVER_AUTH = "1.3.6.1.5.5.7.3.1"
-ANY_USAGE = "2.5.29.37.0"
+_ANY_USAGE = "2.5.29.37.0"
 #: Server Gated Cryptography of Microsoft and Netscape, which OpenSSL takes for serverAuth.
-GATED = ("1.3.6.1.4.1.311.10.3.3", "2.16.840.1.113730.4.1")
+_GATED = ("1.3.6.1.4.1.311.10.3.3", "2.16.840.1.113730.4.1")
 _NETSCAPE_SERVER = 1
 
 _WITH_GNUTLS = "clients with GnuTLS"
@@ -348,7 +348,7 @@ def _name_faults(one: Certificate, issuer: Certificate) -> t.List[str]:
 
 def _leaf_faults(leaf: Certificate) -> _Faults:
     """RFC 5280 sections 4.2.1.3 and 4.2.1.12, as far as they concern a server."""
-    hard, soft = _usage_faults(leaf)
+    hard, soft = usage_faults(leaf)
     usages = leaf.key_usages
     if usages is not None and not usages & {x509.DIGITAL_SIGNATURE, x509.KEY_ENCIPHERMENT, x509.KEY_AGREEMENT}:
         hard.append(
@@ -371,13 +371,13 @@ def _leaf_faults(leaf: Certificate) -> _Faults:
     return hard, soft
 
 
-def _usage_faults(one: Certificate) -> _Faults:
+def usage_faults(one: Certificate) -> _Faults:
     """Clients ask the same of a server's certificate and of all CAs above it."""
     usages = one.extended_key_usages
-    if x509.EXTENDED_KEY_USAGE not in one.extensions or {SERVER_AUTH, *GATED} & set(usages):
+    if x509.EXTENDED_KEY_USAGE not in one.extensions or {SERVER_AUTH, *_GATED} & set(usages):
         return [], []
     lacking = f"the extended key usage of {one.name} lacks serverAuth"
-    if ANY_USAGE in usages:
+    if _ANY_USAGE in usages:
         return [], [f"{lacking}, and to clients with OpenSSL anyExtendedKeyUsage is no substitute"]
     held = ", ".join(_USAGE_NAMES.get(usage, usage) for usage in usages[:5]) or "none"
     return [f"{lacking}, so clients refuse it for a server (it has: {held}); have it reissued"], []
@@ -419,7 +419,7 @@ def _authority_faults(certificates: t.Tuple[Certificate, ...], depth: int, is_ro
             f"issuer and subject of {one.name} have the same name, and no authority key identifier says that another "
             "key signed it; clients with OpenSSL take it for a root"
         )
-    usage_hard, usage_soft = _usage_faults(one)
+    usage_hard, usage_soft = usage_faults(one)
     return hard + usage_hard, soft + usage_soft
 
 

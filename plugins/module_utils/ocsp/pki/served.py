@@ -12,7 +12,7 @@ from ..errors import MalformedError
 from . import certificate as x509
 from .certificate import Certificate, Issuances, same_name
 from .identifiers import is_self_signed
-from .path import ANY_USAGE, GATED, SERVER_AUTH
+from .path import usage_faults
 
 #: Levels of CAs, far above what is in use, so that no input takes long.
 _MOST_LEVELS = 12
@@ -43,8 +43,8 @@ def _issued(issuances: Issuances, certificate: Certificate, issuer: Certificate)
 
 
 def _is_for_servers(issuer: Certificate) -> bool:
+    """Whether it is a CA, and clients accept a server by it."""
     try:
-        usages = set(issuer.extended_key_usages) if x509.EXTENDED_KEY_USAGE in issuer.extensions else {SERVER_AUTH}
+        return x509.may_issue(issuer, is_root=False) and not usage_faults(issuer)[0]
     except MalformedError:
         return False
-    return x509.may_issue(issuer, is_root=False) and bool(usages & {SERVER_AUTH, ANY_USAGE, *GATED})
