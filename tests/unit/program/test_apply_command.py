@@ -1691,6 +1691,8 @@ def note(web: Host, outcome: str, **values: t.Any) -> None:
     """Have a record as a deployment leaves it that meant another certificate than the one in place."""
     known = {"code": "unreachable", "message": "the responder is down", "fingerprint": "ab" * 32, "owner": "site.yml"}
     known["not_after"] = format_time(web.now + 90 * DAY) or ""
+    live = web.root / "live" / NAME
+    known["live"] = Path(os.readlink(live)).name if live.is_symlink() else ""
     path = web.state / "attempts" / f"{NAME}.json"
     path.parent.mkdir(exist_ok=True)
     write_json(path, {"version": 1, "time": format_time(web.now), "outcome": outcome, **known, **values})

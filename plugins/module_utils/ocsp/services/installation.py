@@ -239,7 +239,7 @@ class Installation:
             if identifier and (sets.current_id(self.layout, name) or "") > identifier:
                 attempt = Attempt(datetime.now(timezone.utc), SWITCHED_BACK, "switched_back", message)
                 with contextlib.suppress(FileError):
-                    attempts.write(self.layout, name, attempt)
+                    attempts.write(self.layout, name, attempt, identifier)
 
     def _write_journal(self, names: t.Iterable[str], paths: t.Iterable[str]) -> None:
         live = {name: sets.current_id(self.layout, name) for name in names}

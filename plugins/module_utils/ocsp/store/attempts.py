@@ -12,6 +12,7 @@
                            "fingerprint": HEX,       SHA-256 of the certificate that was meant; empty if unreadable
                            "not_after": TIME,        until when that is valid, or null
                            "owner": "site.yml",      who deployed; may be empty
+                           "live": "20260304T...",   the identifier of the set that was live then; may be empty
                            "left_out_until": TIME}   until when this certificate is not tried again if a search finds
                                                      it where other users can write, or null
 
@@ -20,7 +21,7 @@ one rename. What cannot be read is no record.
 
 ``write`` puts a record in the place of the last one, and ``forget`` removes it: a deployment that ends well calls it,
 and so does whatever removes the set. ``outstanding`` is what to show: the record, unless the set that is live is the
-one that was meant, or was made later. ``deploy.outcomes`` makes records of the results of a transaction, and
+one that was meant, or another one than then. ``deploy.outcomes`` makes records of the results of a transaction, and
 ``services.installation`` of runs that were killed.
 """
 
@@ -29,7 +30,7 @@ from __future__ import annotations
 import json
 import os
 import typing as t
-from datetime import datetime, timezone
+from datetime import datetime
 
 from ..errors import FileError, InputError
 from ..text import clean, format_time, parse_time
@@ -52,8 +53,6 @@ _VERSION = 1
 _LARGEST = 16 * 1024
 _LONGEST_MESSAGE, _LONGEST_TEXT = 1000, 100
 _SUFFIX = ".json"
-#: How the identifier of a set says when it was made, to the second.
-_MADE = "%Y%m%dT%H%M%S"
 
 
 class Attempt(t.NamedTuple):
@@ -67,6 +66,7 @@ class Attempt(t.NamedTuple):
     not_after: t.Optional[datetime] = None
     owner: str = ""
     left_out_until: t.Optional[datetime] = None
+    live: str = ""
 
     @property
     def is_live(self) -> bool:
@@ -104,6 +104,7 @@ def _parse(values: t.Mapping[str, t.Any]) -> t.Optional[Attempt]:
         not_after=_time(values, "not_after"),
         owner=_text(values, "owner"),
         left_out_until=_time(values, "left_out_until"),
+        live=_text(values, "live"),
     )
 
 
@@ -127,17 +128,14 @@ def outstanding(layout: Layout, name: str) -> t.Optional[Attempt]:
         return None
     if attempt.is_live:
         return attempt if is_live(layout, name, attempt.fingerprint) else None
-    return None if is_live(layout, name, attempt.fingerprint) or _is_overtaken(layout, name, attempt) else attempt
+    # Not by the times of both, as either may be of a clock that was wrong.
+    is_overtaken = _live(layout, name) != attempt.live
+    return None if is_overtaken or is_live(layout, name, attempt.fingerprint) else attempt
 
 
 def is_live(layout: Layout, name: str, fingerprint: str) -> bool:
     """Whether the live set of a name is one with this certificate. Never raises."""
     return bool(fingerprint) and _live(layout, name).endswith(f"-{fingerprint[:8]}")
-
-
-def _is_overtaken(layout: Layout, name: str, attempt: Attempt) -> bool:
-    """Whether the set that is live was made later."""
-    return _live(layout, name)[:15] > f"{attempt.time.astimezone(timezone.utc):{_MADE}}"
 
 
 def _live(layout: Layout, name: str) -> str:
@@ -148,8 +146,11 @@ def _live(layout: Layout, name: str) -> str:
         return ""
 
 
-def write(layout: Layout, name: str, attempt: Attempt) -> None:
-    """Have this record on disk, in the place of the last one. Raises FileError."""
+def write(layout: Layout, name: str, attempt: Attempt, live: t.Optional[str] = None) -> None:
+    """Have this record on disk, in the place of the last one. Raises FileError.
+
+    ``live`` is the identifier of the set that will be live, where that is not the one that is.
+    """
     path = layout.attempt(name)
     try:
         os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
@@ -165,6 +166,7 @@ def write(layout: Layout, name: str, attempt: Attempt) -> None:
         "not_after": format_time(attempt.not_after),
         "owner": clean(attempt.owner, _LONGEST_TEXT),
         "left_out_until": format_time(attempt.left_out_until),
+        "live": _live(layout, name) if live is None else live,
     }
     files.replace_file(path, json.dumps(values, indent=1).encode("ascii") + b"\n")
 

@@ -222,7 +222,7 @@ def deployment_values(attempt: t.Optional[Attempt]) -> t.Optional[Values]:
     if attempt is None:
         return None
     values = {**attempt._asdict(), "time": format_time(attempt.time), "not_after": format_time(attempt.not_after)}
-    del values["left_out_until"]  # which is for deployments
+    del values["left_out_until"], values["live"]  # which are for deployments
     return values
 
 

@@ -52,36 +52,60 @@ def test_what_is_written_is_read(outcome: str, layout: sets.Layout) -> None:
     for attempt in (ATTEMPT._replace(outcome=outcome), ATTEMPT._replace(outcome=outcome, left_out_until=NOW)):
         attempts.write(layout, NAME, attempt)
         assert attempts.read(layout, NAME) == attempt
-    attempts.write(layout, NAME, Attempt(NOW, outcome, "bad_input", "it cannot be read"))
-    assert attempts.read(layout, NAME) == Attempt(NOW, outcome, "bad_input", "it cannot be read")
+    attempt = Attempt(NOW, outcome, "bad_input", "it cannot be read")
+    attempts.write(layout, NAME, attempt)
+    assert attempts.read(layout, NAME) == attempt
+    put_live(layout, OLD, NOW)
+    attempts.write(layout, NAME, attempt)
+    assert attempts.read(layout, NAME) == attempt._replace(live=sets.current_id(layout, NAME) or "")
     assert attempts.names(layout) == [NAME] and os.stat(layout.attempt(NAME)).st_mode & 0o777 == 0o644
     attempts.forget(layout, NAME)
     attempts.forget(layout, NAME)
     assert attempts.names(layout) == []
 
 
+@pytest.mark.parametrize("ahead", [timedelta(0), timedelta(days=20), timedelta(days=-20)])
 @pytest.mark.parametrize(
-    ("outcome", "live", "made", "holds"),
+    ("outcome", "before", "after", "holds"),
     [
-        (attempts.HELD_BACK, OLD, -1, True),
-        (attempts.HELD_BACK, OLD, 0, True),
-        (attempts.HELD_BACK, OLD, 1, False),  # made since
-        (attempts.HELD_BACK, NEW, -1, False),  # what was meant
-        (attempts.HELD_BACK, None, 0, True),
-        (attempts.REFUSED, OLD, -1, True),
-        (attempts.SWITCHED_BACK, OLD, -1, True),
-        (attempts.LIVE_WITHOUT_STAPLE, NEW, -1, True),
-        (attempts.LIVE_WITHOUT_STAPLE, OLD, 1, False),
-        (attempts.LIVE_WITHOUT_STAPLE, None, 0, False),
+        (attempts.HELD_BACK, OLD, None, True),
+        (attempts.HELD_BACK, OLD, OLD, False),  # made since
+        (attempts.HELD_BACK, OLD, NEW, False),  # what was meant
+        (attempts.HELD_BACK, NEW, None, False),
+        (attempts.HELD_BACK, None, None, True),
+        (attempts.REFUSED, OLD, None, True),
+        (attempts.SWITCHED_BACK, OLD, None, True),
+        (attempts.LIVE_WITHOUT_STAPLE, NEW, None, True),
+        (attempts.LIVE_WITHOUT_STAPLE, NEW, OLD, False),
+        (attempts.LIVE_WITHOUT_STAPLE, None, None, False),
     ],
 )
 def test_it_holds_until_the_certificate_or_a_later_one_is_live(
-    outcome: str, live: t.Optional[str], made: int, holds: bool, layout: sets.Layout
+    outcome: str,
+    before: t.Optional[str],
+    after: t.Optional[str],
+    holds: bool,
+    ahead: timedelta,
+    layout: sets.Layout,
 ) -> None:
+    """Also where the clock was wrong when the set was made that is live."""
+    if before:
+        put_live(layout, before, NOW + ahead)
     attempts.write(layout, NAME, ATTEMPT._replace(outcome=outcome))
-    if live:
-        put_live(layout, live, NOW + timedelta(seconds=made))
+    if after:
+        put_live(layout, after, NOW + ahead + timedelta(seconds=1))
     assert (attempts.outstanding(layout, NAME) is not None) is holds
+
+
+def test_it_holds_for_the_set_that_is_put_back(layout: sets.Layout) -> None:
+    """As where the run that switched was killed: what it switched to is live when that is noted."""
+    put_live(layout, OLD, NOW)
+    identifier = sets.current_id(layout, NAME)
+    put_live(layout, NEW, NOW + timedelta(seconds=1))
+    attempts.write(layout, NAME, ATTEMPT._replace(fingerprint=""), identifier)
+    assert attempts.outstanding(layout, NAME) is None
+    sets.swap(layout, NAME, identifier)
+    assert attempts.outstanding(layout, NAME) is not None
 
 
 def test_it_goes_with_the_sets(layout: sets.Layout) -> None:
