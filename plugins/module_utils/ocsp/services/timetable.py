@@ -28,10 +28,15 @@ CRON_FILE = "/etc/cron.d/ocsp-stapling"
 _STARTS = 100
 _LARGEST = 64 * 1024
 _LONGEST_SEARCH = 366
-_PROPERTIES = "ActiveState,NextElapseUSecRealtime,TimersCalendar"
+_PROPERTIES = "ActiveState,NextElapseUSecRealtime,TimersCalendar,TimersMonotonic"
 _CALENDAR = re.compile(r"\{ OnCalendar=(.*?) ; next_elapse=(.*?) \}")
 #: Both commands show other time zones, too, but never without UTC.
 _UTC = re.compile(r"\w{3} (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?:\.\d+)? UTC$", re.MULTILINE)
+#: The unit of the timer has it start the program so long after its last run, whatever the clock says.
+_AT_LEAST = timedelta(days=1)
+_MONOTONIC = "OnUnitInactiveUSec="
+#: Systemd and its calendar may round the same time to different seconds.
+_ROUNDING = timedelta(minutes=1)
 #: After the last time of a calendar, such as 2099-01-01, the next start is farther away than any response is good.
 _NEVER = timedelta(days=36500)
 _JOB = re.compile(r"^(\S+) (\S+) (\S+) (\S+) (\S+) root (?:sleep (\d+); )?", re.MULTILINE)
@@ -41,9 +46,13 @@ _FIELDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 
 
 class Timetable(t.NamedTuple):
-    """The next starts of the program, at least two, in their order; later ones follow at the last distance."""
+    """The next starts of the program, at least two, in their order; later ones follow at the last distance.
+
+    ``is_late``: the timer waits for a time beyond the next one of its calendar, as after a clock that was ahead.
+    """
 
     starts: t.Tuple[datetime, ...]
+    is_late: bool = False
 
     @property
     def interval(self) -> timedelta:
@@ -101,7 +110,12 @@ def _of_timer(run: Run, now: datetime) -> t.Optional[Timetable]:
     # The delay of this host is always the same (FixedRandomDelay).
     delay = max(timedelta(0), following[0] - min(bases)) if following and bases else timedelta(0)
     elapses = sorted({time for calendar, _base in calendars for time in _elapses(run, calendar)})
-    return _made(_ended(_follow(elapses, delay, [time for time in following if time > now])))
+    starts = [time for time in following if time > now]
+    if not (starts and bases and len(elapses) > 1 and starts[0] > elapses[0] + delay + _ROUNDING):
+        return _made(_ended(_follow(elapses, delay, starts)))
+    first = min(starts[0], now + _AT_LEAST) if _MONOTONIC in shown.get("TimersMonotonic", "") else starts[0]
+    later = _follow(elapses, delay, [first])
+    return _made(later if len(later) > 1 else [first, first + (elapses[-1] - elapses[-2])], is_late=True)
 
 
 def _follow(elapses: t.Iterable[datetime], delay: timedelta, starts: t.List[datetime]) -> t.List[datetime]:
@@ -122,8 +136,8 @@ def _times(text: str) -> t.List[datetime]:
     return [datetime.strptime(time, "%Y-%m-%d %H:%M:%S").replace(tzinfo=timezone.utc) for time in _UTC.findall(text)]
 
 
-def _made(starts: t.Collection[datetime]) -> t.Optional[Timetable]:
-    return Timetable(tuple(sorted(starts)[:_STARTS])) if len(starts) > 1 else None
+def _made(starts: t.Collection[datetime], is_late: bool = False) -> t.Optional[Timetable]:
+    return Timetable(tuple(sorted(starts)[:_STARTS]), is_late) if len(starts) > 1 else None
 
 
 def _ended(starts: t.List[datetime]) -> t.List[datetime]:

@@ -51,7 +51,7 @@ def catch_up(config: Config, state: State, now: datetime) -> None:
     claims, _refused = record.load_foreign(config.folders.record, len(config.certificates))
     run = certificate_state.refresh_values(claims.run, now)
     ended = record.last_of(run)
-    known = record.last_of(record.mapping(state.runs, "refresh"))
+    known = record.last_of(certificate_state.refresh_values(record.mapping(state.runs, "refresh"), now))
     if not config.fetch or state.refused or ended is None or (known is not None and ended <= known):
         return
     state.runs["refresh"] = run

@@ -144,6 +144,7 @@ def test_a_timer_has_its_delay_and_leaves_out_what_it_sleeps_through() -> None:
         "".join(f"  Next elapse: Wed 2026-03-04 05:{minute}:00 UTC\n" for minute in (10, 15, 20, 25, 30, 35)),
     )
     assert [f"{start:%H:%M}" for start in found.starts] == ["05:12", "05:22", "05:32", "05:42"]
+    assert not found.is_late
 
 
 def test_a_timer_that_runs_now_is_not_taken_to_be_next() -> None:
@@ -157,6 +158,23 @@ def test_a_timer_that_runs_now_is_not_taken_to_be_next() -> None:
         "  Iter. #2: Wed 2026-03-04 08:00:00 CET\n  (in UTC): Wed 2026-03-04 07:00:00 UTC\n",
     )
     assert [f"{start:%H:%M:%S}" for start in found.starts] == ["06:05:59", "07:05:59"]
+    assert not found.is_late
+
+
+@pytest.mark.parametrize(("monotonic", "first"), [("1d", "03-05 05:06"), ("", "03-24 05:10")])
+def test_a_timer_that_started_by_a_clock_that_was_ahead_is_late(monotonic: str, first: str) -> None:
+    """It passes over the times of its calendar until then, or until a day has passed, if it is that of the role."""
+    shown = {
+        "ActiveState": "active",
+        "NextElapseUSecRealtime": "Tue 2026-03-24 05:10:00 UTC",
+        "TimersCalendar": "{ OnCalendar=*-*-* *:00:00 ; next_elapse=Tue 2026-03-24 05:00:00 UTC }",
+    }
+    if monotonic:
+        shown["TimersMonotonic"] = f"{{ OnUnitInactiveUSec={monotonic} ; next_elapse=1w 1d 2min }}"
+    iterations = "".join(f"  Next elapse: Wed 2026-03-04 {hour:02}:00:00 UTC\n" for hour in range(6, 24))
+    found = shown_by_systemd(shown, iterations)
+    assert found.is_late and f"{found.starts[0]:%m-%d %H:%M}" == first
+    assert found.interval == timedelta(hours=1)
 
 
 def test_after_the_last_time_of_a_calendar_there_is_no_run() -> None:

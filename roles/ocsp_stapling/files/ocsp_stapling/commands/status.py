@@ -12,6 +12,7 @@ import typing as t
 from datetime import datetime, timedelta, timezone
 
 from ocsp.errors import sentence
+from ocsp.judge.response import SET_BACK
 from ocsp.judge.schedule import asked_from
 from ocsp.services.timetable import TIMER, Timetable
 from ocsp.text import format_time
@@ -314,6 +315,10 @@ class Status:
             yield Problem(troubles.FILE_OF_USER, f"files of other users cannot be used: {_quoted(message)}")
         missed = [problem for command in self._commands() for problem in self._missed(command)]
         yield from missed
+        if self.runs is not None and self.runs.is_late:
+            waits = f"{TIMER} waits until {when(self.runs.starts[0], self.now)} instead of for its next time"
+            hint = f"run 'systemctl restart {TIMER}' as root"
+            yield Problem(troubles.NOT_RUNNING, f"{waits}, as after a clock that was ahead; {hint}")
         if self.stopped and not any(problem.trouble is troubles.NOT_RUNNING for problem in missed):
             hint = f"run 'systemctl enable --now {TIMER}' as root"
             yield Problem(troubles.NOT_RUNNING, f"nothing starts the program, as {TIMER} does not run; {hint}")
@@ -347,6 +352,9 @@ class Status:
         ended = self._ended(command)
         since = ended or record.time_of({"first": self.state.first}, "first") or _made(self.config.folders.metrics)
         ago = (self.now - since).total_seconds() if since is not None else 0.0
+        if ended is not None and ended - self.now > SET_BACK:
+            what = f"{command} last ran at {when(ended, self.now)}, by a clock that was ahead or is behind now"
+            yield Problem(troubles.NOT_RUNNING, f"{what}; check the time (timedatectl) and run it again")
         if ago > self.interval.total_seconds() * _MISSED and since is not None:
             partial = record.last_of(record.mapping(self.state.runs, command)) != ended
             what = f"last ran{' for all certificates' if partial else ''} at {when(since, self.now)}"
