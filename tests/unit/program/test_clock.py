@@ -12,12 +12,18 @@ from datetime import datetime
 import pytest
 from ansible_collections.certops.ocsp.tests.unit.forge import DAY, HOUR, NOW, SECOND
 from ocsp_stapling import clock
-from ocsp_stapling.clock import Evidence
+from ocsp_stapling.clock import Evidence, Known, Uptime
 
 
-def doubt(now: datetime, latest: t.Optional[datetime], contradicted: bool = False, **evidence: bool) -> str:
+def doubt(
+    now: datetime,
+    latest: t.Optional[datetime],
+    contradicted: bool = False,
+    expected: t.Optional[datetime] = None,
+    **evidence: bool,
+) -> str:
     found = Evidence(evidence.get("new", False), evidence.get("good", False))
-    return clock.problem(now, latest, contradicted, lambda: found)
+    return clock.problem(now, latest, expected or latest, lambda: contradicted, lambda: found)
 
 
 PLAUSIBLE: t.Dict[str, t.Tuple[t.Optional[datetime], bool, t.Dict[str, bool]]] = {
@@ -43,6 +49,29 @@ IMPLAUSIBLE: t.Dict[str, t.Tuple[t.Optional[datetime], bool, t.Dict[str, bool], 
     "years ahead": (NOW - 3650 * DAY, False, {}, "is 3650 days ahead of the last run"),
     "contradicted": (NOW - HOUR, True, {"good": True}, "contradicts the responders' clocks"),
 }
+
+
+def test_uptime_counts_within_a_boot() -> None:
+    """It is a lower bound of what has passed; the clock may say more."""
+    known = clock.known(clock.Known(NOW, Uptime("a", 100.0)).values())
+    assert known.at(Uptime("a", 100.0 + 3600)) == NOW + HOUR
+    assert known.at(Uptime("b", 100.0 + 3600)) == known.at(None) == known.at(Uptime("a", 50.0)) == NOW
+    assert clock.known({}).at(Uptime("a", 1.0)) is None
+    assert clock.known({"latest": "2026-03-04T05:06:07Z", "boot": 3, "uptime": "x"}) == Known(NOW, None)
+
+
+@pytest.mark.parametrize(
+    ("now", "latest"),
+    [
+        (NOW + 2 * HOUR, NOW + 2 * HOUR),
+        (NOW + HOUR, NOW + HOUR),
+        (NOW, NOW + HOUR),  # set back by a little
+        (NOW - SECOND, NOW - SECOND),  # believed for what a CA signed
+    ],
+)
+def test_what_is_known_of_a_clock_that_is_believed(now: datetime, latest: datetime) -> None:
+    uptime = Uptime("a", 100.0)
+    assert clock.believed(now, NOW + HOUR, uptime) == Known(latest, uptime)
 
 
 @pytest.mark.parametrize("name", IMPLAUSIBLE)

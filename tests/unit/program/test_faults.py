@@ -428,6 +428,177 @@ def test_an_old_response_is_no_evidence_of_a_clock_that_is_behind(
     assert host.run("status", "--nagios").out.startswith("OCSP OK")
 
 
+def no_claims(host: Host) -> None:
+    """Have the record say that refresh has just run and found nothing wrong."""
+    moment = host.now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    run = {"started": moment, "ended": moment, "exit_code": 0}
+    hosts.write_json(host.responses / "refresh.json", {"version": 1, "run": run, "certificates": {}})
+
+
+@pytest.mark.parametrize("had_one", [True, False])
+@pytest.mark.parametrize("behind", [20 * HOUR, 3 * DAY, 20 * DAY])
+def test_an_old_response_of_what_has_no_staple_is_no_evidence(host: Host, behind: timedelta, had_one: bool) -> None:
+    """Neither of one that was withdrawn, nor of one that never had any; nor is an older one of those put in since."""
+    host.service("web")
+    host.deploy(NAME, ["web"])
+    host.deploy(OTHER, ["web"])
+    path = host.responses / f"{OTHER}.der"
+    moments = [host.now - behind + HOUR, host.now - behind + 2 * HOUR]
+    old = [hosts.good(host.leaves[OTHER], moment, life=8 * HOUR, age=timedelta(0)) for moment in moments]
+    host.makers[OTHER] = lambda leaf, now: hosts.good(leaf, now, life=8 * HOUR, age=timedelta(0))
+    if had_one:
+        host.hour()
+    else:
+        host.run("refresh")
+        path.unlink()
+        host.run("apply")
+    host.later(8 * HOUR)
+    path.unlink(missing_ok=True)
+    no_claims(host)
+    host.run("apply")
+    assert host.staple(OTHER) is None
+    latest = clock_of(host)["latest"]
+    for moment, response in zip(moments, old):
+        host.now = moment + HOUR
+        path.write_bytes(response)
+        no_claims(host)
+        done = host.run("apply")
+        assert done.code == 1 and "no staple is withdrawn because of the time" in done.err
+        assert clock_of(host)["latest"] == latest
+        assert host.run("status", "--nagios").code == 1
+
+
+def test_a_latest_time_before_all_others_is_none(host: Host) -> None:
+    host.service("web")
+    host.deploy(NAME, ["web"])
+    host.hour()
+    path = host.state / "state.json"
+    state = json.loads(path.read_text())
+    state["clock"]["latest"] = "0001-01-01T00:00:00Z"
+    hosts.write_json(path, state)
+    assert host.run("apply").code == 0
+    assert clock_of(host)["latest"] == "2026-03-04T05:06:07Z"
+
+
+def test_a_clock_that_is_put_right_while_apply_waits_withdraws_nothing(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As while a play holds the lock, by whose end the clock was set."""
+    from ocsp_stapling import dispatch
+    from ocsp_stapling import host as world
+
+    class Clock(datetime):
+        ahead = 8 * DAY
+
+        @classmethod
+        def now(cls, tz: t.Any = None) -> datetime:
+            return host.now + cls.ahead
+
+    @contextlib.contextmanager
+    def wait(*arguments: t.Any) -> t.Iterator[t.Any]:
+        Clock.ahead = timedelta(0)
+        with installation(*arguments) as one:
+            yield one
+
+    installation = dispatch._installation
+    host.service("web")
+    host.deploy(NAME, ["web"], must_staple=True)
+    host.hour()
+    monkeypatch.setattr(world, "datetime", Clock)
+    monkeypatch.setattr(dispatch, "_installation", wait)
+    monkeypatch.setattr(dispatch, "parse_time", lambda _text, _name: None)
+    assert host.run("apply").code == 0
+    assert host.staple(NAME) is not None
+    assert clock_of(host)["latest"] == "2026-03-04T05:06:07Z"
+
+
+def test_a_clock_that_was_ahead_is_believed_again_once_all_are_renewed(host: Host) -> None:
+    """All staples ended by it, so that nothing in place shows what is new."""
+    host.service("web")
+    host.deploy(NAME, ["web"])
+    host.hour()
+    host.later(20 * DAY)
+    host.down = True
+    host.hour()
+    assert host.staple(NAME) is None
+    host.later(HOUR - 20 * DAY)
+    host.down = False
+    host.hour()
+    assert host.staple(NAME) is not None
+    assert clock_of(host)["problem"] == ""
+    assert host.run("status", "--nagios").out.startswith("OCSP OK")
+
+
+def test_a_clock_that_is_set_back_by_a_little_again_and_again_is_doubted(host: Host) -> None:
+    """Each time by what would be believed, so that a staple lasts for ever."""
+    host.service("web")
+    host.deploy(NAME, ["web"])
+    host.hour()
+    host.later(-timedelta(minutes=40))
+    no_claims(host)
+    assert host.run("apply").code == 0
+    host.later(-timedelta(minutes=40))
+    no_claims(host)
+    done = host.run("apply")
+    assert done.code == 1 and "is behind the 2026-03-04T05:06:07Z of an earlier run" in done.err
+
+
+@pytest.mark.parametrize("boot", ["a" * 32, "b" * 32])
+def test_a_clock_that_stands_still_is_doubted(host: Host, boot: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By how long the host has been up, which says nothing after a start."""
+    from ocsp_stapling import clock
+    from ocsp_stapling import host as world
+
+    host.service("web")
+    host.deploy(NAME, ["web"])
+    codes = []
+    for number in range(3):
+        uptime = clock.Uptime(boot if number else "a" * 32, 7200.0 + 2400 * number)
+        monkeypatch.setattr(world.Host, "uptime", lambda _host, found=uptime: found)
+        codes.append([one.code for one in host.hour()][1])
+    assert codes == [0, 0, 1 if boot == "a" * 32 else 0]
+    said = "which should say 2026-03-04T06:26:07Z, by how long this host has been up since an earlier run"
+    assert (said in clock_of(host)["problem"]) == (boot == "a" * 32)
+
+
+def test_a_claim_by_a_clock_that_is_far_ahead_begins_no_new_day(host: Host) -> None:
+    host.service("web")
+    host.deploy(NAME, ["web"])
+    host.hour()
+    host.down = True
+    host.later(8 * DAY)
+    claims = []
+    for _day in range(3):
+        for ahead in (timedelta(0), 100 * DAY):
+            host.later(ahead)
+            no_claims(host)
+            record = json.loads((host.responses / "refresh.json").read_text())
+            record["certificates"][NAME] = {"clock_implausible": True, "looked": record["run"]["started"]}
+            hosts.write_json(host.responses / "refresh.json", record)
+            host.run("apply")
+            claims.append(clock_of(host)["claimed"])
+            host.later(-ahead)
+        host.later(DAY + HOUR)
+    assert set(claims) == {"2026-03-12T05:06:07Z"}
+    assert host.staple(NAME) is None
+
+
+def test_a_run_of_the_future_is_none(host: Host) -> None:
+    """It would count as the last one until then, so that nobody were told that nothing runs."""
+    host.service("web")
+    host.deploy(NAME, ["web"])
+    host.later(5 * DAY)
+    host.hour()
+    assert host.run("status", "--nagios").code == 0
+    host.later(-5 * DAY)
+    status = host.run("status")
+    assert status.code == 1
+    said = "last ran at 2026-03-09 05:06 UTC (in 5 days), by a clock that was ahead or is behind now; check the time"
+    assert said in " ".join(status.out.split())
+    host.run("refresh")
+    assert "refresh last ran at 2026-03-04 05:06 UTC (now)" in " ".join(host.run("status").out.split())
+
+
 @pytest.mark.parametrize("maker", [made_now, produced_now, by_a_new_responder])
 @pytest.mark.parametrize("attacked", [False, True])
 @pytest.mark.parametrize("minutes", [6, 20, 50, 60])

@@ -121,9 +121,11 @@ def test_where_it_may_not_ask_systemd_it_knows_the_next_runs_from_apply(
     host.later(HOUR)
     host.run("refresh")
     assert host.requests == 2
-    (host.state / "starts.json").write_text('{"starts": [1, null, "2026"]}')
-    host.later(HOUR)
-    assert host.run("refresh").code == 0
+    same = "2026-03-08T03:00:00Z"
+    for starts in ([1, None, "2026"], [same, same], ["0001-01-01T00:00:00Z", same]):
+        (host.state / "starts.json").write_text(json.dumps({"starts": starts}))
+        host.later(HOUR)
+        assert host.run("refresh").code == 0
 
 
 def test_a_certificate_that_was_replaced_is_asked_for_at_once(host: Host) -> None:

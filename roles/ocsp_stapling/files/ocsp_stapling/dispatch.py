@@ -101,6 +101,7 @@ def apply(options: argparse.Namespace, log: Log) -> int:
     if options.names:
         _check_names(options.names, [*_configured(config), *sets.live_names(config.layout)])
     with _installation(config, host) as installed:
+        host.read_clock()
         done = Apply(
             config, host, log, installed, options.trust_clock, not options.no_reload, names=options.names
         ).run()

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import subprocess
@@ -17,7 +18,12 @@ from ocsp.judge.schedule import Lookahead, look_ahead
 from ocsp.services import control, timetable
 from ocsp.services.timetable import Timetable
 
+from .clock import Uptime
+
 _MACHINE_ID = "/etc/machine-id"
+_BOOT_ID = "/proc/sys/kernel/random/boot_id"
+#: The environment variable in which the unit of apply says the same.
+BOOT_ID = "OCSP_STAPLING_BOOT_ID"
 _LONGEST_OUTPUT = 64 * 1024
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -70,6 +76,15 @@ def _machine() -> bytes:
         return os.uname().nodename.encode()
 
 
+def _boot() -> str:
+    """What tells this boot from others. The sandbox of apply hides the kernel's file, so that its unit says it."""
+    told = os.environ.get(BOOT_ID, "")
+    if not told:
+        with contextlib.suppress(OSError, UnicodeDecodeError), open(_BOOT_ID, encoding="ascii") as handle:
+            told = handle.read(64)
+    return told.strip().replace("-", "")
+
+
 class Host:
     """The host. The time is ``fixed``, or starts at the host's clock and then follows the monotonic clock."""
 
@@ -89,6 +104,17 @@ class Host:
 
     def now(self) -> datetime:
         return self._fixed or self._start + timedelta(seconds=self.elapsed())
+
+    def read_clock(self) -> None:
+        """Take the time from the host's clock again, which may have been put right while something was waited for."""
+        self._start = datetime.now(timezone.utc) - timedelta(seconds=self.elapsed())
+
+    def uptime(self) -> t.Optional[Uptime]:
+        """How long the host has been up; None where that cannot be told, as in tests at a fixed time."""
+        if self._fixed is not None:
+            return None
+        boot = _boot()
+        return Uptime(boot, time.clock_gettime(time.CLOCK_BOOTTIME)) if boot else None
 
     def timetable(self) -> t.Optional[Timetable]:
         """When systemd or cron will start the program, None where that is not known."""

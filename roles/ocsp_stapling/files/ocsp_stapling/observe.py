@@ -25,7 +25,7 @@ from ocsp.store.staples import Place
 from . import record
 from .clock import Evidence
 from .config import Config, Entry
-from .record import Record, Values
+from .record import Record
 from .state import State
 
 #: Octets of the largest response that is read from another user: none of more than 16,380 is stapled, PEM is longer.
@@ -142,6 +142,8 @@ class Observer:
         Those of what a search found count where nothing else is configured, and not all of them, as they cost any time.
         """
         new = good = False
+        known = {name: record.time_of(values, "newest") for name, values in before.certificates.items()}
+        had_any = any(known.values())
         configured = [entry for entry in self.config.certificates if not entry.found]
         for entry in configured or self.config.certificates[:_MOST_EVIDENCE]:
             try:
@@ -152,17 +154,18 @@ class Observer:
             if candidate is None or not candidate.acceptable or candidate.clock_behind:
                 continue
             good = True
-            staple = record.mapping(before.certificates.get(entry.name), "staple")
-            new = new or self._is_new(candidate, look.facts.current, staple)
+            # Where others had one, the first of a certificate may have been kept back for long.
+            can_tell = known.get(entry.name) is not None or not had_any
+            new = new or (can_tell and self._is_new(candidate, look.facts.current, known.get(entry.name)))
         return Evidence(new, good)
 
-    def _is_new(self, candidate: Judgement, current: t.Optional[Judgement], known: Values) -> bool:
-        """Whether the CA made a response after all that is known to have been in place.
+    def _is_new(self, candidate: Judgement, current: t.Optional[Judgement], newest: t.Optional[datetime]) -> bool:
+        """Whether the CA made a response after all that have been in place.
 
         An older one can be put back at any time. What begins later than a clock that is behind can explain was put in
         place by one that was ahead, and does not count.
         """
-        moments = [record.time_of(known, "this_update")]
+        moments = [newest]
         if current is not None and current.acceptable:
             moments.append(current.this_update)
         known_moments = [one for one in moments if one is not None and one - self.now <= LONGEST_LEAD]

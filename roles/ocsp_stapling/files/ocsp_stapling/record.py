@@ -31,7 +31,7 @@ from __future__ import annotations
 
 import json
 import typing as t
-from datetime import datetime
+from datetime import datetime, timezone
 
 from ocsp.errors import InputError, OcspError, printable
 from ocsp.fetch.environment import Way
@@ -54,6 +54,8 @@ _SHORT_TEXT = 128
 _LONGEST_URL, _MOST_WAYS = 256, 400
 _MOST_DIGITS = 20
 _LONGEST_TIME = 40
+#: Earlier ones are of nothing that is recorded, and nothing could be subtracted from some.
+_FIRST_TIME = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _METHODS = ("get", "post")
 _DIGESTS = ("sha1", "sha256")
 
@@ -200,9 +202,10 @@ def time_of(entry: Values, key: str) -> t.Optional[datetime]:
     if not isinstance(value, str) or len(value) > _LONGEST_TIME:
         return None
     try:
-        return parse_time(value, key)
+        found = parse_time(value, key)
     except InputError:
         return None
+    return found if found >= _FIRST_TIME else None
 
 
 def last_of(run: Values) -> t.Optional[datetime]:

@@ -38,5 +38,5 @@ def read(path: str) -> t.Optional[Timetable]:
     noted = values.get("starts") if isinstance(values, dict) else None
     if not isinstance(noted, list):
         return None
-    starts = [start for start in (record.time_of({"start": one}, "start") for one in noted) if start is not None]
-    return Timetable(tuple(starts)) if len(starts) > 1 else None
+    starts = {start for start in (record.time_of({"start": one}, "start") for one in noted) if start is not None}
+    return Timetable(tuple(sorted(starts))) if len(starts) > 1 else None

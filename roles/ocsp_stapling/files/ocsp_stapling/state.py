@@ -11,6 +11,8 @@ proofs/NAME.proof. A newer ``version`` than 1 means that keys changed their mean
     {"version": 1, "program": "1.0.0",
      "written": TIME,                  when
      "clock": {"latest": TIME,         the latest time at which this host's clock was believed
+              "boot": ID,             of the boot in which that was, and for how many
+              "uptime": 3600,         seconds the host had been up then
                "problem": "",          why it is not believed now
                "claimed": TIME},       since when refresh has said that responders contradict it
      "refused": "",                    why the record of refresh was not read, by the code foreign_file
@@ -32,6 +34,7 @@ proofs/NAME.proof. A newer ``version`` than 1 means that keys changed their mean
                     "renew_at": TIME, "responder_url": URL, "certificate_sha256": HEX,
                     "installed": TIME,         what is in place, and where it came from
                     "ignored": ""} or null,    which servers ignore or clients refuse it, and why
+         "newest": TIME,                           of the newest staple that was ever in place, its this_update
          "revoked": {"time": TIME, "reason": TEXT} or null,
          "code": "", "message": "",                why there is no staple, or why it will soon be none
          "left": HEX or null,                      the SHA-256 of what refresh left where servers read it, if good

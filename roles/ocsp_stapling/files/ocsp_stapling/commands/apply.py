@@ -134,6 +134,7 @@ class Apply:
         if self.reload:
             self._take_back()
         self._look_at_beginnings()
+        self._remember_newest()
         self._look_at_renewals()
         self._worsen(0 if self.messenger.finish(self.reload) else 1)
         self._summarize()
@@ -168,21 +169,29 @@ class Apply:
             self.log.emit(Event("kept", message, events.WARNING, certificate=name))
 
     def _look_at_clock(self) -> None:
-        latest = record.time_of(self.before.clock, "latest")
-        claimed = record.time_of(self.before.clock, "claimed")
+        known, uptime = clock.known(self.before.clock), self.host.uptime()
+        expected = None if self.trust_clock else known.at(uptime)
         if not self.trust_clock:
-            contradicted = self.observer.is_contradicted()
-            if contradicted:
-                claimed = clock.claim_began(self.now, claimed)
-                contradicted = clock.is_believed(self.now, claimed) and self._is_noted(claimed)
             self.clock_problem = clock.problem(
-                self.now, latest, contradicted, lambda: self.observer.evidence(self.before)
+                self.now, known.latest, expected, self._is_contradicted, lambda: self.observer.evidence(self.before)
             )
-        self.after.clock = {"latest": format_time(self.now), "problem": "", "claimed": format_time(claimed)}
+        believed = clock.believed(self.now, expected, uptime)
+        claimed = record.time_of(self.before.clock, "claimed")
+        self.after.clock = {**believed.values(), "problem": "", "claimed": format_time(claimed)}
         if self.clock_problem:
             # However much later a staple in place begins, it stays, and nothing older takes its place.
             self.observer.lead = timedelta.max
             self._say_clock()
+
+    def _is_contradicted(self) -> bool:
+        """Whether refresh says so, and is believed.
+
+        Since when is noted first: a full disk would make each claim a new one.
+        """
+        if not self.observer.is_contradicted():
+            return False
+        claimed = clock.claim_began(self.now, record.time_of(self.before.clock, "claimed"))
+        return self._is_noted(claimed) and clock.is_believed(self.now, claimed)
 
     def _look_at_beginnings(self) -> None:
         """Doubt the clock because of what staples in place have shown, unless it is doubted already."""
@@ -193,15 +202,26 @@ class Apply:
         self.clock_problem = clock.problem_by_staple(entry.name, reason)
         self._say_clock()
 
+    def _remember_newest(self) -> None:
+        """Keep, also when its staple goes, since when the newest of each certificate is: no older one proves the time.
+
+        What was put in place while the clock was in doubt may be an old one itself.
+        """
+        for name, values in self.after.certificates.items():
+            newest = record.time_of(record.mapping(self.before.certificates, name), "newest")
+            begins = record.time_of(record.mapping(values, "staple"), "this_update")
+            if begins is not None and not self.clock_problem:
+                newest = begins if newest is None or self.trust_clock else max(newest, begins)
+            values["newest"] = format_time(newest)
+
     def _say_clock(self) -> None:
         """Say that the clock is not believed, so that the latest time at which it was stays the same."""
-        latest = record.time_of(self.before.clock, "latest")
-        self.after.clock.update(latest=format_time(latest), problem=self.clock_problem)
+        self.after.clock.update(clock.known(self.before.clock).values(), problem=self.clock_problem)
         self._worsen(1)
         self.log.emit(Event("clock", self.clock_problem, events.ERROR, "clock_implausible"))
 
     def _is_noted(self, claimed: datetime) -> bool:
-        """Have the beginning of a claim on disk before it is believed: a full one would make it new in each run."""
+        """Have the beginning of a claim on disk."""
         before = self.before
         if before.clock.get("claimed") == format_time(claimed):
             return True
