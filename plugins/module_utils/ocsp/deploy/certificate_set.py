@@ -158,10 +158,11 @@ def _present(task: Task) -> Result:
             of_users = {item.name: item.wanted.user for item in work.items if item.wanted.is_of_user}
             asking.obtain(work, asking.fetcher(task.values, of_users), patience, asking.looking_ahead(task))
     unsaved = one.inclusion.unsaved(one.part) if one.part is not None else []
+    lost = live.lost(work.setup, work.before, work.after())
     rewritten = live.told(work.outdated_snippets(), work.before, work.after())
     done = _foresee(one, unsaved) if task.check else _deploy(one, unsaved)
     leaving = departure.find(one.inclusion, work, done.part, task.values["force"])
-    former = live.ordered(work.before, one.inclusion.found)
+    former = live.ordered([*work.before, *lost], one.inclusion.found)
     moved = [] if done.problem else live.moved_defaults(former, leaving.ending)
     told = done.told
     if task.check:

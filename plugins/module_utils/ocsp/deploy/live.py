@@ -21,6 +21,8 @@ from ..store.sets import Description, Layout
 
 #: The place of a set that does not say its own.
 LAST = 1 << 30
+#: Octets of the largest snippet that is read: one about 10,000 certificates has 1 MiB or so.
+_LARGEST_SNIPPET = 64 * 1024 * 1024
 
 
 class Live(t.NamedTuple):
@@ -68,6 +70,17 @@ def ordered(found: t.Iterable[Live], all_parts: t.Iterable[Part]) -> t.List[Live
 def next_came(found: t.Iterable[Live], all_parts: t.Iterable[Part]) -> int:
     """The number of an owner, or a task without one, that comes to the host now."""
     return 1 + max((*(one.came for one in found), *(part.came for part in all_parts)), default=0)
+
+
+def lost(setup: Setup, before: t.Iterable[Live], after: t.Iterable[Live]) -> t.List[Live]:
+    """Those to come that snippets on disk name already, as somebody has moved their live links or sets away.
+
+    Raises InputError.
+    """
+    known = {one.entry.name for one in before}
+    paths = [snippets.path(setup.root, file) for file in snippets.owners()]
+    text = b"\n".join(reading.read_file(path, path, _LARGEST_SNIPPET) or b"" for path in paths)
+    return [one for one in after if one.entry.name not in known and f"{one.entry.live}/".encode() in text]
 
 
 class Moved(t.NamedTuple):

@@ -436,6 +436,18 @@ def test_another_default_is_foreseen_and_told(host: Host) -> None:
     assert pruned["removed"] == [A, B] and "default" not in pruned["msg"], "that was said before"
 
 
+@pytest.mark.parametrize("what", ["link", "set"])
+def test_a_default_that_somebody_moved_away_is_put_back_as_it_was(what: str, host: Host) -> None:
+    """Servers still have it, and the snippet names it."""
+    host.deploy("web", A, B)
+    folder = host.home / ("etc/live" if what == "link" else "etc/sets")
+    (folder / A).rename(host.home / "away")
+    for check in (True, False):
+        result = host.deploy("web", A, B, check=check)
+        assert result["changed"] and "default" not in result["msg"] and defaults_of(result) == []
+    assert host.listed() == [A, B]
+
+
 def test_another_key_for_the_same_names_is_no_other_default(host: Host) -> None:
     host.deploy("web", A, B)
     pair = entry(leaf(A, "rsa", kind="rsa2048", urls=False), "a-rsa", names=[A], services=[SERVICE])
