@@ -117,6 +117,12 @@ def test_a_service_of_no_known_kind_need_not_be_described(folder: Path) -> None:
     assert config.certificates[0].values["server"] == ["exim"]
 
 
+def test_a_byte_order_mark_is_passed_over(folder: Path) -> None:
+    assert load(folder, "\ufeff" + '{"workers": 4}').workers == 4
+    with pytest.raises(ConfigError, match="line 2, column 3"):
+        load(folder, '\ufeff{"workers": 4,\n  workers: 1}')
+
+
 #: What is wrong, and the line and the words by which it is named.
 BROKEN: t.Dict[str, t.Tuple[str, str]] = {
     "nothing": ("", "line 1, column 1: the file is empty; it must contain at least {}"),

@@ -45,7 +45,11 @@ class Document(t.NamedTuple):
 
 
 def parse(text: str, source: str) -> Document:
-    """Read JSON. Raises ConfigError, also for a key that stands twice in one object."""
+    """Read JSON. Raises ConfigError, also for a key that stands twice in one object.
+
+    A byte order mark, as some editors write it, is passed over (RFC 8259, section 8.1).
+    """
+    text = text[1:] if text.startswith("\ufeff") else text
     try:
         value = json.loads(text, parse_constant=_refuse)
         json.dumps(value, ensure_ascii=False).encode()
