@@ -49,6 +49,12 @@ options:
       - A new file gets the mode V(0644) unless O(mode) says otherwise. The attributes of an existing file are kept.
     type: path
     required: true
+  mode:
+    description:
+      - The permissions of the file, as a quoted octal number such as V('0640') or as a symbolic mode such as
+        V(u=rw,g=r).
+      - By default a new file gets V(0644), whatever the umask is, and an existing one keeps those it has.
+    type: raw
 seealso:
   - module: certops.ocsp.ocsp_responses
   - module: certops.ocsp.ocsp_response_info
