@@ -96,10 +96,16 @@ def _absent_sets(task: Task, names: t.Sequence[str]) -> Result:
     configured = {one.name for part in found for one in part.certificates}
     present = removal.present(task.layout, names)
     gone = [name for name in names if name in present or name in configured]
-    done = _take_away(task, gone, found, left, gone)
+    done = _take_away(task, gone, found, left, gone, _say_missing(names, gone) if gone else ())
     if not task.check and not done.failed:
         _save(task.layout, left)
     return done
+
+
+def _say_missing(asked: t.Iterable[str], found: t.Container[str]) -> t.List[str]:
+    """Which of those to remove were not there, beside others that were: a name may be misspelt."""
+    missing = sorted(name for name in asked if name not in found)
+    return [f"not there: {sentences.listed(missing)}"] if missing else []
 
 
 def _save(layout: Layout, all_parts: t.Iterable[Part]) -> None:
@@ -140,6 +146,7 @@ def _absent_part(task: Task, asked: t.Collection[str]) -> Result:
     said = _say_shared(owner, gone, kept, left, task.check, not asked)
     said += departure.say_lost({name: unwanted[name] for name in kept if name in unwanted})
     said += [] if left else [_say_without_owner(without_owner)]
+    said += _say_missing(asked, names)
     done = _take_away(task, gone, inclusion.found, left, names, said)
     if not task.check and not done.failed:
         parts.save(task.layout, rest)

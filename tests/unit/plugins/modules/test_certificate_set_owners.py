@@ -110,8 +110,11 @@ def test_certificates_are_removed_by_name_whoever_configured_them(host: Host) ->
     def configured() -> t.Dict[str, t.List[str]]:
         return {part.owner: [one.name for one in part.certificates] for part in parts.load(host.layout)}
 
-    assert absent(A)["removed"] == [A] and configured() == {"api": [C], "web": [B]}
-    assert absent(B, C, part={"owner": "web"})["removed"] == [B] and configured() == {"api": [C]}
+    done = absent(A, "ww.example.com")
+    assert done["removed"] == [A] and f"{A} was removed; not there: ww.example.com" in done["msg"]
+    assert configured() == {"api": [C], "web": [B]}
+    done = absent(B, C, part={"owner": "web"})
+    assert done["removed"] == [B] and f"; not there: {C}" in done["msg"] and configured() == {"api": [C]}
     assert host.run("absent", part={"owner": "api"}, certificates=[{"name": B}])["msg"] == (
         f"'api' has no such certificate on this host: {B}"
     )
