@@ -18,7 +18,7 @@ from ..options.parse import check_limits
 from ..options.table import RUN_LIMITS
 from ..servers.table import NAMES, SERVERS
 from ..services import control
-from ..services.installation import Installation
+from ..services.installation import Installation, read_texts
 from ..store import attempts, comparison, files, parts, sets, shares
 from ..store.parts import Part
 from ..store.sets import Layout
@@ -159,8 +159,10 @@ def _present(task: Task) -> Result:
             asking.obtain(work, asking.fetcher(task.values, of_users), patience, asking.looking_ahead(task))
     unsaved = one.inclusion.unsaved(one.part) if one.part is not None else []
     lost = live.lost(work.setup, work.before, work.after())
-    rewritten = live.told(work.outdated_snippets(), work.before, work.after())
+    outdated = work.outdated_snippets()
+    found = read_texts(outdated)
     done = _foresee(one, unsaved) if task.check else _deploy(one, unsaved)
+    rewritten = [path for path in outdated if task.check or read_texts([path])[path] != found[path]]
     leaving = departure.find(one.inclusion, work, done.part, task.values["force"])
     former = live.ordered([*work.before, *lost], one.inclusion.found)
     moved = [] if done.problem else live.moved_defaults(former, leaving.ending)
@@ -185,19 +187,22 @@ def _present(task: Task) -> Result:
     # A task that does not fail shows its warnings and no message; the role shows both.
     fails = task.values["fail_on_held_back"]
     failed = bool(done.problem or (result["held_back"] and fails))
-    said = [sentences.summary(work, task.check, told, done.problem, rewritten, brief=not fails)]
+    users = live.users(rewritten, work.before, work.after())
+    said = [sentences.summary(work, task.check, told, done.problem, users, brief=not fails)]
     said += [waited] if fails else []
     said += departure.say_dropped(layout, leaving.gone, task.check)
     said += departure.say_given(work, done.part, one.inclusion) if done.part is not None else ()
     said += departure.say_lost(leaving.lost, departure.AT_THE_END)
     said += [*departure.say_moved(moved, task.check), _say_reconfigured(one, done)]
     result["msg"] = "; ".join(filter(None, said))
+    # A server that does not run is not told, but what it will read has changed all the same.
+    changed = _is_changed(work, done) or bool(rewritten)
     if task.is_question:
         # The task that deploys warns.
-        return Result(result, _is_changed(work, done), failed)
+        return Result(result, changed, failed)
     warnings = [*work.warnings, *([waited] if waited and not (failed and fails) else [])]
     warnings += _warnings(one, done, leaving)
-    return Result(result, _is_changed(work, done), failed, warnings)
+    return Result(result, changed, failed, warnings)
 
 
 def _planned(task: Task) -> _Deployment:

@@ -129,3 +129,11 @@ def told(paths: t.Iterable[str], *moments: t.Iterable[Live]) -> t.Dict[str, t.Li
             if kind in kinds and one.entry.name not in found.setdefault(service, []):
                 found[service].append(one.entry.name)
     return {service: names for service, names in found.items() if names}
+
+
+def users(paths: t.Iterable[str], *moments: t.Sequence[Live]) -> t.List[str]:
+    """Whom these snippets are for: the services as ``told`` has them, or the kind of server where there is none."""
+    owners, found = snippets.owners(), set()
+    for path in paths:
+        found.update(told([path], *moments) or [owners[os.path.basename(path)]])
+    return sorted(found)

@@ -21,13 +21,13 @@ def summary(
     check: bool,
     told: t.Sequence[str] = (),
     problem: str = "",
-    rewritten: t.Container[str] = (),
+    rewritten: t.Collection[str] = (),
     brief: bool = False,
 ) -> str:
     """What happened, or with ``check`` would happen, in one sentence.
 
-    ``told`` are the services to be reloaded, those of them ``rewritten`` whose shared snippets are written by this run,
-    and ``problem`` is why no new set is live. ``brief``: why a certificate is held back is said elsewhere.
+    ``told`` are the services to be reloaded, ``rewritten`` those whose shared snippets are written by this run, also
+    where they do not run, and ``problem`` is why no new set is live. ``brief``: why a certificate is held back is said elsewhere.
     """
     changed = [item.name for item in work.changed]
     renewed = [item.name for item in work.items if item.renewed]
@@ -58,10 +58,9 @@ def summary(
     if not parts:
         untold = [service for service in told if service not in rewritten]
         parts.append(_unchanged(work, untold, bool(missing)))
-        written = [service for service in told if service in rewritten]
-        if written:
+        if rewritten:
             verb = "would be updated" if check else "updated"
-            parts.append(f"configuration snippets {verb} for {named(written)}")
+            parts.append(f"configuration snippets {verb} for {named(rewritten)}")
     if missing:
         parts.append(f"without a staple so far: {listed(missing)}")
     return "; ".join(parts)

@@ -94,6 +94,38 @@ def test_owners_add_up(host: Host) -> None:
             assert not idle["changed"] and idle["diff"] == [] and tree(host.home) == before
 
 
+@pytest.mark.parametrize("running", [True, False])
+@pytest.mark.parametrize("edited", [True, False])
+def test_a_snippet_that_somebody_changed_is_said_to_be_repaired(
+    running: bool, edited: bool, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the server does not run, so that it is not reloaded."""
+    host.deploy("web", A)
+    monkeypatch.setattr(control, "is_running", lambda service, run: running)
+    monkeypatch.setattr(control.Services, "loaded_since", lambda self, name, moment: not running)
+    snippet = host.home / "etc/snippets/haproxy.list"
+    good = snippet.read_bytes()
+    if edited:
+        snippet.write_text("# mine\n")
+    else:
+        snippet.unlink()
+    for check, verb in ((True, "would be updated"), (False, "updated")):
+        result = host.deploy("web", A, check=check)
+        assert result["changed"] and f"; configuration snippets {verb} for {SERVICE}" in result["msg"]
+        assert result["reload"] == ([SERVICE] if running else [])
+    assert snippet.read_bytes() == good and not host.deploy("web", A)["changed"]
+
+
+def test_a_snippet_that_no_service_needs_is_said_to_be_removed(host: Host) -> None:
+    host.deploy("web", A)
+    surplus = host.home / "etc/snippets/exim.conf"
+    surplus.write_text("# mine\n")
+    for check, verb in ((True, "would be updated"), (False, "updated")):
+        result = host.deploy("web", A, check=check)
+        assert result["changed"] and result["msg"].endswith(f"; configuration snippets {verb} for exim")
+    assert not surplus.exists() and not host.deploy("web", A)["changed"]
+
+
 def test_certificates_are_removed_by_name_whoever_configured_them(host: Host) -> None:
     """Nothing counts as not deployed afterwards; with an owner, only what it has is removed."""
     host.deploy("web", A, B)
