@@ -162,7 +162,8 @@ def _present(task: Task) -> Result:
     outdated = work.outdated_snippets()
     found = read_texts(outdated)
     done = _foresee(one, unsaved) if task.check else _deploy(one, unsaved)
-    rewritten = [path for path in outdated if task.check or read_texts([path])[path] != found[path]]
+    left = _as_texts(outdated) if task.check else read_texts(outdated)
+    rewritten = {path: text for path, text in left.items() if text != found[path]}
     leaving = departure.find(one.inclusion, work, done.part, task.values["force"])
     former = live.ordered([*work.before, *lost], one.inclusion.found)
     moved = [] if done.problem else live.moved_defaults(former, leaving.ending)
@@ -182,6 +183,7 @@ def _present(task: Task) -> Result:
             *(differences.of_removal(layout, leaving.removed) if task.check else ()),
             *differences.of_defaults(moved if task.check else live.moved_defaults(former, work.after())),
             *_part_difference(one, done),
+            *differences.of_snippets(found, rewritten),
         ]
     waited = patience.told(work.waited_for)
     # A task that does not fail shows its warnings and no message; the role shows both.
@@ -242,6 +244,11 @@ def _leave_out_announced(one: _Deployment) -> None:
     for item in one.work.items:
         if any(claimed.get(item.name) is not None for claimed in earlier) and not item.held_back:
             item.reasons, item.renewed, item.secured = [], False, False
+
+
+def _as_texts(contents: t.Mapping[str, t.Optional[bytes]]) -> t.Dict[str, t.Optional[str]]:
+    """The contents of snippets to come, which are ASCII, as ``read_texts`` would return them."""
+    return {path: content.decode("ascii") if content is not None else None for path, content in contents.items()}
 
 
 def _is_reconfigured(one: _Deployment, unsaved: t.Sequence[Part]) -> bool:

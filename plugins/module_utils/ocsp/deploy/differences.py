@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""What ``--diff`` shows: facts about certificates and parts, and never what is in a key or a setting."""
+"""What ``--diff`` shows: facts about certificates and parts, and never what is in a key or a setting; and snippets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import contextlib
 import os
 import typing as t
 
-from ..errors import OcspError
+from ..errors import OcspError, printable
 from ..pki.certificate import Certificate, load_certificates
 from ..store import attempts, parts, sets, staples
 from ..store.parts import Part
@@ -18,6 +18,9 @@ from ..store.sets import Layout
 from ..text import format_time
 from . import live, material
 from .plan import Plan
+
+#: Octets of the longest snippet that is shown, about as much as Ansible shows of a file.
+_LARGEST_SHOWN = 100_000
 
 #: What Ansible shows of one thing: ``before_header``, ``before``, ``after_header`` and ``after``.
 Difference = t.Dict[str, t.Any]
@@ -127,3 +130,21 @@ def of_removal(layout: Layout, names: t.Iterable[str]) -> t.List[Difference]:
             before, after = {"state": "present", "files": sets.files_in(path)}, {"state": "absent"}
             shown.append(_difference(path, before, after))
     return shown
+
+
+def of_snippets(before: t.Mapping[str, t.Optional[str]], after: t.Mapping[str, t.Optional[str]]) -> t.List[Difference]:
+    """The shared snippets that are written, by path: what is lost of them may be lines that somebody added."""
+    shown: t.List[Difference] = []
+    for path, new in after.items():
+        old = before[path]
+        if max(len((text or "").encode("utf-8", "surrogateescape")) for text in (old, new)) > _LARGEST_SHOWN:
+            shown.append({"prepared": f"{path} has different content, which is too long to be shown\n"})
+        else:
+            headers = {"before_header": path, "after_header": path}
+            shown.append({**headers, "before": _lines(old), "after": _lines(new)})
+    return shown
+
+
+def _lines(text: t.Optional[str]) -> str:
+    """The lines of a file as they are fit for a terminal."""
+    return "".join(one if one in "\n\t" else printable(one) for one in text or "")

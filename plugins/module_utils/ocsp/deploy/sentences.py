@@ -27,7 +27,8 @@ def summary(
     """What happened, or with ``check`` would happen, in one sentence.
 
     ``told`` are the services to be reloaded, ``rewritten`` those whose shared snippets are written by this run, also
-    where they do not run, and ``problem`` is why no new set is live. ``brief``: why a certificate is held back is said elsewhere.
+    where they do not run, and ``problem`` is why no new set is live. ``brief``: why a certificate is held back is said
+    elsewhere.
     """
     changed = [item.name for item in work.changed]
     renewed = [item.name for item in work.items if item.renewed]

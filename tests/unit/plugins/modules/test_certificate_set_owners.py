@@ -116,6 +116,26 @@ def test_a_snippet_that_somebody_changed_is_said_to_be_repaired(
     assert snippet.read_bytes() == good and not host.deploy("web", A)["changed"]
 
 
+@pytest.mark.parametrize("check", [True, False])
+def test_the_lines_that_a_rewritten_snippet_loses_are_shown(check: bool, host: Host) -> None:
+    """On one's own terminal, and as far as a difference can be read."""
+    host.deploy("web", A)
+    snippet = host.home / "etc/snippets/haproxy.list"
+    good = snippet.read_text()
+    for text, shown in (("mine \x1b[2J\u202e\n\there\n", "mine ?[2J?\n\there\n"), (None, "")):
+        if text is None:
+            snippet.unlink()
+        else:
+            snippet.write_text(text)
+        (difference,) = host.deploy("web", A, check=check)["diff"]
+        headers = {"before_header": str(snippet), "after_header": str(snippet)}
+        assert difference == {**headers, "before": shown, "after": good}
+    for text in ("x\n" * 60_000, "\u00e9" * 60_000):
+        snippet.write_text(text)
+        said = f"{snippet} has different content, which is too long to be shown\n"
+        assert host.deploy("web", A, check=check)["diff"] == [{"prepared": said}]
+
+
 def test_a_snippet_that_no_service_needs_is_said_to_be_removed(host: Host) -> None:
     host.deploy("web", A)
     surplus = host.home / "etc/snippets/exim.conf"
