@@ -73,11 +73,12 @@ class Difference(t.NamedTuple):
 class Wanted(t.NamedTuple):
     """What should be on a host, as the controller says it.
 
-    ``account`` is {name, home, shell}. ``folders`` are {part, path, owner, group, mode, follow, setype}: ``follow``
-    lets it be a link, and ``setype`` is a type of SELinux or None. ``files`` are {part, path, owner, group, mode,
-    content, init}: ``init`` is None, or whether a file is for hosts with systemd (true) or without (false). ``library``
-    is {path, digests: {relative path: SHA-256}, archive: Base64 of a tar.gz with these files, or None}. ``unwanted``
-    are {part, path, hook}: files that are there and should not be.
+    ``account`` is {name, home, shell}. ``folders`` are {part, path, owner, group, mode, follow, optional, setype}:
+    ``follow`` lets it be a link, ``optional`` lets it be missing, and ``setype`` is a type of SELinux or None.
+    ``files`` are {part, path, owner, group, mode, content, init}: ``init`` is None, or whether a file is for hosts
+    with systemd (true) or without (false). ``library`` is {path, digests: {relative path: SHA-256}, archive: Base64
+    of a tar.gz with these files, or None}. ``unwanted`` are {part, path, hook}: files that are there and should not
+    be.
     """
 
     account: t.Mapping[str, str]
@@ -212,7 +213,8 @@ def differences(wanted: Wanted, run: Run) -> t.List[Difference]:
     systemd = has_systemd()
     found = [*_account(wanted.account)]
     for folder in wanted.folders:
-        found += [Difference(folder["part"], folder["path"], what) for what in _access(folder, stat.S_ISDIR)]
+        wrong = [what for what in _access(folder, stat.S_ISDIR) if what != _MISSING or not folder["optional"]]
+        found += [Difference(folder["part"], folder["path"], what) for what in wrong]
     found += [Difference(PROGRAM, wanted.library["path"], what) for what in _library(wanted.library)]
     for file in for_this_host(wanted.files, systemd):
         found += [Difference(file["part"], file["path"], what) for what in _file(file)]

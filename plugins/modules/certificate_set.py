@@ -541,8 +541,9 @@ certificates:
       type: bool
     secured:
       description:
-        - Whether the owner, group or mode of the private key was corrected in the existing set. If a new set goes live,
-          that has the right ones, and RV(certificates[].reasons) says what was wrong.
+        - Whether the owner, group or mode of the private key, or the owner or mode of other files or the folder, was
+          corrected in the existing set. If a new set goes live, that has the right ones, and
+          RV(certificates[].reasons) says what was wrong.
       type: bool
     reasons:
       description: What was different in the live set.

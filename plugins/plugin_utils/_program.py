@@ -29,6 +29,7 @@ from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.errors import Fa
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.parse import check_limits, did_you_mean
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.options.table import RUN_LIMITS
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers import apache
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.server import FOLDER as SNIPPETS
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.servers.table import NAMES
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import timetable
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services.control import configured, name_problem
@@ -294,11 +295,16 @@ def _folders(options: Values) -> t.Iterator[dict[str, t.Any]]:
         f"{state}/renewals": "root",
         f"{state}/responses": user,
     }
+    # What is made when there is something to be in it.
+    optional = [f"{root}/{name}" for name in ("live", "sets", SNIPPETS)]
+    optional += [f"{state}/{name}" for name in ("attempts", "replaced")]
+    owners.update(dict.fromkeys(optional, "root"))
     if options["log_file"]:
         owners[os.path.dirname(options["log_file"])] = user
     for path, owner in owners.items():
         follow = path != os.path.dirname(options["log_file"])
-        yield {"part": PROGRAM, "path": path, "owner": owner, "group": owner, "mode": "0755", "follow": follow}
+        access = {"owner": owner, "group": owner, "mode": "0755"}
+        yield {"part": PROGRAM, "path": path, **access, "follow": follow, "optional": path in optional}
 
 
 def _program_files(options: Values) -> t.Iterator[dict[str, t.Any]]:

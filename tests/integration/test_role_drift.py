@@ -31,6 +31,17 @@ DRIFT: dict[str, str] = {
     "chmod 0644 /usr/local/sbin/ocsp-stapling": "has the mode 0644 and not 0755",
     f"echo '{{}}' > {ROOT}/config.json": '"per_responder": 8',
     f"echo '{{}}' > {ROOT}/parts/role.yml.json": "the configuration of 'role.yml' would be updated",
+    f"chmod 0777 {ROOT}/live": f"{ROOT}/live has the mode 0777 and not 0755",
+    f"chmod 0777 {ROOT}/sets": f"{ROOT}/sets has the mode 0777 and not 0755",
+    f"chmod 0755 {UNITS}/ocsp-stapling.timer": "has the mode 0755 and not 0644",
+}
+#: The same for what the role deploys, which it replaces; what others could write is what a test looks for.
+OPENED: dict[str, str] = {
+    f"chmod 0666 {ROOT}/parts/*.json": f"{ROOT}/parts/role.yml.json is root:root 0666 and not root:root 0644",
+    f"chmod 0666 {ROOT}/live/drifted.example.com/cert.pem": "root:root 0666",
+    f"chmod 0777 {ROOT}/live/drifted.example.com/": "root:root 0777",
+    f"chown nobody {ROOT}/live/drifted.example.com/fullchain.pem": "nobody:root 0644",
+    f"chmod 0777 {ROOT}/sets/drifted.example.com": "the folder sets/drifted.example.com",
 }
 
 
@@ -72,6 +83,20 @@ def test_what_somebody_changed_is_mended(host: lab_tool.Host, deploy: Play) -> N
     assert facts(host) == drifted, "a check changes nothing"
     mended = deploy()
     assert mended.rc == 0 and facts(host) == good, mended.output
+    again = deploy(check=True)
+    assert again.rc == 0 and again.count("changed") == 0, again.output
+
+
+@pytest.mark.parametrize("command", OPENED)
+def test_what_others_can_write_is_replaced(command: str, host: lab_tool.Host, deploy: Play) -> None:
+    good = facts(host)
+    find = ("find", ROOT, "(", "-perm", "/022", "-o", "-not", "-user", "root", ")", "-not", "-type", "l")
+    host.run("sh", "-c", command)
+    assert host.run(*find).strip()
+    checked = deploy(check=True, diff=True)
+    assert checked.rc == 0 and OPENED[command] in checked.output and facts(host) != good, checked.output
+    mended = deploy()
+    assert mended.rc == 0 and mended.count("changed") > 0 and not host.run(*find).strip(), mended.output
     again = deploy(check=True)
     assert again.rc == 0 and again.count("changed") == 0, again.output
 

@@ -161,9 +161,13 @@ def _present(task: Task) -> Result:
     lost = live.lost(work.setup, work.before, work.after())
     outdated = work.outdated_snippets()
     found = read_texts(outdated)
+    exposed = _misplaced(path for path, content in outdated.items() if content is not None)
+    exposed_parts = one.inclusion.misplaced(unsaved)
     done = _foresee(one, unsaved) if task.check else _deploy(one, unsaved)
     left = _as_texts(outdated) if task.check else read_texts(outdated)
-    rewritten = {path: text for path, text in left.items() if text != found[path]}
+    corrected = exposed if task.check else {path: one for path, one in exposed.items() if sets.misplaced(path) is None}
+    rewritten = {path: text for path, text in left.items() if text != found[path] or path in corrected}
+    corrected_parts = exposed_parts if done.part is not None else []
     leaving = departure.find(one.inclusion, work, done.part, task.values["force"])
     former = live.ordered([*work.before, *lost], one.inclusion.found)
     moved = [] if done.problem else live.moved_defaults(former, leaving.ending)
@@ -184,6 +188,7 @@ def _present(task: Task) -> Result:
             *differences.of_defaults(moved if task.check else live.moved_defaults(former, work.after())),
             *_part_difference(one, done),
             *differences.of_snippets(found, rewritten),
+            *differences.of_accesses([*corrected.values(), *corrected_parts]),
         ]
     waited = patience.told(work.waited_for)
     # A task that does not fail shows its warnings and no message; the role shows both.
@@ -196,9 +201,10 @@ def _present(task: Task) -> Result:
     said += departure.say_given(work, done.part, one.inclusion) if done.part is not None else ()
     said += departure.say_lost(leaving.lost, departure.AT_THE_END)
     said += [*departure.say_moved(moved, task.check), _say_reconfigured(one, done)]
+    said += sentences.say_corrected(corrected_parts, task.check)
     result["msg"] = "; ".join(filter(None, said))
     # A server that does not run is not told, but what it will read has changed all the same.
-    changed = _is_changed(work, done) or bool(rewritten)
+    changed = _is_changed(work, done) or bool(rewritten or corrected_parts)
     if task.is_question:
         # The task that deploys warns.
         return Result(result, changed, failed)
@@ -243,12 +249,18 @@ def _leave_out_announced(one: _Deployment) -> None:
     earlier = [*one.inclusion.together.values(), one.inclusion.claimed]
     for item in one.work.items:
         if any(claimed.get(item.name) is not None for claimed in earlier) and not item.held_back:
-            item.reasons, item.renewed, item.secured = [], False, False
+            item.reasons, item.misplaced, item.renewed, item.secured = [], {}, False, False
 
 
 def _as_texts(contents: t.Mapping[str, t.Optional[bytes]]) -> t.Dict[str, t.Optional[str]]:
     """The contents of snippets to come, which are ASCII, as ``read_texts`` would return them."""
     return {path: content.decode("ascii") if content is not None else None for path, content in contents.items()}
+
+
+def _misplaced(paths: t.Iterable[str]) -> t.Dict[str, sets.Misplaced]:
+    """Those of these files of which the access is not as it should be."""
+    found = {path: sets.misplaced(path) for path in paths}
+    return {path: one for path, one in found.items() if one is not None}
 
 
 def _is_reconfigured(one: _Deployment, unsaved: t.Sequence[Part]) -> bool:

@@ -17,7 +17,7 @@ from ..store.parts import Part
 from ..store.sets import Layout
 from ..text import format_time
 from . import live, material
-from .plan import Plan
+from .plan import Item, Plan
 
 #: Octets of the longest snippet that is shown, about as much as Ansible shows of a file.
 _LARGEST_SHOWN = 100_000
@@ -55,6 +55,11 @@ def facts(layout: Layout, name: str, wanted: material.Material) -> t.Dict[str, t
     return shown
 
 
+def _accesses(item: Item, of: t.Callable[[sets.Misplaced], sets.Access]) -> t.Dict[str, t.Any]:
+    """The access to folders and files of a set that is not, or was not, as it should be."""
+    return {"access": {what: of(one).shown for what, one in item.misplaced.items()}} if item.misplaced else {}
+
+
 def _usage(description: sets.Description) -> t.Dict[str, t.Any]:
     return {"services": list(description.services), "names": list(description.names)}
 
@@ -77,7 +82,8 @@ def _state(there: bool, wanted: bool) -> str:
 def of_sets(work: Plan, before: t.Sequence[t.Dict[str, t.Any]]) -> t.List[Difference]:
     """What is done with certificates; ``before`` are the ``facts`` of each."""
     shown = []
-    for item, old in zip(work.items, before):
+    for item, known in zip(work.items, before):
+        old = {**known, **_accesses(item, lambda one: one.found)}
         new = dict(old)
         if item.changed:
             new = {"state": "present", "keys": dict.fromkeys(sets.SECRET_FILES, item.wanted.access.shown)}
@@ -88,6 +94,8 @@ def of_sets(work: Plan, before: t.Sequence[t.Dict[str, t.Any]]) -> t.List[Differ
             new["staple"] = "renewed" if item.response else "absent"
         if item.secured:
             new["keys"] = dict.fromkeys(old["keys"], item.wanted.access.shown)
+        if item.changed or item.secured:
+            new.update(_accesses(item, lambda one: one.wanted))
         if item.adapted:
             new.update({**_usage(item.description), "snippets": "updated"})
         path = work.layout.live(item.name)
@@ -132,11 +140,18 @@ def of_removal(layout: Layout, names: t.Iterable[str]) -> t.List[Difference]:
     return shown
 
 
+def of_accesses(corrected: t.Iterable[sets.Misplaced]) -> t.List[Difference]:
+    """The files of which the access is corrected."""
+    return [{"prepared": f"{one.path} is {one.shown}\n"} for one in corrected]
+
+
 def of_snippets(before: t.Mapping[str, t.Optional[str]], after: t.Mapping[str, t.Optional[str]]) -> t.List[Difference]:
     """The shared snippets that are written, by path: what is lost of them may be lines that somebody added."""
     shown: t.List[Difference] = []
     for path, new in after.items():
         old = before[path]
+        if new == old:
+            continue
         if max(len((text or "").encode("utf-8", "surrogateescape")) for text in (old, new)) > _LARGEST_SHOWN:
             shown.append({"prepared": f"{path} has different content, which is too long to be shown\n"})
         else:

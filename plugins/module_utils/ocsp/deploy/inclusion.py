@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field, replace
 
-from ..store import comparison, parts, shares
+from ..store import comparison, parts, sets, shares
 from ..store.parts import FORMER, Certificate, Part
 from ..store.sets import Layout
 from . import live, material, removal, renewed
@@ -136,9 +136,15 @@ class Inclusion:
         return parts.replaced([one for one in claimed if one.certificates], part)
 
     def unsaved(self, part: Part) -> t.List[Part]:
-        """The parts of which the files are not as they should be."""
+        """The parts of which the content or the access of the files is not as it should be."""
         former = parts.find(self.after(part), FORMER) or Part(FORMER)
-        return [one for one in (former, part) if not parts.is_saved(self.layout, one)]
+        every = (former, part)
+        return [one for one in every if not parts.is_saved(self.layout, one) or parts.misplaced(self.layout, one)]
+
+    def misplaced(self, unsaved: t.Iterable[Part]) -> t.List[sets.Misplaced]:
+        """The files of these parts of which the access is not as it should be with what is in them."""
+        recorded = [parts.find(self.found, one.owner) or one for one in unsaved]
+        return list(filter(None, (parts.misplaced(self.layout, one) for one in recorded)))
 
     def is_reconfigured(self, part: Part) -> bool:
         """Whether a part that is to be saved has in it what a user calls a change of configuration."""

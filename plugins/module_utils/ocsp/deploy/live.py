@@ -102,13 +102,17 @@ def moved_defaults(before: t.Iterable[Live], after: t.Iterable[Live]) -> t.List[
 
 
 def outdated_snippets(setup: Setup, found: t.Sequence[Live]) -> t.Dict[str, t.Optional[bytes]]:
-    """The shared snippets that are not as they should be, by path; None for one that is not needed.
+    """The shared snippets of which content or access is not as it should be, by path; None for one that is not needed.
 
     Raises InputError.
     """
     made = snippets.shared([one.entry for one in found], setup)
     wanted = {snippets.path(setup.root, file): made.get(file) for file in snippets.owners()}
-    return {path: content for path, content in wanted.items() if not holds(path, content)}
+    return {
+        path: content
+        for path, content in wanted.items()
+        if not holds(path, content) or (content is not None and sets.misplaced(path) is not None)
+    }
 
 
 def holds(path: str, content: t.Optional[bytes]) -> bool:
@@ -133,7 +137,8 @@ def told(paths: t.Iterable[str], *moments: t.Iterable[Live]) -> t.Dict[str, t.Li
 
 def users(paths: t.Iterable[str], *moments: t.Sequence[Live]) -> t.List[str]:
     """Whom these snippets are for: the services as ``told`` has them, or the kind of server where there is none."""
-    owners, found = snippets.owners(), set()
+    owners = snippets.owners()
+    found: t.Set[str] = set()
     for path in paths:
         found.update(told([path], *moments) or [owners[os.path.basename(path)]])
     return sorted(found)

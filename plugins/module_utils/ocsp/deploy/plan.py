@@ -22,10 +22,11 @@ from ..judge.judgement import Judgement
 from ..options.parse import CERTIFICATE_LIMIT
 from ..pki import gnutls
 from ..pki.certificate import Certificate, load_certificates
+from ..servers import snippets
 from ..servers.server import Entry, Setup
 from ..servers.table import SERVERS
 from ..services.control import Services
-from ..store import reading, sets
+from ..store import reading, sets, staples
 from ..store.parts import Part
 from ..store.sets import Layout
 from ..text import format_time, join_words
@@ -34,13 +35,17 @@ from .live import Live
 from .material import Material, Sources
 from .wanted import Missing, Wanted, in_turn
 
+#: The files of a set, whichever of them it has.
+_FILES = (*sets.MATERIAL_FILES, sets.DESCRIPTION, *staples.FILES, *snippets.names_in_set())
+
 
 @dataclass
 class Item:
     """What is to become of one certificate. ``identifier`` is that of the set to come, or of the live one.
 
-    ``reasons`` say what of the live set is not as it should be. ``renewed``: a set that stays got another staple, and
-    ``adapted``: it got other pieces of configuration, and ``secured``: only those who should can read its key again.
+    ``reasons`` say what of the live set is not as it should be, and ``misplaced`` has its folders and public files of
+    which that is the access. ``renewed``: a set that stays got another staple, and ``adapted``: it got other
+    pieces of configuration, and ``secured``: those alone can read its key, or write its files, who should.
     ``rolled_back``: its new set was refused; ``blame`` says why, for everybody, ``was_broken`` that the set before was
     refused, too, and ``is_to_blame`` that it was refused by itself. ``unfit`` says why a good response is not used, and
     ``ignored`` which of its servers ignore it. ``in_place`` is the staple that the certificate has, and ``remembered``
@@ -52,6 +57,7 @@ class Item:
     previous: t.Optional[str]
     identifier: str
     reasons: t.List[str] = field(default_factory=list)
+    misplaced: t.Dict[str, sets.Misplaced] = field(default_factory=dict)
     outcome: t.Optional[Outcome] = None
     held_back: str = ""
     unfit: str = ""
@@ -298,6 +304,7 @@ def _plan_one(layout: Layout, wanted: Wanted, now: datetime) -> t.Tuple[Item, t.
         wanted = _as_live(layout, wanted, previous or "")
         read = material.read_material(wanted.name, wanted.sources, now)
     item = Item(wanted, read, previous, previous or "")
+    item.misplaced = sets.misplaced_in(layout, item.name, previous, _FILES) if previous is not None else {}
     item.reasons = _differences(layout, item)
     path = read.path
     odd = (*path.warnings, *path.unused, *(f"it is live, but {one}" for one in path.problems))
@@ -396,7 +403,8 @@ def _differences(layout: Layout, item: Item) -> t.List[str]:
     for file, access in sets.accesses(layout, item.name, item.previous).items():
         if access != item.wanted.access:
             reasons.append(f"{file} is {access.shown} and not {item.wanted.access.shown}")
-    return reasons
+    # What others can write they may have open, so that a new set is safer than the same files with another mode.
+    return reasons + [f"{what} is {one.shown}" for what, one in item.misplaced.items()]
 
 
 def _unusable(item: Item) -> t.List[str]:

@@ -47,9 +47,11 @@ def summary(
     adapted = [item.name for item in work.items if item.adapted and not item.renewed]
     if adapted:
         parts.append(f"configuration snippets {'would be updated' if check else 'updated'}: {listed(adapted)}")
-    secured = [_with_reasons(item, check, access_only=True) for item in work.items if item.secured]
+    secured = [item for item in work.items if item.secured]
     if secured:
-        parts.append(f"access to keys {'would be corrected' if check else 'corrected'}: {listed(secured)}")
+        what = "files" if any(item.misplaced for item in secured) else "keys"
+        why = [_with_reasons(item, check, access_only=True) for item in secured]
+        parts.append(f"access to {what} {'would be corrected' if check else 'corrected'}: {listed(why)}")
     revoked = [item.name for item in work.items if item.is_revoked and not item.held_back]
     if revoked:
         parts.append(f"revoked, but in use: {listed(revoked)}")
@@ -67,6 +69,12 @@ def summary(
     return "; ".join(parts)
 
 
+def say_corrected(misplaced: t.Iterable[sets.Misplaced], check: bool) -> t.Iterator[str]:
+    """That others can do no more with files than they should."""
+    done, was = ("would be", "is") if check else ("was", "was")
+    yield from (f"access to {one.path} {done} corrected: it {was} {one.shown}" for one in misplaced)
+
+
 def _with_reasons(item: Item, check: bool, access_only: bool = False) -> str:
     """The name of a certificate that changes, and what else than a new certificate is the reason for that."""
     if not access_only and (not item.previous or "cert.pem" in item.reasons):
@@ -74,10 +82,25 @@ def _with_reasons(item: Item, check: bool, access_only: bool = False) -> str:
     # Files with the same in them say nothing more.
     unsaid = sets.MATERIAL_FILES if access_only else ("fullchain.pem", "combined.pem")
     reasons = [reason for reason in item.reasons if reason not in unsaid]
-    access = dict.fromkeys(reason.partition(" is ")[2] for reason in reasons if " is " in reason)
     verb = "is" if check else "was"
-    reasons = [reason for reason in reasons if " is " not in reason] + [f"its key {verb} {one}" for one in access]
-    return f"{item.name} ({'; '.join(reasons or item.reasons)})"
+    said = [reason for reason in reasons if " is " not in reason]
+    said += [f"{what} {verb} {access}" for access, what in _by_access(item, reasons).items()]
+    return f"{item.name} ({'; '.join(said or item.reasons)})"
+
+
+def _by_access(item: Item, reasons: t.Iterable[str]) -> t.Dict[str, str]:
+    """What of a set has an access that it should not have, by that: its key, or the first file and how many more."""
+    found: t.Dict[str, t.List[str]] = {}
+    for reason in reasons:
+        what, _is, access = reason.partition(" is ")
+        if access:
+            found.setdefault(access, []).append(what if what in item.misplaced else "its key")
+    return {access: _first(dict.fromkeys(names)) for access, names in found.items()}
+
+
+def _first(names: t.Iterable[str]) -> str:
+    first, *others = names
+    return f"{first} (and {len(others)} more)" if others else first
 
 
 def _unchanged(work: Plan, told: t.Sequence[str], missing: bool) -> str:

@@ -45,7 +45,8 @@ _NUMBERS = re.compile(r"\d+")
 def renew(work: Plan, installation: t.Optional[Installation]) -> t.Set[str]:
     """Bring newer responses, and pieces of configuration as for new services, into sets that stay.
 
-    Their keys are closed to those who should not read them, also where a new set is held back.
+    Their keys are closed to those who should not read them, and what is in them to those who should not write it, also
+    where a new set is held back.
     Returns the services that have to be reloaded. Without an ``installation`` it is only found out what would change.
     Raises FileError.
     """
@@ -60,12 +61,15 @@ def renew(work: Plan, installation: t.Optional[Installation]) -> t.Set[str]:
 
 
 def _secure(layout: Layout, item: Item, identifier: str, write: bool) -> bool:
-    """Have those alone read the keys of a set who should. Returns whether others could."""
+    """Have those alone read the keys of a set, and write what is in it, who should. Returns whether others could."""
     found = sets.accesses(layout, item.name, identifier)
-    wrong = [file for file, access in found.items() if access != item.wanted.access]
-    for file in wrong if write else ():
-        sets.give_access(os.path.join(layout.folder(item.name, identifier), file), item.wanted.access)
-    return bool(wrong)
+    wanted = {one.path: one.wanted for one in item.misplaced.values()}
+    for file, access in found.items():
+        if access != item.wanted.access:
+            wanted[os.path.join(layout.folder(item.name, identifier), file)] = item.wanted.access
+    for path, access in wanted.items() if write else ():
+        sets.give_access(path, access)
+    return bool(wanted)
 
 
 def _renew_one(item: Item, entry: Entry, folder: str, installation: t.Optional[Installation]) -> t.Set[str]:

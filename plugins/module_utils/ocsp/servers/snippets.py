@@ -30,6 +30,11 @@ def for_set(entry: Entry) -> t.Dict[str, bytes]:
     return found
 
 
+def names_in_set() -> t.List[str]:
+    """What the snippets that lie in the folder of a set can be called."""
+    return [f"{kind}.conf" for kind in SERVERS]
+
+
 def shared(entries: t.Sequence[Entry], setup: Setup) -> t.Dict[str, bytes]:
     """The snippets about all certificates of a server, by file name, with the certificates in their order."""
     found = {}

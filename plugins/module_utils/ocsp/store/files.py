@@ -35,7 +35,7 @@ _LOCK_POLL = 0.05
 _BACKUP_SUFFIX = re.compile(r"\.\d{8}T\d{6}\.\d{6}Z~")
 #: Backups of a file that are looked at, far above what is of use.
 _MOST_BACKUPS = 10_000
-_PRESERVED_ATTRIBUTES = ("security.selinux", "system.posix_acl_access")
+_CONTEXT, _ACL = "security.selinux", "system.posix_acl_access"
 #: Why a file cannot be replaced that may still be written into: mounted by itself, or in a folder that is closed.
 _IN_PLACE_ERRORS = (errno.EBUSY, errno.EPERM, errno.EACCES, errno.EROFS, errno.EXDEV, errno.ETXTBSY)
 
@@ -69,20 +69,22 @@ def replace_file(
     in_place: bool = False,
     sync: t.Optional[t.Callable[[str], None]] = None,
     resolved: bool = False,
+    own: bool = False,
 ) -> None:
     """Replace or create a file in one step, and have it on disk before returning.
 
     A symlink is followed. Owner, mode, SELinux context and ACL of the old file stay; a new file
-    gets mode 0644. ``in_place`` allows writing into the old file where it cannot be replaced,
-    such as a file that is mounted by itself. ``sync`` is called with the folder instead of
-    ``sync_folder``: until that is done, the old file may come back when the power fails, but never
-    half of a file. ``resolved`` says that the path is what ``resolve`` returned. Whoever else may
-    write the file must be locked out. Raises FileError; the old file is then as it was.
+    gets mode 0644. With ``own``, all but the context are those of a new file. ``in_place`` allows
+    writing into the old file where it cannot be replaced, such as a file that is mounted by itself.
+    ``sync`` is called with the folder instead of ``sync_folder``: until that is done, the old file may
+    come back when the power fails, but never half of a file. ``resolved`` says that the path is what
+    ``resolve`` returned. Whoever else may write the file must be locked out. Raises FileError; the old
+    file is then as it was.
     """
     try:
         with _place(path, follow=not resolved) as place:
             path = place.path
-            _replace(place, content, in_place)
+            _replace(place, content, in_place, own)
     except OSError as error:
         hint = " (it may be mounted by itself: set unsafe_writes)" if error.errno == errno.EBUSY else ""
         kept = "; the old file was not changed" if os.path.lexists(path) else ""
@@ -90,9 +92,9 @@ def replace_file(
     (sync or sync_folder)(os.path.dirname(path))
 
 
-def _replace(place: tenants.Destination, content: bytes, in_place: bool) -> None:
+def _replace(place: tenants.Destination, content: bytes, in_place: bool, own: bool) -> None:
     try:
-        _move(_write_temporary(place.at, content), place.at)
+        _move(_write_temporary(place.at, content, own), place.at)
     except OSError as error:
         if not in_place or error.errno not in _IN_PLACE_ERRORS:
             raise
@@ -138,12 +140,15 @@ def _move(temporary: str, path: str) -> None:
         raise
 
 
-def _write_temporary(path: str, content: bytes) -> str:
-    """A complete, synced file with the attributes of the one at ``path``, beside it. Returns its path."""
+def _write_temporary(path: str, content: bytes, own: bool = False) -> str:
+    """A complete, synced file with the attributes of the one at ``path``, beside it. Returns its path.
+
+    With ``own``, its access is that of a new file.
+    """
     descriptor, temporary = _open_temporary(path)
     try:
         _write_all(descriptor, content)
-        _copy_attributes(path, descriptor)
+        _copy_attributes(path, descriptor, own)
         os.fsync(descriptor)
         return temporary or _make(lambda name: _give_name(descriptor, name), path)[1]
     except BaseException:
@@ -198,7 +203,7 @@ def _write_all(descriptor: int, content: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def _copy_attributes(path: str, descriptor: int) -> None:
+def _copy_attributes(path: str, descriptor: int, own: bool) -> None:
     try:
         old = os.stat(path, follow_symlinks=False)
     except FileNotFoundError:
@@ -206,6 +211,17 @@ def _copy_attributes(path: str, descriptor: int) -> None:
     if old is None or stat.S_ISLNK(old.st_mode):
         os.fchmod(descriptor, 0o644)
         return
+    if own:
+        os.fchmod(descriptor, 0o644)
+    else:
+        _copy_access(old, descriptor)
+    for name in (_CONTEXT,) if own else (_CONTEXT, _ACL):
+        # Most systems have neither; those that do may refuse to let them be set.
+        with contextlib.suppress(OSError, AttributeError):
+            os.setxattr(descriptor, name, os.getxattr(path, name, follow_symlinks=False))
+
+
+def _copy_access(old: os.stat_result, descriptor: int) -> None:
     try:
         os.fchown(descriptor, old.st_uid, old.st_gid)
     except OSError as error:
@@ -214,10 +230,6 @@ def _copy_attributes(path: str, descriptor: int) -> None:
             raise
     # These files are not for running, and whoever put another one in its place must not choose as whom it would run.
     os.fchmod(descriptor, stat.S_IMODE(old.st_mode) & 0o777)
-    for name in _PRESERVED_ATTRIBUTES:
-        # Most systems have neither; those that do may refuse to let them be set.
-        with contextlib.suppress(OSError, AttributeError):
-            os.setxattr(descriptor, name, os.getxattr(path, name, follow_symlinks=False))
 
 
 def sync_folder(folder: str) -> None:
@@ -295,13 +307,13 @@ def _back_up(path: str, backup: str, keep: int) -> None:
 
 
 def create_file(path: str, content: bytes) -> None:
-    """As ``replace_file``, in a folder that is made where it is missing. Raises FileError."""
+    """As ``replace_file`` with ``own``, in a folder that is made where it is missing. Raises FileError."""
     folder = os.path.dirname(path)
     try:
         os.makedirs(folder, 0o755, exist_ok=True)
     except OSError as error:
         raise FileError(f"cannot create {folder}: {error.strerror}") from None
-    replace_file(path, content)
+    replace_file(path, content, own=True)
 
 
 def _open_itself(path: str, flags: int) -> int:

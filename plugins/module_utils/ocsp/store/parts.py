@@ -35,7 +35,8 @@ from dataclasses import asdict, dataclass, field, replace
 from .. import secrets
 from ..errors import FileError, InputError
 from . import files, reading
-from .sets import PARTS, Access, Layout, write_new
+from .sets import PARTS, Access, Layout, Misplaced, write_new
+from .sets import misplaced as misplaced_at
 
 FOLDER = PARTS
 #: The owner of what was configured before parts existed, until an owner claims it.
@@ -252,6 +253,12 @@ def is_saved(layout: Layout, part: Part) -> bool:
     return content == (dump(part).encode("utf-8", "surrogateescape") if part.certificates else None)
 
 
+def misplaced(layout: Layout, part: Part) -> t.Optional[Misplaced]:
+    """How the access to the file of a part is not as it should be, or None."""
+    place = path(layout, part.owner)
+    return misplaced_at(place, *_secret_access(layout)) if holds_password(part) else misplaced_at(place)
+
+
 def save(layout: Layout, part: Part) -> None:
     """Have a part on disk, or no file where it has no certificates.
 
@@ -265,23 +272,26 @@ def save(layout: Layout, part: Part) -> None:
         os.makedirs(os.path.dirname(place), 0o755, exist_ok=True)
         if holds_password(part):
             _close(layout, place)
-        files.replace_file(place, dump(part).encode("utf-8", "surrogateescape"))
-        if not holds_password(part):
-            os.chmod(place, 0o644)  # only now: what was there may have held one
+        files.replace_file(place, dump(part).encode("utf-8", "surrogateescape"), own=not holds_password(part))
     except OSError as error:
         raise FileError(f"cannot write {place}: {error.strerror}") from None
 
 
 def _close(layout: Layout, place: str) -> None:
     """A file keeps its access when it is replaced, so that it gets that before there is a password in it."""
-    responses = os.path.join(layout.state, "responses")
-    group = os.stat(responses).st_gid if os.path.isdir(responses) else os.getegid()
+    mode, group = _secret_access(layout)
     if not os.path.lexists(place):
         empty = dump(Part(""))
-        write_new(place, empty.encode("ascii"), Access(os.geteuid(), group, 0o640))
+        write_new(place, empty.encode("ascii"), Access(os.geteuid(), group, mode))
     elif os.geteuid() == 0:
         os.chown(place, 0, group)
-    os.chmod(place, 0o640)
+    os.chmod(place, mode)
+
+
+def _secret_access(layout: Layout) -> t.Tuple[int, int]:
+    """The mode and the group of the file of a part with a password."""
+    responses = os.path.join(layout.state, "responses")
+    return 0o640, os.stat(responses).st_gid if os.path.isdir(responses) else os.getegid()
 
 
 def find(parts: t.Iterable[Part], owner: str) -> t.Optional[Part]:

@@ -219,8 +219,35 @@ def accesses(layout: Layout, name: str, identifier: str) -> t.Dict[str, Access]:
     return found
 
 
+class Misplaced(t.NamedTuple):
+    """The access to a file or folder that is not as it should be."""
+
+    path: str
+    found: Access
+    wanted: Access
+
+    @property
+    def shown(self) -> str:
+        """For a person, after "is"."""
+        return f"{self.found.shown} and not {self.wanted.shown}"
+
+
+def misplaced(path: str, mode: int = 0o644, gid: t.Optional[int] = None) -> t.Optional[Misplaced]:
+    """How the access to a file or folder of ours is not as it should be; None where it is, and for links.
+
+    Without ``gid``, its group may do no more than everybody, so that any will do.
+    """
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    found = Access(status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
+    wanted = Access(os.geteuid(), found.gid if gid is None else gid, mode)
+    return None if found == wanted or stat.S_ISLNK(status.st_mode) else Misplaced(path, found, wanted)
+
+
 def give_access(path: str, access: Access) -> None:
-    """Have the key of a set readable for these alone; until all is done, for fewer. Raises FileError."""
+    """Have a file or folder of a set for these alone; until all is done, for fewer. Raises FileError."""
     with _failing(f"cannot correct the access to {path}"):
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
@@ -251,6 +278,9 @@ def stage(layout: Layout, name: str, identifier: str, contents: t.Mapping[str, b
     try:
         os.makedirs(os.path.join(layout.root, "live"), 0o755, exist_ok=True)
         os.makedirs(layout.sets(name), 0o755, exist_ok=True)
+        wrong = misplaced(layout.sets(name), 0o755)
+        if wrong is not None:
+            give_access(layout.sets(name), wrong.wanted)
         os.mkdir(folder, 0o700)
         for file, content in contents.items():
             secret = file in SECRET_FILES
@@ -353,6 +383,20 @@ def remove(layout: Layout, name: str) -> None:
 def remove_record(layout: Layout) -> None:
     """Forget what was switched: it is confirmed, or gone. Raises FileError."""
     files.remove_file(layout.transaction)
+
+
+def misplaced_in(layout: Layout, name: str, identifier: str, names: t.Iterable[str]) -> t.Dict[str, Misplaced]:
+    """The folders of a set, and its files of these names without a key, of which the access is not as it should be.
+
+    By the names of the files, and what to call the folders.
+    """
+    folder = layout.folder(name, identifier)
+    found = {
+        f"the folder sets/{name}": misplaced(layout.sets(name), 0o755),
+        f"the folder {identifier}": misplaced(folder, 0o755),
+        **{file: misplaced(os.path.join(folder, file)) for file in names if file not in SECRET_FILES},
+    }
+    return {what: one for what, one in found.items() if one is not None}
 
 
 class Description(t.NamedTuple):

@@ -25,6 +25,8 @@ from . import files, reading, tenants
 STAPLE = "ocsp.der"
 #: When it ends, as decimal seconds since the epoch: what Exim's guard compares with its clock.
 EXPIRES = "ocsp.der.expires"
+#: The files about a staple, one of which is a link.
+FILES = (STAPLE, EXPIRES, haproxy.STAPLE, nginx.STAPLE)
 
 _SMALL = 4096
 
@@ -72,7 +74,7 @@ def lock(place: Place, timeout: float = 60.0) -> t.Iterator[None]:
 
 def in_place(place: Place) -> bool:
     """Whether a staple is in place, all of it: neither half installed nor half withdrawn."""
-    return all(os.path.lexists(place.path(name)) for name in (STAPLE, EXPIRES, haproxy.STAPLE, nginx.STAPLE))
+    return all(os.path.lexists(place.path(name)) for name in FILES)
 
 
 def read(place: Place) -> t.Optional[bytes]:

@@ -659,6 +659,62 @@ def test_a_key_that_others_can_read_is_closed_although_the_renewal_is_held_back(
     assert "access to keys" not in again["msg"] and again["diff"] == [] and not again["certificates"][0]["secured"]
 
 
+ACCESS: t.Dict[str, t.Tuple[str, int, str]] = {
+    "the certificate": ("cert.pem", 0o666, "cert.pem"),
+    "what is for all": ("*.pem", 0o664, "cert.pem (and 2 more)"),
+    "the description": ("set.json", 0o646, "set.json"),
+    "the staple": ("ocsp.der", 0o666, "ocsp.der"),
+    "unreadable": ("fullchain.pem", 0o600, "fullchain.pem"),
+    "its folder": (".", 0o777, "the folder {}"),
+    "the folder of its sets": ("..", 0o777, "the folder sets/www.example.com"),
+}
+
+
+@pytest.mark.parametrize("held_back", [False, True])
+@pytest.mark.parametrize(("pattern", "mode", "what"), ACCESS.values(), ids=ACCESS)
+def test_what_others_can_write_of_a_set_is_replaced(
+    pattern: str, mode: int, what: str, held_back: bool, run: t.Callable[..., Result], tmp_path: Path
+) -> None:
+    """Or closed, where the new set is held back."""
+    one, new = leaf("www.example.com"), leaf("www.example.com", "new")
+    run(certificates=[entry(one, "www.example.com", response_content=staple(one))])
+    folder = live(tmp_path, "www.example.com").resolve()
+    keys = [*map(folder.joinpath, sets.SECRET_FILES)]
+    paths = [path for path in folder.glob(pattern) if path not in keys] if pattern[0] != "." else [folder / pattern]
+    good = {path: path.stat().st_mode for path in paths}
+    for path in paths:
+        path.chmod(mode)
+    given = entry(new, "www.example.com", response_content=staple(new, "revoked"))
+    given = given if held_back else entry(one, "www.example.com", response_content=staple(one))
+    usual = 0o755 if pattern[0] == "." else 0o644
+    for check in (True, False):
+        result = run(certificates=[given], fail_on_held_back=False, check=check, diff=True)
+        said = f"{what.format(folder.name)} {'is' if check else 'was'} {OWNER} {mode:04o} and not {OWNER} {usual:04o}"
+        assert result["changed"] and f"www.example.com ({said})" in result["msg"], result["msg"]
+        assert held_back is ("; access to files " in result["msg"]) is result["certificates"][0]["secured"]
+        (difference,) = result["diff"]
+        accesses = difference["before"]["access"], difference["after"]["access"]
+        assert [set(one.values()) for one in accesses] == [{f"{OWNER} {mode:04o}"}, {f"{OWNER} {usual:04o}"}]
+    if held_back:
+        assert {path: path.stat().st_mode for path in paths} == good
+    again = run(certificates=[given], fail_on_held_back=False, diff=True)
+    assert again["diff"] == [] and not again["certificates"][0]["secured"] and "access" not in again["msg"]
+    assert not again["certificates"][0]["changed"]
+
+
+@AS_ROOT
+def test_a_file_of_a_set_that_belongs_to_somebody_else_is_replaced(
+    run: t.Callable[..., Result], tmp_path: Path
+) -> None:
+    given = [entry(leaf("www.example.com", urls=False), "www.example.com")]
+    run(certificates=given)
+    for path in (live(tmp_path, "www.example.com") / "fullchain.pem", tmp_path / "etc/sets/www.example.com"):
+        os.chown(path, 1, -1)
+        result = run(certificates=given)
+        assert result["changed"] and f"was {pwd.getpwuid(1).pw_name}:" in result["msg"]
+        assert path.stat().st_uid == 0
+
+
 def test_the_key_of_an_expired_certificate_is_closed(
     run: t.Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,14 @@ from ansible_collections.certops.ocsp.plugins.module_utils import _module
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import departure, removal
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import control
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import parts, pending, sets
-from ansible_collections.certops.ocsp.tests.unit.plugins.modules.test_certificate_set import OTHER, entry, leaf, tree
+from ansible_collections.certops.ocsp.tests.unit.markers import AS_ROOT
+from ansible_collections.certops.ocsp.tests.unit.plugins.modules.test_certificate_set import (
+    OTHER,
+    OWNER,
+    entry,
+    leaf,
+    tree,
+)
 from ansible_collections.certops.ocsp.tests.unit.run_module import Result, Runner
 
 A, B, C, D = "a.example.com", "b.example.com", "c.example.com", "d.example.com"
@@ -134,6 +141,52 @@ def test_the_lines_that_a_rewritten_snippet_loses_are_shown(check: bool, host: H
         snippet.write_text(text)
         said = f"{snippet} has different content, which is too long to be shown\n"
         assert host.deploy("web", A, check=check)["diff"] == [{"prepared": said}]
+
+
+def test_a_snippet_that_others_can_write_is_replaced(host: Host) -> None:
+    host.deploy("web", A)
+    snippet = host.home / "etc/snippets/haproxy.list"
+    before = snippet.read_bytes(), snippet.stat().st_ino
+    snippet.chmod(0o666)
+    for check, verb in ((True, "would be updated"), (False, "updated")):
+        result = host.deploy("web", A, check=check)
+        assert result["changed"] and f"; configuration snippets {verb} for {SERVICE}" in result["msg"]
+        assert result["diff"] == [{"prepared": f"{snippet} is {OWNER} 0666 and not {OWNER} 0644\n"}]
+    assert snippet.stat().st_mode & 0o777 == 0o644 and snippet.read_bytes() == before[0]
+    assert snippet.stat().st_ino != before[1], "somebody may have the old one open"
+    assert not host.deploy("web", A)["changed"]
+
+
+@pytest.mark.parametrize("secret", [False, True])
+def test_a_part_that_others_can_write_is_replaced(secret: bool, host: Host) -> None:
+    """Only that of this owner: what is in the others is up to them."""
+    options = {"http_proxy": "http://me:secret@proxy.example.com"} if secret else {}
+    host.deploy("web", A, options=options)
+    host.deploy("api", B)
+    usual = 0o640 if secret else 0o644
+    files = {owner: Path(parts.path(host.layout, owner)) for owner in ("web", "api")}
+    before = files["web"].read_bytes()
+    for file in files.values():
+        file.chmod(0o666)
+    for check in (True, False):
+        result = host.deploy("web", A, options=options, check=check)
+        found = f"{OWNER} 0666 and not {OWNER} {usual:04o}"
+        done, was = ("would be", "is") if check else ("was", "was")
+        assert result["msg"].endswith(f"; access to {files['web']} {done} corrected: it {was} {found}")
+        assert result["changed"] and result["diff"] == [{"prepared": f"{files['web']} is {found}\n"}]
+        assert result["reload"] == []
+    assert files["web"].stat().st_mode & 0o777 == usual and files["web"].read_bytes() == before
+    assert files["api"].stat().st_mode & 0o777 == 0o666
+    assert not host.deploy("web", A, options=options)["changed"]
+
+
+@AS_ROOT
+def test_what_belongs_to_somebody_else_is_replaced(host: Host) -> None:
+    host.deploy("web", A)
+    for path in (host.home / "etc/snippets/haproxy.list", Path(parts.path(host.layout, "web"))):
+        os.chown(path, 1, 1)
+        assert host.deploy("web", A)["changed"] and path.stat().st_uid == 0
+    assert not host.deploy("web", A)["changed"]
 
 
 def test_a_snippet_that_no_service_needs_is_said_to_be_removed(host: Host) -> None:

@@ -194,6 +194,8 @@ def put_a_file(path: Path) -> None:
     path.write_text("no folder\n")
 
 
+#: Folders that are there once there is something in them.
+MADE_LATER = [f"etc/ocsp-stapling/{name}" for name in ("live", "sets", "snippets")] + ["var/ocsp-stapling/attempts"]
 JUDGEMENT = "ocsp/judge/judgement.py"
 DRIFT: t.Dict[str, t.Tuple[str, t.Callable[[Path], t.Any], str]] = {
     "a file of the library is edited": (f"lib/ocsp-stapling/{JUDGEMENT}", edit, "different content"),
@@ -237,6 +239,15 @@ DRIFT: t.Dict[str, t.Tuple[str, t.Callable[[Path], t.Any], str]] = {
         give_away,
         "belongs to the user daemon and not root",
     ),
+    **{
+        f"others may write to {path}": (path, lambda path: path.chmod(0o777), "has the mode 0777 and not 0755")
+        for path in ("etc/ocsp-stapling/live", "etc/ocsp-stapling/sets", "etc/ocsp-stapling/snippets")
+    },
+    "the notes of deployments belong to somebody else": (
+        "var/ocsp-stapling/attempts",
+        give_away,
+        "belongs to the user daemon and not root",
+    ),
     "a folder is gone": ("var/ocsp-stapling/pending", Path.rmdir, "is missing"),
     "the configuration is edited": ("etc/ocsp-stapling/config.json", edit, "different content"),
     "the configuration is gone": ("etc/ocsp-stapling/config.json", Path.unlink, "is missing"),
@@ -248,6 +259,9 @@ DRIFT: t.Dict[str, t.Tuple[str, t.Callable[[Path], t.Any], str]] = {
 @pytest.mark.parametrize(("path", "happen", "what"), DRIFT.values(), ids=DRIFT)
 def test_drift_is_said_and_mended(host: Host, path: str, happen: t.Callable[[Path], t.Any], what: str) -> None:
     host.run()
+    for folder in MADE_LATER:
+        (host.root / folder).mkdir()
+    assert not host.run(check=True)["changed"]
     happen(host.root / path)
     checked = host.run(check=True)
     assert checked["changed"] and what in str(checked["differences"]), checked

@@ -72,7 +72,9 @@ def test_a_password_is_never_readable_by_all(layout: sets.Layout, monkeypatch: p
     modes = []
     really = parts.files.replace_file
     monkeypatch.setattr(
-        parts.files, "replace_file", lambda *given: (modes.append(path.stat().st_mode & 0o777), really(*given))
+        parts.files,
+        "replace_file",
+        lambda *given, **how: (modes.append(path.stat().st_mode & 0o777), really(*given, **how)),
     )
     for without in (False, True):
         if without:
