@@ -542,7 +542,8 @@ class Answer(t.NamedTuple):
 def asked(program: str, root: str, configuration: str, part: Values, run: Run) -> Answer:
     """Ask the program about a configuration and the part of an owner; what conf.d and other owners add is there, too.
 
-    It is given a copy, and a command that has no effect.
+    It is given a copy, and a command that has no effect. If it refuses the files in place, as others can write to them,
+    the status is that.
     """
     with tempfile.TemporaryDirectory(prefix="ocsp-stapling-") as folder:
         path = os.path.join(folder, "config.json")
@@ -550,20 +551,37 @@ def asked(program: str, root: str, configuration: str, part: Values, run: Run) -
         for name in ("conf.d", "live"):
             os.symlink(os.path.join(root, name), os.path.join(folder, name))
         owners = _link_parts(Layout(root), Layout(folder), part)
-        quiet = ["--journal-socket", os.devnull, "--syslog-socket", os.devnull, "--json"]
-        code, output, errors = run([program, "status", "--config", path, *quiet])
+        found, problem = _ask_status(program, path, run)
 
     def told(text: str) -> str:
         return _CREDENTIALS.sub("//***@", text.replace(folder, root)).replace("; nothing was done", "").strip()
 
-    try:
-        found = json.loads(output) if code in (0, 1, 2) else None
-    except ValueError:
-        found = None
     if found is None:
-        return Answer(told(errors or output) or f"{program} ended with {code}")
+        return Answer(told(problem))
+    in_place = os.path.join(root, "config.json")
+    if any(map(_is_exposed, (in_place, *(parts.path(Layout(root), owner) for owner in owners)))):
+        real = _ask_status(program, in_place, run)[0]
+        found["summary"] = real["summary"] if real is not None and real["refused"] else found["summary"]
     revoked = (name for name, one in found["certificates"].items() if one["trouble"] == "revoked")
     return Answer(told(found["refused"]), told(found["summary"]), tuple(sorted(revoked)), owners)
+
+
+def _ask_status(program: str, configuration: str, run: Run) -> t.Tuple[t.Optional[t.Dict[str, t.Any]], str]:
+    """What the program says with ``status --json``, or None and what it says instead."""
+    quiet = ["--journal-socket", os.devnull, "--syslog-socket", os.devnull, "--json"]
+    code, output, errors = run([program, "status", "--config", configuration, *quiet])
+    with contextlib.suppress(ValueError):
+        if code in (0, 1, 2):
+            return json.loads(output), ""
+    return None, errors or output or f"{program} ended with {code}"
+
+
+def _is_exposed(path: str) -> bool:
+    """Whether other users than root can write to a file of the configuration, so that the program refuses it."""
+    try:
+        return tenants.writer(os.stat(path)) is not None
+    except OSError:
+        return False
 
 
 def _write_privately(path: str, text: str) -> None:
@@ -574,6 +592,7 @@ def _write_privately(path: str, text: str) -> None:
 def _link_parts(there: Layout, here: Layout, part: Values) -> t.Tuple[str, ...]:
     """Have the parts of other owners here, and this one with all that it had: another inclusion may give that.
 
+    One that others can write to is copied: the run of its owner corrects that, which the others must not be kept from.
     Returns who has a part there.
     """
     mine, before = parts.parse(json.loads(part["text"])), None
@@ -582,8 +601,9 @@ def _link_parts(there: Layout, here: Layout, part: Values) -> t.Tuple[str, ...]:
     for other in found:
         if other.owner == part["owner"]:
             before = other
-        else:
-            os.symlink(parts.path(there, other.owner), parts.path(here, other.owner))
+            continue
+        put = shutil.copyfile if _is_exposed(parts.path(there, other.owner)) else os.symlink
+        put(parts.path(there, other.owner), parts.path(here, other.owner))
     merged = shares.merge(mine, before, shares.Turn(is_known=False), claimed={})
     _write_privately(parts.path(here, mine.owner), parts.dump(merged))
     return tuple(one.owner for one in found)

@@ -747,6 +747,30 @@ def test_the_program_is_asked_with_all_that_an_owner_has_given(tmp_path: Path) -
     assert {one.name: one.services for one in one.certificates} == {"a": ("haproxy",), "b": ("nginx",)}
 
 
+@pytest.mark.parametrize("exposed", ["config.json", "parts/other.json", "parts/role.json"])
+def test_a_configuration_that_others_can_write_is_what_the_status_tells(exposed: str, tmp_path: Path) -> None:
+    """It keeps no owner from being deployed: the run of each corrects what is its own."""
+    layout = sets.Layout(str(tmp_path), str(tmp_path / "state"))
+    for owner in ("role", "other"):
+        parts.save(layout, parts.Part(owner, (parts.Certificate(f"{owner}.example.com"),)))
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / exposed).chmod(0o666)
+
+    def run(argv: t.Sequence[str]) -> tuple[int, str, str]:
+        folder = Path(argv[argv.index("--config") + 1]).parent
+        modes = [path.stat().st_mode for path in (folder / "config.json", *folder.glob("parts/*"))]
+        assert len(modes) == 3
+        refused = "refused" if any(mode & stat.S_IWOTH for mode in modes) else ""
+        summary = f"WARNING - {refused}" if refused else "OK - all is well"
+        return bool(refused), json.dumps({"refused": refused, "summary": summary, "certificates": {}}), ""
+
+    given = {"owner": "role", "text": parts.dump(parts.Part("role"))}
+    said = _program.asked("/sbin/x", layout.root, "{}", given, run)
+    assert (said.refused, said.status) == ("", "WARNING - refused")
+    (tmp_path / exposed).chmod(0o644)
+    assert _program.asked("/sbin/x", layout.root, "{}", given, run).status == "OK - all is well"
+
+
 # When the program runs ----------------------------------------------------------------------------
 
 
