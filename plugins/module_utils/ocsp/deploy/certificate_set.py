@@ -512,6 +512,7 @@ def _install(work: Plan, installation: Installation, endpoints: t.Sequence[Endpo
         problem = transaction.switch(work, installation, _look, endpoints if work.changed else ())
         if problem:
             return problem
+    transaction.close_former(work)
     transaction.prune(work, keep)
     return ""
 

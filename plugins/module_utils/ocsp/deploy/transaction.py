@@ -72,6 +72,20 @@ def _secure(layout: Layout, item: Item, identifier: str, write: bool) -> bool:
     return bool(wanted)
 
 
+def close_former(work: Plan) -> None:
+    """Leave nothing of the sets that were replaced open to others: it may be switched back to them. Raises FileError.
+
+    Who should read their keys is as it was, since that may have been changed on purpose.
+    """
+    for item in work.changed:
+        for one in item.misplaced.values():
+            sets.give_access(one.path, one.wanted)
+        for file, access in sets.accesses(work.layout, item.name, item.previous or _NO_SET).items():
+            if sets.mode_problem(access.mode):
+                path = os.path.join(work.layout.folder(item.name, item.previous or _NO_SET), file)
+                sets.give_access(path, access._replace(mode=access.mode & sets.KEY_MODES))
+
+
 def _renew_one(item: Item, entry: Entry, folder: str, installation: t.Optional[Installation]) -> t.Set[str]:
     place = staples.Place(folder, entry.live)
     pieces = {

@@ -33,7 +33,7 @@ from ..servers.server import FOLDER
 from . import files, proofs, reading, users
 
 #: What may be permitted for a private key.
-_KEY_MODES = 0o640
+KEY_MODES = 0o640
 
 #: Names of the files of a set that hold the private key.
 SECRET_FILES = ("privkey.pem", "combined.pem")
@@ -105,7 +105,7 @@ def find_access(owner: t.Any, group: t.Any) -> t.Tuple[int, int, t.List[str]]:
 
 def mode_problem(mode: int) -> str:
     """Why a private key must not have a mode, as one sentence, or an empty string."""
-    if not mode & ~_KEY_MODES:
+    if not mode & ~KEY_MODES:
         return ""
     return (
         f"the mode {mode:04o} of the private key allows more than read access for owner and group and write access "

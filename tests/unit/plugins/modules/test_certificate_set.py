@@ -695,11 +695,22 @@ def test_what_others_can_write_of_a_set_is_replaced(
         (difference,) = result["diff"]
         accesses = difference["before"]["access"], difference["after"]["access"]
         assert [set(one.values()) for one in accesses] == [{f"{OWNER} {mode:04o}"}, {f"{OWNER} {usual:04o}"}]
-    if held_back:
-        assert {path: path.stat().st_mode for path in paths} == good
+    assert {path: path.stat().st_mode for path in paths} == good, "it can be switched back to"
     again = run(certificates=[given], fail_on_held_back=False, diff=True)
     assert again["diff"] == [] and not again["certificates"][0]["secured"] and "access" not in again["msg"]
     assert not again["certificates"][0]["changed"]
+
+
+def test_the_key_of_a_replaced_set_is_closed(run: t.Callable[..., Result], tmp_path: Path) -> None:
+    given = [entry(leaf("www.example.com", urls=False), "www.example.com")]
+    run(certificates=given)
+    key = live(tmp_path, "www.example.com").resolve() / "privkey.pem"
+    for mode, closed in ((0o644, 0o640), (0o440, 0o440)):
+        key.chmod(mode)
+        new = [{**given[0], "mode": "0440" if mode == 0o644 else "0400"}]
+        assert run(certificates=new)["certificates"][0]["changed"]
+        assert key.stat().st_mode & 0o777 == closed
+        key = live(tmp_path, "www.example.com").resolve() / "privkey.pem"
 
 
 @AS_ROOT
