@@ -11,8 +11,8 @@ proofs/NAME.proof. A newer ``version`` than 1 means that keys changed their mean
     {"version": 1, "program": "1.0.0",
      "written": TIME,                  when
      "clock": {"latest": TIME,         the latest time at which this host's clock was believed
-              "boot": ID,             of the boot in which that was, and for how many
-              "uptime": 3600,         seconds the host had been up then
+               "boot": ID,             of the boot in which that was, and for how many
+               "uptime": 3600,         seconds the host had been up then
                "problem": "",          why it is not believed now
                "claimed": TIME},       since when refresh has said that responders contradict it
      "refused": "",                    why the record of refresh was not read, by the code foreign_file
