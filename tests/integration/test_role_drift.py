@@ -101,6 +101,45 @@ def test_what_others_can_write_is_replaced(command: str, host: lab_tool.Host, de
     assert again.rc == 0 and again.count("changed") == 0, again.output
 
 
+def fail_to_apply(host: lab_tool.Host) -> None:
+    """Have both parts of the program refuse the configuration, which the status tells from then on."""
+    for command in ("refresh", "apply"):
+        done = host.run("sh", "-c", f"ocsp-stapling {command}; echo $?")
+        assert done.splitlines()[-1] == "78", done
+
+
+def test_what_is_said_after_a_repair_of_the_configuration_is_true(host: lab_tool.Host, deploy: Play) -> None:
+    host.run("chmod", "0666", f"{ROOT}/config.json")
+    refused = f"{ROOT}/config.json: users other than root can write to this file"
+    checked = deploy(check=True)
+    assert checked.rc == 0 and f"ocsp-stapling status: WARNING - {refused}" in checked.output, checked.output
+    fail_to_apply(host)
+    mended = deploy()
+    assert mended.rc == 0 and mended.count("changed") > 0, mended.output
+    assert "up to date" in mended.output and "ocsp-stapling status" not in mended.output, mended.output
+    assert "OCSP OK" in host.run("ocsp-stapling", "status", "--nagios")
+
+
+def test_a_run_that_changes_nothing_tells_that_the_part_of_another_is_refused(
+    host: lab_tool.Host, deploy: Play
+) -> None:
+    """And it is carried out: two owners would keep each other from correcting theirs otherwise."""
+    assert deploy(owner="other").rc == 0
+    host.run("sh", "-c", f"chmod 0666 {ROOT}/parts/*.json")
+    mine = deploy()
+    assert mine.rc == 0 and f"access to {ROOT}/parts/role.yml.json was corrected" in mine.output, mine.output
+    refused = f"ocsp-stapling status: WARNING - {ROOT}/parts/other.json: users other than root can write"
+    for check in (True, False):
+        idle = deploy(check=check)
+        assert idle.rc == 0 and idle.count("changed") == 0 and refused in idle.output, idle.output
+    fail_to_apply(host)
+    assert refused in deploy().output
+    theirs = deploy(owner="other")
+    assert theirs.rc == 0 and f"access to {ROOT}/parts/other.json was corrected" in theirs.output, theirs.output
+    idle = deploy()
+    assert idle.rc == 0 and idle.count("changed") == 0 and "ocsp-stapling status" not in idle.output, idle.output
+
+
 @pytest.mark.nightly
 def test_each_change_alone_is_mended(host: lab_tool.Host, deploy: Play) -> None:
     """Nothing else has to differ for it to be noticed."""
