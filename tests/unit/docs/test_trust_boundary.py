@@ -43,5 +43,6 @@ def test_each_attacker_has_a_table() -> None:
         "a tenant",
         "a hostile CA",
         "a responder",
+        "who sets the clock",
         "a TLS server",
     ]
