@@ -383,14 +383,19 @@ class Certificate:
     @functools.cached_property
     def must_staple(self) -> bool:
         """Whether the TLS feature status_request is present (RFC 7633)."""
+        return _STATUS_REQUEST in self.tls_features
+
+    @functools.cached_property
+    def tls_features(self) -> t.FrozenSet[int]:
+        """The numbers of the TLS extensions that a server with the certificate has to support (RFC 7633)."""
         reader = self.reader_of(TLS_FEATURE, "TLS feature")
         if reader is None:
-            return False
+            return frozenset()
         entries = reader.last()
-        features = []
+        features = set()
         while not entries.at_end():
-            features.append(entries.integer())
-        return _STATUS_REQUEST in features
+            features.add(entries.integer())
+        return frozenset(features)
 
 
 def read_general_names(entries: Reader) -> t.List[GeneralName]:

@@ -32,6 +32,7 @@ _GATED = ("1.3.6.1.4.1.311.10.3.3", "2.16.840.1.113730.4.1")
 _NETSCAPE_SERVER = 1
 
 _WITH_GNUTLS = "clients with GnuTLS"
+_LARGEST_LIMIT = 2**31 - 1
 #: Those that OpenSSL takes as critical, and who does not: GnuTLS (3.7), Firefox (mozpkix) and Chrome (BoringSSL).
 _REFUSED_BY = {
     x509.NETSCAPE_CERTIFICATE_TYPE: ("Netscape certificate type", ("Chrome", _WITH_GNUTLS)),
@@ -288,6 +289,8 @@ def _faults(search: _Search, certificates: t.Tuple[Certificate, ...], depth: int
         hard, soft = _authority_faults(certificates, depth, is_root) if depth else _leaf_faults(one)
         hard = [*_extension_faults(one), *hard, *_constraint_faults(search, certificates, depth)]
         soft = [*soft, *_unread_by_gnutls(one), *_refused_extensions(one)]
+        if depth:
+            soft += _refused_by_gnutls(one, certificates[depth - 1])
         if depth + 1 < len(certificates):
             issuer = certificates[depth + 1]
             hard += _identifier_faults(search, one, issuer, certificates[-1])
@@ -319,6 +322,24 @@ def _unread_by_gnutls(one: Certificate) -> t.List[str]:
         "CA reissue it if such clients connect"
     )
     return [sentence] if unread else []
+
+
+def _refused_by_gnutls(one: Certificate, below: Certificate) -> t.List[str]:
+    """What clients with GnuTLS alone do not accept of a CA: it keeps a path length in 31 bits, and heeds RFC 7633."""
+    faults = []
+    if one.path_length is not None and one.path_length > _LARGEST_LIMIT:
+        faults.append(
+            f"the path length of {one.name} has more than 31 bits; {_WITH_GNUTLS} cannot read it and refuse the "
+            "connection; have the CA reissue it if such clients connect"
+        )
+    lacking = sorted(one.tls_features - below.tls_features)
+    if lacking:
+        faults.append(
+            f"{one.name} demands the TLS feature {join_words(map(str, lacking))} (RFC 7633) of all that it issues, and "
+            f"{below.name} lacks it; {_WITH_GNUTLS} refuse the connection; have {below.name} reissued if such clients "
+            "connect"
+        )
+    return faults
 
 
 def _refused_extensions(one: Certificate) -> t.List[str]:

@@ -349,7 +349,29 @@ def refused_by_some() -> t.List[Case]:
             Case(f"{what} in the CA", server(issuer), [issuer], [ROOT], "", told),
             Case(f"{what} in the root", server(root), [], [root], "", told),
         ]
-    return found
+    return found + refused_by_gnutls_alone()
+
+
+def refused_by_gnutls_alone() -> t.List[Case]:
+    """Numbers that it does not read, and what a certificate has to have for what its CA has (RFC 7633)."""
+    long, longest = (authority("Issuer", ROOT, extensions=ca(limit=2**31 - shorter)) for shorter in (0, 1))
+    root_long = authority("Root", extensions=ca(limit=2**70))
+    feature, features = (authority("Issuer", ROOT, extensions=ca(forge.must_staple(*held))) for held in ((5,), (5, 17)))
+    root_feature = authority("Root", extensions=ca(forge.must_staple()))
+    middle = authority("Middle", root_feature)
+    return [
+        Case("path length of 32 bits", server(long), [long], [ROOT], "", "GnuTLS cannot read"),
+        Case("path length of 31 bits", server(longest), [longest], [ROOT]),
+        Case("path length of 70 bits in the root", server(root_long), [], [root_long], "", "GnuTLS cannot read"),
+        Case("must-staple in the CA alone", server(feature), [feature], [ROOT], "", "GnuTLS refuse"),
+        Case("must-staple in both", server(feature, forge.must_staple()), [feature], [ROOT]),
+        Case("more features in the CA", server(features, forge.must_staple()), [features], [ROOT], "", "GnuTLS refuse"),
+        Case("more features in the leaf", server(feature, forge.must_staple(5, 17)), [feature], [ROOT]),
+        Case("must-staple in the root alone", server(root_feature), [], [root_feature], "", "GnuTLS refuse"),
+        Case(
+            "must-staple missing between", server(middle, forge.must_staple()), [middle], [root_feature], "", "GnuTLS"
+        ),
+    ]
 
 
 def cas() -> t.List[Case]:
