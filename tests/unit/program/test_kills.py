@@ -195,8 +195,12 @@ class World:
                 assert os.readlink(self.root / "live" / name).endswith(identifier)
         assert sorted(path.name for path in (self.state / "pending").iterdir()) == []
         assert not (self.state / "journal.json").exists()
-        # What apply writes for others to read is its own, and it cleans up behind itself.
-        own = (self.state / ".state.json.ocsp-new", self.state / "metrics/.ocsp_stapling.prom.ocsp-new")
+        # What apply writes for others to read is its own, and it cleans up behind itself. The lock stays.
+        own = (
+            self.state / ".state.json.ocsp-new",
+            self.state / "metrics/.ocsp_stapling.prom.ocsp-new",
+            self.state / ".installation.lock",
+        )
         assert [path for path in self.place.rglob(".*") if path not in own] == []
 
 

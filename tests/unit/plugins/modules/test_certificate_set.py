@@ -1631,7 +1631,7 @@ def test_responders_of_users_hold_no_deployment_up(
         options={"retries": 0},
     )
     assert not done.get("failed") and time.monotonic() - began < 20, done
-    assert asked[0] == "mine" and len(set(asked)) < 20, asked
+    assert "mine" in asked[:2] and len(set(asked)) < 20, asked  # two are asked at once
     assert {"00", "01"} <= set(asked[:8]), "both users have their turn"
     assert done["without_staple"] == ["a.example.com"] and sorted(done["held_back"]) == names
     assert any("as those of certificates that a search found took" in one for one in done["warnings"])
