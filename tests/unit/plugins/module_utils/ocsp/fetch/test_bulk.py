@@ -530,15 +530,18 @@ def test_closed_ports_of_a_host_do_not_close_its_usual_port(bench: Bench, url: s
 
 def test_a_host_that_answers_in_the_end_is_asked_again(bench: Bench) -> None:
     """It is slow: while some of its responders came to the end of their time, another was still at work."""
+    at_work = threading.Event()
     hung = threading.Semaphore(0)
 
     def exchange(request: HttpRequest, timeout: float) -> HttpResponse:
         if request.url.startswith("http://a.test:1/"):
+            at_work.set()
             for _one in range(3):
                 assert hung.acquire(timeout=PLENTY)
             return ok(GOOD)
         if request.url.startswith("http://a.test:5/"):
             return ok(GOOD)
+        assert at_work.wait(timeout=PLENTY)
         if request.body is None:
             hung.release()
         raise TransportError("timeout", "0.1 s were not enough")
