@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""End all processes of a user, and unmount what it has mounted. The arguments are its number, and folders.
+"""End all processes of a user, and remove what it has in memory and mounted. The arguments are its number, and folders.
 
-As long as there is such a process, the user cannot be removed, nor can a folder with something mounted in it.
+As long as there is such a process, the user cannot be removed, nor can a folder with something mounted in it. Its
+shared memory, semaphores and message queues would belong to whoever is given its number next.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import fcntl
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
 import typing as t
@@ -28,6 +30,10 @@ _MOST_MOUNTS = 1000
 #: The number and the place of a mount in proc_pid_mountinfo(5), with the escapes that it has.
 _MOUNT = re.compile(rb"^(\d+) \S+ \S+ \S+ (\S+) ", re.MULTILINE)
 _ESCAPE = re.compile(rb"\\([0-7]{3})")
+#: The options of ipcrm(1), by the files of proc_sysvipc(5).
+_IPC = {"shm": "--shmem-id", "sem": "--semaphore-id", "msg": "--queue-id"}
+#: What ipcrm is told at once, within what a command may be told.
+_MOST_IPC = 1000
 
 
 def main(user: int, *folders: str) -> None:
@@ -42,6 +48,8 @@ def main(user: int, *folders: str) -> None:
         if not _runs_in_containers(user):
             _end_at_once(user, deadline)
         time.sleep(0.05)
+    if user:
+        _remove_ipc(user)
     for folder in folders:
         _unmount(os.fsencode(folder))
 
@@ -95,6 +103,24 @@ def _is_contained(pid: int, user: int) -> bool:
         return int.from_bytes(fcntl.ioctl(users, _NS_GET_OWNER_UID, bytes(4)), sys.byteorder) != user
     finally:
         os.close(users)
+
+
+def _remove_ipc(user: int) -> None:
+    """Remove what System V IPC has of it."""
+    found = [f"{option}={identifier}" for kind, option in _IPC.items() for identifier in _ipc_of(kind, user)]
+    for begin in range(0, len(found), _MOST_IPC):
+        with contextlib.suppress(OSError):
+            subprocess.run(["ipcrm", *found[begin : begin + _MOST_IPC]], stderr=subprocess.DEVNULL, check=False)
+
+
+def _ipc_of(kind: str, user: int) -> t.Iterator[str]:
+    """The identifiers of those that a user owns or created: both may change them. Nothing where a kernel has none."""
+    with contextlib.suppress(OSError), open(f"/proc/sysvipc/{kind}", encoding="ascii") as table:
+        titles = table.readline().split()  # the key, the identifier, and what differs between kinds
+        for line in table:
+            values = line.split()
+            if str(user) in (values[titles.index("uid")], values[titles.index("cuid")]):
+                yield values[1]
 
 
 def _unmount(folder: bytes) -> None:

@@ -86,6 +86,36 @@ def test_what_forks_faster_than_it_is_listed_is_ended() -> None:
     assert _processes_of(USER) == []
 
 
+_SHARING = """
+import ctypes, os, sys
+os.setgroups([]); os.setgid(4712); os.setuid(int(sys.argv[1]))
+libc = ctypes.CDLL(None)
+print(libc.shmget(0, 4096, 0o1666), libc.semget(0, 1, 0o1666), libc.msgget(0, 0o1666))
+"""
+
+
+def test_shared_memory_of_the_user_goes_and_that_of_others_stays() -> None:
+    made = {user: _sharing(user) for user in (USER, OTHER)}
+    try:
+        end(USER)
+        assert (_ipc_of(USER), _ipc_of(OTHER)) == ([], made[OTHER])
+    finally:
+        end(OTHER)
+    assert _ipc_of(OTHER) == []
+
+
+def _sharing(user: int) -> t.List[str]:
+    """What it has once it has ended: a segment, a semaphore and a queue."""
+    done = subprocess.run([sys.executable, "-c", _SHARING, str(user)], stdout=subprocess.PIPE, check=True, text=True)
+    assert _ipc_of(user) == done.stdout.split()
+    return done.stdout.split()
+
+
+def _ipc_of(user: int) -> t.List[str]:
+    shown = [Path("/proc/sysvipc", kind).read_text().splitlines()[1:] for kind in ("shm", "sem", "msg")]
+    return [line.split()[1] for lines in shown for line in lines if str(user) in line.split()]
+
+
 def test_root_has_its_processes_left() -> None:
     assert end(0) < 5
 
