@@ -239,7 +239,9 @@ def _set_attributes(
     """Owner, group and mode are set on the open file: the owner of its folder could put a link in its place."""
     arguments = module.load_file_common_arguments(params, path=path)
     with _check_mode(module):
-        changed = bool(module.set_fs_attributes_if_different(arguments, outcome.changed, diff))
+        # A file that was just created had none before, whatever it was created with.
+        shown = diff if outcome.before is not None else {}
+        changed = bool(module.set_fs_attributes_if_different(arguments, outcome.changed, shown))
     if module.check_mode or not changed:
         return changed
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)

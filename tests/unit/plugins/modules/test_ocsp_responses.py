@@ -211,6 +211,16 @@ def test_differences_are_of_what_changed(run: t.Any, responder: t.Any, tmp_path:
     assert "diff" not in run(*names(2))
 
 
+@pytest.mark.parametrize("mode", ["0600", "0644"])
+def test_a_new_file_had_no_mode_before(run: t.Any, responder: t.Any, mode: str) -> None:
+    """Check mode, in which there is none yet, shows the same."""
+    responder(ok(GOOD))
+    checked = run(*names(1), check=True, diff=True, mode=mode)["diff"]
+    assert run(*names(1), diff=True, mode=mode)["diff"] == checked
+    (difference,) = run(*names(1), diff=True, mode="0640")["diff"]
+    assert (difference["before"]["mode"], difference["after"]["mode"]) == (mode, "0640")
+
+
 def test_differences_have_the_order_of_the_certificates(run: t.Any, responder: t.Any, tmp_path: Path) -> None:
     """Not that of the answers, which differs from run to run."""
     first_may_answer = threading.Event()
