@@ -416,8 +416,8 @@ options:
   apache_port:
     description:
       - The port on C(127.0.0.1) at which Apache serves its own OCSP responses, from V(1) to V(65535).
-      - There is a warning from V(1024) on. Any user of the host can take such a port, and Apache then does not start,
-        and ends when it is reloaded.
+      - There is a warning from V(1024) on, or from what the sysctl C(net.ipv4.ip_unprivileged_port_start) has. Any user
+        of the host can take such a port, and Apache then does not start, and ends when it is reloaded.
     type: int
     default: 488
   path:

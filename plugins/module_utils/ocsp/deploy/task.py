@@ -13,6 +13,7 @@ from ..errors import InputError
 from ..servers import apache
 from ..services import control
 from ..services.installation import Installation, outstanding
+from ..store import reading
 from ..store.parts import Part
 from ..store.sets import Layout
 from . import inclusion as inclusions
@@ -22,6 +23,7 @@ from .wanted import Values
 
 #: Seconds to wait for other runs.
 _LOCK_TIMEOUT = 120.0
+_FIRST_OPEN_PORT = "net.ipv4.ip_unprivileged_port_start"
 
 
 class Result(t.NamedTuple):
@@ -129,10 +131,20 @@ def apache_port(
     return next((port for port in ports if isinstance(port, int)), own)
 
 
+def _first_open_port() -> int:
+    path = f"/proc/sys/{_FIRST_OPEN_PORT.replace('.', '/')}"
+    value = reading.read_file(path, path, 64) or b""
+    return int(value) if value.strip().isdigit() else apache.FIRST_OPEN_PORT
+
+
 def port_warnings(port: int, kinds: t.Iterable[t.Optional[str]]) -> t.Iterator[str]:
     """That others can take the port of Apache's own responder, where it is one of the ``kinds`` of services."""
-    if port >= apache.FIRST_OPEN_PORT and apache.NAME in kinds:
+    first_open = _first_open_port()
+    if port >= first_open and apache.NAME in kinds:
+        advice = f"choose a port below {first_open}"
+        if first_open < apache.FIRST_OPEN_PORT:
+            advice = f"set the sysctl {_FIRST_OPEN_PORT}, which is {first_open}, to more than {port}"
         yield (
             f"any user of this host can listen on port {port} (ocsp_stapling_apache_port) before Apache does, which "
-            f"then does not start, and ends when it is reloaded; choose a port below {apache.FIRST_OPEN_PORT}"
+            f"then does not start, and ends when it is reloaded; {advice}"
         )

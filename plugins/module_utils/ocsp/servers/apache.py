@@ -12,7 +12,7 @@ from .server import Entry, Group, Include, Rule, Server, Setup, Snippet
 
 #: Of all servers it alone has a setting of the whole host, ``apache_port``.
 NAME = "apache"
-#: Ports from this one on are open to all users of a host, by default (ip_unprivileged_port_start, ip(7)).
+#: Ports from this one on are open to all users of a host, where its sysctl says nothing else (ip(7)).
 FIRST_OPEN_PORT = 1024
 
 

@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils import _module
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import departure, removal
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import control
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import parts, pending, sets
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import parts, pending, reading, sets
 from ansible_collections.certops.ocsp.tests.unit.markers import AS_ROOT
 from ansible_collections.certops.ocsp.tests.unit.plugins.modules.test_certificate_set import (
     OTHER,
@@ -586,6 +586,30 @@ def test_a_port_that_any_user_can_take_is_told_of_once(host: Host) -> None:
         )
     assert told(certificates=given, apache_port=1023) == told(certificates=given) == []
     assert told(certificates=[one(A), one(B)], apache_port=3000) == [], "no Apache, no port"
+
+
+@pytest.mark.parametrize(
+    ("sysctl", "advice"),
+    [
+        ("80\n", "set the sysctl net.ipv4.ip_unprivileged_port_start, which is 80, to more than 488"),
+        ("0\n", "set the sysctl net.ipv4.ip_unprivileged_port_start, which is 0, to more than 488"),
+        ("489\n", ""),
+        ("", ""),
+    ],
+)
+def test_a_host_can_open_lower_ports_to_its_users(
+    host: Host, sysctl: str, advice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As hosts do on which containers are run by users."""
+    usual = reading.read_file
+
+    def read_file(path: str, *options: t.Any) -> t.Optional[bytes]:
+        return sysctl.encode() if path.endswith("ip_unprivileged_port_start") else usual(path, *options)
+
+    monkeypatch.setattr(reading, "read_file", read_file)
+    host.settings["certops-test-web"] = {"kind": "apache", "unit": "certops-test-web", "test": ["true"]}
+    said = host.run(certificates=[{**one(A), "services": ["certops-test-web"]}])["warnings"]
+    assert [text.split("; ")[-1] for text in said if "can listen on port 488" in text] == [advice] * bool(advice)
 
 
 @pytest.mark.parametrize("by_role", [True, False])
