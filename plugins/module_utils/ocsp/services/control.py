@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import math
 import os
 import re
 import signal
@@ -595,14 +596,16 @@ def _seconds(values: t.Mapping[str, t.Sequence[str]], name: str) -> t.Optional[f
 
 
 def _length_of_reload(values: t.Mapping[str, t.Sequence[str]]) -> float:
-    """How many seconds the last change of state took, where it was a reload by commands, else 0."""
+    """How many seconds the last change of state took at most, where it was a reload by commands, else 0."""
     ended = [_read_time(text) for text in values.get("StateChangeTimestamp", [])]
     began = [_read_time(match) for text in values.get("ExecReload", []) for match in _START_TIME.findall(text)]
     known = [moment for moment in began if moment is not None]
     if not ended or ended[0] is None or not known:
         return 0.0
-    # Both are of one time zone, whichever that is, so that their difference needs none.
-    return max(0.0, (ended[0] - min(known)).total_seconds())
+    # Both are of one time zone, whichever that is, so that their difference needs none. Where the clock was set back
+    # meanwhile, it tells nothing.
+    length = (ended[0] - min(known)).total_seconds()
+    return length if length >= 0 else math.inf
 
 
 def _read_time(text: str) -> t.Optional[datetime]:

@@ -869,6 +869,7 @@ def unit(
         (unit(1551.5, "51.400000"), True),  # reloaded since
         (unit(1551.5, "49.900000"), False),  # a reload that had begun before
         (unit(1549.9, "49.800000"), False),
+        (unit(1551.5, "59.800000"), False),  # the clock was set back while it was reloaded
         (unit(1555.0, "53", precise=False), True),
         (unit(1550.9, "50", precise=False), False),
         (unit(1551.5, "51.400000", state="reloading"), None),
