@@ -167,6 +167,19 @@ def test_an_older_one_does_not_come_back(web: Host) -> None:
     assert web.staple(NAME) == new
 
 
+def test_what_others_could_write_is_closed_to_them(web: Host) -> None:
+    """What root knows, with a mode that somebody changed by hand."""
+    web.hour()
+    known = [path for path in web.state.rglob("*.json") if path.is_file()]
+    for path in known:
+        path.chmod(0o666)
+    web.later(DAY)
+    web.hour()
+    assert {path.name: path.stat().st_mode & 0o777 for path in known} == dict.fromkeys(
+        ("refresh.json", "starts.json", "state.json"), 0o644
+    )
+
+
 def test_a_file_that_is_no_plain_one_is_refused_and_told(web: Host, tmp_path: Path) -> None:
     web.hour()
     staple = web.staple(NAME)

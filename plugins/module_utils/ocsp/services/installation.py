@@ -244,7 +244,7 @@ class Installation:
     def _write_journal(self, names: t.Iterable[str], paths: t.Iterable[str]) -> None:
         live = {name: sets.current_id(self.layout, name) for name in names}
         values = {"version": 1, "live": live, "files": read_texts(paths)}
-        files.replace_file(self.layout.journal, json.dumps(values, indent=1).encode("ascii"))
+        files.replace_file(self.layout.journal, json.dumps(values, indent=1).encode("ascii"), own=True)
 
     def _put_back(self, journal: t.Mapping[str, t.Mapping[str, t.Optional[str]]]) -> t.List[str]:
         """Have live what the journal says. Returns the names of the sets that were switched back."""

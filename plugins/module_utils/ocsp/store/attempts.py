@@ -168,7 +168,7 @@ def write(layout: Layout, name: str, attempt: Attempt, live: t.Optional[str] = N
         "left_out_until": format_time(attempt.left_out_until),
         "live": _live(layout, name) if live is None else live,
     }
-    files.replace_file(path, json.dumps(values, indent=1).encode("ascii") + b"\n")
+    files.replace_file(path, json.dumps(values, indent=1).encode("ascii") + b"\n", own=True)
 
 
 def forget(layout: Layout, name: str) -> None:

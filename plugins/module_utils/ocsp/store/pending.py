@@ -59,7 +59,7 @@ def write(layout: Layout, service: str, note: Note) -> None:
     except OSError as error:
         raise FileError(f"cannot write {path}: {error.strerror}") from None
     values = {"version": 1, "names": list(note.names), "complete": note.complete}
-    files.replace_file(path, json.dumps(values).encode("ascii") + b"\n")
+    files.replace_file(path, json.dumps(values).encode("ascii") + b"\n", own=True)
 
 
 def add(layout: Layout, service: str, names: t.Iterable[str]) -> None:

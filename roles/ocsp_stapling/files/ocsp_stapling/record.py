@@ -103,7 +103,7 @@ class Record:
             "responders": self._responders,
             "certificates": {name: _within(entry, share) for name, entry in self._certificates.items()},
         }
-        files.replace_file(path, dump(values))
+        files.replace_file(path, dump(values), own=True)
 
 
 def _within(entry: Values, share: int) -> Values:

@@ -26,7 +26,7 @@ _LARGEST = 64 * 1024
 def write_down(path: str, runs: t.Optional[Timetable]) -> None:
     """Have the next ``refresh`` know these. Raises FileError."""
     starts = [format_time(start) for start in runs.starts] if runs is not None else []
-    files.replace_file(path, json.dumps({"starts": starts}).encode() + b"\n")
+    files.replace_file(path, json.dumps({"starts": starts}).encode() + b"\n", own=True)
 
 
 def read(path: str) -> t.Optional[Timetable]:

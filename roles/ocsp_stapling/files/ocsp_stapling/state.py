@@ -101,7 +101,7 @@ class State:
             "runs": self.runs,
             "certificates": self.certificates,
         }
-        files.replace_file(path, record.dump(values))
+        files.replace_file(path, record.dump(values), own=True)
 
 
 def load(path: str) -> State:
