@@ -23,6 +23,7 @@ from ..pki.certificate import Certificate, Extensions, Target
 from ..pki.deviations import complete, deviations
 from ..pki.gnutls import unread_identifier
 from ..pki.identifiers import identifier_problem
+from ..pki.path import STAPLE_LIMIT
 from ..pki.remembered import remembered_if_short
 from ..text import format_time
 from .judgement import Judgement
@@ -32,9 +33,6 @@ from .wire import GOOD, REVOKED, SUCCESSFUL, UNKNOWN, Answer, BasicResponse, par
 
 #: Octets of the largest response that is looked at.
 SIZE_LIMIT = 1024 * 1024
-#: Octets of the largest response that may be stapled: with TLS 1.2, clients with OpenSSL break off on more than 16,384
-#: octets of CertificateStatus, of which 4 are not the response's. Anybody on the way can add certificates to one.
-STAPLE_LIMIT = 16380
 #: Certificates of a response that are looked at, the first ones: a signature is verified with each that is named.
 _MOST_CERTIFICATES = 64
 #: Certificates that the CA did not issue and that are asked whether they signed, for the message alone: anybody can add

@@ -59,9 +59,13 @@ _MOST_PATHS = 100
 _LONGEST_PATH = 12
 #: Octets of the certificates on paths that are examined, on each anew: those of a hundred paths in use are far below.
 _MOST_OCTETS = 4 * 1024 * 1024
+#: Octets of the largest response that may be stapled: with TLS 1.2, clients with OpenSSL break off on more than 16,384
+#: octets of CertificateStatus, of which 4 are not the response's. Anybody on the way can add certificates to one.
+STAPLE_LIMIT = 16380
 #: Octets of a chain, as OpenSSL's clients read no longer Certificate message (SSL_MAX_CERT_LIST_DEFAULT), and what each
-#: certificate takes there beside its own.
-_LONGEST_CHAIN, _BESIDE = 100 * 1024, 5
+#: certificate takes there beside its own. With TLS 1.3 the staple is in it (RFC 8446 section 4.4.2.1), and what that
+#: takes beside its own.
+_LONGEST_CHAIN, _BESIDE, _BESIDE_STAPLE = 100 * 1024, 5, 8
 _NOT_TRIED = "it was not tried, as too many have this name"
 #: Sentences about certificates that were not used.
 _MOST_SENTENCES = 5
@@ -486,18 +490,19 @@ def _constraint_faults(search: _Search, certificates: t.Tuple[Certificate, ...],
 
 def _excess(walk: _Walk) -> t.List[str]:
     leaf = walk.certificates[0]
-    problem = excess(leaf, [one.der for one in (leaf, *walk.served)])
+    problem = excess(leaf, [one.der for one in (leaf, *walk.served)], STAPLE_LIMIT if leaf.responder_urls else 0)
     return [f"{problem}; have the CA reissue it"] if problem else []
 
 
-def excess(leaf: Certificate, served: t.Sequence[bytes]) -> str:
-    """That clients would not read all that a server sends, or an empty string."""
-    octets = sum(len(one) + _BESIDE for one in served)
-    if octets <= _LONGEST_CHAIN:
+def excess(leaf: Certificate, served: t.Sequence[bytes], staple: int) -> str:
+    """That clients would not read all that a server sends, with a staple of so many octets, or an empty string."""
+    octets, stapled = sum(len(one) + _BESIDE for one in served), staple + _BESIDE_STAPLE if staple else 0
+    if octets + stapled <= _LONGEST_CHAIN:
         return ""
+    share = f", of which the staple can take {stapled}" if stapled else ""
     return (
         f"the certificate {leaf.name} and its chain have {octets} octets, and clients with OpenSSL read no more than "
-        f"{_LONGEST_CHAIN}"
+        f"{_LONGEST_CHAIN}{share}"
     )
 
 

@@ -510,7 +510,8 @@ def _chain_findings(
     That the server's has expired, or that its issuer leads nowhere, is told elsewhere. Other roots than those that are
     given may have other ways to the certificate, so that without any only what all clients refuse is told.
     """
-    problems = [path.time_problem(leaf, now) if leaf.not_after > now else "", path.excess(leaf, chain)]
+    staple = len(found.data) if found.data and found.served and found.served.version == tls.TLS13 else 0
+    problems = [path.time_problem(leaf, now) if leaf.not_after > now else "", path.excess(leaf, chain, staple)]
     if not any(problems) and leaf.not_after > now and found.target is not None and expectation.roots:
         served = [path.Given(one, "the served chain") for one in _served_certificates(found)]
         roots = [path.Given(one, expectation.root_source) for one in expectation.roots]

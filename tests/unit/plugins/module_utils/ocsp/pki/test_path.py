@@ -790,6 +790,17 @@ def test_openssl_agrees_about_any_hierarchy(seed: int, tmp_path: Path) -> None:
     assert bool(verify(made.leaf, served, [made.root], tmp_path)) == (bool(found.problems) or is_warned), found
 
 
+@pytest.mark.parametrize(
+    ("octets", "stapled", "refused"),
+    [(84_000, True, False), (90_000, True, True), (90_000, False, False), (103_000, False, True)],
+)
+def test_a_chain_leaves_room_for_the_largest_staple(octets: int, stapled: bool, refused: bool) -> None:
+    more = [forge.extension(forge.UNKNOWN_OID, bytes(octets))] + [forge.ocsp_urls("http://ocsp.example.com")] * stapled
+    found = path.find_path(given([server(ISSUER, *more)])[0], given([ISSUER, MIDDLE]), given([ROOT]), NOW)
+    assert bool(found.problems) is refused
+    assert ("of which the staple can take 16388" in "".join(found.problems)) is (refused and stapled)
+
+
 def given(entities: t.Sequence[Entity]) -> t.List[path.Given]:
     return [path.Given(Certificate.from_der(entity.der), "the chain") for entity in entities]
 

@@ -436,6 +436,21 @@ def test_a_chain_that_openssl_does_not_read(octets: int, refused: bool) -> None:
     assert codes(see_rsa(serve(leaf, staple(leaf)))) == [("unusable_chain", "error")] * refused
 
 
+@pytest.mark.parametrize("version, refused", [(TLS12, False), (TLS13, True)])
+def test_a_staple_that_openssl_does_not_read_with_the_chain(version: int, refused: bool) -> None:
+    """With TLS 1.2 it is in a message of its own."""
+    extensions = [*STAPLED, forge.extension(forge.UNKNOWN_OID, bytes(90_000))]
+    leaf = forge.leaf(ISSUER, extensions=extensions, private_key=forge.key("rsa2048"), serial=0x1011)
+    long = forge.response(
+        forge.single(leaf, ISSUER), extensions=[forge.extension(forge.UNKNOWN_OID, bytes(13_000))], signer=ISSUER
+    )
+    found = see_rsa(serve(leaf, long, version=version))
+    assert codes(found) == [("unusable_chain", "error")] * refused
+    said = f"have {len(leaf.der) + len(ISSUER.der) + 10} octets, and clients with OpenSSL read no more than 102400, of "
+    assert (f"{said}which the staple can take {len(long) + 8}" in found.message) is refused
+    assert codes(see_rsa(serve(leaf, staple(leaf), version=version))) == []
+
+
 @pytest.mark.parametrize(
     "flaw, said",
     [
