@@ -212,7 +212,8 @@ options:
       - V(verify) checks what the services of the last deployment serve after their reload. If that is worse than
         before, the old sets are restored, the services are reloaded, and the task fails and says why. If it is enough
         to restore those of O(found) in folders in which users other than root can write, the others stay, and the task
-        does not fail but warns.
+        does not fail but warns. It also warns of a server that is configured for the certificates and serves no TLS,
+        neither before nor after.
       - V(pruned) removes the sets that no owner configures any more, unless a server configuration still uses them. See
         O(part) and O(pruned).
       - V(absent) removes the sets of O(certificates), whoever configured them, or all that O(part) has configured; with

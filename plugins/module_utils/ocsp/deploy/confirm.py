@@ -60,13 +60,15 @@ class Endpoint(t.NamedTuple):
 class Sight(t.NamedTuple):
     """What clients are shown: a staple or None by the SHA-256 of each certificate; else why there is nothing.
 
-    ``hung``: there was no answer in time. ``spared``: there was no look, as those before took too long.
+    ``hung``: there was no answer in time. ``spared``: there was no look, as those before took too long. ``answered``:
+    there was an answer, with which TLS does not work.
     """
 
     shown: t.Mapping[str, t.Optional[bytes]]
     problem: str = ""
     hung: bool = False
     spared: bool = False
+    answered: bool = False
 
 
 #: Looks at an endpoint as a client that asks for a server name.
@@ -100,7 +102,8 @@ class Switched(t.NamedTuple):
 class Verdict(t.NamedTuple):
     """What a look says of one certificate of a service. ``served``: it is served as it should be.
 
-    ``outdated``: it is, but its staple on disk is newer than the switch, and not served yet.
+    ``outdated``: it is, but its staple on disk is newer than the switch, and not served yet. ``still``: TLS does not
+    work, as it did not before.
     """
 
     service: str
@@ -108,6 +111,7 @@ class Verdict(t.NamedTuple):
     served: bool
     problem: str
     outdated: bool = False
+    still: str = ""
 
 
 Record = t.Dict[str, t.Any]
@@ -236,7 +240,10 @@ def examine(layout: Layout, look: Look) -> t.List[Verdict]:
             served = not problem and noted["fingerprint"] in sight.shown
             outdated = served and not _is_up_to_date(sight, noted, layout.live(name))
             where = f"{service} on {host}:{port} for {asked or name}: "
-            verdicts.append(Verdict(service, name, served and not outdated, problem and where + problem, outdated))
+            still = f"{where}TLS still does not work ({sight.problem})" if sight.answered and not before else ""
+            verdicts.append(
+                Verdict(service, name, served and not outdated, problem and where + problem, outdated, still)
+            )
     return verdicts
 
 
@@ -310,7 +317,8 @@ class Verified(t.NamedTuple):
     """The end of a verification: what is worse than before by service, empty where all is well.
 
     ``untold`` are services of which it is unknown whether they have loaded their files. ``seen`` are the problems that
-    clients saw, by certificate, and ``serving`` are the services that showed a certificate that was switched.
+    clients saw, by certificate, and ``serving`` are the services that showed a certificate that was switched. ``still``
+    says of others that TLS does not work, as it did not before.
     """
 
     faults: t.Dict[str, str]
@@ -318,6 +326,7 @@ class Verified(t.NamedTuple):
     untold: t.List[str]
     seen: t.Mapping[str, str] = {}
     serving: t.Tuple[str, ...] = ()
+    still: t.Mapping[str, str] = {}
 
 
 def verify(
@@ -345,11 +354,9 @@ def verify(
     # One that certainly has a newer staple still to load is reloaded by the next run of the program.
     untold = [service for service in left if not _is_behind(installation, service)]
     sets.remove_record(layout)
-    return Verified({}, services, untold, serving=_serving(verdicts))
-
-
-def _serving(verdicts: t.Iterable[Verdict]) -> t.Tuple[str, ...]:
-    return tuple(sorted({one.service for one in verdicts if one.served or one.outdated}))
+    serving = tuple(sorted({one.service for one in verdicts if one.served or one.outdated}))
+    still = {one.service: one.still for one in reversed(verdicts) if one.still and one.service not in serving}
+    return Verified({}, services, untold, serving=serving, still=still)
 
 
 def recognise(installation: Installation, look: Look, endpoints: t.Sequence[Endpoint]) -> None:

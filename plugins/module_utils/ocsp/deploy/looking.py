@@ -37,9 +37,11 @@ def _look(endpoint: Endpoint, name: str) -> Sight:
     found = looks(_USUAL, _TIMEOUT)
     errors = [one.error for one in found if one.error is not None]
     hung = any(error.code == _HANGING for error in errors)
-    if not hung and not any(error.code == _UNREACHABLE for error in errors):
+    answered = not hung and not any(error.code == _UNREACHABLE for error in errors)
+    if answered:
         found += looks(_OTHER, _MORE_TIME)
     shown = {material.fingerprint(one.leaf): one.data for one in found if one.leaf is not None}
     if shown:
         return Sight(shown)
-    return Sight({}, errors[-1].message if errors else "the server sent no certificate", hung)
+    problem = errors[-1].message if errors else "the server sent no certificate"
+    return Sight({}, problem, hung, answered=answered)

@@ -110,9 +110,18 @@ def _remove(mentions: t.Sequence[str]) -> str:
 
 def references(path: str, parent: str = "/etc") -> t.List[str]:
     """Where configurations of servers mention what is below ``path``, each as file:line."""
+    return [place for _kind, place in _mentions(path, parent)]
+
+
+def readers(path: str, parent: str = "/etc") -> t.Set[str]:
+    """The kinds of servers whose configurations mention what is below ``path``."""
+    return {kind for kind, _place in _mentions(path, parent)}
+
+
+def _mentions(path: str, parent: str) -> t.Iterator[t.Tuple[str, str]]:
     # What goes on as a name does would be another one: example.com is no mention of example.com.au.
     needle = re.compile(re.escape(os.fsencode(path.rstrip("/"))) + rb"(?![A-Za-z0-9_.-]*[A-Za-z0-9_-])")
-    return [place for _kind, place, text in _lines(parent) if needle.search(text)]
+    return ((kind, place) for kind, place, text in _lines(parent) if needle.search(text))
 
 
 def orphaned(

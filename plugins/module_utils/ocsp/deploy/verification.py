@@ -32,7 +32,8 @@ def verify(task: Task, look: Look, notes: t.Callable[[], Notes]) -> Result:
     with task.installation() as installation:
         verified = confirm.verify(installation, look)
         if not verified.faults:
-            return Result({"swapped_back": [], "msg": _confirmation(verified)})
+            warnings = list(_say_still(installation, verified))
+            return Result({"swapped_back": [], "msg": _confirmation(verified)}, warnings=warnings)
         names: t.List[str] = []
         while True:
             theirs = _suspects(task.layout, verified, is_first=not names)
@@ -115,6 +116,15 @@ def _say_unread(layout: Layout, verified: Verified) -> t.Iterator[str]:
         live_files = layout.live(name)
         if problem.endswith(confirm.STILL_OLD) and not (snippets or removal.references(live_files)):
             yield f"no server's configuration in /etc names {live_files}, so it may read other files for {name}"
+
+
+def _say_still(installation: Installation, verified: Verified) -> t.Iterator[str]:
+    """Where TLS does not work, although servers are configured for it: nothing was put back, as it did not before."""
+    if verified.still:
+        readers = removal.readers(installation.layout.root)
+        for service, said in verified.still.items():
+            if installation.services.get(service).kind in readers:
+                yield f"{said}, as before this change; see the log of {service}"
 
 
 def _together(first: Verified, second: Verified) -> Verified:

@@ -1947,6 +1947,23 @@ def test_what_is_seen_nowhere_is_not_called_served(
     assert not verified["failed"] and verified["msg"].startswith(told), verified
 
 
+@pytest.mark.parametrize("kind", ["nginx", "dovecot"])
+def test_a_server_that_is_configured_and_serves_no_tls_is_told(
+    run: t.Callable[..., Result], server: TlsServer, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It did not before either, so that nothing is put back. Another one is yet to be configured."""
+    monkeypatch.setattr(removal, "readers", lambda path: {"nginx"})
+    at = [{"service": SERVICE, "host": "127.0.0.1", "port": server.port, "starttls": ""}]
+    settings = {SERVICE: {"kind": kind, "test": ["true"], "reload": ["true"]}}
+    run(certificates=[entry(leaf("www.example.com"), "www.example.com")], endpoints=at, service_settings=settings)
+    verified = run(state="verify", service_settings=settings)
+    said = (
+        f"{SERVICE} on 127.0.0.1:{server.port} for www.example.com: TLS still does not work (127.0.0.1:{server.port} "
+        f"closes the connection without an answer to the ClientHello), as before this change; see the log of {SERVICE}"
+    )
+    assert not verified["failed"] and verified["warnings"] == [said] * (kind == "nginx")
+
+
 def test_what_is_served_confirms_a_deployment_whoever_reloaded(
     run: t.Callable[..., Result], tmp_path: Path, server: TlsServer
 ) -> None:

@@ -103,6 +103,31 @@ def test_what_is_served_confirms_it_whoever_reloaded_the_service(world: World) -
     assert world.fleet.reloads == []
 
 
+@pytest.mark.parametrize("answered", [True, False])
+def test_tls_that_did_not_work_before_either_is_told(world: World, answered: bool) -> None:
+    """Nothing is worse, so that nothing is put back. Where nothing listens, others may have to look elsewhere."""
+    world.switch(before=Sight({}, "454 TLS currently unavailable"))
+    world.problem = "454 TLS currently unavailable"
+    look = world.look
+    world.look = lambda *where: look(*where)._replace(answered=answered)  # type: ignore[method-assign]
+    verified = world.verify()
+    said = f"nginx on 127.0.0.1:443 for {NAME}: TLS still does not work (454 TLS currently unavailable)"
+    assert (verified.faults, verified.still) == ({}, {"nginx": said} if answered else {})
+
+
+def test_who_serves_a_certificate_at_one_place_is_not_told_of_at_another(world: World) -> None:
+    other = AT._replace(port=8443)
+    world.switch(before=Sight({}, "no TLS"))
+    record = confirm.read_record(world.layout)
+    (sighted,) = record["sets"][NAME]["sights"]
+    record["sets"][NAME]["sights"].append(["nginx", "127.0.0.1", 8443, *sighted[3:]])
+    Path(world.layout.transaction).write_bytes(confirm.dump_record(record["sets"], {}) or b"")
+    shown, nothing = Sight({world.prints[1]: None}), Sight({}, "no TLS", answered=True)
+    world.look = lambda at, _name: shown if at == other else nothing  # type: ignore[method-assign]
+    verified = world.verify()
+    assert (verified.faults, verified.serving, verified.still) == ({}, ("nginx",), {})
+
+
 def test_an_endpoint_that_hangs_is_not_waited_for_by_each_certificate() -> None:
     asked: t.List[str] = []
 

@@ -66,13 +66,13 @@ def test_certificates_of_several_kinds_are_seen(see: t.Callable[..., Sight]) -> 
 def test_a_server_without_certificates(see: t.Callable[..., Sight]) -> None:
     sight = see(refuse(), refuse(), refuse())
     assert "handshake_failure" in sight.problem
-    assert (sight.shown, sight.hung) == ({}, False)
+    assert (sight.shown, sight.hung, sight.answered) == ({}, False, True)
 
 
 @pytest.mark.parametrize("code", ["timeout", "unreachable"])
 def test_who_does_not_answer_is_not_asked_for_more(code: str, see: t.Callable[..., Sight]) -> None:
     sight = see(*[ProbeError(code, "no answer")] * 2)
-    assert (sight.shown, sight.hung) == ({}, code == "timeout")
+    assert (sight.shown, sight.hung, sight.answered) == ({}, code == "timeout", False)
     assert "no answer" in sight.problem
 
 

@@ -34,6 +34,7 @@ def test_a_line_of_a_configuration_is_named(tmp_path: Path) -> None:
     (tmp_path / "nginx/ssh_config").write_text("include /etc/ocsp-stapling/live/example.org/nginx.conf;\n")
     assert removal.references(used, str(tmp_path)) == [f"{folder}/tls:3"]
     assert removal.references(f"{used}/", str(tmp_path)) == [f"{folder}/tls:3"]
+    assert removal.readers(used, str(tmp_path)) == {"nginx"}
 
 
 def test_a_file_that_is_linked_as_well_is_named_once(tmp_path: Path) -> None:
