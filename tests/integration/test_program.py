@@ -208,6 +208,27 @@ def test_the_sandboxes_hold(host: lab_tool.Host) -> None:
     assert bound == [True, False, is_open]
 
 
+def test_who_fills_tmp_keeps_no_staple_in_place(host: lab_tool.Host) -> None:
+    """Any user may make files there until no folder of systemd's can be made any more."""
+    _refresh, apply, _reload, deploy = UNITS
+    drop_in(host, deploy, "ExecStart=", "ExecStart=/bin/true", "[Unit]", "ConditionDirectoryNotEmpty=")
+    since = len(events(host, "OCSP_EVENT=run", f"_SYSTEMD_UNIT={apply}"))
+    host.run("ocsp-stapling", "refresh", "--force", "one.example.com")
+    before = host.run("stat", "-L", "-c", "%i", f"{ROOT}/live/one.example.com/ocsp.der"), reloads(host, "nginx")
+    host.run("mount", "-t", "tmpfs", "-o", "nr_inodes=2,mode=1777", "full", "/tmp")
+    try:
+        host.run("touch", "/tmp/x")
+        assert "No space left" in host.run("sh", "-c", "touch /tmp/y 2>&1; true")
+        start(host)
+    finally:
+        host.run("umount", "/tmp")
+    assert host.run("systemctl", "show", "-P", "Result", deploy).strip() == "success"
+    assert host.run("systemctl", "show", "-P", "ExecMainStatus", deploy).strip() == "0"
+    assert len(events(host, "OCSP_EVENT=run", f"_SYSTEMD_UNIT={apply}")) == since + 1
+    after = host.run("stat", "-L", "-c", "%i", f"{ROOT}/live/one.example.com/ocsp.der"), reloads(host, "nginx")
+    assert after[0] != before[0] and after[1] == before[1] + 1
+
+
 FAILURES = {
     "killed": ["ExecStart=", 'ExecStart=/bin/sh -c "kill -9 $$$$"'],
     "too slow": ["TimeoutStartSec=1", "ExecStart=", "ExecStart=/bin/sleep 1000"],

@@ -76,6 +76,15 @@ def test_the_directives_of_the_sandboxes_are_there(unit: str) -> None:
     assert (_BOTH | DIRECTIVES[unit]) - lines == set()
 
 
+def test_what_deploys_has_no_devices_for_want_of_rights() -> None:
+    """PrivateDevices would take the same from it, but needs an inode of a /tmp that any user can fill."""
+    lines = (TEMPLATES / "ocsp-stapling-deploy.service.j2").read_text(encoding="utf-8").splitlines()
+    bounding = [line for line in lines if line.startswith("CapabilityBoundingSet=")]
+    assert bounding and all(line.startswith("CapabilityBoundingSet=~") for line in bounding)
+    assert {"CAP_MKNOD", "CAP_SYS_RAWIO"} <= set(" ".join(bounding).replace("~", " ").replace("=", " ").split())
+    assert "DevicePolicy=closed" in lines and any("@raw-io" in line for line in lines)
+
+
 @pytest.mark.parametrize("unit", DIRECTIVES)
 def test_nothing_is_added_that_opens_them(unit: str) -> None:
     """A second line of a list widens it, and one that is empty empties it."""
