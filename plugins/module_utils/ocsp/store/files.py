@@ -394,7 +394,8 @@ def _holding(lock_: _Lock, what: str, timeout: float, sleep: t.Callable[[float],
     try:
         descriptor = _take_lock(lock_, time.monotonic() + timeout, sleep)
     except OSError as error:
-        raise FileError(f"cannot lock {what} with {lock_.path}: {reason_of(error)}") from None
+        hint = "; it is not a regular file, so remove it" if _is_in_the_way(lock_.path) else ""
+        raise FileError(f"cannot lock {what} with {lock_.path}: {reason_of(error)}{hint}") from None
     if descriptor is None:
         raise BusyError(
             f"another process has held the lock {lock_.path} for {timeout:.0f} seconds, so {what} was not changed"
@@ -406,6 +407,13 @@ def _holding(lock_: _Lock, what: str, timeout: float, sleep: t.Callable[[float],
             if not lock_.stays or os.listdir(os.path.dirname(lock_.path)) == [os.path.basename(lock_.path)]:
                 os.unlink(lock_.name, dir_fd=lock_.folder)
         os.close(descriptor)
+
+
+def _is_in_the_way(path: str) -> bool:
+    """Whether there is something at the path of a lock that is none."""
+    with contextlib.suppress(OSError):
+        return not stat.S_ISREG(os.lstat(path).st_mode)
+    return False
 
 
 def _private_lock(path: str, stack: contextlib.ExitStack) -> t.Optional[_Lock]:
