@@ -1141,9 +1141,9 @@ def plant(staple: Path, locks: Path, make: t.Callable[[Path], t.Any]) -> None:
 
 def test_a_symlink_in_the_place_of_the_lock_is_not_followed(staple: Path, locks: Path) -> None:
     plant(staple, locks, lambda path: path.symlink_to(staple))
-    with pytest.raises(FileError, match=r"^cannot lock .*; it is not a regular file, so remove it$"):
-        with files.lock(str(staple), 0):
-            pass
+    said = r"^cannot lock .*; it is not a regular file, so remove it$"
+    with pytest.raises(FileError, match=said), files.lock(str(staple), 0):
+        pass
     assert staple.read_bytes() == OLD
 
 
