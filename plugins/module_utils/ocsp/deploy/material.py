@@ -90,9 +90,11 @@ class Sources(t.NamedTuple):
 def check_name(name: str) -> None:
     """Refuse a name that cannot name a folder or would mean something to a server. Raises InputError."""
     if not NAME.fullmatch(name):
+        ascii_name = None if name.isascii() else hostnames.host_name(name)
+        meant = f", such as {ascii_name}" if ascii_name else ""
         raise InputError(
-            f"name: '{name}' is not a valid name for a set; use letters, digits, dots, dashes and underscores, and "
-            "list server names, such as *.example.com, in names"
+            f"name: '{name}' is not a valid name for a set; use letters, digits, dots, dashes and underscores{meant}, "
+            "and list server names, such as *.example.com, in names"
         )
 
 

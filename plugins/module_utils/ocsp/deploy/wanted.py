@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import typing as t
 from dataclasses import dataclass, field, replace
@@ -287,8 +288,16 @@ def _say_missing(folder: str, name: str, missing: t.Iterable[str]) -> str:
 
 def missing_part(folder: str, name: str, part: str) -> str:
     """That a folder has none of the files that a part of a certificate may be in."""
-    names = join_words((name + suffix for suffix in sets.SOURCE_SUFFIXES[part]), "or")
-    return f"there is no {part.replace('_', ' ')}: {folder} contains no {names}"
+    names = [name + suffix for suffix in sets.SOURCE_SUFFIXES[part]]
+    alike = next((one for one in _listed(folder) if one.lower() in map(str.lower, names)), "")
+    hint = f"; it contains {alike}, but file names are case-sensitive" if alike else ""
+    return f"there is no {part.replace('_', ' ')}: {folder} contains no {join_words(names, 'or')}{hint}"
+
+
+def _listed(folder: str) -> t.List[str]:
+    with contextlib.suppress(OSError):
+        return sorted(os.listdir(folder))
+    return []
 
 
 #: The options of a task that has certificates of which a search says where they are.

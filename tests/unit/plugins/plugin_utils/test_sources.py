@@ -119,6 +119,20 @@ def test_what_is_not_given_is_found_by_name(folder: Path, given: str) -> None:
     assert faults == [] and "chain_content" not in completed
 
 
+def test_files_with_the_name_in_capitals_are_named(folder: Path) -> None:
+    for suffix in (".key", ".pem"):
+        (folder / f"shop.test{suffix}").write_text(PEM)
+    _completed, found = Sources(as_given).complete_all([{"name": "Shop.test"}], str(folder))
+    assert [fault.message for fault in found] == [
+        f"Shop.test: there is no {part}: {folder} contains no Shop.test{files}; it contains shop.test{suffix}, but "
+        "file names are case-sensitive"
+        for part, files, suffix in (
+            ("private key", ".key", ".key"),
+            ("certificate", ".pem or Shop.test-fullchain.pem", ".pem"),
+        )
+    ]
+
+
 def test_files_that_are_none_are_named(folder: Path) -> None:
     (folder / "b.test.key").write_text("\n")
     (folder / "b.test.pem").unlink()

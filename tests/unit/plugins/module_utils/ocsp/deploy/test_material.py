@@ -325,3 +325,12 @@ def test_key_shows_nowhere() -> None:
 def test_names_of_sets_that_would_mean_something(name: str) -> None:
     with pytest.raises(InputError, match="is not a valid name for a set"):
         material.check_name(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("bücher.example", "underscores, such as xn--bcher-kva.example, and"), ("ä b", "underscores, and")],
+)
+def test_the_name_of_an_internationalized_host_is_given(name: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        material.check_name(name)
