@@ -54,7 +54,8 @@ def try_load(chain_pem: bytes, key_pem: bytes) -> Loaded:
         return Loaded(refusal=f"{_version()} on this host cannot load the certificate {_sentence(culprit, refused)}")
     return Loaded(
         warning=f"servers on this host will not load the certificate {_sentence(culprit, problem)} (at the default "
-        f"security level of {_version()})"
+        f"security level of {_version()}; where a server uses it whose configuration does not lower that, the "
+        "deployment fails)"
     )
 
 
