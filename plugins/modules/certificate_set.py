@@ -214,6 +214,8 @@ options:
         to restore those of O(found) in folders in which users other than root can write, the others stay, and the task
         does not fail but warns. It also warns of a server that is configured for the certificates and serves no TLS,
         neither before nor after.
+      - What another run deployed at the same time is confirmed with the rest, or restored with it. That run then fails
+        in its own V(verify), if O(part) says what it deployed, as the role does.
       - V(pruned) removes the sets that no owner configures any more, unless a server configuration still uses them. See
         O(part) and O(pruned).
       - V(absent) removes the sets of O(certificates), whoever configured them, or all that O(part) has configured; with
@@ -430,7 +432,8 @@ options:
       - The folder of the state files. It is created if it does not exist.
       - If a certificate is refused, held back or switched back, or used without the staple that it should have, a file
         in its folder C(attempts) says why, without secrets, for C(ocsp-stapling status). It is removed by the next
-        deployment that ends well.
+        deployment that ends well. If a certificate is new to the host and was refused before it went live, only the
+        task says so.
     type: path
     default: /var/lib/ocsp-stapling
 requirements:

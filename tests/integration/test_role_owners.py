@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import json
 import os
 import re
+import time
 import typing as t
 from pathlib import Path
 
@@ -444,6 +446,30 @@ def test_two_plays(
     assert f"{SHOP}: 'site.yml' gives a different option retries than 'Play 1 (site.yml)'; make both the same" in said(
         refused
     )
+
+
+def test_two_plays_at_the_same_time(
+    lab: lab_tool.Lab, web_host: lab_tool.Host, lab_pki: pki_tool.Pki, tmp_path: Path
+) -> None:
+    """Each renews a certificate of its own, and whichever confirms first takes nothing of the other back."""
+
+    def renew(name: str, wait: float = 0.0) -> Result:
+        time.sleep(wait)
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        tasks = [inclusion(lab_pki, name, owner=name)]
+        return playbook(lab, folder, {"hosts": web_host.name, "gather_facts": False, "tasks": tasks})
+
+    with lab.responder(lab_pki.home), concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for name in (WEB, SHOP):
+            assert renew(name).rc == 0
+        serve_by_nginx(web_host, WEB, SHOP)
+        for wait in (0.6, 0.9, 1.2, 1.5):
+            for name in (WEB, SHOP):
+                lab_pki.issue(name, key="ec")
+            for done in pool.map(renew, (WEB, SHOP), (0.0, wait)):
+                assert done.rc == 0 and done.count("changed") > 0, done.output
+            all_are_served(lab, web_host, lab_pki, WEB, SHOP)
 
 
 def test_roles_that_depend_on_the_role(

@@ -94,17 +94,10 @@ def _units(
 ) -> t.List[t.Dict[str, str]]:
     found = []
     for name in names:
-        unit = services.unit(name, _keys(layout, name, gone))
+        unit = services.unit(name, live.keys(layout, name, gone))
         if unit is not None:
             found.append({"service": name, "name": unit.name, "state": "restarted" if unit.restart else "reloaded"})
     return found
-
-
-def _keys(layout: Layout, service: str, gone: t.Container[str]) -> t.List[str]:
-    """The private keys that a service reads when the certificates ``gone`` are removed."""
-    folders = [layout.live(name) for name in sets.live_names(layout) if name not in gone]
-    folders = [folder for folder in folders if service in sets.described(folder).services]
-    return [os.path.join(folder, file) for folder in folders for file in sets.SECRET_FILES]
 
 
 @contextlib.contextmanager
@@ -169,7 +162,7 @@ def _present(task: Task) -> Result:
     rewritten = {path: text for path, text in left.items() if text != found[path] or path in corrected}
     corrected_parts = exposed_parts if done.part is not None else []
     leaving = departure.find(one.inclusion, work, done.part, task.values["force"])
-    former = live.ordered([*work.before, *lost], one.inclusion.found)
+    former = live.ordered([*work.before, *lost], [*one.inclusion.found, *work.announced])
     moved = [] if done.problem else live.moved_defaults(former, leaving.ending)
     told = done.told
     if task.check:
@@ -334,7 +327,7 @@ def _warnings(one: _Deployment, done: _Done, leaving: departure.Departure) -> t.
 
 def _coming(one: _Deployment) -> t.Set[str]:
     """The kinds of servers for which others gave certificates in this run that check mode did not deploy."""
-    given = (certificate for part in one.inclusion.announced for certificate in part.certificates)
+    given = (certificate for part in one.work.announced for certificate in part.certificates)
     return {one.work.services.get(service).kind or "" for certificate in given for service in certificate.services}
 
 
@@ -469,6 +462,7 @@ def _draw(
     work.warnings += filter(None, map(known.absence, services))
     work.warnings += port_warnings(values["apache_port"], known.kinds(services))
     part = inclusion.part(work, given, values) if inclusion.owner else None
+    work.announced = inclusion.announced
     if part is None:
         work.parts = inclusion.found
     else:

@@ -32,7 +32,7 @@ from ..servers.table import SERVERS
 from ..services.installation import Installation
 from ..store import pending, reading, sets, staples
 from ..store.sets import Layout
-from . import material
+from . import live, material
 
 #: Seconds that a service has to come back with what it was told to load.
 PATIENCE = 15.0
@@ -340,6 +340,7 @@ def verify(
     Where all is well, the record is removed, and so are the notes of services that serve what is on disk.
     """
     layout, services = installation.layout, unconfirmed(installation.layout)
+    _load_for_others(installation, services)
     deadline = monotonic() + PATIENCE
     while True:
         verdicts = examine(layout, look)
@@ -357,6 +358,22 @@ def verify(
     serving = tuple(sorted({one.service for one in verdicts if one.served or one.outdated}))
     still = {one.service: one.still for one in reversed(verdicts) if one.still and one.service not in serving}
     return Verified({}, services, untold, serving=serving, still=still)
+
+
+def _load_for_others(installation: Installation, services: t.Iterable[str]) -> None:
+    """Have services load what another run switched after they had loaded the rest.
+
+    That run is going to do it, but waits for this one to end; without it, the old certificate would seem to stay.
+    """
+    layout = installation.layout
+    noted = read_record(layout).get("sets", {})
+    for service in services:
+        note = pending.read(layout, service)
+        switched = {name for name, one in noted.items() if service in one["services"]}
+        newer = switched.intersection(note.names if note is not None else ())
+        if newer and newer != switched and _is_behind(installation, service):
+            with contextlib.suppress(OcspError):
+                installation.tell(service, live.keys(layout, service))
 
 
 def recognise(installation: Installation, look: Look, endpoints: t.Sequence[Endpoint]) -> None:
@@ -450,7 +467,10 @@ def reload_all(installation: Installation, services: t.Iterable[str]) -> t.List[
     problems = []
     for service in services:
         try:
-            problem = installation.services.start_failed(service) or installation.tell(service, always=True).problem
+            problem = installation.services.start_failed(service)
+            problem = (
+                problem or installation.tell(service, live.keys(installation.layout, service), always=True).problem
+            )
         except OcspError as error:
             problem = error.message
         problems += [problem] if problem else []

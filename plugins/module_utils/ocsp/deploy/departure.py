@@ -49,7 +49,7 @@ def find(inclusion: Inclusion, work: Plan, part: t.Optional[Part], force: bool) 
     gone, given_up = _dropped(inclusion, work, part, force)
     lost = _lost(inclusion, work, part)
     removed = [one.name for one in gone if not one.stays]
-    left = [*work.parts, *inclusion.announced]
+    left = [*work.parts, *work.announced]
     ending = removal.remaining(work.layout, work.after(), removed, left, lost, work.services)
     return Departure(gone, removed, given_up, lost, ending)
 
@@ -82,7 +82,7 @@ def _lost(inclusion: Inclusion, work: Plan, part: t.Optional[Part]) -> t.Dict[st
     if part is None or recorded is None:
         return {}
     mine = {certificate.name: certificate.services for certificate in recorded.certificates}
-    unwanted = unwanted_services(work.before, [*work.parts, *inclusion.announced])
+    unwanted = unwanted_services(work.before, [*work.parts, *work.announced])
     found = {name: [one for one in services if one in mine.get(name, ())] for name, services in unwanted.items()}
     return {name: services for name, services in found.items() if services}
 

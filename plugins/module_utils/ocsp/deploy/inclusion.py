@@ -60,14 +60,18 @@ class Inclusion:
 
     @property
     def announced(self) -> t.List[Part]:
-        """What others gave earlier in this run that is not on record, as it is in check mode."""
+        """What others gave earlier in this run that is not on record, as it is in check mode, in its place."""
         if not self.check:
             return []
-        return [
-            # Whatever is on record of it, too, says where it is sorted.
-            Part(owner, tuple(Certificate(name, tuple(services or ())) for name, services in given.items()), came=_LAST)
-            for owner, given in self.together.items()
-        ]
+        found = []
+        for number, (owner, given) in enumerate(self.together.items(), _LAST):
+            recorded = parts.find(self.found, owner)
+            known = tuple(one for one in recorded.certificates if not one.dropped) if recorded is not None else ()
+            names = {one.name for one in known}
+            new = (Certificate(name, tuple(services or ())) for name, services in given.items() if name not in names)
+            came = recorded.came if recorded is not None else number
+            found.append(Part(owner, (*known, *new), came=came))
+        return found
 
     def service_settings(self, given: Values) -> t.Dict[str, t.Any]:
         """What is different about services, as all owners say it."""

@@ -61,6 +61,13 @@ def look(layout: Layout, services: Services) -> t.List[Live]:
     return found
 
 
+def keys(layout: Layout, service: str, gone: t.Container[str] = ()) -> t.List[str]:
+    """The private keys that a service reads when the certificates ``gone`` are removed."""
+    folders = [layout.live(name) for name in sets.live_names(layout) if name not in gone]
+    folders = [folder for folder in folders if service in sets.described(folder).services]
+    return [os.path.join(folder, file) for folder in folders for file in sets.SECRET_FILES]
+
+
 def ordered(found: t.Iterable[Live], all_parts: t.Iterable[Part]) -> t.List[Live]:
     """The same in the order of their places in parts, else in the tasks that deployed them."""
     places = parts.positions(all_parts)

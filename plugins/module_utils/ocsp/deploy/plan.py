@@ -187,9 +187,9 @@ class Plan:
     """All items in their order, sentences for the operator, and the names whose responders were asked repeatedly.
 
     ``services`` are those of the host, ``before`` is what is live on it, whoever deployed it, and ``parts`` is who will
-    have configured what. ``missing`` are, in check mode, the certificates of which something does not exist yet, and
-    ``outdated`` those that stay as another owner has changed them. ``awaited`` are the names of those that are still to
-    be obtained.
+    have configured what, beside what others ``announced``. ``missing`` are, in check mode, the certificates of which
+    something does not exist yet, and ``outdated`` those that stay as another owner has changed them. ``awaited`` are
+    the names of those that are still to be obtained.
     ``verified``: what is served is going to be looked at, so that what was there before is noted. ``doubted`` are, in
     check mode, the services that refuse their configuration as it is.
     """
@@ -200,6 +200,7 @@ class Plan:
     services: Services
     before: t.Sequence[Live]
     parts: t.Sequence[Part] = ()
+    announced: t.Sequence[Part] = ()
     warnings: t.List[str] = field(default_factory=list)
     waited_for: t.List[str] = field(default_factory=list)
     missing: t.Sequence[Missing] = ()
@@ -221,7 +222,8 @@ class Plan:
             if identifier:
                 mine.append(live.make(self.layout, item.name, identifier, item.description, self.services))
         names = {item.name for item in self.items}
-        return live.ordered([*mine, *(one for one in self.before if one.entry.name not in names)], self.parts)
+        others = (one for one in self.before if one.entry.name not in names)
+        return live.ordered([*mine, *others], [*self.parts, *self.announced])
 
     def entries(self) -> t.Dict[str, Entry]:
         """What the pieces of configuration are about: what is or will be live, by name."""

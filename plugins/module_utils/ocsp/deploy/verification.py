@@ -14,7 +14,7 @@ import typing as t
 
 from ..servers.server import FOLDER, Setup
 from ..services.installation import Installation
-from ..store import parts, sets
+from ..store import attempts, comparison, parts, sets, shares
 from ..store.sets import Layout
 from ..text import join_words
 from . import confirm, live, removal, sentences
@@ -26,6 +26,9 @@ from .task import Result, Task, apache_port
 def verify(task: Task, look: Look, notes: t.Callable[[], Notes]) -> Result:
     """Confirm the last switch, or take back as much of it as has to be."""
     record = confirm.read_record(task.layout)
+    taken = [] if task.check else _taken_back_by_others(task)
+    if taken:
+        return Result({"swapped_back": [], "msg": "; ".join(taken)}, failed=True)
     if task.check or not record:
         return Result({"swapped_back": [], "msg": "there is nothing to confirm"})
     switched = record.get("sets", {})
@@ -51,6 +54,22 @@ def verify(task: Task, look: Look, notes: t.Callable[[], Notes]) -> Result:
     said = f"{_say_taken_back(names, switched)}: {_said(verified)}"
     msg = "; ".join([said, *_say_unread(task.layout, verified), *problems])
     return Result({"msg": msg, "swapped_back": names}, changed=True, failed=True)
+
+
+def _taken_back_by_others(task: Task) -> t.List[str]:
+    """A sentence for each certificate of this task that another run at the same time has put back with its own."""
+    inclusion = task.inclusion()
+    part = inclusion.recorded
+    if task.values["part"] is None or part is None:
+        return []
+    found = []
+    for name in shares.given_with(part, inclusion.turn):
+        certificate, attempt = part.get(name), attempts.outstanding(task.layout, name)
+        # Those that a search found may go back alone.
+        is_of_user = certificate is not None and certificate.agreed.get(comparison.OF_USER)
+        if attempt is not None and attempt.outcome == attempts.SWITCHED_BACK and not is_of_user:
+            found.append(f"{name} was put back by another run at the same time ({attempt.message}); run this again")
+    return found
 
 
 def _suspects(layout: Layout, verified: Verified, is_first: bool) -> t.List[str]:

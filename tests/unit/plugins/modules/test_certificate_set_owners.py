@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.certops.ocsp.plugins.module_utils import _module
-from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import departure, removal
+from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.deploy import confirm, departure, removal
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.services import control
 from ansible_collections.certops.ocsp.plugins.module_utils.ocsp.store import parts, pending, reading, sets
 from ansible_collections.certops.ocsp.tests.unit.markers import AS_ROOT
@@ -320,6 +320,56 @@ def test_check_mode_accepts_a_change_that_an_earlier_task_makes_as_well(change: 
             assert not result["failed"], result["msg"]
     differing = host.run(part=second, certificates=[{**one(A), "mode": "0640"}])
     assert differing["failed"] and "make both the same" in differing["msg"]
+
+
+def test_who_deployed_is_told_that_another_run_took_it_back(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where two plays are run at the same time, and the first to verify has a certificate that does not work."""
+    host.deploy("web", A)
+    (old,) = os.listdir(host.layout.sets(A))
+    part = {"owner": "web"}
+    assert not host.run("verify", part=part)["failed"]
+    renewed = {**entry(leaf(A, "renewed", urls=False), A), "services": [SERVICE]}
+    host.run(part=part, certificates=[renewed], loaded=False)
+    host.deploy("api", B, loaded=False)
+    with monkeypatch.context() as context:
+        faults = {SERVICE: f"{SERVICE}: TLS no longer works"}
+        context.setattr(confirm, "verify", lambda *_installation: confirm.Verified(faults, [SERVICE], []))
+        other = host.run("verify", part={"owner": "api"})
+    assert other["failed"] and other["swapped_back"] == [A, B] and sets.current_id(host.layout, A) == old
+    for check in (False, True):
+        mine = host.run("verify", part=part, check=check)
+        assert mine["failed"] is not check and not mine["changed"]
+        told = f"{A} was put back by another run at the same time ({SERVICE} did not take over the new certificates); "
+        assert mine["msg"] == ("there is nothing to confirm" if check else f"{told}run this again")
+    host.run(part=part, certificates=[renewed])
+    assert not host.run("verify", part=part)["failed"]
+
+
+@pytest.mark.parametrize("loop", [False, True], ids=["one task", "a loop"])
+def test_check_mode_has_owners_that_exchange_certificates_in_their_order(loop: bool, host: Host) -> None:
+    """What the owner that came first gives in this run comes first, also where check mode has not recorded it."""
+
+    def run(check: bool, mine: str, *theirs: str) -> t.List[Result]:
+        results = [host.deploy("shop", mine, turn={"place": "p"}, check=check)]
+        others: t.Dict[str, t.Any] = {"together": {"shop": {mine: [SERVICE]}}, "came": {"shop": ["p"]}, "place": "q"}
+        tasks = [theirs[:1], theirs[1:]] if loop else [theirs]
+        for number, names in enumerate(tasks):
+            turn = {**others, "turn": number + 1, "is_last": number + 1 == len(tasks)}
+            claimed = {name: [SERVICE] for task in tasks[:number] for name in task}
+            result = host.deploy("blog", *names, turn={**turn, "claimed": claimed}, check=check)
+            assert not result["failed"], result["msg"]
+            results.append(result)
+        return results
+
+    run(False, A, B, C)
+    assert host.listed() == [A, B, C]
+    moves = "the default certificate of HAProxy, for clients that send no known name,"
+    for mine, theirs in ((B, [A, C]), (A, [B, C])):
+        foreseen, done = run(True, mine, *theirs), run(False, mine, *theirs)
+        assert host.listed()[0] == mine
+        for results in (foreseen, done):
+            assert [moves in result["msg"] for result in results] == [True, *[False] * (len(results) - 1)], results
+        assert [one["changed"] for one in foreseen] == [one["changed"] for one in done]
 
 
 def test_what_is_done_at_the_end_of_the_play_is_said_by_the_task_that_gives_it_up(host: Host) -> None:

@@ -103,6 +103,34 @@ def test_what_is_served_confirms_it_whoever_reloaded_the_service(world: World) -
     assert world.fleet.reloads == []
 
 
+@pytest.mark.parametrize("loaded", [999.0, 1001.0, None], ids=["before", "since", "unknown"])
+def test_what_another_run_switched_after_a_reload_is_loaded_first(world: World, loaded: t.Optional[float]) -> None:
+    """That run is going to have it loaded, and waits for this one; the old certificate would seem to stay."""
+    world.switch()
+    world.shown = {world.prints[1]: None}
+    with world.enter() as one:
+        one.tell("nginx", always=True)
+        record = confirm.read_record(world.layout)
+        theirs = {**record["sets"][NAME], "current": world.identifiers[1], "sights": []}
+        noted = {**record["sets"], "other.example.com": theirs}
+        Path(world.layout.transaction).write_bytes(confirm.dump_record(noted, {}) or b"")
+        with one.changing({"nginx": ["other.example.com"]}):
+            pass
+    world.fleet.reloads.clear()
+    if loaded is not None:
+        world.fleet.loaded["nginx"] = loaded
+    assert world.verify().faults == {}
+    assert world.fleet.reloads == (["nginx"] if loaded == 999.0 else [])
+
+
+def test_what_nobody_had_loaded_is_not_loaded_by_the_verification(world: World) -> None:
+    """A handler that is missing is told."""
+    world.switch(endpoints=False)
+    world.fleet.loaded["nginx"] = 999.0
+    assert world.verify().faults == {"nginx": "nginx has not been reloaded since its files changed"}
+    assert world.fleet.reloads == []
+
+
 @pytest.mark.parametrize("answered", [True, False])
 def test_tls_that_did_not_work_before_either_is_told(world: World, answered: bool) -> None:
     """Nothing is worse, so that nothing is put back. Where nothing listens, others may have to look elsewhere."""
