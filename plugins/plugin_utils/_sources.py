@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import typing as t
 
 from ansible.errors import AnsibleActionFail, AnsibleError
@@ -26,6 +27,8 @@ _PARTS = tuple(SOURCE_SUFFIXES)
 _MOST_NAMES = 3
 #: How DER begins, be it of a certificate or of a key.
 _SEQUENCE = b"\x30"
+#: And how PKCS#12 does: its version is 3 (RFC 7292 section 4).
+_PKCS12 = re.compile(rb"\x30(\x80|\x81.|\x82..|\x83...)\x02\x01\x03", re.DOTALL)
 
 Entry = dict[str, t.Any]
 
@@ -126,9 +129,12 @@ class Sources:
         if not text.strip():
             raise AnsibleActionFail(f"{path} is empty")
         if "-----BEGIN " not in text and not encrypted:
-            is_der = content.startswith(_SEQUENCE)
-            advice = "convert it with openssl (-inform DER -outform PEM)" if is_der else "give a file in PEM"
-            raise AnsibleActionFail(f"{path} is not PEM{', but may be DER' if is_der else ''}; {advice}")
+            found, advice = "", "give a file in PEM"
+            if _PKCS12.match(content):
+                found, advice = ", but may be PKCS#12", "take key and certificates out of it with openssl pkcs12"
+            elif content.startswith(_SEQUENCE):
+                found, advice = ", but may be DER", "convert it with openssl (-inform DER -outform PEM)"
+            raise AnsibleActionFail(f"{path} is not PEM{found}; {advice}")
         return text
 
     def _decrypted(self, path: str) -> str:

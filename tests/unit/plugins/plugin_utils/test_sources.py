@@ -95,6 +95,14 @@ def test_all_that_is_wrong_is_said(folder: Path, decrypts: bool) -> None:
     "content, said",
     [
         (forge.world().leaf.der, "is not PEM, but may be DER; convert it with openssl (-inform DER -outform PEM)"),
+        (
+            b"\x30\x82\x0a\x0a\x02\x01\x03",
+            "is not PEM, but may be PKCS#12; take key and certificates out of it with openssl pkcs12",
+        ),
+        (
+            b"\x30\x80\x02\x01\x03",
+            "is not PEM, but may be PKCS#12; take key and certificates out of it with openssl pkcs12",
+        ),
         (b"\x8f\xaa\1rubbish", "is not PEM; give a file in PEM"),
     ],
 )
