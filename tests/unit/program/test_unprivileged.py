@@ -11,6 +11,7 @@ import errno
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -143,6 +144,15 @@ with open({str(owned.responses / "seen")!r}, "w") as handle:
     seen = json.loads((owned.responses / "seen").read_text())
     assert seen["rights"] == ["NoNewPrivs:\t1\n"]
     assert "PATH" in seen["environment"] and "VAULT_TOKEN" not in seen["environment"]
+
+
+@pytest.mark.skipif(not shutil.which("setpriv"), reason="setpriv is not installed")
+def test_it_does_not_go_on_with_capabilities_of_roots(owned: Host) -> None:
+    """By this bit, they stay with whatever user a process becomes."""
+    command_ = ["setpriv", "--securebits", "+no_setuid_fixup", *command(owned, "print('run')")]
+    done = subprocess.run(command_, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0 and "run" not in done.stdout.split(), done
+    assert "root's capabilities cannot be left: run refresh without no_setuid_fixup" in done.stderr, done.stderr
 
 
 def test_it_has_limits_of_its_own(owned: Host) -> None:

@@ -190,8 +190,16 @@ def _become(owner: os.stat_result) -> None:
     os.setgroups([])
     os.setgid(owner.st_gid)
     os.setuid(owner.st_uid)
+    if _has_rights():
+        raise OSError(errno.EPERM, "root's capabilities cannot be left: run refresh without no_setuid_fixup")
     if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "no_new_privs cannot be set")
+
+
+def _has_rights() -> bool:
+    """Whether this process has any capability, as with certain securebits also a user other than root has."""
+    with open("/proc/self/status", "rb") as status:
+        return any(int(line.split()[1], 16) for line in status if line.startswith(b"CapPrm:"))
 
 
 @contextlib.contextmanager
