@@ -244,7 +244,7 @@ def _take_away(
     moved = live.moved_defaults(live.ordered(before, found), after)
     shown = [*differences.of_removal(task.layout, gone), *differences.of_defaults(moved)] if task.diff else []
     setup = Setup(task.layout.root, apache_port(task, left, known))
-    orphaned = removal.orphaned(task.layout, before, after)
+    orphaned = removal.orphaned(task.layout, before, after).values()
     problem = "" if task.values["force"] else "; ".join(orphaned)
     if task.check:
         affected = (
@@ -284,18 +284,40 @@ def prune(task: Task) -> Result:
     gone = [one.name for one in every if one.name in names and one.name not in left and not one.stays]
     settled = {*gone, *given, *left}
     after = [parts.settled(part, settled, places[part.owner]) for part in found]
+    needed, held = _held_by_snippets(task, gone, after, settled)
+    if held:
+        gone, settled = [name for name in gone if name not in held], settled - held
+        after = [parts.settled(part, settled, places[part.owner]) for part in found]
     kept = [f"still configured by another role or play: {sentences.listed(given)}"] if given else []
     kept += [f"left to the next run of another task that had it: {sentences.listed(left)}"] if left else []
     reduced = departure.unwanted_services(live.look(layout, task.services()), after)
+    reduced = {name: services for name, services in reduced.items() if name not in held}
     done = _take_away(task, gone, found, after, {*settled, *reduced}, kept)
+    # A server needs what no file below its folder names; that is no failure of whoever runs last.
     if done.failed:
-        # A server needs what no file below its folder names; that is no failure of whoever runs last.
-        return done._replace(failed=False, warnings=[done.values["msg"]])
+        return done._replace(failed=False, warnings=[*needed, done.values["msg"]])
+    done = done._replace(warnings=[*needed, *done.warnings])
     unsaved = any(not parts.is_saved(layout, part) for part in after)
     if not task.check:
         _save(layout, after)
     warnings = [*done.warnings, *departure.say_absent(found, of_ended, ended or ())]
     return done._replace(changed=done.changed or unsaved or bool(reduced), warnings=warnings)
+
+
+def _held_by_snippets(
+    task: Task, gone: t.Sequence[str], after: t.Sequence[Part], settled: t.Collection[str]
+) -> t.Tuple[t.List[str], t.Set[str]]:
+    """The certificates that stay, as a server that still reads its snippet would have none left; with a sentence."""
+    if task.values["force"]:
+        return [], set()
+    known = task.services()
+    before = live.look(task.layout, known)
+    reduced = departure.unwanted_services(before, after)
+    ending = removal.remaining(task.layout, before, gone, after, {*settled, *reduced}, known)
+    needed = removal.orphaned(task.layout, before, ending)
+    held = removal.of_kinds(before, needed)
+    names = [name for name in gone if name in held]
+    return ([_say_needed(names, "; ".join(needed.values()))] if needed else []), held
 
 
 def _say_needed(names: t.Sequence[str], problem: str) -> str:

@@ -321,14 +321,7 @@ def _warnings(one: _Deployment, done: _Done, leaving: departure.Departure) -> t.
         yield from removal.untold(one.task.layout, {item.name: item.wanted.kinds for item in one.work.items})
     if not (one.work.items or one.work.missing or one.work.awaited or done.problem):
         yield from _say_empty(done.part, one.inclusion)
-    for needed in removal.orphaned(one.task.layout, one.work.before, leaving.ending, _coming(one)):
-        yield f"{needed}; remove these lines, and run again"
-
-
-def _coming(one: _Deployment) -> t.Set[str]:
-    """The kinds of servers for which others gave certificates in this run that check mode did not deploy."""
-    given = (certificate for part in one.work.announced for certificate in part.certificates)
-    return {one.work.services.get(service).kind or "" for certificate in given for service in certificate.services}
+    yield from (f"{needed}; remove these lines, and run again" for needed in leaving.needed)
 
 
 def _say_empty(part: t.Optional[Part], inclusion: Inclusion) -> t.Iterator[str]:

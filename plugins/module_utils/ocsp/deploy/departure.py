@@ -27,7 +27,7 @@ class Departure(t.NamedTuple):
     ``gone`` are the certificates that no owner configures any more, and ``removed`` the names of those that no server's
     configuration keeps. ``given_up`` are the names of those that this task no longer gives and other tasks still do,
     and ``lost`` the services to be dropped from certificates that remain, by name. ``ending`` is what will be live, in
-    the order of snippets.
+    the order of snippets. ``needed`` says which servers would have no certificate left, and still read their snippets.
     """
 
     gone: t.Sequence[Dropped]
@@ -35,6 +35,7 @@ class Departure(t.NamedTuple):
     given_up: t.Collection[str]
     lost: t.Mapping[str, t.Sequence[str]]
     ending: t.Sequence[live.Live]
+    needed: t.Sequence[str] = ()
 
     def affected(self, work: Plan) -> t.Iterable[str]:
         """The services that will have to be reloaded.
@@ -48,10 +49,26 @@ def find(inclusion: Inclusion, work: Plan, part: t.Optional[Part], force: bool) 
     """What the owner of ``part`` no longer configures; nothing where there is none."""
     gone, given_up = _dropped(inclusion, work, part, force)
     lost = _lost(inclusion, work, part)
-    removed = [one.name for one in gone if not one.stays]
-    left = [*work.parts, *work.announced]
-    ending = removal.remaining(work.layout, work.after(), removed, left, lost, work.services)
-    return Departure(gone, removed, given_up, lost, ending)
+    left, everything = [*work.parts, *work.announced], work.after()
+
+    def end() -> t.Tuple[t.List[str], t.List[live.Live]]:
+        removed = [one.name for one in gone if not one.stays]
+        return removed, removal.remaining(work.layout, everything, removed, left, lost, work.services)
+
+    removed, ending = end()
+    needed = removal.orphaned(work.layout, work.before, ending, _coming(work))
+    if needed and not force:
+        names = removal.of_kinds(work.before, needed)
+        gone = [one._replace(stays=one.stays or one.name in names) for one in gone]
+        lost = {name: services for name, services in lost.items() if name not in names}
+        removed, ending = end()
+    return Departure(gone, removed, given_up, lost, ending, list(needed.values()))
+
+
+def _coming(work: Plan) -> t.Set[str]:
+    """The kinds of servers for which others gave certificates in this run that check mode did not deploy."""
+    given = (certificate for part in work.announced for certificate in part.certificates)
+    return {work.services.get(service).kind or "" for certificate in given for service in certificate.services}
 
 
 def _dropped(

@@ -126,8 +126,8 @@ def _mentions(path: str, parent: str) -> t.Iterator[t.Tuple[str, str]]:
 
 def orphaned(
     layout: Layout, before: t.Iterable[Live], after: t.Iterable[Live], coming: t.Collection[str] = ()
-) -> t.List[str]:
-    """A sentence for each server that reads a snippet about all its certificates, of which none is left.
+) -> t.Dict[str, str]:
+    """A sentence for each kind of server that reads a snippet about all its certificates, of which none is left.
 
     Without that file it may fail to start, or fall back to a default certificate. ``coming`` are the kinds of servers
     that will get others.
@@ -137,12 +137,17 @@ def orphaned(
     for file, kind in snippets.owners().items():
         if kind in kinds[0].difference(kinds[1], coming):
             found.setdefault(kind, []).extend(references(snippets.path(layout.root, file)))
-    return [
-        f"{SERVERS[kind].title} would have no certificate left, but still reads its file in {layout.root} "
+    return {
+        kind: f"{SERVERS[kind].title} would have no certificate left, but still reads its file in {layout.root} "
         f"({_listed(places)})"
         for kind, places in found.items()
         if places
-    ]
+    }
+
+
+def of_kinds(before: t.Iterable[Live], kinds: t.Collection[str]) -> t.Set[str]:
+    """The names of the certificates that these kinds of servers have."""
+    return {one.entry.name for one in before if any(kind in kinds for _service, kind in one.users)}
 
 
 def untold(layout: Layout, kinds: t.Mapping[str, t.Collection[str]], parent: str = "/etc") -> t.Iterator[str]:

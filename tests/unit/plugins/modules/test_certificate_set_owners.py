@@ -446,6 +446,35 @@ def test_the_last_certificate_stays_for_a_server_that_still_reads_its_file(
     assert not forced["failed"] and host.listed() == [] and needed in forced["warnings"][0]
 
 
+@pytest.mark.parametrize("shared", [True, False], ids=["lost", "dropped"])
+def test_what_stays_for_a_server_is_not_said_to_go(shared: bool, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither in check mode, nor at each run from then on; what no server needs goes."""
+    line, file = "/etc/haproxy/haproxy.cfg:7", str(host.home / "etc/snippets/haproxy.list")
+    monkeypatch.setattr(removal, "references", lambda path, parent="/etc": [line] if path == file else [])
+    host.settings["plain"] = {"unit": "plain", "test": ["true"]}
+    plain = {name: {**one(name), "services": ["plain"]} for name in (A, B, D)}
+    host.run(part={"owner": "web", "place": "task"}, certificates=[plain[A]])
+    last = A if shared else C
+    host.run(part={"owner": "lb", "place": "task"}, certificates=[one(last), plain[B], plain[D]])
+    for check in (True, False):
+        result = host.run(part={"owner": "lb", "place": "task"}, certificates=[plain[B]], check=check)
+        assert result["dropped"] == [D] and result["changed"] and SERVICE not in result["reload"], result
+        assert ("kept because it is still used: c.example.com" in result["msg"]) is not shared
+        assert f"no longer for {SERVICE}" not in result["msg"]
+    pruned = host.run("pruned", pruned={"lb": ["task"]})
+    assert pruned["removed"] == [D] and "HAProxy would have no certificate left" in pruned["warnings"][0]
+    assert host.listed() == [last] and D not in host.live()
+    for check in (True, False):
+        idle = host.run(part={"owner": "lb", "place": "task"}, certificates=[plain[B]], check=check)
+        assert not idle["changed"] and idle["dropped"] == [] and idle["reload"] == [], idle
+        assert any("HAProxy would have no certificate left" in warning for warning in idle["warnings"])
+    monkeypatch.setattr(removal, "references", lambda path, parent="/etc": [])
+    result = host.run(part={"owner": "lb", "place": "task"}, certificates=[plain[B]])
+    assert result["dropped"] == ([] if shared else [C]) and host.listed() == [last]
+    host.run("pruned", pruned={"lb": ["task"]})
+    assert host.listed() == []
+
+
 def test_check_mode_knows_of_new_certificates_of_an_earlier_owner(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server for which one comes in the same play has one left, though it is not live in check mode."""
     file = str(host.home / "etc/snippets/haproxy.list")
